@@ -1,0 +1,110 @@
+"""The bot as a whole: engine, desk, front ends and page, started and stopped in order."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from bot import permissions
+from bot.chat_port import FrontEndChat
+from bot.desk import FrontDesk
+from bot.frontend import FrontEnd
+from bot.settings import BotSettings
+from bot.web.app import SlackHandler, WebServer, WebSettings, make_app, make_gate
+from bot.web.room import ChatRoom
+from engine.clock import Clock
+from engine.runtime import Engine
+
+log = structlog.get_logger("parley")
+
+
+@dataclass(slots=True)
+class Application:
+    """One running bot. `url` is the page's address once started."""
+
+    engine: Engine
+    desk: FrontDesk
+    front_ends: Sequence[FrontEnd]
+    server: WebServer
+    url: str
+    serving: asyncio.Task[None] | None = None
+    connected: list[FrontEnd] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls, settings: BotSettings, *, demo: bool = False, clock: Clock | None = None) -> "Application":
+        """Open the database and put everything together; nothing listens, runs or connects yet."""
+        engine = await Engine.open(settings, clock=clock)
+        try:
+            room = ChatRoom(engine)
+            ends: list[FrontEnd] = [room]
+            slack_handler = _add_slack(ends, settings)
+            _add_discord(ends, settings)
+            engine.chat = FrontEndChat(engine, ends)
+            desk = FrontDesk(engine, ends, settings.chat)
+            web = WebSettings(
+                settings.web.host, settings.web.port, settings.web.public_url, settings.web.all_tokens(), demo=demo
+            )
+            app = make_app(engine, room, make_gate(engine, web), web, desk.pause_cards, slack_handler)
+            server = WebServer(app, web)
+            return cls(engine, desk, ends, server, server.bind())
+        except BaseException:
+            await engine.stop()
+            raise
+
+    async def start(self) -> None:
+        """Run flows and schedules, answer the page, connect to the chats. A chat that can't be reached is an error."""
+        self.serving = asyncio.create_task(self.server.serve(), name="page")
+        await self.engine.start()
+        await self.desk.start()
+        for end in self.front_ends:
+            await end.start(self.desk)
+            self.connected.append(end)
+            log.info("connected", to=end.describe())
+        (self.engine.settings.data / "page.url").write_text(self.url)
+        log.info("who may do what", rule=permissions.describe())
+        for file, problem in self.engine.flows.problems().items():
+            log.warning("flow file is not in use", file=str(file), problem=str(problem))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set or the page's server dies."""
+        waiting = asyncio.create_task(stop.wait())
+        done = await asyncio.wait([waiting, *([self.serving] if self.serving else [])], return_when="FIRST_COMPLETED")
+        waiting.cancel()
+        for task in done[0]:
+            if task is not waiting:
+                task.result()
+
+    async def stop(self) -> None:
+        """Hear nothing new, let what runs end or keep it for the next start, close."""
+        for end in reversed(self.connected):
+            await end.stop()
+        await self.desk.stop()
+        self.server.stop()
+        await self.engine.stop()
+        if self.serving is not None:
+            await asyncio.wait([self.serving], timeout=5)
+        (self.engine.settings.data / "page.url").unlink(missing_ok=True)
+
+
+def _add_slack(ends: list[FrontEnd], settings: BotSettings) -> SlackHandler | None:
+    if settings.slack_bot_token is None:
+        return None
+    from bot.slack.app import SlackFrontEnd  # noqa: PLC0415 - a bot without Slack need not load its SDK
+
+    end = SlackFrontEnd(
+        settings.slack_bot_token.get_secret_value(),
+        app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
+        signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
+        base_url=settings.slack_base_url,
+    )
+    ends.append(end)
+    return end.handle if settings.slack_app_token is None else None
+
+
+def _add_discord(ends: list[FrontEnd], settings: BotSettings) -> None:
+    if settings.discord_token is None:
+        return
+    from bot.discord.client import DiscordFrontEnd  # noqa: PLC0415 - as above
+
+    ends.append(DiscordFrontEnd(settings.discord_token.get_secret_value()))

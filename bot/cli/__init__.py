@@ -1,0 +1,146 @@
+"""The command line. Each command's module is imported when it is called, so `parley --help` answers at once.
+
+Exit status: 0 done; 1 it ran and the answer is no; 2 wrong call or setting; 130 interrupted. Results go to stdout,
+progress and logs to stderr.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="parley", no_args_is_help=True, add_completion=False, help="Run your team's workflows from Slack and Discord.",
+    pretty_exceptions_enable=False, rich_markup_mode=None,
+)  # fmt: skip
+kv = typer.Typer(no_args_is_help=True, help="Values that flows read with kv('KEY').")
+slack = typer.Typer(no_args_is_help=True, help="Setting up Slack.")
+discord = typer.Typer(no_args_is_help=True, help="Setting up Discord.")
+app.add_typer(kv, name="kv")
+app.add_typer(slack, name="slack")
+app.add_typer(discord, name="discord")
+
+Flows = Annotated[
+    list[Path] | None, typer.Option("--flows", help="Folder with flow files; may be given more than once.")
+]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder for database, files and keys (default ./.parley).")]
+Host = Annotated[str | None, typer.Option("--host", help="Address the page listens on (default 127.0.0.1).")]
+Port = Annotated[int | None, typer.Option("--port", help="Port of the page (default 8082).")]
+
+
+@app.command()
+def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
+    """A chat room in the browser with flows to try; needs no account, key or network."""
+    from bot.cli.serve import serve
+
+    serve(demo=True, host=host, port=port, data=data, flows=None)
+
+
+@app.command()
+def up(host: Host = None, port: Port = None, data: Data = None, flows: Flows = None) -> None:
+    """Connect to Slack and Discord as far as tokens are set, serve the page, run the schedules."""
+    from bot.cli.serve import serve
+
+    serve(demo=False, host=host, port=port, data=data, flows=flows)
+
+
+@app.command()
+def run(
+    flow: Annotated[str, typer.Argument(help="A flow file, or NAMESPACE/ID.")],
+    inputs: Annotated[list[str] | None, typer.Option("-i", "--input", help="k=v, k:=json or k=@file.")] = None,
+    resume: Annotated[list[str] | None, typer.Option("--resume", help="TASK.k=v: an answer to a pause.")] = None,
+    output: Annotated[str, typer.Option("--output", help="text or json.")] = "text",
+    data: Data = None,
+    flows: Flows = None,
+) -> None:
+    """Run one flow here in the terminal, answering its pauses at the prompt."""
+    from bot.cli.run import run_flow
+
+    run_flow(flow, inputs or [], resume or [], output, data, flows)
+
+
+@app.command()
+def validate(
+    paths: Annotated[list[Path], typer.Argument(help="Flow files and folders.")],
+    format: Annotated[str, typer.Option("--format", help="text, json, github or sarif.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings and hints fail too.")] = False,
+) -> None:
+    """Check flow files: what is wrong, in which line, and what to write instead."""
+    from bot.cli.validate import validate as check
+
+    check(paths, format, strict)
+
+
+@app.command()
+def schema(
+    out: Annotated[Path | None, typer.Option("-o", help="Write to this file instead of stdout.")] = None,
+) -> None:
+    """The JSON Schema of the flow language, for editors."""
+    from bot.cli.language import print_schema
+
+    print_schema(out)
+
+
+@app.command()
+def plugins(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Every task, trigger and condition type that flows can use."""
+    from bot.cli.language import print_types
+
+    print_types(as_json)
+
+
+@kv.command("get")
+def kv_get(namespace: str, key: str, data: Data = None) -> None:
+    """Print one value."""
+    from bot.cli.kv import get
+
+    get(namespace, key, data)
+
+
+@kv.command("set")
+def kv_set(
+    namespace: str,
+    key: str,
+    value: str,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="STRING, NUMBER, BOOLEAN, DATETIME, DATE, DURATION or JSON.")
+    ] = None,
+    ttl: Annotated[float | None, typer.Option("--ttl", help="Seconds after which it is forgotten.")] = None,
+    data: Data = None,
+) -> None:
+    """Store a value."""
+    from bot.cli.kv import put
+
+    put(namespace, key, value, kind, ttl, data)
+
+
+@kv.command("list")
+def kv_list(namespace: str, data: Data = None) -> None:
+    """Print the keys of a namespace."""
+    from bot.cli.kv import keys
+
+    keys(namespace, data)
+
+
+@kv.command("delete")
+def kv_delete(namespace: str, key: str, data: Data = None) -> None:
+    """Forget a value."""
+    from bot.cli.kv import delete
+
+    delete(namespace, key, data)
+
+
+@slack.command("manifest")
+def slack_manifest() -> None:
+    """The app manifest to paste at api.slack.com."""
+    from bot.slack.manifest import manifest
+
+    typer.echo(manifest())
+
+
+@discord.command("invite")
+def discord_invite(application_id: str) -> None:
+    """The link that invites the bot to a Discord server."""
+    from bot.discord.invite import invite_url
+
+    typer.echo(invite_url(application_id))

@@ -1,0 +1,224 @@
+"""`parley run`: one flow, here, with live progress; its pauses are answered at the prompt or by `--resume`."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.prompt import Confirm, Prompt
+from rich.table import Table
+
+from bot.cli.arguments import given_inputs, given_resumes
+from bot.settings import read_settings, shipped_flows
+from bot.web.views import MARKS, duration_text
+from engine.core.execution import Execution
+from engine.core.flow import Flow
+from engine.core.state import State
+from engine.errors import FlowInvalid, InputInvalid, NotFound
+from engine.runtime import Engine
+
+GOOD = frozenset({State.SUCCESS, State.WARNING})
+
+
+def run_flow(
+    flow: str, inputs: list[str], resumes: list[str], output: str, data: Path | None, flows: list[Path] | None
+) -> None:
+    """Run and exit: 0 when it ended well, 1 when not or when a pause stays unanswered, 2 for a wrong call."""
+    if output not in ("text", "json"):
+        sys.stderr.write(f"parley run: --output is text or json, not {output!r}.\n")
+        sys.exit(2)
+    console = Console(stderr=True)
+    try:
+        if data is None:
+            with tempfile.TemporaryDirectory(prefix="parley-run-") as folder:
+                status = asyncio.run(_run(flow, inputs, resumes, output, Path(folder), flows, console))
+        else:
+            status = asyncio.run(_run(flow, inputs, resumes, output, data, flows, console))
+    except FlowInvalid as error:
+        for problem in error.problems:
+            console.print(
+                f"{problem.file or flow}:{problem.line}:{problem.column} {problem.message}",
+                markup=False,
+                soft_wrap=True,
+            )
+        if not error.problems:
+            console.print(str(error), markup=False)
+        status = 2
+    except InputInvalid as error:
+        for wrong in error.problems:
+            console.print(f"{wrong.input}: {wrong.message}", markup=False, soft_wrap=True)
+        console.print(f"Give it with -i {error.problems[0].input}=…", markup=False)
+        status = 2
+    sys.exit(status)
+
+
+async def _run(
+    name: str,
+    inputs: list[str],
+    resumes: list[str],
+    output: str,
+    data: Path,
+    folders: list[Path] | None,
+    console: Console,
+) -> int:
+    file = Path(name)
+    beside = (file.resolve().parent,) if file.is_file() else ()
+    shipped = shipped_flows("demo")
+    extra = tuple(folders or ())
+    own = read_settings().flows if not beside and not extra else ()
+    settings = read_settings(data=data, flows=tuple(dict.fromkeys((*beside, *extra, *own, shipped))))
+    engine = await Engine.open(settings)
+    try:
+        await engine.start(schedules=False)
+        flow = await _flow(engine, name)
+        answers = given_resumes(resumes)
+        execution = await engine.create(flow.namespace, flow.id, given_inputs(inputs), started_by="cli")
+        execution = await _follow(engine, flow, execution, answers, console, output)
+        if output == "json":
+            sys.stdout.write(json.dumps(as_json(execution, engine), ensure_ascii=False, default=str) + "\n")
+        else:
+            await _print_end(engine, execution, console)
+        return 0 if execution.state in GOOD else 1
+    finally:
+        await engine.stop()
+
+
+async def _flow(engine: Engine, name: str) -> Flow:
+    file = Path(name)
+    if file.is_file():
+        return await engine.deploy(file.read_text(encoding="utf-8"), file=str(file))
+    if file.suffix in (".yaml", ".yml"):
+        raise NotFound(f"There is no file {name}.", fix="Check the path.")
+    namespace, _, flow_id = name.rpartition("/")
+    if not namespace:
+        raise NotFound(
+            f"{name!r} is neither a file nor NAMESPACE/ID.", fix="Write for example `parley run tour/greet_team`."
+        )
+    return engine.flows.get(namespace, flow_id)
+
+
+async def _follow(
+    engine: Engine,
+    flow: Flow,
+    execution: Execution,
+    answers: dict[str, dict[str, Any]],
+    console: Console,
+    output: str,
+) -> Execution:
+    while True:
+        execution = await _watch(engine, execution, console)
+        if execution.state.is_terminal:
+            return execution
+        for pause in await engine.pauses(execution_id=execution.id):
+            given = answers.pop(pause.task_id, None)
+            if given is None and not sys.stdin.isatty():
+                console.print(
+                    f"{pause.task_id} waits for an answer, and there is no terminal to ask at. "
+                    f"Answer it with --resume {pause.task_id}.NAME=VALUE.",
+                    markup=False,
+                    soft_wrap=True,
+                )
+                return execution
+            await _answer(engine, flow, execution, pause.task_id, pause.task_run_id, given, console)
+
+
+async def _watch(engine: Engine, execution: Execution, console: Console) -> Execution:
+    """Draw the progress until the run ends or waits for a person."""
+    with Live(progress(execution), console=console, refresh_per_second=8, transient=False) as live:
+        async with engine.subscribe() as changes:
+            stream = aiter(changes)
+            while True:
+                execution = await engine.execution(execution.id)
+                live.update(progress(execution))
+                if execution.state.is_terminal or execution.state is State.PAUSED:
+                    return execution
+                try:
+                    await asyncio.wait_for(anext(stream), 1)
+                except TimeoutError:
+                    continue
+
+
+async def _answer(
+    engine: Engine,
+    flow: Flow,
+    execution: Execution,
+    task_id: str,
+    task_run_id: str,
+    given: dict[str, Any] | None,
+    console: Console,
+) -> None:
+    task = engine.flows.task(flow, task_id)
+    asked = getattr(task, "on_resume", ()) or ()
+    values = given if given is not None else {item.id: _ask(item, console) for item in asked}
+    if given is None and not asked:
+        Prompt.ask(f"{task.description or task_id}: press Enter to continue", console=console)
+    try:
+        await engine.resume(execution.id, values, by="cli", task_run_id=task_run_id)
+    except InputInvalid as error:
+        for problem in error.problems:
+            console.print(f"{problem.input}: {problem.message}", markup=False)
+        if given is not None or not sys.stdin.isatty():
+            raise
+        await _answer(engine, flow, execution, task_id, task_run_id, None, console)
+
+
+def _ask(item: Any, console: Console) -> Any:
+    label = item.display_name or item.id
+    question = f"{label} ({item.description})" if item.description else label
+    if item.type in ("BOOLEAN", "BOOL"):
+        return Confirm.ask(question, console=console)
+    return Prompt.ask(question, console=console, default="" if item.defaults is None else str(item.defaults))
+
+
+def progress(execution: Execution) -> Table:
+    """The task runs so far, one a line."""
+    table = Table.grid(padding=(0, 1))
+    runs = list(execution.task_runs.values())
+    for run in runs[-30:]:
+        first, last = run.histories[0][1], run.histories[-1][1]
+        value = f" [{run.value}]" if run.value is not None else ""
+        took = duration_text(last - first) if run.state.is_terminal else "…"
+        table.add_row(MARKS.get(run.state, "·"), f"{run.task_id}{value}".replace("[", r"\["), run.state, took)
+    if len(runs) > 30:
+        table.add_row("", f"… and {len(runs) - 30} earlier", "", "")
+    return table
+
+
+async def _print_end(engine: Engine, execution: Execution, console: Console) -> None:
+    for line in await engine.logs(execution.id, level="INFO", limit=200):
+        console.print(
+            f"{line.at:%H:%M:%S} {line.level:5} {line.task_id or ''} {line.message}", markup=False, soft_wrap=True
+        )
+    console.print(f"{execution.namespace}/{execution.flow_id} ended {execution.state}.", markup=False)
+    for key, value in (execution.outputs or {}).items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        sys.stdout.write(f"{key}: {engine.masker.mask(text)}\n")
+
+
+def as_json(execution: Execution, engine: Engine) -> Mapping[str, Any]:
+    """An execution as `--output json` prints it; secrets are masked."""
+    whole = {
+        "id": execution.id,
+        "namespace": execution.namespace,
+        "flowId": execution.flow_id,
+        "state": {"current": execution.state},
+        "inputs": execution.inputs,
+        "outputs": execution.outputs or {},
+        "taskRunList": [
+            {
+                "taskId": run.task_id,
+                "value": run.value,
+                "state": {"current": run.state},
+                "outputs": run.outputs or {},
+                "attempts": [{"state": {"current": attempt.state}} for attempt in run.attempts],
+            }
+            for run in execution.task_runs.values()
+        ],
+    }
+    read: Mapping[str, Any] = json.loads(engine.masker.mask(json.dumps(whole, ensure_ascii=False, default=str)))
+    return read

@@ -1,0 +1,99 @@
+"""`parley demo` and `parley up`: run the bot until it is told to stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from bot.application import Application
+from bot.settings import BotSettings, read_settings, shipped_flows
+
+
+def serve(*, demo: bool, host: str | None, port: int | None, data: Path | None, flows: list[Path] | None) -> None:
+    """Start, print `ready URL` on stdout, run until SIGTERM or Ctrl-C."""
+    configure_logs()
+    settings = demo_settings(host, port, data) if demo else up_settings(host, port, data, flows)
+    interrupted = asyncio.run(_serve(settings, demo))
+    if interrupted:
+        sys.exit(130)
+
+
+def demo_settings(host: str | None, port: int | None, data: Path | None) -> BotSettings:
+    """The tour's flows only, and no chat platform but the page, whatever tokens the shell holds."""
+    settings = read_settings(data=data, flows=(shipped_flows("tour"),))
+    alone = {"slack_bot_token": None, "slack_app_token": None, "slack_signing_secret": None, "discord_token": None}
+    return settings.model_copy(update={**alone, "web": _web(settings, host, port)})
+
+
+def up_settings(host: str | None, port: int | None, data: Path | None, flows: list[Path] | None) -> BotSettings:
+    """What the settings say, with the shipped `demo` flows behind the operator's own."""
+    settings = read_settings(data=data, flows=tuple(flows) if flows else None)
+    folders = tuple(dict.fromkeys((*settings.flows, shipped_flows("demo"))))
+    return settings.model_copy(update={"flows": folders, "web": _web(settings, host, port)})
+
+
+def _web(settings: BotSettings, host: str | None, port: int | None) -> object:
+    given = {"host": host, "port": port}
+    return settings.web.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+async def _serve(settings: BotSettings, demo: bool) -> bool:
+    stop = asyncio.Event()
+    heard: list[int] = []
+
+    def told(number: int) -> None:
+        heard.append(number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told, number)
+    app = await Application.open(settings, demo=demo)
+    try:
+        await app.start()
+        sys.stderr.write(_welcome(app, demo))
+        sys.stdout.write(f"ready {app.url}\n")
+        sys.stdout.flush()
+        await app.run(stop)
+    finally:
+        with contextlib.suppress(asyncio.CancelledError):
+            await app.stop()
+    return signal.SIGINT in heard
+
+
+def _welcome(app: Application, demo: bool) -> str:
+    data = app.engine.settings.data.resolve()
+    lines = [f"Parley is at {app.url}", f"Data (database, files, keys): {data}"]
+    if demo:
+        lines += [
+            "Type /flow list there, or press one of the suggestions.",
+            "To go on: `parley up` serves the flows in ./flows. With SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or with",
+            f"DISCORD_TOKEN, it connects to Slack and Discord. The guides are at {app.url}/docs.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def configure_logs() -> None:
+    """Structured logs on stderr: for people on a terminal, as JSON otherwise."""
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, last],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )

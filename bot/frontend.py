@@ -1,0 +1,79 @@
+"""The port between the conversation and a chat platform. Inbound goes to the Desk, outbound comes through FrontEnd."""
+
+from typing import Protocol
+
+from bot.conversation import (
+    Card,
+    Click,
+    Command,
+    FieldErrors,
+    Form,
+    MessageRef,
+    Notice,
+    Option,
+    Platform,
+    Reply,
+    Room,
+    Submission,
+)
+from engine.plugin import ChatPost
+
+
+class Desk(Protocol):
+    """Where every command, click and filled form arrives, whatever the platform. Each answers well within 3 seconds,
+    counts a receipt once (the same receipt again gets the stored answer), and never raises for what a person did."""
+
+    async def command(self, command: Command) -> Reply: ...
+
+    async def click(self, click: Click) -> Reply: ...
+
+    async def submit(self, submission: Submission) -> Reply | FieldErrors: ...
+
+    async def form(self, form_id: str) -> Form | None:
+        """A form again by its id, with the draft's values: for the next page, Back, Fix, and after a restart."""
+
+    async def options(self, form_id: str, field_id: str, typed: str, limit: int) -> tuple[Option, ...]:
+        """Choices of one field that fit what was typed so far."""
+
+    async def complete(self, argument: str, typed: str, person_id: str, room: Room, limit: int) -> tuple[Option, ...]:
+        """Choices for an argument of the command line while it is typed: `flow`, `run`, `pause`, `key`."""
+
+
+class Unreachable(Exception):
+    """A message could not be posted or edited. `retry_after` seconds when trying again helps; None: never as is."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, gone: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+        self.gone = gone  # the message was deleted: post it anew
+
+
+class FrontEnd(Protocol):
+    """One chat platform. Posting and editing raise Unreachable and nothing else for what the platform refuses."""
+
+    platform: Platform
+
+    async def start(self, desk: Desk) -> None:
+        """Connect and return when events can arrive; SettingInvalid when a token is wrong."""
+
+    async def stop(self) -> None:
+        """Stop hearing, then close."""
+
+    async def post_card(self, room: Room, card: Card, nonce: str) -> MessageRef:
+        """Post a card (with its files); the same nonce again gives no second message where the platform allows."""
+
+    async def edit_card(self, ref: MessageRef, card: Card) -> None:
+        """Draw a card over its message."""
+
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
+        """Say something, privately to one person where the platform can."""
+
+    async def answer(self, answer_url: str, reply: Reply) -> None:
+        """Answer an interaction late (after a restart), through the address that came with it."""
+
+    async def post(self, post: ChatPost) -> MessageRef:
+        """A task's own message."""
+
+    def describe(self) -> str:
+        """One line for the start-up log: who we are connected as, and where."""

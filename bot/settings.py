@@ -1,0 +1,66 @@
+"""Settings of the whole bot: those of the engine, and where it listens and speaks."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+
+from bot.chat_settings import ChatSettings
+from engine.errors import SettingInvalid
+from engine.settings import Section, Settings
+
+SHIPPED = Path(__file__).parent / "flows"
+
+
+class WebSection(Section):
+    """The page. Beyond loopback it needs `token` or `tokens` (a name for each)."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8082, ge=0, le=65535)
+    public_url: str | None = None
+    token: SecretStr | None = None
+    tokens: dict[str, SecretStr] = Field(default_factory=dict)
+
+    def all_tokens(self) -> dict[str, str]:
+        """Every token by the name it stands for."""
+        named = {name: token.get_secret_value() for name, token in self.tokens.items()}
+        return named | ({"web": self.token.get_secret_value()} if self.token else {})
+
+
+class BotSettings(Settings):
+    """Everything an operator may say, from the environment, `.env` and parley.yaml."""
+
+    slack_bot_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("SLACK_BOT_TOKEN", "slack_bot_token")
+    )
+    slack_app_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("SLACK_APP_TOKEN", "slack_app_token")
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET", "slack_signing_secret")
+    )
+    slack_base_url: str = "https://slack.com/api/"
+    discord_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("DISCORD_TOKEN", "discord_token")
+    )
+    discord_base_url: str | None = None
+    discord_gateway_url: str | None = None
+    web: WebSection = WebSection()
+    chat: ChatSettings = ChatSettings()
+
+
+def read_settings(**given: object) -> BotSettings:
+    """The settings, with what was given on the command line on top; SettingInvalid names the setting that is wrong."""
+    try:
+        return BotSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingInvalid(
+            f"The setting {where} is wrong: {first['msg']}.", fix="See /docs/settings, or bot/docs/settings.md."
+        ) from error
+
+
+def shipped_flows(folder: str) -> Path:
+    """A folder of the flows that come with Parley: `demo`, `tour` or `examples`."""
+    packed = SHIPPED / folder
+    return packed if packed.is_dir() else Path(__file__).parent.parent / "flows" / folder

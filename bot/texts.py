@@ -1,0 +1,114 @@
+"""What the desk says, by code: one place for every sentence, each of which says what to do next.
+
+Values that people or flows supplied are put into code marks, shortened and kept on one line, so that a value can
+neither draw links or mentions nor hide the rest of the sentence.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.conversation import Action, Notice, Tone
+
+TEXTS: dict[str, str] = {
+    "E01": "I don't know {verb}. {guess} Try `/flow help`.",
+    "E02": "No flow matches {x}. {closest} `/flow list` shows all you can run.",
+    "E03": "{x} fits {n} flows: {list}. Add the namespace.",
+    "E04": "You can't run {flow}. It needs {role}. Ask {owners}.",
+    "E05": "{input} is required. Give it as {example}, or open the form.",
+    "E06": "{input}: {value} is not {what}. Example: {example}.",
+    "E07": "{input} must be {range}; you gave {value}.",
+    "E08": "{input}: {value} is not one of {choices}. {guess}",
+    "E09": "{input}: I read {what}. {value} is neither.",
+    "E10": "{input}: JSON breaks at line {l}, column {c}: {why}.",
+    "E11": "{flow} has no input {name}. It has: {list}.",
+    "E12": "The quote opened at character {n} is never closed.",
+    "E13": "{file} is {size}; the limit here is {limit}. Upload it at {link}.",
+    "E14": "Don't type secrets in chat. I did not use the value; please delete your message. {instead}",
+    "E15": "Slack doesn't allow slash commands in threads. Write `@parley {text}` here.",
+    "E16": "I'm not in {channel}. Invite me with `/invite @parley`, then try again. Your input is kept.",
+    "E17": "Run {id} is already {state}; nothing to {verb}.",
+    "E18": "Step expired on this form, but your answers are saved. Press Continue.",
+    "E19": "Chat is slowing me down ({platform}); the card will catch up in about {s} s. The run is not delayed.",
+    "E20": "You can't decide this: it needs {approvers}. Ask one of them.",
+    "E21": "Already {decided} by {who} {when} on {platform}. Nothing changed.",
+    "E22": "You started this run, so someone else must approve it (four eyes). Ask {approver}.",
+    "E23": "Your vote is counted: {k} of {n}. Waiting for {m} more.",
+    "E24": "This request ended at {time} ({why}); {outcome}. `/flow status {run}` shows the run.",
+    "E25": "This card is out of date. {current}",
+    "E26": "Something broke on my side (ref {id}). Your {what} was {counted}.",
+    # Not errors of the list, but the same kind of sentence.
+    "no-run": "No run matches {x}. {closest} `/flow status` shows your last one, `/flow list` what you can run.",
+    "no-runs": "You have not started a run here yet. `/flow list` shows what you can run.",
+    "many-runs": "{x} fits {n} runs: {list}. Type more of the id.",
+    "no-pause": "{x} waits for no answer. `/flow pending` shows what does.",
+    "many-pauses": "Run {x} waits for {n} answers: {list}. Name one of them.",
+    "gone-pause": "I don't know this request: it may be another instance's. `/flow pending` shows what waits here.",
+    "gone-flow": "The flow {flow} is no longer there, so its questions can't be drawn. {instead}",
+    "gone-form": "This form is no longer kept. Start again with {command}.",
+    "not-yours": "This form belongs to {who}. Start your own with {command}.",
+    "refused": "{why}",
+    "usage": "{what} Usage: {usage}",
+}
+
+_MARKS = re.compile(r"([\\`*_\[\]<>~|#])")
+_BREAKS = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A sentence and its code."""
+
+    code: str
+    text: str
+    tone: Tone = "warning"
+
+    def notice(self, *actions: Action) -> Notice:
+        """The private answer that says it."""
+        return Notice(self.tone, self.text, actions, self.code if self.code.startswith("E") else "")
+
+
+def code(value: object, limit: int = 80) -> str:
+    """A value inside code marks: on one line, at most `limit` characters, unable to end the marks."""
+    text = _BREAKS.sub(" ", str(value)).replace("`", "\u02cb").strip()
+    return f"`{shorten(text, limit)}`" if text else "an empty text"
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, the last one an ellipsis when something was cut; never inside a joined emoji."""
+    if len(text) <= limit:
+        return text
+    end = limit - 1
+    while end > 0 and (text[end] in "\u200d\ufe0f\u20e3" or _joins(text[end]) or text[end - 1] == "\u200d"):
+        end -= 1
+    return text[:end].rstrip() + "\u2026"
+
+
+def _joins(char: str) -> bool:
+    """Combining marks and skin tones belong to the character before them."""
+    return "\u0300" <= char <= "\u036f" or "\U0001f3fb" <= char <= "\U0001f3ff" or "\u20d0" <= char <= "\u20ff"
+
+
+def plain(text: str, limit: int = 300) -> str:
+    """Text from outside as literal Markdown: names, titles, messages without format."""
+    return _MARKS.sub(r"\\\1", shorten(_BREAKS.sub(" ", text).strip(), limit))
+
+
+def listed(values: Iterable[str], limit: int = 5) -> str:
+    """`a`, `b` and 3 more."""
+    every = list(values)
+    shown = ", ".join(code(value) for value in every[:limit])
+    more = len(every) - limit
+    return f"{shown} and {more} more" if more > 0 else shown or "none"
+
+
+def did_you_mean(guesses: Iterable[str]) -> str:
+    """`Did you mean x or y?`, "" without guesses."""
+    shown = " or ".join(code(guess) for guess in guesses)
+    return f"Did you mean {shown}?" if shown else ""
+
+
+def answer(code_: str, /, tone: Tone = "warning", **values: object) -> Answer:
+    """The sentence of a code with its values put in; blanks left by empty values are closed."""
+    text = TEXTS[code_].format_map({name: str(value) for name, value in values.items()})
+    return Answer(code_, _BREAKS.sub(" ", text).strip(), tone)

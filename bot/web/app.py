@@ -1,0 +1,164 @@
+"""The web server: routes, the gate before them, and uvicorn around them."""
+
+import getpass
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from bot.conversation import Card, Person
+from bot.web import api, doors, executions, pages
+from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
+from bot.web.requests import Stopped, let_in, refusal
+from bot.web.room import ChatRoom
+from engine.errors import SettingInvalid
+from engine.runtime import Engine
+
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - only compared, to know that other machines can reach us
+SlackHandler = Callable[[bytes, Mapping[str, str]], Awaitable[tuple[int, dict[str, str], bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Where the page listens and who may use it."""
+
+    host: str = "127.0.0.1"
+    port: int = 8082
+    public_url: str | None = None
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    demo: bool = False
+
+
+def make_gate(engine: Engine, settings: WebSettings) -> Gate:
+    """The gate of this instance; SettingInvalid when the page would be open to other machines without a token."""
+    if not is_loopback(settings.host) and not settings.tokens:
+        raise SettingInvalid(
+            f"The page would listen on {settings.host} without asking who comes in.",
+            fix="Set web.token (PARLEY_WEB__TOKEN) to a long random text, or listen on 127.0.0.1.",
+        )
+    everywhere = settings.host in EVERYWHERE
+    hosts = set(LOOPBACK) if is_loopback(settings.host) or everywhere else {settings.host.lower()}
+    if everywhere:
+        hosts.add(socket.gethostname().lower())
+    if settings.public_url:
+        hosts.add((urlsplit(settings.public_url).hostname or "").lower())
+    data = engine.settings.data
+    local = None if settings.tokens else Person(f"local:{_user()}", _user(), "web")
+    token = private_key(data / "api.token").hex()
+    return Gate(private_key(data / "web.key"), frozenset(hosts), local, dict(settings.tokens), token)
+
+
+def make_app(
+    engine: Engine,
+    room: ChatRoom,
+    gate: Gate,
+    settings: WebSettings,
+    pause_cards: Callable[[str], Awaitable[list[Card]]],
+    slack_handler: SlackHandler | None = None,
+) -> FastAPI:
+    """The application; every route passes `let_in` first."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(let_in)])
+    app.state.engine = engine
+    app.state.room = room
+    app.state.gate = gate
+    app.state.settings = engine.settings
+    app.state.demo = settings.demo
+    app.state.pause_cards = pause_cards
+    app.state.slack_handler = slack_handler
+    for part in (doors, pages, executions, api):
+        app.include_router(part.routes)
+
+    @app.exception_handler(Stopped)
+    async def stopped(request: Request, error: Stopped) -> Response:
+        return error.response
+
+    @app.exception_handler(HTTPException)
+    async def not_there(request: Request, error: HTTPException) -> Response:
+        text = "There is no such page." if error.status_code == 404 else str(error.detail)
+        return refusal(error.status_code, text, "")
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        return refusal(
+            500, "Something broke on this side; the log of the bot says more.", "Nothing you typed was acted on twice."
+        )
+
+    return app
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the bot stops everything in order."""
+
+    def install_signal_handlers(self) -> None:
+        """Left to the bot."""
+
+    def capture_signals(self) -> Any:
+        """Left to the bot."""
+        return _Nothing()
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class WebServer:
+    """Serves the application until stopped."""
+
+    def __init__(self, app: FastAPI, settings: WebSettings) -> None:
+        self.app = app
+        self.settings = settings
+        self.socket: socket.socket | None = None
+        self.server: _Server | None = None
+
+    def bind(self) -> str:
+        """Take the port and return the page's address; SettingInvalid when it is taken."""
+        family = socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((self.settings.host, self.settings.port))
+        except OSError as error:
+            sock.close()
+            raise SettingInvalid(
+                f"Port {self.settings.port} on {self.settings.host} can't be used: {error.strerror}.",
+                fix="Another Parley may be running. Stop it, or choose another port with --port.",
+            ) from error
+        self.socket = sock
+        host = "localhost" if is_loopback(self.settings.host) else self.settings.host
+        return f"http://{host}:{sock.getsockname()[1]}"
+
+    async def serve(self) -> None:
+        """Answer requests until `stop` is called."""
+        assert self.socket is not None  # noqa: S101 - bind() comes first
+        config = uvicorn.Config(
+            self.app,
+            log_config=None,
+            lifespan="off",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            server_header=False,
+        )
+        self.server = _Server(config)
+        await self.server.serve(sockets=[self.socket])
+
+    def stop(self) -> None:
+        """End `serve` after the requests under way."""
+        if self.server is not None:
+            self.server.should_exit = True
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "operator"

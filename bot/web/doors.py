@@ -1,0 +1,78 @@
+"""The routes that are open to everybody: health, static files, sign-in; and Slack's signed requests."""
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
+
+from bot.web import views
+from bot.web.gate import COOKIE, Gate
+from bot.web.requests import HEADERS, caller, refusal, safe_back, with_cookie
+
+routes = APIRouter()
+STATIC = Path(__file__).parent / "static"
+KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+@routes.get("/healthz", name="health")
+async def health() -> Response:
+    """The process answers."""
+    return PlainTextResponse("ok\n")
+
+
+@routes.get("/readyz", name="ready")
+async def ready(request: Request) -> Response:
+    """Commands, clicks and schedules are taken."""
+    up = request.app.state.room.desk is not None
+    return PlainTextResponse("ready\n" if up else "starting\n", 200 if up else 503)
+
+
+@routes.get("/static/{name}", name="static_file")
+async def static_file(name: str) -> Response:
+    """A style sheet, script or picture of the page itself."""
+    file = STATIC / name
+    if file.suffix not in KINDS or file.parent != STATIC or not file.is_file():
+        return PlainTextResponse("not here\n", 404)
+    return FileResponse(file, media_type=KINDS[file.suffix], headers={"X-Content-Type-Options": "nosniff"})
+
+
+@routes.get("/sign-in", name="sign_in_page")
+async def sign_in_page(request: Request) -> Response:
+    """The page that asks for a token."""
+    who = caller(request)
+    gate: Gate = request.app.state.gate
+    back = safe_back(request.query_params.get("back"))
+    page = views.page("sign_in.html", csrf=gate.csrf(who.session), back=back, wrong="wrong" in request.query_params)
+    return with_cookie(request, HTMLResponse(page, headers=HEADERS), who.session, fresh=True)
+
+
+@routes.post("/sign-in", name="sign_in")
+async def sign_in(request: Request) -> Response:
+    """Exchange a token for a signed-in browser."""
+    gate: Gate = request.app.state.gate
+    form = await request.form()
+    name = gate.token_name(str(form.get("token") or ""))
+    if name is None:
+        return RedirectResponse("/sign-in?wrong", 303, headers=HEADERS)
+    response = RedirectResponse(safe_back(form.get("back")), 303, headers=HEADERS)
+    return with_cookie(request, response, gate.new_session(name), fresh=True)
+
+
+@routes.post("/sign-out", name="sign_out")
+async def sign_out() -> Response:
+    """Forget the browser."""
+    response = RedirectResponse("/sign-in", 303, headers=HEADERS)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+@routes.post("/slack/events", name="slack_events")
+async def slack_events(request: Request) -> Response:
+    """Slack's requests in HTTP mode; the Slack front end checks their signature."""
+    handle = request.app.state.slack_handler
+    if handle is None:
+        return refusal(
+            404, "Slack is not in HTTP mode here.", "Set SLACK_SIGNING_SECRET and leave SLACK_APP_TOKEN unset."
+        )
+    status, headers, body = await handle(await request.body(), dict(request.headers))
+    return Response(body, status, headers)

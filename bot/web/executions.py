@@ -1,0 +1,181 @@
+"""Pages about runs and flows: the list, one run with its timeline and log, files, flows, and the documentation."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+
+from bot.conversation import Card
+from bot.web import views
+from bot.web.pages import event
+from bot.web.requests import HEADERS, caller, html, refusal
+from engine.core.execution import Execution
+from engine.errors import EngineError, NotFound
+from engine.runtime import Engine
+
+routes = APIRouter()
+DOCS = Path(__file__).parent.parent / "docs"
+LOG_LINES = 1000
+
+
+def engine_of(request: Request) -> Engine:
+    """The engine of this instance."""
+    found: Engine = request.app.state.engine
+    return found
+
+
+@routes.get("/ui/executions", name="executions")
+async def show_executions(request: Request) -> Response:
+    """The newest runs."""
+    runs = await engine_of(request).executions(limit=100)
+    return html(request, "executions.html", title="Runs", here="executions", runs=runs)
+
+
+@routes.get("/ui/flows", name="flows")
+async def show_flows(request: Request) -> Response:
+    """The flows in use, and the files that are not."""
+    engine = engine_of(request)
+    problems = [{"file": Path(file).name, "text": str(error)} for file, error in engine.flows.problems().items()]
+    flows = sorted(engine.flows.list(), key=lambda flow: (flow.namespace, flow.id))
+    folders = ", ".join(str(folder) for folder in engine.settings.flows)
+    return html(request, "flows.html", title="Flows", here="flows", flows=flows, problems=problems, folders=folders)
+
+
+@routes.get("/ui/executions/{namespace}/{flow_id}/{execution_id}", name="execution")
+@routes.get("/ui/executions/{tenant}/{namespace}/{flow_id}/{execution_id}", name="execution_of_tenant")
+@routes.get("/ui/{tenant}/executions/{namespace}/{flow_id}/{execution_id}", name="execution_below_tenant")
+async def show_execution(request: Request, namespace: str, flow_id: str, execution_id: str) -> Response:
+    """One run: state, timeline, inputs, outputs, log, and what waits for an answer."""
+    try:
+        run = await engine_of(request).execution(execution_id)
+    except NotFound as error:
+        return refusal(404, error.message, error.fix)
+    if (run.namespace, run.flow_id) != (namespace, flow_id):
+        return RedirectResponse(path_of(run), 303, headers=HEADERS)
+    names = await _names(request, run)
+    return html(request, "execution.html", title=f"{namespace}/{flow_id}", here="executions", **names)
+
+
+@routes.get("/events/execution/{execution_id}", name="execution_events")
+async def execution_events(request: Request, execution_id: str) -> Response:
+    """The run's page drawn anew whenever it moved, as server-sent events; `end` when it is over."""
+    engine = engine_of(request)
+    try:
+        await engine.execution(execution_id)
+    except NotFound as error:
+        return refusal(404, error.message, error.fix)
+
+    async def stream() -> AsyncIterator[str]:
+        async with engine.subscribe() as changes:
+            number = 0
+            waiting = aiter(changes)
+            while True:
+                run = await engine.execution(execution_id)
+                number += 1
+                yield event(number, {"html": await _body(request, run)})
+                if run.state.is_terminal:
+                    yield "event: end\ndata: {}\n\n"
+                    return
+                while True:
+                    try:
+                        change = await asyncio.wait_for(anext(waiting), 15)
+                    except TimeoutError:
+                        yield ": still here\n\n"
+                        continue
+                    except StopAsyncIteration:
+                        return
+                    if change.execution_id == execution_id:
+                        break
+                await asyncio.sleep(0.2)  # let a burst of changes become one drawing
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=HEADERS)
+
+
+@routes.get("/files/{path:path}", name="storage_file")
+async def show_file(request: Request, path: str) -> Response:
+    """A file of internal storage: pictures in place, everything else as a download."""
+    try:
+        local = engine_of(request).files.path(f"kestra:///{path}")
+    except EngineError as error:
+        return refusal(404, error.message, error.fix)
+    name = path.rsplit("/", 1)[-1]
+    kind = views.media_type(name)
+    inline = kind in views.INLINE_IMAGES
+    headers = {**HEADERS, "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'"}
+    return FileResponse(
+        local,
+        media_type=kind if inline else "application/octet-stream",
+        filename=name,
+        content_disposition_type="inline" if inline else "attachment",
+        headers=headers,
+    )
+
+
+@routes.get("/docs", name="docs")
+async def docs(request: Request) -> Response:
+    """The documentation's first page."""
+    return RedirectResponse("/docs/start", 303, headers=HEADERS)
+
+
+@routes.get("/docs/{slug}", name="doc")
+async def doc(request: Request, slug: str) -> Response:
+    """One page of the documentation."""
+    pages = doc_pages()
+    if slug not in dict(pages):
+        return refusal(404, "There is no such page.", "See /docs for what there is.")
+    text = (DOCS / f"{slug}.md").read_text(encoding="utf-8")
+    return html(request, "doc.html", title=dict(pages)[slug], here="docs", pages=pages, current=slug, text=text)
+
+
+def doc_pages() -> list[tuple[str, str]]:
+    """(slug, title) of every page, `start` first."""
+    found = {file.stem: file.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for file in DOCS.glob("*.md")}
+    return sorted(found.items(), key=lambda item: (item[0] != "start", item[1].lower()))
+
+
+def path_of(run: Execution) -> str:
+    """Where a run's page lies: the path that flows link to."""
+    return f"/ui/executions/{run.namespace}/{run.flow_id}/{run.id}"
+
+
+async def _names(request: Request, run: Execution) -> dict[str, Any]:
+    engine = engine_of(request)
+    try:
+        flow = engine.flows.get(run.namespace, run.flow_id)
+    except NotFound:
+        flow = None  # deleted since; the run's own record is enough
+    runs = list(run.task_runs.values())
+    rows, more = views.timeline(runs, engine.clock.now())
+    shown = [(task.task_id + (f" [{task.value}]" if task.value else ""), task.outputs) for task in runs if task.outputs]
+    pauses: list[Card] = await request.app.state.pause_cards(run.id)
+    return {
+        "run": run,
+        "flow": flow,
+        "timeline": rows,
+        "more_tasks": more,
+        "inputs": [(key, _hide(engine, value)) for key, value in run.inputs.items()],
+        "outputs": [(key, _hide(engine, value)) for key, value in (run.outputs or {}).items()],
+        "task_outputs": [(name, engine.masker.mask(views.pretty(value))) for name, value in shown[:200] if value],
+        "logs": await engine.logs(run.id, limit=LOG_LINES),
+        "pauses": pauses,
+        "forms": [],
+        "here_url": path_of(run),
+    }
+
+
+async def _body(request: Request, run: Execution) -> str:
+    csrf = request.app.state.gate.csrf(caller(request).session)
+    return views.page("execution_body.html", csrf=csrf, **await _names(request, run))
+
+
+def _hide(engine: Engine, value: Any) -> Any:
+    """A value with every known secret masked."""
+    if isinstance(value, str):
+        return engine.masker.mask(value)
+    if isinstance(value, (dict, list, tuple)):
+        return json.loads(engine.masker.mask(json.dumps(value, default=str)))
+    return value

@@ -1,0 +1,128 @@
+"""Who may pass: Host and Origin, sessions, tokens and the CSRF token. Decisions only; `pages.py` answers.
+
+Every route asks the gate; a route is open only when its name stands in OPEN. Names, not paths, are compared, so a path
+that happens to look like an open one stays shut.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bot.conversation import Person
+
+OPEN = frozenset({"health", "ready", "static_file", "sign_in_page", "sign_in"})
+SIGNED = frozenset({"slack_events"})  # the caller proves itself with a signature of its own
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
+SESSION_SECONDS = 14 * 24 * 3600
+COOKIE = "parley_session"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser: `nonce` ties CSRF tokens to it; `person` is empty until somebody signed in."""
+
+    nonce: str
+    person: str = ""
+    expires: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What is allowed, for one instance.
+
+    `local` is who a request is when no tokens are set (only then; and the page then listens on loopback only).
+    `tokens` maps a token's name to its text; `api_token` lets the command line on this machine in.
+    """
+
+    key: bytes
+    hosts: frozenset[str]
+    local: Person | None
+    tokens: Mapping[str, str]
+    api_token: str = ""
+
+    def host_allowed(self, host: str | None) -> bool:
+        """Whether a Host header names this instance; stops a page elsewhere from reaching it by DNS rebinding."""
+        return bool(host) and _bare(str(host)) in self.hosts
+
+    def origin_allowed(self, origin: str | None, fetch_site: str | None) -> bool:
+        """Whether a changing request comes from our own pages (or from no browser at all)."""
+        if origin in (None, ""):
+            return fetch_site in (None, "", "same-origin", "none")
+        return urlsplit(str(origin)).scheme in ("http", "https") and _bare(urlsplit(str(origin)).netloc) in self.hosts
+
+    def csrf(self, session: Session) -> str:
+        """The token that every form of this browser carries."""
+        return self._mac(f"csrf:{session.nonce}:{session.person}")
+
+    def csrf_matches(self, session: Session, given: str | None) -> bool:
+        """Whether a form was made by us for this browser."""
+        return hmac.compare_digest(self.csrf(session), given or "")
+
+    def new_session(self, person: str = "") -> Session:
+        """A fresh browser session."""
+        return Session(secrets.token_urlsafe(16), person, int(time.time()) + SESSION_SECONDS)
+
+    def seal(self, session: Session) -> str:
+        """The cookie's text."""
+        body = base64.urlsafe_b64encode(json.dumps([session.nonce, session.person, session.expires]).encode()).decode()
+        return f"{body}.{self._mac(body)}"
+
+    def unseal(self, cookie: str | None) -> Session | None:
+        """The session of a cookie; None when it is forged, broken or too old."""
+        body, _, mac = (cookie or "").partition(".")
+        if not body or not hmac.compare_digest(self._mac(body), mac):
+            return None
+        nonce, person, expires = json.loads(base64.urlsafe_b64decode(body))
+        return Session(nonce, person, expires) if expires > time.time() else None
+
+    def token_name(self, token: str) -> str | None:
+        """Whose token this is; compared in constant time."""
+        found = None
+        for name, known in self.tokens.items():
+            if hmac.compare_digest(known.encode(), token.encode()):
+                found = name
+        return found
+
+    def person(self, session: Session | None, bearer: str | None) -> Person | None:
+        """Who is asking: a token in the header, a signed-in browser, or the local user when no tokens are set."""
+        if bearer is not None:
+            if self.api_token and hmac.compare_digest(self.api_token.encode(), bearer.encode()) and self.local:
+                return self.local
+            name = self.token_name(bearer)
+            return Person(f"token:{name}", name, "web") if name else None
+        if self.local is not None:
+            return self.local
+        if session is not None and session.person in self.tokens:
+            return Person(f"token:{session.person}", session.person, "web")
+        return None
+
+    def _mac(self, text: str) -> str:
+        return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on cannot be reached from another machine."""
+    return host in LOOPBACK or host.startswith("127.")
+
+
+def private_key(path: Path, size: int = 32) -> bytes:
+    """A key kept in a file only its owner can read; made on first use."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(size))
+    return bytes.fromhex(path.read_text().strip())
+
+
+def _bare(netloc: str) -> str:
+    """The host name of `host:port`, brackets of an IPv6 address kept."""
+    if netloc.startswith("["):
+        return netloc.partition("]")[0] + "]"
+    return netloc.rpartition(":")[0].lower() if ":" in netloc else netloc.lower()

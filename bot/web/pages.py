@@ -1,0 +1,232 @@
+"""The room: what is typed, pressed and filled in goes to the desk; what comes back is shown in the room."""
+
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from starlette.datastructures import UploadFile
+
+from bot.conversation import (
+    Attachment,
+    Click,
+    Command,
+    FieldErrors,
+    Form,
+    MessageRef,
+    Notice,
+    Reply,
+    Room,
+    Submission,
+)
+from bot.frontend import Desk
+from bot.web import views
+from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wants_fragment
+from bot.web.room import LOBBY, ChatRoom
+
+routes = APIRouter()
+TRIES = ("/flow list", "/flow run order_lunch", "/flow run ship_release", "/flow run poster", "/flow run greet_team")
+
+
+def chat(request: Request) -> ChatRoom:
+    """The room of this instance."""
+    found: ChatRoom = request.app.state.room
+    return found
+
+
+def desk(request: Request) -> Desk:
+    """The desk every front end reports to."""
+    found = chat(request).desk
+    if found is None:  # the page is up a moment before the desk
+        raise RuntimeError("The room was opened before its desk.")
+    return found
+
+
+def room_of(form: Any) -> Room:
+    """The channel a form was sent from."""
+    return Room("web", str(form.get("channel") or LOBBY)[:80])
+
+
+@routes.get("/", name="room")
+async def show_room(request: Request) -> Response:
+    """The chat room."""
+    channel = (request.query_params.get("channel") or LOBBY)[:80]
+    messages = await chat(request).messages(channel, caller(request).person)
+    after = messages[-1].id if messages else 0
+    names = {"title": "Room", "here": "room", "channel": channel, "messages": messages, "after": after}
+    data = request.app.state.settings.data.resolve()
+    return html(
+        request,
+        "room.html",
+        **names,
+        data=data,
+        tries=TRIES if request.app.state.demo else ("/flow list", "/flow help"),
+    )
+
+
+@routes.post("/say", name="say")
+async def say(request: Request) -> Response:
+    """Somebody typed something."""
+    form = await request.form()
+    room, who = room_of(form), caller(request).person
+    text = str(form.get("text") or "").strip()
+    if not text:
+        return _done(request, room)
+    await chat(request).say(who, text, room.channel)
+    receipt = f"web:{uuid4()}"
+    command = Command(text, who, room, receipt, answer_url=f"web:{room.channel}:{who.id}")
+    return await _show(request, room, await desk(request).command(command))
+
+
+@routes.post("/click", name="click")
+async def click(request: Request) -> Response:
+    """Somebody pressed a button."""
+    form = await request.form()
+    room, who = room_of(form), caller(request).person
+    message = str(form.get("message") or "")
+    ref = MessageRef("web", room.channel, message) if message else None
+    pressed = Click(
+        str(form.get("action") or ""), who, room, f"web:{uuid4()}", ref, answer_url=f"web:{room.channel}:{who.id}"
+    )
+    return await _show(request, room, await desk(request).click(pressed), back=safe_back(form.get("back")))
+
+
+@routes.get("/form/{form_id}", name="form")
+async def show_form(request: Request, form_id: str) -> Response:
+    """A form as a page of its own."""
+    form = await desk(request).form(form_id)
+    if form is None:
+        return refusal(
+            404, "This form is not there any more.", "Start again with the command or button that opened it."
+        )
+    back = safe_back(request.query_params.get("back"))
+    return html(request, "form.html", title=form.title, form=form, channel=LOBBY, errors={}, back=back)
+
+
+@routes.post("/form/{form_id}", name="submit")
+async def submit(request: Request, form_id: str) -> Response:
+    """Somebody filled a form."""
+    given = await request.form()
+    room, who = room_of(given), caller(request).person
+    form = await desk(request).form(form_id)
+    if form is None:
+        return refusal(
+            404, "This form is not there any more.", "Start again with the command or button that opened it."
+        )
+    values = await values_of(form, given)
+    answer = f"web:{room.channel}:{who.id}"
+    back = safe_back(given.get("back"))
+    result = await desk(request).submit(Submission(form_id, values, who, room, f"web:{uuid4()}", answer_url=answer))
+    if isinstance(result, FieldErrors):
+        return _form_again(request, room, result, back)
+    return await _show(request, room, result, back=back)
+
+
+@routes.get("/complete", name="complete")
+async def complete(request: Request) -> Response:
+    """Lines that continue what is being typed."""
+    text = request.query_params.get("text", "")[:400]
+    room = Room("web", (request.query_params.get("channel") or LOBBY)[:80])
+    words = text.split(" ")
+    arguments = {"run": "flow", "show": "flow", "status": "run", "logs": "run", "kill": "run"}
+    if len(words) != 3 or words[0] != "/flow" or words[1] not in arguments:
+        return told_list([])
+    found = await desk(request).complete(arguments[words[1]], words[2], caller(request).person.id, room, 12)
+    return told_list([f"/flow {words[1]} {option.value}" for option in found])
+
+
+@routes.get("/events", name="room_events")
+async def room_events(request: Request) -> Response:
+    """New and edited messages, as server-sent events."""
+    channel = (request.query_params.get("channel") or LOBBY)[:80]
+    who = caller(request)
+    csrf = request.app.state.gate.csrf(who.session)
+    after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    since = int(after) if after.isdigit() else 0
+
+    async def stream() -> AsyncIterator[str]:
+        listening = chat(request).listen(channel, who.person)
+        yield "retry: 1000\n\n"
+        for missed in await chat(request).messages(channel, who.person):
+            if missed.id > since:
+                yield event(missed.id, {"id": missed.id, "html": views.part("message", missed, csrf)})
+        async for message in listening:
+            if message is None:
+                yield ": still here\n\n"
+            else:
+                yield event(message.id, {"id": message.id, "html": views.part("message", message, csrf)})
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=HEADERS)
+
+
+def event(number: int, value: dict[str, Any]) -> str:
+    """One server-sent event."""
+    return f"id: {number}\ndata: {json.dumps(value)}\n\n"
+
+
+def told_list(values: list[str]) -> Response:
+    """A JSON list."""
+    return Response(json.dumps(values), media_type="application/json", headers=HEADERS)
+
+
+async def values_of(form: Form, given: Any) -> dict[str, Any]:
+    """Raw values by field id. Fields go by position; a field that was not sent at all is left out."""
+    values: dict[str, Any] = {}
+    for index, field in enumerate(form.fields):
+        sent = given.getlist(f"f:{index}")
+        if not sent:
+            continue
+        if field.type == "FILE":
+            attachment = await _keep(sent[-1])
+            if attachment is not None:
+                values[field.id] = attachment
+        elif field.type == "MULTISELECT" and not field.allow_custom:
+            values[field.id] = [text for text in sent if text]
+        else:
+            values[field.id] = str(sent[-1]).replace("\r\n", "\n")
+    return values
+
+
+async def _keep(upload: Any) -> Attachment | None:
+    if not isinstance(upload, UploadFile) or not upload.filename:
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="parley-upload-"))
+    name = Path(upload.filename.replace("\\", "/")).name or "file"
+    content = await upload.read()
+    (folder / "upload").write_bytes(content)
+    return Attachment(name, str(folder / "upload"), len(content), upload.content_type or "application/octet-stream")
+
+
+async def _show(request: Request, room: Room, reply: Reply, back: str = "/") -> Response:
+    """Draw the desk's answer: forms in place or on their own page, all else as a message in the room."""
+    who = caller(request)
+    if isinstance(reply.body, Form):
+        form = reply.body
+        if wants_fragment(request):
+            csrf = request.app.state.gate.csrf(who.session)
+            return told({"form": views.part("form", form, csrf, room.channel, {}, back)})
+        return RedirectResponse(f"/form/{form.id}?back={back}", 303, headers=HEADERS)
+    if not reply.replaces:  # a replaced card is edited for everybody by the outbox
+        await chat(request).show(who.person, reply.body, room.channel, public=reply.public)
+    elif isinstance(reply.body, Notice):
+        await chat(request).show(who.person, reply.body, room.channel, public=False)
+    return _done(request, room, back)
+
+
+def _form_again(request: Request, room: Room, result: FieldErrors, back: str) -> Response:
+    if wants_fragment(request):
+        csrf = request.app.state.gate.csrf(caller(request).session)
+        return told({"form": views.part("form", result.form, csrf, room.channel, result.errors, back)})
+    names = {"title": result.form.title, "form": result.form, "errors": result.errors, "back": back}
+    return html(request, "form.html", status=422, channel=room.channel, **names)
+
+
+def _done(request: Request, room: Room, back: str = "/") -> Response:
+    if wants_fragment(request):
+        return told({"ok": True, "go": back})
+    target = back if back != "/" or room.channel == LOBBY else f"/?channel={room.channel}"
+    return RedirectResponse(target, 303, headers=HEADERS)

@@ -1,0 +1,135 @@
+"""One request as the pages see it: who asks, from which browser, and the ways to answer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from bot.conversation import Person
+from bot.web import views
+from bot.web.gate import COOKIE, OPEN, SIGNED, Gate, Session
+
+MAX_BODY = 25 * 1024 * 1024
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `fresh` says that the browser still has to be given its cookie; `bearer`, that it is a program."""
+
+    person: Person
+    session: Session
+    fresh: bool = False
+    bearer: bool = False
+
+
+class Stopped(Exception):
+    """The gate refused; `response` says why."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+async def let_in(request: Request) -> None:
+    """The dependency of every route: refuses what may not pass, and leaves the Caller in `request.state.caller`."""
+    gate: Gate = request.app.state.gate
+    name = request.scope["route"].name
+    if name in OPEN and request.method in ("GET", "HEAD") and name != "sign_in_page":
+        return
+    if not gate.host_allowed(request.headers.get("host")):
+        raise Stopped(
+            refusal(421, "This page does not answer to that address.", "Set web.public_url to the address you use.")
+        )
+    if int(request.headers.get("content-length") or 0) > MAX_BODY:
+        raise Stopped(refusal(413, "That is more than this page takes (25 MB).", ""))
+    if name in SIGNED:
+        return
+    header = request.headers.get("authorization", "")
+    bearer = header[7:].strip() if header.lower().startswith("bearer ") else None
+    known = gate.unseal(request.cookies.get(COOKIE))
+    session = known or gate.new_session()
+    if request.method not in ("GET", "HEAD") and bearer is None:
+        await _check_form(request, gate, session)
+    person = gate.person(session, bearer)
+    if person is None and name not in OPEN:
+        raise Stopped(_ask_to_sign_in(request, bearer))
+    nobody = Person("nobody", "nobody", "web")
+    request.state.caller = Caller(person or nobody, session, fresh=known is None, bearer=bearer is not None)
+
+
+async def _check_form(request: Request, gate: Gate, session: Session) -> None:
+    if not gate.origin_allowed(request.headers.get("origin"), request.headers.get("sec-fetch-site")):
+        raise Stopped(
+            refusal(403, "This request came from another site, so nothing was done.", "Use the buttons on this page.")
+        )
+    form = await request.form()
+    given = form.get("csrf")
+    if not gate.csrf_matches(session, given if isinstance(given, str) else None):
+        raise Stopped(refusal(403, "This page was open for too long, so nothing was done.", "Reload it and try again."))
+
+
+def _ask_to_sign_in(request: Request, bearer: str | None) -> Response:
+    if bearer is not None or request.method not in ("GET", "HEAD") or request.url.path.startswith(("/api/", "/events")):
+        return refusal(
+            401, "Sign in first.", "Open /sign-in in the browser, or send a token as `Authorization: Bearer …`."
+        )
+    return RedirectResponse("/sign-in", 303, headers=HEADERS)
+
+
+def refusal(status: int, text: str, fix: str) -> Response:
+    """A plain page that says why not."""
+    names = {"title": "That did not work", "text": text, "fix": fix, "person": Person("", "", "web"), "here": ""}
+    return HTMLResponse(views.page("message.html", **names), status, headers=HEADERS)
+
+
+def caller(request: Request) -> Caller:
+    """Who the gate let in."""
+    found: Caller = request.state.caller
+    return found
+
+
+def html(request: Request, template: str, *, status: int = 200, **names: Any) -> Response:
+    """A page for the caller, with its CSRF token, and its cookie when it has none yet."""
+    gate: Gate = request.app.state.gate
+    who = caller(request)
+    names = {"person": who.person, "csrf": gate.csrf(who.session), "here": "", **names}
+    return with_cookie(
+        request, HTMLResponse(views.page(template, **names), status, headers=HEADERS), who.session, who.fresh
+    )
+
+
+def with_cookie(request: Request, response: Response, session: Session, fresh: bool) -> Response:
+    """Give the browser its session."""
+    gate: Gate = request.app.state.gate
+    if fresh:
+        secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, gate.seal(session), httponly=True, samesite="lax", secure=secure, path="/")
+    return response
+
+
+def told(value: Mapping[str, Any], status: int = 200) -> Response:
+    """A JSON answer for our own script."""
+    return JSONResponse(json.loads(json.dumps(value, default=str)), status, headers=HEADERS)
+
+
+def wants_fragment(request: Request) -> bool:
+    """Whether our script asked, which draws the answer in place."""
+    return request.headers.get("x-parley-fragment") == "1"
+
+
+def safe_back(target: object) -> str:
+    """A path of our own to go back to; anything else becomes the room."""
+    text = str(target or "/")
+    return text if text.startswith("/") and not text.startswith(("//", "/\\")) else "/"

@@ -1,0 +1,161 @@
+"""The chat room of the page: a third platform beside Slack and Discord, with its messages in our own database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from bot.conversation import Body, Card, MessageRef, Notice, Person, Platform, Reply, Room
+from bot.frontend import Desk, Unreachable
+from bot.web import codec
+from engine.plugin import ChatPost
+from engine.runtime import Engine
+from engine.store import room as rows
+
+LOBBY = "lobby"
+KEPT = 500  # messages a channel shows; older ones stay in the database until they are purged
+BOT = "Parley"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as the page draws it. `private_to` is the only person who sees it, or None."""
+
+    id: int
+    channel: str
+    author: str
+    author_kind: Literal["person", "bot"]
+    at: datetime
+    body: Body | str
+    private_to: str | None = None
+    version: int = 0
+
+
+class ChatRoom:
+    """Implements `bot.frontend.FrontEnd` for the page."""
+
+    platform: Platform = "web"
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.desk: Desk | None = None
+        self._listeners: set[asyncio.Queue[Message | None]] = set()
+
+    async def start(self, desk: Desk) -> None:
+        """Nothing to connect to."""
+        self.desk = desk
+
+    async def stop(self) -> None:
+        """Let every open page go."""
+        for queue in self._listeners:
+            queue.put_nowait(None)
+
+    def describe(self) -> str:
+        """One line for the start-up log."""
+        return "the web room (channel web:lobby)"
+
+    async def say(self, person: Person, text: str, channel: str = LOBBY) -> Message:
+        """Write down what a person typed."""
+        return await self._add(channel, person.name, "person", text)
+
+    async def show(self, person: Person, body: Body, channel: str, *, public: bool) -> Message:
+        """Show an answer, to one person unless it is public."""
+        return await self._add(channel, BOT, "bot", body, private_to=None if public else person.id)
+
+    async def messages(self, channel: str, person: Person) -> list[Message]:
+        """What this person sees of a channel, oldest first."""
+        found = await self.engine.database.read(lambda connection: rows.recent(connection, channel, person.id, KEPT))
+        return [_message(row) for row in found]
+
+    async def listen(self, channel: str, person: Person) -> AsyncIterator[Message | None]:
+        """New and edited messages as they come; None every 15 s so that a dead connection is noticed."""
+        queue: asyncio.Queue[Message | None] = asyncio.Queue(1000)
+        self._listeners.add(queue)
+        try:
+            while True:
+                try:
+                    message = await asyncio.wait_for(queue.get(), 15)
+                except TimeoutError:
+                    yield None
+                    continue
+                if message is None:
+                    return
+                if message.channel == channel and message.private_to in (None, person.id):
+                    yield message
+        finally:
+            self._listeners.discard(queue)
+
+    async def post_card(self, room: Room, card: Card, nonce: str) -> MessageRef:
+        """Post a card; the same nonce again is the same message."""
+        message = await self._add(room.channel, BOT, "bot", card, nonce=nonce)
+        return MessageRef("web", room.channel, str(message.id), room.thread)
+
+    async def edit_card(self, ref: MessageRef, card: Card) -> None:
+        """Draw a newer version of a card over its message; an older one changes nothing."""
+        now = self.engine.clock.now()
+        encoded = codec.encode(card)
+        row = await self.engine.database.transact(
+            lambda unit: rows.edit(unit.connection, int(ref.message), encoded, card.version, now)
+        )
+        if row is None:
+            raise Unreachable("The message is gone.", gone=True)
+        self._tell(_message(row))
+
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
+        """Say something in the room, to one person when named."""
+        await self._add(room.channel, BOT, "bot", notice, private_to=person_id)
+
+    async def answer(self, answer_url: str, reply: Reply) -> None:
+        """Answer late; `answer_url` is `web:<channel>:<person id>`."""
+        _, channel, person_id = answer_url.split(":", 2)
+        await self._add(channel, BOT, "bot", reply.body, private_to=None if reply.public else person_id)
+
+    async def post(self, post: ChatPost) -> MessageRef:
+        """A task's own message."""
+        card = codec.card_of_post(post)
+        return await self.post_card(
+            Room("web", post.channel.removeprefix("#") or LOBBY), card, post.nonce or card.entity
+        )
+
+    async def _add(
+        self,
+        channel: str,
+        author: str,
+        kind: Literal["person", "bot"],
+        body: Body | str,
+        *,
+        private_to: str | None = None,
+        nonce: str | None = None,
+    ) -> Message:
+        now = self.engine.clock.now()
+        encoded = codec.encode(body)
+        version = body.version if isinstance(body, Card) else 0
+        row = await self.engine.database.transact(
+            lambda unit: rows.add(
+                unit.connection,
+                channel=channel,
+                author=author,
+                author_kind=kind,
+                body=encoded,
+                private_to=private_to,
+                nonce=nonce,
+                version=version,
+                now=now,
+            )
+        )
+        message = _message(row)
+        self._tell(message)
+        return message
+
+    def _tell(self, message: Message) -> None:
+        for queue in list(self._listeners):
+            if queue.full():  # a page that stopped reading; it reconnects and reads the room anew
+                self._listeners.discard(queue)
+                continue
+            queue.put_nowait(message)
+
+
+def _message(row: rows.RoomRow) -> Message:
+    kind: Literal["person", "bot"] = "person" if row.author_kind == "person" else "bot"
+    return Message(row.id, row.channel, row.author, kind, row.at, codec.decode(row.body), row.private_to, row.version)

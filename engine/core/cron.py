@@ -1,0 +1,113 @@
+"""Cron text → dates, with Unix rules: 0 and 7 are Sunday; of day-of-month and day-of-week, when both are set, either is enough.
+
+Where clocks change, a job at a fixed time runs once: in a skipped hour right after it, in a repeated hour the first time.
+Jobs with `*` in minutes or hours run whenever the clock on the wall shows such a time. (cronsim does both, as Debian's cron.)
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+
+from cronsim import CronSim, CronSimError
+
+NICKNAMES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
+_FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
+_ANCHOR = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class CronInvalid(ValueError):
+    """The text is no cron expression."""
+
+
+@lru_cache(maxsize=4096)
+def expand(cron: str, with_seconds: bool = False) -> str:
+    """The fields of a cron text, nicknames spelled out; CronInvalid says what is wrong."""
+    text = cron.strip()
+    if text.startswith("@"):
+        if text.lower() not in NICKNAMES:
+            raise CronInvalid(f"invalid cron expression '{cron}': there is no {text}; use one of {', '.join(NICKNAMES)}")
+        return ("0 " if with_seconds else "") + NICKNAMES[text.lower()]
+    fields = text.split()
+    wanted = 6 if with_seconds else 5
+    if len(fields) != wanted:
+        names = ", ".join((("second",) if with_seconds else ()) + _FIELDS)
+        more = " or set `withSeconds: true`" if len(fields) == 6 else ""
+        raise CronInvalid(
+            f"invalid cron expression '{cron}': it has {len(fields)} fields, but needs {wanted} ({names}){more}"
+        )
+    for field in fields:
+        if not _FIELD.fullmatch(field):
+            raise CronInvalid(f"invalid cron expression '{cron}': {field!r} is not a number, name, list, range or step")
+    expanded = " ".join(fields)
+    try:
+        CronSim(expanded, _ANCHOR)
+    except CronSimError as error:
+        raise CronInvalid(f"invalid cron expression '{cron}': {_reason(str(error))}") from error
+    return expanded
+
+
+def next_after(cron: str, after: datetime, zone: tzinfo, with_seconds: bool = False) -> datetime | None:
+    """The first date strictly after an aware one, in `zone`; None when there is none within 50 years."""
+    return _step(cron, after, zone, with_seconds, reverse=False)
+
+
+def previous_before(cron: str, before: datetime, zone: tzinfo, with_seconds: bool = False) -> datetime | None:
+    """The last date strictly before an aware one, in `zone`; None when there is none within 50 years."""
+    return _step(cron, before, zone, with_seconds, reverse=True)
+
+
+def _step(cron: str, start: datetime, zone: tzinfo, with_seconds: bool, *, reverse: bool) -> datetime | None:
+    origin = start.astimezone(zone)
+    ticks = CronSim(expand(cron, with_seconds), origin, reverse=reverse)
+    try:
+        for _ in range(8):  # where clocks change cronsim may repeat the start itself
+            found = next(ticks).astimezone(zone)
+            moved = found.astimezone(UTC) - start.astimezone(UTC)
+            if (moved < timedelta(0)) if reverse else (moved > timedelta(0)):
+                return found
+    except (StopIteration, OverflowError):
+        return None
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A cron that fires every minute of some hours only: rarely what was meant."""
+
+    runs: int
+    first: str
+    last: str
+    suggestion: str
+
+
+def burst(cron: str) -> Burst | None:
+    """What to warn about when the minute field is `*` while the hour field names hours."""
+    fields = expand(cron).split()
+    minute, hour = fields[:2]
+    if minute != "*" or hour.startswith("*"):
+        return None
+    simulated = CronSim(" ".join(("0", hour, "*", "*", "*")), datetime(2024, 1, 1) - timedelta(minutes=1))  # noqa: DTZ001
+    hours = []
+    for fired in simulated:
+        if fired.day != 1:
+            break
+        hours.append(fired.hour)
+    if len(hours) == 24:
+        return None
+    return Burst(60 * len(hours), f"{hours[0]}:00", f"{hours[-1]}:59", " ".join(("0", hour, *fields[2:])))
+
+
+def _reason(problem: str) -> str:
+    field = problem.removeprefix("Bad ").replace("-", " ")
+    ranges = {"second": "0-59", "minute": "0-59", "hour": "0-23", "day of month": "1-31", "month": "1-12", "day of week": "0-7"}
+    return f"the {field} field is out of range {ranges[field]} or not understood" if field in ranges else problem

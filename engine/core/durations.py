@@ -1,0 +1,43 @@
+"""ISO-8601 durations, read and printed as Java's `Duration` does: days to fractions of a second, no months or years."""
+
+import re
+from datetime import timedelta
+
+_SHAPE = re.compile(
+    r"(?P<sign>[-+]?)P"
+    r"(?:(?P<weeks>[-+]?\d+)W)?(?:(?P<days>[-+]?\d+)D)?"
+    r"(?P<time>T(?:(?P<hours>[-+]?\d+)H)?(?:(?P<minutes>[-+]?\d+)M)?"
+    r"(?:(?P<seconds>[-+]?\d+)(?:[.,](?P<fraction>\d{0,9}))?S)?)?",
+    re.IGNORECASE | re.ASCII,
+)
+_MICROS = {"weeks": 604_800_000_000, "days": 86_400_000_000, "hours": 3_600_000_000, "minutes": 60_000_000, "seconds": 1_000_000}
+
+
+def parse(text: str) -> timedelta:
+    """The length of `PT5M6S`, `P1D`, `-PT0.5S`; ValueError when the text is no duration or too long to count."""
+    found = _SHAPE.fullmatch(text.strip())
+    if not found or not any(found[unit] for unit in _MICROS) or found["time"] in ("T", "t"):
+        raise ValueError(f"{text!r} is not a duration; write it as `PT30S`, `PT10M`, `PT1H30M` or `P1D`.")
+    micros = sum(int(found[unit] or 0) * size for unit, size in _MICROS.items())
+    fraction = int((found["fraction"] or "").ljust(6, "0")[:6])
+    micros += -fraction if (found["seconds"] or "").startswith("-") else fraction
+    try:
+        return timedelta(microseconds=-micros if found["sign"] == "-" else micros)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is longer than {timedelta.max.days} days.") from error
+
+
+def to_iso(length: timedelta) -> str:
+    """`PT26H3M0.5S`: hours are not folded into days, as in Java."""
+    micros = length // timedelta(microseconds=1)
+    sign, micros = ("-", -micros) if micros < 0 else ("", micros)
+    hours, rest = divmod(micros, _MICROS["hours"])
+    minutes, rest = divmod(rest, _MICROS["minutes"])
+    seconds, fraction = divmod(rest, 1_000_000)
+    text = f"{sign}{hours}H" if hours else ""
+    text += f"{sign}{minutes}M" if minutes else ""
+    if fraction:
+        text += f"{sign}{seconds}.{fraction:06d}".rstrip("0") + "S"
+    elif seconds:
+        text += f"{sign}{seconds}S"
+    return f"PT{text or '0S'}"

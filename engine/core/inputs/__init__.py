@@ -1,0 +1,63 @@
+"""Inputs: what a flow asks for, as typed models, and how given values become typed ones.
+
+`Flow.inputs` and `Pause.on_resume` hold `Input` models; `resolve` types what was given and names every problem at once;
+`coerce_outputs` types what a flow hands on, with the same code.
+"""
+
+from engine.core.inputs.declaration import DependsOn, Input, InputRefused
+from engine.core.inputs.outputs import FlowOutput, coerce_outputs
+from engine.core.inputs.resolution import RenderFn, Resolved, nest, resolve
+from engine.core.inputs.types import (
+    INPUT_TYPES,
+    AnyInput,
+    ArrayInput,
+    BooleanInput,
+    DateInput,
+    DateTimeInput,
+    DurationInput,
+    EmailInput,
+    EnumInput,
+    FileInput,
+    FloatInput,
+    IntInput,
+    JsonInput,
+    MultiselectInput,
+    SecretInput,
+    SelectInput,
+    StringInput,
+    TimeInput,
+    UriInput,
+    YamlInput,
+)
+
+__all__ = [
+    "INPUT_TYPES",
+    "AnyInput",
+    "ArrayInput",
+    "BooleanInput",
+    "DateInput",
+    "DateTimeInput",
+    "DependsOn",
+    "DurationInput",
+    "EmailInput",
+    "EnumInput",
+    "FileInput",
+    "FloatInput",
+    "FlowOutput",
+    "Input",
+    "InputRefused",
+    "IntInput",
+    "JsonInput",
+    "MultiselectInput",
+    "RenderFn",
+    "Resolved",
+    "SecretInput",
+    "SelectInput",
+    "StringInput",
+    "TimeInput",
+    "UriInput",
+    "YamlInput",
+    "coerce_outputs",
+    "nest",
+    "resolve",
+]

@@ -1,0 +1,108 @@
+"""Property[T]: a field that holds a T or, until it is rendered, a {{ template }}.
+
+While a flow is parsed a value with a template anywhere in it passes unread; everything else is checked as T at once. Before
+a task runs, the worker renders the marked fields and validates again, now strictly, so in `run` every field is its type.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
+
+from engine.core.durations import parse as parse_duration
+
+T = TypeVar("T")
+Guard = Literal["none", "json", "shell"]
+TEMPLATE = r"\{\{|\{%"
+
+
+class PropertyMarker:
+    """Lets templates through while a flow is parsed; demands T once values are rendered.
+
+    `guard` keeps rendered values inside their quotes: `json` for text that must be a JSON document, `shell` for commands.
+    """
+
+    def __init__(self, guard: Guard = "none") -> None:
+        self.guard = guard
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def validate(value: Any, strict: core_schema.ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+            is_rendered = (info.context or {}).get("rendered", False)
+            if not is_rendered and has_template(value):
+                return value
+            try:
+                return strict(value)
+            except ValidationError:
+                for reading in _other_readings(value, is_rendered):
+                    try:
+                        return strict(reading)
+                    except ValidationError:
+                        continue
+                raise
+
+        return core_schema.with_info_wrap_validator_function(validate, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        concrete = handler(schema)
+        if concrete == {"type": "string"}:
+            return concrete
+        return {"anyOf": [concrete, {"type": "string", "pattern": TEMPLATE}]}
+
+
+Property = Annotated[T, PropertyMarker()]
+JsonText = Annotated[T, PropertyMarker("json")]
+ShellText = Annotated[T, PropertyMarker("shell")]
+
+
+def marker(field: FieldInfo) -> PropertyMarker | None:
+    """The marker of a field declared as Property[...], JsonText[...] or ShellText[...], also inside `| None` or a list."""
+    return next(_markers(field.metadata, field.annotation), None)
+
+
+def has_template(value: Any) -> bool:
+    """Whether a {{ template }} or {% tag %} stands anywhere inside a value."""
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, dict):
+        return any(has_template(key) or has_template(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return any(has_template(item) for item in value)
+    return False
+
+
+def _markers(metadata: Any, annotation: Any) -> Iterator[PropertyMarker]:
+    yield from (found for found in metadata if isinstance(found, PropertyMarker))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return
+    for inner in get_args(annotation):
+        yield from _markers(getattr(inner, "__metadata__", ()), inner)
+
+
+def _other_readings(value: Any, is_rendered: bool) -> Iterator[Any]:
+    """What a value may have meant when it is not T as it stands: JSON or a duration in rendered text, text for a scalar."""
+    if isinstance(value, str):
+        if is_rendered and value.lstrip()[:1] in tuple('[{"-0123456789tfn'):
+            try:
+                yield json.loads(value)
+            except ValueError:
+                pass
+        try:
+            yield parse_duration(value)
+        except ValueError:
+            return
+    else:
+        yield _as_texts(value)
+
+
+def _as_texts(value: Any) -> Any:
+    """`true` in a map of texts, such as environment variables, stands for the text `true`."""
+    if isinstance(value, dict):
+        return {key: _as_texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_texts(item) for item in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value

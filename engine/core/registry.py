@@ -1,0 +1,89 @@
+"""Which types exist: type name → class, aliases, nearest names. A class is imported when the first flow names it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from difflib import SequenceMatcher
+from importlib import import_module
+from typing import Any
+
+from engine.core.task import Typed
+from engine.errors import UnknownTaskType
+
+
+class Registry:
+    """Classes by every name a flow may call them.
+
+    `places` maps type names to `module:Class`; `rename` gives the installed name behind an older one, or None;
+    `plugins` finds third-party classes and is asked once, when a name is not among the others.
+    """
+
+    def __init__(
+        self,
+        classes: Iterable[type[Typed]] = (),
+        *,
+        places: Mapping[str, str] | None = None,
+        rename: Callable[[str], str | None] = lambda name: None,
+        plugins: Callable[[], Iterable[type[Typed]]] = tuple,
+    ) -> None:
+        self._loaded: dict[str, type[Typed]] = {}
+        self._places = dict(places or {})
+        self._rename = rename
+        self._plugins: Callable[[], Iterable[type[Typed]]] | None = plugins
+        self._add(classes)
+
+    def resolve(self, declaration: Any) -> type[Typed]:
+        """Class for a declaration as read from YAML; UnknownTaskType names the nearest."""
+        name = declaration.get("type") if isinstance(declaration, Mapping) else None
+        cls = self.find(str(name))
+        if cls is None:
+            raise UnknownTaskType(str(name), self.nearest(str(name)))
+        return cls
+
+    def find(self, name: str) -> type[Typed] | None:
+        """Class of a type name or alias, None when it is not installed."""
+        if name in self._loaded:
+            return self._loaded[name]
+        if name in self._places:
+            module, _, attribute = self._places[name].partition(":")
+            self._add([getattr(import_module(module), attribute)])
+            return self._loaded[name]
+        modern = self._rename(name)
+        if modern is not None and modern != name:
+            return self.find(modern)
+        if self._plugins is not None:
+            plugins, self._plugins = self._plugins, None
+            self._add(plugins())
+            return self.find(name)
+        return None
+
+    def canonical(self, name: str) -> str:
+        """The current name of a type, itself when it is not installed."""
+        cls = self.find(name)
+        return cls.type_names()[0] if cls else name
+
+    def names(self) -> list[str]:
+        """Every name a flow may use, sorted; imports third-party types but none of our own."""
+        if self._plugins is not None:
+            plugins, self._plugins = self._plugins, None
+            self._add(plugins())
+        return sorted({*self._places, *self._loaded})
+
+    def classes(self) -> list[type[Typed]]:
+        """Every class, by canonical name; imports all of them."""
+        found = {cls.type_names()[0]: cls for cls in map(self.find, self.names()) if cls}
+        return [found[name] for name in sorted(found)]
+
+    def nearest(self, name: str) -> list[str]:
+        """Up to three installed names that look like this one, the likeliest first."""
+        wanted = name.rpartition(".")[2].lower()
+
+        def likeness(candidate: str) -> float:
+            last = candidate.rpartition(".")[2].lower()
+            return SequenceMatcher(None, wanted, last).ratio() * 2 + SequenceMatcher(None, name, candidate).ratio()
+
+        scored = sorted(((likeness(candidate), candidate) for candidate in self.names()), reverse=True)
+        return [candidate for score, candidate in scored[:3] if score > 2]
+
+    def _add(self, classes: Iterable[type[Typed]]) -> None:
+        for cls in classes:
+            for name in cls.type_names():
+                self._loaded.setdefault(name, cls)

@@ -1,0 +1,149 @@
+"""What every task is: a frozen pydantic model whose `type` names it in a flow."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Self, get_args
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from engine.core.property import Guard, Property, PropertyMarker, has_template, marker
+from engine.core.retries import Retry
+from engine.core.sentences import sentence
+from engine.errors import TaskFailed
+
+RenderValue = Callable[[Any, Guard], Any]
+
+
+class Part(BaseModel):
+    """Base of everything a flow is made of: camelCase in YAML, snake_case here, unknown properties refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, coerce_numbers_to_str=True
+    )
+
+    def rendered(self, render: RenderValue) -> Self:
+        """A copy in which every Property is rendered and is its type, in parts of parts too (but not in child tasks).
+
+        `render(value, guard)` evaluates the templates inside a value. TaskFailed names the property that is not its type.
+        """
+        markers = _markers(type(self))
+        values: dict[str, Any] = {}
+        for name in self.model_fields_set:
+            value, mark = getattr(self, name), markers.get(name)
+            if mark is None:
+                values[name] = _rendered_inside(value, render)
+            else:
+                values[name] = render(value, mark.guard) if has_template(value) else _rendered_inside(value, render)
+        try:
+            return type(self).model_validate(values, context={"rendered": True})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(step) for step in first["loc"] if not str(step).startswith("function-"))
+            raise TaskFailed(f"`{where}` {sentence(first)}.".replace("..", ".")) from error
+
+
+class Typed(Part):
+    """A part chosen by its `type`: tasks, triggers, conditions, runners, providers."""
+
+    examples: ClassVar[tuple[str, ...]] = ()
+    type: str
+
+    @classmethod
+    def type_names(cls) -> tuple[str, ...]:
+        """Names of this class in a flow: the canonical one, then its aliases."""
+        names: tuple[str, ...] = get_args(cls.model_fields["type"].annotation)
+        return names
+
+
+class Task(Typed):
+    """Properties every task has (Kestra's `Task`)."""
+
+    id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$", max_length=256)
+    description: str | None = None
+    disabled: bool = False
+    run_if: str | bool | int | None = Field(
+        default=None,
+        validation_alias=AliasChoices("runIf", "when", "run_if"),
+        description="Falsy: the task is SKIPPED. `when` in newer flows.",
+    )
+    retry: Retry | None = None
+    timeout: Property[timedelta] | None = None
+    allow_failure: bool = False
+    allow_warning: bool = False
+    log_level: str | None = None
+    log_to_file: bool = False
+    worker_group: Any = None
+    task_cache: Any = None
+    assets: Any = None
+    version: str | None = None
+    plugin_defaults_ref: Any = None
+
+
+class ByType:
+    """Choose the class by `type` from the registry in the validation context; in the JSON Schema point at the list of all.
+
+    `kind` is what stands here ("a task"), `base` gives the class it must derive from.
+    """
+
+    def __init__(self, definition: str, kind: str, base: Callable[[], type[Typed]]) -> None:
+        self.definition = definition
+        self.kind = kind
+        self.base = base
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def validate(value: Any, info: ValidationInfo) -> Typed:
+            if isinstance(value, Typed):
+                return value
+            if not isinstance(value, Mapping):
+                raise PydanticCustomError("not_typed", "{said}", {"said": f"should be {self.kind}: a mapping with a `type`"})
+            if not isinstance(value.get("type"), str):
+                raise PydanticCustomError("type_missing", "{said}", {"said": f"is {self.kind} without its `type`"})
+            context: Mapping[str, Any] = info.context or {}
+            cls: type[Typed] = context["registry"].resolve(value)
+            if not issubclass(cls, self.base()):
+                raise PydanticCustomError("wrong_kind", "{said}", {"said": f"has the type {value['type']!r}, which is not {self.kind}"})
+            names = cls.type_names()
+            declared = dict(value) if value["type"] in names else {**value, "type": names[0]}
+            return cls.model_validate(declared, context=info.context)
+
+        def dump(part: Typed) -> dict[str, Any]:
+            return part.model_dump(by_alias=True, exclude_unset=True, warnings=False)
+
+        serialize = core_schema.plain_serializer_function_ser_schema(dump)
+        return core_schema.with_info_plain_validator_function(validate, serialization=serialize)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"$ref": f"#/$defs/{self.definition}"}
+
+
+AnyTask = Annotated[Task, ByType("AnyTask", "a task", lambda: Task)]
+AnyTyped = Annotated[Typed, ByType("AnyTyped", "a typed object", lambda: Typed)]
+
+
+@lru_cache(maxsize=1024)
+def _markers(cls: type[Part]) -> Mapping[str, PropertyMarker]:
+    found = {name: marker(field) for name, field in cls.model_fields.items()}
+    return {name: mark for name, mark in found.items() if mark}
+
+
+def _rendered_inside(value: Any, render: RenderValue) -> Any:
+    """Parts held by a value, rendered; child tasks are left alone, they are rendered when they run."""
+    if isinstance(value, Part):
+        return value if isinstance(value, Task) else value.rendered(render)
+    if isinstance(value, dict):
+        return {key: _rendered_inside(item, render) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_rendered_inside(item, render) for item in value)
+    return value

@@ -1,0 +1,113 @@
+"""Every error the engine raises, for the person who wrote the flow or pressed the button.
+
+EngineError              `message` says what happened, `fix` what to do
+├─ FlowInvalid           the YAML does not describe a flow; `problems` says where
+│  └─ UnknownTaskType
+├─ ExpressionFailed      a {{ template }} could not be parsed or rendered
+│  └─ NameMissing        … because a name or key is not there; `??` and `default` catch this one only
+├─ InputInvalid          what was typed does not fit the inputs; `problems` has one row an input
+├─ TaskFailed            a task ran and reported failure; may carry outputs
+├─ NotFound              no such flow, execution, pause, file or key
+├─ Refused               the operation does not fit the state it met (already decided, already ended, disabled …)
+├─ SettingInvalid        a setting, token or file of the operator is wrong
+└─ StoreFailed           the database cannot be opened, is newer than this program, or refuses a write
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class EngineError(Exception):
+    """Base of all errors: `message` is one sentence on what happened, `fix` one on what to do ("" when there is nothing)."""
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(f"{message} {fix}".strip())
+        self.message = message
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a flow file. `line` and `column` count from 1; 0 when unknown. `path` is `tasks[0].then[1].uri`."""
+
+    path: str
+    message: str
+    severity: str = "error"  # error | warning | hint
+    line: int = 0
+    column: int = 0
+    code: str = "invalid"
+    suggestion: str = ""
+    file: str = ""
+
+
+class FlowInvalid(EngineError):
+    """The YAML does not describe a flow."""
+
+    def __init__(self, message: str, *, fix: str = "", problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message, fix=fix)
+        self.problems = tuple(problems)
+
+
+class UnknownTaskType(FlowInvalid, ValueError):  # ValueError: pydantic then adds where in the flow
+    """A `type` is not installed."""
+
+    def __init__(self, name: str, nearest: Sequence[str] = ()) -> None:
+        hint = f"Did you mean {nearest[0]!r}?" if nearest else "Run `parley plugins` to list them."
+        super().__init__(f"No task type {name!r} is installed.", fix=hint)
+        self.name = name
+        self.nearest = tuple(nearest)
+
+
+class ExpressionFailed(EngineError):
+    """A {{ template }} could not be parsed or rendered. `line` and `column` count from 1 inside the template."""
+
+    def __init__(self, message: str, *, fix: str = "", line: int = 0, column: int = 0) -> None:
+        super().__init__(message, fix=fix)
+        self.line = line
+        self.column = column
+
+
+class NameMissing(ExpressionFailed):
+    """A name, key or index is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputProblem:
+    """Why one input was refused. `message` is Kestra's sentence; `value` is what was given, as text."""
+
+    input: str
+    message: str
+    value: str | None = None
+
+
+class InputInvalid(EngineError):
+    """What was given does not fit the declared inputs."""
+
+    def __init__(self, problems: Sequence[InputProblem]) -> None:
+        super().__init__("; ".join(f"{p.input}: {p.message}" for p in problems))
+        self.problems = tuple(problems)
+
+
+class TaskFailed(EngineError):
+    """A task ran and reported failure; `outputs` are kept on the task run all the same."""
+
+    def __init__(self, message: str, *, fix: str = "", outputs: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, fix=fix)
+        self.outputs = outputs
+
+
+class NotFound(EngineError):
+    """No such flow, execution, pause, file or key."""
+
+
+class Refused(EngineError):
+    """The operation does not fit the state it met."""
+
+
+class SettingInvalid(EngineError):
+    """A setting, token or file of the operator is wrong."""
+
+
+class StoreFailed(EngineError):
+    """The database cannot be opened, is newer than this program, or refuses a write."""

@@ -1,0 +1,109 @@
+"""Settings of the engine: environment, `.env` and one `parley.yaml`, as one frozen value."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """Base of a section of parley.yaml; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Provider(Section):
+    """Where a service is reached instead of its public address, and how long to wait for it."""
+
+    base_url: str | None = None
+    timeout: float = 120.0
+
+
+class DockerSettings(Section):
+    """How script containers are run."""
+
+    host: str | None = None
+    network: str | None = None
+    volumes: bool = Field(default=False, description="Whether flows may mount host folders.")
+    volume_prefixes: tuple[str, ...] = ()
+    fallback: Literal["fail", "process"] = "fail"
+    pull_timeout: float = 300.0
+
+
+class HttpSettings(Section):
+    """Bounds on what flows may call."""
+
+    max_body: int = 10 * 1024 * 1024
+    deny_metadata: bool = Field(default=True, description="Refuse link-local addresses (cloud metadata services).")
+
+
+class ScriptSettings(Section):
+    """How shell text is kept safe."""
+
+    escape: Literal["quoted", "off"] = "quoted"
+    max_output: int = 10 * 1024 * 1024
+
+
+class GitSettings(Section):
+    """What repositories flows may reach."""
+
+    protocols: tuple[str, ...] = Field(default=("https", "http", "ssh"), description="Add `file` to allow local folders.")
+
+
+class Limits(Section):
+    """Bounds that keep one flow from stopping the others."""
+
+    workers: int = Field(default=32, description="Task attempts running at once.")
+    output_bytes: int = 1024 * 1024
+    log_lines_per_task: int = 100_000
+    foreach_values: int = 10_000
+    subflow_depth: int = 64
+    loop_iterations: int = 100_000
+
+
+class Settings(BaseSettings):
+    """Everything an operator may say about the engine. See `bot/docs/settings.md`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PARLEY_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True, yaml_file="parley.yaml"
+    )
+
+    data: Path = Path(".parley")
+    flows: tuple[Path, ...] = (Path("flows"),)
+    database: str | None = None
+    timezone: str = "UTC"
+    public_url: str | None = Field(default=None, description="Where people reach the web page; links in chat point there.")
+    encryption_key: str | None = None
+    secrets_dir: Path | None = None
+
+    providers: dict[str, Provider] = Field(default_factory=dict)  # openai, gemini, deepseek, ollama, google_calendar, slack …
+    models: dict[str, str] = Field(default_factory=dict)
+    images: dict[str, str] = Field(default_factory=dict)
+    urls: dict[str, str] = Field(default_factory=dict)  # prefix → prefix
+    webhooks: dict[str, str] = Field(default_factory=dict)  # URL → "slack:#channel" | "discord:<id>" | URL
+    plugin_defaults: tuple[dict[str, Any], ...] = ()
+    variables: dict[str, Any] = Field(default_factory=dict)  # `globals` in expressions
+
+    docker: DockerSettings = DockerSettings()
+    http: HttpSettings = HttpSettings()
+    scripts: ScriptSettings = ScriptSettings()
+    git: GitSettings = GitSettings()
+    limits: Limits = Limits()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, the environment over `.env`, `.env` over parley.yaml."""
+        return init_settings, env_settings, dotenv_settings, YamlConfigSettingsSource(settings_cls)
+
+    def provider(self, name: str) -> Provider:
+        """Settings of one service; defaults when nothing was said."""
+        return self.providers.get(name, Provider())

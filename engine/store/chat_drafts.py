@@ -1,0 +1,46 @@
+"""Drafts: what somebody typed into a form that is not sent yet. They survive restarts and are kept for a day."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from engine.store.chat_tables import drafts, insert_new
+
+KEEP = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDraft:
+    """A draft as kept; `document` is the desk's business."""
+
+    id: str
+    person: str
+    document: Mapping[str, Any]
+    changed: datetime
+
+
+def keep(connection: Connection, id_: str, person: str, document: Mapping[str, Any], now: datetime) -> None:
+    """Write a draft down, or over its earlier version."""
+    values = {"document": json.dumps(document), "changed": now}
+    if connection.execute(update(drafts).where(drafts.c.id == id_).values(**values)).rowcount == 0:
+        insert_new(connection, drafts, {"id": id_, "person": person, **values})
+
+
+def find(connection: Connection, id_: str) -> StoredDraft | None:
+    """A draft by its id; None when it was sent, cancelled or forgotten."""
+    row = connection.execute(select(drafts).where(drafts.c.id == id_)).one_or_none()
+    return StoredDraft(row.id, row.person, json.loads(row.document), row.changed) if row else None
+
+
+def drop(connection: Connection, id_: str) -> None:
+    """The draft has become a run or an answer, or was cancelled."""
+    connection.execute(delete(drafts).where(drafts.c.id == id_))
+
+
+def forget(connection: Connection, before: datetime) -> None:
+    """Drop drafts nobody came back to."""
+    connection.execute(delete(drafts).where(drafts.c.changed < before))

@@ -1,0 +1,265 @@
+"""Messages that show runs and pauses: which version is wanted, which is shown, and what is due to be sent."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from engine.store.chat_tables import insert_new, messages, notices, runs
+
+Kind = Literal["run", "pause"]
+DECISION, POST, END, PROGRESS = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message and how far it is behind."""
+
+    id: str
+    kind: Kind
+    entity: str
+    execution_id: str
+    platform: str
+    place: str
+    room: Mapping[str, Any]
+    message: Mapping[str, Any] | None
+    generation: int
+    desired: int
+    shown: int
+    digest: str
+    urgency: int
+    state: str
+    problem: str
+    attempts: int
+    due: datetime
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where and by whom a run was started."""
+
+    execution_id: str
+    person: str
+    room: Mapping[str, Any]
+    flow: str
+    created: datetime
+
+
+def want(
+    connection: Connection,
+    id_: str,
+    kind: Kind,
+    entity: str,
+    execution_id: str,
+    place: str,
+    room: Mapping[str, Any],
+    now: datetime,
+) -> bool:
+    """Ask for a message about an entity in a place; False when there is one already."""
+    row = {
+        "id": id_,
+        "kind": kind,
+        "entity": entity,
+        "execution_id": execution_id,
+        "platform": room["platform"],
+        "place": place,
+        "room": json.dumps(room),
+        "generation": 0,
+        "desired": 1,
+        "shown": 0,
+        "digest": "",
+        "urgency": POST,
+        "state": "LIVE",
+        "problem": "",
+        "attempts": 0,
+        "due": now,
+        "changed": now,
+    }
+    return insert_new(connection, messages, row)
+
+
+def touch(
+    connection: Connection, *, entity: str = "", execution_id: str = "", urgency: int = PROGRESS, now: datetime
+) -> int:
+    """What messages show has changed: they are to be drawn again. Nothing is made less urgent; how many there are."""
+    which = messages.c.entity == entity if entity else messages.c.execution_id == execution_id
+    more_urgent = func.min if connection.dialect.name == "sqlite" else func.least
+    values = {
+        "desired": messages.c.desired + 1,
+        "urgency": more_urgent(messages.c.urgency, urgency),
+        "changed": now,
+    }
+    return connection.execute(update(messages).where(which, messages.c.state != "DEAD").values(**values)).rowcount
+
+
+def touch_live(connection: Connection, now: datetime) -> None:
+    """After a start: whatever was not final may have changed meanwhile."""
+    live = update(messages).where(messages.c.state == "LIVE")
+    connection.execute(live.values(desired=messages.c.desired + 1, due=now, attempts=0))
+
+
+def due(connection: Connection, platform: str, now: datetime, limit: int) -> list[Message]:
+    """Messages of a platform that are behind and may be tried now: the urgent first, then those that waited longest."""
+    behind = messages.c.desired > messages.c.shown
+    query = select(messages).where(
+        messages.c.platform == platform, behind, messages.c.state != "DEAD", messages.c.due <= now
+    )
+    ordered = query.order_by(messages.c.urgency, messages.c.changed, messages.c.id).limit(limit)
+    return [_message(row) for row in connection.execute(ordered)]
+
+
+def next_due(connection: Connection, platform: str) -> datetime | None:
+    """When the next message of a platform may be tried; None when nothing is behind."""
+    behind = (messages.c.desired > messages.c.shown) & (messages.c.state != "DEAD")
+    query = select(func.min(messages.c.due)).where(messages.c.platform == platform, behind)
+    return connection.execute(query).scalar()
+
+
+def showing(connection: Connection, *, entity: str = "", execution_id: str = "") -> list[Message]:
+    """All messages about an entity, or about anything of an execution."""
+    which = messages.c.entity == entity if entity else messages.c.execution_id == execution_id
+    return [_message(row) for row in connection.execute(select(messages).where(which).order_by(messages.c.id))]
+
+
+def live_executions(connection: Connection) -> list[str]:
+    """Executions some message of which can still change."""
+    query = select(messages.c.execution_id).where(messages.c.state == "LIVE").distinct()
+    return [str(found) for found in connection.execute(query).scalars()]
+
+
+def shown(
+    connection: Connection, id_: str, *, version: int, digest: str, reference: Mapping[str, Any] | None, is_final: bool
+) -> None:
+    """A message was posted or edited; versions only grow, so a slow older edit cannot hide a newer one."""
+    values: dict[str, Any] = {"shown": version, "digest": digest, "attempts": 0, "problem": "", "urgency": PROGRESS}
+    if reference is not None:
+        values["message"] = json.dumps(reference)
+    values["state"] = "FINAL" if is_final else "LIVE"
+    connection.execute(update(messages).where(messages.c.id == id_, messages.c.shown < version).values(**values))
+    # What became urgent while this was on its way stays urgent.
+    behind = update(messages).where(messages.c.id == id_, messages.c.desired > version)
+    connection.execute(behind.values(urgency=END))
+
+
+def delay(connection: Connection, id_: str, until: datetime, problem: str) -> None:
+    """Try again later."""
+    values = {"due": until, "problem": problem, "attempts": messages.c.attempts + 1}
+    connection.execute(update(messages).where(messages.c.id == id_).values(**values))
+
+
+def post_again(connection: Connection, id_: str, now: datetime) -> None:
+    """The message was deleted: forget it, so that it is posted under a new number."""
+    values = {"message": None, "shown": 0, "digest": "", "generation": messages.c.generation + 1, "due": now}
+    connection.execute(update(messages).where(messages.c.id == id_).values(**values))
+
+
+def give_up(connection: Connection, id_: str, problem: str) -> None:
+    """The platform will never take this message."""
+    connection.execute(update(messages).where(messages.c.id == id_).values(state="DEAD", problem=problem))
+
+
+def _message(row: Row[Any]) -> Message:
+    values = dict(row._mapping)
+    values["room"] = json.loads(values["room"])
+    values["message"] = json.loads(values["message"]) if values["message"] else None
+    return Message(**values)
+
+
+def started(
+    connection: Connection,
+    execution_id: str,
+    person: str,
+    room: Mapping[str, Any],
+    place: str,
+    flow: str,
+    now: datetime,
+) -> None:
+    """Remember where a run was started."""
+    row = {"execution_id": execution_id, "person": person, "room": json.dumps(room), "place": place, "flow": flow}
+    insert_new(connection, runs, {**row, "created": now})
+
+
+def start_of(connection: Connection, execution_ids: Iterable[str]) -> dict[str, Start]:
+    """Starts by execution; runs that nobody started from chat are missing."""
+    query = select(runs).where(runs.c.execution_id.in_(list(execution_ids)))
+    return {row.execution_id: _start(row) for row in connection.execute(query)}
+
+
+def starts_by(connection: Connection, person: str, *, place: str | None = None, limit: int = 20) -> list[Start]:
+    """What a person started, newest first, everywhere or in one place."""
+    query = select(runs).where(runs.c.person == person).order_by(runs.c.created.desc(), runs.c.execution_id.desc())
+    if place is not None:
+        query = query.where(runs.c.place == place)
+    return [_start(row) for row in connection.execute(query.limit(limit))]
+
+
+def recent_starts(connection: Connection, limit: int) -> list[Start]:
+    """The latest starts of everybody."""
+    query = select(runs).order_by(runs.c.created.desc()).limit(limit)
+    return [_start(row) for row in connection.execute(query)]
+
+
+def _start(row: Row[Any]) -> Start:
+    return Start(row.execution_id, row.person, json.loads(row.room), row.flow, row.created)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNotice:
+    """A private sentence on its way."""
+
+    id: str
+    platform: str
+    room: Mapping[str, Any]
+    person: str | None
+    notice: Mapping[str, Any]
+    attempts: int
+
+
+def tell(
+    connection: Connection,
+    id_: str,
+    room: Mapping[str, Any],
+    person: str | None,
+    notice: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Queue a private sentence; the same id again is the same sentence."""
+    row = {
+        "id": id_,
+        "platform": room["platform"],
+        "room": json.dumps(room),
+        "person": person,
+        "attempts": 0,
+        "due": now,
+    }
+    insert_new(connection, notices, {**row, "notice": json.dumps(notice)})
+
+
+def notices_due(connection: Connection, platform: str, now: datetime, limit: int) -> list[StoredNotice]:
+    """Sentences to be said now."""
+    query = (
+        select(notices).where(notices.c.platform == platform, notices.c.due <= now).order_by(notices.c.due).limit(limit)
+    )
+    return [
+        StoredNotice(row.id, row.platform, json.loads(row.room), row.person, json.loads(row.notice), row.attempts)
+        for row in connection.execute(query.order_by(notices.c.due).limit(limit))
+    ]
+
+
+def next_notice(connection: Connection, platform: str) -> datetime | None:
+    """When the next sentence may be tried."""
+    return connection.execute(select(func.min(notices.c.due)).where(notices.c.platform == platform)).scalar()
+
+
+def told(connection: Connection, id_: str) -> None:
+    """A sentence arrived, or never will."""
+    connection.execute(delete(notices).where(notices.c.id == id_))
+
+
+def tell_later(connection: Connection, id_: str, until: datetime) -> None:
+    """Say it again later."""
+    connection.execute(update(notices).where(notices.c.id == id_).values(due=until, attempts=notices.c.attempts + 1))

@@ -1,0 +1,80 @@
+"""The inbox: events that must not be lost, each once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+
+from engine.core.events import Event
+from engine.store.documents import event_from, event_payload
+from engine.store.statements import insert_new
+from engine.store.tables import events
+
+KEPT = timedelta(days=7)  # how long a consumed event's dedupe key is remembered
+
+_delete = delete(events).where(events.c.id == bindparam("key"))
+_consume = update(events).where(events.c.id == bindparam("key")).values(consumed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An event in the inbox; `keep` when its dedupe key must outlive it."""
+
+    id: int
+    execution_id: str
+    event: Event
+    keep: bool = False
+
+
+def post(
+    connection: Connection, execution_id: str, event: Event, now: datetime, dedupe: str | None = None
+) -> Posted | None:
+    """Store an event; None when one with the same dedupe key was stored before."""
+    kind, payload = event_payload(event)
+    row = {
+        "execution_id": execution_id,
+        "kind": kind,
+        "payload": payload,
+        "dedupe": dedupe,
+        "created": now,
+        "consumed": False,
+    }
+    if dedupe is not None and not insert_new(connection, events, row):
+        return None
+    if dedupe is None:
+        done = connection.execute(events.insert(), row)
+        key = done.inserted_primary_key
+        assert key is not None  # noqa: S101 - the table numbers its rows
+        return Posted(key[0], execution_id, event)
+    number = connection.execute(select(events.c.id).where(events.c.dedupe == dedupe)).scalar_one()
+    return Posted(number, execution_id, event, keep=True)
+
+
+def consume(connection: Connection, posted: Sequence[Posted]) -> None:
+    """These have been decided upon."""
+    gone = [{"key": event.id} for event in posted if not event.keep]
+    kept = [{"key": event.id} for event in posted if event.keep]
+    if gone:
+        connection.execute(_delete, gone)
+    if kept:
+        connection.execute(_consume, kept)
+
+
+def waiting(connection: Connection, execution_id: str | None = None) -> list[Posted]:
+    """What nobody has decided upon yet, in the order it came."""
+    query = select(events).where(events.c.consumed.is_(False))
+    if execution_id is not None:
+        query = query.where(events.c.execution_id == execution_id)
+    return [_posted(row) for row in connection.execute(query.order_by(events.c.id))]
+
+
+def _posted(row: Row[Any]) -> Posted:
+    return Posted(row.id, row.execution_id, event_from(row.kind, row.payload), keep=row.dedupe is not None)
+
+
+def forget(connection: Connection, now: datetime) -> int:
+    """Drop dedupe keys that have served their time; how many."""
+    old = delete(events).where(events.c.consumed.is_(True), events.c.created < now - KEPT)
+    return connection.execute(old).rowcount

@@ -1,0 +1,92 @@
+"""Flows by revision: the text as it was deployed, never changed afterwards."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from engine.store.tables import flows
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """One revision of a flow. `deleted` on the newest: its file is gone, the history is kept."""
+
+    namespace: str
+    id: str
+    revision: int
+    source: str
+    file: str
+    deleted: bool
+    created: datetime
+
+
+def deploy(connection: Connection, namespace: str, flow_id: str, source: str, file: str, now: datetime) -> int:
+    """Keep a flow's text as a new revision, unless it is the newest already; its revision."""
+    newest = latest(connection, namespace, flow_id)
+    key = flows.c
+    if newest is not None and newest.source == source:
+        if newest.deleted or newest.file != file:
+            connection.execute(
+                update(flows)
+                .where(key.namespace == namespace, key.id == flow_id, key.revision == newest.revision)
+                .values(deleted=False, file=file)
+            )
+        return newest.revision
+    revision = 1 if newest is None else newest.revision + 1
+    values = {"namespace": namespace, "id": flow_id, "revision": revision, "source": source, "file": file}
+    connection.execute(insert(flows), values | {"deleted": False, "created": now})
+    return revision
+
+
+def delete(connection: Connection, namespace: str, flow_id: str) -> bool:
+    """Disable a flow for good: nothing new starts from it, what it did is kept. Whether there was one."""
+    newest = latest(connection, namespace, flow_id)
+    if newest is None or newest.deleted:
+        return False
+    key = flows.c
+    connection.execute(
+        update(flows)
+        .where(key.namespace == namespace, key.id == flow_id, key.revision == newest.revision)
+        .values(deleted=True)
+    )
+    return True
+
+
+def latest(connection: Connection, namespace: str, flow_id: str) -> FlowRow | None:
+    """The newest revision of a flow."""
+    key = flows.c
+    query = select(flows).where(key.namespace == namespace, key.id == flow_id).order_by(key.revision.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else FlowRow(**row._mapping)
+
+
+def revision(connection: Connection, namespace: str, flow_id: str, number: int) -> FlowRow | None:
+    """One revision of a flow."""
+    key = flows.c
+    query = select(flows).where(key.namespace == namespace, key.id == flow_id, key.revision == number)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else FlowRow(**row._mapping)
+
+
+def all_latest(connection: Connection) -> list[FlowRow]:
+    """The newest revision of every flow."""
+    newest = (
+        select(flows.c.namespace, flows.c.id, func.max(flows.c.revision).label("revision"))
+        .group_by(flows.c.namespace, flows.c.id)
+        .subquery()
+    )
+    joined = (
+        (flows.c.namespace == newest.c.namespace)
+        & (flows.c.id == newest.c.id)
+        & (flows.c.revision == newest.c.revision)
+    )
+    rows = connection.execute(select(flows).join(newest, joined).order_by(flows.c.namespace, flows.c.id))
+    return [FlowRow(**row._mapping) for row in rows]
+
+
+def revisions(connection: Connection, namespace: str, flow_id: str) -> list[int]:
+    """The revisions there are, oldest first."""
+    key = flows.c
+    query = select(key.revision).where(key.namespace == namespace, key.id == flow_id).order_by(key.revision)
+    return list(connection.execute(query).scalars())

@@ -1,0 +1,39 @@
+"""Numbered steps that bring a database to the schema of this program, run at every start."""
+
+import pkgutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+
+from sqlalchemy import Connection, func, insert, inspect, select
+
+import engine.store
+from engine.errors import StoreFailed
+from engine.store.tables import metadata, schema_version
+
+
+def create_tables(connection: Connection) -> None:
+    """Version 1: every table that the store's modules declare."""
+    for module in pkgutil.iter_modules(engine.store.__path__):
+        import_module(f"engine.store.{module.name}")
+    metadata.create_all(connection)
+
+
+STEPS: tuple[Callable[[Connection], None], ...] = (create_tables,)
+
+
+def migrate(connection: Connection, name: str) -> None:
+    """Run the steps a database has not seen, in the caller's transaction; StoreFailed when it is newer than we are."""
+    known = len(STEPS)
+    exists = inspect(connection).has_table(schema_version.name)
+    found = connection.execute(select(func.max(schema_version.c.version))).scalar() if exists else None
+    if (found or 0) > known:
+        raise StoreFailed(
+            f"{name} was written by a newer Parley (schema {found}, this one knows {known}).",
+            fix="Install that version again, or restore a backup made with this one.",
+        )
+    for number in range((found or 0) + 1, known + 1):
+        STEPS[number - 1](connection)
+        connection.execute(insert(schema_version).values(version=number, applied=datetime.now(UTC)))
+    if found == known:
+        create_tables(connection)  # a table that a later build of the same version added

@@ -1,0 +1,108 @@
+"""The messages of the page's own chat room."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Index, Integer, String, Table, Text, insert, or_, select, update
+
+from engine.store.tables import metadata
+
+room_messages = Table(
+    "room_messages",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("channel", String, nullable=False),
+    Column("author", String, nullable=False),
+    Column("author_kind", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("private_to", String),
+    Column("nonce", String, unique=True),
+    Column("version", Integer, nullable=False, default=0),
+    Column("at", String, nullable=False),
+    Index("room_messages_by_channel", "channel", "id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRow:
+    """One message; `body` is JSON text."""
+
+    id: int
+    channel: str
+    author: str
+    author_kind: str
+    body: str
+    private_to: str | None
+    version: int
+    at: datetime
+
+
+def add(
+    connection: Connection,
+    *,
+    channel: str,
+    author: str,
+    author_kind: str,
+    body: str,
+    private_to: str | None,
+    nonce: str | None,
+    version: int,
+    now: datetime,
+) -> RoomRow:
+    """Write a message; with a nonce that is there already, the message that has it."""
+    table = room_messages.c
+    if nonce is not None:
+        found = connection.execute(select(room_messages).where(table.nonce == nonce)).mappings().first()
+        if found is not None:
+            return _row(found)
+    done = connection.execute(
+        insert(room_messages).values(
+            channel=channel,
+            author=author,
+            author_kind=author_kind,
+            body=body,
+            private_to=private_to,
+            nonce=nonce,
+            version=version,
+            at=now.isoformat(),
+        )
+    )
+    key = done.inserted_primary_key
+    assert key is not None  # noqa: S101 - an INTEGER PRIMARY KEY always comes back
+    return _row(connection.execute(select(room_messages).where(table.id == key[0])).mappings().one())
+
+
+def edit(connection: Connection, message_id: int, body: str, version: int, now: datetime) -> RoomRow | None:
+    """Replace a message's body unless a newer version is shown already; None when the message is gone."""
+    table = room_messages.c
+    connection.execute(
+        update(room_messages).where(table.id == message_id, table.version <= version).values(body=body, version=version)
+    )
+    found = connection.execute(select(room_messages).where(table.id == message_id)).mappings().first()
+    return None if found is None else _row(found)
+
+
+def recent(connection: Connection, channel: str, person_id: str, limit: int) -> list[RoomRow]:
+    """The newest messages of a channel that this person may see, oldest first."""
+    table = room_messages.c
+    newest = (
+        select(room_messages)
+        .where(table.channel == channel, or_(table.private_to.is_(None), table.private_to == person_id))
+        .order_by(table.id.desc())
+        .limit(limit)
+    )
+    return [_row(row) for row in reversed(connection.execute(newest).mappings().all())]
+
+
+def _row(row: Any) -> RoomRow:
+    return RoomRow(
+        row["id"],
+        row["channel"],
+        row["author"],
+        row["author_kind"],
+        row["body"],
+        row["private_to"],
+        row["version"],
+        datetime.fromisoformat(row["at"]),
+    )

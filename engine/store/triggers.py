@@ -1,0 +1,124 @@
+"""Where triggers stand, and what they fired: UNIQUE per trigger and date, so that a date fires once."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from engine.store.documents import dumps, loads
+from engine.store.statements import insert_new
+from engine.store.statements import put as put_row
+from engine.store.tables import trigger_fires, trigger_states, trigger_windows
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerState:
+    """Where one trigger stands. `execution_id` is what it started last, while that is under way."""
+
+    namespace: str
+    flow_id: str
+    trigger_id: str
+    updated: datetime
+    next_date: datetime | None = None
+    last_date: datetime | None = None
+    execution_id: str | None = None
+    disabled: bool = False
+    backfill: str | None = None
+
+    @property
+    def key(self) -> str:
+        """`namespace/flow/trigger`."""
+        return trigger_key(self.namespace, self.flow_id, self.trigger_id)
+
+
+def trigger_key(namespace: str, flow_id: str, trigger_id: str) -> str:
+    """`namespace/flow/trigger`."""
+    return f"{namespace}/{flow_id}/{trigger_id}"
+
+
+def save(connection: Connection, state: TriggerState) -> None:
+    """Write where a trigger stands."""
+    put_row(connection, trigger_states, {name: getattr(state, name) for name in state.__slots__})
+
+
+def get(connection: Connection, namespace: str, flow_id: str, trigger_id: str) -> TriggerState | None:
+    """Where a trigger stands."""
+    row = trigger_states.c
+    found = connection.execute(
+        select(trigger_states).where(row.namespace == namespace, row.flow_id == flow_id, row.trigger_id == trigger_id)
+    ).one_or_none()
+    return None if found is None else TriggerState(**found._mapping)
+
+
+def all_states(connection: Connection) -> list[TriggerState]:
+    """Every trigger that has a state."""
+    return [TriggerState(**row._mapping) for row in connection.execute(select(trigger_states))]
+
+
+def claim_fire(
+    connection: Connection, key: str, scheduled_at: datetime, execution_id: str | None, now: datetime
+) -> bool:
+    """Take one date of a trigger; False when it was taken before."""
+    row = {"trigger_key": key, "scheduled_at": scheduled_at, "execution_id": execution_id, "fired_at": now}
+    return insert_new(connection, trigger_fires, row)
+
+
+def fires(connection: Connection, key: str) -> list[tuple[datetime, str | None]]:
+    """(date, execution) of everything a trigger fired, oldest first."""
+    row = trigger_fires.c
+    query = select(row.scheduled_at, row.execution_id).where(row.trigger_key == key).order_by(row.scheduled_at)
+    return [(found.scheduled_at, found.execution_id) for found in connection.execute(query)]
+
+
+def released(connection: Connection, execution_id: str, now: datetime, *, disable: bool = False) -> list[TriggerState]:
+    """An execution ended: the triggers that waited for it, free again (and disabled when `stopAfter` says so)."""
+    row = trigger_states.c
+    found = connection.execute(select(trigger_states).where(row.execution_id == execution_id)).all()
+    if not found:
+        return []
+    values: dict[str, Any] = {"execution_id": None, "updated": now}
+    connection.execute(
+        update(trigger_states)
+        .where(row.execution_id == execution_id)
+        .values(values | ({"disabled": True} if disable else {}))
+    )
+    states = (get(connection, state.namespace, state.flow_id, state.trigger_id) for state in found)
+    return [state for state in states if state is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which conditions of a flow trigger have been met between two dates."""
+
+    trigger_key: str
+    window_id: str
+    starts: datetime
+    ends: datetime
+    met: dict[str, Any]
+
+
+def window(connection: Connection, key: str, window_id: str) -> Window | None:
+    """The present window of a flow trigger."""
+    row = trigger_windows.c
+    found = connection.execute(
+        select(trigger_windows).where(row.trigger_key == key, row.window_id == window_id)
+    ).one_or_none()
+    return None if found is None else Window(key, window_id, found.starts, found.ends, loads(found.doc))
+
+
+def save_window(connection: Connection, state: Window) -> None:
+    """Write a window."""
+    values = {
+        "trigger_key": state.trigger_key,
+        "window_id": state.window_id,
+        "starts": state.starts,
+        "ends": state.ends,
+    }
+    put_row(connection, trigger_windows, values | {"doc": dumps(state.met)})
+
+
+def drop_window(connection: Connection, key: str, window_id: str) -> None:
+    """Forget a window: the next match opens a new one."""
+    row = trigger_windows.c
+    connection.execute(delete(trigger_windows).where(row.trigger_key == key, row.window_id == window_id))

@@ -1,0 +1,195 @@
+"""`io.kestra.plugin.core.execution`: tasks that change the execution they run in, or answer another."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.errors import ExpressionFailed
+from engine.plugin import Property, Result, RunContext, RunnableTask, TaskFailed
+from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList, is_true, pairs
+
+
+class Fail(RunnableTask):
+    """Fail the execution, always or when a condition holds."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: stop_on_empty
+type: io.kestra.plugin.core.execution.Fail
+condition: "{{ outputs.fetch.code != 200 }}"
+errorMessage: "The service answered {{ outputs.fetch.code }}."
+""",
+    )
+    type: Literal["io.kestra.plugin.core.execution.Fail", "io.kestra.core.tasks.executions.Fail"]
+    condition: Property[OptionalText] = None
+    error_message: Property[Text] = "Task failure"
+
+    async def run(self, context: RunContext) -> None:
+        if self.condition is None:
+            raise TaskFailed(self.error_message)
+        if is_true(self.condition):
+            context.log(self.error_message, "ERROR")
+            raise TaskFailed("Fail on a condition")
+
+
+class Assert(RunnableTask):
+    """Fail unless every condition holds; one that cannot be rendered does not hold."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: check
+type: io.kestra.plugin.core.execution.Assert
+conditions:
+  - "{{ inputs.amount > 0 }}"
+  - "{{ inputs.amount < 1000 }}"
+errorMessage: "Amounts are between 1 and 999."
+""",
+    )
+    type: Literal["io.kestra.plugin.core.execution.Assert"]
+    conditions: list[Any] = Field(description="Rendered one by one by the task, so that each failure is told.")
+    error_message: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> None:
+        failed = 0
+        for condition in self.conditions:
+            try:
+                held = is_true(await context.render(condition))
+                reason = ""
+            except ExpressionFailed as error:
+                held, reason = False, f": {error.message}"
+            if not held:
+                failed += 1
+                context.log(f"Assertion `{condition}` failed!{reason}", "ERROR")
+        context.metric("success", len(self.conditions) - failed)
+        context.metric("failed", failed)
+        if failed:
+            count = f"{failed} assertion{'s' if failed > 1 else ''} failed!"
+            raise TaskFailed(f"{count}\n{self.error_message}" if self.error_message else count)
+
+
+class Labels(RunnableTask):
+    """Add labels to the execution; a label that is there already gets the new value."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: mark
+type: io.kestra.plugin.core.execution.Labels
+labels:
+  customer: "{{ inputs.customer }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.core.execution.Labels", "io.kestra.core.tasks.executions.Labels"]
+    labels: Property[Any]
+
+    async def run(self, context: RunContext) -> Result:
+        try:
+            labels = pairs(self.labels)
+        except ValueError as error:
+            raise TaskFailed(str(error)) from error
+        if reserved := [key for key in labels if key.startswith("system.")]:
+            offending = f"{reserved[0]}={labels[reserved[0]]}"
+            raise TaskFailed(
+                f"System labels can only be set by the engine itself, offending label: {offending}",
+                fix="Use a name that does not begin with `system.`.",
+            )
+        return Result(effects={"labels": labels})
+
+
+class SetVariables(RunnableTask):
+    """Change the execution's variables (`vars`); maps are merged to any depth."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: remember
+type: io.kestra.plugin.core.execution.SetVariables
+variables:
+  channel: "{{ inputs.channel }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.core.execution.SetVariables"]
+    variables: Property[JsonMap]
+    overwrite: Property[bool] = True
+
+    async def run(self, context: RunContext) -> Result:
+        present = context.variables.get("vars") or {}
+        if not self.overwrite and (taken := [name for name in self.variables if name in present]):
+            names = ",".join(taken)
+            raise TaskFailed(f"`overwrite` is set to false and the following variables already exist: {names}")
+        return Result(effects={"variables": self.variables})
+
+
+class UnsetVariables(RunnableTask):
+    """Remove variables from `vars`; a dotted path removes inside a map."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: forget
+type: io.kestra.plugin.core.execution.UnsetVariables
+variables: [channel, customer.name]
+ignoreMissing: true
+""",
+    )
+    type: Literal["io.kestra.plugin.core.execution.UnsetVariables"]
+    variables: Property[TextList]
+    ignore_missing: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Result:
+        present = context.variables.get("vars") or {}
+        if not self.ignore_missing and (missing := [path for path in self.variables if not _has(present, path)]):
+            raise TaskFailed(
+                f"There is no variable {missing[0]!r} to unset.", fix="Set `ignoreMissing: true` if that is fine."
+            )
+        return Result(effects={"unset": self.variables})
+
+
+class Exit(RunnableTask):
+    """End the execution now, in the given state."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: nothing_to_do
+type: io.kestra.plugin.core.execution.Exit
+runIf: "{{ outputs.list.size == 0 }}"
+state: SUCCESS
+""",
+    )
+    type: Literal["io.kestra.plugin.core.execution.Exit"]
+    state: Property[Literal["SUCCESS", "WARNING", "KILLED", "FAILED", "CANCELED", "CANCELLED"]] = "SUCCESS"
+
+    async def run(self, context: RunContext) -> Result:
+        return Result(effects={"exit": "CANCELLED" if self.state == "CANCELED" else self.state})
+
+
+class Resume(RunnableTask):
+    """Answer the first pause of another execution."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: approve
+type: io.kestra.plugin.core.execution.Resume
+executionId: "{{ trigger.executionId }}"
+inputs:
+  approve: true
+""",
+    )
+    type: Literal["io.kestra.plugin.core.execution.Resume"]
+    execution_id: Property[OptionalText] = None
+    namespace: Property[OptionalText] = None
+    flow_id: Property[OptionalText] = None
+    inputs: Property[JsonMap | None] = None
+
+    async def run(self, context: RunContext) -> None:
+        if (self.namespace is None) != (self.flow_id is None):
+            raise TaskFailed("`namespace` and `flowId` go together.", fix="Give both, or only `executionId`.")
+        if context.executions is None:
+            raise TaskFailed("This run cannot reach other executions.", fix="Run the flow with `parley up`.")
+        by = f"flow:{context.namespace}.{context.flow_id}"
+        await context.executions.resume(self.execution_id or context.execution_id, self.inputs or {}, by=by)
+
+
+def _has(variables: Any, path: str) -> bool:
+    for name in path.split("."):
+        if not isinstance(variables, dict) or name not in variables:
+            return False
+        variables = variables[name]
+    return True

@@ -1,0 +1,159 @@
+"""`io.kestra.plugin.core.kv`: small values that outlive an execution."""
+
+import json
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.errors import NotFound, Refused
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.property_types import OptionalText, Text
+
+Kind = Literal["STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON"]
+
+
+class Set(RunnableTask):
+    """Store a value under a key of a namespace."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: remember
+type: io.kestra.plugin.core.kv.Set
+key: last_release
+value: "{{ outputs.release.body }}"
+kvType: JSON
+ttl: P30D
+""",
+    )
+    type: Literal["io.kestra.plugin.core.kv.Set", "io.kestra.plugin.core.kv.Put"]
+    key: Property[Text]
+    value: Any = Field(description="Rendered by the task: text that is one whole expression keeps the value's type.")
+    namespace: Property[OptionalText] = None
+    overwrite: Property[bool] = True
+    ttl: Property[timedelta | None] = None
+    kv_type: Property[Kind | None] = None
+    kv_description: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> None:
+        value = await context.evaluate(self.value)
+        if isinstance(value, str) and self.kv_type is not None:
+            value = _as_kind(value, self.kv_type)
+        seconds = self.ttl.total_seconds() if self.ttl is not None else None
+        try:
+            await context.kv.set(
+                self.namespace or context.namespace,
+                self.key,
+                value,
+                ttl=seconds,
+                overwrite=self.overwrite,
+                kind=self.kv_type,
+            )
+        except Refused as error:
+            raise TaskFailed(error.message, fix=error.fix or "Set `overwrite: true`, or choose another key.") from error
+
+
+class Value(Outputs):
+    """What is stored, with its type; null when there is nothing."""
+
+    value: Any
+
+
+class Get(RunnableTask):
+    """Read the value of a key."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: last
+type: io.kestra.plugin.core.kv.Get
+key: last_release
+errorOnMissing: true
+""",
+    )
+    type: Literal["io.kestra.plugin.core.kv.Get"]
+    key: Property[Text]
+    namespace: Property[OptionalText] = None
+    error_on_missing: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Value:
+        namespace = self.namespace or context.namespace
+        try:
+            return Value(value=await context.kv.get(namespace, self.key))
+        except NotFound as error:
+            if not self.error_on_missing:
+                return Value(value=None)
+            raise TaskFailed(
+                f"No value found for key '{self.key}' in namespace '{namespace}' and `errorOnMissing` is set to true",
+                fix=f"Set it with `parley kv set {namespace} {self.key} VALUE`.",
+            ) from error
+
+
+class Deleted(Outputs):
+    """Whether there was something to delete."""
+
+    deleted: bool
+
+
+class Delete(RunnableTask):
+    """Forget a key."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: forget
+type: io.kestra.plugin.core.kv.Delete
+key: last_release
+""",
+    )
+    type: Literal["io.kestra.plugin.core.kv.Delete"]
+    key: Property[Text]
+    namespace: Property[OptionalText] = None
+    error_on_missing: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Deleted:
+        namespace = self.namespace or context.namespace
+        deleted = await context.kv.delete(namespace, self.key)
+        if self.error_on_missing and not deleted:
+            raise TaskFailed(
+                f"No value found for key '{self.key}' in namespace '{namespace}' and `errorOnMissing` is set to true"
+            )
+        return Deleted(deleted=deleted)
+
+
+class Keys(Outputs):
+    """Keys that have not expired."""
+
+    keys: list[str]
+
+
+class GetKeys(RunnableTask):
+    """List the keys of a namespace."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: releases
+type: io.kestra.plugin.core.kv.GetKeys
+prefix: release_
+""",
+    )
+    type: Literal["io.kestra.plugin.core.kv.GetKeys"]
+    prefix: Property[OptionalText] = None
+    namespace: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> Keys:
+        return Keys(keys=await context.kv.keys(self.namespace or context.namespace, self.prefix or ""))
+
+
+def _as_kind(text: str, kind: Kind) -> Any:
+    if kind not in ("NUMBER", "BOOLEAN", "JSON"):
+        return text  # dates and durations are kept as ISO text; the store checks them
+    if kind == "BOOLEAN":
+        return text.strip().lower() == "true"
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TaskFailed(
+            f"The value is not {kind}: {error}.", fix="Give `kvType: STRING`, or a fitting value."
+        ) from error
+    if kind == "NUMBER" and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TaskFailed(f"The value {text!r} is not a NUMBER.", fix="Give `kvType: STRING`, or a number.")
+    return value

@@ -1,0 +1,31 @@
+"""`io.kestra.plugin.core.output`: values for later tasks."""
+
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import Outputs, Property, RunContext, RunnableTask
+from engine.tasks.property_types import JsonMap
+
+
+class Values(Outputs):
+    """The rendered map."""
+
+    values: dict[str, Any]
+
+
+class OutputValues(RunnableTask):
+    """Render a map, however deep, and hand it on as `outputs.<id>.values`."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: facts
+type: io.kestra.plugin.core.output.OutputValues
+values:
+  name: "{{ inputs.name }}"
+  where: ["{{ flow.namespace }}", "{{ flow.id }}"]
+""",
+    )
+    type: Literal["io.kestra.plugin.core.output.OutputValues"]
+    values: Property[JsonMap]
+
+    async def run(self, context: RunContext) -> Values:
+        return Values(values=self.values)

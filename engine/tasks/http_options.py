@@ -1,0 +1,126 @@
+"""`options` of everything that calls a URL: timeouts, proxy, auth, TLS, which answers count as failure."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+import httpx
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from engine.core.retries import Retry
+from engine.plugin import Part
+from engine.tasks.property_types import JsonMap, OptionalText, document_from_text
+
+LogPart = Literal["REQUEST_HEADERS", "REQUEST_BODY", "RESPONSE_HEADERS", "RESPONSE_BODY"]
+
+
+class Timeouts(Part):
+    """How long to wait for a connection, and for the next byte."""
+
+    connect_timeout: timedelta | None = None
+    read_idle_timeout: timedelta | None = None
+
+
+class Proxy(Part):
+    """A proxy to go through."""
+
+    type: Literal["DIRECT", "HTTP", "SOCKS"] = "HTTP"
+    address: str
+    port: int
+    username: OptionalText = None
+    password: OptionalText = None
+
+    def url(self) -> str:
+        """Where it is, with its user."""
+        scheme = "socks5" if self.type == "SOCKS" else "http"
+        return str(
+            httpx.URL(
+                scheme=scheme,
+                host=self.address,
+                port=self.port,
+                username=self.username or "",
+                password=self.password or "",
+            )
+        )
+
+
+class Auth(Part):
+    """Who we are to the service."""
+
+    type: Literal["BASIC", "BEARER"] = "BASIC"
+    username: OptionalText = None
+    password: OptionalText = None
+    token: OptionalText = None
+
+
+class Ssl(Part):
+    """How the service's certificate is checked."""
+
+    insecure_trust_all_certificates: bool = False
+
+
+class HttpOptions(Part):
+    """Everything about a call but what is called."""
+
+    timeout: Timeouts | None = None
+    proxy: Proxy | None = None
+    auth: Auth | None = None
+    ssl: Ssl | None = Field(default=None, validation_alias=AliasChoices("ssl", "sslOptions"))
+    follow_redirects: bool = True
+    allow_failed: bool = False
+    allowed_response_codes: Annotated[list[int], BeforeValidator(document_from_text)] | None = None
+    default_charset: str = "UTF-8"
+    logs: tuple[LogPart, ...] = ()
+    headers: JsonMap | None = None
+    retry: Retry | None = None
+    retry_on_status_codes: tuple[int, ...] = ()
+    # Names of older flows.
+    connect_timeout: timedelta | None = None
+    read_timeout: timedelta | None = None
+    read_idle_timeout: timedelta | None = None
+    proxy_address: OptionalText = None
+    proxy_port: int | None = None
+    proxy_type: Literal["DIRECT", "HTTP", "SOCKS"] | None = None
+    proxy_username: OptionalText = None
+    proxy_password: OptionalText = None
+    basic_auth_user: OptionalText = None
+    basic_auth_password: OptionalText = None
+    log_level: Any = None
+    max_content_length: Any = None
+    connection_pool_idle_timeout: Any = None
+
+    def timeouts(self) -> httpx.Timeout:
+        """The waits, 10 s to connect and five minutes between two bytes unless said otherwise."""
+        given = self.timeout or Timeouts()
+        connect = given.connect_timeout or self.connect_timeout or timedelta(seconds=10)
+        read = given.read_idle_timeout or self.read_idle_timeout or self.read_timeout or timedelta(minutes=5)
+        return httpx.Timeout(read.total_seconds(), connect=connect.total_seconds())
+
+    def proxy_url(self) -> str | None:
+        """The proxy to use, if any."""
+        if self.proxy is not None:
+            return None if self.proxy.type == "DIRECT" else self.proxy.url()
+        if self.proxy_address and self.proxy_port and self.proxy_type != "DIRECT":
+            return Proxy(
+                type=self.proxy_type or "HTTP",
+                address=self.proxy_address,
+                port=self.proxy_port,
+                username=self.proxy_username,
+                password=self.proxy_password,
+            ).url()
+        return None
+
+    def credentials(self) -> tuple[str, str] | str | None:
+        """User and password, a bearer token, or nothing."""
+        if self.auth is not None:
+            if self.auth.type == "BEARER":
+                return self.auth.token or ""
+            return (self.auth.username or "", self.auth.password or "")
+        return (self.basic_auth_user, self.basic_auth_password or "") if self.basic_auth_user else None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the shared client will do."""
+        return self.proxy_url() is None and not (self.ssl and self.ssl.insecure_trust_all_certificates)
+
+
+DEFAULT = HttpOptions()

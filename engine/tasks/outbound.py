@@ -1,0 +1,200 @@
+"""Calls to services: URL aliases, address guard, redirects one by one, bounded bodies, and errors in sentences."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from engine.plugin import RunContext, TaskFailed
+from engine.tasks import aliases
+from engine.tasks.address_guard import check_address, check_peer
+from engine.tasks.http_options import DEFAULT, HttpOptions
+
+MAX_REDIRECTS = 20
+MAX_WAIT = 60.0  # seconds we are willing to obey a 429
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered, read to its end."""
+
+    url: str
+    code: int
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text, for messages."""
+        return self.content.decode("utf-8", "replace")
+
+
+@asynccontextmanager
+async def opened(
+    context: RunContext,
+    method: str,
+    url: str,
+    *,
+    options: HttpOptions = DEFAULT,
+    headers: Mapping[str, str] | None = None,
+    **body: Any,
+) -> AsyncIterator[httpx.Response]:
+    """An answer whose body is still to be read; TaskFailed when there is none."""
+    address = destination(context, url)
+    sent = httpx.Headers({"User-Agent": "Parley", **(headers or {})})
+    credentials = options.credentials()
+    if isinstance(credentials, str):
+        sent["Authorization"] = f"Bearer {credentials}"
+    async with AsyncExitStack() as stack:
+        client = context.http
+        if not options.is_plain:
+            verify = not (options.ssl and options.ssl.insecure_trust_all_certificates)
+            client = await stack.enter_async_context(httpx.AsyncClient(proxy=options.proxy_url(), verify=verify))
+        try:
+            request = client.build_request(method, address, headers=sent, timeout=options.timeouts(), **body)
+            if "REQUEST_HEADERS" in options.logs:
+                context.log(f"{method} {address} {dict(sent)}")
+            for _ in range(MAX_REDIRECTS):
+                await check_address(request.url, context.settings)
+                auth = httpx.BasicAuth(*credentials) if isinstance(credentials, tuple) else httpx.USE_CLIENT_DEFAULT
+                response = await client.send(request, stream=True, follow_redirects=False, auth=auth)
+                stack.push_async_callback(response.aclose)
+                check_peer(response, context.settings)
+                if not (options.follow_redirects and response.next_request):
+                    break
+                if response.next_request.url.host != request.url.host:
+                    credentials = None  # a password goes to the host it was written for
+                request = response.next_request
+            else:
+                raise TaskFailed(f"{url} redirected more than {MAX_REDIRECTS} times.")
+            if "RESPONSE_HEADERS" in options.logs:
+                context.log(f"{response.status_code} {dict(response.headers)}")
+            yield response
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise unreachable(str(address), error, options) from error
+
+
+async def send(
+    context: RunContext,
+    method: str,
+    url: str,
+    *,
+    options: HttpOptions = DEFAULT,
+    headers: Mapping[str, str] | None = None,
+    **body: Any,
+) -> Answer:
+    """One call, its answer read up to the operator's limit; a refusal (4xx, 5xx) is an answer too."""
+    limit = context.settings.http.max_body
+    for attempt in range(1, _attempts(options) + 1):
+        last = attempt == _attempts(options)
+        try:
+            async with opened(context, method, url, options=options, headers=headers, **body) as response:
+                content = await read(response, limit)
+        except TaskFailed as error:
+            if last or not isinstance(error.__cause__, httpx.TransportError):
+                raise
+            context.log(f"{error.message} Trying again.", "WARN")
+        else:
+            if last or response.status_code not in options.retry_on_status_codes:
+                return Answer(str(response.url), response.status_code, response.headers, content)
+            context.log(f"{url} answered {response.status_code}. Trying again.", "WARN")
+        await asyncio.sleep(_interval(options, attempt))
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def read(response: httpx.Response, limit: int) -> bytes:
+    """The body; TaskFailed when it is longer than the limit."""
+    content = bytearray()
+    async for block in response.aiter_bytes():
+        content += block
+        if len(content) > limit:
+            raise TaskFailed(
+                f"{response.request.url} answered with more than {limit} bytes.",
+                fix="Use `io.kestra.plugin.core.http.Download`, or raise `http.max_body`.",
+            )
+    return bytes(content)
+
+
+async def deliver(
+    context: RunContext, url: str, *, service: str, options: HttpOptions = DEFAULT, tries: int = 5, **body: Any
+) -> Answer:
+    """Post to a chat service; waits when told to (429), TaskFailed when it refuses."""
+    extra = {str(name): str(value) for name, value in (options.headers or {}).items()}
+    for attempt in range(1, tries + 1):
+        answer = await send(context, "POST", url, options=options, headers=extra, **body)
+        if answer.code == 429 and attempt < tries:
+            wait = retry_after(answer)
+            context.log(f"{service} asks to wait {wait:g} s (429).", "WARN")
+            await asyncio.sleep(wait)
+            continue
+        if answer.code >= 400:
+            raise TaskFailed(
+                f"{service} answered {answer.code}: {answer.text[:500].strip()}",
+                fix="Check the webhook's URL; it may have been revoked." if answer.code in (401, 403, 404) else "",
+            )
+        return answer
+    raise AssertionError("the last try returns or raises")
+
+
+def retry_after(answer: Answer) -> float:
+    """Seconds a 429 asks for: Discord says it in the body, Slack in a header."""
+    try:
+        seconds = float(httpx.Response(200, content=answer.content).json()["retry_after"])
+    except (ValueError, KeyError, TypeError):
+        try:
+            seconds = float(answer.headers.get("retry-after", "1"))
+        except ValueError:
+            seconds = 1.0
+    if seconds > MAX_WAIT:
+        raise TaskFailed(
+            f"The service asks to wait {seconds:g} s before the next message.", fix="Send fewer, or retry."
+        )
+    return max(seconds, 0.0)
+
+
+def destination(context: RunContext, url: str) -> str:
+    """Where a URL really leads by the operator's aliases (and ours for services that moved); a change is logged."""
+    url = url.strip().replace(" ", "%20")
+    target = aliases.rewrite(url, context.settings.urls)
+    if target == url and (target := aliases.rewrite(url, aliases.DEFAULT_URLS)) != url:
+        context.log(f"{url} is retired; calling {target} instead.", "WARN")
+    if httpx_scheme(target) not in ("http", "https"):
+        raise TaskFailed(f"{target!r} is not an http or https address.", fix="Check the expression that makes it.")
+    return target
+
+
+def httpx_scheme(url: str) -> str:
+    """The scheme of a URL, "" when it is not one."""
+    try:
+        return httpx.URL(url).scheme
+    except httpx.InvalidURL:
+        return ""
+
+
+def unreachable(url: str, error: Exception, options: HttpOptions) -> TaskFailed:
+    """What went wrong with a call, for the author of the flow."""
+    timeouts = options.timeouts()
+    if isinstance(error, httpx.ConnectTimeout):
+        return TaskFailed(f"{url} could not be reached within {timeouts.connect:g} s.", fix="Raise `connectTimeout`.")
+    if isinstance(error, httpx.TimeoutException):
+        return TaskFailed(f"{url} was silent for {timeouts.read:g} s.", fix="Raise `options.timeout.readIdleTimeout`.")
+    if isinstance(error, httpx.ConnectError):
+        return TaskFailed(f"{url} could not be reached: {error}.", fix="Check the address and the network.")
+    return TaskFailed(f"The call to {url} failed: {error or type(error).__name__}.")
+
+
+def _attempts(options: HttpOptions) -> int:
+    if options.retry is not None:
+        return options.retry.max_attempts or 3
+    return 3 if options.retry_on_status_codes else 1
+
+
+def _interval(options: HttpOptions, attempt: int) -> float:
+    retry = options.retry
+    first = retry.interval.total_seconds() if retry is not None and retry.interval else 1.0
+    factor = retry.delay_factor ** (attempt - 1) if retry is not None and retry.type == "exponential" else 1.0
+    longest = retry.max_interval.total_seconds() if retry is not None and retry.max_interval else MAX_WAIT
+    return min(first * factor, longest)

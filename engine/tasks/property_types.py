@@ -1,0 +1,62 @@
+"""Types of task properties, more forgiving than pydantic's own: what YAML and rendered templates really hold."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+
+def scalar_to_text(value: Any) -> Any:
+    """Numbers and booleans as the text YAML was written with; everything else unchanged."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def document_from_text(value: Any) -> Any:
+    """A list or map written as JSON text, parsed; blank text is nothing; everything else unchanged."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"must be a list or a map, or JSON text of one: {error}") from error
+
+
+def _list_from_text(value: Any) -> Any:
+    if isinstance(value, str) and value.strip() and not value.lstrip().startswith("["):
+        return [value]  # one element written without its brackets
+    return document_from_text(value)
+
+
+def _unset_when_blank(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Text = Annotated[str, BeforeValidator(scalar_to_text)]
+TextList = Annotated[list[Text], BeforeValidator(_list_from_text)]
+JsonMap = Annotated[dict[str, Any], BeforeValidator(document_from_text)]
+JsonList = Annotated[list[Any], BeforeValidator(_list_from_text)]
+OptionalText = Annotated[Text | None, BeforeValidator(scalar_to_text)]
+OptionalNumber = Annotated[float | None, BeforeValidator(_unset_when_blank)]
+OptionalInteger = Annotated[int | None, BeforeValidator(_unset_when_blank)]
+
+
+def is_true(text: object) -> bool:
+    """Whether a rendered condition holds: everything but nothing, "", "0", "-0" and "false"."""
+    return text is not None and scalar_to_text(text) not in ("", "0", "-0", "false")
+
+
+def pairs(labels: Any) -> dict[str, str]:
+    """Labels written as a map, a list of key and value, or JSON text of either; ValueError names what is wrong."""
+    labels = document_from_text(labels)
+    if labels is None:
+        return {}
+    if isinstance(labels, Mapping):
+        return {str(key): str(scalar_to_text(value)) for key, value in labels.items()}
+    if isinstance(labels, list) and all(isinstance(label, Mapping) and "key" in label for label in labels):
+        return {str(label["key"]): str(scalar_to_text(label.get("value", ""))) for label in labels}
+    raise ValueError("Labels are a map, or a list of `key` and `value`.")

@@ -1,0 +1,119 @@
+"""Files between internal storage and a task's working directory: `inputFiles` in, `outputFiles` out."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from engine.plugin import RunContext, TaskFailed
+from engine.tasks.property_types import scalar_to_text
+
+STORAGE = "kestra://"
+STORED_URI = re.compile(r"kestra:///[^\s\"'`<>|;&(){}\[\]\\,]+")
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a name below a folder; TaskFailed when it would lie outside, whatever links stand in between."""
+    path = folder / name.removeprefix("./")
+    if PurePosixPath(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        raise TaskFailed(
+            f"The file name {name!r} leaves the working directory.", fix="Use a relative name without `..`."
+        )
+    return path
+
+
+async def place(context: RunContext, files: Mapping[str, Any], folder: Path | None = None) -> list[Path]:
+    """Write `inputFiles` (name → text, storage URI or nothing) below the working directory; their paths."""
+    folder = folder or context.working_dir
+    placed = []
+    for name, content in files.items():
+        path = inside(folder, name)
+        text = "" if content is None else scalar_to_text(content)
+        if not isinstance(text, str):
+            raise TaskFailed(
+                f"The content of input file {name!r} is a list or a map.", fix="Give text or a file's URI."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text.strip().startswith(STORAGE):
+            await asyncio.to_thread(shutil.copyfile, context.files.path(text.strip()), path)
+        else:
+            await asyncio.to_thread(path.write_text, text, "utf-8")
+        placed.append(path)
+    return placed
+
+
+async def collect(context: RunContext, patterns: Iterable[str], folder: Path | None = None) -> dict[str, str]:
+    """Store what the `outputFiles` globs match; relative path → URI. What matches nothing is simply absent."""
+    folder = folder or context.working_dir
+    compiled = [glob(pattern) for pattern in patterns]
+    if not compiled:
+        return {}
+    found = await asyncio.to_thread(
+        lambda: [
+            path for path in below(folder) if any(p.fullmatch(path.relative_to(folder).as_posix()) for p in compiled)
+        ]
+    )
+    return {path.relative_to(folder).as_posix(): await context.files.put(path, path.name) for path in found}
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Regular files below a folder, in order; links that lead out of it are left alone."""
+    home = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.resolve().is_relative_to(home):
+            yield path
+
+
+def glob(pattern: str) -> re.Pattern[str]:
+    """Java's glob as a regular expression: `*` stays in a folder, `**` crosses them, `{a,b}` is either."""
+    if pattern.startswith("regex:"):
+        try:
+            return re.compile(pattern.removeprefix("regex:"))
+        except re.error as error:
+            raise TaskFailed(f"The pattern {pattern!r} is not a regular expression: {error}.") from error
+    text = pattern.removeprefix("glob:").removeprefix("./").lstrip("/")
+    out, depth, at = [], 0, 0
+    while at < len(text):
+        character = text[at]
+        at += 1
+        if character == "*":
+            crosses = text[at : at + 1] == "*"
+            at += crosses
+            out.append(".*" if crosses else "[^/]*")
+        elif character == "?":
+            out.append("[^/]")
+        elif character == "[" and "]" in text[at + 1 :]:
+            end = text.index("]", at + 1)
+            inner = text[at:end].replace("\\", r"\\")
+            out.append(f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]")
+            at = end + 1
+        elif character == "{":
+            depth += 1
+            out.append("(?:")
+        elif character == "}" and depth:
+            depth -= 1
+            out.append(")")
+        elif character == "," and depth:
+            out.append("|")
+        elif character == "\\" and at < len(text):
+            out.append(re.escape(text[at]))
+            at += 1
+        else:
+            out.append(re.escape(character))
+    try:
+        return re.compile("".join(out) + ")" * depth)
+    except re.error as error:
+        raise TaskFailed(f"The pattern {pattern!r} is not a glob: {error}.") from error
+
+
+async def fetch_uris(context: RunContext, text: str) -> str:
+    """The text with every storage URI replaced by the path of a copy in the working directory."""
+    for uri in dict.fromkeys(STORED_URI.findall(text)):
+        source = context.files.path(uri)
+        target = context.working_dir / ".parley" / "files" / uri.removeprefix("kestra:///").replace("/", "_")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(shutil.copyfile, source, target)
+        text = text.replace(uri, str(target))
+    return text
