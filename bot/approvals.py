@@ -22,10 +22,13 @@ class Shape:
     choices: tuple[Option, ...] = ()
 
 
+PLAIN = Shape("plain")
+
+
 def shape(fields: Sequence[Field], *, quick: bool = True) -> Shape:
     """The shape of a pause's questions; `quick`: a text without default may stay empty when a button answers."""
     if not fields:
-        return Shape("plain")
+        return PLAIN
     if any(field.type == "SECRET" and _must_be_filled(field) for field in fields):
         return Shape("secure")
     switches = [field for field in fields if field.type == "BOOLEAN"]

@@ -72,7 +72,7 @@ def time_fact(label: str, when: datetime) -> Fact:
 
 
 def value_text(value: Any, limit: int = MAX_VALUE) -> str:
-    """A value of a flow as Markdown: text literally, numbers and truth as they are, anything nested as JSON in code marks."""
+    """A value of a flow as Markdown: text literally, numbers as they are, anything nested as JSON in code marks."""
     if isinstance(value, str):
         return plain(value, limit) or "\u2013"
     if value is None:

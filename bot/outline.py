@@ -81,7 +81,7 @@ def _described(task: Task, asked: str) -> str:
 
 
 def message_before(flow: Flow, task_id: str) -> Any:
-    """The text (a template, or nested text holding templates) of the chat message sent just before a step; None without."""
+    """The template (or nested templates) of the chat message sent just before a step; None when there is none."""
     place = find(flow, task_id)
     if place is None or place.index == 0:
         return None
@@ -94,13 +94,14 @@ def message_before(flow: Flow, task_id: str) -> Any:
     return None
 
 
-def message_text(rendered: Any) -> str:
+def message_text(message: Any) -> str:
     """The readable part of a rendered chat message: of a JSON payload its `text` or `content`."""
-    if isinstance(rendered, str) and rendered.lstrip().startswith("{"):
+    rendered = message
+    if isinstance(message, str) and message.lstrip().startswith("{"):
         try:
-            rendered = json.loads(rendered)
+            rendered = json.loads(message)
         except ValueError:
-            return rendered
+            return message
     if isinstance(rendered, Mapping):
         return next((str(rendered[name]) for name in ("text", "content") if rendered.get(name)), "")
     return "" if rendered is None else str(rendered)

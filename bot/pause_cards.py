@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.approvals import Shape, actions, decided_word
+from bot.approvals import PLAIN, Shape, actions, decided_word
 from bot.cards import PLATFORMS, time_fact, value_text
 from bot.conversation import Action, Card, Fact, Field, FileRef, Tone
 from bot.links import ActionIds, Pages
@@ -47,7 +47,7 @@ class PauseView:
     started: datetime
     requester: str
     fields: Sequence[Field] = ()
-    shape: Shape = Shape("plain")
+    shape: Shape = PLAIN
     description: str = ""
     message: str = ""
     files: tuple[FileRef, ...] = ()

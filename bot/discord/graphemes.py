@@ -13,7 +13,7 @@ _UNSAFE = {**_TURNS, **_CONTROLS, **_SURROGATES}
 
 
 def clean(text: str) -> str:
-    """Text that Discord takes and that cannot reorder its surroundings: no control characters, no direction overrides."""
+    """Text that Discord takes and that cannot reorder its surroundings: no controls, no direction overrides."""
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_UNSAFE)
 
 

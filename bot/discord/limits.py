@@ -1,4 +1,4 @@
-"""What Discord refuses, as numbers. Texts are measured in UTF-16 units, which is never less than what Discord counts."""
+"""What Discord refuses, in numbers. Texts are measured in UTF-16 units, never less than what Discord counts."""
 
 from typing import Final
 

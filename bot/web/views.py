@@ -2,7 +2,7 @@
 
 import json
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,7 @@ environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-environment.filters |= {
+_FILTERS: dict[str, Callable[..., object]] = {
     "markdown": markdown,
     "inline": inline,
     "document": document,
@@ -136,6 +136,7 @@ environment.filters |= {
     "took": _took,
     "trigger_text": _trigger_text,
 }
+environment.filters |= _FILTERS
 
 
 def page(template: str, **names: Any) -> str:

@@ -68,6 +68,8 @@ class TaskRuns(Mapping[str, TaskRun]):
         """Copy with some runs put or replaced and others taken out."""
         writes: dict[int, TaskRun | None] = {number_of(run.id): run for run in runs}
         writes.update((number_of(id_), None) for id_ in removed)
+        if min(writes, default=0) < 0:
+            raise ValueError("The id of a task run ends with its number: `<execution id>.<n>`.")
         chunks = list(self._chunks)
         size, count = max(self.size, max(writes, default=0)), self._count
         while len(chunks) * CHUNK <= size:

@@ -1,11 +1,17 @@
 """A flow as its author wrote it."""
 
+from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field, model_validator
 
+from engine.core.inputs import AnyInput, FlowOutput
+from engine.core.labels import Labels
 from engine.core.retries import Retry
-from engine.core.task import AnyTask, AnyTyped, Part
+from engine.core.task import AnyTask, Part
+from engine.core.triggers import AnyTrigger
+
+__all__ = ["Check", "Concurrency", "Flow", "FlowOutput", "Sla"]
 
 
 class Concurrency(Part):
@@ -15,36 +21,59 @@ class Concurrency(Part):
     behavior: Literal["QUEUE", "CANCEL", "FAIL"] = "QUEUE"
 
 
-class FlowOutput(Part):
-    """One value an execution hands to whoever started it."""
+class Sla(Part):
+    """A promise about executions, and what happens to one that breaks it."""
 
     id: str
-    type: str = "STRING"
-    value: Any = None
+    type: Literal["MAX_DURATION", "EXECUTION_ASSERTION"]
     description: str | None = None
-    display_name: str | None = None
-    required: bool = True
+    behavior: Literal["FAIL", "CANCEL", "NONE"] = "FAIL"
+    labels: Labels = ()
+    duration: timedelta | None = None
+    assert_: str | None = Field(default=None, alias="assert")
+
+    @model_validator(mode="after")
+    def _has_its_measure(self) -> "Sla":
+        if self.type == "MAX_DURATION" and self.duration is None:
+            raise ValueError("an SLA of type MAX_DURATION needs its `duration`")
+        if self.type == "EXECUTION_ASSERTION" and self.assert_ is None:
+            raise ValueError("an SLA of type EXECUTION_ASSERTION needs its `assert`")
+        return self
+
+
+class Check(Part):
+    """A test of the inputs before an execution is created; it fails when the condition is not true."""
+
+    condition: str | bool = Field(validation_alias=AliasChoices("condition", "when"))
+    message: str
+    style: Literal["INFO", "ERROR", "SUCCESS", "WARNING"] = "INFO"
+    behavior: Literal["BLOCK_EXECUTION", "FAIL_EXECUTION", "CREATE_EXECUTION"] = "BLOCK_EXECUTION"
 
 
 class Flow(Part):
     """Tasks to run, in order, under an id in a namespace. `revision` is assigned when it is deployed."""
 
-    id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", max_length=100)
-    namespace: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=150)
+    id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", min_length=1, max_length=100)
+    namespace: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", min_length=1, max_length=150)
     revision: int = Field(default=1, ge=1)
     description: str | None = None
-    labels: Any = None
-    inputs: tuple[Any, ...] = ()
+    labels: Labels = ()
+    inputs: tuple[AnyInput, ...] = ()
     variables: dict[str, Any] = Field(default_factory=dict)
     tasks: tuple[AnyTask, ...] = Field(min_length=1)
     errors: tuple[AnyTask, ...] = ()
     finally_: tuple[AnyTask, ...] = Field(default=(), alias="finally")
     after_execution: tuple[AnyTask, ...] = ()
-    triggers: tuple[AnyTyped, ...] = ()
+    triggers: tuple[AnyTrigger, ...] = ()
     outputs: tuple[FlowOutput, ...] = ()
     retry: Retry | None = None
     concurrency: Concurrency | None = None
-    plugin_defaults: tuple[Any, ...] = ()
-    sla: tuple[Any, ...] = ()
-    checks: tuple[Any, ...] = ()
+    plugin_defaults: tuple[Any, ...] = Field(
+        default=(), validation_alias=AliasChoices("pluginDefaults", "taskDefaults"), description="Merged already."
+    )
+    sla: tuple[Sla, ...] = ()
+    checks: tuple[Check, ...] = ()
+    worker_group: Any = None
+    listeners: Any = Field(default=None, description="No longer in use.")
     disabled: bool = False
+    deleted: bool = False

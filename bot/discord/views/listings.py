@@ -1,6 +1,6 @@
 """Listings and transcripts as Discord messages."""
 
-from bot.conversation import Listing, Notice, Row, Transcript
+from bot.conversation import Listing, Notice, Row, Tone, Transcript
 from bot.discord import ids, limits
 from bot.discord.graphemes import is_blank, line, shorten, size
 from bot.discord.views import cards
@@ -12,7 +12,7 @@ _ROW_TEXT = 600
 _NOTE = 600
 # Container, title, note, the line about the rest, its file, separator, row and button for more.
 _FRAME = 8
-_LOG = "info"
+_LOG: Tone = "info"
 
 
 def listing(listing: Listing) -> Rendered:

@@ -1,4 +1,4 @@
-"""What stands between the pages of a form, since a modal cannot answer a modal: steps, long lists of choices, errors."""
+"""What stands between the pages of a form (a modal cannot answer a modal): steps, long lists of choices, errors."""
 
 from collections.abc import Mapping, Sequence
 

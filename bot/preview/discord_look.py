@@ -1,0 +1,127 @@
+"""Discord's component JSON as HTML that looks like Discord."""
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+Json = Mapping[str, Any]
+_CODE = re.compile(r"```(?:\w*\n)?(.+?)```|`([^`\n]+)`", re.DOTALL)
+_TIME = re.compile(r"&lt;t:(\d+)(?::\w)?&gt;")
+_LINK = re.compile(r"\[([^\]]+)\]\((https?://[^)\s]+)\)")
+STYLE = (Path(__file__).parent / "discord.css").read_text(encoding="utf-8")
+
+
+def message(payload: Json, name: str = "Parley") -> str:
+    """A message as HTML."""
+    inside = f'<div class="text">{markdown(str(payload["content"]))}</div>' if payload.get("content") else ""
+    inside += "".join(_component(component) for component in payload.get("components") or ())
+    head = f'<span class="name">{html.escape(name)}</span><span class="app">APP</span><span class="when">14:02</span>'
+    return f'<div class="discord"><div class="face">P</div><div><div>{head}</div>{inside}</div></div>'
+
+
+def modal(payload: Json) -> str:
+    """A modal as HTML."""
+    inside = "".join(_component(component) for component in payload.get("components") or ())
+    title = html.escape(str(payload.get("title") or ""))
+    submit = '<div class="row"><span class="button s1">Submit</span></div>'
+    return f'<div class="discord"><div></div><div><h2>{title}</h2>{inside}{submit}</div></div>'
+
+
+def markdown(text: str) -> str:
+    """Discord's Markdown."""
+    kept: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        block, inline = found.groups()
+        kept.append(f"<pre>{block}</pre>" if block else f"<code>{inline}</code>")
+        return f"\0{len(kept) - 1}\0"
+
+    safe = _CODE.sub(keep, html.escape(text.replace("\0", ""), quote=False))
+    safe = re.sub(r"\\([*_`~|>#\[\]()\\-])", lambda m: f"&#{ord(m[1])};", safe)
+    safe = _TIME.sub(lambda m: datetime.fromtimestamp(int(m[1]), UTC).strftime("%d %b %Y %H:%M"), safe)
+    safe = _LINK.sub(lambda m: f'<a href="{html.escape(m[2], quote=True)}">{m[1]}</a>', safe)
+    safe = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", safe)
+    safe = re.sub(r"(?<![\w*])[*_]([^*_\n]+)[*_](?![\w*])", r"<i>\1</i>", safe)
+    lines = [_line(line) for line in safe.split("\n")]
+    return re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], "".join(lines))
+
+
+def _line(line: str) -> str:
+    for mark, tag in (("### ", "h3"), ("## ", "h2"), ("# ", "h1"), ("-# ", "small")):
+        if line.startswith(mark):
+            end = "<br>" if tag == "small" else ""
+            return f"<{tag}>{line[len(mark) :]}</{tag}>{end}"
+    return f"{line}<br>"
+
+
+def _component(component: Json) -> str:
+    draw = _KINDS.get(int(component.get("type") or 0))
+    return draw(component) if draw else ""
+
+
+def _inside(component: Json) -> str:
+    return "".join(_component(child) for child in component.get("components") or ())
+
+
+def _container(component: Json) -> str:
+    accent = component.get("accent_color")
+    style = f' style="--accent:#{int(accent):06x}"' if accent is not None else ""
+    return f'<div class="container"{style}>{_inside(component)}</div>'
+
+
+def _button(component: Json) -> str:
+    label = html.escape(str(component.get("label") or ""))
+    return f'<span class="button s{int(component.get("style") or 2)}">{label}</span>'
+
+
+def _label(component: Json) -> str:
+    about = component.get("description")
+    inner = _component(component.get("component") or {})
+    small = f"<small>{html.escape(str(about))}</small>" if about else ""
+    return f"<label>{html.escape(str(component.get('label') or ''))}</label>{small}{inner}"
+
+
+def _choices(component: Json) -> str:
+    sign = "☐" if int(component["type"]) in (22, 23) else "◯"
+    return "".join(
+        f"<div>{sign} {html.escape(str(option.get('label')))}</div>" for option in component.get("options") or ()
+    )
+
+
+def _box(component: Json) -> str:
+    chosen = next((option["label"] for option in component.get("options") or () if option.get("default")), None)
+    shown = component.get("value") or chosen or component.get("placeholder") or " "
+    return f'<div class="box">{html.escape(str(shown))}</div>'
+
+
+def _gallery(component: Json) -> str:
+    return "".join(
+        f'<img src="{html.escape(str(item["media"]["url"]), quote=True)}" alt="">' for item in component["items"]
+    )
+
+
+def _section(component: Json) -> str:
+    return f'<div class="section"><div>{_inside(component)}</div>{_component(component.get("accessory") or {})}</div>'
+
+
+_KINDS: dict[int, Callable[[Json], str]] = {
+    1: lambda component: f'<div class="row">{_inside(component)}</div>',
+    2: _button,
+    3: _box,
+    4: _box,
+    9: _section,
+    10: lambda component: f'<div class="text">{markdown(str(component.get("content") or ""))}</div>',
+    11: lambda component: f'<img src="{html.escape(str(component["media"]["url"]), quote=True)}" alt="" width="80">',
+    12: _gallery,
+    13: lambda component: f'<div class="box">📎 {html.escape(str(component["file"]["url"]))}</div>',
+    14: lambda _: "<hr>",
+    17: _container,
+    18: _label,
+    19: lambda _: '<div class="box">📎 Choose a file</div>',
+    21: _choices,
+    22: _choices,
+    23: lambda component: f"<div>☐ {html.escape(str(component.get('label') or ''))}</div>",
+}

@@ -1,0 +1,135 @@
+"""Block Kit as HTML that looks like Slack."""
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+Json = Mapping[str, Any]
+_CODE = re.compile(r"```(.+?)```|`([^`\n]+)`", re.DOTALL)
+_LINK = re.compile(r"&lt;(https?://[^|&]+|mailto:[^|&]+)\|([^&]+?)&gt;")
+_DATE = re.compile(r"&lt;!date\^(\d+)\^[^|]*\|([^&]+?)&gt;")
+STYLE = (Path(__file__).parent / "slack.css").read_text(encoding="utf-8")
+
+
+def message(payload: Json, name: str = "Parley") -> str:
+    """A message (`blocks`, or `attachments` with a colour bar) as HTML."""
+    inside = "".join(_block(block) for block in payload.get("blocks") or ())
+    for attachment in payload.get("attachments") or ():
+        colour = html.escape(str(attachment.get("color") or "#ddd"), quote=True)
+        blocks = "".join(_block(block) for block in attachment.get("blocks") or ())
+        inside += (
+            f'<div class="bar" style="--bar:{colour}">{blocks or _mrkdwn(str(attachment.get("text") or ""))}</div>'
+        )
+    if not inside:
+        inside = f'<div class="block">{_mrkdwn(str(payload.get("text") or ""))}</div>'
+    head = f'<span class="name">{html.escape(name)}</span><span class="app">APP</span><span class="when">14:02</span>'
+    return f'<div class="slack"><div class="face">P</div><div><div>{head}</div>{inside}</div></div>'
+
+
+def modal(view: Json) -> str:
+    """A modal view as HTML."""
+    title, submit = _plain(view.get("title")), _plain(view.get("submit"))
+    inside = "".join(_block(block) for block in view.get("blocks") or ())
+    button = f'<span class="button primary">{submit}</span>' if submit else ""
+    close = _plain(view.get("close")) or "Cancel"
+    return (
+        f'<div class="slack"><div class="modal"><h3>{title}</h3><hr>{inside}<hr>'
+        f'<span class="button">{close}</span>{button}</div></div>'
+    )
+
+
+def _block(block: Json) -> str:
+    kind = str(block.get("type"))
+    draw = _BLOCKS.get(kind)
+    return f'<div class="block">{draw(block)}</div>' if draw else f'<div class="block hint">[{html.escape(kind)}]</div>'
+
+
+def _section(block: Json) -> str:
+    out = _text(block.get("text")) if block.get("text") else ""
+    if block.get("fields"):
+        out += '<div class="fields">' + "".join(f"<div>{_text(field)}</div>" for field in block["fields"]) + "</div>"
+    return out + (_element(block["accessory"]) if block.get("accessory") else "")
+
+
+def _image(block: Json) -> str:
+    source = str(block.get("image_url") or "")
+    alt = html.escape(str(block.get("alt_text") or ""), quote=True)
+    return f'<img src="{html.escape(source, quote=True)}" alt="{alt}">'
+
+
+def _input(block: Json) -> str:
+    hint = f'<div class="hint">{_plain(block.get("hint"))}</div>' if block.get("hint") else ""
+    optional = " <span class=hint>(optional)</span>" if block.get("optional") else ""
+    return f"<label>{_plain(block.get('label'))}{optional}</label>{_element(block['element'])}{hint}"
+
+
+def _element(element: Json) -> str:
+    kind = str(element.get("type"))
+    if kind == "button":
+        style = html.escape(str(element.get("style") or ""))
+        return f'<span class="button {style}">{_plain(element.get("text"))}</span>'
+    if kind == "image":
+        return _image(element)
+    if kind in ("radio_buttons", "checkboxes"):
+        sign = "◯" if kind == "radio_buttons" else "☐"
+        return "".join(f"<div>{sign} {_plain(option.get('text'))}</div>" for option in _options(element))
+    if kind == "mrkdwn" or kind == "plain_text":
+        return _text(element)
+    shown = element.get("initial_value") or element.get("initial_date") or element.get("initial_time")
+    if shown is None and element.get("initial_option"):
+        shown = element["initial_option"]["text"]["text"]
+    text = html.escape(str(shown)) if shown is not None else _plain(element.get("placeholder"))
+    return f'<div class="box">{text or "&nbsp;"}</div>'
+
+
+def _options(element: Json) -> Sequence[Json]:
+    found: Sequence[Json] = element.get("options") or ()
+    return found
+
+
+def _text(value: Any) -> str:
+    if not value:
+        return ""
+    return _mrkdwn(str(value.get("text") or "")) if value.get("type") == "mrkdwn" else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    return html.escape(str((value or {}).get("text") or "")).replace("\n", "<br>")
+
+
+def _mrkdwn(text: str) -> str:
+    """Slack's own markup; `&amp; &lt; &gt;` are already entities in it."""
+    safe = html.escape(html.unescape(text).replace("\0", ""), quote=False)
+    kept: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        block, inline = found.groups()
+        kept.append(f"<pre>{block.strip()}</pre>" if block else f"<code>{inline}</code>")
+        return f"\0{len(kept) - 1}\0"
+
+    safe = _CODE.sub(keep, safe)
+    safe = _DATE.sub(lambda m: datetime.fromtimestamp(int(m[1]), UTC).strftime("%d %b %Y %H:%M"), safe)
+    safe = _LINK.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[2]}</a>', safe)
+    safe = re.sub(r"(?<!\w)\*([^*\n]+)\*(?!\w)", r"<b>\1</b>", safe)
+    safe = re.sub(r"(?<!\w)_([^_\n]+)_(?!\w)", r"<i>\1</i>", safe)
+    safe = re.sub(r"(?<!\w)~([^~\n]+)~(?!\w)", r"<s>\1</s>", safe)
+    safe = re.sub(r"&lt;@(\w+)&gt;", r"<b>@\1</b>", safe).replace("\n", "<br>")
+    return re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], safe)
+
+
+def _joined(block: Json) -> str:
+    return "".join(_element(element) for element in block.get("elements") or ())
+
+
+_BLOCKS: dict[str, Callable[[Json], str]] = {
+    "header": lambda block: f"<h3>{_plain(block.get('text'))}</h3>",
+    "section": _section,
+    "context": lambda block: f'<div class="context">{_joined(block)}</div>',
+    "actions": _joined,
+    "image": _image,
+    "divider": lambda _: "<hr>",
+    "input": _input,
+}

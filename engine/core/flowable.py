@@ -1,0 +1,233 @@
+"""Tasks the executor carries out by itself: they decide which tasks run next, start other executions or wait.
+
+A task says what it needs rendered before it starts (`wanted`), what it is once that is known (`opened`), and which tasks
+it runs in which order (`body`). It never sees the execution: the executor keeps count.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field
+
+from engine.core.durations import parse as parse_duration
+from engine.core.execution import TaskRun
+from engine.core.property import has_template
+from engine.core.state import State
+from engine.core.task import AnyTask, Task
+
+Section = Literal["tasks", "errors", "finally", "after", "onPause"]
+Mode = Literal["text", "typed", "list"]
+Wanted = Mapping[str, tuple[Any, Mode]]  # key → template or value holding templates, and what it gives
+
+FALSY = frozenset({"", "0", "-0", "false"})
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Tasks to run, and in which order.
+
+    `flat` runs every task (for every value) in order, at most `limit` at once; `graph` starts a task when those it needs
+    have ended; `groups` runs the tasks of one value one after another and at most `limit` values at once. 0 is no limit.
+    """
+
+    tasks: tuple[Task, ...]
+    order: Literal["flat", "graph", "groups"] = "flat"
+    limit: int = 1
+    values: tuple[str, ...] | None = None
+    needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """How many task runs there will be when all have run."""
+        return len(self.tasks) * (1 if self.values is None else len(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a flowable is once its expressions are known: outputs its children see, what it remembers, or why it failed."""
+
+    outputs: Mapping[str, Any] | None = None
+    remembered: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseTerms:
+    """How long a pause waits, and what it becomes when nobody answered."""
+
+    deadline: timedelta | None = None
+    behavior: Literal["RESUME", "WARN", "FAIL", "CANCEL"] = "RESUME"
+
+
+@dataclass(frozen=True, slots=True)
+class LoopTerms:
+    """How often a loop looks again, and when it gives up."""
+
+    interval: timedelta
+    max_iterations: int | None = None
+    max_duration: timedelta | None = None
+    fails_at_limit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCall:
+    """The execution a task asks for."""
+
+    namespace: str
+    flow_id: str
+    revision: int | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[tuple[str, str], ...] = ()
+    inherits_labels: bool = False
+    waits: bool = True
+    transmits_failed: bool = True
+    schedule_date: str | None = None
+
+
+class FlowableTask(Task):
+    """A task that runs other tasks."""
+
+    errors: tuple[AnyTask, ...] = Field(default=(), description="Run when one of the tasks has failed; the failure stays.")
+    finally_: tuple[AnyTask, ...] = Field(default=(), alias="finally", description="Run at the end, whatever happened.")
+
+    def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
+        """Every task that may run under this one, by section; several lists of one section are alternatives."""
+        yield "tasks", getattr(self, "tasks", ())
+        yield "errors", self.errors
+        yield "finally", self.finally_
+
+    def wanted(self) -> Wanted:
+        """What is rendered before the task starts."""
+        return {}
+
+    def opened(self, rendered: Mapping[str, Any]) -> Opened:
+        """What the rendered values say."""
+        return Opened()
+
+    def body(self, run: TaskRun) -> Body | None:
+        """The tasks to run; None when no branch fits, which fails the task."""
+        return Body(enabled(getattr(self, "tasks", ())))
+
+    def outcome(self, state: State) -> State:
+        """The state the task takes when its tasks ended in a state; before its own allowances."""
+        return state
+
+
+class PausingTask(FlowableTask):
+    """A flowable that waits for a person before its tasks run."""
+
+    def terms(self, rendered: Mapping[str, Any]) -> PauseTerms:
+        """How long it waits; ValueError says which duration cannot be read."""
+        return PauseTerms()
+
+    def answered(self, inputs: Mapping[str, Any], by: str, at: str) -> Mapping[str, Any] | None:
+        """Outputs once somebody answered."""
+        return None
+
+    def unanswered(self) -> Wanted:
+        """What is rendered when the deadline passes and the flow goes on."""
+        return {}
+
+
+class LoopingTask(FlowableTask):
+    """A flowable that runs its tasks again until a condition holds."""
+
+    def until(self) -> Any:
+        """The condition that ends the loop."""
+        raise NotImplementedError
+
+    def limits(self, rendered: Mapping[str, Any]) -> LoopTerms:
+        """How often and how long; ValueError says which value cannot be read."""
+        raise NotImplementedError
+
+
+class DirectoryTask(FlowableTask):
+    """A flowable whose tasks run one after another inside one job of a worker."""
+
+
+class ExecutableTask(Task):
+    """A task that starts another execution and may wait for its end."""
+
+    def wanted(self) -> Wanted:
+        """What is rendered before the execution is asked for."""
+        return {}
+
+    def call(self, rendered: Mapping[str, Any]) -> ChildCall:
+        """The execution to start; ValueError says what does not fit."""
+        raise NotImplementedError
+
+    def told(self, state: State, call: ChildCall) -> State:
+        """The task's own state when the execution ended in a state; before its allowances."""
+        if call.transmits_failed and state in (State.FAILED, State.KILLED, State.CANCELLED, State.WARNING):
+            return State.FAILED if state is State.CANCELLED else state
+        return State.SUCCESS
+
+
+class BatchTask(ExecutableTask):
+    """A task that starts one execution for each batch its sibling `batches_of` made."""
+
+    def batches_of(self) -> str:
+        """The id of the task whose run holds the batches."""
+        raise NotImplementedError
+
+
+class TimedTask(Task):
+    """A task that only waits, without a worker."""
+
+    def wanted(self) -> Wanted:
+        """What is rendered before the wait begins."""
+        return {}
+
+    def wait(self, rendered: Mapping[str, Any]) -> timedelta:
+        """How long; ValueError says why that cannot be read."""
+        raise NotImplementedError
+
+
+def enabled(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    """The tasks that take part."""
+    return tuple(task for task in tasks if not task.disabled)
+
+
+def truthy(rendered: object) -> bool:
+    """Whether what an expression rendered to counts as true: all but null, "", "0", "-0" and "false"."""
+    if rendered is None or rendered is False:
+        return False
+    return rendered is True or str(rendered) not in FALSY
+
+
+def to_wait(value: Any, name: str) -> timedelta | None:
+    """A duration from YAML or from a template; ValueError names the property."""
+    if value is None or isinstance(value, timedelta):
+        return value
+    if not str(value).strip():
+        return None
+    try:
+        return parse_duration(str(value))
+    except ValueError as error:
+        raise ValueError(f"`{name}`: {error}") from error
+
+
+def plain(value: Any, mode: Mode) -> Any:
+    """What a value without any template renders to; KeyError-free and the same as the renderer gives."""
+    if mode == "text" and isinstance(value, bool):
+        return "true" if value else "false"
+    if mode == "text" and isinstance(value, int | float):
+        return str(value)
+    if mode == "list" and isinstance(value, str):
+        return json.loads(value)
+    return value
+
+
+def is_plain(value: Any, mode: Mode) -> bool:
+    """Whether a value needs no rendering."""
+    if mode == "list":
+        return False
+    return not has_template(value) and not (mode == "text" and isinstance(value, list | dict | tuple))
+
+
+def compact(value: Any) -> str:
+    """Text as it is, anything else as compact JSON: what `taskrun.value` holds."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)

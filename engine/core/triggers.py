@@ -1,0 +1,140 @@
+"""Triggers: what starts executions by itself. The models and their pure questions; the scheduler and the store ask them."""
+
+from abc import abstractmethod
+from datetime import datetime, timedelta, tzinfo
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, AliasChoices, Field
+
+from engine.core.conditions import AnyCondition, ConditionContext, is_true
+from engine.core.inputs.resolution import RenderFn
+from engine.core.labels import Labels
+from engine.core.property import Property
+from engine.core.state import State
+from engine.core.task import ByType, Part, Typed
+from engine.errors import ExpressionFailed
+
+Dated = dict[str, str]  # `date`, `next`, `previous`: ISO text with offset, to the second
+
+SEARCH = timedelta(days=3653)  # conditions are tried on dates up to ten years away …
+CANDIDATES = 20_000  # … and on this many at most: a schedule by the second must not stop the clock
+
+
+def known_zone(name: str) -> str:
+    """The name of a time zone as it came; ValueError when there is no such zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"there is no time zone {name!r}; write it as `Europe/Paris` or `UTC`") from error
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(known_zone)]
+
+
+class Trigger(Typed):
+    """Properties every trigger has."""
+
+    id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$", max_length=256)
+    description: str | None = None
+    disabled: bool = False
+    conditions: tuple[AnyCondition, ...] = Field(
+        default=(), validation_alias=AliasChoices("conditions", "scheduleConditions")
+    )
+    when: str | bool | int | None = Field(default=None, description="Falsy: nothing starts. `conditions` in older flows.")
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    labels: Labels = ()
+    stop_after: tuple[State, ...] = ()
+    allow_concurrent: bool = False
+    fail_on_trigger_error: bool = False
+    log_level: str | None = None
+    log_to_file: bool = False
+    worker_group: Any = None
+    assets: Any = None
+    version: str | None = None
+
+    def holds(self, context: ConditionContext) -> bool:
+        """Whether all conditions are met; ExpressionFailed when one can't be told."""
+        if not all(condition.holds(context) for condition in self.conditions):
+            return False
+        return self.when is None or is_true(context.text(self.when) if isinstance(self.when, str) else self.when)
+
+
+class Scheduled(Trigger):
+    """A trigger with dates. Dates are aware; without `timezone` they are in the zone of the date asked about."""
+
+    timezone: ZoneName | None = None
+    recover_missed_schedules: Literal["ALL", "LAST", "NONE"] | None = None
+    late_maximum_delay: Property[timedelta] | None = None
+
+    @abstractmethod
+    def tick(self, start: datetime, *, back: bool = False) -> datetime | None:
+        """The nearest date strictly after (or, going back, before) another, whatever the conditions say."""
+
+    def zone(self, default: tzinfo) -> tzinfo:
+        """The time zone of its dates."""
+        return ZoneInfo(self.timezone) if self.timezone else default
+
+    def next_date(self, after: datetime, render: RenderFn) -> datetime | None:
+        """The first date strictly after another whose conditions hold, None when there is none.
+
+        A date whose conditions can't be rendered counts as one: `holds_at` then raises the reason where it can be shown.
+        """
+        return self._search(after, render, back=False)
+
+    def previous_date(self, before: datetime, render: RenderFn) -> datetime | None:
+        """The last date strictly before another whose conditions hold."""
+        return self._search(before, render, back=True)
+
+    def holds_at(self, date: datetime, render: RenderFn) -> bool:
+        """Whether the conditions let it fire at one of its dates; ExpressionFailed."""
+        return self.holds(_context(date, render))
+
+    def variables_at(self, date: datetime, render: RenderFn) -> Dated:
+        """What expressions see as `trigger` (and `schedule`) in an execution for a date."""
+        local = date.astimezone(self.zone(date.tzinfo or ZoneInfo("UTC")))
+        found = {"date": local, "next": self.next_date(local, render), "previous": self.previous_date(local, render)}
+        return {name: moment.isoformat(timespec="seconds") for name, moment in found.items() if moment is not None}
+
+    def _search(self, start: datetime, render: RenderFn, *, back: bool) -> datetime | None:
+        date = self.tick(start, back=back)
+        free = not self.conditions and self.when is None
+        for _ in range(CANDIDATES):
+            if date is None or free:
+                return date
+            if abs(date - start) > SEARCH:
+                return None
+            try:
+                if self.holds(_context(date, render)):
+                    return date
+                whole_day = any(c.by_day and not c.holds(_context(date, render)) for c in self.conditions)
+            except ExpressionFailed:
+                return None if back else date
+            date = self.tick(_edge_of_day(date, back=back) if whole_day else date, back=back)
+        return None
+
+
+class FlowPart(Part):
+    """A flow that others wait for, in `preconditions` and `dependsOn`."""
+
+    namespace: str
+    flow_id: str | None = None
+    states: tuple[State, ...] | None = None
+    labels: Labels = ()
+    when: str | bool | None = None
+
+
+AnyTrigger = Annotated[Trigger, ByType("AnyTrigger", "a trigger", lambda: Trigger)]
+
+
+def _context(date: datetime, render: RenderFn) -> ConditionContext:
+    text = date.isoformat(timespec="seconds")
+    return ConditionContext(render, {"trigger": {"date": text}, "schedule": {"date": text}})
+
+
+def _edge_of_day(date: datetime, *, back: bool) -> datetime:
+    """The last moment of a day, or the first going back, so that the next date looked for lies in another day."""
+    if back:
+        return date.replace(hour=0, minute=0, second=0, microsecond=0)
+    return date.replace(hour=23, minute=59, second=59, microsecond=999_999)

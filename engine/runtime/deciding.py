@@ -1,0 +1,248 @@
+"""Decides about executions, one event after the other for each, all of them side by side.
+
+Per execution: take what has happened, let the pure core decide, answer what it wants rendered, and keep the new state together
+with everything that follows from it in one transaction. Only after that is anything carried out.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from engine.clock import Clock
+from engine.core.commands import Command, Render, WriteLog
+from engine.core.events import Event
+from engine.core.execution import Execution
+from engine.core.executor import advance
+from engine.core.flow import Flow
+from engine.core.state import State
+from engine.errors import EngineError, NotFound, StoreFailed
+from engine.rendering import Renderer
+from engine.runtime.decision import Decision, Superseded
+from engine.store import executions
+from engine.store.database import Database
+from engine.store.events import Posted
+from engine.store.logs import LogLine
+
+log = logging.getLogger(__name__)
+
+BATCH = 64  # events in one decision
+SLICE = 0.02  # seconds of deciding before others get a turn
+CACHED = 2000  # executions kept in memory between two events
+RETRY_LIMIT = 30.0  # seconds between two attempts to write at most
+
+
+@dataclass(slots=True)
+class Pending:
+    """Something that happened and is not decided upon yet."""
+
+    event: Event
+    posted: Posted | None = None
+    lines: tuple[LogLine, ...] = ()
+    done: asyncio.Future[Execution] | None = None
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """What waits for one execution."""
+
+    pending: deque[Pending] = field(default_factory=deque)
+    seen: set[int] = field(default_factory=set)  # inbox rows that are in `pending`
+    working: bool = False
+
+
+Admission = Callable[[Flow, Execution, Event], tuple[Execution, tuple[Command, ...]] | None]
+
+
+class Decider:
+    """Turns events into new states of executions."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        renderer: Renderer,
+        find_flow: Callable[[str, str, int], Awaitable[Flow]],
+        admit: Admission,
+        write: Callable[[object, Decision], None],
+        decided: Callable[[Decision], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._renderer = renderer
+        self._find_flow = find_flow
+        self._admit = admit
+        self._write = write
+        self._decided = decided
+        self._boxes: dict[str, Mailbox] = {}
+        self._cache: OrderedDict[str, Execution] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open = True
+
+    @property
+    def busy(self) -> int:
+        """How many executions have something undecided."""
+        return len(self._boxes)
+
+    def post(self, execution_id: str, event: Event, *, posted: Posted | None = None, lines: Sequence[LogLine] = ()) -> None:
+        """Something happened; it is decided upon soon. Events that must survive a crash are in the inbox (`posted`)."""
+        self._put(execution_id, Pending(event, posted, tuple(lines)))
+
+    def post_stored(self, posted: Posted) -> None:
+        """An event of the inbox became durable."""
+        self._put(posted.execution_id, Pending(posted.event, posted))
+
+    async def decide(self, execution_id: str, event: Event, *, lines: Sequence[LogLine] = ()) -> Execution:
+        """Post an event and wait until what follows from it is on disk; the execution then."""
+        done: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        self._put(execution_id, Pending(event, None, tuple(lines), done))
+        return await done
+
+    async def current(self, execution_id: str) -> Execution:
+        """The execution as it was last written; NotFound."""
+        cached = self._cache.get(execution_id)
+        if cached is not None:
+            self._cache.move_to_end(execution_id)
+            return cached
+        found = await self._database.read(lambda connection: executions.load(connection, execution_id))
+        if found is None:
+            raise NotFound(f"There is no execution {execution_id}.", fix="It may have been purged.")
+        return found
+
+    async def stop(self) -> None:
+        """Decide no more; what is undecided is in the inbox or will be done again."""
+        self._open = False
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=5)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _put(self, execution_id: str, pending: Pending) -> None:
+        box = self._boxes.setdefault(execution_id, Mailbox())
+        if pending.posted is not None:
+            if pending.posted.id in box.seen:
+                return
+            box.seen.add(pending.posted.id)
+        box.pending.append(pending)
+        if not box.working and self._open:
+            box.working = True
+            task = asyncio.create_task(self._work(execution_id, box), name=f"decide {execution_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, execution_id: str, box: Mailbox) -> None:
+        wait = 0.5
+        while box.pending and self._open:
+            batch = [box.pending.popleft() for _ in range(min(BATCH, len(box.pending)))]
+            try:
+                after = await self._decide(execution_id, batch)
+            except Superseded:  # another hand wrote meanwhile: decide again from what lies there
+                self._cache.pop(execution_id, None)
+                box.pending.extendleft(reversed(batch))
+            except StoreFailed as error:
+                log.error("Execution %s can't be written (%s); trying again in %.1f s.", execution_id, error, wait)
+                box.pending.extendleft(reversed(batch))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_LIMIT)
+            except NotFound as error:
+                log.warning("%s", error)
+                await self._drop(batch)
+                _answer(batch, error)
+            else:
+                wait = 0.5
+                box.seen.difference_update(p.posted.id for p in batch if p.posted is not None)
+                _answer(batch, after)
+        box.working = False
+        if not box.pending:
+            self._boxes.pop(execution_id, None)
+
+    async def _decide(self, execution_id: str, batch: list[Pending]) -> Execution:
+        before = await self.current(execution_id)
+        flow = await self._find_flow(before.namespace, before.flow_id, before.revision)
+        after = before
+        commands: list[Command] = []
+        started = time.monotonic()
+        for pending in batch:
+            if time.monotonic() - started > SLICE:
+                await asyncio.sleep(0)
+                started = time.monotonic()
+            after, following = await self._advance(flow, after, pending.event)
+            commands += following
+        lines = [line for pending in batch for line in pending.lines]
+        posted = [pending.posted for pending in batch if pending.posted is not None]
+        events = tuple(pending.event for pending in batch)
+        if after is not before:
+            after = executions.next_version(after)
+        decision = Decision(flow, before, after, events, tuple(commands), tuple(posted), tuple(lines), self._clock.now())
+        if decision.is_empty:
+            return before
+        await self._database.transact(lambda unit: self._written(unit, decision))
+        return after
+
+    def _written(self, unit: object, decision: Decision) -> None:
+        self._write(unit, decision)
+        unit.after_commit(lambda: self._committed(decision))  # type: ignore[attr-defined]
+
+    def _committed(self, decision: Decision) -> None:
+        execution = decision.after
+        if execution.state.is_terminal or execution.state in (State.PAUSED, State.QUEUED):
+            self._cache.pop(execution.id, None)  # a row is enough for what only waits
+        else:
+            self._cache[execution.id] = execution
+            self._cache.move_to_end(execution.id)
+            while len(self._cache) > CACHED:
+                self._cache.popitem(last=False)
+        self._decided(decision)
+
+    async def _advance(self, flow: Flow, execution: Execution, event: Event) -> tuple[Execution, list[Command]]:
+        """One event, and the answers to whatever has to be rendered on the way."""
+        admitted = self._admit(flow, execution, event)
+        if admitted is not None:
+            return admitted[0], list(admitted[1])
+        kept: list[Command] = []
+        waiting: deque[Event] = deque([event])
+        while waiting:
+            try:
+                execution, commands = advance(flow, execution, waiting.popleft())
+            except Exception as error:
+                log.exception("The executor broke on execution %s.", execution.id)
+                return broken(execution, error, event)
+            for command in commands:
+                if isinstance(command, Render):
+                    waiting.append(await self._renderer.answer(flow, execution, command, event.now))
+                else:
+                    kept.append(command)
+        return execution, kept
+
+    async def _drop(self, batch: list[Pending]) -> None:
+        """Events of an execution that is not there any more."""
+        from engine.store import events  # noqa: PLC0415
+
+        posted = [pending.posted for pending in batch if pending.posted is not None]
+        if posted:
+            await self._database.transact(lambda unit: events.consume(unit.connection, posted))
+
+
+def broken(execution: Execution, error: Exception, event: Event) -> tuple[Execution, list[Command]]:
+    """The execution, failed because the engine itself could not decide."""
+    now = event.now
+    reason = error.message if isinstance(error, EngineError) else "The engine could not decide what comes next; its log has the details."
+    runs = {
+        key: run if run.state.is_terminal else run.moved(State.FAILED, now) for key, run in execution.task_runs.items()
+    }
+    failed = replace(execution.moved(State.FAILED, now), task_runs=runs)
+    from engine.core.commands import Announce  # noqa: PLC0415
+
+    return failed, [WriteLog("ERROR", reason), Announce(State.FAILED)]
+
+
+def _answer(batch: list[Pending], result: Execution | EngineError) -> None:
+    for pending in batch:
+        if pending.done is not None and not pending.done.done():
+            if isinstance(result, EngineError):
+                pending.done.set_exception(result)
+            else:
+                pending.done.set_result(result)

@@ -1,0 +1,157 @@
+"""What one decision writes: the new state of an execution and everything that follows from it, in one transaction."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.core.commands import (
+    Announce,
+    CancelTimer,
+    ClosePause,
+    Command,
+    CreateRetry,
+    OpenPause,
+    RunTask,
+    SetTimer,
+    StartSubflow,
+    StopSubflow,
+    WriteLog,
+)
+from engine.core.events import Event, KillAsked, SubflowEnded, TaskEnded, TimerFired
+from engine.core.execution import Execution
+from engine.core.flow import Flow
+from engine.core.state import State
+from engine.identifiers import new_id
+from engine.secrets import Masker, Vault
+from engine.store import commands as outbox
+from engine.store import events as inbox
+from engine.store import executions, logs, pauses, triggers
+from engine.store.commands import Announcement, Stored, run_key, stored, timer_key
+from engine.store.database import Unit
+from engine.store.events import Posted
+from engine.store.logs import LogLine
+from engine.store.pauses import PauseRow
+
+
+class Superseded(Exception):
+    """The execution was written by another hand since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A step of one execution: what happened, what it became, what is to be done."""
+
+    flow: Flow
+    before: Execution
+    after: Execution
+    events: tuple[Event, ...]
+    commands: tuple[Command, ...]
+    posted: tuple[Posted, ...]
+    lines: tuple[LogLine, ...]
+    now: datetime
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write: the events did not fit, and no row waits for them."""
+        ends_row = any(isinstance(event, TaskEnded | TimerFired) for event in self.events)
+        return self.after is self.before and not (self.commands or self.posted or self.lines or ends_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes decisions. `posted` and `released` are told after the commit what woke up because of them."""
+
+    vault: Vault
+    masker: Masker
+    is_listened_to: Callable[[Execution, State], bool]  # whether a flow trigger may care
+    stops_trigger: Callable[[Execution], bool]
+    posted: Callable[[Posted], None]
+    released: Callable[[triggers.TriggerState], None]
+
+    def write(self, unit: Unit, decision: Decision) -> None:
+        """Everything of a decision; Superseded when the execution is not the one it was decided from."""
+        connection, before, after, now = unit.connection, decision.before, decision.after, decision.now
+        if after is not before and not executions.save(connection, before, after, now):
+            raise Superseded(after.id)
+        inbox.consume(connection, decision.posted)
+        rows = self._rows(unit, decision)
+        outbox.drop(connection, [key for key, row in rows.items() if row is None])
+        outbox.put(connection, [row for row in rows.values() if row is not None])
+        lines = [*decision.lines, *(self._line(after, c, now) for c in decision.commands if isinstance(c, WriteLog))]
+        logs.write(connection, lines)
+
+    def _rows(self, unit: Unit, decision: Decision) -> Mapping[str, Stored | None]:
+        """Rows of the outbox to put, and (None) to drop; of the same row the last word counts."""
+        after, now = decision.after, decision.now
+        rows: dict[str, Stored | None] = {}
+        for event in decision.events:
+            if isinstance(event, TaskEnded):
+                rows[run_key(event.task_run_id, event.attempt)] = None
+            elif isinstance(event, TimerFired):
+                rows[timer_key(after.id, event.key)] = None
+        for command in decision.commands:
+            match command:
+                case RunTask() | SetTimer() | StartSubflow() | CreateRetry():
+                    row = stored(after.id, command, after.version)
+                    rows[row.id] = row
+                case CancelTimer(key):
+                    rows[timer_key(after.id, key)] = None
+                case OpenPause():
+                    self._open(unit, decision, command)
+                case ClosePause(task_run_id, reason):
+                    pauses.close_of_task_run(unit.connection, task_run_id, reason, now)
+                case StopSubflow(execution_id):
+                    kill = KillAsked(now, by=f"execution:{after.id}", reason="Its parent was killed.")
+                    self._post(unit, execution_id, kill, now, f"kill:{execution_id}:{after.id}:{after.version}")
+                case Announce(state):
+                    if state.is_terminal:
+                        self._ended(unit, decision, state)
+                    if self.is_listened_to(after, state):
+                        row = stored(after.id, Announcement(state.value), after.version)
+                        rows[row.id] = row
+        return rows
+
+    def _open(self, unit: Unit, decision: Decision, command: OpenPause) -> None:
+        run = decision.after.task_runs.get(command.task_run_id)
+        if run is None:
+            return
+        execution = decision.after
+        row = PauseRow(
+            id=new_id(decision.now),
+            execution_id=execution.id,
+            task_run_id=run.id,
+            task_id=run.task_id,
+            namespace=execution.namespace,
+            flow_id=execution.flow_id,
+            state="WAITING",
+            created=decision.now,
+            deadline=command.deadline,
+            deadline_behavior=command.deadline_behavior,
+        )
+        pauses.open_pause(unit.connection, row)
+
+    def _ended(self, unit: Unit, decision: Decision, state: State) -> None:
+        """Tell whoever waits for this execution: the task run that called it, the trigger that started it."""
+        after, now = decision.after, decision.now
+        if after.origin is None or state is State.RETRIED:  # the execution that replaces a RETRIED one will tell
+            return
+        caller, task_run = executions.caller_of(unit.connection, after.id)
+        if caller is not None and task_run is not None:
+            outputs = self.vault.reseal(after.outputs, after.id, caller)
+            ended = SubflowEnded(now, task_run, after.id, state, outputs)
+            self._post(unit, caller, ended, now, f"subflow-ended:{after.id}:{after.version}")
+        disable = self.stops_trigger(after)
+        for trigger in triggers.released(unit.connection, after.id, now, disable=disable):
+            unit.after_commit(lambda trigger=trigger: self.released(trigger))  # type: ignore[misc]
+
+    def _post(self, unit: Unit, execution_id: str, event: Event, now: datetime, dedupe: str) -> None:
+        posted = inbox.post(unit.connection, execution_id, event, now, dedupe)
+        if posted is not None:
+            unit.after_commit(lambda: self.posted(posted))
+
+    def _line(self, execution: Execution, command: WriteLog, now: datetime) -> LogLine:
+        run = execution.task_runs.get(command.task_run_id or "")
+        attempt = len(run.attempts) if run is not None and run.attempts else None
+        message = self.masker.mask(command.message)
+        task = run.task_id if run is not None else None
+        return LogLine(now, command.level, task, command.task_run_id, attempt, message, execution_id=execution.id)

@@ -1,0 +1,75 @@
+"""Concurrency limits of flows: which executions count, and which wait for their turn."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from engine.core.commands import Announce, Command, WriteLog
+from engine.core.events import Event, Started
+from engine.core.execution import Execution
+from engine.core.flow import Flow
+from engine.core.state import State
+
+FlowKey = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Lane:
+    """Executions of one flow: under way, and waiting in order of creation."""
+
+    running: set[str] = field(default_factory=set)
+    queued: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+
+class Slots:
+    """Counts executions of flows. The rows are the truth: it is filled from them at start."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[FlowKey, Lane] = {}
+
+    def load(self, namespace: str, flow_id: str, execution_id: str, state: State) -> None:
+        """Count an execution that was there when the engine started."""
+        lane = self._lanes.setdefault((namespace, flow_id), Lane())
+        if state is State.QUEUED:
+            lane.queued[execution_id] = None
+        elif state is not State.CREATED:
+            lane.running.add(execution_id)
+
+    def admit(self, flow: Flow, execution: Execution, event: Event) -> tuple[Execution, tuple[Command, ...]] | None:
+        """What becomes of an execution that wants to start over the limit; None: it may go on."""
+        if not isinstance(event, Started) or execution.state not in (State.CREATED, State.QUEUED):
+            return None
+        lane = self._lanes.setdefault((flow.namespace, flow.id), Lane())
+        limit = flow.concurrency
+        taken = len(lane.running - {execution.id})
+        if limit is None or taken < limit.limit:
+            lane.running.add(execution.id)
+            lane.queued.pop(execution.id, None)
+            return None
+        if execution.state is State.QUEUED:
+            return execution, ()
+        state = {"QUEUE": State.QUEUED, "CANCEL": State.CANCELLED, "FAIL": State.FAILED}[limit.behavior]
+        said = "queued" if state is State.QUEUED else state.value
+        message = f"Flow is {said} due to concurrency limit exceeded"
+        message += f", {taken} running(s)" if state is State.QUEUED else ""
+        moved = execution.moved(state, event.now)
+        return moved, (WriteLog("ERROR" if state is State.FAILED else "INFO", message), Announce(state))
+
+    def committed(self, execution: Execution) -> str | None:
+        """An execution was written: the id of the one whose turn has come, if a place is free now."""
+        lane = self._lanes.get((execution.namespace, execution.flow_id))
+        if lane is None:
+            return None
+        if execution.state is State.QUEUED:
+            lane.queued[execution.id] = None
+        elif execution.state.is_terminal:
+            lane.running.discard(execution.id)
+            lane.queued.pop(execution.id, None)
+            following = next(iter(lane.queued), None)
+            if not lane.running and not lane.queued:
+                del self._lanes[(execution.namespace, execution.flow_id)]
+            return following
+        return None
+
+    def first_waiting(self) -> list[str]:
+        """The queued executions of every flow, oldest first: each is offered a place."""
+        return [execution_id for lane in self._lanes.values() for execution_id in lane.queued]

@@ -1,0 +1,69 @@
+"""Triggers with dates: a cron expression, or a list."""
+
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
+
+from engine.core import cron as cron_text
+from engine.core.dates import parse_datetime
+from engine.core.property import Property, has_template
+from engine.core.triggers import Scheduled
+
+
+class Schedule(Scheduled):
+    """Start an execution at every date of a cron expression."""
+
+    examples = (
+        """
+        id: weekday_report
+        namespace: company.team
+        tasks:
+          - id: hello
+            type: io.kestra.plugin.core.log.Log
+            message: "Good morning, it is {{ trigger.date }}"
+        triggers:
+          - id: mornings
+            type: io.kestra.plugin.core.trigger.Schedule
+            cron: "0 9 * * 1-5"
+            timezone: Europe/Paris
+        """,
+    )
+    type: Literal["io.kestra.plugin.core.trigger.Schedule", "io.kestra.core.models.triggers.types.Schedule"]
+    cron: str = Field(description="Five Unix fields (six with `withSeconds`), or a nickname such as `@daily`.")
+    with_seconds: bool = False
+    backfill: Any = None
+
+    @model_validator(mode="after")
+    def _cron_is_valid(self) -> "Schedule":
+        cron_text.expand(self.cron, self.with_seconds)
+        return self
+
+    def tick(self, start: datetime, *, back: bool = False) -> datetime | None:
+        """The nearest date of the cron expression."""
+        step = cron_text.previous_before if back else cron_text.next_after
+        return step(self.cron, start, self.zone(start.tzinfo or ZoneInfo("UTC")), self.with_seconds)
+
+
+class ScheduleOnDates(Scheduled):
+    """Start an execution at each of some dates."""
+
+    type: Literal["io.kestra.plugin.core.trigger.ScheduleOnDates"]
+    dates: Property[list[str]]
+
+    @model_validator(mode="after")
+    def _dates_are_readable(self) -> "ScheduleOnDates":
+        if not has_template(self.dates):
+            for text in self.dates:
+                parse_datetime(text, zoned=False)
+        return self
+
+    def tick(self, start: datetime, *, back: bool = False) -> datetime | None:
+        """The nearest of the dates; one without an offset is meant in the trigger's zone."""
+        zone = self.zone(start.tzinfo or ZoneInfo("UTC"))
+        moments = (parse_datetime(text, zoned=False) for text in self.dates)
+        dates = sorted(moment.replace(tzinfo=moment.tzinfo or zone).astimezone(zone) for moment in moments)
+        if back:
+            return next((date for date in reversed(dates) if date < start), None)
+        return next((date for date in dates if date > start), None)
