@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bot.conversation import Action, Confirm, Field, Option
-from bot.links import ActionIds, Pages
+from bot.links import ActionIds
 from bot.texts import shorten
 
 Kind = Literal["plain", "yes_no", "choice", "form", "secure"]
@@ -71,7 +71,7 @@ def answer_fields(fields: Sequence[Field], *, quick: bool) -> tuple[Field, ...]:
     return tuple(replace(field, required=False) if quick and _is_plain_text(field) else field for field in fields)
 
 
-def actions(made: Shape, pause_id: str, ids: ActionIds, pages: Pages, *, asks_on_reject: bool) -> tuple[Action, ...]:
+def actions(made: Shape, pause_id: str, ids: ActionIds, *, asks_on_reject: bool, secure_page: str | None = None) -> tuple[Action, ...]:
     """The buttons of a waiting pause."""
     match made.kind:
         case "plain":
@@ -89,8 +89,7 @@ def actions(made: Shape, pause_id: str, ids: ActionIds, pages: Pages, *, asks_on
             in_form = (ids.button("an", pause_id, "Answer in form"),) if asks_on_reject else ()
             return (*buttons, *in_form)
         case "secure":
-            page = pages.pause(pause_id)
-            secure = (Action("", "Open secure form", "primary", url=page),) if page else ()
+            secure = (Action("", "Open secure form", "primary", url=secure_page),) if secure_page else ()
             return (*secure, _cancel(pause_id, ids))
         case "form":
             return (replace(ids.button("an", pause_id, "Answer\u2026"), style="primary"), _cancel(pause_id, ids))
@@ -121,3 +120,85 @@ def decided_word(action: str, details: Mapping[str, Any] | None = None) -> str:
     if action == "choose" and details and details.get("choice"):
         return f"answered with {details['choice']}"
     return words.get(action, "answered")
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with these values."""
+
+    given: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Something is still to be asked: a form for these fields, with what is `fixed` already."""
+
+    purpose: Literal["answer", "reject"]
+    fields: tuple[Field, ...]
+    fixed: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """It can only be answered on the web page."""
+
+
+Plan = Resume | Kill | Ask | Secure
+
+
+def plan(
+    made: Shape,
+    fields: Sequence[Field],
+    action: str,
+    given: Mapping[str, Any],
+    *,
+    choice: int = -1,
+    reason: str = "",
+    quick: bool = True,
+    was_asked: bool = False,
+    may_type_secrets: bool = False,
+) -> Plan:
+    """What an approval, a rejection, a choice or an answer amounts to. `was_asked`: a form was filled, so ask no more."""
+    match action:
+        case "kill":
+            return Kill()
+        case "reject":
+            return _rejection(made, fields, given, reason, was_asked)
+        case "choose" if made.kind == "choice" and 0 <= choice < len(made.choices):
+            return Resume({**quick_values(fields, made.key, made.choices[choice].value), **given})
+        case "approve" if made.kind == "yes_no":
+            return Resume({**quick_values(fields, made.key, True), **_with_reason(fields, made, given, reason)})
+    if was_asked or not fields:
+        return Resume(given)
+    if made.kind == "secure" and not may_type_secrets:
+        return Secure()
+    told = _with_reason(fields, made, given, reason) if action == "approve" else given
+    open_fields = [field for field in fields if _must_be_filled(field) and field.id not in told]
+    if not open_fields and (told or action == "approve"):
+        return Resume(told)
+    return Ask("answer", answer_fields(fields, quick=quick), told)
+
+
+def _rejection(
+    made: Shape, fields: Sequence[Field], given: Mapping[str, Any], reason: str, was_asked: bool
+) -> Resume | Kill | Ask:
+    if made.kind != "yes_no":
+        return Kill()
+    told = {**_with_reason(fields, made, given, reason), made.key: False}
+    rest = reject_fields(fields, made)
+    if was_asked or not rest or any(field.id in told for field in rest):
+        return Resume(told)
+    return Ask("reject", rest, told)
+
+
+def _with_reason(fields: Sequence[Field], made: Shape, given: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """Words after a command answer the only plain text that is asked for; else they stay a reason."""
+    texts = [field.id for field in fields if field.type == "STRING" and field.id != made.key]
+    if reason and len(texts) == 1 and texts[0] not in given:
+        return {**given, texts[0]: reason}
+    return dict(given)

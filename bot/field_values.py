@@ -1,7 +1,7 @@
 """What was typed into a field, made into a value of its type, or the sentence that says why not. Pure.
 
 The engine validates again with the flow's own rules; here a person gets a helping hand: unique beginnings of choices,
-dates in words, durations as they are spoken. A text never becomes a file: who types a path gets no file of this machine.
+dates in words, durations as they are spoken. A text never becomes a file: a typed path reaches no file of this machine.
 """
 
 import json

@@ -90,11 +90,7 @@ class Pages:
 
     def form(self, draft_id: str) -> str | None:
         """A form on the web page, for what cannot be asked in chat."""
-        return self._page("forms", draft_id)
-
-    def pause(self, pause_id: str) -> str | None:
-        """The page on which a pause is answered."""
-        return self._page("pauses", pause_id)
+        return self._page("form", draft_id)
 
     def _page(self, *parts: str) -> str | None:
         if not self.base:

@@ -19,6 +19,7 @@ THEN = {
     "CANCEL": "the run is cancelled",
 }
 MAX_MESSAGE = 2500
+MAX_BUTTONS = 5  # a row of Discord's
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +177,12 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
 
 def _open_actions(view: PauseView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:
     if view.is_flow_gone:
-        return actions(Shape("form"), view.pause_id, ids, pages, asks_on_reject=False)[1:]
+        return actions(Shape("form"), view.pause_id, ids, asks_on_reject=False)[1:]
     asks = any(item.id != view.shape.key for item in view.fields)
-    buttons = actions(view.shape, view.pause_id, ids, pages, asks_on_reject=asks)
     page = pages.execution(view.namespace, view.flow_id, view.execution_id)
-    return (*buttons, Action("", "Open", "link", url=page)) if page and len(buttons) < 5 else buttons
+    buttons = actions(view.shape, view.pause_id, ids, asks_on_reject=asks, secure_page=page)
+    is_linked = page is None or view.shape.kind == "secure" or len(buttons) >= MAX_BUTTONS
+    return buttons if is_linked else (*buttons, Action("", "Open", "link", url=page))
 
 
 def _closed_actions(view: PauseView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:

@@ -92,9 +92,7 @@ def _actions(view: RunView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:
             actions.append(replace(ids.button("rs", execution.id, "Retry"), style="primary"))
         actions.append(ids.button("rp", execution.id, "Replay"))
     elif execution.state is not State.KILLING:
-        sure = Confirm(
-            "Stop this run?", "What runs is interrupted; nothing after it runs.", "Stop it", "Let it run"
-        )
+        sure = Confirm("Stop this run?", "What runs is interrupted; nothing after it runs.", "Stop it", "Let it run")
         actions.append(replace(ids.button("kl", execution.id, "Stop"), style="danger", confirm=sure))
     if page := pages.execution(execution.namespace, execution.flow_id, execution.id):
         actions.append(Action("", "Open", "link", url=page))

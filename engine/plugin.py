@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 import httpx
 from pydantic import BaseModel
 
-from engine.core.property import JsonText, Property, ShellText
+from engine.core.property import JsonText, LateProperty, LateShellText, Property, ShellText
 from engine.core.state import State
 from engine.core.task import Part, Task, Typed
 from engine.errors import TaskFailed
@@ -27,6 +27,8 @@ __all__ = [
     "KeyValues",
     "Level",
     "JsonText",
+    "LateProperty",
+    "LateShellText",
     "Outputs",
     "Part",
     "Property",

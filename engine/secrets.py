@@ -20,10 +20,12 @@ from dotenv import dotenv_values
 
 from engine.errors import ExpressionFailed, SettingInvalid, StoreFailed
 from engine.settings import Settings
+from engine.store.documents import dumps, loads
 
 SEALED = "$sealed"  # a mapping with this one key stands for an encrypted value
-SHORTEST = 2  # characters; masking a single letter would only garble the log
-REMEMBERED = 5000
+SHORTEST = 3  # characters; masking less would only garble the log
+COMMON = frozenset({"true", "false", "null", "none", "yes", "no"})
+REMEMBERED = 1000  # spellings; each is looked for in every document that is written
 
 
 class Secrets:
@@ -88,7 +90,7 @@ class Masker:
             spellings |= {line.strip() for line in secret.splitlines() if len(line.strip()) >= 12}
         with self._lock:
             for text in spellings:
-                if len(text) < SHORTEST:
+                if len(text) < SHORTEST or text.lower() in COMMON:
                     continue
                 if text in self._secrets:
                     self._secrets.move_to_end(text)
@@ -99,13 +101,16 @@ class Masker:
                 self._secrets.popitem(last=False)
                 self._pattern = None
 
+    def finds(self, text: str) -> bool:
+        """Whether a secret stands in the text."""
+        return any(secret in text for secret in tuple(self._secrets))
+
     def mask(self, text: str) -> str:
         """The text with each secret as stars."""
-        pattern = self._compiled()
-        if pattern is None:
+        if not self.finds(text):
             return text
-        masked, count = pattern.subn(lambda found: "*" * len(found.group()), text)
-        return masked.replace("*" * 9, "**masked*", 1) if count else text
+        masked = self._compiled().sub(lambda found: "*" * len(found.group()), text)
+        return masked.replace("*" * 9, "**masked*", 1)
 
     def mask_value(self, value: Any) -> Any:
         """The value with every text inside it masked."""
@@ -117,9 +122,9 @@ class Masker:
             return [self.mask_value(item) for item in value]
         return value
 
-    def _compiled(self) -> re.Pattern[str] | None:
+    def _compiled(self) -> re.Pattern[str]:
         with self._lock:
-            if self._pattern is None and self._secrets:
+            if self._pattern is None:
                 longest_first = sorted(self._secrets, key=len, reverse=True)
                 self._pattern = re.compile("|".join(map(re.escape, longest_first)))
             return self._pattern
@@ -172,58 +177,39 @@ class Vault:
         """The same value under the newest key."""
         return {SEALED: self._fernet.rotate(sealed[SEALED].encode()).decode()}
 
-    def open_all(self, value: Any, owner: str, masker: Masker) -> Any:
-        """The value with everything sealed inside it opened, and masked from now on."""
-        if is_sealed(value):
-            try:
-                opened = self.open(value, owner)
-            except StoreFailed:
-                return value  # text of this shape that came from outside opens nothing
-            for text in _texts(opened):
-                masker.add(text)
-            return opened
-        if isinstance(value, Mapping):
-            return {key: self.open_all(item, owner, masker) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.open_all(item, owner, masker) for item in value]
-        return value
 
-    def reseal(self, value: Any, owner: str, new_owner: str) -> Any:
-        """The value with everything that `owner` sealed inside it sealed for `new_owner`."""
-        if is_sealed(value):
-            try:
-                return self.seal(self.open(value, owner), new_owner)
-            except StoreFailed:
-                return value
-        if isinstance(value, Mapping):
-            return {key: self.reseal(item, owner, new_owner) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.reseal(item, owner, new_owner) for item in value]
-        return value
+class AtRest:
+    """Documents as they lie in the database: every text that holds a secret is encrypted for its execution."""
 
+    def __init__(self, vault: Vault, masker: Masker) -> None:
+        self._vault = vault
+        self._masker = masker
 
-def is_sealed(value: Any) -> bool:
-    """Whether a value has the shape of an encrypted one."""
-    return isinstance(value, Mapping) and len(value) == 1 and isinstance(value.get(SEALED), str)
+    def dumps(self, value: Any, owner: str) -> str:
+        """JSON text of a value; texts that hold a secret are encrypted."""
+        text = dumps(value)
+        return dumps(self._sealed(loads(text), owner)) if self._masker.finds(text) else text
 
+    def loads(self, text: str, owner: str) -> Any:
+        """The value again; what was encrypted is masked from now on."""
+        value = loads(text)
+        return self._opened(value, owner) if SEALED in text else value
 
-def hide_sealed(value: Any) -> Any:
-    """The value with everything sealed shown as stars, for people."""
-    if is_sealed(value):
-        return "******"
-    if isinstance(value, Mapping):
-        return {key: hide_sealed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [hide_sealed(item) for item in value]
-    return value
+    def _sealed(self, value: Any, owner: str) -> Any:
+        if isinstance(value, str):
+            return self._vault.seal(value, owner) if self._masker.finds(json.dumps(value)) else value
+        if isinstance(value, dict):
+            return {key: self._sealed(item, owner) for key, item in value.items()}
+        return [self._sealed(item, owner) for item in value] if isinstance(value, list) else value
 
-
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
+    def _opened(self, value: Any, owner: str) -> Any:
+        if isinstance(value, dict):
+            if len(value) == 1 and isinstance(value.get(SEALED), str):
+                try:
+                    text = self._vault.open(value, owner)
+                except StoreFailed:
+                    return value  # text of this shape that came from outside opens nothing
+                self._masker.add(str(text))
+                return text
+            return {key: self._opened(item, owner) for key, item in value.items()}
+        return [self._opened(item, owner) for item in value] if isinstance(value, list) else value

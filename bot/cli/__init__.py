@@ -89,6 +89,19 @@ def plugins(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = 
     print_types(as_json)
 
 
+@app.command()
+def preview(
+    flow: Annotated[str, typer.Argument(help="A flow file, or NAMESPACE/ID.")],
+    platform: Annotated[str, typer.Option("--platform", help="slack, discord, web or all.")] = "all",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for HTML pages.")] = None,
+    flows: Flows = None,
+) -> None:
+    """Every form and card of a flow, as text and as HTML in each platform's look; no account needed."""
+    from bot.cli.preview import preview as show
+
+    show(flow, platform, out, flows)
+
+
 @kv.command("get")
 def kv_get(namespace: str, key: str, data: Data = None) -> None:
     """Print one value."""

@@ -32,7 +32,7 @@ _SENTENCES = {
     50001: "The bot may not see this channel. Give it View Channel in the channel's permissions.",
     50007: "This person takes no direct messages from the bot.",
     50008: "This kind of channel takes no messages. Choose a text channel or a thread.",
-    50013: "The bot may not write here. Give it Send Messages, Embed Links and Attach Files in the channel's permissions.",
+    50013: "The bot may not write here. Give it Send Messages and Attach Files in the channel's permissions.",
     50027: "The 15 minutes in which this could be answered are over.",
     50083: "The thread is archived and locked. Unlock it, or post elsewhere.",
     160005: "The thread is locked. Unlock it, or post elsewhere.",
@@ -161,7 +161,7 @@ def unreachable(status: int, code: int, text: str) -> Unreachable:
     if status >= 500:
         return Unreachable("Discord has trouble of its own.", retry_after=10.0)
     if status == 401:
-        return Unreachable("Discord no longer takes the bot's token. Put a new one into PARLEY_DISCORD_TOKEN.")
+        return Unreachable("Discord no longer takes the bot's token. Put a new one into DISCORD_TOKEN.")
     if status == 413:
         return Unreachable(_SENTENCES[40005])
     reason = " ".join(text.split())[:300] or "no reason given"

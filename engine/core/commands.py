@@ -15,7 +15,7 @@ class Render:
 
     `sources` maps a key to a template or to a nested value holding templates. Modes: `text` gives text (containers are
     rendered inside), `typed` gives the value itself, `list` gives a list (text is parsed as JSON), `inputs` gives a
-    mapping whose FILE values stay URIs. `extra` adds names to the variables.
+    mapping whose FILE values stay URIs. `extra` adds names to the variables, over those of the same name.
     """
 
     task_run_id: str | None
@@ -74,7 +74,11 @@ class ClosePause:
 
 @dataclass(frozen=True, slots=True)
 class StartSubflow:
-    """Create a child execution; answered by `SubflowCreated`, and by `SubflowEnded` when `wait`."""
+    """Create a child execution; answered by `SubflowCreated`, and by `SubflowEnded` when `wait`.
+
+    `labels` are all but the child flow's own. `attempt` and `iteration` (number of the batch, from 1) make the command
+    unique; `iteration` comes back in both events. `outputs`: templates for the child's outputs when its flow has none.
+    """
 
     task_run_id: str
     namespace: str
@@ -86,6 +90,9 @@ class StartSubflow:
     origin_type: str = "Subflow"
     schedule_date: datetime | None = None
     items: str | None = None  # ForEachItem: URI of the batch
+    attempt: int = 1
+    iteration: int | None = None
+    outputs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

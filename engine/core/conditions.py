@@ -21,7 +21,7 @@ TRIGGER_DATE = "{{ trigger.date }}"
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The execution a Flow trigger looks at. `outputs` are its flow outputs, `attempts` the states of the attempts of each task run."""
+    """The execution a Flow trigger looks at: `outputs` of its flow, `attempts` as states for each task run."""
 
     namespace: str
     flow_id: str

@@ -1,7 +1,7 @@
-"""Cron text → dates, with Unix rules: 0 and 7 are Sunday; of day-of-month and day-of-week, when both are set, either is enough.
+"""Cron text → dates, with Unix rules: 0 and 7 are Sunday; when day of month and day of week are both set, either will do.
 
-Where clocks change, a job at a fixed time runs once: in a skipped hour right after it, in a repeated hour the first time.
-Jobs with `*` in minutes or hours run whenever the clock on the wall shows such a time. (cronsim does both, as Debian's cron.)
+Where clocks change, a job at a fixed time runs once: in a skipped hour right after it, in a repeated hour the first
+time. Jobs with `*` in minutes or hours run whenever the clock on the wall shows such a time. (cronsim does both.)
 """
 
 import re
@@ -35,7 +35,9 @@ def expand(cron: str, with_seconds: bool = False) -> str:
     text = cron.strip()
     if text.startswith("@"):
         if text.lower() not in NICKNAMES:
-            raise CronInvalid(f"invalid cron expression '{cron}': there is no {text}; use one of {', '.join(NICKNAMES)}")
+            raise CronInvalid(
+                f"invalid cron expression '{cron}': there is no {text}; use one of {', '.join(NICKNAMES)}"
+            )
         return ("0 " if with_seconds else "") + NICKNAMES[text.lower()]
     fields = text.split()
     wanted = 6 if with_seconds else 5
@@ -109,5 +111,12 @@ def burst(cron: str) -> Burst | None:
 
 def _reason(problem: str) -> str:
     field = problem.removeprefix("Bad ").replace("-", " ")
-    ranges = {"second": "0-59", "minute": "0-59", "hour": "0-23", "day of month": "1-31", "month": "1-12", "day of week": "0-7"}
+    ranges = {
+        "second": "0-59",
+        "minute": "0-59",
+        "hour": "0-23",
+        "day of month": "1-31",
+        "month": "1-12",
+        "day of week": "0-7",
+    }
     return f"the {field} field is out of range {ranges[field]} or not understood" if field in ranges else problem

@@ -21,6 +21,15 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitReached:
+    """The flow's `concurrency.limit` is used up: `running` others are under way. Sent instead of `Started`, which follows
+    when the execution's turn has come (behaviour QUEUE)."""
+
+    now: datetime
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rendered:
     """What the expressions of one `Render` command returned; `error` is set instead when one of them failed."""
 
@@ -96,6 +105,7 @@ class SubflowCreated:
     task_run_id: str
     execution_id: str | None
     error: str | None = None
+    iteration: int | None = None  # of the StartSubflow it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,7 @@ class SubflowEnded:
     state: State
     outputs: Mapping[str, Any] | None = None
     error: str | None = None
+    iteration: int | None = None  # of the StartSubflow it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,7 @@ class RestartAsked:
 
 Event = (
     Started
+    | LimitReached
     | Rendered
     | TaskStarted
     | TaskEnded

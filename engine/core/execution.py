@@ -44,6 +44,13 @@ class TaskRun:
         """Copy in another state; the same state again changes nothing."""
         return self if state is self.state else replace(self, state=state, histories=(*self.histories, (state, now)))
 
+    def attempted(self, state: State, now: datetime, started: datetime | None = None) -> "TaskRun":
+        """Copy with the open attempt ended; when none is open, one that began and ended is added."""
+        if self.attempts and self.attempts[-1].ended is None:
+            last = replace(self.attempts[-1], state=state, ended=now)
+            return replace(self, attempts=(*self.attempts[:-1], last))
+        return replace(self, attempts=(*self.attempts, Attempt(state, started or now, now)))
+
 
 class TaskRuns(Mapping[str, TaskRun]):
     """Task runs by id in order of creation; immutable, and a changed copy shares all but a few chunks with its source.

@@ -7,7 +7,7 @@ it runs in which order (`body`). It never sees the execution: the executor keeps
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
@@ -84,13 +84,18 @@ class ChildCall:
     inherits_labels: bool = False
     waits: bool = True
     transmits_failed: bool = True
-    schedule_date: str | None = None
+    schedule_date: datetime | None = None
+    outputs: Mapping[str, Any] | None = (
+        None  # rendered with the variables of the child when its flow declares no outputs
+    )
 
 
 class FlowableTask(Task):
     """A task that runs other tasks."""
 
-    errors: tuple[AnyTask, ...] = Field(default=(), description="Run when one of the tasks has failed; the failure stays.")
+    errors: tuple[AnyTask, ...] = Field(
+        default=(), description="Run when one of the tasks has failed; the failure stays."
+    )
     finally_: tuple[AnyTask, ...] = Field(default=(), alias="finally", description="Run at the end, whatever happened.")
 
     def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
@@ -230,4 +235,6 @@ def is_plain(value: Any, mode: Mode) -> bool:
 
 def compact(value: Any) -> str:
     """Text as it is, anything else as compact JSON: what `taskrun.value` holds."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    return (
+        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    )

@@ -1,4 +1,4 @@
-"""Labels: pairs of texts on flows, triggers and executions. A flow may write them as a mapping or as a list of key and value."""
+"""Labels: pairs of texts on flows, triggers and executions, written as a mapping or as a list of `key` and `value`."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -1,11 +1,12 @@
 """Property[T]: a field that holds a T or, until it is rendered, a {{ template }}.
 
-While a flow is parsed a value with a template anywhere in it passes unread; everything else is checked as T at once. Before
-a task runs, the worker renders the marked fields and validates again, now strictly, so in `run` every field is its type.
+While a flow is parsed a value with a template anywhere in it passes unread; everything else is checked as T at once.
+Before a task runs, the worker renders the marked fields and validates again, so in `run` every field is its type.
 """
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
@@ -22,16 +23,17 @@ TEMPLATE = r"\{\{|\{%"
 class PropertyMarker:
     """Lets templates through while a flow is parsed; demands T once values are rendered.
 
-    `guard` keeps rendered values inside their quotes: `json` for text that must be a JSON document, `shell` for commands.
+    `guard` keeps rendered values inside their quotes: `json` for text that must be JSON, `shell` for commands.
     """
 
-    def __init__(self, guard: Guard = "none") -> None:
+    def __init__(self, guard: Guard = "none", *, late: bool = False) -> None:
         self.guard = guard
+        self.late = late  # rendered by the task itself while it runs, exactly once; never before
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def validate(value: Any, strict: core_schema.ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
             is_rendered = (info.context or {}).get("rendered", False)
-            if not is_rendered and has_template(value):
+            if (self.late or not is_rendered) and has_template(value):
                 return value
             try:
                 return strict(value)
@@ -55,10 +57,12 @@ class PropertyMarker:
 Property = Annotated[T, PropertyMarker()]
 JsonText = Annotated[T, PropertyMarker("json")]
 ShellText = Annotated[T, PropertyMarker("shell")]
+LateProperty = Annotated[T, PropertyMarker(late=True)]
+LateShellText = Annotated[T, PropertyMarker("shell", late=True)]
 
 
 def marker(field: FieldInfo) -> PropertyMarker | None:
-    """The marker of a field declared as Property[...], JsonText[...] or ShellText[...], also inside `| None` or a list."""
+    """The marker of a field declared as Property, JsonText or ShellText, also inside `| None` or a list."""
     return next(_markers(field.metadata, field.annotation), None)
 
 
@@ -82,13 +86,11 @@ def _markers(metadata: Any, annotation: Any) -> Iterator[PropertyMarker]:
 
 
 def _other_readings(value: Any, is_rendered: bool) -> Iterator[Any]:
-    """What a value may have meant when it is not T as it stands: JSON or a duration in rendered text, text for a scalar."""
+    """What a value that is no T may have meant: JSON or a duration in rendered text, text for a scalar."""
     if isinstance(value, str):
         if is_rendered and value.lstrip()[:1] in tuple('[{"-0123456789tfn'):
-            try:
+            with suppress(ValueError):
                 yield json.loads(value)
-            except ValueError:
-                pass
         try:
             yield parse_duration(value)
         except ValueError:

@@ -67,6 +67,10 @@ class Registry:
             self._add(plugins())
         return sorted({*self._places, *self._loaded})
 
+    def canonical_names(self) -> list[str]:
+        """The current name of every type, sorted; imports all of them."""
+        return [cls.type_names()[0] for cls in self.classes()]
+
     def classes(self) -> list[type[Typed]]:
         """Every class, by canonical name; imports all of them."""
         found = {cls.type_names()[0]: cls for cls in map(self.find, self.names()) if cls}
@@ -81,7 +85,8 @@ class Registry:
             return SequenceMatcher(None, wanted, last).ratio() * 2 + SequenceMatcher(None, name, candidate).ratio()
 
         scored = sorted(((likeness(candidate), candidate) for candidate in self.names()), reverse=True)
-        return [candidate for score, candidate in scored[:3] if score > 2]
+        known = [candidate for score, candidate in scored if score > 2]
+        return list(dict.fromkeys(map(self.canonical, known[:6])))[:3]
 
     def _add(self, classes: Iterable[type[Typed]]) -> None:
         for cls in classes:

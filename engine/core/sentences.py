@@ -72,6 +72,8 @@ def expectation(error: ErrorDetails) -> str | None:
 def sentence(error: ErrorDetails) -> str:
     """What is wrong, to be read after the name of the place: `should be a whole number, but is "abc"`."""
     kind, context = error["type"], error.get("ctx", {})
+    if kind == "too_short" and not error["input"]:
+        return "is empty, but needs at least one item"
     expected = expectation(error)
     if expected:
         return f"should be {expected}, but is {_shown(error['input'])}"

@@ -34,15 +34,17 @@ class Part(BaseModel):
     )
 
     def rendered(self, render: RenderValue) -> Self:
-        """A copy in which every Property is rendered and is its type, in parts of parts too (but not in child tasks).
+        """A copy in which every Property is rendered and is its type, also in parts of parts, but not in child tasks.
 
-        `render(value, guard)` evaluates the templates inside a value. TaskFailed names the property that is not its type.
+        `render(value, guard)` evaluates the templates inside a value. TaskFailed names a property that is not its type.
         """
         markers = _markers(type(self))
         values: dict[str, Any] = {}
         for name in self.model_fields_set:
             value, mark = getattr(self, name), markers.get(name)
-            if mark is None:
+            if mark is not None and mark.late:
+                values[name] = value
+            elif mark is None:
                 values[name] = _rendered_inside(value, render)
             else:
                 values[name] = render(value, mark.guard) if has_template(value) else _rendered_inside(value, render)
@@ -92,7 +94,7 @@ class Task(Typed):
 
 
 class ByType:
-    """Choose the class by `type` from the registry in the validation context; in the JSON Schema point at the list of all.
+    """Choose the class by `type` from the registry in the validation context.
 
     `kind` is what stands here ("a task"), `base` gives the class it must derive from.
     """
@@ -107,13 +109,17 @@ class ByType:
             if isinstance(value, Typed):
                 return value
             if not isinstance(value, Mapping):
-                raise PydanticCustomError("not_typed", "{said}", {"said": f"should be {self.kind}: a mapping with a `type`"})
+                raise PydanticCustomError(
+                    "not_typed", "{said}", {"said": f"should be {self.kind}: a mapping with a `type`"}
+                )
             if not isinstance(value.get("type"), str):
                 raise PydanticCustomError("type_missing", "{said}", {"said": f"is {self.kind} without its `type`"})
             context: Mapping[str, Any] = info.context or {}
             cls: type[Typed] = context["registry"].resolve(value)
             if not issubclass(cls, self.base()):
-                raise PydanticCustomError("wrong_kind", "{said}", {"said": f"has the type {value['type']!r}, which is not {self.kind}"})
+                raise PydanticCustomError(
+                    "wrong_kind", "{said}", {"said": f"has the type {value['type']!r}, which is not {self.kind}"}
+                )
             names = cls.type_names()
             declared = dict(value) if value["type"] in names else {**value, "type": names[0]}
             return cls.model_validate(declared, context=info.context)

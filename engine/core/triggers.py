@@ -1,4 +1,4 @@
-"""Triggers: what starts executions by itself. The models and their pure questions; the scheduler and the store ask them."""
+"""Triggers: what starts executions by itself. Models with pure questions, which the scheduler and the store ask."""
 
 from abc import abstractmethod
 from datetime import datetime, timedelta, tzinfo
@@ -42,7 +42,9 @@ class Trigger(Typed):
     conditions: tuple[AnyCondition, ...] = Field(
         default=(), validation_alias=AliasChoices("conditions", "scheduleConditions")
     )
-    when: str | bool | int | None = Field(default=None, description="Falsy: nothing starts. `conditions` in older flows.")
+    when: str | bool | int | None = Field(
+        default=None, description="Falsy: nothing starts. `conditions` in older flows."
+    )
     inputs: dict[str, Any] = Field(default_factory=dict)
     labels: Labels = ()
     stop_after: tuple[State, ...] = ()
@@ -79,7 +81,7 @@ class Scheduled(Trigger):
     def next_date(self, after: datetime, render: RenderFn) -> datetime | None:
         """The first date strictly after another whose conditions hold, None when there is none.
 
-        A date whose conditions can't be rendered counts as one: `holds_at` then raises the reason where it can be shown.
+        A date whose conditions can't be rendered counts as one: `holds_at` then raises the reason where it shows.
         """
         return self._search(after, render, back=False)
 

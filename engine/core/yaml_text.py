@@ -5,12 +5,12 @@ given twice is an error. (Stock PyYAML reads `12:30:00` as 45000, `on` as True a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from yaml.cyaml import CParser
+from yaml._yaml import CParser
 
 from engine.errors import FlowInvalid, Problem
 
@@ -58,7 +58,11 @@ class _Resolver(yaml.resolver.BaseResolver):
 for _kind, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
-    ("float", r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+    (
+        "float",
+        r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("merge", r"<<", "<"),
 ):
@@ -128,6 +132,17 @@ def locate(document: Any, path: Path) -> Spot:
     return spot
 
 
+def inside(spot: Spot, lines: Sequence[str], line: int, column: int) -> tuple[int, int]:
+    """Line and column in the file of a place inside the text that stands at a spot."""
+    if spot.style in ("|", ">"):
+        first = next((text for text in lines[spot.value_line :] if text.strip()), "")
+        indent = len(first) - len(first.lstrip())
+        return spot.value_line + line, indent + column
+    if line == 1:
+        return spot.value_line, spot.value_column + (1 if spot.style else 0) + column - 1
+    return spot.value_line + line - 1, column
+
+
 def spell(path: Path) -> str:
     """`tasks[0].then[1].uri`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
@@ -144,7 +159,9 @@ class _Reader:
     def value(self, node: yaml.Node, depth: int) -> Any:
         self.count += 1
         if self.count > MAX_VALUES:
-            raise _problem(node, f"The document unfolds to more than {MAX_VALUES} values; use fewer aliases.", "yaml-size")
+            raise _problem(
+                node, f"The document unfolds to more than {MAX_VALUES} values; use fewer aliases.", "yaml-size"
+            )
         if depth > MAX_DEPTH:
             raise _problem(node, f"The document is nested more than {MAX_DEPTH} levels deep.", "yaml-depth")
         if isinstance(node, yaml.ScalarNode):
@@ -190,7 +207,11 @@ class _Reader:
             key = self.key(key_node)
             if key in entries:
                 first = entries.spots[key]
-                raise _problem(key_node, f"The key `{key}` is given twice; it stands in line {first.line} already.", "duplicate-key")
+                raise _problem(
+                    key_node,
+                    f"The key `{key}` is given twice; it stands in line {first.line} already.",
+                    "duplicate-key",
+                )
             entries[key] = self.value(value_node, depth + 1)
             entries.spots[key] = _spot(key_node, value_node)
         for key, item in inherited.items():
@@ -218,7 +239,9 @@ class _Reader:
 
     def check_tag(self, node: yaml.Node, expected: str) -> None:
         if node.tag != _TAG + expected:
-            raise _problem(node, f"The tag {node.tag!r} is not understood here; write the value without a tag.", "yaml-tag")
+            raise _problem(
+                node, f"The tag {node.tag!r} is not understood here; write the value without a tag.", "yaml-tag"
+            )
 
 
 def _float(text: str) -> float:
@@ -232,7 +255,7 @@ def _spot(key: yaml.Node, value: yaml.Node) -> Spot:
     return Spot(start.line + 1, start.column + 1, mark.line + 1, mark.column + 1, style)
 
 
-def _problem(node: yaml.Node | yaml.Event, message: str, code: str) -> FlowInvalid:
+def _problem(node: Any, message: str, code: str) -> FlowInvalid:
     mark = node.start_mark
     problem = Problem(path="", message=message, line=mark.line + 1, column=mark.column + 1, code=code)
     return FlowInvalid(message, problems=[problem])
@@ -242,13 +265,25 @@ def _problem(node: yaml.Node | yaml.Event, message: str, code: str) -> FlowInval
 _SENTENCES = (
     ("mapping values are not allowed", "A `:` stands where YAML expects no key; put text that holds `: ` in quotes."),
     ("could not find expected ':'", "A key without its `:`; write `key: value`, and put longer text in quotes."),
-    ("did not find expected key", "A line does not fit here; look at its indentation, and at quotes in the lines before."),
-    ("did not find expected '-' indicator", "A list item starts with `- `, at the same indentation as the items before."),
-    ("cannot start any token", "A value can't start with this character; put it in quotes, and indent with blanks, not tabs."),
+    (
+        "did not find expected key",
+        "A line does not fit here; look at its indentation, and at quotes in the lines before.",
+    ),
+    (
+        "did not find expected '-' indicator",
+        "A list item starts with `- `, at the same indentation as the items before.",
+    ),
+    (
+        "cannot start any token",
+        "A value can't start with this character; put it in quotes, and indent with blanks, not tabs.",
+    ),
     ("found unexpected end of stream", "A quote is opened but never closed."),
     ("found undefined alias", "An alias (`*name`) names no anchor (`&name`)."),
     ("found duplicate anchor", "Two anchors have the same name."),
-    ("did not find expected ',' or '}'", "A `{` without its `}`, or a `,` is missing; put a value that starts with `{{` in quotes."),
+    (
+        "did not find expected ',' or '}'",
+        "A `{` without its `}`, or a `,` is missing; put a value that starts with `{{` in quotes.",
+    ),
     ("did not find expected ',' or ']'", "A `[` without its `]`, or a `,` is missing."),
     ("did not find expected node content", "A value is missing, or starts with a character that needs quotes."),
     ("block sequence entries are not allowed", "A list can't start in the same line as its key."),

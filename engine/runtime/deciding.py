@@ -12,15 +12,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.clock import Clock
-from engine.core.commands import Command, Render, WriteLog
+from engine.core.commands import Announce, Command, Render, StopTask, WriteLog
 from engine.core.events import Event
-from engine.core.execution import Execution
+from engine.core.execution import Execution, TaskRuns
 from engine.core.executor import advance
 from engine.core.flow import Flow
 from engine.core.state import State
 from engine.errors import EngineError, NotFound, StoreFailed
 from engine.rendering import Renderer
 from engine.runtime.decision import Decision, Superseded
+from engine.secrets import AtRest
+from engine.store import events as inbox
 from engine.store import executions
 from engine.store.database import Database
 from engine.store.events import Posted
@@ -53,7 +55,7 @@ class Mailbox:
     working: bool = False
 
 
-Admission = Callable[[Flow, Execution, Event], tuple[Execution, tuple[Command, ...]] | None]
+Admission = Callable[[Flow, Execution, Event], Event]
 
 
 class Decider:
@@ -64,6 +66,7 @@ class Decider:
         database: Database,
         clock: Clock,
         renderer: Renderer,
+        sealer: AtRest,
         find_flow: Callable[[str, str, int], Awaitable[Flow]],
         admit: Admission,
         write: Callable[[object, Decision], None],
@@ -72,6 +75,7 @@ class Decider:
         self._database = database
         self._clock = clock
         self._renderer = renderer
+        self._sealer = sealer
         self._find_flow = find_flow
         self._admit = admit
         self._write = write
@@ -106,7 +110,7 @@ class Decider:
         if cached is not None:
             self._cache.move_to_end(execution_id)
             return cached
-        found = await self._database.read(lambda connection: executions.load(connection, execution_id))
+        found = await self._database.read(lambda connection: executions.load(connection, execution_id, self._sealer))
         if found is None:
             raise NotFound(f"There is no execution {execution_id}.", fix="It may have been purged.")
         return found
@@ -199,11 +203,8 @@ class Decider:
 
     async def _advance(self, flow: Flow, execution: Execution, event: Event) -> tuple[Execution, list[Command]]:
         """One event, and the answers to whatever has to be rendered on the way."""
-        admitted = self._admit(flow, execution, event)
-        if admitted is not None:
-            return admitted[0], list(admitted[1])
         kept: list[Command] = []
-        waiting: deque[Event] = deque([event])
+        waiting: deque[Event] = deque([self._admit(flow, execution, event)])
         while waiting:
             try:
                 execution, commands = advance(flow, execution, waiting.popleft())
@@ -219,24 +220,21 @@ class Decider:
 
     async def _drop(self, batch: list[Pending]) -> None:
         """Events of an execution that is not there any more."""
-        from engine.store import events  # noqa: PLC0415
-
         posted = [pending.posted for pending in batch if pending.posted is not None]
         if posted:
-            await self._database.transact(lambda unit: events.consume(unit.connection, posted))
+            await self._database.transact(lambda unit: inbox.consume(unit.connection, posted))
 
 
 def broken(execution: Execution, error: Exception, event: Event) -> tuple[Execution, list[Command]]:
     """The execution, failed because the engine itself could not decide."""
     now = event.now
     reason = error.message if isinstance(error, EngineError) else "The engine could not decide what comes next; its log has the details."
-    runs = {
-        key: run if run.state.is_terminal else run.moved(State.FAILED, now) for key, run in execution.task_runs.items()
-    }
+    runs = TaskRuns(
+        run if run.state.is_terminal else run.moved(State.FAILED, now) for run in execution.task_runs.values()
+    )
     failed = replace(execution.moved(State.FAILED, now), task_runs=runs)
-    from engine.core.commands import Announce  # noqa: PLC0415
-
-    return failed, [WriteLog("ERROR", reason), Announce(State.FAILED)]
+    stops = [StopTask(key) for key, run in execution.task_runs.items() if run.state.is_running]
+    return failed, [WriteLog("ERROR", reason), *stops, Announce(State.FAILED)]
 
 
 def _answer(batch: list[Pending], result: Execution | EngineError) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from engine.core.commands import (
     Announce,
@@ -22,7 +23,7 @@ from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.state import State
 from engine.identifiers import new_id
-from engine.secrets import Masker, Vault
+from engine.secrets import AtRest, Masker
 from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, logs, pauses, triggers
@@ -49,6 +50,8 @@ class Decision:
     posted: tuple[Posted, ...]
     lines: tuple[LogLine, ...]
     now: datetime
+    called_outputs: Mapping[str, Any] | None = None  # what the calling task wants of an execution without outputs of its own
+    called_error: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -61,7 +64,7 @@ class Decision:
 class Writer:
     """Writes decisions. `posted` and `released` are told after the commit what woke up because of them."""
 
-    vault: Vault
+    sealer: AtRest
     masker: Masker
     is_listened_to: Callable[[Execution, State], bool]  # whether a flow trigger may care
     stops_trigger: Callable[[Execution], bool]
@@ -71,12 +74,12 @@ class Writer:
     def write(self, unit: Unit, decision: Decision) -> None:
         """Everything of a decision; Superseded when the execution is not the one it was decided from."""
         connection, before, after, now = unit.connection, decision.before, decision.after, decision.now
-        if after is not before and not executions.save(connection, before, after, now):
+        if after is not before and not executions.save(connection, before, after, now, self.sealer):
             raise Superseded(after.id)
         inbox.consume(connection, decision.posted)
         rows = self._rows(unit, decision)
         outbox.drop(connection, [key for key, row in rows.items() if row is None])
-        outbox.put(connection, [row for row in rows.values() if row is not None])
+        outbox.put(connection, [row for row in rows.values() if row is not None], self.sealer)
         lines = [*decision.lines, *(self._line(after, c, now) for c in decision.commands if isinstance(c, WriteLog))]
         logs.write(connection, lines)
 
@@ -135,17 +138,19 @@ class Writer:
         after, now = decision.after, decision.now
         if after.origin is None or state is State.RETRIED:  # the execution that replaces a RETRIED one will tell
             return
-        caller, task_run = executions.caller_of(unit.connection, after.id)
-        if caller is not None and task_run is not None:
-            outputs = self.vault.reseal(after.outputs, after.id, caller)
-            ended = SubflowEnded(now, task_run, after.id, state, outputs)
-            self._post(unit, caller, ended, now, f"subflow-ended:{after.id}:{after.version}")
+        caller = executions.caller_of(unit.connection, after.id)
+        if caller is not None and caller.waits:
+            outputs = decision.called_outputs if after.outputs is None else after.outputs
+            ended = SubflowEnded(
+                now, caller.task_run_id, after.id, state, outputs, decision.called_error, iteration=caller.iteration
+            )
+            self._post(unit, caller.execution_id, ended, now, f"subflow-ended:{after.id}:{after.version}")
         disable = self.stops_trigger(after)
         for trigger in triggers.released(unit.connection, after.id, now, disable=disable):
             unit.after_commit(lambda trigger=trigger: self.released(trigger))  # type: ignore[misc]
 
     def _post(self, unit: Unit, execution_id: str, event: Event, now: datetime, dedupe: str) -> None:
-        posted = inbox.post(unit.connection, execution_id, event, now, dedupe)
+        posted = inbox.post(unit.connection, execution_id, event, now, self.sealer, dedupe)
         if posted is not None:
             unit.after_commit(lambda: self.posted(posted))
 

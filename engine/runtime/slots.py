@@ -3,8 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from engine.core.commands import Announce, Command, WriteLog
-from engine.core.events import Event, Started
+from engine.core.events import Event, LimitReached, Started
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.state import State
@@ -34,25 +33,18 @@ class Slots:
         elif state is not State.CREATED:
             lane.running.add(execution_id)
 
-    def admit(self, flow: Flow, execution: Execution, event: Event) -> tuple[Execution, tuple[Command, ...]] | None:
-        """What becomes of an execution that wants to start over the limit; None: it may go on."""
+    def admit(self, flow: Flow, execution: Execution, event: Event) -> Event:
+        """The event, or LimitReached in its place when an execution wants to start over the limit."""
         if not isinstance(event, Started) or execution.state not in (State.CREATED, State.QUEUED):
-            return None
+            return event
         lane = self._lanes.setdefault((flow.namespace, flow.id), Lane())
-        limit = flow.concurrency
         taken = len(lane.running - {execution.id})
-        if limit is None or taken < limit.limit:
+        if flow.concurrency is None or taken < flow.concurrency.limit:
             lane.running.add(execution.id)
             lane.queued.pop(execution.id, None)
-            return None
-        if execution.state is State.QUEUED:
-            return execution, ()
-        state = {"QUEUE": State.QUEUED, "CANCEL": State.CANCELLED, "FAIL": State.FAILED}[limit.behavior]
-        said = "queued" if state is State.QUEUED else state.value
-        message = f"Flow is {said} due to concurrency limit exceeded"
-        message += f", {taken} running(s)" if state is State.QUEUED else ""
-        moved = execution.moved(state, event.now)
-        return moved, (WriteLog("ERROR" if state is State.FAILED else "INFO", message), Announce(state))
+            return event
+        lane.running.discard(execution.id)
+        return LimitReached(event.now, taken)
 
     def committed(self, execution: Execution) -> str | None:
         """An execution was written: the id of the one whose turn has come, if a place is free now."""
@@ -61,13 +53,19 @@ class Slots:
             return None
         if execution.state is State.QUEUED:
             lane.queued[execution.id] = None
-        elif execution.state.is_terminal:
-            lane.running.discard(execution.id)
-            lane.queued.pop(execution.id, None)
-            following = next(iter(lane.queued), None)
-            if not lane.running and not lane.queued:
-                del self._lanes[(execution.namespace, execution.flow_id)]
+            return None
+        if not execution.state.is_terminal:
+            return None
+        lane.queued.pop(execution.id, None)
+        if execution.id not in lane.running:
+            return None
+        lane.running.discard(execution.id)
+        if lane.queued:
+            following, _ = lane.queued.popitem(last=False)
+            lane.running.add(following)  # the place is taken until it starts
             return following
+        if not lane.running:
+            del self._lanes[(execution.namespace, execution.flow_id)]
         return None
 
     def first_waiting(self) -> list[str]:

@@ -112,11 +112,13 @@ def due(connection: Connection, platform: str, now: datetime, limit: int) -> lis
     return [_message(row) for row in connection.execute(ordered)]
 
 
-def next_due(connection: Connection, platform: str) -> datetime | None:
-    """When the next message of a platform may be tried; None when nothing is behind."""
+def next_try(connection: Connection, platform: str, now: datetime) -> datetime | None:
+    """When the next message or sentence that was put off may be tried; None when none was."""
     behind = (messages.c.desired > messages.c.shown) & (messages.c.state != "DEAD")
-    query = select(func.min(messages.c.due)).where(messages.c.platform == platform, behind)
-    return connection.execute(query).scalar()
+    late = select(func.min(messages.c.due)).where(messages.c.platform == platform, behind, messages.c.due > now)
+    said = select(func.min(notices.c.due)).where(notices.c.platform == platform, notices.c.due > now)
+    found = [when for query in (late, said) if (when := connection.execute(query).scalar()) is not None]
+    return min(found, default=None)
 
 
 def showing(connection: Connection, *, entity: str = "", execution_id: str = "") -> list[Message]:
@@ -135,14 +137,14 @@ def shown(
     connection: Connection, id_: str, *, version: int, digest: str, reference: Mapping[str, Any] | None, is_final: bool
 ) -> None:
     """A message was posted or edited; versions only grow, so a slow older edit cannot hide a newer one."""
-    values: dict[str, Any] = {"shown": version, "digest": digest, "attempts": 0, "problem": "", "urgency": PROGRESS}
+    values: dict[str, Any] = {"shown": version, "digest": digest, "attempts": 0, "problem": ""}
+    values["state"] = "FINAL" if is_final else "LIVE"
     if reference is not None:
         values["message"] = json.dumps(reference)
-    values["state"] = "FINAL" if is_final else "LIVE"
     connection.execute(update(messages).where(messages.c.id == id_, messages.c.shown < version).values(**values))
     # What became urgent while this was on its way stays urgent.
-    behind = update(messages).where(messages.c.id == id_, messages.c.desired > version)
-    connection.execute(behind.values(urgency=END))
+    level = update(messages).where(messages.c.id == id_, messages.c.desired <= version)
+    connection.execute(level.values(urgency=PROGRESS))
 
 
 def delay(connection: Connection, id_: str, until: datetime, problem: str) -> None:
@@ -248,11 +250,6 @@ def notices_due(connection: Connection, platform: str, now: datetime, limit: int
         StoredNotice(row.id, row.platform, json.loads(row.room), row.person, json.loads(row.notice), row.attempts)
         for row in connection.execute(query.order_by(notices.c.due).limit(limit))
     ]
-
-
-def next_notice(connection: Connection, platform: str) -> datetime | None:
-    """When the next sentence may be tried."""
-    return connection.execute(select(func.min(notices.c.due)).where(notices.c.platform == platform)).scalar()
 
 
 def told(connection: Connection, id_: str) -> None:

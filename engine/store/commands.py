@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from engine.core.commands import Command, CreateRetry, RunTask, SetTimer, StartSubflow
-from engine.store.documents import command_from, command_payload, dumps, loads
+from engine.store.documents import Sealer, command_from, payload
 from engine.store.tables import commands
 
 ANNOUNCE = "Announce"
@@ -51,7 +51,8 @@ def stored(execution_id: str, command: Command | Announcement, version: int) -> 
         case SetTimer():
             return Stored(timer_key(execution_id, command.key), execution_id, command, command.at)
         case StartSubflow():
-            return Stored(f"subflow:{command.task_run_id}", execution_id, command)
+            key = f"subflow:{command.task_run_id}:{command.attempt}:{command.iteration or 0}"
+            return Stored(key, execution_id, command)
         case CreateRetry():
             return Stored(f"retry:{execution_id}:{version}", execution_id, command, command.at)
         case Announcement():
@@ -59,21 +60,18 @@ def stored(execution_id: str, command: Command | Announcement, version: int) -> 
     raise TypeError(f"{type(command).__name__} has no place in the outbox")
 
 
-def put(connection: Connection, rows: Iterable[Stored]) -> None:
+def put(connection: Connection, rows: Iterable[Stored], sealer: Sealer) -> None:
     """Ask for these; a row with the same id is replaced (a timer that moves)."""
     written: dict[str, dict[str, Any]] = {}
     for row in rows:
-        kind, payload = (
-            (ANNOUNCE, dumps({"state": row.command.state}))
-            if isinstance(row.command, Announcement)
-            else command_payload(row.command)
-        )
+        announced = isinstance(row.command, Announcement)
+        fields = {"state": row.command.state} if isinstance(row.command, Announcement) else payload(row.command)
         written[row.id] = {
             "id": row.id,
             "execution_id": row.execution_id,
-            "kind": kind,
+            "kind": ANNOUNCE if announced else type(row.command).__name__,
             "run_at": row.run_at,
-            "payload": payload,
+            "payload": sealer.dumps(fields, row.execution_id),
         }
     if written:
         drop(connection, written)
@@ -92,11 +90,11 @@ def take(connection: Connection, key: str) -> bool:
     return connection.execute(_delete, {"key": key}).rowcount == 1
 
 
-def waiting(connection: Connection) -> list[Stored]:
+def waiting(connection: Connection, sealer: Sealer) -> list[Stored]:
     """Everything that is still to be done."""
-    rows = connection.execute(select(commands).order_by(commands.c.id))
-    return [Stored(row.id, row.execution_id, _command(row.kind, row.payload), row.run_at) for row in rows]
-
-
-def _command(kind: str, payload: str) -> Command | Announcement:
-    return Announcement(loads(payload)["state"]) if kind == ANNOUNCE else command_from(kind, payload)
+    found = []
+    for row in connection.execute(select(commands).order_by(commands.c.id)):
+        fields = sealer.loads(row.payload, row.execution_id)
+        command = Announcement(fields["state"]) if row.kind == ANNOUNCE else command_from(row.kind, fields)
+        found.append(Stored(row.id, row.execution_id, command, row.run_at))
+    return found

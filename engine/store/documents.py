@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
@@ -31,6 +31,7 @@ EVENTS: dict[str, type[Any]] = {
         events.ChildRan,
         events.TimerFired,
         events.Resumed,
+        events.LimitReached,
         events.SubflowCreated,
         events.SubflowEnded,
         events.KillAsked,
@@ -42,6 +43,16 @@ COMMANDS: dict[str, type[Any]] = {
     cls.__name__: cls for cls in (commands.RunTask, commands.SetTimer, commands.StartSubflow, commands.CreateRetry)
 }
 TIMES = frozenset({"now", "started", "at", "schedule_date"})
+
+
+class Sealer(Protocol):
+    """Keeps secrets unreadable in the database: JSON text in which they are encrypted for one owner, and back."""
+
+    def dumps(self, value: Any, owner: str) -> str:
+        """JSON text of a value; texts that hold a secret are encrypted."""
+
+    def loads(self, text: str, owner: str) -> Any:
+        """The value again."""
 
 
 def dumps(value: Any) -> str:
@@ -120,10 +131,14 @@ def execution_document(execution: Execution) -> dict[str, Any]:
     }
     if execution.schedule_date is not None:
         document["schedule"] = execution.schedule_date.isoformat()
+    if execution.original_created is not None:
+        document["first"] = execution.original_created.isoformat()
+    if execution.held:
+        document["held"] = True
     return document
 
 
-def execution_from(row: Any, doc: dict[str, Any], runs: dict[str, TaskRun], inputs: Any, outputs: Any) -> Execution:
+def execution_from(row: Any, doc: dict[str, Any], runs: Mapping[str, TaskRun], inputs: Any, outputs: Any) -> Execution:
     """An execution from its row, document, task runs and values."""
     origin = doc["origin"]
     return Execution(
@@ -147,6 +162,8 @@ def execution_from(row: Any, doc: dict[str, Any], runs: dict[str, TaskRun], inpu
         sequence=doc["sequence"],
         rendered=doc["rendered"],
         schedule_date=_time(doc.get("schedule")),
+        original_created=_time(doc.get("first")),
+        held=doc.get("held", False),
     )
 
 
@@ -184,12 +201,12 @@ def task_run_from(row: Any, doc: dict[str, Any], outputs: Any) -> TaskRun:
     )
 
 
-def _payload(value: Any) -> str:
-    return dumps({f.name: getattr(value, f.name) for f in fields(value)})
+def payload(value: Event | Command) -> dict[str, Any]:
+    """The fields of an event or a command."""
+    return {f.name: getattr(value, f.name) for f in fields(value)}
 
 
-def _from_payload(cls: type[Any], text: str) -> Any:
-    given = loads(text)
+def _from_payload(cls: type[Any], given: dict[str, Any]) -> Any:
     for name, value in given.items():
         if name in TIMES and value is not None:
             given[name] = datetime.fromisoformat(value)
@@ -200,21 +217,11 @@ def _from_payload(cls: type[Any], text: str) -> Any:
     return cls(**given)
 
 
-def event_payload(event: Event) -> tuple[str, str]:
-    """Kind and JSON of an event."""
-    return type(event).__name__, _payload(event)
-
-
-def event_from(kind: str, payload: str) -> Event:
+def event_from(kind: str, given: dict[str, Any]) -> Event:
     """The event of an inbox row."""
-    return cast(Event, _from_payload(EVENTS[kind], payload))
+    return cast(Event, _from_payload(EVENTS[kind], given))
 
 
-def command_payload(command: Command) -> tuple[str, str]:
-    """Kind and JSON of a command."""
-    return type(command).__name__, _payload(command)
-
-
-def command_from(kind: str, payload: str) -> Command:
+def command_from(kind: str, given: dict[str, Any]) -> Command:
     """The command of an outbox row."""
-    return cast(Command, _from_payload(COMMANDS[kind], payload))
+    return cast(Command, _from_payload(COMMANDS[kind], given))

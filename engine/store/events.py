@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from engine.core.events import Event
-from engine.store.documents import event_from, event_payload
+from engine.store.documents import Sealer, event_from, payload
 from engine.store.statements import insert_new
 from engine.store.tables import events
 
@@ -29,14 +29,13 @@ class Posted:
 
 
 def post(
-    connection: Connection, execution_id: str, event: Event, now: datetime, dedupe: str | None = None
+    connection: Connection, execution_id: str, event: Event, now: datetime, sealer: Sealer, dedupe: str | None = None
 ) -> Posted | None:
     """Store an event; None when one with the same dedupe key was stored before."""
-    kind, payload = event_payload(event)
     row = {
         "execution_id": execution_id,
-        "kind": kind,
-        "payload": payload,
+        "kind": type(event).__name__,
+        "payload": sealer.dumps(payload(event), execution_id),
         "dedupe": dedupe,
         "created": now,
         "consumed": False,
@@ -62,16 +61,17 @@ def consume(connection: Connection, posted: Sequence[Posted]) -> None:
         connection.execute(_consume, kept)
 
 
-def waiting(connection: Connection, execution_id: str | None = None) -> list[Posted]:
+def waiting(connection: Connection, sealer: Sealer, execution_id: str | None = None) -> list[Posted]:
     """What nobody has decided upon yet, in the order it came."""
     query = select(events).where(events.c.consumed.is_(False))
     if execution_id is not None:
         query = query.where(events.c.execution_id == execution_id)
-    return [_posted(row) for row in connection.execute(query.order_by(events.c.id))]
+    return [_posted(row, sealer) for row in connection.execute(query.order_by(events.c.id))]
 
 
-def _posted(row: Row[Any]) -> Posted:
-    return Posted(row.id, row.execution_id, event_from(row.kind, row.payload), keep=row.dedupe is not None)
+def _posted(row: Row[Any], sealer: Sealer) -> Posted:
+    event = event_from(row.kind, sealer.loads(row.payload, row.execution_id))
+    return Posted(row.id, row.execution_id, event, keep=row.dedupe is not None)
 
 
 def forget(connection: Connection, now: datetime) -> int:

@@ -1,6 +1,6 @@
 """Rows of executions."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from engine.core.execution import Execution
 from engine.core.state import State
 from engine.store import outputs, tables, task_runs
-from engine.store.documents import execution_document, execution_from, loads
+from engine.store.documents import Sealer, dumps, execution_document, execution_from, loads
 from engine.store.statements import insert_new
 from engine.store.tables import commands, events, executions, logs, metrics, pauses
 
@@ -25,16 +25,20 @@ _save = (
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The execution whose Subflow task made another, and the task run that waits for its end (None: nobody waits)."""
+    """The execution whose Subflow task made another. `outputs` are templates for the other's outputs, if its flow has none."""
 
     execution_id: str
-    task_run_id: str | None = None
+    task_run_id: str
+    waits: bool = True
+    iteration: int | None = None
+    outputs: Mapping[str, Any] | None = None
 
 
 def create(
     connection: Connection,
     execution: Execution,
     now: datetime,
+    sealer: Sealer,
     *,
     caller: Caller | None = None,
     trigger: str | None = None,
@@ -42,7 +46,7 @@ def create(
 ) -> bool:
     """Insert a new execution; False when one with the same dedupe key is there already (then nothing is written)."""
     values = {"in": execution.inputs, "out": execution.outputs}
-    text, large = outputs.place(execution_document(execution), values, execution.id, execution.id)
+    text, large = outputs.place(execution_document(execution), values, execution.id, execution.id, sealer)
     row = {
         "id": execution.id,
         "namespace": execution.namespace,
@@ -52,7 +56,7 @@ def create(
         "version": execution.version,
         "started_by": execution.started_by,
         "caller_id": caller and caller.execution_id,
-        "caller_task_run_id": caller and caller.task_run_id,
+        "caller": caller and dumps({name: getattr(caller, name) for name in caller.__slots__}),
         "trigger_id": trigger,
         "dedupe": dedupe,
         "created": execution.created,
@@ -65,14 +69,14 @@ def create(
     else:
         connection.execute(insert(executions), row)
     outputs.save(connection, large)
-    task_runs.save(connection, execution.id, {}, execution.task_runs)
+    task_runs.save(connection, execution.id, {}, execution.task_runs, sealer)
     return True
 
 
-def save(connection: Connection, before: Execution, after: Execution, now: datetime) -> bool:
+def save(connection: Connection, before: Execution, after: Execution, now: datetime, sealer: Sealer) -> bool:
     """Write a decided execution over the version it was decided from; False when that is not what lies there."""
     values = {"in": after.inputs, "out": after.outputs}
-    text, large = outputs.place(execution_document(after), values, after.id, after.id)
+    text, large = outputs.place(execution_document(after), values, after.id, after.id, sealer)
     moved = connection.execute(
         _save,
         {
@@ -88,24 +92,25 @@ def save(connection: Connection, before: Execution, after: Execution, now: datet
         return False
     if after.inputs is not before.inputs or after.outputs is not before.outputs:
         outputs.save(connection, large)
-    task_runs.save(connection, after.id, before.task_runs, after.task_runs)
+    task_runs.save(connection, after.id, before.task_runs, after.task_runs, sealer)
     return True
 
 
-def load(connection: Connection, execution_id: str) -> Execution | None:
+def load(connection: Connection, execution_id: str, sealer: Sealer) -> Execution | None:
     """One execution with its task runs."""
-    found = _built(connection, connection.execute(select(executions).where(executions.c.id == execution_id)).all())
+    found = _built(connection, connection.execute(select(executions).where(executions.c.id == execution_id)).all(), sealer)
     return found[0] if found else None
 
 
-def by_dedupe(connection: Connection, dedupe: str) -> Execution | None:
+def by_dedupe(connection: Connection, dedupe: str, sealer: Sealer) -> Execution | None:
     """The execution that was created with this dedupe key."""
-    found = _built(connection, connection.execute(select(executions).where(executions.c.dedupe == dedupe)).all())
+    found = _built(connection, connection.execute(select(executions).where(executions.c.dedupe == dedupe)).all(), sealer)
     return found[0] if found else None
 
 
 def find(
     connection: Connection,
+    sealer: Sealer,
     *,
     namespace: str | None = None,
     flow_id: str | None = None,
@@ -137,30 +142,28 @@ def find(
     if before is not None:
         query = query.where(executions.c.id < before)
     order = executions.c.id.asc() if oldest_first else executions.c.id.desc()
-    return _built(connection, connection.execute(query.order_by(order).limit(limit)).all())
+    return _built(connection, connection.execute(query.order_by(order).limit(limit)).all(), sealer)
 
 
-def _built(connection: Connection, rows: Sequence[Row[Any]]) -> list[Execution]:
+def _built(connection: Connection, rows: Sequence[Row[Any]], sealer: Sealer) -> list[Execution]:
     ids = [row.id for row in rows]
     if not ids:
         return []
-    large = outputs.of_executions(connection, ids)
-    runs = task_runs.of_executions(connection, ids, large)
+    large = outputs.of_executions(connection, ids, sealer)
+    runs = task_runs.of_executions(connection, ids, large, sealer)
     built = []
     for row in rows:
-        doc = loads(row.doc)
+        doc = sealer.loads(row.doc, row.id)
         inputs = doc["in"] if "in" in doc else large.get(f"{row.id}#in", {})
         given = doc["out"] if "out" in doc else large.get(f"{row.id}#out")
         built.append(execution_from(row, doc, runs[row.id], inputs, given))
     return built
 
 
-def caller_of(connection: Connection, execution_id: str) -> tuple[str | None, str | None]:
-    """(execution, waiting task run) that made this one by a Subflow task."""
-    row = connection.execute(
-        select(executions.c.caller_id, executions.c.caller_task_run_id).where(executions.c.id == execution_id)
-    ).one_or_none()
-    return (None, None) if row is None else (row.caller_id, row.caller_task_run_id)
+def caller_of(connection: Connection, execution_id: str) -> Caller | None:
+    """Who made this one by a Subflow task, if that is how it came to be."""
+    text = connection.execute(select(executions.c.caller).where(executions.c.id == execution_id)).scalar_one_or_none()
+    return None if text is None else Caller(**loads(text))
 
 
 def trigger_of(connection: Connection, execution_id: str) -> str | None:

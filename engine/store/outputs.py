@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from engine.store.documents import dumps, loads
+from engine.store.documents import Sealer
 from engine.store.tables import outputs
 
 INLINE = 1024  # characters of JSON that stay inside the document
@@ -14,17 +14,17 @@ _delete = delete(outputs).where(outputs.c.id == bindparam("key"))
 
 
 def place(
-    document: Mapping[str, Any], values: Mapping[str, Any], owner: str, execution_id: str
+    document: Mapping[str, Any], values: Mapping[str, Any], owner: str, execution_id: str, sealer: Sealer
 ) -> tuple[str, list[dict[str, Any]]]:
     """JSON text of a document with its small values inside, and rows for the large ones (`owner#name`)."""
-    text = dumps(document)
+    text = sealer.dumps(document, execution_id)
     rows = []
     for name, value in values.items():
         if value is None:
             continue
-        json = dumps(value)
+        json = sealer.dumps(value, execution_id)
         if len(json) <= INLINE:
-            text = f'{text[:-1]},"{name}":{json}}}' if len(text) > 2 else f'{{"{name}":{json}}}'
+            text = f'{text[:-1]},"{name}":{json}}}'
         else:
             rows.append({"id": f"{owner}#{name}", "execution_id": execution_id, "doc": json})
     return text, rows
@@ -44,7 +44,7 @@ def drop(connection: Connection, owners: Iterable[str]) -> None:
         connection.execute(_delete, keys)
 
 
-def of_executions(connection: Connection, ids: list[str]) -> dict[str, Any]:
+def of_executions(connection: Connection, ids: list[str], sealer: Sealer) -> dict[str, Any]:
     """All large values of some executions, by owner and name."""
-    found = connection.execute(select(outputs.c.id, outputs.c.doc).where(outputs.c.execution_id.in_(ids)))
-    return {row.id: loads(row.doc) for row in found}
+    found = connection.execute(select(outputs).where(outputs.c.execution_id.in_(ids)))
+    return {row.id: sealer.loads(row.doc, row.execution_id) for row in found}

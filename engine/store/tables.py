@@ -56,7 +56,7 @@ executions = Table(
     Column("version", Integer, nullable=False),
     Column("started_by", Text, nullable=False),
     Column("caller_id", Text),  # the execution whose Subflow task made this one
-    Column("caller_task_run_id", Text),  # … and the task run that waits for it, if it waits
+    Column("caller", Text),  # … and what that task asked for, as JSON (see Caller)
     Column("trigger_id", Text),
     Column("dedupe", Text, unique=True),
     Column("created", Instant, nullable=False),

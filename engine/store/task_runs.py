@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from engine.core.execution import TaskRun
+from engine.core.execution import TaskRun, TaskRuns, number_of
 from engine.store import outputs
-from engine.store.documents import loads, task_run_document, task_run_from
+from engine.store.documents import Sealer, task_run_document, task_run_from
 from engine.store.tables import task_runs
 
 _insert = insert(task_runs)
@@ -18,38 +18,27 @@ _delete = delete(task_runs).where(task_runs.c.id == bindparam("key"))
 
 
 def save(
-    connection: Connection, execution_id: str, before: Mapping[str, TaskRun], after: Mapping[str, TaskRun]
+    connection: Connection, execution_id: str, before: Mapping[str, TaskRun], after: Mapping[str, TaskRun], sealer: Sealer
 ) -> None:
     """Write what changed between two sets of task runs."""
+    runs, gone = (after if isinstance(after, TaskRuns) else TaskRuns(after.values())).changed_since(before)
     new: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     large: list[dict[str, Any]] = []
-    for run in after.values():
-        old = before.get(run.id)
-        if old is run:
-            continue
-        text, rows = outputs.place(task_run_document(run), {"o": run.outputs}, run.id, execution_id)
+    for run in runs:
+        text, rows = outputs.place(task_run_document(run), {"o": run.outputs}, run.id, execution_id, sealer)
         large += rows
-        if old is None:
-            new.append(
-                {
-                    "id": run.id,
-                    "execution_id": execution_id,
-                    "position": int(run.id.rpartition(".")[2]),
-                    "task_id": run.task_id,
-                    "state": run.state.value,
-                    "doc": text,
-                }
-            )
-        else:
+        if run.id in before:
             changed.append({"key": run.id, "state": run.state.value, "doc": text})
+        else:
+            row = {"id": run.id, "execution_id": execution_id, "position": number_of(run.id)}
+            new.append(row | {"task_id": run.task_id, "state": run.state.value, "doc": text})
     if new:
         connection.execute(_insert, new)
     if changed:
         connection.execute(_update, changed)
     outputs.save(connection, large)
-    if len(before) + len(new) > len(after):
-        drop(connection, before.keys() - after.keys())
+    drop(connection, gone)
 
 
 def drop(connection: Connection, ids: Iterable[str]) -> None:
@@ -60,16 +49,18 @@ def drop(connection: Connection, ids: Iterable[str]) -> None:
         outputs.drop(connection, gone)
 
 
-def of_executions(connection: Connection, ids: list[str], large: Mapping[str, Any]) -> dict[str, dict[str, TaskRun]]:
+def of_executions(
+    connection: Connection, ids: list[str], large: Mapping[str, Any], sealer: Sealer
+) -> dict[str, TaskRuns]:
     """The task runs of some executions, each in order of creation."""
-    found: dict[str, dict[str, TaskRun]] = {key: {} for key in ids}
+    found: dict[str, list[TaskRun]] = {key: [] for key in ids}
     rows = connection.execute(
         select(task_runs)
         .where(task_runs.c.execution_id.in_(ids))
         .order_by(task_runs.c.execution_id, task_runs.c.position)
     )
     for row in rows:
-        doc = loads(row.doc)
+        doc = sealer.loads(row.doc, row.execution_id)
         value = doc.get("o")
-        found[row.execution_id][row.id] = task_run_from(row, doc, large.get(f"{row.id}#o") if value is None else value)
-    return found
+        found[row.execution_id].append(task_run_from(row, doc, large.get(f"{row.id}#o") if value is None else value))
+    return {key: TaskRuns(runs) for key, runs in found.items()}

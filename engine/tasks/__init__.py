@@ -1,0 +1,88 @@
+"""Tasks, triggers and conditions, found by the path of their type.
+
+`io.kestra.plugin.core.http.Request` is `Request` in `engine/tasks/core/http.py`. The names are read out of the source
+text, so that no module is imported before a flow names one of its types.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from engine.core.registry import Registry
+from engine.core.task import Typed
+
+ENTRY_POINTS = "parley.tasks"
+
+_CLASS = re.compile(r"^class (?P<name>\w+)\b", re.MULTILINE)
+_TYPE = re.compile(r"^    type: Literal\[(?P<names>[^\]]*)\]", re.MULTILINE)
+_NAME = re.compile(r'"([^"]+)"')
+
+# Families that moved as a whole: what a name began with → what it begins with now.
+MOVED = (
+    ("io.kestra.plugin.notifications.mail.", "io.kestra.plugin.email."),
+    ("io.kestra.plugin.notifications.teams.", "io.kestra.plugin.microsoft365.teams."),
+    ("io.kestra.plugin.notifications.google.", "io.kestra.plugin.googleworkspace.chat."),
+    ("io.kestra.plugin.notifications.slack.", "io.kestra.plugin.slack.notifications."),
+    ("io.kestra.plugin.notifications.", "io.kestra.plugin."),
+    ("io.kestra.plugin.langchain4j.completion.", "io.kestra.plugin.ai.completion."),
+    ("io.kestra.plugin.langchain4j.provider.", "io.kestra.plugin.ai.provider."),
+    ("io.kestra.plugin.langchain4j.tool.", "io.kestra.plugin.ai.tool."),
+    ("io.kestra.plugin.langchain4j.memory.", "io.kestra.plugin.ai.memory."),
+    ("io.kestra.plugin.langchain4j.retriever.", "io.kestra.plugin.ai.retriever."),
+    ("io.kestra.plugin.langchain4j.embeddings.", "io.kestra.plugin.ai.embeddings."),
+    ("io.kestra.plugin.langchain4j.rag.", "io.kestra.plugin.ai.rag."),
+    ("io.kestra.plugin.langchain4j.", "io.kestra.plugin.ai.completion."),
+    ("io.kestra.plugin.fs.http.", "io.kestra.plugin.core.http."),
+    ("io.kestra.core.tasks.log.", "io.kestra.plugin.core.log."),
+    ("io.kestra.core.tasks.debugs.", "io.kestra.plugin.core.debug."),
+    ("io.kestra.core.tasks.flows.", "io.kestra.plugin.core.flow."),
+    ("io.kestra.core.tasks.executions.", "io.kestra.plugin.core.execution."),
+    ("io.kestra.core.tasks.storages.", "io.kestra.plugin.core.storage."),
+    ("io.kestra.core.tasks.states.", "io.kestra.plugin.core.state."),
+    ("io.kestra.core.tasks.trigger.", "io.kestra.plugin.core.trigger."),
+    ("io.kestra.core.models.triggers.types.", "io.kestra.plugin.core.trigger."),
+    ("io.kestra.core.models.conditions.types.", "io.kestra.plugin.core.condition."),
+)
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Registry:
+    """All types of this installation: ours, read out of the source, and those of the entry points `parley.tasks`."""
+    return Registry(places=places(), rename=renamed, plugins=_third_party)
+
+
+def places() -> dict[str, str]:
+    """Type name → `module:Class` for every class in this folder that declares its `type`."""
+    root = Path(__file__).parent
+    found: dict[str, str] = {}
+    for file in sorted(root.rglob("*.py")):
+        module = ".".join(("engine.tasks", *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+        for cls, names in declared(file.read_text(encoding="utf-8")):
+            found.update((name, f"{module}:{cls}") for name in names)
+    return found
+
+
+def declared(source: str) -> Iterator[tuple[str, list[str]]]:
+    """Class and type names of each class in a module's text whose body begins a `type: Literal[...]`."""
+    classes = list(_CLASS.finditer(source))
+    for index, found in enumerate(classes):
+        end = classes[index + 1].start() if index + 1 < len(classes) else len(source)
+        kind = _TYPE.search(source, found.end(), end)
+        names = _NAME.findall(kind["names"]) if kind else []
+        if any("." in name for name in names):
+            yield found["name"], names
+
+
+def renamed(name: str) -> str | None:
+    """The name that a type of a moved family has now, None when it is in none."""
+    if name.startswith("io.kestra.plugin.core.condition.") and name.endswith("Condition"):
+        return name.removesuffix("Condition")
+    return next((new + name.removeprefix(old) for old, new in MOVED if name.startswith(old)), None)
+
+
+def _third_party() -> Iterator[type[Typed]]:
+    for entry in entry_points(group=ENTRY_POINTS):
+        found = entry.load()
+        yield from (found,) if isinstance(found, type) else found()

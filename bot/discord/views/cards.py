@@ -8,7 +8,7 @@ from bot.discord import ids, limits
 from bot.discord.graphemes import is_blank, line, shorten, size
 from bot.discord.views import components as c
 from bot.discord.views.components import Json, Overflow, Rendered
-from bot.discord.views.markdown import excerpt, markdown, title
+from bot.discord.views.markdown import excerpt, inline, markdown, title
 
 _REST = f"-# The rest is in {c.DETAILS}."
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -100,7 +100,7 @@ def _facts(facts: Sequence[Fact], lost: list[Overflow]) -> str:
     joins = False
     for fact in facts:
         label, _ = title(fact.label, limits.TITLE)
-        value, was_cut = excerpt(markdown(fact.value), limits.FACT_VALUE)
+        value, was_cut = (moment(fact.at), False) if fact.at else excerpt(markdown(fact.value), limits.FACT_VALUE)
         text = f"**{label}** {value}" if label else value
         if is_blank(text):
             continue
@@ -123,12 +123,12 @@ def _steps(steps: Sequence[Step], lost: list[Overflow]) -> str:
     lines: list[str] = []
     used = 40  # for the line that counts the earlier ones
     for step in reversed(steps):
-        label, whole = title(step.label, limits.STEP // 2)
-        note = shorten(" ".join(markdown(step.note).split()), limits.STEP // 2)
+        label, label_cut = inline(step.label, limits.STEP // 2)
+        note, note_cut = inline(step.note, limits.STEP // 2)
         text = "\u2003" * min(step.depth, 8) + f"{_SIGNS.get(step.state, '▫️')} {label}" + (f" · {note}" if note else "")
         if used + size(text) + 1 > limits.STEPS:
             break
-        if whole or size(note) < size(" ".join(markdown(step.note).split())):
+        if label_cut or note_cut:
             lost.append(Overflow("step", f"{step.label}: {step.note}"))
         lines.append(text)
         used += size(text) + 1

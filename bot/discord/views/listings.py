@@ -6,7 +6,7 @@ from bot.discord.graphemes import is_blank, line, shorten, size
 from bot.discord.views import cards
 from bot.discord.views import components as c
 from bot.discord.views.components import Json, Overflow, Rendered
-from bot.discord.views.markdown import code_block, excerpt, markdown, title
+from bot.discord.views.markdown import code_block, excerpt, inline, markdown, title
 
 _ROW_TEXT = 600
 _NOTE = 600
@@ -53,9 +53,9 @@ def listing(listing: Listing) -> Rendered:
 def _row(row: Row, seen: set[str]) -> tuple[list[Json], str, list[Overflow]]:
     """The components of one row, its text, and what of it did not fit."""
     lost: list[Overflow] = []
-    head, whole = title(row.title, limits.TITLE)
+    head, head_cut = inline(row.title, limits.TITLE)
     text, was_cut = excerpt(markdown(row.text), _ROW_TEXT)
-    if whole or was_cut:
+    if head_cut or was_cut:
         lost.append(_unshown(row))
     content = f"**{head}**\n{text}".strip() if head else text
     if is_blank(content):

@@ -71,3 +71,9 @@ def excerpt(text: str, limit: int) -> tuple[str, bool]:
     if len(_FENCE_LINE.findall(head)) % 2:
         head += _FENCE_END
     return head, True
+
+
+def inline(text: str, limit: int) -> tuple[str, bool]:
+    """A Markdown text on one line in `limit` units; whether it was cut."""
+    whole = " ".join(markdown(text).split())
+    return (whole, False) if size(whole) <= limit else (cut(whole, limit - 1)[0].rstrip("\\ ") + ELLIPSIS, True)

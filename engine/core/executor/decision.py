@@ -1,7 +1,6 @@
 """The working copy of an execution while one event is being decided."""
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -179,16 +178,3 @@ class Decision:
             self.emit(Announce(execution.state))
         return execution, tuple(self.commands)
 
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Two maps laid over each other, maps inside them too; lists of both are joined."""
-    result = dict(base)
-    for key, value in over.items():
-        there = result.get(key)
-        if isinstance(there, Mapping) and isinstance(value, Mapping):
-            result[key] = merged(there, value)
-        elif isinstance(there, list) and isinstance(value, list):
-            result[key] = [*there, *value]
-        elif value is not None or key not in result:
-            result[key] = value
-    return result

@@ -137,7 +137,9 @@ class _Resolution:
             except ExpressionFailed as error:
                 raise InputRefused(f"Cannot render 'expression'. Cause: {error.message}") from error
             if not isinstance(found, list | tuple):
-                raise InputRefused(f"Invalid expression result. Expected a list of strings, but received {type(found).__name__}")
+                raise InputRefused(
+                    f"Invalid expression result. Expected a list of strings, but received {type(found).__name__}"
+                )
             options = tuple(spell(one) for one in found if one is not None)
         if options:
             self.options[declared.id] = list(options)

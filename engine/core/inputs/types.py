@@ -2,117 +2,33 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AliasChoices, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, field_validator
-from pydantic import model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from engine.core import durations, yaml_text
 from engine.core.dates import parse_date, parse_datetime, parse_time
 from engine.core.inputs.bounded import BoundedInput, Limits
 from engine.core.inputs.declaration import Input, InputRefused, spell, unreadable
+from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
 from engine.errors import FlowInvalid
 
-_URI = re.compile(
-    r"[a-z]+:\/\/(?:www\.)?[-a-zA-Z0-9@:%._\+~#=]{1,256}\.[a-zA-Z0-9()]{1,6}\b(?:[-a-zA-Z0-9()@:%_\+.~#?&\/=]*)", re.ASCII
-)
-_EMAIL = re.compile(r"|[a-zA-Z0-9_!#$%&'*+/=?`{|}~^.-]+@[a-zA-Z0-9.-]+", re.ASCII)
+T = TypeVar("T")
+
 _INT = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
-
-
-class _TextInput(Input):
-    validator: str | None = Field(default=None, description="A regular expression the whole value must match.")
-
-    @field_validator("validator")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"invalid pattern [{pattern}]: {error}") from error
-        return pattern
-
-    @property
-    def accepts_blank(self) -> bool:
-        return True
-
-    def coerce(self, value: Any) -> str:
-        return spell(value)
-
-    def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
-        if self.validator is not None and not re.fullmatch(self.validator, value):
-            raise InputRefused(f"it must match the pattern `{self.validator}`")
-
-
-class StringInput(_TextInput):
-    """Text."""
-
-    type: Literal["STRING"]
-
-
-class SecretInput(_TextInput):
-    """Text that is encrypted at rest and never shown."""
-
-    type: Literal["SECRET"]
-
-
-class EmailInput(Input):
-    """An e-mail address."""
-
-    type: Literal["EMAIL"]
-
-    @property
-    def accepts_blank(self) -> bool:
-        return True
-
-    def coerce(self, value: Any) -> str:
-        return spell(value)
-
-    def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
-        if not _EMAIL.fullmatch(value):
-            raise InputRefused("The input must be a valid email")
-
-
-class UriInput(Input):
-    """An address such as `https://example.com/page`."""
-
-    type: Literal["URI"]
-
-    def coerce(self, value: Any) -> str:
-        text = spell(value)
-        if not _URI.fullmatch(text):
-            raise unreadable("URI", text)
-        return text
-
-
-class FileInput(Input):
-    """A file: uploaded by whoever starts the flow, handed on as the URI under which it is stored."""
-
-    type: Literal["FILE"]
-    extension: str | None = Field(default=None, description="What the stored file's name ends with.")
-    allowed_file_extensions: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _defaults_are_stored_files(self) -> "FileInput":
-        if self.defaults is not None and not str(self.defaults).startswith(("nsfile://", "file://", "kestra://", "{{")):
-            raise ValueError("no `defaults` can be set for inputs of type 'FILE'")
-        return self
-
-    def coerce(self, value: Any) -> str:
-        if not isinstance(value, str) or not value:
-            raise unreadable("FILE", value)
-        return value
-
-    def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
-        allowed = tuple(f".{one.lower().removeprefix('.')}" for one in self.allowed_file_extensions)
-        if allowed and not value.lower().endswith(allowed):
-            raise InputRefused(f"file type not allowed. Accepted extensions: {', '.join(allowed)}")
 
 
 class BooleanInput(Input):
@@ -325,8 +241,8 @@ class ArrayInput(Input):
 INPUT_TYPES: dict[str, type[Input]] = {
     name: cls
     for cls in (
-        StringInput, SelectInput, EnumInput, MultiselectInput, IntInput, FloatInput, BooleanInput, DateTimeInput, DateInput,
-        TimeInput, DurationInput, FileInput, JsonInput, YamlInput, UriInput, SecretInput, ArrayInput, EmailInput,
+        StringInput, SelectInput, EnumInput, MultiselectInput, IntInput, FloatInput, BooleanInput, DateTimeInput,
+        DateInput, TimeInput, DurationInput, FileInput, JsonInput, YamlInput, UriInput, SecretInput, ArrayInput, EmailInput,
     )
     for name in get_args(cls.model_fields["type"].annotation)
 }  # fmt: skip
@@ -339,10 +255,10 @@ def of_type(kind: str, **properties: Any) -> Input:
     return INPUT_TYPES[kind].model_validate({"id": "value", "type": kind, **properties})
 
 
-def parsed(kind: str, value: Any, parse: Any, wanted: type) -> Any:
+def parsed(kind: str, value: Any, parse: Callable[[str], T], wanted: type[T]) -> T:
     """A value that is one already, or the text of one."""
-    if isinstance(value, wanted) and not (wanted is date and isinstance(value, datetime)):
-        return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
+    if type(value) is wanted and not isinstance(value, datetime):
+        return value
     try:
         return parse(spell(value))
     except ValueError as error:
@@ -382,14 +298,17 @@ class _ByInputType:
             if isinstance(value, Input):
                 return value
             if not isinstance(value, Mapping):
-                raise PydanticCustomError("not_typed", "{said}", {"said": "should be an input: a mapping with `id` and `type`"})
+                raise PydanticCustomError(
+                    "not_typed", "{said}", {"said": "should be an input: a mapping with `id` and `type`"}
+                )
             kind = value.get("type")
             if not isinstance(kind, str):
                 raise PydanticCustomError("type_missing", "{said}", {"said": "is an input without its `type`"})
             if kind not in INPUT_TYPES:
                 near = get_close_matches(kind.upper(), INPUT_TYPES, n=1, cutoff=0.5)
                 advice = f"Did you mean `{near[0]}`?" if near else f"Use one of {', '.join(INPUT_TYPES)}."
-                raise PydanticCustomError("unknown_input", "{said}", {"said": f"has the type `{kind}`, which inputs don't have. {advice}"})
+                said = {"said": f"has the type `{kind}`, which inputs don't have", "advice": advice}
+                raise PydanticCustomError("unknown_input", "{said}. {advice}", said)
             return INPUT_TYPES[kind].model_validate(value, context=info.context)
 
         def dump(part: Input) -> dict[str, Any]:

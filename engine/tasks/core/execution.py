@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.errors import ExpressionFailed
-from engine.plugin import Property, Result, RunContext, RunnableTask, TaskFailed
+from engine.plugin import LateProperty, Property, Result, RunContext, RunnableTask, TaskFailed
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList, is_true, pairs
 
 
@@ -46,7 +46,9 @@ errorMessage: "Amounts are between 1 and 999."
 """,
     )
     type: Literal["io.kestra.plugin.core.execution.Assert"]
-    conditions: list[Any] = Field(description="Rendered one by one by the task, so that each failure is told.")
+    conditions: LateProperty[list[Any]] = Field(
+        description="Rendered one by one by the task, so that each failure is told."
+    )
     error_message: Property[OptionalText] = None
 
     async def run(self, context: RunContext) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.errors import NotFound, Refused
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import LateProperty, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.property_types import OptionalText, Text
 
 Kind = Literal["STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON"]
@@ -28,7 +28,9 @@ ttl: P30D
     )
     type: Literal["io.kestra.plugin.core.kv.Set", "io.kestra.plugin.core.kv.Put"]
     key: Property[Text]
-    value: Any = Field(description="Rendered by the task: text that is one whole expression keeps the value's type.")
+    value: LateProperty[Any] = Field(
+        description="Rendered by the task: text that is one whole expression keeps the value's type."
+    )
     namespace: Property[OptionalText] = None
     overwrite: Property[bool] = True
     ttl: Property[timedelta | None] = None

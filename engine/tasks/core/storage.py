@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from engine.errors import ExpressionFailed, NotFound
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import LateProperty, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, is_true
 from engine.tasks.rows import row_variables, rows_of
 from engine.tasks.sizes import parse_bytes
@@ -223,7 +223,7 @@ expr: "{{ key }}"
     )
     type: Literal["io.kestra.plugin.core.storage.DeduplicateItems", "io.kestra.core.tasks.storages.DeduplicateItems"]
     from_: Property[Text] = Field(alias="from")
-    expr: str
+    expr: LateProperty[str]
 
     async def run(self, context: RunContext) -> dict[str, object]:
         source = context.files.path(self.from_)
@@ -255,7 +255,7 @@ filterCondition: "{{ amount > 100 }}"
     )
     type: Literal["io.kestra.plugin.core.storage.FilterItems", "io.kestra.core.tasks.storages.FilterItems"]
     from_: Property[Text] = Field(alias="from")
-    filter_condition: str
+    filter_condition: LateProperty[str]
     filter_type: Property[Literal["INCLUDE", "EXCLUDE"]] = "INCLUDE"
     error_or_null_behavior: Property[Literal["FAIL", "INCLUDE", "EXCLUDE"]] = "FAIL"
 

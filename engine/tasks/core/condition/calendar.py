@@ -140,4 +140,6 @@ def _as_instant(clock: time) -> timedelta:
     """Times of day of different offsets in one order, as Java compares OffsetTime: by the moment they stand for."""
     zone = clock.tzinfo if isinstance(clock.tzinfo, timezone) else None
     offset = clock.utcoffset() or (zone.utcoffset(None) if zone else timedelta(0))
-    return timedelta(hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond) - offset
+    return (
+        timedelta(hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond) - offset
+    )

@@ -47,7 +47,9 @@ class Filter(Part):
             if self.type in ("IS_TRUE", "IS_FALSE", "IS_NULL", "IS_NOT_NULL"):
                 return _unary(self.type, actual)
             return bool(is_true(actual))
-        actual = {"FLOW_ID": execution.flow_id, "NAMESPACE": execution.namespace, "STATE": execution.state.value}[self.field]
+        actual = {"FLOW_ID": execution.flow_id, "NAMESPACE": execution.namespace, "STATE": execution.state.value}[
+            self.field
+        ]
         return _compare(self.type, actual, "" if self.value is None else str(self.value), self.values)
 
 
@@ -143,7 +145,9 @@ class Flow(Trigger):
             if isinstance(one, MultipleCondition)
         ]
         if self.preconditions is not None:
-            names = tuple(_names(self.preconditions.flows, "flow") + [f"where:{one.id}" for one in self.preconditions.where])
+            names = tuple(
+                _names(self.preconditions.flows, "flow") + [f"where:{one.id}" for one in self.preconditions.where]
+            )
             window = self.preconditions.time_window
             groups.append(Needed(self.preconditions.id, names, len(names), window, self.preconditions.reset_on_success))
         if self.depends_on:
@@ -159,13 +163,19 @@ class Flow(Trigger):
         found = {one.id: one.met(scope) for one in self.conditions if isinstance(one, MultipleCondition)}
         if self.preconditions is not None:
             names = _names(self.preconditions.flows, "flow")
-            flows = {name for name, part in zip(names, self.preconditions.flows, strict=True) if self._matches(part, upstream, scope)}
+            flows = {
+                name
+                for name, part in zip(names, self.preconditions.flows, strict=True)
+                if self._matches(part, upstream, scope)
+            }
             tests = {f"where:{one.id}" for one in self.preconditions.where if one.holds(upstream, scope)}
             found[self.preconditions.id] = frozenset(flows | tests)
         if self.depends_on:
             names = _names(self.depends_on, "flow")
             parts = zip(names, self.depends_on, strict=True)
-            found[f"{self.id}:dependsOn"] = frozenset(name for name, part in parts if self._matches(part, upstream, scope))
+            found[f"{self.id}:dependsOn"] = frozenset(
+                name for name, part in parts if self._matches(part, upstream, scope)
+            )
         return found
 
     def _matches(self, part: FlowPart, upstream: Upstream, scope: ConditionContext) -> bool:

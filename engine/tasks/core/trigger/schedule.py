@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from engine.core import cron as cron_text
 from engine.core.dates import parse_datetime
@@ -31,14 +31,15 @@ class Schedule(Scheduled):
         """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Schedule", "io.kestra.core.models.triggers.types.Schedule"]
+    with_seconds: bool = Field(default=False, description="The cron expression has six fields, seconds first.")
     cron: str = Field(description="Five Unix fields (six with `withSeconds`), or a nickname such as `@daily`.")
-    with_seconds: bool = False
     backfill: Any = None
 
-    @model_validator(mode="after")
-    def _cron_is_valid(self) -> "Schedule":
-        cron_text.expand(self.cron, self.with_seconds)
-        return self
+    @field_validator("cron")
+    @classmethod
+    def _cron_is_valid(cls, text: str, info: ValidationInfo) -> str:
+        cron_text.expand(text, bool(info.data.get("with_seconds")))
+        return text
 
     def tick(self, start: datetime, *, back: bool = False) -> datetime | None:
         """The nearest date of the cron expression."""
@@ -52,12 +53,13 @@ class ScheduleOnDates(Scheduled):
     type: Literal["io.kestra.plugin.core.trigger.ScheduleOnDates"]
     dates: Property[list[str]]
 
-    @model_validator(mode="after")
-    def _dates_are_readable(self) -> "ScheduleOnDates":
-        if not has_template(self.dates):
-            for text in self.dates:
+    @field_validator("dates")
+    @classmethod
+    def _dates_are_readable(cls, dates: list[str]) -> list[str]:
+        if not has_template(dates):
+            for text in dates:
                 parse_datetime(text, zoned=False)
-        return self
+        return dates
 
     def tick(self, start: datetime, *, back: bool = False) -> datetime | None:
         """The nearest of the dates; one without an offset is meant in the trigger's zone."""

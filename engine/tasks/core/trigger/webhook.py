@@ -25,7 +25,9 @@ class Webhook(Trigger):
         """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Webhook", "io.kestra.core.models.triggers.types.Webhook"]
-    key: str = Field(min_length=1, max_length=256, description="The credential in the address; may be a {{ template }}.")
+    key: str = Field(
+        min_length=1, max_length=256, description="The credential in the address; may be a {{ template }}."
+    )
     wait: bool = False
     return_outputs: bool = False
     response_content_type: str | None = None

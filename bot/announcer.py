@@ -1,0 +1,141 @@
+"""Sees to it that chat shows what happens: for each change of an execution, which messages are wanted or stale.
+
+Only the wish is written here, into the table; the outbox draws and sends. After a start everything that is not final is
+looked at once, and the table of pauses is swept now and then, so that a card appears although a change went unheard.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from bot import documents
+from bot.conversation import Room
+from bot.office import Office
+from engine.core.execution import Execution
+from engine.errors import EngineError, NotFound
+from engine.store import chat_messages
+from engine.store.chat_messages import DECISION, END, PROGRESS, Message
+from engine.store.database import Unit
+from engine.store.pauses import PauseRow
+
+log = logging.getLogger(__name__)
+SWEEP = 60.0  # seconds between two looks at all waiting pauses
+MANY = 10_000
+
+
+class Announcer:
+    """Follows the engine."""
+
+    def __init__(self, office: Office, wake: Callable[[], None]) -> None:
+        self.office = office
+        self.wake = wake
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Follow from now on; what happened before is caught up with first."""
+        subscribed = asyncio.Event()
+        self._tasks = [
+            asyncio.create_task(self._follow(subscribed), name="announcer"),
+            asyncio.create_task(self._sweep(), name="announcer sweep"),
+        ]
+        await subscribed.wait()
+        now = self.office.now()
+        await self.office.engine.database.transact(lambda unit: chat_messages.touch_live(unit.connection, now))
+        await self._catch_up()
+
+    async def stop(self) -> None:
+        """Follow no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _follow(self, subscribed: asyncio.Event) -> None:
+        async with self.office.engine.subscribe() as changes:
+            subscribed.set()
+            async for change in changes:
+                await self._guarded(change.execution_id)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            try:
+                await self._catch_up()
+            except Exception:
+                log.exception("The sweep of waiting pauses broke; trying again in %g s.", SWEEP)
+
+    async def _catch_up(self) -> None:
+        """Every waiting pause has its cards, and pauses that ended unheard are drawn again."""
+        waiting = await self.office.engine.pauses(limit=MANY)
+        live = await self.office.engine.database.read(chat_messages.live_executions)
+        for execution_id in dict.fromkeys([*(pause.execution_id for pause in waiting), *live]):
+            await self._guarded(execution_id)
+
+    async def _guarded(self, execution_id: str) -> None:
+        try:
+            await self.look_at(execution_id)
+        except NotFound:
+            return
+        except EngineError as error:
+            log.warning("Chat can't show run %s: %s", execution_id, error)
+        except Exception:
+            log.exception("Chat can't show run %s.", execution_id)
+
+    async def look_at(self, execution_id: str) -> None:
+        """Bring the wishes for one execution up to its state."""
+        engine = self.office.engine
+        shown = await engine.database.read(lambda c: chat_messages.showing(c, execution_id=execution_id))
+        pauses = await engine.pauses(execution_id=execution_id, state="WAITING")
+        execution = await engine.execution(execution_id)
+        has_card = any(message.kind == "run" for message in shown)
+        wants_card = self.office.settings.card == "end" and execution.state.is_terminal and not has_card
+        if not shown and not pauses and not wants_card:
+            return
+        missing = await self._missing(execution, pauses, shown)
+        room = await self._end_room(execution) if wants_card else None
+        await engine.database.transact(partial(self._write, execution, pauses, shown, missing, room))
+        self.wake()
+
+    async def _missing(
+        self, execution: Execution, pauses: list[PauseRow], shown: list[Message]
+    ) -> list[tuple[PauseRow, Room]]:
+        there = {message.entity for message in shown if message.kind == "pause"}
+        unseen = [pause for pause in pauses if pause.id not in there]
+        rooms = await self.office.rooms_of(execution) if unseen else ()
+        return [(pause, room) for pause in unseen for room in rooms]
+
+    async def _end_room(self, execution: Execution) -> Room | None:
+        found = await self.office.engine.database.read(lambda c: chat_messages.start_of(c, [execution.id]))
+        return documents.room(found[execution.id].room) if found else None
+
+    def _write(
+        self,
+        execution: Execution,
+        pauses: list[PauseRow],
+        shown: list[Message],
+        missing: list[tuple[PauseRow, Room]],
+        end_room: Room | None,
+        unit: Unit,
+    ) -> None:
+        now = self.office.now()
+        for pause, room in missing:
+            want_card(unit, self.office.new_id(), "pause", pause.id, execution.id, room, now)
+        if end_room is not None:
+            want_card(unit, self.office.new_id(), "run", execution.id, execution.id, end_room, now)
+        waiting = {pause.id for pause in pauses}
+        for message in shown:
+            if message.kind == "run":
+                urgency = END if execution.state.is_terminal else PROGRESS
+                chat_messages.touch(unit.connection, entity=message.entity, urgency=urgency, now=now)
+            elif message.state == "LIVE" and message.entity not in waiting:
+                chat_messages.touch(unit.connection, entity=message.entity, urgency=DECISION, now=now)
+
+
+def want_card(
+    unit: Unit, id_: str, kind: chat_messages.Kind, entity: str, execution_id: str, room: Room, now: datetime
+) -> bool:
+    """Ask for a card in a room, inside somebody's transaction; False when the room has one."""
+    document = documents.dump(room)
+    place = documents.place(room)
+    return chat_messages.want(unit.connection, id_, kind, entity, execution_id, place=place, room=document, now=now)

@@ -1,0 +1,49 @@
+"""`parley preview`: every form and card of a flow, without an account."""
+
+import sys
+from pathlib import Path
+
+from bot.preview.pictures import PLATFORMS, page, text
+from bot.preview.scenes import scenes
+from bot.settings import read_settings, shipped_flows
+from engine.core.flow import Flow
+from engine.core.flow_source import load
+from engine.errors import NotFound, SettingInvalid
+from engine.tasks import catalogue
+
+
+def preview(name: str, platform: str, out: Path | None, flows: list[Path] | None) -> None:
+    """Print the scenes as text; with a folder, write one HTML page a scene and platform into it."""
+    if platform not in (*PLATFORMS, "all"):
+        raise SettingInvalid(f"There is no platform {platform!r}.", fix="Write slack, discord, web or all.")
+    flow = find(name, flows)
+    found = scenes(flow, None)
+    for scene in found:
+        sys.stdout.write(text(scene) + "\n")
+    if not found:
+        sys.stdout.write(f"{flow.namespace}/{flow.id} asks nothing: it has no inputs and no pause.\n")
+    if out is None:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for scene in found:
+        for one in PLATFORMS if platform == "all" else (platform,):
+            file = out / f"{scene.name}.{one}.html"
+            file.write_text(page(scene, one), encoding="utf-8")
+            sys.stderr.write(f"wrote {file}\n")
+
+
+def find(name: str, flows: list[Path] | None) -> Flow:
+    """The flow of a file or of NAMESPACE/ID in the flow folders; NotFound says where it was looked for."""
+    if Path(name).is_file():
+        return load(Path(name).read_text(encoding="utf-8"), catalogue(), file=name)
+    folders = [*(flows or read_settings().flows), shipped_flows("demo"), shipped_flows("tour")]
+    namespace, _, flow_id = name.rpartition("/")
+    for folder in folders:
+        for file in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
+            text_of = file.read_text(encoding="utf-8")
+            if f"id: {flow_id}" not in text_of or f"namespace: {namespace}" not in text_of:
+                continue
+            flow = load(text_of, catalogue(), file=str(file))
+            if (flow.namespace, flow.id) == (namespace, flow_id):
+                return flow
+    raise NotFound(f"There is no flow {name}.", fix=f"Looked in {', '.join(str(folder) for folder in folders)}.")

@@ -1,0 +1,300 @@
+"""Discord as a front end: connected through its gateway, so that nothing here needs a public address."""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import aiohttp
+import discord
+import yarl
+from discord import app_commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.conversation import Card, MessageRef, Notice, Reply, Room
+from bot.discord import commands, payloads, posts
+from bot.discord.files import Files, Locate
+from bot.discord.listener import Listener
+from bot.discord.transport import Json, Sent, Transport
+from bot.discord.views.components import EPHEMERAL
+from bot.discord.wire import interaction_json, message_json
+from bot.frontend import Desk, Unreachable
+from engine.errors import SettingInvalid
+from engine.plugin import ChatPost
+
+log = logging.getLogger("parley.discord")
+
+_TOKEN = "Copy the token from Bot → Reset Token of your app in the developer portal into DISCORD_TOKEN."  # noqa: S105
+_RATE_LIMIT_PATIENCE = 30.0  # seconds; a card that would wait longer is tried again later
+_SHOWN = 2000  # messages whose attachments are remembered
+_MAX_UPLOAD = 25 * 1024 * 1024
+
+
+class DiscordFrontEnd:
+    """One bot account on Discord. The token is checked by `start`.
+
+    `locate` gives the path of a file in internal storage; without it cards come without their files. `sync_state` is a
+    small file that remembers which commands Discord knows. `guild` limits the commands to one server, where they appear
+    at once: for development.
+    """
+
+    platform: Literal["discord"] = "discord"
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        locate: Locate | None = None,
+        sync_state: Path | None = None,
+        guild: str | None = None,
+        base_url: str | None = None,
+        gateway_url: str | None = None,
+        max_upload: int = _MAX_UPLOAD,
+    ) -> None:
+        if base_url:
+            Route.BASE = base_url.rstrip("/")
+        if gateway_url:
+            DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
+        self.desk: Desk | None = None
+        self.client = _Client(self, sync_state, discord.Object(int(guild)) if guild else None)
+        self._token = token
+        self._transport = Transport(self.client)
+        self._files = Files(self._transport, locate, max_upload)
+        self.listener = Listener(self._the_desk, self._transport, self._files, lambda: Route.BASE)
+        self._connection: asyncio.Task[None] | None = None
+        self._busy: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+        self._shown: OrderedDict[str, tuple[str, list[str]]] = OrderedDict()
+
+    def _the_desk(self) -> Desk:
+        if self.desk is None:
+            raise Unreachable("The bot is still starting. Try again in a moment.", retry_after=2.0)
+        return self.desk
+
+    async def start(self, desk: Desk) -> None:
+        """Connect and return when events can arrive; SettingInvalid when the token is wrong."""
+        self.desk = desk
+        try:
+            await self.client.login(self._token)
+        except discord.LoginFailure as error:
+            await self.client.close()
+            raise SettingInvalid("Discord does not take the bot's token.", fix=_TOKEN) from error
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            await self.client.close()
+            raise Unreachable("Discord can't be reached.", retry_after=10.0) from error
+        self._connection = asyncio.create_task(self.client.connect(reconnect=True), name="discord")
+        ready = asyncio.create_task(self.client.wait_until_ready())
+        await asyncio.wait({ready, self._connection}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await self._ended(self._connection)
+
+    async def _ended(self, connection: asyncio.Task[None]) -> None:
+        await self.client.close()
+        try:
+            await connection
+        except discord.ConnectionClosed as error:
+            raise SettingInvalid(f"Discord closed the connection (code {error.code}).", fix=_TOKEN) from error
+        raise Unreachable("Discord closed the connection.", retry_after=10.0)
+
+    async def stop(self) -> None:
+        """Hear nothing more, let running answers end, close."""
+        self._stopping = True
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=5)
+        await self.client.close()
+        if self._connection is not None:
+            await asyncio.wait({self._connection}, timeout=5)
+        self._files.close()
+
+    def describe(self) -> str:
+        """Who we are connected as, and where."""
+        user = self.client.user
+        if user is None:
+            return "Discord: not connected"
+        names = [guild.name for guild in self.client.guilds]
+        where = f"{', '.join(names[:3])}{' …' if len(names) > 3 else ''}" if names else "no server yet"
+        return f"Discord: {user.name} (application {self.client.application_id}) in {where}"
+
+    # Outbound.
+
+    async def post_card(self, room: Room, card: Card, nonce: str) -> MessageRef:
+        """Post a card with its files; the same nonce within minutes is the same message."""
+        self.listener.remember(card)
+        view, files = await self.listener.draw_card(card)
+        body = await self._transport.post(room.thread or room.channel, view.payload, files, nonce)
+        self._remember(body, files)
+        return _ref(room, body)
+
+    async def edit_card(self, ref: MessageRef, card: Card) -> None:
+        """Draw a card over its message; files that the message already has are not sent again."""
+        self.listener.remember(card)
+        view, files = await self.listener.draw_card(card)
+        channel = ref.thread or ref.channel
+        kept = self._shown.get(ref.message)
+        if files and kept is not None and kept[0] == _signature(files):
+            try:
+                again = {**view.payload, "attachments": [{"id": id_} for id_ in kept[1]]}
+                await self._transport.edit(channel, ref.message, again)
+            except Unreachable as error:
+                if error.gone or error.retry_after is not None:
+                    raise
+                log.info("Sending the files of a card again: %s", error.reason)
+            else:
+                return
+        body = await self._transport.edit(channel, ref.message, {"attachments": [], **view.payload}, files)
+        self._remember(body, files)
+
+    def _remember(self, body: Json, files: list[Sent]) -> None:
+        by_name = {item.get("filename"): str(item.get("id")) for item in body.get("attachments") or []}
+        message = str(body.get("id"))
+        if files and all(file.name in by_name for file in files):
+            self._shown[message] = (_signature(files), [by_name[file.name] for file in files])
+            while len(self._shown) > _SHOWN:
+                self._shown.popitem(last=False)
+        else:
+            self._shown.pop(message, None)
+
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
+        """Say something in a room; to one person by direct message, in the room when they take none."""
+        self.listener.remember(notice)
+        view, files = await self.listener.draw(notice)
+        user = (person_id or "").removeprefix("discord:")
+        if not user.isdecimal():
+            await self._transport.post(room.thread or room.channel, view.payload, files)
+            return
+        try:
+            await self._transport.post(await self._transport.direct(user), view.payload, files)
+        except Unreachable as error:
+            if error.retry_after is not None or not room.channel:
+                raise
+            call = {"type": 10, "content": f"<@{user}>"}
+            payload = {
+                **view.payload,
+                "components": [call, *view.payload["components"]],
+                "allowed_mentions": {"users": [user]},
+            }
+            await self._transport.post(room.thread or room.channel, payload, files)
+
+    async def answer(self, answer_url: str, reply: Reply) -> None:
+        """Answer an interaction late, within its 15 minutes."""
+        address = payloads.webhook(answer_url)
+        if address is None:
+            raise Unreachable("This is no address of a Discord interaction.")
+        self.listener.remember(reply.body)
+        view, files = await self.listener.draw(reply.body)
+        flags = view.payload.get("flags", 0) | (0 if reply.public else EPHEMERAL)
+        await self._transport.follow_up(*address, {**view.payload, "flags": flags}, files)
+
+    async def post(self, post: ChatPost) -> MessageRef:
+        """A task's own message, as text or in Discord's own JSON."""
+        places = [(str(c.id), c.name, c.guild.name) for guild in self.client.guilds for c in guild.channels]
+        channel = posts.channel_id(post.channel, places)
+        refs, contents = await self._files.read(posts.file_refs(post.files))
+        view, names = posts.draw(post, refs)
+        files = posts.to_send(view, {name: contents[uri] for name, uri in names.items()})
+        body = await self._transport.post(post.thread or channel, view.payload, files, post.nonce)
+        return _ref(Room("discord", channel, post.thread), body)
+
+    # Inbound.
+
+    def hear(self, work: Awaitable[Any]) -> Awaitable[Any]:
+        """Carry out what an event asks for, as work that `stop` waits for."""
+        task = asyncio.ensure_future(work)
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+        return task
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing more is to be heard."""
+        return self._stopping
+
+
+def _ref(room: Room, body: Json) -> MessageRef:
+    return MessageRef("discord", room.channel, str(body.get("id", "")), room.thread, room.workspace)
+
+
+def _signature(files: list[Sent]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        digest.update(f"{file.name} {len(file.content)} ".encode())
+        digest.update(file.content)
+    return digest.hexdigest()
+
+
+class _Client(discord.Client):
+    """The gateway connection. Components and modals are dispatched by us: the library's registry of views forgets them
+    at a restart, and answers a modal it does not know with nothing."""
+
+    def __init__(self, front: DiscordFrontEnd, sync_state: Path | None, guild: discord.Object | None) -> None:
+        super().__init__(
+            intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True),
+            max_ratelimit_timeout=_RATE_LIMIT_PATIENCE,
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+        )
+        self._front = front
+        self._sync_state = sync_state
+        self._guild = guild
+        self.tree = app_commands.CommandTree(self)
+        self.tree.add_command(commands.group(self._command, self._complete), guild=guild)
+
+    async def setup_hook(self) -> None:
+        """Tell Discord about the commands when they changed."""
+        digest = commands.digest(self.tree, self.application_id, self._guild)
+        if self._sync_state is not None and _read(self._sync_state) == digest:
+            return
+        try:
+            await self.tree.sync(guild=self._guild)
+        except discord.HTTPException as error:
+            log.warning("Discord did not take the slash commands (%s); mentions still work.", error)
+            return
+        if self._sync_state is not None:
+            self._sync_state.parent.mkdir(parents=True, exist_ok=True)
+            self._sync_state.write_text(digest)
+
+    async def _command(self, interaction: discord.Interaction) -> None:
+        if not self._front.is_stopping:
+            await self._front.hear(self._front.listener.command(interaction_json(interaction)))
+
+    async def _complete(
+        self, interaction: discord.Interaction, argument: str, typed: str
+    ) -> list[app_commands.Choice[str]]:
+        rows = await self._front.listener.complete(interaction_json(interaction), argument, typed)
+        return [app_commands.Choice(name=row["name"], value=row["value"]) for row in rows]
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """Buttons, menus and modals; slash commands go through the tree."""
+        hears: dict[discord.InteractionType, Callable[[Json], Awaitable[None]]] = {
+            discord.InteractionType.component: self._front.listener.component,
+            discord.InteractionType.modal_submit: self._front.listener.filled,
+        }
+        hear = hears.get(interaction.type)
+        if hear is not None and not self._front.is_stopping:
+            await self._front.hear(hear(interaction_json(interaction)))
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Commands written to the bot: by mention in a channel or thread, or in a direct message."""
+        me = self.user
+        if me is None or message.author.bot or self._front.is_stopping:
+            return
+        direct = message.guild is None
+        if not direct and all(user.id != me.id for user in message.mentions):
+            return
+        found = message_json(message)
+        text = payloads.mention_text(message.content, str(me.id))
+        await self._front.hear(self._front.listener.said(found, text, str(message.channel.id)))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,161 @@
+"""The slash commands Discord offers: one group, `/flow`, whose subcommands have options and the free text of a command.
+
+What each means is decided from the interaction's own JSON (`payloads.command_text`), so the functions below only
+declare options.
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, describe
+
+Hear = Callable[[discord.Interaction], Awaitable[None]]
+Complete = Callable[[discord.Interaction, str, str], Awaitable[list[Choice[str]]]]
+
+_INPUTS = "More as text: name=value name:=JSON name=@attachment --flag"
+_TEXT = app_commands.Range[str, 0, 6000]
+
+
+def group(hear: Hear, complete: Complete) -> app_commands.Group:
+    """The group with its subcommands; `hear` gets every call, `complete` every half-typed argument."""
+    flow = app_commands.Group(name="flow", description="Run flows and answer their questions")
+    _add_runs(flow, hear, complete)
+    _add_answers(flow, hear, complete)
+    _add_others(flow, hear, complete)
+    return flow
+
+
+def _completing(complete: Complete, **arguments: str) -> Callable[[Any], Any]:
+    """Autocomplete for options: which kind of argument each is."""
+
+    def rows(argument: str) -> Any:
+        async def answer(interaction: discord.Interaction, typed: str) -> list[Choice[str]]:
+            return await complete(interaction, argument, typed)
+
+        return answer
+
+    return app_commands.autocomplete(**{option: rows(argument) for option, argument in arguments.items()})
+
+
+def _add_runs(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
+    @flow.command(name="run", description="Start a flow; its form opens when something is missing")
+    @describe(flow="Which flow", inputs=_INPUTS, form="Open the form in any case", file="A file for an input")
+    @_completing(complete, flow="flow")
+    async def run(
+        interaction: discord.Interaction,
+        flow: str,
+        inputs: _TEXT | None = None,
+        form: bool = False,
+        file: discord.Attachment | None = None,
+    ) -> None:
+        await hear(interaction)
+
+    @flow.command(name="list", description="Flows you may run")
+    @describe(text="Only those that contain this", inputs=_INPUTS)
+    async def listing(interaction: discord.Interaction, text: str | None = None, inputs: _TEXT | None = None) -> None:
+        await hear(interaction)
+
+    @flow.command(name="show", description="A flow: its inputs, schedule and last runs")
+    @describe(flow="Which flow", inputs=_INPUTS)
+    @_completing(complete, flow="flow")
+    async def show(interaction: discord.Interaction, flow: str, inputs: _TEXT | None = None) -> None:
+        await hear(interaction)
+
+    @flow.command(name="status", description="How a run stands")
+    @describe(run="Which run; your last one when left out", inputs=_INPUTS)
+    @_completing(complete, run="run")
+    async def status(interaction: discord.Interaction, run: str | None = None, inputs: _TEXT | None = None) -> None:
+        await hear(interaction)
+
+    @flow.command(name="logs", description="The log of a run")
+    @describe(run="Which run", task="Only this task", grep="Only lines that contain this", inputs=_INPUTS)
+    @_completing(complete, run="run")
+    async def logs(
+        interaction: discord.Interaction,
+        run: str | None = None,
+        task: str | None = None,
+        grep: str | None = None,
+        inputs: _TEXT | None = None,
+    ) -> None:
+        await hear(interaction)
+
+    @flow.command(name="kill", description="Stop a run")
+    @describe(run="Which run", reason="Why, for the log", inputs=_INPUTS)
+    @_completing(complete, run="run")
+    async def kill(
+        interaction: discord.Interaction, run: str, reason: str | None = None, inputs: _TEXT | None = None
+    ) -> None:
+        await hear(interaction)
+
+
+def _add_answers(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
+    @flow.command(name="pending", description="Questions that wait for you")
+    @describe(all="Those that wait for others too", inputs=_INPUTS)
+    async def pending(interaction: discord.Interaction, all: bool = False, inputs: _TEXT | None = None) -> None:
+        await hear(interaction)
+
+    @flow.command(name="approve", description="Approve a waiting request")
+    @describe(pause="Which request", reason="Why", inputs=_INPUTS)
+    @_completing(complete, pause="pause")
+    async def approve(
+        interaction: discord.Interaction, pause: str, reason: str | None = None, inputs: _TEXT | None = None
+    ) -> None:
+        await hear(interaction)
+
+    @flow.command(name="reject", description="Reject a waiting request")
+    @describe(pause="Which request", reason="Why", inputs=_INPUTS)
+    @_completing(complete, pause="pause")
+    async def reject(
+        interaction: discord.Interaction, pause: str, reason: str | None = None, inputs: _TEXT | None = None
+    ) -> None:
+        await hear(interaction)
+
+    @flow.command(name="answer", description="Answer a waiting request in a form or with name=value")
+    @describe(pause="Which request", inputs=_INPUTS, file="A file for an input")
+    @_completing(complete, pause="pause")
+    async def answer(
+        interaction: discord.Interaction,
+        pause: str,
+        inputs: _TEXT | None = None,
+        file: discord.Attachment | None = None,
+    ) -> None:
+        await hear(interaction)
+
+
+def _add_others(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
+    @flow.command(name="kv", description="Values that flows share")
+    @describe(
+        action="What to do", key="Which value", value="The new value", namespace="Where it is kept", inputs=_INPUTS
+    )
+    @app_commands.choices(action=[Choice(name=word, value=word) for word in ("list", "get", "set", "delete")])
+    @_completing(complete, key="key")
+    async def kv(
+        interaction: discord.Interaction,
+        action: str,
+        key: str | None = None,
+        value: str | None = None,
+        namespace: str | None = None,
+        inputs: _TEXT | None = None,
+    ) -> None:
+        await hear(interaction)
+
+    @flow.command(name="help", description="What you can do here")
+    @describe(topic="A command or a flow", inputs=_INPUTS)
+    async def help_(interaction: discord.Interaction, topic: str | None = None, inputs: _TEXT | None = None) -> None:
+        await hear(interaction)
+
+    @flow.command(name="whoami", description="Who you are here, and what you may do")
+    @describe(inputs=_INPUTS)
+    async def whoami(interaction: discord.Interaction, inputs: _TEXT | None = None) -> None:
+        await hear(interaction)
+
+
+def digest(tree: app_commands.CommandTree[Any], application_id: int | None, guild: discord.abc.Snowflake | None) -> str:
+    """A fingerprint of everything a sync would send, so that it is sent only when it changed."""
+    commands = [command.to_dict(tree) for command in tree.get_commands(guild=guild)]
+    text = json.dumps([application_id, guild.id if guild else None, commands], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,86 @@
+"""Files on their way: what people send along is fetched to a temporary folder, what cards show is read from storage."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bot.conversation import Attachment, FileRef
+from bot.discord.limits import FILE_BYTES, MIB
+from bot.discord.payloads import Upload
+from bot.discord.transport import Sent, Transport
+from bot.discord.views.components import DETAILS, Rendered, details, safe_name
+from engine.errors import EngineError
+
+Locate = Callable[[str], Path]
+
+
+class TooLarge(Exception):
+    """A file somebody sent is larger than this bot takes."""
+
+    def __init__(self, name: str, size: int, limit: int) -> None:
+        super().__init__(name)
+        self.text = f"{name} is {size / MIB:.1f} MB; the limit here is {limit / MIB:.0f} MB. Upload it on the web page."
+
+
+class Files:
+    """Reads files out of internal storage (`locate` gives their path) and keeps what came in until `close`."""
+
+    def __init__(self, transport: Transport, locate: Locate | None, max_upload: int) -> None:
+        self._transport = transport
+        self._locate = locate
+        self._max_upload = max_upload
+        self._folder: Path | None = None
+        self._count = 0
+
+    async def fetch(self, upload: Upload) -> Attachment:
+        """A file somebody sent along, on disk; TooLarge, Unreachable."""
+        if upload.size > self._max_upload:
+            raise TooLarge(safe_name(upload.name), upload.size, self._max_upload)
+        content = await self._transport.fetch(upload.url)
+        if len(content) > self._max_upload:
+            raise TooLarge(safe_name(upload.name), len(content), self._max_upload)
+        path = await asyncio.to_thread(self._keep, safe_name(upload.name), content)
+        return Attachment(upload.name, str(path), len(content), upload.media_type)
+
+    def _keep(self, name: str, content: bytes) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="parley-discord-"))
+        self._count += 1
+        folder = self._folder / str(self._count)
+        folder.mkdir()
+        path = folder / name
+        path.write_bytes(content)
+        return path
+
+    async def read(self, refs: Sequence[FileRef]) -> tuple[tuple[FileRef, ...], dict[str, bytes]]:
+        """The references with their true sizes, and the contents by URI; what can't be read or sent has no content."""
+        return await asyncio.to_thread(self._read, refs)
+
+    def _read(self, refs: Sequence[FileRef]) -> tuple[tuple[FileRef, ...], dict[str, bytes]]:
+        known: list[FileRef] = []
+        contents: dict[str, bytes] = {}
+        for ref in refs:
+            try:
+                path = self._locate(ref.uri) if self._locate else None
+                size = path.stat().st_size if path else FILE_BYTES + 1
+                if path and size <= FILE_BYTES:
+                    contents[ref.uri] = path.read_bytes()
+            except (EngineError, OSError):
+                size = FILE_BYTES + 1  # drawn as a file that could not be sent
+            known.append(replace(ref, size=size))
+        return tuple(known), contents
+
+    def close(self) -> None:
+        """Delete what came in."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def to_send(rendered: Rendered, contents: Mapping[str, bytes]) -> list[Sent]:
+    """The files a payload names, in its order: the overflow, and `contents` by attachment name."""
+    names = [str(item["filename"]) for item in rendered.payload.get("attachments", [])]
+    return [Sent(name, details(rendered.overflow) if name == DETAILS else contents[name]) for name in names]

@@ -1,0 +1,177 @@
+"""Drafts: forms that were opened and what is typed into them so far, kept in the store so that nothing typed is lost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bot import approvals, documents, forms
+from bot.conversation import Field, FieldErrors, Form
+from bot.field_values import Reader
+from bot.office import Office, Questions
+from engine.core.flow import Flow
+from engine.core.inputs import Resolved
+from engine.errors import EngineError, NotFound
+from engine.store import chat_drafts
+
+PREFIX = "draft:"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A form being filled. `field_ids` are what is shown, in the order of their numbers on the wire; `asked` all that
+    ever were; `fixed` what a button decided already; `options` what the command said besides."""
+
+    id: str
+    person: str
+    purpose: str  # run | answer | reject
+    flow: str
+    room: Mapping[str, Any]
+    target: str = ""
+    field_ids: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    page: int = 0
+
+    @property
+    def form_id(self) -> str:
+        """The id under which front ends know it."""
+        return f"{PREFIX}{self.id}"
+
+    @property
+    def every_id(self) -> tuple[str, ...]:
+        """All fields ever shown."""
+        return tuple(dict.fromkeys((*self.asked, *self.field_ids)))
+
+
+class Drafts:
+    """Opens, keeps and draws drafts."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+
+    async def find(self, form_id: str) -> Draft | None:
+        """A draft by the id of its form; None when it was sent, cancelled or forgotten."""
+        id_ = form_id.removeprefix(PREFIX)
+        stored = await self.office.engine.database.read(lambda connection: chat_drafts.find(connection, id_))
+        if stored is None:
+            return None
+        document = dict(stored.document)
+        document["raw"] = documents.raw_values(document["raw"])
+        document["fixed"] = documents.raw_values(document["fixed"])
+        for name in ("field_ids", "asked"):
+            document[name] = tuple(document[name])
+        return Draft(**document)
+
+    async def keep(self, draft: Draft) -> None:
+        """Write a draft down."""
+        now = self.office.now()
+        document = documents.dump(draft)
+        await self.office.engine.database.transact(
+            lambda unit: chat_drafts.keep(unit.connection, draft.id, draft.person, document, now)
+        )
+
+    async def drop(self, draft: Draft) -> None:
+        """The draft was cancelled."""
+        await self.office.engine.database.transact(lambda unit: chat_drafts.drop(unit.connection, draft.id))
+
+    async def open(self, draft: Draft, fields: Sequence[Field], title: str, intro: str) -> Form:
+        """Keep a new draft, or one with new fields; its form."""
+        await self.keep(draft)
+        return forms.form(
+            draft.form_id,
+            title,
+            submit_label(draft),
+            fields,
+            raw=draft.raw,
+            errors=draft.errors,
+            intro=intro,
+            page=draft.page,
+        )
+
+    async def refuse(self, draft: Draft, errors: Mapping[str, str]) -> FieldErrors:
+        """Keep what was typed; the form again with what is wrong."""
+        wrong = replace(draft, errors=dict(errors), page=0)
+        await self.keep(wrong)
+        form = await self.form(wrong)
+        return FieldErrors(form, dict(errors))
+
+    async def form(self, draft: Draft, reader: Reader | None = None) -> Form:
+        """The form of a draft as it stands; NotFound when its flow or pause is gone."""
+        fields = await self.fields(draft, reader)
+        by_id = {asked.id: asked for asked in fields}
+        shown = [by_id[name] for name in draft.field_ids if name in by_id]
+        title, intro = await self._heading(draft, shown)
+        return forms.form(
+            draft.form_id,
+            title,
+            submit_label(draft),
+            shown,
+            raw=draft.raw,
+            errors=draft.errors,
+            intro=intro,
+            page=draft.page,
+        )
+
+    async def fields(self, draft: Draft, reader: Reader | None = None) -> tuple[Field, ...]:
+        """Every field the draft's flow or pause has, with choices that fit the answers so far."""
+        if draft.purpose != "run":
+            asked = await self.questions(draft)
+            if draft.purpose == "reject":
+                return approvals.reject_fields(asked.fields, asked.shape)
+            return approvals.answer_fields(asked.fields, quick=self.office.settings.quick_answer)
+        flow = self.flow(draft)
+        resolved = await self.office.engine.check_inputs(flow, {})
+        first = forms.fields_of(flow.inputs, resolved, ids=draft.every_id)
+        depends = any(one.depends_on or getattr(one, "expression", None) for one in flow.inputs)
+        if not (depends and draft.raw):
+            return first
+        given = forms.read_form(first, draft.raw, reader or Reader(self.office.now())).given
+        again: Resolved = await self.office.engine.check_inputs(flow, forms.for_engine(given))
+        return forms.fields_of(flow.inputs, again, ids=draft.every_id)
+
+    async def questions(self, draft: Draft) -> Questions:
+        """What the pause of a draft asks; NotFound."""
+        pause = await self.office.engine.pause_row(draft.target)
+        return await self.office.questions(pause, await self.office.engine.execution(pause.execution_id))
+
+    def flow(self, draft: Draft) -> Flow:
+        """The flow a draft is to start; NotFound."""
+        namespace, _, flow_id = draft.flow.rpartition("/")
+        flow: Flow = self.office.engine.flows.get(namespace, flow_id)
+        return flow
+
+    async def _heading(self, draft: Draft, shown: Sequence[Field]) -> tuple[str, str]:
+        name = draft.flow.rpartition("/")[2]
+        if draft.purpose == "run":
+            return f"Run {name}", forms.intro(shown, self.flow(draft).description or "")
+        what = "The run goes on with this as a no." if draft.purpose == "reject" else ""
+        return f"{'Reject' if draft.purpose == 'reject' else 'Answer'}: {name}", forms.intro(shown, what)
+
+    async def redrawn(self, form_id: str) -> Form | None:
+        """A form by its id, however long ago it was opened; None when it can't be drawn any more."""
+        draft = await self.find(form_id)
+        if draft is None:
+            return None
+        try:
+            return await self.form(draft)
+        except (NotFound, EngineError):
+            return None
+
+
+def submit_label(draft: Draft) -> str:
+    """What the form's button says."""
+    return {"run": "Run", "reject": "Reject"}.get(draft.purpose, "Answer")
+
+
+def merged(draft: Draft, values: Mapping[str, Any]) -> Draft:
+    """The draft with one more page of values; fields that are not its own are ignored."""
+    known = set(draft.every_id)
+    raw = {**draft.raw, **{name: _plain(value) for name, value in values.items() if name in known}}
+    return replace(draft, raw=raw, errors={})
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

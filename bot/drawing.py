@@ -1,0 +1,127 @@
+"""Cards of runs and pauses as they stand now, drawn from the engine's rows each time."""
+
+from dataclasses import replace
+
+from bot import cards, outline
+from bot.conversation import Card, FileRef
+from bot.office import Office
+from bot.pause_cards import Decided, PauseView, pause_card
+from bot.run_cards import RunView, run_card
+from engine.core.execution import Execution
+from engine.core.state import State
+from engine.store import chat_audit
+from engine.store.pauses import PauseRow
+
+DECISIONS = frozenset({"approve", "reject", "answer", "choose", "kill", "resume"})
+MAX_ERRORS = 200
+
+
+class Drawing:
+    """Draws cards; two drawings of the same state are equal, whoever asks for them."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+
+    async def run(self, execution_id: str, version: int = 0) -> tuple[Card, bool]:
+        """The card of a run, and whether it is over; NotFound."""
+        office, engine = self.office, self.office.engine
+        execution = self._shown(await engine.execution(execution_id))
+        errors: tuple[tuple[str, str], ...] = ()
+        if execution.state in (State.FAILED, State.WARNING):
+            level = "ERROR" if execution.state is State.FAILED else "WARN"
+            lines = await engine.logs(execution_id, level=level, limit=MAX_ERRORS)
+            errors = tuple((line.task_id or "", line.message) for line in lines)
+        waiting = await engine.pauses(execution_id=execution_id) if execution.state is State.PAUSED else []
+        view = RunView(
+            execution,
+            await office.flow_of(execution),
+            await self._name(execution.started_by),
+            office.now(),
+            errors,
+            tuple(pause.task_id for pause in waiting),
+            version,
+        )
+        return run_card(view, office.ids, office.pages), execution.state.is_terminal
+
+    async def pause(self, pause_id: str, version: int = 0) -> tuple[Card, bool]:
+        """The card of a pause, and whether it is over; NotFound."""
+        pause = await self.office.engine.pause_row(pause_id)
+        return await self.pause_of(pause, version), pause.state != "WAITING"
+
+    async def pause_of(self, pause: PauseRow, version: int = 0) -> Card:
+        """The card of a pause whose row is at hand."""
+        office = self.office
+        execution = self._shown(await office.engine.execution(pause.execution_id))
+        asked = await office.questions(pause, execution)
+        flow = await office.flow_of(execution)
+        place = outline.find(flow, pause.task_id) if flow else None
+        template = outline.message_before(flow, pause.task_id) if flow else None
+        message = outline.message_text(await office.render(execution, template)) if template else ""
+        view = PauseView(
+            pause.id,
+            pause.execution_id,
+            pause.task_id,
+            pause.namespace,
+            pause.flow_id,
+            pause.state,
+            pause.created,
+            execution.created,
+            await self._name(execution.started_by),
+            asked.fields,
+            asked.shape,
+            (place.task.description or "") if place else "",
+            office.engine.masker.mask(message),
+            _images(execution),
+            outline.continues_with(flow, pause.task_id) if flow else "",
+            pause.deadline,
+            pause.deadline_behavior,
+            await self._decided(pause),
+            pause.decided_at,
+            asked.is_flow_gone,
+            version,
+        )
+        return pause_card(view, office.ids, office.pages)
+
+    def _shown(self, execution: Execution) -> Execution:
+        """Nothing secret reaches a card."""
+        if not execution.outputs:
+            return execution
+        return replace(execution, outputs=self.office.engine.masker.mask_value(execution.outputs))
+
+    async def _name(self, person_id: str) -> str:
+        if not person_id:
+            return "the engine"
+        return (await self.office.names({person_id}))[person_id]
+
+    async def _decided(self, pause: PauseRow) -> Decided | None:
+        """From the audit; a decision taken past the desk is known by the engine's row alone."""
+        if pause.state in ("WAITING", "EXPIRED", "SUPERSEDED"):
+            return None
+        deed = await self.office.engine.database.read(lambda connection: chat_audit.last(connection, pause.id))
+        if deed is not None and deed.action in DECISIONS:
+            reason = str(deed.details.get("reason", ""))
+            return Decided(deed.action, deed.name, deed.platform, deed.at, deed.details.get("values", {}), reason)
+        if not pause.decided_by or pause.decided_at is None:
+            return None
+        action = "resume" if pause.state == "RESUMED" else "kill"
+        platform = platform_of(pause.decided_by)
+        return Decided(action, await self._name(pause.decided_by), platform, pause.decided_at, pause.inputs or {})
+
+    async def pauses_of(self, execution_id: str) -> list[Card]:
+        """The cards of every pause a run has or had."""
+        found = await self.office.engine.pauses(execution_id=execution_id, state=None)
+        return [await self.pause_of(pause) for pause in found]
+
+
+def platform_of(person_id: str) -> str:
+    """The platform a person's id tells of; people of this machine and tokens come through the page or a terminal."""
+    kind = person_id.partition(":")[0]
+    return {"slack": "slack", "discord": "discord", "web": "web", "token": "web"}.get(kind, "cli")
+
+
+def _images(execution: Execution) -> tuple[FileRef, ...]:
+    """Pictures of the latest task that has any."""
+    for run in reversed(tuple(execution.task_runs.values())):
+        if found := cards.files(run.outputs, images_only=True):
+            return found
+    return ()

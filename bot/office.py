@@ -1,0 +1,166 @@
+"""What every part of the desk works with: engine, settings, ids of buttons, flows and pauses made ready to show."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bot import approvals, documents, forms, outline
+from bot.approvals import Shape
+from bot.chat_settings import ChatSettings
+from bot.conversation import Attachment, Field, Person, Platform, Room
+from bot.field_values import Reader
+from bot.links import ActionIds, Pages
+from bot.permissions import Permissions
+from bot.references import FlowName
+from engine.core.execution import Execution
+from engine.core.flow import Flow
+from engine.core.inputs import Input, Resolved
+from engine.errors import EngineError, FlowInvalid, NotFound
+from engine.identifiers import new_id
+from engine.runtime import Engine
+from engine.store import chat_messages, chat_receipts
+from engine.store.pauses import PauseRow
+
+CALLERS = ("Subflow", "ForEachItem", "Loop")
+MAX_CALLERS = 16  # how far up a chain of subflows the room is looked for
+MAX_TEXT_FILE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What a pause asks. `is_flow_gone`: the flow's revision can't be read any more."""
+
+    inputs: tuple[Input, ...] = ()
+    fields: tuple[Field, ...] = ()
+    shape: Shape = approvals.PLAIN
+    is_flow_gone: bool = False
+
+
+class Office:
+    """Shared by the desk's parts; nothing here is remembered between two questions but the key of the ids."""
+
+    def __init__(self, engine: Engine, settings: ChatSettings, permissions: Permissions, ids: ActionIds) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.permissions = permissions
+        self.ids = ids
+        self.pages = Pages(settings.public_url)
+
+    def now(self) -> datetime:
+        """The time now."""
+        return self.engine.clock.now()
+
+    def new_id(self) -> str:
+        """A new identifier."""
+        return new_id(self.now())
+
+    # Flows
+
+    def flow_names(self) -> list[FlowName]:
+        """Every flow that can be run."""
+        return [FlowName(flow.namespace, flow.id) for flow in self.engine.flows.list() if not flow.disabled]
+
+    async def flow_of(self, execution: Execution) -> Flow | None:
+        """The revision of a flow that an execution runs; None when it is gone."""
+        try:
+            return await self.engine.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
+        except (NotFound, FlowInvalid):
+            return None
+
+    # Pauses
+
+    async def questions(self, pause: PauseRow, execution: Execution) -> Questions:
+        """What a pause asks, with defaults and choices rendered."""
+        flow = await self.flow_of(execution)
+        place = outline.find(flow, pause.task_id) if flow else None
+        if place is None:
+            return Questions(is_flow_gone=True)
+        inputs: tuple[Input, ...] = tuple(getattr(place.task, "on_resume", None) or ())
+        if not inputs:
+            return Questions()
+        resolved: Resolved = await self.engine.check_answers(pause.id, {})
+        fields = forms.fields_of(inputs, resolved)
+        return Questions(inputs, fields, approvals.shape(fields, quick=self.settings.quick_answer))
+
+    # People and rooms
+
+    def reader(self, person: Person) -> Reader:
+        """Who types, with their zone; secrets may be typed on the page and in a terminal only."""
+        return Reader(self.now(), zone_of(person.zone), person.platform in ("web", "cli"))
+
+    async def names(self, ids: set[str]) -> Mapping[str, str]:
+        """How people are called; an id nobody has heard from stands for itself."""
+        known = await self.engine.database.read(lambda connection: chat_receipts.who(connection, ids))
+        return {id_: known[id_].name if id_ in known else id_.partition(":")[2] or id_ for id_ in ids}
+
+    async def start_of(self, execution: Execution) -> chat_messages.Start | None:
+        """Where a run was started: its own start, or that of the run that called it or that it replays."""
+        for _ in range(MAX_CALLERS):
+            id_ = execution.id
+            found = await self.engine.database.read(
+                lambda connection, id_=id_: chat_messages.start_of(connection, [id_])
+            )
+            if found:
+                return found[id_]
+            above = caller_of(execution)
+            if above is None:
+                return None
+            try:
+                execution = await self.engine.execution(above)
+            except NotFound:
+                return None
+        return None
+
+    async def rooms_of(self, execution: Execution) -> tuple[Room, ...]:
+        """Where the pauses of a run are shown: the room of its start, else the default rooms."""
+        start = await self.start_of(execution)
+        return (documents.room(start.room),) if start else self.settings.rooms
+
+    async def render(self, execution: Execution, template: Any) -> Any:
+        """A template of the flow rendered with the execution's variables; None when it can't be."""
+        try:
+            return await self.engine.render(execution.id, template)
+        except EngineError:
+            return None
+
+
+def caller_of(execution: Execution) -> str | None:
+    """The execution that started this one as a subflow, or that this one replays."""
+    origin = execution.origin
+    if origin is not None and origin.type in CALLERS:
+        caller = origin.variables.get("executionId")
+        return caller if isinstance(caller, str) else None
+    return execution.parent_id
+
+
+def zone_of(name: str | None) -> tzinfo:
+    """A zone by its IANA name; UTC when it is unknown."""
+    try:
+        return ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+async def read_text(file: Attachment) -> str:
+    """The text of a file somebody sent along; ValueError says why it can't be used as text."""
+    if file.size > MAX_TEXT_FILE:
+        raise ValueError(f"{file.name} is larger than 1 MB")
+    content = await asyncio.to_thread(Path(file.path).read_bytes)
+    try:
+        return content[: MAX_TEXT_FILE + 1].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file.name} is not UTF-8 text") from error
+
+
+def channel_of(text: str, room: Room) -> Room:
+    """`#ops`, `<#C1|ops>` or `slack:#ops` as a room on the platform where it was typed, unless it names another."""
+    names: dict[str, Platform] = {"slack": "slack", "discord": "discord", "web": "web"}
+    platform, _, rest = text.partition(":")
+    if rest and platform in names:
+        return Room(names[platform], rest)
+    channel = text.removeprefix("<#").removesuffix(">").split("|")[0] if text.startswith("<#") else text
+    return Room(room.platform, channel, workspace=room.workspace)

@@ -1,0 +1,243 @@
+"""Carries cards and notices to the platforms: what the table says is wanted and not yet shown is sent, in order of
+urgency, within each platform's rate, again after a refusal and again after a restart.
+
+A card is drawn when it is sent, so a message that is behind by ten states is edited once. Posting anew after a crash
+uses the same nonce, so that a platform which knows nonces shows one message.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from bot import documents
+from bot.cards import ELAPSED
+from bot.conversation import Card, Notice, Platform, Room
+from bot.frontend import FrontEnd, Unreachable
+from bot.pacing import Operation, Pace
+from bot.texts import answer, code
+from engine.clock import Clock
+from engine.errors import NotFound
+from engine.store import chat_messages
+from engine.store.chat_messages import Message, StoredNotice
+from engine.store.database import Database, Unit
+
+Draw = Callable[[Message], Awaitable[tuple[Card, bool]]]
+log = logging.getLogger(__name__)
+
+LOOK_AHEAD = 64  # rows looked at in one go
+AT_ONCE = 4  # sends under way on one platform
+LONGEST_BACKOFF = 300.0
+MAX_GENERATIONS = 5  # a message that is deleted again and again is left alone
+MAX_NOTICE_TRIES = 6
+IDLE = 30.0  # seconds after which the table is read although nobody called
+
+
+def nonce(message: Message) -> str:
+    """The same for each try to post a message; another once it was deleted. Discord takes at most 25 characters."""
+    return hashlib.blake2b(f"{message.id}:{message.generation}".encode(), digest_size=12).hexdigest()
+
+
+def digest(card: Card) -> str:
+    """Equal for cards that look alike; the time a run has taken so far is no reason to draw it again."""
+    steady = replace(card, version=0, facts=tuple(fact for fact in card.facts if fact.label != ELAPSED))
+    return hashlib.blake2b(json.dumps(documents.dump(steady), sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(slots=True)
+class Lane:
+    """One platform's way out. A slow platform holds up nobody but itself."""
+
+    front_end: FrontEnd
+    database: Database
+    clock: Clock
+    draw: Draw
+    pace: Pace
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    sending: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def platform(self) -> Platform:
+        """The platform it leads to."""
+        return self.front_end.platform
+
+    async def run(self) -> None:
+        """Send whatever is due, until cancelled."""
+        while True:
+            self.woken.clear()
+            try:
+                wait = await self._round()
+            except Exception:
+                log.exception("The outbox of %s could not read what is due; trying again.", self.platform)
+                wait = 1.0
+            try:
+                async with asyncio.timeout(wait):
+                    await self.woken.wait()
+            except TimeoutError:
+                continue
+
+    async def stop(self, grace: float) -> None:
+        """Let what is under way end; the rest is in the table."""
+        if self.sending:
+            await asyncio.wait(self.sending.values(), timeout=grace)
+        for task in self.sending.values():
+            task.cancel()
+
+    async def _round(self) -> float:
+        """Start what may be sent now; seconds until there may be more to do."""
+        now = self.clock.now()
+        rows = await self.database.read(lambda c: chat_messages.due(c, self.platform, now, LOOK_AHEAD))
+        sentences = await self.database.read(lambda c: chat_messages.notices_due(c, self.platform, now, AT_ONCE))
+        waits = [IDLE]
+        for sentence in sentences:
+            if sentence.id not in self.sending and len(self.sending) < AT_ONCE:
+                self._start(sentence.id, self._say(sentence))
+        clock = asyncio.get_running_loop().time()
+        for row in rows:
+            if row.id in self.sending:
+                continue
+            if len(self.sending) >= AT_ONCE:
+                return IDLE  # each that ends wakes this up
+            operation: Operation = "edit" if row.message else "post"
+            room = documents.room(row.room)
+            wait = self.pace.wait(operation, room, row.id, row.urgency, clock)
+            if wait > 0:
+                waits.append(wait)
+                continue
+            self.pace.take(operation, room, row.id, clock)
+            self._start(row.id, self._send(row, room, operation))
+        later = await self.database.read(lambda c: chat_messages.next_try(c, self.platform, now))
+        if later is not None:
+            waits.append((later - now).total_seconds())
+        return max(0.01, min(waits))
+
+    def _start(self, id_: str, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name=f"send {id_} to {self.platform}")
+        self.sending[id_] = task
+
+        def ended(done: asyncio.Task[None]) -> None:
+            self.sending.pop(id_, None)
+            if not done.cancelled() and (error := done.exception()):
+                log.error("The outbox of %s broke on %s.", self.platform, id_, exc_info=error)
+            self.woken.set()
+
+        task.add_done_callback(ended)
+
+    async def _send(self, row: Message, room: Room, operation: Operation) -> None:
+        """Post or edit one message, and note how it went. `row.desired` was read before the card is drawn."""
+        try:
+            card, is_final = await self.draw(row)
+        except NotFound as gone:
+            await self._give_up(row, room, gone.message, tell=False)
+            return
+        drawn = digest(card)
+        if row.message is not None and drawn == row.digest:
+            await self._shown(row, drawn, None, is_final)
+            return
+        reference = None
+        try:
+            if row.message is None:
+                reference = documents.dump(await self.front_end.post_card(room, card, nonce(row)))
+            else:
+                await self.front_end.edit_card(documents.message_ref(row.message), card)
+        except Unreachable as refusal:
+            await self._refused(row, room, operation, refusal)
+            return
+        except Exception as error:  # a fault of the front end must not end the lane
+            if row.attempts == 0:
+                log.exception("%s broke on message %s; trying again later.", self.platform, row.id)
+            await self._later(row, backoff(row.attempts), f"{type(error).__name__}: {error}")
+            return
+        await self._shown(row, drawn, reference, is_final)
+
+    async def _refused(self, row: Message, room: Room, operation: Operation, refusal: Unreachable) -> None:
+        if refusal.gone and row.message is not None and row.generation < MAX_GENERATIONS:
+            now = self.clock.now()
+            await self.database.transact(lambda unit: chat_messages.post_again(unit.connection, row.id, now))
+        elif refusal.retry_after is not None:
+            seconds = max(refusal.retry_after, 0.05)
+            self.pace.hold(operation, room, seconds, asyncio.get_running_loop().time())
+            await self._later(row, seconds, refusal.reason)
+        else:
+            await self._give_up(row, room, refusal.reason, tell=True)
+
+    async def _later(self, row: Message, seconds: float, problem: str) -> None:
+        until = self.clock.now() + timedelta(seconds=seconds)
+        await self.database.transact(lambda unit: chat_messages.delay(unit.connection, row.id, until, problem))
+
+    async def _shown(self, row: Message, drawn: str, reference: dict[str, Any] | None, is_final: bool) -> None:
+        if is_final:
+            self.pace.forget(row.id)
+        await self.database.transact(
+            lambda unit: chat_messages.shown(
+                unit.connection, row.id, version=row.desired, digest=drawn, reference=reference, is_final=is_final
+            )
+        )
+
+    async def _give_up(self, row: Message, room: Room, problem: str, *, tell: bool) -> None:
+        """Said once: in the log, and to whoever started the run when that was somewhere else."""
+        if tell:
+            log.warning("%s does not take the %s card of %s: %s", self.platform, row.kind, row.execution_id, problem)
+        sentence = answer("E16", channel=code(room.channel), tone="danger").notice()
+        now = self.clock.now()
+
+        def work(unit: Unit) -> None:
+            chat_messages.give_up(unit.connection, row.id, problem)
+            start = chat_messages.start_of(unit.connection, [row.execution_id]).get(row.execution_id)
+            if tell and start is not None:
+                where = start.room
+                chat_messages.tell(
+                    unit.connection, f"{row.id}:dead", where, start.person, documents.dump(sentence), now
+                )
+
+        await self.database.transact(work)
+
+    async def _say(self, sentence: StoredNotice) -> None:
+        notice = documents.load(Notice, sentence.notice)
+        try:
+            await self.front_end.notify(documents.room(sentence.room), notice, sentence.person)
+        except Exception as refusal:  # noqa: BLE001 - whatever the front end does, the sentence is tried a few times
+            seconds = refusal.retry_after if isinstance(refusal, Unreachable) else backoff(sentence.attempts)
+            if seconds is not None and sentence.attempts + 1 < MAX_NOTICE_TRIES:
+                until = self.clock.now() + timedelta(seconds=max(seconds, 0.05))
+                await self.database.transact(lambda unit: chat_messages.tell_later(unit.connection, sentence.id, until))
+                return
+            log.warning("%s did not take a notice for %s: %s", self.platform, sentence.person, refusal)
+        await self.database.transact(lambda unit: chat_messages.told(unit.connection, sentence.id))
+
+
+def backoff(attempts: int) -> float:
+    """Seconds before the next try: 1, 2, 4 … at most five minutes."""
+    return float(min(LONGEST_BACKOFF, 2.0 ** min(attempts, 10)))
+
+
+class Outbox:
+    """The lanes of all platforms."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self.lanes = {lane.platform: lane for lane in lanes}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def start(self, clock: Clock) -> None:
+        """Begin to send."""
+        self._unsubscribe = clock.on_jump(self.wake)
+        self._tasks = [asyncio.create_task(lane.run(), name=f"outbox {name}") for name, lane in self.lanes.items()]
+
+    def wake(self) -> None:
+        """There is something to send."""
+        for lane in self.lanes.values():
+            lane.woken.set()
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Let what is under way end; what is left is sent after the next start."""
+        if self._unsubscribe:
+            self._unsubscribe()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(lane.stop(grace) for lane in self.lanes.values()))

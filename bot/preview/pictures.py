@@ -1,0 +1,64 @@
+"""Scenes as pages and as text, in the look of one platform."""
+
+from bot.conversation import Card, Form
+from bot.discord.views import cards as discord_cards
+from bot.discord.views import forms as discord_forms
+from bot.preview import discord_look, slack_look
+from bot.preview.scenes import Scene
+from bot.slack import forms as slack_forms
+from bot.slack import views as slack_views
+from bot.web import views as web_views
+
+PLATFORMS = ("slack", "discord", "web")
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body{{margin:0;padding:20px;display:inline-block;background:{ground}}}{style}</style></head><body>{body}</body></html>
+"""
+
+
+def page(scene: Scene, platform: str) -> str:
+    """A whole HTML page of one scene."""
+    body, style, ground = {"slack": _slack, "discord": _discord, "web": _web}[platform](scene.body)
+    return _PAGE.format(title=scene.name, body=body, style=style, ground=ground)
+
+
+def text(scene: Scene) -> str:
+    """The scene as plain lines."""
+    lines = [f"── {scene.name}"]
+    body = scene.body
+    if isinstance(body, Card):
+        lines += [body.title, *([body.subtitle] if body.subtitle else []), *([body.body] if body.body else [])]
+        lines += [f"{fact.label}: {fact.value}" for fact in body.facts]
+        lines.append("  ".join(f"[{action.label}]" for action in body.actions))
+        return "\n".join(line for line in lines if line) + "\n"
+    lines += [body.title, *([body.intro] if body.intro else [])]
+    for field in body.fields:
+        must = " *" if field.required else ""
+        choices = f" ({', '.join(option.label for option in field.options)})" if field.options else ""
+        given = "" if field.default is None else f" = {field.default}"
+        lines.append(f"{field.label}{must}: {field.type}{choices}{given}")
+        if field.help:
+            lines.append(f"    {field.help}")
+    lines.append(f"[{body.submit}]")
+    return "\n".join(lines) + "\n"
+
+
+def _slack(body: Card | Form) -> tuple[str, str, str]:
+    if isinstance(body, Card):
+        return slack_look.message(slack_views.card(body).payload), slack_look.STYLE, "#fff"
+    drawn = [slack_look.modal(slack_forms.modal(body, number).payload) for number in range(slack_forms.pages(body))]
+    return "<br>".join(drawn), slack_look.STYLE, "#fff"
+
+
+def _discord(body: Card | Form) -> tuple[str, str, str]:
+    if isinstance(body, Card):
+        return discord_look.message(discord_cards.card(body).payload), discord_look.STYLE, "#313338"
+    count = len(discord_forms.pages(body))
+    drawn = [discord_look.modal(discord_forms.modal(body, number).payload) for number in range(count)]
+    return "<br>".join(drawn), discord_look.STYLE, "#313338"
+
+
+def _web(body: Card | Form) -> tuple[str, str, str]:
+    style = (web_views.HERE / "static" / "parley.css").read_text(encoding="utf-8")
+    if isinstance(body, Card):
+        return web_views.part("card", body, "", "lobby"), style, "#f3f6f9"
+    return web_views.part("form", body, "", "lobby"), style, "#f3f6f9"

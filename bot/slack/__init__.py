@@ -1,0 +1,1 @@
+"""Slack: renderers to Block Kit, readers of Slack's JSON, and the connection."""

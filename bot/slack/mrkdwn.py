@@ -1,0 +1,248 @@
+"""Markdown made into Slack's mrkdwn: values in, text out, and nothing of it can ping a channel or forge a link.
+
+Slack reads `<…>` as markup, so `& < >` are always escaped; `@here` and its like are broken apart, since some of Slack's
+paths read them without brackets. A link whose label looks like another address shows where it leads.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bot.discord.graphemes import clean, cut, size
+
+JOINER = "\u2060"  # breaks `@here` without being seen
+SPACE = "\u200b"  # Slack wants a boundary beside `*`
+FENCE = "```"
+_LINK_MAX = 1_000
+_PIECE = 500  # source units of an overlong line converted at a time: escaping makes five of one at most
+
+_TOKEN = re.compile(
+    r"\\(?P<escaped>[!-/:-@\[-`{-~])"
+    r"|(?P<ticks>`{1,8})(?P<code>[^`]{1,2000}?)(?P=ticks)(?!`)"
+    r"|!?\[(?P<label>(?:[^\[\]\\\n]|\\.){0,1000})\]\((?P<target>[^()\s]{0,1000}(?:\([^()\s]{0,200}\)[^()\s]{0,1000})?)"
+    r"(?:\s\"[^\"]{0,200}\")?\)"
+    r"|<(?P<auto>(?:https?://|mailto:)[^\s<>]{1,1000})>"
+    r"|(?P<bare>https?://[^\s<>|*`\"]{1,1000})"
+    r"|\*\*(?=\S)(?P<strong>[^\n]{1,500}?)(?<=[^\s\\])\*\*(?!\*)"
+    r"|(?<!\w)__(?=\S)(?P<strong2>[^\n]{1,500}?)(?<=[^\s\\])__(?!\w)"
+    r"|\*(?=[^\s*])(?P<em>[^*\n]{1,500}?)(?<=[^\s\\])\*(?!\*)"
+    r"|(?<!\w)_(?=[^\s_])(?P<em2>[^\n]{1,500}?)(?<=[^\s\\])_(?!\w)"
+    r"|~~(?=\S)(?P<strike>[^\n]{1,500}?)(?<=\S)~~"
+)
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*\s*$")
+_BULLET = re.compile(r"([ \t]*)[-*+][ \t]+(.*)$")
+_QUOTE = re.compile(r" {0,3}>[ \t]?(.*)$")
+_RULE = re.compile(r" {0,3}(?:-[ \t]*){3,}$|^ {0,3}(?:\*[ \t]*){3,}$|^ {0,3}(?:_[ \t]*){3,}$")
+_FENCE_LINE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
+_EVERYBODY = re.compile(r"@(?=(?:here|channel|everyone)\b)", re.IGNORECASE)
+_ADDRESS_LIKE = re.compile(r"(?:https?://)?((?:[\w-]+\.)+[a-z]{2,})\b", re.IGNORECASE)
+_MARKS = {"b": "*", "i": "_", "s": "~", "c": "`"}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text that looks the same throughout; `marks` holds b, i, s or c."""
+
+    text: str
+    marks: str = ""
+    url: str = ""
+
+
+def escape(text: str) -> str:
+    """Data as it is: no markup, no mention, no link."""
+    whole = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _EVERYBODY.sub("@" + JOINER, whole)
+
+
+def spans(text: str, marks: str = "") -> Iterator[Span]:
+    """The inline Markdown of one line, taken apart."""
+    at = 0
+    for found in _TOKEN.finditer(text):
+        if found.start() > at:
+            yield Span(text[at : found.start()], marks)
+        at = found.end()
+        yield from _token(found, marks)
+    if at < len(text):
+        yield Span(text[at:], marks)
+
+
+def _token(found: re.Match[str], marks: str) -> Iterator[Span]:
+    match found.lastgroup:
+        case "escaped":
+            yield Span(found["escaped"], marks)
+        case "code":
+            yield Span(found["code"], "c")
+        case "target":
+            yield from _link(plain_line(found["label"]), found["target"], marks)
+        case "auto":
+            yield Span(found["auto"].removeprefix("mailto:"), marks, found["auto"])
+        case "bare":
+            address = found["bare"].rstrip(".,;:!?)'")
+            yield Span(address, marks, address)
+            if rest := found["bare"][len(address) :]:
+                yield Span(rest, marks)
+        case "strong" | "strong2":
+            yield from spans(found["strong"] or found["strong2"], _with(marks, "b"))
+        case "em" | "em2":
+            yield from spans(found["em"] or found["em2"], _with(marks, "i"))
+        case _:
+            yield from spans(found["strike"], _with(marks, "s"))
+
+
+def _with(marks: str, mark: str) -> str:
+    return marks if mark in marks else marks + mark
+
+
+def _link(label: str, target: str, marks: str) -> Iterator[Span]:
+    target = target.strip("<>")
+    if not re.match(r"https?://\S|mailto:\S", target, re.IGNORECASE) or size(target) > _LINK_MAX:
+        yield Span(f"{label} ({target})" if target else label, marks)
+        return
+    host = _host(target)
+    claimed = _ADDRESS_LIKE.search(label)
+    yield Span(label or target, marks, target)
+    if claimed and claimed[1].lower() != host and not target.lower().startswith("mailto:"):
+        yield Span(f" ({host or target})", marks)
+
+
+def _host(target: str) -> str:
+    try:
+        return (urlsplit(target).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _draw(span: Span) -> str:
+    if not span.text:
+        return ""
+    if span.url:
+        address = escape(span.url).replace("|", "%7C").replace(JOINER, "")
+        label = escape(span.text).replace("|", "¦")
+        inner = f"<{address}>" if span.text == span.url else f"<{address}|{label}>"
+    else:
+        inner = escape(span.text)
+    core = inner.strip()
+    if not core:
+        return inner
+    lead, tail = inner[: len(inner) - len(inner.lstrip())], inner[len(inner.rstrip()) :]
+    for mark in reversed(span.marks):
+        core = f"{_MARKS[mark]}{core}{_MARKS[mark]}"
+    return f"{lead}{core}{tail}"
+
+
+def inline(text: str, marks: str = "") -> str:
+    """One line of Markdown as mrkdwn, all of it with `marks`."""
+    drawn = ""
+    before = Span("", marks)
+    for span in spans(clean(text).replace("\n", " "), marks):
+        touching = before.text[-1:].isalnum() and span.text[:1].isalnum() and span.marks != before.marks
+        drawn += (SPACE if touching else "") + _draw(span)
+        before = span
+    return drawn
+
+
+def plain_line(text: str) -> str:
+    """One line of Markdown as bare text, for places without markup."""
+    return "".join(span.text for span in spans(" ".join(clean(text).split())))
+
+
+def _line(text: str) -> str:
+    """One source line outside code: its block form, then its inline form."""
+    if _RULE.match(text):
+        return "———"
+    if heading := _HEADING.match(text):
+        return inline(heading[1], "b")
+    if quote := _QUOTE.match(text):
+        return "> " + inline(quote[1])
+    if bullet := _BULLET.match(text):
+        depth = len(bullet[1].expandtabs(4)) // 2
+        return "\u2003" * min(depth, 6) + "• " + inline(bullet[2])
+    return inline(text)
+
+
+@dataclass(slots=True)
+class _Packer:
+    """Lines packed into sections of at most `each` units, `total` over all."""
+
+    each: int
+    total: int
+    done: list[str]
+    current: str = ""
+    in_code: bool = False
+    used: int = 0
+
+    def add(self, line: str, *, code: bool, glued: bool) -> bool:
+        """Whether the line still found room."""
+        for _ in range(2):
+            addition = self._join(line, code, glued)
+            grown = size(self.current) + size(addition) + (4 if code else 0)
+            if self.used + grown > self.total:
+                return False
+            if grown <= self.each:
+                self.current += addition
+                self.in_code = code
+                return True
+            self.flush()
+        return False
+
+    def _join(self, line: str, code: bool, glued: bool) -> str:
+        if code and not self.in_code:
+            return ("\n" if self.current else "") + FENCE + "\n" + line
+        if not code and self.in_code:
+            return "\n" + FENCE + "\n" + line
+        return ("" if glued or not self.current else "\n") + line
+
+    def flush(self) -> None:
+        whole = self.current + ("\n" + FENCE if self.in_code else "")
+        if whole.strip():
+            self.done.append(whole.strip("\n"))
+            self.used += size(whole)
+        self.current, self.in_code = "", False
+
+
+def sections(text: str, each: int, total: int) -> tuple[list[str], str]:
+    """Markdown as pieces of mrkdwn of at most `each` units, `total` together, and the Markdown that found no room."""
+    packer = _Packer(each, total, [])
+    lines = clean(text).split("\n")
+    in_code = False
+    for number, source in enumerate(lines):
+        if _FENCE_LINE.match(source):
+            in_code = not in_code
+            continue
+        left = _add_line(packer, source, in_code)
+        if left is None:
+            continue
+        packer.flush()
+        rest = "\n".join([left, *lines[number + 1 :]])
+        return packer.done, f"{FENCE}\n{rest}" if in_code else rest
+    packer.flush()
+    return packer.done, ""
+
+
+def _add_line(packer: _Packer, source: str, in_code: bool) -> str | None:
+    """None when all of it found room; else what did not."""
+    if size(source) <= packer.each:
+        drawn = _code(source) if in_code else _line(source)
+        if size(drawn) + 8 <= packer.each:
+            return None if packer.add(drawn, code=in_code, glued=False) else source
+    rest, glued = source, False
+    while rest:
+        head, tail = _piece(rest)
+        drawn = _code(head) if in_code else inline(head)
+        if not packer.add(drawn, code=in_code, glued=glued):
+            return rest
+        rest, glued = tail, True
+    return None
+
+
+def _piece(text: str) -> tuple[str, str]:
+    head, tail = cut(text, _PIECE)
+    space = head.rfind(" ")
+    if tail and space > _PIECE // 2:
+        return head[: space + 1], head[space + 1 :] + tail
+    return head, tail
+
+
+def _code(text: str) -> str:
+    return escape(text).replace(FENCE, f"``{SPACE}`")

@@ -1,0 +1,139 @@
+"""Attempts of a task run: how one begins and ends, and whether it is tried again."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from engine.core.commands import CreateRetry, SetTimer
+from engine.core.execution import Attempt, TaskRun
+from engine.core.executor.decision import Decision
+from engine.core.executor.stopping import stop_everything
+from engine.core.flowable import FlowableTask
+from engine.core.retries import Retry
+from engine.core.state import State
+from engine.core.task import Task
+
+
+def begin(d: Decision, run: TaskRun) -> TaskRun:
+    """The run RUNNING with a new attempt, for tasks that need no worker."""
+    run = replace(run, attempts=(*run.attempts, Attempt(State.RUNNING, d.now)))
+    return d.put(run.moved(State.RUNNING, d.now))
+
+
+def softened(task: Task | None, state: State) -> State:
+    """A state after `allowFailure` and `allowWarning`."""
+    if task is None:
+        return state
+    if state is State.FAILED and task.allow_failure:
+        state = State.WARNING
+    if state is State.WARNING and task.allow_warning:
+        state = State.SUCCESS
+    return state
+
+
+def end(d: Decision, run: TaskRun, state: State) -> TaskRun:
+    """End a run in a state, softened by its task's allowances."""
+    return d.move(run, softened(d.task(run), state))
+
+
+def fail(d: Decision, run: TaskRun, message: str) -> TaskRun:
+    """End a run as FAILED without another try, because it could not even start."""
+    d.log("ERROR", message, run)
+    if not isinstance(d.task(run), FlowableTask):
+        run = run.attempted(State.FAILED, d.now)
+    return end(d, run, State.FAILED)
+
+
+def fail_attempt(d: Decision, run: TaskRun, message: str) -> TaskRun:
+    """End the attempt of a run as FAILED; its retry policy decides what follows."""
+    d.log("ERROR", message, run)
+    return end_attempt(d, run, State.FAILED)
+
+
+def end_attempt(d: Decision, run: TaskRun, state: State, started: datetime | None = None) -> TaskRun:
+    """End the attempt of a run: the run ends with it or is tried again later."""
+    run = run.attempted(state, d.now, started)
+    if state is State.FAILED and not d.is_killing and not d.execution.state.is_terminal:
+        again = tried_again(d, run)
+        if again is not None:
+            return again
+    policy = policy_of(d, run)
+    if state is State.SUCCESS and len(run.attempts) > 1 and policy is not None and policy.warning_on_retry:
+        state = State.WARNING
+    return end(d, run, state)
+
+
+def policy_of(d: Decision, run: TaskRun) -> Retry | None:
+    """The retry policy of a run: its task's, else that of the nearest task above, else the flow's."""
+    place = d.place(run)
+    if place is None:
+        return None
+    if place.task.retry is not None:
+        return place.task.retry
+    for above in place.above:
+        if above.task.retry is not None:
+            return above.task.retry
+    return None if place.root_section == "after" else d.flow.retry
+
+
+def tried_again(d: Decision, run: TaskRun) -> TaskRun | None:
+    """The run waiting for another try, or replaced by another execution; None when its failure is definite."""
+    policy = policy_of(d, run)
+    if policy is None:
+        return None
+    if policy.behavior == "CREATE_NEW_EXECUTION":
+        return _tried_as_new_execution(d, run, policy)
+    number = len(run.attempts)
+    at = next_try(policy, number, run.attempts[0].started, d.now, run.id)
+    if at is None:
+        return None
+    run = d.put(run.moved(State.FAILED, d.now).moved(State.RETRYING, d.now))
+    d.emit(SetTimer(f"retry:{run.id}:{number}", at))
+    return run
+
+
+def _tried_as_new_execution(d: Decision, run: TaskRun, policy: Retry) -> TaskRun | None:
+    number = d.execution.attempt_number
+    at = next_try(policy, number, d.execution.original_created or d.execution.created, d.now, d.execution.id)
+    if at is None:
+        return None
+    run = d.put(run.moved(State.RETRIED, d.now))
+    for above in d.ancestors(run):
+        d.move(above, State.RETRIED)
+    stop_everything(d, State.KILLED)
+    d.become(State.RETRIED)
+    d.emit(CreateRetry(at))
+    return run
+
+
+def next_try(policy: Retry, number: int, first: datetime, ended: datetime, seed: str) -> datetime | None:
+    """When attempt `number` that failed at `ended` is tried again; None when it is not."""
+    if policy.max_attempts is not None and number >= policy.max_attempts:
+        return None
+    at = ended + delay(policy, number, seed)
+    if policy.max_duration is not None and at >= first + policy.max_duration:
+        return None
+    return at
+
+
+def delay(policy: Retry, number: int, seed: str) -> timedelta:
+    """The wait after attempt `number`. Random waits depend on the seed only, so that a history replays the same."""
+    if policy.type == "random":
+        low, high = policy.min_interval or timedelta(), policy.max_interval or timedelta()
+        share = int.from_bytes(sha256(f"{seed}:{number}".encode()).digest()[:6], "big") / 2**48
+        return low + (high - low) * share
+    interval = policy.interval or timedelta()
+    if policy.type == "exponential":
+        cap = policy.max_interval or timedelta.max
+        try:
+            return min(interval * policy.delay_factor ** (number - 1), cap)
+        except OverflowError:
+            return cap
+    return interval
+
+
+def retry_now(d: Decision, run: TaskRun, number: int) -> None:
+    """The wait before another attempt is over."""
+    if run.state is State.RETRYING and len(run.attempts) == number:
+        d.move(run, State.CREATED)
+        d.todo.append(run.id)

@@ -1,0 +1,52 @@
+"""The end of an execution: its outputs, its state, then what runs after it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine.core.commands import Render
+from engine.core.executor.decision import Decision
+from engine.core.state import State
+from engine.errors import EngineError
+
+
+def close(d: Decision, state: State) -> None:
+    """End the execution in a state; its outputs are rendered first."""
+    known = d.execution.rendered
+    if d.flow.outputs and state is not State.KILLED and "ending" not in known and "ended" not in known:
+        d.note(ending=state.value)
+        d.emit(Render(None, {"outputs": {output.id: output.value for output in d.flow.outputs}}))
+        return
+    if "ending" in known:
+        return
+    finish(d, state)
+
+
+def outputs_rendered(d: Decision, values: Mapping[str, Any], error: str | None) -> None:
+    """The outputs are known (or could not be rendered): end the execution in the state it was about to take."""
+    state = State(d.execution.rendered["ending"])
+    d.forget("ending")
+    if error is None:
+        try:
+            outputs = coerced(d, values["outputs"])
+            d.execution = replace(d.execution, outputs=outputs)
+        except EngineError as problem:
+            error = str(problem)
+    if error is not None:
+        d.log("ERROR", f"Failed to render output values: {error}")
+        state = State.FAILED
+    finish(d, state)
+
+
+def coerced(d: Decision, rendered: Mapping[str, Any]) -> dict[str, Any]:
+    """Outputs typed as the flow declares them; InputInvalid."""
+    from engine.core.inputs import coerce_outputs  # noqa: PLC0415
+
+    return dict(coerce_outputs(d.flow.outputs, rendered))
+
+
+def finish(d: Decision, state: State) -> None:
+    """Put the execution into its last state; `afterExecution` starts then."""
+    d.note(ended=True)
+    d.become(state)
+    d.dirty[None] = None

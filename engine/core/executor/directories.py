@@ -1,0 +1,87 @@
+"""WorkingDirectory: one job of a worker runs its children; the executor keeps their task runs."""
+
+from dataclasses import replace
+
+from engine.core.events import ChildRan
+from engine.core.execution import Attempt, TaskRun
+from engine.core.executor.attempts import end_attempt, policy_of, softened, tried_again
+from engine.core.executor.decision import Decision
+from engine.core.executor.effects import apply
+from engine.core.flowable import DirectoryTask
+from engine.core.state import State
+
+
+def child_ran(d: Decision, event: ChildRan) -> None:
+    """A child began (RUNNING) or ended inside the job."""
+    parent = d.run(event.parent_id)
+    place = d.plan.places.get(event.task_id)
+    if parent is None or place is None or parent.state.is_terminal or not isinstance(d.task(parent), DirectoryTask):
+        return
+    if place.parent is None or place.parent.task.id != parent.task_id or not parent.attempts:
+        return
+    lane = d.level(parent.id).lane(place.section)
+    run = d.run(lane.runs.get((event.task_id, None)))
+    if run is None:
+        run = _new(d, place.task.id, parent)
+    if run.state.is_terminal and event.attempt <= len(run.attempts):
+        return
+    if event.state is State.RUNNING:
+        _child_began(d, run, event)
+    elif event.state.is_terminal:
+        _child_ended(d, run, event)
+
+
+def _new(d: Decision, task_id: str, parent: TaskRun) -> TaskRun:
+    run = d.create(d.plan.places[task_id].task, parent)
+    d.todo.pop()  # the worker starts it, not we
+    return run
+
+
+def _child_began(d: Decision, run: TaskRun, event: ChildRan) -> None:
+    if event.attempt != len(run.attempts) + 1:
+        return
+    attempts = (*run.attempts, Attempt(State.RUNNING, event.now))
+    d.put(replace(run, attempts=attempts).moved(State.RUNNING, event.now))
+
+
+def _child_ended(d: Decision, run: TaskRun, event: ChildRan) -> None:
+    if event.attempt not in (len(run.attempts), len(run.attempts) + 1):
+        return
+    if event.state is not State.SKIPPED:
+        run = run.attempted(event.state, event.now)
+    run = replace(run, outputs=event.outputs if event.outputs is not None else run.outputs)
+    policy = policy_of(d, run)
+    state = event.state
+    if state is State.SUCCESS and len(run.attempts) > 1 and policy is not None and policy.warning_on_retry:
+        state = State.WARNING
+    d.put(run.moved(softened(d.task(run), state), event.now))
+    apply(d, run, event.effects)
+
+
+def directory_ended(d: Decision, run: TaskRun, state: State) -> None:
+    """The job has ended: `errors` and `finally` of the directory run now, then its run ends."""
+    for child_id in list(d.level(run.id).lane("tasks").runs.values()):
+        child = d.run(child_id)
+        if child is not None and not child.state.is_terminal:  # the job ended without saying how this one did
+            ended = State.KILLED if state is State.KILLED else State.FAILED
+            d.move(child.attempted(ended, d.now), softened(d.task(child), ended))
+    task = d.task(run)
+    handled = isinstance(task, DirectoryTask) and (task.finally_ or (task.errors and state is State.FAILED))
+    if not handled or d.is_killing or state is State.KILLED:
+        end_attempt(d, run, state)
+        return
+    run = run.attempted(state, d.now)
+    if state is not State.FAILED or tried_again(d, run) is None:
+        d.put(replace(run, rendered={**run.rendered, "result": state.value}))
+        d.dirty[run.id] = None
+
+
+def cleared(d: Decision, run: TaskRun) -> None:
+    """A directory is tried again: its children of the last try are taken out."""
+    level = d.level(run.id)
+    for lane in list(level.lanes.values()):
+        for child_id in list(lane.runs.values()):
+            child = d.run(child_id)
+            if child is not None:
+                d.remove(child)
+    level.lanes.clear()

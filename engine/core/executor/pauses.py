@@ -1,0 +1,108 @@
+"""Pauses: a task that waits for a person, and an execution somebody holds by hand."""
+
+from dataclasses import replace
+
+from engine.core.commands import CancelTimer, ClosePause, OpenPause, SetTimer
+from engine.core.events import Resumed
+from engine.core.execution import TaskRun
+from engine.core.executor.attempts import end, fail
+from engine.core.executor.decision import Decision
+from engine.core.executor.stopping import stop_everything
+from engine.core.flowable import FlowableTask, PausingTask
+from engine.core.state import State
+
+DEADLINE_STATES = {"WARN": State.WARNING, "FAIL": State.FAILED}
+
+
+def pause(d: Decision, run: TaskRun, task: PausingTask) -> None:
+    """Wait for a person: a row is opened, and a timer set when the pause has a deadline."""
+    try:
+        terms = task.terms(run.rendered)
+    except ValueError as error:
+        fail(d, run, str(error))
+        return
+    run = d.move(run, State.PAUSED)
+    deadline = None
+    if terms.deadline is not None:
+        deadline = d.now + terms.deadline
+        key = f"pause:{run.id}"
+        run = d.remember(run, timer=key)
+        d.emit(SetTimer(key, deadline))
+    d.emit(OpenPause(run.id, deadline, terms.behavior))
+
+
+def resume(d: Decision, event: Resumed) -> None:
+    """Somebody answered a pause, or let a held execution go on."""
+    if event.task_run_id is None and d.execution.held:
+        release(d)
+        return
+    run = d.run(event.task_run_id) if event.task_run_id else first_paused(d)
+    task = d.task(run) if run else None
+    if run is None or run.state is not State.PAUSED or not isinstance(task, PausingTask):
+        return
+    if "timer" in run.rendered:
+        d.emit(CancelTimer(run.rendered["timer"]))
+    go_on(d, run, task, event.inputs, event.by)
+
+
+def go_on(d: Decision, run: TaskRun, task: PausingTask, inputs: object, by: str) -> None:
+    """The pause is over: its tasks run, if it has any."""
+    given = inputs if isinstance(inputs, dict) else dict(inputs)  # type: ignore[call-overload]
+    outputs = task.answered(given, by, d.now.isoformat())
+    rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
+    run = replace(run, outputs=outputs, rendered={**rendered, "answered": True})
+    run = d.put(run.moved(State.RUNNING, d.now))
+    d.dirty[run.id] = None
+
+
+def first_paused(d: Decision) -> TaskRun | None:
+    """The pause that has waited longest."""
+    waiting = (d.run(run_id) for run_id in d.index.open)
+    paused = [run for run in waiting if run is not None and run.state is State.PAUSED]
+    return min(paused, key=lambda run: run.histories[-1][1], default=None)
+
+
+def expire(d: Decision, run: TaskRun) -> None:
+    """Nobody answered in time."""
+    task = d.task(run)
+    if run.state is not State.PAUSED or not isinstance(task, PausingTask):
+        return
+    terms = task.terms(run.rendered)
+    if terms.behavior == "RESUME":
+        asked = d.ask(run, task.unanswered())
+        if asked is None:
+            return
+        d.emit(ClosePause(run.id, "EXPIRED"))
+        go_on(d, asked, task, asked.rendered.get("defaults") or {}, "")
+        return
+    d.emit(ClosePause(run.id, "EXPIRED"))
+    rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
+    run = d.put(replace(run, rendered=rendered))
+    if terms.behavior == "CANCEL":
+        d.move(run, State.CANCELLED)
+        for above in d.ancestors(run):
+            d.move(above, State.CANCELLED)
+        stop_everything(d, State.KILLED)
+        d.become(State.CANCELLED)
+        d.note(ended=True)
+        d.dirty[None] = None
+        return
+    d.log("WARN", f"Nobody answered {run.task_id!r} in time.", run)
+    end(d, run, DEADLINE_STATES[terms.behavior])
+
+
+def hold(d: Decision, by: str) -> None:
+    """Start nothing new until somebody resumes the execution."""
+    if d.execution.state in (State.RUNNING, State.RETRYING, State.RESTARTED) and not d.execution.held:
+        d.execution = replace(d.execution, held=True)
+        d.log("INFO", f"Paused{f' by {by}' if by else ''}.")
+
+
+def release(d: Decision) -> None:
+    """Let a held execution go on."""
+    d.execution = replace(d.execution, held=False)
+    for run_id in d.index.open:
+        run = d.run(run_id)
+        if run is not None and isinstance(d.task(run), FlowableTask):
+            d.dirty[run_id] = None
+    d.dirty[None] = None

@@ -1,0 +1,167 @@
+"""New executions made of old ones: replay, retry of a whole flow, restart under another revision; and a changed status."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from engine.core.execution import Execution, TaskRun, TaskRuns, number_of
+from engine.core.executor.plans import Plan, plan_of
+from engine.core.executor.restarts import ancestors_of, reopened, restarted
+from engine.core.flow import Flow
+from engine.core.flowable import DirectoryTask, FlowableTask
+from engine.core.state import State
+from engine.errors import NotFound, Refused
+
+
+def replayed(
+    flow: Flow, execution: Execution, new_id: str, now: datetime, *, from_task_run: str | None = None, by: str = ""
+) -> Execution:
+    """A new execution that repeats an old one from its start or from one task run; NotFound when there is no such run.
+
+    `flow` may be another revision. What stood before the task run is kept with its outputs; what follows it runs again.
+    """
+    base = replace(
+        execution,
+        id=new_id,
+        revision=flow.revision,
+        parent_id=execution.id,
+        original_id=execution.original_id or execution.id,
+        original_created=execution.original_created or execution.created,
+        outputs=None,
+        rendered={key: value for key, value in execution.rendered.items() if key == "vars"},
+        started_by=by or execution.started_by,
+        schedule_date=None,
+        held=False,
+        version=0,
+    )
+    if from_task_run is None:
+        return replace(
+            base,
+            state=State.CREATED,
+            histories=((State.CREATED, now),),
+            task_runs=TaskRuns(),
+            sequence=0,
+            variables={},
+            rendered={},
+        )
+    runs = _kept(plan_of(flow), execution, from_task_run, now)
+    return _renumbered(replace(base.moved(State.RESTARTED, now), task_runs=TaskRuns(runs.values())), execution.id)
+
+
+def retried(flow: Flow, execution: Execution, new_id: str, now: datetime) -> Execution:
+    """The execution that replaces a failed one (retry behaviour CREATE_NEW_EXECUTION)."""
+    return replace(replayed(flow, execution, new_id, now), attempt_number=execution.attempt_number + 1)
+
+
+def restarted_as(flow: Flow, execution: Execution, new_id: str, now: datetime, *, by: str = "") -> Execution:
+    """A restart under a named revision: a new execution; Refused when there is nothing to restart."""
+    again = restarted(flow, execution, now)
+    again = replace(
+        again,
+        id=new_id,
+        revision=flow.revision,
+        parent_id=execution.id,
+        original_id=execution.original_id or execution.id,
+        original_created=execution.original_created or execution.created,
+        started_by=by or execution.started_by,
+        version=0,
+    )
+    return _renumbered(again, execution.id)
+
+
+def status_changed(execution: Execution, to: State, now: datetime) -> Execution:
+    """An ended execution in another ended state; Refused."""
+    if not to.is_terminal or to in (State.SKIPPED, State.RETRIED):
+        raise Refused("You can only change the status of an execution to a terminal state.")
+    if not execution.state.is_terminal:
+        raise Refused("You can only change the status of a terminated execution.")
+    return execution.moved(to, now)
+
+
+def _renumbered(execution: Execution, old_id: str) -> Execution:
+    def new(run_id: str | None) -> str | None:
+        return None if run_id is None else f"{execution.id}.{number_of(run_id)}"
+
+    runs = (
+        replace(run, id=new(run.id) or "", parent_id=new(run.parent_id))
+        for run in sorted(execution.task_runs.values(), key=lambda run: number_of(run.id))
+    )
+    return replace(execution, task_runs=TaskRuns(runs))
+
+
+def _kept(plan: Plan, execution: Execution, target_id: str, now: datetime) -> dict[str, TaskRun]:
+    runs = {run.id: run for run in execution.task_runs.values()}
+    target = runs.get(target_id)
+    if target is None:
+        raise NotFound(f"Execution {execution.id} has no task run {target_id!r}.")
+    parent = runs.get(target.parent_id or "")
+    place = plan.places.get(parent.task_id) if parent else None
+    if parent is not None and place is not None and isinstance(place.task, DirectoryTask):
+        target = parent  # the children of a directory only run together
+    chain = [target.id, *ancestors_of(runs, target)]
+    for run_id in chain:
+        _drop_after(plan, runs, runs[run_id])
+    _drop_below(runs, target.id)
+    place = plan.places.get(target.task_id)
+    is_flowable = place is not None and place.is_flowable
+    fresh = replace(target, outputs=target.outputs if is_flowable else None, attempts=())
+    runs[target.id] = reopened(fresh, now) if is_flowable else replace(fresh, rendered={}).moved(State.RESTARTED, now)
+    for run_id in chain[1:]:
+        runs[run_id] = reopened(runs[run_id], now)
+    for run in list(runs.values()):
+        if run.id not in chain and (not run.state.is_terminal or run.state is State.KILLED):
+            runs[run.id] = _revived(plan, run, now)
+    return runs
+
+
+def _revived(plan: Plan, run: TaskRun, now: datetime) -> TaskRun:
+    place = plan.places.get(run.task_id)
+    if place is not None and isinstance(place.task, FlowableTask) and run.rendered and run.state is not State.PAUSED:
+        return reopened(run, now)
+    return replace(run, rendered={}, attempts=()).moved(State.RESTARTED, now)
+
+
+def _drop_after(plan: Plan, runs: dict[str, TaskRun], run: TaskRun) -> None:
+    """Take out what follows a run under its parent, and the handlers there."""
+    place = plan.places.get(run.task_id)
+    siblings = [one for one in runs.values() if one.parent_id == run.parent_id and one.id != run.id]
+    sections = {one.id: plan.places[one.task_id].section for one in siblings if one.task_id in plan.places}
+    section = place.section if place else "tasks"
+    rank = {"onPause": 0, "tasks": 1, "errors": 2, "finally": 3, "after": 4}
+    follows = _followers(plan, runs, run)
+    for one in siblings:
+        theirs = sections.get(one.id)
+        if theirs is None or rank[theirs] > rank[section] or (theirs == section and follows(one)):
+            _drop_below(runs, one.id)
+            runs.pop(one.id, None)
+
+
+def _followers(plan: Plan, runs: dict[str, TaskRun], run: TaskRun) -> Callable[[TaskRun], bool]:
+    """Whether a sibling follows a run in the order of their parent."""
+    number = number_of(run.id)
+    place = plan.places.get(run.task_id)
+    parent = runs.get(run.parent_id or "")
+    body = plan.lists["tasks"]
+    if parent is not None and place is not None and place.parent is not None:
+        found = place.parent.task.body(parent) if isinstance(place.parent.task, FlowableTask) else None
+        if found is None or place.section != "tasks":
+            return lambda one: number_of(one.id) > number
+        body = found
+    if body.order == "graph":
+        later = {run.task_id}
+        for _ in body.tasks:
+            later |= {task for task, needs in body.needs.items() if needs & later}
+        return lambda one: one.task_id in later
+    if body.order == "groups":
+        return lambda one: one.value == run.value and number_of(one.id) > number
+    if body.limit != 1:
+        return lambda one: False
+    return lambda one: number_of(one.id) > number
+
+
+def _drop_below(runs: dict[str, TaskRun], run_id: str) -> None:
+    gone = {run_id}
+    for other in sorted(runs.values(), key=lambda one: number_of(one.id)):
+        if other.parent_id in gone:
+            gone.add(other.id)
+            runs.pop(other.id, None)

@@ -1,0 +1,126 @@
+"""Restart: the failed task runs of an ended execution run again, under the same id or as a new execution."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from engine.core.commands import CancelTimer, ClosePause
+from engine.core.execution import Execution, TaskRun, TaskRuns
+from engine.core.executor.decision import Decision
+from engine.core.executor.levels import take
+from engine.core.executor.plans import Plan, plan_of
+from engine.core.flow import Flow
+from engine.core.flowable import DirectoryTask, FlowableTask
+from engine.core.state import State
+from engine.errors import Refused
+
+HANDLERS = ("errors", "finally", "after", "onPause")
+
+
+def check_restart(execution: Execution) -> None:
+    """Refused when there is nothing to restart."""
+    if not execution.state.is_terminal and execution.state is not State.PAUSED:
+        raise Refused(f"Execution must be terminated to be restarted, current state is '{execution.state}' !")
+    if not any(run.state in (State.FAILED, State.PAUSED) for run in execution.task_runs.values()):
+        raise Refused(
+            "No task found to restart execution from!", fix="Replay it instead: nothing in it failed or waits for an answer."
+        )
+
+
+def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
+    """The execution RESTARTED, before anything runs; Refused when there is nothing to restart."""
+    check_restart(execution)
+    plan = plan_of(flow)
+    runs = {run.id: run for run in execution.task_runs.values()}
+    for run in list(runs.values()):
+        if _is_handler(plan, run):
+            _drop(runs, run)
+    failed = [run for run in runs.values() if run.state in (State.FAILED, State.PAUSED)]
+    above = {ancestor for run in failed for ancestor in ancestors_of(runs, run)}
+    for run in failed:
+        if run.id in above or run.id not in runs:
+            continue
+        for child in [one for one in runs.values() if one.parent_id == run.id]:
+            _drop(runs, child)
+        fresh = replace(run, rendered={}, outputs=None, iteration=_iteration(plan, run))
+        runs[run.id] = fresh.moved(State.RESTARTED, now)
+    for run_id in above:
+        if run_id in runs:
+            runs[run_id] = reopened(runs[run_id], now)
+    kept = {key: value for key, value in execution.rendered.items() if key == "vars"}
+    return replace(
+        execution.moved(State.RESTARTED, now),
+        task_runs=TaskRuns(runs.values()),
+        outputs=None,
+        rendered=kept,
+        held=False,
+        attempt_number=execution.attempt_number + 1,
+    )
+
+
+def reopened(run: TaskRun, now: datetime) -> TaskRun:
+    """A flowable RUNNING again because something below it runs again."""
+    kept = {key: value for key, value in run.rendered.items() if key not in ("looped", "condition", "waiting", "result")}
+    return replace(run, rendered=kept).moved(State.RUNNING, now)
+
+
+def _iteration(plan: Plan, run: TaskRun) -> int | None:
+    place = plan.places.get(run.task_id)
+    is_under_loop = place is not None and place.parent is not None
+    return run.iteration if is_under_loop or run.value is not None else None
+
+
+def _is_handler(plan: Plan, run: TaskRun) -> bool:
+    place = plan.places.get(run.task_id)
+    if place is None or place.section in HANDLERS:
+        return True
+    return place.parent is not None and isinstance(place.parent.task, DirectoryTask)
+
+
+def _drop(runs: dict[str, TaskRun], run: TaskRun) -> None:
+    gone = {run.id}
+    runs.pop(run.id, None)
+    for other in list(runs.values()):  # parents come before their children
+        if other.parent_id in gone:
+            gone.add(other.id)
+            runs.pop(other.id, None)
+
+
+def ancestors_of(runs: dict[str, TaskRun], run: TaskRun) -> list[str]:
+    """Ids of the runs above a run, nearest first."""
+    found = []
+    above = runs.get(run.parent_id or "")
+    while above is not None:
+        found.append(above.id)
+        above = runs.get(above.parent_id or "")
+    return found
+
+
+def restart(d: Decision, by: str) -> None:
+    """Restart an execution under its own id; nothing happens when there is nothing to restart."""
+    try:
+        execution = restarted(d.flow, d.execution, d.now)
+    except Refused:
+        return
+    for run in d.execution.task_runs.values():
+        if run.state is State.PAUSED:
+            d.emit(ClosePause(run.id, "SUPERSEDED"))
+            if "timer" in run.rendered:
+                d.emit(CancelTimer(run.rendered["timer"]))
+    d.execution = execution
+    d.runs, d.index = take(execution, d.plan)
+    d.note(begun=True)
+    d.log("INFO", f"Restarted{f' by {by}' if by else ''}.")
+    revive(d)
+    d.dirty[None] = None
+
+
+def revive(d: Decision) -> None:
+    """Start what was restarted and look below everything that is open."""
+    for run_id in d.index.open:
+        run = d.run(run_id)
+        if run is None:
+            continue
+        if run.state.is_created:
+            d.todo.append(run_id)
+        elif run.state is State.RUNNING and isinstance(d.task(run), FlowableTask):
+            d.dirty[run_id] = None

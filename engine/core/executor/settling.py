@@ -1,0 +1,196 @@
+"""Looking at the children of a task run (or at the top of the execution): which run next, and what their parent becomes."""
+
+from engine.core.execution import TaskRun
+from engine.core.executor.attempts import end, softened
+from engine.core.executor.closing import close
+from engine.core.executor.decision import Decision
+from engine.core.executor.levels import Lane, Level
+from engine.core.executor.loops import repeat
+from engine.core.executor.pauses import pause
+from engine.core.flowable import (
+    Body,
+    DirectoryTask,
+    FlowableTask,
+    LoopingTask,
+    PausingTask,
+    Section,
+    enabled,
+)
+from engine.core.state import State
+
+
+def settle(d: Decision, run_id: str | None) -> None:
+    """Create what may run next under a run, or end the run when nothing is left."""
+    if run_id is None:
+        _settle_root(d)
+        return
+    run = d.run(run_id)
+    task = d.task(run) if run else None
+    if run is None or not run.state.is_running or not isinstance(task, FlowableTask):
+        return
+    level = d.level(run_id)
+    if d.is_killing or run.state is State.KILLING:
+        if level.open == 0 and not isinstance(task, DirectoryTask):
+            end(d, run, State.KILLED)
+        return
+    if d.execution.held:
+        return
+    if isinstance(task, DirectoryTask):
+        _settle_directory(d, run, task, level)
+        return
+    place = d.place(run)
+    if d.execution.state.is_terminal and place is not None and place.root_section != "after":
+        if level.open == 0:  # somebody left the execution with Exit: what runs may end, nothing new starts
+            end(d, run, guess(level.lane("tasks")))
+        return
+    if isinstance(task, PausingTask) and "answered" not in run.rendered:
+        if not _busy(d, run, task, level, "onPause"):
+            pause(d, run, task)
+        return
+    _settle_flowable(d, run, task, level)
+
+
+def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level) -> None:
+    body = d.body(run, task)
+    if body is None:
+        d.log("ERROR", f"No branch of task {run.task_id!r} fits and it has no default.", run)
+        end(d, run, State.FAILED)
+        return
+    main = level.lane("tasks")
+    if "waiting" in run.rendered:
+        return
+    if not main.has(State.FAILED):
+        grow(d, run, main, body)
+    if main.open:
+        return
+    if isinstance(task, LoopingTask) and not main.has(State.FAILED) and not main.has(State.KILLED):
+        outcome = repeat(d, run, task)
+        if outcome is None:
+            return
+        run, state = outcome
+        state = state or guess(main)
+    else:
+        state = guess(main)
+    if state is State.FAILED and _busy(d, run, task, level, "errors"):
+        return
+    if _busy(d, run, task, level, "finally"):
+        return
+    end(d, run, task.outcome(state))
+
+
+def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Level) -> None:
+    state = run.rendered.get("result")
+    if state is None:  # the worker is still at it
+        return
+    if state == State.FAILED and _busy(d, run, task, level, "errors"):
+        return
+    if not _busy(d, run, task, level, "finally"):
+        end(d, run, State(state))
+
+
+def _settle_root(d: Decision) -> None:
+    state = d.execution.state
+    level = d.level(None)
+    if state is State.KILLING:
+        if not d.index.open:
+            close(d, State.KILLED)
+        return
+    if d.execution.held:
+        return
+    if state.is_terminal:
+        grow(d, None, level.lane("after"), d.plan.lists["after"])
+        return
+    main = level.lane("tasks")
+    if not main.has(State.FAILED):
+        grow(d, None, main, d.plan.lists["tasks"])
+    if main.open:
+        return
+    state = guess(main)
+    if state is State.FAILED and _busy(d, None, None, level, "errors"):
+        return
+    if not _busy(d, None, None, level, "finally"):
+        close(d, state)
+
+
+def _busy(d: Decision, run: TaskRun | None, task: FlowableTask | None, level: Level, section: Section) -> bool:
+    """Run a list of handlers in order; whether it still has something to do."""
+    lane = level.lane(section)
+    grow(d, run, lane, _handlers(d, task, section))
+    return lane.open > 0
+
+
+def _handlers(d: Decision, task: FlowableTask | None, section: Section) -> Body:
+    if task is None:
+        return d.plan.lists[section]
+    for which, tasks in task.lists():
+        if which == section:
+            return Body(enabled(tasks))
+    return Body(())
+
+
+def guess(lane: Lane) -> State:
+    """What a list of ended runs amounts to."""
+    for state in (State.KILLED, State.FAILED, State.WARNING):
+        if lane.has(state):
+            return state
+    return State.SUCCESS
+
+
+def grow(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> None:
+    """Create the runs that may start now."""
+    if body.order == "graph":
+        _grow_graph(d, parent, lane, body)
+    elif body.order == "groups" and body.values is not None:
+        _grow_groups(d, parent, lane, body, body.values)
+    else:
+        _grow_flat(d, parent, lane, body)
+
+
+def _grow_flat(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> None:
+    """In order, at most `limit` at once; the cursor makes this cost nothing when there is nothing to do."""
+    total, width = body.total, len(body.tasks)
+    while lane.cursor < total and (not body.limit or lane.open < body.limit):
+        turn, place = divmod(lane.cursor, width)
+        task, value = body.tasks[place], None if body.values is None else body.values[turn]
+        lane.cursor += 1
+        if (task.id, value) not in lane.runs:
+            d.create(task, parent, value, _iteration(parent, d) if value is None else turn)
+
+
+def _grow_groups(d: Decision, parent: TaskRun | None, lane: Lane, body: Body, values: tuple[str, ...]) -> None:
+    """Values that have begun go on first, then new ones begin."""
+    positions = {task.id: place for place, task in enumerate(body.tasks)}
+    while lane.ready and (not body.limit or lane.open < body.limit):
+        value = lane.ready.popleft()
+        latest = d.run(lane.latest[value])
+        if latest is None or not latest.state.is_terminal:
+            continue
+        for task in body.tasks[positions.get(latest.task_id, -1) + 1 :]:
+            if (task.id, value) not in lane.runs:
+                d.create(task, parent, value, latest.iteration)
+                break
+    while body.tasks and lane.cursor < len(values) and (not body.limit or lane.open < body.limit):
+        value = values[lane.cursor]
+        lane.cursor += 1
+        if value not in lane.latest:
+            d.create(body.tasks[0], parent, value, lane.cursor - 1)
+
+
+def _grow_graph(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> None:
+    """Every task whose needs have ended."""
+    for task in body.tasks:
+        if body.limit and lane.open >= body.limit:
+            return
+        if (task.id, None) in lane.runs:
+            continue
+        needed = [d.run(lane.runs.get((need, None))) for need in body.needs.get(task.id, ())]
+        if all(run is not None and run.state.is_terminal for run in needed):
+            d.create(task, parent, None, _iteration(parent, d))
+
+
+def _iteration(parent: TaskRun | None, d: Decision) -> int | None:
+    """Children of a loop carry its iteration; others none."""
+    return parent.iteration if parent is not None and isinstance(d.task(parent), LoopingTask) else None
+
+
+__all__ = ["grow", "guess", "settle", "softened"]

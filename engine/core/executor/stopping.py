@@ -1,0 +1,103 @@
+"""Ending an execution from outside its tasks: kill, Exit, a broken promise, a replacement by another execution."""
+
+from engine.core.commands import CancelTimer, ClosePause, StopSubflow, StopTask
+from engine.core.execution import TaskRun
+from engine.core.executor.decision import Decision
+from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, TimedTask
+from engine.core.state import State
+
+
+def kill(d: Decision, by: str, reason: str) -> None:
+    """Stop everything that is under way; the execution is KILLED when nothing is left."""
+    state = d.execution.state
+    if state is State.KILLING or (state.is_terminal and not d.index.open):
+        return
+    d.log("INFO", " ".join(filter(None, ("Kill was asked", f"by {by}" if by else "", f": {reason}" if reason else ""))) + ".")
+    if not state.is_terminal:
+        if state in (State.CREATED, State.QUEUED) and not d.index.open:
+            d.become(State.KILLED)
+            return
+        d.become(State.KILLING)
+    for run_id in list(d.index.open):
+        run = d.run(run_id)
+        if run is not None:
+            _interrupt(d, run)
+    d.dirty[None] = None
+
+
+def _interrupt(d: Decision, run: TaskRun) -> None:
+    """Ask one run to stop; what only waits ends at once."""
+    task = d.task(run)
+    if isinstance(task, FlowableTask) and not isinstance(task, DirectoryTask):
+        forget_waits(d, run)
+        if run.state.is_created or run.state is State.PAUSED:
+            d.move(run, State.KILLED)
+        else:
+            d.move(run, State.KILLING)
+            d.dirty[run.id] = None
+    elif run.state is State.RUNNING and not isinstance(task, TimedTask):
+        stop_work(d, run)
+    else:
+        stop_work(d, run)
+        d.move(_cut_short(run, d), State.KILLED)
+
+
+def _cut_short(run: TaskRun, d: Decision) -> TaskRun:
+    is_open = bool(run.attempts) and run.attempts[-1].ended is None
+    return run.attempted(State.KILLED, d.now) if is_open else run
+
+
+def stop_work(d: Decision, run: TaskRun) -> None:
+    """Interrupt what a run has under way elsewhere."""
+    task = d.task(run)
+    if isinstance(task, ExecutableTask):
+        for child in children_of(run):
+            d.emit(StopSubflow(child))
+    elif not isinstance(task, TimedTask) and run.state in (State.RUNNING, State.CREATED, State.RESTARTED):
+        d.emit(StopTask(run.id))
+    forget_waits(d, run)
+
+
+def children_of(run: TaskRun) -> list[str]:
+    """Ids of executions a run has started and that have not ended."""
+    running = run.rendered.get("children")
+    if isinstance(running, dict):
+        return [str(child) for child in running.values()]
+    child = (run.outputs or {}).get("executionId")
+    return [str(child)] if child else []
+
+
+def forget_waits(d: Decision, run: TaskRun, reason: str = "KILLED") -> None:
+    """Cancel the timers of a run and close its pause."""
+    if run.state is State.RETRYING:
+        d.emit(CancelTimer(f"retry:{run.id}:{len(run.attempts)}"))
+    if run.state is State.PAUSED:
+        d.emit(ClosePause(run.id, "SUPERSEDED" if reason == "SUPERSEDED" else "KILLED"))
+    if "timer" in run.rendered:
+        d.emit(CancelTimer(run.rendered["timer"]))
+
+
+def stop_everything(d: Decision, state: State, first: State | None = None) -> None:
+    """End every open run at once and stop the work behind it; the latest open leaf may end in another state than the rest."""
+    for run_id in reversed(list(d.index.open)):
+        run = d.run(run_id)
+        if run is None:
+            continue
+        task = d.task(run)
+        is_leaf = not isinstance(task, FlowableTask) or run.state is State.PAUSED or isinstance(task, DirectoryTask)
+        if is_leaf:
+            stop_work(d, run)
+        else:
+            forget_waits(d, run)
+        d.move(_cut_short(run, d), first if first is not None and is_leaf else state)
+        if is_leaf:
+            first = None
+
+
+def leave_with(d: Decision, run: TaskRun, state: State) -> None:
+    """Exit: end a run, all above it and the execution in a state; KILLED also stops what runs beside them."""
+    d.move(run, state)
+    for above in d.ancestors(run):
+        d.move(above, state)
+    if state is State.KILLED:
+        kill(d, "", f"task {run.task_id} asked to exit")

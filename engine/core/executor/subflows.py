@@ -1,0 +1,206 @@
+"""Executions that a task starts: one for a Subflow, one for each batch of a ForEachItem."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from engine.core.commands import Render, StartSubflow, StopSubflow
+from engine.core.events import SubflowCreated, SubflowEnded
+from engine.core.execution import TaskRun
+from engine.core.executor.attempts import begin, end_attempt, fail_attempt
+from engine.core.executor.decision import Decision
+from engine.core.flowable import BatchTask, ChildCall, ExecutableTask
+from engine.core.state import State
+from engine.core.variables import task_run_variables
+
+
+def call(d: Decision, run: TaskRun, task: ExecutableTask) -> None:
+    """Ask for the execution of a Subflow."""
+    asked = d.ask(run, task.wanted())
+    if asked is None:
+        return
+    run = d.put(replace(begin(d, asked), outputs=None))
+    try:
+        called = task.call(run.rendered)
+    except ValueError as error:
+        fail_attempt(d, run, str(error))
+        return
+    d.emit(_command(d, run, called))
+
+
+def _command(d: Decision, run: TaskRun, called: ChildCall) -> StartSubflow:
+    labels = d.execution.labels
+    if not called.inherits_labels:
+        labels = tuple(pair for pair in labels if pair[0].startswith("system."))
+    return StartSubflow(
+        run.id,
+        called.namespace,
+        called.flow_id,
+        called.revision,
+        called.inputs,
+        (*labels, *called.labels),
+        called.waits,
+        schedule_date=called.schedule_date,
+        attempt=len(run.attempts),
+        outputs=called.outputs,
+    )
+
+
+def created(d: Decision, event: SubflowCreated) -> None:
+    """The execution a run asked for exists, or could not be made."""
+    run = d.run(event.task_run_id)
+    task = d.task(run) if run else None
+    if run is None or not isinstance(task, ExecutableTask):
+        return
+    if run.state is not State.RUNNING:
+        if event.execution_id and d.execution.state in (State.KILLING, State.KILLED):
+            d.emit(StopSubflow(event.execution_id))
+        return
+    if isinstance(task, BatchTask):
+        _batch_created(d, run, task, event)
+        return
+    if "executionId" in (run.outputs or {}):
+        return
+    if event.execution_id is None:
+        fail_attempt(d, run, event.error or "The execution could not be created.")
+        return
+    if d.is_killing:
+        d.emit(StopSubflow(event.execution_id))
+    run = d.put(replace(run, outputs={"executionId": event.execution_id}))
+    if not task.call(run.rendered).waits:
+        end_attempt(d, run, State.SUCCESS)
+
+
+def ended(d: Decision, event: SubflowEnded) -> None:
+    """An execution that a run waits for has ended."""
+    run = d.run(event.task_run_id)
+    task = d.task(run) if run else None
+    if run is None or run.state is not State.RUNNING or not isinstance(task, ExecutableTask):
+        return
+    if isinstance(task, BatchTask):
+        _batch_ended(d, run, task, event)
+        return
+    if (run.outputs or {}).get("executionId", event.execution_id) != event.execution_id:
+        return  # of an earlier attempt
+    called = task.call(run.rendered)
+    if not called.waits:
+        return
+    outputs: dict[str, Any] = {"executionId": event.execution_id, "state": event.state.value}
+    if event.outputs is not None:
+        outputs["outputs"] = event.outputs
+    run = d.put(replace(run, outputs=outputs))
+    if event.error:
+        fail_attempt(d, run, event.error)
+        return
+    state = State.KILLED if d.is_killing else task.told(event.state, called)
+    end_attempt(d, run, state)
+
+
+# --- batches of a ForEachItem. `rendered` of the run holds: next (the batch to ask for), children {batch: execution},
+# ended (a bit a batch, as hex), failed … as counts in the outputs.
+
+
+def call_batches(d: Decision, run: TaskRun, task: BatchTask) -> None:
+    """Ask for one execution a batch."""
+    batches = batches_of(d, run, task)
+    run = begin(d, run)
+    run = d.put(replace(run, outputs={"numberOfBatches": len(batches), "iterations": {}}))
+    if not batches:
+        end_attempt(d, run, State.SUCCESS)
+        return
+    run = d.remember(run, next=1, ended="0", children={}, results={})
+    _ask_batch(d, run, task, batches)
+
+
+def batches_of(d: Decision, run: TaskRun, task: BatchTask) -> list[str]:
+    """URIs of the batches the sibling made."""
+    split = d.run(d.level(run.parent_id).lane("tasks").runs.get((task.batches_of(), run.value)))
+    return [str(uri) for uri in (split.rendered if split else {}).get("batches", ())]
+
+
+def _ask_batch(d: Decision, run: TaskRun, task: BatchTask, batches: list[str]) -> None:
+    number = run.rendered["next"]
+    if number > len(batches):
+        return
+    wanted = task.wanted()
+    scope = {**task_run_variables(run), "items": batches[number - 1], "iteration": number}
+    sources = {f"batch:{number}": {key: value for key, (value, _) in wanted.items()}}
+    d.emit(Render(run.id, sources, {}, {"taskrun": scope}))
+
+
+def batch_rendered(d: Decision, run: TaskRun, task: BatchTask, values: Mapping[str, Any], error: str | None) -> None:
+    """What one batch needs is known: its execution is asked for, then the next batch is."""
+    number = run.rendered.get("next")
+    if error is not None:
+        fail_attempt(d, run, error)
+        return
+    rendered = values.get(f"batch:{number}")
+    if rendered is None or not isinstance(number, int):
+        return
+    try:
+        called = task.call(rendered)
+    except ValueError as problem:
+        fail_attempt(d, run, str(problem))
+        return
+    batches = batches_of(d, run, task)
+    command = _command(d, run, called)
+    d.emit(replace(command, origin_type="ForEachItem", items=batches[number - 1], iteration=number))
+    run = d.remember(run, next=number + 1, waits=called.waits, transmits=called.transmits_failed)
+    _ask_batch(d, run, task, batches)
+
+
+def _batch_created(d: Decision, run: TaskRun, task: BatchTask, event: SubflowCreated) -> None:
+    number = event.iteration
+    if number is None or _has_ended(run, number) or str(number) in run.rendered.get("children", {}):
+        return
+    if event.execution_id is None:
+        d.log("ERROR", event.error or "The execution could not be created.", run)
+        _count_batch(d, run, number, State.FAILED, None)
+        return
+    if d.is_killing:
+        d.emit(StopSubflow(event.execution_id))
+    if not run.rendered.get("waits", True):
+        _count_batch(d, run, number, State.SUCCESS, None)
+        return
+    d.remember(run, children={**run.rendered["children"], str(number): event.execution_id})
+
+
+def _batch_ended(d: Decision, run: TaskRun, task: BatchTask, event: SubflowEnded) -> None:
+    number = event.iteration
+    if number is None or _has_ended(run, number):
+        return
+    _count_batch(d, run, number, State.FAILED if event.error else event.state, event.outputs)
+
+
+def _has_ended(run: TaskRun, number: int) -> bool:
+    return bool(int(run.rendered.get("ended", "0"), 16) >> number & 1)
+
+
+def _count_batch(d: Decision, run: TaskRun, number: int, state: State, outputs: Mapping[str, Any] | None) -> None:
+    done = int(run.rendered["ended"], 16) | 1 << number
+    counts = dict((run.outputs or {}).get("iterations", {}))
+    counts[state.value] = counts.get(state.value, 0) + 1
+    children = {key: child for key, child in run.rendered["children"].items() if key != str(number)}
+    results = run.rendered["results"]
+    if outputs:
+        results = {**results, str(number): outputs}
+    run = replace(run, outputs={**(run.outputs or {}), "iterations": counts})
+    run = d.put(replace(run, rendered={**run.rendered, "ended": f"{done:x}", "children": children, "results": results}))
+    if sum(counts.values()) < (run.outputs or {})["numberOfBatches"]:
+        return
+    end_attempt(d, run, _batches_state(d, run, counts))
+
+
+def _batches_state(d: Decision, run: TaskRun, counts: Mapping[str, int]) -> State:
+    if d.is_killing:
+        return State.KILLED
+    if not run.rendered.get("transmits", True):
+        return State.SUCCESS
+    if counts.get("FAILED") or counts.get("CANCELLED"):
+        return State.FAILED
+    if counts.get("KILLED"):
+        return State.KILLED
+    return State.WARNING if counts.get("WARNING") else State.SUCCESS
+
+
+

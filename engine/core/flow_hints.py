@@ -1,0 +1,109 @@
+"""What is allowed but probably not meant: odd crons, sloppy schemas, bare shell text, old names, missing subflows."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from engine.core import cron, flow_validation
+from engine.core.finding import Finding
+from engine.core.flow import Flow
+from engine.core.property import marker
+from engine.core.registry import Registry
+from engine.core.shell_text import unquoted
+from engine.core.task import Part, Typed
+from engine.core.yaml_text import Path, walk
+
+SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
+FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
+
+
+def hints(
+    flow: Flow, data: Any, registry: Registry, flow_exists: Callable[[str, str], bool] | None = None
+) -> list[Finding]:
+    """Warnings and hints about a flow that can be read."""
+    every = list(flow_validation.parts(flow))
+    return [
+        *(found for path, part in every for found in _bursts(path, part)),
+        *_schemas(data),
+        *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part)),
+        *_old_names(data, registry),
+        *(_missing_flows(flow, flow_exists) if flow_exists is not None else ()),
+        *_files_of_directories(flow, data),
+    ]
+
+
+def _bursts(path: Path, part: Any) -> Iterator[Finding]:
+    text = getattr(part, "cron", None)
+    if not isinstance(text, str) or getattr(part, "with_seconds", False):
+        return
+    burst = cron.burst(text)
+    if burst:
+        message = f"{burst.runs} runs between {burst.first} and {burst.last}; did you mean `{burst.suggestion}`?"
+        yield Finding((*path, "cron"), message, "cron-burst", "warning", burst.suggestion)
+
+
+def _schemas(data: Any) -> Iterator[Finding]:
+    for path, value in walk(data):
+        if path and path[-1] in SCHEMA_PROPERTIES and isinstance(value, str) and "{{" not in value:
+            try:
+                json.loads(value)
+            except ValueError as error:
+                place = (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else (0, 0)
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+                message = f"`{path[-1]}` is not quite JSON ({reason}); it is read leniently."
+                yield Finding(path, message, "lenient-schema", "hint", "", "", *place)
+
+
+def _shell(path: Path, part: Part) -> Iterator[Finding]:
+    for name in part.model_fields_set:
+        field = type(part).model_fields.get(name)
+        mark = marker(field) if field is not None else None
+        if field is None or mark is None or mark.guard != "shell":
+            continue
+        for inner, text in walk(getattr(part, name)):
+            if not isinstance(text, str):
+                continue
+            for expression, line, column in unquoted(text):
+                if any(word in expression for word in FROM_OUTSIDE) or "read(" in expression:
+                    message = f"`{{{{ {expression} }}}}` stands unquoted in shell text: a `;` in it starts a command."
+                    advice = 'Put it in double quotes: "{{ … }}".'
+                    yield Finding(
+                        (*path, field.alias or name, *inner), message, "shell-quoting", "hint", advice, "", line, column
+                    )
+
+
+def _old_names(data: Any, registry: Registry) -> Iterator[Finding]:
+    for path, value in walk(data):
+        kind = value.get("type") if isinstance(value, Mapping) else None
+        if not isinstance(kind, str) or "." not in kind or "pluginDefaults" in path:
+            continue
+        cls = registry.find(kind)
+        if cls is not None and issubclass(cls, Typed) and kind != cls.type_names()[0]:
+            now = cls.type_names()[0]
+            yield Finding(
+                (*path, "type"), f"`{kind}` is an older name of `{now}`.", "old-type", "hint", f"Write `{now}`."
+            )
+
+
+def _missing_flows(flow: Flow, flow_exists: Callable[[str, str], bool]) -> Iterator[Finding]:
+    for path, namespace, flow_id in flow_validation.calls(flow):
+        if (namespace, flow_id) != (flow.namespace, flow.id) and not flow_exists(namespace, flow_id):
+            advice = "Deploy that flow too, or correct its name."
+            yield Finding(path, f"There is no flow `{namespace}.{flow_id}` here.", "missing-flow", "warning", advice)
+
+
+def _files_of_directories(flow: Flow, data: Any) -> Iterator[Finding]:
+    """`outputs.child.outputFiles` of a child that declares none, while its WorkingDirectory does."""
+    owners = {}
+    for _, task in flow_validation.tasks(flow):
+        if type(task).__name__ == "WorkingDirectory" and getattr(task, "output_files", None):
+            for child in getattr(task, "tasks", ()):
+                if not getattr(child, "output_files", None):
+                    owners[child.id] = task.id
+    for path, value in walk(data):
+        if isinstance(value, str):
+            for child, owner in owners.items():
+                for used in (f"outputs.{child}.outputFiles", f"outputs['{child}'].outputFiles"):
+                    if used in value:
+                        message = f"`{used}` are files that `{owner}` declares; they are found, but only here."
+                        yield Finding(path, message, "directory-files", "hint", f"Write `outputs.{owner}.outputFiles`.")

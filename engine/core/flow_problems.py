@@ -1,0 +1,151 @@
+"""pydantic's errors about a flow → findings in plain sentences, with "did you mean"."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import AliasChoices, BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from engine.core.finding import Finding
+from engine.core.flow import Flow
+from engine.core.inputs import INPUT_TYPES, Input
+from engine.core.registry import Registry
+from engine.core.sentences import expectation, sentence
+from engine.core.task import Typed
+from engine.core.yaml_text import Path
+from engine.errors import EngineError, UnknownTaskType
+
+
+def translate(error: ValidationError, document: Any, registry: Registry) -> list[Finding]:
+    """One finding for each place where the document does not fit the models."""
+    places: dict[Path, list[ErrorDetails]] = {}
+    tagged: set[Path] = set()
+    for details in error.errors():
+        path, was_tagged = _place(details, document)
+        places.setdefault(path, []).append(details)
+        if was_tagged:
+            tagged.add(path)
+    return [
+        _finding(path, errors, document, registry)
+        for path, errors in places.items()
+        if not (_is_vague(path, errors, tagged) and any(_is_inside(other, path) for other in places))
+    ]
+
+
+def properties(cls: type[BaseModel]) -> list[str]:
+    """Names of a part's properties as a flow writes them."""
+    names = []
+    for name, field in cls.model_fields.items():
+        if isinstance(field.validation_alias, AliasChoices):
+            names += [choice for choice in field.validation_alias.choices if isinstance(choice, str) and choice != name]
+        names.append(field.alias or name)
+    return list(dict.fromkeys(names))
+
+
+def part_at(path: Path, document: Any, registry: Registry) -> type[BaseModel] | None:
+    """The class that the mapping at a path is read as, as far as it can be told."""
+    candidates: list[type[BaseModel]] = [Flow]
+    value = document
+    for step in path:
+        value = value[step]
+        if isinstance(step, str):
+            field = next((f for cls in candidates for n, f in cls.model_fields.items() if step in (f.alias, n)), None)
+            if field is not None:
+                candidates = list(_models(field.annotation))
+        kind = value.get("type") if isinstance(value, Mapping) else None
+        if isinstance(kind, str):
+            if any(issubclass(cls, Input) for cls in candidates):
+                candidates = [INPUT_TYPES[kind]] if kind in INPUT_TYPES else candidates
+            elif any(issubclass(cls, Typed) for cls in candidates):
+                found = registry.find(kind)
+                candidates = [found] if found else candidates
+    return candidates[0] if candidates else None
+
+
+def _is_vague(path: Path, errors: Sequence[ErrorDetails], tagged: Collection[Path]) -> bool:
+    """Whether an error may only repeat one deeper inside: another member of a union, a list whose items fail."""
+    return path in tagged or all(error["type"] == "too_short" for error in errors)
+
+
+def _is_inside(path: Path, outer: Path) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _place(details: ErrorDetails, document: Any) -> tuple[Path, bool]:
+    """The part of pydantic's location that exists in the document, and whether other steps were left out of it."""
+    path: list[str | int] = []
+    value = document
+    skipped = False
+    loc = details["loc"][:-1] if details["type"] == "missing" else details["loc"]
+    for step in loc:
+        if isinstance(value, Mapping) and step in value:
+            value = value[str(step)]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        else:
+            skipped = True
+            continue
+        path.append(step)
+    if details["type"] == "missing":
+        return (*path, f"\0{details['loc'][-1]}"), skipped
+    return tuple(path), skipped
+
+
+def _finding(path: Path, errors: Sequence[ErrorDetails], document: Any, registry: Registry) -> Finding:
+    first = errors[0]
+    if first["type"] == "missing":
+        name = str(path[-1])[1:]
+        return Finding(path[:-1], f"`{name}` is missing.", "missing", missing=name)
+    if first["type"] == "extra_forbidden":
+        return _unknown(path, document, registry)
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, EngineError):
+        is_type = isinstance(cause, UnknownTaskType)
+        code = "unknown-type" if is_type else "invalid"
+        return Finding((*path, "type") if is_type else path, cause.message, code, suggestion=cause.fix)
+    if first["type"] in ("wrong_kind", "unknown_input"):
+        said = f"{_name(path)} {first['ctx']['said']}."
+        return Finding((*path, "type"), said, "unknown-type", suggestion=first["ctx"].get("advice", ""))
+    if cause is not None:
+        return Finding(path, str(cause), "invalid")
+    expected = [found for found in map(expectation, errors) if found]
+    if len(expected) == len(errors) > 1:
+        shown = sentence(first).rpartition(", but is ")[2]
+        return Finding(path, f"{_name(path)} should be {' or '.join(dict.fromkeys(expected))}, but is {shown}.", "type")
+    said = " or ".join(dict.fromkeys(sentence(one) for one in errors))
+    return Finding(
+        path, f"{_name(path)} {said}{'' if said.endswith(('.', '?')) else '.'}", "type" if expected else "invalid"
+    )
+
+
+def _unknown(path: Path, document: Any, registry: Registry) -> Finding:
+    key = str(path[-1])
+    cls = part_at(path[:-1], document, registry)
+    known = properties(cls) if cls else []
+    lowered = {name.lower(): name for name in known}
+    near = lowered.get(to_camel(key).lower())
+    if near is None:
+        close = get_close_matches(key.lower(), lowered, n=1)
+        near = lowered[close[0]] if close else None
+    advice = f"Did you mean `{near}`?" if near else ""
+    if not near and known and len(known) < 12:
+        advice = f"Known here: {', '.join(f'`{name}`' for name in sorted(known))}."
+    return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
+
+
+def _name(path: Path) -> str:
+    if not path:
+        return "The flow"
+    if isinstance(path[-1], int):
+        names = [step for step in path if isinstance(step, str)]
+        return f"Item {path[-1] + 1} of `{names[-1]}`" if names else f"Item {path[-1] + 1}"
+    return f"`{path[-1]}`"

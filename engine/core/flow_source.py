@@ -1,0 +1,97 @@
+"""YAML text → Flow, and everything that can be said about the text with line and column."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.core import flow_hints, flow_problems, flow_templates, flow_validation, plugin_defaults, yaml_text
+from engine.core.finding import Finding
+from engine.core.flow import Flow
+from engine.core.registry import Registry
+from engine.errors import FlowInvalid, Problem
+
+FlowExists = Callable[[str, str], bool]  # (namespace, id) → whether there is such a flow
+SEVERITIES = ("error", "warning", "hint")
+
+
+def load(text: str, registry: Registry, *, file: str = "", globals_defaults: Sequence[Mapping[str, Any]] = ()) -> Flow:
+    """The flow a text describes; FlowInvalid with every error, its line, column, path and suggestion."""
+    flow, problems = examine(text, registry, file=file, globals_defaults=globals_defaults, hints=False)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if flow is None or errors:
+        raise invalid(errors, file)
+    return flow
+
+
+def check(
+    text: str,
+    registry: Registry,
+    file: str = "",
+    *,
+    globals_defaults: Sequence[Mapping[str, Any]] = (),
+    flow_exists: FlowExists | None = None,
+) -> list[Problem]:
+    """Errors, warnings and hints about a text, by line. With `flow_exists` missing subflows are named too."""
+    _, problems = examine(text, registry, file=file, globals_defaults=globals_defaults, flow_exists=flow_exists)
+    return problems
+
+
+def examine(
+    text: str,
+    registry: Registry,
+    *,
+    file: str = "",
+    globals_defaults: Sequence[Mapping[str, Any]] = (),
+    flow_exists: FlowExists | None = None,
+    hints: bool = True,
+) -> tuple[Flow | None, list[Problem]]:
+    """The flow, None when it can't be read at all, and what is to be said about it."""
+    try:
+        document = yaml_text.read(text)
+    except FlowInvalid as broken:
+        return None, [replace(problem, file=file) for problem in broken.problems]
+    if not isinstance(document, yaml_text.Map):
+        message = "A flow is a mapping with `id`, `namespace` and `tasks`."
+        return None, [Problem(path="", message=message, line=1, column=1, code="not-a-flow", file=file)]
+    merged = plugin_defaults.apply(document, _defaults(document), globals_defaults, registry.canonical)
+    data = yaml_text.plain(merged)
+    findings: list[Finding] = []
+    flow = None
+    try:
+        flow = Flow.model_validate(data, context={"registry": registry})
+    except ValidationError as error:
+        findings += flow_problems.translate(error, data, registry)
+    if flow is not None:
+        findings += flow_validation.breaches(flow)
+    findings += flow_templates.findings(data, flow)
+    if flow is not None and hints:
+        findings += flow_hints.hints(flow, data, registry, flow_exists)
+    lines = text.splitlines()
+    problems = [_problem(finding, merged, lines, file) for finding in dict.fromkeys(findings)]
+    problems.sort(key=lambda one: (one.line, one.column, SEVERITIES.index(one.severity)))
+    return flow, problems
+
+
+def invalid(errors: Sequence[Problem], file: str = "") -> FlowInvalid:
+    """The error that says all of these; the first few are in its message."""
+    told = "; ".join(f"{f'{one.path}: ' if one.path else ''}{one.message}" for one in errors[:5])
+    more = f" (and {len(errors) - 5} more)" if len(errors) > 5 else ""
+    where = f"{file}:{errors[0].line}: " if file and errors else f"line {errors[0].line}: " if errors else ""
+    fix = next((one.suggestion for one in errors if one.suggestion), "")
+    return FlowInvalid(f"Invalid flow: {where}{told}{more}", fix=fix, problems=errors)
+
+
+def _defaults(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    declared: Any = next((document[name] for name in plugin_defaults.BLOCKS if document.get(name)), [])
+    return [entry for entry in declared if isinstance(entry, Mapping)] if isinstance(declared, list) else []
+
+
+def _problem(finding: Finding, document: Any, lines: Sequence[str], file: str) -> Problem:
+    spot = yaml_text.locate(document, finding.path)
+    line, column = spot.line, spot.column
+    if finding.line:
+        line, column = yaml_text.inside(spot, lines, finding.line, finding.column)
+    path = yaml_text.spell((*finding.path, finding.missing) if finding.missing else finding.path)
+    return Problem(path, finding.message, finding.severity, line, column, finding.code, finding.suggestion, file)

@@ -1,0 +1,172 @@
+"""What must hold for a flow as a whole, in Kestra's words, with the path of each breach."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.core.durations import to_iso
+from engine.core.finding import Finding
+from engine.core.flow import Flow
+from engine.core.inputs import Input
+from engine.core.labels import ALLOWED_SYSTEM, SYSTEM
+from engine.core.plugin_defaults import problem as default_problem
+from engine.core.property import has_template
+from engine.core.retries import Retry
+from engine.core.task import Part, Task
+from engine.core.yaml_text import Path
+
+CALLS_FLOWS = ("Subflow", "ForEachItem", "Flow")
+
+
+def parts(value: Any, path: Path = ()) -> Iterator[tuple[Path, BaseModel]]:
+    """Every part inside a part with its path in the flow, the outer ones first."""
+    if isinstance(value, BaseModel):
+        yield path, value
+        for name in value.model_fields_set:
+            field = type(value).model_fields.get(name)
+            if field is not None:
+                yield from parts(getattr(value, name), (*path, field.alias or name))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from parts(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from parts(item, (*path, index))
+
+
+def tasks(flow: Flow) -> list[tuple[Path, Task]]:
+    """Every task with its path, at any depth, in the order of the flow."""
+    found = []
+    for block in ("tasks", "errors", "finally_", "after_execution"):
+        name = Flow.model_fields[block].alias or block
+        found += [(path, part) for path, part in parts(getattr(flow, block), (name,)) if isinstance(part, Task)]
+    return found
+
+
+def breaches(flow: Flow) -> list[Finding]:
+    """All breaches of the rules for whole flows; each is an error."""
+    found = tasks(flow)
+    every = list(parts(flow))
+    return [
+        *_duplicates("Duplicate task id with name [{}]", [(path, task.id) for path, task in found]),
+        *_duplicates("Duplicate trigger id with name [{}]", _ids("triggers", flow.triggers)),
+        *_duplicates("Duplicate input with name [{}]", _ids("inputs", flow.inputs)),
+        *_duplicates("Duplicate output with name [{}]", _ids("outputs", flow.outputs)),
+        *_calls_itself(flow, found),
+        *_inputs(flow.inputs, ("inputs",)),
+        *(
+            one
+            for path, part in found
+            for name in ("on_resume", "inputs")
+            if isinstance(getattr(part, name, None), tuple)
+            for one in _inputs(
+                [item for item in getattr(part, name) if isinstance(item, Input)], (*path, _alias(part, name))
+            )
+        ),
+        *_labels(flow),
+        *(one for path, part in every if isinstance(part, Retry) for one in _retry(part, path)),
+        *_defaults(flow),
+    ]
+
+
+def _alias(part: Part, name: str) -> str:
+    return type(part).model_fields[name].alias or name
+
+
+def _ids(block: str, items: Iterable[Any]) -> list[tuple[Path, str]]:
+    return [((block, index), item.id) for index, item in enumerate(items)]
+
+
+def _duplicates(message: str, named: list[tuple[Path, str]]) -> Iterator[Finding]:
+    counted = Counter(name for _, name in named)
+    repeated = [name for name, count in counted.items() if count > 1]
+    if not repeated:
+        return
+    seen: set[str] = set()
+    for path, name in named:
+        if name in seen:
+            yield Finding((*path, "id"), message.format(", ".join(repeated)), "duplicate-id")
+            return
+        if name in repeated:
+            seen.add(name)
+
+
+def _calls_itself(flow: Flow, found: list[tuple[Path, Task]]) -> Iterator[Finding]:
+    for path, task in found:
+        names = (getattr(task, "namespace", None), getattr(task, "flow_id", None))
+        if type(task).__name__ in CALLS_FLOWS and names == (flow.namespace, flow.id):
+            yield Finding((*path, "flowId"), f"Recursive call to flow [{flow.namespace}.{flow.id}]", "recursive-call")
+
+
+def _inputs(inputs: Iterable[Input], path: Path) -> Iterator[Finding]:
+    declared = {one.id: one for one in inputs}
+    needs = {name: list(one.depends_on.inputs) if one.depends_on else [] for name, one in declared.items()}
+    for index, one in enumerate(inputs):
+        for name in needs[one.id]:
+            if name not in declared:
+                message = f"Input with id '{one.id}' depends on a non-existent input '{name}'."
+                yield Finding((*path, index, "dependsOn"), message, "unknown-input")
+        circle = _circle(one.id, needs)
+        if circle:
+            message = f"Cycle dependency detected for input with id '{one.id}': [{', '.join(circle)}]"
+            yield Finding((*path, index, "dependsOn"), message, "input-cycle")
+        above = next((other for other in declared if one.id.startswith(f"{other}.")), None)
+        if above:
+            message = f"Input `{one.id}` would stand inside the value of input `{above}`; rename one of them."
+            yield Finding((*path, index, "id"), message, "input-conflict")
+
+
+def _circle(start: str, needs: dict[str, list[str]]) -> list[str]:
+    """Ids from one input along its dependencies back to itself, empty when there is no way."""
+    trails = [[start]]
+    visited: set[str] = set()
+    while trails:
+        trail = trails.pop()
+        for name in needs.get(trail[-1], ()):
+            if name == start:
+                return trail
+            if name not in visited:
+                visited.add(name)
+                trails.append([*trail, name])
+    return []
+
+
+def _labels(flow: Flow) -> Iterator[Finding]:
+    for key, value in flow.labels:
+        if key.startswith(SYSTEM) and key not in ALLOWED_SYSTEM:
+            message = f"System labels can only be set by Kestra itself, offending label: {key}={value}"
+            yield Finding(("labels", key), message, "system-label")
+
+
+def _retry(retry: Retry, path: Path) -> Iterator[Finding]:
+    def less(name: str, value: timedelta | None, bound: str, limit: timedelta | None) -> Iterator[Finding]:
+        if value is not None and limit is not None and value >= limit:
+            yield Finding(path, f"'{name}' must be less than '{bound}' but is {to_iso(value)}", "retry")
+
+    if retry.type in ("constant", "exponential"):
+        yield from less("interval", retry.interval, "maxDuration", retry.max_duration)
+    if retry.type == "exponential":
+        yield from less("interval", retry.interval, "maxInterval", retry.max_interval)
+    if retry.type == "random":
+        yield from less("minInterval", retry.min_interval, "maxDuration", retry.max_duration)
+        yield from less("maxInterval", retry.max_interval, "maxDuration", retry.max_duration)
+        yield from less("minInterval", retry.min_interval, "maxInterval", retry.max_interval)
+
+
+def _defaults(flow: Flow) -> Iterator[Finding]:
+    for index, entry in enumerate(flow.plugin_defaults):
+        message = default_problem(entry)
+        if message:
+            yield Finding(("pluginDefaults", index), message, "plugin-default")
+
+
+def calls(flow: Flow) -> Iterator[tuple[Path, str, str]]:
+    """Path, namespace and id of every flow that tasks call by a literal name."""
+    for path, task in tasks(flow):
+        namespace, flow_id = getattr(task, "namespace", None), getattr(task, "flow_id", None)
+        is_call = type(task).__name__ in CALLS_FLOWS and isinstance(namespace, str) and isinstance(flow_id, str)
+        if is_call and not has_template([namespace, flow_id]):
+            yield (*path, "flowId"), str(namespace), str(flow_id)

@@ -1,0 +1,104 @@
+"""Input types whose values are text."""
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from engine.core.inputs.declaration import Input, InputRefused, spell, unreadable
+
+_URI = re.compile(
+    r"[a-z]+:\/\/(?:www\.)?[-a-zA-Z0-9@:%._\+~#=]{1,256}\.[a-zA-Z0-9()]{1,6}\b(?:[-a-zA-Z0-9()@:%_\+.~#?&\/=]*)",
+    re.ASCII,
+)
+_EMAIL = re.compile(r"|[a-zA-Z0-9_!#$%&'*+/=?`{|}~^.-]+@[a-zA-Z0-9.-]+", re.ASCII)
+
+
+class _TextInput(Input):
+    validator: str | None = Field(default=None, description="A regular expression the whole value must match.")
+
+    @field_validator("validator")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"invalid pattern [{pattern}]: {error}") from error
+        return pattern
+
+    @property
+    def accepts_blank(self) -> bool:
+        return True
+
+    def coerce(self, value: Any) -> str:
+        return spell(value)
+
+    def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
+        if self.validator is not None and not re.fullmatch(self.validator, value):
+            raise InputRefused(f"it must match the pattern `{self.validator}`")
+
+
+class StringInput(_TextInput):
+    """Text."""
+
+    type: Literal["STRING"]
+
+
+class SecretInput(_TextInput):
+    """Text that is encrypted at rest and never shown."""
+
+    type: Literal["SECRET"]
+
+
+class EmailInput(Input):
+    """An e-mail address."""
+
+    type: Literal["EMAIL"]
+
+    @property
+    def accepts_blank(self) -> bool:
+        return True
+
+    def coerce(self, value: Any) -> str:
+        return spell(value)
+
+    def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
+        if not _EMAIL.fullmatch(value):
+            raise InputRefused("The input must be a valid email")
+
+
+class UriInput(Input):
+    """An address such as `https://example.com/page`."""
+
+    type: Literal["URI"]
+
+    def coerce(self, value: Any) -> str:
+        text = spell(value)
+        if not _URI.fullmatch(text):
+            raise unreadable("URI", text)
+        return text
+
+
+class FileInput(Input):
+    """A file: uploaded by whoever starts the flow, handed on as the URI under which it is stored."""
+
+    type: Literal["FILE"]
+    extension: str | None = Field(default=None, description="What the stored file's name ends with.")
+    allowed_file_extensions: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _defaults_are_stored_files(self) -> "FileInput":
+        if self.defaults is not None and not str(self.defaults).startswith(("nsfile://", "file://", "kestra://", "{{")):
+            raise ValueError("no `defaults` can be set for inputs of type 'FILE'")
+        return self
+
+    def coerce(self, value: Any) -> str:
+        if not isinstance(value, str) or not value:
+            raise unreadable("FILE", value)
+        return value
+
+    def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
+        allowed = tuple(f".{one.lower().removeprefix('.')}" for one in self.allowed_file_extensions)
+        if allowed and not value.lower().endswith(allowed):
+            raise InputRefused(f"file type not allowed. Accepted extensions: {', '.join(allowed)}")

@@ -1,0 +1,93 @@
+"""pluginDefaults: values merged into everything that has a `type`, before the flow is read.
+
+Defaults of the flow come before global ones. What is not forced fills gaps, earlier entries first; what is forced
+overrides, earlier entries last, so that the first forced entry wins.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine.core.yaml_text import Map, Seq
+
+BLOCKS = ("pluginDefaults", "taskDefaults")
+
+
+def merge(first: Any, second: Any) -> Any:
+    """Maps merge deep, lists concatenate, nothing yields to something, otherwise the second wins."""
+    if second is None:
+        return first
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        merged = Map(first)
+        merged.spots = {**getattr(first, "spots", {})}
+        for key, value in second.items():
+            merged[key] = merge(first[key], value) if key in first else value
+            if key in getattr(second, "spots", {}) and value is not None:
+                merged.spots[key] = second.spots[key]  # type: ignore[attr-defined]
+        return merged
+    if isinstance(first, list) and isinstance(second, list):
+        joined = Seq([*first, *second])
+        joined.spots = {**getattr(first, "spots", {})}
+        for index, spot in getattr(second, "spots", {}).items():
+            joined.spots[len(first) + int(index)] = spot
+        return joined
+    return second
+
+
+def apply(
+    document: Any,
+    defaults: Sequence[Mapping[str, Any]],
+    global_defaults: Sequence[Mapping[str, Any]] = (),
+    canonical: Callable[[str], str] = lambda name: name,
+) -> Any:
+    """The document with defaults merged in; the block of defaults itself is left alone.
+
+    `canonical` gives the current name of a type, so that a default under an older name applies to both.
+    """
+    entries = [entry for entry in (*defaults, *global_defaults) if problem(entry) is None]
+    return _walk(document, entries, canonical, top=True) if entries else document
+
+
+def problem(entry: Any) -> str | None:
+    """What is wrong with one entry of pluginDefaults, in Kestra's words; None when it is fine."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("type"), str):
+        return "Invalid Plugin Default: No 'type' provided"
+    values = entry.get("values")
+    if not isinstance(values, Mapping) or not values:
+        return "Invalid Plugin Default: No 'values' provided"
+    empty = next((key for key, value in values.items() if value is None), None)
+    return None if empty is None else f"Invalid Plugin Default: No value provided for key '{empty}'"
+
+
+def _walk(
+    value: Any, entries: Sequence[Mapping[str, Any]], canonical: Callable[[str], str], *, top: bool = False
+) -> Any:
+    if isinstance(value, list):
+        items = Seq(_walk(item, entries, canonical) for item in value)
+        items.spots = getattr(value, "spots", {})
+        return items
+    if not isinstance(value, Mapping):
+        return value
+    done = Map({key: item if top and key in BLOCKS else _walk(item, entries, canonical) for key, item in value.items()})
+    done.spots = getattr(value, "spots", {})
+    kind = done.get("type")
+    return done if top or not isinstance(kind, str) else _defaulted(done, kind, entries, canonical)
+
+
+def _defaulted(value: Any, kind: str, entries: Sequence[Mapping[str, Any]], canonical: Callable[[str], str]) -> Any:
+    names = (kind, canonical(kind))
+    chosen = [
+        entry
+        for entry in entries
+        if names[0].startswith(entry["type"]) or names[1].startswith(canonical(entry["type"]))
+    ]
+    for entry in chosen:
+        if not _forced(entry):
+            value = merge(entry["values"], value)
+    for entry in reversed(chosen):
+        if _forced(entry):
+            value = merge(value, entry["values"])
+    return value
+
+
+def _forced(entry: Mapping[str, Any]) -> bool:
+    return entry.get("forced") is True

@@ -1,0 +1,228 @@
+"""Expressions, by precedence climbing. The table is Pebble's: `~` and `??` bind tighter than `|`, `not` tighter than all."""
+
+from typing import Final, NoReturn
+
+from engine.expressions import nodes
+from engine.expressions.failures import Position, fail
+from engine.expressions.lexer import Source, Token, TokenKind
+from engine.expressions.limits import MAX_CHAIN, MAX_DIGITS, MAX_NESTING
+from engine.expressions.nodes import Node
+
+BINARY: Final = {
+    "..": 120, "??": 120, "???": 120, "isIn": 120,
+    "~": 110,
+    "|": 100,
+    "*": 60, "/": 60, "%": 60,
+    "+": 40, "-": 40,
+    "==": 30, "equals": 30, "!=": 30, ">": 30, "<": 30, ">=": 30, "<=": 30,
+    "is": 20, "is not": 20, "contains": 20,
+    "and": 15,
+    "or": 10,
+}  # fmt: skip
+UNARY: Final = {"not": 500, "+": 500, "-": 500}
+CONSTANTS: Final = {
+    "true": True, "TRUE": True, "false": False, "FALSE": False, "null": None, "NULL": None, "none": None, "NONE": None,
+}  # fmt: skip
+RESERVED: Final = frozenset({"true", "false", "null", "none"})
+
+
+class ExpressionParser:
+    """Reads expressions from a row of tokens."""
+
+    def __init__(self, source: Source, found: list[Token]) -> None:
+        self.source = source
+        self.tokens = found
+        self.index = 0
+        self.nesting = 0
+
+    @property
+    def token(self) -> Token:
+        """The token to read next."""
+        return self.tokens[self.index]
+
+    def position(self, token: Token | None = None) -> Position:
+        """Where a token stands."""
+        return self.source.position((token or self.token).start)
+
+    def fail(self, message: str, fix: str = "", token: Token | None = None) -> NoReturn:
+        """Refuse the template at a token."""
+        fail(message, fix, self.position(token))
+
+    def unexpected(self, wanted: str) -> NoReturn:
+        """Refuse what stands here."""
+        token = self.token
+        what = "the end of the template" if token.kind == "end" else f"{token.value[:40]!r}"
+        self.fail(f"Expected {wanted} but found {what}.")
+
+    def at(self, kind: TokenKind, value: str | None = None) -> bool:
+        """Whether the next token is of a kind, and has a value."""
+        token = self.tokens[self.index]
+        return token.kind == kind and (value is None or token.value == value)
+
+    def take(self, kind: TokenKind, value: str | None = None) -> Token | None:
+        """The next token if it is the wanted one."""
+        if self.at(kind, value):
+            self.index += 1
+            return self.tokens[self.index - 1]
+        return None
+
+    def expect(self, kind: TokenKind, value: str | None = None, wanted: str = "") -> Token:
+        """The next token, which must be the wanted one."""
+        return self.take(kind, value) or self.unexpected(wanted or repr(value or kind))
+
+    def enter(self) -> None:
+        """Go one level deeper."""
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            self.fail(f"The template is nested more than {MAX_NESTING} levels deep.", "Use {% set %} for the parts.")
+
+    def expression(self, lowest: int = 0) -> Node:
+        """An expression whose operators bind at least as tight as `lowest`."""
+        self.enter()
+        found = self.operand()
+        chain = 0
+        while self.at("operator") and BINARY.get(self.token.value, -1) >= lowest:
+            chain += 1
+            if chain > MAX_CHAIN:
+                self.fail(f"An expression has more than {MAX_CHAIN} operators in a row.", "Use {% set %} for the parts.")
+            found = self.binary(found)
+        if lowest == 0 and (mark := self.take("mark", "?")):
+            yes = self.expression()
+            self.expect("mark", ":", "':' and what holds otherwise")
+            found = nodes.Conditional(self.position(mark), found, yes, self.expression())
+        self.nesting -= 1
+        return found
+
+    def operand(self) -> Node:
+        token = self.token
+        if token.kind == "operator" and token.value in UNARY:
+            self.index += 1
+            return nodes.Unary(self.position(token), token.value, self.expression(UNARY[token.value]))
+        if self.take("mark", "("):
+            inner = self.expression()
+            self.expect("mark", ")")
+            return self.postfix(inner)
+        if self.at("mark", "["):
+            return self.list_literal()
+        if self.at("mark", "{"):
+            return self.map_literal()
+        return self.postfix(self.primary())
+
+    def binary(self, left: Node) -> Node:
+        token = self.tokens[self.index]
+        self.index += 1
+        where, operator = self.position(token), token.value
+        if operator == "|":
+            name = self.expect("name", wanted="the name of a filter").value
+            return nodes.Filter(where, left, name, self.optional_arguments())
+        if operator in ("is", "is not"):
+            name = self.expect("name", wanted="the name of a test").value
+            return nodes.Test(where, left, name, self.optional_arguments(), operator == "is not")
+        right = self.expression(BINARY[operator] + 1)
+        if operator == "~":
+            parts = (*left.parts, right) if isinstance(left, nodes.Concat) else (left, right)
+            return nodes.Concat(where, parts)
+        return nodes.Binary(where, operator, left, right)
+
+    def primary(self) -> Node:
+        token = self.token
+        where = self.position(token)
+        self.index += 1
+        match token.kind:
+            case "name":
+                if token.value in CONSTANTS:
+                    return nodes.Constant(where, CONSTANTS[token.value])
+                if self.at("mark", "("):
+                    return nodes.Call(where, token.value, self.arguments())
+                return nodes.Name(where, token.value)
+            case "integer":
+                return nodes.Constant(where, self.integer(token))
+            case "decimal":
+                return nodes.Constant(where, float(token.value))
+            case "string":
+                return nodes.Constant(where, token.value)
+            case "open string":
+                return self.interpolated(where)
+        self.index -= 1
+        return self.unexpected("a value")
+
+    def integer(self, token: Token) -> int:
+        if len(token.value) > MAX_DIGITS or int(token.value) >= 1 << 63:
+            self.fail(f"The number {token.value[:30]} does not fit 64 bits.", "Write it as a text.", token)
+        return int(token.value)
+
+    def interpolated(self, where: Position) -> Node:
+        parts: list[Node] = []
+        while not self.take("close string"):
+            if text := self.take("string"):
+                parts.append(nodes.Constant(self.position(text), text.value))
+            else:
+                self.expect("open part")
+                parts.append(self.expression())
+                self.expect("close part", wanted="'}'")
+        return parts[0] if len(parts) == 1 else nodes.Interpolated(where, tuple(parts))
+
+    def postfix(self, target: Node) -> Node:
+        chain = 0
+        while True:
+            token = self.token
+            if self.take("mark", "."):
+                name = self.take("name") or self.after_dot()
+                key: Node = nodes.Constant(self.position(name), name.value)
+                arguments = self.arguments() if self.at("mark", "(") else None
+                target = nodes.Attribute(self.position(name), target, key, arguments)
+            elif self.take("mark", "["):
+                key = self.expression()
+                self.expect("mark", "]")
+                target = nodes.Attribute(self.position(token), target, key)
+            else:
+                return target
+            chain += 1
+            if chain > MAX_CHAIN:
+                self.fail(f"A value has more than {MAX_CHAIN} attributes in a row.")
+
+    def after_dot(self) -> Token:
+        token = self.token
+        fix = f"Write ['{token.value}'] instead of .{token.value}." if token.kind in ("operator", "integer") else ""
+        self.fail(f"Expected the name of an attribute after '.' but found {token.value[:40]!r}.", fix)
+
+    def list_literal(self) -> Node:
+        where = self.position(self.expect("mark", "["))
+        items: list[Node] = []
+        while not self.take("mark", "]"):
+            if items:
+                self.expect("mark", ",", "',' or ']'")
+            items.append(self.expression())
+        return nodes.ListLiteral(where, tuple(items))
+
+    def map_literal(self) -> Node:
+        where = self.position(self.expect("mark", "{"))
+        pairs: list[tuple[Node, Node]] = []
+        while not self.take("mark", "}"):
+            if pairs:
+                self.expect("mark", ",", "',' or '}'")
+            key = self.expression()
+            self.expect("mark", ":")
+            pairs.append((key, self.expression()))
+        return nodes.MapLiteral(where, tuple(pairs))
+
+    def optional_arguments(self) -> nodes.Arguments:
+        return self.arguments() if self.at("mark", "(") else nodes.Arguments(self.position())
+
+    def arguments(self) -> nodes.Arguments:
+        """`(a, b, name=c)`."""
+        where = self.position(self.expect("mark", "("))
+        positional: list[Node] = []
+        named: list[tuple[str, Node]] = []
+        while not self.take("mark", ")"):
+            if positional or named:
+                self.expect("mark", ",", "',' or ')'")
+            if self.at("name") and self.tokens[self.index + 1].kind == "mark" and self.tokens[self.index + 1].value == "=":
+                name = self.token.value
+                self.index += 2
+                named.append((name, self.expression()))
+            elif named:
+                self.fail("An argument without a name stands after one with a name.", "Give this one its name, too.")
+            else:
+                positional.append(self.expression())
+        return nodes.Arguments(where, tuple(positional), tuple(named))

@@ -1,0 +1,22 @@
+"""How much one template may use before it is stopped; everything that grows inside a render is measured against these."""
+
+from typing import Final
+
+MAX_TEMPLATE: Final = 2_000_000  # characters of a template
+MAX_CACHED_TEMPLATE: Final = 100_000  # longer templates are parsed anew each time
+CACHED_TEMPLATES: Final = 1_000
+MAX_NESTING: Final = 60  # brackets, branches and tags inside each other
+MAX_CHAIN: Final = 200  # operators, filters or attributes in one row
+MAX_STEPS: Final = 2_000_000  # parts of expressions evaluated in one render
+MAX_TEXT: Final = 20_000_000  # characters of one text, and of everything one render prints
+MAX_ITEMS: Final = 1_000_000  # entries of one list, and nodes of one printed structure
+MAX_RANGE: Final = 100_000  # numbers or letters that `..` and range() make
+MAX_DEPTH: Final = 120  # containers inside containers
+MAX_CALLS: Final = 20  # macros, blocks and render() inside each other
+MAX_PASSES: Final = 100  # passes of render() until the text no longer changes
+MAX_DIGITS: Final = 1_000  # digits of a number
+MAX_PATTERN: Final = 1_000  # characters of a regular expression, a date pattern or a number format
+MAX_PROGRAM: Final = 5_000  # characters of a jq program
+SAFE_EFFORT: Final = 50_000_000  # estimated steps of a pattern or jq program that still runs inside the process
+MAX_SECONDS: Final = 3.0  # what a pattern or jq program may take outside the process
+MAX_MEMORY: Final = 512 * 1024 * 1024  # bytes it may use there

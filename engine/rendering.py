@@ -1,0 +1,307 @@
+"""Evaluates expressions for executions: what they see, what their functions may reach, and off the event loop when they wait."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from engine import expressions
+from engine.clock import Clock
+from engine.core.commands import Render
+from engine.core.events import Rendered
+from engine.core.execution import Execution, TaskRun
+from engine.core.flow import Flow
+from engine.core.property import Guard, has_template
+from engine.core.variables import variables as variables_of
+from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
+from engine.expressions import Services
+from engine.files import NAMESPACE_FOLDER, SCHEME, FileStore, Scope
+from engine.key_values import KeyValueStore
+from engine.secrets import Masker, Secrets
+from engine.settings import Settings
+from engine.store import executions, logs
+from engine.store.database import Database
+from engine.store.documents import plain
+
+# Functions that may wait for a disk or a network: a text that calls one is rendered in a thread.
+WAITING = frozenset(
+    {"kv", "read", "fileSize", "fileExists", "isFileEmpty", "errorLogs", "http", "render", "renderOnce", "fromIon", "subflow"}
+)
+CALLERS = 64  # how far up the chain of calling executions files may be read
+
+
+@dataclass(frozen=True, slots=True)
+class Renderer:
+    """Renders with the variables and services of an execution."""
+
+    settings: Settings
+    clock: Clock
+    secrets: Secrets
+    masker: Masker
+    kv: KeyValueStore
+    files: FileStore
+    database: Database
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of the server."""
+        return ZoneInfo(self.settings.timezone)
+
+    def services(
+        self,
+        namespace: str,
+        scope: Scope | None = None,
+        warn: Callable[[str], None] | None = None,
+        own_errors: Callable[[], list[logs.LogLine]] | None = None,
+    ) -> Services:
+        """What functions reach for a flow of this namespace."""
+        reach = Reach(self, namespace, scope or Scope(namespace), own_errors)
+        return Services(
+            now=self.clock.now,
+            zone=self.zone,
+            secret=reach.secret,
+            kv=reach.kv,
+            read=reach.read,
+            file_size=reach.file_size,
+            file_exists=reach.file_exists,
+            error_logs=reach.error_logs,
+            **({} if warn is None else {"warn": warn}),
+        )
+
+    def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
+        """What an expression sees."""
+        return variables_of(flow, execution, run, envs=environment(), globals_=self.settings.variables)
+
+    def scope(self, execution: Execution) -> Scope:
+        """Which files an execution may read."""
+        caller = (execution.origin.variables if execution.origin else {}).get("executionId")
+        own = execution.id
+
+        def is_called(other: str) -> bool:
+            def chain(connection: Any) -> bool:
+                return _is_above(connection, own, other) or _is_above(connection, other, own)
+
+            return self.database.read_now(chain)
+
+        return Scope(execution.namespace, own, frozenset({caller} if isinstance(caller, str) else ()), is_called)
+
+    async def answer(self, flow: Flow, execution: Execution, command: Render, now: datetime) -> Rendered:
+        """What the expressions of a `Render` command return; its `error` says which could not be rendered."""
+        run = execution.task_runs.get(command.task_run_id or "")
+        seen = self.variables(flow, execution, run) | dict(command.extra)
+        services = self.services(flow.namespace, self.scope(execution))
+
+        def work() -> dict[str, Any]:
+            modes = command.modes
+            return {key: plain(value_of(v, modes.get(key, "text"), seen, services)) for key, v in command.sources.items()}
+
+        try:
+            values = await asyncio.to_thread(work) if waits(command.sources) else work()
+        except EngineError as error:
+            return Rendered(now, command.task_run_id, error=str(error))
+        return Rendered(now, command.task_run_id, values)
+
+    async def value(
+        self, value: Any, seen: Mapping[str, Any], services: Services, *, typed: bool = False, guard: Guard = "none"
+    ) -> Any:
+        """One value rendered; ExpressionFailed."""
+
+        def work() -> Any:
+            if typed:
+                return value_of(value, "typed", seen, services)
+            return expressions.render(value, seen, services, guard=guard)
+
+        return await asyncio.to_thread(work) if waits(value) else work()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The functions that reach outside, for one namespace."""
+
+    renderer: Renderer
+    namespace: str
+    scope: Scope
+    own_errors: Callable[[], list[logs.LogLine]] | None
+
+    def secret(self, key: str, namespace: str | None = None, subkey: str | None = None, full: bool = False) -> str:
+        """`secret('KEY')`: the text, or one field of a secret that holds JSON."""
+        text = self.renderer.secrets.get(key)
+        if not subkey:
+            return text
+        try:
+            found = json.loads(text)[subkey]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ExpressionFailed(f"Cannot find secret sub-key '{subkey}' in the secret '{key}'.") from error
+        part = found if isinstance(found, str) else json.dumps(found)
+        self.renderer.masker.add(part)
+        return part
+
+    def kv(self, key: str, namespace: str | None = None, error_on_missing: bool = True) -> Any:
+        """`kv('key')`: the value; without a namespace the parents of the flow's are searched too."""
+        namespaces = [namespace] if namespace else list(ancestors(self.namespace))
+        for candidate in namespaces:
+            try:
+                return self.renderer.kv.get_now(candidate, key)
+            except NotFound:
+                continue
+        if not error_on_missing:
+            return None
+        raise ExpressionFailed(
+            f"The key '{key}' does not exist in the namespace '{namespaces[0]}'.",
+            fix=f"Set it with `parley kv set {namespaces[0]} {key} VALUE`, or from chat with `/flow kv set`.",
+        )
+
+    def read(self, path: str, namespace: str | None = None, *_: Any) -> str:
+        """`read(uri)`: the text of a file."""
+        content = self._file(path, namespace).read_bytes()
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ExpressionFailed(f"{path} is not UTF-8 text.") from error
+
+    def file_size(self, path: str, namespace: str | None = None, *_: Any) -> int:
+        """`fileSize(uri)`: bytes."""
+        return int(self._file(path, namespace).stat().st_size)
+
+    def file_exists(self, path: str, namespace: str | None = None, *_: Any) -> bool:
+        """`fileExists(uri)`."""
+        try:
+            self.renderer.files.path(path, self._scope(namespace))
+        except NotFound:
+            return False
+        except Refused as error:
+            raise ExpressionFailed(error.message, fix=error.fix) from error
+        return True
+
+    def error_logs(self) -> list[dict[str, Any]]:
+        """`errorLogs()`: the execution's lines of level ERROR."""
+        execution_id = self.scope.execution_id
+        lines = self.renderer.database.read_now(lambda c: logs.find(c, execution_id, level="ERROR", limit=100))
+        lines += self.own_errors() if self.own_errors is not None else []
+        return [
+            {
+                "timestamp": plain(line.at),
+                "level": line.level,
+                "message": line.message,
+                "taskId": line.task_id,
+                "taskRunId": line.task_run_id,
+                "attemptNumber": line.attempt,
+                "executionId": execution_id,
+                "namespace": self.namespace,
+            }
+            for line in lines
+        ]
+
+    def _scope(self, namespace: str | None) -> Scope:
+        if namespace and namespace != self.namespace:
+            raise ExpressionFailed(f"Files of the namespace '{namespace}' can't be read from '{self.namespace}'.")
+        return self.scope
+
+    def _file(self, path: str, namespace: str | None) -> Any:
+        try:
+            return self.renderer.files.path(path, self._scope(namespace))
+        except (NotFound, Refused) as error:
+            raise ExpressionFailed(error.message, fix=error.fix) from error
+
+
+def _is_above(connection: Any, upper: str, lower: str) -> bool:
+    at = lower
+    for _ in range(CALLERS):
+        caller = executions.caller_of(connection, at)
+        if caller is None:
+            return False
+        at = caller.execution_id
+        if at == upper:
+            return True
+    return False
+
+
+def namespace_uri(namespace: str, path: str) -> str:
+    """The URI of a namespace file, whether it is there or not."""
+    return f"{SCHEME}/{namespace.replace('.', '/')}/{NAMESPACE_FOLDER}/{path.lstrip('/')}"
+
+
+def value_of(value: Any, mode: str, seen: Mapping[str, Any], services: Services) -> Any:
+    """A source of a `Render` command in its mode."""
+    match mode:
+        case "typed":
+            return typed_value(value, seen, services)
+        case "list":
+            return list_value(value, seen, services)
+    return expressions.render(value, seen, services)
+
+
+def typed_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
+    """The value with every text that is one whole expression replaced by what that gives, with its type."""
+    if isinstance(value, str):
+        return expressions.evaluate(value, seen, services) if has_template(value) else value
+    if isinstance(value, Mapping):
+        return {str(expressions.render(k, seen, services)): typed_value(v, seen, services) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [typed_value(item, seen, services) for item in value]
+    return value
+
+
+def list_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
+    """A list: text is rendered and read as JSON, elements of a list are rendered one by one."""
+    if not isinstance(value, str):
+        return expressions.render(list(value) if isinstance(value, tuple) else value, seen, services)
+    rendered = typed_value(value, seen, services)
+    if isinstance(rendered, str):
+        try:
+            rendered = json.loads(rendered)
+        except ValueError as error:
+            shown = rendered if len(rendered) <= 100 else f"{rendered[:100]}…"
+            raise ExpressionFailed(f"Expected a JSON list, but the expression gave `{shown}`.") from error
+    return rendered
+
+
+def waits(value: Any) -> bool:
+    """Whether rendering a value may wait for a disk or a network."""
+    return any(_text_waits(text) for text in texts(value))
+
+
+@lru_cache(maxsize=4096)
+def _text_waits(text: str) -> bool:
+    if not has_template(text):
+        return False
+    try:
+        return not WAITING.isdisjoint(expressions.parse(text).functions())
+    except ExpressionFailed:
+        return False
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text inside a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from texts(key)
+            yield from texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts(item)
+
+
+def ancestors(namespace: str) -> Iterator[str]:
+    """A namespace, then its parents."""
+    while namespace:
+        yield namespace
+        namespace = namespace.rpartition(".")[0]
+
+
+def environment() -> dict[str, str]:
+    """What expressions see as `envs`: variables of the process named ENV_… or KESTRA_…, lower case, without secrets."""
+    found = {}
+    for prefix in ("KESTRA_", "ENV_"):
+        found |= {k.removeprefix(prefix).lower(): v for k, v in os.environ.items() if k.startswith(prefix)}
+    return found
+
+
+

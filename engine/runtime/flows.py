@@ -1,0 +1,286 @@
+"""The flows there are: revisions in the store, the newest of each in memory, folders that are watched."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.clock import Clock
+from engine.core.flow import Flow
+from engine.core.flow_source import load
+from engine.core.registry import Registry
+from engine.core.task import Task
+from engine.errors import FlowInvalid, NotFound, Problem, Refused
+from engine.settings import Settings
+from engine.store import flows as rows
+from engine.store.database import Database
+from engine.store.flows import FlowRow
+
+log = logging.getLogger(__name__)
+
+OLD_REVISIONS = 500  # parsed flows of former revisions kept in memory
+Key = tuple[str, str]
+Stamp = tuple[int, int]  # time and size of a file
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The newest revision of a flow. `flow` is None while its stored text can't be read by this program."""
+
+    row: FlowRow
+    flow: Flow | None
+    problem: FlowInvalid | None = None
+
+
+class Flows:
+    """Finds flows, keeps new revisions, watches folders."""
+
+    def __init__(self, database: Database, registry: Registry, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._registry = registry
+        self._settings = settings
+        self._clock = clock
+        self._known: dict[Key, Known] = {}
+        self._old: OrderedDict[tuple[str, str, int], Flow] = OrderedDict()
+        self._tasks: dict[tuple[str, str, int], Mapping[str, Task]] = {}
+        self._stamps: dict[Path, Stamp] = {}
+        self._problems: dict[str, FlowInvalid] = {}
+        self._watcher: asyncio.Task[None] | None = None
+        self._changed: list[Callable[[], None]] = []
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Call after flows were added, changed or removed."""
+        self._changed.append(told)
+
+    def list(self) -> list[Flow]:
+        """The newest revision of every flow that is there and can be read."""
+        return [known.flow for known in self._known.values() if known.flow is not None and not known.row.deleted]
+
+    def get(self, namespace: str, flow_id: str, revision: int | None = None) -> Flow:
+        """A flow, the newest revision unless one is named; NotFound with the nearest names."""
+        known = self._known.get((namespace, flow_id))
+        if known is None or (revision is None and known.row.deleted):
+            raise self._missing(namespace, flow_id)
+        if revision is None or revision == known.row.revision:
+            if known.flow is None:
+                raise Refused(f"Cannot execute an invalid flow: {known.problem}", fix="Deploy a version that can be read.")
+            return known.flow
+        old = self._old.get((namespace, flow_id, revision))
+        if old is None:
+            row = self._database.read_now(lambda c: rows.revision(c, namespace, flow_id, revision))
+            old = self._parsed_old(row, namespace, flow_id, revision)
+        return old
+
+    async def fetch(self, namespace: str, flow_id: str, revision: int) -> Flow:
+        """One revision of a flow, also of one that was removed since; NotFound."""
+        known = self._known.get((namespace, flow_id))
+        if known is not None and known.flow is not None and known.row.revision == revision:
+            return known.flow
+        old = self._old.get((namespace, flow_id, revision))
+        if old is None:
+            row = await self._database.read(lambda c: rows.revision(c, namespace, flow_id, revision))
+            old = self._parsed_old(row, namespace, flow_id, revision)
+        return old
+
+    def exists(self, namespace: str, flow_id: str) -> bool:
+        """Whether there is such a flow."""
+        known = self._known.get((namespace, flow_id))
+        return known is not None and not known.row.deleted
+
+    def source(self, namespace: str, flow_id: str) -> str:
+        """The text of the newest revision; NotFound."""
+        known = self._known.get((namespace, flow_id))
+        if known is None:
+            raise self._missing(namespace, flow_id)
+        return known.row.source
+
+    def problems(self) -> dict[str, FlowInvalid]:
+        """What is wrong with files of the folders; their last good revision goes on."""
+        return dict(self._problems)
+
+    def task(self, flow: Flow, task_id: str) -> Task:
+        """A task of a flow by its id, however deep; NotFound."""
+        key = (flow.namespace, flow.id, flow.revision)
+        tasks = self._tasks.get(key)
+        if tasks is None or tasks.get("") is not flow.tasks[0]:
+            tasks = {task.id: task for task in tasks_of(flow)} | {"": flow.tasks[0]}
+            if len(self._tasks) > OLD_REVISIONS:
+                self._tasks.clear()
+            self._tasks[key] = tasks
+        if task_id not in tasks:
+            raise NotFound(f"The flow {flow.namespace}.{flow.id} has no task {task_id!r} in revision {flow.revision}.")
+        return tasks[task_id]
+
+    async def deploy(self, source: str, *, file: str = "") -> Flow:
+        """Keep a flow's text as a new revision, unless it is the newest already; FlowInvalid says what is wrong."""
+        flow = await asyncio.to_thread(self._parse, source, file)
+        kept = await self._keep(flow, source, file)
+        self._tell()
+        return kept
+
+    async def delete(self, namespace: str, flow_id: str) -> None:
+        """Nothing new starts from a flow any more; its history is kept. NotFound."""
+        if not await self._database.transact(lambda unit: rows.delete(unit.connection, namespace, flow_id)):
+            raise self._missing(namespace, flow_id)
+        await self._reload(namespace, flow_id)
+        self._tell()
+
+    async def start(self, *, watch: bool = True, interval: float = 1.0) -> None:
+        """Read what the store has, then the folders; with `watch`, look at the folders again and again."""
+        stored = await self._database.read(rows.all_latest)
+        for row in stored:
+            self._known[(row.namespace, row.id)] = await asyncio.to_thread(self._known_of, row)
+        await self.look()
+        if watch:
+            self._watcher = asyncio.create_task(self._watch(interval), name="flow folders")
+
+    async def stop(self) -> None:
+        """Watch no more."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
+
+    async def look(self) -> bool:
+        """Take in what changed in the folders since last time; whether anything did."""
+        found = await asyncio.to_thread(_scan, self._settings.flows)
+        changed = [path for path, stamp in found.items() if self._stamps.get(path) != stamp]
+        gone = [path for path in self._stamps if path not in found]
+        first = not self._stamps
+        self._stamps = found
+        for path in gone:
+            self._problems.pop(str(path), None)
+        for path in changed:
+            await self._take_in(path)
+        orphans = await self._orphans(found) if gone or first else []
+        for known in orphans:
+            namespace, flow_id = known.row.namespace, known.row.id
+            log.info("%s is gone: flow %s.%s starts nothing new.", known.row.file, namespace, flow_id)
+            await self._database.transact(lambda unit, n=namespace, f=flow_id: rows.delete(unit.connection, n, f))  # type: ignore[misc]
+            await self._reload(namespace, flow_id)
+        if changed or orphans:
+            self._tell()
+        return bool(changed or orphans)
+
+    async def _take_in(self, path: Path) -> None:
+        file = str(path)
+        try:
+            source = await asyncio.to_thread(path.read_text, "utf-8")
+            flow = await asyncio.to_thread(self._parse, source, file)
+            self._refuse_twin(flow, path)
+            await self._keep(flow, source, file)
+        except FlowInvalid as error:
+            self._problems[file] = error
+            log.warning("%s: %s", file, error)
+        except (OSError, UnicodeDecodeError) as error:
+            self._problems[file] = FlowInvalid(f"The file can't be read: {error}", fix="Save it as UTF-8 text.")
+        else:
+            self._problems.pop(file, None)
+
+    def _refuse_twin(self, flow: Flow, path: Path) -> None:
+        known = self._known.get((flow.namespace, flow.id))
+        if known is None or known.row.deleted or known.row.file in ("", str(path)):
+            return
+        if Path(known.row.file) in self._stamps:
+            problem = Problem("id", f"{known.row.file} defines {flow.namespace}.{flow.id} already.", file=str(path))
+            raise FlowInvalid(problem.message, fix="Give one of the two another id.", problems=(problem,))
+
+    async def _orphans(self, found: Mapping[Path, Stamp]) -> Iterable[Known]:
+        """Flows of the watched folders whose file is gone."""
+        folders = [folder.resolve() for folder in self._settings.flows]
+        orphans = []
+        for known in tuple(self._known.values()):
+            if known.row.deleted or not known.row.file or Path(known.row.file) in found:
+                continue
+            if any(Path(known.row.file).resolve().is_relative_to(folder) for folder in folders):
+                orphans.append(known)
+        return orphans
+
+    async def _watch(self, interval: float) -> None:
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                await self.look()
+            except Exception:
+                log.exception("The flow folders could not be read; looking again soon.")
+
+    def _parse(self, source: str, file: str) -> Flow:
+        return load(source, self._registry, file=file, globals_defaults=self._settings.plugin_defaults)
+
+    async def _keep(self, flow: Flow, source: str, file: str) -> Flow:
+        now = self._clock.now()
+        revision = await self._database.transact(
+            lambda unit: rows.deploy(unit.connection, flow.namespace, flow.id, source, file, now)
+        )
+        kept = flow.model_copy(update={"revision": revision})
+        row = FlowRow(flow.namespace, flow.id, revision, source, file, False, now)
+        self._known[(flow.namespace, flow.id)] = Known(row, kept)
+        return kept
+
+    async def _reload(self, namespace: str, flow_id: str) -> None:
+        row = await self._database.read(lambda c: rows.latest(c, namespace, flow_id))
+        if row is not None:
+            self._known[(namespace, flow_id)] = self._known_of(row)
+
+    def _known_of(self, row: FlowRow) -> Known:
+        try:
+            flow = self._parse(row.source, row.file).model_copy(update={"revision": row.revision})
+        except FlowInvalid as error:
+            return Known(row, None, error)
+        return Known(row, flow)
+
+    def _parsed_old(self, row: FlowRow | None, namespace: str, flow_id: str, revision: int) -> Flow:
+        if row is None:
+            raise NotFound(f"There is no revision {revision} of flow {namespace}.{flow_id}.")
+        flow = self._parse(row.source, row.file).model_copy(update={"revision": revision})
+        self._old[(namespace, flow_id, revision)] = flow
+        while len(self._old) > OLD_REVISIONS:
+            self._old.popitem(last=False)
+        return flow
+
+    def _missing(self, namespace: str, flow_id: str) -> NotFound:
+        names = [f"{key[0]}.{key[1]}" for key, known in self._known.items() if not known.row.deleted]
+        near = get_close_matches(f"{namespace}.{flow_id}", names, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "The list of flows shows what there is."
+        return NotFound(f"There is no flow {namespace}.{flow_id}.", fix=hint)
+
+    def _tell(self) -> None:
+        for told in self._changed:
+            told()
+
+
+def tasks_of(part: Any) -> Iterator[Task]:
+    """Every task inside a flow or a task, however deep."""
+    if isinstance(part, BaseModel):
+        if isinstance(part, Task):
+            yield part
+        for name in type(part).model_fields:
+            yield from tasks_of(getattr(part, name))
+    elif isinstance(part, list | tuple):
+        for item in part:
+            yield from tasks_of(item)
+    elif isinstance(part, Mapping):
+        for item in part.values():
+            yield from tasks_of(item)
+
+
+def _scan(folders: Iterable[Path]) -> dict[Path, Stamp]:
+    """Flow files of folders with their stamps; hidden ones are left out."""
+    found: dict[Path, Stamp] = {}
+    for folder in folders:
+        files = [folder] if folder.is_file() else sorted((*folder.rglob("*.yaml"), *folder.rglob("*.yml")))
+        for path in files:
+            if any(part.startswith(".") for part in path.relative_to(folder).parts if path != folder):
+                continue
+            try:
+                stat = path.stat()
+            except OSError:
+                continue  # it went while we looked
+            found[path] = (stat.st_mtime_ns, stat.st_size)
+    return found
