@@ -71,7 +71,9 @@ def answer_fields(fields: Sequence[Field], *, quick: bool) -> tuple[Field, ...]:
     return tuple(replace(field, required=False) if quick and _is_plain_text(field) else field for field in fields)
 
 
-def actions(made: Shape, pause_id: str, ids: ActionIds, *, asks_on_reject: bool, secure_page: str | None = None) -> tuple[Action, ...]:
+def actions(
+    made: Shape, pause_id: str, ids: ActionIds, *, asks_on_reject: bool, secure_page: str | None = None
+) -> tuple[Action, ...]:
     """The buttons of a waiting pause."""
     match made.kind:
         case "plain":
@@ -163,7 +165,7 @@ def plan(
     was_asked: bool = False,
     may_type_secrets: bool = False,
 ) -> Plan:
-    """What an approval, a rejection, a choice or an answer amounts to. `was_asked`: a form was filled, so ask no more."""
+    """What an approval, a rejection, a choice or an answer amounts to. `was_asked`: a form was filled, ask no more."""
     match action:
         case "kill":
             return Kill()

@@ -1,18 +1,21 @@
-"""The one path on which a pause is decided, whoever decides and from wherever: button, form, command, page, terminal.
+"""The one path on which a pause is decided, whoever decides, from wherever: button, form, command, page, terminal.
 
 Receipt (by the desk) → pause → who → values → one transaction: compare-and-set of the pause, audit, stale cards, answer.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bot import approvals, documents, forms
 from bot.approvals import Ask, Kill, Plan, Resume, Secure
 from bot.cards import PLATFORMS, STATE_WORDS, elapsed, utc
-from bot.conversation import Action, FieldErrors, Form, Notice, Person, Reply, Room
+from bot.conversation import Action, Attachment, FieldErrors, Form, Notice, Person, Reply, Room
 from bot.drafts import Draft, Drafts
+from bot.field_values import shown as shown_value
 from bot.office import Office, Questions
 from bot.pause_cards import THEN
 from bot.permissions import Asked
@@ -21,6 +24,7 @@ from bot.texts import Answer, answer, code, plain
 from engine.core.execution import Execution
 from engine.core.inputs import Resolved
 from engine.errors import NotFound
+from engine.files import execution_folder
 from engine.store import chat_audit, chat_drafts, chat_messages, chat_receipts
 from engine.store.chat_messages import DECISION
 from engine.store.database import Unit
@@ -83,12 +87,23 @@ class Decisions:
             case Ask():
                 return Reply(await self._ask(case, wanted, plan))
             case Resume(given):
-                resolved = await self.office.engine.check_answers(case.pause.id, forms.for_engine(given))
+                stored = await self._stored(case, given)
+                resolved = await self.office.engine.check_answers(case.pause.id, stored)
                 if resolved.problems:
                     return await self._refused(case, wanted, given, resolved)
                 return await self._commit(case, wanted, given, resolved)
             case Kill():
                 return await self._commit(case, wanted, {}, None)
+
+    async def _stored(self, case: Case, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Files somebody sent along, put where the flow can read them."""
+        values = dict(given)
+        folder = execution_folder(case.pause.namespace, case.pause.flow_id, case.execution.id)
+        for name, value in given.items():
+            if isinstance(value, Attachment):
+                put = self.office.engine.files.put
+                values[name] = await asyncio.to_thread(put, f"{folder}/inputs/{name}", Path(value.path), value.name)
+        return values
 
     async def case(self, pause_id: str) -> Case:
         """A pause, its run and what it asks; NotFound."""
@@ -133,10 +148,13 @@ class Decisions:
             documents.dump(wanted.room),
             target=case.pause.id,
             field_ids=tuple(asked.id for asked in plan.fields),
-            raw={name: forms.shown(value) for name, value in plan.fixed.items() if name in shown},
+            raw={name: shown_value(value) for name, value in plan.fixed.items() if name in shown},
             fixed={name: value for name, value in plan.fixed.items() if name not in shown},
+            secrets=tuple(forms.secret_ids(case.questions.inputs)),
         )
-        return await self.drafts.open(draft, plan.fields, self.title(case, plan.purpose), self.intro(case, plan.purpose))
+        return await self.drafts.open(
+            draft, plan.fields, self.title(case, plan.purpose), self.intro(case, plan.purpose)
+        )
 
     def title(self, case: Case, purpose: str) -> str:
         """What the form of a pause is called."""
@@ -153,7 +171,9 @@ class Decisions:
         actions = (Action("", "Open secure form", "link", url=page),) if page else ()
         return answer("E14", instead=instead).notice(*actions)
 
-    async def _refused(self, case: Case, wanted: Wanted, given: Mapping[str, Any], resolved: Resolved) -> Reply | FieldErrors:
+    async def _refused(
+        self, case: Case, wanted: Wanted, given: Mapping[str, Any], resolved: Resolved
+    ) -> Reply | FieldErrors:
         """The flow's own rules refuse a value: the form comes back, or opens, with what was given."""
         fields = {asked.id: asked for asked in case.questions.fields}
         errors = {one.input: forms.explain(one, fields.get(one.input)) for one in resolved.problems}

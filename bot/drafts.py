@@ -1,4 +1,4 @@
-"""Drafts: forms that were opened and what is typed into them so far, kept in the store so that nothing typed is lost."""
+"""Drafts: forms that were opened and what is typed into them so far, kept so that nothing typed is lost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +33,7 @@ class Draft:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()  # their values are used at once or asked again, never kept
     page: int = 0
 
     @property
@@ -61,7 +62,7 @@ class Drafts:
         document = dict(stored.document)
         document["raw"] = documents.raw_values(document["raw"])
         document["fixed"] = documents.raw_values(document["fixed"])
-        for name in ("field_ids", "asked"):
+        for name in ("field_ids", "asked", "secrets"):
             document[name] = tuple(document[name])
         return Draft(**document)
 
@@ -167,8 +168,8 @@ def submit_label(draft: Draft) -> str:
 
 
 def merged(draft: Draft, values: Mapping[str, Any]) -> Draft:
-    """The draft with one more page of values; fields that are not its own are ignored."""
-    known = set(draft.every_id)
+    """The draft with one more page of values; secrets, and fields that are not its own, are left out."""
+    known = set(draft.every_id).difference(draft.secrets)
     raw = {**draft.raw, **{name: _plain(value) for name, value in values.items() if name in known}}
     return replace(draft, raw=raw, errors={})
 

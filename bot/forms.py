@@ -12,8 +12,8 @@ from engine.core.inputs import Input, Resolved
 from engine.errors import InputProblem
 
 _TYPES: Mapping[str, FieldType] = {
-    "STRING": "STRING", "SELECT": "SELECT", "ENUM": "SELECT", "MULTISELECT": "MULTISELECT", "INT": "INT", "FLOAT": "FLOAT",
-    "BOOLEAN": "BOOLEAN", "BOOL": "BOOLEAN", "DATE": "DATE", "TIME": "TIME", "DATETIME": "DATETIME",
+    "STRING": "STRING", "SELECT": "SELECT", "ENUM": "SELECT", "MULTISELECT": "MULTISELECT", "INT": "INT",
+    "FLOAT": "FLOAT", "BOOLEAN": "BOOLEAN", "BOOL": "BOOLEAN", "DATE": "DATE", "TIME": "TIME", "DATETIME": "DATETIME",
     "DURATION": "DURATION", "JSON": "JSON", "YAML": "YAML", "ARRAY": "ARRAY", "URI": "URI", "EMAIL": "EMAIL",
     "SECRET": "SECRET", "FILE": "FILE",
 }  # fmt: skip
@@ -31,8 +31,8 @@ def fields_of(
 ) -> tuple[Field, ...]:
     """A field for each input that is asked for; `resolved` (of nothing given) brings rendered defaults and
     choices; `ids`: these and no others, asked for or not."""
-    is_asked = (lambda one: resolved is None or resolved.enabled.get(one.id, True)) if not ids else lambda one: one.id in ids
-    return tuple(_field(one, resolved) for one in inputs if is_asked(one))
+    enabled = resolved.enabled if resolved else {}
+    return tuple(_field(one, resolved) for one in inputs if (one.id in ids if ids else enabled.get(one.id, True)))
 
 
 def _field(declared: Input, resolved: Resolved | None) -> Field:

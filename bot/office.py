@@ -25,8 +25,6 @@ from engine.runtime import Engine
 from engine.store import chat_messages, chat_receipts
 from engine.store.pauses import PauseRow
 
-CALLERS = ("Subflow", "ForEachItem", "Loop")
-MAX_CALLERS = 16  # how far up a chain of subflows the room is looked for
 MAX_TEXT_FILE = 1024 * 1024
 
 
@@ -97,27 +95,9 @@ class Office:
         known = await self.engine.database.read(lambda connection: chat_receipts.who(connection, ids))
         return {id_: known[id_].name if id_ in known else id_.partition(":")[2] or id_ for id_ in ids}
 
-    async def start_of(self, execution: Execution) -> chat_messages.Start | None:
-        """Where a run was started: its own start, or that of the run that called it or that it replays."""
-        for _ in range(MAX_CALLERS):
-            id_ = execution.id
-            found = await self.engine.database.read(
-                lambda connection, id_=id_: chat_messages.start_of(connection, [id_])
-            )
-            if found:
-                return found[id_]
-            above = caller_of(execution)
-            if above is None:
-                return None
-            try:
-                execution = await self.engine.execution(above)
-            except NotFound:
-                return None
-        return None
-
     async def rooms_of(self, execution: Execution) -> tuple[Room, ...]:
         """Where the pauses of a run are shown: the room of its start, else the default rooms."""
-        start = await self.start_of(execution)
+        start = await self.engine.database.read(lambda c: chat_messages.start_above(c, execution.id))
         return (documents.room(start.room),) if start else self.settings.rooms
 
     async def render(self, execution: Execution, template: Any) -> Any:
@@ -126,15 +106,6 @@ class Office:
             return await self.engine.render(execution.id, template)
         except EngineError:
             return None
-
-
-def caller_of(execution: Execution) -> str | None:
-    """The execution that started this one as a subflow, or that this one replays."""
-    origin = execution.origin
-    if origin is not None and origin.type in CALLERS:
-        caller = origin.variables.get("executionId")
-        return caller if isinstance(caller, str) else None
-    return execution.parent_id
 
 
 def zone_of(name: str | None) -> tzinfo:

@@ -100,8 +100,8 @@ def _actions(view: RunView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:
 
 
 def steps(flow: Flow | None, execution: Execution) -> tuple[Step, ...]:
-    """Task runs as lines, in order of creation, then the top-level tasks still to come. The values of a loop are counted
-    in one line; of too many lines the finished ones are folded first."""
+    """Task runs as lines, in order of creation, then the top-level tasks still to come. The values of a loop are
+    counted in one line; of too many lines the finished ones are folded first."""
     children: dict[str | None, list[TaskRun]] = {}
     for run in execution.task_runs.values():
         children.setdefault(run.parent_id if run.parent_id in execution.task_runs else None, []).append(run)

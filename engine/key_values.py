@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime, timedelta
-from typing import Any, get_args, Literal
+from typing import Any, Literal, get_args
 
 from engine.clock import Clock
 from engine.core.dates import parse_date, parse_datetime

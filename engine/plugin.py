@@ -112,6 +112,9 @@ class Files(Protocol):
     def path(self, uri: str) -> Path:
         """A local file to read from; NotFound or Refused."""
 
+    async def namespace_files(self) -> Mapping[str, Path]:
+        """The files of the own namespace: path below its folder → a local file to read from."""
+
 
 class Executions(Protocol):
     """What a task may ask of other executions."""
@@ -131,13 +134,19 @@ class RunContext(Protocol):
     attempt: int
     value: str | None
     settings: Settings
-    http: httpx.AsyncClient
     kv: KeyValues
     files: Files
     chat: ChatPort | None
     executions: Executions | None
-    working_dir: Path  # made on first use; shared by the children of a WorkingDirectory
     variables: Mapping[str, Any]  # what expressions see
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """A client, made on first use and closed with the attempt."""
+
+    @property
+    def working_dir(self) -> Path:
+        """A folder of its own, made on first use; shared by the children of a WorkingDirectory."""
 
     def log(self, message: str, level: Level = "INFO") -> None:
         """Write to the execution's log; secrets are masked."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,10 +20,10 @@ from engine.core.flow import Flow
 from engine.core.property import Guard, has_template
 from engine.core.variables import variables as variables_of
 from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
-from engine.expressions import Services
+from engine.expressions import Services, render
 from engine.files import NAMESPACE_FOLDER, SCHEME, FileStore, Scope
 from engine.key_values import KeyValueStore
-from engine.secrets import Masker, Secrets
+from engine.secrets import AtRest, Masker, Secrets
 from engine.settings import Settings
 from engine.store import executions, logs
 from engine.store.database import Database
@@ -46,6 +47,7 @@ class Renderer:
     kv: KeyValueStore
     files: FileStore
     database: Database
+    sealer: AtRest
 
     @property
     def zone(self) -> tzinfo:
@@ -70,7 +72,7 @@ class Renderer:
             file_size=reach.file_size,
             file_exists=reach.file_exists,
             error_logs=reach.error_logs,
-            **({} if warn is None else {"warn": warn}),
+            warn=warn or _ignore,
         )
 
     def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class Renderer:
         def work() -> Any:
             if typed:
                 return value_of(value, "typed", seen, services)
-            return expressions.render(value, seen, services, guard=guard)
+            return render(value, seen, services, guard=guard)
 
         return await asyncio.to_thread(work) if waits(value) else work()
 
@@ -158,7 +160,7 @@ class Reach:
 
     def read(self, path: str, namespace: str | None = None, *_: Any) -> str:
         """`read(uri)`: the text of a file."""
-        content = self._file(path, namespace).read_bytes()
+        content: bytes = self._file(path, namespace).read_bytes()
         try:
             return content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -202,7 +204,7 @@ class Reach:
             raise ExpressionFailed(f"Files of the namespace '{namespace}' can't be read from '{self.namespace}'.")
         return self.scope
 
-    def _file(self, path: str, namespace: str | None) -> Any:
+    def _file(self, path: str, namespace: str | None) -> Path:
         try:
             return self.renderer.files.path(path, self._scope(namespace))
         except (NotFound, Refused) as error:
@@ -221,6 +223,10 @@ def _is_above(connection: Any, upper: str, lower: str) -> bool:
     return False
 
 
+def _ignore(_message: str) -> None:
+    return None
+
+
 def namespace_uri(namespace: str, path: str) -> str:
     """The URI of a namespace file, whether it is there or not."""
     return f"{SCHEME}/{namespace.replace('.', '/')}/{NAMESPACE_FOLDER}/{path.lstrip('/')}"
@@ -233,7 +239,7 @@ def value_of(value: Any, mode: str, seen: Mapping[str, Any], services: Services)
             return typed_value(value, seen, services)
         case "list":
             return list_value(value, seen, services)
-    return expressions.render(value, seen, services)
+    return render(value, seen, services)
 
 
 def typed_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
@@ -241,7 +247,7 @@ def typed_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
     if isinstance(value, str):
         return expressions.evaluate(value, seen, services) if has_template(value) else value
     if isinstance(value, Mapping):
-        return {str(expressions.render(k, seen, services)): typed_value(v, seen, services) for k, v in value.items()}
+        return {str(render(k, seen, services)): typed_value(v, seen, services) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [typed_value(item, seen, services) for item in value]
     return value
@@ -250,7 +256,7 @@ def typed_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
 def list_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
     """A list: text is rendered and read as JSON, elements of a list are rendered one by one."""
     if not isinstance(value, str):
-        return expressions.render(list(value) if isinstance(value, tuple) else value, seen, services)
+        return render(list(value) if isinstance(value, tuple) else value, seen, services)
     rendered = typed_value(value, seen, services)
     if isinstance(rendered, str):
         try:
@@ -298,7 +304,7 @@ def ancestors(namespace: str) -> Iterator[str]:
 
 def environment() -> dict[str, str]:
     """What expressions see as `envs`: variables of the process named ENV_… or KESTRA_…, lower case, without secrets."""
-    found = {}
+    found: dict[str, str] = {}
     for prefix in ("KESTRA_", "ENV_"):
         found |= {k.removeprefix(prefix).lower(): v for k, v in os.environ.items() if k.startswith(prefix)}
     return found

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
-from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
@@ -28,6 +27,7 @@ class DockerSettings(Section):
     network: str | None = None
     volumes: bool = Field(default=False, description="Whether flows may mount host folders.")
     volume_prefixes: tuple[str, ...] = ()
+    privileged: bool = Field(default=False, description="Whether flows may run privileged containers.")
     fallback: Literal["fail", "process"] = "fail"
     pull_timeout: float = 300.0
 

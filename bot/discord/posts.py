@@ -84,5 +84,5 @@ def _own(post: ChatPost, names: Sequence[str]) -> Rendered:
     if post.text and not has_content:
         payload["content"] = excerpt(markdown(post.text), limits.CONTENT)[0]
     if names:
-        payload["attachments"] = [{"id": index, "filename": name} for index, name in enumerate(names)]
+        payload["attachments"] = [{"id": str(index), "filename": name} for index, name in enumerate(names)]
     return Rendered(payload)

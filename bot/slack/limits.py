@@ -2,7 +2,7 @@
 
 # A message
 MESSAGE_BLOCKS = 50
-MESSAGE_TEXT = 12_000  # over all blocks: Slack refuses at about 13,200 (`msg_blocks_too_long`), which is nowhere documented
+MESSAGE_TEXT = 12_000  # over all blocks; beyond about 13,200 Slack answers `msg_blocks_too_long`, undocumented
 FALLBACK = 3_000  # `text` beside blocks; 40,000 are taken, but notifications show the front only
 PLAIN_MESSAGE = 3_900  # `text` of a message without blocks; longer ones are cut up by clients
 HEADER = 150

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bot.discord.graphemes import clean, cut, size
+from bot.discord.graphemes import clean, cut, shorten, size
 
 JOINER = "\u2060"  # breaks `@here` without being seen
 SPACE = "\u200b"  # Slack wants a boundary beside `*`
@@ -53,6 +53,14 @@ def escape(text: str) -> str:
     """Data as it is: no markup, no mention, no link."""
     whole = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _EVERYBODY.sub("@" + JOINER, whole)
+
+
+def escape_within(text: str, limit: int) -> str:
+    """Data in `limit` units once escaped, with an ellipsis where it was cut."""
+    room = limit
+    while size(drawn := escape(shorten(text, room))) > limit:
+        room -= max(1, (size(drawn) - limit) // 5)
+    return drawn
 
 
 def spans(text: str, marks: str = "") -> Iterator[Span]:

@@ -26,7 +26,7 @@ from bot.slack.blocks import (
     step_line,
     weigh,
 )
-from bot.slack.mrkdwn import FENCE, SPACE, escape, inline, plain_line, sections
+from bot.slack.mrkdwn import FENCE, SPACE, escape, escape_within, inline, plain_line, sections
 
 SAY = "say:"  # action ids of buttons that stand for a typed command; the command is the button's value
 OPEN = "open:"  # action ids of buttons that open a form; the form's id follows
@@ -34,6 +34,7 @@ _FACTS = 3_500
 _STEPS = 2_500
 _ACTIONS = 4_000
 _ROW = 2_000
+_SAID = limits.FALLBACK // 5  # escaping makes five of one at most
 _NOTE = 250  # room kept for the line that names what was moved
 
 
@@ -57,8 +58,8 @@ def _rendered(text: str, blocks: list[Block], overflow: Sequence[Overflow]) -> R
     left = tuple(one for one in overflow if one.text.strip())
     if left:
         names = ", ".join(dict.fromkeys(one.what for one in left))
-        blocks = [*blocks, context(escape(shorten(f"✂️ Continued below: {names}", _NOTE - 50)))]
-    fallback = escape(shorten(line(text), limits.FALLBACK // 5)) or "…"
+        blocks = [*blocks, context(escape_within(f"✂️ Continued below: {names}", _NOTE - 50))]
+    fallback = escape(shorten(line(text), _SAID)) or "…"
     return Rendered({"text": fallback, "blocks": blocks}, left)
 
 
@@ -130,19 +131,27 @@ def card(body: Card) -> Rendered:
     facts, facts_rest = _facts(body.facts)
     steps, steps_rest = paragraphs("Steps", "\n".join(step_line(step) for step in body.steps), _STEPS)
     files, files_rest = _files(body.files)
-    due = [context(f"⏰ {'Answer by' if body.kind == 'pause' else 'Until'} {when(body.deadline)}")] if body.deadline else []
+    lead = "Answer by" if body.kind == "pause" else "Until"
+    due = [context(f"⏰ {lead} {when(body.deadline)}")] if body.deadline else []
     rows, rows_rest = buttons(body.actions, _ACTIONS)
     footer, footer_rest = small_print("Footer", body.footer, 900)
     parts = [*head, *subtitle, *facts, *steps, *files, *due, *rows, *footer]
     room = limits.MESSAGE_TEXT - _NOTE - weigh(parts)
     # Each section costs a little beyond its text: its type names.
-    text, text_rest = paragraphs("Text", body.body, room - 150)
-    blocks = [*head, *subtitle, *text, *facts, *steps, *files, *due, *rows, *footer]
+    told, text_rest = paragraphs("Text", body.body, room - 150)
+    blocks = [*head, *subtitle, *told, *facts, *steps, *files, *due, *rows, *footer]
+    said = (Overflow("Notification", body.fallback),) if size(line(body.fallback)) > _SAID else ()
     overflow = (
-        *head_rest, *subtitle_rest, *text_rest, *facts_rest, *steps_rest, *files_rest, *rows_rest, *footer_rest,
+        *head_rest, *said, *subtitle_rest, *text_rest, *facts_rest, *steps_rest, *files_rest, *rows_rest, *footer_rest,
     )  # fmt: skip
     fallback = body.fallback or plain_line(body.title)
     return _rendered(fallback, blocks or [section("…")], overflow)
+
+
+def text(markdown: str) -> Rendered:
+    """Markdown as a message of its own."""
+    blocks, overflow = paragraphs("Text", markdown, limits.MESSAGE_TEXT - _NOTE - 150)
+    return _rendered(plain_line(shorten(markdown, 600)), blocks or [section("…")], overflow)
 
 
 def notice(body: Notice) -> Rendered:
@@ -150,13 +159,14 @@ def notice(body: Notice) -> Rendered:
     rows, rows_rest = buttons(body.actions, _ACTIONS)
     room = limits.MESSAGE_TEXT - _NOTE - weigh(rows) - 150
     emoji = "" if body.tone == "info" else f"{TONES[body.tone]} "
-    text, text_rest = paragraphs("Text", emoji + body.text, room)
-    return _rendered(plain_line(shorten(body.text, 600)), [*text, *rows] or [section("…")], (*text_rest, *rows_rest))
+    told, text_rest = paragraphs("Text", emoji + body.text, room)
+    return _rendered(plain_line(shorten(body.text, 600)), [*told, *rows] or [section("…")], (*text_rest, *rows_rest))
 
 
 def _row(row: Row, number: int) -> tuple[list[Block], tuple[Overflow, ...]]:
     title = inline(shorten(line(row.title), 300), "b")
-    pieces, rest = sections(row.text, _ROW, _ROW) if row.text.strip() else ([], "")
+    room = min(_ROW, limits.SECTION - size(title) - 1)
+    pieces, rest = sections(row.text, room, room) if row.text.strip() else ([], "")
     overflow: list[Overflow] = []
     if size(line(row.title)) > 300:
         overflow.append(Overflow("Row", row.title))
@@ -227,8 +237,10 @@ def transcript(body: Transcript) -> Rendered:
         return _rendered(body.title, [*head, context("No lines.")], head_rest)
     if len(lines) <= limits.LOG_LINES and size(whole) <= limits.SECTION - 10:
         return _rendered(body.title, [*head, section(f"{FENCE}\n{whole}\n{FENCE}")], head_rest)
-    shown = _code_lines([shorten(one, 120) for one in lines[:12]])
-    blocks = [*head, section(f"{FENCE}\n{shown}\n{FENCE}") if size(shown) < limits.SECTION - 10 else context("…")]
+    front = [shorten(one, 120) for one in lines[:12]]
+    while size(_code_lines(front)) > limits.SECTION - 10:
+        front.pop()
+    blocks = [*head, section(f"{FENCE}\n{_code_lines(front)}\n{FENCE}")]
     return _rendered(body.title, blocks, (*head_rest, Overflow("Log", "\n".join(lines), _file_name(body.name))))
 
 

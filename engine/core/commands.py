@@ -66,7 +66,7 @@ class OpenPause:
 
 @dataclass(frozen=True, slots=True)
 class ClosePause:
-    """A pause is over by other means than an answer: deadline, kill, restart. `reason` is EXPIRED, KILLED or SUPERSEDED."""
+    """A pause is over by other means than an answer: deadline (EXPIRED), kill (KILLED), restart (SUPERSEDED)."""
 
     task_run_id: str
     reason: Literal["RESUMED", "EXPIRED", "KILLED", "SUPERSEDED"]

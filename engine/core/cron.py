@@ -1,4 +1,4 @@
-"""Cron text → dates, with Unix rules: 0 and 7 are Sunday; when day of month and day of week are both set, either will do.
+"""Cron text → dates as in Unix: 0 and 7 are Sunday; when day of month and day of week are both set, either will do.
 
 Where clocks change, a job at a fixed time runs once: in a skipped hour right after it, in a repeated hour the first
 time. Jobs with `*` in minutes or hours run whenever the clock on the wall shows such a time. (cronsim does both.)

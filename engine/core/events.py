@@ -1,7 +1,7 @@
 """What happened to an execution. Values in; `advance` decides what follows.
 
-Events that come from outside a decision are durable: they are stored in the inbox with a dedupe key before anybody acts on
-them. `Rendered` is not: it answers a `Render` command inside the same decision.
+Events that come from outside a decision are durable: they are stored in the inbox with a dedupe key before anybody
+acts on them. `Rendered` is not: it answers a `Render` command inside the same decision.
 Every event carries `now`, the only clock the core knows.
 """
 
@@ -22,8 +22,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """The flow's `concurrency.limit` is used up: `running` others are under way. Sent instead of `Started`, which follows
-    when the execution's turn has come (behaviour QUEUE)."""
+    """The flow's `concurrency.limit` is used up: `running` others are under way.
+
+    Sent instead of `Started`, which follows when the execution's turn has come (behaviour QUEUE).
+    """
 
     now: datetime
     running: int

@@ -52,24 +52,40 @@ class TaskRun:
         return replace(self, attempts=(*self.attempts, Attempt(state, started or now, now)))
 
 
+class Lineage:
+    """What successive versions of one execution's task runs share: facts that a run's creation settles for good.
+
+    `claimed` is the number of the newest run of the line; a version that did not see it begins a line of its own.
+    """
+
+    __slots__ = ("claimed", "derived")
+
+    def __init__(self, claimed: int) -> None:
+        self.claimed = claimed
+        self.derived: dict[str, Any] = {}
+
+
 class TaskRuns(Mapping[str, TaskRun]):
     """Task runs by id in order of creation; immutable, and a changed copy shares all but a few chunks with its source.
 
-    A run lives at the number its id ends with (`<execution id>.<n>`), so ten thousand runs cost a change no more than ten.
-    `memory` holds what readers derive from the runs (an index, say); it never changes what the mapping says.
+    A run lives at the number its id ends with (`<execution id>.<n>`), so that ten thousand runs cost a change no more
+    than ten. `memory` (of this version) and `lineage` (of all versions in line) hold what readers derive from the runs;
+    they never change what the mapping says.
     """
 
-    __slots__ = ("_chunks", "_count", "memory", "size")
+    __slots__ = ("_chunks", "_count", "lineage", "memory", "size")
 
     def __init__(self, runs: Iterable[TaskRun] = ()) -> None:
         self._chunks: tuple[tuple[TaskRun | None, ...], ...] = ()
         self._count = 0
         self.size = 0  # the highest number ever used
         self.memory: dict[str, Any] = {}
+        self.lineage = Lineage(0)
         changed = list(runs)
         if changed:
             grown = self.changed(changed)
             self._chunks, self._count, self.size = grown._chunks, grown._count, grown.size
+            self.lineage = grown.lineage
 
     def changed(self, runs: Iterable[TaskRun] = (), removed: Iterable[str] = ()) -> "TaskRuns":
         """Copy with some runs put or replaced and others taken out."""
@@ -93,10 +109,19 @@ class TaskRuns(Mapping[str, TaskRun]):
             chunks[which] = tuple(chunk)
         copy = TaskRuns()
         copy._chunks, copy._count, copy.size = tuple(chunks), count, size
+        copy.lineage = self._lineage_up_to(size)
         return copy
 
+    def _lineage_up_to(self, size: int) -> Lineage:
+        if size == self.size:
+            return self.lineage
+        if self.lineage.claimed != self.size:
+            return Lineage(size)
+        self.lineage.claimed = size
+        return self.lineage
+
     def changed_since(self, older: "Mapping[str, TaskRun]") -> tuple[list[TaskRun], list[str]]:
-        """Runs that are new or different since an older version, and ids that are gone; cheap for versions of one execution."""
+        """Runs that are new or different since an older version, and ids that are gone; cheap within one execution."""
         if not isinstance(older, TaskRuns):
             older = TaskRuns(older.values())
         new: list[TaskRun] = []
@@ -155,7 +180,7 @@ def number_of(task_run_id: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What created an execution: a person, a trigger or a parent's task. `variables` is what expressions see as `trigger`."""
+    """What created an execution: a person, a trigger or a parent's task. Expressions see `variables` as `trigger`."""
 
     id: str
     type: str  # a trigger type, "Subflow", "ForEachItem", or "chat" / "web" / "cli" / "api" for people
@@ -168,9 +193,9 @@ class Execution:
 
     `version` grows by one with each save; `sequence` counts task runs ever created (ids are `<execution id>.<n>`).
     `started_by` names the person or thing that asked (`slack:U1`, `local:ann`, `schedule`), for cards and policies.
-    `held`: somebody paused it by hand; nothing new starts until resumed. `original_created` is when the first of a chain
-    of replays and retries was created. `variables` are the flow's variables as SetVariables and UnsetVariables left them
-    once `rendered["vars"]` is true; before that they are laid over the flow's.
+    `held`: somebody paused it by hand; nothing new starts until resumed. `original_created` is when the first of a
+    chain of replays and retries was created. `variables` are the flow's variables as SetVariables and UnsetVariables
+    left them once `rendered["vars"]` is true; before that they are laid over the flow's.
     """
 
     id: str

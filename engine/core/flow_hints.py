@@ -39,7 +39,7 @@ def _bursts(path: Path, part: Any) -> Iterator[Finding]:
     burst = cron.burst(text)
     if burst:
         message = f"{burst.runs} runs between {burst.first} and {burst.last}; did you mean `{burst.suggestion}`?"
-        yield Finding((*path, "cron"), message, "cron-burst", "warning", burst.suggestion)
+        yield Finding((*path, "cron"), message, "cron-burst", "warning", f"Write `{burst.suggestion}`.")
 
 
 def _schemas(data: Any) -> Iterator[Finding]:

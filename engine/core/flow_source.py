@@ -60,7 +60,7 @@ def examine(
     findings: list[Finding] = []
     flow = None
     try:
-        flow = Flow.model_validate(data, context={"registry": registry})
+        flow = Flow.model_validate(data, context={"registry": registry, "source": True}, by_name=False, by_alias=True)
     except ValidationError as error:
         findings += flow_problems.translate(error, data, registry)
     if flow is not None:

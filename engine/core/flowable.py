@@ -1,7 +1,7 @@
 """Tasks the executor carries out by itself: they decide which tasks run next, start other executions or wait.
 
-A task says what it needs rendered before it starts (`wanted`), what it is once that is known (`opened`), and which tasks
-it runs in which order (`body`). It never sees the execution: the executor keeps count.
+A task says what it needs rendered before it starts (`wanted`), what it is once that is known (`opened`), and which
+tasks it runs in which order (`body`). It never sees the execution: the executor keeps count.
 """
 
 import json
@@ -29,8 +29,8 @@ FALSY = frozenset({"", "0", "-0", "false"})
 class Body:
     """Tasks to run, and in which order.
 
-    `flat` runs every task (for every value) in order, at most `limit` at once; `graph` starts a task when those it needs
-    have ended; `groups` runs the tasks of one value one after another and at most `limit` values at once. 0 is no limit.
+    `flat` runs every task (for every value) in order, at most `limit` at once; `graph` starts a task when those it
+    needs have ended; `groups` runs the tasks of a value one after another, at most `limit` values at once. 0: no limit.
     """
 
     tasks: tuple[Task, ...]
@@ -47,7 +47,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a flowable is once its expressions are known: outputs its children see, what it remembers, or why it failed."""
+    """What a flowable is once its expressions are known: outputs its children see, a memory, or why it failed."""
 
     outputs: Mapping[str, Any] | None = None
     remembered: Mapping[str, Any] = field(default_factory=dict)

@@ -77,7 +77,7 @@ class Task(Typed):
     disabled: bool = False
     run_if: str | bool | int | None = Field(
         default=None,
-        validation_alias=AliasChoices("runIf", "when", "run_if"),
+        validation_alias=AliasChoices("runIf", "when"),
         description="Falsy: the task is SKIPPED. `when` in newer flows.",
     )
     retry: Retry | None = None
@@ -122,7 +122,7 @@ class ByType:
                 )
             names = cls.type_names()
             declared = dict(value) if value["type"] in names else {**value, "type": names[0]}
-            return cls.model_validate(declared, context=info.context)
+            return cls.model_validate(declared, context=info.context, by_name=not context.get("source", False))
 
         def dump(part: Typed) -> dict[str, Any]:
             return part.model_dump(by_alias=True, exclude_unset=True, warnings=False)
@@ -131,7 +131,7 @@ class ByType:
         return core_schema.with_info_plain_validator_function(validate, serialization=serialize)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.definition}"}
+        return {"allOf": [{"$ref": f"#/$defs/{self.definition}"}]}  # pydantic would look up a bare $ref
 
 
 AnyTask = Annotated[Task, ByType("AnyTask", "a task", lambda: Task)]

@@ -204,7 +204,7 @@ class _Reader:
             if key_node.tag == _TAG + "merge":
                 self.inherit(inherited, value_node, depth)
                 continue
-            key = self.key(key_node)
+            key = self.key(key_node, node)
             if key in entries:
                 first = entries.spots[key]
                 raise _problem(
@@ -230,11 +230,11 @@ class _Reader:
                 if key not in into:
                     into[key], into.spots[key] = item, found.spots[key]
 
-    def key(self, node: yaml.Node) -> str:
+    def key(self, node: yaml.Node, owner: yaml.Node) -> str:
         if isinstance(node, yaml.ScalarNode):
             return str(node.value)
         if isinstance(node, yaml.MappingNode):
-            raise _problem(node, _QUOTE_TEMPLATE, "yaml-template")
+            raise _problem(owner, _QUOTE_TEMPLATE, "yaml-template")
         raise _problem(node, "A key must be text.", "yaml-key")
 
     def check_tag(self, node: yaml.Node, expected: str) -> None:
@@ -304,7 +304,8 @@ def _broken(error: Exception, text: str) -> FlowInvalid:
         said = "nesting"
     sentence = next((ours for theirs, ours in _SENTENCES if theirs in said), f"This is not YAML: {said}.")
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    unquoted = _UNQUOTED.search((text.splitlines() or [""])[min(line, text.count("\n") + 1) - 1]) if mark else None
+    lines = text.split("\n")
+    unquoted = _UNQUOTED.search(lines[line - 1]) if line <= len(lines) else None
     if unquoted:
         sentence, column = _QUOTE_TEMPLATE, unquoted.start("template") + 1
     context = getattr(error, "context_mark", None)

@@ -30,8 +30,10 @@ class Job:
 class InlineDispatcher:
     """Runs jobs as asyncio tasks, at most `workers` at once."""
 
-    def __init__(self, run: Callable[[Job], Awaitable[None]], workers: int) -> None:
+    def __init__(self, run: Callable[[Job], Awaitable[None]], killed: Callable[[Job], None], workers: int) -> None:
         self._run = run
+        self._tell_killed = killed
+        self._interrupted: set[tuple[str, int]] = set()
         self._workers = workers
         self._lanes: OrderedDict[str, deque[Job]] = OrderedDict()
         self._known: dict[tuple[str, int], Job] = {}  # waiting or running
@@ -65,7 +67,8 @@ class InlineDispatcher:
                 continue
             running = self._running.get(key)
             if running is not None:
-                running.cancel("killed")
+                self._interrupted.add(key)
+                running.cancel()
                 continue
             self._lanes[job.lane].remove(job)
             del self._known[key]
@@ -73,13 +76,13 @@ class InlineDispatcher:
         return waiting
 
     async def stop(self, grace: float) -> None:
-        """Begin nothing more; give what runs `grace` seconds, then interrupt it. Its row stays, so it runs again at the next start."""
+        """Begin nothing more; give what runs `grace` seconds, then interrupt it: it runs again at the next start."""
         self._open = False
         running = list(self._running.values())
         if running:
             _, late = await asyncio.wait(running, timeout=grace)
             for task in late:
-                task.cancel("stopping")
+                task.cancel()
             if late:
                 await asyncio.wait(late, timeout=5)
 
@@ -94,7 +97,7 @@ class InlineDispatcher:
             key = (job.task_run_id, job.attempt)
             task = asyncio.create_task(self._guarded(job), name=f"job {job.task_run_id}")
             self._running[key] = task
-            task.add_done_callback(lambda _done, key=key: self._ended(key))  # type: ignore[misc]
+            task.add_done_callback(lambda done, job=job: self._ended(done, job))  # type: ignore[misc]
 
     async def _guarded(self, job: Job) -> None:
         try:
@@ -102,9 +105,14 @@ class InlineDispatcher:
         except Exception:
             log.exception("The worker broke on task run %s; it runs again at the next start.", job.task_run_id)
 
-    def _ended(self, key: tuple[str, int]) -> None:
+    def _ended(self, done: asyncio.Task[None], job: Job) -> None:
+        key = (job.task_run_id, job.attempt)
         self._running.pop(key, None)
         self._known.pop(key, None)
+        if key in self._interrupted:
+            self._interrupted.discard(key)
+            if done.cancelled():
+                self._tell_killed(job)
         self._fill()
 
 

@@ -150,10 +150,10 @@ class Test(Node):
 
 @dataclass(frozen=True, slots=True)
 class Text(Node):
-    """Text as it stands. A `raw` block keeps its marks in `marked`, for renders that go over the result again."""
+    """Text as it stands, or the body of a `raw` block."""
 
     text: str
-    marked: str = ""
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)

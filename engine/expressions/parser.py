@@ -39,8 +39,7 @@ class _TemplateParser(ExpressionParser):
                 found.append(nodes.Text(self.position(token), token.value))
             elif token.kind == "raw":
                 self.index += 1
-                marked = f"{{% raw %}}{token.value}{{% endraw %}}"
-                found.append(nodes.Text(self.position(token), token.value, marked))
+                found.append(nodes.Text(self.position(token), token.value, raw=True))
             elif self.take("print"):
                 found.append(nodes.Print(self.position(token), self.expression()))
                 self.expect("end print", wanted="'}}' or an operator")

@@ -20,11 +20,12 @@ from engine.core.flow import Flow
 from engine.core.state import State
 from engine.errors import EngineError, NotFound, StoreFailed
 from engine.rendering import Renderer
-from engine.runtime.decision import Decision, Superseded
+from engine.runtime.decision import Called, Decision, Superseded
 from engine.secrets import AtRest
 from engine.store import events as inbox
 from engine.store import executions
-from engine.store.database import Database
+from engine.store.commands import Announcement, stored
+from engine.store.database import Database, Unit
 from engine.store.events import Posted
 from engine.store.logs import LogLine
 
@@ -44,6 +45,7 @@ class Pending:
     posted: Posted | None = None
     lines: tuple[LogLine, ...] = ()
     done: asyncio.Future[Execution] | None = None
+    drops: str | None = None  # a row of the outbox that this event settles
 
 
 @dataclass(slots=True)
@@ -69,8 +71,9 @@ class Decider:
         sealer: AtRest,
         find_flow: Callable[[str, str, int], Awaitable[Flow]],
         admit: Admission,
-        write: Callable[[object, Decision], None],
+        write: Callable[[Unit, Decision], None],
         decided: Callable[[Decision], None],
+        listens_to: Callable[[Execution, State], bool],
     ) -> None:
         self._database = database
         self._clock = clock
@@ -80,6 +83,7 @@ class Decider:
         self._admit = admit
         self._write = write
         self._decided = decided
+        self._listens_to = listens_to
         self._boxes: dict[str, Mailbox] = {}
         self._cache: OrderedDict[str, Execution] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,13 +94,15 @@ class Decider:
         """How many executions have something undecided."""
         return len(self._boxes)
 
-    def post(self, execution_id: str, event: Event, *, posted: Posted | None = None, lines: Sequence[LogLine] = ()) -> None:
-        """Something happened; it is decided upon soon. Events that must survive a crash are in the inbox (`posted`)."""
-        self._put(execution_id, Pending(event, posted, tuple(lines)))
+    def post(
+        self, execution_id: str, event: Event, *, lines: Sequence[LogLine] = (), drops: str | None = None
+    ) -> None:
+        """Something happened; it is decided upon soon. A row of the outbox or the inbox must stand for it until then."""
+        self._put(execution_id, Pending(event, None, tuple(lines), drops=drops))
 
-    def post_stored(self, posted: Posted) -> None:
-        """An event of the inbox became durable."""
-        self._put(posted.execution_id, Pending(posted.event, posted))
+    def post_stored(self, posted: Posted, done: asyncio.Future[Execution] | None = None) -> None:
+        """An event of the inbox became durable; `done` is told what became of the execution."""
+        self._put(posted.execution_id, Pending(posted.event, posted, done=done))
 
     async def decide(self, execution_id: str, event: Event, *, lines: Sequence[LogLine] = ()) -> Execution:
         """Post an event and wait until what follows from it is on disk; the execution then."""
@@ -180,15 +186,34 @@ class Decider:
         events = tuple(pending.event for pending in batch)
         if after is not before:
             after = executions.next_version(after)
-        decision = Decision(flow, before, after, events, tuple(commands), tuple(posted), tuple(lines), self._clock.now())
+        drops = tuple(pending.drops for pending in batch if pending.drops is not None)
+        announced = [
+            stored(after.id, Announcement(command.state.value), after.version)
+            for command in commands
+            if isinstance(command, Announce) and self._listens_to(after, command.state)
+        ]
+        called = await self._called(flow, after, commands)
+        decision = Decision(
+            flow=flow,
+            before=before,
+            after=after,
+            events=events,
+            commands=tuple(commands),
+            posted=tuple(posted),
+            lines=tuple(lines),
+            drops=drops,
+            announcements=tuple(announced),
+            called=called,
+            now=self._clock.now(),
+        )
         if decision.is_empty:
             return before
         await self._database.transact(lambda unit: self._written(unit, decision))
         return after
 
-    def _written(self, unit: object, decision: Decision) -> None:
+    def _written(self, unit: Unit, decision: Decision) -> None:
         self._write(unit, decision)
-        unit.after_commit(lambda: self._committed(decision))  # type: ignore[attr-defined]
+        unit.after_commit(lambda: self._committed(decision))
 
     def _committed(self, decision: Decision) -> None:
         execution = decision.after
@@ -217,6 +242,18 @@ class Decider:
                 else:
                     kept.append(command)
         return execution, kept
+
+    async def _called(self, flow: Flow, after: Execution, commands: Sequence[Command]) -> Called:
+        """What the task that called this execution wants of it, when it ends without outputs of its own."""
+        ends = any(isinstance(command, Announce) and command.state.is_terminal for command in commands)
+        if not ends or after.origin is None or flow.outputs:
+            return Called()
+        caller = await self._database.read(lambda connection: executions.caller_of(connection, after.id))
+        if caller is None or not caller.outputs:
+            return Called()
+        wanted = Render(None, {"outputs": dict(caller.outputs)})
+        answer = await self._renderer.answer(flow, after, wanted, self._clock.now())
+        return Called(answer.values.get("outputs"), answer.error)
 
     async def _drop(self, batch: list[Pending]) -> None:
         """Events of an execution that is not there any more."""

@@ -27,7 +27,7 @@ from engine.secrets import AtRest, Masker
 from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, logs, pauses, triggers
-from engine.store.commands import Announcement, Stored, run_key, stored, timer_key
+from engine.store.commands import Stored, run_key, stored, timer_key
 from engine.store.database import Unit
 from engine.store.events import Posted
 from engine.store.logs import LogLine
@@ -36,6 +36,14 @@ from engine.store.pauses import PauseRow
 
 class Superseded(Exception):
     """The execution was written by another hand since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What the calling task wants of an execution that has no outputs of its own."""
+
+    outputs: Mapping[str, Any] | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +58,17 @@ class Decision:
     posted: tuple[Posted, ...]
     lines: tuple[LogLine, ...]
     now: datetime
-    called_outputs: Mapping[str, Any] | None = None  # what the calling task wants of an execution without outputs of its own
-    called_error: str | None = None
+    drops: tuple[str, ...] = ()  # rows of the outbox that the events settle
+    announcements: tuple[Stored, ...] = ()  # changes of state that flow triggers have to look at
+    called: Called = Called()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write: the events did not fit, and no row waits for them."""
         ends_row = any(isinstance(event, TaskEnded | TimerFired) for event in self.events)
-        return self.after is self.before and not (self.commands or self.posted or self.lines or ends_row)
+        return self.after is self.before and not (
+            self.commands or self.posted or self.lines or self.drops or ends_row
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,6 @@ class Writer:
 
     sealer: AtRest
     masker: Masker
-    is_listened_to: Callable[[Execution, State], bool]  # whether a flow trigger may care
     stops_trigger: Callable[[Execution], bool]
     posted: Callable[[Posted], None]
     released: Callable[[triggers.TriggerState], None]
@@ -86,7 +96,8 @@ class Writer:
     def _rows(self, unit: Unit, decision: Decision) -> Mapping[str, Stored | None]:
         """Rows of the outbox to put, and (None) to drop; of the same row the last word counts."""
         after, now = decision.after, decision.now
-        rows: dict[str, Stored | None] = {}
+        rows: dict[str, Stored | None] = dict.fromkeys(decision.drops)
+        rows |= {row.id: row for row in decision.announcements}
         for event in decision.events:
             if isinstance(event, TaskEnded):
                 rows[run_key(event.task_run_id, event.attempt)] = None
@@ -106,12 +117,8 @@ class Writer:
                 case StopSubflow(execution_id):
                     kill = KillAsked(now, by=f"execution:{after.id}", reason="Its parent was killed.")
                     self._post(unit, execution_id, kill, now, f"kill:{execution_id}:{after.id}:{after.version}")
-                case Announce(state):
-                    if state.is_terminal:
-                        self._ended(unit, decision, state)
-                    if self.is_listened_to(after, state):
-                        row = stored(after.id, Announcement(state.value), after.version)
-                        rows[row.id] = row
+                case Announce(state) if state.is_terminal:
+                    self._ended(unit, decision, state)
         return rows
 
     def _open(self, unit: Unit, decision: Decision, command: OpenPause) -> None:
@@ -140,9 +147,9 @@ class Writer:
             return
         caller = executions.caller_of(unit.connection, after.id)
         if caller is not None and caller.waits:
-            outputs = decision.called_outputs if after.outputs is None else after.outputs
+            outputs = decision.called.outputs if after.outputs is None else after.outputs
             ended = SubflowEnded(
-                now, caller.task_run_id, after.id, state, outputs, decision.called_error, iteration=caller.iteration
+                now, caller.task_run_id, after.id, state, outputs, decision.called.error, iteration=caller.iteration
             )
             self._post(unit, caller.execution_id, ended, now, f"subflow-ended:{after.id}:{after.version}")
         disable = self.stops_trigger(after)

@@ -3,15 +3,13 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from engine.clock import Clock
+from engine.core.executor import plan_of
 from engine.core.flow import Flow
 from engine.core.flow_source import load
 from engine.core.registry import Registry
@@ -48,7 +46,6 @@ class Flows:
         self._clock = clock
         self._known: dict[Key, Known] = {}
         self._old: OrderedDict[tuple[str, str, int], Flow] = OrderedDict()
-        self._tasks: dict[tuple[str, str, int], Mapping[str, Task]] = {}
         self._stamps: dict[Path, Stamp] = {}
         self._problems: dict[str, FlowInvalid] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -106,16 +103,10 @@ class Flows:
 
     def task(self, flow: Flow, task_id: str) -> Task:
         """A task of a flow by its id, however deep; NotFound."""
-        key = (flow.namespace, flow.id, flow.revision)
-        tasks = self._tasks.get(key)
-        if tasks is None or tasks.get("") is not flow.tasks[0]:
-            tasks = {task.id: task for task in tasks_of(flow)} | {"": flow.tasks[0]}
-            if len(self._tasks) > OLD_REVISIONS:
-                self._tasks.clear()
-            self._tasks[key] = tasks
-        if task_id not in tasks:
+        place = plan_of(flow).places.get(task_id)
+        if place is None:
             raise NotFound(f"The flow {flow.namespace}.{flow.id} has no task {task_id!r} in revision {flow.revision}.")
-        return tasks[task_id]
+        return place.task
 
     async def deploy(self, source: str, *, file: str = "") -> Flow:
         """Keep a flow's text as a new revision, unless it is the newest already; FlowInvalid says what is wrong."""
@@ -253,21 +244,6 @@ class Flows:
     def _tell(self) -> None:
         for told in self._changed:
             told()
-
-
-def tasks_of(part: Any) -> Iterator[Task]:
-    """Every task inside a flow or a task, however deep."""
-    if isinstance(part, BaseModel):
-        if isinstance(part, Task):
-            yield part
-        for name in type(part).model_fields:
-            yield from tasks_of(getattr(part, name))
-    elif isinstance(part, list | tuple):
-        for item in part:
-            yield from tasks_of(item)
-    elif isinstance(part, Mapping):
-        for item in part.values():
-            yield from tasks_of(item)
 
 
 def _scan(folders: Iterable[Path]) -> dict[Path, Stamp]:

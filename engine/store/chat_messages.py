@@ -9,9 +9,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from engine.store.chat_tables import insert_new, messages, notices, runs
+from engine.store.tables import executions
 
 Kind = Literal["run", "pause"]
 DECISION, POST, END, PROGRESS = 0, 1, 2, 3
+MAX_CALLERS = 64  # how far up a chain of subflows the room is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,18 @@ def start_of(connection: Connection, execution_ids: Iterable[str]) -> dict[str, 
     """Starts by execution; runs that nobody started from chat are missing."""
     query = select(runs).where(runs.c.execution_id.in_(list(execution_ids)))
     return {row.execution_id: _start(row) for row in connection.execute(query)}
+
+
+def start_above(connection: Connection, execution_id: str) -> Start | None:
+    """Where a run was started: its own start, else that of the run which called it, however far up."""
+    at: str | None = execution_id
+    for _ in range(MAX_CALLERS):
+        if at is None:
+            return None
+        if found := start_of(connection, [at]):
+            return found[at]
+        at = connection.execute(select(executions.c.caller_id).where(executions.c.id == at)).scalar()
+    return None
 
 
 def starts_by(connection: Connection, person: str, *, place: str | None = None, limit: int = 20) -> list[Start]:

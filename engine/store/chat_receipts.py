@@ -42,9 +42,14 @@ def find(connection: Connection, key: str) -> Receipt | None:
 
 
 def finish(connection: Connection, key: str, answer: Mapping[str, Any]) -> bool:
-    """Store the answer of an open receipt; False when it has one already (it is kept)."""
+    """Store the answer of an open receipt, of whose event only the way back is kept; False when it has one already."""
+    row = connection.execute(select(receipts.c.event).where(receipts.c.key == key)).one_or_none()
+    if row is None:
+        return False
+    event = json.loads(row.event)
+    kept = json.dumps({name: event[name] for name in ("answer_url", "person", "room") if name in event})
     done = update(receipts).where(receipts.c.key == key, receipts.c.state == "OPEN")
-    return connection.execute(done.values(state="DONE", answer=json.dumps(answer))).rowcount == 1
+    return connection.execute(done.values(state="DONE", answer=json.dumps(answer), event=kept)).rowcount == 1
 
 
 def hand_over(connection: Connection, key: str) -> None:

@@ -157,6 +157,7 @@ trigger_states = Table(
     Column("execution_id", Text),  # the one it started, while that is under way
     Column("disabled", Boolean, nullable=False, default=False),
     Column("backfill", Text),
+    Column("definition", Text),
     Column("updated", Instant, nullable=False),
     PrimaryKeyConstraint("namespace", "flow_id", "trigger_id"),
 )

@@ -1,5 +1,6 @@
 """Where triggers stand, and what they fired: UNIQUE per trigger and date, so that a date fires once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,7 @@ class TriggerState:
     execution_id: str | None = None
     disabled: bool = False
     backfill: str | None = None
+    definition: str | None = None  # what `next_date` was worked out from
 
     @property
     def key(self) -> str:
@@ -40,6 +42,12 @@ def trigger_key(namespace: str, flow_id: str, trigger_id: str) -> str:
 def save(connection: Connection, state: TriggerState) -> None:
     """Write where a trigger stands."""
     put_row(connection, trigger_states, {name: getattr(state, name) for name in state.__slots__})
+
+
+def save_all(connection: Connection, states: Iterable[TriggerState]) -> None:
+    """Write where some triggers stand."""
+    for state in states:
+        save(connection, state)
 
 
 def get(connection: Connection, namespace: str, flow_id: str, trigger_id: str) -> TriggerState | None:
@@ -85,6 +93,14 @@ def released(connection: Connection, execution_id: str, now: datetime, *, disabl
     )
     states = (get(connection, state.namespace, state.flow_id, state.trigger_id) for state in found)
     return [state for state in states if state is not None]
+
+
+def passed_on(connection: Connection, execution_id: str, new_id: str) -> None:
+    """An execution is replaced by another: triggers that waited for the one wait for the other."""
+    row = trigger_states.c
+    connection.execute(
+        update(trigger_states).where(row.execution_id == execution_id).values(execution_id=new_id)
+    )
 
 
 @dataclass(frozen=True, slots=True)

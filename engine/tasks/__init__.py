@@ -60,7 +60,9 @@ def places() -> dict[str, str]:
     for file in sorted(root.rglob("*.py")):
         module = ".".join(("engine.tasks", *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
         for cls, names in declared(file.read_text(encoding="utf-8")):
-            found.update((name, f"{module}:{cls}") for name in names)
+            for name in names:
+                if name not in found or name.endswith(f".{cls}"):
+                    found[name] = f"{module}:{cls}"
     return found
 
 

@@ -57,7 +57,7 @@ class GitTask(RunnableTask):
 
     @contextmanager
     def environment(self, url: str, home: Path, protocols: Iterable[str]) -> Iterator[dict[str, str]]:
-        """git's environment: no questions, nobody's configuration, and the credentials, which never stand in the URL."""
+        """git's environment: no questions, nobody's configuration, and the credentials, never as part of the URL."""
         settings: list[tuple[str, str]] = [("safe.directory", "*"), ("credential.helper", "")]
         parts = urlsplit(url)
         user = self.username or parts.username

@@ -119,10 +119,17 @@ async def read(response: httpx.Response, limit: int) -> bytes:
 
 
 async def deliver(
-    context: RunContext, url: str, *, service: str, options: HttpOptions = DEFAULT, tries: int = 5, **body: Any
+    context: RunContext,
+    url: str,
+    *,
+    service: str,
+    options: HttpOptions = DEFAULT,
+    headers: Mapping[str, str] | None = None,
+    tries: int = 5,
+    **body: Any,
 ) -> Answer:
     """Post to a chat service; waits when told to (429), TaskFailed when it refuses."""
-    extra = {str(name): str(value) for name, value in (options.headers or {}).items()}
+    extra = {**(headers or {}), **{str(name): str(value) for name, value in (options.headers or {}).items()}}
     for attempt in range(1, tries + 1):
         answer = await send(context, "POST", url, options=options, headers=extra, **body)
         if answer.code == 429 and attempt < tries:

@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.property_types import scalar_to_text
+from engine.tasks.runners import WORK
 
 STORAGE = "kestra://"
 STORED_URI = re.compile(r"kestra:///[^\s\"'`<>|;&(){}\[\]\\,]+")
@@ -62,7 +63,8 @@ def below(folder: Path) -> Iterator[Path]:
     """Regular files below a folder, in order; links that lead out of it are left alone."""
     home = folder.resolve()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.resolve().is_relative_to(home):
+        ours = path.relative_to(folder).parts[0] == WORK
+        if not ours and path.is_file() and path.resolve().is_relative_to(home):
             yield path
 
 
@@ -112,7 +114,7 @@ async def fetch_uris(context: RunContext, text: str) -> str:
     """The text with every storage URI replaced by the path of a copy in the working directory."""
     for uri in dict.fromkeys(STORED_URI.findall(text)):
         source = context.files.path(uri)
-        target = context.working_dir / ".parley" / "files" / uri.removeprefix("kestra:///").replace("/", "_")
+        target = context.working_dir / WORK / "files" / uri.removeprefix("kestra:///").replace("/", "_")
         target.parent.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(shutil.copyfile, source, target)
         text = text.replace(uri, str(target))

@@ -22,9 +22,11 @@ from bot.conversation import (
 
 # What breaks at a cut or in a label: joined emoji, flags, skin tones, combining marks, right-to-left, Hangul, controls.
 FRAGMENTS = [
-    "word ", "a", "\n", "\n\n", "**bold** ", "`code` ", "```\nfence\n```\n", "[text](https://example.com/a_b) ", "@everyone ",
-    "<@123> ", "||spoiler|| ", "# head\n", "- item\n", "1. one\n", "> quote\n", "\\", "_", "![pic](https://x.test/p.png) ",
-    "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466", "\U0001f1e9\U0001f1ea", "\U0001f44d\U0001f3fd", "e\u0301",
+    "word ", "a", "\n", "\n\n", "**bold** ", "`code` ", "```\nfence\n```\n", "[text](https://example.com/a_b) ",
+    "@everyone ",    "<@123> ", "||spoiler|| ", "# head\n", "- item\n", "1. one\n", "> quote\n", "\\", "_",
+    "![pic](https://x.test/p.png) ",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466",
+    "\U0001f1e9\U0001f1ea", "\U0001f44d\U0001f3fd", "e\u0301",
     "שלום ", "مرحبا ", "\u202eevil\u202c ", "각", "\u1100\u1161\u11a8", "क्षि", "\x00", "\ud83d", "\u200b", "\t", " ",
     "https://example.com/some_path_here?x=1 ", "日本語", "\U0001f3f4\U000e0067\U000e0062\U000e007f",
 ]  # fmt: skip
@@ -93,8 +95,8 @@ options = st.builds(Option, texts(100), texts(100), texts(100))
 def fields(draw):
     kind = draw(
         st.sampled_from(
-            ["STRING", "SELECT", "MULTISELECT", "INT", "FLOAT", "BOOLEAN", "DATE", "TIME", "DATETIME", "DURATION", "JSON",
-             "YAML", "ARRAY", "URI", "EMAIL", "SECRET", "FILE"]
+            ["STRING", "SELECT", "MULTISELECT", "INT", "FLOAT", "BOOLEAN", "DATE", "TIME", "DATETIME", "DURATION",
+             "JSON", "YAML", "ARRAY", "URI", "EMAIL", "SECRET", "FILE"]
         )
     )  # fmt: skip
     many = draw(st.sampled_from([0, 1, 2, 10, 11, 25, 26, 60, 100, 101, 250]))

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bot.conversation import Action, Card, Confirm, Fact, Field, FileRef, Form, Listing, Notice, Option, Row, Transcript
@@ -18,14 +18,19 @@ from tests.wire.discord_spec import judge
 
 POST = ("POST", "/channels/1/messages")
 CALLBACK = ("POST", "/interactions/1/token/callback")
-many = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
+)
 
-_MARKS = re.compile(r"[\\*_~|`\[\]()<>#!>\u200b\u2026]")
+_MARKS = re.compile(r"[\\*_~|`\[\]()<>#!\-]")
 
 
 def bare(text):
     """What a reader reads: without format, space and invisible characters."""
-    kept = _MARKS.sub("", clean(text))
+    kept = _MARKS.sub("", clean(text).replace("\u2026", ""))
     return "".join(c for c in kept if not c.isspace() and unicodedata.category(c) not in {"Cf", "Cc"})
 
 
@@ -34,8 +39,7 @@ def shown(payload):
     words = [payload.get("title", "")]
     for component in payload["components"]:
         for each in walk(component):
-            for key in ("content", "label", "description", "placeholder", "value", "url"):
-                words.append(str(each.get(key) or ""))
+            words += [str(each.get(key) or "") for key in ("content", "label", "description", "value", "url")]
             for option in each.get("options") or []:
                 words += [option["label"], option.get("description", "")]
     return bare("\n".join(words))
@@ -120,8 +124,8 @@ def test_any_form_is_taken_page_by_page_and_nothing_is_lost(form):
                 assert_kept(rendered, field.default)
             if fields.is_menu(field) or fields.is_menus(field):
                 assert_kept(rendered, *[option.label for option in field.options])
-        beside = steps.in_full(rendered.overflow)
-        assert judge(*POST, beside.payload) == []
+        if rendered.overflow:
+            assert judge(*POST, steps.in_full(rendered.overflow).payload) == []
         assert judge(*POST, steps.step(form, number).payload) == []
     assert_kept(forms.modal(form, 0), form.title, form.intro)
 
@@ -279,7 +283,7 @@ def test_a_pause_card():
         ("Reject…", 4, "d1|sure|p1:rj:01JD:2"),
         ("Open run", 5, None),
     ]
-    assert payload["attachments"] == [{"id": 0, "filename": "my_fox.png"}, {"id": 1, "filename": "run.txt"}]
+    assert payload["attachments"] == [{"id": "0", "filename": "my_fox.png"}, {"id": "1", "filename": "run.txt"}]
 
 
 def test_a_decided_pause_shows_its_picture_small():
@@ -320,14 +324,15 @@ def test_few_log_lines_are_shown_and_many_attached():
     rendered, content = listings.transcript(Transcript("Log", tuple(f"line {n}" for n in range(500))))
     assert content is not None
     assert content.splitlines()[0] == b"line 0"
-    assert rendered.payload["attachments"] == [{"id": 0, "filename": "run.log"}]
+    assert rendered.payload["attachments"] == [{"id": "0", "filename": "run.log"}]
 
 
+_TAGS = tuple(Option(f"t{n}", f"T{n}") for n in range(60))
 FIELDS = (
     Field("prompt", "STRING", "Prompt", default="line\nline"),
     Field("size", "SELECT", "Size", options=(Option("s", "Small"), Option("l", "Large")), default="l"),
     Field("many", "SELECT", "Country", options=tuple(Option(f"c{n}", f"Country {n}") for n in range(60))),
-    Field("tags", "MULTISELECT", "Tags", required=False, options=tuple(Option(f"t{n}", f"T{n}") for n in range(60)), default=["t1", "t30"]),
+    Field("tags", "MULTISELECT", "Tags", required=False, options=_TAGS, default=["t1", "t30"]),
     Field("sure", "BOOLEAN", "Sure?", default=True),
     Field("token", "SECRET", "Token"),
     Field("photo", "FILE", "Photo", required=False),

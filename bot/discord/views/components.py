@@ -96,7 +96,7 @@ def message(components: Sequence[Json], attachments: Sequence[str] = ()) -> Json
     """A message of components that pings nobody."""
     payload: Json = {"flags": COMPONENTS_V2, "components": list(components), "allowed_mentions": NO_PINGS}
     if attachments:
-        payload["attachments"] = [{"id": index, "filename": name} for index, name in enumerate(attachments)]
+        payload["attachments"] = [{"id": str(index), "filename": name} for index, name in enumerate(attachments)]
     return payload
 
 

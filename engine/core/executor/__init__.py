@@ -1,7 +1,7 @@
 """Deciding what an execution does next: `advance(flow, execution, event) -> (execution', commands)`.
 
 Pure: no clock, no IO, no randomness. What happened comes in as an event (events.py), what is to be done goes out as
-commands (commands.py). Task runs of one version are never changed, and a decision costs what it changes, not what exists.
+commands (commands.py). Task runs of one version never change, and a decision costs what it changes, not what exists.
 
 Timers: `retry:<run>:<attempts>`, `pause:<run>`, `sleep:<run>:<attempt>`, `loop:<run>:<iteration>`, `sla:<id>`.
 """

@@ -24,26 +24,28 @@ from engine.core.events import (
 from engine.core.execution import Attempt, Execution, TaskRun
 from engine.core.executor import directories, loops, pauses, promises, restarts, stopping, subflows
 from engine.core.executor.attempts import end_attempt, fail, fail_attempt, retry_now
-from engine.core.executor.closing import finish, outputs_rendered
+from engine.core.executor.closing import close, outputs_rendered
 from engine.core.executor.decision import ACTIVE, Decision
 from engine.core.executor.effects import apply
 from engine.core.executor.settling import settle
 from engine.core.executor.starting import start
 from engine.core.flow import Flow
-from engine.core.flowable import BatchTask, DirectoryTask, ExecutableTask, FlowableTask, TimedTask
+from engine.core.flowable import BatchTask, DirectoryTask, ExecutableTask, FlowableTask, LoopingTask, TimedTask
 from engine.core.state import State
 
 EXITS = {"CANCELED": State.CANCELLED}
 
 
 def advance(flow: Flow, execution: Execution, event: Event) -> tuple[Execution, tuple[Command, ...]]:
-    """What an execution becomes because of an event, and what is to be done; an event that does not fit changes nothing.
+    """What an execution becomes because of an event, and what is to be done; an event that does not fit is ignored.
 
     The commands may hold `Render`: evaluate each and call again with its `Rendered` until none is left, then save.
     """
     d = Decision(flow, execution, event.now)
     _HANDLERS[type(event)](d, event)
     run_until_quiet(d)
+    if d.execution.state.is_terminal and not execution.state.is_terminal:
+        promises.unwatch(d)
     if not isinstance(event, Rendered) or event.task_run_id is not None or d.changed:
         promises.check(d)
     return d.result()
@@ -122,6 +124,8 @@ def _rendered(d: Decision, event: Rendered) -> None:
         return
     if event.error is None and (not event.values or all(key in run.rendered for key in event.values)):
         return
+    if run.state.is_running and not (isinstance(task, LoopingTask) and loops.is_asking(d, run)):
+        return
     if event.error is not None:
         _not_rendered(d, run, event.error)
         return
@@ -188,7 +192,8 @@ def _exit(d: Decision, run: TaskRun, asked: str) -> None:
         return
     stopping.leave_with(d, run, state)
     if state is not State.KILLED:
-        finish(d, state)
+        d.note(exiting=True)  # outputs that need what never ran are no failure
+        close(d, state)
 
 
 def _is_work(d: Decision, run: TaskRun) -> bool:

@@ -25,7 +25,8 @@ def close(d: Decision, state: State) -> None:
 def outputs_rendered(d: Decision, values: Mapping[str, Any], error: str | None) -> None:
     """The outputs are known (or could not be rendered): end the execution in the state it was about to take."""
     state = State(d.execution.rendered["ending"])
-    d.forget("ending")
+    is_exit = "exiting" in d.execution.rendered
+    d.forget("ending", "exiting")
     if error is None:
         try:
             outputs = coerced(d, values["outputs"])
@@ -33,8 +34,8 @@ def outputs_rendered(d: Decision, values: Mapping[str, Any], error: str | None) 
         except EngineError as problem:
             error = str(problem)
     if error is not None:
-        d.log("ERROR", f"Failed to render output values: {error}")
-        state = State.FAILED
+        d.log("WARN" if is_exit else "ERROR", f"Failed to render output values: {error}")
+        state = state if is_exit else State.FAILED
     finish(d, state)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.core.commands import Announce, Command, Render, WriteLog
 from engine.core.execution import Execution, TaskRun
-from engine.core.executor.levels import Index, Level, leave, take
+from engine.core.executor.levels import Level, leave, take
 from engine.core.executor.plans import Place, plan_of
 from engine.core.flow import Flow
 from engine.core.flowable import Body, FlowableTask, Mode, Wanted, is_plain, plain
@@ -102,7 +102,9 @@ class Decision:
         """Record something on a run."""
         return self.put(replace(run, rendered={**run.rendered, **rendered}))
 
-    def create(self, task: Task, parent: TaskRun | None, value: str | None = None, iteration: int | None = None) -> TaskRun:
+    def create(
+        self, task: Task, parent: TaskRun | None, value: str | None = None, iteration: int | None = None
+    ) -> TaskRun:
         """A new run, to be started in this decision."""
         self.sequence += 1
         run = TaskRun(
@@ -177,4 +179,3 @@ class Decision:
         if execution.state is not self.before.state:
             self.emit(Announce(execution.state))
         return execution, tuple(self.commands)
-

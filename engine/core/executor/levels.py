@@ -1,7 +1,7 @@
 """What exists under each task run, kept up to date change by change so that a decision need not look at every run.
 
-An Index belongs to one version of an execution's task runs. A decision takes it, changes it and leaves it with the version
-it made; whoever finds none builds it again. So the versions stay immutable and a long chain of decisions stays cheap.
+An Index belongs to one version of an execution's task runs. A decision takes it, changes it and leaves it with the
+version it made; whoever finds none builds it again. So versions stay immutable and a long chain of decisions cheap.
 """
 
 from collections import deque
@@ -64,7 +64,9 @@ class Index:
         self.plan = plan
         self.levels: dict[str | None, Level] = {}
         self.open: dict[str, None] = {}
-        self.working = 0  # runs that move by themselves: starting, on a worker, waiting for a timer or another execution
+        self.working = (
+            0  # runs that move by themselves: starting, on a worker, waiting for a timer or another execution
+        )
         self.counts: dict[State, int] = {}  # PAUSED and RETRYING
 
     def level(self, parent_id: str | None) -> Level:

@@ -11,7 +11,7 @@ from engine.core.state import State
 
 
 def repeat(d: Decision, run: TaskRun, task: LoopingTask) -> tuple[TaskRun, State | None] | None:
-    """After one iteration: None while the loop goes on, else the run and the state a limit gave it (None: by its tasks)."""
+    """After one iteration: None while the loop goes on, else the run and a state (None: that of its tasks)."""
     if "looped" in run.rendered:
         return run, State(run.rendered["looped"]) if run.rendered["looped"] else None
     asked = d.ask(run, {"condition": (task.until(), "text")})
@@ -33,13 +33,22 @@ def repeat(d: Decision, run: TaskRun, task: LoopingTask) -> tuple[TaskRun, State
     if is_last or is_late:
         reached = f"{number} iterations" if is_last else f"{limits.max_duration}"
         state = State.FAILED if limits.fails_at_limit else None
-        d.log("ERROR" if state else "WARN", f"Loop {run.task_id!r} stopped after {reached}: its condition never held.", run)
+        d.log(
+            "ERROR" if state else "WARN",
+            f"Loop {run.task_id!r} stopped after {reached}: its condition never held.",
+            run,
+        )
         return d.remember(run, looped=state.value if state else ""), state
     key = f"loop:{run.id}:{number}"
     rendered = {name: value for name, value in run.rendered.items() if name != "condition"}
     d.put(replace(run, rendered={**rendered, "waiting": True, "timer": key}))
     d.emit(SetTimer(key, again))
     return None
+
+
+def is_asking(d: Decision, run: TaskRun) -> bool:
+    """Whether a loop waits to hear about its condition."""
+    return "waiting" not in run.rendered and "looped" not in run.rendered and not d.level(run.id).open
 
 
 def next_iteration(d: Decision, run: TaskRun, number: int) -> None:

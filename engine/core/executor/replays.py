@@ -1,4 +1,4 @@
-"""New executions made of old ones: replay, retry of a whole flow, restart under another revision; and a changed status."""
+"""New executions made of old ones: replay, retry of a flow, restart under another revision; and a changed status."""
 
 from collections.abc import Callable
 from dataclasses import replace

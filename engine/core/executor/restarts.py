@@ -5,6 +5,7 @@ from datetime import datetime
 
 from engine.core.commands import CancelTimer, ClosePause
 from engine.core.execution import Execution, TaskRun, TaskRuns
+from engine.core.executor import promises
 from engine.core.executor.decision import Decision
 from engine.core.executor.levels import take
 from engine.core.executor.plans import Plan, plan_of
@@ -22,7 +23,8 @@ def check_restart(execution: Execution) -> None:
         raise Refused(f"Execution must be terminated to be restarted, current state is '{execution.state}' !")
     if not any(run.state in (State.FAILED, State.PAUSED) for run in execution.task_runs.values()):
         raise Refused(
-            "No task found to restart execution from!", fix="Replay it instead: nothing in it failed or waits for an answer."
+            "No task found to restart execution from!",
+            fix="Replay it instead: nothing in it failed or waits for an answer.",
         )
 
 
@@ -59,7 +61,9 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
 
 def reopened(run: TaskRun, now: datetime) -> TaskRun:
     """A flowable RUNNING again because something below it runs again."""
-    kept = {key: value for key, value in run.rendered.items() if key not in ("looped", "condition", "waiting", "result")}
+    kept = {
+        key: value for key, value in run.rendered.items() if key not in ("looped", "condition", "waiting", "result")
+    }
     return replace(run, rendered=kept).moved(State.RUNNING, now)
 
 
@@ -110,6 +114,7 @@ def restart(d: Decision, by: str) -> None:
     d.runs, d.index = take(execution, d.plan)
     d.note(begun=True)
     d.log("INFO", f"Restarted{f' by {by}' if by else ''}.")
+    promises.watch(d)
     revive(d)
     d.dirty[None] = None
 

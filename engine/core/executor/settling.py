@@ -1,7 +1,7 @@
-"""Looking at the children of a task run (or at the top of the execution): which run next, and what their parent becomes."""
+"""Looking at the children of a task run, or at the top: which run next, and what their parent becomes."""
 
 from engine.core.execution import TaskRun
-from engine.core.executor.attempts import end, softened
+from engine.core.executor.attempts import end
 from engine.core.executor.closing import close
 from engine.core.executor.decision import Decision
 from engine.core.executor.levels import Lane, Level
@@ -30,7 +30,7 @@ def settle(d: Decision, run_id: str | None) -> None:
         return
     level = d.level(run_id)
     if d.is_killing or run.state is State.KILLING:
-        if level.open == 0 and not isinstance(task, DirectoryTask):
+        if level.open == 0 and (not isinstance(task, DirectoryTask) or "result" in run.rendered):
             end(d, run, State.KILLED)
         return
     if d.execution.held:
@@ -192,5 +192,3 @@ def _iteration(parent: TaskRun | None, d: Decision) -> int | None:
     """Children of a loop carry its iteration; others none."""
     return parent.iteration if parent is not None and isinstance(d.task(parent), LoopingTask) else None
 
-
-__all__ = ["grow", "guess", "settle", "softened"]

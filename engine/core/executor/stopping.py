@@ -12,7 +12,10 @@ def kill(d: Decision, by: str, reason: str) -> None:
     state = d.execution.state
     if state is State.KILLING or (state.is_terminal and not d.index.open):
         return
-    d.log("INFO", " ".join(filter(None, ("Kill was asked", f"by {by}" if by else "", f": {reason}" if reason else ""))) + ".")
+    d.log(
+        "INFO",
+        " ".join(filter(None, ("Kill was asked", f"by {by}" if by else "", f": {reason}" if reason else ""))) + ".",
+    )
     if not state.is_terminal:
         if state in (State.CREATED, State.QUEUED) and not d.index.open:
             d.become(State.KILLED)
@@ -28,13 +31,15 @@ def kill(d: Decision, by: str, reason: str) -> None:
 def _interrupt(d: Decision, run: TaskRun) -> None:
     """Ask one run to stop; what only waits ends at once."""
     task = d.task(run)
-    if isinstance(task, FlowableTask) and not isinstance(task, DirectoryTask):
+    if isinstance(task, FlowableTask) and (not isinstance(task, DirectoryTask) or "result" in run.rendered):
         forget_waits(d, run)
         if run.state.is_created or run.state is State.PAUSED:
             d.move(run, State.KILLED)
         else:
             d.move(run, State.KILLING)
             d.dirty[run.id] = None
+    elif run.state is State.RUNNING and is_in_directory(d, run):
+        return  # it ends with the directory's job
     elif run.state is State.RUNNING and not isinstance(task, TimedTask):
         stop_work(d, run)
     else:
@@ -47,13 +52,21 @@ def _cut_short(run: TaskRun, d: Decision) -> TaskRun:
     return run.attempted(State.KILLED, d.now) if is_open else run
 
 
+def is_in_directory(d: Decision, run: TaskRun) -> bool:
+    """Whether a worker runs this as part of a WorkingDirectory."""
+    parent, place = d.run(run.parent_id), d.place(run)
+    if parent is None or place is None or place.section != "tasks":
+        return False
+    return isinstance(d.task(parent), DirectoryTask)
+
+
 def stop_work(d: Decision, run: TaskRun) -> None:
     """Interrupt what a run has under way elsewhere."""
     task = d.task(run)
     if isinstance(task, ExecutableTask):
         for child in children_of(run):
             d.emit(StopSubflow(child))
-    elif not isinstance(task, TimedTask) and run.state in (State.RUNNING, State.CREATED, State.RESTARTED):
+    elif not isinstance(task, TimedTask) and not is_in_directory(d, run) and run.state in (State.RUNNING, State.CREATED, State.RESTARTED):
         d.emit(StopTask(run.id))
     forget_waits(d, run)
 
@@ -78,7 +91,7 @@ def forget_waits(d: Decision, run: TaskRun, reason: str = "KILLED") -> None:
 
 
 def stop_everything(d: Decision, state: State, first: State | None = None) -> None:
-    """End every open run at once and stop the work behind it; the latest open leaf may end in another state than the rest."""
+    """End every open run at once and stop the work behind it; the latest leaf may end in another state (`first`)."""
     for run_id in reversed(list(d.index.open)):
         run = d.run(run_id)
         if run is None:

@@ -19,13 +19,21 @@ def call(d: Decision, run: TaskRun, task: ExecutableTask) -> None:
     asked = d.ask(run, task.wanted())
     if asked is None:
         return
-    run = d.put(replace(begin(d, asked), outputs=None))
+    past = [*asked.rendered.get("past", ()), *_called_before(asked)]
+    run = replace(begin(d, asked), outputs=None)
+    run = d.put(replace(run, rendered={**run.rendered, "past": past}) if past else run)
     try:
         called = task.call(run.rendered)
     except ValueError as error:
         fail_attempt(d, run, str(error))
         return
     d.emit(_command(d, run, called))
+
+
+def _called_before(run: TaskRun) -> list[str]:
+    """The execution of the last attempt, if there was one."""
+    last = (run.outputs or {}).get("executionId")
+    return [str(last)] if last else []
 
 
 def _command(d: Decision, run: TaskRun, called: ChildCall) -> StartSubflow:
@@ -53,7 +61,7 @@ def created(d: Decision, event: SubflowCreated) -> None:
     if run is None or not isinstance(task, ExecutableTask):
         return
     if run.state is not State.RUNNING:
-        if event.execution_id and d.execution.state in (State.KILLING, State.KILLED):
+        if event.execution_id and run.state is State.KILLED:
             d.emit(StopSubflow(event.execution_id))
         return
     if isinstance(task, BatchTask):
@@ -80,7 +88,7 @@ def ended(d: Decision, event: SubflowEnded) -> None:
     if isinstance(task, BatchTask):
         _batch_ended(d, run, task, event)
         return
-    if (run.outputs or {}).get("executionId", event.execution_id) != event.execution_id:
+    if event.execution_id in run.rendered.get("past", ()):
         return  # of an earlier attempt
     called = task.call(run.rendered)
     if not called.waits:
@@ -96,8 +104,8 @@ def ended(d: Decision, event: SubflowEnded) -> None:
     end_attempt(d, run, state)
 
 
-# --- batches of a ForEachItem. `rendered` of the run holds: next (the batch to ask for), children {batch: execution},
-# ended (a bit a batch, as hex), failed … as counts in the outputs.
+# --- batches of a ForEachItem. `rendered` of the run holds: next (the batch to ask for), children {batch: execution}
+# that are under way, ended (one bit a batch, as hex).
 
 
 def call_batches(d: Decision, run: TaskRun, task: BatchTask) -> None:
@@ -108,7 +116,7 @@ def call_batches(d: Decision, run: TaskRun, task: BatchTask) -> None:
     if not batches:
         end_attempt(d, run, State.SUCCESS)
         return
-    run = d.remember(run, next=1, ended="0", children={}, results={})
+    run = d.remember(run, next=1, ended="0", children={})
     _ask_batch(d, run, task, batches)
 
 
@@ -181,11 +189,10 @@ def _count_batch(d: Decision, run: TaskRun, number: int, state: State, outputs: 
     counts = dict((run.outputs or {}).get("iterations", {}))
     counts[state.value] = counts.get(state.value, 0) + 1
     children = {key: child for key, child in run.rendered["children"].items() if key != str(number)}
-    results = run.rendered["results"]
+    given = {**(run.outputs or {}), "iterations": counts}
     if outputs:
-        results = {**results, str(number): outputs}
-    run = replace(run, outputs={**(run.outputs or {}), "iterations": counts})
-    run = d.put(replace(run, rendered={**run.rendered, "ended": f"{done:x}", "children": children, "results": results}))
+        given["subflowOutputs"] = {**given.get("subflowOutputs", {}), str(number): outputs}
+    run = d.put(replace(run, outputs=given, rendered={**run.rendered, "ended": f"{done:x}", "children": children}))
     if sum(counts.values()) < (run.outputs or {})["numberOfBatches"]:
         return
     end_attempt(d, run, _batches_state(d, run, counts))
@@ -201,6 +208,3 @@ def _batches_state(d: Decision, run: TaskRun, counts: Mapping[str, int]) -> Stat
     if counts.get("KILLED"):
         return State.KILLED
     return State.WARNING if counts.get("WARNING") else State.SUCCESS
-
-
-

@@ -7,6 +7,7 @@
 from engine.core.inputs.declaration import DependsOn, Input, InputRefused
 from engine.core.inputs.outputs import FlowOutput, coerce_outputs
 from engine.core.inputs.resolution import RenderFn, Resolved, nest, resolve
+from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
 from engine.core.inputs.types import (
     INPUT_TYPES,
     AnyInput,
@@ -15,18 +16,13 @@ from engine.core.inputs.types import (
     DateInput,
     DateTimeInput,
     DurationInput,
-    EmailInput,
     EnumInput,
-    FileInput,
     FloatInput,
     IntInput,
     JsonInput,
     MultiselectInput,
-    SecretInput,
     SelectInput,
-    StringInput,
     TimeInput,
-    UriInput,
     YamlInput,
 )
 

@@ -242,7 +242,8 @@ INPUT_TYPES: dict[str, type[Input]] = {
     name: cls
     for cls in (
         StringInput, SelectInput, EnumInput, MultiselectInput, IntInput, FloatInput, BooleanInput, DateTimeInput,
-        DateInput, TimeInput, DurationInput, FileInput, JsonInput, YamlInput, UriInput, SecretInput, ArrayInput, EmailInput,
+        DateInput, TimeInput, DurationInput, FileInput, JsonInput, YamlInput, UriInput, SecretInput, ArrayInput,
+        EmailInput,
     )
     for name in get_args(cls.model_fields["type"].annotation)
 }  # fmt: skip
@@ -309,7 +310,8 @@ class _ByInputType:
                 advice = f"Did you mean `{near[0]}`?" if near else f"Use one of {', '.join(INPUT_TYPES)}."
                 said = {"said": f"has the type `{kind}`, which inputs don't have", "advice": advice}
                 raise PydanticCustomError("unknown_input", "{said}. {advice}", said)
-            return INPUT_TYPES[kind].model_validate(value, context=info.context)
+            by_name = not (info.context or {}).get("source", False)
+            return INPUT_TYPES[kind].model_validate(value, context=info.context, by_name=by_name)
 
         def dump(part: Input) -> dict[str, Any]:
             return part.model_dump(by_alias=True, exclude_unset=True, warnings=False)
@@ -318,7 +320,7 @@ class _ByInputType:
         return core_schema.with_info_plain_validator_function(validate, serialization=serialize)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"$ref": "#/$defs/AnyInput"}
+        return {"allOf": [{"$ref": "#/$defs/AnyInput"}]}
 
 
 AnyInput = Annotated[Input, _ByInputType()]

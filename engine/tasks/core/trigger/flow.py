@@ -96,21 +96,14 @@ class Flow(Trigger):
 
     examples = (
         """
-        id: after_import
-        namespace: company.team
-        tasks:
-          - id: say
-            type: io.kestra.plugin.core.log.Log
-            message: "{{ trigger.flowId }} has ended"
-        triggers:
-          - id: imported
-            type: io.kestra.plugin.core.trigger.Flow
-            preconditions:
-              id: flows
-              flows:
-                - namespace: company.team
-                  flowId: import
-                  states: [SUCCESS]
+        id: imported
+        type: io.kestra.plugin.core.trigger.Flow
+        preconditions:
+          id: flows
+          flows:
+            - namespace: company.team
+              flowId: import
+              states: [SUCCESS]
         """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Flow", "io.kestra.core.models.triggers.types.Flow"]

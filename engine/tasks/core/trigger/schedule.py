@@ -17,17 +17,12 @@ class Schedule(Scheduled):
 
     examples = (
         """
-        id: weekday_report
-        namespace: company.team
-        tasks:
-          - id: hello
-            type: io.kestra.plugin.core.log.Log
-            message: "Good morning, it is {{ trigger.date }}"
-        triggers:
-          - id: mornings
-            type: io.kestra.plugin.core.trigger.Schedule
-            cron: "0 9 * * 1-5"
-            timezone: Europe/Paris
+        id: mornings
+        type: io.kestra.plugin.core.trigger.Schedule
+        cron: "0 9 * * 1-5"
+        timezone: Europe/Paris
+        inputs:
+          day: "{{ trigger.date }}"
         """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Schedule", "io.kestra.core.models.triggers.types.Schedule"]
@@ -50,6 +45,14 @@ class Schedule(Scheduled):
 class ScheduleOnDates(Scheduled):
     """Start an execution at each of some dates."""
 
+    examples = (
+        """
+        id: deadlines
+        type: io.kestra.plugin.core.trigger.ScheduleOnDates
+        timezone: Europe/Paris
+        dates: ["2027-01-15T09:00:00", "2027-04-15T09:00:00"]
+        """,
+    )
     type: Literal["io.kestra.plugin.core.trigger.ScheduleOnDates"]
     dates: Property[list[str]]
 

@@ -13,15 +13,8 @@ class Webhook(Trigger):
     examples = (
         """
         id: on_payment
-        namespace: company.team
-        tasks:
-          - id: show
-            type: io.kestra.plugin.core.log.Log
-            message: "{{ trigger.body }}"
-        triggers:
-          - id: webhook
-            type: io.kestra.plugin.core.trigger.Webhook
-            key: "{{ secret('PAYMENT_WEBHOOK_KEY') }}"
+        type: io.kestra.plugin.core.trigger.Webhook
+        key: "{{ secret('PAYMENT_WEBHOOK_KEY') }}"
         """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Webhook", "io.kestra.core.models.triggers.types.Webhook"]

@@ -1,0 +1,115 @@
+"""Somebody asks something: who, where, with which delivery; and what the words for flows, runs and pauses stand for."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bot import documents
+from bot.conversation import Attachment, Person, Room
+from bot.decisions import Decisions
+from bot.drafts import Drafts
+from bot.drawing import Drawing
+from bot.office import Office
+from bot.references import FlowName, Unresolved, find_flow, find_run, short
+from bot.starts import Starts
+from bot.texts import answer, code, listed
+from engine.core.execution import Execution
+from engine.core.flow import Flow
+from engine.errors import NotFound
+from engine.store import chat_messages
+from engine.store.pauses import PauseRow
+
+RECENT = 500  # runs looked through for a short id
+ULID = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One command. `receipt` is the key under which its answer is stored."""
+
+    person: Person
+    room: Room
+    receipt: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What commands work with."""
+
+    office: Office
+    drafts: Drafts
+    starts: Starts
+    decisions: Decisions
+    drawing: Drawing
+
+    def flow(self, text: str) -> Flow:
+        """The flow a word names; Unresolved E02, E03."""
+        found = find_flow(text, self.office.flow_names())
+        flow: Flow = self.office.engine.flows.get(found.namespace, found.id)
+        return flow
+
+    async def used(self, person_id: str) -> Counter[str]:
+        """How often a person started which flow lately."""
+        starts = await self.office.engine.database.read(lambda c: chat_messages.starts_by(c, person_id, limit=100))
+        return Counter(start.flow for start in starts)
+
+    async def my_runs(self, asking: Asking, limit: int, *, here: bool = False) -> list[chat_messages.Start]:
+        """What the person started, newest first."""
+        place = documents.place(asking.room) if here else None
+        person = asking.person.id
+        return await self.office.engine.database.read(
+            lambda c: chat_messages.starts_by(c, person, place=place, limit=limit)
+        )
+
+    async def execution(self, text: str, asking: Asking) -> Execution:
+        """The run a word names: `last`, `#short`, an id; nothing means the last one here. Unresolved."""
+        engine = self.office.engine
+        if text.lower() in ("", "last"):
+            mine = await self.my_runs(asking, 1, here=True) or await self.my_runs(asking, 1)
+            if not mine:
+                raise Unresolved(answer("no-runs"))
+            return await engine.execution(mine[0].execution_id)
+        if len(text.removeprefix("#")) == ULID:
+            try:
+                return await engine.execution(text.removeprefix("#").upper())
+            except NotFound as error:
+                raise Unresolved(answer("no-run", x=code(text), closest="")) from error
+        return await engine.execution(find_run(text, await self.recent_runs()))
+
+    async def recent_runs(self) -> list[str]:
+        """Ids of the latest runs, whoever started them."""
+        found = await self.office.engine.executions(limit=RECENT)
+        return [execution.id for execution in found]
+
+    async def pause(self, text: str, asking: Asking) -> PauseRow:
+        """The pause a word names: its own id, or the run that waits; decided ones are found too. Unresolved."""
+        engine = self.office.engine
+        waiting = await engine.pauses(limit=RECENT)
+        if not text:
+            if len(waiting) == 1:
+                return waiting[0]
+            raise Unresolved(answer("no-pause", x="Nothing" if not waiting else "More than one run waits, and no name"))
+        by_id = {pause.id: pause for pause in waiting}
+        try:
+            return by_id[find_run(text, list(by_id))]
+        except Unresolved:
+            pass
+        if len(text.removeprefix("#")) == ULID:
+            try:
+                return await engine.pause_row(text.removeprefix("#").upper())
+            except NotFound:
+                pass
+        execution = await self.execution(text, asking)
+        own = [pause for pause in waiting if pause.execution_id == execution.id]
+        if len(own) > 1:
+            names = listed(f"{short(pause.id)} {pause.task_id}" for pause in own)
+            raise Unresolved(answer("many-pauses", x=code(short(execution.id)), n=len(own), list=names))
+        ended = own or await engine.pauses(execution_id=execution.id, state=None)
+        if not ended:
+            raise Unresolved(answer("no-pause", x=code(text)))
+        return ended[-1]
+
+
+def name_of(flow: Flow) -> FlowName:
+    """A flow's full name."""
+    return FlowName(flow.namespace, flow.id)

@@ -1,0 +1,117 @@
+"""Pressed buttons: what each verb does."""
+
+from dataclasses import replace
+
+from bot import flow_commands, pause_commands, run_commands, slash_commands
+from bot.asking import Asking, Parts, name_of
+from bot.conversation import FieldErrors, Notice, Reply
+from bot.decisions import Wanted
+from bot.drafts import PREFIX
+from bot.grammar import Line, Word
+from bot.links import VERBS, Pressed, flow_target
+from bot.texts import answer
+from engine.errors import EngineError, NotFound
+from engine.store.pauses import PauseRow
+
+PAUSE_VERBS = frozenset({"ap", "rj", "an", "ch"})
+LISTS = {
+    "flows": flow_commands.list_flows,
+    "pending": pause_commands.pending,
+    "runs": flow_commands.my_runs,
+    "help": slash_commands.help_,
+}
+
+
+async def press(parts: Parts, asking: Asking, action_id: str) -> Reply | FieldErrors:
+    """Do what a button says, or say why not."""
+    pressed = parts.office.ids.read(action_id)
+    if pressed is None:
+        return Reply(answer("E25", current="`/flow` shows what you can do now.").notice())
+    try:
+        if not pressed.is_ours:
+            return await _stale(parts, pressed)
+        return await _do(parts, asking, pressed)
+    except NotFound as error:
+        return Reply(Notice("warning", f"{error.message} {error.fix}".strip()))
+    except EngineError as error:
+        return Reply(Notice("warning", f"{error.message} {error.fix}".strip()))
+
+
+async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
+    if pressed.verb in PAUSE_VERBS:
+        return await _decide(parts, asking, pressed)
+    match pressed.verb:
+        case "kl":
+            return await _kill(parts, asking, pressed)
+        case "rn":
+            return await _run(parts, asking, pressed)
+        case "ls":
+            return await LISTS.get(pressed.target, slash_commands.show_menu)(parts, asking, Line(""))
+        case "cn" | "bk" | "cx":
+            return await _form(parts, pressed)
+    execution = await parts.office.engine.execution(pressed.target)
+    match pressed.verb:
+        case "lg":
+            return await run_commands.logs(parts, asking, Line("logs", (Word(execution.id),)))
+        case "rs":
+            return await run_commands.retry(parts, asking, execution)
+        case "rp":
+            return await run_commands.again(parts, asking, execution)
+        case _:
+            card, _ = await parts.drawing.run(execution.id)
+            return Reply(card)
+
+
+async def _decide(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
+    wanted = Wanted(
+        pressed.target, VERBS[pressed.verb], asking.person, asking.room, asking.receipt, choice=pressed.choice
+    )
+    return await parts.decisions.decide(wanted)
+
+
+async def _kill(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
+    """`Cancel run` on a pause's card closes the pause; `Stop` on a run's card ends the run."""
+    if await _pause(parts, pressed.target):
+        return await _decide(parts, asking, pressed)
+    return await run_commands.stop(parts, asking, await parts.office.engine.execution(pressed.target))
+
+
+async def _run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
+    for flow in parts.office.engine.flows.list():
+        if flow_target(name_of(flow).full) == pressed.target:
+            return await parts.starts.begin(
+                flow, {}, asking.person, asking.room, asking.receipt, {}, form=bool(flow.inputs)
+            )
+    return Reply(
+        answer("E25", current="The flow is gone or has another name; `/flow list` shows what there is.").notice()
+    )
+
+
+async def _form(parts: Parts, pressed: Pressed) -> Reply:
+    draft = await parts.drafts.find(f"{PREFIX}{pressed.target}")
+    if draft is None:
+        return Reply(answer("gone-form", command="`/flow`").notice())
+    if pressed.verb == "cx":
+        await parts.drafts.drop(draft)
+        return Reply(Notice("info", "Cancelled; nothing was sent."))
+    if pressed.verb == "bk":
+        draft = replace(draft, page=max(0, draft.page - 1))
+        await parts.drafts.keep(draft)
+    return Reply(await parts.drafts.form(draft))
+
+
+async def _stale(parts: Parts, pressed: Pressed) -> Reply:
+    """A button whose check does not fit: another instance's, or an older key's. The present card is shown instead."""
+    if await _pause(parts, pressed.target):
+        card, _ = await parts.drawing.pause(pressed.target)
+        return Reply(card)
+    current = "`/flow status` and `/flow pending` show how things stand."
+    return Reply(answer("E25", current=current).notice())
+
+
+async def _pause(parts: Parts, target: str) -> PauseRow | None:
+    try:
+        pause: PauseRow = await parts.office.engine.pause_row(target)
+    except NotFound:
+        return None
+    return pause

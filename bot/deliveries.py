@@ -1,0 +1,176 @@
+"""Deliveries: each counts once, gets one answer, and is carried on after a restart when it was cut off."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import timedelta
+from typing import Any
+
+from bot import documents
+from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, Platform, Reply, Submission
+from bot.drafts import PREFIX
+from bot.frontend import FrontEnd, Unreachable
+from bot.office import Office
+from bot.texts import answer, code
+from engine.errors import EngineError
+from engine.store import chat_messages, chat_receipts
+from engine.store.chat_receipts import Receipt
+from engine.store.database import Unit
+
+log = logging.getLogger(__name__)
+
+Event = Command | Click | Submission
+Answer = Reply | FieldErrors
+ANSWERABLE = timedelta(minutes=30)  # Slack's response_url lives as long, Discord's token half of it
+WORDS = {"command": "command", "click": "click", "submission": "form"}
+
+
+def receipt_key(event: Event) -> str:
+    """The key of a delivery: the platform's own id for it, and nothing that differs between two copies of it."""
+    return f"{event.person.platform}:{event.receipt}"[:300]
+
+
+class Deliveries:
+    """Counts deliveries. `storable` gives one as it may be written down, `handle` answers one."""
+
+    def __init__(
+        self,
+        office: Office,
+        front_ends: Mapping[Platform, FrontEnd],
+        storable: Callable[[Event], dict[str, Any]],
+        handle: Callable[[Event], Awaitable[Answer]],
+        wake: Callable[[], None],
+    ) -> None:
+        self.office = office
+        self.front_ends = front_ends
+        self.storable = storable
+        self.handle = handle
+        self.wake = wake
+        self._running: dict[str, asyncio.Future[Answer]] = {}
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def once(self, kind: str, event: Event) -> Answer:
+        """The answer to a delivery; the same delivery again gets the same answer, and waits for it if need be."""
+        key = receipt_key(event)
+        if (running := self._running.get(key)) is not None:
+            return await asyncio.shield(running)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._running[key] = future
+        try:
+            reply = await self._answered(key, kind, event)
+        except BaseException:
+            future.cancel()
+            raise
+        else:
+            future.set_result(reply)
+            self.do_later(self._handed(key))
+            return reply
+        finally:
+            self._running.pop(key, None)
+
+    async def _answered(self, key: str, kind: str, event: Event) -> Answer:
+        is_written = False
+        try:
+            known = await self._write_down(key, kind, event)
+            is_written = True
+            if known is not None and known.is_done and known.answer is not None:
+                return documents.load_reply(known.answer)
+            reply = await self.handle(event)
+            document = documents.dump_reply(reply)
+            await self.office.engine.database.transact(
+                lambda unit: chat_receipts.finish(unit.connection, key, document)
+            )
+            return reply
+        except Exception:
+            reference = secrets.token_hex(3)
+            log.exception("The desk broke on %s %s (ref %s).", kind, key, reference)
+            return await self._broken(key, WORDS[kind], reference, is_written)
+
+    async def _write_down(self, key: str, kind: str, event: Event) -> Receipt | None:
+        now = self.office.now()
+        document = self.storable(event)
+        person = event.person
+        known = chat_receipts.KnownPerson(person.id, person.name, person.platform, person.mention, person.zone)
+
+        def work(unit: Unit) -> Receipt | None:
+            chat_receipts.remember(unit.connection, known, now)
+            return chat_receipts.open_receipt(unit.connection, key, kind, document, now)
+
+        return await self.office.engine.database.transact(work)
+
+    async def _broken(self, key: str, what: str, reference: str, is_written: bool) -> Answer:
+        """E26, unless the effect is there and only the way back broke: then its own answer."""
+        said = Reply(answer("E26", tone="danger", id=code(reference), what=what, counted="not counted").notice())
+        if not is_written:
+            return said
+
+        def work(unit: Unit) -> Receipt | None:
+            chat_receipts.finish(unit.connection, key, documents.dump_reply(said))
+            return chat_receipts.find(unit.connection, key)
+
+        try:
+            done = await self.office.engine.database.transact(work)
+        except EngineError:
+            return said
+        return documents.load_reply(done.answer) if done is not None and done.answer is not None else said
+
+    async def _handed(self, key: str) -> None:
+        await self.office.engine.database.transact(lambda unit: chat_receipts.hand_over(unit.connection, key))
+
+    def do_later(self, work: Coroutine[None, None, None]) -> None:
+        """Run beside, until the desk stops."""
+        task = asyncio.create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def stop(self) -> None:
+        """Let what is being noted down end."""
+        if self._later:
+            _, late = await asyncio.wait(tuple(self._later), timeout=2)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def carry_on(self) -> None:
+        """Deliveries that were cut off: do what they ask, and answer late."""
+        since = self.office.now() - ANSWERABLE
+        for receipt in await self.office.engine.database.read(lambda c: chat_receipts.unanswered(c, since)):
+            try:
+                await self._carry_on_with(receipt)
+            except Exception:
+                log.exception("Could not carry on with delivery %s.", receipt.key)
+
+    async def _carry_on_with(self, receipt: Receipt) -> None:
+        if receipt.is_done and receipt.answer is not None:
+            reply = documents.load_reply(receipt.answer)
+        else:
+            reply = await self.once(receipt.kind, documents.event(receipt.kind, receipt.event))
+        late = reply if isinstance(reply, Reply) else Reply(reply.form)
+        await self._answer_late(receipt, late)
+        await self._handed(receipt.key)
+
+    async def _answer_late(self, receipt: Receipt, reply: Reply) -> None:
+        """By the address that came with the delivery, else by a notice, which is kept until it arrives."""
+        person = documents.load(Person, receipt.event["person"])
+        room = documents.room(receipt.event["room"])
+        front_end = self.front_ends.get(room.platform)
+        url = receipt.event.get("answer_url")
+        if isinstance(reply.body, Form):  # a form can't be opened without a fresh click
+            draft = reply.body.id.removeprefix(PREFIX)
+            reply = Reply(answer("E18").notice(self.office.ids.button("cn", draft, "Continue")))
+        if front_end is not None and url:
+            try:
+                await front_end.answer(url, reply)
+            except Unreachable as refusal:
+                log.info("%s did not take a late answer: %s", room.platform, refusal)
+            else:
+                return
+        if front_end is None or not isinstance(reply.body, Notice):
+            return
+        document, now = documents.dump(reply.body), self.office.now()
+        id_ = f"late:{receipt.key}"[:64]
+        await self.office.engine.database.transact(
+            lambda unit: chat_messages.tell(unit.connection, id_, documents.dump(room), person.id, document, now)
+        )
+        self.wake()

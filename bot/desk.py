@@ -1,0 +1,251 @@
+"""The desk: where commands, clicks and forms of every platform arrive. Each counts once and gets an answer."""
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bot import clicks, documents, forms, slash_commands
+from bot.announcer import Announcer
+from bot.asking import Asking, Parts
+from bot.chat_settings import ChatSettings
+from bot.conversation import (
+    Attachment,
+    Card,
+    Click,
+    Command,
+    FieldErrors,
+    Form,
+    Option,
+    Reply,
+    Room,
+    Submission,
+)
+from bot.decisions import Decisions, Wanted
+from bot.deliveries import Deliveries, Event, receipt_key
+from bot.drafts import Draft, Drafts, merged
+from bot.drawing import Drawing
+from bot.flow_commands import TEXT_TYPES
+from bot.frontend import FrontEnd
+from bot.links import ActionIds
+from bot.office import Office, read_text
+from bot.outbox import Lane, Outbox
+from bot.pacing import Pace
+from bot.permissions import Everybody, Permissions
+from bot.references import rank, short
+from bot.starts import Starts
+from bot.texts import answer
+from engine.errors import NotFound
+from engine.runtime import Engine
+from engine.store import chat_drafts, chat_receipts
+from engine.store.chat_messages import Message
+
+log = logging.getLogger(__name__)
+
+WAITING = 500
+
+
+class FrontDesk:
+    """Implements `bot.frontend.Desk` over the engine."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        front_ends: Sequence[FrontEnd],
+        settings: ChatSettings | None = None,
+        *,
+        permissions: Permissions | None = None,
+        paces: Mapping[str, Pace] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.front_ends = {front_end.platform: front_end for front_end in front_ends}
+        self.permissions = permissions or Everybody()
+        # The key of the ids is read from the database when the desk starts; until then nothing is drawn.
+        self.office = Office(engine, settings or ChatSettings(), self.permissions, ActionIds(secrets.token_bytes(32)))
+        drawing = Drawing(self.office)
+        given = paces or {}
+        self.outbox = Outbox(
+            [
+                Lane(end, engine.database, engine.clock, self._draw, given.get(end.platform) or Pace(end.platform))
+                for end in front_ends
+            ]
+        )
+        self.announcer = Announcer(self.office, self.outbox.wake)
+        drafts = Drafts(self.office)
+        starts = Starts(self.office, drafts, self.outbox.wake)
+        self.parts = Parts(self.office, drafts, starts, Decisions(self.office, drafts, self.outbox.wake), drawing)
+        self.deliveries = Deliveries(self.office, self.front_ends, self._storable, self._handle, self.outbox.wake)
+        self._prepared = False
+
+    # Life
+
+    async def start(self) -> None:
+        """Show what is wanted, and carry on what was cut off. Start it once the engine and the front ends run; what
+        arrives before is answered all the same."""
+        await self._prepare()
+        self.outbox.start(self.engine.clock)
+        await self.announcer.start()
+        self.deliveries.do_later(self.deliveries.carry_on())
+
+    async def _prepare(self) -> None:
+        if self._prepared:
+            return
+        fresh = secrets.token_hex(32)
+        now = self.office.now()
+
+        def work(unit: Any) -> str:
+            chat_receipts.forget(unit.connection, now - chat_receipts.KEEP)
+            chat_drafts.forget(unit.connection, now - chat_drafts.KEEP)
+            return chat_receipts.instance_key(unit.connection, fresh)
+
+        key = await self.engine.database.transact(work)
+        self.office.ids = ActionIds(bytes.fromhex(key))
+        self._prepared = True
+
+    async def stop(self) -> None:
+        """Answer no more; what is left is in the store."""
+        await self.announcer.stop()
+        await self.deliveries.stop()
+        await self.outbox.stop()
+
+    def describe(self) -> str:
+        """Who may do what, for the start-up log."""
+        return self.permissions.describe()
+
+    # What arrives
+
+    async def command(self, command: Command) -> Reply:
+        """A typed command."""
+        reply = await self._once("command", command)
+        return reply if isinstance(reply, Reply) else Reply(reply.form)
+
+    async def click(self, click: Click) -> Reply:
+        """A pressed button."""
+        reply = await self._once("click", click)
+        return reply if isinstance(reply, Reply) else Reply(reply.form)
+
+    async def submit(self, submission: Submission) -> Reply | FieldErrors:
+        """A filled form, or a page of one."""
+        return await self._once("submission", submission)
+
+    async def form(self, form_id: str) -> Form | None:
+        """A form again, with what is kept of it."""
+        return await self.parts.drafts.redrawn(form_id)
+
+    async def options(self, form_id: str, field_id: str, typed: str, limit: int) -> tuple[Option, ...]:
+        """Choices of a field that fit what was typed."""
+        form = await self.form(form_id)
+        field = next((asked for asked in form.fields if asked.id == field_id), None) if form else None
+        if field is None:
+            return ()
+        by_value = {option.value: option for option in field.options}
+        return tuple(by_value[value] for value in rank(typed, by_value)[:limit])
+
+    async def complete(self, argument: str, typed: str, person_id: str, room: Room, limit: int) -> tuple[Option, ...]:
+        """Choices for an argument while it is typed."""
+        match argument:
+            case "flow":
+                names = [flow.full for flow in self.office.flow_names()]
+                best = rank(typed, names, await self.parts.used(person_id))[:limit]
+                return tuple(Option(name, name) for name in best)
+            case "run":
+                runs = await self.engine.executions(limit=WAITING)
+                labels = {f"{short(run.id)} {run.flow_id} ({run.state.lower()})": run.id for run in runs}
+            case "pause":
+                pauses = await self.engine.pauses(limit=WAITING)
+                labels = {f"{pause.flow_id} {short(pause.execution_id)} {pause.task_id}": pause.id for pause in pauses}
+            case "key":
+                namespaces = {flow.namespace for flow in self.engine.flows.list()}
+                keys = [(space, key) for space in sorted(namespaces) for key in await self.engine.kv.keys(space)]
+                labels = {f"{space} {key}": key for space, key in keys}
+            case _:
+                return ()
+        wanted = [label for label in labels if typed.strip().lower() in label.lower()]
+        return tuple(Option(labels[label], label) for label in wanted[:limit])
+
+    async def pause_cards(self, execution_id: str) -> list[Card]:
+        """The cards of every pause of a run, for the page that shows it."""
+        await self._prepare()
+        return await self.parts.drawing.pauses_of(execution_id)
+
+    # What is done about it
+
+    async def _once(self, kind: str, event: Event) -> Reply | FieldErrors:
+        await self._prepare()
+        return await self.deliveries.once(kind, event)
+
+    async def _handle(self, event: Event) -> Reply | FieldErrors:
+        match event:
+            case Command():
+                return await slash_commands.perform(self.parts, self._asking(event, event.attachments), event.text)
+            case Click():
+                return await clicks.press(self.parts, self._asking(event), event.action_id)
+            case Submission():
+                return await self._submit(event)
+
+    def _asking(self, event: Event, attachments: tuple[Attachment, ...] = ()) -> Asking:
+        return Asking(event.person, event.room, receipt_key(event), attachments)
+
+    def _storable(self, event: Event) -> dict[str, Any]:
+        """A delivery as it may be written down: without what was typed for secrets."""
+        document: dict[str, Any] = documents.dump(event)
+        if isinstance(event, Command):
+            document["text"] = slash_commands.storable(self.parts, event.text)
+        return document
+
+    async def _submit(self, submission: Submission) -> Reply | FieldErrors:
+        draft = await self.parts.drafts.find(submission.form_id)
+        if draft is None:
+            return Reply(answer("gone-form", command="`/flow`").notice())
+        person = submission.person
+        if draft.person != person.id and person.platform not in ("web", "cli"):
+            return Reply(answer("not-yours", who="somebody else", command="`/flow`").notice())
+        try:
+            return await self._filled(merged(draft, await self._readable(draft, submission.values)), submission)
+        except NotFound as error:
+            return Reply(answer("refused", why=f"{error.message} {error.fix}").notice())
+
+    async def _filled(self, draft: Draft, submission: Submission) -> Reply | FieldErrors:
+        if not submission.last:
+            page = submission.page + 1
+            draft = replace(draft, page=page)
+            await self.parts.drafts.keep(draft)
+            return Reply(await self.parts.drafts.form(draft))
+        await self.parts.drafts.keep(draft)
+        asking = self._asking(submission)
+        typed = {**draft.raw, **{name: submission.values.get(name) for name in draft.secrets}}
+        if draft.purpose == "run":
+            return await self.parts.starts.submit(draft, typed, asking.person, asking.room, asking.receipt)
+        questions = await self.parts.drafts.questions(draft)
+        fields = [asked for asked in questions.fields if asked.id in draft.every_id]
+        blank = self.office.settings.quick_answer and draft.purpose != "reject"
+        read = forms.read_form(fields, typed, self.office.reader(asking.person), blank_texts=blank)
+        if read.errors:
+            return await self.parts.drafts.refuse(draft, read.errors)
+        given = {**draft.fixed, **read.given}
+        wanted = Wanted(draft.target, draft.purpose, asking.person, asking.room, asking.receipt, given, draft=draft)
+        return await self.parts.decisions.decide(wanted)
+
+    async def _readable(self, draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A file sent for a text, JSON or YAML field is read as its text."""
+        if not any(isinstance(value, Attachment) for value in values.values()):
+            return dict(values)
+        kinds = {asked.id: asked.type for asked in await self.parts.drafts.fields(draft)}
+        readable: dict[str, Any] = {}
+        for name, value in values.items():
+            if isinstance(value, Attachment) and kinds.get(name) in TEXT_TYPES:
+                try:
+                    value = await read_text(value)
+                except (ValueError, OSError):
+                    log.info("A file for %s is no text; the field says so.", name)
+            readable[name] = value
+        return readable
+
+    # Drawing for the outbox
+
+    async def _draw(self, message: Message) -> tuple[Card, bool]:
+        drawing = self.parts.drawing
+        if message.kind == "run":
+            return await drawing.run(message.entity, message.desired)
+        return await drawing.pause(message.entity, message.desired)

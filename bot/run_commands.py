@@ -1,0 +1,165 @@
+"""`/flow status`, `logs`, `kill`, `restart`, `replay`: looking after runs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot import documents
+from bot.announcer import want_card
+from bot.asking import Asking, Parts
+from bot.cards import STATE_WORDS
+from bot.conversation import Notice, Reply, Transcript
+from bot.flow_commands import usage
+from bot.grammar import Line
+from bot.permissions import Asked, Deed
+from bot.references import Unresolved, short
+from bot.texts import answer, code
+from engine.core.execution import Execution
+from engine.store import chat_audit, chat_messages, chat_receipts
+from engine.store.chat_messages import PROGRESS
+from engine.store.database import Unit
+from engine.store.logs import LEVELS, LogLine
+
+MAX_LINES = 5000
+
+
+async def status(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`status [run]`: the card of a run, for the one who asks."""
+    execution = await parts.execution(line.word(0), asking)
+    card, _ = await parts.drawing.run(execution.id)
+    return Reply(card)
+
+
+async def logs(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`logs <run> [task] [--level=] [--tail=] [--grep=]`."""
+    level = line.flag("level").upper() or None
+    level = {"WARNING": "WARN"}.get(level or "", level)
+    if level is not None and level not in LEVELS:
+        return Reply(usage("logs", f"{code(level)} is no level; use one of {', '.join(LEVELS)}."))
+    execution = await parts.execution(line.word(0), asking)
+    found = await parts.office.engine.logs(execution.id, task_id=line.word(1) or None, level=level, limit=MAX_LINES)
+    if wanted := line.flag("grep").lower():
+        found = [entry for entry in found if wanted in entry.message.lower()]
+    found = found[-line.number("tail", MAX_LINES) :]
+    label = short(execution.id)
+    if not found:
+        return Reply(Notice("info", f"Run {code(label)} of {code(execution.flow_id)} has no such lines yet."))
+    return Reply(Transcript(f"Log of {execution.flow_id} {label}", _written(found), f"run-{execution.id}.log"))
+
+
+def _written(lines: Sequence[LogLine]) -> tuple[str, ...]:
+    return tuple(
+        f"{entry.at:%H:%M:%S} {entry.level:<5} {entry.task_id or '-'}: {part}"
+        for entry in lines
+        for part in entry.message.splitlines() or [""]
+    )
+
+
+def _refuse(parts: Parts, asking: Asking, execution: Execution, deed: Deed = "kill") -> Notice | None:
+    flow = f"{execution.namespace}/{execution.flow_id}"
+    asked = Asked(deed, asking.person, asking.room, flow, "", execution.id, execution.started_by)
+    denied = parts.office.permissions.refuse(asked)
+    return denied.notice() if denied else None
+
+
+async def kill(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`kill <run> [reason]`."""
+    if not line.words:
+        return Reply(usage("kill", "Which run?"))
+    return await stop(parts, asking, await parts.execution(line.word(0), asking), line.rest(1))
+
+
+async def stop(parts: Parts, asking: Asking, execution: Execution, reason: str = "") -> Reply:
+    """End a run, for the reason given."""
+    office, label = parts.office, code(short(execution.id))
+    if execution.state.is_terminal:
+        state = STATE_WORDS[execution.state]
+        replay = office.ids.button("rp", execution.id, "Replay")
+        return Reply(answer("E17", id=label, state=state, verb="stop").notice(replay))
+    if refusal := _refuse(parts, asking, execution):
+        return Reply(refusal)
+    now = office.now()
+    reply = Reply(Notice("warning", f"Run {label} of {code(execution.flow_id)} is being stopped."))
+    person = asking.person
+    flow = f"{execution.namespace}/{execution.flow_id}"
+    details = {"reason": office.engine.masker.mask(reason)} if reason else {}
+    deed = chat_audit.Deed(
+        now, person.id, person.name, person.platform, "kill", execution.id, execution.id, flow, details
+    )
+
+    def work(unit: Unit) -> bool:
+        known = chat_receipts.find(unit.connection, asking.receipt)
+        if known is not None and known.is_done:
+            return True
+        if not office.engine.kill_in(unit, execution.id, by=person.id, reason=reason, now=now):
+            return False
+        chat_audit.record(unit.connection, deed)
+        chat_messages.touch(unit.connection, entity=execution.id, urgency=PROGRESS, now=now)
+        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
+        return True
+
+    if await office.engine.database.transact(work):
+        return reply
+    state = STATE_WORDS[(await office.engine.execution(execution.id)).state]
+    return Reply(answer("E17", id=label, state=state, verb="stop").notice())
+
+
+async def restart(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`restart <run>`: failed tasks run again."""
+    if not line.words:
+        return Reply(usage("restart", "Which run?"))
+    return await retry(parts, asking, await parts.execution(line.word(0), asking))
+
+
+async def retry(parts: Parts, asking: Asking, execution: Execution) -> Reply:
+    """Run the failed tasks of a run again."""
+    if refusal := _refuse(parts, asking, execution, "run"):
+        return Reply(refusal)
+    await parts.office.engine.restart(execution.id, by=asking.person.id)
+    await _record(parts, asking, execution, "restart")
+    return Reply(Notice("success", f"Run {code(short(execution.id))} goes on from what failed."))
+
+
+async def replay(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`replay <run> [--from=task]`: a new run with the same inputs."""
+    if not line.words:
+        return Reply(usage("replay", "Which run?"))
+    execution = await parts.execution(line.word(0), asking)
+    from_run: str | None = None
+    if task := line.flag("from"):
+        runs = [run.id for run in execution.task_runs.values() if run.task_id == task]
+        if not runs:
+            raise Unresolved(answer("refused", why=f"Run {code(short(execution.id))} has no task {code(task)}."))
+        from_run = runs[0]
+    return await again(parts, asking, execution, from_run)
+
+
+async def again(parts: Parts, asking: Asking, execution: Execution, from_task_run: str | None = None) -> Reply:
+    """A new run with the inputs of an old one; its card is shown where this was asked."""
+    if refusal := _refuse(parts, asking, execution, "run"):
+        return Reply(refusal)
+    office, person, room = parts.office, asking.person, asking.room
+    fresh: Execution = await office.engine.replay(execution.id, from_task_run=from_task_run, by=person.id)
+    now = office.now()
+    card_id = office.new_id()
+
+    def work(unit: Unit) -> None:
+        document, place = documents.dump(room), documents.place(room)
+        flow = f"{execution.namespace}/{execution.flow_id}"
+        chat_messages.started(unit.connection, fresh.id, person.id, document, place, flow, now)
+        if office.settings.card == "live":
+            want_card(unit, card_id, "run", fresh.id, fresh.id, room, now)
+        unit.after_commit(parts.starts.wake)
+
+    await office.engine.database.transact(work)
+    await _record(parts, asking, replace(execution, id=fresh.id), "replay")
+    label = code(short(fresh.id))
+    return Reply(
+        Notice("success", f"Started {code(execution.flow_id)} {label}, a replay of {code(short(execution.id))}.")
+    )
+
+
+async def _record(parts: Parts, asking: Asking, execution: Execution, action: str) -> None:
+    person, now = asking.person, parts.office.now()
+    flow = f"{execution.namespace}/{execution.flow_id}"
+    deed = chat_audit.Deed(now, person.id, person.name, person.platform, action, execution.id, execution.id, flow)
+    await parts.office.engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))

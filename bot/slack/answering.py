@@ -1,0 +1,195 @@
+"""The desk's replies brought to the person who asked: as a modal, over the clicked message, privately or for everybody."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.conversation import Form, Notice, Reply, Room
+from bot.frontend import Unreachable
+from bot.slack import payloads, views
+from bot.slack.blocks import Overflow, Rendered
+from bot.slack.delivery import Delivery, log_bytes
+from bot.slack.forms import Origin, form_view
+from bot.slack.payloads import Asked
+from bot.slack.refusals import NO_TRIGGER, USED_TRIGGER
+from bot.slack.transport import Transport, error_code
+
+log = structlog.get_logger("parley.slack")
+SecureLink = Callable[[str, str], str | None]  # (form id, person id): address of the web form for its secrets
+
+
+class Answering:
+    """Answers of one workspace."""
+
+    def __init__(self, transport: Transport, delivery: Delivery, secure_link: SecureLink | None) -> None:
+        self._transport = transport
+        self._delivery = delivery
+        self._secure_link = secure_link
+
+    async def present(self, asked: Asked, reply: Reply) -> None:
+        """Show a reply; when Slack refuses one way, the next that reaches the person."""
+        if isinstance(reply.body, Form) and asked.trigger_id:
+            await self._open(asked, reply.body)
+            return
+        rendered = views.message(reply.body, person_id=asked.person.id)
+        try:
+            if reply.replaces and asked.message is not None:
+                await self._replace(asked, rendered)
+            elif reply.public:
+                await self._say_publicly(asked, rendered)
+            else:
+                await self.say_privately(asked, rendered)
+        except Unreachable as error:
+            log.warning("slack answer not delivered", reason=error.reason, channel=asked.room.channel)
+            if reply.public or reply.replaces:
+                told = Rendered(views.answered(error.reason))
+                await self.say_privately(asked, told)
+
+    # Modals
+
+    def view(self, form: Form, asked: Asked, page: int | None = None) -> Rendered:
+        """A page of a form as a view that knows where it was asked for."""
+        link = self._secure_link(form.id, asked.person.id) if self._secure_link else None
+        return form_view(form, Origin(asked.room, asked.answer_url), page, link)
+
+    async def _open(self, asked: Asked, form: Form) -> None:
+        rendered = self.view(form, asked)
+        try:
+            # Straight to the client: a trigger lives for three seconds, so nothing is waited out here.
+            await self._transport.client.views_open(trigger_id=str(asked.trigger_id), view=rendered.payload)
+        except SlackApiError as error:
+            code = error_code(error)
+            if code in USED_TRIGGER:
+                return  # a redelivery: the form is open already
+            if code not in NO_TRIGGER:
+                log.warning("slack modal refused", error=code, form=form.id)
+            await self.say_privately(asked, views.form_button(form, asked.person.id))
+        except (SlackClientError, OSError, TimeoutError) as error:
+            log.warning("slack modal not opened", error=repr(error), form=form.id)
+            await self.say_privately(asked, views.form_button(form, asked.person.id))
+        else:
+            await self.spill_privately(asked, rendered.overflow)
+
+    # Messages
+
+    async def _replace(self, asked: Asked, rendered: Rendered) -> None:
+        message = asked.message
+        if asked.is_ephemeral and asked.answer_url:
+            await self._transport.respond(asked.answer_url, {"replace_original": True, **rendered.payload})
+            await self.spill_privately(asked, rendered.overflow)
+        elif message is not None:
+            await self._transport.patiently(
+                lambda client: client.chat_update(channel=message.channel, ts=message.message, **rendered.payload),
+                message.channel,
+            )
+            await self._delivery.spill(message.channel, message.thread or message.message, rendered.overflow)
+
+    async def _say_publicly(self, asked: Asked, rendered: Rendered) -> None:
+        room = asked.room
+        address = asked.answer_url
+        if address and not payloads.read_private_address(address):
+            # A response address speaks in the room even where the bot is no member.
+            try:
+                await self._transport.respond(
+                    address, {**_common(room), "response_type": "in_channel", **rendered.payload}
+                )
+            except Unreachable as error:
+                log.info("slack response address refused", reason=error.reason)
+            else:
+                await self._delivery.spill(room.channel, room.thread, rendered.overflow)
+                return
+        await self._delivery.thread_message(room.channel, room.thread, rendered.payload)
+        await self._delivery.spill(room.channel, room.thread, rendered.overflow)
+
+    async def say_privately(self, asked: Asked, rendered: Rendered) -> None:
+        """Only the person sees it: by the response address, as an ephemeral message, or in a direct conversation."""
+        await self._whisper(asked, rendered.payload)
+        await self.spill_privately(asked, rendered.overflow)
+
+    async def _whisper(self, asked: Asked, payload: Mapping[str, Any]) -> None:
+        user = asked.person.id.removeprefix("slack:")
+        room, address = asked.room, asked.answer_url
+        if address and not payloads.read_private_address(address):
+            try:
+                await self._transport.respond(address, {**_common(room), "response_type": "ephemeral", **payload})
+            except Unreachable as error:
+                log.info("slack response address refused", reason=error.reason)
+            else:
+                return
+        if not room.is_direct:
+            try:
+                await self._transport.patiently(
+                    lambda client: client.chat_postEphemeral(
+                        channel=room.channel, user=user, thread_ts=room.thread, **payload
+                    ),
+                    room.channel,
+                )
+            except Unreachable as error:
+                log.info("slack ephemeral message refused", reason=error.reason)
+            else:
+                return
+        channel = room.channel if room.is_direct else user
+        await self._delivery.thread_message(channel, room.thread if room.is_direct else None, payload)
+
+    async def spill_privately(self, asked: Asked, overflow: Sequence[Overflow]) -> None:
+        """What did not fit into a private answer: more of them, or files in the direct conversation."""
+        messages, files = views.spill(overflow)
+        for payload in messages:
+            await self._whisper(asked, payload)
+        if not files:
+            return
+        user = asked.person.id.removeprefix("slack:")
+        try:
+            channel = asked.room.channel
+            if not channel.startswith("D"):
+                opened = await self._transport.patiently(lambda client: client.conversations_open(users=user))
+                channel = str(opened["channel"]["id"])
+            for name, text in files:
+                await self._delivery.upload(channel, None, name, log_bytes(text))
+        except Unreachable as error:
+            await self._whisper(asked, views.answered(f"I could not send the rest: {error.reason}"))
+            return
+        if channel != asked.room.channel:
+            names = ", ".join(f"`{name}`" for name, _ in files)
+            note = views.notice(Notice("info", f"I sent you {names} in our direct conversation."))
+            await self._whisper(asked, note.payload)
+
+    async def late(self, address: str, reply: Reply) -> None:
+        """Answer through an address kept from before; Unreachable when nobody hears it any more."""
+        private = payloads.read_private_address(address)
+        if private is not None:
+            room, user = private
+            asked = Asked(payloads.person({"id": user}), room, "")
+            rendered = views.message(reply.body, person_id=asked.person.id)
+            if reply.public:
+                await self._say_publicly(asked, rendered)
+            else:
+                await self.say_privately(asked, rendered)
+            return
+        rendered = views.message(reply.body)
+        kind = "in_channel" if reply.public else "ephemeral"
+        payload = {"response_type": kind, "replace_original": reply.replaces, **rendered.payload}
+        await self._transport.respond(address, payload)
+        messages, files = views.spill(rendered.overflow)
+        for message in messages:
+            await self._transport.respond(address, {"response_type": kind, "replace_original": False, **message})
+        if files:
+            names = ", ".join(name for name, _ in files)
+            text = f"The rest ({names}) is too long for here; ask again to get it as a file."
+            await self._transport.respond(address, {"replace_original": False, **views.answered(text)})
+
+    async def publish_home(self, asked: Asked, reply: Reply) -> None:
+        """Draw somebody's App Home."""
+        rendered = views.home(replace(reply.body, page=0) if isinstance(reply.body, Form) else reply.body)
+        user = asked.person.id.removeprefix("slack:")
+        await self._transport.patiently(lambda client: client.views_publish(user_id=user, view=rendered.payload))
+
+
+def _common(room: Room) -> dict[str, Any]:
+    said: dict[str, Any] = {"replace_original": False}
+    if room.thread:
+        said["thread_ts"] = room.thread
+    return said

@@ -1,0 +1,285 @@
+"""The front end for Slack: Socket Mode by default (no public address), signed HTTP when there is no app token."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import aiohttp
+import structlog
+from slack_bolt import BoltResponse
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.conversation import Card, MessageRef, Notice, Platform, Reply, Room
+from bot.frontend import Desk, Unreachable
+from bot.slack import payloads
+from bot.slack.answering import Answering, SecureLink
+from bot.slack.delivery import Delivery, ReadFile
+from bot.slack.hearing import Hearing
+from bot.slack.people import People
+from bot.slack.refusals import TOKEN
+from bot.slack.transport import Transport, error_code
+from bot.slack.views import notice as draw_notice
+from bot.slack.work import Work
+from engine.errors import SettingInvalid
+from engine.plugin import ChatPost
+
+log = structlog.get_logger("parley.slack")
+_ANY: Final = re.compile(r".*", re.DOTALL)
+_HELLO = 15.0
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class SlackFrontEnd:
+    """One Slack workspace. `read_file` gives the bytes of a storage URI, `secure_link` the web form for secrets."""
+
+    platform: Platform = "slack"
+
+    def __init__(
+        self,
+        bot_token: str,
+        app_token: str | None = None,
+        signing_secret: str | None = None,
+        base_url: str = "https://slack.com/api/",
+        *,
+        read_file: ReadFile | None = None,
+        secure_link: SecureLink | None = None,
+        ping_interval: float = 5.0,
+        grace: float = 5.0,
+    ) -> None:
+        self._bot_token = bot_token
+        self._app_token = app_token
+        self._signing_secret = signing_secret
+        self._base_url = base_url if base_url.endswith("/") else base_url + "/"
+        self._read_file = read_file
+        self._secure_link = secure_link
+        self._ping_interval = ping_interval
+        self._grace = grace
+        self._work = Work()
+        self._about: Mapping[str, Any] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._app: AsyncApp | None = None
+        self._socket: AsyncSocketModeHandler | None = None
+        self._groups: asyncio.Task[None] | None = None
+        self._transport: Transport | None = None
+        self._delivery: Delivery | None = None
+        self._answering: Answering | None = None
+
+    # Life
+
+    async def start(self, desk: Desk) -> None:
+        """Connect; SettingInvalid when a token is missing, wrong, or Slack can't be reached."""
+        self._check_settings()
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
+        try:
+            self._transport = Transport(self._bot_token, self._base_url, self._session)
+            self._about = await self._who_am_i(self._transport)
+            people = People(self._transport)
+            self._delivery = Delivery(self._transport, self._work, self._read_file)
+            self._answering = Answering(self._transport, self._delivery, self._secure_link)
+            bot_user = str(self._about.get("user_id") or "")
+            hearing = Hearing(desk, self._transport, self._answering, people, self._work, bot_user)
+            self._app = self._listen(hearing)
+            self._groups = asyncio.create_task(people.keep_groups(), name="slack groups")
+            if self._app_token is not None:
+                await self._connect(self._app, self._app_token)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop hearing, let answers that are under way go out, close."""
+        self._app = None
+        if self._socket is not None:
+            await _close(self._socket)
+            self._socket = None
+        if self._groups is not None:
+            self._groups.cancel()
+            await asyncio.gather(self._groups, return_exceptions=True)
+            self._groups = None
+        await self._work.drain(self._grace)
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def describe(self) -> str:
+        """One line for the start-up log."""
+        how = "Socket Mode" if self._app_token else "HTTP at /slack/events"
+        who, team = self._about.get("user", "?"), self._about.get("team", "?")
+        return f"Slack: @{who} in {team}, by {how}" if self._about else "Slack: not connected"
+
+    def _check_settings(self) -> None:
+        if self._app_token is None and not self._signing_secret:
+            raise SettingInvalid(
+                "Slack has a bot token, but nothing to hear events with.",
+                fix="Set SLACK_APP_TOKEN (xapp-…, for Socket Mode) or SLACK_SIGNING_SECRET (for HTTP).",
+            )
+        if self._bot_token.startswith("xapp-"):
+            raise SettingInvalid(
+                "SLACK_BOT_TOKEN holds an app-level token (xapp-…).",
+                fix="Put the Bot User OAuth Token (xoxb-…) there and the other into SLACK_APP_TOKEN.",
+            )
+        if self._app_token is not None and not self._app_token.startswith("xapp-"):
+            raise SettingInvalid(
+                "SLACK_APP_TOKEN is not an app-level token.",
+                fix="Make one with the scope connections:write under Basic Information; it begins with xapp-.",
+            )
+
+    async def _who_am_i(self, transport: Transport) -> Mapping[str, Any]:
+        try:
+            answer = await transport.client.auth_test()
+        except SlackApiError as error:
+            code = error_code(error)
+            if code in TOKEN:
+                raise SettingInvalid(
+                    f"Slack does not accept the bot token ({code}).",
+                    fix="Copy the Bot User OAuth Token (xoxb-…) of the installed app into SLACK_BOT_TOKEN.",
+                ) from error
+            raise SettingInvalid(f"Slack did not say who we are ({code}).", fix="Try again in a minute.") from error
+        except (SlackClientError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreached(error) from error
+        return dict(answer.data) if isinstance(answer.data, dict) else {}
+
+    def _unreached(self, error: Exception) -> SettingInvalid:
+        return SettingInvalid(
+            f"Slack can't be reached at {self._base_url} ({type(error).__name__}).",
+            fix="Check the network and proxies.",
+        )
+
+    async def _connect(self, app: AsyncApp, app_token: str) -> None:
+        assert self._transport is not None  # noqa: S101 - set by start
+        client = self._transport.client
+        try:
+            opened = await client.apps_connections_open(app_token=app_token)
+        except SlackApiError as error:
+            raise SettingInvalid(
+                f"Slack does not accept the app token ({error_code(error)}).",
+                fix="Switch on Socket Mode and make an app-level token with the scope connections:write.",
+            ) from error
+        except (SlackClientError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreached(error) from error
+        self._socket = AsyncSocketModeHandler(app, app_token, web_client=client, ping_interval=self._ping_interval)
+        # The SDK retries a refused token for ever, so the first address is asked for above.
+        self._socket.client.wss_uri = str(opened["url"])
+        hello = asyncio.Event()
+
+        async def listen(_: Any, message: dict[str, Any], __: str | None = None) -> None:
+            if message.get("type") == "hello":
+                hello.set()
+
+        self._socket.client.message_listeners.append(listen)
+        try:
+            async with asyncio.timeout(_HELLO):
+                await self._socket.connect_async()  # type: ignore[no-untyped-call]
+                await hello.wait()
+        except TimeoutError as error:
+            raise self._unreached(error) from error
+
+    # Inbound
+
+    def _listen(self, hearing: Hearing) -> AsyncApp:
+        about = self._about
+
+        async def authorize() -> AuthorizeResult:
+            # One workspace, known since the start: no call may stand between an event and its answer.
+            return AuthorizeResult(
+                enterprise_id=about.get("enterprise_id"),
+                team_id=about.get("team_id"),
+                bot_id=about.get("bot_id"),
+                bot_user_id=about.get("user_id"),
+                bot_token=self._bot_token,
+            )
+
+        app = AsyncApp(
+            client=AsyncWebClient(base_url=self._base_url, session=self._session),
+            authorize=authorize,
+            signing_secret=self._signing_secret or "",
+            name="parley",
+        )
+
+        async def events(body: dict[str, Any], next_: Any) -> BoltResponse | None:
+            # Bolt acknowledges events before its listeners run; here the desk has them first.
+            if body.get("type") == "event_callback":
+                await hearing.event(body)
+                return BoltResponse(status=200, body="")
+            await next_()
+            return None
+
+        app.use(events)
+        app.command(_ANY)(_listener(hearing.command))
+        app.action(_ANY)(_listener(hearing.action))
+        app.view_submission(_ANY)(_listener(hearing.submission))
+        app.options(_ANY)(_listener(hearing.search))
+        app.shortcut(_ANY)(_listener(hearing.shortcut))
+        app.view_closed(_ANY)(_acknowledge)
+        return app
+
+    async def handle(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """One signed request of Slack's (HTTP mode), whatever it is about: status, headers and body of the answer."""
+        if self._app is None or not self._signing_secret:
+            return 503, {"content-type": "text/plain"}, b"Slack is not listened to here."
+        try:
+            text = body.decode("utf-8")
+        except UnicodeDecodeError:
+            return 400, {"content-type": "text/plain"}, b"Not UTF-8."
+        request = AsyncBoltRequest(body=text, headers={name: [value] for name, value in headers.items()})
+        answer = await self._app.async_dispatch(request)
+        return answer.status, answer.first_headers_without_set_cookie(), (answer.body or "").encode()
+
+    # Outbound
+
+    def _out(self) -> tuple[Delivery, Answering]:
+        if self._delivery is None or self._answering is None or self._session is None:
+            raise Unreachable("Slack is not connected.", retry_after=5.0)
+        return self._delivery, self._answering
+
+    async def post_card(self, room: Room, card: Card, nonce: str) -> MessageRef:
+        """Post a card; its files and what did not fit follow in its thread. Unreachable."""
+        return await self._out()[0].post_card(room, card, nonce)
+
+    async def edit_card(self, ref: MessageRef, card: Card) -> None:
+        """Draw a card over its message; Unreachable, with `gone` when it was deleted."""
+        await self._out()[0].edit_card(ref, card)
+
+    async def post(self, post: ChatPost) -> MessageRef:
+        """A task's own message; Unreachable."""
+        return await self._out()[0].post(post)
+
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
+        """Say something in a room, or to one person of ours alone; Unreachable."""
+        delivery, answering = self._out()
+        if person_id is not None and person_id.startswith("slack:"):
+            user = payloads.person({"id": person_id.removeprefix("slack:")})
+            await answering.say_privately(payloads.Asked(user, room, ""), draw_notice(notice))
+            return
+        rendered = draw_notice(notice)
+        await delivery.thread_message(room.channel, room.thread, rendered.payload)
+        await delivery.spill(room.channel, room.thread, rendered.overflow)
+
+    async def answer(self, answer_url: str, reply: Reply) -> None:
+        """Answer an interaction late, through the address that came with it; Unreachable."""
+        await self._out()[1].late(answer_url, reply)
+
+
+def _listener(hear: Any) -> Any:
+    async def listen(ack: Any, body: dict[str, Any]) -> None:
+        await hear(ack, body)
+
+    return listen
+
+
+async def _acknowledge(ack: Any) -> None:
+    await ack()
+
+
+async def _close(socket: AsyncSocketModeHandler) -> None:
+    client = socket.client
+    left = [client.message_processor, client.current_session_monitor, client.message_receiver]
+    with suppress(aiohttp.ClientError, OSError):
+        await socket.close_async()  # type: ignore[no-untyped-call]
+    await asyncio.gather(*(task for task in left if task is not None), return_exceptions=True)

@@ -1,0 +1,254 @@
+"""Cards and posts on their way out: messages, their edits, and what goes into the thread below them."""
+
+import asyncio
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from bot.conversation import Card, FileRef, MessageRef, Room
+from bot.frontend import Unreachable
+from bot.slack import limits, views
+from bot.slack.blocks import Overflow
+from bot.slack.mrkdwn import escape_within
+from bot.slack.transport import Transport
+from bot.slack.work import Work
+from engine.plugin import ChatPost
+
+ReadFile = Callable[[str], Awaitable[bytes]]
+log = structlog.get_logger("parley.slack")
+V = TypeVar("V")
+
+EVENT_TYPE = "parley_message"
+_RECOVERY = 60.0  # seconds after the start in which a nonce may have been posted by the process before us
+_POST_KEYS = frozenset(
+    {"text", "blocks", "attachments", "thread_ts", "reply_broadcast", "unfurl_links", "unfurl_media", "mrkdwn"}
+    | {"icon_emoji", "icon_url", "username"}
+)
+
+
+class Recent(Generic[V]):
+    """The last few values by key."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[Any, V] = OrderedDict()
+
+    def get(self, key: Any) -> V | None:
+        """A kept value."""
+        return self._kept.get(key)
+
+    def put(self, key: Any, value: V) -> V:
+        """Keep a value; the oldest goes."""
+        self._kept[key] = value
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return value
+
+
+@dataclass(slots=True)
+class _Below:
+    """What already lies in the thread of a card."""
+
+    files: set[str] = field(default_factory=set)
+    text: str = ""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Delivery:
+    """Posts, edits and uploads of one workspace."""
+
+    def __init__(self, transport: Transport, work: Work, read_file: ReadFile | None) -> None:
+        self._transport = transport
+        self._work = work
+        self._read_file = read_file
+        self._started = time.monotonic()
+        self._posted: Recent[MessageRef] = Recent(5_000)
+        self._doubtful: Recent[bool] = Recent(1_000)
+        self._below: Recent[_Below] = Recent(2_000)
+        self._uploads = asyncio.Semaphore(3)
+
+    async def post_card(self, room: Room, card: Card, nonce: str) -> MessageRef:
+        """Post a card; its files and what did not fit follow in its thread."""
+        rendered = views.card(card)
+        arguments = {**rendered.payload, "unfurl_links": False, "unfurl_media": False}
+        ref, is_new = await self._post(room.channel, room.thread, arguments, nonce, card.entity)
+        if is_new:
+            self._fill_thread(ref, rendered.overflow, card.files, is_known=True, is_final=True)
+        return ref
+
+    async def edit_card(self, ref: MessageRef, card: Card) -> None:
+        """Draw a card over its message."""
+        rendered = views.card(card)
+        await self._transport.call(
+            lambda client: client.chat_update(channel=ref.channel, ts=ref.message, **rendered.payload), ref.channel
+        )
+        is_known = self._below.get((ref.channel, ref.message)) is not None
+        is_final = card.tone not in ("running", "paused")
+        self._fill_thread(ref, rendered.overflow, card.files, is_known=is_known, is_final=is_final)
+
+    async def post(self, post: ChatPost) -> MessageRef:
+        """A task's own message: Slack's own JSON when it has one, else its Markdown; the rest goes into the thread."""
+        arguments = {key: value for key, value in (post.body or {}).items() if key in _POST_KEYS}
+        thread = post.thread or arguments.pop("thread_ts", None)
+        overflow: tuple[Overflow, ...] = ()
+        if not any(arguments.get(key) for key in ("text", "blocks", "attachments")):
+            rendered = views.text(post.text)
+            arguments |= rendered.payload
+            overflow = rendered.overflow
+        elif post.text:
+            arguments.setdefault("text", escape_within(post.text, limits.FALLBACK))
+        if post.username:
+            arguments["username"] = post.username
+        ref, is_new = await self._post(post.channel, thread, arguments, post.nonce, "")
+        files = tuple(FileRef(uri, uri.rpartition("/")[2] or "file") for uri in post.files)
+        if is_new and (overflow or files):
+            self._fill_thread(ref, overflow, files, is_known=True, is_final=True)
+        return ref
+
+    # Posting once
+
+    async def _post(
+        self, channel: str, thread: str | None, arguments: Mapping[str, Any], nonce: str, entity: str
+    ) -> tuple[MessageRef, bool]:
+        """The message, and whether this call made it: the same nonce again is the same message."""
+        if nonce and (known := self._posted.get(nonce)):
+            return known, False
+        in_doubt = self._doubtful.get(nonce) or time.monotonic() - self._started < _RECOVERY
+        if nonce and in_doubt and (found := await self._find(channel, thread, nonce)):
+            return self._posted.put(nonce, found), False
+        metadata = {"event_type": EVENT_TYPE, "event_payload": {"nonce": nonce, "entity": entity}} if nonce else None
+        try:
+            answer = await self._transport.call(
+                lambda client: client.chat_postMessage(
+                    channel=channel, thread_ts=thread, metadata=metadata, **arguments
+                ),
+                channel,
+            )
+        except Unreachable as error:
+            if nonce and error.retry_after is not None:
+                self._doubtful.put(nonce, True)  # Slack may have taken it all the same
+            raise
+        ref = MessageRef("slack", str(answer.get("channel") or channel), str(answer["ts"]), thread)
+        if nonce:
+            self._posted.put(nonce, ref)
+        return ref, True
+
+    async def _find(self, channel: str, thread: str | None, nonce: str) -> MessageRef | None:
+        """A message of ours with this nonce; None when there is none, or when the app may not read there."""
+        try:
+            if thread:
+                answer = await self._transport.call(
+                    lambda client: client.conversations_replies(
+                        channel=channel, ts=thread, limit=100, include_all_metadata=True
+                    )
+                )
+            else:
+                answer = await self._transport.call(
+                    lambda client: client.conversations_history(channel=channel, limit=100, include_all_metadata=True)
+                )
+        except Unreachable as error:
+            log.debug("slack history is closed to us", reason=error.reason)
+            return None
+        for written in answer.get("messages") or ():
+            metadata = written.get("metadata") or {}
+            if metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload", {}).get("nonce") == nonce:
+                return MessageRef("slack", channel, str(written["ts"]), thread)
+        return None
+
+    # The thread below a card
+
+    def _fill_thread(
+        self,
+        ref: MessageRef,
+        overflow: Sequence[Overflow],
+        files: Sequence[FileRef],
+        *,
+        is_known: bool,
+        is_final: bool,
+    ) -> None:
+        key = (ref.channel, ref.message)
+        below = self._below.get(key) or self._below.put(key, _Below())
+        texts = [one for one in overflow if is_final]
+        if texts or any(file.uri not in below.files for file in files):
+            self._work.spawn(self._fill(ref, below, texts, files, is_known=is_known), "thread")
+
+    async def _fill(
+        self, ref: MessageRef, below: _Below, overflow: Sequence[Overflow], files: Sequence[FileRef], *, is_known: bool
+    ) -> None:
+        thread = ref.thread or ref.message
+        async with below.lock:
+            said = hashlib.sha256(repr(overflow).encode("utf-8", "surrogatepass")).hexdigest()
+            if overflow and said != below.text:
+                below.text = said
+                await self.spill(ref.channel, thread, overflow)
+            new = [file for file in files if file.uri not in below.files]
+            below.files.update(file.uri for file in new)
+            if new and not is_known:  # after a restart nobody remembers what lies there
+                there = await self._file_names(ref.channel, thread)
+                new = [file for file in new if file.name not in there]
+            await self._upload_all(ref, new)
+
+    async def _file_names(self, channel: str, thread: str) -> set[str]:
+        try:
+            answer = await self._transport.patiently(
+                lambda client: client.conversations_replies(channel=channel, ts=thread, limit=200)
+            )
+        except Unreachable:
+            return set()
+        written = answer.get("messages") or ()
+        return {str(file.get("name")) for message in written for file in message.get("files") or ()}
+
+    async def _upload_all(self, ref: MessageRef, files: Sequence[FileRef]) -> None:
+        thread = ref.thread or ref.message
+        for file in files:
+            try:
+                if self._read_file is None:
+                    raise Unreachable("This bot has no access to stored files.")
+                content = await self._read_file(file.uri)
+                await self.upload(ref.channel, thread, file.name, content, file.alt)
+            except Exception as error:  # noqa: BLE001 - whatever reading fails with, the thread says what is missing
+                reason = error.reason if isinstance(error, Unreachable) else getattr(error, "message", repr(error))
+                log.warning("slack upload failed", file=file.name, error=repr(error))
+                notice = views.answered(f"I could not attach `{file.name}`: {reason}")
+                await self.thread_message(ref.channel, thread, notice)
+
+    async def upload(self, channel: str, thread: str | None, name: str, content: bytes, alt: str = "") -> None:
+        """A file into a channel or thread; Unreachable."""
+        async with self._uploads:
+            await self._transport.patiently(
+                lambda client: client.files_upload_v2(
+                    channel=channel, thread_ts=thread, filename=name, file=content, title=name, alt_txt=alt or None
+                ),
+                channel,
+            )
+
+    async def thread_message(self, channel: str, thread: str | None, payload: Mapping[str, Any]) -> None:
+        """A message into a channel or thread; Unreachable."""
+        await self._transport.patiently(
+            lambda client: client.chat_postMessage(channel=channel, thread_ts=thread, unfurl_links=False, **payload),
+            channel,
+        )
+
+    async def spill(self, channel: str, thread: str | None, overflow: Sequence[Overflow]) -> None:
+        """What did not fit: as messages when it is little, else as files."""
+        messages, files = views.spill(overflow)
+        for payload in messages:
+            await self.thread_message(channel, thread, payload)
+        for name, text in files:
+            await self.upload(channel, thread, name, log_bytes(text))
+
+
+def log_bytes(text: str) -> bytes:
+    """A text as a file; of a huge one the end, which says that it is one."""
+    whole = text.encode("utf-8", "replace")
+    if len(whole) <= limits.LOG_BYTES:
+        return whole
+    kept = whole[-limits.LOG_BYTES :].decode("utf-8", "ignore")
+    lead = f"[the first {len(whole) - limits.LOG_BYTES} bytes are left out; the web page has all lines]\n"
+    return (lead + kept).encode("utf-8")

@@ -1,0 +1,322 @@
+"""What people do in Slack, brought to the desk: acknowledged at once, answered when the desk has answered.
+
+An event is acknowledged once the desk has it, or after 150 ms, whichever comes first: the desk stores a receipt before
+anything else, so what was acknowledged is not lost by a crash, and a slow answer makes no spinner.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bot.conversation import Attachment, Command, FieldErrors, Form, Notice, Person, Reply, Submission
+from bot.frontend import Desk, Unreachable
+from bot.slack import forms, payloads, views
+from bot.slack.answering import Answering
+from bot.slack.answers import SentFile, values_of
+from bot.slack.blocks import Overflow
+from bot.slack.delivery import Recent
+from bot.slack.elements import option_object
+from bot.slack.limits import FILE_BYTES, SUGGESTIONS
+from bot.slack.payloads import Asked, Sent
+from bot.slack.people import People
+from bot.slack.transport import FileRefused, Transport
+from bot.slack.work import Work
+
+log = structlog.get_logger("parley.slack")
+Ack = Callable[..., Awaitable[Any]]
+
+ACK_AFTER = 0.15  # seconds
+SUBMIT_AFTER = 2.3  # seconds: a submission's answer is its acknowledgement, which Slack awaits for three
+EVENT_AFTER = 2.0  # seconds: nobody looks at a spinner, and a name may have to be looked up first
+SHORTCUT_FILES = 1.0  # seconds: a shortcut's trigger is dead after three
+_BROKEN = "Something broke on my side. Look at the run with `/flow status` before you try again."
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a submission is acknowledged with, and what is said besides."""
+
+    ack: Mapping[str, Any]
+    reply: Reply | None = None
+    overflow: Sequence[Overflow] = ()
+
+
+class Hearing:
+    """Inbound of one workspace."""
+
+    def __init__(
+        self, desk: Desk, transport: Transport, answering: Answering, people: People, work: Work, bot_user: str
+    ) -> None:
+        self._desk = desk
+        self._transport = transport
+        self._answering = answering
+        self._people = people
+        self._work = work
+        self._bot_user = bot_user
+        self._presented: Recent[bool] = Recent(5_000)
+
+    # Commands, clicks, shortcuts, messages
+
+    async def command(self, ack: Ack, body: Mapping[str, Any]) -> None:
+        """`/flow …`."""
+        asked, text = payloads.slash(body)
+        await self._answer(ack, asked, lambda: self._desk.command(self._command(asked, text)))
+
+    async def action(self, ack: Ack, body: Mapping[str, Any]) -> None:
+        """A pressed button."""
+        pressed = payloads.action(body)
+        asked = self._with_roles(pressed.asked)
+        if not views.is_own_action(pressed.action_id):
+            click = replace(pressed, asked=asked).click()
+            from_home = (body.get("view") or {}).get("type") == "home"
+            await self._answer(ack, asked, lambda: self._desk.click(click), refresh_home=from_home)
+        elif pressed.action_id.startswith(views.SAY):
+            command = self._command(asked, pressed.value)
+            await self._answer(ack, asked, lambda: self._say_again(command))
+        elif pressed.action_id.startswith(views.OPEN):
+            await self._answer(ack, asked, lambda: self._open_again(pressed))
+        else:
+            await ack()  # a link: the browser has it
+
+    async def _say_again(self, command: Command) -> Reply:
+        return replace(await self._desk.command(command), replaces=True)
+
+    async def _open_again(self, pressed: payloads.Pressed) -> Reply:
+        form_id = pressed.action_id.removeprefix(views.OPEN)
+        if pressed.value not in ("-", pressed.asked.person.id):
+            return Reply(Notice("warning", "This form belongs to somebody else. Start your own with `/flow`."))
+        form = await self._desk.form(form_id)
+        return Reply(form or _lost_form())
+
+    async def shortcut(self, ack: Ack, body: Mapping[str, Any]) -> None:
+        """*Run a flow*, or *Run flow with this message*."""
+        asked = payloads.shortcut(body)
+        await self._answer(ack, asked, lambda: self._shortcut(asked, payloads.message_text(body)))
+
+    async def _shortcut(self, asked: Asked, text: str) -> Reply:
+        command = self._command(asked, "run")
+        if not text and not asked.files:
+            return await self._desk.command(command)
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="parley-slack-"))
+        try:
+            attachments: list[Attachment] = []
+            if text:
+                path = folder / "message.txt"
+                await asyncio.to_thread(path.write_text, text, "utf-8")
+                attachments.append(Attachment("message.txt", str(path), path.stat().st_size, "text/plain"))
+            with suppress(TimeoutError, FileRefused):
+                async with asyncio.timeout(SHORTCUT_FILES):
+                    attachments.extend(await self._fetch(asked.files, folder))
+            return await self._desk.command(replace(command, attachments=tuple(attachments)))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+
+    async def event(self, body: Mapping[str, Any]) -> None:
+        """An event: returns once the desk has it, so that the caller may acknowledge."""
+        event = body.get("event") or {}
+        match event.get("type"):
+            case "app_mention" | "message":
+                if heard := payloads.mention(body, self._bot_user):
+                    asked, text = heard
+                    await self._answer(_no_ack, asked, lambda: self._spoken(asked, text), patience=EVENT_AFTER)
+            case "app_home_opened":
+                if opened := payloads.home_opened(body):
+                    self._work.spawn(self._home(opened), "home")
+            case "subteam_members_changed":
+                self._people.group_changed(event)
+
+    async def _spoken(self, asked: Asked, text: str) -> Reply:
+        person = await self._people.named(self._with_roles(asked).person)
+        command = payloads.command_of(replace(asked, person=person), text)
+        if not asked.files:
+            return await self._desk.command(command)
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="parley-slack-"))
+        try:
+            attachments = await self._fetch(asked.files, folder)
+            return await self._desk.command(replace(command, attachments=tuple(attachments)))
+        except FileRefused as error:
+            return Reply(Notice("danger", f"{error} Nothing was started."))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+
+    async def _home(self, asked: Asked) -> None:
+        person = await self._people.named(self._with_roles(asked).person)
+        asked = replace(asked, person=person)
+        reply = await self._desk.command(payloads.command_of(asked, "pending"))
+        try:
+            await self._answering.publish_home(asked, reply)
+        except Unreachable as error:
+            log.warning("slack home not drawn", reason=error.reason)
+
+    def _command(self, asked: Asked, text: str) -> Command:
+        return payloads.command_of(self._with_roles(asked), text)
+
+    def _with_roles(self, asked: Asked) -> Asked:
+        person: Person = self._people.with_roles(asked.person)
+        return replace(asked, person=person)
+
+    async def _answer(
+        self,
+        ack: Ack,
+        asked: Asked,
+        ask: Callable[[], Awaitable[Reply]],
+        *,
+        refresh_home: bool = False,
+        patience: float = ACK_AFTER,
+    ) -> None:
+        """Ask the desk, acknowledge, show the answer. A redelivery is asked again (the desk counts), not shown again."""
+        asking = self._work.spawn(self._ask(asked, ask), "desk")
+        await asyncio.wait({asking}, timeout=patience)
+        self._work.spawn(self._present(asked, asking, refresh_home=refresh_home), "answer")
+        await ack()
+
+    async def _ask(self, asked: Asked, ask: Callable[[], Awaitable[Reply]]) -> Reply:
+        try:
+            return await ask()
+        except Exception:
+            log.exception("desk failed", receipt=asked.receipt)
+            return Reply(Notice("danger", _BROKEN, code="E26"))
+
+    async def _present(self, asked: Asked, asking: "asyncio.Task[Reply]", *, refresh_home: bool) -> None:
+        if self._presented.get(asked.receipt):
+            await asking
+            return
+        self._presented.put(asked.receipt, True)
+        reply = await asking
+        try:
+            await self._answering.present(asked, reply)
+        except Unreachable as error:
+            log.warning("slack answer reached nobody", reason=error.reason, receipt=asked.receipt)
+        if refresh_home:
+            await self._home(replace(asked, receipt=f"{asked.receipt}:home"))
+
+    # Forms
+
+    async def search(self, ack: Ack, body: Mapping[str, Any]) -> None:
+        """Choices of a menu while somebody types into it."""
+        searched = payloads.search(body)
+        options: list[dict[str, Any]] = []
+        if searched is not None:
+            try:
+                form = await self._desk.form(searched.form_id)
+                if form is not None and searched.index < len(form.fields):
+                    field = form.fields[searched.index]
+                    found = await self._desk.options(form.id, field.id, searched.typed, SUGGESTIONS)
+                    options = [option_object(option) for option in found[:SUGGESTIONS]]
+            except Exception:
+                log.exception("desk failed to find choices", form=searched.form_id)
+        await ack(options=options)
+
+    async def submission(self, ack: Ack, body: Mapping[str, Any]) -> None:
+        """A filled form: accepted, sent back with errors, or followed by the next page."""
+        sent = payloads.submission(body)
+        if sent is None:
+            await ack()
+            return
+        sent = replace(sent, asked=self._with_roles(sent.asked))
+        submitting = self._work.spawn(self._submit(sent), "submit")
+        done, _ = await asyncio.wait({submitting}, timeout=SUBMIT_AFTER)
+        if not done:
+            text = "Your answers arrived. This takes a moment; you may close this window."
+            await ack(response_action="update", view=forms.waiting_view(text))
+            self._work.spawn(self._late(sent, submitting), "late submit")
+            return
+        outcome = submitting.result()
+        await ack(**outcome.ack)
+        self._work.spawn(self._after(sent.asked, outcome), "after submit")
+
+    async def _late(self, sent: Sent, submitting: "asyncio.Task[_Outcome]") -> None:
+        outcome = await submitting
+        view = outcome.ack.get("view") or forms.waiting_view("Done. You may close this window.", "Done")
+        if errors := outcome.ack.get("errors"):
+            view = forms.waiting_view("Not accepted: " + " ".join(errors.values()), "Please try again")
+        try:
+            await self._transport.patiently(lambda client: client.views_update(view_id=sent.view_id, view=view))
+        except Unreachable as error:
+            log.info("slack view closed before its answer", reason=error.reason)
+            if errors:
+                await self._answering.present(sent.asked, Reply(Notice("danger", " ".join(errors.values()))))
+        await self._after(sent.asked, outcome)
+
+    async def _after(self, asked: Asked, outcome: _Outcome) -> None:
+        try:
+            await self._answering.spill_privately(asked, outcome.overflow)
+            if outcome.reply is not None and not self._presented.get(asked.receipt):
+                self._presented.put(asked.receipt, True)
+                await self._answering.present(replace(asked, trigger_id=None), outcome.reply)
+        except Unreachable as error:
+            log.warning("slack answer reached nobody", reason=error.reason, receipt=asked.receipt)
+
+    async def _submit(self, sent: Sent) -> _Outcome:
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="parley-slack-"))
+        try:
+            return await self._submitted(sent, folder)
+        except Exception:
+            log.exception("desk failed", receipt=sent.asked.receipt)
+            return _Outcome({"response_action": "update", "view": forms.waiting_view(_BROKEN, "Something broke")})
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+
+    async def _submitted(self, sent: Sent, folder: Path) -> _Outcome:
+        asked, ticket = sent.asked, sent.ticket
+        form = await self._desk.form(ticket.form_id)
+        if form is None:
+            return _Outcome(
+                {"response_action": "update", "view": forms.waiting_view(_lost_form().text, "Form is gone")}
+            )
+        if forms.shape_of(form) != ticket.shape:
+            changed = forms.with_errors(form, {"": "The questions have changed meanwhile. Please look at them again."})
+            return self._again(asked, changed, 0)
+        values = values_of(form, sent.state, ticket.hidden)
+        errors: dict[str, str] = {}
+        for name, value in values.items():
+            if isinstance(value, SentFile):
+                try:
+                    values[name] = (await self._fetch([value], folder))[0]
+                except FileRefused as error:
+                    errors[name] = str(error)
+        if errors:
+            return self._refused(asked, ticket.page, FieldErrors(form, errors))
+        is_last = ticket.page >= len(forms.pages(form)) - 1
+        reply = await self._desk.submit(
+            Submission(form.id, values, asked.person, asked.room, asked.receipt, ticket.page, is_last, asked.answer_url)
+        )
+        if isinstance(reply, FieldErrors):
+            return self._refused(asked, ticket.page, reply)
+        if isinstance(reply.body, Form):
+            follows = reply.body.id == form.id and not is_last and reply.body.page <= ticket.page
+            return self._again(asked, reply.body, ticket.page + 1 if follows else reply.body.page)
+        return _Outcome({"response_action": "clear"}, reply)
+
+    def _again(self, asked: Asked, form: Form, page: int) -> _Outcome:
+        rendered = self._answering.view(form, asked, page)
+        return _Outcome({"response_action": "update", "view": rendered.payload}, overflow=rendered.overflow)
+
+    def _refused(self, asked: Asked, page: int, refused: FieldErrors) -> _Outcome:
+        """Errors beside the fields where Slack can draw them, else the form again with the errors in it."""
+        placed = forms.errors_in_place(refused.form, page, refused.errors)
+        if placed:
+            return _Outcome({"response_action": "errors", "errors": placed})
+        pages = [found for name in refused.errors if (found := forms.page_of(refused.form, name)) is not None]
+        form = forms.with_errors(refused.form, refused.errors)
+        return self._again(asked, form, 0 if len(pages) < len(refused.errors) else min(pages, default=page))
+
+    async def _fetch(self, files: Sequence[SentFile], folder: Path) -> list[Attachment]:
+        return [
+            await self._transport.download(file, folder / str(number), FILE_BYTES) for number, file in enumerate(files)
+        ]
+
+
+def _lost_form() -> Notice:
+    return Notice("warning", "This form is no longer kept. Start again with `/flow`.", code="E18")
+
+
+async def _no_ack() -> None:
+    """Events are acknowledged by whoever handed them on."""

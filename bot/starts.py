@@ -1,0 +1,218 @@
+"""Starting runs: from a command or through a form; one transaction makes run, card, audit and answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bot import documents, forms
+from bot.announcer import want_card
+from bot.conversation import Action, FieldErrors, Notice, Person, Reply, Room
+from bot.drafts import Draft, Drafts
+from bot.office import Office, channel_of
+from bot.permissions import Asked
+from bot.references import short
+from bot.texts import answer, code
+from engine.core.execution import Execution, Origin
+from engine.core.flow import Flow
+from engine.core.inputs import Resolved
+from engine.store import chat_audit, chat_drafts, chat_messages, chat_receipts
+from engine.store.database import Unit
+
+
+class Starts:
+    """Starts runs for people."""
+
+    def __init__(self, office: Office, drafts: Drafts, wake: Callable[[], None]) -> None:
+        self.office = office
+        self.drafts = drafts
+        self.wake = wake
+
+    def refuse(self, flow: Flow, person: Person, room: Room) -> Notice | None:
+        """Why a person can't run a flow; None when they can."""
+        if flow.disabled:
+            why = f"{code(f'{flow.namespace}/{flow.id}')} is disabled. Set `disabled: false` in its file to run it."
+            return answer("refused", why=why).notice()
+        denied = self.office.permissions.refuse(Asked("run", person, room, f"{flow.namespace}/{flow.id}"))
+        return denied.notice() if denied else None
+
+    async def begin(
+        self,
+        flow: Flow,
+        raw: Mapping[str, Any],
+        person: Person,
+        room: Room,
+        receipt: str,
+        options: Mapping[str, Any],
+        *,
+        form: bool = False,
+    ) -> Reply | FieldErrors:
+        """Start at once when everything is there and right; else open the form with what was typed."""
+        if refusal := self.refuse(flow, person, room):
+            return Reply(refusal)
+        reader = self.office.reader(person)
+        first = await self.office.engine.check_inputs(flow, {})
+        every = forms.fields_of(flow.inputs, first, ids=[one.id for one in flow.inputs])
+        draft = Draft(
+            self.office.new_id(),
+            person.id,
+            "run",
+            f"{flow.namespace}/{flow.id}",
+            documents.dump(room),
+            raw=dict(raw),
+            options=dict(options),
+            secrets=tuple(forms.secret_ids(flow.inputs)),
+        )
+        read = forms.read_pairs(every, raw, reader)
+        errors = dict(read.errors)
+        resolved = await self.office.engine.check_inputs(flow, forms.for_engine(read.given))
+        by_id = {asked.id: asked for asked in every}
+        for problem in resolved.problems:
+            errors.setdefault(problem.input, forms.explain(problem, by_id.get(problem.input)))
+        if form or errors:
+            told = {
+                name: text for name, text in errors.items() if name in raw
+            }  # what is only missing needs no scolding
+            return await self._open(flow, replace(draft, errors=told), resolved, person)
+        return await self._commit(flow, read.given, resolved, person, room, receipt, draft)
+
+    async def _open(self, flow: Flow, draft: Draft, resolved: Resolved, person: Person) -> Reply:
+        """The form of a flow; what can't be asked here is asked on the page."""
+        fields = forms.fields_of(flow.inputs, resolved)
+        may_type = self.office.reader(person).may_type_secrets
+        secret = [asked for asked in fields if asked.type == "SECRET"]
+        if not may_type:
+            fields = tuple(asked for asked in fields if asked.type != "SECRET")
+        needed = [asked for asked in secret if asked.required and asked.default is None]
+        prefilled = {name: value for name, value in forms.prefilled(flow.inputs).items() if name not in draft.raw}
+        shown = tuple(asked.id for asked in fields)
+        draft = replace(draft, field_ids=shown, raw={**prefilled, **draft.raw})
+        if needed and not may_type:
+            whole = replace(draft, field_ids=(*shown, *(asked.id for asked in secret)))
+            return Reply(await self._on_page(whole))
+        intro = forms.intro(fields, flow.description or "")
+        if not fields:
+            intro = intro or "This flow asks for nothing."
+        return Reply(await self.drafts.open(draft, fields, f"Run {flow.id}", intro))
+
+    async def _on_page(self, draft: Draft) -> Notice:
+        await self.drafts.keep(draft)
+        page = self.office.pages.form(draft.form_id)
+        if page is None:
+            return answer("E14", instead="Start this flow on the web page.").notice()
+        return answer("E14", instead="Start this flow there.").notice(Action("", "Enter securely", "link", url=page))
+
+    async def submit(
+        self, draft: Draft, typed: Mapping[str, Any], person: Person, room: Room, receipt: str
+    ) -> Reply | FieldErrors:
+        """The form of a flow, filled. `draft` is kept; `typed` has the secrets as well."""
+        flow = self.drafts.flow(draft)
+        if refusal := self.refuse(flow, person, room):
+            return Reply(refusal)
+        reader = self.office.reader(person)
+        fields = [asked for asked in await self.drafts.fields(draft, reader) if asked.id in draft.every_id]
+        read = forms.read_form(fields, typed, reader)
+        if read.errors:
+            return await self.drafts.refuse(_showing(draft, read.errors), read.errors)
+        resolved = await self.office.engine.check_inputs(flow, forms.for_engine(read.given))
+        unseen = [name for name, is_on in resolved.enabled.items() if is_on and name not in draft.every_id]
+        open_fields = list(forms.fields_of(flow.inputs, resolved, ids=unseen or [""]))
+        if not reader.may_type_secrets:
+            open_fields = [asked for asked in open_fields if asked.type != "SECRET"]
+        if open_fields:
+            more = replace(draft, asked=draft.every_id, field_ids=tuple(asked.id for asked in open_fields), page=0)
+            return Reply(
+                await self.drafts.open(more, open_fields, f"Run {flow.id}: more", "Your answers ask for these too.")
+            )
+        if resolved.problems:
+            by_id = {asked.id: asked for asked in fields}
+            errors = {one.input: forms.explain(one, by_id.get(one.input)) for one in resolved.problems}
+            return await self.drafts.refuse(_showing(draft, errors), errors)
+        return await self._commit(flow, read.given, resolved, person, documents.room(draft.room), receipt, draft)
+
+    async def _commit(
+        self,
+        flow: Flow,
+        given: Mapping[str, Any],
+        resolved: Resolved,
+        person: Person,
+        room: Room,
+        receipt: str,
+        draft: Draft,
+    ) -> Reply:
+        """Run, start, card, audit and answer in one transaction: all of it or nothing, once for each receipt."""
+        office = self.office
+        full = f"{flow.namespace}/{flow.id}"
+        now = office.now()
+        options = draft.options
+        target = channel_of(options["in"], room) if options.get("in") else room
+        values = office.engine.masker.mask_value(forms.masked(given, frozenset(draft.secrets)))
+        card_id = office.new_id()
+        shows_card = office.settings.card == "live" and not options.get("quiet")
+        origin = Origin(
+            person.id, person.platform if person.platform in ("web", "cli") else "chat", _told(person, target)
+        )
+        at = datetime.fromisoformat(options["at"]) if options.get("at") else None
+        labels = tuple((str(key), str(value)) for key, value in options.get("labels", ()))
+        prepared = await office.engine.prepare(flow, resolved)
+
+        def work(unit: Unit) -> tuple[Execution, Reply] | None:
+            known = chat_receipts.find(unit.connection, receipt)
+            if known is not None and known.is_done:
+                return None
+            execution = office.engine.create_in(
+                unit,
+                prepared,
+                started_by=person.id,
+                origin=origin,
+                labels=labels,
+                schedule_date=at,
+                dedupe=f"chat:{receipt}",
+            )
+            document, place = documents.dump(target), documents.place(target)
+            chat_messages.started(unit.connection, execution.id, person.id, document, place, full, now)
+            if shows_card:
+                want_card(unit, card_id, "run", execution.id, execution.id, target, now)
+            deed = chat_audit.Deed(
+                now,
+                person.id,
+                person.name,
+                person.platform,
+                "run",
+                execution.id,
+                execution.id,
+                full,
+                {"inputs": values},
+            )
+            chat_audit.record(unit.connection, deed)
+            reply = Reply(self._begun(flow, execution, shows_card, target != room, at))
+            chat_receipts.finish(unit.connection, receipt, documents.dump_reply(reply))
+            chat_drafts.drop(unit.connection, draft.id)
+            unit.after_commit(self.wake)
+            return execution, reply
+
+        done = await office.engine.database.transact(work)
+        if done is None:
+            return Reply(Notice("info", "This was started already."))
+        return done[1]
+
+    def _begun(
+        self, flow: Flow, execution: Execution, shows_card: bool, elsewhere: bool, at: datetime | None
+    ) -> Notice:
+        label = code(short(execution.id))
+        where = " Its card follows there." if elsewhere else " Its card follows here."
+        when = f" It begins at {at:%Y-%m-%d %H:%M %Z}." if at else ""
+        text = f"Started {code(flow.id)} {label}.{when}{where if shows_card else ''}"
+        actions = () if shows_card else (self.office.ids.button("st", execution.id, "Show the run"),)
+        return Notice("success", text, actions)
+
+
+def _showing(draft: Draft, errors: Mapping[str, str]) -> Draft:
+    """A draft that shows the fields that are wrong, also those of an earlier step."""
+    hidden = [name for name in errors if name not in draft.field_ids]
+    return replace(draft, asked=draft.every_id, field_ids=(*draft.field_ids, *hidden))
+
+
+def _told(person: Person, room: Room) -> dict[str, Any]:
+    """What expressions see as `trigger` of a run started by a person."""
+    return {"person": person.id, "name": person.name, "platform": room.platform, "channel": room.channel}

@@ -1,0 +1,35 @@
+"""What runs inside the process that `bounded` starts."""
+
+import json
+import re
+import sys
+from typing import Any
+
+from engine.errors import ExpressionFailed
+from engine.expressions.bounded import limit_process
+from engine.expressions.jq_programs import run
+from engine.expressions.regexes import replace_with, replacement_template, split_with
+
+
+def main() -> None:
+    """Answer the one request on standard input."""
+    limit_process()
+    request = json.load(sys.stdin)
+    try:
+        answer = {"result": _work(request)}
+    except ExpressionFailed as error:
+        answer = {"error": error.message}
+    json.dump(answer, sys.stdout)
+
+
+def _work(request: dict[str, str]) -> Any:
+    if request["work"] == "jq":
+        return run(request["program"], request["document"])
+    expression = re.compile(request["pattern"], re.ASCII)
+    text, argument = request["text"], request["argument"]
+    if request["work"] == "split":
+        return split_with(expression, text, int(argument))
+    if request["work"] == "replace":
+        return replace_with(expression, text, replacement_template(argument, expression))
+    found = expression.search(text)
+    return [found[0], *found.groups()] if found else None

@@ -1,0 +1,82 @@
+"""Filters that encode, decode and digest."""
+
+import base64
+import binascii
+import hashlib
+import re
+from urllib.parse import quote_plus, unquote_plus
+
+from engine.expressions.failures import fail
+from engine.expressions.operations import FILTERS
+from engine.expressions.printing import java_text
+from engine.expressions.text_filters import text_of
+from engine.expressions.values import Value
+
+_HEX_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+@FILTERS.add("base64encode")
+def base64_encode(value: Value) -> Value:
+    """UTF-8 bytes of the text as base64."""
+    return None if value is None else base64.b64encode(java_text(value).encode("utf-8", "replace")).decode()
+
+
+@FILTERS.add("base64decode")
+def base64_decode(value: Value) -> Value:
+    """The text that base64 stands for."""
+    if value is None:
+        return None
+    text = text_of(value, "base64decode")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode("utf-8", "replace")
+    except binascii.Error as error:
+        fail(f"'base64decode' was given a text that is not base64: {error}.")
+
+
+@FILTERS.add("urlencode")
+def url_encode(value: Value) -> Value:
+    """As in a form: a blank is `+`."""
+    if value is None:
+        return None
+    return quote_plus(text_of(value, "urlencode").encode("utf-8", "replace"), safe="*").replace("~", "%7E")
+
+
+@FILTERS.add("urldecode")
+def url_decode(value: Value) -> Value:
+    """What `urlencode` made, as text."""
+    if value is None:
+        return None
+    text = text_of(value, "urldecode")
+    if _HEX_ESCAPE.search(text):
+        fail("'urldecode' found a % that two hexadecimal digits do not follow.")
+    return unquote_plus(text)
+
+
+def _digest(value: Value, name: str) -> Value:
+    if value is None:
+        return None
+    return hashlib.new(name, text_of(value, name).encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
+@FILTERS.add("md5")
+def md5(value: Value) -> Value:
+    """MD5 as hexadecimal digits."""
+    return _digest(value, "md5")
+
+
+@FILTERS.add("sha1")
+def sha1(value: Value) -> Value:
+    """SHA-1 as hexadecimal digits."""
+    return _digest(value, "sha1")
+
+
+@FILTERS.add("sha256")
+def sha256(value: Value) -> Value:
+    """SHA-256 as hexadecimal digits."""
+    return _digest(value, "sha256")
+
+
+@FILTERS.add("sha512")
+def sha512(value: Value) -> Value:
+    """SHA-512 as hexadecimal digits."""
+    return _digest(value, "sha512")

@@ -1,0 +1,87 @@
+"""jq programs. Those that cannot run long or make much run here; all others in a process of their own."""
+
+import json
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+import jq
+
+from engine.expressions import bounded
+from engine.expressions.failures import fail, kind
+from engine.expressions.limits import MAX_PROGRAM, SAFE_EFFORT
+from engine.expressions.printing import to_json
+from engine.expressions.values import Value
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_WORD = re.compile(r"(?<![.\w$@])[A-Za-z_]\w*(?!\s*:[^:])")
+_FIELD = re.compile(r"\.\s*[A-Za-z_]\w*")
+_SPREAD = re.compile(r"\[\s*\]|\.\.")
+# Each of these looks at its input once, and gives no more than there was.
+_SIMPLE: Final = frozenset(
+    "map map_values select empty not length type first last reverse keys keys_unsorted values to_entries from_entries "
+    "with_entries startswith endswith join tostring tojson fromjson tonumber add any all min max min_by max_by unique "
+    "unique_by sort sort_by group_by has contains inside index ascii_downcase ascii_upcase floor ceil round sqrt fabs "
+    "and or if then elif else end try catch error true false null ltrimstr rtrimstr arrays objects iterables booleans "
+    "numbers strings nulls scalars flatten utf8bytelength explode del paths tojson now todate fromdate".split()
+)
+_FORBIDDEN = re.compile(r"\$ENV\b|(?<![.\w$@])(?:env|input_filename|import|include|modulemeta|get_search_list|halt|halt_error)\b")
+
+
+def outputs(value: Value, program: str) -> list[Value]:
+    """All outputs of a program for a value, which is read as JSON when it is text; ExpressionFailed."""
+    if len(program) > MAX_PROGRAM:
+        fail(f"A jq program is longer than {MAX_PROGRAM:,} characters.", "Do the work in a script task.")
+    document = value if isinstance(value, str) else to_json(value)
+    bare = _FIELD.sub(".x", _STRING.sub('""', program))
+    if found := _FORBIDDEN.search(bare):
+        fail(f"jq's {found[0]!r} is not available: a flow cannot see the environment or files of this program.")
+    if _is_quick(bare, program, len(document)):
+        return run(program, document)
+    answer: list[Value] = bounded.jq(program, document)
+    return answer
+
+
+def _is_quick(bare: str, program: str, size: int) -> bool:
+    if "\\(" in program or "=" in re.sub(r"[=!<>]=", "", bare) or "*" in bare or "$" in bare or "@" in bare:
+        return False
+    words = _WORD.findall(bare)
+    if any(word not in _SIMPLE for word in words):
+        return False
+    doubled = bare.count(",") + bare.count("+")
+    spreads = len(_SPREAD.findall(bare)) + sum(word in ("map", "map_values", "with_entries", "paths") for word in words)
+    return doubled < 24 and float(size + 10) * 2.0**doubled * max(1.0, float(size) ** max(0, spreads - 1)) <= SAFE_EFFORT
+
+
+@lru_cache(maxsize=500)
+def _program(text: str) -> Any:
+    try:
+        return jq.compile(text)
+    except ValueError as error:
+        reason = str(error).split("\n", 1)[0].removeprefix("jq: error: ")
+        fail(f"The jq program {text[:80]!r} cannot be read: {reason[:200]}.")
+
+
+def run(program: str, document: str) -> list[Value]:
+    """The outputs, worked out here and now."""
+    work = _program(program)
+    try:
+        loaded = json.loads(document)
+    except (ValueError, RecursionError) as error:
+        fail(f"jq needs JSON, but was given the text {document[:60]!r}: {error}.", "Check what the task before put out.")
+    try:
+        # A JSON text that holds JSON once more comes from `x | json | jq(…)`: what is meant is what is inside.
+        if isinstance(loaded, str) and (inner := _inner(loaded)) is not None:
+            loaded = inner
+        found: list[Value] = work.input_text(json.dumps(loaded)).all()
+    except ValueError as error:
+        fail(f"The jq program {program[:80]!r} failed on {kind(loaded)}: {str(error)[:200]}.")
+    return found
+
+
+def _inner(text: str) -> Any:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, (dict, list)) else None

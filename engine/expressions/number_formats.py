@@ -1,0 +1,85 @@
+"""Java's `String.format` for the conversions flows use."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from engine.expressions.failures import fail, kind
+from engine.expressions.printing import java_text
+from engine.expressions.values import Value, is_number
+
+_MARK = re.compile(r"%(?:(\d+)\$)?([-#+ 0,(]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])")
+_MAX_WIDTH: Final = 1_000
+
+
+def java_format(text: str, arguments: Sequence[Value]) -> str:
+    """The text with its marks filled in; ExpressionFailed for a mark without argument or of the wrong kind."""
+    out: list[str] = []
+    at = following = 0
+    for found in _MARK.finditer(text):
+        out.append(_literal(text[at : found.start()]))
+        at = found.end()
+        index, flags, width, precision, conversion = found.groups()
+        if conversion in "n%":
+            out.append(_padded("\n" if conversion == "n" else "%", flags, width))
+            continue
+        if index:
+            position = int(index) - 1
+        else:
+            position, following = following, following + 1
+        if not 0 <= position < len(arguments):
+            fail(f"'format' has no argument for {found[0]}.", f"Give {position + 1} arguments.")
+        if int(precision or 0) > _MAX_WIDTH:
+            fail(f"'format' prints at most {_MAX_WIDTH} digits.")
+        out.append(_converted(arguments[position], conversion, flags, width, precision))
+    out.append(_literal(text[at:]))
+    return "".join(out)
+
+
+def _literal(text: str) -> str:
+    if "%" in text:
+        fail(f"'format' cannot read the mark in {text[text.index('%') :][:10]!r}.", "Write %% for a percent sign.")
+    return text
+
+
+def _padded(text: str, flags: str, width: str | None) -> str:
+    size = int(width or 0)
+    if size > _MAX_WIDTH:
+        fail(f"'format' pads to at most {_MAX_WIDTH} characters.")
+    return text.ljust(size) if "-" in flags else text.rjust(size)
+
+
+def _converted(value: Value, conversion: str, flags: str, width: str | None, precision: str | None) -> str:
+    lower = conversion.lower()
+    if lower == "s":
+        text = java_text(value)
+        text = text[: int(precision)] if precision else text
+    elif lower == "b":
+        text = java_text(value) if isinstance(value, bool) else "false" if value is None else "true"
+    elif value is None:
+        text = "null"
+    elif lower == "c" and isinstance(value, str) and len(value) == 1:
+        text = value
+    elif lower in "dxo" and isinstance(value, int) and not isinstance(value, bool):
+        digits = format(abs(value) if lower == "d" else value & ((1 << 64) - 1), lower)
+        text = _signed(f"{int(digits):,}" if "," in flags and lower == "d" else digits, value < 0 and lower == "d", flags, width)
+    elif lower in "feg" and is_number(value) and not isinstance(value, int):
+        places = int(precision) if precision else 6
+        kind_of = lower if lower != "g" else "e" if value and not 1e-4 <= abs(value) < 10**places else "f"
+        number = Decimal(repr(value)) if isinstance(value, float) else value
+        digits = format(abs(number), f"{',' if ',' in flags else ''}.{places}{kind_of}")
+        digits = re.sub(r"e([-+])(\d)$", r"e\g<1>0\2", digits)
+        text = _signed(digits, number.is_signed(), flags, width)
+    else:
+        fail(f"'format' cannot print {kind(value)} with %{conversion}.", "Use %s for anything, %d for integers, %f for decimals.")
+    return _padded(text.upper() if conversion.isupper() else text, flags, width)
+
+
+def _signed(digits: str, is_negative: bool, flags: str, width: str | None) -> str:
+    sign = "-" if is_negative else "+" if "+" in flags else " " if " " in flags else ""
+    if is_negative and "(" in flags:
+        return f"({digits})"
+    if "0" in flags and width and int(width) <= _MAX_WIDTH:
+        digits = digits.rjust(int(width) - len(sign), "0")
+    return sign + digits

@@ -1,0 +1,43 @@
+"""The tables of filters, functions and tests, and how their arguments are bound."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from engine.expressions.values import ABSENT, Value
+
+REST: Final = "*"  # as the only parameter: any number of arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A filter, function or test: `run` gets the frame first if `contextual`, then the value of a filter or test, then arguments."""
+
+    name: str
+    run: Callable[..., Value]
+    parameters: tuple[str, ...]
+    defaults: tuple[Value, ...]
+    contextual: bool
+    lenient: bool  # declares no parameters, so whatever is given is ignored
+
+
+class Operations(dict[str, Operation]):
+    """Operations by name."""
+
+    def add(
+        self, name: str, *parameters: str, contextual: bool = False, also: tuple[str, ...] = (), **defaults: Value
+    ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+        """Register a function under a template name. `defaults` by parameter name; a parameter without one is required."""
+
+        def register(run: Callable[..., Value]) -> Callable[..., Value]:
+            given = tuple(defaults.get(parameter, ABSENT) for parameter in parameters)
+            for one in (name, *also):
+                self[one] = Operation(one, run, parameters, given, contextual, not parameters)
+            return run
+
+        return register
+
+
+FILTERS: Final = Operations()
+FUNCTIONS: Final = Operations()
+TESTS: Final = Operations()

@@ -1,0 +1,266 @@
+"""Filters on texts."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from engine.expressions import regexes
+from engine.expressions.failures import fail, kind
+from engine.expressions.limits import MAX_TEXT
+from engine.expressions.operations import FILTERS
+from engine.expressions.printing import java_text
+from engine.expressions.values import Value, is_list, is_map
+
+TextWork = Callable[[str], str]
+
+
+def text_of(value: Value, name: str) -> str:
+    """The value, which must be a text."""
+    if not isinstance(value, str):
+        fail(f"{name!r} takes a text, not {kind(value)}.", "Make a text of it first: `'' ~ value`.")
+    return value
+
+
+def amount_of(value: Value, name: str, argument: str) -> int:
+    """An argument that counts something."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        fail(f"{name!r} takes an integer from 0 for {argument!r}, not {java_text(value)[:40]!r}.")
+    return value
+
+
+@FILTERS.add("upper")
+def upper(value: Value) -> Value:
+    """`{{ 'abc' | upper }}` → ABC."""
+    return None if value is None else java_text(value).upper()
+
+
+@FILTERS.add("lower")
+def lower(value: Value) -> Value:
+    """`{{ 'ABC' | lower }}` → abc."""
+    return None if value is None else java_text(value).lower()
+
+
+@FILTERS.add("capitalize")
+def capitalize(value: Value) -> Value:
+    """The first letter in upper case, the rest as it is."""
+    if value is None:
+        return None
+    text = text_of(value, "capitalize")
+    start = len(text) - len(text.lstrip())
+    return text[:start] + text[start : start + 1].upper() + text[start + 1 :]
+
+
+@FILTERS.add("title")
+def title(value: Value) -> Value:
+    """Every word's first letter in upper case, the rest as it is."""
+    if value is None:
+        return None
+    return re.sub(r"(?:^|(?<=\s))\S", lambda found: found[0].upper(), text_of(value, "title"))
+
+
+@FILTERS.add("trim")
+def trim(value: Value) -> Value:
+    """Without blanks and control characters at both ends."""
+    return None if value is None else text_of(value, "trim").strip("".join(map(chr, range(0x21))))
+
+
+@FILTERS.add("abbreviate", "length")
+def abbreviate(value: Value, length: Value) -> Value:
+    """`{{ 'this is a long sentence.' | abbreviate(7) }}` → this... (a text of just that length is cut, too, as in Pebble)."""
+    if value is None:
+        return None
+    text, size = text_of(value, "abbreviate"), amount_of(length, "abbreviate", "length")
+    if len(text) < size or len(text) <= 3:
+        return text
+    return text[:size] if size <= 3 else f"{text[: size - 3]}..."
+
+
+@FILTERS.add("nl2br")
+def nl2br(value: Value) -> Value:
+    """Line breaks as `<br />`."""
+    return None if value is None else re.sub(r"\r\n|\n|\r", "<br />", text_of(value, "nl2br"))
+
+
+@FILTERS.add("split", "delimiter", "limit", limit=0)
+def split(value: Value, delimiter: Value, limit: Value) -> Value:
+    """`{{ 'a,b' | split(',') }}` → ["a","b"]; the delimiter is a regular expression."""
+    if value is None:
+        return None
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        fail(f"'split' takes an integer for 'limit', not {kind(limit)}.")
+    return regexes.split(text_of(value, "split"), text_of(delimiter, "split"), limit)
+
+
+@FILTERS.add("replace", "replace_pairs", "regexp", regexp=False)
+def replace(value: Value, replace_pairs: Value, regexp: Value) -> Value:
+    """`{{ 'a.b' | replace({'.': '-'}) }}` → a-b; inside maps and lists, too. `regexp=true` takes patterns and `$1`."""
+    if not is_map(replace_pairs):
+        fail(f"'replace' takes a map of texts and what to put there, not {kind(replace_pairs)}.", "`replace({'a': 'b'})`")
+    pairs = [(java_text(old), java_text(new)) for old, new in replace_pairs.items()]
+    one = regexes.replace if regexp is True else _literally
+
+    def work(text: str) -> str:
+        for old, new in pairs:
+            text = one(text, old, new)
+        return text
+
+    return each_text(value, work, 0)
+
+
+def _literally(text: str, old: str, new: str) -> str:
+    if text.count(old) * len(new) + len(text) > MAX_TEXT:
+        fail(f"'replace' makes a text of more than {MAX_TEXT:,} characters.")
+    return text.replace(old, new)
+
+
+def each_text(value: Value, work: TextWork, depth: int) -> Value:
+    """The value with `work` done on it as text, or on everything inside it; null stays null."""
+    if depth > 100:
+        fail("A value is nested more than 100 levels deep.")
+    if value is None:
+        return None
+    if is_map(value):
+        return {work(java_text(key)): each_text(item, work, depth + 1) for key, item in value.items()}
+    if is_list(value):
+        return [each_text(item, work, depth + 1) for item in value]
+    return work(java_text(value))
+
+
+@FILTERS.add("escapeChar", "type")
+def escape_char(value: Value, type: Value) -> Value:  # noqa: A002 - the argument's name in templates
+    """`{{ "it's" | escapeChar('single') }}` → it\\'s; also `double` and `shell`."""
+    ways = {"single": ("'", "\\'"), "double": ('"', '\\"'), "shell": ("'", "'\\''")}
+    way = ways.get(type.lower()) if isinstance(type, str) else None
+    if way is None:
+        fail(f"'escapeChar' cannot escape for {java_text(type)!r}.", "Use 'single', 'double' or 'shell'.")
+    return each_text(value, lambda text: _literally(text, *way), 0)
+
+
+def _indented(value: Value, amount: Value, prefix: Value, name: str, first: bool) -> Value:
+    if value is None:
+        return None
+    text = java_text(value)
+    if not text:
+        return ""
+    padding = java_text(prefix) * min(amount_of(amount, name, "amount"), MAX_TEXT)
+    newline = next((mark for mark in ("\r\n", "\n", "\r") if mark in text), "\n")
+    lines = re.split(r"\r\n|\n|\r", text)
+    if len(lines) * len(padding) > MAX_TEXT:
+        fail(f"{name!r} makes a text of more than {MAX_TEXT:,} characters.")
+    return (newline + padding if first else "") + (newline + padding).join(lines)
+
+
+@FILTERS.add("indent", "amount", "prefix", prefix=" ")
+def indent(value: Value, amount: Value, prefix: Value) -> Value:
+    """All lines but the first moved to the right."""
+    return _indented(value, amount, prefix, "indent", first=False)
+
+
+@FILTERS.add("nindent", "amount", "prefix", prefix=" ")
+def nindent(value: Value, amount: Value, prefix: Value) -> Value:
+    """A new line, then all lines moved to the right."""
+    return _indented(value, amount, prefix, "nindent", first=True)
+
+
+@FILTERS.add("slugify")
+def slugify(value: Value) -> Value:
+    """`{{ 'Hello World!' | slugify }}` → hello-world."""
+    if value is None:
+        return None
+    text = unicodedata.normalize("NFD", re.sub(r"\s", "-", text_of(value, "slugify")))
+    text = re.sub(r"[^\w-]", "", text, flags=re.ASCII).replace("_", "-")
+    text = re.sub(r"-+", "-", text)
+    return text.removeprefix("-").removesuffix("-").lower()
+
+
+@FILTERS.add("startsWith", "value")
+def starts_with(value: Value, prefix: Value) -> bool:
+    """Whether the text begins with another."""
+    return _some(value, "startsWith").startswith(java_text(prefix))
+
+
+@FILTERS.add("endsWith", "value")
+def ends_with(value: Value, suffix: Value) -> bool:
+    """Whether the text ends with another."""
+    return _some(value, "endsWith").endswith(java_text(suffix))
+
+
+def _some(value: Value, name: str) -> str:
+    if value is None:
+        fail(f"{name!r} takes a text, not null.", "Guard it: `(x ?? '') | " + name + "(…)`.")
+    return java_text(value)
+
+
+@FILTERS.add("substringBefore", "separator")
+def substring_before(value: Value, separator: Value) -> Value:
+    """What stands before the first separator; all of it when there is none."""
+    return None if value is None else _cut(value, separator, "substringBefore").partition(separator)[0]
+
+
+@FILTERS.add("substringAfter", "separator")
+def substring_after(value: Value, separator: Value) -> Value:
+    """What stands after the first separator; nothing when there is none."""
+    return None if value is None else _cut(value, separator, "substringAfter").partition(separator)[2]
+
+
+@FILTERS.add("substringBeforeLast", "separator")
+def substring_before_last(value: Value, separator: Value) -> Value:
+    """What stands before the last separator; all of it when there is none."""
+    if value is None:
+        return None
+    text = _cut(value, separator, "substringBeforeLast")
+    return text.rpartition(separator)[0] if separator in text else text
+
+
+@FILTERS.add("substringAfterLast", "separator")
+def substring_after_last(value: Value, separator: Value) -> Value:
+    """What stands after the last separator; nothing when there is none."""
+    if value is None:
+        return None
+    text = _cut(value, separator, "substringAfterLast")
+    return text.rpartition(separator)[2] if separator in text else ""
+
+
+def _cut(value: Value, separator: Value, name: str) -> str:
+    if not isinstance(separator, str) or not separator:
+        fail(f"{name!r} takes a text of at least one character as separator.")
+    return java_text(value)
+
+
+@FILTERS.add("regexMatch", "regex")
+def regex_match(value: Value, regex: Value) -> bool:
+    """Whether a regular expression matches anywhere in the text."""
+    return value is not None and regexes.search(java_text(value), text_of(regex, "regexMatch")) is not None
+
+
+@FILTERS.add("regexExtract", "regex", "group", group=0)
+def regex_extract(value: Value, regex: Value, group: Value) -> Value:
+    """The first match of a regular expression, or one of its groups; null when there is none."""
+    if value is None:
+        return None
+    number = amount_of(group, "regexExtract", "group")
+    expression = text_of(regex, "regexExtract")
+    if number > regexes.compiled(expression).groups:
+        fail(f"The regular expression {expression!r} has no group {number}.")
+    found = regexes.search(java_text(value), expression)
+    return found[number] if found else None
+
+
+@FILTERS.add("regexReplace", "regex", "replacement")
+def regex_replace(value: Value, regex: Value, replacement: Value) -> Value:
+    """Every match of a regular expression replaced; `$1` stands for a group."""
+    if value is None:
+        return None
+    return regexes.replace(java_text(value), text_of(regex, "regexReplace"), text_of(replacement, "regexReplace"))
+
+
+@FILTERS.add("sh")
+def sh(value: Value) -> Value:
+    """Safe between single quotes of a shell command: `'` becomes `'\\''`."""
+    return None if value is None else java_text(value).replace("'", "'\\''")
+
+
+@FILTERS.add("condense")
+def condense(value: Value) -> Value:
+    """Without line breaks."""
+    return None if value is None else re.sub(r"[\r\n]", "", java_text(value))

@@ -1,0 +1,166 @@
+"""Carries out what was decided, after it is on disk; and takes it up again after a restart."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from engine.clock import Clock
+from engine.core.commands import CancelTimer, CreateRetry, RunTask, SetTimer, StartSubflow, StopTask
+from engine.core.events import Event, Started, TaskEnded, TimerFired
+from engine.core.execution import Execution
+from engine.core.flow import Flow
+from engine.core.state import State
+from engine.core.task import Task
+from engine.dispatch.inline import InlineDispatcher, Job, Timers
+from engine.errors import StoreFailed
+from engine.logbook import LogBook
+from engine.runtime.changes import Changes
+from engine.runtime.creation import START
+from engine.runtime.deciding import Decider
+from engine.runtime.decision import Decision
+from engine.runtime.flow_triggers import FlowTriggers
+from engine.runtime.flows import Flows
+from engine.runtime.slots import Slots
+from engine.runtime.subflows import Subflows
+from engine.store.commands import Announcement, Stored, stored, timer_key
+from engine.store.logs import LogLine
+
+log = logging.getLogger(__name__)
+
+
+class Carrier:
+    """Hands commands to whoever does them. `decider`, `dispatcher`, `subflows` and `flow_triggers` are set once they exist."""
+
+    decider: Decider
+    dispatcher: InlineDispatcher
+    subflows: Subflows
+    flow_triggers: FlowTriggers
+
+    def __init__(self, clock: Clock, flows: Flows, timers: Timers, slots: Slots, changes: Changes, logbook: LogBook) -> None:
+        self.clock = clock
+        self.flows = flows
+        self.timers = timers
+        self.slots = slots
+        self.changes = changes
+        self.logbook = logbook
+        self._background: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> int:
+        """How much is being done besides tasks."""
+        return len(self._background)
+
+    def decided(self, decision: Decision) -> None:
+        """A decision is on disk: do what follows from it."""
+        execution = decision.after
+        for command in decision.commands:
+            match command:
+                case RunTask():
+                    self._offer(execution.id, command, execution)
+                case StopTask(task_run_id):
+                    for job in self.dispatcher.withdraw(task_run_id):
+                        self.killed(job)
+                case SetTimer():
+                    self.set_timer(execution.id, command)
+                case CancelTimer(key):
+                    self.timers.cancel(timer_key(execution.id, key))
+                case StartSubflow() | CreateRetry():
+                    self.take_up(stored(execution.id, command, execution.version))
+        for announcement in decision.announcements:
+            self.take_up(announcement)
+        following = self.slots.committed(execution)
+        if following is not None:
+            self.decider.post(following, Started(self.clock.now()))
+        self.changes.publish(decision.before, execution)
+
+    def take_up(self, row: Stored) -> None:
+        """Do what a row of the outbox asks for."""
+        match row.command:
+            case RunTask() as command:
+                self._offer(row.execution_id, command, None)
+            case SetTimer() as command:
+                self.set_timer(row.execution_id, command)
+            case StartSubflow():
+                self._spawn(lambda: self.subflows.start(row))
+            case CreateRetry(at):
+                self.timers.set(row.id, at, lambda: self._spawn(lambda: self.subflows.retry(row)))
+            case Announcement():
+                self._spawn(lambda: self.flow_triggers.handle(row))
+
+    def set_timer(self, execution_id: str, timer: SetTimer) -> None:
+        """Post an event at a time."""
+
+        def fire() -> None:
+            now = self.clock.now()
+            if timer.key == START:
+                self.decider.post(execution_id, Started(now), drops=timer_key(execution_id, START))
+            else:
+                self.decider.post(execution_id, TimerFired(now, timer.key))
+
+        self.timers.set(timer_key(execution_id, timer.key), timer.at, fire)
+
+    def killed(self, job: Job) -> None:
+        """An attempt was interrupted, or taken back before it began, because its execution is killed."""
+        now = self.clock.now()
+        ended = TaskEnded(now, job.task_run_id, job.attempt, State.KILLED, now)
+        self.decider.post(job.execution_id, ended, lines=self.logbook.take(job.execution_id))
+
+    async def stop(self) -> None:
+        """Do nothing more; rows stay for the next start."""
+        for task in tuple(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _offer(self, execution_id: str, command: RunTask, execution: Execution | None) -> None:
+        lane = f"{execution.namespace}/{execution.flow_id}" if execution is not None else execution_id
+        self.dispatcher.offer(Job(execution_id, command.task_run_id, command.attempt, lane))
+
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(_until_stored(work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+async def _until_stored(work: Callable[[], Awaitable[None]]) -> None:
+    """Do some work, again when the database could not be written."""
+    wait = 0.5
+    while True:
+        try:
+            await work()
+        except StoreFailed as error:
+            log.error("Trying again in %.1f s: %s", wait, error)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 30.0)
+        except Exception:
+            log.exception("A command could not be carried out; it is tried again at the next start.")
+            return
+        else:
+            return
+
+
+class WorkerHome:
+    """Where the worker finds what to run and tells what came of it."""
+
+    def __init__(self, decider: Decider, flows: Flows) -> None:
+        self._decider = decider
+        self._flows = flows
+
+    async def current(self, execution_id: str) -> Execution:
+        """The execution as it was last written."""
+        return await self._decider.current(execution_id)
+
+    async def flow(self, execution: Execution) -> Flow:
+        """Its flow, in its revision."""
+        return await self._flows.fetch(execution.namespace, execution.flow_id, execution.revision)
+
+    def task(self, flow: Flow, task_id: str) -> Task:
+        """A task of the flow."""
+        return self._flows.task(flow, task_id)
+
+    async def tell(self, execution_id: str, event: Event, lines: tuple[LogLine, ...] = ()) -> Execution:
+        """Decide upon an event; the execution once that is on disk."""
+        return await self._decider.decide(execution_id, event, lines=lines)
+
+    def mention(self, execution_id: str, event: Event) -> None:
+        """The same without waiting."""
+        self._decider.post(execution_id, event)

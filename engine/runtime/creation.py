@@ -1,0 +1,258 @@
+"""Makes executions: types what was given, checks what the flow demands, writes the first row."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.clock import Clock
+from engine.core.commands import SetTimer
+from engine.core.events import Started
+from engine.core.execution import Execution, Origin, TaskRuns
+from engine.core.flow import Flow
+from engine.core.flowable import truthy
+from engine.core.inputs import FileInput, Input, Resolved, nest, resolve
+from engine.core.labels import SYSTEM, read_labels
+from engine.core.state import State
+from engine.errors import ExpressionFailed, InputInvalid, InputProblem, Refused
+from engine.expressions import Services, render
+from engine.files import FileStore, Scope, execution_folder
+from engine.identifiers import new_id
+from engine.rendering import Renderer, environment, typed_value, waits
+from engine.secrets import AtRest, Masker
+from engine.settings import Settings
+from engine.store import commands as outbox
+from engine.store import events as inbox
+from engine.store import executions, logs
+from engine.store.commands import stored
+from engine.store.database import Unit
+from engine.store.documents import plain
+from engine.store.events import Posted
+from engine.store.executions import Caller
+from engine.store.logs import LogLine
+
+CORRELATION = "system.correlationId"
+SEVERITY = {"BLOCK_EXECUTION": 0, "FAIL_EXECUTION": 1, "CREATE_EXECUTION": 2}
+START = "start"  # key of the timer of an execution that begins later
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything about an execution that takes time to find out, so that writing it takes none."""
+
+    id: str
+    flow: Flow
+    inputs: Mapping[str, Any]
+    failed_check: str | None = None  # the execution is created, but as FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Creator:
+    """Makes executions. `posted` and `timer` are told after the commit."""
+
+    settings: Settings
+    clock: Clock
+    renderer: Renderer
+    files: FileStore
+    masker: Masker
+    sealer: AtRest
+    posted: Callable[[Posted], None]
+    timer: Callable[[str, SetTimer], None]
+
+    async def check(
+        self,
+        inputs: Sequence[Input],
+        given: Mapping[str, Any],
+        flow: Flow,
+        seen: Mapping[str, Any] | None = None,
+        scope: Scope | None = None,
+    ) -> Resolved:
+        """What came of given values: all problems at once, options, what is asked for at all."""
+        variables = dict(seen) if seen is not None else self.variables(flow)
+        services = self.renderer.services(flow.namespace, scope)
+
+        def work() -> Resolved:
+            return resolve(inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed))
+
+        return await asyncio.to_thread(work) if waits([plain_parts(one) for one in inputs]) else work()
+
+    def variables(self, flow: Flow) -> dict[str, Any]:
+        """What expressions see before there is an execution."""
+        labels = {key: value for key, value in read_labels(flow.labels)}
+        return {
+            "envs": environment(),
+            "globals": self.settings.variables,
+            "flow": {"id": flow.id, "namespace": flow.namespace, "revision": flow.revision, "tenantId": "main"},
+            "vars": flow.variables,
+            "labels": labels,
+            "inputs": {},
+        }
+
+    async def prepare(self, flow: Flow, resolved: Resolved, *, local_files: bool = True) -> Prepared:
+        """Inputs stored, secrets known, checks evaluated; InputInvalid, Refused (with the check's message)."""
+        if flow.disabled:
+            raise Refused(f"Cannot execute a disabled flow: {flow.namespace}.{flow.id}.", fix="Enable it in its file first.")
+        if resolved.problems:
+            raise InputInvalid(resolved.problems)
+        execution_id = new_id(self.clock.now())
+        folder = f"{execution_folder(flow.namespace, flow.id, execution_id)}/inputs"
+        values = await self.kept(flow.inputs, resolved, folder, local_files=local_files)
+        failed = await self._failed_check(flow, values)
+        return Prepared(execution_id, flow, values, failed)
+
+    async def kept(
+        self, inputs: Sequence[Input], resolved: Resolved, folder: str, *, local_files: bool = True
+    ) -> dict[str, Any]:
+        """Typed values as an execution keeps them: plain JSON, files in storage, secrets masked from now on."""
+        flat = dict(resolved.flat)
+        for declared in inputs:
+            value = flat.get(declared.id)
+            if isinstance(declared, FileInput) and isinstance(value, str) and "://" not in value:
+                flat[declared.id] = await self._stored(declared, value, folder, local_files=local_files)
+        for name in resolved.secrets:
+            if isinstance(flat[name], str):
+                self.masker.add(flat[name])
+        values: dict[str, Any] = plain(nest(flat))
+        return values
+
+    async def _stored(self, declared: FileInput, value: str, folder: str, *, local_files: bool) -> str:
+        path = Path(value)
+        if not local_files:
+            problem = InputProblem(declared.id, f"Invalid input for `{declared.id}`, it must be a file's URI.", value)
+            raise InputInvalid((problem,))
+        if not path.is_file():
+            raise InputInvalid((InputProblem(declared.id, f"Can't upload file: {path.name}", value),))
+        name = path.name + (declared.extension or "" if not path.suffix else "")
+        return await asyncio.to_thread(self.files.put, f"{folder}/{declared.id}", path, name)
+
+    async def _failed_check(self, flow: Flow, inputs: Mapping[str, Any]) -> str | None:
+        """Refused when a check blocks; the message of one that lets the execution be created as FAILED."""
+        failing = await self.failing_checks(flow, inputs)
+        if not failing:
+            return None
+        worst = min(failing, key=lambda check: SEVERITY.get(check.behavior, 0))
+        if worst.behavior == "BLOCK_EXECUTION":
+            raise Refused(worst.message, fix="Change the inputs and try again.")
+        return worst.message if worst.behavior == "FAIL_EXECUTION" else None
+
+    async def failing_checks(self, flow: Flow, inputs: Mapping[str, Any]) -> list["FailedCheck"]:
+        """The checks of a flow that these inputs do not pass."""
+        seen = self.variables(flow) | {"inputs": inputs}
+        services = self.renderer.services(flow.namespace)
+        failing = []
+        for declared in flow.checks:
+            try:
+                if truthy(await self.renderer.value(declared.condition, seen, services)):
+                    continue
+                message = str(await self.renderer.value(declared.message, seen, services))
+            except ExpressionFailed as error:
+                message = f"A check of the flow can't be evaluated: {error.message}"
+            failing.append(FailedCheck(message, declared.behavior, declared.style))
+        return failing
+
+    def create_in(
+        self,
+        unit: Unit,
+        prepared: Prepared,
+        *,
+        started_by: str,
+        origin: Origin | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+        schedule_date: datetime | None = None,
+        dedupe: str | None = None,
+        caller: Caller | None = None,
+        trigger_id: str | None = None,
+    ) -> Execution:
+        """Write an execution inside somebody's transaction; with a dedupe key that was used before, the one it made."""
+        now = self.clock.now()
+        execution = self.built(prepared, now, started_by, origin, labels, schedule_date)
+        made = executions.create(
+            unit.connection, execution, now, self.sealer, caller=caller, trigger=trigger_id, dedupe=dedupe
+        )
+        if not made and dedupe is not None:
+            there = executions.by_dedupe(unit.connection, dedupe, self.sealer)
+            assert there is not None  # noqa: S101 - the UNIQUE rule said so
+            return there
+        if prepared.failed_check is not None:
+            line = LogLine(now, "ERROR", None, None, None, self.masker.mask(prepared.failed_check), execution_id=execution.id)
+            logs.write(unit.connection, [line])
+        else:
+            self.begin_in(unit, execution, now)
+        return execution
+
+    def begin_in(self, unit: Unit, execution: Execution, now: datetime) -> None:
+        """Post the start of a new execution, at once or at its schedule date."""
+        at = execution.schedule_date
+        if at is not None and at > now:
+            timer = SetTimer(START, at)
+            outbox.put(unit.connection, [stored(execution.id, timer, 0)], self.sealer)
+            unit.after_commit(lambda: self.timer(execution.id, timer))
+            return
+        event = inbox.post(unit.connection, execution.id, Started(now), now, self.sealer, f"start:{execution.id}")
+        if event is not None:
+            unit.after_commit(lambda: self.posted(event))
+
+    def built(
+        self,
+        prepared: Prepared,
+        now: datetime,
+        started_by: str,
+        origin: Origin | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+        schedule_date: datetime | None = None,
+    ) -> Execution:
+        """The execution before anything ran."""
+        flow = prepared.flow
+        own = [pair for pair in read_labels(flow.labels) if not pair[0].startswith(SYSTEM)]
+        every = [*own, *labels]
+        if not any(key == CORRELATION for key, _ in every):
+            every.append((CORRELATION, prepared.id))
+        execution = Execution(
+            id=prepared.id,
+            namespace=flow.namespace,
+            flow_id=flow.id,
+            revision=flow.revision,
+            state=State.CREATED,
+            histories=((State.CREATED, now),),
+            task_runs=TaskRuns(),
+            inputs=prepared.inputs,
+            labels=tuple(every),
+            origin=origin,
+            original_id=prepared.id,
+            started_by=started_by,
+            schedule_date=schedule_date,
+        )
+        return execution.moved(State.FAILED, now) if prepared.failed_check is not None else execution
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCheck:
+    """A check of a flow that did not pass."""
+
+    message: str
+    behavior: str
+    style: str
+
+
+def check_labels(labels: Sequence[tuple[str, str]]) -> None:
+    """Refused when a caller passes labels that only the system sets."""
+    for key, value in labels:
+        if key.startswith(SYSTEM) and key != CORRELATION:
+            raise Refused(
+                f"System labels can only be set by Kestra itself, offending label: {key}={value}",
+                fix="Use a name that does not begin with `system.`.",
+            )
+
+
+def plain_parts(declared: Input) -> Any:
+    """What of an input may hold templates."""
+    depends = getattr(declared, "depends_on", None)
+    return [getattr(declared, "defaults", None), getattr(declared, "expression", None), depends and depends.condition]
+
+
+def _one(text: str, seen: Mapping[str, Any], services: Services, typed: bool) -> Any:
+    return typed_value(text, seen, services) if typed else render(text, seen, services)
+
+

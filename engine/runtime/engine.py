@@ -1,0 +1,378 @@
+"""Engine: the only door to everything that happens."""
+
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+from engine.clock import Clock, SystemClock
+from engine.core.events import Started
+from engine.core.execution import Execution, Origin
+from engine.core.flow import Flow
+from engine.core.inputs import Resolved
+from engine.core.registry import Registry
+from engine.core.state import State
+from engine.directories import run_directory
+from engine.dispatch.inline import InlineDispatcher, Timers
+from engine.errors import SettingInvalid
+from engine.files import FileStore
+from engine.key_values import KeyValueStore
+from engine.logbook import LogBook
+from engine.plugin import ChatPort
+from engine.rendering import Renderer
+from engine.run_context import Outside
+from engine.runtime.carrying import Carrier, WorkerHome
+from engine.runtime.changes import Change, Changes, Until
+from engine.runtime.creation import Creator, FailedCheck, Prepared, check_labels
+from engine.runtime.deciding import Decider
+from engine.runtime.decision import Writer
+from engine.runtime.flow_triggers import FlowTriggers
+from engine.runtime.flows import Flows
+from engine.runtime.operations import Answers, Operations, masked
+from engine.runtime.schedules import Schedules
+from engine.runtime.slots import Slots
+from engine.runtime.subflows import Subflows
+from engine.secrets import AtRest, Masker, Secrets, Vault
+from engine.settings import Settings
+from engine.store import commands as outbox
+from engine.store import events as inbox
+from engine.store import executions, kv, logs, metrics, pauses
+from engine.store.database import Database, SqliteDatabase, Unit
+from engine.store.events import Posted
+from engine.store.logs import LogLine
+from engine.store.metrics import Metric
+from engine.store.pauses import PauseRow
+from engine.tasks import catalogue
+from engine.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Deploys flows, runs executions, answers questions about both. `open`, `start`, …, `stop`."""
+
+    def __init__(self, settings: Settings, database: Database, registry: Registry, clock: Clock) -> None:
+        self.settings = settings
+        self.database = database
+        self.registry = registry
+        self.clock = clock
+        self.masker = Masker()
+        self.secrets = Secrets(settings, self.masker)
+        self.vault = Vault.of(settings)
+        self.sealer = AtRest(self.vault, self.masker)
+        self.files = FileStore(settings.data / "files")
+        self.kv = KeyValueStore(database, clock, self.vault, self.masker)
+        self.renderer = Renderer(
+            settings, clock, self.secrets, self.masker, self.kv, self.files, database, self.sealer
+        )
+        self.flows = Flows(database, registry, settings, clock)
+        self.changes = Changes()
+        self.logbook = LogBook(database)
+        self.timers = Timers(clock)
+        self.slots = Slots()
+        self._carrier = Carrier(clock, self.flows, self.timers, self.slots, self.changes, self.logbook)
+        self.creator = Creator(
+            settings, clock, self.renderer, self.files, self.masker, self.sealer, self._posted, self._carrier.set_timer
+        )
+        self.schedules = Schedules(database, self.flows, self.creator, clock)
+        writer = Writer(self.sealer, self.masker, self.schedules.stops, self._posted, self.schedules.released)
+        self.decider = Decider(
+            database,
+            clock,
+            self.renderer,
+            self.sealer,
+            self.flows.fetch,
+            self.slots.admit,
+            writer.write,
+            self._carrier.decided,
+            self._listens_to,
+        )
+        self.operations = Operations(database, self.flows, self.creator, self.decider)
+        self._flow_triggers = FlowTriggers(
+            database, self.flows, self.creator, self.decider.current, self.schedules.is_disabled
+        )
+        self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
+        self._outside.executions = Answers(self.operations)
+        worker = Worker(WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory)
+        self.dispatcher = InlineDispatcher(worker.run, self._carrier.killed, settings.limits.workers)
+        self._carrier.decider = self.decider
+        self._carrier.dispatcher = self.dispatcher
+        self._carrier.flow_triggers = self._flow_triggers
+        self._carrier.subflows = Subflows(database, self.flows, self.creator, self.decider.current)
+
+    @classmethod
+    async def open(
+        cls,
+        settings: Settings,
+        *,
+        registry: Registry | None = None,
+        clock: Clock | None = None,
+        chat: ChatPort | None = None,
+    ) -> "Engine":
+        """The engine on its database, nothing running yet; StoreFailed, SettingInvalid."""
+        if settings.database is not None and "://" in settings.database:
+            raise SettingInvalid(f"`database` {settings.database.split('@')[-1]} is no file.", fix="Give the path of a file.")
+        path = settings.data / "parley.db" if settings.database is None else type(settings.data)(settings.database)
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = await SqliteDatabase.open(path)
+        try:
+            engine = cls(settings, database, registry or catalogue(), clock or SystemClock())
+        except BaseException:
+            await database.close()
+            raise
+        engine.chat = chat
+        return engine
+
+    @property
+    def chat(self) -> ChatPort | None:
+        """The bot's connections, as tasks see them."""
+        return self._outside.chat
+
+    @chat.setter
+    def chat(self, chat: ChatPort | None) -> None:
+        self._outside.chat = chat
+
+    # Life
+
+    async def start(self, *, watch: bool = True) -> None:
+        """Read the flows, go on with what was under way when the process ended, keep the schedules."""
+        await self.flows.start(watch=watch)
+        self.flows.on_change(self._flows_changed)
+        self._flow_triggers.refresh()
+        self.logbook.start()
+        self.timers.start()
+        await self._recover()
+        self.dispatcher.start()
+        await self.schedules.start()
+
+    async def stop(self, grace: float = 10) -> None:
+        """Begin nothing more, give what runs `grace` seconds, then let go of the database. What is open goes on next time."""
+        await self.schedules.stop()
+        await self.flows.stop()
+        await self.timers.stop()
+        await self.dispatcher.stop(grace)
+        await self._carrier.stop()
+        await self.decider.stop()
+        await self.logbook.stop()
+        await self.database.close()
+
+    async def _recover(self) -> None:
+        """Take up every row of the inbox and the outbox."""
+        now = self.clock.now()
+        await self.database.transact(lambda unit: (inbox.forget(unit.connection, now), kv.purge_expired(unit.connection, now)))
+        if self.settings.encryption_key and "," in self.settings.encryption_key:
+            await self.kv.rotate()
+        for row in await self.database.read(executions.open_rows):
+            self.slots.load(row.namespace, row.flow_id, row.id, State(row.state))
+        for posted in await self.database.read(lambda c: inbox.waiting(c, self.sealer)):
+            self._posted(posted)
+        for row in await self.database.read(lambda c: outbox.waiting(c, self.sealer)):
+            self._carrier.take_up(row)
+        for execution_id in self.slots.first_waiting():
+            self.decider.post(execution_id, Started(now))
+
+    def _posted(self, posted: Posted) -> None:
+        self.decider.post_stored(posted)
+
+    def _listens_to(self, execution: Execution, state: State) -> bool:
+        return self._flow_triggers.listens_to(execution, state)
+
+    def _flows_changed(self) -> None:
+        self._flow_triggers.refresh()
+        self.schedules.refresh()
+
+    # Flows
+
+    async def deploy(self, source: str, *, file: str = "") -> Flow:
+        """Keep a flow's text as a new revision, only if it changed; FlowInvalid says what is wrong."""
+        return await self.flows.deploy(source, file=file)
+
+    async def check_inputs(self, flow: Flow, given: Mapping[str, Any]) -> Resolved:
+        """What came of given values, for forms: all problems, options, what is asked for at all."""
+        return await self.creator.check(flow.inputs, given, flow)
+
+    async def failing_checks(self, flow: Flow, inputs: Mapping[str, Any]) -> list[FailedCheck]:
+        """The `checks` of a flow that typed inputs do not pass."""
+        return await self.creator.failing_checks(flow, inputs)
+
+    # Executions
+
+    async def create(
+        self,
+        namespace: str,
+        flow_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        started_by: str,
+        origin: Origin | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+        revision: int | None = None,
+        schedule_date: datetime | None = None,
+        dedupe: str | None = None,
+        trigger_id: str | None = None,
+        local_files: bool = True,
+    ) -> Execution:
+        """Start an execution; NotFound, InputInvalid, Refused. The same dedupe key again gives the same execution."""
+        flow = self.flows.get(namespace, flow_id, revision)
+        check_labels(labels)
+        prepared = await self.prepare(flow, await self.check_inputs(flow, inputs), local_files=local_files)
+        return await self.database.transact(
+            lambda unit: self.creator.create_in(
+                unit,
+                prepared,
+                started_by=started_by,
+                origin=origin,
+                labels=labels,
+                schedule_date=schedule_date,
+                dedupe=dedupe,
+                trigger_id=trigger_id,
+            )
+        )
+
+    async def prepare(self, flow: Flow, resolved: Resolved, *, local_files: bool = True) -> Prepared:
+        """Everything `create_in` needs; InputInvalid, Refused. Without `local_files` a FILE input must be a URI."""
+        return await self.creator.prepare(flow, resolved, local_files=local_files)
+
+    def create_in(
+        self,
+        unit: Unit,
+        prepared: Prepared,
+        *,
+        started_by: str,
+        origin: Origin | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+        schedule_date: datetime | None = None,
+        dedupe: str | None = None,
+    ) -> Execution:
+        """Start an execution inside somebody's transaction."""
+        return self.creator.create_in(
+            unit,
+            prepared,
+            started_by=started_by,
+            origin=origin,
+            labels=labels,
+            schedule_date=schedule_date,
+            dedupe=dedupe,
+        )
+
+    async def execution(self, execution_id: str) -> Execution:
+        """An execution, secrets as stars; NotFound."""
+        return masked(await self.decider.current(execution_id), self.masker.mask_value)
+
+    async def executions(
+        self,
+        *,
+        namespace: str | None = None,
+        flow_id: str | None = None,
+        states: Collection[State] | None = None,
+        started_by: str | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[Execution]:
+        """Executions that fit, newest first; `before` is the last id of the page before."""
+        found = await self.database.read(
+            lambda c: executions.find(
+                c,
+                self.sealer,
+                namespace=namespace,
+                flow_id=flow_id,
+                states=states,
+                started_by=started_by,
+                limit=limit,
+                before=before,
+            )
+        )
+        return [masked(execution, self.masker.mask_value) for execution in found]
+
+    async def render(self, execution_id: str, template: Any, task_run_id: str | None = None) -> Any:
+        """A template of the flow rendered with an execution's variables; ExpressionFailed, NotFound."""
+        execution = await self.decider.current(execution_id)
+        flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
+        seen = self.renderer.variables(flow, execution, execution.task_runs.get(task_run_id or ""))
+        services = self.renderer.services(execution.namespace, self.renderer.scope(execution))
+        return self.masker.mask_value(await self.renderer.value(template, seen, services))
+
+    async def resume(
+        self,
+        execution_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        by: str,
+        task_run_id: str | None = None,
+        dedupe: str | None = None,
+    ) -> Execution:
+        """Answer a pause; InputInvalid, Refused when nothing waits, NotFound."""
+        return await self.operations.resume(execution_id, inputs, by=by, task_run_id=task_run_id, dedupe=dedupe)
+
+    async def check_answers(self, pause_id: str, given: Mapping[str, Any]) -> Resolved:
+        """What came of the values given to a pause: all problems at once; NotFound."""
+        return await self.operations.check_answers(pause_id, given)
+
+    def resume_in(self, unit: Unit, pause_id: str, resolved: Resolved, *, by: str, now: datetime) -> bool:
+        """Answer a pause inside somebody's transaction; False when someone was faster."""
+        return self.operations.resume_in(unit, pause_id, resolved, by=by, now=now)
+
+    def kill_in(
+        self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
+    ) -> bool:
+        """Kill inside somebody's transaction; False when the pause was decided, or the execution had ended, before."""
+        return self.operations.kill_in(unit, execution_id, by=by, reason=reason, now=now, pause_id=pause_id)
+
+    async def kill(self, execution_id: str, *, by: str, reason: str = "") -> Execution:
+        """Stop an execution and what it started; Refused when it has ended, NotFound."""
+        return await self.operations.kill(execution_id, by=by, reason=reason)
+
+    async def restart(self, execution_id: str, *, by: str, revision: int | None = None) -> Execution:
+        """Run what failed again; with a revision in a new execution. Refused, NotFound."""
+        return await self.operations.restart(execution_id, by=by, revision=revision)
+
+    async def replay(
+        self, execution_id: str, *, from_task_run: str | None = None, by: str, revision: int | None = None
+    ) -> Execution:
+        """A new execution that repeats an old one; NotFound."""
+        return await self.operations.replay(execution_id, from_task_run=from_task_run, by=by, revision=revision)
+
+    async def pause(self, execution_id: str, *, by: str) -> Execution:
+        """Let nothing new start until it is resumed; Refused unless it runs."""
+        return await self.operations.pause(execution_id, by=by)
+
+    async def change_status(self, execution_id: str, to: State, *, by: str) -> Execution:
+        """Give an ended execution another final state; Refused."""
+        return await self.operations.change_status(execution_id, to, by=by)
+
+    # What there is to see
+
+    async def pause_row(self, pause_id: str) -> PauseRow:
+        """One pause; NotFound."""
+        return await self.operations.pause_row(pause_id)
+
+    async def pauses(
+        self, *, execution_id: str | None = None, state: str | None = "WAITING", limit: int = 100
+    ) -> list[PauseRow]:
+        """Pauses that fit, oldest first."""
+        return await self.database.read(
+            lambda c: pauses.find(c, execution_id=execution_id, state=state, limit=limit)
+        )
+
+    async def logs(
+        self, execution_id: str, *, task_id: str | None = None, level: str | None = None, limit: int = 1000, after: int = 0
+    ) -> list[LogLine]:
+        """Log lines from a level up, after the line with id `after`."""
+        await self.logbook.flush()
+        return await self.database.read(
+            lambda c: logs.find(c, execution_id, task_id=task_id, level=level, limit=limit, after=after)
+        )
+
+    async def metrics(self, execution_id: str) -> list[Metric]:
+        """What tasks of an execution measured."""
+        return await self.database.read(lambda c: metrics.find(c, execution_id))
+
+    async def wait(self, execution_id: str, *, until: Until = "ended", timeout: float | None = None) -> Execution:
+        """The execution once it has ended (or paused; `settled`: nothing of it runs); NotFound, TimeoutError."""
+        found = await self.changes.wait(execution_id, until, timeout, self.decider.current)
+        return masked(found, self.masker.mask_value)
+
+    def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """Every change from now on, the latest of each execution; a slow reader holds nobody up."""
+        return self.changes.subscribe()

@@ -1,0 +1,235 @@
+"""What people do to executions: answer, kill, pause, restart, replay."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from engine.core.events import KillAsked, PauseAsked, RestartAsked, Resumed
+from engine.core.execution import Execution, TaskRuns
+from engine.core.executor import check_restart, replayed, status_changed
+from engine.core.executor.replays import restarted_as
+from engine.core.inputs import Input, Resolved
+from engine.core.state import State
+from engine.errors import InputInvalid, NotFound, Refused
+from engine.files import execution_folder
+from engine.identifiers import new_id
+from engine.runtime.creation import Creator
+from engine.runtime.deciding import Decider
+from engine.runtime.flows import Flows
+from engine.store import events as inbox
+from engine.store import executions, pauses
+from engine.store.database import Database, Unit
+from engine.store.documents import plain
+from engine.store.pauses import PauseRow
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """Changes executions because somebody asked."""
+
+    database: Database
+    flows: Flows
+    creator: Creator
+    decider: Decider
+
+    async def pause_row(self, pause_id: str) -> PauseRow:
+        """One pause; NotFound."""
+        row = await self.database.read(lambda c: pauses.get(c, pause_id))
+        if row is None:
+            raise NotFound(f"There is no pause {pause_id}.", fix="Its execution may have been purged.")
+        return row
+
+    async def check_answers(self, pause_id: str, given: Mapping[str, Any]) -> Resolved:
+        """What came of the values given to a pause: all problems at once."""
+        row = await self.pause_row(pause_id)
+        return await self._answers(row, given)
+
+    async def resume(
+        self,
+        execution_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        by: str,
+        task_run_id: str | None = None,
+        dedupe: str | None = None,
+    ) -> Execution:
+        """Answer a pause (the first that waits, unless a task run is named); InputInvalid, Refused when nothing waits."""
+        execution = await self.decider.current(execution_id)
+        rows = await self.database.read(
+            lambda c: pauses.find(c, execution_id=execution_id, task_run_id=task_run_id, limit=1)
+        )
+        if not rows:
+            if execution.held and task_run_id is None:
+                return await self.decider.decide(execution_id, Resumed(self._now(), None, by=by))
+            raise Refused(
+                f"Execution '{execution_id}' is not paused, can't resume it",
+                fix="Somebody may have answered already; look at its card or page.",
+            )
+        resolved = await self._answers(rows[0], inputs)
+        if resolved.problems:
+            raise InputInvalid(resolved.problems)
+        values = await self._kept(rows[0], resolved)
+        done: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        now = self._now()
+        won = await self.database.transact(
+            lambda unit: self._resume_in(unit, rows[0].id, values, by, now, dedupe, done, resolved.secrets)
+        )
+        if not won:
+            row = await self.pause_row(rows[0].id)
+            raise Refused(f"This was answered already by {row.decided_by or 'its deadline'}.", fix="The first answer counts.")
+        return await done
+
+    def resume_in(self, unit: Unit, pause_id: str, resolved: Resolved, *, by: str, now: datetime) -> bool:
+        """Answer a pause inside somebody's transaction; False when someone was faster."""
+        for name in resolved.secrets:
+            if isinstance(resolved.flat[name], str):
+                self.creator.masker.add(resolved.flat[name])
+        return self._resume_in(unit, pause_id, plain(resolved.values), by, now, None, None, resolved.secrets)
+
+    def _resume_in(
+        self,
+        unit: Unit,
+        pause_id: str,
+        values: Mapping[str, Any],
+        by: str,
+        now: datetime,
+        dedupe: str | None,
+        done: asyncio.Future[Execution] | None,
+        secrets: frozenset[str],
+    ) -> bool:
+        shown = self.creator.masker.mask_value(hidden(values, secrets))
+        row = pauses.decide(unit.connection, pause_id, "RESUMED", by=by, now=now, inputs=shown)
+        if row is None:
+            return False
+        event = Resumed(now, row.task_run_id, values, by)
+        key = f"resume:{pause_id}" if dedupe is None else dedupe
+        posted = inbox.post(unit.connection, row.execution_id, event, now, self.creator.sealer, key)
+        if posted is None:
+            return False
+        unit.after_commit(lambda: self.decider.post_stored(posted, done))
+        return True
+
+    def kill_in(
+        self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
+    ) -> bool:
+        """Kill inside somebody's transaction; False when the pause was decided, or the execution had ended, before."""
+        if pause_id is not None and pauses.decide(unit.connection, pause_id, "KILLED", by=by, now=now) is None:
+            return False
+        state = executions.state_of(unit.connection, execution_id)
+        if state is None or state.is_terminal:
+            return False
+        event = KillAsked(now, by, reason)
+        posted = inbox.post(unit.connection, execution_id, event, now, self.creator.sealer)
+        if posted is not None:
+            unit.after_commit(lambda: self.decider.post_stored(posted))
+        return True
+
+    async def kill(self, execution_id: str, *, by: str, reason: str = "") -> Execution:
+        """Stop an execution and what it started; Refused when it has ended."""
+        execution = await self.decider.current(execution_id)
+        if execution.state.is_terminal:
+            raise Refused("Execution is already finished, can't kill it", fix=f"It ended as {execution.state}.")
+        return await self.decider.decide(execution_id, KillAsked(self._now(), by, reason))
+
+    async def pause(self, execution_id: str, *, by: str) -> Execution:
+        """Let nothing new start until it is resumed; Refused unless it runs."""
+        execution = await self.decider.current(execution_id)
+        if execution.state is not State.RUNNING:
+            raise Refused("The execution is not running", fix=f"It is {execution.state}.")
+        return await self.decider.decide(execution_id, PauseAsked(self._now(), by))
+
+    async def restart(self, execution_id: str, *, by: str, revision: int | None = None) -> Execution:
+        """Run what failed again: the same execution, or a new one when a revision is named; Refused."""
+        execution = await self.decider.current(execution_id)
+        check_restart(execution)
+        if revision is None:
+            return await self.decider.decide(execution_id, RestartAsked(self._now(), by))
+        flow = await self.flows.fetch(execution.namespace, execution.flow_id, revision)
+        now = self._now()
+        return await self._insert(restarted_as(flow, execution, new_id(now), now, by=by), now)
+
+    async def replay(
+        self, execution_id: str, *, from_task_run: str | None = None, by: str, revision: int | None = None
+    ) -> Execution:
+        """A new execution that repeats an old one, from its start or from a task run; NotFound."""
+        execution = await self.decider.current(execution_id)
+        flow = await self.flows.fetch(execution.namespace, execution.flow_id, revision or execution.revision)
+        now = self._now()
+        return await self._insert(
+            replayed(flow, execution, new_id(now), now, from_task_run=from_task_run, by=by), now
+        )
+
+    async def change_status(self, execution_id: str, to: State, *, by: str) -> Execution:
+        """Give an ended execution another final state; Refused."""
+        before = await self.decider.current(execution_id)
+        now = self._now()
+        after = executions.next_version(status_changed(before, to, now))
+        sealer = self.creator.sealer
+        if not await self.database.transact(lambda unit: executions.save(unit.connection, before, after, now, sealer)):
+            raise Refused("The execution changed meanwhile.", fix="Look at it again.")
+        return after
+
+    async def _insert(self, execution: Execution, now: datetime) -> Execution:
+        def work(unit: Unit) -> None:
+            executions.create(unit.connection, execution, now, self.creator.sealer)
+            self.creator.begin_in(unit, execution, now)
+
+        await self.database.transact(work)
+        return execution
+
+    async def _inputs(self, row: PauseRow) -> tuple[tuple[Input, ...], Execution, Any]:
+        execution = await self.decider.current(row.execution_id)
+        flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
+        task = self.flows.task(flow, row.task_id)
+        return tuple(getattr(task, "on_resume", None) or ()), execution, flow
+
+    async def _answers(self, row: PauseRow, given: Mapping[str, Any]) -> Resolved:
+        inputs, execution, flow = await self._inputs(row)
+        run = execution.task_runs.get(row.task_run_id)
+        seen = self.creator.renderer.variables(flow, execution, run)
+        return await self.creator.check(inputs, given, flow, seen, scope=self.creator.renderer.scope(execution))
+
+    async def _kept(self, row: PauseRow, resolved: Resolved) -> Mapping[str, Any]:
+        inputs, execution, _ = await self._inputs(row)
+        folder = f"{execution_folder(execution.namespace, execution.flow_id, execution.id)}/inputs"
+        return await self.creator.kept(inputs, resolved, folder)
+
+    def _now(self) -> datetime:
+        return self.creator.clock.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What tasks may do to other executions."""
+
+    operations: Operations
+
+    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
+        """Answer the first pause of an execution; NotFound, Refused when nothing waits, InputInvalid."""
+        await self.operations.resume(execution_id, inputs, by=by)
+
+
+def hidden(values: Mapping[str, Any], secrets: frozenset[str], path: str = "") -> dict[str, Any]:
+    """Values with those of secret inputs as stars."""
+    shown: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{path}{key}"
+        if name in secrets:
+            shown[key] = "******"
+        else:
+            shown[key] = hidden(value, secrets, f"{name}.") if isinstance(value, Mapping) else value
+    return shown
+
+
+def masked(execution: Execution, mask: Any) -> Execution:
+    """The execution as people may see it: secrets as stars."""
+    runs = [replace(run, outputs=mask(run.outputs), rendered=mask(run.rendered)) for run in execution.task_runs.values()]
+    return replace(
+        execution,
+        inputs=mask(execution.inputs),
+        outputs=mask(execution.outputs),
+        variables=mask(execution.variables),
+        task_runs=TaskRuns(runs),
+    )

@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.core.flow`: tasks that decide which tasks run, wait, or start other flows."""

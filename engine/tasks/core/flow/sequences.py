@@ -1,0 +1,154 @@
+"""Tasks one after another, side by side, or by what each depends on."""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from engine.core.execution import TaskRun
+from engine.core.flowable import Body, FlowableTask, Section, enabled
+from engine.core.state import State
+from engine.core.task import AnyTask, Part, Task
+
+
+class Sequential(FlowableTask):
+    """Run tasks one after another."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: steps
+type: io.kestra.plugin.core.flow.Sequential
+tasks:
+  - id: first
+    type: io.kestra.plugin.core.log.Log
+    message: one
+  - id: second
+    type: io.kestra.plugin.core.log.Log
+    message: two
+""",
+    )
+    type: Literal["io.kestra.plugin.core.flow.Sequential", "io.kestra.core.tasks.flows.Sequential"]
+    tasks: tuple[AnyTask, ...] = ()
+
+
+class AllowFailure(FlowableTask):
+    """Run tasks one after another; when one fails, the flow goes on with a WARNING."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: try
+type: io.kestra.plugin.core.flow.AllowFailure
+tasks:
+  - id: may_fail
+    type: io.kestra.plugin.core.execution.Fail
+""",
+    )
+    type: Literal["io.kestra.plugin.core.flow.AllowFailure", "io.kestra.core.tasks.flows.AllowFailure"]
+    tasks: tuple[AnyTask, ...] = ()
+
+    def outcome(self, state: State) -> State:
+        return State.WARNING if state is State.FAILED else state
+
+
+class Parallel(FlowableTask):
+    """Run tasks side by side."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: together
+type: io.kestra.plugin.core.flow.Parallel
+concurrent: 2
+tasks:
+  - id: left
+    type: io.kestra.plugin.core.log.Log
+    message: left
+  - id: right
+    type: io.kestra.plugin.core.log.Log
+    message: right
+""",
+    )
+    type: Literal["io.kestra.plugin.core.flow.Parallel", "io.kestra.core.tasks.flows.Parallel"]
+    concurrent: int = Field(default=0, ge=0, description="How many run at once; 0: all.")
+    tasks: tuple[AnyTask, ...] = Field(min_length=1)
+
+    def body(self, run: TaskRun) -> Body:
+        return Body(enabled(self.tasks), limit=self.concurrent)
+
+
+class DagTask(Part):
+    """A task of a Dag, and which others must have ended before it starts."""
+
+    task: AnyTask
+    depends_on: tuple[str, ...] = ()
+
+
+class Dag(FlowableTask):
+    """Run every task as soon as those it depends on have ended."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: graph
+type: io.kestra.plugin.core.flow.Dag
+tasks:
+  - task:
+      id: fetch
+      type: io.kestra.plugin.core.log.Log
+      message: fetched
+  - task:
+      id: report
+      type: io.kestra.plugin.core.log.Log
+      message: reported
+    dependsOn: [fetch]
+""",
+    )
+    type: Literal["io.kestra.plugin.core.flow.Dag", "io.kestra.core.tasks.flows.Dag"]
+    concurrent: int = Field(default=0, ge=0, description="How many run at once; 0: all.")
+    tasks: tuple[DagTask, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_graph(self) -> "Dag":
+        if not self.tasks:
+            raise ValueError("No task defined")
+        needs = {entry.task.id: set(entry.depends_on) for entry in self.tasks}
+        unknown = sorted({need for wanted in needs.values() for need in wanted if need not in needs})
+        if unknown:
+            raise ValueError(f"Not existing task id in dependency: {', '.join(unknown)}")
+        circle = _in_circles(needs)
+        if circle:
+            raise ValueError(f"Cyclic dependency detected: {', '.join(circle)}")
+        return self
+
+    def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
+        yield "tasks", tuple(entry.task for entry in self.tasks)
+        yield "errors", self.errors
+        yield "finally", self.finally_
+
+    def body(self, run: TaskRun) -> Body:
+        tasks = enabled(tuple(entry.task for entry in self.tasks))
+        there = {task.id for task in tasks}
+        needs = {entry.task.id: frozenset(entry.depends_on) & there for entry in self.tasks}
+        return Body(tasks, "graph", self.concurrent, needs=needs)
+
+
+def _in_circles(needs: Mapping[str, set[str]]) -> list[str]:
+    """Ids that wait for themselves, directly or through others."""
+    left = {task: set(wanted) for task, wanted in needs.items()}
+    while True:
+        free = {task for task, wanted in left.items() if not wanted}
+        if not free:
+            break
+        left = {task: wanted - free for task, wanted in left.items() if task not in free}
+    return [task for task in left if _reaches(left, task)]
+
+
+def _reaches(needs: Mapping[str, set[str]], start: str) -> bool:
+    seen: set[str] = set()
+    todo = list(needs[start])
+    while todo:
+        task = todo.pop()
+        if task == start:
+            return True
+        if task not in seen:
+            seen.add(task)
+            todo.extend(needs.get(task, ()))
+    return False

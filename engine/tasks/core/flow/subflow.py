@@ -1,0 +1,108 @@
+"""Subflow: run another flow, and wait for its outputs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.core.flowable import ChildCall, ExecutableTask, Wanted
+from engine.core.labels import read_labels
+
+
+def called_flow(task: Any, rendered: Mapping[str, Any], outputs: Mapping[str, Any] | None = None) -> ChildCall:
+    """The execution a task asks for, from what its properties rendered to; ValueError says what does not fit."""
+    labels = read_labels(rendered.get("labels"))
+    system = next((key for key, _ in labels if key.startswith("system.")), None)
+    if system is not None:
+        raise ValueError(f"System labels can only be set by Kestra itself, offending label: {system}")
+    revision = rendered.get("revision")
+    if revision is not None and not str(revision).isdecimal():
+        raise ValueError(f"`revision` is no number: {revision!r}")
+    return ChildCall(
+        namespace=_name(rendered, "namespace"),
+        flow_id=_name(rendered, "flowId"),
+        revision=None if revision is None else int(revision),
+        inputs=_inputs(rendered.get("inputs")),
+        labels=labels,
+        inherits_labels=task.inherit_labels,
+        waits=task.wait,
+        transmits_failed=task.transmit_failed,
+        schedule_date=_date(rendered.get("scheduleDate")),
+        outputs=outputs,
+    )
+
+
+def _name(rendered: Mapping[str, Any], key: str) -> str:
+    name = rendered.get(key)
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"`{key}` is empty: it says which flow to run.")
+    return name.strip()
+
+
+def _inputs(value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError("`inputs` is no mapping of input names to values.")
+    return value
+
+
+def _date(value: Any) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        date = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise ValueError(f"`scheduleDate` is no date with a time: {value!r}") from error
+    if date.tzinfo is None:
+        raise ValueError(f"`scheduleDate` needs an offset, such as `{value}Z`.")
+    return date
+
+
+class Subflow(ExecutableTask):
+    """Run another flow; its outputs are `outputs.<id>.outputs`."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: draw
+type: io.kestra.plugin.core.flow.Subflow
+namespace: demo
+flowId: generate_image
+inputs:
+  openai_prompt: "{{ inputs.prompt }}"
+""",
+    )
+    type: Literal[
+        "io.kestra.plugin.core.flow.Subflow",
+        "io.kestra.plugin.core.flow.Flow",
+        "io.kestra.core.tasks.flows.Subflow",
+        "io.kestra.core.tasks.flows.Flow",
+    ]
+    namespace: str
+    flow_id: str
+    revision: int | str | None = None
+    inputs: dict[str, Any] | None = None
+    labels: Any = None
+    wait: bool = Field(default=True, description="Go on when the other flow has ended; false: when it was created.")
+    transmit_failed: bool = Field(default=True, description="Fail when the other flow fails.")
+    inherit_labels: bool = Field(default=False, description="Give it all labels of this execution.")
+    schedule_date: Any = Field(default=None, description="When it starts.")
+    outputs: dict[str, Any] | None = Field(
+        default=None, description="For flows without outputs of their own: rendered with what that execution sees."
+    )
+    restart_behavior: Literal["RETRY_FAILED", "NEW_EXECUTION"] | None = None
+
+    def wanted(self) -> Wanted:
+        given = {
+            "namespace": self.namespace,
+            "flowId": self.flow_id,
+            "revision": self.revision,
+            "inputs": self.inputs,
+            "labels": self.labels,
+            "scheduleDate": self.schedule_date,
+        }
+        return {name: (value, "text") for name, value in given.items() if value is not None}
+
+    def call(self, rendered: Mapping[str, Any]) -> ChildCall:
+        return called_flow(self, rendered, self.outputs)

@@ -1,0 +1,81 @@
+"""`io.kestra.plugin.core.runner`: scripts as child processes of this one."""
+
+import asyncio
+import os
+import signal
+from typing import ClassVar, Literal
+
+from engine.plugin import RunContext, TaskFailed
+from engine.tasks.runners import WORK, Ended, Job, Runner, Stream
+
+INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
+BLOCK = 1 << 16
+DRAIN = 5.0  # seconds to wait for output of a grandchild that left our process group
+
+
+class Process(Runner):
+    """Run on this machine, without this program's secrets: a clean environment, its own home, its own process group."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: local
+type: io.kestra.plugin.scripts.shell.Commands
+taskRunner:
+  type: io.kestra.plugin.core.runner.Process
+commands:
+  - echo hello
+""",
+    )
+    is_local: ClassVar[bool] = True
+    type: Literal["io.kestra.plugin.core.runner.Process", "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner"]
+
+    async def execute(self, job: Job, context: RunContext) -> Ended:
+        home, scratch = job.folder / WORK / "home", job.folder / WORK / "tmp"
+        for folder in (home, scratch):
+            folder.mkdir(parents=True, exist_ok=True)
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **environment, "HOME": str(home), "TMPDIR": str(scratch)}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *job.command,
+                cwd=job.folder,
+                env={**environment, **job.env},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise TaskFailed(
+                f"{job.command[0]!r} could not be started: {error}.", fix="Check `interpreter`."
+            ) from error
+        readers = [
+            asyncio.create_task(_pass_on(process.stdout, "stdout", job)),
+            asyncio.create_task(_pass_on(process.stderr, "stderr", job)),
+        ]
+        try:
+            code = await process.wait()
+        finally:
+            _kill_group(process.pid)  # what it left in the background, or all of it when we are being stopped
+            await asyncio.shield(_drained(process, readers))
+        return Ended(code if code >= 0 else 128 - code, {"pid": process.pid})
+
+
+async def _pass_on(stream: asyncio.StreamReader | None, name: Stream, job: Job) -> None:
+    while stream is not None and (block := await stream.read(BLOCK)):
+        job.hear(block, name)
+
+
+async def _drained(process: asyncio.subprocess.Process, readers: list[asyncio.Task[None]]) -> None:
+    await process.wait()
+    _, late = await asyncio.wait(readers, timeout=DRAIN)
+    for reader in late:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

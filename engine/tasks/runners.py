@@ -1,0 +1,42 @@
+"""Task runners: where a script's command runs. What they share; each runner is a type of its own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import RunContext, Typed
+
+Stream = Literal["stdout", "stderr"]
+WORK = ".parley"  # our own folder inside the working directory; never an output
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One command to run in a folder. `hear` gets its output as it comes, on the event loop."""
+
+    command: Sequence[str]
+    folder: Path
+    env: Mapping[str, str]
+    hear: Callable[[bytes, Stream], None]
+    image: str | None = None
+    volumes: Sequence[str] = ()  # the task's own, beside those the operator allows flows
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended; `details` is the `taskRunner` output."""
+
+    exit_code: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Runner(Typed, ABC):
+    """Runs a job; whatever it started is gone when it returns or is cancelled."""
+
+    is_local: ClassVar[bool] = False  # on this machine, with its interpreters
+
+    @abstractmethod
+    async def execute(self, job: Job, context: RunContext) -> Ended:
+        """Run to the end; TaskFailed when the command could not even be started."""

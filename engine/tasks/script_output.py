@@ -1,0 +1,95 @@
+"""What a script says: lines for the log, and `::{…}::` lines that carry outputs, metrics and log entries."""
+
+import codecs
+import json
+import re
+from typing import Any, get_args
+
+from engine.plugin import Level, RunContext
+from engine.tasks.property_types import scalar_to_text
+from engine.tasks.runners import Stream
+
+MARKED = re.compile(r"^::(\{.*\})::$", re.DOTALL)
+MAX_LINE = 1 << 20  # a longer line is told in pieces
+LEVELS: dict[Stream, Level] = {"stdout": "INFO", "stderr": "ERROR"}
+
+
+class ScriptOutput:
+    """Collects a script's output as it comes; `variables` is what it handed on."""
+
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        self.variables: dict[str, Any] = {}
+        self.left = context.settings.scripts.max_output
+        self._rests: dict[Stream, str] = {"stdout": "", "stderr": ""}
+        decoder = codecs.getincrementaldecoder("utf-8")
+        self._decoders = {name: decoder("replace") for name in self._rests}
+
+    def hear(self, block: bytes, stream: Stream) -> None:
+        """Take a piece of output, cut anywhere."""
+        text = self._rests[stream] + self._decoders[stream].decode(block)
+        *lines, rest = text.split("\n")
+        while len(rest) > MAX_LINE:
+            lines.append(rest[:MAX_LINE])
+            rest = rest[MAX_LINE:]
+        self._rests[stream] = rest
+        for line in lines:
+            self.line(line.removesuffix("\r"), stream)
+
+    def end(self) -> None:
+        """Take what is left as last lines."""
+        for stream in self._rests:
+            if rest := self._rests[stream] + self._decoders[stream].decode(b"", final=True):
+                self.line(rest, stream)
+            self._rests[stream] = ""
+
+    def line(self, line: str, stream: Stream) -> None:
+        """One whole line."""
+        if marked := MARKED.match(line.strip()):
+            self._read(marked[1])
+        elif line.strip():
+            self._log(line, LEVELS[stream])
+
+    def _log(self, line: str, level: Level) -> None:
+        if self.left < 0:
+            return
+        self.left -= len(line)
+        if self.left < 0:
+            limit = self.context.settings.scripts.max_output
+            self.context.log(f"The script wrote more than {limit} bytes; the rest is not kept.", "WARN")
+            return
+        self.context.log(line, level)
+
+    def _read(self, text: str) -> None:
+        try:
+            said = json.loads(text)
+        except json.JSONDecodeError as error:
+            self.context.log(f"Invalid outputs: {error}: {text[:200]}", "WARN")
+            return
+        outputs = said.get("outputs")
+        if isinstance(outputs, dict):
+            self.variables.update(outputs)
+        for metric in _maps(said.get("metrics")):
+            self._metric(metric)
+        for entry in _maps(said.get("logs")):
+            level = str(entry.get("level", "INFO")).upper()
+            self._log(str(entry.get("message", "")), level if level in get_args(Level) else "INFO")  # type: ignore[arg-type]
+
+    def _metric(self, metric: dict[str, Any]) -> None:
+        kind, name, value = str(metric.get("type", "counter")), metric.get("name"), metric.get("value")
+        if (
+            not name
+            or isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or kind not in ("counter", "timer", "gauge")
+        ):
+            self.context.log(f"Invalid metric: {metric}", "WARN")
+            return
+        tags = {str(key): str(scalar_to_text(tag)) for key, tag in (metric.get("tags") or {}).items()}
+        reserved = {key: tags.pop(key) for key in ("name", "value", "kind") if key in tags}
+        tags |= {f"{key}_": tag for key, tag in reserved.items()}
+        self.context.metric(str(name), float(value), kind, **tags)  # type: ignore[arg-type]
+
+
+def _maps(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

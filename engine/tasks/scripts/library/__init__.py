@@ -1,0 +1,1 @@
+"""What Python scripts of flows can import; copied into their working directory."""

@@ -1,0 +1,87 @@
+"""`io.kestra.plugin.scripts.python`: Python."""
+
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import LateProperty, Property, RunContext
+from engine.tasks.property_types import OptionalText, TextList
+from engine.tasks.runners import WORK
+from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, local_python, quoted
+
+ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "true",
+    "PIP_ROOT_USER_ACTION": "ignore",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+
+
+class PythonTask(ScriptTask):
+    """What both Python tasks have."""
+
+    default_image: ClassVar[str] = "python:3.13-slim"
+    dependencies: Property[TextList | None] = None
+    python_version: Property[OptionalText] = None
+    package_manager: Property[Literal["UV", "PIP"]] = "PIP"
+    dependency_cache_enabled: Any = None
+
+    def interpreter_name(self, context: RunContext) -> str:
+        """The Python to call: in a container its own, on this machine one that is there for certain."""
+        return local_python() if self.chosen_runner(context).is_local else "python"
+
+    def install(self, context: RunContext) -> list[str]:
+        """The command that installs `dependencies` for this task only."""
+        if not self.dependencies:
+            return []
+        target = str(context.working_dir / WORK / "packages")
+        pip = [self.interpreter_name(context), "-m", "pip", "install", "--quiet", "--target", target, "--"]
+        return [quoted([*pip, *self.dependencies])]
+
+    def environment(self, context: RunContext) -> dict[str, str]:
+        """Where Python finds our module and the dependencies."""
+        work = context.working_dir / WORK
+        return {**ENVIRONMENT, "PYTHONPATH": f"{work / 'library'}:{work / 'packages'}"}
+
+
+class Commands(PythonTask, CommandsTask):
+    """Run shell commands in an image with Python."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: report
+type: io.kestra.plugin.scripts.python.Commands
+namespaceFiles:
+  enabled: true
+dependencies: [requests]
+commands:
+  - python report.py --month "{{ inputs.month }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.scripts.python.Commands", "io.kestra.core.tasks.scripts.Python"]
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        lines = [*self.install(context), *await self.rendered_lines(context, self.commands)]
+        return await self.run_commands(context, lines, env=self.environment(context))
+
+
+class Script(PythonTask):
+    """Run a Python script."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: sum
+type: io.kestra.plugin.scripts.python.Script
+taskRunner:
+  type: io.kestra.plugin.core.runner.Process
+script: |
+  from kestra import Kestra
+  Kestra.outputs({"sum": sum([1, 2, 3])})
+""",
+    )
+    type: Literal["io.kestra.plugin.scripts.python.Script"]
+    script: LateProperty[str]
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        file = context.working_dir / WORK / f"script-{context.task_run_id}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(await self.rendered_text(context, self.script, "none"))
+        lines = [*self.install(context), quoted([self.interpreter_name(context), str(file)])]
+        return await self.run_commands(context, lines, env=self.environment(context))

@@ -1,0 +1,267 @@
+"""`io.kestra.plugin.scripts.runner.docker`: scripts in containers."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import Part, Property, RunContext, TaskFailed
+from engine.tasks import aliases
+from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, TextList
+from engine.tasks.runners import Ended, Job, Runner
+from engine.tasks.scripts.runner import containers
+from engine.tasks.sizes import parse_bytes
+from engine.tasks.threads import in_own_thread
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+
+class Cpu(Part):
+    """How many processors."""
+
+    cpus: Property[OptionalNumber] = None
+
+
+class Memory(Part):
+    """How much memory, such as `512MB`."""
+
+    memory: Property[OptionalText] = None
+    memory_swap: Property[OptionalText] = None
+    memory_swappiness: Property[OptionalInteger] = None
+    memory_reservation: Property[OptionalText] = None
+    kernel_memory: Property[OptionalText] = None
+    oom_kill_disable: Property[bool | None] = None
+
+
+class Credentials(Part):
+    """Who we are to a registry."""
+
+    registry: Property[OptionalText] = None
+    username: Property[OptionalText] = None
+    password: Property[OptionalText] = None
+    registry_token: Property[OptionalText] = None
+    identity_token: Property[OptionalText] = None
+    auth: Property[OptionalText] = None
+
+    def config(self) -> dict[str, str]:
+        """The credentials as the engine's API wants them."""
+        found = {
+            "username": self.username,
+            "password": self.password,
+            "registrytoken": self.registry_token,
+            "identitytoken": self.identity_token,
+            "auth": self.auth,
+            "serveraddress": self.registry,
+        }
+        return {key: value for key, value in found.items() if value}
+
+
+class Docker(Runner):
+    """Run in a container: the working directory goes in, the command runs, what changed comes back."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: contained
+type: io.kestra.plugin.scripts.python.Script
+containerImage: python:3.13-slim
+taskRunner:
+  type: io.kestra.plugin.scripts.runner.docker.Docker
+  memory:
+    memory: 512MB
+script: print("hello")
+""",
+    )
+    type: Literal["io.kestra.plugin.scripts.runner.docker.Docker"]
+    host: Property[OptionalText] = None
+    config: Any = None
+    credentials: Credentials | None = None
+    image: Property[OptionalText] = None
+    pull_policy: Property[Literal["ALWAYS", "IF_NOT_PRESENT", "NEVER"]] = "IF_NOT_PRESENT"
+    user: Property[OptionalText] = None
+    network_mode: Property[OptionalText] = None
+    extra_hosts: Property[TextList | None] = None
+    shm_size: Property[OptionalText] = None
+    privileged: Property[bool] = False
+    port_bindings: Property[TextList | None] = None
+    device_requests: Any = None
+    entry_point: Property[TextList] = Field(default_factory=lambda: [""])
+    volumes: Property[TextList | None] = None
+    cpu: Cpu | None = None
+    memory: Memory | None = None
+    file_handling_strategy: Property[Literal["VOLUME", "MOUNT"]] = "VOLUME"
+    delete: Property[bool] = True
+    wait: Property[bool] = True
+    kill_grace_period: Property[timedelta] = timedelta(0)
+    resume: Property[bool] = True
+
+    async def execute(self, job: Job, context: RunContext) -> Ended:
+        client = await in_own_thread(lambda: containers.connect(self.host or context.settings.docker.host))
+        if client is None:
+            if context.settings.docker.fallback == "process":
+                from engine.tasks.core.runner import Process
+
+                context.log("There is no Docker here; running on this machine instead (`docker.fallback`).", "WARN")
+                return await Process(type="io.kestra.plugin.core.runner.Process").execute(job, context)
+            raise TaskFailed(
+                "There is no Docker engine to run the container.",
+                fix="Start Docker, use `io.kestra.plugin.core.runner.Process`, or set `docker.fallback: process`.",
+            )
+        try:
+            return await self._run(client, job, context)
+        finally:
+            client.close()
+
+    async def _run(self, client: "DockerClient", job: Job, context: RunContext) -> Ended:
+        image = await self._image(client, job, context)
+        options = self._options(job, context)
+        mounted = self.file_handling_strategy == "MOUNT"
+        created = asyncio.ensure_future(in_own_thread(lambda: containers.create(client, image, job.command, options)))
+        try:
+            container = await asyncio.shield(created)
+            if not mounted:
+                await in_own_thread(lambda: containers.upload(container, job.folder, self.user))
+            if not self.wait:
+                await in_own_thread(container.start)
+                return Ended(0, {"containerId": container.id})
+            loop = asyncio.get_running_loop()
+
+            def hear(block: bytes, stream: Any) -> None:
+                loop.call_soon_threadsafe(job.hear, block, stream)
+
+            code = await in_own_thread(lambda: containers.follow(container, hear))
+            if not mounted:
+                for problem in await in_own_thread(lambda: containers.download(container, job.folder)):
+                    context.log(problem, "WARN")
+            return Ended(code, {"containerId": container.id})
+        finally:
+            if self.wait:
+                await asyncio.shield(self._end(created))
+
+    async def _end(self, created: "asyncio.Future[Container]") -> None:
+        """Stop and remove the container, also when we were cancelled while it was being made."""
+        with contextlib.suppress(TaskFailed):
+            container = await created
+            grace = self.kill_grace_period.total_seconds()
+            await in_own_thread(lambda: containers.end(container, grace, delete=self.delete))
+
+    async def _image(self, client: "DockerClient", job: Job, context: RunContext) -> str:
+        """The image to run, there for certain; TaskFailed when it cannot be had."""
+        asked = self.image or job.image
+        if not asked:
+            raise TaskFailed("No image is named.", fix="Give `containerImage`.")
+        name = aliases.image(asked, context.settings.images)
+        has = await in_own_thread(lambda: containers.has_image(client, name))
+        if self.pull_policy == "NEVER" or (has and self.pull_policy == "IF_NOT_PRESENT"):
+            return name
+        auth = self.credentials.config() if self.credentials else None
+        limit = context.settings.docker.pull_timeout
+        context.log(f"Pulling {name}.")
+        try:
+            await in_own_thread(lambda: containers.pull(client, name, auth, limit))
+        except TaskFailed as error:
+            if has:
+                context.log(f"{error.message} Using the image that is here.", "WARN")
+                return name
+            other = aliases.fallback_image(name)
+            if other is None:
+                raise
+            context.log(f"{error.message} Using {other} instead.", "WARN")
+            if not await in_own_thread(lambda: containers.has_image(client, other)):
+                await in_own_thread(lambda: containers.pull(client, other, auth, limit))
+            return other
+        return name
+
+    def _options(self, job: Job, context: RunContext) -> dict[str, Any]:
+        settings = context.settings.docker
+        if self.privileged and not settings.privileged:
+            raise TaskFailed(
+                "Privileged containers are not allowed here.", fix="The operator sets `docker.privileged`."
+            )
+        cpu, memory = self.cpu or Cpu(), self.memory or Memory()
+        volumes = [*job.volumes, *self._volumes(context)]
+        if self.file_handling_strategy == "MOUNT":
+            volumes.append(f"{job.folder}:{job.folder}")
+        options = {
+            "entrypoint": self.entry_point,
+            "working_dir": str(job.folder),
+            "environment": dict(job.env),
+            "labels": {
+                "kestra.io/namespace": context.namespace,
+                "kestra.io/flow-id": context.flow_id,
+                "kestra.io/task-id": context.task_id,
+                "kestra.io/execution-id": context.execution_id,
+                "kestra.io/taskrun-id": context.task_run_id,
+                "kestra.io/taskrun-attempt": str(context.attempt),
+            },
+            "user": self.user,
+            "network_mode": self.network_mode or settings.network,
+            "extra_hosts": dict(entry.split(":", 1) for entry in self.extra_hosts) if self.extra_hosts else None,
+            "shm_size": parse_bytes(self.shm_size) if self.shm_size else None,
+            "privileged": self.privileged or None,
+            "ports": _ports(self.port_bindings or []) or None,
+            "volumes": volumes or None,
+            "nano_cpus": int(cpu.cpus * 1e9) if cpu.cpus else None,
+            "mem_limit": parse_bytes(memory.memory) if memory.memory else None,
+            "memswap_limit": parse_bytes(memory.memory_swap) if memory.memory_swap else None,
+            "mem_swappiness": memory.memory_swappiness,
+            "mem_reservation": parse_bytes(memory.memory_reservation) if memory.memory_reservation else None,
+            "oom_kill_disable": memory.oom_kill_disable,
+            "device_requests": _device_requests(self.device_requests) if self.device_requests else None,
+        }
+        return {key: value for key, value in options.items() if value is not None}
+
+    def _volumes(self, context: RunContext) -> list[str]:
+        """The flow's own volumes, as far as the operator allows them."""
+        if not self.volumes:
+            return []
+        if not context.settings.docker.volumes:
+            context.log("`volumes` is ignored: the operator has not set `docker.volumes: true`.", "WARN")
+            return []
+        for volume in self.volumes:
+            check_volume(volume, context)
+        return list(self.volumes)
+
+
+def check_volume(volume: str, context: RunContext) -> None:
+    """TaskFailed when a mount's host folder is not below one of the operator's prefixes; named volumes are fine."""
+    source = volume.split(":", 1)[0]
+    if not source.startswith(("/", ".", "~")):
+        return
+    prefixes = context.settings.docker.volume_prefixes
+    path = PurePosixPath(source)
+    if not path.is_absolute() or ".." in path.parts or not any(path.is_relative_to(prefix) for prefix in prefixes):
+        raise TaskFailed(
+            f"The folder {source!r} may not be mounted.",
+            fix="The operator lists allowed folders in `docker.volume_prefixes`.",
+        )
+
+
+def _ports(bindings: list[str]) -> dict[str, Any]:
+    """`8080:80` as the client wants it; on the loopback address unless another one is written."""
+    found: dict[str, Any] = {}
+    for binding in bindings:
+        *host, inside = binding.split(":")
+        port = int(host[-1]) if host and host[-1] else None
+        address = ":".join(host[:-1]) or "127.0.0.1"
+        found[inside if "/" in inside else f"{inside}/tcp"] = (address, port)
+    return found
+
+
+def _device_requests(requests: Any) -> list[Any]:
+    from docker.types import DeviceRequest
+
+    names = {
+        "driver": "driver",
+        "count": "count",
+        "deviceIds": "device_ids",
+        "capabilities": "capabilities",
+        "options": "options",
+    }
+    return [
+        DeviceRequest(**{names[key]: value for key, value in request.items() if key in names}) for request in requests
+    ]

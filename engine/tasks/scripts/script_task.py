@@ -1,0 +1,205 @@
+"""What every script task shares: properties, files in and out, the command line, and the result."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.core.task import AnyTyped
+from engine.plugin import LateShellText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.core.runner import Process
+from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text, scalar_to_text
+from engine.tasks.runners import WORK, Job, Runner
+from engine.tasks.script_output import ScriptOutput
+from engine.tasks.scripts.runner.docker import Docker
+from engine.tasks.working_files import collect, fetch_uris, glob, place
+
+MAX_ARGUMENT = 100 * 1024  # Linux refuses a single argument of 128 KiB and more
+LIBRARY = Path(__file__).parent / "library"  # what scripts can import: the `kestra` module
+
+
+class ScriptResult(Outputs):
+    """What a script handed on."""
+
+    vars: dict[str, Any]
+    exitCode: int  # noqa: N815 - appears as written
+    outputFiles: dict[str, str]  # noqa: N815
+    taskRunner: dict[str, Any]  # noqa: N815
+
+
+class NamespaceFiles(Part):
+    """Which files of the namespace are put into the working directory."""
+
+    enabled: bool = True
+    include: list[str] = Field(default_factory=list)
+    exclude: list[str] = Field(default_factory=list)
+
+
+class ScriptTask(RunnableTask):
+    """Run something in a shell or an interpreter, in a container or on this machine."""
+
+    default_image: ClassVar[str] = "ubuntu"
+
+    task_runner: AnyTyped | None = Field(default=None, description="Docker unless another is named.")
+    runner: Property[Literal["PROCESS", "DOCKER"] | None] = Field(
+        default=None, description="Older flows; use `taskRunner`."
+    )
+    docker: Property[JsonMap | None] = Field(default=None, description="Older flows; use `taskRunner`.")
+    container_image: Property[OptionalText] = None
+    before_commands: LateShellText[list[str] | str | None] = None
+    interpreter: Property[TextList] = Field(default_factory=lambda: ["/bin/sh", "-c"])
+    env: Property[JsonMap | None] = None
+    fail_fast: Property[bool] = True
+    input_files: Property[JsonMap | None] = None
+    output_files: Property[TextList | None] = None
+    namespace_files: Property[NamespaceFiles | bool | None] = None
+    output_directory: Property[bool] = False
+    warning_on_std_err: Any = None
+    target_os: Any = Field(default=None, alias="targetOS")
+
+    def chosen_runner(self, context: RunContext) -> Runner:
+        """Where it runs: as the task says, else Docker, else what the operator set for machines without it."""
+        if isinstance(self.task_runner, Runner):
+            return self.task_runner
+        if self.task_runner is not None:
+            raise TaskFailed(f"{self.task_runner.type!r} is not a task runner.", fix="Use Docker or Process.")
+        if self.runner == "PROCESS":
+            return Process(type="io.kestra.plugin.core.runner.Process")
+        return Docker.model_validate({"type": "io.kestra.plugin.scripts.runner.docker.Docker", **(self.docker or {})})
+
+    async def rendered_text(self, context: RunContext, template: Any, guard: Literal["none", "shell"] = "shell") -> str:
+        """A command or script with its expressions rendered once, and storage URIs replaced by paths."""
+        if guard == "shell" and context.settings.scripts.escape == "off":
+            guard = "none"
+        text = await context.render(template, guard=guard, **self.names(context))
+        return await fetch_uris(context, str(scalar_to_text(text)))
+
+    async def rendered_lines(self, context: RunContext, commands: list[str] | str | None) -> list[str]:
+        """A list of commands, also when all of it is one expression that gives JSON text of a list."""
+        if isinstance(commands, str):
+            text = await self.rendered_text(context, commands)
+            lines = document_from_text(text) if text.lstrip().startswith("[") else [text]
+            return [str(scalar_to_text(line)) for line in lines]
+        return [await self.rendered_text(context, command) for command in commands or []]
+
+    def names(self, context: RunContext) -> dict[str, Any]:
+        """What commands see beside the usual: `workingDir`, `outputDir` and `outputFiles`."""
+        folder = context.working_dir
+        plain = [name for name in self.output_files or [] if not any(c in name for c in "*?[{") and ":" not in name]
+        names: dict[str, Any] = {
+            "workingDir": str(folder),
+            "outputFiles": {name: str(folder / name) for name in plain},
+        }
+        return names | ({"outputDir": str(self._output_dir(context))} if self.output_directory else {})
+
+    async def run_commands(
+        self,
+        context: RunContext,
+        commands: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        volumes: Sequence[str] = (),
+        fail_fast: bool | None = None,
+    ) -> ScriptResult:
+        """Run rendered commands as one script; TaskFailed, with its outputs, when it ends badly."""
+        runner = self.chosen_runner(context)
+        await self._place_files(context)
+        before = await self.rendered_lines(context, self.before_commands)
+        strict = self.fail_fast if fail_fast is None else fail_fast
+        text = "\n".join([*(["set -e"] if strict else []), *before, *commands])
+        heard = ScriptOutput(context)
+        job = Job(
+            command=self._command(context, text),
+            folder=context.working_dir,
+            env=self._environment(context, env or {}),
+            hear=heard.hear,
+            image=self.container_image or (self.docker or {}).get("image") or self.default_image,
+            volumes=volumes,
+        )
+        try:
+            ended = await runner.execute(job, context)
+        finally:
+            heard.end()
+        files = await collect(context, self.output_files or [])
+        if self.output_directory:
+            files |= await collect(context, ["**"], self._output_dir(context))
+        result = ScriptResult(
+            vars=heard.variables, exitCode=ended.exit_code, outputFiles=files, taskRunner=dict(ended.details)
+        )
+        if ended.exit_code != 0:
+            raise TaskFailed(f"Command failed with exit code {ended.exit_code}", outputs=result.model_dump())
+        return result
+
+    async def _place_files(self, context: RunContext) -> None:
+        (context.working_dir / WORK).mkdir(parents=True, exist_ok=True)
+        hidden = shutil.ignore_patterns("__*")
+        shutil.copytree(LIBRARY, context.working_dir / WORK / "library", dirs_exist_ok=True, ignore=hidden)
+        if self.output_directory:
+            self._output_dir(context).mkdir(parents=True, exist_ok=True)
+        wanted = self.namespace_files
+        if wanted is True or (isinstance(wanted, NamespaceFiles) and wanted.enabled):
+            chosen = wanted if isinstance(wanted, NamespaceFiles) else NamespaceFiles()
+            include, exclude = [glob(p) for p in chosen.include or ["**"]], [glob(p) for p in chosen.exclude]
+            for name, source in (await context.files.namespace_files()).items():
+                if any(p.fullmatch(name) for p in include) and not any(p.fullmatch(name) for p in exclude):
+                    target = context.working_dir / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(source, target)
+        await place(context, self.input_files or {})
+
+    def _command(self, context: RunContext, text: str) -> list[str]:
+        if len(text.encode()) <= MAX_ARGUMENT or self.interpreter[-1:] != ["-c"]:
+            return [*self.interpreter, text]
+        script = context.working_dir / WORK / f"run-{context.task_run_id}-{context.attempt}.sh"
+        script.write_text(text)
+        return [*self.interpreter[:-1], str(script)]
+
+    def _environment(self, context: RunContext, extra: Mapping[str, str]) -> dict[str, str]:
+        folder = context.working_dir
+        found = {
+            "WORKING_DIR": str(folder),
+            "PYTHONPATH": str(folder / WORK / "library"),
+            # The folder's owner differs from the container's user; without this git refuses to work in it.
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+            **extra,
+        }
+        if self.output_directory:
+            found["OUTPUT_DIR"] = str(self._output_dir(context))
+        for name, value in (self.env or {}).items():
+            found[str(name)] = "" if value is None else str(scalar_to_text(value))
+        return found
+
+    def _output_dir(self, context: RunContext) -> Path:
+        return context.working_dir / WORK / f"outputs-{context.task_run_id}"
+
+
+class CommandsTask(ScriptTask):
+    """A list of shell commands."""
+
+    commands: LateShellText[list[str] | str]
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        return await self.run_commands(context, await self.rendered_lines(context, self.commands), env=self.variables())
+
+    def variables(self) -> dict[str, str]:
+        """What a language wants in its environment."""
+        return {}
+
+
+def local_python() -> str:
+    """The interpreter for scripts on this machine: of an activated virtual environment, else the one that runs us."""
+    active = os.environ.get("VIRTUAL_ENV")
+    candidate = Path(active, "bin", "python") if active else None
+    return str(candidate) if candidate is not None and candidate.exists() else sys.executable
+
+
+def quoted(words: Sequence[str]) -> str:
+    """Words as one shell command."""
+    return " ".join(shlex.quote(word) for word in words)

@@ -1,0 +1,34 @@
+"""Work that blocks for long, each in a thread of its own, so that it never holds one of the shared few."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+R = TypeVar("R")
+
+
+async def in_own_thread(work: Callable[[], R]) -> R:
+    """What `work` returns or raises. Cancelling stops the waiting, not the thread: end its cause as well."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[R] = loop.create_future()
+
+    def settle(result: R | None, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        try:
+            outcome: tuple[R | None, BaseException | None] = (work(), None)
+        except BaseException as error:  # noqa: BLE001 - handed to the awaiting task, whatever it is
+            outcome = (None, error)
+        with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits any more
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    threading.Thread(target=run, name="parley-blocking", daemon=True).start()
+    return await done

@@ -1,0 +1,199 @@
+"""Runs attempts of tasks: renders their properties, runs them within their time, and says how they ended."""
+
+import asyncio
+import logging
+import shutil
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.core.durations import to_iso
+from engine.core.events import ChildRan, Event, TaskEnded, TaskStarted
+from engine.core.execution import Execution, TaskRun
+from engine.core.flow import Flow
+from engine.core.flowable import DirectoryTask
+from engine.core.state import State
+from engine.core.task import Task
+from engine.dispatch.inline import Job
+from engine.errors import EngineError, NotFound, TaskFailed
+from engine.expressions import render
+from engine.plugin import Outputs, Result, RunnableTask
+from engine.rendering import waits
+from engine.run_context import Outside, TaskContext
+from engine.store.documents import dumps, plain
+from engine.store.logs import LogLine
+
+log = logging.getLogger(__name__)
+
+STARTED_AFTER = 0.05  # seconds; an attempt that ends sooner is told in one commit, start and end
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt ended."""
+
+    state: State
+    outputs: Mapping[str, Any] | None = None
+    effects: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+class Home(Protocol):
+    """Where a worker finds what to run and tells what came of it."""
+
+    async def current(self, execution_id: str) -> Execution:
+        """The execution as it was last written."""
+
+    async def flow(self, execution: Execution) -> Flow:
+        """Its flow, in its revision."""
+
+    def task(self, flow: Flow, task_id: str) -> Task:
+        """A task of the flow."""
+
+    async def tell(self, execution_id: str, event: Event, lines: tuple[LogLine, ...] = ()) -> Execution:
+        """Decide upon an event; the execution once that is on disk."""
+
+    def mention(self, execution_id: str, event: Event) -> None:
+        """The same without waiting."""
+
+
+Directory = Callable[["Worker", Job, Flow, Execution, TaskRun, DirectoryTask], Awaitable[Ended]]
+
+
+class Worker:
+    """Runs jobs. A job that is cancelled says nothing: whoever cancelled it does."""
+
+    def __init__(self, home: Home, outside: Outside, scratch: Path, run_directory: Directory) -> None:
+        self.home = home
+        self.outside = outside
+        self.scratch = scratch
+        self._run_directory = run_directory
+        self._waiting: dict[tuple[str, str, int, str], bool] = {}  # whether rendering a task may wait for a disk
+
+    async def run(self, job: Job) -> None:
+        """One attempt from start to end, told to the engine."""
+        clock = self.outside.renderer.clock
+        started = clock.now()
+        mention = asyncio.get_running_loop().call_later(
+            STARTED_AFTER, self.home.mention, job.execution_id, TaskStarted(started, job.task_run_id, job.attempt)
+        )
+        try:
+            ended = await self._run(job)
+        finally:
+            mention.cancel()
+        event = TaskEnded(
+            clock.now(), job.task_run_id, job.attempt, ended.state, started, ended.outputs, ended.effects, ended.error
+        )
+        await self.home.tell(job.execution_id, event, self.outside.logbook.take(job.execution_id))
+
+    async def _run(self, job: Job) -> Ended:
+        try:
+            execution = await self.home.current(job.execution_id)
+            run = execution.task_runs.get(job.task_run_id)
+            if run is None or run.state.is_terminal or execution.state is State.KILLING:
+                return Ended(State.KILLED)
+            flow = await self.home.flow(execution)
+            task = self.home.task(flow, run.task_id)
+        except NotFound as error:
+            return Ended(State.FAILED, error=str(error))
+        if isinstance(task, DirectoryTask):
+            self.home.mention(job.execution_id, TaskStarted(self.outside.renderer.clock.now(), run.id, job.attempt))
+            return await self._run_directory(self, job, flow, execution, run, task)
+        folder = self.scratch / run.id
+        await self.clear(folder)
+        return await self.attempt(flow, execution, run, task, job.attempt, folder)
+
+    async def clear(self, folder: Path) -> None:
+        """Remove what an interrupted attempt left."""
+        if folder.exists():
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def attempt(
+        self, flow: Flow, execution: Execution, run: TaskRun, task: Task, attempt: int, folder: Path, *, shared: bool = False
+    ) -> Ended:
+        """Run a task once. What goes wrong is in the answer; only CancelledError is raised."""
+        context = TaskContext(
+            self.outside, flow, execution, run, task, attempt, working_dir=folder, shared=shared
+        )
+        try:
+            ended = await self._guarded(flow, task, context)
+        finally:
+            await context.close()
+        if ended.error is not None:
+            ended = replace(ended, error=self.outside.masker.mask(ended.error))
+        return ended
+
+    async def _guarded(self, flow: Flow, task: Task, context: TaskContext) -> Ended:
+        try:
+            rendered = await self.render(flow, task, context)
+            if not isinstance(rendered, RunnableTask):
+                raise TaskFailed(f"`{task.type}` is no task that a worker runs.", fix="Report this; the flow is fine.")
+            return await self._timed(rendered, context)
+        except TaskFailed as error:
+            outputs = None if error.outputs is None else self._outputs(error.outputs, context)
+            return Ended(State.FAILED, outputs, error=str(error))
+        except EngineError as error:
+            return Ended(State.FAILED, error=str(error))
+        except Exception as error:
+            log.exception("Task %s of execution %s broke.", task.id, context.execution_id)
+            context.log("".join(traceback.format_exception(error)), "TRACE")
+            return Ended(State.FAILED, error=plain_sentence(task, error))
+
+    async def render(self, flow: Flow, task: Task, context: TaskContext) -> Task:
+        """The task with every Property rendered and typed; TaskFailed, ExpressionFailed."""
+        key = (flow.namespace, flow.id, flow.revision, task.id)
+        if key not in self._waiting:
+            if len(self._waiting) > 10_000:
+                self._waiting.clear()
+            self._waiting[key] = waits(task.model_dump(by_alias=True, exclude_unset=True, warnings=False))
+        seen, services = context.variables, context.services
+
+        def work() -> Task:
+            return task.rendered(lambda value, guard: render(value, seen, services, guard=guard))
+
+        return await asyncio.to_thread(work) if self._waiting[key] else work()
+
+    async def _timed(self, task: RunnableTask, context: TaskContext) -> Ended:
+        seconds = task.timeout.total_seconds() if task.timeout is not None else None
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                result = await task.run(context)
+        except TimeoutError:
+            if not limit.expired() or task.timeout is None:
+                raise
+            context.log(f"The attempt was interrupted: it ran into its timeout of {to_iso(task.timeout)}.", "WARN")
+            return Ended(State.FAILED, error=f"Timeout after {to_iso(task.timeout)}.")
+        if isinstance(result, Result):
+            outputs = self._outputs(result.outputs, context)
+            return Ended(result.state, outputs, plain(result.effects))
+        return Ended(State.SUCCESS, self._outputs(result, context))
+
+    def _outputs(self, given: Outputs | Mapping[str, Any] | None, context: TaskContext) -> Mapping[str, Any] | None:
+        """Outputs as plain JSON; TaskFailed when there is too much of it."""
+        if given is None:
+            return None
+        try:
+            values = plain(given.model_dump(by_alias=True) if isinstance(given, Outputs) else given)
+            size = len(dumps(values))
+        except TypeError as error:
+            raise TaskFailed(f"An output of the task can't be kept: {error}.") from error
+        limit = self.outside.settings.limits.output_bytes
+        if size > limit:
+            raise TaskFailed(
+                f"The outputs of the task are too large: {size:,} bytes, {limit:,} are allowed.",
+                fix="Write large data to a file (`outputFiles`, or a storage task) and hand on its URI.",
+            )
+        return dict(values)
+
+    async def child(self, job: Job, run: TaskRun, event: ChildRan) -> Execution:
+        """Tell how a child of a WorkingDirectory got on; the execution then."""
+        return await self.home.tell(job.execution_id, event, self.outside.logbook.take(job.execution_id))
+
+
+def plain_sentence(task: Task, error: Exception) -> str:
+    """What to say of an exception that no task should let out."""
+    said = str(error).strip().splitlines()
+    detail = f": {said[0][:300]}" if said else ""
+    return f"The task broke with {type(error).__name__}{detail}. Its log at level TRACE has the details."

@@ -1,0 +1,175 @@
+"""Inputs as forms, and forms as values."""
+
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from bot import forms
+from bot.approvals import answer_fields, shape
+from bot.field_values import Reader
+from engine.core.inputs import AnyInput, resolve
+from engine.errors import InputProblem
+
+READER = Reader(datetime(2026, 3, 24, 12, tzinfo=UTC))
+INPUTS = TypeAdapter(tuple[AnyInput, ...])
+
+
+def declared(text):
+    """Inputs as a flow would have them: numbers stay numbers."""
+    return INPUTS.validate_python(tuple(yaml.safe_load(text)))
+
+
+def as_is(text, extra, typed):
+    return {"{{ list }}": ["a", "b"]}.get(text, text)
+
+
+def fields(text, **given):
+    every = declared(text)
+    return forms.fields_of(every, resolve(every, given, as_is))
+
+
+NAMES = "prompt colour size tags count day wait sure data list file token code"
+
+
+def test_each_type_has_its_field():
+    made = fields(
+        """
+        - {id: prompt, type: STRING, displayName: What to draw, description: Be precise}
+        - {id: colour, type: ENUM, values: [red, green]}
+        - {id: size, type: SELECT, values: [small, large], isRadio: true, allowCustomValue: true, defaults: small}
+        - {id: tags, type: MULTISELECT, expression: "{{ list }}", defaults: [a]}
+        - {id: count, type: INT, min: 1, max: 9, defaults: 3}
+        - {id: day, type: DATE, after: "2026-01-01"}
+        - {id: wait, type: DURATION, max: PT1H, required: false}
+        - {id: sure, type: BOOL, defaults: true}
+        - {id: data, type: JSON, defaults: '{"a": 1}'}
+        - {id: list, type: ARRAY, itemType: INT, defaults: [1, 2]}
+        - {id: file, type: FILE, allowedFileExtensions: [csv]}
+        - {id: token, type: SECRET, defaults: hunter2}
+        - {id: code, type: STRING, validator: "[a-z]+", description: A word}
+        """
+    )
+    by_id = {one.id: one for one in made}
+    assert " ".join(one.id for one in made) == NAMES
+    assert (by_id["prompt"].label, by_id["prompt"].help, by_id["prompt"].multiline) == (
+        "What to draw",
+        "Be precise",
+        True,
+    )
+    assert by_id["colour"].type == "SELECT"
+    assert [option.value for option in by_id["colour"].options] == ["red", "green"]
+    assert by_id["size"].radio
+    assert by_id["size"].allow_custom
+    assert by_id["size"].default == "small"
+    assert [option.value for option in by_id["tags"].options] == ["a", "b"]
+    assert by_id["tags"].default == ["a"]
+    assert (by_id["count"].minimum, by_id["count"].maximum, by_id["count"].default) == ("1", "9", "3")
+    assert by_id["day"].minimum == "2026-01-01"
+    assert (by_id["wait"].maximum, by_id["wait"].required) == ("PT1H", False)
+    assert by_id["sure"].type == "BOOLEAN"
+    assert by_id["sure"].default is True
+    assert by_id["data"].multiline
+    assert by_id["list"].default == ["1", "2"]
+    assert by_id["list"].item_type == "INT"
+    assert by_id["file"].extensions == (".csv",)
+    assert by_id["token"].default is None, "a secret's default is never shown"
+    assert by_id["code"].pattern == "[a-z]+"
+
+
+DEPENDENT = """
+- {id: kind, type: SELECT, values: [plain, fancy]}
+- {id: colour, type: STRING, dependsOn: {inputs: [kind], condition: "fancy?"}}
+"""
+
+
+def test_an_input_that_is_not_asked_for_has_no_field():
+    every = declared(DEPENDENT)
+
+    def answers(text, extra, typed):
+        return extra["inputs"].get("kind") == "fancy"
+
+    assert [one.id for one in forms.fields_of(every, resolve(every, {}, answers))] == ["kind"]
+    fancy = resolve(every, {"kind": "fancy"}, answers)
+    assert [one.id for one in forms.fields_of(every, fancy)] == ["kind", "colour"]
+    plain = resolve(every, {"kind": "plain"}, answers)
+    assert [one.id for one in forms.fields_of(every, plain, ids=["colour"])] == ["colour"], "a shown field stays"
+
+
+SEED = """
+- {id: approve, type: BOOLEAN, description: "Are you happy with the photo or not?"}
+- {id: feedback, type: STRING, description: Write the prompt again with more detail}
+"""
+
+
+@pytest.mark.parametrize(
+    ("raw", "blank_texts", "given", "wrong"),
+    [
+        ({"approve": True, "feedback": "more"}, False, {"approve": True, "feedback": "more"}, []),
+        ({"approve": False, "feedback": ""}, True, {"approve": False, "feedback": ""}, []),
+        ({"approve": True}, False, {"approve": True}, ["feedback"]),
+        ({"approve": None, "feedback": "x"}, True, {"feedback": "x"}, ["approve"]),
+        ({"approve": "perhaps", "feedback": "x"}, True, {"feedback": "x"}, ["approve"]),
+        ({}, True, {"feedback": ""}, ["approve"]),
+    ],
+)
+def test_reading_a_filled_form(raw, blank_texts, given, wrong):
+    read = forms.read_form(fields(SEED), raw, READER, blank_texts=blank_texts)
+    assert dict(read.given) == given
+    assert list(read.errors) == wrong
+
+
+def test_an_emptied_default_is_an_empty_text_and_an_untouched_one_is_the_default():
+    asked = fields("- {id: name, type: STRING, defaults: Ann}\n- {id: n, type: INT, defaults: 3}")
+    assert forms.read_form(asked, {"name": "", "n": ""}, READER).given == {"name": ""}
+    assert forms.read_form(asked, {}, READER).given == {}
+
+
+def test_on_the_command_line_an_empty_text_is_a_value():
+    asked = fields(SEED)
+    assert forms.read_pairs(asked, {"feedback": "", "approve": "yes"}, READER).given == {
+        "feedback": "",
+        "approve": True,
+    }
+
+
+def test_a_refused_form_keeps_what_was_typed_but_no_secret():
+    asked = fields("- {id: n, type: INT}\n- {id: token, type: SECRET}")
+    form = forms.form("draft:1", "Run", "Run", asked, raw={"n": "three", "token": "hunter2"}, errors={"n": "no number"})
+    assert form.values == {"n": "three"}
+    assert [one.error for one in form.fields] == ["no number", None]
+    assert "hunter2" not in repr(form)
+
+
+def test_masked_values_hide_secrets_and_name_files():
+    every = declared("- {id: token, type: SECRET}\n- {id: n, type: INT}")
+    assert forms.masked({"token": "hunter2", "n": 3}, forms.secret_ids(every)) == {"token": "******", "n": "3"}
+
+
+@pytest.mark.parametrize(
+    ("message", "value", "says"),
+    [
+        ("Invalid input for `feedback`, missing required input, but received `null`", None, "`feedback` is required."),
+        (
+            "Invalid input for `feedback`, it must match the pattern `[a-z]+`, but received `A`",
+            "A",
+            "`feedback`: `A`: it must match",
+        ),
+        ("Invalid condition: no such thing", None, "`feedback`: Invalid condition: no such thing."),
+    ],
+)
+def test_the_engines_refusals_are_told_in_our_words(message, value, says):
+    assert says in forms.explain(InputProblem("feedback", message, value), fields(SEED)[1])
+
+
+def test_long_help_is_said_above_the_form():
+    asked = fields(f"- {{id: a, type: STRING, description: {'long ' * 40}}}")
+    assert forms.intro(asked).startswith("**a**: long long")
+    assert forms.intro(fields(SEED)) == ""
+
+
+def test_the_seeds_question_needs_only_a_button_when_quick():
+    assert shape(fields(SEED)).kind == "yes_no"
+    assert shape(fields(SEED), quick=False).kind == "form"
+    assert [one.required for one in answer_fields(fields(SEED), quick=True)] == [True, False]

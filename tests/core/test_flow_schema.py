@@ -1,0 +1,74 @@
+from typing import Any
+
+import jsonschema
+import pytest
+
+from engine.core.flow_schema import flow_schema
+from engine.core.yaml_text import plain, read
+from engine.tasks import catalogue
+from tests.core.language import source
+from tests.shared import seed, shared
+
+
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft7Validator:
+    schema = flow_schema(catalogue())
+    jsonschema.Draft7Validator.check_schema(schema)
+    return jsonschema.Draft7Validator(schema)
+
+
+def complaints(validator: jsonschema.Draft7Validator, text: str) -> list[str]:
+    return [f"{list(one.absolute_path)} {one.message}" for one in validator.iter_errors(plain(read(text)))]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_weather.yaml",
+        "add_tasks_to_todoist.yaml",
+        "gen_img_approval.yaml",
+        "ai-summarize-weekly-git-commits.yaml",
+    ],
+)
+def test_an_editor_finds_nothing_wrong_with_a_seed(validator, name):
+    assert complaints(validator, seed(name).read_text(encoding="utf-8")) == []
+
+
+def test_an_editor_finds_nothing_wrong_with_flows_that_run(validator):
+    cases = plain(read(shared("conformance/engine_cases.yaml").read_text(encoding="utf-8")))["cases"]
+    flows: list[Any] = [case["flow"] for case in cases if case["kind"] == "run"]
+    found = {
+        flow["id"]: [f"{list(e.absolute_path)} {e.message[:200]}" for e in validator.iter_errors(flow)]
+        for flow in flows
+    }
+    assert {name: errors for name, errors in found.items() if errors} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Request, uri: x, methd: GET}", "'methd' was unexpected"),
+        ("tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Request}", "'uri' is a required property"),
+        ("tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Requst, uri: x}", "is not one of"),
+        ("tasks:\n  - {id: a, type: io.kestra.plugin.core.trigger.Schedule, cron: x}", "is not one of"),
+        ("inputs:\n  - {id: a, type: INT, min: x}", "is not"),
+        ("checks:\n  - {message: x}", "is not valid under any"),
+        ("foo: 1", "'foo' was unexpected"),
+    ],
+)
+def test_an_editor_finds_mistakes(validator, text, said):
+    assert any(said in one for one in complaints(validator, source(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tasks:\n  - {id: a, type: io.kestra.core.tasks.log.Log, message: x, when: '{{ true }}'}",
+        "checks:\n  - {when: '{{ true }}', message: x}",
+        "labels: [{key: a, value: b}]",
+        "labels: {a: 1, b: true}",
+        "taskDefaults:\n  - {type: x, values: {a: 1}}",
+    ],
+)
+def test_other_names_and_forms_are_known_to_editors(validator, text):
+    assert complaints(validator, source(text)) == []

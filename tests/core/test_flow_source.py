@@ -1,0 +1,323 @@
+import pytest
+
+from engine.core.flow_source import check, load
+from engine.errors import FlowInvalid
+from engine.tasks import catalogue
+from tests.core.language import flow, problems, source
+from tests.shared import seed
+
+SEEDS = [
+    "check_weather.yaml",
+    "add_tasks_to_todoist.yaml",
+    "gen_img_approval.yaml",
+    "ai-summarize-weekly-git-commits.yaml",
+]
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_seed_loads_as_it_stands(name):
+    text = seed(name).read_text(encoding="utf-8")
+    loaded = load(text, catalogue(), file=name)
+    assert loaded.namespace == "company.ai"
+    assert loaded.tasks
+    assert not [one for one in check(text, catalogue(), name) if one.severity == "error"]
+
+
+def test_the_seed_with_the_odd_cron_says_how_often_it_runs():
+    text = seed("check_weather.yaml").read_text(encoding="utf-8")
+    (found,) = [one for one in check(text, catalogue()) if one.code == "cron-burst"]
+    assert found.message == "60 runs between 8:00 and 8:59; did you mean `0 8 * * *`?"
+    assert (found.severity, found.line, found.column, found.path) == ("warning", 56, 5, "triggers[0].cron")
+
+
+def test_the_seed_with_sloppy_schema_is_told_where():
+    text = seed("add_tasks_to_todoist.yaml").read_text(encoding="utf-8")
+    (found,) = [one for one in check(text, catalogue()) if one.code == "lenient-schema"]
+    assert (found.severity, found.line, found.path) == ("hint", 23, "tasks[0].jsonResponseSchema")
+
+
+def test_the_seed_with_shell_text_is_told_what_stands_unquoted():
+    text = seed("ai-summarize-weekly-git-commits.yaml").read_text(encoding="utf-8")
+    found = [one for one in check(text, catalogue()) if one.code == "shell-quoting"]
+    assert [one.path for one in found] == [f"tasks[0].tasks[1].commands[{n}]" for n in (1, 2, 3)]
+    assert [text.splitlines()[one.line - 1][one.column - 1 :][:2] for one in found] == ["{{"] * 3
+
+
+def test_the_seed_with_the_missing_subflow_is_told_when_flows_are_known():
+    text = seed("gen_img_approval.yaml").read_text(encoding="utf-8")
+    found = [
+        one for one in check(text, catalogue(), flow_exists=lambda namespace, name: False) if one.code == "missing-flow"
+    ]
+    assert [(one.path, one.message) for one in found] == [
+        ("tasks[0].flowId", "There is no flow `demo.generate_image` here."),
+        ("tasks[3].else[0].flowId", "There is no flow `demo.generate_image` here."),
+    ]
+    assert not [one for one in check(text, catalogue(), flow_exists=lambda *name: True) if one.code == "missing-flow"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "path", "said"),
+    [
+        ("tasks: []", 3, 1, "tasks", "`tasks` is empty, but needs at least one item"),
+        ("disabled: 7", 3, 1, "disabled", "`disabled` should be `true` or `false`, but is `7`"),
+        ("inptus: []", 3, 1, "inptus", "Unknown property `inptus`. Did you mean `inputs`?"),
+        (
+            "inputs:\n  - id: a\n    type: STRNG",
+            5,
+            5,
+            "inputs[0].type",
+            "has the type `STRNG`, which inputs don't have",
+        ),
+        ("inputs:\n  - id: a\n    type: INT\n    mix: 3", 6, 5, "inputs[0].mix", "Did you mean `min`?"),
+        (
+            "inputs:\n  - id: a\n    type: INT\n    min: abc",
+            6,
+            5,
+            "inputs[0].min",
+            'should be a whole number, but is "abc"',
+        ),
+        ("tasks:\n  - id: a\n    type: io.kestra.plugin.core.http.Request", 4, 5, "tasks[0].uri", "`uri` is missing."),
+        (
+            "tasks:\n  - id: a\n    type: io.kestra.plugin.core.http.Requst",
+            5,
+            5,
+            "tasks[0].type",
+            "Requst' is installed. Did you mean 'io.kestra.plugin.core.http.Request'?",
+        ),
+        ("tasks:\n  - id: a\n    type: x\n  - hello", 6, 5, "tasks[1]", "should be a task: a mapping with a `type`"),
+        ("tasks:\n  - id: a", 4, 5, "tasks[0]", "is a task without its `type`"),
+        (
+            "tasks:\n  - id: a\n    type: io.kestra.plugin.core.trigger.Schedule\n    cron: x",
+            5,
+            5,
+            "tasks[0].type",
+            "which is not a task",
+        ),
+        (
+            "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: {a: 1}",
+            6,
+            5,
+            "tasks[0].message",
+            "should be text or a list, but is a mapping",
+        ),
+        (
+            "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: x\n    allow_failure: true",
+            7,
+            5,
+            "tasks[0].allow_failure",
+            "Did you mean `allowFailure`?",
+        ),
+        (
+            "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: x\n"
+            "    retry: {type: constant, maxAttemps: 3}",
+            7,
+            29,
+            "tasks[0].retry.maxAttemps",
+            "Did you mean `maxAttempts`?",
+        ),
+        (
+            "triggers:\n  - id: s\n    type: io.kestra.plugin.core.trigger.Schedule\n    cron: 61 * * * *",
+            6,
+            5,
+            "triggers[0].cron",
+            "minute field",
+        ),
+        (
+            "triggers:\n  - id: s\n    type: io.kestra.plugin.core.trigger.Schedule\n"
+            "    cron: '@daily'\n    timezone: Mars/X",
+            7,
+            5,
+            "triggers[0].timezone",
+            "there is no time zone 'Mars/X'",
+        ),
+        (
+            "triggers:\n  - id: w\n    type: io.kestra.plugin.core.trigger.Webhook\n    key: k\n    conditions:\n"
+            "      - id: m\n        type: io.kestra.plugin.core.condition.MultipleCondition\n"
+            "        conditions: {a: {type: "
+            "io.kestra.plugin.core.condition.Weekend}}",
+            4,
+            5,
+            "triggers[0]",
+            "invalid webhook: conditions of type MultipleCondition are not supported",
+        ),
+        ("concurrency: {limit: 0}", 3, 15, "concurrency.limit", "should be more than 0"),
+        ("labels: {system.foo: bar}", 3, 10, "labels.system.foo", "offending label: system.foo=bar"),
+        ("labels: [{key: a}, 5]", 3, 1, "labels", "a label in a list has a `key` and a `value`"),
+        ("outputs:\n  - {id: a, type: TXT, value: x}", 4, 13, "outputs[0].type", "there is no output type 'TXT'"),
+        (
+            "pluginDefaults:\n  - values: {a: 1}",
+            4,
+            5,
+            "pluginDefaults[0]",
+            "Invalid Plugin Default: No 'type' provided",
+        ),
+        ("pluginDefaults:\n  - type: x", 4, 5, "pluginDefaults[0]", "Invalid Plugin Default: No 'values' provided"),
+        ("pluginDefaults:\n  - {type: x, values: {a: }}", 4, 5, "pluginDefaults[0]", "No value provided for key 'a'"),
+        ("inputs:\n  - {id: a, type: STRING}\n  - {id: a.b, type: STRING}", 5, 6, "inputs[1].id", "rename one of them"),
+        (
+            "inputs:\n  - {id: a, type: STRING, dependsOn: {inputs: [b]}}",
+            4,
+            27,
+            "inputs[0].dependsOn",
+            "Input with id 'a' depends on a non-existent input 'b'.",
+        ),
+        (
+            "inputs:\n  - {id: a, type: STRING, dependsOn: {inputs: [b]}}\n"
+            "  - {id: b, type: STRING, dependsOn: {inputs: [a]}}",
+            4,
+            27,
+            "inputs[0].dependsOn",
+            "Cycle dependency detected for input with id 'a': [a, b]",
+        ),
+        (
+            "outputs:\n  - {id: a, value: x}\n  - {id: a, value: y}",
+            5,
+            6,
+            "outputs[1].id",
+            "Duplicate output with name [a]",
+        ),
+        (
+            "retry: {type: random, minInterval: PT10S, maxInterval: PT5S, maxDuration: PT1M}",
+            3,
+            1,
+            "retry",
+            "'minInterval' must be less than 'maxInterval' but is PT10S",
+        ),
+    ],
+)
+def test_an_error_has_a_place_and_a_plain_sentence(text, line, column, path, said):
+    errors = [one for one in problems(text) if one.severity == "error"]
+    found = [one for one in errors if said in f"{one.message} {one.suggestion}"]
+    assert found, errors
+    assert (found[0].line, found[0].column, found[0].path) == (line, column, path)
+    assert not any(
+        word in one.message for one in errors for word in ("pydantic", "https://", "Input should", "Value error")
+    )
+
+
+def test_all_errors_come_at_once_in_the_order_of_the_lines():
+    with pytest.raises(FlowInvalid) as caught:
+        flow("foo: 1\nlabels: 5\ntasks:\n  - id: a\n    type: nope")
+    assert [one.path for one in caught.value.problems] == ["foo", "labels", "tasks[0].type"]
+    assert "foo" in str(caught.value)
+    assert "nope" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "A flow is a mapping"), ("- a", "A flow is a mapping"), ("a: b: c", "`:` stands")]
+)
+def test_a_text_that_is_no_flow(text, said):
+    with pytest.raises(FlowInvalid, match=said):
+        load(text, catalogue())
+
+
+def test_names_of_files_are_in_problems():
+    (found, *_) = check("a: 'x", catalogue(), "flows/a.yaml")
+    assert found.file == "flows/a.yaml"
+
+
+def test_duplicate_ids_anywhere_are_one_error_at_the_second_place():
+    text = """
+    tasks:
+      - {id: a, type: io.kestra.plugin.core.log.Log, message: x}
+      - {id: b, type: io.kestra.plugin.core.log.Log, message: x}
+    errors:
+      - {id: a, type: io.kestra.plugin.core.log.Log, message: x}
+    finally:
+      - {id: b, type: io.kestra.plugin.core.log.Log, message: x}
+    """
+    (found,) = problems(text)
+    assert (found.message, found.path, found.line) == ("Duplicate task id with name [a, b]", "errors[0].id", 7)
+
+
+def test_newer_and_older_names_of_properties_are_read():
+    found = flow(
+        """
+        taskDefaults:
+          - {type: io.kestra.plugin.core.log.Log, values: {level: WARN}}
+        tasks:
+          - {id: a, type: io.kestra.core.tasks.log.Log, message: x, when: "{{ true }}"}
+        triggers:
+          - id: s
+            type: io.kestra.core.models.triggers.types.Schedule
+            cron: "@daily"
+            scheduleConditions:
+              - {type: io.kestra.core.models.conditions.types.WeekendCondition}
+        """
+    )
+    (task,) = found.tasks
+    assert (task.run_if, task.level) == ("{{ true }}", "WARN")
+    assert found.triggers[0].conditions[0].by_day
+
+
+def test_an_older_type_name_is_a_hint_with_the_new_one():
+    (found,) = problems("tasks:\n  - {id: a, type: io.kestra.core.tasks.log.Log, message: x}")
+    assert (found.severity, found.code, found.suggestion) == (
+        "hint",
+        "old-type",
+        "Write `io.kestra.plugin.core.log.Log`.",
+    )
+
+
+def test_a_default_gives_what_a_task_lacks_and_its_mistakes_are_found_where_it_stands():
+    defaults = "pluginDefaults:\n  - type: io.kestra.plugin.core.http\n"
+    defaults += "    values:\n      uri: https://a.test\n      methd: GET\n"
+    found = problems(defaults + "tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Request}")
+    assert [(one.line, one.column, one.message) for one in found] == [(7, 7, "Unknown property `methd`.")]
+
+
+def test_global_defaults_are_merged_too():
+    defaults = [{"type": "io.kestra.plugin.core.http", "values": {"uri": "https://a.test"}}]
+    text = source("tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Request}")
+    assert load(text, catalogue(), globals_defaults=defaults).tasks[0].uri == "https://a.test"
+
+
+@pytest.mark.parametrize(
+    ("message", "line", "column"),
+    [
+        ('"{{ a b c"', 6, 15),
+        ("|\n      first\n      {{ 1 + }}\n", 8, 7),
+    ],
+)
+def test_a_template_that_can_not_be_read_is_an_error_near_its_place(message, line, column):
+    text = f"tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: {message}"
+    (found,) = problems(text)
+    assert (found.severity, found.code, found.path) == ("error", "template", "tasks[0].message")
+    assert found.line == line
+    assert found.column >= column
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "said", "suggestion"),
+    [
+        ("{{ 'a' | uper }}", "unknown-filter", "There is no filter `uper`.", "Did you mean `upper`?"),
+        ("{{ secrt('A') }}", "unknown-function", "There is no function `secrt`.", "Did you mean `secret`?"),
+        (
+            "{{ outputs.aa.value }}",
+            "unknown-task",
+            "`outputs.aa` names no task of this flow.",
+            "Did you mean `outputs.a`?",
+        ),
+        (
+            "{{ inputs.nme }}",
+            "unknown-input",
+            "`inputs.nme` names no input of this flow.",
+            "Did you mean `inputs.name`?",
+        ),
+    ],
+)
+def test_a_name_that_does_not_exist_is_a_warning(message, code, said, suggestion):
+    text = "inputs:\n  - {id: name, type: STRING}\ntasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n"
+    text += f'    message: "{message}"'
+    (found,) = problems(text)
+    assert (found.severity, found.code, found.message, found.suggestion) == ("warning", code, said, suggestion)
+
+
+def test_names_of_other_executions_are_not_looked_for_here():
+    text = """
+    triggers:
+      - id: t
+        type: io.kestra.plugin.core.trigger.Flow
+        inputs: {a: "{{ outputs.theirs.value }}"}
+    """
+    assert problems(text) == []

@@ -1,0 +1,77 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.core.plugin_defaults import apply, merge
+
+
+def merged(task, *defaults, global_defaults=()):
+    return apply({"tasks": [{"id": "t", "type": "x.y.Task", **task}]}, defaults, global_defaults)["tasks"][0]
+
+
+def default(values, *, forced=False, type="x.y.Task"):
+    return {"type": type, "forced": forced, "values": values}
+
+
+@pytest.mark.parametrize(
+    ("flow_forced", "global_forced", "expected"),
+    [
+        (False, False, {"foo": "global", "bar": "flow", "baz": "task"}),
+        (False, True, {"foo": "global", "bar": "global", "baz": "global"}),
+        (True, False, {"foo": "global", "bar": "flow", "baz": "flow"}),
+        (True, True, {"foo": "global", "bar": "flow", "baz": "flow"}),
+    ],
+)
+def test_who_wins(flow_forced, global_forced, expected):
+    found = merged(
+        {"baz": "task"},
+        default({"bar": "flow", "baz": "flow"}, forced=flow_forced),
+        global_defaults=[default({"foo": "global", "bar": "global", "baz": "global"}, forced=global_forced)],
+    )
+    assert found == {"id": "t", "type": "x.y.Task", **expected}
+
+
+def test_maps_merge_and_lists_concatenate():
+    assert merge({"m": {"a": 1, "b": 2}, "l": [1], "n": 3}, {"m": {"b": 9}, "l": [2], "n": None}) == {
+        "m": {"a": 1, "b": 9},
+        "l": [1, 2],
+        "n": 3,
+    }
+
+
+def test_a_prefix_of_the_type_is_enough_and_everything_typed_is_reached():
+    document = {"tasks": [{"type": "x.y.A", "runner": {"type": "x.r.B"}, "retry": {"type": "constant"}}]}
+    found = apply(document, [default({"v": 1}, type="x"), default({"w": 2}, type="constant")])
+    assert found["tasks"][0] == {
+        "type": "x.y.A",
+        "v": 1,
+        "runner": {"type": "x.r.B", "v": 1},
+        "retry": {"type": "constant", "w": 2},
+    }
+
+
+def test_the_block_itself_is_left_alone():
+    document = {"pluginDefaults": [default({"v": 1})], "tasks": []}
+    assert apply(document, document["pluginDefaults"]) == document
+
+
+def test_a_default_under_an_older_name_applies_to_both():
+    renamed = {"old.Task": "x.y.Task"}
+    found = apply(
+        [{"type": "x.y.Task"}, {"type": "old.Task"}],
+        [default({"v": 1}, type="old.Task")],
+        (),
+        lambda n: renamed.get(n, n),
+    )
+    assert [one["v"] for one in found] == [1, 1]
+
+
+VALUES = st.recursive(
+    st.none() | st.integers(), lambda v: st.dictionaries(st.sampled_from("abc"), v, max_size=3), max_leaves=8
+)
+
+
+@given(VALUES, VALUES, VALUES)
+def test_merging_maps_is_associative_and_nothing_is_neutral(a, b, c):
+    assert merge(merge(a, b), c) == merge(a, merge(b, c)) or any(not isinstance(v, dict) for v in (a, b, c))
+    assert merge(None, a) == a == merge(a, None)

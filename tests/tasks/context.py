@@ -1,0 +1,236 @@
+"""A RunContext for tests of single tasks: real HTTP, files and expressions; logs and metrics are kept to look at."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from engine import expressions
+from engine.core.property import has_template
+from engine.core.registry import Registry
+from engine.errors import NotFound, Refused
+from engine.plugin import ChatPost, RunnableTask, Settings
+from engine.tasks import catalogue
+
+NAMESPACE, FLOW, EXECUTION = "company.ai", "a_flow", "01EXECUTION"
+
+
+@dataclass
+class TestFiles:
+    """Internal storage in a folder."""
+
+    __test__ = False
+    root: Path
+    shared: dict[str, Path] = field(default_factory=dict)
+    count: int = 0
+
+    async def put(self, source: Path | bytes, name: str) -> str:
+        self.count += 1
+        path = self.root / str(self.count) / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(source if isinstance(source, bytes) else source.read_bytes())
+        return f"kestra:///{self.count}/{name}"
+
+    async def read(self, uri: str) -> bytes:
+        return self.path(uri).read_bytes()
+
+    def path(self, uri: str) -> Path:
+        if not uri.startswith("kestra:///") or ".." in uri:
+            raise Refused(f"{uri} is not a file of internal storage.")
+        path = self.root / uri.removeprefix("kestra:///")
+        if not path.is_file():
+            raise NotFound(f"There is no file {uri}.")
+        return path
+
+    async def namespace_files(self) -> Mapping[str, Path]:
+        return self.shared
+
+    def text(self, uri: str) -> str:
+        """What a stored file holds."""
+        return self.path(uri).read_text("utf-8")
+
+
+class TestKeyValues:
+    """KV pairs in memory."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.stored: dict[tuple[str, str], Any] = {}
+        self.kinds: dict[tuple[str, str], str | None] = {}
+        self.ttls: dict[tuple[str, str], float | None] = {}
+
+    async def get(self, namespace: str, key: str) -> Any:
+        if (namespace, key) not in self.stored:
+            raise NotFound(f"There is no key {key}.")
+        return self.stored[namespace, key]
+
+    async def set(
+        self,
+        namespace: str,
+        key: str,
+        value: Any,
+        *,
+        ttl: float | None = None,
+        overwrite: bool = True,
+        kind: str | None = None,
+    ) -> None:
+        if not overwrite and (namespace, key) in self.stored:
+            raise Refused(f"The key {key} is there already.")
+        self.stored[namespace, key] = value
+        self.kinds[namespace, key], self.ttls[namespace, key] = kind, ttl
+
+    async def delete(self, namespace: str, key: str) -> bool:
+        return self.stored.pop((namespace, key), None) is not None
+
+    async def keys(self, namespace: str, prefix: str = "") -> list[str]:
+        return sorted(key for space, key in self.stored if space == namespace and key.startswith(prefix))
+
+
+class TestChat:
+    """The bot's connections: keeps what was posted."""
+
+    __test__ = False
+
+    def __init__(self, origin: tuple[str, str] | None = None) -> None:
+        self.posts: list[ChatPost] = []
+        self.origin = origin
+
+    async def post(self, post: ChatPost) -> str:
+        self.posts.append(post)
+        return f"message-{len(self.posts)}"
+
+    def origin_channel(self, execution_id: str) -> tuple[str, str] | None:
+        return self.origin
+
+
+class TestExecutions:
+    """Other executions: keeps the answers."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.resumed: list[tuple[str, Mapping[str, Any], str]] = []
+
+    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
+        self.resumed.append((execution_id, inputs, by))
+
+
+class TestContext:
+    """What a task under test may touch. `run` does what the worker does: parse, render, run."""
+
+    __test__ = False
+
+    def __init__(self, folder: Path, http: httpx.AsyncClient, settings: Settings, **variables: Any) -> None:
+        self.namespace, self.flow_id, self.execution_id = NAMESPACE, FLOW, EXECUTION
+        self.task_run_id, self.task_id, self.attempt = f"{EXECUTION}.1", "the_task", 1
+        self.value: str | None = None
+        self.settings, self.http = settings, http
+        self.files = TestFiles(folder / "storage")
+        self.kv, self.chat, self.executions = TestKeyValues(), None, TestExecutions()
+        self.secrets: dict[str, str] = {}
+        self.folder = folder / "work"
+        self.lines: list[tuple[str, str]] = []
+        self.metrics: dict[str, float] = {}
+        self.masked: set[str] = set()
+        self.state = "RUNNING"
+        self.started = datetime(2026, 1, 1, 9, tzinfo=UTC)
+        self.variables: Mapping[str, Any] = {
+            "flow": {"id": FLOW, "namespace": NAMESPACE},
+            "execution": {"id": EXECUTION},
+            "inputs": {},
+            "outputs": {},
+            "vars": {},
+            **variables,
+        }
+
+    chat: TestChat | None
+
+    @property
+    def working_dir(self) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
+
+    def log(self, message: str, level: str = "INFO") -> None:
+        self.lines.append((level, message))
+
+    def metric(self, name: str, value: float, kind: str = "counter", **tags: str) -> None:
+        self.metrics[name] = self.metrics.get(name, 0) + value
+
+    def mask(self, secret: str) -> None:
+        self.masked.add(secret)
+
+    def services(self) -> expressions.Services:
+        """What functions reach."""
+
+        def secret(key: str, *_: Any, **__: Any) -> str:
+            if key not in self.secrets:
+                raise expressions.ExpressionFailed(f"Cannot find secret for key '{key}'.")
+            self.mask(self.secrets[key])
+            return self.secrets[key]
+
+        def kv(key: str, *_: Any, **__: Any) -> Any:
+            if (NAMESPACE, key) not in self.kv.stored:
+                raise expressions.ExpressionFailed(f"There is no key {key}.")
+            return self.kv.stored[NAMESPACE, key]
+
+        return expressions.Services(
+            now=lambda: datetime(2026, 1, 2, 8, tzinfo=UTC),
+            zone=UTC,
+            secret=secret,
+            kv=kv,
+            read=lambda uri, *_: self.files.text(uri),
+            warn=lambda message: self.log(message, "WARN"),
+        )
+
+    async def render(self, template: Any, *, guard: Any = "none", **extra: Any) -> Any:
+        return expressions.render(template, {**self.variables, **extra}, self.services(), guard=guard)
+
+    async def evaluate(self, template: Any, **extra: Any) -> Any:
+        if not has_template(template) or not isinstance(template, str):
+            return await self.render(template, **extra)
+        return expressions.evaluate(template, {**self.variables, **extra}, self.services())
+
+    async def execution_map(self, execution_id: str | None = None) -> Mapping[str, Any]:
+        base = self.settings.public_url
+        failed = {"taskId": "boom"} if self.state == "FAILED" else False
+        return {
+            "duration": "00:00:05.123",
+            "startDate": self.started.isoformat(),
+            "link": f"{base}/ui/executions/{NAMESPACE}/{FLOW}/{execution_id or EXECUTION}" if base else None,
+            "execution": {
+                "id": execution_id or EXECUTION,
+                "namespace": NAMESPACE,
+                "flowId": FLOW,
+                "state": {"current": self.state},
+            },
+            "lastTask": {"taskId": self.task_id},
+            "firstFailed": failed,
+        }
+
+    async def run(self, **declaration: Any) -> Any:
+        """What a task declared like this gives: camelCase, `from` written `from_`."""
+        return await task(self, **declaration).run(self)  # type: ignore[arg-type]
+
+    def said(self, pattern: str, level: str | None = None) -> bool:
+        """Whether a log line matches."""
+        return any(re.search(pattern, line) and level in (None, at) for at, line in self.lines)
+
+
+def parsed(**declaration: Any) -> RunnableTask:
+    """A task as the flow parser makes it."""
+    given = {"id": "the_task", **{key.removesuffix("_"): value for key, value in declaration.items()}}
+    registry: Registry = catalogue()
+    found = registry.resolve(given).model_validate(given, context={"registry": registry})
+    assert isinstance(found, RunnableTask)
+    return found
+
+
+def task(context: TestContext, **declaration: Any) -> RunnableTask:
+    """A task as the worker hands it to `run`: every Property rendered and typed."""
+    seen, services = context.variables, context.services()
+    return parsed(**declaration).rendered(lambda value, guard: expressions.render(value, seen, services, guard=guard))

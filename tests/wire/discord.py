@@ -1,0 +1,458 @@
+"""Discord on loopback sockets: its REST interface and its gateway, as strict as the real ones where the bot could err.
+
+What it enforces: the 3 seconds and the single first response of an interaction, the 15 minutes of its token (`expire`),
+nonces, rate limits with their headers, tokens; every request with a body goes before both judges (`problems`).
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from tests.wire.discord_spec import judge
+
+Json = dict[str, Any]
+APP, BOT, GUILD, CHANNEL, ANN = (
+    "100000000000000001",
+    "100000000000000001",
+    "200000000000000001",
+    "300000000000000001",
+    "42",
+)
+TOKEN = "MTIz.wire.token"
+EPOCH = 1420070400000
+
+
+@dataclass
+class Call:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    json: Any
+    files: dict[str, bytes]
+    names: dict[str, str]
+    status: int = 0
+
+
+@dataclass
+class Rule:
+    """What to answer instead, and how often."""
+
+    method: str
+    path: str
+    status: int
+    body: Json
+    headers: dict[str, str]
+    times: int
+
+
+@dataclass
+class DiscordWire:
+    """The fake; `async with DiscordWire() as wire` listens on a free port."""
+
+    calls: list[Call] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    messages: dict[str, Json] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    sessions: list[Json] = field(default_factory=list)  # what IDENTIFY and RESUME said
+    commands: list[Json] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    limit: int | None = None  # requests a bucket takes in `window` seconds
+    window: float = 0.2
+    base_url: str = ""
+    gateway_url: str = ""
+    _interactions: dict[str, Json] = field(default_factory=dict)
+    _nonces: dict[tuple[str, str], str] = field(default_factory=dict)
+    _buckets: dict[str, list[float]] = field(default_factory=dict)
+    _sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    _count: int = 0
+    _sequence: int = 0
+    _sent: list[tuple[int, str, Json]] = field(default_factory=list)
+
+    async def __aenter__(self) -> "DiscordWire":
+        self._changed = asyncio.Condition()
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_get("/gateway/", self._gateway)
+        app.router.add_get("/files/{name}", self._file)
+        app.router.add_route("*", "/api/v10/{tail:.*}", self._rest)
+        self._runner = web.AppRunner(app, shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.base_url = f"http://127.0.0.1:{port}/api/v10"
+        self.files_url = f"http://127.0.0.1:{port}/files"
+        self.gateway_url = f"ws://127.0.0.1:{port}/gateway/"
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for socket in self._sockets:
+            await socket.close()
+        await self._runner.cleanup()
+
+    # What tests ask for.
+
+    async def until(self, happened: Callable[[], Any], within: float = 10) -> Any:
+        """The first true value of `happened`, looked at whenever something arrives."""
+        async with asyncio.timeout(within), self._changed:
+            while not (value := happened()):
+                await self._changed.wait()
+            return value
+
+    def bodies(self, method: str, path: str) -> list[Json]:
+        """Bodies of the requests to paths that match."""
+        return [call.json for call in self.calls if call.method == method and re.search(path, call.path)]
+
+    def answer_with(
+        self, method: str, path: str, status: int, body: Json, times: int = 1, headers: dict[str, str] | None = None
+    ) -> None:
+        """Answer the next requests that match with a refusal."""
+        self.rules.append(Rule(method, path, status, body, headers or {}, times))
+
+    def delete(self, message: str) -> None:
+        """Somebody deletes a message."""
+        del self.messages[message]
+
+    def expire(self, interaction: str) -> None:
+        """The 15 minutes of an interaction are over."""
+        self._interactions[interaction]["expired"] = True
+
+    async def responses(self, interaction: str, count: int = 1) -> list[Json]:
+        """Everything said to an interaction: callbacks, follow-ups and edits, once there are `count`."""
+        token = self._interactions[interaction]["token"]
+
+        def said() -> list[Json] | None:
+            found = [c.json for c in self.calls if f"/{token}" in c.path and 200 <= c.status < 300]
+            return found if len(found) >= count else None
+
+        return await self.until(said)
+
+    # What people do.
+
+    async def slash(self, text: str, user: str = ANN, **options: Any) -> str:
+        """`/flow <subcommand>` with options; the id of the interaction."""
+        types = {str: 3, bool: 5}
+        given = [{"name": k, "type": types[type(v)], "value": v} for k, v in options.items()]
+        data = {"id": "5", "name": "flow", "type": 1, "options": [{"name": text, "type": 1, "options": given}]}
+        return await self.interact(2, data, user)
+
+    async def click(self, message: str, custom_id: str, user: str = ANN, values: list[str] | None = None) -> str:
+        """A button, or a menu with `values`."""
+        data: Json = {"custom_id": custom_id, "component_type": 3 if values else 2, "id": 3}
+        if values:
+            data["values"] = values
+        return await self.interact(3, data, user, message=self.messages[message])
+
+    async def fill(self, custom_id: str, values: dict[str, Any], user: str = ANN, **more: Any) -> str:
+        """A modal that is submitted."""
+        parts = [
+            {"type": 18, "id": n, "component": {"type": 4, "id": 50 + n, "custom_id": key, "value": value}}
+            for n, (key, value) in enumerate(values.items())
+        ]
+        return await self.interact(5, {"custom_id": custom_id, "components": parts}, user, **more)
+
+    async def interact(self, kind: int, data: Json, user: str = ANN, **more: Any) -> str:
+        """Any interaction."""
+        id_ = self.snowflake()
+        token = f"token{id_}"
+        source = more.get("message")
+        self._interactions[id_] = {
+            "token": token,
+            "at": time.monotonic(),
+            "kind": kind,
+            "source": source,
+            "first": None,
+        }
+        member = {"user": account(user), "roles": ["7"], "permissions": "0", "joined_at": "2025-01-01T00:00:00+00:00"}
+        member |= {"deaf": False, "mute": False, "flags": 0}
+        payload = {
+            "id": id_, "application_id": APP, "type": kind, "token": token, "version": 1, "data": data,
+            "guild_id": GUILD, "guild": {"id": GUILD, "locale": "en-US", "features": []},
+            "channel_id": CHANNEL, "channel": {"id": CHANNEL, "type": 0, "guild_id": GUILD, "name": "general"},
+            "member": member, "locale": "en-US", "entitlements": [], "authorizing_integration_owners": {}, "context": 0,
+            "app_permissions": "0", "attachment_size_limit": 10485760, **more,
+        }  # fmt: skip
+        await self.dispatch("INTERACTION_CREATE", payload)
+        return id_
+
+    async def say(self, content: str, user: str = ANN, mentions: bool = True) -> None:
+        """A message in the channel."""
+        found = self._message(content=content, author=account(user))
+        found |= {"guild_id": GUILD, "mentions": [account(BOT, bot=True)] if mentions else []}
+        await self.dispatch("MESSAGE_CREATE", found)
+
+    # The gateway.
+
+    async def dispatch(self, event: str, payload: Json) -> None:
+        """An event to the connected bot; kept for a RESUME."""
+        self._sequence += 1
+        self._sent.append((self._sequence, event, payload))
+        for socket in self._sockets:
+            if not socket.closed:
+                await socket.send_json({"op": 0, "t": event, "s": self._sequence, "d": payload})
+
+    async def drop(self, code: int) -> None:
+        """Close the connection."""
+        for socket in self._sockets:
+            await socket.close(code=code)
+        self._sockets.clear()
+
+    async def operate(self, op: int, data: Any) -> None:
+        """A gateway operation, such as 9 (invalid session)."""
+        for socket in self._sockets:
+            await socket.send_json({"op": op, "d": data})
+
+    async def _gateway(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"op": 10, "d": {"heartbeat_interval": 41250}})
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                break
+            frame = json.loads(message.data)
+            if frame["op"] == 1:
+                await socket.send_json({"op": 11})
+            elif frame["op"] == 2:
+                await self._identify(socket, frame["d"])
+            elif frame["op"] == 6:
+                await self._resume(socket, frame["d"])
+            await self._notify()
+        return socket
+
+    async def _identify(self, socket: web.WebSocketResponse, data: Json) -> None:
+        self.sessions.append({"kind": "identify", "intents": data["intents"]})
+        if data["token"] != TOKEN:
+            await socket.close(code=4004)
+            return
+        self._sockets.append(socket)
+        self._sent.clear()
+        ready = {
+            "v": 10, "user": account(BOT, bot=True), "guilds": [{"id": GUILD, "unavailable": True}], "session_id": "s",
+            "resume_gateway_url": self.gateway_url, "application": {"id": APP, "flags": 0},
+        }  # fmt: skip
+        await self.dispatch("READY", ready)
+        await self.dispatch("GUILD_CREATE", guild())
+
+    async def _resume(self, socket: web.WebSocketResponse, data: Json) -> None:
+        self.sessions.append({"kind": "resume", "seq": data["seq"]})
+        self._sockets.append(socket)
+        for sequence, event, payload in self._sent:
+            if sequence > data["seq"]:
+                await socket.send_json({"op": 0, "t": event, "s": sequence, "d": payload})
+        self._sequence += 1
+        await socket.send_json({"op": 0, "t": "RESUMED", "s": self._sequence, "d": {}})
+
+    # REST.
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _file(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.files[request.match_info["name"]])
+
+    async def _rest(self, request: web.Request) -> web.Response:
+        call = await self._read(request)
+        self.calls.append(call)
+        answer = self._refusal(call, request) or self._route(call)
+        call.status = answer.status
+        if call.json is not None and answer.status < 300:
+            self.problems += [f"{call.method} {call.path}: {p}" for p in judge(call.method, call.path, call.json)]
+        await self._notify()
+        return answer
+
+    async def _read(self, request: web.Request) -> Call:
+        path = request.path.removeprefix("/api/v10")
+        call = Call(request.method, path, None, {}, {})
+        if request.content_type == "application/json":
+            call.json = await request.json()
+        elif request.content_type.startswith("multipart/"):
+            async for part in await request.multipart():
+                content = await part.read(decode=True)
+                if part.name == "payload_json":
+                    call.json = json.loads(content)
+                else:
+                    call.files[part.name], call.names[part.name] = content, part.filename
+            self._check_files(call)
+        return call
+
+    def _check_files(self, call: Call) -> None:
+        body = call.json.get("data", call.json)
+        for item in body.get("attachments", []):
+            if call.names.get(f"files[{item['id']}]") != item.get("filename"):
+                self.problems.append(f"{call.path}: attachment {item} has no part of its own")
+
+    def _refusal(self, call: Call, request: web.Request) -> web.Response | None:
+        for rule in self.rules:
+            if rule.method == call.method and re.search(rule.path, call.path) and rule.times > 0:
+                rule.times -= 1
+                return reply(rule.body, rule.status, rule.headers)
+        if (
+            not re.match(r"/(interactions|webhooks)/", call.path)
+            and request.headers.get("Authorization") != f"Bot {TOKEN}"
+        ):
+            return reply({"message": "401: Unauthorized", "code": 0}, 401)
+        return self._limited(call)
+
+    def _limited(self, call: Call) -> web.Response | None:
+        if self.limit is None or call.method not in ("POST", "PATCH"):
+            return None
+        now = time.monotonic()
+        taken = self._buckets.setdefault(re.sub(r"/messages/\d+", "/messages/id", call.method + call.path), [])
+        taken[:] = [at for at in taken if now - at < self.window]
+        if len(taken) >= self.limit:
+            after = self.window - (now - taken[0])
+            body = {"message": "You are being rate limited.", "retry_after": after, "global": False}
+            headers = {"Via": "1.1 google", "X-RateLimit-Scope": "user", **self._headers(0, after)}
+            return reply(body, 429, headers)
+        taken.append(now)
+        return None
+
+    def _headers(self, remaining: int, after: float) -> dict[str, str]:
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(remaining),
+            "X-RateLimit-Reset-After": f"{after:.3f}",
+            "X-RateLimit-Reset": f"{time.time() + after:.3f}",
+        }
+
+    def _route(self, call: Call) -> web.Response:
+        for method, pattern, handle in (
+            ("GET", r"/users/@me", self._me),
+            ("GET", r"/oauth2/applications/@me", self._application),
+            ("PUT", r"/applications/(\d+)(?:/guilds/\d+)?/commands", self._sync),
+            ("POST", r"/users/@me/channels", lambda call, found: reply({"id": "400", "type": 1, "recipients": []})),
+            ("POST", r"/channels/(\d+)/messages", self._post),
+            ("PATCH", r"/channels/(\d+)/messages/(\d+)", self._edit),
+            ("POST", r"/interactions/(\d+)/([^/]+)/callback", self._callback),
+            ("POST", r"/webhooks/(\d+)/([^/]+)", self._follow_up),
+            ("PATCH", r"/webhooks/(\d+)/([^/]+)/messages/@original", self._edit_original),
+        ):
+            found = re.fullmatch(pattern, call.path)
+            if method == call.method and found:
+                return handle(call, found)
+        return reply({"message": "404: Not Found", "code": 0}, 404)
+
+    def _me(self, call: Call, found: re.Match[str]) -> web.Response:
+        return reply(account(BOT, bot=True))
+
+    def _application(self, call: Call, found: re.Match[str]) -> web.Response:
+        owner = account("2")
+        more = {"bot_public": True, "bot_require_code_grant": False, "verify_key": "00", "team": None, "flags": 0}
+        return reply({"id": APP, "name": "parley", "icon": None, "description": "", "owner": owner, **more})
+
+    def _sync(self, call: Call, found: re.Match[str]) -> web.Response:
+        self.commands = call.json
+        shown = {"application_id": APP, "version": "1", "default_member_permissions": None, "type": 1}
+        return reply([{**shown, "id": str(500 + n), **command} for n, command in enumerate(call.json)])
+
+    def _message(self, **more: Any) -> Json:
+        shown = {
+            "id": self.snowflake(), "channel_id": CHANNEL, "author": account(BOT, bot=True), "content": "",
+            "timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "tts": False, "mention_everyone": False,
+            "mentions": [], "mention_roles": [], "attachments": [], "embeds": [], "components": [], "pinned": False,
+            "type": 0, "flags": 0, **more,
+        }  # fmt: skip
+        self.messages[shown["id"]] = shown
+        return shown
+
+    def _fill(self, message: Json, body: Json, call: Call) -> Json:
+        message |= {key: body[key] for key in ("content", "components", "embeds", "flags") if body.get(key) is not None}
+        if "attachments" in body:
+            old = {item["id"]: item for item in message["attachments"]}
+            kept = [old[item["id"]] for item in body["attachments"] if item["id"] in old and "filename" not in item]
+            new = [
+                {"id": self.snowflake(), "filename": item["filename"], "size": len(call.files[f"files[{item['id']}]"]),
+                 "url": f"{self.files_url}/x", "proxy_url": f"{self.files_url}/x"}
+                for item in body["attachments"] if "filename" in item
+            ]  # fmt: skip
+            message["attachments"] = kept + new
+        return message
+
+    def _post(self, call: Call, found: re.Match[str]) -> web.Response:
+        key = (found[1], str(call.json.get("nonce")))
+        if call.json.get("enforce_nonce") and key in self._nonces:
+            return reply(self.messages[self._nonces[key]])
+        message = self._fill(self._message(channel_id=found[1]), call.json, call)
+        if call.json.get("enforce_nonce"):
+            self._nonces[key] = message["id"]
+        return reply(message)
+
+    def _edit(self, call: Call, found: re.Match[str]) -> web.Response:
+        if found[2] not in self.messages:
+            return reply({"message": "Unknown Message", "code": 10008}, 404)
+        return reply(self._fill(self.messages[found[2]], call.json, call))
+
+    def _callback(self, call: Call, found: re.Match[str]) -> web.Response:
+        known = self._interactions.get(found[1])
+        if known is None or known["token"] != found[2] or time.monotonic() - known["at"] > 3:
+            return reply({"message": "Unknown interaction", "code": 10062}, 404)
+        if known["first"] is not None:
+            return reply({"message": "Interaction has already been acknowledged.", "code": 40060}, 400)
+        if call.json["type"] == 9 and known["kind"] == 5:
+            return reply({"message": "A modal can't answer a modal", "code": 50035}, 400)
+        known["first"] = call.json["type"]
+        data = call.json.get("data") or {}
+        if call.json["type"] == 4:
+            known["message"] = self._fill(self._message(), data, call)
+        elif call.json["type"] == 5:
+            known["message"] = self._message(flags=data.get("flags", 0))
+        elif call.json["type"] in (6, 7):
+            known["message"] = self._fill(known["source"], data, call)
+        return web.Response(status=204)
+
+    def _by_token(self, token: str) -> Json | None:
+        known = next((each for each in self._interactions.values() if each["token"] == token), None)
+        return known if known and known["first"] is not None and not known.get("expired") else None
+
+    def _follow_up(self, call: Call, found: re.Match[str]) -> web.Response:
+        if self._by_token(found[2]) is None:
+            return reply({"message": "Unknown Webhook", "code": 10015}, 404)
+        return reply(self._fill(self._message(), call.json, call))
+
+    def _edit_original(self, call: Call, found: re.Match[str]) -> web.Response:
+        known = self._by_token(found[2])
+        if known is None:
+            return reply({"message": "Unknown Webhook", "code": 10015}, 404)
+        return reply(self._fill(known["message"], call.json, call))
+
+    def snowflake(self) -> str:
+        """A fresh id whose time is now, as Discord's are."""
+        self._count += 1
+        return str((int(time.time() * 1000) - EPOCH << 22) + self._count)
+
+
+def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    # The content type must be exactly this: with a charset behind it the library takes the body for text.
+    headers = {"Content-Type": "application/json", **(headers or {})}
+    return web.Response(body=json.dumps(body).encode(), status=status, headers=headers)
+
+
+def account(id_: str, *, bot: bool = False) -> Json:
+    name = "parley" if bot else f"user{id_}"
+    return {"id": id_, "username": name, "global_name": None, "discriminator": "0", "avatar": None, "bot": bot}
+
+
+def guild() -> Json:
+    role = {"id": GUILD, "name": "@everyone", "permissions": "0", "position": 0, "color": 0, "hoist": False, "flags": 0}
+    role |= {"managed": False, "mentionable": False, "colors": {"primary_color": 0}}
+    channel = {
+        "id": CHANNEL,
+        "type": 0,
+        "guild_id": GUILD,
+        "name": "general",
+        "position": 0,
+        "permission_overwrites": [],
+    }
+    return {
+        "id": GUILD, "name": "Team", "owner_id": ANN, "roles": [role], "channels": [channel], "members": [], "threads": [],
+        "emojis": [], "stickers": [], "features": [], "member_count": 2, "verification_level": 0, "icon": None, "nsfw_level": 0,
+        "default_message_notifications": 0, "explicit_content_filter": 0, "mfa_level": 0, "premium_tier": 0,
+        "preferred_locale": "en-US", "system_channel_flags": 0, "afk_timeout": 60, "premium_progress_bar_enabled": False,
+    }  # fmt: skip

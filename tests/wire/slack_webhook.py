@@ -1,0 +1,69 @@
+"""Slack's incoming webhooks, with Slack's own refusals, and the few Web API methods tasks call."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.wire.loopback import Answered, Loopback, Received, serving
+
+
+class SlackWebhook:
+    """`messages` are the bodies that were accepted; `waits` are the 429s to give first, in seconds."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.waits: deque[float] = deque()
+        self.uploaded: bytes | None = None
+        self.wire: Loopback
+
+    @property
+    def url(self) -> str:
+        return f"{self.wire.url}/services/T1/B1/secret"
+
+    @property
+    def api_url(self) -> str:
+        return f"{self.wire.url}/api"
+
+    def answer(self, request: Received) -> Answered:
+        if self.waits:
+            return Answered("rate limited", 429, {"Retry-After": str(self.waits.popleft())})
+        if request.path == "/upload":
+            self.uploaded = request.body
+            return Answered("OK")
+        if request.path.startswith("/api/"):
+            return self._method(request, request.path.removeprefix("/api/"))
+        if request.path != "/services/T1/B1/secret":
+            return Answered("no_service", 404)
+        try:
+            body = json.loads(request.body)
+        except json.JSONDecodeError:
+            return Answered("invalid_payload", 400)
+        if not isinstance(body, dict) or not (body.get("text") or body.get("blocks") or body.get("attachments")):
+            return Answered("no_text", 400)
+        self.messages.append(body)
+        return Answered("ok")
+
+    def _method(self, request: Received, method: str) -> Answered:
+        if request.headers.get("authorization") != "Bearer xoxb-good":
+            return Answered({"ok": False, "error": "invalid_auth"})
+        if method == "files.getUploadURLExternal":
+            given = request.form
+            if not given.get("filename") or not given.get("length"):
+                return Answered({"ok": False, "error": "invalid_arguments"})
+            return Answered({"ok": True, "upload_url": f"{self.wire.url}/upload", "file_id": "F1"})
+        body = request.json
+        if method.startswith("chat.") and not str(body.get("channel", "")).startswith(("C", "#")):
+            return Answered({"ok": False, "error": "channel_not_found"})
+        self.messages.append({"method": method, **body})
+        return Answered({"ok": True, "ts": "1700000000.000100", "message_ts": "1700000000.000200"})
+
+
+@pytest.fixture
+def slack_webhook() -> Iterator[SlackWebhook]:
+    """The service, running."""
+    service = SlackWebhook()
+    with serving(service.answer) as service.wire:
+        yield service
