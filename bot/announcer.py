@@ -19,6 +19,7 @@ from engine.store import chat_messages
 from engine.store.chat_messages import DECISION, END, PROGRESS, Message
 from engine.store.database import Unit
 from engine.store.pauses import PauseRow
+from engine.store.pauses import find as find_pauses
 
 log = logging.getLogger(__name__)
 SWEEP = 60.0  # seconds between two looks at all waiting pauses
@@ -85,13 +86,14 @@ class Announcer:
     async def look_at(self, execution_id: str) -> None:
         """Bring the wishes for one execution up to its state."""
         engine = self.office.engine
-        shown = await engine.database.read(lambda c: chat_messages.showing(c, execution_id=execution_id))
-        pauses = await engine.pauses(execution_id=execution_id, state="WAITING")
+        shown, pauses = await engine.database.read(
+            lambda c: (chat_messages.showing(c, execution_id=execution_id), find_pauses(c, execution_id=execution_id))
+        )
+        may_want_card = self.office.settings.card == "end" and all(message.kind != "run" for message in shown)
+        if not shown and not pauses and not may_want_card:
+            return  # most executions: nobody in chat looks at them
         execution = await engine.execution(execution_id)
-        has_card = any(message.kind == "run" for message in shown)
-        wants_card = self.office.settings.card == "end" and execution.state.is_terminal and not has_card
-        if not shown and not pauses and not wants_card:
-            return
+        wants_card = may_want_card and execution.state.is_terminal
         missing = await self._missing(execution, pauses, shown)
         room = await self._end_room(execution) if wants_card else None
         await engine.database.transact(partial(self._write, execution, pauses, shown, missing, room))

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bot import permissions
 from bot.chat_port import FrontEndChat
 from bot.desk import FrontDesk
 from bot.frontend import FrontEnd
@@ -56,13 +55,13 @@ class Application:
         """Run flows and schedules, answer the page, connect to the chats. A chat that can't be reached is an error."""
         self.serving = asyncio.create_task(self.server.serve(), name="page")
         await self.engine.start()
-        await self.desk.start()
         for end in self.front_ends:
             await end.start(self.desk)
             self.connected.append(end)
             log.info("connected", to=end.describe())
+        await self.desk.start()
         (self.engine.settings.data / "page.url").write_text(self.url)
-        log.info("who may do what", rule=permissions.describe())
+        log.info("who may do what", rule=self.desk.describe())
         for file, problem in self.engine.flows.problems().items():
             log.warning("flow file is not in use", file=str(file), problem=str(problem))
 

@@ -23,6 +23,7 @@ class Shape:
 
 
 PLAIN = Shape("plain")
+FORM = Shape("form")
 
 
 def shape(fields: Sequence[Field], *, quick: bool = True) -> Shape:
@@ -39,7 +40,7 @@ def shape(fields: Sequence[Field], *, quick: bool = True) -> Shape:
         only = choices[0]
         if _rest_answers_itself(fields, only, quick):
             return Shape("choice", only.id, only.options)
-    return Shape("form")
+    return FORM
 
 
 def _must_be_filled(field: Field) -> bool:

@@ -18,7 +18,9 @@ from engine.errors import NotFound
 from engine.store import chat_messages
 from engine.store.pauses import PauseRow
 
-RECENT = 500  # runs looked through for a short id
+STARTS = 2000  # runs started in chat that are looked through for a short id
+RECENT = 200  # and runs of any kind
+WAITING = 1000
 ULID = 26
 
 
@@ -74,17 +76,18 @@ class Parts:
                 return await engine.execution(text.removeprefix("#").upper())
             except NotFound as error:
                 raise Unresolved(answer("no-run", x=code(text), closest="")) from error
-        return await engine.execution(find_run(text, await self.recent_runs()))
-
-    async def recent_runs(self) -> list[str]:
-        """Ids of the latest runs, whoever started them."""
-        found = await self.office.engine.executions(limit=RECENT)
-        return [execution.id for execution in found]
+        started = await engine.database.read(lambda c: chat_messages.recent_starts(c, STARTS))
+        try:
+            return await engine.execution(find_run(text, [start.execution_id for start in started]))
+        except Unresolved:
+            found = await engine.executions(limit=RECENT)  # those that nobody started in chat
+            every = dict.fromkeys([*(start.execution_id for start in started), *(run.id for run in found)])
+            return await engine.execution(find_run(text, list(every)))
 
     async def pause(self, text: str, asking: Asking) -> PauseRow:
         """The pause a word names: its own id, or the run that waits; decided ones are found too. Unresolved."""
         engine = self.office.engine
-        waiting = await engine.pauses(limit=RECENT)
+        waiting = await engine.pauses(limit=WAITING)
         if not text:
             if len(waiting) == 1:
                 return waiting[0]

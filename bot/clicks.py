@@ -6,7 +6,7 @@ from bot import flow_commands, pause_commands, run_commands, slash_commands
 from bot.asking import Asking, Parts, name_of
 from bot.conversation import FieldErrors, Notice, Reply
 from bot.decisions import Wanted
-from bot.drafts import PREFIX
+from bot.drafts import PREFIX, may_fill
 from bot.grammar import Line, Word
 from bot.links import VERBS, Pressed, flow_target
 from bot.texts import answer
@@ -48,7 +48,7 @@ async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldEr
         case "ls":
             return await LISTS.get(pressed.target, slash_commands.show_menu)(parts, asking, Line(""))
         case "cn" | "bk" | "cx":
-            return await _form(parts, pressed)
+            return await _form(parts, asking, pressed)
     execution = await parts.office.engine.execution(pressed.target)
     match pressed.verb:
         case "lg":
@@ -87,8 +87,10 @@ async def _run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldE
     )
 
 
-async def _form(parts: Parts, pressed: Pressed) -> Reply:
+async def _form(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
     draft = await parts.drafts.find(f"{PREFIX}{pressed.target}")
+    if draft is not None and not may_fill(draft, asking.person):
+        return Reply(answer("not-yours", who="somebody else", command="`/flow`").notice())
     if draft is None:
         return Reply(answer("gone-form", command="`/flow`").notice())
     if pressed.verb == "cx":

@@ -1,4 +1,4 @@
-"""The one path on which a pause is decided, whoever decides, from wherever: button, form, command, page, terminal.
+"""The one path on which a pause is decided, whoever decides, from wherever: button, form, command or page.
 
 Receipt (by the desk) → pause → who → values → one transaction: compare-and-set of the pause, audit, stale cards, answer.
 """
@@ -262,7 +262,7 @@ class Decisions:
 
     def _expired(self, pause: PauseRow) -> Answer:
         ended = pause.deadline or pause.decided_at or pause.created
-        why = f"no answer in {elapsed((ended - pause.created).total_seconds())}"
+        why = f"no answer in {elapsed(round((ended - pause.created).total_seconds()))}"
         outcome = THEN.get(pause.deadline_behavior, "the flow decided")
         return answer("E24", time=utc(ended), why=why, outcome=outcome, run=short(pause.execution_id))
 

@@ -1,9 +1,11 @@
 """The desk: where commands, clicks and forms of every platform arrive. Each counts once and gets an answer."""
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from bot import clicks, documents, forms, slash_commands
@@ -24,7 +26,7 @@ from bot.conversation import (
 )
 from bot.decisions import Decisions, Wanted
 from bot.deliveries import Deliveries, Event, receipt_key
-from bot.drafts import Draft, Drafts, merged
+from bot.drafts import Draft, Drafts, may_fill, merged
 from bot.drawing import Drawing
 from bot.flow_commands import TEXT_TYPES
 from bot.frontend import FrontEnd
@@ -36,14 +38,17 @@ from bot.permissions import Everybody, Permissions
 from bot.references import rank, short
 from bot.starts import Starts
 from bot.texts import answer
-from engine.errors import NotFound
+from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
-from engine.store import chat_drafts, chat_receipts
+from engine.store import chat_drafts, chat_messages, chat_receipts
 from engine.store.chat_messages import Message
+from engine.store.database import Unit
 
 log = logging.getLogger(__name__)
 
 WAITING = 500
+RECENT = 50
+TIDY = 3600.0  # seconds between two clean-ups
 
 
 class FrontDesk:
@@ -77,6 +82,7 @@ class FrontDesk:
         self.parts = Parts(self.office, drafts, starts, Decisions(self.office, drafts, self.outbox.wake), drawing)
         self.deliveries = Deliveries(self.office, self.front_ends, self._storable, self._handle, self.outbox.wake)
         self._prepared = False
+        self._tidying: asyncio.Task[None] | None = None
 
     # Life
 
@@ -86,26 +92,39 @@ class FrontDesk:
         await self._prepare()
         self.outbox.start(self.engine.clock)
         await self.announcer.start()
+        self._tidying = asyncio.create_task(self._tidy(), name="desk clean-up")
         self.deliveries.do_later(self.deliveries.carry_on())
 
     async def _prepare(self) -> None:
         if self._prepared:
             return
         fresh = secrets.token_hex(32)
-        now = self.office.now()
-
-        def work(unit: Any) -> str:
-            chat_receipts.forget(unit.connection, now - chat_receipts.KEEP)
-            chat_drafts.forget(unit.connection, now - chat_drafts.KEEP)
-            return chat_receipts.instance_key(unit.connection, fresh)
-
-        key = await self.engine.database.transact(work)
+        key = await self.engine.database.transact(lambda unit: chat_receipts.instance_key(unit.connection, fresh))
         self.office.ids = ActionIds(bytes.fromhex(key))
         self._prepared = True
+
+    async def _tidy(self) -> None:
+        """Forget what nobody will come back to, now and then."""
+        while True:
+            now = self.office.now()
+
+            def work(unit: Unit, now: datetime = now) -> None:
+                chat_receipts.forget(unit.connection, now - chat_receipts.KEEP)
+                chat_drafts.forget(unit.connection, now - chat_drafts.KEEP)
+                chat_messages.forget(unit.connection, now - chat_messages.KEEP)
+
+            try:
+                await self.engine.database.transact(work)
+            except EngineError as error:
+                log.warning("The chat tables were not cleaned up: %s", error)
+            await asyncio.sleep(TIDY)
 
     async def stop(self) -> None:
         """Answer no more; what is left is in the store."""
         await self.announcer.stop()
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.gather(self._tidying, return_exceptions=True)
         await self.deliveries.stop()
         await self.outbox.stop()
 
@@ -150,7 +169,7 @@ class FrontDesk:
                 best = rank(typed, names, await self.parts.used(person_id))[:limit]
                 return tuple(Option(name, name) for name in best)
             case "run":
-                runs = await self.engine.executions(limit=WAITING)
+                runs = await self.engine.executions(limit=RECENT)
                 labels = {f"{short(run.id)} {run.flow_id} ({run.state.lower()})": run.id for run in runs}
             case "pause":
                 pauses = await self.engine.pauses(limit=WAITING)
@@ -167,7 +186,7 @@ class FrontDesk:
     async def pause_cards(self, execution_id: str) -> list[Card]:
         """The cards of every pause of a run, for the page that shows it."""
         await self._prepare()
-        return await self.parts.drawing.pauses_of(execution_id)
+        return await self.parts.drawing.pauses_of(execution_id, may_type_secrets=True)
 
     # What is done about it
 
@@ -199,7 +218,7 @@ class FrontDesk:
         if draft is None:
             return Reply(answer("gone-form", command="`/flow`").notice())
         person = submission.person
-        if draft.person != person.id and person.platform not in ("web", "cli"):
+        if not may_fill(draft, person):
             return Reply(answer("not-yours", who="somebody else", command="`/flow`").notice())
         try:
             return await self._filled(merged(draft, await self._readable(draft, submission.values)), submission)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot import approvals, documents, forms
-from bot.conversation import Field, FieldErrors, Form
+from bot.conversation import Field, FieldErrors, Form, Person
 from bot.field_values import Reader
 from bot.office import Office, Questions
 from engine.core.flow import Flow
@@ -160,6 +160,11 @@ class Drafts:
             return await self.form(draft)
         except (NotFound, EngineError):
             return None
+
+
+def may_fill(draft: Draft, person: Person) -> bool:
+    """Whether a form is this person's: their own, or opened on the page by its unguessable address."""
+    return draft.person == person.id or person.platform in ("web", "cli")
 
 
 def submit_label(draft: Draft) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bot import cards, outline
+from bot.approvals import FORM
 from bot.conversation import Card, FileRef
 from bot.office import Office
 from bot.pause_cards import Decided, PauseView, pause_card
@@ -48,8 +49,8 @@ class Drawing:
         pause = await self.office.engine.pause_row(pause_id)
         return await self.pause_of(pause, version), pause.state != "WAITING"
 
-    async def pause_of(self, pause: PauseRow, version: int = 0) -> Card:
-        """The card of a pause whose row is at hand."""
+    async def pause_of(self, pause: PauseRow, version: int = 0, *, may_type_secrets: bool = False) -> Card:
+        """The card of a pause whose row is at hand; where secrets may be typed it is answered by a form in place."""
         office = self.office
         execution = self._shown(await office.engine.execution(pause.execution_id))
         asked = await office.questions(pause, execution)
@@ -68,7 +69,7 @@ class Drawing:
             execution.created,
             await self._name(execution.started_by),
             asked.fields,
-            asked.shape,
+            FORM if may_type_secrets and asked.shape.kind == "secure" else asked.shape,
             (place.task.description or "") if place else "",
             office.engine.masker.mask(message),
             _images(execution),
@@ -107,10 +108,10 @@ class Drawing:
         platform = platform_of(pause.decided_by)
         return Decided(action, await self._name(pause.decided_by), platform, pause.decided_at, pause.inputs or {})
 
-    async def pauses_of(self, execution_id: str) -> list[Card]:
+    async def pauses_of(self, execution_id: str, *, may_type_secrets: bool = False) -> list[Card]:
         """The cards of every pause a run has or had."""
         found = await self.office.engine.pauses(execution_id=execution_id, state=None)
-        return [await self.pause_of(pause) for pause in found]
+        return [await self.pause_of(pause, may_type_secrets=may_type_secrets) for pause in found]
 
 
 def platform_of(person_id: str) -> str:

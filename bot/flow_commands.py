@@ -17,7 +17,7 @@ from engine.core.flow import Flow
 from engine.core.inputs import Input
 
 PAGE = 10
-RUN_FLAGS = frozenset({"form", "quiet", "wait", "in", "label", "at", "ns"})
+RUN_FLAGS = frozenset({"form", "quiet", "in", "label", "at"})
 TEXT_TYPES = frozenset({"STRING", "JSON", "YAML", "ARRAY", "MULTISELECT"})
 
 
@@ -25,6 +25,8 @@ async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
     """`run <flow> [k=v …] [--form] [--quiet] [--in=#channel] [--label=k:v] [--at=…]`."""
     if not line.words:
         return await list_flows(parts, asking, line)
+    if wrong := [name for name in line.flags if name not in RUN_FLAGS]:
+        return Reply(usage("run", f"There is no `--{wrong[0]}` here."))
     flow = parts.flow(line.word(0))
     declared = {one.id: one for one in flow.inputs}
     unknown = [name for name in line.pairs if name not in declared]
@@ -34,8 +36,6 @@ async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
     secrets = [name for name in line.pairs if declared[name].type == "SECRET"]
     if secrets and not parts.office.reader(asking.person).may_type_secrets:
         return Reply(answer("E14", instead=f"`/flow run {flow.id}` shows the way to enter it.", tone="danger").notice())
-    if wrong := [name for name in line.flags if name not in RUN_FLAGS]:
-        return Reply(usage("run", f"There is no `--{wrong[0]}` here."))
     try:
         raw = await raw_pairs(line, declared, asking)
         options = _options(line, asking, parts)

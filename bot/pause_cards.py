@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.approvals import PLAIN, Shape, actions, decided_word
+from bot.approvals import FORM, PLAIN, Shape, actions, decided_word
 from bot.cards import PLATFORMS, time_fact, value_text
 from bot.conversation import Action, Card, Fact, Field, FileRef, Tone
 from bot.links import ActionIds, Pages
@@ -177,7 +177,7 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
 
 def _open_actions(view: PauseView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:
     if view.is_flow_gone:
-        return actions(Shape("form"), view.pause_id, ids, asks_on_reject=False)[1:]
+        return actions(FORM, view.pause_id, ids, asks_on_reject=False)[1:]
     asks = any(item.id != view.shape.key for item in view.fields)
     page = pages.execution(view.namespace, view.flow_id, view.execution_id)
     buttons = actions(view.shape, view.pause_id, ids, asks_on_reject=asks, secure_page=page)

@@ -51,13 +51,16 @@ class BotSettings(Settings):
 def read_settings(**given: object) -> BotSettings:
     """The settings, with what was given on the command line on top; SettingInvalid names the setting that is wrong."""
     try:
-        return BotSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+        settings = BotSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingInvalid(
             f"The setting {where} is wrong: {first['msg']}.", fix="See /docs/settings, or bot/docs/settings.md."
         ) from error
+    public = settings.web.public_url or settings.chat.public_url or settings.public_url
+    chat = settings.chat.model_copy(update={"public_url": public})
+    return settings.model_copy(update={"public_url": public, "chat": chat})
 
 
 def shipped_flows(folder: str) -> Path:

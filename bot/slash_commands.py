@@ -87,12 +87,10 @@ async def perform(parts: Parts, asking: Asking, text: str) -> Reply | FieldError
 
 def unknown(parts: Parts, line: Line) -> Answer:
     """E01, with the nearest word; a flow's name alone is most likely meant to be run."""
-    near = guess(line.verb, [verb for verb in VERBS if verb])
-    if not near:
-        try:
-            near = did_you_mean([f"/flow run {parts.flow(line.verb).id}"])
-        except (Unresolved, EngineError):
-            near = ""
+    try:
+        near = did_you_mean([f"/flow run {parts.flow(line.verb).id}"])
+    except (Unresolved, EngineError):
+        near = guess(line.verb, [verb for verb in VERBS if verb])
     return answer("E01", verb=code(line.verb), guess=near)
 
 

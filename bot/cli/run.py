@@ -74,7 +74,7 @@ async def _run(
     settings = read_settings(data=data, flows=tuple(dict.fromkeys((*beside, *extra, *own, shipped))))
     engine = await Engine.open(settings)
     try:
-        await engine.start(schedules=False)
+        await engine.start(watch=False, schedules=False)
         flow = await _flow(engine, name)
         answers = given_resumes(resumes)
         execution = await engine.create(flow.namespace, flow.id, given_inputs(inputs), started_by="cli")

@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ log = logging.getLogger("parley.discord")
 
 _TOKEN = "Copy the token from Bot → Reset Token of your app in the developer portal into DISCORD_TOKEN."  # noqa: S105
 _RATE_LIMIT_PATIENCE = 30.0  # seconds; a card that would wait longer is tried again later
+_GUILDS_PATIENCE = 0.5  # seconds without another server before we call ourselves connected
 _SHOWN = 2000  # messages whose attachments are remembered
 _MAX_UPLOAD = 25 * 1024 * 1024
 
@@ -125,10 +127,20 @@ class DiscordFrontEnd:
     async def post_card(self, room: Room, card: Card, nonce: str) -> MessageRef:
         """Post a card with its files; the same nonce within minutes is the same message."""
         self.listener.remember(card)
+        room = self._found(room)
         view, files = await self.listener.draw_card(card)
         body = await self._transport.post(room.thread or room.channel, view.payload, files, nonce)
         self._remember(body, files)
         return _ref(room, body)
+
+    def _found(self, room: Room) -> Room:
+        """The room by its id: settings and flows may name it."""
+        if room.channel.isdecimal():
+            return room
+        return replace(room, channel=posts.channel_id(room.channel, self._places()))
+
+    def _places(self) -> list[tuple[str, str, str]]:
+        return [(str(c.id), c.name, c.guild.name) for guild in self.client.guilds for c in guild.channels]
 
     async def edit_card(self, ref: MessageRef, card: Card) -> None:
         """Draw a card over its message; files that the message already has are not sent again."""
@@ -165,6 +177,7 @@ class DiscordFrontEnd:
         view, files = await self.listener.draw(notice)
         user = (person_id or "").removeprefix("discord:")
         if not user.isdecimal():
+            room = self._found(room)
             await self._transport.post(room.thread or room.channel, view.payload, files)
             return
         try:
@@ -172,6 +185,7 @@ class DiscordFrontEnd:
         except Unreachable as error:
             if error.retry_after is not None or not room.channel:
                 raise
+            room = self._found(room)
             call = {"type": 10, "content": f"<@{user}>"}
             payload = {
                 **view.payload,
@@ -192,8 +206,7 @@ class DiscordFrontEnd:
 
     async def post(self, post: ChatPost) -> MessageRef:
         """A task's own message, as text or in Discord's own JSON."""
-        places = [(str(c.id), c.name, c.guild.name) for guild in self.client.guilds for c in guild.channels]
-        channel = posts.channel_id(post.channel, places)
+        channel = posts.channel_id(post.channel, self._places())
         refs, contents = await self._files.read(posts.file_refs(post.files))
         view, names = posts.draw(post, refs)
         files = posts.to_send(view, {name: contents[uri] for name, uri in names.items()})
@@ -238,6 +251,7 @@ class _Client(discord.Client):
             allowed_mentions=discord.AllowedMentions.none(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
+            guild_ready_timeout=_GUILDS_PATIENCE,
             max_messages=None,
         )
         self._front = front

@@ -96,10 +96,17 @@ class Transport:
 
     async def fetch(self, url: str) -> bytes:
         """A file somebody sent along."""
+        self._check()
         with refusals():
             return await self._client.http.get_from_cdn(url)
 
+    def _check(self) -> None:
+        """Before the login and after the end the library has no session and fails in ways of its own."""
+        if self._client.user is None or self._client.is_closed():
+            raise Unreachable("The bot is not connected to Discord.", retry_after=2.0)
+
     async def _send(self, route: Route, body: Json, files: Sequence[Sent] = ()) -> Json:
+        self._check()
         with refusals():
             if not files:
                 answer = await self._client.http.request(route, json=body)

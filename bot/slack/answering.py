@@ -1,4 +1,4 @@
-"""The desk's replies brought to the person who asked: as a modal, over the clicked message, privately or for everybody."""
+"""Replies brought to the person who asked: as a modal, over the clicked message, privately or for everybody."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

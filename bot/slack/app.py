@@ -95,6 +95,7 @@ class SlackFrontEnd:
     async def stop(self) -> None:
         """Stop hearing, let answers that are under way go out, close."""
         self._app = None
+        self._about = {}
         if self._socket is not None:
             await _close(self._socket)
             self._socket = None

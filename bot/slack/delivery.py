@@ -221,12 +221,7 @@ class Delivery:
     async def upload(self, channel: str, thread: str | None, name: str, content: bytes, alt: str = "") -> None:
         """A file into a channel or thread; Unreachable."""
         async with self._uploads:
-            await self._transport.patiently(
-                lambda client: client.files_upload_v2(
-                    channel=channel, thread_ts=thread, filename=name, file=content, title=name, alt_txt=alt or None
-                ),
-                channel,
-            )
+            await self._transport.upload(channel, thread, name, content, alt)
 
     async def thread_message(self, channel: str, thread: str | None, payload: Mapping[str, Any]) -> None:
         """A message into a channel or thread; Unreachable."""

@@ -171,7 +171,7 @@ class Hearing:
         refresh_home: bool = False,
         patience: float = ACK_AFTER,
     ) -> None:
-        """Ask the desk, acknowledge, show the answer. A redelivery is asked again (the desk counts), not shown again."""
+        """Ask the desk, acknowledge, show the answer. A redelivery is asked, not shown again."""
         asking = self._work.spawn(self._ask(asked, ask), "desk")
         await asyncio.wait({asking}, timeout=patience)
         self._work.spawn(self._present(asked, asking, refresh_home=refresh_home), "answer")

@@ -1,6 +1,7 @@
 """Calls to Slack's Web API, response addresses and file downloads: one HTTP session, refusals as `Unreachable`."""
 
 import asyncio
+import io
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -60,7 +61,8 @@ class Transport:
     """One workspace's Web API."""
 
     def __init__(self, token: str, base_url: str, session: aiohttp.ClientSession) -> None:
-        self.client = AsyncWebClient(token=token, base_url=base_url, session=session, timeout=30)
+        # No retry handlers: the SDK's own would post a message twice when only the answer to it got lost.
+        self.client = AsyncWebClient(token=token, base_url=base_url, session=session, timeout=30, retry_handlers=[])
         self._token = token
         self._session = session
         self._base = urlsplit(base_url)
@@ -75,6 +77,29 @@ class Transport:
     async def patiently(self, doing: Call, channel: str = "") -> AsyncSlackResponse:
         """One call that waits out short pauses; for answers that no outbox repeats."""
         return await patient(lambda: self.call(doing, channel))
+
+    async def upload(self, channel: str, thread: str | None, name: str, content: bytes, alt: str = "") -> None:
+        """A file into a channel or thread. The SDK's `files_upload_v2` does the same calls, but writes the whole
+        content at once, which stops the loop for as long as that takes."""
+        whole = content or b"\n"  # Slack takes no empty files
+        ticket = await self.patiently(
+            lambda client: client.files_getUploadURLExternal(filename=name, length=len(whole), alt_txt=alt or None)
+        )
+
+        async def send() -> None:
+            try:
+                async with self._session.post(str(ticket["upload_url"]), data=io.BytesIO(whole)) as answer:
+                    if answer.status != 200:
+                        raise Unreachable(f"Slack refused the content of {name} ({answer.status}).")
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise as_unreachable(error) from error
+
+        await patient(send)
+        files = [{"id": ticket["file_id"], "title": name}]
+        await self.patiently(
+            lambda client: client.files_completeUploadExternal(files=files, channel_id=channel, thread_ts=thread),
+            channel,
+        )
 
     async def respond(self, address: str, payload: dict[str, Any]) -> None:
         """Post to a `response_url`; Unreachable when it has expired."""

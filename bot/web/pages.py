@@ -46,6 +46,12 @@ def desk(request: Request) -> Desk:
     return found
 
 
+def said_to_us(text: str) -> str:
+    """The command in what was typed: without `/flow` or `@parley` in front, which the room does not need."""
+    word, _, rest = text.partition(" ")
+    return rest.strip() if word.lower() in ("/flow", "@parley") else text
+
+
 def room_of(form: Any) -> Room:
     """The channel a form was sent from."""
     return Room("web", str(form.get("channel") or LOBBY)[:80])
@@ -78,7 +84,7 @@ async def say(request: Request) -> Response:
         return _done(request, room)
     await chat(request).say(who, text, room.channel)
     receipt = f"web:{uuid4()}"
-    command = Command(text, who, room, receipt, answer_url=f"web:{room.channel}:{who.id}")
+    command = Command(said_to_us(text), who, room, receipt, answer_url=f"web:{room.channel}:{who.id}")
     return await _show(request, room, await desk(request).command(command))
 
 

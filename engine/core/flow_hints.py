@@ -28,6 +28,7 @@ def hints(
         *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part)),
         *_old_names(data, registry),
         *(_missing_flows(flow, flow_exists) if flow_exists is not None else ()),
+        *flow_validation.unfit_defaults(flow),
         *_files_of_directories(flow, data),
     ]
 

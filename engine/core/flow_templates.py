@@ -11,25 +11,19 @@ from engine.core.flow import Flow
 from engine.core.property import has_template
 from engine.core.yaml_text import Path, walk
 from engine.errors import ExpressionFailed
+from engine.expressions import FILTERS, FUNCTIONS, parse
 
-try:
-    from engine.expressions import FILTERS, FUNCTIONS, parse
-except ImportError:  # TEMPORARY until the package is there
-    parse = None  # type: ignore[assignment]
-    FILTERS = FUNCTIONS = {}
-
-NOT_RENDERED = frozenset({"description", "displayName", "pluginDefaults", "taskDefaults", "listeners"})
+NOT_RENDERED = frozenset({"pluginDefaults", "taskDefaults", "listeners"})
+PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks only
 ITEMS = ("_split", "_items", "_merge")  # task runs that a ForEachItem makes of itself
 
 
 def findings(data: Mapping[str, Any], flow: Flow | None) -> list[Finding]:
     """Errors for templates that can't be parsed, warnings for filters, functions, tasks and inputs that don't exist."""
-    if parse is None:
-        return []
     names = _Names(flow) if flow is not None else None
     found: list[Finding] = []
     for path, value in walk(data):
-        if isinstance(value, str) and has_template(value) and NOT_RENDERED.isdisjoint(path):
+        if isinstance(value, str) and has_template(value) and path[0] not in NOT_RENDERED:
             found += _template(path, value, names)
     return found
 
@@ -49,9 +43,8 @@ class _Names:
 
 
 def _template(path: Path, text: str, names: _Names | None) -> Iterator[Finding]:
-    severity = (
-        "warning" if path[0] == "variables" else "error"
-    )  # variables are rendered only where `render()` asks for it
+    lenient = path[0] == "variables" or path[-1] in PROSE  # variables are rendered only where `render()` asks for it
+    severity = "warning" if lenient else "error"
     try:
         template = parse(text)
     except ExpressionFailed as error:

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from engine.core.durations import to_iso
 from engine.core.finding import Finding
 from engine.core.flow import Flow
-from engine.core.inputs import Input
+from engine.core.inputs import Input, InputRefused
+from engine.core.inputs.bounded import BoundedInput
 from engine.core.labels import ALLOWED_SYSTEM, SYSTEM
 from engine.core.plugin_defaults import problem as default_problem
 from engine.core.property import has_template
@@ -109,6 +110,11 @@ def _inputs(inputs: Iterable[Input], path: Path) -> Iterator[Finding]:
             if name not in declared:
                 message = f"Input with id '{one.id}' depends on a non-existent input '{name}'."
                 yield Finding((*path, index, "dependsOn"), message, "unknown-input")
+        refused = _default_refused(one) if isinstance(one, BoundedInput) else None
+        if refused:
+            yield Finding(
+                (*path, index, "defaults"), f"The default of input `{one.id}` does not fit: {refused}.", "default"
+            )
         circle = _circle(one.id, needs)
         if circle:
             message = f"Cycle dependency detected for input with id '{one.id}': [{', '.join(circle)}]"
@@ -117,6 +123,27 @@ def _inputs(inputs: Iterable[Input], path: Path) -> Iterator[Finding]:
         if above:
             message = f"Input `{one.id}` would stand inside the value of input `{above}`; rename one of them."
             yield Finding((*path, index, "id"), message, "input-conflict")
+
+
+def unfit_defaults(flow: Flow) -> Iterator[Finding]:
+    """Warnings for defaults that would be refused when nothing is given."""
+    for index, one in enumerate(flow.inputs):
+        refused = None if isinstance(one, BoundedInput) else _default_refused(one)
+        if refused:
+            message = f"The default of input `{one.id}` would be refused: {refused}."
+            yield Finding(("inputs", index, "defaults"), message, "default", "warning")
+
+
+def _default_refused(one: Input) -> str | None:
+    if one.defaults is None or has_template(one.defaults):
+        return None
+    try:
+        value = one.coerce(one.defaults)
+        if getattr(one, "expression", None) is None:
+            one.check(value)
+    except InputRefused as refusal:
+        return str(refusal)
+    return None
 
 
 def _circle(start: str, needs: dict[str, list[str]]) -> list[str]:

@@ -63,11 +63,11 @@ def _of_task_run(flow: Flow, runs: Mapping[str, TaskRun], run: TaskRun) -> dict[
         names["task"] = {"id": place.task.id, "type": place.task.type}
     parents = []
     above = runs.get(run.parent_id) if run.parent_id else None
-    if above is not None and run.value is None and above.value is not None:
-        nearest = places.get(above.task_id)
-        if nearest is not None and isinstance(nearest.task, DirectoryTask):
+    nearest = places.get(above.task_id) if above is not None else None
+    if above is not None and nearest is not None and isinstance(nearest.task, DirectoryTask):
+        names["workerTaskrun"] = task_run_variables(above)
+        if run.value is None and above.value is not None:
             names["taskrun"]["value"] = above.value
-            names["workerTaskrun"] = task_run_variables(above)
     while above is not None:
         entry: dict[str, Any] = {}
         if above.value is not None:

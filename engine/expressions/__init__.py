@@ -13,12 +13,14 @@ from engine.expressions import (  # noqa: F401 - these fill the tables of filter
     collection_filters,
     date_filters,
     document_filters,
+    ion_documents,
     encoding_filters,
     execution_functions,
     number_filters,
     rerendering,
     text_filters,
     value_functions,
+    yaml_documents,
 )
 from engine.expressions.operations import FILTERS, FUNCTIONS, TESTS
 from engine.expressions.printing import to_json, to_text, truthy

@@ -65,7 +65,9 @@ def _method(target: Value, name: str, at: Position) -> Callable[..., Value]:
             if wanted is not None:
                 return _bound(wanted, target, name, at)
             known = [one for one in methods.values() if one.shown]
-            raise Missing(f"{kind(target).capitalize()} has no {name!r}.", name=name, known=(one.shown for one in known), at=at)
+            raise Missing(
+                f"{kind(target).capitalize()} has no {name!r}.", name=name, known=(one.shown for one in known), at=at
+            )
     raise Missing(f"{kind(target).capitalize()} has no {name!r}.", name=name, at=at)
 
 

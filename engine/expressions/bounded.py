@@ -29,10 +29,18 @@ def _ask(request: dict[str, str], what: str, fix: str) -> Any:
     command = [sys.executable, "-I", "-c", _START, str(Path(__file__).resolve().parents[2]), *sys.path]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and our own code
-            command, input=json.dumps(request).encode(), capture_output=True, timeout=MAX_SECONDS, check=False, env={}, cwd="/"
+            command,
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            timeout=MAX_SECONDS,
+            check=False,
+            env={},
+            cwd="/",
         )
     except subprocess.TimeoutExpired:
-        fail(f"{what} takes longer than {MAX_SECONDS:g} s.", fix or "Do less in one program, or do it in a script task.")
+        fail(
+            f"{what} takes longer than {MAX_SECONDS:g} s.", fix or "Do less in one program, or do it in a script task."
+        )
     if done.returncode != 0 or len(done.stdout) > MAX_TEXT:
         fail(f"{what} needs too much memory or gives too much.", fix or "Do less in one program.")
     answer = json.loads(done.stdout)

@@ -201,7 +201,11 @@ class Compiler:
         is_long = isinstance(node, (nodes.Constant, nodes.Unary)) or (
             isinstance(node, nodes.Binary) and node.operator in "+-*/%"
         )
-        named = node.arguments.positional + tuple(value for _, value in node.arguments.named) if isinstance(node, nodes.Filter) else ()
+        named = (
+            node.arguments.positional + tuple(value for _, value in node.arguments.named)
+            if isinstance(node, nodes.Filter)
+            else ()
+        )
         wanted = named[0].value if named and isinstance(named[0], nodes.Constant) else None
         source = "long" if is_long else f"{node.name} {wanted}" if isinstance(node, nodes.Filter) else ""
         return lambda frame: (source, operand(frame))
@@ -251,7 +255,9 @@ class Compiler:
         """A call of an operation with its arguments bound; what is wrong with them is said when it is evaluated."""
         bound = self.bind(what, operation, arguments)
         if isinstance(bound, str):
-            return _failing(bound, f"{what.capitalize()} {operation.name!r} takes ({', '.join(operation.parameters)}).", at)
+            return _failing(
+                bound, f"{what.capitalize()} {operation.name!r} takes ({', '.join(operation.parameters)}).", at
+            )
         call, name, contextual = operation.run, operation.name, operation.contextual
         given = bound if operand is None else [operand, *bound]
         single = given[0] if len(given) == 1 and not contextual else None

@@ -84,7 +84,9 @@ class ExpressionParser:
         while self.at("operator") and BINARY.get(self.token.value, -1) >= lowest:
             chain += 1
             if chain > MAX_CHAIN:
-                self.fail(f"An expression has more than {MAX_CHAIN} operators in a row.", "Use {% set %} for the parts.")
+                self.fail(
+                    f"An expression has more than {MAX_CHAIN} operators in a row.", "Use {% set %} for the parts."
+                )
             found = self.binary(found)
         if lowest == 0 and (mark := self.take("mark", "?")):
             yes = self.expression()
@@ -217,7 +219,11 @@ class ExpressionParser:
         while not self.take("mark", ")"):
             if positional or named:
                 self.expect("mark", ",", "',' or ')'")
-            if self.at("name") and self.tokens[self.index + 1].kind == "mark" and self.tokens[self.index + 1].value == "=":
+            if (
+                self.at("name")
+                and self.tokens[self.index + 1].kind == "mark"
+                and self.tokens[self.index + 1].value == "="
+            ):
                 name = self.token.value
                 self.index += 2
                 named.append((name, self.expression()))

@@ -52,7 +52,19 @@ class MacroCall(Protocol):
 class Frame:
     """The state of one render. `scopes` are the template's own assignments, innermost last; `root` is never written to."""
 
-    __slots__ = ("blocks", "calls", "macros", "recording", "room", "root", "scopes", "services", "steps", "tainted", "typed")
+    __slots__ = (
+        "blocks",
+        "calls",
+        "macros",
+        "recording",
+        "room",
+        "root",
+        "scopes",
+        "services",
+        "steps",
+        "tainted",
+        "typed",
+    )
 
     def __init__(self, root: Mapping[str, Value], services: Services) -> None:
         self.root = root

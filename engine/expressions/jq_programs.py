@@ -25,7 +25,9 @@ _SIMPLE: Final = frozenset(
     "and or if then elif else end try catch error true false null ltrimstr rtrimstr arrays objects iterables booleans "
     "numbers strings nulls scalars flatten utf8bytelength explode del paths tojson now todate fromdate".split()
 )
-_FORBIDDEN = re.compile(r"\$ENV\b|(?<![.\w$@])(?:env|input_filename|import|include|modulemeta|get_search_list|halt|halt_error)\b")
+_FORBIDDEN = re.compile(
+    r"\$ENV\b|(?<![.\w$@])(?:env|input_filename|import|include|modulemeta|get_search_list|halt|halt_error)\b"
+)
 
 
 def outputs(value: Value, program: str) -> list[Value]:
@@ -50,7 +52,9 @@ def _is_quick(bare: str, program: str, size: int) -> bool:
         return False
     doubled = bare.count(",") + bare.count("+")
     spreads = len(_SPREAD.findall(bare)) + sum(word in ("map", "map_values", "with_entries", "paths") for word in words)
-    return doubled < 24 and float(size + 10) * 2.0**doubled * max(1.0, float(size) ** max(0, spreads - 1)) <= SAFE_EFFORT
+    return (
+        doubled < 24 and float(size + 10) * 2.0**doubled * max(1.0, float(size) ** max(0, spreads - 1)) <= SAFE_EFFORT
+    )
 
 
 @lru_cache(maxsize=500)
@@ -68,7 +72,9 @@ def run(program: str, document: str) -> list[Value]:
     try:
         loaded = json.loads(document)
     except (ValueError, RecursionError) as error:
-        fail(f"jq needs JSON, but was given the text {document[:60]!r}: {error}.", "Check what the task before put out.")
+        fail(
+            f"jq needs JSON, but was given the text {document[:60]!r}: {error}.", "Check what the task before put out."
+        )
     try:
         # A JSON text that holds JSON once more comes from `x | json | jq(…)`: what is meant is what is inside.
         if isinstance(loaded, str) and (inner := _inner(loaded)) is not None:

@@ -45,7 +45,8 @@ def number(value: Value, type: Value) -> Value:  # noqa: A002 - the argument's n
     except (ValueError, ArithmeticError, struct.error) as error:
         what = f" as {wanted}" if wanted else ""
         raise ExpressionFailed(
-            f"'number' cannot read {value[:60]!r}{what}.", fix="Trim the text first, or say what it is: `number(type='…')`."
+            f"'number' cannot read {value[:60]!r}{what}.",
+            fix="Trim the text first, or say what it is: `number(type='…')`.",
         ) from error
 
 
@@ -55,7 +56,9 @@ def _typed(text: str, wanted: str) -> Value:
             raise ValueError(text)
         found = float(text.strip().rstrip("fFdD"))
         return single_precision(found) if wanted == "FLOAT" else found
-    if not re.fullmatch(r"[-+]?[0-9]+" if wanted != "BIGDECIMAL" else r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?", text):
+    if not re.fullmatch(
+        r"[-+]?[0-9]+" if wanted != "BIGDECIMAL" else r"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?", text
+    ):
         raise ValueError(text)
     if wanted == "BIGDECIMAL":
         return Decimal(text)
@@ -142,7 +145,9 @@ def decimal_format(value: float | Decimal, pattern: str) -> str:
     found = _PATTERN.fullmatch(positive)
     if not found or not found[2].strip(","):
         fail(f"The number format {pattern!r} cannot be read.", "Use `#`, `0`, `,` and `.`, such as '#,##0.00'.")
-    prefix, digits, suffix = (part.replace("'", "") if number != 1 else part for number, part in enumerate(found.groups()))
+    prefix, digits, suffix = (
+        part.replace("'", "") if number != 1 else part for number, part in enumerate(found.groups())
+    )
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
         return "NaN" if value != value else f"{'-' if value < 0 else ''}{prefix}∞{suffix}"  # noqa: PLR0124
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
@@ -178,7 +183,9 @@ def class_name(found: tuple[str, Value]) -> str:
         wide = source in ("long", "timestamp None") or source.endswith(" LONG") or not -(1 << 31) <= value < 1 << 31
         return "java.lang.Long" if wide else "java.lang.Integer"
     if isinstance(value, float):
-        is_single = source == "number FLOAT" or (source == "number None" and double_text(single_precision(value)) == double_text(value))
+        is_single = source == "number FLOAT" or (
+            source == "number None" and double_text(single_precision(value)) == double_text(value)
+        )
         return "java.lang.Float" if is_single else "java.lang.Double"
     if isinstance(value, datetime):
         if value.tzinfo is None:

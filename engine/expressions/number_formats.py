@@ -63,7 +63,9 @@ def _converted(value: Value, conversion: str, flags: str, width: str | None, pre
         text = value
     elif lower in "dxo" and isinstance(value, int) and not isinstance(value, bool):
         digits = format(abs(value) if lower == "d" else value & ((1 << 64) - 1), lower)
-        text = _signed(f"{int(digits):,}" if "," in flags and lower == "d" else digits, value < 0 and lower == "d", flags, width)
+        text = _signed(
+            f"{int(digits):,}" if "," in flags and lower == "d" else digits, value < 0 and lower == "d", flags, width
+        )
     elif lower in "feg" and is_number(value) and not isinstance(value, int):
         places = int(precision) if precision else 6
         kind_of = lower if lower != "g" else "e" if value and not 1e-4 <= abs(value) < 10**places else "f"
@@ -72,7 +74,10 @@ def _converted(value: Value, conversion: str, flags: str, width: str | None, pre
         digits = re.sub(r"e([-+])(\d)$", r"e\g<1>0\2", digits)
         text = _signed(digits, number.is_signed(), flags, width)
     else:
-        fail(f"'format' cannot print {kind(value)} with %{conversion}.", "Use %s for anything, %d for integers, %f for decimals.")
+        fail(
+            f"'format' cannot print {kind(value)} with %{conversion}.",
+            "Use %s for anything, %d for integers, %f for decimals.",
+        )
     return _padded(text.upper() if conversion.isupper() else text, flags, width)
 
 

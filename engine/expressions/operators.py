@@ -29,7 +29,9 @@ def number(value: Value, operator: str) -> int | float | Decimal:
             return float(value) if any(mark in value for mark in ".eE") else wrap_checked(value)
         except ValueError:
             fail(f"{operator!r} needs numbers, but one side is the text {value[:40]!r}.", "Use `~` to join texts.")
-    return fail(f"{operator!r} needs numbers, but one side is {kind(value)}.", "Guard a value that may be null with `??`.")
+    return fail(
+        f"{operator!r} needs numbers, but one side is {kind(value)}.", "Guard a value that may be null with `??`."
+    )
 
 
 def wrap_checked(text: str) -> int:
@@ -169,7 +171,11 @@ def _equal(left: Value, right: Value, left_over: list[int], depth: int) -> bool:
     if isinstance(left, bool) or isinstance(right, bool) or left is None or right is None:
         return False
     if isinstance(left, Enum) or isinstance(right, Enum):
-        return to_text(left) == to_text(right) if isinstance(left, (str, Enum)) and isinstance(right, (str, Enum)) else False
+        return (
+            to_text(left) == to_text(right)
+            if isinstance(left, (str, Enum)) and isinstance(right, (str, Enum))
+            else False
+        )
     if is_map(left) and is_map(right):
         return len(left) == len(right) and all(
             key in right and _equal(item, right[key], left_over, depth + 1) for key, item in left.items()

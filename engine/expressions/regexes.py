@@ -30,7 +30,13 @@ _TOKEN = re.compile(
     r"\\Q(?P<quoted>.*?)(?:\\E|\Z)|(?P<property>\\[pP](?:\{\w+\}|\w))|(?P<escape>\\.)|\(\?<(?P<group>[A-Za-z]\w*)>|(?P<open>\[\^?\]?)|(?P<close>\])|&&",
     re.DOTALL,
 )
-_ESCAPES: Final = {r"\h": r"[ \t\xa0\u2000-\u200a]", r"\z": r"\Z", r"\Z": r"(?=\n?\Z)", r"\R": r"(?:\r\n|[\n\r\x0b\x0c\x85])", r"\e": r"\x1b"}
+_ESCAPES: Final = {
+    r"\h": r"[ \t\xa0\u2000-\u200a]",
+    r"\z": r"\Z",
+    r"\Z": r"(?=\n?\Z)",
+    r"\R": r"(?:\r\n|[\n\r\x0b\x0c\x85])",
+    r"\e": r"\x1b",
+}
 
 
 @lru_cache(maxsize=500)
@@ -41,7 +47,10 @@ def compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(_translated(pattern), re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
-        fail(f"The regular expression {pattern!r} cannot be read: {error}.", "A backslash before a mark takes it literally.")
+        fail(
+            f"The regular expression {pattern!r} cannot be read: {error}.",
+            "A backslash before a mark takes it literally.",
+        )
 
 
 def _translated(pattern: str) -> str:
@@ -56,7 +65,13 @@ def _translated(pattern: str) -> str:
             out.append(_property(found["property"], bool(in_class)))
         elif found["escape"]:
             escape = found["escape"]
-            out.append(escape if in_class and escape != r"\h" else _ESCAPES.get(escape, escape) if escape != r"\h" or not in_class else r" \t\xa0")
+            out.append(
+                escape
+                if in_class and escape != r"\h"
+                else _ESCAPES.get(escape, escape)
+                if escape != r"\h" or not in_class
+                else r" \t\xa0"
+            )
         elif found["group"]:
             out.append(f"(?P<{found['group']}>" if not in_class else found[0])
         elif found["open"]:
@@ -238,5 +253,8 @@ def _group(replacement: str, at: int, expression: re.Pattern[str]) -> tuple[int,
     while len(digits) > 1 and int(digits) > expression.groups:
         digits = digits[:-1]
     if int(digits) > expression.groups:
-        fail(f"The replacement names group {digits}, but the pattern has {expression.groups}.", "Write `\\$` for the mark.")
+        fail(
+            f"The replacement names group {digits}, but the pattern has {expression.groups}.",
+            "Write `\\$` for the mark.",
+        )
     return int(digits), at + len(digits)

@@ -57,7 +57,10 @@ def _text(frame: Frame, text: str, passes: int) -> str:
         if len(parts) == len(before) and all(new == old for new, old in zip(parts, before, strict=True)):
             return "".join(parts)
     if passes == MAX_PASSES:
-        fail(f"Too many rendering attempts: render() still finds templates after {MAX_PASSES} passes.", "Break the cycle.")
+        fail(
+            f"Too many rendering attempts: render() still finds templates after {MAX_PASSES} passes.",
+            "Break the cycle.",
+        )
     return "".join(parts)
 
 

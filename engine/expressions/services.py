@@ -41,8 +41,12 @@ class Services:
     file_size: Callable[..., int] = field(default=_absent("fileSize"))  # (path, namespace=None)
     file_exists: Callable[..., bool] = field(default=_absent("fileExists"))  # (path, namespace=None)
     error_logs: Callable[[], Sequence[Mapping[str, Any]]] = field(default=_absent("errorLogs"))
-    http: Callable[..., Any] = field(default=_absent("http"))  # (uri, method, query, body, content_type, headers, options, accept)
-    subflow: Callable[..., Any] = field(default=_absent("subflow"))  # (namespace, id, inputs, revision, labels, timeout)
+    http: Callable[..., Any] = field(
+        default=_absent("http")
+    )  # (uri, method, query, body, content_type, headers, options, accept)
+    subflow: Callable[..., Any] = field(
+        default=_absent("subflow")
+    )  # (namespace, id, inputs, revision, labels, timeout)
     random_port: Callable[[], int] = field(default=_absent("randomPort"))
     is_public_holiday: Callable[..., bool] = field(default=_absent("isPublicHoliday"))  # (date, country, subdivision)
     warn: Callable[[str], None] = _ignore

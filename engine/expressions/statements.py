@@ -170,7 +170,9 @@ class StatementCompiler:
         return run
 
     def macro(self, node: nodes.Macro) -> Statement:
-        parameters = [(name, self.expressions.expression(default) if default else None) for name, default in node.parameters]
+        parameters = [
+            (name, self.expressions.expression(default) if default else None) for name, default in node.parameters
+        ]
         self.macros[node.name] = Macro(node.name, parameters, self.body(node.body))
         return lambda frame, out: None
 
@@ -227,7 +229,11 @@ def _items(found: Value, at: Position) -> Sequence[Value]:
         return [Entry(key, value) for key, value in found.items()]
     if is_list(found):
         return list(found)
-    fail(f"`for` goes through lists and maps, not through {kind(found)}.", "Make a list with split(), or a range with `..`.", at)
+    fail(
+        f"`for` goes through lists and maps, not through {kind(found)}.",
+        "Make a list with split(), or a range with `..`.",
+        at,
+    )
 
 
 def _captured(frame: Frame, body: Statement) -> tuple[str, bool]:

@@ -95,7 +95,9 @@ def split(value: Value, delimiter: Value, limit: Value) -> Value:
 def replace(value: Value, replace_pairs: Value, regexp: Value) -> Value:
     """`{{ 'a.b' | replace({'.': '-'}) }}` → a-b; inside maps and lists, too. `regexp=true` takes patterns and `$1`."""
     if not is_map(replace_pairs):
-        fail(f"'replace' takes a map of texts and what to put there, not {kind(replace_pairs)}.", "`replace({'a': 'b'})`")
+        fail(
+            f"'replace' takes a map of texts and what to put there, not {kind(replace_pairs)}.", "`replace({'a': 'b'})`"
+        )
     pairs = [(java_text(old), java_text(new)) for old, new in replace_pairs.items()]
     one = regexes.replace if regexp is True else _literally
 

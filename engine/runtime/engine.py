@@ -33,6 +33,7 @@ from engine.runtime.operations import Answers, Operations, masked
 from engine.runtime.schedules import Schedules
 from engine.runtime.slots import Slots
 from engine.runtime.subflows import Subflows
+from engine.runtime.webhooks import Webhooks
 from engine.secrets import AtRest, Masker, Secrets, Vault
 from engine.settings import Settings
 from engine.store import commands as outbox
@@ -92,6 +93,7 @@ class Engine:
         self._flow_triggers = FlowTriggers(
             database, self.flows, self.creator, self.decider.current, self.schedules.is_disabled
         )
+        self.webhooks = Webhooks(database, self.flows, self.creator, self.schedules)
         self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
         self._outside.executions = Answers(self.operations)
         worker = Worker(WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory)
@@ -133,10 +135,15 @@ class Engine:
     def chat(self, chat: ChatPort | None) -> None:
         self._outside.chat = chat
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is going on or waits for a worker; timers and pauses do not count."""
+        return bool(self.decider.busy or self.dispatcher.busy or self._carrier.busy or self.schedules.busy)
+
     # Life
 
-    async def start(self, *, watch: bool = True) -> None:
-        """Read the flows, go on with what was under way when the process ended, keep the schedules."""
+    async def start(self, *, watch: bool = True, schedules: bool = True) -> None:
+        """Read the flows, go on with what was under way when the process ended, keep the schedules if asked."""
         await self.flows.start(watch=watch)
         self.flows.on_change(self._flows_changed)
         self._flow_triggers.refresh()
@@ -144,7 +151,8 @@ class Engine:
         self.timers.start()
         await self._recover()
         self.dispatcher.start()
-        await self.schedules.start()
+        if schedules:
+            await self.schedules.start()
 
     async def stop(self, grace: float = 10) -> None:
         """Begin nothing more, give what runs `grace` seconds, then let go of the database. What is open goes on next time."""

@@ -128,6 +128,11 @@ class Schedules:
             state = replace(state, next_date=await self._next(entry, now))
         self._keep(state)
 
+    @property
+    def busy(self) -> int:
+        """How many schedules are being looked at."""
+        return len(self._tasks)
+
     def next_dates(self) -> dict[str, datetime]:
         """The next date of every trigger that has one, by `namespace/flow/trigger`."""
         return {key: e.state.next_date for key, e in self._entries.items() if e.state.next_date and not e.state.disabled}

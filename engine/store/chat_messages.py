@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, select, update
@@ -13,6 +13,7 @@ from engine.store.tables import executions
 
 Kind = Literal["run", "pause"]
 DECISION, POST, END, PROGRESS = 0, 1, 2, 3
+KEEP = timedelta(days=30)
 MAX_CALLERS = 64  # how far up a chain of subflows the room is looked for
 
 
@@ -164,6 +165,12 @@ def post_again(connection: Connection, id_: str, now: datetime) -> None:
 def give_up(connection: Connection, id_: str, problem: str) -> None:
     """The platform will never take this message."""
     connection.execute(update(messages).where(messages.c.id == id_).values(state="DEAD", problem=problem))
+
+
+def forget(connection: Connection, before: datetime) -> None:
+    """Drop what is long final: such cards change no more, and their buttons are answered without it."""
+    old = delete(messages).where(messages.c.state != "LIVE", messages.c.changed < before)
+    connection.execute(old.where(messages.c.desired <= messages.c.shown))
 
 
 def _message(row: Row[Any]) -> Message:

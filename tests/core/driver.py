@@ -220,19 +220,19 @@ class Driver:
         todo: deque[e.Event] = deque([event])
         kept: list[c.Command] = []
         while todo:
-            now = todo.popleft()
+            step = todo.popleft()
             before = execution
-            execution, asked = advance(flow, execution, now)
+            execution, asked = advance(flow, execution, step)
             if self.on_event is not None:
-                self.on_event(flow, before, now, execution)
+                self.on_event(flow, before, step, execution)
             for command in asked:
                 if isinstance(command, c.Render):
-                    todo.append(self.answer(flow, execution, command))
+                    todo.append(self.answer(flow, execution, command, event.now))
                 else:
                     kept.append(command)
         return execution, kept
 
-    def answer(self, flow: Flow, execution: Execution, command: c.Render) -> e.Rendered:
+    def answer(self, flow: Flow, execution: Execution, command: c.Render, now: datetime) -> e.Rendered:
         run = execution.task_runs[command.task_run_id] if command.task_run_id else None
         seen = {**variables(flow, execution, run), **command.extra}
         values: dict[str, Any] = {}
@@ -246,8 +246,8 @@ class Driver:
                 else:
                     values[key] = self.as_list(source, seen)
         except EngineError as error:
-            return e.Rendered(self.now, command.task_run_id, error=str(error))
-        return e.Rendered(self.now, command.task_run_id, values)
+            return e.Rendered(now, command.task_run_id, error=str(error))
+        return e.Rendered(now, command.task_run_id, values)
 
     def as_list(self, source: Any, seen: Mapping[str, Any]) -> Any:
         if not isinstance(source, str):

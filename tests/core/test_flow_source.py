@@ -143,6 +143,13 @@ def test_the_seed_with_the_missing_subflow_is_told_when_flows_are_known():
         ("concurrency: {limit: 0}", 3, 15, "concurrency.limit", "should be more than 0"),
         ("labels: {system.foo: bar}", 3, 10, "labels.system.foo", "offending label: system.foo=bar"),
         ("labels: [{key: a}, 5]", 3, 1, "labels", "a label in a list has a `key` and a `value`"),
+        (
+            "inputs:\n  - {id: a, type: INT, defaults: x}",
+            4,
+            24,
+            "inputs[0].defaults",
+            "Expected `INT` but received `x`",
+        ),
         ("outputs:\n  - {id: a, type: TXT, value: x}", 4, 13, "outputs[0].type", "there is no output type 'TXT'"),
         (
             "pluginDefaults:\n  - values: {a: 1}",
@@ -311,6 +318,12 @@ def test_a_name_that_does_not_exist_is_a_warning(message, code, said, suggestion
     text += f'    message: "{message}"'
     (found,) = problems(text)
     assert (found.severity, found.code, found.message, found.suggestion) == ("warning", code, said, suggestion)
+
+
+def test_a_default_that_would_be_refused_is_a_warning():
+    (found,) = problems("inputs:\n  - {id: a, type: SELECT, values: [x, y], defaults: z}")
+    assert (found.severity, found.path) == ("warning", "inputs[0].defaults")
+    assert "it must match the values `[x, y]`" in found.message
 
 
 def test_names_of_other_executions_are_not_looked_for_here():

@@ -155,6 +155,16 @@ def test_dates_of_a_list_come_in_order_once_each():
     assert listed.previous_date(AT, renderer()).year == 2023
 
 
+@pytest.mark.parametrize("dates", ["{{ vars.dates }}", ["{{ vars.dates[0] }}", "2024-03-09T00:00:00Z"]])
+def test_dates_may_be_templates(dates):
+    listed = trigger("ScheduleOnDates", dates=dates)
+    render = renderer({"vars": {"dates": ["2024-03-05T10:00:00Z"]}})
+    assert listed.next_date(AT, render) == datetime(2024, 3, 5, 10, tzinfo=UTC)
+    assert listed.variables_at(AT, render)["next"] == "2024-03-05T10:00:00+00:00"
+    with pytest.raises(ExpressionFailed, match="is not a date"):
+        trigger("ScheduleOnDates", dates=["{{ 'soon' }}"]).next_date(AT, renderer())
+
+
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1)))
 def test_a_window_holds_its_moment(naive):
     now = naive.replace(tzinfo=UTC)

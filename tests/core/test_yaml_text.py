@@ -60,7 +60,7 @@ def test_anchors_and_merge_keys():
         ("a: b: c", 1, 5, "`:` stands where"),
         ("a: 'x", 1, 4, "never closed"),
         ("a:\n\tb: 1", 2, 1, "not tabs"),
-        ("a:\n  b: \"x\n", 2, 6, "never closed"),
+        ('a:\n  b: "x\n', 2, 6, "never closed"),
         ("a: [1, 2", 2, 1, "without its `]`"),
         ("a: *x", 1, 4, "names no anchor"),
         ("a: &x [*x]", 1, 4, "inside the value"),

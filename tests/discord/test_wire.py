@@ -1,4 +1,4 @@
-"""The front end over real sockets: reconnects, rate limits, uploads, wrong tokens, two instances one after the other."""
+"""The front end over real sockets: reconnects, rate limits, uploads, wrong tokens, restarts."""
 
 import asyncio
 from pathlib import Path
@@ -68,7 +68,8 @@ async def test_it_connects_with_few_intents_and_says_where(front, wire):
     assert [command["name"] for command in wire.commands] == ["flow"]
     names = {option["name"] for option in wire.commands[0]["options"]}
     assert names == {
-        "run", "list", "show", "status", "logs", "pending", "approve", "reject", "answer", "kill", "kv", "help", "whoami",
+        "run", "list", "show", "status", "logs", "kill", "pending", "approve", "reject", "answer",
+        "kv", "help", "whoami",
     }  # fmt: skip
 
 
@@ -299,6 +300,17 @@ async def test_a_late_answer_reaches_the_person_until_the_token_ends(front, wire
         await front.answer(url, Reply(Notice("info", "Later")))
 
 
+@pytest.mark.parametrize(("delay", "count"), [(0, 1), (30, 0)])
+async def test_half_typed_arguments_are_completed_in_time_or_not_at_all(front, wire, desk, monkeypatch, delay, count):
+    monkeypatch.setattr("bot.discord.limits.CHOICES_GRACE", 0.05)
+    desk.delay = delay
+    options = [{"name": "flow", "type": 3, "value": "tra", "focused": True}]
+    data = {"id": "5", "name": "flow", "type": 1, "options": [{"name": "run", "type": 1, "options": options}]}
+    (said,) = await wire.responses(await wire.interact(4, data))
+    assert said["type"] == 8
+    assert len(said["data"]["choices"]) == count
+
+
 async def test_a_mention_is_heard_and_answered_in_reply(front, wire, desk):
     await wire.say("<@100000000000000001> whoami")
     posted = await wire.until(lambda: wire.bodies("POST", "/messages$"))
@@ -319,6 +331,25 @@ async def test_a_discord_that_is_down_is_told(front, wire):
     with pytest.raises(Unreachable, match="can't be reached") as caught:
         await front.post_card(ROOM, pause_card(), "n2")
     assert caught.value.retry_after == 5
+
+
+async def test_before_the_start_and_after_the_end_nothing_can_be_posted(make, wire, desk):
+    front = make()
+    with pytest.raises(Unreachable, match="not connected") as caught:
+        await front.post_card(ROOM, pause_card(), "n1")
+    assert caught.value.retry_after == 2
+    assert front.describe() == "Discord: not connected"
+    await front.start(desk)
+    await front.stop()
+    with pytest.raises(Unreachable, match="not connected"):
+        await front.post_card(ROOM, pause_card(), "n1")
+
+
+async def test_a_room_may_be_named(front, wire):
+    ref = await front.post_card(Room("discord", "#general"), pause_card(), "n1")
+    assert ref.channel == CHANNEL
+    with pytest.raises(Unreachable, match="sees no channel named '#nowhere'"):
+        await front.post_card(Room("discord", "#nowhere"), pause_card(), "n1")
 
 
 async def test_stop_waits_for_answers_on_their_way(front, wire, desk):

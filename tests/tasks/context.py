@@ -12,7 +12,7 @@ import httpx
 from engine import expressions
 from engine.core.property import has_template
 from engine.core.registry import Registry
-from engine.errors import NotFound, Refused
+from engine.errors import ExpressionFailed, NotFound, Refused
 from engine.plugin import ChatPost, RunnableTask, Settings
 from engine.tasks import catalogue
 
@@ -169,13 +169,13 @@ class TestContext:
 
         def secret(key: str, *_: Any, **__: Any) -> str:
             if key not in self.secrets:
-                raise expressions.ExpressionFailed(f"Cannot find secret for key '{key}'.")
+                raise ExpressionFailed(f"Cannot find secret for key '{key}'.")
             self.mask(self.secrets[key])
             return self.secrets[key]
 
         def kv(key: str, *_: Any, **__: Any) -> Any:
             if (NAMESPACE, key) not in self.kv.stored:
-                raise expressions.ExpressionFailed(f"There is no key {key}.")
+                raise ExpressionFailed(f"There is no key {key}.")
             return self.kv.stored[NAMESPACE, key]
 
         return expressions.Services(

@@ -15,41 +15,27 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.wire.discord_spec import judge
+from tests.wire.discord_values import (
+    ANN,
+    APP,
+    BOT,
+    CHANNEL,
+    EPOCH,
+    GUILD,
+    TOKEN,
+    Call,
+    Json,
+    Rule,
+    account,
+    application,
+    commands,
+    guild,
+    interaction,
+    message,
+    reply,
+)  # fmt: skip
 
-Json = dict[str, Any]
-APP, BOT, GUILD, CHANNEL, ANN = (
-    "100000000000000001",
-    "100000000000000001",
-    "200000000000000001",
-    "300000000000000001",
-    "42",
-)
-TOKEN = "MTIz.wire.token"
-EPOCH = 1420070400000
-
-
-@dataclass
-class Call:
-    """One request as it came in."""
-
-    method: str
-    path: str
-    json: Any
-    files: dict[str, bytes]
-    names: dict[str, str]
-    status: int = 0
-
-
-@dataclass
-class Rule:
-    """What to answer instead, and how often."""
-
-    method: str
-    path: str
-    status: int
-    body: Json
-    headers: dict[str, str]
-    times: int
+__all__ = ["ANN", "BOT", "CHANNEL", "GUILD", "TOKEN", "DiscordWire"]
 
 
 @dataclass
@@ -169,15 +155,7 @@ class DiscordWire:
             "source": source,
             "first": None,
         }
-        member = {"user": account(user), "roles": ["7"], "permissions": "0", "joined_at": "2025-01-01T00:00:00+00:00"}
-        member |= {"deaf": False, "mute": False, "flags": 0}
-        payload = {
-            "id": id_, "application_id": APP, "type": kind, "token": token, "version": 1, "data": data,
-            "guild_id": GUILD, "guild": {"id": GUILD, "locale": "en-US", "features": []},
-            "channel_id": CHANNEL, "channel": {"id": CHANNEL, "type": 0, "guild_id": GUILD, "name": "general"},
-            "member": member, "locale": "en-US", "entitlements": [], "authorizing_integration_owners": {}, "context": 0,
-            "app_permissions": "0", "attachment_size_limit": 10485760, **more,
-        }  # fmt: skip
+        payload = {**interaction(id_, token, kind, data, user), **more}
         await self.dispatch("INTERACTION_CREATE", payload)
         return id_
 
@@ -212,10 +190,10 @@ class DiscordWire:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"op": 10, "d": {"heartbeat_interval": 41250}})
-        async for message in socket:
-            if message.type is not WSMsgType.TEXT:
+        async for received in socket:
+            if received.type is not WSMsgType.TEXT:
                 break
-            frame = json.loads(message.data)
+            frame = json.loads(received.data)
             if frame["op"] == 1:
                 await socket.send_json({"op": 11})
             elif frame["op"] == 2:
@@ -343,46 +321,38 @@ class DiscordWire:
         return reply(account(BOT, bot=True))
 
     def _application(self, call: Call, found: re.Match[str]) -> web.Response:
-        owner = account("2")
-        more = {"bot_public": True, "bot_require_code_grant": False, "verify_key": "00", "team": None, "flags": 0}
-        return reply({"id": APP, "name": "parley", "icon": None, "description": "", "owner": owner, **more})
+        return reply(application())
 
     def _sync(self, call: Call, found: re.Match[str]) -> web.Response:
         self.commands = call.json
-        shown = {"application_id": APP, "version": "1", "default_member_permissions": None, "type": 1}
-        return reply([{**shown, "id": str(500 + n), **command} for n, command in enumerate(call.json)])
+        return reply(commands(call.json))
 
     def _message(self, **more: Any) -> Json:
-        shown = {
-            "id": self.snowflake(), "channel_id": CHANNEL, "author": account(BOT, bot=True), "content": "",
-            "timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "tts": False, "mention_everyone": False,
-            "mentions": [], "mention_roles": [], "attachments": [], "embeds": [], "components": [], "pinned": False,
-            "type": 0, "flags": 0, **more,
-        }  # fmt: skip
+        shown = {**message(self.snowflake()), **more}
         self.messages[shown["id"]] = shown
         return shown
 
-    def _fill(self, message: Json, body: Json, call: Call) -> Json:
-        message |= {key: body[key] for key in ("content", "components", "embeds", "flags") if body.get(key) is not None}
+    def _fill(self, shown: Json, body: Json, call: Call) -> Json:
+        shown |= {key: body[key] for key in ("content", "components", "embeds", "flags") if body.get(key) is not None}
         if "attachments" in body:
-            old = {item["id"]: item for item in message["attachments"]}
+            old = {item["id"]: item for item in shown["attachments"]}
             kept = [old[item["id"]] for item in body["attachments"] if item["id"] in old and "filename" not in item]
             new = [
                 {"id": self.snowflake(), "filename": item["filename"], "size": len(call.files[f"files[{item['id']}]"]),
                  "url": f"{self.files_url}/x", "proxy_url": f"{self.files_url}/x"}
                 for item in body["attachments"] if "filename" in item
             ]  # fmt: skip
-            message["attachments"] = kept + new
-        return message
+            shown["attachments"] = kept + new
+        return shown
 
     def _post(self, call: Call, found: re.Match[str]) -> web.Response:
         key = (found[1], str(call.json.get("nonce")))
         if call.json.get("enforce_nonce") and key in self._nonces:
             return reply(self.messages[self._nonces[key]])
-        message = self._fill(self._message(channel_id=found[1]), call.json, call)
+        posted = self._fill(self._message(channel_id=found[1]), call.json, call)
         if call.json.get("enforce_nonce"):
-            self._nonces[key] = message["id"]
-        return reply(message)
+            self._nonces[key] = posted["id"]
+        return reply(posted)
 
     def _edit(self, call: Call, found: re.Match[str]) -> web.Response:
         if found[2] not in self.messages:
@@ -426,33 +396,3 @@ class DiscordWire:
         """A fresh id whose time is now, as Discord's are."""
         self._count += 1
         return str((int(time.time() * 1000) - EPOCH << 22) + self._count)
-
-
-def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    # The content type must be exactly this: with a charset behind it the library takes the body for text.
-    headers = {"Content-Type": "application/json", **(headers or {})}
-    return web.Response(body=json.dumps(body).encode(), status=status, headers=headers)
-
-
-def account(id_: str, *, bot: bool = False) -> Json:
-    name = "parley" if bot else f"user{id_}"
-    return {"id": id_, "username": name, "global_name": None, "discriminator": "0", "avatar": None, "bot": bot}
-
-
-def guild() -> Json:
-    role = {"id": GUILD, "name": "@everyone", "permissions": "0", "position": 0, "color": 0, "hoist": False, "flags": 0}
-    role |= {"managed": False, "mentionable": False, "colors": {"primary_color": 0}}
-    channel = {
-        "id": CHANNEL,
-        "type": 0,
-        "guild_id": GUILD,
-        "name": "general",
-        "position": 0,
-        "permission_overwrites": [],
-    }
-    return {
-        "id": GUILD, "name": "Team", "owner_id": ANN, "roles": [role], "channels": [channel], "members": [], "threads": [],
-        "emojis": [], "stickers": [], "features": [], "member_count": 2, "verification_level": 0, "icon": None, "nsfw_level": 0,
-        "default_message_notifications": 0, "explicit_content_filter": 0, "mfa_level": 0, "premium_tier": 0,
-        "preferred_locale": "en-US", "system_channel_flags": 0, "afk_timeout": 60, "premium_progress_bar_enabled": False,
-    }  # fmt: skip

@@ -57,7 +57,7 @@ def _text(obj: Any, where: str, most: int, *, plain: bool) -> None:
         raise _no(where, "blank text")
 
 
-_TOKEN = re.compile(r"<([^<>]*)>")
+_TOKEN = re.compile(r"<(?:https?://|mailto:|[@#!])[^<>]*>")
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt);)")
 
 
@@ -140,7 +140,10 @@ def _url_input(element: dict[str, Any], where: str) -> None:
 
 def _number(element: dict[str, Any], where: str) -> None:
     _keys(
-        element, where, {"type", "action_id", "is_decimal_allowed"}, {"initial_value", "min_value", "max_value", "placeholder"}
+        element,
+        where,
+        {"type", "action_id", "is_decimal_allowed"},
+        {"initial_value", "min_value", "max_value", "placeholder"},
     )
     found = {}
     for key in ("initial_value", "min_value", "max_value"):
@@ -215,7 +218,12 @@ def _external(element: dict[str, Any], where: str) -> None:
 
 
 def _multi_external(element: dict[str, Any], where: str) -> None:
-    _keys(element, where, {"type", "action_id"}, {"initial_options", "min_query_length", "placeholder", "max_selected_items"})
+    _keys(
+        element,
+        where,
+        {"type", "action_id"},
+        {"initial_options", "min_query_length", "placeholder", "max_selected_items"},
+    )
     initial = element.get("initial_options", [None])
     if not 1 <= len(initial) <= 100:
         raise _no(where, "initial_options")
@@ -377,7 +385,9 @@ def pings(message: Any, *, verbatim: bool = False) -> list[str]:
             return []
         if message.get("type") == "mrkdwn":
             return pings(message.get("text", ""), verbatim=bool(message.get("verbatim")))
-        return [found for key in ("text", "blocks", "fields", "elements", "accessory") for found in pings(message.get(key))]
+        return [
+            found for key in ("text", "blocks", "fields", "elements", "accessory") for found in pings(message.get(key))
+        ]
     return [found for inner in message for found in pings(inner)] if isinstance(message, list) else []
 
 

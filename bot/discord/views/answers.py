@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.conversation import Attachment, Field, Form, Option
+from bot.discord import ids
 from bot.discord.views.fields import MENUS, current, is_menu, is_menus, keeps_blank, pages, wire_values
 
 Raw = Mapping[str, "str | bool | list[str] | list[Attachment]"]
@@ -30,18 +31,21 @@ def _read_field(form: Form, field: Field, parts: list[Any], values: dict[str, An
         if first not in (None, "", []):
             values[field.id] = first in ("true", True)
     elif is_menus(field):
-        table = dict(zip(wire_values(field.options), field.options, strict=True))
         chosen = [wire for part in parts for wire in (part if isinstance(part, list) else [part]) if wire]
-        values[field.id] = [table[wire].value if wire in table else wire for wire in chosen]
+        values[field.id] = [_value(field, wire) for wire in chosen]
     elif is_menu(field):
-        table = dict(zip(wire_values(field.options), field.options, strict=True))
         wire = first[0] if isinstance(first, list) and first else first
-        values[field.id] = (table[wire].value if wire in table else wire) if isinstance(wire, str) and wire else ""
+        values[field.id] = _value(field, wire) if isinstance(wire, str) and wire else ""
     else:
         text = first if isinstance(first, str) else ""
         if text == "" and keeps_blank(current(form, field)):
             return
         values[field.id] = match(field.options, text) if field.type == "SELECT" and not field.allow_custom else text
+
+
+def _value(field: Field, wire: str) -> str:
+    option = taken(field.options, wire)
+    return option.value if option else wire  # the desk says what is wrong with it
 
 
 def match(options: Sequence[Option], typed: str) -> str:
@@ -58,5 +62,9 @@ def match(options: Sequence[Option], typed: str) -> str:
 
 
 def taken(options: Sequence[Option], wire: str) -> Option | None:
-    """The choice a wire value stands for."""
-    return dict(zip(wire_values(options), options, strict=True)).get(wire)
+    """The choice a wire value stands for; one that goes by position is checked, and found again where lists moved."""
+    table = dict(zip(wire_values(options), options, strict=True))
+    if wire in table or not wire.startswith("#"):
+        return table.get(wire)
+    check = wire.rpartition(":")[2]
+    return next((option for option in options if ids.fingerprint([option.value]) == check), None)

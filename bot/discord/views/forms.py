@@ -23,6 +23,8 @@ from bot.discord.views.fields import (
 )
 from bot.discord.views.markdown import excerpt, markdown
 
+__all__ = ["draw_choice", "modal", "pages"]
+
 _EXAMPLES = {
     "INT": "A whole number, such as 3",
     "FLOAT": "A number, such as 3.14",

@@ -222,7 +222,7 @@ def _timer_fired(d: Decision, event: TimerFired) -> None:
         retry_now(d, run, int(number))
     elif kind == "loop":
         loops.next_iteration(d, run, int(number))
-    elif kind == "sleep" and run.state is State.RUNNING and len(run.attempts) == int(number):
+    elif kind == "sleep" and run.rendered.get("timer") == event.key and run.state is State.RUNNING:
         end_attempt(d, run, State.SUCCESS)
 
 

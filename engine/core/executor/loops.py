@@ -14,11 +14,11 @@ def repeat(d: Decision, run: TaskRun, task: LoopingTask) -> tuple[TaskRun, State
     """After one iteration: None while the loop goes on, else the run and a state (None: that of its tasks)."""
     if "looped" in run.rendered:
         return run, State(run.rendered["looped"]) if run.rendered["looped"] else None
-    asked = d.ask(run, {"condition": (task.until(), "text")})
+    asked = d.ask(run, {"until": (task.until(), "text")})
     if asked is None:
         return None
     run = asked
-    if truthy(run.rendered["condition"]):
+    if truthy(run.rendered["until"]):
         return d.remember(run, looped=""), None
     try:
         limits = task.limits(run.rendered)
@@ -40,7 +40,7 @@ def repeat(d: Decision, run: TaskRun, task: LoopingTask) -> tuple[TaskRun, State
         )
         return d.remember(run, looped=state.value if state else ""), state
     key = f"loop:{run.id}:{number}"
-    rendered = {name: value for name, value in run.rendered.items() if name != "condition"}
+    rendered = {name: value for name, value in run.rendered.items() if name != "until"}
     d.put(replace(run, rendered={**rendered, "waiting": True, "timer": key}))
     d.emit(SetTimer(key, again))
     return None

@@ -35,7 +35,7 @@ class OllamaCLI(ScriptTask):
 id: summary
 type: io.kestra.plugin.ollama.cli.OllamaCLI
 commands:
-  - ollama run gemma3:1b "Summarize in two sentences: {{ inputs.text }}" > summary.txt
+  - 'ollama run gemma3:1b "Summarize in two sentences: {{ inputs.text }}" > summary.txt'
 outputFiles:
   - summary.txt
 """,

@@ -8,8 +8,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from engine.core import cron as cron_text
 from engine.core.dates import parse_datetime
+from engine.core.inputs import RenderFn
 from engine.core.property import Property, has_template
 from engine.core.triggers import Scheduled
+from engine.errors import ExpressionFailed, TaskFailed
 
 
 class Schedule(Scheduled):
@@ -63,6 +65,23 @@ class ScheduleOnDates(Scheduled):
             for text in dates:
                 parse_datetime(text, zoned=False)
         return dates
+
+    def next_date(self, after: datetime, render: RenderFn) -> datetime | None:
+        """The first of the dates after another; ExpressionFailed when a template among them gives no date."""
+        return super(ScheduleOnDates, self._known(render)).next_date(after, render)
+
+    def previous_date(self, before: datetime, render: RenderFn) -> datetime | None:
+        """The last of the dates before another; ExpressionFailed when a template among them gives no date."""
+        return super(ScheduleOnDates, self._known(render)).previous_date(before, render)
+
+    def _known(self, render: RenderFn) -> "ScheduleOnDates":
+        def evaluated(value: Any, guard: str) -> Any:
+            return [evaluated(one, guard) for one in value] if isinstance(value, list) else render(value, {}, False)
+
+        try:
+            return self.rendered(evaluated) if has_template(self.dates) else self
+        except TaskFailed as error:
+            raise ExpressionFailed(error.message) from error
 
     def tick(self, start: datetime, *, back: bool = False) -> datetime | None:
         """The nearest of the dates; one without an offset is meant in the trigger's zone."""

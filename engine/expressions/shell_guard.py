@@ -1,0 +1,226 @@
+"""Values inside the quotes of a shell command that a flow's author wrote with templates in it.
+
+The author's text is followed the way a shell reads it; a value is escaped for the place where it lands. Values never change
+where we are: that is the point.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from engine.expressions.failures import fail
+from engine.expressions.frame import Printed
+
+_UNSAFE = frozenset("|&;<>()$`\\\"'*?[]#~=%{}!\n ")
+
+
+@dataclass(slots=True)
+class _Place:
+    """A quote or substitution we are inside: plain, single, ansi, double, backtick, paren, brace, comment, heredoc."""
+
+    kind: str
+    depth: int = 0  # parentheses inside a substitution
+    delimiter: str = ""
+    literal: bool = False  # a here-document whose delimiter was quoted
+    stripped: bool = False  # <<-
+
+
+def guarded_shell(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
+    """The command with values escaped where they stand inside quotes; outside of quotes they stay as they are, with a warning."""
+    reader = _Reader()
+    out: list[str] = []
+    for piece in pieces:
+        if isinstance(piece, Printed) and not piece.raw:
+            out.append(reader.value(piece))
+        else:
+            reader.read(piece)
+            out.append(piece)
+    if reader.escaped:
+        warn("A value held characters that mean something to a shell; it was escaped to stay inside its quotes.")
+    if reader.exposed:
+        warn(
+            "A value with characters that mean something to a shell stands outside of quotes; put double quotes around it."
+        )
+    return "".join(out)
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.places = [_Place("plain")]
+        self.waiting: list[_Place] = []
+        self.skip = False  # after a backslash
+        self.line = ""  # of a here-document, so far
+        self.word_start = True
+        self.pending = ""  # the announcement of a here-document, so far
+        self.last = ""
+        self.escaped = False
+        self.exposed = False
+
+    def read(self, text: str) -> None:
+        for char in text:
+            self.one(char)
+            self.last = char
+
+    def one(self, char: str) -> None:
+        place = self.places[-1]
+        if place.kind == "heredoc":
+            self.in_heredoc(place, char)
+        elif self.skip:
+            self.skip = False
+            self.word_start = False
+        elif place.kind == "comment":
+            if char == "\n":
+                self.places.pop()
+                self.one(char)
+        elif place.kind == "single":
+            if char == "'":
+                self.places.pop()
+        elif place.kind == "ansi":
+            if char == "\\":
+                self.skip = True
+            elif char == "'":
+                self.places.pop()
+        elif char == "\\":
+            self.skip = True
+        elif place.kind == "double":
+            self.in_double(char)
+        else:
+            self.in_plain(place, char)
+
+    def in_double(self, char: str) -> None:
+        if char == '"':
+            self.places.pop()
+        else:
+            self.substitution(char)
+
+    def substitution(self, char: str) -> bool:
+        """Whether a substitution begins or ends here."""
+        if char == "`":
+            if any(place.kind == "backtick" for place in self.places):
+                while self.places[-1].kind != "backtick":
+                    self.places.pop()
+                self.places.pop()
+            else:
+                self.places.append(_Place("backtick"))
+            return True
+        if self.last == "$" and char in "({":
+            self.places.append(_Place("paren" if char == "(" else "brace"))
+            self.word_start = True
+            return True
+        return False
+
+    def in_plain(self, place: _Place, char: str) -> None:
+        if self.pending:
+            self.announce(char)
+            return
+        if self.substitution(char):
+            return
+        if char == "#" and self.word_start and place.kind != "brace":
+            self.places.append(_Place("comment"))
+        elif char == "'":
+            self.quote(place, "ansi" if self.last == "$" else "single")
+        elif char == '"':
+            self.places.append(_Place("double"))
+        elif char == "<" and self.last == "<" and place.kind != "brace":
+            self.pending = "<<"
+        elif place.kind == "paren" and char == "(":
+            place.depth += 1
+        elif place.kind == "paren" and char == ")":
+            if place.depth:
+                place.depth -= 1
+            else:
+                self.places.pop()
+        elif place.kind == "brace" and char == "}":
+            self.places.pop()
+        elif char == "\n":
+            self.begin_heredocs()
+        self.word_start = char in " \t\n;|&("
+
+    def quote(self, place: _Place, kind: str) -> None:
+        # In "${x:-'…'}" a single quote is a character like any other.
+        quoted_brace = place.kind == "brace" and any(one.kind == "double" for one in self.places)
+        if not quoted_brace:
+            self.places.append(_Place(kind))
+
+    def announce(self, char: str) -> None:
+        """Read the delimiter behind `<<`."""
+        if self.pending == "<<" and char == "<":
+            self.pending = ""  # <<< is a here-string
+        elif self.pending.strip("<-") == "" and char in " \t-":
+            self.pending += "-" if char == "-" else ""
+        elif char in " \t\n;|&()<>" and not (self.pending.count("'") % 2 or self.pending.count('"') % 2):
+            raw = self.pending[2:]
+            delimiter = raw.removeprefix("-")
+            bare = delimiter.replace("'", "").replace('"', "").replace("\\", "")
+            if bare:
+                self.waiting.append(
+                    _Place("heredoc", delimiter=bare, literal=bare != delimiter, stripped=raw.startswith("-"))
+                )
+            self.pending = ""
+            self.in_plain(self.places[-1], char)
+        else:
+            self.pending += char
+
+    def begin_heredocs(self) -> None:
+        self.line = ""
+        while self.waiting:
+            self.places.append(self.waiting.pop())
+
+    def in_heredoc(self, place: _Place, char: str) -> None:
+        if char != "\n":
+            self.line += char
+            return
+        line = self.line.lstrip("\t") if place.stripped else self.line
+        self.line = ""
+        if line == place.delimiter:
+            self.places.pop()
+            self.word_start = True
+
+    def value(self, text: str) -> str:
+        """The value, escaped for the place we are at."""
+        self.last = ""
+        self.word_start = False
+        self.skip = False
+        found = self.escape(text)
+        # What lies inside backticks is read once more before it runs.
+        if any(place.kind == "backtick" for place in self.places[:-1]) or self.places[-1].kind == "backtick":
+            found = _backslashed(found, "\\`$") if found != text or self.quoted() else found
+        if found != text:
+            self.escaped = True
+        elif not self.quoted() and not _UNSAFE.isdisjoint(text):
+            self.exposed = True
+        return found
+
+    def quoted(self) -> bool:
+        return self.places[-1].kind in ("single", "double", "ansi", "heredoc", "comment") or (
+            self.places[-1].kind == "brace" and any(one.kind == "double" for one in self.places)
+        )
+
+    def escape(self, text: str) -> str:
+        place = self.places[-1]
+        if place.kind == "single":
+            return text.replace("'", "'\\''")
+        if place.kind == "ansi":
+            return text.replace("\\", "\\\\").replace("'", "'\\''")
+        if place.kind == "double":
+            return _backslashed(text, '\\"$`')
+        if place.kind == "brace" and self.quoted():
+            return _backslashed(text, '\\"$`}')
+        if place.kind == "comment":
+            return text.replace("\n", " ").replace("\r", " ")
+        if place.kind == "heredoc":
+            return self.in_document(text, place)
+        return text
+
+    def in_document(self, text: str, place: _Place) -> str:
+        lines = (self.line + text).split("\n")
+        self.line = lines[-1]
+        if any((line.lstrip("\t") if place.stripped else line) == place.delimiter for line in lines):
+            fail(
+                f"A value holds the line {place.delimiter!r}, which ends the here-document it stands in.",
+                "Write the value to a file, or pass it in an environment variable.",
+            )
+        return text if place.literal else _backslashed(text, "\\$`")
+
+
+def _backslashed(text: str, marks: str) -> str:
+    return "".join(f"\\{char}" if char in marks else char for char in text)

@@ -1,0 +1,101 @@
+"""Webhook triggers: requests that start executions. The key in the address is the credential."""
+
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.core.conditions import ConditionContext
+from engine.core.execution import Execution, Origin
+from engine.core.flow import Flow
+from engine.core.labels import read_labels
+from engine.errors import NotFound, Refused
+from engine.runtime.creation import Creator
+from engine.runtime.flow_triggers import rendered
+from engine.runtime.flows import Flows
+from engine.runtime.schedules import Schedules
+from engine.store.database import Database
+from engine.store.triggers import trigger_key
+from engine.tasks.core.trigger.webhook import Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """Starts executions for requests."""
+
+    database: Database
+    flows: Flows
+    creator: Creator
+    schedules: Schedules
+
+    async def fire(
+        self,
+        namespace: str,
+        flow_id: str,
+        key: str,
+        *,
+        body: str = "",
+        headers: Mapping[str, Sequence[str]] | None = None,
+        parameters: Mapping[str, Sequence[str]] | None = None,
+    ) -> Execution | None:
+        """The execution a request starts, None when the trigger's conditions don't hold; NotFound (flow or key), Refused."""
+        flow = self.flows.get(namespace, flow_id)
+        trigger = await self._trigger(flow, key)
+        if flow.disabled:
+            raise Refused(f"Cannot execute a disabled flow: {namespace}.{flow_id}.", fix="Enable it in its file first.")
+        variables = {
+            "body": read_body(body),
+            "headers": {name: list(values) for name, values in (headers or {}).items()},
+            "parameters": {name: list(values) for name, values in (parameters or {}).items()},
+        }
+        one = self.schedules.render_for(flow)
+        names = {"trigger": variables}
+
+        def render_one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
+            return one(text, {**names, **extra}, typed)
+
+        if not trigger.holds(ConditionContext(render_one, names)):
+            return None
+        given = rendered(trigger.inputs, render_one)
+        labels = tuple((name, str(render_one(value, {}, False))) for name, value in read_labels(trigger.labels))
+        resolved = await self.creator.check(flow.inputs, given, flow)
+        prepared = await self.creator.prepare(flow, resolved, local_files=False)
+        return await self.database.transact(
+            lambda unit: self.creator.create_in(
+                unit,
+                prepared,
+                started_by="webhook",
+                origin=Origin(trigger.id, trigger.type, variables),
+                labels=labels,
+                trigger_id=trigger.id,
+            )
+        )
+
+    async def _trigger(self, flow: Flow, key: str) -> Webhook:
+        """The trigger with this key; every key is compared, in constant time."""
+        found = None
+        for trigger in flow.triggers:
+            if not isinstance(trigger, Webhook) or trigger.disabled:
+                continue
+            if self.schedules.is_disabled(trigger_key(flow.namespace, flow.id, trigger.id)):
+                continue
+            services = self.creator.renderer.services(flow.namespace)
+            own = str(await self.creator.renderer.value(trigger.key, self.creator.variables(flow), services)).strip()
+            self.creator.masker.add(own)
+            if own and hmac.compare_digest(own.encode(), key.encode()):
+                found = trigger
+        if found is None:
+            raise NotFound(f"There is no webhook with this key on flow {flow.namespace}.{flow.id}.")
+        return found
+
+
+def read_body(text: str) -> Any:
+    """A body as JSON object or array, else as text; null when there is none."""
+    if not text:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, dict | list) else text

@@ -1,0 +1,65 @@
+"""A bot that kills itself (SIGKILL, nothing is cleaned up) at a named step of a decision. Run as a child process."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from bot.conversation import Click, Command
+from bot.deliveries import Deliveries
+from engine.store import chat_audit, chat_receipts
+from tests.bot.rig import ANN, OPS, PLAIN, Rig
+
+
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(step: str, rig: Rig) -> None:
+    """Die when the step is reached. Real code runs up to there."""
+    database = rig.engine.database
+    if step == "before the receipt":
+        chat_receipts.open_receipt = die
+    elif step == "after the receipt":
+        rig.desk.deliveries.handle = die
+    elif step == "before the transaction":
+        transact, calls = database.transact, []
+
+        async def second_dies(work):
+            calls.append(work)
+            if len(calls) == 2:  # the first writes the receipt
+                die()
+            return await transact(work)
+
+        database.transact = second_dies
+    elif step == "inside the transaction":
+        chat_audit.record = die
+    elif step == "after the transaction":
+        finish = Deliveries._answered
+
+        async def answered(self, key, kind, event):
+            await finish(self, key, kind, event)
+            die()
+
+        Deliveries._answered = answered
+
+
+async def main(folder: Path, step: str, deed: str) -> None:
+    rig = await Rig(folder).start(PLAIN)
+    if deed == "approve":
+        card = await rig.asked()
+        await rig.slack.shows("run", lambda shown: shown.tone == "paused")
+        print(card.entity, flush=True)
+        arm(step, rig)
+        approve = rig.desk.office.ids("ap", card.entity)
+        await rig.desk.click(Click(approve, ANN, OPS, "the click", answer_url="https://answer.test/1"))
+    else:
+        arm(step, rig)
+        await rig.desk.command(Command("run ship", ANN, OPS, "the click", answer_url="https://answer.test/1"))
+    await asyncio.gather(*tuple(rig.desk.deliveries._later))  # the answer is handed over
+    die()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

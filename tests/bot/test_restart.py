@@ -1,0 +1,101 @@
+"""The process dies between two steps of a decision, and the delivery comes again: exactly one effect."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.core.state import State
+from engine.store import chat_audit, chat_messages, chat_receipts
+from tests.bot.rig import ANN, OPS, Rig
+
+ROOT = Path(__file__).resolve().parents[2]
+# Where the child dies: the name of a step and whether the effect is durable by then.
+STEPS = {
+    "before the receipt": False,
+    "after the receipt": False,
+    "before the transaction": False,
+    "inside the transaction": False,
+    "after the transaction": True,
+    "after the answer": True,
+}
+
+
+async def killed_at(folder: Path, step: str, deed: str) -> str:
+    """Run the child until it kills itself at a step; what it printed before."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bot.dying_desk", str(folder), step, deed,
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(child.communicate(), 60)
+    assert child.returncode == -signal.SIGKILL, f"the child was to die at {step!r}"
+    return out.decode().strip()
+
+
+async def pause_rows(rig, pause_id):
+    return await rig.engine.database.read(lambda connection: chat_messages.showing(connection, entity=pause_id))
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_killed_while_deciding_then_delivered_again(tmp_path, step):
+    pause_id = await killed_at(tmp_path, step, "approve")
+    rig = await Rig(tmp_path).start()
+    try:
+        card = next(card for card in await rig.desk.pause_cards((await rig.engine.pause_row(pause_id)).execution_id))
+        if not STEPS[step] and step == "before the receipt":
+            assert (await rig.engine.pause_row(pause_id)).state == "WAITING"
+            approve = card.actions[0].id
+        else:
+            approve = rig.desk.office.ids("ap", pause_id)
+        from bot.conversation import Click
+
+        again = Click(approve, ANN, OPS, "the click", answer_url="https://answer.test/1")
+        reply = (await rig.desk.click(again)).body
+        assert reply.text.startswith("Approved.")
+        done = await rig.engine.wait((await rig.engine.pause_row(pause_id)).execution_id, timeout=20)
+        assert done.state is State.SUCCESS
+        assert [run.task_id for run in done.task_runs.values()] == ["wait", "after"]
+        deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, pause_id))
+        assert [deed.action for deed in deeds] == ["approve"]
+        async with asyncio.timeout(20):
+            while [(row.state, row.desired - row.shown) for row in await pause_rows(rig, pause_id)] != [("FINAL", 0)]:
+                continue  # each look at the table lets the desk go on
+    finally:
+        await rig.stop()
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step != "before the receipt"])
+async def test_killed_while_deciding_and_never_delivered_again(tmp_path, step):
+    """What is written down is carried on at the next start, and answered by the address that came along."""
+    pause_id = await killed_at(tmp_path, step, "approve")
+    rig = await Rig(tmp_path).start()
+    try:
+        run = (await rig.engine.pause_row(pause_id)).execution_id
+        assert (await rig.engine.wait(run, timeout=20)).state is State.SUCCESS
+        if step != "after the answer":
+            url, reply = await rig.slack.until(lambda: rig.slack.answers and rig.slack.answers[0])
+            assert url == "https://answer.test/1"
+            assert reply.body.text.startswith("Approved.")
+        left = await rig.engine.database.read(lambda c: chat_receipts.find(c, "slack:the click"))
+        assert left.is_done
+    finally:
+        await rig.stop()
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step != "before the receipt"])
+async def test_killed_while_starting_a_run_then_delivered_again(tmp_path, step):
+    await killed_at(tmp_path, step, "run")
+    rig = await Rig(tmp_path).start()
+    try:
+        said = await rig.say("run ship", receipt="the click")
+        assert said.text.startswith("Started `ship`")
+        started = [run for run in await rig.engine.executions() if run.started_by == ANN.id]
+        assert len(started) == 1
+        await rig.slack.shows("run")
+        await rig.slack.shows("pause")
+        assert len(rig.slack.of("run")) == 1
+    finally:
+        await rig.stop()

@@ -1,0 +1,100 @@
+"""Engine, desk and Discord together: a flow is started in a form, decided on its card, and ends on its card."""
+
+import pytest
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.chat_port import FrontEndChat
+from bot.chat_settings import ChatSettings
+from bot.desk import FrontDesk
+from bot.discord.client import DiscordFrontEnd
+from bot.pacing import Pace
+from engine.runtime import Engine
+from engine.settings import Settings
+from tests.wire.discord import TOKEN, DiscordWire
+from tests.wire.discord_rules import walk
+
+FLOW = """
+id: picture
+namespace: company.ai
+inputs:
+  - {id: prompt, type: STRING}
+  - {id: size, type: SELECT, values: [small, large], defaults: small}
+tasks:
+  - {id: draw, type: io.kestra.plugin.core.debug.Return, format: "a {{ inputs.size }} picture of {{ inputs.prompt }}"}
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    onResume:
+      - {id: approve, type: BOOLEAN, description: Are you happy?}
+      - {id: feedback, type: STRING, description: Say more}
+  - {id: after, type: io.kestra.plugin.core.debug.Return, format: "{{ outputs.wait.onResume.approve }}"}
+"""
+
+
+@pytest.fixture
+async def bot(tmp_path):
+    base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
+    (tmp_path / "flows").mkdir()
+    async with DiscordWire() as wire:
+        engine = await Engine.open(Settings(data=tmp_path / "data", flows=(tmp_path / "flows",)))
+        front = DiscordFrontEnd(TOKEN, locate=engine.files.path, base_url=wire.base_url, gateway_url=wire.gateway_url)
+        engine.chat = FrontEndChat(engine, [front])
+        await engine.start(watch=False)
+        await engine.deploy(FLOW)
+        desk = FrontDesk(engine, [front], ChatSettings(), paces={"discord": Pace("discord", {}, 0.0)})
+        await desk.start()
+        await front.start(desk)
+        yield wire, engine
+        await front.stop()
+        await desk.stop()
+        await engine.stop(1)
+        assert wire.problems == []
+    Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY = base, gateway
+
+
+def words(message):
+    return "\n".join(
+        str(each.get("content") or each.get("label") or "") for part in message["components"] for each in walk(part)
+    )
+
+
+def shown(wire, *texts):
+    """The message that shows all of these."""
+    return next((m for m in wire.messages.values() if all(text in words(m) for text in texts)), None)
+
+
+async def test_a_flow_from_its_form_to_its_end(bot):
+    wire, engine = bot
+    (opened,) = await wire.responses(await wire.slash("run", flow="picture"))
+    assert opened["type"] == 9
+    prompt, size = opened["data"]["components"]
+    assert (prompt["component"]["type"], size["component"]["type"]) == (4, 21)
+
+    sent = await wire.fill(opened["data"]["custom_id"], {"f:0": "a fox", "f:1": "large"})
+    assert await wire.responses(sent)
+    pause = await wire.until(lambda: shown(wire, "Approve", "Answer in form"))
+    button = next(b for part in pause["components"] for b in walk(part) if b.get("label") == "Approve")
+    assert await wire.responses(await wire.click(pause["id"], button["custom_id"]))
+
+    await wire.until(lambda: "pproved by user42" in words(wire.messages[pause["id"]]))
+    (run,) = await engine.executions()
+    ended = await engine.wait(run.id, timeout=10)
+    assert ended.state == "SUCCESS"
+    drawn = next(task_run for task_run in ended.task_runs.values() if task_run.task_id == "draw")
+    assert drawn.outputs == {"value": "a large picture of a fox"}
+
+    (late,) = await wire.responses(await wire.click(pause["id"], button["custom_id"]))
+    assert "lready" in str(late)
+
+
+async def test_a_missing_answer_brings_the_form_back(bot):
+    wire, _ = bot
+    (opened,) = await wire.responses(await wire.slash("run", flow="picture"))
+    (refused,) = await wire.responses(await wire.fill(opened["data"]["custom_id"], {"f:0": "", "f:1": "large"}))
+    assert "Please check" in str(refused)
+    fix = next(b for part in refused["data"]["components"] for b in walk(part) if b.get("label") == "Fix")
+    message = next(m for m in wire.messages.values() if "Please check" in words(m))
+    (again,) = await wire.responses(await wire.click(message["id"], fix["custom_id"]))
+    assert again["type"] == 9
+    chosen = [o["value"] for o in again["data"]["components"][1]["component"]["options"] if o.get("default")]
+    assert chosen == ["large"]

@@ -1,0 +1,85 @@
+"""Google Calendar with a service account."""
+
+import json
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.wire.google import CALENDAR
+
+KIND = "io.kestra.plugin.googleworkspace.calendar"
+
+
+@pytest.fixture
+def calendar(make_context, google_service):
+    context = make_context({"providers": {"google_calendar": {"base_url": google_service.url}}})
+    context.secrets["GOOGLE_SA"] = google_service.service_account
+
+    async def call(kind: str, **given):
+        account = {"calendarId": CALENDAR, "serviceAccount": "{{ secret('GOOGLE_SA') }}"}
+        return await context.run(type=f"{KIND}.{kind}", **{**account, **given})
+
+    call.context = context  # type: ignore[attr-defined]
+    return call
+
+
+WHEN = {
+    "startTime": {"dateTime": "{{ now() | date(\"yyyy-MM-dd'T'09:00:00+01:00\") }}", "timeZone": "Europe/London"},
+    "endTime": {"dateTime": "2026-01-02T18:00:00+01:00", "timeZone": "Europe/London"},
+}
+
+
+async def test_an_event_s_life(calendar, google_service):
+    made = await calendar(
+        "InsertEvent",
+        summary="Out of office",
+        description="Gone sailing: {{ 10 + 2 }} knots",
+        creator={"email": "ann@example.com"},
+        attendees=[{"email": "bob@example.com", "displayName": "Bob"}],
+        **WHEN,
+    )
+    assert made.event == {"id": "event1", "status": None, "summary": None, "description": None, "location": None}
+    stored = google_service.events["event1"]
+    assert stored["start"] == {"dateTime": "2026-01-02T09:00:00+01:00", "timeZone": "Europe/London"}
+    assert (stored["description"], stored["creator"]) == ("Gone sailing: 12 knots", {"email": "ann@example.com"})
+    assert google_service.wire.last.query == {"fields": "id"}
+    assert (await calendar("GetEvent", eventId="event1")).event["summary"] == "Out of office"
+    changed = await calendar("UpdateEvent", eventId="event1", summary="Sailing")
+    assert (changed.event["summary"], changed.event["description"]) == ("Sailing", "Gone sailing: 12 knots")
+    listed = await calendar("ListEvents", timeMin="2026-01-01T00:00:00Z", maxResults=5)
+    assert [event["summary"] for event in listed.events] == ["Sailing"]
+    assert google_service.wire.last.query["singleEvents"] == "true"
+    await calendar("DeleteEvent", eventId="event1")
+    assert google_service.events == {}
+    assert any("PRIVATE KEY" in text for text in calendar.context.masked)
+
+
+async def test_what_google_refuses_is_explained(calendar):
+    with pytest.raises(TaskFailed, match=r"answered 404: Not Found.*share the calendar"):
+        await calendar("InsertEvent", calendarId="other", summary="x", **WHEN)
+    with pytest.raises(TaskFailed, match="answered 400: The specified time range is empty"):
+        await calendar("InsertEvent", summary="x", startTime=WHEN["endTime"], endTime=WHEN["endTime"])
+
+
+async def test_what_we_refuse_ourselves(calendar):
+    with pytest.raises(TaskFailed, match="not a date and time as RFC 3339"):
+        await calendar("InsertEvent", summary="x", startTime={"dateTime": "tomorrow"}, endTime=WHEN["endTime"])
+    with pytest.raises(TaskFailed, match="neither an offset nor a `timeZone`"):
+        await calendar(
+            "InsertEvent", summary="x", startTime={"dateTime": "2026-01-02T09:00:00"}, endTime=WHEN["endTime"]
+        )
+    with pytest.raises(TaskFailed, match="`serviceAccount` is not JSON"):
+        await calendar("GetEvent", eventId="x", serviceAccount="not a key")
+
+
+async def test_a_bad_key_is_explained(calendar, google_service):
+    key = {**json.loads(google_service.service_account), "private_key": "nonsense"}
+    with pytest.raises(TaskFailed, match="Google gave no token") as caught:
+        await calendar("GetEvent", eventId="x", serviceAccount=json.dumps(key))
+    assert "nonsense" not in str(caught.value)
+
+
+async def test_a_key_does_not_lead_to_metadata_services(calendar, google_service):
+    key = {**json.loads(google_service.service_account), "token_uri": "http://169.254.169.254/token"}
+    with pytest.raises(TaskFailed, match="link-local"):
+        await calendar("GetEvent", eventId="x", serviceAccount=json.dumps(key))

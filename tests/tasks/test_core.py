@@ -1,0 +1,174 @@
+"""Log, Return, OutputValues, execution, KV, state: tasks that touch nothing but the engine."""
+
+from datetime import timedelta
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.tasks.context import EXECUTION, NAMESPACE
+
+CORE = "io.kestra.plugin.core"
+
+
+async def test_log_writes_each_line_at_its_level(make_context):
+    context = make_context(inputs={"name": "Ann"})
+    await context.run(type=f"{CORE}.log.Log", message=["Hello, {{ inputs.name }}", "and {{ 1 + 1 }}"], level="WARN")
+    assert context.lines == [("WARN", "Hello, Ann"), ("WARN", "and 2")]
+
+
+async def test_return_hands_on_the_text(make_context):
+    context = make_context(inputs={"name": "Ann"})
+    assert (await context.run(type=f"{CORE}.debug.Return", format="Hi {{ inputs.name }}")).value == "Hi Ann"
+    assert (await context.run(type=f"{CORE}.debug.Return")).value is None
+    assert context.metrics["length"] == 6
+
+
+async def test_echo_logs(context):
+    await context.run(type=f"{CORE}.debug.Echo", format="{{ flow.id }}")
+    assert context.lines == [("INFO", "a_flow")]
+
+
+async def test_output_values_keeps_what_is_no_template(make_context):
+    context = make_context(inputs={"n": 3})
+    found = await context.run(type=f"{CORE}.output.OutputValues", values={"n": 1, "m": {"x": ["{{ inputs.n }}", True]}})
+    assert found.values == {"n": 1, "m": {"x": ["3", True]}}
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        (None, "Too bad"),
+        ("{{ 1 == 1 }}", "Fail on a condition"),
+        ("yes", "Fail on a condition"),
+        ("{{ 1 == 2 }}", None),
+        ("0", None),
+        ("-0", None),
+        ("", None),
+    ],
+)
+async def test_fail(context, condition, message):
+    given = {} if condition is None else {"condition": condition}
+    if message is None:
+        await context.run(type=f"{CORE}.execution.Fail", errorMessage="Too bad", **given)
+        return
+    with pytest.raises(TaskFailed, match=message):
+        await context.run(type=f"{CORE}.execution.Fail", errorMessage="Too bad", **given)
+
+
+async def test_assert_counts_what_does_not_hold(make_context):
+    context = make_context(inputs={"n": 3})
+    conditions = ["{{ inputs.n > 1 }}", "{{ inputs.n > 5 }}", "{{ inputs.missing.deep }}"]
+    with pytest.raises(TaskFailed, match=r"2 assertions failed!\nSmall"):
+        await context.run(type=f"{CORE}.execution.Assert", conditions=conditions, errorMessage="Small")
+    assert context.metrics == {"success": 1, "failed": 2}
+    assert context.said("inputs.n > 5", "ERROR")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"{{ inputs.key }}": "{{ inputs.n }}"},
+        [{"key": "{{ inputs.key }}", "value": "{{ inputs.n }}"}],
+        '{"size": "3"}',
+        "{{ {'size': inputs.n} }}",
+    ],
+)
+async def test_labels_in_all_forms(make_context, labels):
+    context = make_context(inputs={"key": "size", "n": 3})
+    found = await context.run(type=f"{CORE}.execution.Labels", labels=labels)
+    assert found.effects == {"labels": {"size": "3"}}
+
+
+async def test_system_labels_are_ours(context):
+    with pytest.raises(TaskFailed, match=r"offending label: system\.x=1"):
+        await context.run(type=f"{CORE}.execution.Labels", labels={"system.x": "1"})
+
+
+async def test_variables_are_set_and_unset(make_context):
+    context = make_context(vars={"a": 1, "deep": {"x": 1}})
+    found = await context.run(type=f"{CORE}.execution.SetVariables", variables={"b": "{{ vars.a }}"})
+    assert found.effects == {"variables": {"b": "1"}}
+    with pytest.raises(TaskFailed, match="following variables already exist: a"):
+        await context.run(type=f"{CORE}.execution.SetVariables", variables={"a": "2"}, overwrite=False)
+    found = await context.run(type=f"{CORE}.execution.UnsetVariables", variables=["deep.x"])
+    assert found.effects == {"unset": ["deep.x"]}
+    with pytest.raises(TaskFailed, match=r"no variable 'deep\.y'"):
+        await context.run(type=f"{CORE}.execution.UnsetVariables", variables=["deep.y"])
+    await context.run(type=f"{CORE}.execution.UnsetVariables", variables=["deep.y"], ignoreMissing=True)
+
+
+async def test_exit(context):
+    assert (await context.run(type=f"{CORE}.execution.Exit", state="CANCELED")).effects == {"exit": "CANCELLED"}
+    assert (await context.run(type=f"{CORE}.execution.Exit")).effects == {"exit": "SUCCESS"}
+
+
+async def test_resume_answers_another_execution(context):
+    await context.run(type=f"{CORE}.execution.Resume", executionId="01OTHER", inputs={"approve": True})
+    assert context.executions.resumed == [("01OTHER", {"approve": True}, f"flow:{NAMESPACE}.a_flow")]
+    await context.run(type=f"{CORE}.execution.Resume")
+    assert context.executions.resumed[-1][0] == EXECUTION
+    with pytest.raises(TaskFailed, match="go together"):
+        await context.run(type=f"{CORE}.execution.Resume", namespace="a")
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "stored"),
+    [
+        ("{{ 1 + 1 }}", None, 2),
+        ("{{ [1, 2] }}", None, [1, 2]),
+        ("plain", None, "plain"),
+        ("42", "NUMBER", 42),
+        ("42", "STRING", "42"),
+        ("true", "BOOLEAN", True),
+        ('{"a": 1}', "JSON", {"a": 1}),
+        ("PT5M", "DURATION", "PT5M"),
+    ],
+)
+async def test_kv_set_keeps_the_type(context, given, kind, stored):
+    await context.run(type=f"{CORE}.kv.Set", key="k", value=given, ttl="PT1M", **({"kvType": kind} if kind else {}))
+    assert context.kv.stored == {(NAMESPACE, "k"): stored}
+    assert context.kv.ttls[NAMESPACE, "k"] == timedelta(minutes=1).total_seconds()
+
+
+async def test_what_an_input_holds_is_not_evaluated_again(make_context):
+    context = make_context(inputs={"text": "{{ secret('TOKEN') }}"})
+    context.secrets["TOKEN"] = "hidden"
+    await context.run(type=f"{CORE}.kv.Set", key="k", value="{{ inputs.text }}")
+    assert context.kv.stored[NAMESPACE, "k"] == "{{ secret('TOKEN') }}"
+
+
+async def test_kv_get_delete_and_keys(context):
+    for key in ("b", "a1", "a2"):
+        await context.run(type=f"{CORE}.kv.Set", key=key, value=key)
+    assert (await context.run(type=f"{CORE}.kv.Get", key="b")).value == "b"
+    assert (await context.run(type=f"{CORE}.kv.Get", key="c")).value is None
+    with pytest.raises(TaskFailed, match=f"No value found for key 'c' in namespace '{NAMESPACE}' and `errorOnMissing`"):
+        await context.run(type=f"{CORE}.kv.Get", key="c", errorOnMissing=True)
+    with pytest.raises(TaskFailed, match="overwrite: true"):
+        await context.run(type=f"{CORE}.kv.Set", key="b", value="x", overwrite=False)
+    assert (await context.run(type=f"{CORE}.kv.GetKeys", prefix="a")).keys == ["a1", "a2"]
+    assert (await context.run(type=f"{CORE}.kv.Delete", key="b")).deleted
+    with pytest.raises(TaskFailed, match="No value found"):
+        await context.run(type=f"{CORE}.kv.Delete", key="b", errorOnMissing=True)
+
+
+async def test_a_number_that_is_none(context):
+    with pytest.raises(TaskFailed, match="not a NUMBER"):
+        await context.run(type=f"{CORE}.kv.Set", key="k", value="true", kvType="NUMBER")
+
+
+async def test_state_is_merged(context):
+    await context.run(type=f"{CORE}.state.Set", data={"a": 1})
+    assert (await context.run(type=f"{CORE}.state.Set", data={"b": 2})).count == 2
+    assert (await context.run(type=f"{CORE}.state.Get")).data == {"a": 1, "b": 2}
+    assert (await context.run(type=f"{CORE}.state.Get", name="other")).data == {}
+    assert (await context.run(type=f"{CORE}.state.Delete")).deleted
+    with pytest.raises(TaskFailed, match="no state 'default'"):
+        await context.run(type=f"{CORE}.state.Get", errorOnMissing=True)
+
+
+async def test_state_of_each_iteration_is_its_own(context):
+    context.value = "one"
+    await context.run(type=f"{CORE}.state.Set", data={"a": 1})
+    context.value = "two"
+    assert (await context.run(type=f"{CORE}.state.Get")).data == {}

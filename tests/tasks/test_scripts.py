@@ -1,0 +1,234 @@
+"""Shell, Python and Node scripts as child processes of the test."""
+
+import asyncio
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.shared import part
+from tests.tasks.context import TestContext, task
+
+SHELL = "io.kestra.plugin.scripts.shell"
+PYTHON = "io.kestra.plugin.scripts.python"
+NODE = "io.kestra.plugin.scripts.node"
+PROCESS = {"type": "io.kestra.plugin.core.runner.Process"}
+
+
+async def shell(context: TestContext, *commands: str, **given):
+    return await context.run(
+        **{"type": f"{SHELL}.Commands", "taskRunner": PROCESS, "commands": list(commands), **given}
+    )
+
+
+async def test_commands_run_in_order_and_hand_on(make_context):
+    context = make_context(inputs={"name": "Ann"})
+    found = await shell(
+        context,
+        "echo 'Hello, {{ inputs.name }}' > hello.txt",
+        'echo \'::{"outputs":{"a":1,"b":"x"}}::\'',
+        'echo \'::{"metrics":[{"name":"rows","type":"counter","value":3,"tags":{"t":"u"}}]}::\'',
+        'echo \'::{"outputs":{"a":2},"logs":[{"level":"WARN","message":"careful"}]}::\' >&2',
+        "echo out; echo err >&2; cat given.txt",
+        inputFiles={"given.txt": "given by {{ flow.id }}\n"},
+        outputFiles=["*.txt"],
+        env={"X": 5},
+    )
+    assert found.vars == {"a": 2, "b": "x"}
+    assert found.exitCode == 0
+    assert {name: context.files.text(uri) for name, uri in found.outputFiles.items()} == {
+        "hello.txt": "Hello, Ann\n",
+        "given.txt": "given by a_flow\n",
+    }
+    assert {("INFO", "out"), ("ERROR", "err"), ("WARN", "careful"), ("INFO", "given by a_flow")} <= set(context.lines)
+    assert context.metrics == {"rows": 3}
+    assert not any("::" in line for _, line in context.lines)
+
+
+async def test_values_stay_in_their_quotes(make_context):
+    hostile = "$(touch pwned) `touch pwned` \"; touch pwned; \" ' ; touch pwned ; ' \\"
+    context = make_context(inputs={"x": hostile})
+    await shell(context, 'printf %s "{{ inputs.x }}" > double.txt', "printf %s '{{ inputs.x }}' > single.txt")
+    assert (context.working_dir / "double.txt").read_text() == hostile
+    assert (context.working_dir / "single.txt").read_text() == hostile
+    assert not (context.working_dir / "pwned").exists()
+
+
+async def test_a_value_is_not_evaluated_again(make_context):
+    context = make_context(inputs={"x": "{{ secret('TOKEN') }}"})
+    context.secrets["TOKEN"] = "hidden"
+    await shell(context, 'echo "{{ inputs.x }}"')
+    assert ("INFO", "{{ secret('TOKEN') }}") in context.lines
+
+
+async def test_the_first_failure_ends_it(context):
+    with pytest.raises(TaskFailed, match="Command failed with exit code 3") as caught:
+        await shell(context, "echo done > a.txt", "(exit 3)", "echo never > b.txt", outputFiles=["*.txt"])
+    assert (caught.value.outputs or {})["exitCode"] == 3
+    assert list((caught.value.outputs or {})["outputFiles"]) == ["a.txt"]
+    found = await shell(context, "false", "echo on", failFast=False)
+    assert found.exitCode == 0
+
+
+async def test_before_commands_and_interpreter(context):
+    found = await shell(
+        context,
+        'echo ::{\'"outputs"\':{\'"x"\':\\"$X\\"}}::',
+        beforeCommands=["X=5"],
+        interpreter=["/bin/sh", "-e", "-c"],
+    )
+    assert found.vars == {"x": "5"}
+
+
+async def test_the_environment_is_clean(context, monkeypatch):
+    monkeypatch.setenv("PARLEY_SECRET_TOKEN", "hidden")
+    monkeypatch.setenv("SECRET_X", "hidden")
+    await shell(context, "env", "git config --global --add safe.directory x", 'cat "$HOME/.gitconfig"')
+    assert not context.said("hidden")
+    assert context.said(f"^HOME={context.working_dir}/")
+    assert context.said(f"^WORKING_DIR={context.working_dir}$")
+    assert context.said(r"directory = x")
+
+
+async def test_a_long_command_goes_through_a_file(make_context):
+    context = make_context(inputs={"x": "y" * 200_000})
+    await shell(context, "printf %s '{{ inputs.x }}' | wc -c")
+    assert context.said("^200000$")
+
+
+async def test_stored_files_become_paths(context):
+    uri = await context.files.put(b"stored", "s.txt")
+    context.variables = {**context.variables, "outputs": {"f": uri}}
+    await shell(context, "cat {{ outputs.f }}", 'test -d "{{ workingDir }}"')
+    assert ("INFO", "stored") in context.lines
+
+
+async def test_output_files_and_output_dir_are_named(context):
+    found = await shell(
+        context,
+        "echo a > {{ outputFiles['a.txt'] }}",
+        "mkdir {{ outputDir }}/sub; echo b > {{ outputDir }}/sub/b.txt",
+        outputFiles=["a.txt"],
+        outputDirectory=True,
+    )
+    assert sorted(found.outputFiles) == ["a.txt", "sub/b.txt"]
+
+
+async def test_namespace_files(context, tmp_path):
+    (tmp_path / "lib.sh").write_text("echo from the namespace\n")
+    context.files.shared = {"lib/lib.sh": tmp_path / "lib.sh", "lib/other.txt": tmp_path / "lib.sh"}
+    await shell(context, "sh lib/lib.sh", "ls lib", namespaceFiles={"enabled": True, "include": ["**.sh"]})
+    assert context.said("from the namespace")
+    assert not context.said("other.txt")
+
+
+async def test_output_is_bounded(make_context):
+    context = make_context({"scripts": {"max_output": 1000}})
+    found = await shell(context, "yes | head -n 5000", 'echo \'::{"outputs":{"x":1}}::\'')
+    assert found.vars == {"x": 1}
+    assert sum(len(line) for _, line in context.lines) < 1200
+    assert context.said("more than 1000 bytes", "WARN")
+
+
+async def test_broken_lines_are_told(context):
+    await shell(context, "echo '::{broken}::'", "printf '\\377\\n'", "printf no-newline")
+    assert context.said("Invalid outputs", "WARN")
+    assert ("INFO", "no-newline") in context.lines
+
+
+async def test_a_cancelled_script_is_gone_with_its_children(context):
+    pids = context.working_dir / "pids"
+    running = asyncio.create_task(
+        shell(context, "sleep 300 & echo $! > pids.tmp; echo $$ >> pids.tmp; mv pids.tmp pids; wait")
+    )
+    while not pids.exists():
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    for pid in pids.read_text().split():
+        assert not alive(int(pid))
+
+
+async def test_what_stays_in_the_background_is_ended(context):
+    await shell(context, "sleep 300 & echo $! > pid")
+    assert not alive(int((context.working_dir / "pid").read_text()))
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIG_DFL)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+
+
+async def test_what_cannot_start(context):
+    with pytest.raises(TaskFailed, match="'/no/such/shell' could not be started"):
+        await shell(context, "echo", interpreter=["/no/such/shell", "-c"])
+
+
+async def test_python_scripts(make_context):
+    context = make_context(inputs={"rows": [1, 2, 3], "ok": True})
+    script = """
+from __future__ import annotations
+from kestra import Kestra
+Kestra.outputs({"sum": sum({{ inputs.rows }}), "ok": {{ inputs.ok }}, "nothing": null is None})
+Kestra.counter("rows", 3)
+Kestra.logger().warning("careful")
+"""
+    found = await context.run(type=f"{PYTHON}.Script", taskRunner=PROCESS, script=script)
+    assert found.vars == {"sum": 6, "ok": True, "nothing": True}
+    assert context.metrics == {"rows": 3}
+    assert ("WARN", "careful") in context.lines
+    with pytest.raises(TaskFailed, match="exit code 1"):
+        await context.run(type=f"{PYTHON}.Script", taskRunner=PROCESS, script="raise SystemExit(1)")
+
+
+async def test_python_commands(context):
+    await context.run(
+        type=f"{PYTHON}.Commands", taskRunner=PROCESS, commands=["python3 -c 'from kestra import Kestra; print(5)'"]
+    )
+    assert ("INFO", "5") in context.lines
+
+
+async def test_node_scripts(context):
+    part(shutil.which("node") is not None, "Node.js", "install it.")
+    script = "console.log('::' + JSON.stringify({outputs: {sum: 1 + {{ 1 + 1 }}}}) + '::');"
+    found = await context.run(type=f"{NODE}.Script", taskRunner=PROCESS, script=script)
+    assert found.vars == {"sum": 3}
+
+
+async def test_shell_scripts_and_old_runner_names(context):
+    found = await context.run(
+        type=f"{SHELL}.Script", runner="PROCESS", script='x=3\necho "::{\\"outputs\\":{\\"x\\":$x}}::"'
+    )
+    assert found.vars == {"x": 3}
+
+
+async def test_without_docker_there_is_advice(make_context):
+    given = {"type": f"{SHELL}.Commands", "commands": ["echo hi"]}
+    settings = {"docker": {"host": "unix:///nowhere/docker.sock"}}
+    with pytest.raises(TaskFailed, match=r"no Docker engine.*docker\.fallback"):
+        await make_context(settings).run(**given)
+    context = make_context({"docker": {**settings["docker"], "fallback": "process"}})
+    await context.run(**given)
+    assert ("INFO", "hi") in context.lines
+    assert context.said("running on this machine instead", "WARN")
+
+
+async def test_commands_may_be_one_expression(make_context):
+    context = make_context(inputs={"list": ["echo one", "echo two"]})
+    await context.run(type=f"{SHELL}.Commands", taskRunner=PROCESS, commands="{{ inputs.list }}")
+    assert {("INFO", "one"), ("INFO", "two")} <= set(context.lines)
+
+
+def test_a_runner_is_rendered_with_its_task(make_context):
+    context = make_context(inputs={"memory": "256MB"})
+    runner = {"type": "io.kestra.plugin.scripts.runner.docker.Docker", "memory": {"memory": "{{ inputs.memory }}"}}
+    found = task(context, type=f"{SHELL}.Commands", taskRunner=runner, commands=["echo {{ inputs.memory }}"])
+    assert found.task_runner.memory.memory == "256MB"  # type: ignore[attr-defined]
+    assert found.commands == ["echo {{ inputs.memory }}"]  # type: ignore[attr-defined]
