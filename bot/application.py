@@ -44,7 +44,7 @@ class Application:
             web = WebSettings(
                 settings.web.host, settings.web.port, settings.web.public_url, settings.web.all_tokens(), demo=demo
             )
-            app = make_app(engine, room, make_gate(engine, web), web, desk.pause_cards, slack_handler)
+            app = make_app(engine, room, make_gate(engine, web), web, desk, slack_handler)
             server = WebServer(app, web)
             return cls(engine, desk, ends, server, server.bind())
         except BaseException:

@@ -1,6 +1,7 @@
 """The one path on which a pause is decided, whoever decides, from wherever: button, form, command or page.
 
-Receipt (by the desk) → pause → who → values → one transaction: compare-and-set of the pause, audit, stale cards, answer.
+Receipt (by the desk) → pause → who → values → one transaction: compare-and-set of the pause, audit, stale cards, the
+answer.
 """
 
 import asyncio
@@ -139,7 +140,9 @@ class Decisions:
 
     async def _ask(self, case: Case, wanted: Wanted, plan: Ask) -> Form:
         """Open a form; what is fixed by the button or was typed with the command is kept."""
+        secrets = forms.secret_ids(case.questions.inputs)
         shown = {asked.id for asked in plan.fields}
+        kept = {name: value for name, value in plan.fixed.items() if name not in secrets}
         draft = Draft(
             self.office.new_id(),
             wanted.person.id,
@@ -148,9 +151,9 @@ class Decisions:
             documents.dump(wanted.room),
             target=case.pause.id,
             field_ids=tuple(asked.id for asked in plan.fields),
-            raw={name: shown_value(value) for name, value in plan.fixed.items() if name in shown},
-            fixed={name: value for name, value in plan.fixed.items() if name not in shown},
-            secrets=tuple(forms.secret_ids(case.questions.inputs)),
+            raw={name: shown_value(value) for name, value in kept.items() if name in shown},
+            fixed={name: value for name, value in kept.items() if name not in shown},
+            secrets=tuple(secrets),
         )
         return await self.drafts.open(
             draft, plan.fields, self.title(case, plan.purpose), self.intro(case, plan.purpose)

@@ -130,7 +130,7 @@ class Drafts:
         if not (depends and draft.raw):
             return first
         given = forms.read_form(first, draft.raw, reader or Reader(self.office.now())).given
-        again: Resolved = await self.office.engine.check_inputs(flow, forms.for_engine(given))
+        again: Resolved = await self.office.engine.check_inputs(flow, forms.without_files(given))
         return forms.fields_of(flow.inputs, again, ids=draft.every_id)
 
     async def questions(self, draft: Draft) -> Questions:

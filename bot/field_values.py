@@ -159,6 +159,8 @@ def _choices(field: Field, raw: Any, reader: Reader) -> list[str]:
 
 def _array(field: Field, raw: Any, reader: Reader) -> list[Any]:
     kind = _ITEM_TYPES.get(field.item_type or "STRING", "STRING")
+    if kind == "FILE":
+        raise _wrong(field, "this", "something to be sent in chat: a list of files needs the command line")
     single = replace(field, type=kind, options=(), minimum=None, maximum=None)
     values: list[Any] = []
     for number, item in enumerate(_items(field, raw), 1):

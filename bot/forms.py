@@ -187,9 +187,9 @@ def secret_ids(inputs: Sequence[Input]) -> frozenset[str]:
     return frozenset(one.id for one in inputs if one.type == "SECRET")
 
 
-def for_engine(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A file somebody sent along goes to the engine as the local path the front end fetched it to."""
-    return {name: value.path if isinstance(value, Attachment) else value for name, value in given.items()}
+def without_files(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as far as conditions and choices of other inputs may look at them."""
+    return {name: value for name, value in given.items() if not isinstance(value, Attachment)}
 
 
 def masked(given: Mapping[str, Any], secrets: frozenset[str]) -> dict[str, Any]:

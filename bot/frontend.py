@@ -52,7 +52,9 @@ class Unreachable(Exception):
 class FrontEnd(Protocol):
     """One chat platform. Posting and editing raise Unreachable and nothing else for what the platform refuses."""
 
-    platform: Platform
+    @property
+    def platform(self) -> Platform:
+        """Which one."""
 
     async def start(self, desk: Desk) -> None:
         """Connect and return when events can arrive; SettingInvalid when a token is wrong."""

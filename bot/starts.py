@@ -1,18 +1,20 @@
 """Starting runs: from a command or through a form; one transaction makes run, card, audit and answer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from bot import documents, forms
 from bot.announcer import want_card
-from bot.conversation import Action, FieldErrors, Notice, Person, Reply, Room
+from bot.conversation import Action, Field, FieldErrors, Notice, Person, Reply, Room
 from bot.drafts import Draft, Drafts
+from bot.field_values import Reader
 from bot.office import Office, channel_of
 from bot.permissions import Asked
 from bot.references import short
 from bot.texts import answer, code
+from bot.uploads import staged
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.inputs import Resolved
@@ -53,28 +55,28 @@ class Starts:
         reader = self.office.reader(person)
         first = await self.office.engine.check_inputs(flow, {})
         every = forms.fields_of(flow.inputs, first, ids=[one.id for one in flow.inputs])
+        secrets = forms.secret_ids(flow.inputs)
         draft = Draft(
             self.office.new_id(),
             person.id,
             "run",
             f"{flow.namespace}/{flow.id}",
             documents.dump(room),
-            raw=dict(raw),
+            raw={name: value for name, value in raw.items() if name not in secrets},
             options=dict(options),
-            secrets=tuple(forms.secret_ids(flow.inputs)),
+            secrets=tuple(secrets),
         )
         read = forms.read_pairs(every, raw, reader)
         errors = dict(read.errors)
-        resolved = await self.office.engine.check_inputs(flow, forms.for_engine(read.given))
         by_id = {asked.id: asked for asked in every}
-        for problem in resolved.problems:
-            errors.setdefault(problem.input, forms.explain(problem, by_id.get(problem.input)))
-        if form or errors:
-            told = {
-                name: text for name, text in errors.items() if name in raw
-            }  # what is only missing needs no scolding
-            return await self._open(flow, replace(draft, errors=told), resolved, person)
-        return await self._commit(flow, read.given, resolved, person, room, receipt, draft)
+        async with staged(read.given) as values:
+            resolved = await self.office.engine.check_inputs(flow, values)
+            for problem in resolved.problems:
+                errors.setdefault(problem.input, forms.explain(problem, by_id.get(problem.input)))
+            if form or errors:
+                told = {name: text for name, text in errors.items() if name in raw}  # what is missing needs no scolding
+                return await self._open(flow, replace(draft, errors=told), resolved, person)
+            return await self._commit(flow, read.given, resolved, person, room, receipt, draft)
 
     async def _open(self, flow: Flow, draft: Draft, resolved: Resolved, person: Person) -> Reply:
         """The form of a flow; what can't be asked here is asked on the page."""
@@ -114,7 +116,17 @@ class Starts:
         read = forms.read_form(fields, typed, reader)
         if read.errors:
             return await self.drafts.refuse(_showing(draft, read.errors), read.errors)
-        resolved = await self.office.engine.check_inputs(flow, forms.for_engine(read.given))
+        async with staged(read.given) as values:
+            resolved = await self.office.engine.check_inputs(flow, values)
+            if again := await self._not_yet(flow, draft, fields, resolved, reader):
+                return again
+            room = documents.room(draft.room)
+            return await self._commit(flow, read.given, resolved, person, room, receipt, draft)
+
+    async def _not_yet(
+        self, flow: Flow, draft: Draft, fields: Sequence[Field], resolved: Resolved, reader: Reader
+    ) -> Reply | FieldErrors | None:
+        """The next form when the answers ask for more, or this one when the flow's rules refuse something."""
         unseen = [name for name, is_on in resolved.enabled.items() if is_on and name not in draft.every_id]
         open_fields = list(forms.fields_of(flow.inputs, resolved, ids=unseen or [""]))
         if not reader.may_type_secrets:
@@ -128,7 +140,7 @@ class Starts:
             by_id = {asked.id: asked for asked in fields}
             errors = {one.input: forms.explain(one, by_id.get(one.input)) for one in resolved.problems}
             return await self.drafts.refuse(_showing(draft, errors), errors)
-        return await self._commit(flow, read.given, resolved, person, documents.room(draft.room), receipt, draft)
+        return None
 
     async def _commit(
         self,

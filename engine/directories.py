@@ -69,7 +69,6 @@ async def run_directory(
 ) -> Ended:
     """Place files, run the children, collect files; how the directory ended."""
     folder = worker.scratch / run.id
-    await worker.clear(folder)
     directory = DirectoryRun(worker, job, flow, run, task, folder)
     context = TaskContext(worker.outside, flow, execution, run, task, job.attempt, working_dir=folder)
     try:

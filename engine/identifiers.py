@@ -14,16 +14,24 @@ class Identifiers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last = 0
+        self._random = b""
 
     def new(self, now: datetime) -> str:
         """A new identifier for something made at `now`."""
         stamp = int(now.timestamp() * 1000) << RANDOM_BITS
         with self._lock:
-            number = stamp | secrets.randbits(RANDOM_BITS)
+            number = stamp | self._bits(RANDOM_BITS)
             if self._last >> RANDOM_BITS >= stamp >> RANDOM_BITS:
-                number = self._last + 1 + secrets.randbits(32)
+                number = self._last + 1 + self._bits(32)
             self._last = number
         return text_of(number)
+
+    def _bits(self, count: int) -> int:
+        """Random bits, asked of the system in large pieces because each question costs."""
+        if len(self._random) < count // 8:
+            self._random = secrets.token_bytes(4096)
+        taken, self._random = self._random[: count // 8], self._random[count // 8 :]
+        return int.from_bytes(taken, "big")
 
 
 def text_of(number: int) -> str:

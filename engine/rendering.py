@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +48,7 @@ class Renderer:
     files: FileStore
     database: Database
     sealer: AtRest
+    envs: Mapping[str, str] = field(default_factory=lambda: environment())
 
     @property
     def zone(self) -> tzinfo:
@@ -77,7 +78,7 @@ class Renderer:
 
     def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
         """What an expression sees."""
-        return variables_of(flow, execution, run, envs=environment(), globals_=self.settings.variables)
+        return variables_of(flow, execution, run, envs=self.envs, globals_=self.settings.variables)
 
     def scope(self, execution: Execution) -> Scope:
         """Which files an execution may read."""

@@ -108,6 +108,7 @@ class TaskContext:
         self._lines_left = outside.settings.limits.log_lines_per_task
         self._directory = working_dir
         self._shared = shared
+        self._made = False
         self._http: httpx.AsyncClient | None = None
         scope = outside.renderer.scope(execution)
         folder = task_folder(execution.namespace, execution.flow_id, execution.id, task.id, run.id)
@@ -123,7 +124,9 @@ class TaskContext:
     @property
     def working_dir(self) -> Path:
         """A folder of its own, made on first use; shared by the children of a WorkingDirectory."""
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._made:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._made = True
         return self._directory
 
     @property
@@ -174,7 +177,7 @@ class TaskContext:
         """Let go of what the attempt used."""
         if self._http is not None:
             await self._http.aclose()
-        if not self._shared and self._directory.exists():
+        if self._made and not self._shared:
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 
     async def _ended(self, execution_id: str) -> Execution:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 
@@ -49,7 +49,7 @@ class ScriptSettings(Section):
 class GitSettings(Section):
     """What repositories flows may reach."""
 
-    protocols: tuple[str, ...] = Field(default=("https", "http", "ssh"), description="Add `file` to allow local folders.")
+    protocols: tuple[str, ...] = Field(default=("https", "http", "ssh"), description="Add `file` for local folders.")
 
 
 class Limits(Section):
@@ -67,18 +67,24 @@ class Settings(BaseSettings):
     """Everything an operator may say about the engine. See `bot/docs/settings.md`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PARLEY_", env_nested_delimiter="__", env_file=".env", extra="ignore", frozen=True, yaml_file="parley.yaml"
+        env_prefix="PARLEY_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        yaml_file="parley.yaml",
+        extra="ignore",
+        frozen=True,
     )
 
     data: Path = Path(".parley")
     flows: tuple[Path, ...] = (Path("flows"),)
     database: str | None = None
     timezone: str = "UTC"
-    public_url: str | None = Field(default=None, description="Where people reach the web page; links in chat point there.")
+    public_url: str | None = Field(default=None, description="Where people reach the page; links in chat go there.")
     encryption_key: str | None = None
     secrets_dir: Path | None = None
 
-    providers: dict[str, Provider] = Field(default_factory=dict)  # openai, gemini, deepseek, ollama, google_calendar, slack …
+    # openai, gemini, deepseek, ollama, google_calendar, slack …
+    providers: dict[str, Provider] = Field(default_factory=dict)
     models: dict[str, str] = Field(default_factory=dict)
     images: dict[str, str] = Field(default_factory=dict)
     urls: dict[str, str] = Field(default_factory=dict)  # prefix → prefix
@@ -91,6 +97,12 @@ class Settings(BaseSettings):
     scripts: ScriptSettings = ScriptSettings()
     git: GitSettings = GitSettings()
     limits: Limits = Limits()
+
+    @field_validator("data", "secrets_dir", mode="after")
+    @classmethod
+    def _absolute(cls, folder: Path | None) -> Path | None:
+        """Tasks run in folders of their own, where a relative path would mean something else."""
+        return None if folder is None else folder.absolute()
 
     @classmethod
     def settings_customise_sources(

@@ -101,14 +101,11 @@ class Worker:
         if isinstance(task, DirectoryTask):
             self.home.mention(job.execution_id, TaskStarted(self.outside.renderer.clock.now(), run.id, job.attempt))
             return await self._run_directory(self, job, flow, execution, run, task)
-        folder = self.scratch / run.id
-        await self.clear(folder)
-        return await self.attempt(flow, execution, run, task, job.attempt, folder)
+        return await self.attempt(flow, execution, run, task, job.attempt, self.scratch / run.id)
 
-    async def clear(self, folder: Path) -> None:
-        """Remove what an interrupted attempt left."""
-        if folder.exists():
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    async def clear(self) -> None:
+        """Remove what attempts left that were interrupted by the end of the process; before anything runs."""
+        await asyncio.to_thread(shutil.rmtree, self.scratch, ignore_errors=True)
 
     async def attempt(
         self, flow: Flow, execution: Execution, run: TaskRun, task: Task, attempt: int, folder: Path, *, shared: bool = False

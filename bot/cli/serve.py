@@ -79,12 +79,12 @@ def _welcome(app: Application, demo: bool) -> str:
 
 def configure_logs() -> None:
     """Structured logs on stderr: for people on a terminal, as JSON otherwise."""
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last = (
+    last: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer()
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer(ensure_ascii=False)

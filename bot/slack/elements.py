@@ -72,9 +72,13 @@ def cut_options(options: Sequence[Option]) -> str:
     long = [
         f"• {line(option.label)}" + (f" – {option.help}" if option.help else "")
         for option in options
-        if size(line(option.label)) > limits.OPTION or size(plain_line(option.help)) > limits.OPTION
+        if _is_long(line(option.label)) or (option.help and _is_long(plain_line(option.help)))
     ]
     return "\n".join(long)
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > limits.OPTION // 2 and size(text) > limits.OPTION
 
 
 def choice(field: Field) -> Choice:

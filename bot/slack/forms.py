@@ -28,6 +28,7 @@ from bot.slack.mrkdwn import escape_within, inline, plain_line
 FORM = "form"  # callback id of every view of ours that is a form
 _HELP = 6_000  # of one field, beyond its hint
 _INTRO = 9_000
+_SECRET_LABEL = 500  # it stands in a paragraph, where escaping can make five of one
 _PAGE_BLOCKS = 90  # of 100: the rest is for title, introduction and notes
 _PAGE_BYTES = 150_000  # of 250,000: the rest is for what was typed
 _VIEW_BYTES = 225_000  # beyond this, long values are no longer shown in their fields
@@ -105,7 +106,7 @@ def _help(field: Field) -> str:
 
 
 def _secret(field: Field, secure_link: str | None) -> Block:
-    text = f"🔒 {inline(_name(field), 'b')}\nSecrets are not typed in chat."
+    text = f"🔒 {inline(shorten(line(field.label or field.id), _SECRET_LABEL) or 'Secret', 'b')}\nSecrets are not typed in chat."
     if secure_link is None:
         text += " Answer this one on the web page."
         return section(text)
@@ -129,7 +130,7 @@ def _draw(form: Form, index: int, secure_link: str | None, *, hide: bool = False
         more, rest = paragraphs(f"Help for {_name(field)}", f"**{_name(field)}**: {help_text}", _HELP)
         blocks.extend(more)
         overflow.extend(rest)
-    if size(line(field.label)) > limits.LABEL:
+    if size(line(field.label)) > (_SECRET_LABEL if field.type == "SECRET" else limits.LABEL):
         overflow.append(Overflow("Label", field.label))
     if long := cut_options(field.options):
         overflow.append(Overflow(f"Choices of {_name(field)}", long))

@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     r"|(?P<ticks>`{1,8})(?P<code>[^`]{1,2000}?)(?P=ticks)(?!`)"
     r"|!?\[(?P<label>(?:[^\[\]\\\n]|\\.){0,1000})\]\((?P<target>[^()\s]{0,1000}(?:\([^()\s]{0,200}\)[^()\s]{0,1000})?)"
     r"(?:\s\"[^\"]{0,200}\")?\)"
-    r"|<(?P<auto>(?:https?://|mailto:)[^\s<>]{1,1000})>"
+    r"|<(?P<auto>(?:https?://|mailto:)[^\s<>|]{1,1000})>"
     r"|(?P<bare>https?://[^\s<>|*`\"]{1,1000})"
     r"|\*\*(?=\S)(?P<strong>[^\n]{1,500}?)(?<=[^\s\\])\*\*(?!\*)"
     r"|(?<!\w)__(?=\S)(?P<strong2>[^\n]{1,500}?)(?<=[^\s\\])__(?!\w)"
@@ -34,7 +34,7 @@ _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*\s*$")
 _BULLET = re.compile(r"([ \t]*)[-*+][ \t]+(.*)$")
 _QUOTE = re.compile(r" {0,3}>[ \t]?(.*)$")
 _RULE = re.compile(r" {0,3}(?:-[ \t]*){3,}$|^ {0,3}(?:\*[ \t]*){3,}$|^ {0,3}(?:_[ \t]*){3,}$")
-_FENCE_LINE = re.compile(r" {0,3}(?:`{3,}|~{3,})")
+_FENCE_LINE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _EVERYBODY = re.compile(r"@(?=(?:here|channel|everyone)\b)", re.IGNORECASE)
 _ADDRESS_LIKE = re.compile(r"(?:https?://)?((?:[\w-]+\.)+[a-z]{2,})\b", re.IGNORECASE)
 _MARKS = {"b": "*", "i": "_", "s": "~", "c": "`"}
@@ -213,17 +213,18 @@ def sections(text: str, each: int, total: int) -> tuple[list[str], str]:
     """Markdown as pieces of mrkdwn of at most `each` units, `total` together, and the Markdown that found no room."""
     packer = _Packer(each, total, [])
     lines = clean(text).split("\n")
-    in_code = False
+    fence = ""  # what opened the code block we are in
     for number, source in enumerate(lines):
-        if _FENCE_LINE.match(source):
-            in_code = not in_code
+        mark = _FENCE_LINE.match(source)
+        if mark and fence in ("", mark[1][0]):
+            fence = "" if fence else mark[1][0]
             continue
-        left = _add_line(packer, source, in_code)
+        left = _add_line(packer, source, bool(fence))
         if left is None:
             continue
         packer.flush()
         rest = "\n".join([left, *lines[number + 1 :]])
-        return packer.done, f"{FENCE}\n{rest}" if in_code else rest
+        return packer.done, f"{fence * 3}\n{rest}" if fence else rest
     packer.flush()
     return packer.done, ""
 
@@ -245,10 +246,12 @@ def _add_line(packer: _Packer, source: str, in_code: bool) -> str | None:
 
 
 def _piece(text: str) -> tuple[str, str]:
-    head, tail = cut(text, _PIECE)
+    near = text[: 2 * _PIECE]  # the whole of a long line need not be measured for each of its pieces
+    head = cut(near, _PIECE)[0]
+    tail = text[len(head) :]
     space = head.rfind(" ")
     if tail and space > _PIECE // 2:
-        return head[: space + 1], head[space + 1 :] + tail
+        return head[: space + 1], text[space + 1 :]
     return head, tail
 
 

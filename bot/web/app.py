@@ -12,8 +12,9 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from bot.conversation import Card, Person
-from bot.web import api, doors, executions, pages
+from bot.conversation import Person
+from bot.desk import FrontDesk
+from bot.web import api, doors, executions, pages, pauses
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
 from bot.web.requests import Stopped, let_in, refusal
 from bot.web.room import ChatRoom
@@ -59,7 +60,7 @@ def make_app(
     room: ChatRoom,
     gate: Gate,
     settings: WebSettings,
-    pause_cards: Callable[[str], Awaitable[list[Card]]],
+    desk: FrontDesk,
     slack_handler: SlackHandler | None = None,
 ) -> FastAPI:
     """The application; every route passes `let_in` first."""
@@ -69,9 +70,9 @@ def make_app(
     app.state.gate = gate
     app.state.settings = engine.settings
     app.state.demo = settings.demo
-    app.state.pause_cards = pause_cards
+    app.state.desk = desk
     app.state.slack_handler = slack_handler
-    for part in (doors, pages, executions, api):
+    for part in (doors, pages, pauses, executions, api):
         app.include_router(part.routes)
 
     @app.exception_handler(Stopped)

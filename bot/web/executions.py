@@ -10,8 +10,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 
 from bot.conversation import Card
+from bot.desk import FrontDesk
 from bot.web import views
 from bot.web.pages import event
+from bot.web.pauses import waiting_forms
 from bot.web.requests import HEADERS, caller, html, refusal
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
@@ -151,7 +153,8 @@ async def _names(request: Request, run: Execution) -> dict[str, Any]:
     runs = list(run.task_runs.values())
     rows, more = views.timeline(runs, engine.clock.now())
     shown = [(task.task_id + (f" [{task.value}]" if task.value else ""), task.outputs) for task in runs if task.outputs]
-    pauses: list[Card] = await request.app.state.pause_cards(run.id)
+    desk: FrontDesk = request.app.state.desk
+    pauses: list[Card] = await desk.pause_cards(run.id)
     return {
         "run": run,
         "flow": flow,
@@ -162,7 +165,7 @@ async def _names(request: Request, run: Execution) -> dict[str, Any]:
         "task_outputs": [(name, engine.masker.mask(views.pretty(value))) for name, value in shown[:200] if value],
         "logs": await engine.logs(run.id, limit=LOG_LINES),
         "pauses": pauses,
-        "forms": [],
+        "forms": await waiting_forms(desk, run.id),
         "here_url": path_of(run),
     }
 

@@ -63,13 +63,15 @@ async def show_room(request: Request) -> Response:
     channel = (request.query_params.get("channel") or LOBBY)[:80]
     messages = await chat(request).messages(channel, caller(request).person)
     after = messages[-1].id if messages else 0
-    names = {"title": "Room", "here": "room", "channel": channel, "messages": messages, "after": after}
-    data = request.app.state.settings.data.resolve()
     return html(
         request,
         "room.html",
-        **names,
-        data=data,
+        title="Room",
+        here="room",
+        channel=channel,
+        messages=messages,
+        after=after,
+        data=request.app.state.settings.data,
         tries=TRIES if request.app.state.demo else ("/flow list", "/flow help"),
     )
 
@@ -85,7 +87,7 @@ async def say(request: Request) -> Response:
     await chat(request).say(who, text, room.channel)
     receipt = f"web:{uuid4()}"
     command = Command(said_to_us(text), who, room, receipt, answer_url=f"web:{room.channel}:{who.id}")
-    return await _show(request, room, await desk(request).command(command))
+    return await show(request, room, await desk(request).command(command))
 
 
 @routes.post("/click", name="click")
@@ -98,7 +100,7 @@ async def click(request: Request) -> Response:
     pressed = Click(
         str(form.get("action") or ""), who, room, f"web:{uuid4()}", ref, answer_url=f"web:{room.channel}:{who.id}"
     )
-    return await _show(request, room, await desk(request).click(pressed), back=safe_back(form.get("back")))
+    return await show(request, room, await desk(request).click(pressed), back=safe_back(form.get("back")))
 
 
 @routes.get("/forms/{form_id}", name="form")
@@ -128,8 +130,8 @@ async def submit(request: Request, form_id: str) -> Response:
     back = safe_back(given.get("back"))
     result = await desk(request).submit(Submission(form_id, values, who, room, f"web:{uuid4()}", answer_url=answer))
     if isinstance(result, FieldErrors):
-        return _form_again(request, room, result, back)
-    return await _show(request, room, result, back=back)
+        return form_again(request, room, result, back)
+    return await show(request, room, result, back=back)
 
 
 @routes.get("/complete", name="complete")
@@ -207,7 +209,7 @@ async def _keep(upload: Any) -> Attachment | None:
     return Attachment(name, str(folder / "upload"), len(content), upload.content_type or "application/octet-stream")
 
 
-async def _show(request: Request, room: Room, reply: Reply, back: str = "/") -> Response:
+async def show(request: Request, room: Room, reply: Reply, back: str = "/") -> Response:
     """Draw the desk's answer: forms in place or on their own page, all else as a message in the room."""
     who = caller(request)
     if isinstance(reply.body, Form):
@@ -223,7 +225,8 @@ async def _show(request: Request, room: Room, reply: Reply, back: str = "/") -> 
     return _done(request, room, back)
 
 
-def _form_again(request: Request, room: Room, result: FieldErrors, back: str) -> Response:
+def form_again(request: Request, room: Room, result: FieldErrors, back: str) -> Response:
+    """A refused form with what was typed and why."""
     if wants_fragment(request):
         csrf = request.app.state.gate.csrf(caller(request).session)
         return told({"form": views.part("form", result.form, csrf, room.channel, result.errors, back)})

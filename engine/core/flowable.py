@@ -54,12 +54,16 @@ class Opened:
     error: str = ""
 
 
+# What a pause does to its own run (RESUME, WARN, FAIL) or to the whole execution (the others).
+Behavior = Literal["RESUME", "WARN", "FAIL", "SUCCEED", "CANCEL", "KILL"]
+
+
 @dataclass(frozen=True, slots=True)
 class PauseTerms:
     """How long a pause waits, and what it becomes when nobody answered."""
 
     deadline: timedelta | None = None
-    behavior: Literal["RESUME", "WARN", "FAIL", "CANCEL"] = "RESUME"
+    behavior: Behavior = "RESUME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,18 @@ class PausingTask(FlowableTask):
     def unanswered(self) -> Wanted:
         """What is rendered when the deadline passes and the flow goes on."""
         return {}
+
+    def expired(self, inputs: Mapping[str, Any], at: str) -> Mapping[str, Any] | None:
+        """Outputs once the deadline has passed."""
+        return self.answered(inputs, "", at)
+
+    def asks(self, rendered: Mapping[str, Any]) -> bool:
+        """Whether anybody is asked at all."""
+        return True
+
+    def verdict(self, run: TaskRun) -> Behavior:
+        """What follows when it was answered and its tasks ended well."""
+        return "RESUME"
 
 
 class LoopingTask(FlowableTask):

@@ -110,6 +110,11 @@ def _add(unit: str, sign: int = 1) -> tuple[int, Callable[..., Value]]:
     return 1, run
 
 
+_MONTHS = (
+    "JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY",
+    "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER",
+)  # fmt: skip
+_WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _TEXT = _table(
     length=(0, len),
     toUpperCase=(0, lambda text: text.upper()),
@@ -167,11 +172,6 @@ _DURATION = _table(
     toSeconds=(0, lambda length: length // timedelta(seconds=1)),
     toMillis=(0, lambda length: length // timedelta(milliseconds=1)),
 )
-_MONTHS = (
-    "JANUARY", "FEBRUARY", "MARCH", "APRIL", "MAY", "JUNE", "JULY",
-    "AUGUST", "SEPTEMBER", "OCTOBER", "NOVEMBER", "DECEMBER",
-)  # fmt: skip
-_WEEKDAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _METHODS: Final[tuple[tuple[type | tuple[type, ...], Mapping[str, _Method]], ...]] = (
     (str, _TEXT),
     ((list, tuple, set, frozenset), _LIST),

@@ -177,8 +177,8 @@ def distinct(value: Value) -> Value:
             if key not in seen:
                 seen.add(key)
                 found.append(item)
-        elif len(found) > 5_000:
-            fail("'distinct' compares at most 5,000 lists, maps or dates.")
+        elif len(found) > 1_000:
+            fail("'distinct' compares at most 1,000 lists, maps or dates.")
         elif not any(equal(item, other) for other in found):
             found.append(item)
     return found

@@ -1,25 +1,41 @@
 """The expression tree turned into closures, once per template. A closure takes the frame and gives the value."""
 
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final
 
-from engine.errors import ExpressionFailed, NameMissing
+from engine.errors import ExpressionFailed
 from engine.expressions import access, nodes, operators
-from engine.expressions.failures import ODD_VALUE, Missing, Position, fail, hardened, kind, located, nearest
+from engine.expressions.closures import (
+    Run,
+    always,
+    calculation,
+    coalesce,
+    failing,
+    if_missing,
+    or_null,
+    placed,
+    unexpected,
+    unknown,
+)
+from engine.expressions.failures import ODD_VALUE, Missing, Position, fail, located
 from engine.expressions.frame import Frame
 from engine.expressions.nodes import Node
-from engine.expressions.operations import FILTERS, FUNCTIONS, REST, TESTS, Operation, Operations
+from engine.expressions.operations import FILTERS, FUNCTIONS, REST, TESTS, Operation
 from engine.expressions.printing import java_text
 from engine.expressions.trust import is_outside, origins
 from engine.expressions.values import ABSENT, Value
 
-Run = Callable[[Frame], Value]
 LOCALE: Final = "en_US"
 _RERENDER: Final = ("render", "renderOnce")
 _CALCULATIONS: Final = {
     "+": operators.add, "-": operators.subtract, "*": operators.multiply, "/": operators.divide,
     "%": operators.remainder, "==": operators.equal, "equals": operators.equal, "!=": operators.unequal,
 }  # fmt: skip
+_UNARY: Final[dict[str, Callable[[Value], Value]]] = {
+    "not": lambda value: not operators.holds(value),
+    "-": operators.negative,
+    "+": operators.positive,
+}
 _LOOKUPS: Final = {"contains": operators.contains, "isIn": operators.is_in, "..": operators.span}
 
 
@@ -90,7 +106,7 @@ class Compiler:
         name = node.key.value if isinstance(node.key, nodes.Constant) else ""
         given = [self.expression(argument) for argument in arguments.positional]
         if arguments.named:
-            return _failing(f"The method {name}() takes no arguments by name.", "", at)
+            return failing(f"The method {name}() takes no arguments by name.", "", at)
 
         def run(frame: Frame) -> Value:
             found = target(frame)
@@ -102,7 +118,7 @@ class Compiler:
                 located(error, at)
                 raise
             except ODD_VALUE as error:
-                raise _unexpected("method", name, found, at) from error
+                raise unexpected("method", name, found, at) from error
 
         return run
 
@@ -140,22 +156,20 @@ class Compiler:
 
     def unary(self, node: nodes.Unary) -> Run:
         operand, at = self.expression(node.operand), node.at
-        work = {"not": lambda value: not operators.holds(value), "-": operators.negative, "+": operators.positive}[
-            node.operator
-        ]
-        return _placed(lambda frame: work(operand(frame)), at)
+        work = _UNARY[node.operator]
+        return placed(lambda frame: work(operand(frame)), at)
 
     def binary(self, node: nodes.Binary) -> Run:
         operator, at = node.operator, node.at
         left, right = self.expression(node.left), self.expression(node.right)
         if operator == "??":
-            return _coalesce(left, right)
+            return coalesce(left, right)
         if operator == "???":
-            return _if_missing(left, right)
+            return if_missing(left, right)
         if operator == "and":
-            return _placed(lambda frame: operators.holds(left(frame)) and operators.holds(right(frame)), at)
+            return placed(lambda frame: operators.holds(left(frame)) and operators.holds(right(frame)), at)
         if operator == "or":
-            return _placed(lambda frame: operators.holds(left(frame)) or operators.holds(right(frame)), at)
+            return placed(lambda frame: operators.holds(left(frame)) or operators.holds(right(frame)), at)
         if operator in _LOOKUPS:
             look = _LOOKUPS[operator]
 
@@ -167,18 +181,18 @@ class Compiler:
                 frame.weigh(found)
                 return found
 
-            return _placed(lookup, at)
+            return placed(lookup, at)
         if operator in _CALCULATIONS:
-            return _calculation(_CALCULATIONS[operator], left, right, at)
+            return calculation(_CALCULATIONS[operator], left, right, at)
 
         def comparison(a: Value, b: Value) -> bool:
             return operators.compare(a, b, operator)
 
-        return _calculation(comparison, left, right, at)
+        return calculation(comparison, left, right, at)
 
     def conditional(self, node: nodes.Conditional) -> Run:
         test, yes, no = self.expression(node.test), self.expression(node.yes), self.expression(node.no)
-        holds = _placed(lambda frame: operators.holds(test(frame), null=False), node.at)
+        holds = placed(lambda frame: operators.holds(test(frame), null=False), node.at)
         return lambda frame: yes(frame) if holds(frame) else no(frame)
 
     def filter(self, node: nodes.Filter) -> Run:
@@ -188,10 +202,10 @@ class Compiler:
     def filter_on(self, node: nodes.Filter, operand: Run) -> Run:
         """A filter on something already compiled."""
         if node.name == "default":
-            operand = _or_null(operand)
+            operand = or_null(operand)
         operation = FILTERS.get(node.name)
         if operation is None:
-            return _unknown("filter", node.name, FILTERS, node.at)
+            return unknown("filter", node.name, FILTERS, node.at)
         if node.name == "className":
             operand = self.classified(node.operand, operand)
         return self.operation("filter", operation, operand, node.arguments, node.at)
@@ -213,10 +227,10 @@ class Compiler:
     def test(self, node: nodes.Test) -> Run:
         operand = self.expression(node.operand)
         if node.name == "defined":
-            operand = _or_null(operand)
+            operand = or_null(operand)
         operation = TESTS.get(node.name)
         if operation is None:
-            return _unknown("test", node.name, TESTS, node.at)
+            return unknown("test", node.name, TESTS, node.at)
         run = self.operation("test", operation, operand, node.arguments, node.at)
         return (lambda frame: not run(frame)) if node.negated else run
 
@@ -226,7 +240,7 @@ class Compiler:
             return self.macro(node)
         operation = FUNCTIONS.get(name)
         if operation is None:
-            return _unknown("function", name, {**FUNCTIONS, **dict.fromkeys(self.macros)}, at)
+            return unknown("function", name, {**FUNCTIONS, **dict.fromkeys(self.macros)}, at)
         if name in _RERENDER and (node.arguments.positional or node.arguments.named):
             source = origins(node.arguments)
             run = self.operation("function", operation, lambda frame: is_outside(source, frame), node.arguments, at)
@@ -255,7 +269,7 @@ class Compiler:
         """A call of an operation with its arguments bound; what is wrong with them is said when it is evaluated."""
         bound = self.bind(what, operation, arguments)
         if isinstance(bound, str):
-            return _failing(
+            return failing(
                 bound, f"{what.capitalize()} {operation.name!r} takes ({', '.join(operation.parameters)}).", at
             )
         call, name, contextual = operation.run, operation.name, operation.contextual
@@ -272,7 +286,7 @@ class Compiler:
                 located(error, at)
                 raise
             except ODD_VALUE as error:
-                raise _unexpected(what, name, value, at) from error
+                raise unexpected(what, name, value, at) from error
 
         def run(frame: Frame) -> Value:
             values = [argument(frame) for argument in given]
@@ -285,7 +299,7 @@ class Compiler:
                 located(error, at)
                 raise
             except ODD_VALUE as error:
-                raise _unexpected(what, name, values[0] if values else None, at) from error
+                raise unexpected(what, name, values[0] if values else None, at) from error
             return found
 
         return run if single is None else run_single
@@ -308,95 +322,11 @@ class Compiler:
         for parameter, default in zip(operation.parameters, operation.defaults, strict=True):
             if parameter not in given and default is ABSENT:
                 return f"The {label} needs the argument {parameter!r}."
-            bound.append(given.get(parameter) or _always(default))
+            bound.append(given.get(parameter) or always(default))
         return bound
 
 
-def _always(value: Value) -> Run:
-    return lambda frame: value
-
-
-def _failing(message: str, fix: str, at: Position) -> Run:
-    def run(_frame: Frame) -> NoReturn:
-        fail(message, fix, at)
-
-    return run
-
-
-def _unknown(what: str, name: str, known: "Operations | dict[str, object]", at: Position) -> Run:
-    message = f"There is no {what} {name!r}."
-
-    def run(_frame: Frame) -> NoReturn:
-        fail(message, nearest(name, known), at)
-
-    return run
-
-
-def _unexpected(what: str, name: str, value: Value, at: Position) -> ExpressionFailed:
-    message = f"The {what} {name!r} cannot work on {kind(value)} with these arguments."
-    return ExpressionFailed(message, line=at[0], column=at[1])
-
-
-def _placed(work: Run, at: Position) -> Run:
-    def run(frame: Frame) -> Value:
-        try:
-            return work(frame)
-        except ExpressionFailed as error:
-            located(error, at)
-            raise
-
-    return run
-
-
-def _calculation(work: Callable[[Value, Value], Value], left: Run, right: Run, at: Position) -> Run:
-    def run(frame: Frame) -> Value:
-        try:
-            a, b = left(frame), right(frame)
-            found = work(a, b)
-            if type(found) is not int and type(found) is not bool:
-                frame.weigh(found)
-        except NameMissing as error:
-            raise located(hardened(error), at) from error
-        except ExpressionFailed as error:
-            located(error, at)
-            raise
-        return found
-
-    return run
-
-
-def _coalesce(left: Run, right: Run) -> Run:
-    def run(frame: Frame) -> Value:
-        try:
-            value = left(frame)
-        except NameMissing:
-            return right(frame)
-        return right(frame) if value is None else value
-
-    return run
-
-
-def _if_missing(left: Run, right: Run) -> Run:
-    def run(frame: Frame) -> Value:
-        try:
-            return left(frame)
-        except NameMissing:
-            return right(frame)
-
-    return run
-
-
-def _or_null(operand: Run) -> Run:
-    def run(frame: Frame) -> Value:
-        try:
-            return operand(frame)
-        except NameMissing:
-            return None
-
-    return run
-
-
-_COMPILE: Final[dict[type[Node], Callable[[Compiler, Node], Run]]] = {
+_COMPILE: Final[dict[type[Node], Callable[[Compiler, Any], Run]]] = {
     nodes.Constant: Compiler.constant,
     nodes.Name: Compiler.name,
     nodes.Attribute: Compiler.attribute,
@@ -410,4 +340,4 @@ _COMPILE: Final[dict[type[Node], Callable[[Compiler, Node], Run]]] = {
     nodes.Filter: Compiler.filter,
     nodes.Test: Compiler.test,
     nodes.Call: Compiler.call,
-}  # type: ignore[dict-item]
+}

@@ -96,33 +96,33 @@ def _number(value: int, field: Field) -> str:
 
 
 def _year(value: int, field: Field) -> str:
-    return f"{value % 100:02d}" if field.count == 2 else _number(value, field)  # noqa: PLR2004
+    return f"{value % 100:02d}" if field.count == 2 else _number(value, field)
 
 
 def _month(field: Field, moment: datetime, names: Names) -> str:
-    if field.count < 3:  # noqa: PLR2004
+    if field.count < 3:
         return _number(moment.month, field)
-    named = names.short_months if field.count == 3 else names.months  # noqa: PLR2004
-    return named[moment.month - 1][:1].upper() if field.count == 5 else named[moment.month - 1]  # noqa: PLR2004
+    named = names.short_months if field.count == 3 else names.months
+    return named[moment.month - 1][:1].upper() if field.count == 5 else named[moment.month - 1]
 
 
 def _weekday(field: Field, moment: datetime, names: Names) -> str:
-    if field.count == 5:  # noqa: PLR2004
+    if field.count == 5:
         return names.days[moment.weekday()][:1].upper()
-    return (names.days if field.count == 4 else names.short_days)[moment.weekday()]  # noqa: PLR2004
+    return (names.days if field.count == 4 else names.short_days)[moment.weekday()]
 
 
 def _weekday_number(field: Field, moment: datetime, names: Names) -> str:
-    if field.count > 2:  # noqa: PLR2004
+    if field.count > 2:
         return _weekday(field, moment, names)
     return _number((moment.isoweekday() - names.first_weekday) % 7 + 1, field)
 
 
 def _quarter(field: Field, moment: datetime, names: Names) -> str:
     quarter = (moment.month + 2) // 3
-    if field.count < 3 or field.count == 5:  # noqa: PLR2004
-        return str(quarter).rjust(min(field.count, 2) if field.count < 3 else 1, "0")  # noqa: PLR2004
-    return f"Q{quarter}" if field.count == 3 else f"{quarter}{('st', 'nd', 'rd', 'th')[quarter - 1]} quarter"  # noqa: PLR2004
+    if field.count < 3 or field.count == 5:
+        return str(quarter).rjust(min(field.count, 2) if field.count < 3 else 1, "0")
+    return f"Q{quarter}" if field.count == 3 else f"{quarter}{('st', 'nd', 'rd', 'th')[quarter - 1]} quarter"
 
 
 def week_of(day: date, names: Names) -> tuple[int, int]:
@@ -134,7 +134,7 @@ def week_of(day: date, names: Names) -> tuple[int, int]:
         return first - timedelta(days=before) if 7 - before >= names.first_week else first + timedelta(days=7 - before)
 
     year = day.year
-    if day.year < 9999 and day >= start(day.year + 1):  # noqa: PLR2004
+    if day.year < 9999 and day >= start(day.year + 1):
         year = day.year + 1
     elif day < start(day.year):
         year = day.year - 1
@@ -156,15 +156,15 @@ def _offset(field: Field, moment: datetime, names: Names) -> str:
     sign, seconds = ("-", -seconds) if seconds < 0 else ("+", seconds)
     hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
     if field.letter == "Z":
-        if field.count == 4:  # noqa: PLR2004
+        if field.count == 4:
             return "GMT" if not seconds else f"GMT{sign}{hours:02d}:{minutes:02d}"
-        if field.count == 5:  # noqa: PLR2004
+        if field.count == 5:
             return "Z" if not seconds else f"{sign}{hours:02d}:{minutes:02d}"
         return f"{sign}{hours:02d}{minutes:02d}"
     if field.count == 1:
         return f"{sign}{hours:02d}{f'{minutes:02d}' if minutes else ''}"
     colon = ":" if field.count in (3, 5) else ""
-    tail = f"{colon}{rest:02d}" if rest and field.count > 3 else ""  # noqa: PLR2004
+    tail = f"{colon}{rest:02d}" if rest and field.count > 3 else ""
     return f"{sign}{hours:02d}{colon}{minutes:02d}{tail}"
 
 
@@ -174,7 +174,7 @@ def _gmt(field: Field, moment: datetime, names: Names) -> str:
         return "GMT"
     sign, seconds = ("-", -seconds) if seconds < 0 else ("+", seconds)
     hours, minutes = seconds // 3600, seconds // 60 % 60
-    if field.count == 4:  # noqa: PLR2004
+    if field.count == 4:
         return f"GMT{sign}{hours:02d}:{minutes:02d}"
     return f"GMT{sign}{hours}{f':{minutes:02d}' if minutes else ''}"
 
@@ -192,7 +192,7 @@ def _zone_name(field: Field, moment: datetime, names: Names) -> str:
     name = moment.tzname() or ""
     if not isinstance(moment.tzinfo, ZoneInfo) and moment.tzinfo is not UTC:
         return offset_text(moment)
-    return _LONG_ZONES.get(name, name) if field.count == 4 else name  # noqa: PLR2004
+    return _LONG_ZONES.get(name, name) if field.count == 4 else name
 
 
 def _fraction(field: Field, moment: datetime, names: Names) -> str:
@@ -242,7 +242,7 @@ _FIELDS: Final[dict[str, Callable[[Field, datetime, Names], str]]] = {
         else "A"
         if field.count == 5
         else names.eras[1]
-    ),  # noqa: E501, PLR2004
+    ),
 }
 
 

@@ -125,7 +125,7 @@ class _Reader:
         if letter in "yu":
             return self.year(field, text, at, found, adjacent)
         if letter in "ML":
-            if count >= 3:  # noqa: PLR2004
+            if count >= 3:
                 return self.named("month", (self.names.months, self.names.short_months), text, at, found)
             return self.digits("month", count, text, at, found, adjacent)
         if letter in "Eec":
@@ -145,12 +145,12 @@ class _Reader:
         return fail(f"A date cannot be read with the letter {letter!r}.")
 
     def year(self, field: Field, text: str, at: int, found: Fields, adjacent: bool) -> int | None:
-        if field.count == 2:  # noqa: PLR2004
+        if field.count == 2:
             end = self.digits("year", 2, text, at, found, True)
             if end is not None:
                 found["year"] = 2000 + int(found["year"])
             return end
-        return self.digits("year", field.count, text, at, found, adjacent or field.count == 4)  # noqa: PLR2004
+        return self.digits("year", field.count, text, at, found, adjacent or field.count == 4)
 
     def digits(self, name: str, count: int, text: str, at: int, found: Fields, exact: bool) -> int | None:
         longest = count if exact or count > 1 else 19
@@ -184,7 +184,7 @@ def _built(found: Fields, text: str) -> datetime | date:
     if hour is None and ("hour12" in number or "hour11" in number):
         hour = (number["hour12"] % 12 if "hour12" in number else number["hour11"]) + (
             12 if number.get("half") == 2 else 0
-        )  # noqa: PLR2004
+        )
     if "year" not in number or not ("yearday" in number or ("month" in number and "day" in number)):
         fail(f"The pattern for {text[:60]!r} gives no whole date.", "It needs a year, a month and a day.")
     try:

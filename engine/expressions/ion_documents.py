@@ -62,7 +62,7 @@ def from_ion(value: Value, all_rows: Value) -> Value:
         return None
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else text_of(value, "fromIon")
     reader = _IonReader(text)
-    rows = []
+    rows: list[Value] = []
     while reader.more() and (all_rows is True or not rows):
         rows.append(reader.value(0))
         if len(rows) > MAX_ITEMS:

@@ -144,7 +144,8 @@ class _Lexer:
 
     def expression(self, closing: Literal["end print", "end tag"], opened: int) -> None:
         """Tokens up to the closing delimiter, which counts only outside brackets."""
-        text, brackets, close = self.text, [], _CLOSING[closing]
+        text, close = self.text, _CLOSING[closing]
+        brackets: list[str] = []
         while True:
             if space := _SPACE.match(text, self.at):
                 self.at = space.end()

@@ -31,7 +31,7 @@ def single_precision(value: float) -> float:
 
 
 @FILTERS.add("number", "type", type=None)
-def number(value: Value, type: Value) -> Value:  # noqa: A002 - the argument's name in templates
+def number(value: Value, type: Value) -> Value:
     """`{{ '12.3' | number }}` → 12.3; `type` is INT, LONG, FLOAT, DOUBLE, BIGDECIMAL or BIGINTEGER."""
     if value is None:
         return None
@@ -124,7 +124,7 @@ def format_(value: Value, *arguments: Value) -> Value:
 
 
 @FILTERS.add("numberFormat", "format", format="#,##0.###")
-def number_format(value: Value, format: Value) -> Value:  # noqa: A002 - the argument's name in templates
+def number_format(value: Value, format: Value) -> Value:
     """`{{ 1234567.891 | numberFormat('#,##0.00') }}` → 1,234,567.89; halves go to the even neighbour."""
     if value is None:
         return None
@@ -148,8 +148,8 @@ def decimal_format(value: float | Decimal, pattern: str) -> str:
     prefix, digits, suffix = (
         part.replace("'", "") if number != 1 else part for number, part in enumerate(found.groups())
     )
-    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
-        return "NaN" if value != value else f"{'-' if value < 0 else ''}{prefix}∞{suffix}"  # noqa: PLR0124
+    if value != value or value in (float("inf"), float("-inf")):
+        return "NaN" if value != value else f"{'-' if value < 0 else ''}{prefix}∞{suffix}"
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
     if abs(exact.adjusted()) > MAX_DIGITS:
         fail(f"A number has more than {MAX_DIGITS} digits.")

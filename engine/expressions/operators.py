@@ -56,6 +56,8 @@ def subtract(left: Value, right: Value) -> Value:
     """Difference, or a list without the items of another."""
     if is_list(left):
         gone = right if is_list(right) else [right]
+        if len(left) * len(gone) > MAX_ITEMS:
+            fail("`-` would compare too many items.")
         return [item for item in left if not any(equal(item, other) for other in gone)]
     return _arithmetic("-", left, right)
 

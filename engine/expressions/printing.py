@@ -61,7 +61,7 @@ def digits(value: int) -> str:
 
 def double_text(value: float) -> str:
     """Shortest digits that read back as the same number, with an exponent from 1e7 and below 1e-3."""
-    if value != value:  # noqa: PLR0124 - NaN is the one value that differs from itself
+    if value != value:
         return "NaN"
     size = abs(value)
     if size == 0 or 1e-3 <= size < 1e7:
@@ -217,7 +217,7 @@ class _JsonWriter:
     def scalar(self, value: Value) -> str:
         if value is None:
             return "null"
-        if isinstance(value, float) and (value != value or abs(value) == float("inf")):  # noqa: PLR0124
+        if isinstance(value, float) and (value != value or abs(value) == float("inf")):
             return f'"{double_text(value)}"'
         if isinstance(value, (bool, int, float, Decimal)) and not isinstance(value, Enum):
             return scalar_text(value)

@@ -1,7 +1,7 @@
 """Statements turned into closures that append what they print."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from engine.errors import ExpressionFailed, NameMissing
 from engine.expressions import nodes
@@ -284,7 +284,7 @@ class Macro:
             frame.settle(inner)
 
 
-_COMPILE: Final[dict[type[Node], Callable[[StatementCompiler, Node], Statement]]] = {
+_COMPILE: Final[dict[type[Node], Callable[[StatementCompiler, Any], Statement]]] = {
     nodes.Body: StatementCompiler.body,
     nodes.Text: StatementCompiler.text,
     nodes.Print: StatementCompiler.print,
@@ -294,4 +294,4 @@ _COMPILE: Final[dict[type[Node], Callable[[StatementCompiler, Node], Statement]]
     nodes.Macro: StatementCompiler.macro,
     nodes.FilterBlock: StatementCompiler.filter_block,
     nodes.Block: StatementCompiler.block,
-}  # type: ignore[dict-item]
+}

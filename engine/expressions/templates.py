@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 
-from engine.errors import ExpressionFailed, NameMissing
+from engine.errors import ExpressionFailed
 from engine.expressions import nodes
 from engine.expressions.compiler import Run
 from engine.expressions.failures import ODD_VALUE, Missing

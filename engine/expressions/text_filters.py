@@ -129,7 +129,7 @@ def each_text(value: Value, work: TextWork, depth: int) -> Value:
 
 
 @FILTERS.add("escapeChar", "type")
-def escape_char(value: Value, type: Value) -> Value:  # noqa: A002 - the argument's name in templates
+def escape_char(value: Value, type: Value) -> Value:
     """`{{ "it's" | escapeChar('single') }}` → it\\'s; also `double` and `shell`."""
     ways = {"single": ("'", "\\'"), "double": ('"', '\\"'), "shell": ("'", "'\\''")}
     way = ways.get(type.lower()) if isinstance(type, str) else None

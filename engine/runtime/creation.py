@@ -20,7 +20,7 @@ from engine.errors import ExpressionFailed, InputInvalid, InputProblem, Refused
 from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
 from engine.identifiers import new_id
-from engine.rendering import Renderer, environment, typed_value, waits
+from engine.rendering import Renderer, typed_value, waits
 from engine.secrets import AtRest, Masker
 from engine.settings import Settings
 from engine.store import commands as outbox
@@ -82,7 +82,7 @@ class Creator:
         """What expressions see before there is an execution."""
         labels = {key: value for key, value in read_labels(flow.labels)}
         return {
-            "envs": environment(),
+            "envs": self.renderer.envs,
             "globals": self.settings.variables,
             "flow": {"id": flow.id, "namespace": flow.namespace, "revision": flow.revision, "tenantId": "main"},
             "vars": flow.variables,

@@ -96,8 +96,8 @@ class Engine:
         self.webhooks = Webhooks(database, self.flows, self.creator, self.schedules)
         self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
         self._outside.executions = Answers(self.operations)
-        worker = Worker(WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory)
-        self.dispatcher = InlineDispatcher(worker.run, self._carrier.killed, settings.limits.workers)
+        self._worker = Worker(WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory)
+        self.dispatcher = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
         self._carrier.decider = self.decider
         self._carrier.dispatcher = self.dispatcher
         self._carrier.flow_triggers = self._flow_triggers
@@ -147,6 +147,7 @@ class Engine:
         await self.flows.start(watch=watch)
         self.flows.on_change(self._flows_changed)
         self._flow_triggers.refresh()
+        await self._worker.clear()
         self.logbook.start()
         self.timers.start()
         await self._recover()

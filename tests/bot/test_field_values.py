@@ -121,7 +121,7 @@ def test_typed_becomes_value(asked, typed, value):
         (field("SECRET"), "hunter2", "E14", "Don't type secrets in chat"),
         (field("FILE"), "/etc/passwd", "E06", "a file: send one along"),
         (field("FILE"), "file:///etc/passwd", "E06", "a file: send one along"),
-        (field("ARRAY", item_type="FILE"), "/etc/passwd", "E06", "a file: send one along"),
+        (field("ARRAY", item_type="FILE"), "/etc/passwd", "E06", "a list of files needs the command line"),
         (field("FILE", extensions=(".csv",)), Attachment("a.png", "/tmp/a", 3), "E06", "a file ending in .csv"),
         (field("INT"), Attachment("a.png", "/tmp/a", 3), "E06", "`a.png` is not a value"),
     ],

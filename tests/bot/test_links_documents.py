@@ -74,7 +74,8 @@ BODIES = [
     Card(
         "pause", "01", "paused", "T", "s", "b", (Fact("a", "b", at=datetime(2026, 1, 1, tzinfo=UTC)),),
         (Step("RUNNING", "x"),), (FileRef("kestra:///a.png", "a.png"),),
-        (Action("p1:ap:0:000000", "Approve", "primary", Confirm("a", "b")),), datetime(2026, 1, 1, tzinfo=UTC), "f", 3, "fb",
+        (Action("p1:ap:0:000000", "Approve", "primary", Confirm("a", "b")),), datetime(2026, 1, 1, tzinfo=UTC), "f", 3,
+        "fb",
     ),
     Notice("warning", "text", (Action("x", "y"),), "E21"),
     Listing("t", (Row("a", "b", (Action("x", "y"),)),), "n", "list --page=2"),

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -110,7 +111,7 @@ async def test_what_a_platform_never_takes_is_given_up_and_said_once(rig, caplog
     rig.slack.refusal = lambda operation: Unreachable("not_in_channel") if operation == "post" else None
     said = await rig.say("run ship")
     assert said.tone == "success"
-    room, notice, person = await rig.slack.until(lambda: rig.slack.notices and rig.slack.notices[0])
+    _, notice, person = await rig.slack.until(lambda: rig.slack.notices and rig.slack.notices[0])
     assert (notice.code, person) == ("E16", ANN.id)
     assert "I'm not in `C1`" in notice.text
     run = (await rig.engine.executions())[0].id
@@ -191,7 +192,7 @@ async def test_nothing_is_drawn_twice_for_the_same_look(rig):
     await rig.slack.shows("run", lambda shown: shown.tone == "success")
     for shown in rig.slack.messages.values():
         looks = [digest(version) for version in shown.versions]
-        assert all(one != other for one, other in zip(looks, looks[1:], strict=False))
+        assert all(one != other for one, other in pairwise(looks))
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 Time moves only when a test says so. Tasks run at once, or when a test lets them (`held_tasks`).
 """
 
-import asyncio
 import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,80 +18,17 @@ from engine.core.execution import Execution, Origin, TaskRun
 from engine.core.executor import advance, find_task, retried
 from engine.core.flow import Flow
 from engine.core.flow_source import load
-from engine.core.flowable import DirectoryTask, truthy
+from engine.core.flowable import DirectoryTask
 from engine.core.inputs import resolve
-from engine.core.property import has_template
 from engine.core.state import State
 from engine.core.variables import variables
-from engine.errors import EngineError, ExpressionFailed, InputInvalid, NotFound, TaskFailed
+from engine.errors import EngineError, ExpressionFailed, InputInvalid, TaskFailed
 from engine.expressions import Services, evaluate, render
 from engine.plugin import Result
 from engine.tasks import catalogue
+from tests.core.memory import Memory, finished, typed
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Memory:
-    """What a running task may touch: a folder, files by URI, keys by name, and lines of log."""
-
-    def __init__(self, driver: "Driver", execution: Execution, run: TaskRun, folder: Path) -> None:
-        self.driver, self.execution, self.run_ = driver, execution, run
-        self.namespace, self.flow_id = execution.namespace, execution.flow_id
-        self.execution_id, self.task_run_id, self.task_id = execution.id, run.id, run.task_id
-        self.attempt, self.value = len(run.attempts), run.value
-        self.working_dir = folder
-        self.chat = self.executions = self.http = self.settings = None
-        self.kv = self.files = self
-
-    @property
-    def variables(self) -> Mapping[str, Any]:
-        return self.driver.variables(self.execution.id, self.run_.id)
-
-    def log(self, message: str, level: str = "INFO") -> None:
-        self.driver.logs.append((self.execution_id, self.task_id, level, message))
-
-    def metric(self, *_: Any, **__: Any) -> None: ...
-
-    def mask(self, _: str) -> None: ...
-
-    async def render(self, template: Any, *, guard: Any = "none", **extra: Any) -> Any:
-        return render(template, {**self.variables, **extra}, self.driver.services, guard)
-
-    async def evaluate(self, template: Any, **extra: Any) -> Any:
-        return typed(template, {**self.variables, **extra}, self.driver.services)
-
-    async def get(self, namespace: str, key: str) -> Any:
-        if (namespace, key) not in self.driver.kv:
-            raise NotFound(f"No value found for key '{key}' in namespace '{namespace}'")
-        return self.driver.kv[namespace, key]
-
-    async def put(self, source: Path | bytes, name: str) -> str:
-        uri = f"kestra:///{self.execution_id}/{self.task_run_id}/{name}"
-        self.driver.files[uri] = source if isinstance(source, bytes) else source.read_bytes()
-        return uri
-
-    async def read(self, uri: str) -> bytes:
-        return self.driver.files[uri]
-
-    def path(self, uri: str) -> Path:
-        target = self.working_dir / uri.rpartition("/")[2]
-        target.write_bytes(self.driver.files[uri])
-        return target
-
-
-def typed(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
-    if isinstance(value, str):
-        return evaluate(value, seen, services) if has_template(value) else value
-    if isinstance(value, Mapping):
-        return {key: typed(item, seen, services) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [typed(item, seen, services) for item in value]
-    return value
-
-
-def finished(coroutine: Any) -> Any:
-    """The result of a coroutine."""
-    return asyncio.run(coroutine)
 
 
 class Driver:
@@ -419,4 +354,26 @@ def shape(execution: Execution) -> list[tuple[str, str, str | None]]:
     return [(run.task_id, run.state.value, run.value) for run in execution.task_runs.values()]
 
 
-__all__ = ["START", "Driver", "replace", "shape", "truthy"]
+def states(execution: Execution) -> dict[str, State]:
+    return {run.task_id: run.state for run in execution.task_runs.values()}
+
+
+def run_of(execution: Execution, task_id: str, value: str | None = None) -> TaskRun:
+    return next(r for r in execution.task_runs.values() if r.task_id == task_id and r.value == value)
+
+
+def end(
+    driver: Driver, execution: Execution, task_id: str, state: State = State.SUCCESS, attempt: int = 1
+) -> Execution:
+    """A held task ends."""
+    run = run_of(driver.executions[execution.id], task_id)
+    driver.post(execution.id, e.TaskEnded(driver.now, run.id, attempt, state, driver.now))
+    driver.rest()
+    return driver.executions[execution.id]
+
+
+def started(driver: Driver, source: Mapping[str, Any], *held: str, **inputs: Any) -> Execution:
+    driver.held_tasks = set(held)
+    execution = driver.start(driver.deploy(source), inputs)
+    driver.rest()
+    return driver.executions[execution.id]

@@ -49,57 +49,61 @@ class Names:
 RETRY = {"type": "constant", "interval": "PT1S", "maxAttempts": 2}
 
 
+LEAVES = ["log", "fail", "retry", "skip", "sleep", "pause", "soft"]
+BEHAVIORS = ["RESUME", "WARN", "FAIL", "CANCEL"]
+
+
+def leaf(kind: str, id: str, behavior: str | None) -> dict[str, Any]:
+    deadline = {"pauseDuration": "PT5S", "behavior": behavior} if behavior else {}
+    return {
+        "log": log(id),
+        "fail": fail(id),
+        "soft": fail(id, allowFailure=True),
+        "retry": fail(id, retry=RETRY),
+        "skip": log(id, runIf="false"),
+        "sleep": task("flow.Sleep", id, duration="PT1S"),
+        "pause": pause(id, **deadline),
+    }[kind]
+
+
 @st.composite
 def tasks(draw: st.DrawFn, names: Names, depth: int) -> dict[str, Any]:
-    leaf = ["log", "fail", "retry", "skip", "sleep", "pause", "soft"]
-    kinds = leaf + (["seq", "par", "each", "if", "allow", "loop", "dag"] if depth else [])
-    kind = draw(st.sampled_from(kinds))
-    inside = tasks(names, depth - 1)
-    more: dict[str, Any] = {}
-    if kind not in leaf and draw(st.integers(0, 4)) == 0:
-        more["errors"] = [log(names("err"))]
-    if kind not in leaf and draw(st.integers(0, 4)) == 0:
-        more["finally"] = [log(names("fin"))]
+    kind = draw(st.sampled_from(LEAVES + (["seq", "par", "each", "if", "allow", "loop", "dag"] if depth else [])))
     id = names(kind)
-    match kind:
-        case "log":
-            return log(id)
-        case "fail":
-            return fail(id)
-        case "soft":
-            return fail(id, allowFailure=True)
-        case "retry":
-            return fail(id, retry=RETRY)
-        case "skip":
-            return log(id, runIf="false")
-        case "sleep":
-            return task("flow.Sleep", id, duration="PT1S")
-        case "pause":
-            behavior = draw(st.sampled_from(["RESUME", "WARN", "FAIL", "CANCEL"]))
-            return pause(id, **draw(st.sampled_from([{}, {"pauseDuration": "PT5S", "behavior": behavior}])))
-        case "seq":
-            return sequential(id, *draw(st.lists(inside, min_size=1, max_size=3)), **more)
-        case "allow":
-            return task("flow.AllowFailure", id, tasks=draw(st.lists(inside, min_size=1, max_size=2)), **more)
-        case "par":
-            limit = draw(st.integers(0, 2))
-            return parallel(id, *draw(st.lists(inside, min_size=1, max_size=3)), concurrent=limit, **more)
-        case "each":
-            limit = draw(st.integers(0, 2))
-            values = draw(st.lists(st.sampled_from(["a", "b", "c"]), max_size=3))
-            return each(id, values, *draw(st.lists(inside, min_size=1, max_size=2)), concurrencyLimit=limit, **more)
-        case "if":
-            condition = draw(st.sampled_from(["true", "false", "{{ 1 == 1 }}"]))
-            return task("flow.If", id, condition=condition, then=[draw(inside)], **{"else": [draw(inside)]}, **more)
-        case "loop":
-            frequency = {"interval": "PT1S", "maxIterations": 2}
-            body = draw(st.lists(inside, min_size=1, max_size=2))
-            return task("flow.LoopUntil", id, condition="false", tasks=body, checkFrequency=frequency, **more)
-    entries = [{"task": draw(inside)} for _ in range(draw(st.integers(1, 3)))]
-    for number in range(1, len(entries)):
-        if draw(st.booleans()):
-            entries[number]["dependsOn"] = [entries[number - 1]["task"]["id"]]
-    return task("flow.Dag", id, tasks=entries, **more)
+    if kind in LEAVES:
+        return leaf(kind, id, draw(st.sampled_from([None, *BEHAVIORS])) if kind == "pause" else None)
+    more: dict[str, Any] = {}
+    if draw(st.integers(0, 4)) == 0:
+        more["errors"] = [log(names("err"))]
+    if draw(st.integers(0, 4)) == 0:
+        more["finally"] = [log(names("fin"))]
+    children = draw(st.lists(tasks(names, depth - 1), min_size=2 if kind == "if" else 1, max_size=3))
+    limit = draw(st.integers(0, 2))
+    if kind == "each":
+        values = draw(st.lists(st.sampled_from(["a", "b", "c"]), max_size=3))
+        return each(id, values, *children, concurrencyLimit=limit, **more)
+    if kind == "if":
+        condition = draw(st.sampled_from(["true", "false", "{{ 1 == 1 }}"]))
+        return task("flow.If", id, condition=condition, then=children[:1], **{"else": children[1:]}, **more)
+    if kind == "dag":
+        entries: list[dict[str, Any]] = [{"task": child} for child in children]
+        for number in range(1, len(entries)):
+            if draw(st.booleans()):
+                entries[number]["dependsOn"] = [children[number - 1]["id"]]
+        return task("flow.Dag", id, tasks=entries, **more)
+    return {
+        "seq": sequential(id, *children, **more),
+        "allow": task("flow.AllowFailure", id, tasks=children, **more),
+        "par": parallel(id, *children, concurrent=limit, **more),
+        "loop": task(
+            "flow.LoopUntil",
+            id,
+            condition="false",
+            tasks=children,
+            checkFrequency={"interval": "PT1S", "maxIterations": 2},
+            **more,
+        ),
+    }[kind]
 
 
 @st.composite

@@ -19,7 +19,7 @@ from tests.wire.discord_spec import judge
 POST = ("POST", "/channels/1/messages")
 CALLBACK = ("POST", "/interactions/1/token/callback")
 many = settings(
-    max_examples=600,
+    max_examples=60,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),

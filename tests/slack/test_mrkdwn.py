@@ -41,7 +41,7 @@ def test_inline(markdown: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("markdown", "expected"),
     [
-        ("# Head *it*\ntext", "*Head _it_*\ntext"),
+        ("# Head *it*\ntext", "*Head* *_it_*\ntext"),
         ("- one\n  - two\n* three\n1. four", "• one\n\u2003• two\n• three\n1. four"),
         ("> quoted <b>", "> quoted &lt;b&gt;"),
         ("---", "———"),
@@ -55,7 +55,7 @@ def test_lines(markdown: str, expected: str) -> None:
 
 def test_a_code_block_cut_in_two_stays_code_on_both_sides() -> None:
     pieces, rest = sections("```\n" + "x" * 20 + "\n" + "y" * 20 + "\n```\nend", 36, 1000)
-    assert pieces == ["```\n" + "x" * 20 + "\n```", "```\n" + "y" * 20 + "\n```", "end"]
+    assert pieces == ["```\n" + "x" * 20 + "\n```", "```\n" + "y" * 20 + "\n```\nend"]
     assert rest == ""
     first, rest = sections("```\n" + "x" * 20 + "\n" + "y" * 20 + "\n```\nend", 36, 40)
     assert first == ["```\n" + "x" * 20 + "\n```"]

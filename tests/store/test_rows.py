@@ -224,7 +224,7 @@ def test_there_is_an_example_of_every_command_that_is_kept():
 @pytest.mark.parametrize("command", COMMAND_EXAMPLES, ids=lambda command: type(command).__name__)
 async def test_a_command_waits_until_it_is_done(database, sealer, command):
     row = commands.stored("E1", command, 4)
-    await database.transact(lambda u: commands.put(u.connection, [row, row], sealer))
+    await database.transact(lambda u: commands.put(u.connection, [row, row], sealer))  # asked for twice in one decision
     assert await database.read(lambda c: commands.waiting(c, sealer)) == [row]
     assert await database.transact(lambda u: commands.take(u.connection, row.id))
     assert not await database.transact(lambda u: commands.take(u.connection, row.id))

@@ -1,17 +1,20 @@
 """Pauses: a task that waits for a person, and an execution somebody holds by hand."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from engine.core.commands import CancelTimer, ClosePause, OpenPause, SetTimer
 from engine.core.events import Resumed
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import end, fail
+from engine.core.executor.closing import close, finish
 from engine.core.executor.decision import Decision
-from engine.core.executor.stopping import stop_everything
-from engine.core.flowable import FlowableTask, PausingTask
+from engine.core.executor.stopping import leave_with, stop_everything
+from engine.core.flowable import Behavior, FlowableTask, PausingTask
 from engine.core.state import State
 
-DEADLINE_STATES = {"WARN": State.WARNING, "FAIL": State.FAILED}
+STATES = {"WARN": State.WARNING, "FAIL": State.FAILED}
 
 
 def pause(d: Decision, run: TaskRun, task: PausingTask) -> None:
@@ -20,6 +23,9 @@ def pause(d: Decision, run: TaskRun, task: PausingTask) -> None:
         terms = task.terms(run.rendered)
     except ValueError as error:
         fail(d, run, str(error))
+        return
+    if not task.asks(run.rendered):
+        go_on(d, run, task.answered({}, "", d.now.isoformat()))
         return
     run = d.move(run, State.PAUSED)
     deadline = None
@@ -42,13 +48,11 @@ def resume(d: Decision, event: Resumed) -> None:
         return
     if "timer" in run.rendered:
         d.emit(CancelTimer(run.rendered["timer"]))
-    go_on(d, run, task, event.inputs, event.by)
+    go_on(d, run, task.answered(event.inputs, event.by, d.now.isoformat()))
 
 
-def go_on(d: Decision, run: TaskRun, task: PausingTask, inputs: object, by: str) -> None:
+def go_on(d: Decision, run: TaskRun, outputs: Mapping[str, Any] | None) -> None:
     """The pause is over: its tasks run, if it has any."""
-    given = inputs if isinstance(inputs, dict) else dict(inputs)  # type: ignore[call-overload]
-    outputs = task.answered(given, by, d.now.isoformat())
     rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
     run = replace(run, outputs=outputs, rendered={**rendered, "answered": True})
     run = d.put(run.moved(State.RUNNING, d.now))
@@ -68,27 +72,39 @@ def expire(d: Decision, run: TaskRun) -> None:
     if run.state is not State.PAUSED or not isinstance(task, PausingTask):
         return
     terms = task.terms(run.rendered)
+    inputs: Mapping[str, Any] = {}
     if terms.behavior == "RESUME":
         asked = d.ask(run, task.unanswered())
         if asked is None:
             return
-        d.emit(ClosePause(run.id, "EXPIRED"))
-        go_on(d, asked, task, asked.rendered.get("defaults") or {}, "")
-        return
+        run, inputs = asked, asked.rendered.get("defaults") or {}
     d.emit(ClosePause(run.id, "EXPIRED"))
+    outputs = task.expired(inputs, d.now.isoformat())
+    if terms.behavior == "RESUME":
+        go_on(d, run, outputs)
+        return
     rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
-    run = d.put(replace(run, rendered=rendered))
-    if terms.behavior == "CANCEL":
+    run = d.put(replace(run, outputs=outputs if "decision" in (outputs or {}) else run.outputs, rendered=rendered))
+    d.log("WARN", f"Nobody answered {run.task_id!r} in time.", run)
+    conclude(d, run, terms.behavior)
+
+
+def conclude(d: Decision, run: TaskRun, behavior: Behavior) -> None:
+    """End a pause the way it asks for, and with it the execution if that is what it asks for."""
+    if behavior == "CANCEL":
         d.move(run, State.CANCELLED)
         for above in d.ancestors(run):
             d.move(above, State.CANCELLED)
         stop_everything(d, State.KILLED)
-        d.become(State.CANCELLED)
-        d.note(ended=True)
-        d.dirty[None] = None
-        return
-    d.log("WARN", f"Nobody answered {run.task_id!r} in time.", run)
-    end(d, run, DEADLINE_STATES[terms.behavior])
+        finish(d, State.CANCELLED)
+    elif behavior == "KILL":
+        leave_with(d, run, State.KILLED)
+    elif behavior == "SUCCEED":
+        leave_with(d, run, State.SUCCESS)
+        d.note(exiting=True)
+        close(d, State.SUCCESS)
+    else:
+        end(d, run, STATES.get(behavior, State.SUCCESS))
 
 
 def hold(d: Decision, by: str) -> None:

@@ -61,9 +61,7 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
 
 def reopened(run: TaskRun, now: datetime) -> TaskRun:
     """A flowable RUNNING again because something below it runs again."""
-    kept = {
-        key: value for key, value in run.rendered.items() if key not in ("looped", "until", "waiting", "result")
-    }
+    kept = {key: value for key, value in run.rendered.items() if key not in ("looped", "until", "waiting", "result")}
     return replace(run, rendered=kept).moved(State.RUNNING, now)
 
 

@@ -6,7 +6,7 @@ from engine.core.executor.closing import close
 from engine.core.executor.decision import Decision
 from engine.core.executor.levels import Lane, Level
 from engine.core.executor.loops import repeat
-from engine.core.executor.pauses import pause
+from engine.core.executor.pauses import conclude, pause
 from engine.core.flowable import (
     Body,
     DirectoryTask,
@@ -75,6 +75,11 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
         return
     if _busy(d, run, task, level, "finally"):
         return
+    if isinstance(task, PausingTask) and state in (State.SUCCESS, State.WARNING):
+        verdict = task.verdict(run)
+        if verdict != "RESUME":
+            conclude(d, run, verdict)
+            return
     end(d, run, task.outcome(state))
 
 
@@ -191,4 +196,3 @@ def _grow_graph(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> 
 def _iteration(parent: TaskRun | None, d: Decision) -> int | None:
     """Children of a loop carry its iteration; others none."""
     return parent.iteration if parent is not None and isinstance(d.task(parent), LoopingTask) else None
-

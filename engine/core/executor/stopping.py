@@ -66,7 +66,11 @@ def stop_work(d: Decision, run: TaskRun) -> None:
     if isinstance(task, ExecutableTask):
         for child in children_of(run):
             d.emit(StopSubflow(child))
-    elif not isinstance(task, TimedTask) and not is_in_directory(d, run) and run.state in (State.RUNNING, State.CREATED, State.RESTARTED):
+    elif (
+        not isinstance(task, TimedTask)
+        and not is_in_directory(d, run)
+        and run.state in (State.RUNNING, State.CREATED, State.RESTARTED)
+    ):
         d.emit(StopTask(run.id))
     forget_waits(d, run)
 

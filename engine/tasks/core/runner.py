@@ -1,12 +1,14 @@
 """`io.kestra.plugin.core.runner`: scripts as child processes of this one."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from typing import ClassVar, Literal
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.runners import WORK, Ended, Job, Runner, Stream
+from engine.tasks.threads import in_own_thread
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
 BLOCK = 1 << 16
@@ -54,10 +56,11 @@ commands:
             asyncio.create_task(_pass_on(process.stderr, "stderr", job)),
         ]
         try:
-            code = await process.wait()
+            await in_own_thread(lambda: _await_end(process.pid))
         finally:
             _kill_group(process.pid)  # what it left in the background, or all of it when we are being stopped
             await asyncio.shield(_drained(process, readers))
+        code = process.returncode or 0
         return Ended(code if code >= 0 else 128 - code, {"pid": process.pid})
 
 
@@ -66,12 +69,20 @@ async def _pass_on(stream: asyncio.StreamReader | None, name: Stream, job: Job) 
         job.hear(block, name)
 
 
+def _await_end(pid: int) -> None:
+    """Block until the process itself has ended; asyncio's own `wait` also waits for whoever holds its pipes."""
+    with contextlib.suppress(ChildProcessError):  # asyncio has collected it already
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
 async def _drained(process: asyncio.subprocess.Process, readers: list[asyncio.Task[None]]) -> None:
-    await process.wait()
     _, late = await asyncio.wait(readers, timeout=DRAIN)
     for reader in late:
         reader.cancel()
     await asyncio.gather(*readers, return_exceptions=True)
+    if late:  # somebody else holds the pipes: close our ends, or `wait` never returns
+        process._transport.close()  # type: ignore[attr-defined]  # no public name for it
+    await process.wait()
 
 
 def _kill_group(group: int) -> None:

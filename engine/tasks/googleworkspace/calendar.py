@@ -151,10 +151,10 @@ calendarId: "{{ secret('CALENDAR_ID') }}"
 serviceAccount: "{{ secret('GOOGLE_SA') }}"
 summary: Out of office
 startTime:
-  dateTime: "{{ now() | date(\"yyyy-MM-dd'T'09:00:00XXX\") }}"
+  dateTime: '{{ now() | date("yyyy-MM-dd") }}T09:00:00+00:00'
   timeZone: Europe/London
 endTime:
-  dateTime: "{{ now() | date(\"yyyy-MM-dd'T'18:00:00XXX\") }}"
+  dateTime: '{{ now() | date("yyyy-MM-dd") }}T18:00:00+00:00'
   timeZone: Europe/London
 """,
     )

@@ -1,0 +1,70 @@
+"""The page on which a pause is answered: its card, and the form of what it asks."""
+
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from bot import approvals
+from bot.conversation import Click, FieldErrors, Form, Submission
+from bot.desk import FrontDesk
+from bot.web.pages import form_again, room_of, show, values_of
+from bot.web.requests import HEADERS, caller, refusal, safe_back
+from engine.errors import NotFound
+from engine.runtime import Engine
+from engine.store.pauses import PauseRow
+
+routes = APIRouter()
+
+
+def desk_of(request: Request) -> FrontDesk:
+    """The desk of this instance."""
+    found: FrontDesk = request.app.state.desk
+    return found
+
+
+@routes.get("/pauses/{pause_id}", name="pause")
+async def show_pause(request: Request, pause_id: str) -> Response:
+    """A pause's place is the page of its run."""
+    engine: Engine = request.app.state.engine
+    try:
+        pause = await engine.pause_row(pause_id)
+    except NotFound as error:
+        return refusal(404, error.message, error.fix)
+    return RedirectResponse(
+        f"/ui/executions/{pause.namespace}/{pause.flow_id}/{pause.execution_id}#pause-{pause_id}", 303, headers=HEADERS
+    )
+
+
+@routes.post("/pauses/{pause_id}", name="answer_pause")
+async def answer_pause(request: Request, pause_id: str) -> Response:
+    """The form on a run's page was sent: opened and filled in one step, on the same path as every other answer."""
+    given = await request.form()
+    room, person = room_of(given), caller(request).person
+    desk, back = desk_of(request), safe_back(given.get("back"))
+    answer = f"web:{room.channel}:{person.id}"
+    opened = await desk.click(Click(desk.office.ids("an", pause_id), person, room, f"web:{uuid4()}", answer_url=answer))
+    if not isinstance(opened.body, Form):
+        return await show(request, room, opened, back)
+    values = await values_of(opened.body, given)
+    sent = Submission(opened.body.id, values, person, room, f"web:{uuid4()}", answer_url=answer)
+    result = await desk.submit(sent)
+    if isinstance(result, FieldErrors):
+        return form_again(request, room, result, back)
+    return await show(request, room, result, back)
+
+
+async def waiting_forms(desk: FrontDesk, execution_id: str) -> list[Form]:
+    """A form for each pause of a run that waits and asks something."""
+    found = []
+    execution = await desk.engine.execution(execution_id)
+    for pause in await desk.engine.pauses(execution_id=execution_id):
+        asked = await desk.office.questions(pause, execution)
+        fields = approvals.answer_fields(asked.fields, quick=desk.office.settings.quick_answer)
+        if fields:
+            found.append(Form(pause.id, _title(pause), "Send", fields))
+    return found
+
+
+def _title(pause: PauseRow) -> str:
+    return f"Answer {pause.task_id}"

@@ -1,0 +1,116 @@
+"""Approval: ask a person to approve or deny, and run what belongs to the answer."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.core.execution import TaskRun
+from engine.core.flowable import Behavior, Body, PauseTerms, PausingTask, Section, Wanted, enabled, to_wait
+from engine.core.inputs import AnyInput, BooleanInput, DependsOn, Input, StringInput
+from engine.core.property import Property
+from engine.core.task import AnyTask, Part, Task
+
+Then = Literal["CONTINUE", "WARN", "FAIL", "SUCCEED", "CANCEL", "KILL"]
+DENIED = "{{ inputs.approve == false }}"
+APPROVED = "{{ inputs.approve == true }}"
+
+
+def _behavior(then: Then) -> Behavior:
+    return "RESUME" if then == "CONTINUE" else then
+
+
+class Decisions(Part):
+    """What the two buttons say."""
+
+    approve: str = "Approve"
+    deny: str = "Deny"
+
+
+class Approval(PausingTask):
+    """Wait until somebody approves or denies; `outputs.<id>.decision` is APPROVED, DENIED or EXPIRED."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: release
+type: io.kestra.plugin.core.flow.Approval
+timeout: PT24H
+commentRequired: ON_DENY
+onApprove:
+  - id: ship
+    type: io.kestra.plugin.core.log.Log
+    message: shipped
+""",
+    )
+    type: Literal["io.kestra.plugin.core.flow.Approval"]
+    inputs: tuple[AnyInput, ...] = Field(default=(), description="What else is asked, under `outputs.<id>.inputs`.")
+    decisions: Decisions = Decisions()
+    comment_required: Literal["NEVER", "ALWAYS", "ON_DENY", "ON_APPROVE"] = "NEVER"
+    auto_approve: Property[bool] = Field(default=False, description="True: nobody is asked.")
+    approve_behavior: Then = "CONTINUE"
+    deny_behavior: Then = "CANCEL"
+    expire_behavior: Then = Field(default="CANCEL", description="What happens when `timeout` is over.")
+    on_wait: tuple[AnyTask, ...] = ()
+    on_approve: tuple[AnyTask, ...] = ()
+    on_deny: tuple[AnyTask, ...] = ()
+    timeout: Property[timedelta] | None = None
+
+    @cached_property
+    def on_resume(self) -> list[Input]:
+        """The questions as a Pause asks them: `approve`, `comment`, then the author's own."""
+        names = self.decisions
+        approve = BooleanInput(
+            id="approve", type="BOOLEAN", display_name=f"{names.approve} / {names.deny}"[:64], required=True
+        )
+        when = {"ON_DENY": DENIED, "ON_APPROVE": APPROVED}.get(self.comment_required)
+        comment = StringInput(
+            id="comment",
+            type="STRING",
+            display_name="Comment",
+            required=self.comment_required != "NEVER",
+            depends_on=DependsOn(inputs=("approve",), condition=when) if when else None,
+        )
+        return [approve, comment, *self.inputs]
+
+    def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
+        yield "onPause", self.on_wait
+        yield "tasks", self.on_approve
+        yield "tasks", self.on_deny
+        yield "errors", self.errors
+        yield "finally", self.finally_
+
+    def wanted(self) -> Wanted:
+        given = {"timeout": self.timeout, "autoApprove": self.auto_approve}
+        return {name: (value, "text") for name, value in given.items() if isinstance(value, str)}
+
+    def asks(self, rendered: Mapping[str, Any]) -> bool:
+        return str(rendered.get("autoApprove", self.auto_approve)).lower() != "true"
+
+    def terms(self, rendered: Mapping[str, Any]) -> PauseTerms:
+        length = to_wait(rendered.get("timeout", self.timeout), "timeout")
+        return PauseTerms(length, _behavior(self.expire_behavior))
+
+    def answered(self, inputs: Mapping[str, Any], by: str, at: str) -> Mapping[str, Any]:
+        approved = inputs.get("approve", True) is True
+        others = {key: value for key, value in inputs.items() if key not in ("approve", "comment")}
+        return {
+            "decision": "APPROVED" if approved else "DENIED",
+            "auto": not inputs,
+            "by": by or None,
+            "on": at,
+            "comment": inputs.get("comment"),
+            "inputs": others,
+        }
+
+    def expired(self, inputs: Mapping[str, Any], at: str) -> Mapping[str, Any]:
+        return {"decision": "EXPIRED", "auto": False, "by": None, "on": at, "comment": None, "inputs": {}}
+
+    def body(self, run: TaskRun) -> Body:
+        branches = {"APPROVED": self.on_approve, "DENIED": self.on_deny}
+        return Body(enabled(branches.get((run.outputs or {}).get("decision", ""), ())))
+
+    def verdict(self, run: TaskRun) -> Behavior:
+        chosen = {"APPROVED": self.approve_behavior, "DENIED": self.deny_behavior}
+        return _behavior(chosen.get((run.outputs or {}).get("decision", ""), "CONTINUE"))

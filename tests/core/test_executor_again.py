@@ -1,0 +1,174 @@
+"""Restart, replay, changed status; directories, limits and events that come late."""
+
+from datetime import timedelta
+
+import pytest
+
+from engine.core import events as e
+from engine.core.executor import check_restart, replayed, restarted, status_changed
+from engine.core.state import State
+from engine.errors import NotFound, Refused
+from tests.core.driver import Driver, end, run_of, shape, started, states
+from tests.core.flows import each, fail, flow, log, pause, ret, sequential, task
+
+# --- again
+
+
+def test_restart_runs_what_failed_and_keeps_what_succeeded():
+    driver = Driver()
+    flaky = log("flaky", "{{ taskrun.attemptsCount == 1 ? 'ok' : unknown }}")
+    source = flow(ret("a"), sequential("s", flaky, log("b")), errors=[log("handler")], afterExecution=[log("after")])
+    execution = driver.run(source)
+    assert [one[:2] for one in shape(execution)] == [
+        ("a", "SUCCESS"),
+        ("s", "FAILED"),
+        ("flaky", "FAILED"),
+        ("handler", "SUCCESS"),
+        ("after", "SUCCESS"),
+    ]
+    preview = restarted(driver.flow_of(execution), execution, driver.now)
+    assert [one[:2] for one in shape(preview)] == [("a", "SUCCESS"), ("s", "RUNNING"), ("flaky", "RESTARTED")]
+    driver.post(execution.id, e.RestartAsked(driver.now, "ann"))
+    driver.rest()
+    after = driver.executions[execution.id]
+    assert [one[:2] for one in shape(after)] == [
+        ("a", "SUCCESS"),
+        ("s", "SUCCESS"),
+        ("flaky", "SUCCESS"),
+        ("b", "SUCCESS"),
+        ("after", "SUCCESS"),
+    ]
+    assert (after.state, after.attempt_number, len(run_of(after, "flaky").attempts)) == (State.SUCCESS, 2, 2)
+    with pytest.raises(Refused, match="No task found"):
+        check_restart(after)
+
+
+def test_restart_of_a_pause_asks_again():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask", pauseDuration="PT1H", behavior="FAIL")))
+    driver.pass_time(timedelta(hours=1))
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.rest()
+    again = driver.executions[execution.id]
+    assert (again.state, driver.pauses) == (State.PAUSED, {run_of(again, "ask").id: "WAITING"})
+    driver.resume(execution)
+    assert driver.executions[execution.id].state is State.SUCCESS
+
+
+def test_a_running_execution_cannot_be_restarted():
+    driver = Driver()
+    execution = started(driver, flow(log("slow")), "slow")
+    with pytest.raises(Refused, match="must be terminated to be restarted, current state is 'RUNNING' !"):
+        check_restart(execution)
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.work()
+    assert driver.executions[execution.id] is execution
+
+
+def test_replay_from_a_value_of_a_loop_runs_it_and_the_later_ones():
+    driver = Driver()
+    execution = driver.run(flow(each("e", ["1", "2", "3"], ret("r", "{{ taskrun.value }}")), log("last")))
+    flow_ = driver.flow_of(execution)
+    new = replayed(flow_, execution, "N", driver.now, from_task_run=run_of(execution, "r", "2").id)
+    assert shape(new) == [("e", "RUNNING", None), ("r", "SUCCESS", "1"), ("r", "RESTARTED", "2")]
+    assert all(run.id.startswith("N.") for run in new.task_runs.values())
+    driver.executions["N"] = new
+    driver.post("N", e.Started(driver.now))
+    driver.rest()
+    assert [one[:1] + one[2:] for one in shape(driver.executions["N"])] == [
+        ("e", None),
+        ("r", "1"),
+        ("r", "2"),
+        ("r", "3"),
+        ("last", None),
+    ]
+    assert driver.executions["N"].state is State.SUCCESS
+    with pytest.raises(NotFound):
+        replayed(flow_, execution, "N", driver.now, from_task_run="X1.99")
+
+
+def test_only_an_ended_execution_takes_another_ended_status():
+    driver = Driver()
+    running = started(driver, flow(log("slow")), "slow")
+    with pytest.raises(Refused, match="terminated execution"):
+        status_changed(running, State.SUCCESS, driver.now)
+    done = end(driver, running, "slow")
+    with pytest.raises(Refused, match="to a terminal state"):
+        status_changed(done, State.RUNNING, driver.now)
+    assert status_changed(done, State.WARNING, driver.now).state is State.WARNING
+
+
+# --- directories, limits, late events
+
+
+def test_errors_of_a_directory_run_after_its_job():
+    driver = Driver()
+    source = flow(task("flow.WorkingDirectory", "wd", tasks=[fail("boom"), log("never")], errors=[log("handler")]))
+    execution = driver.run(source)
+    assert [one[:2] for one in shape(execution)] == [("wd", "FAILED"), ("boom", "FAILED"), ("handler", "SUCCESS")]
+    assert len(run_of(execution, "wd").attempts) == 1
+
+
+def test_a_directory_tried_again_begins_with_fresh_children():
+    driver = Driver()
+    policy = {"type": "constant", "interval": "PT1S", "maxAttempts": 2}
+    flaky = log("flaky", "{{ workerTaskrun.attemptsCount == 1 ? 'ok' : unknown }}")
+    execution = driver.run(flow(task("flow.WorkingDirectory", "wd", tasks=[log("a"), flaky], retry=policy)))
+    assert [one[:2] for one in shape(execution)] == [("wd", "SUCCESS"), ("a", "SUCCESS"), ("flaky", "SUCCESS")]
+    assert len(run_of(execution, "wd").attempts) == 2
+
+
+@pytest.mark.parametrize(
+    ("behavior", "state"), [("QUEUE", State.QUEUED), ("CANCEL", State.CANCELLED), ("FAIL", State.FAILED)]
+)
+def test_a_used_up_limit(behavior, state):
+    driver = Driver()
+    source = flow(log("a"), concurrency={"limit": 1, "behavior": behavior}, afterExecution=[log("never")])
+    execution = driver.start(driver.deploy(source))
+    start_event = driver.queue.popleft()[1]
+    driver.post(execution.id, e.LimitReached(driver.now, 1))
+    driver.work()
+    assert (driver.executions[execution.id].state, len(driver.executions[execution.id].task_runs)) == (state, 0)
+    driver.post(execution.id, start_event)
+    driver.rest()
+    expected = State.SUCCESS if behavior == "QUEUE" else state
+    assert driver.executions[execution.id].state is expected
+    assert "never" not in states(driver.executions[execution.id]) or behavior == "QUEUE"
+
+
+def test_late_events_change_nothing():
+    driver = Driver()
+    execution = started(driver, flow(log("slow"), log("slow2")), "slow", "slow2")
+    run = run_of(execution, "slow").id
+    unfit = [
+        e.Started(driver.now),
+        e.TaskStarted(driver.now, run, 1),
+        e.TaskStarted(driver.now, run, 3),
+        e.TaskEnded(driver.now, run, 2, State.SUCCESS, driver.now),
+        e.TaskEnded(driver.now, run, 0, State.SUCCESS, driver.now),
+        e.TaskEnded(driver.now, "X1.7", 1, State.SUCCESS, driver.now),
+        e.TimerFired(driver.now, f"retry:{run}:1"),
+        e.TimerFired(driver.now, f"sleep:{run}:1"),
+        e.TimerFired(driver.now, f"pause:{run}"),
+        e.TimerFired(driver.now, "nonsense"),
+        e.Resumed(driver.now, run),
+        e.Resumed(driver.now, None),
+        e.SubflowEnded(driver.now, run, "X9", State.SUCCESS),
+        e.ChildRan(driver.now, run, "slow2", State.RUNNING),
+        e.Rendered(driver.now, run, {"runIf": "false"}),
+        e.Rendered(driver.now, None, {"outputs": {"x": 1}}),
+        e.LimitReached(driver.now, 3),
+    ]
+    for event in unfit:
+        driver.post(execution.id, event)
+        driver.work()
+        assert driver.executions[execution.id] is execution, event
+
+
+def test_an_end_whose_start_was_never_heard_of_counts():
+    driver = Driver()
+    driver.deploy(flow(log("slow")))
+    execution = driver.start(driver.flows["tests", "f"])
+    driver.run_task = lambda *_: None
+    driver.work()
+    assert end(driver, execution, "slow").state is State.SUCCESS

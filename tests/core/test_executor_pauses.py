@@ -1,0 +1,182 @@
+"""Pauses and approvals: who waits, what an answer does, what happens when nobody answers."""
+
+from datetime import timedelta
+
+import pytest
+
+from engine.core import events as e
+from engine.core.inputs import resolve
+from engine.core.state import State
+from tests.core.driver import Driver, end, run_of, started, states
+from tests.core.flows import flow, log, parallel, pause, sequential, task
+
+# --- pauses
+
+
+def test_only_the_paused_branch_waits_and_paused_shows_when_nothing_else_runs():
+    driver = Driver()
+    source = flow(parallel("p", pause("ask"), sequential("s", log("a"), log("b"), log("slow"))), log("last"))
+    execution = started(driver, source, "slow")
+    assert states(execution) == {
+        "p": State.RUNNING,
+        "ask": State.PAUSED,
+        "s": State.RUNNING,
+        "a": State.SUCCESS,
+        "b": State.SUCCESS,
+        "slow": State.RUNNING,
+    }
+    assert execution.state is State.RUNNING
+    assert end(driver, execution, "slow").state is State.PAUSED
+    driver.resume(execution)
+    driver.rest()
+    assert driver.executions[execution.id].state is State.SUCCESS
+
+
+def test_resume_names_the_task_run_and_without_a_name_takes_the_first():
+    driver = Driver()
+    execution = started(driver, flow(parallel("p", pause("one"), pause("two"), pause("three"))))
+    driver.resume(execution, task_run_id=run_of(execution, "two").id)
+    now = driver.executions[execution.id]
+    assert states(now) == {"p": State.RUNNING, "one": State.PAUSED, "two": State.SUCCESS, "three": State.PAUSED}
+    assert now.state is State.PAUSED
+    driver.resume(execution)
+    assert states(driver.executions[execution.id])["one"] is State.SUCCESS
+    driver.resume(execution)
+    assert driver.executions[execution.id].state is State.SUCCESS
+
+
+def test_a_second_answer_changes_nothing():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask", onResume=[{"id": "ok", "type": "BOOLEAN"}]), log("slow")), "slow")
+    asked = run_of(execution, "ask").id
+    driver.resume(execution, {"ok": True}, asked)
+    first = driver.executions[execution.id]
+    driver.resume(execution, {"ok": False}, asked)
+    assert driver.executions[execution.id] is first
+    assert run_of(first, "ask").outputs["onResume"] == {"ok": True}
+    assert run_of(first, "ask").outputs["resumed"]["by"] == "ann"
+
+
+def test_on_pause_runs_before_the_card_is_posted():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask", onPause=log("tell"))), "tell")
+    assert states(execution) == {"ask": State.RUNNING, "tell": State.RUNNING}
+    assert not driver.pauses
+    assert end(driver, execution, "tell").state is State.PAUSED
+    assert list(driver.pauses.values()) == ["WAITING"]
+
+
+@pytest.mark.parametrize(
+    ("behavior", "pause_state", "state", "then"),
+    [
+        ("RESUME", State.SUCCESS, State.SUCCESS, True),
+        ("WARN", State.WARNING, State.WARNING, True),
+        ("FAIL", State.FAILED, State.FAILED, False),
+        ("CANCEL", State.CANCELLED, State.CANCELLED, False),
+    ],
+)
+def test_what_a_pause_becomes_when_nobody_answers(behavior, pause_state, state, then):
+    driver = Driver()
+    source = flow(pause("ask", pauseDuration="PT1H", behavior=behavior), log("after"))
+    execution = started(driver, source)
+    assert execution.state is State.PAUSED
+    driver.pass_time(timedelta(minutes=59))
+    assert driver.executions[execution.id] is execution
+    driver.pass_time(timedelta(minutes=2))
+    after = driver.executions[execution.id]
+    assert (states(after)["ask"], after.state, "after" in states(after)) == (pause_state, state, then)
+    assert list(driver.pauses.values()) == ["EXPIRED"]
+
+
+def test_an_answer_before_the_deadline_ignores_the_behavior():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask", pauseDuration="PT1H", behavior="FAIL")))
+    driver.resume(execution)
+    driver.pass_time(timedelta(hours=2))
+    assert driver.executions[execution.id].state is State.SUCCESS
+    assert driver.pauses[run_of(execution, "ask").id] == "WAITING"  # its row was closed by the answer itself
+
+
+def test_a_timeout_of_a_pause_fails_it_whatever_the_behavior():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask", pauseDuration="PT2H", timeout="PT1H")))
+    driver.pass_time(timedelta(hours=1))
+    assert driver.executions[execution.id].state is State.FAILED
+
+
+def test_a_pause_nobody_answered_takes_the_defaults():
+    driver = Driver()
+    ask = pause(
+        "ask",
+        pauseDuration="PT1H",
+        onResume=[
+            {"id": "n", "type": "INT", "defaults": 3},
+            {"id": "who", "type": "STRING", "defaults": "{{ flow.id }}"},
+        ],
+    )
+    execution = started(driver, flow(ask))
+    driver.pass_time(timedelta(hours=1))
+    assert run_of(driver.executions[execution.id], "ask").outputs == {"onResume": {"n": 3, "who": "f"}}
+
+
+def test_an_execution_held_by_hand_starts_nothing_until_resumed():
+    driver = Driver()
+    execution = started(driver, flow(log("a"), log("b")), "a")
+    driver.post(execution.id, e.PauseAsked(driver.now, "ann"))
+    driver.work()
+    assert driver.executions[execution.id].state is State.PAUSED
+    assert states(end(driver, execution, "a")) == {"a": State.SUCCESS}
+    driver.resume(execution)
+    driver.rest()
+    after = driver.executions[execution.id]
+    assert (after.state, states(after)["b"]) == (State.SUCCESS, State.SUCCESS)
+    assert [state for state, _ in after.histories] == [
+        State.CREATED,
+        State.RUNNING,
+        State.PAUSED,
+        State.RESTARTED,
+        State.RUNNING,
+        State.SUCCESS,
+    ]
+
+
+# --- approvals
+
+
+@pytest.mark.parametrize(
+    ("more", "answer", "state", "expected"),
+    [
+        ({}, {"approve": True}, State.SUCCESS, ["ask", "tell", "yes", "after"]),
+        ({}, {"approve": False, "comment": "no"}, State.CANCELLED, ["ask", "tell", "no"]),
+        ({"denyBehavior": "CONTINUE"}, {"approve": False}, State.SUCCESS, ["ask", "tell", "no", "after"]),
+        ({"denyBehavior": "FAIL"}, {"approve": False}, State.FAILED, ["ask", "tell", "no"]),
+        ({"approveBehavior": "SUCCEED"}, {"approve": True}, State.SUCCESS, ["ask", "tell", "yes"]),
+        ({"denyBehavior": "KILL"}, {"approve": False}, State.KILLED, ["ask", "tell", "no"]),
+        ({"autoApprove": "{{ 1 == 1 }}"}, None, State.SUCCESS, ["ask", "tell", "yes", "after"]),
+        ({"timeout": "PT1H"}, None, State.CANCELLED, ["ask", "tell"]),
+        ({"timeout": "PT1H", "expireBehavior": "CONTINUE"}, None, State.SUCCESS, ["ask", "tell", "after"]),
+        ({"timeout": "PT1H", "expireBehavior": "WARN"}, None, State.WARNING, ["ask", "tell", "after"]),
+    ],
+)
+def test_an_approval_runs_what_belongs_to_the_answer(more, answer, state, expected):
+    driver = Driver()
+    ask = task("flow.Approval", "ask", onWait=[log("tell")], onApprove=[log("yes")], onDeny=[log("no")], **more)
+    execution = started(driver, flow(ask, log("after")))
+    if answer is not None:
+        driver.resume(execution, answer)
+    driver.pass_time(timedelta(hours=2))
+    after = driver.executions[execution.id]
+    assert (after.state, list(states(after))) == (state, expected)
+    decision = {None: "EXPIRED", True: "APPROVED", False: "DENIED"}[(answer or {}).get("approve")]
+    outputs = run_of(after, "ask").outputs
+    assert outputs["decision"] == ("APPROVED" if "autoApprove" in more else decision)
+    assert outputs["auto"] is ("autoApprove" in more)
+
+
+def test_a_comment_is_asked_for_when_the_answer_needs_one():
+    driver = Driver()
+    flow_ = driver.deploy(flow(task("flow.Approval", "ask", commentRequired="ON_DENY")))
+    asked = flow_.tasks[0].on_resume
+    denied = resolve(asked, {"approve": False}, driver._render_input)
+    assert [problem.input for problem in denied.problems] == ["comment"]
+    assert not resolve(asked, {"approve": True}, driver._render_input).problems

@@ -1,0 +1,373 @@
+"""Executions through the engine: running, failing, pausing, killing, replaying."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from engine.core.state import State
+from engine.errors import InputInvalid, NotFound, Refused
+from engine.runtime import Engine
+from tests.runtime.marks import marks, registry
+
+HELLO = """
+inputs:
+  - id: name
+    type: STRING
+tasks:
+  - id: greet
+    type: io.kestra.plugin.core.debug.Return
+    format: "hello {{ inputs.name }}"
+  - id: say
+    type: io.kestra.plugin.core.log.Log
+    message: "{{ outputs.greet.value }}!"
+outputs:
+  - id: said
+    type: STRING
+    value: "{{ outputs.greet.value }}"
+"""
+ASK = """
+tasks:
+  - id: ask
+    type: io.kestra.plugin.core.flow.Pause
+    onResume:
+      - {id: ok, type: BOOLEAN}
+      - {id: why, type: STRING}
+  - id: after
+    type: tests.Mark
+    text: "{{ outputs.ask.onResume.ok }} {{ outputs.ask.onResume.why }}"
+"""
+HANG = "tasks:\n  - {id: stuck, type: tests.Mark, hang: true}\n  - {id: never, type: tests.Mark}\n"
+
+
+async def until(condition):
+    """Wait for something that is about to happen."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_flow_runs_from_input_to_output(engine, deploy, run):
+    await deploy(HELLO)
+    done = await run({"name": "ann"})
+    assert done.state is State.SUCCESS
+    assert done.outputs == {"said": "hello ann"}
+    assert [line.message for line in await engine.logs(done.id)] == ["hello ann!"]
+    assert done.started_by == "local:ann"
+
+
+async def test_what_is_not_there_names_what_is(deploy, run):
+    await deploy(HELLO, "greeting")
+    with pytest.raises(NotFound, match=r"no flow company\.team\.greting.*company\.team\.greeting"):
+        await run(flow_id="greting")
+
+
+async def test_wrong_inputs_start_nothing(engine, deploy, run):
+    await deploy(HELLO)
+    with pytest.raises(InputInvalid, match="missing required input"):
+        await run({})
+    assert await engine.executions() == []
+
+
+async def test_the_same_dedupe_key_starts_one_execution(engine, deploy):
+    await deploy(HELLO)
+    made = await asyncio.gather(
+        *(engine.create("company.team", "f", {"name": "x"}, started_by="a", dedupe="click") for _ in range(5))
+    )
+    assert len({one.id for one in made}) == 1
+    await engine.wait(made[0].id, timeout=10)
+    assert len(await engine.executions()) == 1
+
+
+async def test_many_executions_at_once(engine, deploy):
+    await deploy(HELLO)
+    made = [await engine.create("company.team", "f", {"name": str(n)}, started_by="a") for n in range(50)]
+    done = await asyncio.gather(*(engine.wait(one.id, timeout=30) for one in made))
+    assert [one.outputs for one in done] == [{"said": f"hello {n}"} for n in range(50)]
+
+
+async def test_an_exception_nobody_expected_is_a_failed_attempt_with_a_sentence(engine, deploy, run, monkeypatch, caplog):
+    async def broken(self, context):
+        raise KeyError("oops")
+
+    monkeypatch.setattr("tests.runtime.marks.Mark.run", broken)
+    await deploy("tasks:\n  - {id: bad, type: tests.Mark}\n")
+    done = await run()
+    assert done.state is State.FAILED
+    lines = await engine.logs(done.id)
+    assert any(line.level == "ERROR" and "broke with KeyError" in line.message for line in lines)
+    assert any(line.level == "TRACE" and "Traceback" in line.message for line in lines)
+    assert not any("Traceback" in line.message for line in lines if line.level != "TRACE")
+
+
+async def test_outputs_have_a_bound(engine, deploy, run):
+    await deploy("tasks:\n  - {id: big, type: io.kestra.plugin.core.debug.Return, format: \"{{ 'x' | repeat(10) }}\"}\n")
+    flow = "tasks:\n  - id: big\n    type: io.kestra.plugin.core.debug.Return\n    format: " + "y" * 1_100_000 + "\n"
+    await deploy(flow)
+    done = await run()
+    assert done.state is State.FAILED
+    errors = [line.message for line in await engine.logs(done.id, level="ERROR")]
+    assert any("too large" in line and "Write large data to a file" in line for line in errors)
+
+
+async def test_a_timeout_interrupts_an_attempt(engine, deploy, run):
+    await deploy("tasks:\n  - {id: slow, type: tests.Mark, hang: true, timeout: PT0.1S}\n")
+    done = await run()
+    assert done.state is State.FAILED
+    assert any("Timeout after PT0.1S" in line.message for line in await engine.logs(done.id, level="ERROR"))
+
+
+async def test_a_retry_waits_for_its_time(engine, deploy, clock):
+    await deploy(
+        "tasks:\n  - id: flaky\n    type: io.kestra.plugin.core.execution.Fail\n"
+        "    retry: {type: constant, interval: PT1H, maxAttempts: 2}\n"
+    )
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    await until(lambda: any(":retry:" in key for _, key in engine.timers.due()))
+    assert (await engine.execution(made.id)).state is State.RETRYING
+    clock.jump(timedelta(hours=1))
+    done = await engine.wait(made.id, timeout=10)
+    assert done.state is State.FAILED
+    assert [len(run.attempts) for run in done.task_runs.values()] == [2]
+
+
+async def test_an_answer_resumes_a_pause(engine, deploy, run):
+    await deploy(ASK)
+    paused = await run()
+    assert paused.state is State.PAUSED
+    row = (await engine.pauses(execution_id=paused.id))[0]
+    assert (row.task_id, row.state) == ("ask", "WAITING")
+    with pytest.raises(InputInvalid, match="why"):
+        await engine.resume(paused.id, {"ok": True}, by="local:bob")
+    await engine.resume(paused.id, {"ok": True, "why": "fine"}, by="local:bob")
+    done = await engine.wait(paused.id, timeout=10)
+    assert done.state is State.SUCCESS
+    assert marks(engine.settings.data)[0].endswith(" true fine")
+    decided = await engine.pause_row(row.id)
+    assert (decided.state, decided.decided_by, decided.inputs) == ("RESUMED", "local:bob", {"ok": True, "why": "fine"})
+    with pytest.raises(Refused, match="is not paused, can't resume it"):
+        await engine.resume(paused.id, {"ok": True, "why": ""}, by="local:cid")
+
+
+async def test_of_many_answers_one_counts(engine, deploy, run):
+    await deploy(ASK)
+    paused = await run()
+    answers = [engine.resume(paused.id, {"ok": True, "why": str(n)}, by=f"local:{n}") for n in range(8)]
+    came = await asyncio.gather(*answers, return_exceptions=True)
+    assert sum(not isinstance(one, Exception) for one in came) == 1
+    assert all(isinstance(one, Refused) for one in came if isinstance(one, Exception))
+    await engine.wait(paused.id, timeout=10)
+    assert len(marks(engine.settings.data)) == 1
+
+
+async def test_an_answer_inside_somebodys_transaction(engine, deploy, run):
+    await deploy(ASK)
+    paused = await run()
+    row = (await engine.pauses())[0]
+    resolved = await engine.check_answers(row.id, {"ok": False, "why": "no"})
+    now = engine.clock.now()
+
+    def undone(unit):
+        assert engine.resume_in(unit, row.id, resolved, by="local:ann", now=now)
+        raise Refused("something else in the transaction failed")
+
+    with pytest.raises(Refused):
+        await engine.database.transact(undone)
+    assert (await engine.pause_row(row.id)).state == "WAITING"
+    answer = lambda unit: engine.resume_in(unit, row.id, resolved, by="local:ann", now=now)  # noqa: E731
+    assert [await engine.database.transact(answer) for _ in range(2)] == [True, False]
+    assert (await engine.wait(paused.id, timeout=10)).state is State.SUCCESS
+
+
+async def test_a_pause_is_nothing_in_memory_and_survives_a_restart(settings, clock):
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    await first.deploy(f"id: f\nnamespace: company.team\n{ASK}")
+    made = await first.create("company.team", "f", {}, started_by="a")
+    await first.wait(made.id, until="ended_or_paused", timeout=10)
+    await first.stop()
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        await second.resume(made.id, {"ok": True, "why": "later"}, by="b")
+        assert (await second.wait(made.id, timeout=10)).state is State.SUCCESS
+    finally:
+        await second.stop()
+
+
+async def test_killing_interrupts_what_runs(engine, deploy):
+    await deploy(HANG)
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    await until(lambda: marks(engine.settings.data))
+    await engine.kill(made.id, by="local:ann", reason="enough")
+    done = await engine.wait(made.id, timeout=10)
+    assert done.state is State.KILLED
+    assert [(run.task_id, run.state) for run in done.task_runs.values()] == [("stuck", State.KILLED)]
+    with pytest.raises(Refused, match="already finished"):
+        await engine.kill(made.id, by="local:ann")
+
+
+async def test_killing_reaches_subflows(engine, deploy):
+    await deploy(HANG, "child")
+    call = "tasks:\n  - {id: call, type: io.kestra.plugin.core.flow.Subflow, namespace: company.team, flowId: child}\n"
+    await deploy(call)
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    await until(lambda: marks(engine.settings.data))
+    await engine.kill(made.id, by="local:ann")
+    assert (await engine.wait(made.id, timeout=10)).state is State.KILLED
+    child = (await engine.executions(flow_id="child"))[0]
+    assert (await engine.wait(child.id, timeout=10)).state is State.KILLED
+
+
+async def test_a_kill_before_a_worker_is_free_takes_the_task_back(engine, deploy):
+    await deploy(HANG)
+    busy = [await engine.create("company.team", "f", {}, started_by="a") for _ in range(8)]
+    await until(lambda: len(marks(engine.settings.data)) == 8)
+    last = await engine.create("company.team", "f", {}, started_by="a")
+    await until(lambda: engine.dispatcher.busy == 9)
+    await engine.kill(last.id, by="a")
+    assert (await engine.wait(last.id, timeout=10)).state is State.KILLED
+    assert len(marks(engine.settings.data)) == 8
+    for one in busy:
+        await engine.kill(one.id, by="a")
+        await engine.wait(one.id, timeout=10)
+
+
+async def test_a_task_interrupted_by_the_end_of_the_process_runs_again(settings, clock):
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    await first.deploy(f"id: f\nnamespace: company.team\n{HANG}")
+    made = await first.create("company.team", "f", {}, started_by="a")
+    await until(lambda: marks(settings.data))
+    await first.stop(grace=0)
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        assert (await second.wait(made.id, timeout=10)).state is State.SUCCESS
+        assert len(marks(settings.data)) == 3
+    finally:
+        await second.stop()
+
+
+async def test_a_limit_queues_the_rest_in_order(engine, deploy):
+    await deploy("concurrency: {limit: 2}\n" + ASK)
+    made = [await engine.create("company.team", "f", {}, started_by="a") for _ in range(5)]
+    for one in made[:2]:
+        await engine.wait(one.id, until="ended_or_paused", timeout=10)
+    await until(lambda: not engine.is_busy)
+    assert [(await engine.execution(one.id)).state.value for one in made] == ["PAUSED"] * 2 + ["QUEUED"] * 3
+    for one in made:
+        await engine.wait(one.id, until="ended_or_paused", timeout=10)
+        await engine.resume(one.id, {"ok": True, "why": ""}, by="a")
+        await engine.wait(one.id, timeout=10)
+    done = [await engine.execution(one.id) for one in made]
+    assert all(one.state is State.SUCCESS for one in done)
+    assert [s.value for s, _ in done[4].histories][:3] == ["CREATED", "QUEUED", "RUNNING"]
+
+
+async def test_a_queue_survives_a_restart(settings, clock):
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    await first.deploy("id: f\nnamespace: company.team\nconcurrency: {limit: 1}\n" + ASK)
+    made = [await first.create("company.team", "f", {}, started_by="a") for _ in range(2)]
+    await until(lambda: not first.is_busy)
+    await first.stop()
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        await until(lambda: not second.is_busy)
+        assert [(await second.execution(one.id)).state.value for one in made] == ["PAUSED", "QUEUED"]
+        await second.resume(made[0].id, {"ok": True, "why": ""}, by="a")
+        assert (await second.wait(made[1].id, until="ended_or_paused", timeout=10)).state is State.PAUSED
+    finally:
+        await second.stop()
+
+
+async def test_an_execution_may_begin_later(engine, deploy, clock):
+    await deploy(HELLO)
+    later = clock.now() + timedelta(hours=3)
+    made = await engine.create("company.team", "f", {"name": "x"}, started_by="a", schedule_date=later)
+    await until(lambda: not engine.is_busy)
+    assert (await engine.execution(made.id)).state is State.CREATED
+    clock.jump(timedelta(hours=3))
+    assert (await engine.wait(made.id, timeout=10)).state is State.SUCCESS
+
+
+async def test_a_replay_is_a_new_execution(engine, deploy, run):
+    await deploy(HELLO)
+    first = await run({"name": "ann"})
+    again = await engine.replay(first.id, by="local:bob")
+    done = await engine.wait(again.id, timeout=10)
+    assert (done.parent_id, done.original_id, done.started_by) == (first.id, first.id, "local:bob")
+    assert done.outputs == first.outputs
+
+
+async def test_a_restart_runs_what_failed(engine, deploy, run, tmp_path):
+    await deploy(
+        "tasks:\n  - {id: one, type: tests.Mark, text: one}\n"
+        "  - id: two\n    type: io.kestra.plugin.core.debug.Return\n    format: \"{{ kv('answer') }}\"\n"
+    )
+    failed = await run()
+    assert failed.state is State.FAILED
+    await engine.kv.set("company.team", "answer", 42)
+    await engine.restart(failed.id, by="local:ann")
+    done = await engine.wait(failed.id, timeout=10)
+    assert done.state is State.SUCCESS
+    assert len(marks(engine.settings.data)) == 1
+    assert [run.outputs for run in done.task_runs.values()][1] == {"value": "42"}
+
+
+async def test_subscribers_hear_of_every_execution_and_never_hold_it_up(engine, deploy, run):
+    await deploy(HELLO)
+    async with engine.subscribe() as fast, engine.subscribe():  # the second never reads
+        done = await run({"name": "x"})
+        seen = None
+        async with asyncio.timeout(10):
+            while seen is not State.SUCCESS:
+                change = await anext(fast)
+                assert change.execution_id == done.id
+                seen = change.state
+
+
+async def test_waiting_has_an_end(engine, deploy):
+    await deploy(ASK)
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    with pytest.raises(TimeoutError):
+        await engine.wait(made.id, timeout=0.2)
+    with pytest.raises(NotFound):
+        await engine.wait("no such", timeout=0.2)
+
+
+async def test_a_flow_can_not_nest_without_an_end(settings, clock):
+    limited = settings.model_copy(update={"limits": settings.limits.model_copy(update={"subflow_depth": 5})})
+    engine = await Engine.open(limited, registry=registry(), clock=clock)
+    await engine.start(watch=False)
+    try:
+        for here, there in (("f", "g"), ("g", "f")):
+            await engine.deploy(
+                f"id: {here}\nnamespace: a\ntasks:\n"
+                f"  - {{id: call, type: io.kestra.plugin.core.flow.Subflow, namespace: a, flowId: {there}}}\n"
+            )
+        made = await engine.create("a", "f", {}, started_by="a")
+        assert (await engine.wait(made.id, timeout=20)).state is State.FAILED
+        assert len(await engine.executions()) == 5
+        lines = [line.message for one in await engine.executions() for line in await engine.logs(one.id, level="ERROR")]
+        assert any("nested more than 5 deep" in line for line in lines)
+    finally:
+        await engine.stop()
+
+
+async def test_one_flow_does_not_keep_another_waiting(engine, deploy):
+    await deploy(
+        "tasks:\n  - id: each\n    type: io.kestra.plugin.core.flow.ForEach\n    concurrencyLimit: 0\n"
+        "    values: \"{{ range(1, 200) }}\"\n    tasks:\n      - {id: slow, type: tests.Mark, text: big}\n",
+        "big",
+    )
+    await deploy("tasks:\n  - {id: quick, type: tests.Mark, text: small}\n", "small")
+    big = await engine.create("company.team", "big", {}, started_by="a")
+    await until(lambda: engine.dispatcher.busy > 50)
+    small = await engine.create("company.team", "small", {}, started_by="a")
+    assert (await engine.wait(small.id, timeout=10)).state is State.SUCCESS
+    await engine.wait(big.id, timeout=30)
+    texts = [line.partition(" ")[2] for line in marks(engine.settings.data)]
+    assert texts.index("small") < 199

@@ -1,0 +1,63 @@
+"""A whole bot with its page on a free port."""
+
+import re
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from bot.application import Application
+from bot.settings import BotSettings, WebSection
+from tests.shared import ROOT
+
+
+class Browser:
+    """An httpx client that sends forms as a browser does: with the page's own CSRF token."""
+
+    def __init__(self, url: str, **options):
+        self.client = httpx.AsyncClient(base_url=url, follow_redirects=True, **options)
+        self.token = ""
+
+    async def get(self, path: str, **options) -> httpx.Response:
+        answer = await self.client.get(path, **options)
+        if found := re.search(r'name="csrf" value="([^"]+)"', answer.text):
+            self.token = found[1]
+        return answer
+
+    async def post(self, path: str, **fields) -> httpx.Response:
+        return await self.client.post(path, data={"csrf": self.token, **fields})
+
+    async def say(self, text: str) -> httpx.Response:
+        await self.get("/")
+        return await self.post("/say", text=text)
+
+
+@asynccontextmanager
+async def running(folder, flows=None, **web):
+    """The application, started; stopped at the end."""
+    settings = BotSettings(
+        data=folder / "data",
+        flows=(flows or ROOT / "flows" / "tour",),
+        web=WebSection(**{"port": 0, **web}),
+        slack_bot_token=None,
+        discord_token=None,
+    )
+    app = await Application.open(settings)
+    try:
+        await app.start()
+        yield app
+    finally:
+        await app.stop()
+
+
+@pytest.fixture
+async def parley(tmp_path):
+    async with running(tmp_path) as app:
+        yield app
+
+
+@pytest.fixture
+async def browser(parley):
+    made = Browser(parley.url)
+    yield made
+    await made.client.aclose()

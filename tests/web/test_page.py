@@ -1,0 +1,274 @@
+"""The page over real HTTP, with the real engine and desk behind it."""
+
+import asyncio
+import html
+import re
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from bot.settings import WebSection
+from bot.web.gate import OPEN, SIGNED
+from engine.errors import SettingInvalid
+from tests.web.conftest import Browser, running
+
+FLOW = """
+id: ask
+namespace: web.tests
+inputs:
+  - id: name
+    type: STRING
+    required: false
+tasks:
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    description: Go on?
+    onResume:
+      - id: ok
+        type: BOOLEAN
+      - id: count
+        type: INT
+        min: 1
+  - id: done
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{ outputs.wait.onResume.count }} {{ inputs.name ?? '' }}"
+outputs:
+  - id: result
+    type: STRING
+    value: "{{ outputs.done.value }}"
+"""
+
+
+async def wait_for(condition, timeout=20):
+    async with asyncio.timeout(timeout):
+        while not (found := await condition()):
+            await asyncio.sleep(0.05)
+        return found
+
+
+def routes(app):
+    """Every route, whatever holds it; anything that is no plain route would be a way around the gate."""
+    found = []
+    waiting = list(app.server.app.routes)
+    while waiting:
+        route = waiting.pop()
+        inner = getattr(getattr(route, "original_router", None), "routes", None)
+        if inner is None:
+            assert isinstance(route, APIRoute), route
+            found.append(route)
+        else:
+            waiting += inner
+    assert len(found) > 20
+    return found
+
+
+# Who may pass
+
+
+async def test_every_route_is_behind_the_gate(tmp_path):
+    async with running(tmp_path, token="long-enough-token") as app:
+        async with httpx.AsyncClient(base_url=app.url, follow_redirects=False) as client:
+            for route in routes(app):
+                path = re.sub(r"\{[^}]+\}", "x", route.path)
+                for method in route.methods:
+                    answer = await client.request(method, path)
+                    if route.name in OPEN and method == "GET":
+                        assert answer.status_code in (200, 404), (method, path)
+                    elif route.name in SIGNED:
+                        assert answer.status_code in (401, 403, 404), (method, path)
+                    elif method == "GET" and not path.startswith(("/api/", "/events")):
+                        assert answer.status_code == 303, (method, path)
+                        assert answer.headers["location"] == "/sign-in"
+                    else:
+                        assert answer.status_code in (401, 403), (method, path, answer.status_code)
+
+
+async def test_no_get_changes_anything(parley, browser):
+    for route in routes(parley):
+        if route.methods == {"GET"}:
+            assert route.name not in (
+                "say",
+                "click",
+                "submit",
+                "answer_pause",
+                "kv_set",
+                "kv_delete",
+                "sign_in",
+                "sign_out",
+            )
+    for path in ("/say", "/click"):
+        assert (await browser.client.get(path)).status_code in (404, 405)
+
+
+async def test_another_host_name_is_not_answered(parley):
+    async with httpx.AsyncClient(base_url=parley.url) as client:
+        answer = await client.get("/", headers={"Host": "evil.example"})
+    assert answer.status_code == 421
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}]
+)
+async def test_another_site_changes_nothing(parley, browser, headers):
+    await browser.get("/")
+    before = await parley.engine.executions()
+    answer = await browser.client.post(
+        "/say", data={"csrf": browser.token, "text": "/flow run greet_team"}, headers=headers
+    )
+    assert answer.status_code == 403
+    assert await parley.engine.executions() == before
+
+
+async def test_a_form_without_our_token_changes_nothing(parley, browser):
+    await browser.get("/")
+    for token in ("", "wrong", None):
+        data = {"text": "/flow run greet_team"} | ({} if token is None else {"csrf": token})
+        assert (await browser.client.post("/say", data=data)).status_code == 403
+    assert await parley.engine.executions() == []
+
+
+async def test_beyond_loopback_it_wants_a_token(tmp_path):
+    with pytest.raises(SettingInvalid, match="without asking"):
+        async with running(tmp_path, host="0.0.0.0"):
+            pass
+
+
+async def test_signing_in(tmp_path):
+    async with running(tmp_path, tokens={"ann": "a-long-token"}) as app:
+        browser = Browser(app.url)
+        page = await browser.get("/")
+        assert "Sign in" in page.text
+        wrong = await browser.post("/sign-in", token="nope")
+        assert "not known" in wrong.text
+        await browser.get("/sign-in")
+        room = await browser.post("/sign-in", token="a-long-token")
+        assert "ann" in room.text
+        assert "Send" in room.text
+        program = await browser.client.get("/api/v1/kv/team", headers={"Authorization": "Bearer a-long-token"})
+        assert program.json() == {"keys": []}
+        await browser.client.aclose()
+
+
+async def test_the_api_takes_no_cookie(parley, browser):
+    await browser.get("/")
+    assert (await browser.client.get("/api/v1/kv/team")).status_code == 401
+    token = (parley.engine.settings.data / "api.token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    put = await browser.client.put("/api/v1/kv/team/KEY", json={"value": "7", "kind": "NUMBER"}, headers=headers)
+    assert put.json() == {"ok": True}
+    assert (await browser.client.get("/api/v1/kv/team/KEY", headers=headers)).json() == {"value": 7}
+    bad = await browser.client.put("/api/v1/kv/team/-x", json={"value": "7"}, headers=headers)
+    assert bad.status_code == 422
+    assert (await browser.client.delete("/api/v1/kv/team/KEY", headers=headers)).json() == {"deleted": True}
+    assert (await browser.client.get("/api/v1/kv/team/KEY", headers=headers)).status_code == 404
+
+
+# What people do
+
+
+async def started(parley, browser, text="/flow run ask name=Ada"):
+    await parley.engine.deploy(FLOW)
+    await browser.say(text)
+    run = (await wait_for(parley.engine.executions))[0]
+    await parley.engine.wait(run.id, until="ended_or_paused", timeout=20)
+    return run
+
+
+async def test_a_run_is_answered_on_its_page_without_script(parley, browser):
+    run = await started(parley, browser)
+    path = f"/ui/executions/web.tests/ask/{run.id}"
+    page = await browser.get(path)
+    assert "Go on?" in page.text
+    action = re.search(r'action="(/pauses/[^"]+)"', page.text)[1]
+    wrong = await browser.post(action, **{"f:0": "true", "f:1": "0", "back": path})
+    assert wrong.status_code == 422
+    assert "must be" in html.unescape(wrong.text)
+    assert 'value="0"' in wrong.text
+    assert (await parley.engine.execution(run.id)).state == "PAUSED"
+    done = await browser.post(action, **{"f:0": "true", "f:1": "3", "back": path})
+    assert done.url.path == path
+    ended = await parley.engine.wait(run.id, timeout=20)
+    assert ended.state == "SUCCESS"
+    assert ended.outputs == {"result": "3 Ada"}
+    page = await browser.get(path)
+    assert "3 Ada" in page.text
+    assert "/pauses/" not in page.text
+    late = await browser.post(action, **{"f:0": "false", "f:1": "3"})
+    assert "Already" in html.unescape(late.text)
+    assert (await parley.engine.execution(run.id)).outputs == {"result": "3 Ada"}
+
+
+@pytest.mark.parametrize("path", ["/ui/executions/main/web.tests/ask/{}", "/ui/main/executions/web.tests/ask/{}"])
+async def test_a_tenant_in_the_path_is_understood(parley, browser, path):
+    run = await started(parley, browser)
+    assert run.id in (await browser.get(path.format(run.id))).text
+
+
+async def test_a_run_that_is_not_there(browser):
+    answer = await browser.get("/ui/executions/a/b/01NOTHERE")
+    assert answer.status_code == 404
+    assert "Traceback" not in answer.text
+
+
+async def test_a_wrong_command_is_answered_in_the_room(browser):
+    room = await browser.say("/flow rnu ask")
+    assert "Did you mean" in html.unescape(room.text)
+
+
+async def test_what_was_said_survives_a_restart(tmp_path):
+    async with running(tmp_path) as app:
+        browser = Browser(app.url)
+        run = await started(app, browser)
+        await browser.client.aclose()
+    async with running(tmp_path) as app:
+        browser = Browser(app.url)
+        page = await browser.get("/")
+        assert "/flow run ask name=Ada" in page.text
+        action = re.search(r'name="action" value="(p1:an:[^"]+)"', page.text)[1]
+        form = await browser.post("/click", action=action)
+        assert form.url.path.startswith("/forms/")
+        target = re.search(r'action="(/forms/[^"]+)"', form.text)[1]
+        await browser.post(target, **{"f:0": "true", "f:1": "2"})
+        assert (await app.engine.wait(run.id, timeout=20)).outputs == {"result": "2 Ada"}
+        await browser.client.aclose()
+
+
+async def test_new_messages_arrive_by_themselves(parley, browser):
+    await parley.engine.deploy(FLOW)
+    await browser.get("/")
+    async with browser.client.stream("GET", "/events?channel=lobby&after=0") as events:
+        lines = events.aiter_lines()
+        assert "retry" in await anext(lines)
+        async with httpx.AsyncClient(base_url=parley.url, cookies=browser.client.cookies) as other:
+            await other.post("/say", data={"csrf": browser.token, "text": "/flow run ask"})
+        async with asyncio.timeout(20):
+            async for line in lines:
+                if "Go on?" in line:
+                    break
+
+
+async def test_files_are_served_without_running(parley, browser):
+    await browser.say("/flow run draw_poster colour=teal")
+    run = (await wait_for(parley.engine.executions))[0]
+    ended = await parley.engine.wait(run.id, timeout=30)
+    assert ended.state == "SUCCESS", await parley.engine.logs(run.id)
+    uri = ended.outputs["image"]
+    answer = await browser.client.get("/files/" + uri.removeprefix("kestra:///"))
+    assert answer.content.startswith(b"\x89PNG")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    for path in ("../../parley.db", "..%2f..%2fparley.db", "%2e%2e/%2e%2e/api.token", "tour/../../api.token"):
+        assert (await browser.client.get(f"/files/{path}")).status_code == 404
+
+
+async def test_the_documentation_is_served(browser):
+    page = await browser.get("/docs")
+    assert page.url.path == "/docs/start"
+    assert "What people type" in page.text
+    for slug in re.findall(r'href="/docs/(\w+)"', page.text):
+        assert (await browser.get(f"/docs/{slug}")).status_code == 200
+
+
+def test_settings_keep_tokens_out_of_sight():
+    assert "s3cret" not in repr(WebSection(token="s3cret"))
