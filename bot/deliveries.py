@@ -38,7 +38,7 @@ class Deliveries:
         self,
         office: Office,
         front_ends: Mapping[Platform, FrontEnd],
-        storable: Callable[[Event], dict[str, Any]],
+        storable: Callable[[Event], Awaitable[dict[str, Any]]],
         handle: Callable[[Event], Awaitable[Answer]],
         wake: Callable[[], None],
     ) -> None:
@@ -47,27 +47,21 @@ class Deliveries:
         self.storable = storable
         self.handle = handle
         self.wake = wake
-        self._running: dict[str, asyncio.Future[Answer]] = {}
+        self._running: dict[str, asyncio.Task[Answer]] = {}
         self._later: set[asyncio.Task[None]] = set()
 
     async def once(self, kind: str, event: Event) -> Answer:
         """The answer to a delivery; the same delivery again gets the same answer, and waits for it if need be."""
         key = receipt_key(event)
-        if (running := self._running.get(key)) is not None:
-            return await asyncio.shield(running)
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._running[key] = future
-        try:
-            reply = await self._answered(key, kind, event)
-        except BaseException:
-            future.cancel()
-            raise
-        else:
-            future.set_result(reply)
-            self.do_later(self._handed(key))
-            return reply
-        finally:
-            self._running.pop(key, None)
+        running = self._running.get(key)
+        if running is None:
+            running = asyncio.create_task(self._answered(key, kind, event), name=f"{kind} {key}")
+            self._running[key] = running
+            running.add_done_callback(lambda done: self._running.pop(key, None))
+        # A caller that hangs up (a page that is closed) does not undo what was asked.
+        reply = await asyncio.shield(running)
+        self.do_later(self._handed(key))
+        return reply
 
     async def _answered(self, key: str, kind: str, event: Event) -> Answer:
         is_written = False
@@ -89,7 +83,7 @@ class Deliveries:
 
     async def _write_down(self, key: str, kind: str, event: Event) -> Receipt | None:
         now = self.office.now()
-        document = self.storable(event)
+        document = await self.storable(event)
         person = event.person
         known = chat_receipts.KnownPerson(person.id, person.name, person.platform, person.mention, person.zone)
 
@@ -125,9 +119,9 @@ class Deliveries:
         task.add_done_callback(self._later.discard)
 
     async def stop(self) -> None:
-        """Let what is being noted down end."""
-        if self._later:
-            _, late = await asyncio.wait(tuple(self._later), timeout=2)
+        """Let what is being answered and noted down end; what is cut off is carried on after the next start."""
+        if under_way := (*self._running.values(), *self._later):
+            _, late = await asyncio.wait(under_way, timeout=2)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

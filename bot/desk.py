@@ -206,11 +206,15 @@ class FrontDesk:
     def _asking(self, event: Event, attachments: tuple[Attachment, ...] = ()) -> Asking:
         return Asking(event.person, event.room, receipt_key(event), attachments)
 
-    def _storable(self, event: Event) -> dict[str, Any]:
+    async def _storable(self, event: Event) -> dict[str, Any]:
         """A delivery as it may be written down: without what was typed for secrets."""
         document: dict[str, Any] = documents.dump(event)
         if isinstance(event, Command):
             document["text"] = slash_commands.storable(self.parts, event.text)
+        if isinstance(event, Submission):
+            draft = await self.parts.drafts.find(event.form_id)
+            known = set(draft.every_id).difference(draft.secrets) if draft else set()
+            document["values"] = {name: value for name, value in document["values"].items() if name in known}
         return document
 
     async def _submit(self, submission: Submission) -> Reply | FieldErrors:

@@ -90,30 +90,43 @@ class Lane:
     async def _round(self) -> float:
         """Start what may be sent now; seconds until there may be more to do."""
         now = self.clock.now()
-        rows = await self.database.read(lambda c: chat_messages.due(c, self.platform, now, LOOK_AHEAD))
         sentences = await self.database.read(lambda c: chat_messages.notices_due(c, self.platform, now, AT_ONCE))
         waits = [IDLE]
         for sentence in sentences:
             if sentence.id not in self.sending and len(self.sending) < AT_ONCE:
                 self._start(sentence.id, self._say(sentence))
-        clock = asyncio.get_running_loop().time()
-        for row in rows:
-            if row.id in self.sending:
-                continue
-            if len(self.sending) >= AT_ONCE:
-                return IDLE  # each that ends wakes this up
-            operation: Operation = "edit" if row.message else "post"
-            room = documents.room(row.room)
-            wait = self.pace.wait(operation, room, row.id, row.urgency, clock)
-            if wait > 0:
-                waits.append(wait)
-                continue
-            self.pace.take(operation, room, row.id, clock)
-            self._start(row.id, self._send(row, room, operation))
+        full: set[str] = set()  # places whose rate is used up: others must not wait behind them
+        more = True
+        while more:
+            passing = tuple(full)
+            rows = await self.database.read(
+                lambda c, passing=passing: chat_messages.due(c, self.platform, now, LOOK_AHEAD, passing=passing)
+            )
+            clock = asyncio.get_running_loop().time()
+            for row in rows:
+                if row.id in self.sending:
+                    continue
+                if len(self.sending) >= AT_ONCE:
+                    return IDLE  # each that ends wakes this up
+                wait = self._start_if_allowed(row, clock)
+                if wait > 0:
+                    waits.append(wait)
+                    full.add(row.place)
+            more = len(rows) == LOOK_AHEAD and len(full) > len(passing)
         later = await self.database.read(lambda c: chat_messages.next_try(c, self.platform, now))
         if later is not None:
             waits.append((later - now).total_seconds())
         return max(0.01, min(waits))
+
+    def _start_if_allowed(self, row: Message, clock: float) -> float:
+        """Send a message if its platform's rate allows it now; else the seconds until it may."""
+        operation: Operation = "edit" if row.message else "post"
+        room = documents.room(row.room)
+        wait = self.pace.wait(operation, room, row.id, row.urgency, clock)
+        if wait <= 0:
+            self.pace.take(operation, room, row.id, clock)
+            self._start(row.id, self._send(row, room, operation))
+        return wait
 
     def _start(self, id_: str, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work, name=f"send {id_} to {self.platform}")

@@ -115,10 +115,15 @@ async def run_child(directory: DirectoryRun, execution: Execution, child: Task) 
     earlier = [r for r in execution.task_runs.values() if r.parent_id == directory.run.id and r.task_id == child.id]
     attempt = (len(earlier[-1].attempts) if earlier else 0) + 1
     first = directory.now()
+    refusal: Ended | None = None
+    if child.run_if is not None:
+        refusal = await _run_if(directory, execution, child)
+        if refusal is not None and refusal.state is State.SKIPPED:
+            return await directory.tell(child, State.SKIPPED, attempt, refusal)
     while True:
         execution = await directory.tell(child, State.RUNNING, attempt)
         run = directory.child_run(execution, child)
-        ended = await _attempt(directory, execution, run, child, attempt)
+        ended = refusal or await worker.attempt(flow, execution, run, child, attempt, directory.folder, shared=True)
         ended = await attributed(directory, execution, run, child, ended)
         if ended.error:
             context = TaskContext(worker.outside, flow, execution, run, child, attempt, working_dir=directory.folder)
@@ -137,21 +142,18 @@ async def run_child(directory: DirectoryRun, execution: Execution, child: Task) 
     return execution
 
 
-async def _attempt(directory: DirectoryRun, execution: Execution, run: TaskRun, child: Task, attempt: int) -> Ended:
-    worker, flow = directory.worker, directory.flow
-    if child.run_if is not None:
-        context = TaskContext(worker.outside, flow, execution, run, child, attempt, working_dir=directory.folder)
-        try:
-            if not truthy(await context.render(child.run_if)):
-                return Ended(State.SKIPPED)
-        except ExpressionFailed as error:
-            return Ended(State.FAILED, error=str(error))
-    return await worker.attempt(flow, execution, run, child, attempt, directory.folder, shared=True)
+async def _run_if(directory: DirectoryRun, execution: Execution, child: Task) -> Ended | None:
+    """SKIPPED or FAILED when `runIf` says so; None when the child runs. There is no task run of it yet."""
+    worker, now = directory.worker, directory.now()
+    ahead = TaskRun(directory.run.id, child.id, State.CREATED, ((State.CREATED, now),), directory.run.id)
+    context = TaskContext(worker.outside, directory.flow, execution, ahead, child, 1, working_dir=directory.folder)
+    try:
+        return None if truthy(await context.render(child.run_if)) else Ended(State.SKIPPED)
+    except ExpressionFailed as error:
+        return Ended(State.FAILED, error=str(error))
 
 
-async def attributed(
-    directory: DirectoryRun, execution: Execution, run: TaskRun, child: Task, ended: Ended
-) -> Ended:
+async def attributed(directory: DirectoryRun, execution: Execution, run: TaskRun, child: Task, ended: Ended) -> Ended:
     """The end of a child, with files it wrote that only the directory's `outputFiles` name among its own outputs."""
     after = await asyncio.to_thread(snapshot, directory.folder)
     changed = [name for name, stamp in after.items() if directory.seen.get(name) != stamp]

@@ -31,7 +31,19 @@ from engine.store.documents import plain
 
 # Functions that may wait for a disk or a network: a text that calls one is rendered in a thread.
 WAITING = frozenset(
-    {"kv", "read", "fileSize", "fileExists", "isFileEmpty", "errorLogs", "http", "render", "renderOnce", "fromIon", "subflow"}
+    {
+        "kv",
+        "read",
+        "fileSize",
+        "fileExists",
+        "isFileEmpty",
+        "errorLogs",
+        "http",
+        "render",
+        "renderOnce",
+        "fromIon",
+        "subflow",
+    }
 )
 CALLERS = 64  # how far up the chain of calling executions files may be read
 
@@ -101,7 +113,9 @@ class Renderer:
 
         def work() -> dict[str, Any]:
             modes = command.modes
-            return {key: plain(value_of(v, modes.get(key, "text"), seen, services)) for key, v in command.sources.items()}
+            return {
+                key: plain(value_of(v, modes.get(key, "text"), seen, services)) for key, v in command.sources.items()
+            }
 
         try:
             values = await asyncio.to_thread(work) if waits(command.sources) else work()
@@ -159,7 +173,7 @@ class Reach:
             fix=f"Set it with `parley kv set {namespaces[0]} {key} VALUE`, or from chat with `/flow kv set`.",
         )
 
-    def read(self, path: str, namespace: str | None = None, *_: Any) -> str:
+    def read(self, path: str, namespace: str | None = None, version: Any = None) -> str:
         """`read(uri)`: the text of a file."""
         content: bytes = self._file(path, namespace).read_bytes()
         try:
@@ -167,11 +181,11 @@ class Reach:
         except UnicodeDecodeError as error:
             raise ExpressionFailed(f"{path} is not UTF-8 text.") from error
 
-    def file_size(self, path: str, namespace: str | None = None, *_: Any) -> int:
+    def file_size(self, path: str, namespace: str | None = None) -> int:
         """`fileSize(uri)`: bytes."""
         return int(self._file(path, namespace).stat().st_size)
 
-    def file_exists(self, path: str, namespace: str | None = None, *_: Any) -> bool:
+    def file_exists(self, path: str, namespace: str | None = None) -> bool:
         """`fileExists(uri)`."""
         try:
             self.renderer.files.path(path, self._scope(namespace))
@@ -309,6 +323,3 @@ def environment() -> dict[str, str]:
     for prefix in ("KESTRA_", "ENV_"):
         found |= {k.removeprefix(prefix).lower(): v for k, v in os.environ.items() if k.startswith(prefix)}
     return found
-
-
-

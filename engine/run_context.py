@@ -146,7 +146,9 @@ class TaskContext:
             level, message = "WARN", f"The task wrote more than {limit} lines; the rest is left out."
         self._outside.logbook.add(self._line(message, level))
 
-    def metric(self, name: str, value: float, kind: Literal["counter", "timer", "gauge"] = "counter", **tags: str) -> None:
+    def metric(
+        self, name: str, value: float, kind: Literal["counter", "timer", "gauge"] = "counter", **tags: str
+    ) -> None:
         """Record a metric of this task run."""
         now = self._outside.renderer.clock.now()
         made = Metric(self.execution_id, self.task_run_id, self.task_id, name, kind, float(value), now, tags)

@@ -108,12 +108,18 @@ class Worker:
         await asyncio.to_thread(shutil.rmtree, self.scratch, ignore_errors=True)
 
     async def attempt(
-        self, flow: Flow, execution: Execution, run: TaskRun, task: Task, attempt: int, folder: Path, *, shared: bool = False
+        self,
+        flow: Flow,
+        execution: Execution,
+        run: TaskRun,
+        task: Task,
+        attempt: int,
+        folder: Path,
+        *,
+        shared: bool = False,
     ) -> Ended:
         """Run a task once. What goes wrong is in the answer; only CancelledError is raised."""
-        context = TaskContext(
-            self.outside, flow, execution, run, task, attempt, working_dir=folder, shared=shared
-        )
+        context = TaskContext(self.outside, flow, execution, run, task, attempt, working_dir=folder, shared=shared)
         try:
             ended = await self._guarded(flow, task, context)
         finally:

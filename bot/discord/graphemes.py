@@ -7,7 +7,7 @@ ELLIPSIS = "…"
 _ZWJ = "\u200d"
 # Marks that turn the direction of what follows; cut apart or left open they would reorder the rest of the message.
 _TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-_CONTROLS = {code: None for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: None}
+_CONTROLS = dict.fromkeys([*(code for code in range(0x20) if chr(code) not in "\n\t"), *range(0x7F, 0xA0)])
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _UNSAFE = {**_TURNS, **_CONTROLS, **_SURROGATES}
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -19,8 +20,9 @@ from bot.conversation import Card, MessageRef, Notice, Platform, Reply, Room
 from bot.frontend import Desk, Unreachable
 from bot.slack import payloads
 from bot.slack.answering import Answering, SecureLink
-from bot.slack.delivery import Delivery, ReadFile
+from bot.slack.delivery import Delivery, Locate
 from bot.slack.hearing import Hearing
+from bot.slack.inbox import Inbox
 from bot.slack.people import People
 from bot.slack.refusals import TOKEN
 from bot.slack.transport import Transport, error_code
@@ -36,7 +38,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class SlackFrontEnd:
-    """One Slack workspace. `read_file` gives the bytes of a storage URI, `secure_link` the web form for secrets."""
+    """One Slack workspace. `locate` finds the file of a storage URI, `inbox` keeps what people send for a day."""
 
     platform: Platform = "slack"
 
@@ -47,7 +49,8 @@ class SlackFrontEnd:
         signing_secret: str | None = None,
         base_url: str = "https://slack.com/api/",
         *,
-        read_file: ReadFile | None = None,
+        locate: Locate | None = None,
+        inbox: Path | None = None,
         secure_link: SecureLink | None = None,
         ping_interval: float = 5.0,
         grace: float = 5.0,
@@ -56,7 +59,8 @@ class SlackFrontEnd:
         self._app_token = app_token
         self._signing_secret = signing_secret
         self._base_url = base_url if base_url.endswith("/") else base_url + "/"
-        self._read_file = read_file
+        self._locate = locate
+        self._inbox = inbox
         self._secure_link = secure_link
         self._ping_interval = ping_interval
         self._grace = grace
@@ -80,10 +84,11 @@ class SlackFrontEnd:
             self._transport = Transport(self._bot_token, self._base_url, self._session)
             self._about = await self._who_am_i(self._transport)
             people = People(self._transport)
-            self._delivery = Delivery(self._transport, self._work, self._read_file)
+            self._delivery = Delivery(self._transport, self._work, self._locate)
             self._answering = Answering(self._transport, self._delivery, self._secure_link)
             bot_user = str(self._about.get("user_id") or "")
-            hearing = Hearing(desk, self._transport, self._answering, people, self._work, bot_user)
+            inbox = Inbox(self._transport, self._inbox)
+            hearing = Hearing(desk, self._transport, self._answering, people, inbox, self._work, bot_user)
             self._app = self._listen(hearing)
             self._groups = asyncio.create_task(people.keep_groups(), name="slack groups")
             if self._app_token is not None:

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -19,7 +20,7 @@ from bot.slack.transport import Transport
 from bot.slack.work import Work
 from engine.plugin import ChatPost
 
-ReadFile = Callable[[str], Awaitable[bytes]]
+Locate = Callable[[str], Path]  # an internal storage URI's file on disk
 log = structlog.get_logger("parley.slack")
 V = TypeVar("V")
 
@@ -63,10 +64,10 @@ class _Below:
 class Delivery:
     """Posts, edits and uploads of one workspace."""
 
-    def __init__(self, transport: Transport, work: Work, read_file: ReadFile | None) -> None:
+    def __init__(self, transport: Transport, work: Work, locate: Locate | None) -> None:
         self._transport = transport
         self._work = work
-        self._read_file = read_file
+        self._locate = locate
         self._started = time.monotonic()
         self._posted: Recent[MessageRef] = Recent(5_000)
         self._doubtful: Recent[bool] = Recent(1_000)
@@ -208,9 +209,9 @@ class Delivery:
         thread = ref.thread or ref.message
         for file in files:
             try:
-                if self._read_file is None:
+                if self._locate is None:
                     raise Unreachable("This bot has no access to stored files.")
-                content = await self._read_file(file.uri)
+                content = await asyncio.to_thread(self._locate(file.uri).read_bytes)
                 await self.upload(ref.channel, thread, file.name, content, file.alt)
             except Exception as error:  # noqa: BLE001 - whatever reading fails with, the thread says what is missing
                 reason = error.reason if isinstance(error, Unreachable) else getattr(error, "message", repr(error))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from bot.conversation import Field, Form, Option
+from bot.conversation import Attachment, Field, Form, Option
 from bot.discord.graphemes import line, shorten, size
 from bot.slack import limits
 from bot.slack.blocks import Block, Overflow, label, plain
@@ -151,7 +151,7 @@ def custom_text(field: Field, before: Any) -> str:
 
 def as_text(field: Field, before: Any) -> str:
     """A value as it stands in a text field."""
-    if before is None:
+    if before is None or isinstance(before, Attachment):
         return ""
     if isinstance(before, bool):
         return "true" if before else "false"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.conversation import Field, Form, Room
+from bot.conversation import Attachment, Field, Form, Room
 from bot.discord.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.slack import limits
 from bot.slack.blocks import Block, Overflow, Rendered, context, label, paragraphs, plain, section
@@ -106,7 +106,8 @@ def _help(field: Field) -> str:
 
 
 def _secret(field: Field, secure_link: str | None) -> Block:
-    text = f"🔒 {inline(shorten(line(field.label or field.id), _SECRET_LABEL) or 'Secret', 'b')}\nSecrets are not typed in chat."
+    name = inline(shorten(line(field.label or field.id), _SECRET_LABEL) or "Secret", "b")
+    text = f"🔒 {name}\nSecrets are not typed in chat."
     if secure_link is None:
         text += " Answer this one on the web page."
         return section(text)
@@ -148,12 +149,16 @@ def _inputs(form: Form, index: int, hint: str, overflow: list[Overflow], *, hide
     if is_hidden:
         overflow.append(lost_default(field, before))
         hint = f"{shorten(hint, limits.HINT - 60)} Leave it empty to keep the long value.".strip()
+    is_sent = isinstance(before, Attachment)
+    if isinstance(before, Attachment):
+        hint = f"{shorten(line(before.name), 200)} is here already; leave this empty to keep it. {hint}".strip()
+        hint = shorten(hint, limits.HINT)
     block: Block = {
         "type": "input",
         "block_id": name,
         "label": plain(label(field.label or field.id, limits.LABEL)),
         "element": drawn,
-        "optional": not field.required or is_hidden or takes_others or is_tick(form, field),
+        "optional": not field.required or is_hidden or takes_others or is_sent or is_tick(form, field),
     }
     if hint:
         block["hint"] = plain(hint)

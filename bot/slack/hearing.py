@@ -5,17 +5,14 @@ anything else, so what was acknowledged is not lost by a crash, and a slow answe
 """
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from bot.conversation import Attachment, Command, FieldErrors, Form, Notice, Person, Reply, Submission
+from bot.conversation import Command, FieldErrors, Form, Notice, Person, Reply, Submission
 from bot.frontend import Desk, Unreachable
 from bot.slack import forms, payloads, views
 from bot.slack.answering import Answering
@@ -23,7 +20,8 @@ from bot.slack.answers import SentFile, values_of
 from bot.slack.blocks import Overflow
 from bot.slack.delivery import Recent
 from bot.slack.elements import option_object
-from bot.slack.limits import FILE_BYTES, SUGGESTIONS
+from bot.slack.inbox import Inbox
+from bot.slack.limits import SUGGESTIONS
 from bot.slack.payloads import Asked, Sent
 from bot.slack.people import People
 from bot.slack.transport import FileRefused, Transport
@@ -52,12 +50,20 @@ class Hearing:
     """Inbound of one workspace."""
 
     def __init__(
-        self, desk: Desk, transport: Transport, answering: Answering, people: People, work: Work, bot_user: str
+        self,
+        desk: Desk,
+        transport: Transport,
+        answering: Answering,
+        people: People,
+        inbox: Inbox,
+        work: Work,
+        bot_user: str,
     ) -> None:
         self._desk = desk
         self._transport = transport
         self._answering = answering
         self._people = people
+        self._inbox = inbox
         self._work = work
         self._bot_user = bot_user
         self._presented: Recent[bool] = Recent(5_000)
@@ -101,22 +107,12 @@ class Hearing:
         await self._answer(ack, asked, lambda: self._shortcut(asked, payloads.message_text(body)))
 
     async def _shortcut(self, asked: Asked, text: str) -> Reply:
+        attachments = [await self._inbox.keep("message.txt", text)] if text else []
+        with suppress(TimeoutError, FileRefused):
+            async with asyncio.timeout(SHORTCUT_FILES):
+                attachments.extend(await self._inbox.fetch(asked.files))
         command = self._command(asked, "run")
-        if not text and not asked.files:
-            return await self._desk.command(command)
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="parley-slack-"))
-        try:
-            attachments: list[Attachment] = []
-            if text:
-                path = folder / "message.txt"
-                await asyncio.to_thread(path.write_text, text, "utf-8")
-                attachments.append(Attachment("message.txt", str(path), path.stat().st_size, "text/plain"))
-            with suppress(TimeoutError, FileRefused):
-                async with asyncio.timeout(SHORTCUT_FILES):
-                    attachments.extend(await self._fetch(asked.files, folder))
-            return await self._desk.command(replace(command, attachments=tuple(attachments)))
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, True)
+        return await self._desk.command(replace(command, attachments=tuple(attachments)))
 
     async def event(self, body: Mapping[str, Any]) -> None:
         """An event: returns once the desk has it, so that the caller may acknowledge."""
@@ -135,16 +131,11 @@ class Hearing:
     async def _spoken(self, asked: Asked, text: str) -> Reply:
         person = await self._people.named(self._with_roles(asked).person)
         command = payloads.command_of(replace(asked, person=person), text)
-        if not asked.files:
-            return await self._desk.command(command)
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="parley-slack-"))
         try:
-            attachments = await self._fetch(asked.files, folder)
-            return await self._desk.command(replace(command, attachments=tuple(attachments)))
+            attachments = await self._inbox.fetch(asked.files)
         except FileRefused as error:
             return Reply(Notice("danger", f"{error} Nothing was started."))
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, True)
+        return await self._desk.command(replace(command, attachments=attachments))
 
     async def _home(self, asked: Asked) -> None:
         person = await self._people.named(self._with_roles(asked).person)
@@ -255,22 +246,19 @@ class Hearing:
             log.warning("slack answer reached nobody", reason=error.reason, receipt=asked.receipt)
 
     async def _submit(self, sent: Sent) -> _Outcome:
-        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="parley-slack-"))
         try:
-            return await self._submitted(sent, folder)
+            return await self._submitted(sent)
         except Exception:
             log.exception("desk failed", receipt=sent.asked.receipt)
             return _Outcome({"response_action": "update", "view": forms.waiting_view(_BROKEN, "Something broke")})
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, True)
 
-    async def _submitted(self, sent: Sent, folder: Path) -> _Outcome:
+    async def _submitted(self, sent: Sent) -> _Outcome:
         asked, ticket = sent.asked, sent.ticket
         form = await self._desk.form(ticket.form_id)
         if form is None:
-            return _Outcome(
-                {"response_action": "update", "view": forms.waiting_view(_lost_form().text, "Form is gone")}
-            )
+            # Sent before, and this is a redelivery; or forgotten. The desk knows which. Nothing can start from this:
+            # a page that is not the last one is only kept.
+            return self._replied(sent, await self._desk.submit(_submission(sent, {}, is_last=False)), is_last=True)
         if forms.shape_of(form) != ticket.shape:
             changed = forms.with_errors(form, {"": "The questions have changed meanwhile. Please look at them again."})
             return self._again(asked, changed, 0)
@@ -279,19 +267,20 @@ class Hearing:
         for name, value in values.items():
             if isinstance(value, SentFile):
                 try:
-                    values[name] = (await self._fetch([value], folder))[0]
+                    values[name] = (await self._inbox.fetch([value]))[0]
                 except FileRefused as error:
                     errors[name] = str(error)
         if errors:
             return self._refused(asked, ticket.page, FieldErrors(form, errors))
         is_last = ticket.page >= len(forms.pages(form)) - 1
-        reply = await self._desk.submit(
-            Submission(form.id, values, asked.person, asked.room, asked.receipt, ticket.page, is_last, asked.answer_url)
-        )
+        return self._replied(sent, await self._desk.submit(_submission(sent, values, is_last=is_last)), is_last=is_last)
+
+    def _replied(self, sent: Sent, reply: Reply | FieldErrors, *, is_last: bool) -> _Outcome:
+        asked, ticket = sent.asked, sent.ticket
         if isinstance(reply, FieldErrors):
             return self._refused(asked, ticket.page, reply)
         if isinstance(reply.body, Form):
-            follows = reply.body.id == form.id and not is_last and reply.body.page <= ticket.page
+            follows = reply.body.id == ticket.form_id and not is_last and reply.body.page <= ticket.page
             return self._again(asked, reply.body, ticket.page + 1 if follows else reply.body.page)
         return _Outcome({"response_action": "clear"}, reply)
 
@@ -308,10 +297,12 @@ class Hearing:
         form = forms.with_errors(refused.form, refused.errors)
         return self._again(asked, form, 0 if len(pages) < len(refused.errors) else min(pages, default=page))
 
-    async def _fetch(self, files: Sequence[SentFile], folder: Path) -> list[Attachment]:
-        return [
-            await self._transport.download(file, folder / str(number), FILE_BYTES) for number, file in enumerate(files)
-        ]
+
+def _submission(sent: Sent, values: Mapping[str, Any], *, is_last: bool) -> Submission:
+    asked, ticket = sent.asked, sent.ticket
+    return Submission(
+        ticket.form_id, values, asked.person, asked.room, asked.receipt, ticket.page, is_last, asked.answer_url
+    )
 
 
 def _lost_form() -> Notice:

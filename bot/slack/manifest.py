@@ -6,7 +6,8 @@ import yaml
 
 SCOPES = (
     "commands", "chat:write", "chat:write.public", "chat:write.customize", "files:write", "files:read", "users:read",
-    "users:read.email", "usergroups:read", "channels:read", "groups:read", "im:write", "im:history", "app_mentions:read",
+    "users:read.email",
+    "usergroups:read", "channels:read", "groups:read", "im:write", "im:history", "app_mentions:read",
 )  # fmt: skip
 HISTORY = ("channels:history", "groups:history")
 EVENTS = ("app_home_opened", "app_mention", "message.im", "subteam_members_changed")
@@ -15,8 +16,7 @@ EVENTS = ("app_home_opened", "app_mention", "message.im", "subteam_members_chang
 def manifest(public_url: str | None = None, *, name: str = "Parley", history: bool = True) -> str:
     """YAML of the app: Socket Mode, or HTTP at `<public_url>/slack/events` when there is a public address.
 
-    With `history` the app may read the channels it is in, by which it finds its own card again after a crash instead
-    of posting it twice.
+    With `history` the app may read the channels it is in: a card is then found again after a crash, not posted twice.
     """
     address = f"{public_url.rstrip('/')}/slack/events" if public_url else None
     command: dict[str, Any] = {
@@ -54,7 +54,7 @@ def manifest(public_url: str | None = None, *, name: str = "Parley", history: bo
                     "description": "Pick a flow and fill its form",
                 },
                 {
-                    "name": "Run flow with this message",
+                    "name": "Run flow with message",
                     "type": "message",
                     "callback_id": "p1_run_msg",
                     "description": "Use this message as input",

@@ -115,11 +115,11 @@ class ExpressionParser:
         self.index += 1
         where, operator = self.position(token), token.value
         if operator == "|":
-            name = self.expect("name", wanted="the name of a filter").value
-            return nodes.Filter(where, left, name, self.optional_arguments())
+            name = self.expect("name", wanted="the name of a filter")
+            return nodes.Filter(self.position(name), left, name.value, self.optional_arguments())
         if operator in ("is", "is not"):
-            name = self.expect("name", wanted="the name of a test").value
-            return nodes.Test(where, left, name, self.optional_arguments(), operator == "is not")
+            name = self.expect("name", wanted="the name of a test")
+            return nodes.Test(self.position(name), left, name.value, self.optional_arguments(), operator == "is not")
         right = self.expression(BINARY[operator] + 1)
         if operator == "~":
             parts = (*left.parts, right) if isinstance(left, nodes.Concat) else (left, right)

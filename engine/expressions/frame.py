@@ -14,18 +14,21 @@ SIZED = frozenset({str, list, dict, tuple, set})
 class Printed(str):
     """Text that an expression printed, where it must be told from the template's own.
 
-    `outside` when its value may be anybody's; `raw` for the body of a raw block, which is the template's own but final.
+    `outside` when its value may be anybody's; `raw` for the body of a raw block, which is the template's own but final;
+    `escaped` is how the author escaped it already: "" | "text" | "shell".
     """
 
     outside: bool
     raw: bool
+    escaped: str
 
 
-def printed(text: str, outside: bool, *, raw: bool = False) -> Printed:
+def printed(text: str, outside: bool, *, raw: bool = False, escaped: str = "") -> Printed:
     """Mark a text as printed."""
     found = Printed(text)
     found.outside = outside
     found.raw = raw
+    found.escaped = escaped
     return found
 
 

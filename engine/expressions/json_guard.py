@@ -9,10 +9,11 @@ from engine.expressions.frame import Printed
 def guarded_json(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
     """The document with values from outside escaped where they stand between quotes.
 
-    A value of the author's own is taken as JSON text, as in Kestra, unless it breaks the document.
+    A value of the author's own, or one that the author's filters escaped, is taken as JSON text, as in Kestra, unless it
+    breaks out of its quotes.
     """
     plain = "".join(pieces)
-    careful = _joined(pieces, lambda piece: piece.outside)
+    careful = _joined(pieces, lambda piece: piece.outside and not (piece.escaped and _is_json(f'"{piece}"')))
     for candidate in (careful, _joined(pieces, lambda piece: True)):
         if _is_json(candidate):
             if candidate != plain:

@@ -198,6 +198,8 @@ class _Reader:
     def escape(self, text: str) -> str:
         place = self.places[-1]
         if place.kind == "single":
+            if isinstance(text, Printed) and text.escaped == "shell":
+                return str(text)
             return text.replace("'", "'\\''")
         if place.kind == "ansi":
             return text.replace("\\", "\\\\").replace("'", "'\\''")

@@ -65,7 +65,7 @@ class StatementCompiler:
 
     def print(self, node: nodes.Print) -> Statement:
         value_of, at = self.expressions.expression(node.expression), node.at
-        weight, source = _weight(node), origins(node.expression)
+        weight, source, escaped = _weight(node), origins(node.expression), _escaped(node.expression)
 
         def run(frame: Frame, out: Out) -> None:
             frame.steps -= weight
@@ -78,7 +78,7 @@ class StatementCompiler:
             frame.room -= len(value)
             if frame.room < 0 or frame.steps < 0:
                 frame.overdrawn()
-            out.append(value if not frame.recording else printed(value, is_outside(source, frame)))
+            out.append(value if not frame.recording else printed(value, is_outside(source, frame), escaped=escaped))
 
         return run
 
@@ -205,6 +205,18 @@ class StatementCompiler:
         body = self.body(node.body)
         self.blocks[node.name] = body
         return body
+
+
+_ESCAPERS: Final = frozenset({"escapeChar", "replace", "regexReplace", "toJson", "json", "slice"})
+
+
+def _escaped(node: Node) -> str:
+    """How an expression escapes what it prints: its last filter tells."""
+    if not isinstance(node, nodes.Filter):
+        return ""
+    first = node.arguments.positional[0] if node.arguments.positional else None
+    is_shell = node.name == "escapeChar" and isinstance(first, nodes.Constant) and first.value == "shell"
+    return "shell" if is_shell or node.name == "sh" else "text" if node.name in _ESCAPERS else ""
 
 
 def _weight(node: Node) -> int:

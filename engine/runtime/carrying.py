@@ -36,7 +36,9 @@ class Carrier:
     subflows: Subflows
     flow_triggers: FlowTriggers
 
-    def __init__(self, clock: Clock, flows: Flows, timers: Timers, slots: Slots, changes: Changes, logbook: LogBook) -> None:
+    def __init__(
+        self, clock: Clock, flows: Flows, timers: Timers, slots: Slots, changes: Changes, logbook: LogBook
+    ) -> None:
         self.clock = clock
         self.flows = flows
         self.timers = timers

@@ -74,7 +74,9 @@ class Creator:
         services = self.renderer.services(flow.namespace, scope)
 
         def work() -> Resolved:
-            return resolve(inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed))
+            return resolve(
+                inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed)
+            )
 
         return await asyncio.to_thread(work) if waits([plain_parts(one) for one in inputs]) else work()
 
@@ -93,7 +95,9 @@ class Creator:
     async def prepare(self, flow: Flow, resolved: Resolved, *, local_files: bool = True) -> Prepared:
         """Inputs stored, secrets known, checks evaluated; InputInvalid, Refused (with the check's message)."""
         if flow.disabled:
-            raise Refused(f"Cannot execute a disabled flow: {flow.namespace}.{flow.id}.", fix="Enable it in its file first.")
+            raise Refused(
+                f"Cannot execute a disabled flow: {flow.namespace}.{flow.id}.", fix="Enable it in its file first."
+            )
         if resolved.problems:
             raise InputInvalid(resolved.problems)
         execution_id = new_id(self.clock.now())
@@ -176,7 +180,9 @@ class Creator:
             assert there is not None  # noqa: S101 - the UNIQUE rule said so
             return there
         if prepared.failed_check is not None:
-            line = LogLine(now, "ERROR", None, None, None, self.masker.mask(prepared.failed_check), execution_id=execution.id)
+            line = LogLine(
+                now, "ERROR", None, None, None, self.masker.mask(prepared.failed_check), execution_id=execution.id
+            )
             logs.write(unit.connection, [line])
         else:
             self.begin_in(unit, execution, now)
@@ -254,5 +260,3 @@ def plain_parts(declared: Input) -> Any:
 
 def _one(text: str, seen: Mapping[str, Any], services: Services, typed: bool) -> Any:
     return typed_value(text, seen, services) if typed else render(text, seen, services)
-
-

@@ -94,9 +94,7 @@ class Decider:
         """How many executions have something undecided."""
         return len(self._boxes)
 
-    def post(
-        self, execution_id: str, event: Event, *, lines: Sequence[LogLine] = (), drops: str | None = None
-    ) -> None:
+    def post(self, execution_id: str, event: Event, *, lines: Sequence[LogLine] = (), drops: str | None = None) -> None:
         """Something happened; it is decided upon soon. A row of the outbox or the inbox must stand for it until then."""
         self._put(execution_id, Pending(event, None, tuple(lines), drops=drops))
 
@@ -265,7 +263,11 @@ class Decider:
 def broken(execution: Execution, error: Exception, event: Event) -> tuple[Execution, list[Command]]:
     """The execution, failed because the engine itself could not decide."""
     now = event.now
-    reason = error.message if isinstance(error, EngineError) else "The engine could not decide what comes next; its log has the details."
+    reason = (
+        error.message
+        if isinstance(error, EngineError)
+        else "The engine could not decide what comes next; its log has the details."
+    )
     runs = TaskRuns(
         run if run.state.is_terminal else run.moved(State.FAILED, now) for run in execution.task_runs.values()
     )

@@ -66,9 +66,7 @@ class Decision:
     def is_empty(self) -> bool:
         """Whether there is nothing to write: the events did not fit, and no row waits for them."""
         ends_row = any(isinstance(event, TaskEnded | TimerFired) for event in self.events)
-        return self.after is self.before and not (
-            self.commands or self.posted or self.lines or self.drops or ends_row
-        )
+        return self.after is self.before and not (self.commands or self.posted or self.lines or self.drops or ends_row)
 
 
 @dataclass(frozen=True, slots=True)

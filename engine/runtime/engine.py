@@ -64,9 +64,7 @@ class Engine:
         self.sealer = AtRest(self.vault, self.masker)
         self.files = FileStore(settings.data / "files")
         self.kv = KeyValueStore(database, clock, self.vault, self.masker)
-        self.renderer = Renderer(
-            settings, clock, self.secrets, self.masker, self.kv, self.files, database, self.sealer
-        )
+        self.renderer = Renderer(settings, clock, self.secrets, self.masker, self.kv, self.files, database, self.sealer)
         self.flows = Flows(database, registry, settings, clock)
         self.changes = Changes()
         self.logbook = LogBook(database)
@@ -96,7 +94,9 @@ class Engine:
         self.webhooks = Webhooks(database, self.flows, self.creator, self.schedules)
         self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
         self._outside.executions = Answers(self.operations)
-        self._worker = Worker(WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory)
+        self._worker = Worker(
+            WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory
+        )
         self.dispatcher = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
         self._carrier.decider = self.decider
         self._carrier.dispatcher = self.dispatcher
@@ -114,7 +114,9 @@ class Engine:
     ) -> "Engine":
         """The engine on its database, nothing running yet; StoreFailed, SettingInvalid."""
         if settings.database is not None and "://" in settings.database:
-            raise SettingInvalid(f"`database` {settings.database.split('@')[-1]} is no file.", fix="Give the path of a file.")
+            raise SettingInvalid(
+                f"`database` {settings.database.split('@')[-1]} is no file.", fix="Give the path of a file."
+            )
         path = settings.data / "parley.db" if settings.database is None else type(settings.data)(settings.database)
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = await SqliteDatabase.open(path)
@@ -169,7 +171,9 @@ class Engine:
     async def _recover(self) -> None:
         """Take up every row of the inbox and the outbox."""
         now = self.clock.now()
-        await self.database.transact(lambda unit: (inbox.forget(unit.connection, now), kv.purge_expired(unit.connection, now)))
+        await self.database.transact(
+            lambda unit: (inbox.forget(unit.connection, now), kv.purge_expired(unit.connection, now))
+        )
         if self.settings.encryption_key and "," in self.settings.encryption_key:
             await self.kv.rotate()
         for row in await self.database.read(executions.open_rows):
@@ -187,9 +191,9 @@ class Engine:
     def _listens_to(self, execution: Execution, state: State) -> bool:
         return self._flow_triggers.listens_to(execution, state)
 
-    def _flows_changed(self) -> None:
+    async def _flows_changed(self) -> None:
         self._flow_triggers.refresh()
-        self.schedules.refresh()
+        await self.schedules.refresh()
 
     # Flows
 
@@ -360,12 +364,16 @@ class Engine:
         self, *, execution_id: str | None = None, state: str | None = "WAITING", limit: int = 100
     ) -> list[PauseRow]:
         """Pauses that fit, oldest first."""
-        return await self.database.read(
-            lambda c: pauses.find(c, execution_id=execution_id, state=state, limit=limit)
-        )
+        return await self.database.read(lambda c: pauses.find(c, execution_id=execution_id, state=state, limit=limit))
 
     async def logs(
-        self, execution_id: str, *, task_id: str | None = None, level: str | None = None, limit: int = 1000, after: int = 0
+        self,
+        execution_id: str,
+        *,
+        task_id: str | None = None,
+        level: str | None = None,
+        limit: int = 1000,
+        after: int = 0,
     ) -> list[LogLine]:
         """Log lines from a level up, after the line with id `after`."""
         await self.logbook.flush()

@@ -194,5 +194,3 @@ def rendered(inputs: Mapping[str, Any], one: Callable[[str, Mapping[str, Any], b
         return [value(inner) for inner in item] if isinstance(item, list | tuple) else item
 
     return {key: value(item) for key, item in inputs.items()}
-
-

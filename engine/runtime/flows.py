@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,10 +49,10 @@ class Flows:
         self._stamps: dict[Path, Stamp] = {}
         self._problems: dict[str, FlowInvalid] = {}
         self._watcher: asyncio.Task[None] | None = None
-        self._changed: list[Callable[[], None]] = []
+        self._changed: list[Callable[[], Awaitable[None]]] = []
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        """Call after flows were added, changed or removed."""
+    def on_change(self, told: Callable[[], Awaitable[None]]) -> None:
+        """Await after flows were added, changed or removed, before whoever changed them is answered."""
         self._changed.append(told)
 
     def list(self) -> list[Flow]:
@@ -66,7 +66,9 @@ class Flows:
             raise self._missing(namespace, flow_id)
         if revision is None or revision == known.row.revision:
             if known.flow is None:
-                raise Refused(f"Cannot execute an invalid flow: {known.problem}", fix="Deploy a version that can be read.")
+                raise Refused(
+                    f"Cannot execute an invalid flow: {known.problem}", fix="Deploy a version that can be read."
+                )
             return known.flow
         old = self._old.get((namespace, flow_id, revision))
         if old is None:
@@ -112,7 +114,7 @@ class Flows:
         """Keep a flow's text as a new revision, unless it is the newest already; FlowInvalid says what is wrong."""
         flow = await asyncio.to_thread(self._parse, source, file)
         kept = await self._keep(flow, source, file)
-        self._tell()
+        await self._tell()
         return kept
 
     async def delete(self, namespace: str, flow_id: str) -> None:
@@ -120,7 +122,7 @@ class Flows:
         if not await self._database.transact(lambda unit: rows.delete(unit.connection, namespace, flow_id)):
             raise self._missing(namespace, flow_id)
         await self._reload(namespace, flow_id)
-        self._tell()
+        await self._tell()
 
     async def start(self, *, watch: bool = True, interval: float = 1.0) -> None:
         """Read what the store has, then the folders; with `watch`, look at the folders again and again."""
@@ -156,7 +158,7 @@ class Flows:
             await self._database.transact(lambda unit, n=namespace, f=flow_id: rows.delete(unit.connection, n, f))  # type: ignore[misc]
             await self._reload(namespace, flow_id)
         if changed or orphans:
-            self._tell()
+            await self._tell()
         return bool(changed or orphans)
 
     async def _take_in(self, path: Path) -> None:
@@ -241,9 +243,9 @@ class Flows:
         hint = f"Did you mean {' or '.join(near)}?" if near else "The list of flows shows what there is."
         return NotFound(f"There is no flow {namespace}.{flow_id}.", fix=hint)
 
-    def _tell(self) -> None:
+    async def _tell(self) -> None:
         for told in self._changed:
-            told()
+            await told()
 
 
 def _scan(folders: Iterable[Path]) -> dict[Path, Stamp]:

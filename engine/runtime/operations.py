@@ -78,7 +78,9 @@ class Operations:
         )
         if not won:
             row = await self.pause_row(rows[0].id)
-            raise Refused(f"This was answered already by {row.decided_by or 'its deadline'}.", fix="The first answer counts.")
+            raise Refused(
+                f"This was answered already by {row.decided_by or 'its deadline'}.", fix="The first answer counts."
+            )
         return await done
 
     def resume_in(self, unit: Unit, pause_id: str, resolved: Resolved, *, by: str, now: datetime) -> bool:
@@ -157,9 +159,7 @@ class Operations:
         execution = await self.decider.current(execution_id)
         flow = await self.flows.fetch(execution.namespace, execution.flow_id, revision or execution.revision)
         now = self._now()
-        return await self._insert(
-            replayed(flow, execution, new_id(now), now, from_task_run=from_task_run, by=by), now
-        )
+        return await self._insert(replayed(flow, execution, new_id(now), now, from_task_run=from_task_run, by=by), now)
 
     async def change_status(self, execution_id: str, to: State, *, by: str) -> Execution:
         """Give an ended execution another final state; Refused."""
@@ -225,7 +225,9 @@ def hidden(values: Mapping[str, Any], secrets: frozenset[str], path: str = "") -
 
 def masked(execution: Execution, mask: Any) -> Execution:
     """The execution as people may see it: secrets as stars."""
-    runs = [replace(run, outputs=mask(run.outputs), rendered=mask(run.rendered)) for run in execution.task_runs.values()]
+    runs = [
+        replace(run, outputs=mask(run.outputs), rendered=mask(run.rendered)) for run in execution.task_runs.values()
+    ]
     return replace(
         execution,
         inputs=mask(execution.inputs),

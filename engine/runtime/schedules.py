@@ -65,6 +65,7 @@ class Schedules:
         self._looking: dict[str, bool] = {}  # key → look again when done
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_open = False
+        self._refreshing = asyncio.Lock()
 
     async def start(self) -> None:
         """Take up the dates that passed while nothing ran, as each trigger says, and watch for the next."""
@@ -82,10 +83,10 @@ class Schedules:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def refresh(self) -> None:
-        """The flows changed."""
+    async def refresh(self) -> None:
+        """The flows changed: what they say holds when this returns."""
         if self._is_open:
-            self._spawn(self._refresh())
+            await self._refresh()
 
     def is_disabled(self, key: str) -> bool:
         """Whether somebody switched a trigger off (`stopAfter`, Toggle), whatever its flow says."""
@@ -135,18 +136,24 @@ class Schedules:
 
     def next_dates(self) -> dict[str, datetime]:
         """The next date of every trigger that has one, by `namespace/flow/trigger`."""
-        return {key: e.state.next_date for key, e in self._entries.items() if e.state.next_date and not e.state.disabled}
+        return {
+            key: e.state.next_date for key, e in self._entries.items() if e.state.next_date and not e.state.disabled
+        }
 
     # Keeping up with the flows
 
     async def _refresh(self, *, recovering: bool = False) -> None:
+        async with self._refreshing:
+            await self._take_in(recovering=recovering)
+
+    async def _take_in(self, *, recovering: bool) -> None:
         now = self._clock.now()
         entries: dict[str, Entry] = {}
         changed: list[TriggerState] = []
         for flow, trigger in list(self._declared()):
             key = trigger_key(flow.namespace, flow.id, trigger.id)
             before = self._entries.get(key)
-            if before is not None and before.trigger == trigger:
+            if before is not None and (before.trigger is trigger or before.trigger == trigger):
                 before.flow = flow
                 entries[key] = before
                 continue
@@ -154,7 +161,7 @@ class Schedules:
             if entry.state != self._states.get(key):
                 changed.append(entry.state)
             entries[key] = entry
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # working out dates takes its time: others get their turn
         if changed:
             await self._database.transact(lambda unit: rows.save_all(unit.connection, changed))
             self._states |= {state.key: state for state in changed}

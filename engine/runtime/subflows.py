@@ -75,7 +75,9 @@ class Subflows:
         try:
             return self.flows.get(command.namespace, command.flow_id, command.revision)
         except NotFound as error:
-            message = f"Unable to find flow '{command.namespace}'.'{command.flow_id}' with revision '{command.revision or 0}'"
+            message = (
+                f"Unable to find flow '{command.namespace}'.'{command.flow_id}' with revision '{command.revision or 0}'"
+            )
             raise NotFound(message, fix=error.fix) from error
 
     async def _check_depth(self, parent: Execution) -> None:
@@ -130,10 +132,11 @@ class Subflows:
 
         await self.database.transact(work)
 
-    def _tell(self, unit: Unit, row: Stored, command: StartSubflow, execution_id: str | None, error: str | None) -> None:
+    def _tell(
+        self, unit: Unit, row: Stored, command: StartSubflow, execution_id: str | None, error: str | None
+    ) -> None:
         now = self.creator.clock.now()
         event = SubflowCreated(now, command.task_run_id, execution_id, error, iteration=command.iteration)
         posted = inbox.post(unit.connection, row.execution_id, event, now, self.creator.sealer, row.id)
         if posted is not None:
             unit.after_commit(lambda: self.creator.posted(posted))
-

@@ -74,7 +74,9 @@ def put(connection: Connection, rows: Iterable[Stored], sealer: Sealer) -> None:
             "payload": sealer.dumps(fields, row.execution_id),
         }
     if written:
-        drop(connection, [key for key, row in written.items() if row["run_at"] is not None])  # only timers are set again
+        drop(
+            connection, [key for key, row in written.items() if row["run_at"] is not None]
+        )  # only timers are set again
         connection.execute(insert(commands), list(written.values()))
 
 

@@ -98,13 +98,17 @@ def save(connection: Connection, before: Execution, after: Execution, now: datet
 
 def load(connection: Connection, execution_id: str, sealer: Sealer) -> Execution | None:
     """One execution with its task runs."""
-    found = _built(connection, connection.execute(select(executions).where(executions.c.id == execution_id)).all(), sealer)
+    found = _built(
+        connection, connection.execute(select(executions).where(executions.c.id == execution_id)).all(), sealer
+    )
     return found[0] if found else None
 
 
 def by_dedupe(connection: Connection, dedupe: str, sealer: Sealer) -> Execution | None:
     """The execution that was created with this dedupe key."""
-    found = _built(connection, connection.execute(select(executions).where(executions.c.dedupe == dedupe)).all(), sealer)
+    found = _built(
+        connection, connection.execute(select(executions).where(executions.c.dedupe == dedupe)).all(), sealer
+    )
     return found[0] if found else None
 
 

@@ -18,7 +18,11 @@ _delete = delete(task_runs).where(task_runs.c.id == bindparam("key"))
 
 
 def save(
-    connection: Connection, execution_id: str, before: Mapping[str, TaskRun], after: Mapping[str, TaskRun], sealer: Sealer
+    connection: Connection,
+    execution_id: str,
+    before: Mapping[str, TaskRun],
+    after: Mapping[str, TaskRun],
+    sealer: Sealer,
 ) -> None:
     """Write what changed between two sets of task runs."""
     runs, gone = (after if isinstance(after, TaskRuns) else TaskRuns(after.values())).changed_since(before)

@@ -98,9 +98,7 @@ def released(connection: Connection, execution_id: str, now: datetime, *, disabl
 def passed_on(connection: Connection, execution_id: str, new_id: str) -> None:
     """An execution is replaced by another: triggers that waited for the one wait for the other."""
     row = trigger_states.c
-    connection.execute(
-        update(trigger_states).where(row.execution_id == execution_id).values(execution_id=new_id)
-    )
+    connection.execute(update(trigger_states).where(row.execution_id == execution_id).values(execution_id=new_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,12 @@ class GeminiTask(RunnableTask):
         if provider.base_url:
             await check_address(provider.base_url, context.settings)
         context.mask(self.api_key)
+        wire = http.AsyncClient(timeout=provider.timeout)  # our own: the SDK would take aiohttp where that is installed
         options = types.HttpOptions(
-            base_url=provider.base_url, api_version="v1beta", timeout=int(provider.timeout * 1000)
+            base_url=provider.base_url,
+            api_version="v1beta",
+            timeout=int(provider.timeout * 1000),
+            httpx_async_client=wire,
         )
         client = genai.Client(api_key=self.api_key, http_options=options, vertexai=False)
         try:
@@ -58,8 +62,8 @@ class GeminiTask(RunnableTask):
                 f"Gemini could not be reached at {where}: {error or type(error).__name__}.", fix="Check the network."
             ) from error
         finally:
-            await client.aio.aclose()
             client.close()
+            await wire.aclose()
 
     def asked(self, context: RunContext) -> str:
         """The model that is asked for, after the operator's table."""

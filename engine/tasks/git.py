@@ -200,7 +200,8 @@ depth: 50
         refs = [wanted] if not self.clone_all_branches else ["+refs/heads/*:refs/remotes/origin/*"]
         git.fetch(*shallow, *tags, "--", "origin", *refs)
         if self.commit or self.tag:
-            git.checkout("--force", "--detach", self.commit or f"refs/tags/{self.tag}")
+            wanted = git.rev_parse("--verify", f"{self.commit or f'refs/tags/{self.tag}'}^{{commit}}")
+            git.checkout("--force", "--detach", wanted)
         else:
             branch = self.branch or _default_branch(git)
             git.checkout("--force", "-B", branch, f"refs/remotes/origin/{branch}")
@@ -209,7 +210,7 @@ depth: 50
             git.submodule("update", "--init", "--recursive", *shallow)
 
     def _explained(self, url: str, stderr: Any) -> str:
-        text = re.sub(r"\n\s+", "\n", str(stderr).strip().removeprefix("stderr:").strip().strip("'"))
+        text = str(stderr).strip().removeprefix("stderr:").strip().removeprefix("'").removesuffix("'")
         return f"{url} could not be cloned: {text[:1000]}"
 
     def _fix(self, stderr: Any) -> str:
@@ -225,7 +226,7 @@ depth: 50
             "pathspec" in text
             or "not a commit" in text
             or "couldn't find remote ref" in text
-            or "is not a commit" in text
+            or "single revision" in text
         ):
             return "Check `branch`, `tag` or `commit`."
         if "not found" in text or "does not exist" in text:

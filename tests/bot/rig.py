@@ -60,6 +60,7 @@ class Rig:
     settings: ChatSettings = field(default_factory=ChatSettings)
     clock: ShiftedClock = field(default_factory=ShiftedClock)
     permissions: object = None
+    paces: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.slack = MemoryFrontEnd("slack")
@@ -72,7 +73,7 @@ class Rig:
         settings = Settings(data=self.folder / "data", flows=(self.folder / "flows",))
         self.engine = await Engine.open(settings, clock=self.clock)
         ends = [self.slack, self.discord, self.web]
-        paces = {end.platform: Pace(end.platform, {}, 0.0) for end in ends}
+        paces = {end.platform: Pace(end.platform, {}, 0.0) for end in ends} | self.paces
         self.engine.chat = FrontEndChat(self.engine, ends)
         await self.engine.start(watch=False)
         for flow in flows:

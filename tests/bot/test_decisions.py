@@ -132,6 +132,26 @@ async def test_the_same_delivery_twice_counts_once_and_gets_the_same_answer(rig)
     assert len(runs) == 2
 
 
+async def test_hanging_up_does_not_undo_a_click(rig):
+    card = await rig.asked()
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    handle = rig.desk.deliveries.handle
+
+    async def slow(event):
+        reached.set()
+        await go_on.wait()
+        return await handle(event)
+
+    rig.desk.deliveries.handle = slow
+    click = asyncio.create_task(rig.press(card, "Approve", receipt="hung up"))
+    await reached.wait()
+    click.cancel()
+    await asyncio.gather(click, return_exceptions=True)
+    go_on.set()
+    assert (await ended(rig, card)).state is State.SUCCESS
+    assert (await rig.press(card, "Approve", receipt="hung up")).text.startswith("Approved.")
+
+
 async def test_a_click_after_a_restart_counts(rig):
     card = await rig.asked()
     await rig.again()
@@ -296,7 +316,16 @@ async def test_a_secret_is_never_asked_in_chat_and_never_kept(rig, tmp_path):
     assert "Don't type secrets" in said.text
     form = await rig.say("answer " + card.entity, WEB, PAGE)
     assert isinstance(form, Form)
+    kept = {}
+    written_down = rig.desk.deliveries.storable
+
+    async def storable(event):
+        kept.update(await written_down(event))
+        return await written_down(event)
+
+    rig.desk.deliveries.storable = storable
     reply = await rig.fill(form, WEB, PAGE, token="staple-of-secrets")
+    assert kept["values"] == {}
     assert reply.body.text.startswith("Answered.")
     assert (await ended(rig, card)).outputs == {"length": 17}
     await rig.slack.shows("pause", lambda shown: shown.tone == "success")

@@ -11,6 +11,7 @@ from bot.chat_settings import ChatSettings
 from bot.conversation import Room
 from bot.frontend import Unreachable
 from bot.outbox import digest
+from bot.pacing import Pace
 from engine.core.state import State
 from engine.errors import TaskFailed
 from engine.plugin import ChatPost
@@ -180,6 +181,18 @@ async def test_a_hundred_pauses_are_all_shown_and_all_decided(rig):
     assert {notice.tone for notice in said} == {"success"}
     await rig.slack.until(lambda: all(shown.card.tone == "success" for shown in rig.slack.of("pause")), seconds=60)
     assert len(rig.slack.of("pause")) == 100
+
+
+async def test_a_channel_whose_rate_is_used_up_holds_no_other_up(tmp_path):
+    made = await Rig(tmp_path, paces={"discord": Pace("discord")}).start(PLAIN)
+    try:
+        flooded = [made.say("run ship", BOB, DEV) for _ in range(80)]
+        await asyncio.gather(*flooded)
+        quiet = Room("discord", "901")
+        await made.say("run ship", BOB, quiet)
+        await made.discord.until(lambda: any(shown.room == quiet for shown in made.discord.of("run")), seconds=4)
+    finally:
+        await made.stop()
 
 
 async def test_nothing_is_drawn_twice_for_the_same_look(rig):

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from engine.core import events as e
-from engine.core.executor import check_restart, replayed, restarted, status_changed
+from engine.core.executor import check_restart, replayed, restarted, status_changed, task_state_changed
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 from tests.core.driver import Driver, end, run_of, shape, started, states
@@ -96,6 +96,21 @@ def test_only_an_ended_execution_takes_another_ended_status():
     with pytest.raises(Refused, match="to a terminal state"):
         status_changed(done, State.RUNNING, driver.now)
     assert status_changed(done, State.WARNING, driver.now).state is State.WARNING
+
+
+def test_a_failed_run_declared_a_success_lets_the_flow_go_on():
+    driver = Driver()
+    execution = driver.run(flow(sequential("s", fail("boom"), log("next")), errors=[log("handler")]))
+    boom = run_of(execution, "boom").id
+    again = task_state_changed(driver.flow_of(execution), execution, boom, State.SUCCESS, driver.now)
+    assert [one[:2] for one in shape(again)] == [("s", "RUNNING"), ("boom", "SUCCESS")]
+    driver.executions[execution.id] = again
+    driver.post(execution.id, e.Started(driver.now))
+    driver.rest()
+    after = driver.executions[execution.id]
+    assert (after.state, list(states(after))) == (State.SUCCESS, ["s", "boom", "next"])
+    with pytest.raises(Refused, match="not RUNNING"):
+        task_state_changed(driver.flow_of(execution), after, boom, State.RUNNING, driver.now)
 
 
 # --- directories, limits, late events

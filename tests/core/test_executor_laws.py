@@ -1,5 +1,6 @@
 """Laws of the executor: for any flow and any order of events, whatever is repeated, lost for a while or comes late."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -144,9 +145,6 @@ class Shuffled(Driver):
                 assert run.parent_id in after.task_runs
         keys = [(run.parent_id, run.task_id, run.value) for run in after.task_runs.values()]
         assert len(keys) == len(set(keys))
-        fresh = Execution(**{name: getattr(after, name) for name in Execution.__dataclass_fields__})
-        rebuilt = advance(flow, with_fresh_index(fresh), e.TimerFired(event.now, "retry:none:1"))[0]
-        assert rebuilt.task_runs == after.task_runs  # what is derived says the same as what is stored
 
     def run_task(self, execution_id: str, run_id: str, attempt: int) -> None:
         run = self.executions[execution_id].task_runs[run_id]
@@ -231,7 +229,7 @@ def test_a_kill_at_any_moment_ends_everything(source, data):
 
 @LAWS
 @given(flows(), st.data())
-def test_the_same_history_gives_the_same_decisions(source, data):
+def test_the_same_history_gives_the_same_decisions_after_every_reload(source, data):
     driver = Shuffled(data)
     driver.on_event = None
     started = driver.start(driver.deploy(source))
@@ -239,7 +237,7 @@ def test_the_same_history_gives_the_same_decisions(source, data):
     flow_ = driver.flow_of(started)
     again, asked = started, []
     for _, event in driver.events:
-        again, commands = driver.advanced(flow_, again, event)
+        again, commands = driver.advanced(flow_, with_fresh_index(replace(again)), event)
         asked.extend(commands)
     assert again == driver.executions[started.id]
     assert asked == [command for _, command in driver.commands]

@@ -1,6 +1,7 @@
 """A workspace, a scripted desk, and the front end between them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,13 +11,8 @@ from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, slack
 
 __all__ = ["slack"]
 
-FILES = {"kestra:///fox.png": b"\x89PNG fox", "kestra:///notes.txt": b"notes"}
+FILES = {"fox.png": b"\x89PNG fox", "notes.txt": b"notes"}
 Connect = Callable[[], Awaitable[SlackFrontEnd]]
-
-
-async def read_file(uri: str) -> bytes:
-    """The internal storage of these tests."""
-    return FILES[uri]
 
 
 @pytest.fixture
@@ -26,16 +22,19 @@ def desk() -> ScriptedDesk:
 
 
 @pytest.fixture
-async def connect(slack: FakeSlack, desk: ScriptedDesk) -> AsyncIterator[Connect]:
+async def connect(slack: FakeSlack, desk: ScriptedDesk, tmp_path: Path) -> AsyncIterator[Connect]:
     """Starts a front end by Socket Mode; call it again for the process after a restart."""
     ends: list[SlackFrontEnd] = []
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
 
     async def start() -> SlackFrontEnd:
         end = SlackFrontEnd(
             BOT_TOKEN,
             APP_TOKEN,
             base_url=f"{slack.url}/api/",
-            read_file=read_file,
+            locate=lambda uri: tmp_path / uri.rpartition("/")[2],
+            inbox=tmp_path / "inbox",
             secure_link=lambda form_id, person_id: f"https://parley.test/forms/{form_id}",
             ping_interval=0.2,
             grace=2.0,

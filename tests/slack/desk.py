@@ -1,7 +1,7 @@
-"""A desk that answers by rules: the protocol in full, receipts counted once, drafts kept; what is tested is in front of it."""
+"""A desk that answers by rules: the protocol in full, receipts counted once, drafts kept and dropped when sent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -68,14 +68,19 @@ class ScriptedDesk:
         for value in submission.values.values():
             if isinstance(value, Attachment):
                 self.contents[value.name] = await asyncio.to_thread(Path(value.path).read_bytes)
-        form = self.forms[submission.form_id]
-        typed = {name: value for name, value in submission.values.items() if not isinstance(value, Attachment)}
-        form = self.keep(replace(form, values={**form.values, **typed}))
+        return await self._once(submission.receipt, submission, lambda: self._submitted(submission))
+
+    def _submitted(self, submission: Submission) -> Answer:
+        form = self.forms.get(submission.form_id)
+        if form is None:
+            return Reply(Notice("warning", "I no longer keep this form."))
+        form = self.keep(replace(form, values={**form.values, **submission.values}))
         if not submission.last:
-            return await self._once(
-                submission.receipt, submission, lambda: Reply(replace(form, page=submission.page + 1))
-            )
-        return await self._once(submission.receipt, submission, lambda: self.on_submit(submission))
+            return Reply(replace(form, page=submission.page + 1))
+        answer = self.on_submit(submission)
+        if isinstance(answer, Reply) and not isinstance(answer.body, Form):
+            del self.forms[form.id]  # sent: the draft is used up
+        return answer
 
     async def form(self, form_id: str) -> Form | None:
         return self.forms.get(form_id)
@@ -110,6 +115,3 @@ def menu(command: Command) -> Reply:
 def approve(label: str = "Approve") -> Action:
     """The button of a pause card."""
     return Action("p1:ap:01JD0000000000000000000000:7f3a", label, "primary")
-
-
-Later = Callable[[], Awaitable[None]]

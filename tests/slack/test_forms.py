@@ -15,6 +15,7 @@ from bot.slack.elements import field_name
 from bot.slack.forms import Origin
 from tests.slack.test_views import long_text
 from tests.wire import slack_rules as rules
+from tests.wire import slack_seeing as seeing
 from tests.wire.slack_people import Window, fill
 
 ORIGIN = Origin(Room("slack", "C1", "1.1", "T1"), "https://hooks.slack.com/commands/T1/1/x")
@@ -27,7 +28,8 @@ def form_of(*fields: Field, **more: Any) -> Form:
 def element_of(field: Field, **more: Any) -> dict[str, Any]:
     view = forms.form_view(form_of(field, **more), ORIGIN).payload
     rules.check_view(view)
-    return next(block for block in view["blocks"] if block["type"] == "input")["element"]
+    found: dict[str, Any] = next(block for block in view["blocks"] if block["type"] == "input")["element"]
+    return found
 
 
 def options(count: int) -> tuple[Option, ...]:
@@ -41,7 +43,7 @@ def options(count: int) -> tuple[Option, ...]:
         (Field("a", "STRING", "A", multiline=True), {"multiline": True}),
         (Field("a", "STRING", "A", default="x" * 151), {"multiline": True, "initial_value": "x" * 151}),
         (Field("a", "INT", "A", default="3", minimum="1", maximum="9"),
-         {"type": "number_input", "is_decimal_allowed": False, "initial_value": "3", "min_value": "1", "max_value": "9"}),
+         {"is_decimal_allowed": False, "initial_value": "3", "min_value": "1", "max_value": "9"}),
         (Field("a", "INT", "A", default="1e9"), {"type": "plain_text_input", "initial_value": "1e9"}),
         (Field("a", "INT", "A", default="11", maximum="9"), {"type": "number_input", "initial_value": "11"}),
         (Field("a", "FLOAT", "A", default="0.5"), {"type": "number_input", "is_decimal_allowed": True}),
@@ -70,7 +72,8 @@ def options(count: int) -> tuple[Option, ...]:
         (Field("a", "URI", "A", default="https://a.test"), {"type": "url_text_input"}),
         (Field("a", "URI", "A", default="s3://a"), {"type": "plain_text_input", "initial_value": "s3://a"}),
         (Field("a", "EMAIL", "A"), {"type": "email_text_input"}),
-        (Field("a", "FILE", "A", extensions=(".csv", "JSON")), {"type": "file_input", "filetypes": ["csv", "json"], "max_files": 1}),
+        (Field("a", "FILE", "A", extensions=(".csv", "JSON")),
+         {"type": "file_input", "filetypes": ["csv", "json"], "max_files": 1}),
     ],
 )  # fmt: skip
 def test_each_type_has_its_element(field: Field, wanted: dict[str, Any]) -> None:
@@ -142,9 +145,10 @@ def test_a_default_too_long_to_show_stays_when_the_field_is_left_empty() -> None
     rendered = forms.form_view(form, ORIGIN)
     window = Window("V1", rendered.payload, "U1")
     assert [(one.what, len(one.text)) for one in rendered.overflow] == [("Default of A", 3001)]
-    assert "Leave it empty to keep" in rules.shown(window.view)
+    assert "Leave it empty to keep" in seeing.shown(window.view)
     ticket = forms.read_ticket(window.view["private_metadata"])
-    assert ticket is not None and ticket.hidden == {0}
+    assert ticket is not None
+    assert ticket.hidden == {0}
     assert values_of(form, fill(window, {}, {}), ticket.hidden) == {}
     assert values_of(form, fill(window, {"A": "short"}, {}), ticket.hidden) == {"a": "short"}
 
@@ -162,7 +166,8 @@ def test_sixty_inputs_take_two_pages_and_keep_their_places() -> None:
     rendered = forms.form_view(long, ORIGIN)
     rules.check_view(rendered.payload)
     ticket = forms.read_ticket(rendered.payload["private_metadata"])
-    assert ticket is not None and ticket.hidden
+    assert ticket is not None
+    assert ticket.hidden
     assert {one.text for one in rendered.overflow} == {"ü" * 3000}
 
 
@@ -170,7 +175,7 @@ def test_help_of_five_thousand_characters_is_all_there() -> None:
     text = " ".join(f"word{number}" for number in range(600))
     rendered = forms.form_view(form_of(Field("a", "STRING", "A", help=text)), ORIGIN)
     rules.check_view(rendered.payload)
-    shown = set(rules.shown(rendered.payload).split())
+    shown = set(seeing.shown(rendered.payload).split())
     assert all(f"word{number}" in shown for number in range(600))
 
 
@@ -181,7 +186,7 @@ def test_secrets_have_no_field() -> None:
     rules.check_view(view)
     assert [block["type"] for block in view["blocks"]] == ["section"]
     assert view["blocks"][0]["accessory"]["url"] == "https://parley.test/s/1"
-    assert "web page" in rules.shown(forms.form_view(form, ORIGIN).payload)
+    assert "web page" in seeing.shown(forms.form_view(form, ORIGIN).payload)
 
 
 def test_errors_are_placed_or_drawn_into_the_form() -> None:
@@ -192,8 +197,8 @@ def test_errors_are_placed_or_drawn_into_the_form() -> None:
     assert forms.errors_in_place(form, 3, {"a": "x"}) is None
     view = forms.form_view(forms.with_errors(form, {"a": "`x` is <wrong>", "": "All wrong."}), ORIGIN).payload
     rules.check_view(view)
-    assert "⚠️ `x` is &lt;wrong&gt;" in rules.shown(view)
-    assert "⚠️ All wrong." in rules.shown(view)
+    assert "⚠️ `x` is &lt;wrong&gt;" in seeing.shown(view)
+    assert "⚠️ All wrong." in seeing.shown(view)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"f":"x","p":"z","s":"","c":""}', "not json", "1" * 5000])
@@ -204,7 +209,9 @@ def test_a_foreign_ticket_is_none(text: str) -> None:
 def test_a_ticket_without_room_leaves_the_address_out() -> None:
     ticket = forms.write_ticket(form_of(), 0, replace(ORIGIN, answer_url="https://hooks.slack.com/" + "x" * 3000))
     read = forms.read_ticket(ticket)
-    assert read is not None and read.origin.answer_url is None and read.origin.room == ORIGIN.room
+    assert read is not None
+    assert read.origin.answer_url is None
+    assert read.origin.room == ORIGIN.room
 
 
 TYPES = ["STRING", "SELECT", "MULTISELECT", "INT", "FLOAT", "BOOLEAN", "DATE", "TIME", "DATETIME", "DURATION", "JSON",
@@ -257,10 +264,11 @@ def test_any_form_is_taken_on_every_page(
     for page in range(len(forms.pages(form))):
         rendered = forms.form_view(form, ORIGIN, page, "https://parley.test/s")
         rules.check_view(rendered.payload)
-        assert rules.pings(rendered.payload["blocks"]) == []
+        assert seeing.pings(rendered.payload["blocks"]) == []
         assert all(one.text.strip() for one in rendered.overflow if one.what.startswith("Help"))
         ticket = forms.read_ticket(rendered.payload["private_metadata"])
-        assert ticket is not None and (ticket.page, ticket.form_id) == (page, form.id)
+        assert ticket is not None
+        assert (ticket.page, ticket.form_id) == (page, form.id)
         messages, _ = views.spill(rendered.overflow)
         for message in messages:
             rules.check_message(message)
@@ -292,7 +300,7 @@ def test_no_word_of_a_form_is_lost(types: list[Any], words: int) -> None:
         rendered = forms.form_view(form, ORIGIN, page)
         rules.check_view(rendered.payload)
         there |= set(
-            (rules.shown(rendered.payload) + "\n".join(f"\n{one.text}" for one in rendered.overflow))
+            (seeing.shown(rendered.payload) + "\n".join(f"\n{one.text}" for one in rendered.overflow))
             .replace("*", " ")
             .replace(":", " ")
             .split()

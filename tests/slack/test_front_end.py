@@ -2,16 +2,16 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from bot.conversation import (
-    Action,
     Card,
     Click,
     Command,
-    FieldErrors,
     Field,
+    FieldErrors,
     Form,
     Listing,
     MessageRef,
@@ -20,13 +20,14 @@ from bot.conversation import (
     Reply,
     Room,
     Row,
+    Submission,
     Transcript,
 )
 from bot.slack.app import SlackFrontEnd
 from engine.errors import SettingInvalid
 from tests.slack.conftest import Connect
 from tests.slack.desk import ScriptedDesk, approve
-from tests.wire.slack import BOT_TOKEN, APP_TOKEN, FakeSlack, Refusal
+from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 
 FORM = Form(
     "draft:01JD0000000000000000000000",
@@ -44,7 +45,8 @@ async def test_a_command_is_heard_and_answered_privately(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
     heard = await slack.command("/flow list <b> & so", user="U2", channel="C2")
-    assert heard.seconds is not None and heard.seconds < 0.2
+    assert heard.seconds is not None
+    assert heard.seconds < 0.2
     said = await slack.said("heard list", user="U2")
     assert (said.only, said.channel, said.pings) == ("U2", "C2", [])
     command = desk.last(Command)
@@ -68,7 +70,8 @@ async def test_a_slow_desk_does_not_hold_up_the_acknowledgement(
 ) -> None:
     desk.gate = asyncio.Event()
     heard = await slack.command("/flow list")
-    assert heard.seconds is not None and heard.seconds < 0.4
+    assert heard.seconds is not None
+    assert heard.seconds < 0.4
     assert not slack.private("U1")
     desk.gate.set()
     await slack.said("heard list", user="U1")
@@ -97,7 +100,7 @@ async def test_a_form_opens_within_the_triggers_life(slack: FakeSlack, end: Slac
     window = await slack.modal()
     assert window.view["title"]["text"] == "Approve the image"
     # The modal comes before anything else: no other call stands between the command and it.
-    assert [name for name, _ in slack.calls[calls:] if name != "usergroups.list"][0] == "views.open"
+    assert next(name for name, _ in slack.calls[calls:] if name != "usergroups.list") == "views.open"
     heard = await slack.fill(window, {"Approved?": "Yes", "Feedback": "nice"})
     assert not window.open
     sent = desk.submissions[0]
@@ -284,7 +287,8 @@ async def test_a_slow_submission_is_acknowledged_and_finished_later(
     window = await slack.modal()
     desk.gate = asyncio.Event()
     heard = await slack.fill(window, {"Approved?": "Yes"})
-    assert heard.seconds is not None and heard.seconds < 3
+    assert heard.seconds is not None
+    assert heard.seconds < 3
     assert "takes a moment" in slack.text(window)
     desk.gate.set()
     await slack.until(lambda: "Done" in slack.text(window))
@@ -314,6 +318,68 @@ async def test_a_sent_file_reaches_the_desk(slack: FakeSlack, end: SlackFrontEnd
     await slack.fill(window, {"Data": [slack.file("a.csv", b"1,2")]})
     file = desk.submissions[0].values["data"]
     assert (file.name, file.size, desk.contents) == ("a.csv", 3, {"a.csv": b"1,2"})
+
+
+async def test_a_file_of_an_earlier_page_is_still_there_when_the_last_is_sent(
+    slack: FakeSlack, connect: Connect, desk: ScriptedDesk
+) -> None:
+    fields = (
+        Field("data", "FILE", "Data"),
+        *(Field(f"n{n}", "STRING", f"Name {n}", required=False) for n in range(50)),
+    )
+    desk.on_command = lambda command: Reply(desk.keep(Form("draft:two", "Two pages", "Go", fields)))
+
+    def last(sent: Submission) -> Reply:
+        kept = desk.forms[sent.form_id].values["data"]
+        return Reply(Notice("success", f"read {Path(kept.path).read_bytes().decode()}"))
+
+    desk.on_submit = last
+    first = await connect()
+    await slack.command("/flow run x")
+    window = await slack.modal()
+    await slack.fill(window, {"Data": [slack.file("a.csv", b"1,2")]})
+    await first.stop()
+    await connect()
+    await slack.fill(window)
+    await slack.said("read 1,2", user="U1")
+
+
+async def test_a_file_sent_once_need_not_be_sent_again(
+    slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
+) -> None:
+    fields = (Field("data", "FILE", "Data"), Field("name", "STRING", "Name"))
+    desk.on_command = lambda command: Reply(desk.keep(Form("draft:file", "Send", "Go", fields)))
+    desk.on_submit = lambda sent: Reply(replace(desk.forms[sent.form_id], title="Once more"))
+    await slack.command("/flow run x")
+    window = await slack.modal()
+    await slack.fill(window, {"Data": [slack.file("a.csv", b"1,2")], "Name": "ann"})
+    assert "a.csv is here already" in slack.text(window)
+    await slack.fill(window)
+    assert desk.submissions[-1].values == {"name": "ann"}
+
+
+async def test_a_form_that_changed_meanwhile_is_shown_anew(
+    slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
+) -> None:
+    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    await slack.command("/flow answer x")
+    window = await slack.modal()
+    desk.keep(replace(FORM, fields=(Field("other", "STRING", "Other"), *FORM.fields)))
+    await slack.fill(window, {"Approved?": "Yes", "Feedback": "for whom?"})
+    assert desk.submissions == []
+    assert "questions have changed" in slack.text(window)
+    await slack.fill(window, {"Other": "x", "Approved?": "Yes"})
+    assert desk.submissions[0].values == {"other": "x", "approved": True, "feedback": ""}
+
+
+async def test_a_form_nobody_keeps_says_so(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
+    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    await slack.command("/flow answer x")
+    window = await slack.modal()
+    desk.forms.clear()
+    await slack.fill(window, {"Approved?": "Yes"})
+    await slack.said("no longer keep this form", user="U1")
+    assert [one.last for one in desk.submissions] == [False]
 
 
 async def test_a_file_that_is_too_large_is_refused_beside_its_field(
@@ -479,7 +545,3 @@ async def test_a_workspace_that_is_not_there_is_a_sentence(desk: ScriptedDesk) -
     end = SlackFrontEnd(BOT_TOKEN, APP_TOKEN, base_url="http://127.0.0.1:9/api/")
     with pytest.raises(SettingInvalid, match="can't be reached"):
         await end.start(desk)
-
-
-def test_actions_are_ids_of_the_desk() -> None:
-    assert Action(approve().id, "x").id.startswith("p1:")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bot.slack.mrkdwn import escape, escape_within, inline, plain_line, sections
 from tests.wire import slack_rules as rules
+from tests.wire import slack_seeing as seeing
 
 
 @pytest.mark.parametrize(
@@ -81,8 +82,8 @@ def test_sections_keep_their_limits_and_ping_nobody(markdown: str, each: int, to
     assert sum(map(rules.length, pieces)) <= total
     for piece in pieces:
         rules.check_blocks([{"type": "section", "text": {"type": "mrkdwn", "text": piece}}], 50, modal=False)
-        assert rules.pings(piece) == []
-        assert all(address.startswith(("https://", "http://", "mailto:")) for address, _ in rules.links(piece))
+        assert seeing.pings(piece) == []
+        assert all(address.startswith(("https://", "http://", "mailto:")) for address, _ in seeing.links(piece))
     assert len(rest) <= len(markdown) + 4
 
 
@@ -97,7 +98,7 @@ def test_no_letter_is_lost_between_pieces_and_rest(text: str, total: int) -> Non
 def test_escape_within(text: str, limit: int) -> None:
     drawn = escape_within(text, limit)
     assert rules.length(drawn) <= limit
-    assert rules.pings(drawn) == []
+    assert seeing.pings(drawn) == []
     assert not re.search(r"[<>]", drawn)
 
 

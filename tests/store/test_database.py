@@ -112,7 +112,9 @@ async def test_a_caller_that_gives_up_does_not_take_its_work_along(database):
 
 async def test_readers_can_not_write(database):
     with pytest.raises(StoreFailed):
-        await database.read(lambda c: c.execute(insert(logs), {"execution_id": "e", "at": NOW, "level": 1, "message": ""}))
+        await database.read(
+            lambda c: c.execute(insert(logs), {"execution_id": "e", "at": NOW, "level": 1, "message": ""})
+        )
 
 
 async def test_two_bots_never_run_on_one_file(database, tmp_path):

@@ -121,7 +121,9 @@ async def test_the_same_dedupe_key_makes_one_execution(database, sealer):
 
 async def test_executions_are_found_newest_first_by_page(database, sealer):
     for number in range(5):
-        made = replace(EXECUTION, id=f"E{number}", task_runs=TaskRuns(), state=State.SUCCESS if number % 2 else State.FAILED)
+        made = replace(
+            EXECUTION, id=f"E{number}", task_runs=TaskRuns(), state=State.SUCCESS if number % 2 else State.FAILED
+        )
         await create(database, sealer, made)
     found = await database.read(lambda c: executions.find(c, sealer, namespace="company.team", limit=2))
     assert [one.id for one in found] == ["E4", "E3"]
@@ -212,7 +214,9 @@ async def test_an_event_with_a_dedupe_key_counts_once_also_after_it_was_consumed
 COMMAND_EXAMPLES = [
     core_commands.RunTask("E1.1", 2, "gpu"),
     core_commands.SetTimer("retry:E1.1:1", LATER),
-    core_commands.StartSubflow("E1.1", "a", "b", 3, {"x": 1}, (("k", "v"),), False, "ForEachItem", LATER, "kestra:///a", 2, 7),
+    core_commands.StartSubflow(
+        "E1.1", "a", "b", 3, {"x": 1}, (("k", "v"),), False, "ForEachItem", LATER, "kestra:///a", 2, 7
+    ),
     core_commands.CreateRetry(LATER),
 ]
 
@@ -283,12 +287,17 @@ async def test_a_trigger_is_released_by_the_end_of_its_execution(database):
 
 
 async def test_log_lines_keep_their_order_and_long_ones_are_cut(database):
-    lines = [logs.LogLine(NOW, level, "t", "E1.1", 1, message, execution_id="E1")
-             for level, message in (("INFO", "a"), ("ERROR", "b" * 25_000), ("TRACE", "c"))]
+    lines = [
+        logs.LogLine(NOW, level, "t", "E1.1", 1, message, execution_id="E1")
+        for level, message in (("INFO", "a"), ("ERROR", "b" * 25_000), ("TRACE", "c"))
+    ]
     await database.transact(lambda u: logs.write(u.connection, lines))
     found = await database.read(lambda c: logs.find(c, "E1"))
     assert [len(line.message) for line in found] == [1, 10_240, 10_240, 4_520, 1]
-    assert [line.level for line in await database.read(lambda c: logs.find(c, "E1", level="INFO", limit=2))] == ["INFO", "ERROR"]
+    assert [line.level for line in await database.read(lambda c: logs.find(c, "E1", level="INFO", limit=2))] == [
+        "INFO",
+        "ERROR",
+    ]
     assert [line.message for line in await database.read(lambda c: logs.find(c, "E1", after=found[3].id))] == ["c"]
 
 

@@ -183,7 +183,7 @@ class TestContext:
             zone=UTC,
             secret=secret,
             kv=kv,
-            read=lambda uri, *_: self.files.text(uri),
+            read=lambda uri, *_, **__: self.files.text(uri),
             warn=lambda message: self.log(message, "WARN"),
         )
 

@@ -44,7 +44,7 @@ async def test_tags_and_commits(context, git_host):
 async def test_credentials_stay_out_of_the_clone(context, git_host):
     git_host.create("private")
     git_host.credentials = "ann:t0ken"
-    with pytest.raises(TaskFailed, match=r"could not be cloned.*Give `username` and `password`"):
+    with pytest.raises(TaskFailed, match=r"(?s)could not be cloned.*Give `username` and `password`"):
         await context.run(type=CLONE, url=f"{git_host.url}/private.git")
     await context.run(type=CLONE, url=f"{git_host.url}/private.git", username="ann", password="t0ken", directory="a")
     inline = git_host.url.replace("http://", "http://ann:t0ken@")
@@ -75,7 +75,7 @@ async def test_what_does_not_work_is_explained(context, git_host, given, said):
 
 
 async def test_a_missing_repository(context, git_host):
-    with pytest.raises(TaskFailed, match=r"missing\.git could not be cloned.*Check the address"):
+    with pytest.raises(TaskFailed, match=r"(?s)missing\.git could not be cloned.*Check the address"):
         await context.run(type=CLONE, url=f"{git_host.url}/missing.git")
 
 

@@ -240,7 +240,7 @@ async def test_gemini_sees_pictures(gemini, gemini_service):
     )
     assert (found.text, found.finishReason, found.blocked) == ("Hello.", "STOP", False)
     parts = [turn["parts"][0] for turn in gemini_service.asked[-1]["contents"]]
-    assert parts[1]["inlineData"]["mimeType"] == "image/png"
+    assert "image/png" in parts[1]["inlineData"].values()
 
 
 async def test_a_retired_model_is_explained(make_context, gemini_service):

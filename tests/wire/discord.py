@@ -49,6 +49,7 @@ class DiscordWire:
     sessions: list[Json] = field(default_factory=list)  # what IDENTIFY and RESUME said
     commands: list[Json] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)  # answers that wait, by a part of their path
     limit: int | None = None  # requests a bucket takes in `window` seconds
     window: float = 0.2
     base_url: str = ""
@@ -181,10 +182,10 @@ class DiscordWire:
             await socket.close(code=code)
         self._sockets.clear()
 
-    async def operate(self, op: int, data: Any) -> None:
-        """A gateway operation, such as 9 (invalid session)."""
+    async def end_session(self) -> None:
+        """Tell the bot that its session is lost (operation 9)."""
         for socket in self._sockets:
-            await socket.send_json({"op": op, "d": data})
+            await socket.send_json({"op": 9, "d": False})
 
     async def _gateway(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -243,6 +244,9 @@ class DiscordWire:
         if call.json is not None and answer.status < 300:
             self.problems += [f"{call.method} {call.path}: {p}" for p in judge(call.method, call.path, call.json)]
         await self._notify()
+        for part, event in self.held.items():
+            if part in call.path:
+                await event.wait()
         return answer
 
     async def _read(self, request: web.Request) -> Call:
@@ -302,8 +306,8 @@ class DiscordWire:
 
     def _route(self, call: Call) -> web.Response:
         for method, pattern, handle in (
-            ("GET", r"/users/@me", self._me),
-            ("GET", r"/oauth2/applications/@me", self._application),
+            ("GET", r"/users/@me", lambda call, found: reply(account(BOT, bot=True))),
+            ("GET", r"/oauth2/applications/@me", lambda call, found: reply(application())),
             ("PUT", r"/applications/(\d+)(?:/guilds/\d+)?/commands", self._sync),
             ("POST", r"/users/@me/channels", lambda call, found: reply({"id": "400", "type": 1, "recipients": []})),
             ("POST", r"/channels/(\d+)/messages", self._post),
@@ -316,12 +320,6 @@ class DiscordWire:
             if method == call.method and found:
                 return handle(call, found)
         return reply({"message": "404: Not Found", "code": 0}, 404)
-
-    def _me(self, call: Call, found: re.Match[str]) -> web.Response:
-        return reply(account(BOT, bot=True))
-
-    def _application(self, call: Call, found: re.Match[str]) -> web.Response:
-        return reply(application())
 
     def _sync(self, call: Call, found: re.Match[str]) -> web.Response:
         self.commands = call.json

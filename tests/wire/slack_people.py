@@ -1,4 +1,4 @@
-"""What a person sees and does in a Slack client: finding buttons, filling modals by the client's own rules. No network."""
+"""What a person sees and does in a Slack client: finding buttons, filling modals by the client's own rules."""
 
 import copy
 from collections.abc import Iterator
@@ -53,6 +53,46 @@ class Window:
             if name in (block["label"]["text"], block["block_id"]):
                 return block
         raise AssertionError(f"no input {name!r}; there are {[one['label']['text'] for one in self.inputs]}")
+
+
+@dataclass
+class Refusal:
+    """A scripted answer: an error name, a 429, or a connection that breaks after (`taken`) or before the work."""
+
+    error: str = ""
+    retry_after: int | None = None
+    drops: bool = False
+    taken: bool = False
+    status: int = 200
+
+
+@dataclass
+class Channel:
+    id: str
+    name: str
+    members: set[str]
+    archived: bool = False
+    private: bool = False
+
+
+@dataclass
+class Heard:
+    """One event on its way to the app, and its acknowledgement."""
+
+    kind: str
+    payload: Json
+    ack: Any = None
+    seconds: float | None = None
+    status: int = 200
+
+
+@dataclass
+class ResponseAddress:
+    channel: str
+    user: str
+    message: Written | None = None
+    uses: int = 0
+    expired: bool = False
 
 
 def buttons(blocks: list[Json]) -> Iterator[tuple[Json, Json]]:

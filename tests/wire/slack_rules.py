@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 
@@ -158,11 +158,11 @@ def _number(element: dict[str, Any], where: str) -> None:
         raise _no(where, "initial_value out of bounds")
 
 
-def _date(element: dict[str, Any], where: str) -> None:
+def _datepicker(element: dict[str, Any], where: str) -> None:
     _keys(element, where, {"type", "action_id"}, {"initial_date", "placeholder", "confirm"})
     if "initial_date" in element:
         try:
-            datetime.strptime(element["initial_date"], "%Y-%m-%d")
+            date.fromisoformat(element["initial_date"])
         except ValueError:
             raise _no(where, f"initial_date {element['initial_date']!r}") from None
         if len(element["initial_date"]) != 10:
@@ -237,7 +237,7 @@ ELEMENTS = {
     "email_text_input": _email,
     "url_text_input": _url_input,
     "number_input": _number,
-    "datepicker": _date,
+    "datepicker": _datepicker,
     "timepicker": _time,
     "datetimepicker": _datetime,
     "file_input": _file,
@@ -286,47 +286,55 @@ def _input(block: dict[str, Any], where: str) -> None:
     _element(block["element"], f"{where}.element", in_input=True)
 
 
+def _header(block: dict[str, Any], where: str) -> None:
+    _keys(block, where, {"type", "text"}, {"block_id"})
+    _text(block["text"], f"{where}.text", 150, plain=True)
+
+
+def _context(block: dict[str, Any], where: str) -> None:
+    _keys(block, where, {"type", "elements"}, {"block_id"})
+    if not 1 <= len(block["elements"]) <= 10:
+        raise _no(where, "context elements")
+    for one in block["elements"]:
+        _text(one, f"{where}.elements", 2000, plain=False)
+
+
+def _actions(block: dict[str, Any], where: str) -> None:
+    _keys(block, where, {"type", "elements"}, {"block_id"})
+    elements = block["elements"]
+    if not 1 <= len(elements) <= 25:
+        raise _no(where, f"{len(elements)} elements")
+    for one in elements:
+        _element(one, where, in_input=False)
+    ids = [one["action_id"] for one in elements]
+    if len(set(ids)) != len(ids):
+        raise _no(where, "one action_id twice")
+
+
+def _divider(block: dict[str, Any], where: str) -> None:
+    _keys(block, where, {"type"}, {"block_id"})
+
+
+BLOCKS = {"section": _section, "header": _header, "context": _context, "actions": _actions, "divider": _divider}
+
+
 def check_blocks(blocks: Any, most: int, *, modal: bool) -> None:
     """Refuse blocks that Slack refuses."""
     if not isinstance(blocks, list) or not 1 <= len(blocks) <= most:
         raise _no("blocks", f"{len(blocks)} blocks, allowed are 1 to {most}")
     names: set[str] = set()
+    known = BLOCKS | ({"input": _input} if modal else {})
     for number, block in enumerate(blocks):
         where = f"blocks[{number}]"
         kind = block.get("type") if isinstance(block, dict) else None
+        if kind not in known:
+            raise _no(where, f"block of type {kind!r}")
         name = block.get("block_id", f"\0{number}")
         _str(name, f"{where}.block_id", 255)
         if name in names:
             raise _no(where, f"block_id {name!r} twice")
         names.add(name)
-        actions: list[Any] = []
-        if kind == "section":
-            _section(block, where)
-        elif kind == "header":
-            _keys(block, where, {"type", "text"}, {"block_id"})
-            _text(block["text"], f"{where}.text", 150, plain=True)
-        elif kind == "context":
-            _keys(block, where, {"type", "elements"}, {"block_id"})
-            if not 1 <= len(block["elements"]) <= 10:
-                raise _no(where, "context elements")
-            for one in block["elements"]:
-                _text(one, f"{where}.elements", 2000, plain=False)
-        elif kind == "actions":
-            _keys(block, where, {"type", "elements"}, {"block_id"})
-            actions = block["elements"]
-            if not 1 <= len(actions) <= 25:
-                raise _no(where, f"{len(actions)} elements")
-            for one in actions:
-                _element(one, where, in_input=False)
-        elif kind == "divider":
-            _keys(block, where, {"type"}, {"block_id"})
-        elif kind == "input" and modal:
-            _input(block, where)
-        else:
-            raise _no(where, f"block of type {kind!r}")
-        ids = [one["action_id"] for one in actions]
-        if len(set(ids)) != len(ids):
-            raise _no(where, "one action_id twice")
+        known[kind](block, where)
 
 
 def _count(value: Any) -> int:
@@ -370,46 +378,3 @@ def check_view(view: Any) -> None:
         raise _no("view", "inputs without submit")
     _str(view.get("private_metadata", "x"), "view.private_metadata", 3000, 0)
     _str(view.get("callback_id", "x"), "view.callback_id", 255)
-
-
-_PING = re.compile(r"<!(?:here|channel|everyone|subteam)[^>]*>|<@[^>]*>")
-_WORD = re.compile(r"@(?:here|channel|everyone)\b", re.IGNORECASE)
-
-
-def pings(message: Any, *, verbatim: bool = False) -> list[str]:
-    """Whom a message would notify, read as generously as any of Slack's paths may."""
-    if isinstance(message, str):
-        return _PING.findall(message) + ([] if verbatim else _WORD.findall(message))
-    if isinstance(message, dict):
-        if message.get("type") == "plain_text":
-            return []
-        if message.get("type") == "mrkdwn":
-            return pings(message.get("text", ""), verbatim=bool(message.get("verbatim")))
-        return [
-            found for key in ("text", "blocks", "fields", "elements", "accessory") for found in pings(message.get(key))
-        ]
-    return [found for inner in message for found in pings(inner)] if isinstance(message, list) else []
-
-
-def links(message: Any) -> list[tuple[str, str]]:
-    """(address, label) of every link drawn in a message."""
-    if isinstance(message, str):
-        found = re.findall(r"<((?:https?|mailto):[^<>|]*)(?:\|([^<>]*))?>", message)
-        return [(address, label or address) for address, label in found]
-    if isinstance(message, dict):
-        if message.get("type") == "plain_text":
-            return []
-        return [found for inner in message.values() for found in links(inner)]
-    return [found for inner in message for found in links(inner)] if isinstance(message, list) else []
-
-
-def shown(message: Any) -> str:
-    """Every text a reader sees, joined: for assertions."""
-    if isinstance(message, str):
-        return message
-    if isinstance(message, dict):
-        order = ("title", "text", "fields", "blocks", "label", "hint", "element", "options", "accessory", "elements")
-        parts = [shown(message[key]) for key in order if key in message]
-        parts += [shown(message[key]) for key in ("description", "initial_value", "submit", "url") if key in message]
-        return "\n".join(part for part in parts if part)
-    return "\n".join(shown(inner) for inner in message) if isinstance(message, list) else ""

@@ -99,12 +99,12 @@ def _facts(facts: Sequence[Fact], lost: list[Overflow]) -> str:
     used = 0
     joins = False
     for fact in facts:
-        label, _ = title(fact.label, limits.TITLE)
+        label, whole_label = title(fact.label, limits.TITLE)
         value, was_cut = (moment(fact.at), False) if fact.at else excerpt(markdown(fact.value), limits.FACT_VALUE)
         text = f"**{label}** {value}" if label else value
         if is_blank(text):
             continue
-        if was_cut or used + size(text) + 3 > limits.FACTS or size(fact.label) > limits.TITLE:
+        if was_cut or whole_label or used + size(text) + 3 > limits.FACTS:
             lost.append(Overflow("fact", f"{fact.label}: {fact.value}"))
         if used + size(text) + 3 > limits.FACTS:
             continue

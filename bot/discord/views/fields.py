@@ -65,7 +65,7 @@ def check_of(form: Form, page: int) -> str:
 
 def label_of(field: Field) -> str:
     """What the field is called."""
-    return line(field.label) if not is_blank(field.label) else line(field.id) or "Value"
+    return next((line(name) for name in (field.label, field.id) if not is_blank(name)), "Value")
 
 
 def wire_values(options: Sequence[Option]) -> list[str]:

@@ -107,10 +107,10 @@ def refusal(form: Form, errors: Mapping[str, str]) -> Rendered:
     used = limits.TITLE
     known = {field.id: index for index, field in enumerate(form.fields)}
     for field_id, why in errors.items():
-        name = form.fields[known[field_id]].label if field_id in known else field_id
-        label, _ = title(name or field_id, limits.SUBTITLE // 4)
+        name = label_of(form.fields[known[field_id]]) if field_id in known else line(field_id) or "Form"
+        label, whole = title(name, limits.SUBTITLE // 4)
         text = f"- **{label}**: {' '.join(markdown(why).split())}"
-        if size(text) > limits.SUBTITLE or used + size(text) > limits.MESSAGE_TEXT - 300:
+        if whole or size(text) > limits.SUBTITLE or used + size(text) > limits.MESSAGE_TEXT - 300:
             lost.append(Overflow("error", f"{name}: {why}"))
             text, _ = excerpt(text, limits.SUBTITLE)
             if used + size(text) > limits.MESSAGE_TEXT - 300:

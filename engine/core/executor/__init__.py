@@ -7,18 +7,21 @@ Timers: `retry:<run>:<attempts>`, `pause:<run>`, `sleep:<run>:<attempt>`, `loop:
 """
 
 from engine.core.executor.advancing import advance
+from engine.core.executor.effects import labelled
 from engine.core.executor.plans import find_task, plan_of
 from engine.core.executor.replays import replayed, restarted_as, retried, status_changed
-from engine.core.executor.restarts import check_restart, restarted
+from engine.core.executor.restarts import check_restart, restarted, task_state_changed
 
 __all__ = [
     "advance",
     "check_restart",
     "find_task",
+    "labelled",
     "plan_of",
     "replayed",
     "restarted",
     "restarted_as",
     "retried",
     "status_changed",
+    "task_state_changed",
 ]

@@ -34,7 +34,9 @@ def outputs_rendered(d: Decision, values: Mapping[str, Any], error: str | None) 
         except EngineError as problem:
             error = str(problem)
     if error is not None:
-        d.log("WARN" if is_exit else "ERROR", f"Failed to render output values: {error}")
+        # A run that failed already rarely has all its outputs: the reason it failed must stay the last error said.
+        quiet = is_exit or state is State.FAILED
+        d.log("WARN" if quiet else "ERROR", f"Failed to render output values: {error}")
         state = state if is_exit else State.FAILED
     finish(d, state)
 

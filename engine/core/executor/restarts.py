@@ -12,7 +12,7 @@ from engine.core.executor.plans import Plan, plan_of
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask, FlowableTask
 from engine.core.state import State
-from engine.errors import Refused
+from engine.errors import NotFound, Refused
 
 HANDLERS = ("errors", "finally", "after", "onPause")
 
@@ -59,6 +59,30 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
     )
 
 
+def task_state_changed(flow: Flow, execution: Execution, task_run_id: str, to: State, now: datetime) -> Execution:
+    """The execution RESTARTED with one task run in another ended state; post `Started` to go on from there.
+
+    Refused while the execution runs, NotFound when there is no such task run.
+    """
+    if not execution.state.is_terminal and execution.state is not State.PAUSED:
+        raise Refused("The execution is still running.", fix="Kill it, or wait for its end.")
+    if not to.is_terminal:
+        raise Refused(f"A task run can only be put into a state it can end in, not {to}.")
+    runs = {run.id: run for run in execution.task_runs.values()}
+    if task_run_id not in runs:
+        raise NotFound(f"Execution {execution.id} has no task run {task_run_id!r}.")
+    plan = plan_of(flow)
+    for run in list(runs.values()):
+        if run.id != task_run_id and _is_handler(plan, run) and not _is_in_directory(plan, run):
+            _drop(runs, run)
+    for run_id in ancestors_of(runs, runs[task_run_id]):
+        runs[run_id] = reopened(runs[run_id], now)
+    runs[task_run_id] = runs[task_run_id].moved(to, now)
+    kept = {key: value for key, value in execution.rendered.items() if key == "vars"}
+    again = execution.moved(State.RESTARTED, now)
+    return replace(again, task_runs=TaskRuns(runs.values()), outputs=None, rendered=kept, held=False)
+
+
 def reopened(run: TaskRun, now: datetime) -> TaskRun:
     """A flowable RUNNING again because something below it runs again."""
     kept = {key: value for key, value in run.rendered.items() if key not in ("looped", "until", "waiting", "result")}
@@ -73,9 +97,12 @@ def _iteration(plan: Plan, run: TaskRun) -> int | None:
 
 def _is_handler(plan: Plan, run: TaskRun) -> bool:
     place = plan.places.get(run.task_id)
-    if place is None or place.section in HANDLERS:
-        return True
-    return place.parent is not None and isinstance(place.parent.task, DirectoryTask)
+    return place is None or place.section in HANDLERS or _is_in_directory(plan, run)
+
+
+def _is_in_directory(plan: Plan, run: TaskRun) -> bool:
+    place = plan.places.get(run.task_id)
+    return place is not None and place.parent is not None and isinstance(place.parent.task, DirectoryTask)
 
 
 def _drop(runs: dict[str, TaskRun], run: TaskRun) -> None:

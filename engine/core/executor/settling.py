@@ -1,6 +1,8 @@
 """Looking at the children of a task run, or at the top: which run next, and what their parent becomes."""
 
-from engine.core.execution import TaskRun
+from collections import deque
+
+from engine.core.execution import TaskRun, number_of
 from engine.core.executor.attempts import end
 from engine.core.executor.closing import close
 from engine.core.executor.decision import Decision
@@ -165,6 +167,8 @@ def _grow_flat(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> N
 def _grow_groups(d: Decision, parent: TaskRun | None, lane: Lane, body: Body, values: tuple[str, ...]) -> None:
     """Values that have begun go on first, then new ones begin."""
     positions = {task.id: place for place, task in enumerate(body.tasks)}
+    if len(lane.ready) > 1:  # the same order whether the index was kept or built again
+        lane.ready = deque(sorted(set(lane.ready), key=lambda value: number_of(lane.latest[value])))
     while lane.ready and (not body.limit or lane.open < body.limit):
         value = lane.ready.popleft()
         latest = d.run(lane.latest[value])

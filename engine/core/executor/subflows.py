@@ -101,6 +101,9 @@ def ended(d: Decision, event: SubflowEnded) -> None:
         fail_attempt(d, run, event.error)
         return
     state = State.KILLED if d.is_killing else task.told(event.state, called)
+    if state is State.FAILED:
+        name = f"{called.namespace}/{called.flow_id}"
+        d.log("ERROR", f"The subflow {name} ended {event.state}: see the log of its run {event.execution_id}.", run)
     end_attempt(d, run, state)
 
 

@@ -1,6 +1,8 @@
 """Containers, by blocking calls (each is made in a thread of its own)."""
 
 import io
+import os
+import socket
 import tarfile
 import tempfile
 import time
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 TIMEOUT = 60  # seconds for one answer of the engine
 WAIT = 30  # seconds of one look whether a container has ended
 SPOOL = 16 << 20  # archives larger than this go through a file
@@ -25,12 +28,24 @@ def connect(host: str | None) -> "DockerClient | None":
     import docker
     from docker.errors import DockerException
 
+    host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    if host.startswith("unix://") and not _listens(host.removeprefix("unix://")):
+        return None
     try:
-        if host:
-            return docker.DockerClient(base_url=host, version="auto", timeout=TIMEOUT)
-        return docker.from_env(version="auto", timeout=TIMEOUT)
+        if host == os.environ.get("DOCKER_HOST"):
+            return docker.from_env(version="auto", timeout=TIMEOUT)  # with its certificates
+        return docker.DockerClient(base_url=host, version="auto", timeout=TIMEOUT)
     except DockerException:
         return None
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
 
 
 def has_image(client: "DockerClient", name: str) -> bool:
@@ -130,12 +145,15 @@ def follow(container: "Container", hear: Callable[[bytes, Stream], None]) -> int
         # Attached before it starts: of a container that ends at once nothing is missed, and the call cannot hang.
         api: Any = container.client.api  # type: ignore[union-attr]
         output = api.attach(container.id, stdout=True, stderr=True, stream=True, logs=True, demux=True)
-        container.start()
-        for out, err in output:
-            if out:
-                hear(out, "stdout")
-            if err:
-                hear(err, "stderr")
+        try:
+            container.start()
+            for out, err in output:
+                if out:
+                    hear(out, "stdout")
+                if err:
+                    hear(err, "stderr")
+        finally:
+            output._response.close()  # the stream's own `close` leaves it open
         while True:
             try:
                 return int(container.wait(timeout=WAIT)["StatusCode"])
@@ -158,11 +176,13 @@ def download(container: "Container", folder: Path) -> list[str]:
 
 
 def _extracted(tar: tarfile.TarFile, folder: Path) -> Iterator[str]:
+    seen = set()
     for member in tar:
         _, _, name = member.name.partition("/")  # the archive begins with the folder's own name
         if not name:
             continue
         target = folder / name
+        seen.add(target)
         try:
             if member.isreg() and target.is_file() and not target.is_symlink() and _same(target, member):
                 continue
@@ -174,6 +194,9 @@ def _extracted(tar: tarfile.TarFile, folder: Path) -> Iterator[str]:
             tar.extract(safe, folder, filter="fully_trusted", set_attrs=not member.isdir())
         except (tarfile.FilterError, OSError) as error:
             yield f"{name} was not brought back from the container: {error}."
+    for path in sorted(folder.rglob("*"), reverse=True):  # what the command deleted, children first
+        if path not in seen:
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _same(target: Path, member: tarfile.TarInfo) -> bool:

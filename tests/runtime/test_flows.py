@@ -1,0 +1,129 @@
+"""Flow folders: an edit is a new revision at once, a broken file keeps its last good one, a removed one starts nothing new."""
+
+import os
+
+import pytest
+
+from engine.core.state import State
+from engine.errors import FlowInvalid, NotFound
+from engine.runtime import Engine
+from tests.runtime.marks import registry
+
+FLOW = "id: f\nnamespace: a\ntasks:\n  - {id: t, type: io.kestra.plugin.core.debug.Return, format: one}\n"
+
+
+@pytest.fixture
+def folder(settings):
+    return settings.flows[0]
+
+
+def write(path, text, stamp=[0]):  # noqa: B006 - counts across calls: two edits within one tick of the clock differ
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    stamp[0] += 1
+    os.utime(path, (path.stat().st_atime, 1_700_000_000 + stamp[0]))
+
+
+async def test_a_file_is_a_flow(engine, folder, run):
+    write(folder / "team" / "f.yaml", FLOW)
+    assert await engine.flows.look()
+    assert not await engine.flows.look()
+    done = await engine.wait((await engine.create("a", "f", {}, started_by="x")).id, timeout=10)
+    assert done.state is State.SUCCESS
+    assert engine.flows.source("a", "f") == FLOW
+
+
+async def test_an_edit_is_a_new_revision_and_the_old_one_is_kept(engine, folder):
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    write(folder / "f.yaml", FLOW.replace("one", "two"))
+    await engine.flows.look()
+    assert [engine.flows.get("a", "f").revision, engine.flows.get("a", "f", 1).tasks[0].format] == [2, "one"]
+    write(folder / "f.yaml", FLOW.replace("one", "two"))  # saved again, unchanged
+    await engine.flows.look()
+    assert engine.flows.get("a", "f").revision == 2
+
+
+async def test_a_broken_file_keeps_its_last_good_revision(engine, folder):
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    write(folder / "f.yaml", FLOW.replace("format: one", "formt: one"))
+    await engine.flows.look()
+    assert engine.flows.get("a", "f").revision == 1
+    problem = engine.flows.problems()[str(folder / "f.yaml")]
+    assert isinstance(problem, FlowInvalid)
+    assert "formt" in str(problem) + str([one.path for one in problem.problems])
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    assert engine.flows.problems() == {}
+
+
+async def test_a_removed_file_starts_nothing_new_and_comes_back(engine, folder, settings):
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    done = await engine.wait((await engine.create("a", "f", {}, started_by="x")).id, timeout=10)
+    (folder / "f.yaml").unlink()
+    await engine.flows.look()
+    with pytest.raises(NotFound):
+        await engine.create("a", "f", {}, started_by="x")
+    assert engine.flows.list() == []
+    assert (await engine.execution(done.id)).state is State.SUCCESS
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    assert engine.flows.get("a", "f").revision == 1
+
+
+async def test_a_file_removed_while_the_bot_was_down(settings, clock):
+    path = settings.flows[0] / "f.yaml"
+    for there in (True, False):
+        write(path, FLOW)
+        if not there:
+            path.unlink()
+        engine = await Engine.open(settings, registry=registry(), clock=clock)
+        await engine.start(watch=False)
+        assert engine.flows.exists("a", "f") is there
+        await engine.stop()
+
+
+async def test_two_files_can_not_define_one_flow(engine, folder):
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    write(folder / "g.yaml", FLOW.replace("one", "two"))
+    await engine.flows.look()
+    assert "defines a.f already" in str(engine.flows.problems()[str(folder / "g.yaml")])
+    assert engine.flows.get("a", "f").tasks[0].format == "one"
+
+
+async def test_what_was_deployed_without_a_file_stays(settings, clock):
+    for _ in range(2):
+        engine = await Engine.open(settings, registry=registry(), clock=clock)
+        await engine.start(watch=False)
+        if not engine.flows.exists("a", "f"):
+            await engine.deploy(FLOW)
+        assert engine.flows.get("a", "f").revision == 1
+        await engine.stop()
+
+
+async def test_the_folder_is_watched(settings, clock):
+    engine = await Engine.open(settings, registry=registry(), clock=clock)
+    await engine.flows.start(watch=True, interval=0.01)
+    import asyncio
+
+    try:
+        write(settings.flows[0] / "f.yaml", FLOW)
+        async with asyncio.timeout(10):
+            while not engine.flows.exists("a", "f"):
+                await asyncio.sleep(0.01)
+    finally:
+        await engine.stop()
+
+
+async def test_an_execution_goes_on_with_its_own_revision(engine, clock):
+    pause = "id: f\nnamespace: a\ntasks:\n  - {id: p, type: io.kestra.plugin.core.flow.Pause}\n"
+    await engine.deploy(pause + "  - {id: t, type: io.kestra.plugin.core.debug.Return, format: old}\n")
+    made = await engine.create("a", "f", {}, started_by="x")
+    await engine.wait(made.id, until="ended_or_paused", timeout=10)
+    await engine.deploy(pause + "  - {id: u, type: io.kestra.plugin.core.debug.Return, format: new}\n")
+    await engine.resume(made.id, {}, by="x")
+    done = await engine.wait(made.id, timeout=10)
+    assert [run.task_id for run in done.task_runs.values()] == ["p", "t"]

@@ -1,0 +1,187 @@
+"""Scripts in containers of a real engine."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks.scripts.runner import containers
+from tests.wire.docker_engine import GIT_IMAGE, PYTHON_IMAGE, docker_engine
+from tests.wire.git_http import git
+
+__all__ = ["docker_engine"]
+
+pytestmark = pytest.mark.docker
+SHELL = "io.kestra.plugin.scripts.shell.Commands"
+DOCKER = "io.kestra.plugin.scripts.runner.docker.Docker"
+
+
+@pytest.fixture
+def contained(make_context, docker_engine):
+    def make(**settings: Any):
+        return make_context({"docker": {"host": docker_engine.host, "network": "none", **settings}})
+
+    return make
+
+
+async def shell(context, *commands: str, **given):
+    runner = {"type": DOCKER, **given.pop("runner", {})}
+    declaration = {"type": SHELL, "taskRunner": runner, "containerImage": GIT_IMAGE, "commands": list(commands)}
+    return await context.run(**{**declaration, **given})
+
+
+def left_over(host: str) -> list[str]:
+    client = containers.connect(host)
+    assert client is not None
+    try:
+        return [container.name or "" for container in client.containers.list(all=True)]
+    finally:
+        client.close()
+
+
+async def test_files_go_in_and_come_back(contained, docker_engine):
+    context = contained()
+    found = await shell(
+        context,
+        "cat given.txt > out.txt; echo err >&2; echo said",
+        'echo \'::{"outputs":{"x":1}}::\'',
+        "mkdir -p sub; echo deep > sub/deep.txt; pwd > pwd.txt",
+        inputFiles={"given.txt": "given"},
+        outputFiles=["**.txt"],
+    )
+    assert found.vars == {"x": 1}
+    assert sorted(found.outputFiles) == ["given.txt", "out.txt", "pwd.txt", "sub/deep.txt"]
+    assert context.files.text(found.outputFiles["out.txt"]) == "given"
+    assert (context.working_dir / "pwd.txt").read_text().strip() == str(context.working_dir)
+    assert {("INFO", "said"), ("ERROR", "err")} <= set(context.lines)
+    assert len(found.taskRunner["containerId"]) == 64
+    assert left_over(docker_engine.host) == []
+
+
+async def test_what_did_not_change_is_left_alone(contained):
+    context = contained()
+    same = context.working_dir / "same.txt"
+    same.write_text("same")
+    before = same.stat().st_mtime_ns
+    await shell(context, "echo new > new.txt")
+    assert same.stat().st_mtime_ns == before
+    assert (context.working_dir / "new.txt").exists()
+
+
+async def test_a_failure_still_brings_files_back(contained, docker_engine):
+    context = contained()
+    with pytest.raises(TaskFailed, match="Command failed with exit code 7") as caught:
+        await shell(context, "echo half > half.txt", "exit 7", outputFiles=["*.txt"])
+    assert list((caught.value.outputs or {})["outputFiles"]) == ["half.txt"]
+    assert left_over(docker_engine.host) == []
+
+
+async def test_the_seed_s_git_commands_work(contained, git_host):
+    context = contained(network="host")
+    git_host.create("repo", titles=("Newest", 'With "quotes" and `ticks`', "First"))
+    await context.run(type="io.kestra.plugin.git.Clone", url=f"{git_host.url}/repo.git", branch="main")
+    found = await shell(
+        context,
+        'git config --global --add safe.directory "$(pwd)"',
+        "git fetch --unshallow origin main || true",
+        "git fetch origin main",
+        'git log origin/main --since="7 days ago" --pretty=format:"%h %ad %s" --date=short > commits.txt',
+        'echo "Fetched $(wc -l < commits.txt) commits from the last 7 days"',
+        outputFiles=["commits.txt"],
+    )
+    lines = context.files.text(found.outputFiles["commits.txt"]).split("\n")
+    assert [line.split(" ", 2)[2] for line in lines] == ["Newest", 'With "quotes" and `ticks`', "First"]
+    assert context.said("Fetched 2 commits")
+    assert git(context.working_dir, "log", "--oneline", "origin/main").count("\n") == 3
+
+
+async def test_python_finds_our_module(contained):
+    context = contained()
+    script = "from kestra import Kestra\nimport sys\nKestra.outputs({'ok': true, 'path': sys.path[0]})"
+    found = await context.run(type="io.kestra.plugin.scripts.python.Script", containerImage=PYTHON_IMAGE, script=script)
+    assert found.vars["ok"] is True
+
+
+async def test_links_that_lead_out_stay_out(contained, tmp_path):
+    context = contained()
+    await shell(context, "ln -s /etc/passwd leak", f"ln -s {tmp_path} out", "echo fine > fine.txt")
+    assert (context.working_dir / "fine.txt").exists()
+    assert not (context.working_dir / "leak").is_symlink()
+    assert not (context.working_dir / "out").is_symlink()
+    assert context.said("leak was not brought back", "WARN")
+
+
+async def test_a_cancelled_container_is_gone(contained, docker_engine):
+    context = contained()
+    running = asyncio.create_task(shell(context, "echo started", "sleep 300"))
+    while ("INFO", "started") not in context.lines:
+        assert not running.done()
+        await asyncio.sleep(0.02)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert left_over(docker_engine.host) == []
+
+
+async def test_images_that_are_not_there(contained):
+    context = contained()
+    with pytest.raises(TaskFailed, match=r"image nobody/nothing.*could not be pulled.*`images`"):
+        await shell(context, "true", containerImage="nobody/nothing:1")
+    with pytest.raises(TaskFailed, match="could not be made"):
+        await shell(context, "true", containerImage="nobody/nothing:1", runner={"pullPolicy": "NEVER"})
+
+
+async def test_images_can_be_mapped(make_context, docker_engine):
+    settings = {"docker": {"host": docker_engine.host, "network": "none"}, "images": {"ubuntu": GIT_IMAGE}}
+    context = make_context(settings)
+    await shell(context, "git --version", containerImage="ubuntu:24.04")
+    assert context.said("git version")
+
+
+async def test_volumes_and_privileges_need_the_operator(contained, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x").write_text("mounted")
+    mount = {"volumes": [f"{tmp_path}/data:/data:ro"]}
+    context = contained()
+    with pytest.raises(TaskFailed, match="exit code"):
+        await shell(context, "cat /data/x", runner=mount)
+    assert context.said("`volumes` is ignored", "WARN")
+    with pytest.raises(TaskFailed, match="may not be mounted"):
+        await shell(contained(volumes=True), "cat /data/x", runner=mount)
+    context = contained(volumes=True, volume_prefixes=[str(tmp_path)])
+    await shell(context, "cat /data/x", runner=mount)
+    assert ("INFO", "mounted") in context.lines
+    with pytest.raises(TaskFailed, match="Privileged"):
+        await shell(contained(), "true", runner={"privileged": True})
+
+
+async def test_limits_and_mounts(contained):
+    context = contained()
+    runner = {"fileHandlingStrategy": "MOUNT", "memory": {"memory": "64MB"}, "cpu": {"cpus": 1}, "user": "1000"}
+    context.working_dir.chmod(0o777)
+    await shell(context, "id -u", "echo direct > direct.txt", runner=runner)
+    assert ("INFO", "1000") in context.lines
+    assert (context.working_dir / "direct.txt").read_text() == "direct\n"
+
+
+async def test_ollama_in_a_container_gets_its_cache(contained):
+    context = contained()
+    context.kv.stored[context.namespace, "PATH"] = ""
+    found = await context.run(
+        type="io.kestra.plugin.ollama.cli.OllamaCLI",
+        taskRunner={"type": DOCKER},
+        containerImage=GIT_IMAGE,
+        host="http://127.0.0.1:1",
+        modelCachePath="{{ kv('PATH') }}",
+        commands=["env | grep OLLAMA > env.txt || true", "false", "true"],
+        outputFiles=["env.txt"],
+    )
+    assert context.files.text(found.outputFiles["env.txt"]) == "OLLAMA_HOST=http://127.0.0.1:1\n"
+
+
+async def test_what_was_deleted_is_deleted_here_too(contained):
+    context = contained()
+    await shell(context, "rm -r old kept/gone.txt", inputFiles={"old/a.txt": "a", "kept/gone.txt": "b", "kept/x.txt": "c"})
+    found = {path.relative_to(context.working_dir).as_posix() for path in context.working_dir.rglob("*")}
+    assert {name for name in found if not name.startswith(".parley")} == {"kept", "kept/x.txt"}
