@@ -1,7 +1,8 @@
 """Internal storage: files of executions and of namespaces, under `kestra:///…` URIs.
 
 `kestra:///<namespace>/<flow>/executions/<id>/tasks/<task>/<task run>/<name>` with the namespace's dots as folders, and
-`kestra:///<namespace>/_files/<path>` for files that belong to a namespace. A URI from outside reaches only what a `Scope` allows.
+`kestra:///<namespace>/_files/<path>` for files that belong to a namespace. A URI from outside reaches only what a
+`Scope` allows.
 """
 
 import os
@@ -84,12 +85,12 @@ class FileStore:
         return f"{SCHEME}/{path.relative_to(self.root).as_posix()}"
 
     def path(self, uri: str, scope: Scope | None = None) -> Path:
-        """The local file of a URI (or of a namespace file's path); NotFound, or Refused when the scope does not allow it."""
+        """The local file of a URI (or of a namespace file's path); NotFound, Refused when out of scope."""
         parts = self.parts(uri, scope)
         if scope is not None and not scope.allows(parts):
             raise Refused(
                 f"{uri} belongs to another execution.",
-                fix="A flow reads its own files, those of its namespace, and those of executions it called or was called by.",
+                fix="A flow reads its own files, those of its namespace and of flows it called or was called by.",
             )
         path = self._inside(PurePosixPath(*parts))
         if not path.is_file():

@@ -35,7 +35,7 @@ class KeyValueStore:
         return self._value(self._database.read_now(lambda c: kv.get(c, namespace, key)), namespace, key)
 
     async def entry(self, namespace: str, key: str) -> kv.KeyValue:
-        """The pair with its kind and dates; NotFound when missing or expired. Its `value` is JSON text, sealed for SECRET."""
+        """The pair with kind and dates, its `value` as JSON text (sealed for SECRET); NotFound."""
         pair = await self._database.read(lambda c: kv.get(c, namespace, key))
         self._value(pair, namespace, key)
         assert pair is not None  # noqa: S101 - _value raises
@@ -52,7 +52,7 @@ class KeyValueStore:
         kind: str | None = None,
         description: str | None = None,
     ) -> None:
-        """Store a value for `ttl` seconds or for good; Refused when it exists and `overwrite` is false, or does not fit."""
+        """Store a value for `ttl` seconds or for good; Refused when it does not fit or may not be overwritten."""
         check_key(key)
         named = kind or kind_of(value)
         if named not in get_args(Kind):
@@ -123,8 +123,8 @@ def check_key(key: str) -> None:
         raise Refused("Key cannot be null or empty", fix="Give a key.")
     if not KEY.fullmatch(key):
         raise Refused(
-            "Key must start with an alphanumeric character (uppercase or lowercase) and can contain alphanumeric characters "
-            "(uppercase or lowercase), dots (.), underscores (_), and hyphens (-) only.",
+            "Key must start with an alphanumeric character (uppercase or lowercase) and can contain alphanumeric "
+            "characters (uppercase or lowercase), dots (.), underscores (_), and hyphens (-) only.",
             fix=f"Change {key!r}.",
         )
 
@@ -140,7 +140,7 @@ def kind_of(value: Any) -> str:
         (date, "DATE"),
         (timedelta, "DURATION"),
     ):
-        if isinstance(value, types):  # type: ignore[arg-type]
+        if isinstance(value, types):
             return kind
     return "JSON"
 

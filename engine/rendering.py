@@ -1,4 +1,4 @@
-"""Evaluates expressions for executions: what they see, what their functions may reach, and off the event loop when they wait."""
+"""Evaluates expressions for executions: what they see, what functions may reach, off the event loop when they wait."""
 
 import asyncio
 import json

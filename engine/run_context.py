@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -73,7 +73,6 @@ class Outside:
     logbook: LogBook
     executions: Executions | None = None
     chat: ChatPort | None = None
-    metrics: dict[str, list[Metric]] = field(default_factory=dict)  # by execution, until a commit takes them along
 
 
 class TaskContext:
@@ -152,7 +151,7 @@ class TaskContext:
         """Record a metric of this task run."""
         now = self._outside.renderer.clock.now()
         made = Metric(self.execution_id, self.task_run_id, self.task_id, name, kind, float(value), now, tags)
-        self._outside.metrics.setdefault(self.execution_id, []).append(made)
+        self._outside.logbook.add(made)
 
     async def render(self, template: Any, *, guard: Literal["none", "json", "shell"] = "none", **extra: Any) -> Any:
         """Render text (or nested containers) with this task's variables and `extra`; ExpressionFailed."""
@@ -187,8 +186,7 @@ class TaskContext:
         renderer, wait = self._outside.renderer, 1.0
         until = renderer.clock.now() + UPSTREAM_WAIT
         while True:
-            sealer = renderer.sealer
-            found = await renderer.database.read(lambda c: executions.load(c, execution_id, sealer))
+            found = await renderer.database.read(lambda c: executions.load(c, execution_id, renderer.sealer))
             if found is None:
                 raise NotFound(f"There is no execution {execution_id}.", fix="Give the id of an execution.")
             wanted = self.variables.get("trigger", {}).get("state")

@@ -1,7 +1,7 @@
 """The alarm clock of schedules: APScheduler in a thread of its own, which only says that a date has come.
 
-Nothing is stored here: schedules are rebuilt from the flows at start, and which date is due stands in the engine's own rows.
-So a late or repeated alarm does no harm, and none is lost.
+Nothing is stored here: schedules are rebuilt from the flows at start, and which date is due stands in the engine's own
+rows. So a late or repeated alarm does no harm, and none is lost.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Secrets: where `secret()` looks, what is masked in logs and cards, and encryption of what must lie in the database.
 
-Look-up order for NAME: environment `SECRET_NAME` (Base64, as in Kestra), `PARLEY_SECRET_NAME` (plain), the same in `.env`, a file
-NAME in the secrets folder.
+Look-up order for NAME: environment `SECRET_NAME` (Base64, as in Kestra), `PARLEY_SECRET_NAME` (plain), the same in
+`.env`, a file NAME in the secrets folder.
 """
 
 import base64
@@ -139,7 +139,7 @@ class Vault:
         except (ValueError, binascii.Error) as error:
             raise SettingInvalid(
                 "The encryption key is not 32 bytes of URL-safe Base64.",
-                fix="Make one with `openssl rand -base64 32 | tr '+/' '-_'`; several, newest first, are separated by commas.",
+                fix="Make one with `openssl rand -base64 32 | tr '+/' '-_'`; several go with commas, newest first.",
             ) from error
 
     @classmethod

@@ -19,11 +19,11 @@ from engine.core.task import Task
 from engine.dispatch.inline import Job
 from engine.errors import EngineError, NotFound, TaskFailed
 from engine.expressions import render
+from engine.logbook import Note
 from engine.plugin import Outputs, Result, RunnableTask
 from engine.rendering import waits
 from engine.run_context import Outside, TaskContext
 from engine.store.documents import dumps, plain
-from engine.store.logs import LogLine
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Home(Protocol):
     def task(self, flow: Flow, task_id: str) -> Task:
         """A task of the flow."""
 
-    async def tell(self, execution_id: str, event: Event, lines: tuple[LogLine, ...] = ()) -> Execution:
+    async def tell(self, execution_id: str, event: Event, lines: tuple[Note, ...] = ()) -> Execution:
         """Decide upon an event; the execution once that is on disk."""
 
     def mention(self, execution_id: str, event: Event) -> None:

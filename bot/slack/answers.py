@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.conversation import Field, Form
-from bot.slack.elements import CUSTOM, choice_of, field_name
+from bot.slack.elements import CUSTOM, block_name, choice_of, shape_of
 
 Values = dict[str, Any]
 
@@ -35,12 +35,14 @@ def values_of(form: Form, state: Mapping[str, Any], hidden: frozenset[int] = fro
     """Raw values by field id: texts, lists of texts, bools, and `SentFile`s. What was not asked or chosen is absent;
     a text field left empty is "" (but absent when its long value was not shown: then it stays as it is)."""
     found: Values = {}
+    shape = shape_of(form)
     for index, field in enumerate(form.fields):
-        block = state.get(field_name(index))
+        name = block_name(index, shape)
+        block = state.get(name)
         if not isinstance(block, Mapping):
             continue
-        value = _read(field, block.get(field_name(index)) or next(iter(block.values()), None))
-        other = _text_of(state.get(field_name(index) + CUSTOM))
+        value = _read(field, next(iter(block.values()), None))
+        other = _text_of(state.get(name + CUSTOM))
         if other:
             value = _merge(field, value, other)
         if value is None or (index in hidden and value in ("", [])):

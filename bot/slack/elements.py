@@ -34,6 +34,18 @@ def field_name(index: int) -> str:
     return f"f:{index}"
 
 
+def shape_of(form: Form) -> str:
+    """A fingerprint of a form's fields: a view of another shape must not be read with this form."""
+    shape = json.dumps([(field.id, field.type) for field in form.fields])
+    return hashlib.sha256(shape.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def block_name(index: int, shape: str) -> str:
+    """A field's block: Slack's client keeps what was typed when a view is updated, wherever block and action ids stay
+    the same; a form of other fields must not inherit it."""
+    return f"{field_name(index)}:{shape}"
+
+
 def kept(form: Form, field: Field) -> Any:
     """What a field shows beforehand: what was typed earlier, else the default."""
     return form.values.get(field.id, field.default)

@@ -1,6 +1,5 @@
 """Forms as Slack modals, page by page. Pure: values in, views out, never beyond a limit."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from bot.slack.elements import (
     CUSTOM,
     HINTS,
     as_text,
+    block_name,
     choice,
     custom_text,
     cut_options,
@@ -22,6 +22,7 @@ from bot.slack.elements import (
     is_tick,
     kept,
     lost_default,
+    shape_of,
 )
 from bot.slack.mrkdwn import escape_within, inline, plain_line
 
@@ -51,12 +52,6 @@ class Ticket:
     shape: str
     origin: Origin
     hidden: frozenset[int] = frozenset()  # fields whose long values are not shown: empty then means unchanged
-
-
-def shape_of(form: Form) -> str:
-    """A fingerprint of a form's fields: a view of another shape must not be read with this form."""
-    shape = json.dumps([(field.id, field.type) for field in form.fields])
-    return hashlib.sha256(shape.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def write_ticket(form: Form, page: int, origin: Origin, hidden: Sequence[int] = ()) -> str:
@@ -155,7 +150,7 @@ def _inputs(form: Form, index: int, hint: str, overflow: list[Overflow], *, hide
         hint = shorten(hint, limits.HINT)
     block: Block = {
         "type": "input",
-        "block_id": name,
+        "block_id": block_name(index, shape_of(form)),
         "label": plain(label(field.label or field.id, limits.LABEL)),
         "element": drawn,
         "optional": not field.required or is_hidden or takes_others or is_sent or is_tick(form, field),
@@ -173,7 +168,13 @@ def _inputs(form: Form, index: int, hint: str, overflow: list[Overflow], *, hide
         overflow.append(Overflow(f"Default of {_name(field)}", text))
         is_hidden = True
     title = plain(shorten(f"{_name(field)}: something else", limits.LABEL))
-    beside = {"type": "input", "block_id": name + CUSTOM, "label": title, "element": other, "optional": True}
+    beside = {
+        "type": "input",
+        "block_id": block["block_id"] + CUSTOM,
+        "label": title,
+        "element": other,
+        "optional": True,
+    }
     return [block, beside], is_hidden
 
 
@@ -278,12 +279,13 @@ def errors_in_place(form: Form, page: int, errors: Mapping[str, str]) -> dict[st
     """Errors by block of this very page, as Slack draws them beside the fields; None when one has no block there."""
     number = {form.fields[index].id: index for index in pages(form)[page]} if page < len(pages(form)) else {}
     placed: dict[str, str] = {}
+    shape = shape_of(form)
     for field_id, text in errors.items():
         if field_id not in number or form.fields[number[field_id]].type == "SECRET":
             return None
         if size(plain_line(text)) > limits.FIELD_ERROR:
             return None
-        placed[field_name(number[field_id])] = plain_line(text) or "This does not fit."
+        placed[block_name(number[field_id], shape)] = plain_line(text) or "This does not fit."
     return placed
 
 

@@ -19,7 +19,7 @@ from bot.slack.answering import Answering
 from bot.slack.answers import SentFile, values_of
 from bot.slack.blocks import Overflow
 from bot.slack.delivery import Recent
-from bot.slack.elements import option_object
+from bot.slack.elements import option_object, shape_of
 from bot.slack.inbox import Inbox
 from bot.slack.limits import SUGGESTIONS
 from bot.slack.payloads import Asked, Sent
@@ -259,7 +259,7 @@ class Hearing:
             # Sent before, and this is a redelivery; or forgotten. The desk knows which. Nothing can start from this:
             # a page that is not the last one is only kept.
             return self._replied(sent, await self._desk.submit(_submission(sent, {}, is_last=False)), is_last=True)
-        if forms.shape_of(form) != ticket.shape:
+        if shape_of(form) != ticket.shape:
             changed = forms.with_errors(form, {"": "The questions have changed meanwhile. Please look at them again."})
             return self._again(asked, changed, 0)
         values = values_of(form, sent.state, ticket.hidden)

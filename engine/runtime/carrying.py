@@ -13,7 +13,7 @@ from engine.core.state import State
 from engine.core.task import Task
 from engine.dispatch.inline import InlineDispatcher, Job, Timers
 from engine.errors import StoreFailed
-from engine.logbook import LogBook
+from engine.logbook import LogBook, Note
 from engine.runtime.changes import Changes
 from engine.runtime.creation import START
 from engine.runtime.deciding import Decider
@@ -23,13 +23,12 @@ from engine.runtime.flows import Flows
 from engine.runtime.slots import Slots
 from engine.runtime.subflows import Subflows
 from engine.store.commands import Announcement, Stored, stored, timer_key
-from engine.store.logs import LogLine
 
 log = logging.getLogger(__name__)
 
 
 class Carrier:
-    """Hands commands to whoever does them. `decider`, `dispatcher`, `subflows` and `flow_triggers` are set once they exist."""
+    """Hands commands to whoever does them. The parts without a value here are set once they exist."""
 
     decider: Decider
     dispatcher: InlineDispatcher
@@ -159,7 +158,7 @@ class WorkerHome:
         """A task of the flow."""
         return self._flows.task(flow, task_id)
 
-    async def tell(self, execution_id: str, event: Event, lines: tuple[LogLine, ...] = ()) -> Execution:
+    async def tell(self, execution_id: str, event: Event, lines: tuple[Note, ...] = ()) -> Execution:
         """Decide upon an event; the execution once that is on disk."""
         return await self._decider.decide(execution_id, event, lines=lines)
 

@@ -1,4 +1,4 @@
-"""Who watches executions: callers that wait for an end, and subscribers that want every change, coalesced per execution."""
+"""Who watches executions: callers that wait for an end, and subscribers that want every change."""
 
 import asyncio
 from collections import OrderedDict
@@ -92,7 +92,11 @@ class Changes:
             self._subscriptions.discard(subscription)
 
     async def wait(
-        self, execution_id: str, until: Until, timeout: float | None, read: Callable[[str], Awaitable[Execution]]
+        self,
+        execution_id: str,
+        until: Until,
+        timeout: float | None,  # noqa: ASYNC109 - the end of the wait is part of the question
+        read: Callable[[str], Awaitable[Execution]],
     ) -> Execution:
         """The execution once it has come so far; TimeoutError."""
         future: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()

@@ -82,7 +82,7 @@ class Creator:
 
     def variables(self, flow: Flow) -> dict[str, Any]:
         """What expressions see before there is an execution."""
-        labels = {key: value for key, value in read_labels(flow.labels)}
+        labels = dict(read_labels(flow.labels))
         return {
             "envs": self.renderer.envs,
             "globals": self.settings.variables,
@@ -126,7 +126,7 @@ class Creator:
         if not local_files:
             problem = InputProblem(declared.id, f"Invalid input for `{declared.id}`, it must be a file's URI.", value)
             raise InputInvalid((problem,))
-        if not path.is_file():
+        if not await asyncio.to_thread(path.is_file):
             raise InputInvalid((InputProblem(declared.id, f"Can't upload file: {path.name}", value),))
         name = path.name + (declared.extension or "" if not path.suffix else "")
         return await asyncio.to_thread(self.files.put, f"{folder}/{declared.id}", path, name)

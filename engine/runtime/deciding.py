@@ -1,7 +1,7 @@
 """Decides about executions, one event after the other for each, all of them side by side.
 
-Per execution: take what has happened, let the pure core decide, answer what it wants rendered, and keep the new state together
-with everything that follows from it in one transaction. Only after that is anything carried out.
+Per execution: take what has happened, let the pure core decide, answer what it wants rendered, and keep the new state
+together with everything that follows from it in one transaction. Only after that is anything carried out.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from engine.core.execution import Execution, TaskRuns
 from engine.core.executor import advance
 from engine.core.flow import Flow
 from engine.core.state import State
-from engine.errors import EngineError, NotFound, StoreFailed
+from engine.errors import EngineError, FlowInvalid, NotFound, StoreFailed
+from engine.logbook import Note
 from engine.rendering import Renderer
 from engine.runtime.decision import Called, Decision, Superseded
 from engine.secrets import AtRest
@@ -27,13 +28,13 @@ from engine.store import executions
 from engine.store.commands import Announcement, stored
 from engine.store.database import Database, Unit
 from engine.store.events import Posted
-from engine.store.logs import LogLine
 
 log = logging.getLogger(__name__)
 
 BATCH = 64  # events in one decision
 SLICE = 0.02  # seconds of deciding before others get a turn
 CACHED = 2000  # executions kept in memory between two events
+UNDECIDED = "The engine could not decide what comes next; its log has the details."
 RETRY_LIMIT = 30.0  # seconds between two attempts to write at most
 
 
@@ -43,7 +44,7 @@ class Pending:
 
     event: Event
     posted: Posted | None = None
-    lines: tuple[LogLine, ...] = ()
+    lines: tuple[Note, ...] = ()
     done: asyncio.Future[Execution] | None = None
     drops: str | None = None  # a row of the outbox that this event settles
 
@@ -94,15 +95,15 @@ class Decider:
         """How many executions have something undecided."""
         return len(self._boxes)
 
-    def post(self, execution_id: str, event: Event, *, lines: Sequence[LogLine] = (), drops: str | None = None) -> None:
-        """Something happened; it is decided upon soon. A row of the outbox or the inbox must stand for it until then."""
+    def post(self, execution_id: str, event: Event, *, lines: Sequence[Note] = (), drops: str | None = None) -> None:
+        """Something happened; it is decided upon soon. A row of outbox or inbox must stand for it until then."""
         self._put(execution_id, Pending(event, None, tuple(lines), drops=drops))
 
     def post_stored(self, posted: Posted, done: asyncio.Future[Execution] | None = None) -> None:
         """An event of the inbox became durable; `done` is told what became of the execution."""
         self._put(posted.execution_id, Pending(posted.event, posted, done=done))
 
-    async def decide(self, execution_id: str, event: Event, *, lines: Sequence[LogLine] = ()) -> Execution:
+    async def decide(self, execution_id: str, event: Event, *, lines: Sequence[Note] = ()) -> Execution:
         """Post an event and wait until what follows from it is on disk; the execution then."""
         done: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         self._put(execution_id, Pending(event, None, tuple(lines), done))
@@ -134,8 +135,11 @@ class Decider:
             if pending.posted.id in box.seen:
                 return
             box.seen.add(pending.posted.id)
+        if not self._open:  # its row waits for the next start; whoever waits for an answer must not
+            _answer([pending], StoreFailed("The engine is stopping.", fix="Try again when it is back."))
+            return
         box.pending.append(pending)
-        if not box.working and self._open:
+        if not box.working:
             box.working = True
             task = asyncio.create_task(self._work(execution_id, box), name=f"decide {execution_id}")
             self._tasks.add(task)
@@ -159,6 +163,9 @@ class Decider:
                 log.warning("%s", error)
                 await self._drop(batch)
                 _answer(batch, error)
+            except Exception as error:
+                log.exception("Execution %s could not be decided upon; its rows stay for the next start.", execution_id)
+                _answer(batch, error if isinstance(error, EngineError) else EngineError(UNDECIDED))
             else:
                 wait = 0.5
                 box.seen.difference_update(p.posted.id for p in batch if p.posted is not None)
@@ -169,16 +176,7 @@ class Decider:
 
     async def _decide(self, execution_id: str, batch: list[Pending]) -> Execution:
         before = await self.current(execution_id)
-        flow = await self._find_flow(before.namespace, before.flow_id, before.revision)
-        after = before
-        commands: list[Command] = []
-        started = time.monotonic()
-        for pending in batch:
-            if time.monotonic() - started > SLICE:
-                await asyncio.sleep(0)
-                started = time.monotonic()
-            after, following = await self._advance(flow, after, pending.event)
-            commands += following
+        after, commands, called = await self._advance_all(before, [pending.event for pending in batch])
         lines = [line for pending in batch for line in pending.lines]
         posted = [pending.posted for pending in batch if pending.posted is not None]
         events = tuple(pending.event for pending in batch)
@@ -190,9 +188,7 @@ class Decider:
             for command in commands
             if isinstance(command, Announce) and self._listens_to(after, command.state)
         ]
-        called = await self._called(flow, after, commands)
         decision = Decision(
-            flow=flow,
             before=before,
             after=after,
             events=events,
@@ -223,6 +219,25 @@ class Decider:
             while len(self._cache) > CACHED:
                 self._cache.popitem(last=False)
         self._decided(decision)
+
+    async def _advance_all(self, before: Execution, events: Sequence[Event]) -> tuple[Execution, list[Command], Called]:
+        """What becomes of an execution because of some events."""
+        try:
+            flow = await self._find_flow(before.namespace, before.flow_id, before.revision)
+        except FlowInvalid as error:  # stored by another version of this program
+            return (
+                (*broken(before, error, events[0]), Called())
+                if not before.state.is_terminal
+                else (before, [], Called())
+            )
+        after, commands, started = before, list[Command](), time.monotonic()
+        for event in events:
+            if time.monotonic() - started > SLICE:
+                await asyncio.sleep(0)
+                started = time.monotonic()
+            after, following = await self._advance(flow, after, event)
+            commands += following
+        return after, commands, await self._called(flow, after, commands)
 
     async def _advance(self, flow: Flow, execution: Execution, event: Event) -> tuple[Execution, list[Command]]:
         """One event, and the answers to whatever has to be rendered on the way."""
@@ -263,11 +278,7 @@ class Decider:
 def broken(execution: Execution, error: Exception, event: Event) -> tuple[Execution, list[Command]]:
     """The execution, failed because the engine itself could not decide."""
     now = event.now
-    reason = (
-        error.message
-        if isinstance(error, EngineError)
-        else "The engine could not decide what comes next; its log has the details."
-    )
+    reason = str(error) if isinstance(error, EngineError) else UNDECIDED
     runs = TaskRuns(
         run if run.state.is_terminal else run.moved(State.FAILED, now) for run in execution.task_runs.values()
     )

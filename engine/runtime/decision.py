@@ -20,13 +20,13 @@ from engine.core.commands import (
 )
 from engine.core.events import Event, KillAsked, SubflowEnded, TaskEnded, TimerFired
 from engine.core.execution import Execution
-from engine.core.flow import Flow
 from engine.core.state import State
 from engine.identifiers import new_id
+from engine.logbook import Note, write_notes
 from engine.secrets import AtRest, Masker
 from engine.store import commands as outbox
 from engine.store import events as inbox
-from engine.store import executions, logs, pauses, triggers
+from engine.store import executions, pauses, triggers
 from engine.store.commands import Stored, run_key, stored, timer_key
 from engine.store.database import Unit
 from engine.store.events import Posted
@@ -50,13 +50,12 @@ class Called:
 class Decision:
     """A step of one execution: what happened, what it became, what is to be done."""
 
-    flow: Flow
     before: Execution
     after: Execution
     events: tuple[Event, ...]
     commands: tuple[Command, ...]
     posted: tuple[Posted, ...]
-    lines: tuple[LogLine, ...]
+    lines: tuple[Note, ...]
     now: datetime
     drops: tuple[str, ...] = ()  # rows of the outbox that the events settle
     announcements: tuple[Stored, ...] = ()  # changes of state that flow triggers have to look at
@@ -89,7 +88,7 @@ class Writer:
         outbox.drop(connection, [key for key, row in rows.items() if row is None])
         outbox.put(connection, [row for row in rows.values() if row is not None], self.sealer)
         lines = [*decision.lines, *(self._line(after, c, now) for c in decision.commands if isinstance(c, WriteLog))]
-        logs.write(connection, lines)
+        write_notes(unit, lines)
 
     def _rows(self, unit: Unit, decision: Decision) -> Mapping[str, Stored | None]:
         """Rows of the outbox to put, and (None) to drop; of the same row the last word counts."""

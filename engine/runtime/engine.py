@@ -158,7 +158,7 @@ class Engine:
             await self.schedules.start()
 
     async def stop(self, grace: float = 10) -> None:
-        """Begin nothing more, give what runs `grace` seconds, then let go of the database. What is open goes on next time."""
+        """Begin nothing more, give what runs `grace` seconds, let go of the database; what is open goes on later."""
         await self.schedules.stop()
         await self.flows.stop()
         await self.timers.stop()
@@ -383,9 +383,16 @@ class Engine:
 
     async def metrics(self, execution_id: str) -> list[Metric]:
         """What tasks of an execution measured."""
+        await self.logbook.flush()
         return await self.database.read(lambda c: metrics.find(c, execution_id))
 
-    async def wait(self, execution_id: str, *, until: Until = "ended", timeout: float | None = None) -> Execution:
+    async def wait(
+        self,
+        execution_id: str,
+        *,
+        until: Until = "ended",
+        timeout: float | None = None,  # noqa: ASYNC109 - the end of the wait is part of the question
+    ) -> Execution:
         """The execution once it has ended (or paused; `settled`: nothing of it runs); NotFound, TimeoutError."""
         found = await self.changes.wait(execution_id, until, timeout, self.decider.current)
         return masked(found, self.masker.mask_value)

@@ -151,7 +151,7 @@ class Flows:
             self._problems.pop(str(path), None)
         for path in changed:
             await self._take_in(path)
-        orphans = await self._orphans(found) if gone or first else []
+        orphans = await asyncio.to_thread(self._orphans, found) if gone or first else []
         for known in orphans:
             namespace, flow_id = known.row.namespace, known.row.id
             log.info("%s is gone: flow %s.%s starts nothing new.", known.row.file, namespace, flow_id)
@@ -184,7 +184,7 @@ class Flows:
             problem = Problem("id", f"{known.row.file} defines {flow.namespace}.{flow.id} already.", file=str(path))
             raise FlowInvalid(problem.message, fix="Give one of the two another id.", problems=(problem,))
 
-    async def _orphans(self, found: Mapping[Path, Stamp]) -> Iterable[Known]:
+    def _orphans(self, found: Mapping[Path, Stamp]) -> Iterable[Known]:
         """Flows of the watched folders whose file is gone."""
         folders = [folder.resolve() for folder in self._settings.flows]
         orphans = []

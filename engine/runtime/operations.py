@@ -55,7 +55,7 @@ class Operations:
         task_run_id: str | None = None,
         dedupe: str | None = None,
     ) -> Execution:
-        """Answer a pause (the first that waits, unless a task run is named); InputInvalid, Refused when nothing waits."""
+        """Answer a pause, the first that waits unless a task run is named; InputInvalid, Refused when none waits."""
         execution = await self.decider.current(execution_id)
         rows = await self.database.read(
             lambda c: pauses.find(c, execution_id=execution_id, task_run_id=task_run_id, limit=1)

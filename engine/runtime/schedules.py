@@ -296,7 +296,7 @@ class Schedules:
     async def prepared(
         self, flow: Flow, trigger: Scheduled, date: datetime
     ) -> tuple[Prepared, Mapping[str, Any], tuple[tuple[str, str], ...]]:
-        """Everything the execution for a date needs; one that can't be made becomes a FAILED execution that says why."""
+        """What the execution for a date needs; one that can't be made becomes a FAILED execution that says why."""
         variables: Mapping[str, Any] = {"date": date.isoformat(timespec="seconds")}
         try:
             one = self.render_for(flow)

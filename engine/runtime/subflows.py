@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Subflows:
-    """Carries out StartSubflow and CreateRetry, each once: its row goes in the transaction that writes the execution."""
+    """Carries out StartSubflow and CreateRetry, each once: its row goes with the commit that writes the execution."""
 
     database: Database
     flows: Flows

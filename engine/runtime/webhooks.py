@@ -39,7 +39,7 @@ class Webhooks:
         headers: Mapping[str, Sequence[str]] | None = None,
         parameters: Mapping[str, Sequence[str]] | None = None,
     ) -> Execution | None:
-        """The execution a request starts, None when the trigger's conditions don't hold; NotFound (flow or key), Refused."""
+        """The execution a request starts, None when conditions don't hold; NotFound (flow or key), Refused."""
         flow = self.flows.get(namespace, flow_id)
         trigger = await self._trigger(flow, key)
         if flow.disabled:

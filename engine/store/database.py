@@ -1,8 +1,8 @@
 """The database: one writer thread with group commit, and read-only connections beside it.
 
-`transact(work)` runs `work(unit)` in the writer thread together with whatever else waits, and returns once it is durable.
-`work` is short, synchronous and may run twice (a group with a failing unit is redone unit by unit), so it must have no
-effect outside the database; what must happen once, after the commit, is registered with `unit.after_commit`.
+`transact(work)` runs `work(unit)` in the writer thread together with whatever else waits, and returns once it is on
+disk. `work` is short, synchronous and may run twice (a group with a failing unit is redone unit by unit), so it must
+have no effect outside the database; what must happen once, after the commit, is registered with `unit.after_commit`.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """JSON of executions, task runs, events and commands as they lie in the database.
 
-Times are ISO text with their zone, durations ISO-8601. Whatever a task returned is brought to plain JSON by `plain` before the
-engine keeps it, so that an execution reads the same from memory and from disk.
+Times are ISO text with their zone, durations ISO-8601. Whatever a task returned is brought to plain JSON by `plain`
+before the engine keeps it, so that an execution reads the same from memory and from disk.
 """
 
 import json

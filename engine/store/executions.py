@@ -25,7 +25,7 @@ _save = (
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The execution whose Subflow task made another. `outputs` are templates for the other's outputs, if its flow has none."""
+    """The execution whose Subflow task made another. `outputs`: templates for what it wants of one without outputs."""
 
     execution_id: str
     task_run_id: str

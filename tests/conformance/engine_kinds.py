@@ -250,7 +250,8 @@ async def replay(case: Mapping[str, Any]) -> None:
 def at_creation(t: Trial, first: Execution, new: Execution, wanted: Mapping[str, Any]) -> None:
     """A new execution before anything ran."""
     known = (
-        "same_id", "state", "history_count", "task_run_count", "task_runs", "task_runs_include", "original_id", "parent_id",
+        "same_id", "state", "history_count", "task_run_count", "task_runs", "task_runs_include", "original_id",
+        "parent_id",
     )  # fmt: skip
     only(wanted, "the new execution", known)
     wanted = t.known(wanted)

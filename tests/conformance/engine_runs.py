@@ -87,7 +87,7 @@ def count_or_runs(execution: Execution, wanted: Any, when: str) -> None:
         include(execution, wanted, when)
 
 
-async def compare(t: Trial, execution: Execution, wanted: Mapping[str, Any]) -> None:
+async def compare(t: Trial, execution: Execution, wanted: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912
     """Everything a case expects of an execution that has settled."""
     only(wanted, "expect", EXPECT)
     wanted = t.known(wanted)
@@ -148,8 +148,11 @@ def entry_for(execution: Execution, run: TaskRun, wanted: Sequence[Mapping[str, 
 def shape(execution: Execution, run: TaskRun, like: Mapping[str, Any]) -> dict[str, Any]:
     """A task run as cases write it."""
     entry: dict[str, Any] = {
-        "value": run.value, "parent_values": parent_values(execution, run), "task": run.task_id, "state": run.state.value,
-    }  # fmt: skip
+        "value": run.value,
+        "parent_values": parent_values(execution, run),
+        "task": run.task_id,
+        "state": run.state.value,
+    }
     if "attempts" in like:
         entry["attempts"] = len(run.attempts)
     return entry

@@ -15,6 +15,10 @@ def directory(tasks, more=""):
     return f"tasks:\n  - id: wdir\n    type: io.kestra.plugin.core.flow.WorkingDirectory\n{more}    tasks:\n{tasks}"
 
 
+def returned(expression, name="r"):
+    return f'  - {{id: {name}, type: io.kestra.plugin.core.debug.Return, format: "{{{{ {expression} }}}}"}}\n'
+
+
 def shell(name, command, more=""):
     return f"      - id: {name}\n        {SHELL}\n        commands:\n          - {command}\n{more}"
 
@@ -37,7 +41,7 @@ async def test_tasks_share_a_folder_and_see_what_came_before(engine, deploy, run
 
 async def test_a_file_also_belongs_to_the_task_that_wrote_it(engine, deploy, run):
     tasks = shell("one", "echo hello > output.txt") + shell("two", "echo x > other.log")
-    after = "  - id: read\n    type: io.kestra.plugin.core.debug.Return\n    format: \"{{ read(outputs.one.outputFiles['output.txt']) }}\"\n"
+    after = returned("read(outputs.one.outputFiles['output.txt'])", "read")
     await deploy(directory(tasks, "    outputFiles: ['output.txt']\n") + after)
     done = await run()
     assert done.state is State.SUCCESS, [line.message for line in await engine.logs(done.id)]
@@ -48,10 +52,11 @@ async def test_a_file_also_belongs_to_the_task_that_wrote_it(engine, deploy, run
 
 async def test_files_are_placed_before_the_first_task(engine, deploy, run):
     engine.files.put_namespace_file("company.team", "lib/tool.sh", b"echo from the namespace")
-    more = "    namespaceFiles: {enabled: true}\n    inputFiles:\n      in/data.txt: \"{{ flow.id }}\"\n    outputFiles: ['out.txt']\n"
+    more = "    namespaceFiles: {enabled: true}\n    inputFiles:\n      in/data.txt: '{{ flow.id }}'\n"
+    more += "    outputFiles: ['out.txt']\n"
     await deploy(
         directory(shell("one", "'sh lib/tool.sh > out.txt; cat in/data.txt >> out.txt'"), more)
-        + "  - {id: r, type: io.kestra.plugin.core.debug.Return, format: \"{{ read(outputs.wdir.outputFiles['out.txt']) }}\"}\n"
+        + returned("read(outputs.wdir.outputFiles['out.txt'])")
     )
     done = await run()
     assert done.state is State.SUCCESS, [line.message for line in await engine.logs(done.id)]
@@ -97,7 +102,7 @@ async def test_the_folder_is_gone_afterwards(engine, deploy, run):
 async def test_a_cache_brings_files_into_the_next_run(engine, deploy, run):
     tasks = shell("one", "'echo x >> kept.txt; wc -l < kept.txt > count.txt'")
     more = "    cache: {patterns: ['kept.txt'], ttl: PT1H}\n    outputFiles: ['count.txt']\n"
-    read = "  - {id: r, type: io.kestra.plugin.core.debug.Return, format: \"{{ read(outputs.wdir.outputFiles['count.txt']) | trim }}\"}\n"
+    read = returned("read(outputs.wdir.outputFiles['count.txt']) | trim")
     await deploy(directory(tasks, more) + read)
     counts = []
     for _ in range(2):

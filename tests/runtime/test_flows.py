@@ -1,4 +1,4 @@
-"""Flow folders: an edit is a new revision at once, a broken file keeps its last good one, a removed one starts nothing new."""
+"""Flow folders: an edit is a new revision, a broken file keeps its last good one, a removed one starts nothing new."""
 
 import os
 

@@ -175,7 +175,8 @@ async def test_dates_that_are_too_late_are_skipped(settings):
 async def test_a_condition_that_can_not_be_told_makes_a_failed_execution(engine, clock):
     await engine.deploy(
         HOURLY.rstrip()
-        + "\n    conditions:\n      - {type: io.kestra.plugin.core.condition.Expression, expression: '{{ nothing.here }}'}\n"
+        + "\n    conditions:\n      - type: io.kestra.plugin.core.condition.Expression\n"
+        + "        expression: '{{ nothing.here }}'\n"
     )
     await pass_hours(engine, clock, 1)
     found = await engine.executions()

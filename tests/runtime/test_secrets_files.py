@@ -161,7 +161,8 @@ async def test_a_secret_shows_nowhere_and_still_works(engine, deploy, run, monke
 
 
 async def test_secrets_are_there_again_after_a_restart(settings, clock, everything):
-    flow = "id: f\nnamespace: a\ninputs:\n  - {id: pin, type: SECRET}\ntasks:\n  - {id: p, type: io.kestra.plugin.core.flow.Pause}\n"
+    flow = "id: f\nnamespace: a\ninputs:\n  - {id: pin, type: SECRET}\n"
+    flow += "tasks:\n  - {id: p, type: io.kestra.plugin.core.flow.Pause}\n"
     first = await Engine.open(settings, registry=registry(), clock=clock)
     await first.start(watch=False)
     await first.deploy(flow + "  - {id: t, type: tests.Mark, text: '{{ inputs.pin }}'}\n")
@@ -307,7 +308,8 @@ async def test_a_subflow_reads_the_files_of_its_caller_and_gives_its_own(engine,
 
 async def test_a_file_given_as_input_is_kept(engine, deploy, run, tmp_path):
     await deploy(
-        "inputs:\n  - {id: doc, type: FILE}\ntasks:\n  - {id: r, type: io.kestra.plugin.core.debug.Return, format: '{{ read(inputs.doc) }}'}\n"
+        "inputs:\n  - {id: doc, type: FILE}\ntasks:\n"
+        "  - {id: r, type: io.kestra.plugin.core.debug.Return, format: '{{ read(inputs.doc) }}'}\n"
     )
     (tmp_path / "doc.txt").write_text("content")
     done = await run({"doc": str(tmp_path / "doc.txt")})

@@ -1,8 +1,8 @@
 """A process with an engine that dies by SIGKILL at a chosen moment.
 
-`python -m tests.runtime.victim DATA FLOWS [before|after]:N|mark|never` starts flow `crash` unless it was started before, and ends
-when every execution has ended. `before:N` dies in the N-th commit, before it is on disk; `after:N` right after it, before
-anybody is told; `mark` while a task runs.
+`python -m tests.runtime.victim DATA FLOWS MOMENT` starts flow `crash` unless it was started before, and ends when every
+execution has ended. MOMENT: `before:N` dies in the N-th commit, before it is on disk; `after:N` right after it, before
+anybody is told; `mark` while a task runs; `paused`, `timer` while one waits; `never`.
 """
 
 import asyncio

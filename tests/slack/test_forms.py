@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.conversation import Field, Form, Option, Room
 from bot.slack import forms, views
 from bot.slack.answers import SentFile, values_of
-from bot.slack.elements import field_name
+from bot.slack.elements import block_name, shape_of
 from bot.slack.forms import Origin
 from tests.slack.test_views import long_text
 from tests.wire import slack_rules as rules
@@ -136,7 +136,7 @@ def test_a_choice_may_be_something_else(kind: Any, default: Any, custom: str | N
     window = Window("V1", forms.form_view(form, ORIGIN).payload, "U1")
     rules.check_view(window.view)
     assert len(window.inputs) == 2
-    state = fill(window, {} if custom is None else {"f:0:custom": custom}, {})
+    state = fill(window, {} if custom is None else {window.inputs[1]["block_id"]: custom}, {})
     assert values_of(form, state) == {"a": value}
 
 
@@ -159,7 +159,7 @@ def test_sixty_inputs_take_two_pages_and_keep_their_places() -> None:
     first = forms.form_view(form, ORIGIN).payload
     second = forms.form_view(form, ORIGIN, 1).payload
     assert (first["submit"]["text"], second["submit"]["text"]) == ("Next", "Run")
-    assert second["blocks"][1]["block_id"] == field_name(40)
+    assert second["blocks"][1]["block_id"] == block_name(40, shape_of(form))
     # What was typed moves no field to another page.
     long = replace(form, values={f"a.b{number}": "ü" * 3000 for number in range(60)})
     assert forms.pages(long) == forms.pages(form)
@@ -181,7 +181,8 @@ def test_help_of_five_thousand_characters_is_all_there() -> None:
 
 def test_secrets_have_no_field() -> None:
     form = form_of(Field("key", "SECRET", "API key"))
-    assert values_of(form, {"f:0": {"f:0": {"type": "plain_text_input", "value": None}}}) == {"key": ""}
+    name = block_name(0, shape_of(form))
+    assert values_of(form, {name: {"f:0": {"type": "plain_text_input", "value": None}}}) == {"key": ""}
     view = forms.form_view(form, ORIGIN, secure_link="https://parley.test/s/1").payload
     rules.check_view(view)
     assert [block["type"] for block in view["blocks"]] == ["section"]
@@ -191,7 +192,7 @@ def test_secrets_have_no_field() -> None:
 
 def test_errors_are_placed_or_drawn_into_the_form() -> None:
     form = form_of(Field("a", "STRING", "A"), Field("s", "SECRET", "S"))
-    assert forms.errors_in_place(form, 0, {"a": "Say **why**."}) == {"f:0": "Say why."}
+    assert forms.errors_in_place(form, 0, {"a": "Say **why**."}) == {block_name(0, shape_of(form)): "Say why."}
     assert forms.errors_in_place(form, 0, {"s": "missing"}) is None
     assert forms.errors_in_place(form, 0, {"nope": "x"}) is None
     assert forms.errors_in_place(form, 3, {"a": "x"}) is None

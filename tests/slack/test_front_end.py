@@ -173,7 +173,7 @@ async def test_errors_stand_beside_the_fields(slack: FakeSlack, end: SlackFrontE
     window = await slack.modal()
     await slack.fill(window, {"Approved?": "No"})
     assert window.open
-    assert window.errors == {"f:1": "Say why."}
+    assert window.errors == {window.input("Feedback")["block_id"]: "Say why."}
     window.hash = "h2"
     await slack.fill(window, {"Feedback": "too red"})
     assert not window.open
@@ -344,9 +344,7 @@ async def test_a_file_of_an_earlier_page_is_still_there_when_the_last_is_sent(
     await slack.said("read 1,2", user="U1")
 
 
-async def test_a_file_sent_once_need_not_be_sent_again(
-    slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
-) -> None:
+async def test_a_file_need_not_be_sent_twice(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
     fields = (Field("data", "FILE", "Data"), Field("name", "STRING", "Name"))
     desk.on_command = lambda command: Reply(desk.keep(Form("draft:file", "Send", "Go", fields)))
     desk.on_submit = lambda sent: Reply(replace(desk.forms[sent.form_id], title="Once more"))
@@ -354,6 +352,7 @@ async def test_a_file_sent_once_need_not_be_sent_again(
     window = await slack.modal()
     await slack.fill(window, {"Data": [slack.file("a.csv", b"1,2")], "Name": "ann"})
     assert "a.csv is here already" in slack.text(window)
+    window.typed.clear()  # a client that does not keep chosen files
     await slack.fill(window)
     assert desk.submissions[-1].values == {"name": "ann"}
 
@@ -390,7 +389,7 @@ async def test_a_file_that_is_too_large_is_refused_beside_its_field(
     await slack.command("/flow run x")
     window = await slack.modal()
     await slack.fill(window, {"Data": [{**slack.file("a.bin", b"x"), "size": 11 * 1024 * 1024}]})
-    assert "limit here is 10 MB" in window.errors["f:0"]
+    assert "limit here is 10 MB" in window.errors[window.input("Data")["block_id"]]
     assert desk.submissions == []
 
 
@@ -402,7 +401,7 @@ async def test_a_file_elsewhere_is_not_fetched_and_the_token_stays_home(
     await slack.command("/flow run x")
     window = await slack.modal()
     await slack.fill(window, {"Data": [{**slack.file("a.txt", b"x"), "url_private": "http://elsewhere.test/a.txt"}]})
-    assert "does not lie at Slack" in window.errors["f:0"]
+    assert "does not lie at Slack" in window.errors[window.input("Data")["block_id"]]
 
 
 async def test_mentions_are_commands_in_threads(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:

@@ -327,8 +327,11 @@ async def test_a_purged_execution_leaves_nothing(database, sealer):
 
 def test_dates_are_kept_as_text():
     values = {
-        1: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "d": date(2026, 1, 2), "t": time(3, 4, 5), "l": timedelta(minutes=5, seconds=6),
-    }  # fmt: skip
+        1: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        "d": date(2026, 1, 2),
+        "t": time(3, 4, 5),
+        "l": timedelta(minutes=5, seconds=6),
+    }
     assert plain(values) == {"1": "2026-01-02T03:04:05Z", "d": "2026-01-02", "t": "03:04:05", "l": "PT5M6S"}
 
 

@@ -182,6 +182,8 @@ async def test_ollama_in_a_container_gets_its_cache(contained):
 
 async def test_what_was_deleted_is_deleted_here_too(contained):
     context = contained()
-    await shell(context, "rm -r old kept/gone.txt", inputFiles={"old/a.txt": "a", "kept/gone.txt": "b", "kept/x.txt": "c"})
+    await shell(
+        context, "rm -r old kept/gone.txt", inputFiles={"old/a.txt": "a", "kept/gone.txt": "b", "kept/x.txt": "c"}
+    )
     found = {path.relative_to(context.working_dir).as_posix() for path in context.working_dir.rglob("*")}
     assert {name for name in found if not name.startswith(".parley")} == {"kept", "kept/x.txt"}

@@ -110,9 +110,13 @@ class Workspace:
         return id_
 
     def _draw(self, window: Window, view: Json) -> None:
-        names = {block.get("block_id") for block in view["blocks"]}
-        same = view["private_metadata"] == window.view.get("private_metadata") if "private_metadata" in view else False
-        window.typed = {name: value for name, value in window.typed.items() if same and name in names}
+        # The client keeps what was typed wherever block and action ids stay the same, whatever the view says.
+        def ids(block: Json) -> tuple[str, str]:
+            return block["block_id"], block["element"]["action_id"]
+
+        names = {ids(block) for block in view["blocks"] if block["type"] == "input"}
+        stay = {block["block_id"] for block in window.inputs if ids(block) in names}
+        window.typed = {name: value for name, value in window.typed.items() if name in stay}
         window.view, window.hash = view, self._next("h")
 
     # Server side

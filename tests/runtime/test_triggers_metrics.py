@@ -1,0 +1,143 @@
+"""Webhooks, flow triggers, metrics, and a flow that this program can not read any more."""
+
+import asyncio
+import logging
+
+import pytest
+from sqlalchemy import update
+
+from engine.core.state import State
+from engine.errors import NotFound, Refused
+from engine.runtime import Engine
+from engine.store import commands, tables
+from tests.runtime.marks import marks, registry
+from tests.runtime.test_executions import until
+
+HOOK = """
+tasks:
+  - {id: t, type: tests.Mark, text: "{{ trigger.body.n }} {{ trigger.headers['x-a'][0] }} {{ trigger.parameters.q[0] }}"}
+triggers:
+  - id: hook
+    type: io.kestra.plugin.core.trigger.Webhook
+    key: "{{ secret('HOOK') }}"
+    conditions:
+      - {type: io.kestra.plugin.core.condition.Expression, expression: "{{ trigger.body.n > 0 }}"}
+"""
+
+
+async def test_a_webhook_starts_an_execution_for_whoever_knows_its_key(engine, deploy, monkeypatch):
+    monkeypatch.setenv("PARLEY_SECRET_HOOK", "the-key-of-the-hook")
+    await deploy(HOOK)
+    fire = engine.webhooks.fire
+    more = {"headers": {"x-a": ["b"]}, "parameters": {"q": ["1"]}}
+    made = await fire("company.team", "f", "the-key-of-the-hook", body='{"n": 3}', **more)
+    assert (await engine.wait(made.id, timeout=10)).state is State.SUCCESS
+    assert marks(engine.settings.data)[0].endswith(" 3 b 1")
+    assert await fire("company.team", "f", "the-key-of-the-hook", body='{"n": 0}', **more) is None
+    for key in ("wrong", "", "the-key-of-the-hoo"):
+        with pytest.raises(NotFound):
+            await fire("company.team", "f", key, body='{"n": 3}')
+    with pytest.raises(NotFound):
+        await fire("company.team", "none", "the-key-of-the-hook")
+    assert len(await engine.executions()) == 1
+
+
+async def test_a_webhook_of_a_disabled_flow_is_refused(engine, deploy, monkeypatch):
+    monkeypatch.setenv("PARLEY_SECRET_HOOK", "the-key-of-the-hook")
+    await deploy("disabled: true\n" + HOOK)
+    with pytest.raises(Refused, match="disabled flow"):
+        await engine.webhooks.fire("company.team", "f", "the-key-of-the-hook", body='{"n": 3}')
+
+
+LISTENER = """
+inputs:
+  - {id: word, type: STRING}
+tasks:
+  - {id: t, type: tests.Mark, text: "{{ inputs.word }} {{ trigger.flowId }} {{ trigger.state }}"}
+triggers:
+  - id: after
+    type: io.kestra.plugin.core.trigger.Flow
+    inputs: {word: "{{ outputs.say.text }}"}
+    conditions:
+      - {type: io.kestra.plugin.core.condition.ExecutionFlow, namespace: company.team, flowId: source}
+"""
+SOURCE = "tasks:\n  - {id: say, type: tests.Mark, text: hello}\n"
+
+
+async def test_the_end_of_one_flow_starts_another_once(engine, deploy, run):
+    await deploy(LISTENER, "listener")
+    await deploy(SOURCE, "source")
+    await run(flow_id="source")
+    await until(lambda: not engine.is_busy)
+    assert [line.partition(" ")[2] for line in marks(engine.settings.data)] == ["hello", "hello source SUCCESS"]
+    assert len(await engine.executions(flow_id="listener")) == 1
+
+
+async def test_an_announcement_survives_a_kill(settings, clock):
+    """The row that says what happened is written with it: were it lost, nobody would start the listener."""
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    first._carrier.flow_triggers.handle = lambda row: asyncio.sleep(0)  # dies before it looks
+    for name, text in (("listener", LISTENER), ("source", SOURCE)):
+        await first.deploy(f"id: {name}\nnamespace: company.team\n{text}")
+    made = await first.create("company.team", "source", {}, started_by="x")
+    await first.wait(made.id, timeout=10)
+    await first.stop(grace=0)
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        await until(lambda: not second.is_busy)
+        found = await second.executions(flow_id="listener")
+        assert [one.state for one in found] == [State.SUCCESS]
+        assert await second.database.read(lambda c: commands.waiting(c, second.sealer)) == []
+    finally:
+        await second.stop()
+
+
+async def test_metrics_are_kept_with_the_end_of_the_task(engine, deploy, run):
+    await deploy("tasks:\n  - {id: r, type: io.kestra.plugin.core.debug.Return, format: four}\n")
+    done = await run()
+    found = {metric.name: metric for metric in await engine.metrics(done.id)}
+    assert found["length"].value == 4
+    assert found["length"].task_run_id == next(iter(done.task_runs))
+
+
+async def test_an_execution_whose_flow_can_not_be_read_any_more_fails_with_the_reason(settings, clock, caplog):
+    caplog.set_level(logging.CRITICAL)
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    await first.deploy("id: f\nnamespace: a\ntasks:\n  - {id: p, type: io.kestra.plugin.core.flow.Pause}\n")
+    made = await first.create("a", "f", {}, started_by="x")
+    await first.wait(made.id, until="ended_or_paused", timeout=10)
+    gone = "id: f\nnamespace: a\ntasks:\n  - {id: p, type: no.such.Task}\n"
+    await first.database.transact(lambda unit: unit.connection.execute(update(tables.flows).values(source=gone)))
+    await first.stop()
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        with pytest.raises(Refused, match="invalid flow"):
+            await second.create("a", "f", {}, started_by="x")
+        await second.kill(made.id, by="x")
+        done = await second.wait(made.id, timeout=10)
+        assert done.state is State.FAILED
+        assert any("no.such.Task" in line.message for line in await second.logs(made.id))
+    finally:
+        await second.stop()
+
+
+async def test_a_log_has_a_bound_and_a_level(settings, clock):
+    limits = settings.limits.model_copy(update={"log_lines_per_task": 3})
+    engine = await Engine.open(settings.model_copy(update={"limits": limits}), registry=registry(), clock=clock)
+    await engine.start(watch=False)
+    try:
+        await engine.deploy(
+            "id: f\nnamespace: a\ntasks:\n  - id: l\n    type: io.kestra.plugin.core.log.Log\n"
+            "    message: [a, b, c, d, e]\n  - id: quiet\n    type: io.kestra.plugin.core.log.Log\n    message: hush\n"
+            "    logLevel: ERROR\n"
+        )
+        made = await engine.create("a", "f", {}, started_by="x")
+        await engine.wait(made.id, timeout=10)
+        lines = [line.message for line in await engine.logs(made.id)]
+        assert lines == ["a", "b", "c", "The task wrote more than 3 lines; the rest is left out."]
+    finally:
+        await engine.stop()

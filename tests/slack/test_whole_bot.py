@@ -1,0 +1,92 @@
+"""The real desk and the real engine behind the front end: flows run, asked about and decided in Slack."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.slack.app import SlackFrontEnd
+from engine.core.state import State
+from tests.bot.rig import ASKING, PLAIN, Rig
+from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+
+
+def connect(slack: FakeSlack, folder: Path) -> SlackFrontEnd:
+    """A front end for one life of the bot."""
+    base = f"{slack.url}/api/"
+    return SlackFrontEnd(BOT_TOKEN, APP_TOKEN, base_url=base, inbox=folder / "inbox", ping_interval=0.2, grace=2)
+
+
+@pytest.fixture
+async def rig(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A bot with two flows that pause, connected to the workspace."""
+    made = Rig(tmp_path)
+    made.slack = connect(slack, tmp_path)
+    await made.start(PLAIN, ASKING)
+    yield made
+    await made.slack.stop()
+    await made.stop()
+
+
+async def ended(slack: FakeSlack, rig: Rig, flow: str) -> State:
+    """The state of the only run of a flow, once it has ended."""
+    run = (await rig.engine.executions(flow_id=flow))[0]
+    return (await rig.engine.wait(run.id, timeout=20)).state
+
+
+async def test_a_run_is_started_asked_about_and_approved(slack: FakeSlack, rig: Rig) -> None:
+    await slack.command("/flow run ship")
+    card = await slack.said("Approval needed", channel="C1")
+    await slack.press("Approve", user="U2", message=card)
+    assert await ended(slack, rig, "ship") is State.SUCCESS
+    await slack.until(lambda: "bob" in slack.text(card), "the card names who approved")
+    assert card.only is None
+    with pytest.raises(AssertionError, match="sees no button"):
+        slack.press_payload("Approve", "U2", card)
+    assert slack.refused == []
+
+
+async def test_a_form_starts_a_run_and_a_rejection_says_why(slack: FakeSlack, rig: Rig) -> None:
+    await slack.command("/flow run picture")
+    window = await slack.modal()
+    heard = await slack.fill(window, {window.inputs[0]["label"]["text"]: "a fox & <b>"})
+    assert not window.open
+    # The draft is used up; Slack sends the form once more all the same.
+    await slack.redeliver(heard)
+    card = await slack.said("Approval needed", channel="C1")
+    await slack.press("Reject…", message=card)
+    reject = await slack.until(lambda: slack.window("U1"), "the form for the reason")
+    feedback = next(block for block in reject.inputs if block["element"]["type"] == "plain_text_input")
+    await slack.fill(reject, {feedback["block_id"]: "too red"})
+    assert await ended(slack, rig, "picture") is State.SUCCESS
+    runs = await rig.engine.executions(flow_id="picture")
+    assert [run.outputs["result"] for run in runs] == ["too red"]
+    assert slack.refused == []
+
+
+async def test_the_bot_restarts_between_opening_a_form_and_sending_it(
+    slack: FakeSlack, rig: Rig, tmp_path: Path
+) -> None:
+    await slack.command("/flow run picture")
+    window = await slack.modal()
+    await rig.slack.stop()
+    await rig.stop()
+    rig.slack = connect(slack, tmp_path)
+    await rig.start()
+    await slack.fill(window, {window.inputs[0]["label"]["text"]: "a fox"})
+    card = await slack.said("Approval needed", channel="C1")
+    await slack.press("Approve", message=card)
+    assert await ended(slack, rig, "picture") is State.SUCCESS
+    assert slack.refused == []
+
+
+@pytest.mark.parametrize(
+    "line", ["list", "help", "pending", "status", "show picture", "whoami", "nonsense", "logs last", ""]
+)
+async def test_every_answer_is_taken_by_slack(slack: FakeSlack, rig: Rig, line: str) -> None:
+    await slack.command("/flow run ship")
+    await slack.said("Approval needed", channel="C1")
+    before = len(slack.private("U1"))
+    await slack.command(f"/flow {line}".strip())
+    await slack.until(lambda: len(slack.private("U1")) > before or slack.window("U1"), f"an answer to {line}")
+    assert slack.refused == []
