@@ -1,14 +1,15 @@
 # One image: bot and engine. Data lies in the volume /data; flows are mounted at /flows.
 FROM python:3.11-slim
-RUN useradd --create-home --uid 10001 parley 2>/dev/null || adduser -D -u 10001 parley
+RUN echo "parley:x:10001:10001::/home/parley:/bin/sh" >> /etc/passwd && echo "parley:x:10001:" >> /etc/group \
+    && mkdir -p /home/parley && chown 10001:10001 /home/parley
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
 COPY engine engine
 COPY flows flows
-RUN python -m pip install --no-cache-dir . && mkdir -p /data /flows && chown parley /data /flows
-USER parley
-ENV PARLEY_DATA=/data PYTHONUNBUFFERED=1
+RUN python -m pip install --no-cache-dir . && mkdir -p /data /flows && chown 10001:10001 /data /flows
+USER 10001:10001
+ENV HOME=/home/parley PARLEY_DATA=/data PYTHONUNBUFFERED=1
 VOLUME /data
 EXPOSE 8082
 STOPSIGNAL SIGTERM

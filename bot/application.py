@@ -8,11 +8,12 @@ import structlog
 
 from bot.chat_port import FrontEndChat
 from bot.desk import FrontDesk
-from bot.frontend import FrontEnd
+from bot.frontend import FrontEnd, Unreachable
 from bot.settings import BotSettings
 from bot.web.app import SlackHandler, WebServer, WebSettings, make_app, make_gate
 from bot.web.room import ChatRoom
 from engine.clock import Clock
+from engine.errors import SettingInvalid
 from engine.runtime import Engine
 
 log = structlog.get_logger("parley")
@@ -29,6 +30,7 @@ class Application:
     url: str
     serving: asyncio.Task[None] | None = None
     connected: list[FrontEnd] = field(default_factory=list)
+    connecting: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
     async def open(cls, settings: BotSettings, *, demo: bool = False, clock: Clock | None = None) -> "Application":
@@ -37,8 +39,8 @@ class Application:
         try:
             room = ChatRoom(engine)
             ends: list[FrontEnd] = [room]
-            slack_handler = _add_slack(ends, settings)
-            _add_discord(ends, settings)
+            slack_handler = _add_slack(ends, settings, engine)
+            _add_discord(ends, settings, engine)
             engine.chat = FrontEndChat(engine, ends)
             desk = FrontDesk(engine, ends, settings.chat)
             web = WebSettings(
@@ -52,18 +54,40 @@ class Application:
             raise
 
     async def start(self) -> None:
-        """Run flows and schedules, answer the page, connect to the chats. A chat that can't be reached is an error."""
+        """Run flows and schedules, answer the page, connect to the chats; SettingInvalid when a token is wrong. A chat
+        that can't be reached now is tried again until it can; flows and the other chats do not wait for it."""
         self.serving = asyncio.create_task(self.server.serve(), name="page")
         await self.engine.start()
         for end in self.front_ends:
-            await end.start(self.desk)
-            self.connected.append(end)
-            log.info("connected", to=end.describe())
+            if not await self._connect(end):
+                self.connecting.append(asyncio.create_task(self._keep_connecting(end), name=f"connect {end.platform}"))
         await self.desk.start()
         (self.engine.settings.data / "page.url").write_text(self.url)
         log.info("who may do what", rule=self.desk.describe())
         for file, problem in self.engine.flows.problems().items():
             log.warning("flow file is not in use", file=str(file), problem=str(problem))
+
+    async def _connect(self, end: FrontEnd) -> bool:
+        try:
+            await end.start(self.desk)
+        except Unreachable as error:
+            log.warning("not connected yet", to=end.platform, reason=error.reason)
+            return False
+        self.connected.append(end)
+        log.info("connected", to=end.describe())
+        return True
+
+    async def _keep_connecting(self, end: FrontEnd) -> None:
+        wait = 2.0
+        while True:
+            await asyncio.sleep(wait)
+            try:
+                if await self._connect(end):
+                    return
+            except SettingInvalid as error:
+                log.error("gave up connecting", to=end.platform, reason=str(error))
+                return
+            wait = min(wait * 2, 60.0)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set or the page's server dies."""
@@ -76,6 +100,9 @@ class Application:
 
     async def stop(self) -> None:
         """Hear nothing new, let what runs end or keep it for the next start, close."""
+        for task in self.connecting:
+            task.cancel()
+        await asyncio.gather(*self.connecting, return_exceptions=True)
         for end in reversed(self.connected):
             await end.stop()
         await self.desk.stop()
@@ -86,7 +113,7 @@ class Application:
         (self.engine.settings.data / "page.url").unlink(missing_ok=True)
 
 
-def _add_slack(ends: list[FrontEnd], settings: BotSettings) -> SlackHandler | None:
+def _add_slack(ends: list[FrontEnd], settings: BotSettings, engine: Engine) -> SlackHandler | None:
     if settings.slack_bot_token is None:
         return None
     from bot.slack.app import SlackFrontEnd  # noqa: PLC0415 - a bot without Slack need not load its SDK
@@ -96,14 +123,24 @@ def _add_slack(ends: list[FrontEnd], settings: BotSettings) -> SlackHandler | No
         app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
         signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
         base_url=settings.slack_base_url,
+        locate=engine.files.path,
+        inbox=settings.data / "uploads",
     )
     ends.append(end)
     return end.handle if settings.slack_app_token is None else None
 
 
-def _add_discord(ends: list[FrontEnd], settings: BotSettings) -> None:
+def _add_discord(ends: list[FrontEnd], settings: BotSettings, engine: Engine) -> None:
     if settings.discord_token is None:
         return
     from bot.discord.client import DiscordFrontEnd  # noqa: PLC0415 - as above
 
-    ends.append(DiscordFrontEnd(settings.discord_token.get_secret_value()))
+    ends.append(
+        DiscordFrontEnd(
+            settings.discord_token.get_secret_value(),
+            locate=engine.files.path,
+            sync_state=settings.data / "discord-commands",
+            base_url=settings.discord_base_url,
+            gateway_url=settings.discord_gateway_url,
+        )
+    )

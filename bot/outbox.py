@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from bot import documents
@@ -98,10 +99,9 @@ class Lane:
         full: set[str] = set()  # places whose rate is used up: others must not wait behind them
         more = True
         while more:
-            passing = tuple(full)
-            rows = await self.database.read(
-                lambda c, passing=passing: chat_messages.due(c, self.platform, now, LOOK_AHEAD, passing=passing)
-            )
+            before = len(full)
+            due = partial(chat_messages.due, platform=self.platform, now=now, limit=LOOK_AHEAD, passing=tuple(full))
+            rows = await self.database.read(due)
             clock = asyncio.get_running_loop().time()
             for row in rows:
                 if row.id in self.sending:
@@ -112,7 +112,7 @@ class Lane:
                 if wait > 0:
                     waits.append(wait)
                     full.add(row.place)
-            more = len(rows) == LOOK_AHEAD and len(full) > len(passing)
+            more = len(rows) == LOOK_AHEAD and len(full) > before
         later = await self.database.read(lambda c: chat_messages.next_try(c, self.platform, now))
         if later is not None:
             waits.append((later - now).total_seconds())
@@ -154,6 +154,7 @@ class Lane:
         reference = None
         try:
             if row.message is None:
+                await self.database.transact(lambda unit: chat_messages.trying(unit.connection, row.id))
                 reference = documents.dump(await self.front_end.post_card(room, card, nonce(row)))
             else:
                 await self.front_end.edit_card(documents.message_ref(row.message), card)
@@ -165,7 +166,9 @@ class Lane:
                 log.exception("%s broke on message %s; trying again later.", self.platform, row.id)
             await self._later(row, backoff(row.attempts), f"{type(error).__name__}: {error}")
             return
-        await self._shown(row, drawn, reference, is_final)
+        # An earlier try may have arrived although nothing came back; the platform then keeps the card of that try.
+        may_be_older = reference is not None and row.attempts > 0
+        await self._shown(row, "" if may_be_older else drawn, reference, is_final, again=may_be_older)
 
     async def _refused(self, row: Message, room: Room, operation: Operation, refusal: Unreachable) -> None:
         if refusal.gone and row.message is not None and row.generation < MAX_GENERATIONS:
@@ -182,14 +185,21 @@ class Lane:
         until = self.clock.now() + timedelta(seconds=seconds)
         await self.database.transact(lambda unit: chat_messages.delay(unit.connection, row.id, until, problem))
 
-    async def _shown(self, row: Message, drawn: str, reference: dict[str, Any] | None, is_final: bool) -> None:
+    async def _shown(
+        self, row: Message, drawn: str, reference: dict[str, Any] | None, is_final: bool, *, again: bool = False
+    ) -> None:
         if is_final:
             self.pace.forget(row.id)
-        await self.database.transact(
-            lambda unit: chat_messages.shown(
+        now = self.clock.now()
+
+        def work(unit: Unit) -> None:
+            chat_messages.shown(
                 unit.connection, row.id, version=row.desired, digest=drawn, reference=reference, is_final=is_final
             )
-        )
+            if again:
+                chat_messages.touch(unit.connection, entity=row.entity, urgency=chat_messages.END, now=now)
+
+        await self.database.transact(work)
 
     async def _give_up(self, row: Message, room: Room, problem: str, *, tell: bool) -> None:
         """Said once: in the log, and to whoever started the run when that was somewhere else."""

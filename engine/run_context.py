@@ -150,6 +150,8 @@ class TaskContext:
     ) -> None:
         """Record a metric of this task run."""
         now = self._outside.renderer.clock.now()
+        mask = self._outside.masker.mask
+        tags = {mask(key): mask(str(tag)) for key, tag in tags.items()}
         made = Metric(self.execution_id, self.task_run_id, self.task_id, name, kind, float(value), now, tags)
         self._outside.logbook.add(made)
 

@@ -144,11 +144,13 @@ def kv_delete(namespace: str, key: str, data: Data = None) -> None:
 
 
 @slack.command("manifest")
-def slack_manifest() -> None:
+def slack_manifest(
+    url: Annotated[str | None, typer.Option("--url", help="Public address, for HTTP mode.")] = None,
+) -> None:
     """The app manifest to paste at api.slack.com."""
     from bot.slack.manifest import manifest
 
-    typer.echo(manifest())
+    typer.echo(manifest(url))
 
 
 @discord.command("invite")

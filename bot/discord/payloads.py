@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.conversation import Attachment, Click, Command, MessageRef, Person, Room, Submission
-from bot.discord.graphemes import size
 from bot.discord.limits import CHOICE
 from bot.discord.views.components import EPHEMERAL
 from bot.grammar import quote
+from bot.graphemes import size
 
 Json = Mapping[str, Any]
 

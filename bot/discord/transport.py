@@ -12,9 +12,9 @@ import aiohttp
 import discord
 from discord.http import Route
 
-from bot.discord.graphemes import size
 from bot.discord.limits import NONCE
 from bot.frontend import Unreachable
+from bot.graphemes import size
 
 Json = dict[str, Any]
 

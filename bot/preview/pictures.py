@@ -1,6 +1,6 @@
 """Scenes as pages and as text, in the look of one platform."""
 
-from bot.conversation import Card, Form
+from bot.conversation import Card, Form, Room
 from bot.discord.views import cards as discord_cards
 from bot.discord.views import forms as discord_forms
 from bot.preview import discord_look, slack_look
@@ -45,7 +45,9 @@ def text(scene: Scene) -> str:
 def _slack(body: Card | Form) -> tuple[str, str, str]:
     if isinstance(body, Card):
         return slack_look.message(slack_views.card(body).payload), slack_look.STYLE, "#fff"
-    drawn = [slack_look.modal(slack_forms.modal(body, number).payload) for number in range(slack_forms.pages(body))]
+    origin = slack_forms.Origin(Room("slack", "C0PREVIEW"))
+    count = len(slack_forms.pages(body))
+    drawn = [slack_look.modal(slack_forms.form_view(body, origin, number).payload) for number in range(count)]
     return "<br>".join(drawn), slack_look.STYLE, "#fff"
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.conversation import Action, Confirm, Step, Tone
-from bot.discord.graphemes import ELLIPSIS, cut, line, shorten, size
+from bot.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.slack import limits
 from bot.slack.mrkdwn import inline, plain_line, sections
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.conversation import Attachment, Field, Form, Room
-from bot.discord.graphemes import ELLIPSIS, cut, line, shorten, size
+from bot.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.slack import limits
 from bot.slack.blocks import Block, Overflow, Rendered, context, label, paragraphs, plain, section
 from bot.slack.elements import (

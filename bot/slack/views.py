@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.conversation import Action, Body, Card, Fact, FileRef, Form, Listing, Notice, Row, Transcript
-from bot.discord.graphemes import line, shorten, size
+from bot.graphemes import line, shorten, size
 from bot.slack import limits
 from bot.slack.blocks import (
     LINK,

@@ -1,4 +1,4 @@
-"""`target.key`, `target[key]` and the few methods a value has. Keys and indexes only: nothing here reaches a Python attribute."""
+"""`target.key`, `target[key]` and the few methods a value has: keys and indexes, never a Python attribute."""
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta

@@ -28,9 +28,9 @@ def is_empty(value: Value) -> bool:
 
 
 def _integer(value: Value) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    fail(f"Only integers are even or odd, not {kind(value)}.")
+    if not isinstance(value, int) or isinstance(value, bool):
+        fail(f"Only integers are even or odd, not {kind(value)}.")
+    return value
 
 
 @TESTS.add("even")

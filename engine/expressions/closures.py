@@ -1,4 +1,4 @@
-"""Closures that several kinds of expressions share: where errors get their place, and where missing names are caught."""
+"""Closures that kinds of expressions share: where errors get their place, and missing names are caught."""
 
 from collections.abc import Callable, Iterable
 from typing import NoReturn

@@ -3,10 +3,10 @@
 from functools import cmp_to_key
 
 from engine.expressions.failures import fail, kind
+from engine.expressions.frame import Frame
 from engine.expressions.limits import MAX_TEXT
 from engine.expressions.operations import FILTERS
-from engine.expressions.operators import equal
-from engine.expressions.printing import java_text
+from engine.expressions.printing import java_text, measure, to_json
 from engine.expressions.text_filters import amount_of
 from engine.expressions.values import Entry, Value, is_list, is_map, is_number
 
@@ -76,20 +76,28 @@ def _compared(left: Value, right: Value) -> int:
     if isinstance(left, bool) is isinstance(right, bool) and (
         (is_number(left) and is_number(right)) or (type(left) is type(right) and not is_list(left) and not is_map(left))
     ):
-        return (left > right) - (left < right)
+        return int(left > right) - int(left < right)
     return fail(f"'sort' cannot compare {kind(left)} with {kind(right)}.")
 
 
-@FILTERS.add("sort")
-def sort(value: Value) -> Value:
+def _sorted(frame: Frame, items: list[Value], falling: bool) -> list[Value]:
+    kinds = {type(item) for item in items}
+    if kinds <= {int, float} or kinds == {str}:
+        return sorted(items, reverse=falling)
+    frame.charge(len(items) * 20)  # one by one is slow
+    return sorted(items, key=cmp_to_key(_compared), reverse=falling)
+
+
+@FILTERS.add("sort", contextual=True)
+def sort(frame: Frame, value: Value) -> Value:
     """The list in order."""
-    return None if value is None else sorted(_list(value, "sort"), key=cmp_to_key(_compared))
+    return None if value is None else _sorted(frame, _list(value, "sort"), falling=False)
 
 
-@FILTERS.add("rsort")
-def rsort(value: Value) -> Value:
+@FILTERS.add("rsort", contextual=True)
+def rsort(frame: Frame, value: Value) -> Value:
     """The list in falling order."""
-    return None if value is None else sorted(_list(value, "rsort"), key=cmp_to_key(_compared), reverse=True)
+    return None if value is None else _sorted(frame, _list(value, "rsort"), falling=True)
 
 
 @FILTERS.add("slice", "fromIndex", "toIndex", fromIndex=0, toIndex=None)
@@ -169,16 +177,16 @@ def distinct(value: Value) -> Value:
     """The list without what stands in it already."""
     if value is None:
         return "null"
+    items = _list(value, "distinct")
+    measure(items)
     found: list[Value] = []
     seen: set[tuple[type, Value]] = set()
-    for item in _list(value, "distinct"):
+    for item in items:
         if isinstance(item, (str, int, float)):
             key = (bool if isinstance(item, bool) else str if isinstance(item, str) else float, item)
-            if key not in seen:
-                seen.add(key)
-                found.append(item)
-        elif len(found) > 1_000:
-            fail("'distinct' compares at most 1,000 lists, maps or dates.")
-        elif not any(equal(item, other) for other in found):
+        else:
+            key = (list, to_json(item))
+        if key not in seen:
+            seen.add(key)
             found.append(item)
     return found

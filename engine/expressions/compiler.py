@@ -243,8 +243,7 @@ class Compiler:
             return unknown("function", name, {**FUNCTIONS, **dict.fromkeys(self.macros)}, at)
         if name in _RERENDER and (node.arguments.positional or node.arguments.named):
             source = origins(node.arguments)
-            run = self.operation("function", operation, lambda frame: is_outside(source, frame), node.arguments, at)
-            return run
+            return self.operation("function", operation, lambda frame: is_outside(source, frame), node.arguments, at)
         return self.operation("function", operation, None, node.arguments, at)
 
     def macro(self, node: nodes.Call) -> Run:

@@ -36,7 +36,8 @@ _LANGUAGES: Final = {
     "en": _names(
         "January February March April May June July August September October November December",
         "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
-        "Monday Tuesday Wednesday Thursday Friday Saturday Sunday", "Mon Tue Wed Thu Fri Sat Sun", "AM,PM", "BC,AD", (7, 1),
+        "Monday Tuesday Wednesday Thursday Friday Saturday Sunday", "Mon Tue Wed Thu Fri Sat Sun",
+        "AM,PM", "BC,AD", (7, 1),
     ),
     "fr": _names(
         "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
@@ -53,12 +54,14 @@ _LANGUAGES: Final = {
     "es": _names(
         "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
         "ene feb mar abr may jun jul ago sept oct nov dic",
-        "lunes martes miércoles jueves viernes sábado domingo", "lun mar mié jue vie sáb dom", "a. m.,p. m.", "a. C.,d. C.", (1, 4),
+        "lunes martes miércoles jueves viernes sábado domingo", "lun mar mié jue vie sáb dom",
+        "a. m.,p. m.", "a. C.,d. C.", (1, 4),
     ),
     "it": _names(
         "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
         "gen feb mar apr mag giu lug ago set ott nov dic",
-        "lunedì martedì mercoledì giovedì venerdì sabato domenica", "lun mar mer gio ven sab dom", "AM,PM", "a.C.,d.C.", (1, 4),
+        "lunedì martedì mercoledì giovedì venerdì sabato domenica", "lun mar mer gio ven sab dom",
+        "AM,PM", "a.C.,d.C.", (1, 4),
     ),
     "pt": _names(
         "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
@@ -69,7 +72,8 @@ _LANGUAGES: Final = {
     "nl": _names(
         "januari februari maart april mei juni juli augustus september oktober november december",
         "jan feb mrt apr mei jun jul aug sep okt nov dec",
-        "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag", "ma di wo do vr za zo", "a.m.,p.m.", "v.Chr.,n.Chr.", (1, 4),
+        "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag", "ma di wo do vr za zo",
+        "a.m.,p.m.", "v.Chr.,n.Chr.", (1, 4),
     ),
 }  # fmt: skip
 ENGLISH: Final = _LANGUAGES["en"]

@@ -64,7 +64,8 @@ def read_iso(text: str) -> datetime | date:
 
 
 _ISO_NAMES: Final = {
-    "iso_date_time", "iso_zoned_date_time", "iso_offset_date_time", "iso_local_date_time", "iso_date", "iso_local_date", "iso_instant",
+    "iso_date_time", "iso_zoned_date_time", "iso_offset_date_time", "iso_local_date_time", "iso_date", "iso_local_date",
+    "iso_instant",
 }  # fmt: skip
 _READING_PATTERNS: Final = {
     "rfc_1123_date_time": "[EEE, ]d MMM yyyy HH:mm[:ss] X",

@@ -12,7 +12,7 @@ from engine.expressions.printing import java_text, to_json, to_text
 from engine.expressions.values import Value, is_list, is_map
 
 
-def _variable(frame: Frame, *path: str) -> Value:
+def _variable(frame: Frame, *path: str) -> Any:
     """A variable by its path; null when it is not there."""
     found: Value = frame.root
     for name in path:
@@ -76,7 +76,7 @@ def file_exists(frame: Frame, path: Value, namespace: Value) -> bool:
 @FUNCTIONS.add("isFileEmpty", "path", "namespace", contextual=True, namespace=None)
 def is_file_empty(frame: Frame, path: Value, namespace: Value) -> bool:
     """Whether a file has no bytes."""
-    return file_size(frame, path, namespace) == 0
+    return int(file_size(frame, path, namespace)) == 0
 
 
 @FUNCTIONS.add("fileURI", "path", "namespace", contextual=True, namespace=None)
@@ -223,7 +223,8 @@ def _variable_of(row: Value, key: str) -> Value:
 
 @FUNCTIONS.add(
     "http", "uri", "method", "query", "body", "contentType", "headers", "options", "accept", contextual=True,
-    method="GET", query=None, body=None, contentType="application/json", headers=None, options=None, accept="application/json",
+    method="GET", query=None, body=None, contentType="application/json", headers=None, options=None,
+    accept="application/json",
 )  # fmt: skip
 def http(
     frame: Frame, uri: Value, method: Value, query: Value, body: Value, content_type: Value, headers: Value,

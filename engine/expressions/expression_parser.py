@@ -1,4 +1,4 @@
-"""Expressions, by precedence climbing. The table is Pebble's: `~` and `??` bind tighter than `|`, `not` tighter than all."""
+"""Expressions, by precedence climbing. As in Pebble `~` and `??` bind tighter than `|`, and `not` tighter than all."""
 
 from typing import Final, NoReturn
 

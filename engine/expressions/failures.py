@@ -13,7 +13,7 @@ ODD_VALUE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError
 
 
 class Missing(NameMissing):
-    """A name that is not there, with the names that are: the nearest is looked for only when somebody reads the error."""
+    """A name that is not there, with the names that are: the nearest is looked for only when the error is shown."""
 
     def __init__(self, message: str, *, name: object = "", known: Iterable[object] = (), at: Position = (0, 0)) -> None:
         super().__init__(message, line=at[0], column=at[1])

@@ -53,7 +53,7 @@ class MacroCall(Protocol):
 
 
 class Frame:
-    """The state of one render. `scopes` are the template's own assignments, innermost last; `root` is never written to."""
+    """The state of one render. `scopes` are the template's own assignments, innermost last; `root` stays as it is."""
 
     __slots__ = (
         "blocks",

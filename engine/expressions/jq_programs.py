@@ -18,9 +18,16 @@ _WORD = re.compile(r"(?<![.\w$@])[A-Za-z_]\w*(?!\s*:[^:])")
 _FIELD = re.compile(r"\.\s*[A-Za-z_]\w*")
 _SPREAD = re.compile(r"\[\s*\]|\.\.")
 # Each of these looks at its input once, and gives no more than there was.
-_SIMPLE: Final = frozenset(
-    ["map", "map_values", "select", "empty", "not", "length", "type", "first", "last", "reverse", "keys", "keys_unsorted", "values", "to_entries", "from_entries", "with_entries", "startswith", "endswith", "join", "tostring", "tojson", "fromjson", "tonumber", "add", "any", "all", "min", "max", "min_by", "max_by", "unique", "unique_by", "sort", "sort_by", "group_by", "has", "contains", "inside", "index", "ascii_downcase", "ascii_upcase", "floor", "ceil", "round", "sqrt", "fabs", "and", "or", "if", "then", "elif", "else", "end", "try", "catch", "error", "true", "false", "null", "ltrimstr", "rtrimstr", "arrays", "objects", "iterables", "booleans", "numbers", "strings", "nulls", "scalars", "flatten", "utf8bytelength", "explode", "del", "paths", "tojson", "now", "todate", "fromdate"]
-)
+_SIMPLE: Final = frozenset({
+    "map", "map_values", "select", "empty", "not", "length", "type", "first", "last", "reverse", "keys",
+    "keys_unsorted", "values", "to_entries", "from_entries", "with_entries", "startswith", "endswith", "join",
+    "tostring", "tojson", "fromjson", "tonumber", "add", "any", "all", "min", "max", "min_by", "max_by", "unique",
+    "unique_by", "sort", "sort_by", "group_by", "has", "contains", "inside", "index", "ascii_downcase",
+    "ascii_upcase", "floor", "ceil", "round", "sqrt", "fabs", "and", "or", "if", "then", "elif", "else", "end",
+    "try", "catch", "error", "true", "false", "null", "ltrimstr", "rtrimstr", "arrays", "objects", "iterables",
+    "booleans", "numbers", "strings", "nulls", "scalars", "flatten", "utf8bytelength", "explode", "del", "paths",
+    "now", "todate", "fromdate",
+})  # fmt: skip
 _FORBIDDEN = re.compile(
     r"\$ENV\b|(?<![.\w$@])(?:env|input_filename|import|include|modulemeta|get_search_list|halt|halt_error)\b"
 )

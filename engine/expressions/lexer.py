@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NoReturn
 
 from engine.expressions.failures import Position, fail
-from engine.expressions.limits import MAX_NESTING, MAX_TEMPLATE
+from engine.expressions.limits import MAX_NESTING, MAX_TEMPLATE, MAX_TOKENS
 
 TokenKind = Literal[
     "text", "raw", "print", "end print", "tag", "end tag", "name", "operator", "mark",
@@ -161,6 +161,8 @@ class _Lexer:
 
     def one(self, brackets: list[str]) -> None:
         text, start = self.text, self.at
+        if len(self.found) > MAX_TOKENS:
+            self.fail(f"The template has more than {MAX_TOKENS:,} parts.", start, "Make it from several smaller ones.")
         for kind, pattern in _PLAIN:
             if found := pattern.match(text, start):
                 self.at = found.end()

@@ -1,8 +1,9 @@
-"""How much one template may use before it is stopped; everything that grows inside a render is measured against these."""
+"""How much one template may use before it is stopped; what grows inside a render is measured against these."""
 
 from typing import Final
 
-MAX_TEMPLATE: Final = 2_000_000  # characters of a template
+MAX_TEMPLATE: Final = 1_000_000  # characters of a template
+MAX_TOKENS: Final = 100_000  # names, marks, texts and operators of a template
 MAX_CACHED_TEMPLATE: Final = 100_000  # longer templates are parsed anew each time
 CACHED_TEMPLATES: Final = 1_000
 MAX_NESTING: Final = 60  # brackets, branches and tags inside each other
@@ -16,6 +17,7 @@ MAX_CALLS: Final = 20  # macros, blocks and render() inside each other
 MAX_PASSES: Final = 100  # passes of render() until the text no longer changes
 MAX_DIGITS: Final = 1_000  # digits of a number
 MAX_PATTERN: Final = 1_000  # characters of a regular expression, a date pattern or a number format
+MAX_YAML: Final = 500_000  # characters that yaml() reads
 MAX_PROGRAM: Final = 5_000  # characters of a jq program
 SAFE_EFFORT: Final = 50_000_000  # estimated steps of a pattern or jq program that still runs inside the process
 MAX_SECONDS: Final = 3.0  # what a pattern or jq program may take outside the process

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from engine.expressions.failures import fail, kind
+from engine.expressions.limits import MAX_TEXT
 from engine.expressions.printing import java_text
 from engine.expressions.values import Value, is_number
 
@@ -17,6 +18,7 @@ def java_format(text: str, arguments: Sequence[Value]) -> str:
     """The text with its marks filled in; ExpressionFailed for a mark without argument or of the wrong kind."""
     out: list[str] = []
     at = following = 0
+    room = MAX_TEXT
     for found in _MARK.finditer(text):
         out.append(_literal(text[at : found.start()]))
         at = found.end()
@@ -33,6 +35,9 @@ def java_format(text: str, arguments: Sequence[Value]) -> str:
         if int(precision or 0) > _MAX_WIDTH:
             fail(f"'format' prints at most {_MAX_WIDTH} digits.")
         out.append(_converted(arguments[position], conversion, flags, width, precision))
+        room -= len(out[-1])
+        if room < 0:
+            fail(f"'format' makes a text of more than {MAX_TEXT:,} characters.")
     out.append(_literal(text[at:]))
     return "".join(out)
 

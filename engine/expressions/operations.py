@@ -11,7 +11,7 @@ REST: Final = "*"  # as the only parameter: any number of arguments
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A filter, function or test: `run` gets the frame first if `contextual`, then the value of a filter or test, then arguments."""
+    """A filter, function or test: `run` gets the frame if `contextual`, a filter's or test's value, then arguments."""
 
     name: str
     run: Callable[..., Value]
@@ -27,7 +27,7 @@ class Operations(dict[str, Operation]):
     def add(
         self, name: str, *parameters: str, contextual: bool = False, also: tuple[str, ...] = (), **defaults: Value
     ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
-        """Register a function under a template name. `defaults` by parameter name; a parameter without one is required."""
+        """Register a function under a template name; a parameter that is not among the `defaults` is required."""
 
         def register(run: Callable[..., Value]) -> Callable[..., Value]:
             given = tuple(defaults.get(parameter, ABSENT) for parameter in parameters)

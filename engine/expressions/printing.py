@@ -18,7 +18,7 @@ _LIST_TYPES: Final = (list, tuple, set, frozenset)
 
 
 def to_text(value: Value, zone: tzinfo = UTC) -> str:
-    """What `{{ value }}` prints: nothing for null, compact JSON for lists and maps, Java's form for numbers and dates."""
+    """What `{{ value }}` prints: nothing for null, compact JSON for lists and maps, numbers and dates as in Java."""
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
@@ -269,11 +269,16 @@ def _write_java(value: Value, out: list[str], left: list[int], depth: int) -> No
 
 def measure(value: Value) -> None:
     """Refuse a structure that is too big to walk through; shared parts count each time they are met."""
-    left = MAX_ITEMS
+    left, room = MAX_ITEMS, MAX_TEXT
     waiting = [(value, 0)]
     while waiting:
         found, depth = waiting.pop()
         left -= 1
+        if isinstance(found, str):
+            room -= len(found)
+            if room < 0:
+                fail(f"A value is too big to work on: over {MAX_TEXT:,} characters.")
+            continue
         if is_map(found):
             items = found.values()
         elif is_list(found):

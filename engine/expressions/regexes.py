@@ -1,7 +1,7 @@
 """Java regular expressions and replacement texts on Python's engine, kept from running long.
 
-Python's engine cannot be interrupted. A pattern whose worst case on a text is too much effort therefore runs in a process of
-its own, which is stopped after a few seconds.
+Python's engine cannot be interrupted. A pattern whose worst case on a text is too much effort therefore runs in a
+process of its own, which is stopped after a few seconds.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from engine.expressions import bounded
 from engine.expressions.failures import fail
-from engine.expressions.limits import MAX_PATTERN, MAX_TEXT, SAFE_EFFORT
+from engine.expressions.limits import MAX_ITEMS, MAX_PATTERN, MAX_TEXT, SAFE_EFFORT
 
 try:  # the parser's public place differs between versions of Python
     from re import _parser as _regex_parser  # type: ignore[attr-defined]
@@ -104,7 +104,7 @@ def _property(text: str, in_class: bool) -> str:
 
 @lru_cache(maxsize=500)
 def _growth(pattern: str) -> tuple[int, int, bool]:
-    """How a search's effort may grow: a constant factor, the power of the text's length, and whether it is exponential."""
+    """How a search's effort may grow: a factor, the power of the text's length, and whether it is exponential."""
     factor, power, nested = _weigh(_regex_parser.parse(pattern, re.ASCII), inside=False, last=True)
     return factor, power, nested
 
@@ -175,6 +175,8 @@ def split_with(expression: re.Pattern[str], text: str, limit: int) -> list[str]:
             continue  # a match of nothing at either end splits nothing off
         parts.append(text[start : found.start()])
         start = found.end()
+        if len(parts) > MAX_ITEMS:
+            fail(f"'split' makes more than {MAX_ITEMS:,} parts.")
     if not parts:
         return [text]
     parts.append(text[start:])
@@ -194,7 +196,7 @@ def search(text: str, pattern: str) -> list[str | None] | None:
 
 
 def replace(text: str, pattern: str, replacement: str) -> str:
-    """Every match replaced; `$1` and `${name}` in the replacement stand for groups, a backslash takes the next mark literally."""
+    """Every match replaced; `$1` and `${name}` stand for groups, a backslash takes the next mark literally."""
     expression = compiled(pattern)
     template = _replacement(replacement, expression)
     longest = sum(len(text) if not isinstance(part, str) else len(part) for part in template)

@@ -17,7 +17,7 @@ Guard = Literal["none", "json", "shell"]
 
 
 def evaluate(text: str, variables: Mapping[str, Any], services: Services) -> Any:
-    """The value of an expression with its type; text when there is more than one expression. ExpressionFailed, NameMissing."""
+    """The value of an expression with its type; text when there is more than one. ExpressionFailed, NameMissing."""
     return parse(text).evaluate(variables, services)
 
 

@@ -1,7 +1,7 @@
 """render() and renderOnce(): text of the flow's author that holds templates, evaluated where the flow asks for it.
 
-What a pass prints is gone over again only when it comes from the author, too. A value from outside is put in as it is, so no
-text that somebody typed, posted or generated is ever evaluated, however often its surroundings are.
+What a pass prints is gone over again only when it comes from the author, too. A value from outside is put in as it is,
+so no text that somebody typed, posted or generated is ever evaluated, however often its surroundings are.
 """
 
 from engine.expressions.failures import fail, kind
@@ -65,9 +65,10 @@ def _text(frame: Frame, text: str, passes: int) -> str:
 
 
 def _pass(frame: Frame, text: str) -> list[str]:
-    """One pass over author's text: neighbouring pieces that may be gone over again are joined, the others stay apart."""
+    """One pass over author's text: neighbouring pieces that may be gone over again are joined, others stay apart."""
     if "{" not in text:
         return [text]
+    frame.charge(len(text) * 4)  # reading a template is work, too
     inner = frame.inner(frame.visible())
     inner.recording = True
     out: Out = []

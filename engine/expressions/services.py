@@ -27,10 +27,11 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Services:
-    """Clock, zone and everything functions read. All are synchronous; those that read may block, so render off the loop.
+    """Clock, zone and everything functions read. All are synchronous; some may block, so render off the loop.
 
     They raise ExpressionFailed (a missing secret, key or file is one, never NameMissing, so `??` does not hide it).
-    `outside` names more roots ("row") or paths ("vars.answer") whose values came from outside: render() never evaluates them.
+    `outside` names more roots ("row") or paths ("vars.answer") whose values came from outside: render() never
+    evaluates them.
     """
 
     now: Callable[[], datetime] = _now

@@ -1,7 +1,7 @@
 """Values inside the quotes of a shell command that a flow's author wrote with templates in it.
 
-The author's text is followed the way a shell reads it; a value is escaped for the place where it lands. Values never change
-where we are: that is the point.
+The author's text is followed the way a shell reads it; a value is escaped for the place where it lands. Values never
+change where we are: that is the point.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ class _Place:
 
 
 def guarded_shell(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
-    """The command with values escaped where they stand inside quotes; outside of quotes they stay as they are, with a warning."""
+    """The command with values escaped inside quotes; outside of quotes they stay as they are, with a warning."""
     reader = _Reader()
     out: list[str] = []
     for piece in pieces:
@@ -37,9 +37,7 @@ def guarded_shell(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
     if reader.escaped:
         warn("A value held characters that mean something to a shell; it was escaped to stay inside its quotes.")
     if reader.exposed:
-        warn(
-            "A value with characters that mean something to a shell stands outside of quotes; put double quotes around it."
-        )
+        warn("A value that means something to a shell stands outside of quotes; put double quotes around it.")
     return "".join(out)
 
 

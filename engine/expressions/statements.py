@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from engine.errors import ExpressionFailed, NameMissing
 from engine.expressions import nodes
-from engine.expressions.compiler import Compiler, Run
+from engine.expressions.closures import Run
+from engine.expressions.compiler import Compiler
 from engine.expressions.failures import Position, fail, hardened, kind, located
 from engine.expressions.frame import Frame, Out, Printed, Statement, Typed, printed
 from engine.expressions.limits import MAX_CALLS
@@ -241,7 +242,7 @@ def _items(found: Value, at: Position) -> Sequence[Value]:
         return [Entry(key, value) for key, value in found.items()]
     if is_list(found):
         return list(found)
-    fail(
+    return fail(
         f"`for` goes through lists and maps, not through {kind(found)}.",
         "Make a list with split(), or a range with `..`.",
         at,

@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 
 from engine.errors import ExpressionFailed
 from engine.expressions import nodes
-from engine.expressions.compiler import Run
+from engine.expressions.closures import Run
 from engine.expressions.failures import ODD_VALUE, Missing
 from engine.expressions.frame import Frame, Out, Typed
 from engine.expressions.limits import CACHED_TEMPLATES, MAX_CACHED_TEMPLATE

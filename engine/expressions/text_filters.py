@@ -8,7 +8,7 @@ from engine.expressions import regexes
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_TEXT
 from engine.expressions.operations import FILTERS
-from engine.expressions.printing import java_text
+from engine.expressions.printing import java_text, measure
 from engine.expressions.values import Value, is_list, is_map
 
 TextWork = Callable[[str], str]
@@ -66,7 +66,7 @@ def trim(value: Value) -> Value:
 
 @FILTERS.add("abbreviate", "length")
 def abbreviate(value: Value, length: Value) -> Value:
-    """`{{ 'this is a long sentence.' | abbreviate(7) }}` → this... (a text of just that length is cut, too, as in Pebble)."""
+    """`{{ 'this is a long sentence.' | abbreviate(7) }}` → this...; a text of just that length is cut, too."""
     if value is None:
         return None
     text, size = text_of(value, "abbreviate"), amount_of(length, "abbreviate", "length")
@@ -106,7 +106,7 @@ def replace(value: Value, replace_pairs: Value, regexp: Value) -> Value:
             text = one(text, old, new)
         return text
 
-    return each_text(value, work, 0)
+    return each_text(value, work)
 
 
 def _literally(text: str, old: str, new: str) -> str:
@@ -115,17 +115,27 @@ def _literally(text: str, old: str, new: str) -> str:
     return text.replace(old, new)
 
 
-def each_text(value: Value, work: TextWork, depth: int) -> Value:
+def each_text(value: Value, work: TextWork) -> Value:
     """The value with `work` done on it as text, or on everything inside it; null stays null."""
-    if depth > 100:
-        fail("A value is nested more than 100 levels deep.")
-    if value is None:
-        return None
-    if is_map(value):
-        return {work(java_text(key)): each_text(item, work, depth + 1) for key, item in value.items()}
-    if is_list(value):
-        return [each_text(item, work, depth + 1) for item in value]
-    return work(java_text(value))
+    measure(value)
+    room = MAX_TEXT
+
+    def counted(text: str) -> str:
+        nonlocal room
+        made = work(text)
+        room -= len(made)
+        if room < 0:
+            fail(f"A filter makes texts of more than {MAX_TEXT:,} characters.")
+        return made
+
+    def walk(found: Value) -> Value:
+        if found is None:
+            return None
+        if is_map(found):
+            return {counted(java_text(key)): walk(item) for key, item in found.items()}
+        return [walk(item) for item in found] if is_list(found) else counted(java_text(found))
+
+    return walk(value)
 
 
 @FILTERS.add("escapeChar", "type")
@@ -135,7 +145,7 @@ def escape_char(value: Value, type: Value) -> Value:
     way = ways.get(type.lower()) if isinstance(type, str) else None
     if way is None:
         fail(f"'escapeChar' cannot escape for {java_text(type)!r}.", "Use 'single', 'double' or 'shell'.")
-    return each_text(value, lambda text: _literally(text, *way), 0)
+    return each_text(value, lambda text: _literally(text, *way))
 
 
 def _indented(value: Value, amount: Value, prefix: Value, name: str, first: bool) -> Value:

@@ -1,4 +1,4 @@
-"""Which expressions hold only what the flow's author wrote. Everything else may be anybody's text, and is never evaluated."""
+"""Which expressions hold only what the flow's author wrote. All else may be anybody's text, and is never evaluated."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -6,7 +6,7 @@ import re
 import yaml
 
 from engine.expressions.failures import fail, kind
-from engine.expressions.limits import MAX_TEMPLATE
+from engine.expressions.limits import MAX_YAML
 from engine.expressions.operations import FILTERS, FUNCTIONS
 from engine.expressions.printing import java_text, measure, scalar_text
 from engine.expressions.values import Entry, Value, is_list, is_map
@@ -83,7 +83,7 @@ def _scalar(value: Value, indent: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Dates and times stay text, `yes` and `on` are booleans, no merge keys (they can grow without end)."""
 
 
@@ -102,8 +102,8 @@ def from_yaml(value: Value) -> Value:
     """`{{ yaml('foo: [1, 2]').foo }}`: the value a YAML text stands for."""
     if not isinstance(value, str) or not value.strip():
         fail(f"yaml() takes a text with something in it, not {kind(value)}.")
-    if len(value) > MAX_TEMPLATE:
-        fail(f"yaml() reads at most {MAX_TEMPLATE:,} characters.", "Use JSON and fromJson() for large documents.")
+    if len(value) > MAX_YAML:
+        fail(f"yaml() reads at most {MAX_YAML:,} characters.", "Use JSON and fromJson() for large documents.")
     try:
         found = yaml.load(value, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:

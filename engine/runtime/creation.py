@@ -196,7 +196,7 @@ class Creator:
             outbox.put(unit.connection, [stored(execution.id, timer, 0)], self.sealer)
             unit.after_commit(lambda: self.timer(execution.id, timer))
             return
-        event = inbox.post(unit.connection, execution.id, Started(now), now, self.sealer, f"start:{execution.id}")
+        event = inbox.post(unit.connection, execution.id, Started(now), now, self.sealer)
         if event is not None:
             unit.after_commit(lambda: self.posted(event))
 

@@ -300,11 +300,7 @@ class Engine:
 
     async def render(self, execution_id: str, template: Any, task_run_id: str | None = None) -> Any:
         """A template of the flow rendered with an execution's variables; ExpressionFailed, NotFound."""
-        execution = await self.decider.current(execution_id)
-        flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
-        seen = self.renderer.variables(flow, execution, execution.task_runs.get(task_run_id or ""))
-        services = self.renderer.services(execution.namespace, self.renderer.scope(execution))
-        return self.masker.mask_value(await self.renderer.value(template, seen, services))
+        return await self.operations.render(execution_id, template, task_run_id)
 
     async def resume(
         self,

@@ -171,6 +171,15 @@ class Operations:
             raise Refused("The execution changed meanwhile.", fix="Look at it again.")
         return after
 
+    async def render(self, execution_id: str, template: Any, task_run_id: str | None) -> Any:
+        """A template rendered with an execution's variables, secrets as stars; ExpressionFailed, NotFound."""
+        execution = await self.decider.current(execution_id)
+        flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
+        renderer = self.creator.renderer
+        seen = renderer.variables(flow, execution, execution.task_runs.get(task_run_id or ""))
+        services = renderer.services(execution.namespace, renderer.scope(execution))
+        return self.creator.masker.mask_value(await renderer.value(template, seen, services))
+
     async def _insert(self, execution: Execution, now: datetime) -> Execution:
         def work(unit: Unit) -> None:
             executions.create(unit.connection, execution, now, self.creator.sealer)

@@ -1,7 +1,7 @@
 """Messages that show runs and pauses: which version is wanted, which is shown, and what is due to be sent."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -105,12 +105,15 @@ def touch_live(connection: Connection, now: datetime) -> None:
     connection.execute(live.values(desired=messages.c.desired + 1, due=now, attempts=0))
 
 
-def due(connection: Connection, platform: str, now: datetime, limit: int) -> list[Message]:
-    """Messages of a platform that are behind and may be tried now: the urgent first, then those that waited longest."""
-    behind = messages.c.desired > messages.c.shown
-    query = select(messages).where(
-        messages.c.platform == platform, behind, messages.c.state != "DEAD", messages.c.due <= now
-    )
+def due(
+    connection: Connection, platform: str, now: datetime, limit: int, *, passing: Collection[str] = ()
+) -> list[Message]:
+    """Messages of a platform that are behind and may be tried now: the urgent first, then who waited longest; those in
+    the places of `passing` are passed over."""
+    behind = (messages.c.desired > messages.c.shown) & (messages.c.state != "DEAD")
+    query = select(messages).where(messages.c.platform == platform, behind, messages.c.due <= now)
+    if passing:
+        query = query.where(messages.c.place.not_in(passing))
     ordered = query.order_by(messages.c.urgency, messages.c.changed, messages.c.id).limit(limit)
     return [_message(row) for row in connection.execute(ordered)]
 
@@ -148,6 +151,11 @@ def shown(
     # What became urgent while this was on its way stays urgent.
     level = update(messages).where(messages.c.id == id_, messages.c.desired <= version)
     connection.execute(level.values(urgency=PROGRESS))
+
+
+def trying(connection: Connection, id_: str) -> None:
+    """A message is about to be posted; should nothing come back, it may be there all the same."""
+    connection.execute(update(messages).where(messages.c.id == id_).values(attempts=messages.c.attempts + 1))
 
 
 def delay(connection: Connection, id_: str, until: datetime, problem: str) -> None:

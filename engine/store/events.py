@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from engine.core.events import Event
 from engine.store.documents import Sealer, event_from, payload
-from engine.store.statements import insert_new
+from engine.store.statements import insert_numbered
 from engine.store.tables import events
 
 KEPT = timedelta(days=7)  # how long a consumed event's dedupe key is remembered
@@ -40,15 +40,8 @@ def post(
         "created": now,
         "consumed": False,
     }
-    if dedupe is not None and not insert_new(connection, events, row):
-        return None
-    if dedupe is None:
-        done = connection.execute(events.insert(), row)
-        key = done.inserted_primary_key
-        assert key is not None  # noqa: S101 - the table numbers its rows
-        return Posted(key[0], execution_id, event)
-    number = connection.execute(select(events.c.id).where(events.c.dedupe == dedupe)).scalar_one()
-    return Posted(number, execution_id, event, keep=True)
+    number = insert_numbered(connection, events, row)
+    return None if number is None else Posted(number, execution_id, event, keep=dedupe is not None)
 
 
 def consume(connection: Connection, posted: Sequence[Posted]) -> None:

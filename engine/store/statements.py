@@ -1,4 +1,4 @@
-"""The one statement that databases spell differently: insert unless it is there already."""
+"""Statements that databases spell differently: insert unless, or instead of what, is there already."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row; False when a UNIQUE rule says that it is there already."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return connection.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
+    return connection.execute(insert(table).on_conflict_do_nothing(), values).rowcount == 1
+
+
+def insert_numbered(connection: Connection, table: Table, values: Mapping[str, Any]) -> int | None:
+    """Insert into a table that numbers its rows; the number, None when a UNIQUE rule says that the row is there."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
+    number: int | None = connection.execute(statement, values).scalar_one_or_none()
+    return number
 
 
 def put(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:

@@ -84,7 +84,7 @@ jsonResponseSchema: |
         if wants_json and not is_json(unfenced(text)):
             raise TaskFailed(
                 f"{name} answered twice with something that is not JSON: {text[:200]!r}.",
-                fix="Say in the prompt what the JSON must hold, or try another model.",
+                fix=f"Say in the prompt what the JSON must hold{_keys(schema)}, or try another model.",
                 outputs={"response": text, "raw": raw},
             )
         reply = as_asked(text, schema) if wants_json else text
@@ -104,3 +104,10 @@ jsonResponseSchema: |
         if schema.warning:
             context.log(schema.warning, "WARN")
         return schema
+
+
+def _keys(schema: Schema | None) -> str:
+    """What the schema's top level describes, for a sentence."""
+    properties = schema.value.get("properties") if schema is not None else None
+    names = ", ".join(f"`.{name}`" for name in properties) if isinstance(properties, dict) else ""
+    return f" ({names})" if names else ""

@@ -3,7 +3,7 @@
 import asyncio
 import mimetypes
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -27,43 +27,48 @@ HINTS = {
 }
 
 
+@asynccontextmanager
+async def connected(context: RunContext, api_key: str, model: str) -> AsyncIterator["Client"]:
+    """A client of Gemini; what it raises leaves as TaskFailed, which names the model."""
+    genai, types, errors, http = await asyncio.to_thread(_sdk)
+    provider = context.settings.provider("gemini")
+    if provider.base_url:
+        await check_address(provider.base_url, context.settings)
+    context.mask(api_key)
+    wire = http.AsyncClient(timeout=provider.timeout)  # our own: the SDK would take aiohttp where that is installed
+    options = types.HttpOptions(
+        base_url=provider.base_url,
+        api_version="v1beta",
+        timeout=int(provider.timeout * 1000),
+        httpx_async_client=wire,
+    )
+    client = genai.Client(api_key=api_key, http_options=options, vertexai=False)
+    try:
+        yield client
+    except errors.APIError as error:
+        raise TaskFailed(
+            f"Gemini answered {error.code} for the model {model}: {error.message or error.status}",
+            fix=HINTS.get(error.code, ""),
+        ) from error
+    except (http.HTTPError, OSError) as error:
+        where = provider.base_url or "its public address"
+        raise TaskFailed(
+            f"Gemini could not be reached at {where}: {error or type(error).__name__}.", fix="Check the network."
+        ) from error
+    finally:
+        client.close()
+        await wire.aclose()
+
+
 class GeminiTask(RunnableTask):
     """What every task of the service has."""
 
     api_key: Property[Text]
     model: Property[Text]
 
-    @asynccontextmanager
-    async def connected(self, context: RunContext) -> AsyncIterator["Client"]:
+    def connected(self, context: RunContext) -> AbstractAsyncContextManager["Client"]:
         """A client; what it raises leaves as TaskFailed."""
-        genai, types, errors, http = await asyncio.to_thread(_sdk)
-        provider = context.settings.provider("gemini")
-        if provider.base_url:
-            await check_address(provider.base_url, context.settings)
-        context.mask(self.api_key)
-        wire = http.AsyncClient(timeout=provider.timeout)  # our own: the SDK would take aiohttp where that is installed
-        options = types.HttpOptions(
-            base_url=provider.base_url,
-            api_version="v1beta",
-            timeout=int(provider.timeout * 1000),
-            httpx_async_client=wire,
-        )
-        client = genai.Client(api_key=self.api_key, http_options=options, vertexai=False)
-        try:
-            yield client
-        except errors.APIError as error:
-            raise TaskFailed(
-                f"Gemini answered {error.code} for the model {self.asked(context)}: {error.message or error.status}",
-                fix=HINTS.get(error.code, ""),
-            ) from error
-        except (http.HTTPError, OSError) as error:
-            where = provider.base_url or "its public address"
-            raise TaskFailed(
-                f"Gemini could not be reached at {where}: {error or type(error).__name__}.", fix="Check the network."
-            ) from error
-        finally:
-            client.close()
-            await wire.aclose()
+        return connected(context, self.api_key, self.asked(context))
 
     def asked(self, context: RunContext) -> str:
         """The model that is asked for, after the operator's table."""

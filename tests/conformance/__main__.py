@@ -1,7 +1,7 @@
 """Run files of conformance cases: `python -m tests.conformance [--expressions|--engine] [-v] [--skip-tag TAG]… FILE…`.
 
-One line for each case that fails; the last line of standard output is `N passed, N failed, N skipped`. Exit status 1 when a
-case failed, 2 for a wrong call.
+One line for each case that fails; the last line of standard output is `N passed, N failed, N skipped`. Exit status 1
+when a case failed, 2 for a wrong call.
 """
 
 import argparse

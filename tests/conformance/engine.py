@@ -1,6 +1,7 @@
 """Runs engine cases through the Engine on a temporary SQLite file; only the clock is replaced."""
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -141,6 +142,27 @@ async def run_case(case: Mapping[str, Any]) -> str | None:
     except Exception as error:  # noqa: BLE001 - a broken engine is a failed case
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def run_file(path: Path, skip_tags: frozenset[str], verbose: bool) -> tuple[int, int, int]:
+    """Run the cases of a file: how many passed, failed, were skipped. One line for each that failed."""
+    logging.getLogger("engine").setLevel(logging.CRITICAL)  # what a case provokes is no news
+    return asyncio.run(_run_all(load_cases(path), skip_tags, verbose))
+
+
+async def _run_all(
+    cases: Sequence[Mapping[str, Any]], skip_tags: frozenset[str], verbose: bool
+) -> tuple[int, int, int]:
+    passed = failed = skipped = 0
+    for case in cases:
+        if skip_tags & set(case.get("tags", ())):
+            skipped += 1
+            continue
+        problem = await run_case(case)
+        passed, failed = passed + (problem is None), failed + (problem is not None)
+        if problem is not None or verbose:
+            print(f"{case.get('id')}: {problem or 'passed'}", flush=True)
+    return passed, failed, skipped
 
 
 def load_cases(path: Path) -> list[dict[str, Any]]:

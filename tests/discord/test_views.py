@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from bot.conversation import Action, Card, Confirm, Fact, Field, FileRef, Form, Listing, Notice, Option, Row, Transcript
-from bot.discord.graphemes import clean, clusters, cut, shorten, size
 from bot.discord.views import answers, cards, fields, forms, listings, steps
 from bot.discord.views.components import DETAILS, details
 from bot.discord.views.markdown import escape, excerpt, markdown, title
+from bot.graphemes import clean, clusters, cut, shorten, size
 from tests.discord import strategies
 from tests.wire.discord_rules import length, walk
 from tests.wire.discord_spec import judge

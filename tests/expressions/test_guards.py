@@ -59,7 +59,10 @@ def test_a_here_document_holds_the_value_literally(program, value):
     if any(line == "EOF" for line in value.split("\n")):
         return
     assert shell("cat <<EOF\n[{{ inputs.v }}]\nEOF\n", value, program) == f"[{value}]\n"
-    assert shell("cat <<'EOF'\n[{{ inputs.v }}]\nEOF\necho \"{{ inputs.v }}\" > /dev/null", value, program) == f"[{value}]\n"
+    assert (
+        shell("cat <<'EOF'\n[{{ inputs.v }}]\nEOF\necho \"{{ inputs.v }}\" > /dev/null", value, program)
+        == f"[{value}]\n"
+    )
 
 
 def test_a_value_that_would_end_a_here_document_is_refused():
@@ -78,12 +81,17 @@ def test_a_json_document_carries_the_value(value, other):
 def test_guards_leave_alone_what_works_already_and_tell_when_they_step_in():
     told = Told()
     services, values = told.services(), {"inputs": {"v": "plain", "q": 'say "hi"', "list": [1]}, "vars": {"t": "a\\nb"}}
-    assert render('{"a": "{{ inputs.v }}", "b": {{ inputs.list }}}', values, services, guard="json") == '{"a": "plain", "b": [1]}'
+    assert (
+        render('{"a": "{{ inputs.v }}", "b": {{ inputs.list }}}', values, services, guard="json")
+        == '{"a": "plain", "b": [1]}'
+    )
     # Text of the author's own that is JSON already stays JSON; so does what the author's filters escaped.
     assert json.loads(render('{"a": "{{ vars.t }}"}', values, services, guard="json")) == {"a": "a\nb"}
-    assert json.loads(render('{"a": "{{ inputs.q | escapeChar(\'double\') }}"}', values, services, guard="json")) == {"a": 'say "hi"'}
+    assert json.loads(render('{"a": "{{ inputs.q | escapeChar(\'double\') }}"}', values, services, guard="json")) == {
+        "a": 'say "hi"'
+    }
     assert render("echo '{{ inputs.v }}' {{ inputs.v }}", values, services, guard="shell") == "echo 'plain' plain"
-    assert render("no document: \"{{ inputs.q }}\"", values, services, guard="json") == 'no document: "say "hi""'
+    assert render('no document: "{{ inputs.q }}"', values, services, guard="json") == 'no document: "say "hi""'
     assert told == []
     assert json.loads(render('{"a": "{{ inputs.q }}"}', values, services, guard="json")) == {"a": 'say "hi"'}
     assert render('echo "{{ inputs.q }}"', values, services, guard="shell") == 'echo "say \\"hi\\""'

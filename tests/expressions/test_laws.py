@@ -41,7 +41,25 @@ WORDS = [
     "loop", " ", "\n", "é", "__class__", *sorted(FILTERS), *sorted(FUNCTIONS),
     *sorted(TESTS),
 ]  # fmt: skip
-OPERANDS = ["s", "n", "l", "m", "nul", "t", "d", "o", "'a,b'", "''", "-1", "0", "[]", "{}", "'2024-03-05'", "'{\"a\":1}'", "99999"]
+OPERANDS = [
+    "s",
+    "n",
+    "l",
+    "m",
+    "nul",
+    "t",
+    "d",
+    "o",
+    "'a,b'",
+    "''",
+    "-1",
+    "0",
+    "[]",
+    "{}",
+    "'2024-03-05'",
+    "'{\"a\":1}'",
+    "99999",
+]
 
 
 @settings(max_examples=400, deadline=None)
@@ -80,7 +98,11 @@ def test_any_function_on_any_values_gives_a_value_or_our_error(name, arguments):
 
 
 PYTHON_NAMES = sorted(
-    {name for value in ("", 0, [], {}, Opaque(), test_any_text_renders_or_fails_as_an_expression) for name in dir(value)}
+    {
+        name
+        for value in ("", 0, [], {}, Opaque(), test_any_text_renders_or_fails_as_an_expression)
+        for name in dir(value)
+    }
     | {"mro", "func_globals", "gi_frame", "cr_frame", "f_locals", "leak", "password"}
 )
 ALLOWED = {"replace", "split", "startswith", "endswith", "strip", "isempty"}
@@ -102,10 +124,17 @@ def test_no_template_reaches_a_python_attribute(target):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=20), st.sampled_from(["{{ 1 + 1 }}", "{% if true %}x{% endif %}", "{# x #}", "{{ secret('X') }}", "{{", "%}"]))
+@given(
+    st.text(max_size=20),
+    st.sampled_from(["{{ 1 + 1 }}", "{% if true %}x{% endif %}", "{# x #}", "{{ secret('X') }}", "{{", "%}"]),
+)
 def test_a_value_that_holds_a_template_is_printed_as_it_is(text, template):
     value = text + template + text
-    values = {"inputs": {"x": value}, "vars": {"hello": "<{{ inputs.x }}>", "again": "{{ render(vars.hello) }}"}, "outputs": {"a": [value]}}
+    values = {
+        "inputs": {"x": value},
+        "vars": {"hello": "<{{ inputs.x }}>", "again": "{{ render(vars.hello) }}"},
+        "outputs": {"a": [value]},
+    }
     assert render("{{ inputs.x }}", values, SERVICES) == value
     assert render("{{ render(inputs.x) }}", values, SERVICES) == value
     assert render("{{ render(vars.hello) }}", values, SERVICES) == f"<{value}>"
@@ -122,7 +151,10 @@ def test_more_places_can_be_named_as_outside():
     told = []
     services = Services(outside=frozenset({"row", "vars.answer"}), warn=told.append)
     values = {"row": {"a": "{{ s }}"}, "vars": {"answer": "{{ s }}", "own": "{{ s }}"}, "s": "abc"}
-    assert render("{{ render(row.a) }}{{ render(vars.answer) }}{{ render(vars.own) }}", values, services) == "{{ s }}{{ s }}abc"
+    assert (
+        render("{{ render(row.a) }}{{ render(vars.answer) }}{{ render(vars.own) }}", values, services)
+        == "{{ s }}{{ s }}abc"
+    )
     assert len(told) == 2
 
 
@@ -174,14 +206,16 @@ HOSTILE = {
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_a_hostile_template_is_stopped(name):
-    values = {**VALUES, "cycle": "{{ cycle }}", "big": list(range(MAX_RANGE // 2))}
+    values = {**VALUES, "cycle": "{{ cycle }}{{ cycle }}", "big": list(range(MAX_RANGE // 2))}
     started = time.monotonic()
     with pytest.raises(ExpressionFailed):
         render(HOSTILE[name], values, SERVICES)
     assert time.monotonic() - started < 15
 
 
-@pytest.mark.parametrize("program", ["env", "$ENV", "env.PATH", "$ENV.PATH", 'import "a" as a; 1', 'include "a"; 1', "input_filename"])
+@pytest.mark.parametrize(
+    "program", ["env", "$ENV", "env.PATH", "$ENV.PATH", 'import "a" as a; 1', 'include "a"; 1', "input_filename"]
+)
 def test_jq_does_not_see_the_environment(program):
     with pytest.raises(ExpressionFailed, match="not available"):
         render("{{ '1' | jq(p) }}", {"p": program}, SERVICES)
@@ -205,12 +239,24 @@ def test_a_printed_number_reads_back_as_the_same(number):
     assert float(to_text(number).replace("Infinity", "inf")) == number
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(), lambda inner: st.lists(inner, max_size=4)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
+        lambda inner: st.lists(inner, max_size=4),
+    )
+)
 def test_json_reads_back_as_the_same(value):
     assert evaluate("{{ fromJson(v | toJson) }}", {"v": value}, SERVICES) == value
 
 
 def test_the_package_needs_nothing_above_it():
     code = "import sys, engine.expressions; print([m for m in sys.modules if m.startswith('engine.') and not m.startswith(('engine.expressions', 'engine.errors'))])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"

@@ -15,7 +15,9 @@ from tests.runtime.test_executions import until
 
 HOOK = """
 tasks:
-  - {id: t, type: tests.Mark, text: "{{ trigger.body.n }} {{ trigger.headers['x-a'][0] }} {{ trigger.parameters.q[0] }}"}
+  - id: t
+    type: tests.Mark
+    text: "{{ trigger.body.n }} {{ trigger.headers['x-a'][0] }} {{ trigger.parameters.q[0] }}"
 triggers:
   - id: hook
     type: io.kestra.plugin.core.trigger.Webhook

@@ -17,7 +17,9 @@ from tests.shared import ROOT, part
 def wheel(tmp_path_factory):
     part(find_spec("build") is not None, "The wheel builder", "`pip install build`.")
     out = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(ROOT)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(ROOT)], check=True, capture_output=True
+    )
     return next(out.glob("*.whl"))
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bot.conversation import Action, FileRef, Tone
 from bot.discord import ids, limits
-from bot.discord.graphemes import clean, cut, is_blank, line, shorten, size
+from bot.graphemes import clean, cut, is_blank, line, shorten, size
 
 Json = dict[str, Any]
 

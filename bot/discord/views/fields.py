@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.conversation import Field, Form, Option
 from bot.discord import ids, limits
-from bot.discord.graphemes import clean, is_blank, line, size
+from bot.graphemes import clean, is_blank, line, size
 
 MENUS = 4  # of 25 choices each
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from bot.conversation import Field, Form, Option
 from bot.discord import ids, limits
-from bot.discord.graphemes import clean, is_blank, line, shorten, size
 from bot.discord.views.components import Json, Overflow, Rendered
 from bot.discord.views.fields import (
     as_text,
@@ -22,6 +21,7 @@ from bot.discord.views.fields import (
     wire_values,
 )
 from bot.discord.views.markdown import excerpt, markdown
+from bot.graphemes import clean, is_blank, line, shorten, size
 
 __all__ = ["draw_choice", "modal", "pages"]
 

@@ -15,6 +15,7 @@ from engine.tasks.working_files import collect, inside
 
 CACHE = "kestra-ollama-cache"
 HOME = "/root/.ollama"
+STARTING = 60.0  # seconds a server that somebody named may need until it answers
 SERVE = (
     "ollama serve >/dev/null 2>&1 & "
     "tries=0; until ollama list >/dev/null 2>&1 || [ $tries -ge 60 ]; do tries=$((tries+1)); sleep 1; done"
@@ -44,7 +45,9 @@ outputFiles:
     type: Literal["io.kestra.plugin.ollama.cli.OllamaCLI"]
     commands: LateShellText[list[str]] = Field(min_length=1)
     enable_model_caching: Property[bool] = True
-    model_cache_path: LateProperty[OptionalText] = Field(default=None, description="Only used with a container.")
+    model_cache_path: LateProperty[OptionalText] = Field(
+        default=None, description="Only used with a container, yet rendered always."
+    )
     host: Property[OptionalText] = None
     auth: Auth | None = None
 
@@ -52,9 +55,12 @@ outputFiles:
         key = self.auth.api_key if self.auth else None
         if key:
             context.mask(key)
+        if self.model_cache_path:  # a key it needs is missed at once, not only on the machine that has no Ollama
+            await context.render(self.model_cache_path)
         at = server(context, self.host, key)
         native = self._parsed() if self.task_runner is None and self.runner is None else None
-        if native is not None and await answers(context, at, 60 if at.is_named else 1):
+        patience = min(STARTING, context.settings.provider("ollama").timeout) if at.is_named else 1
+        if native is not None and await answers(context, at, patience):
             return await self._run_by_api(context, at, native)
         if native is not None and at.is_named:
             raise TaskFailed(

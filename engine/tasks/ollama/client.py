@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from engine.plugin import RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 
 if TYPE_CHECKING:
-    from ollama import AsyncClient
+    from ollama import AsyncClient, ChatResponse
 
 LOCAL = "http://127.0.0.1:11434"
 CLOUD = "https://ollama.com"
@@ -55,6 +55,8 @@ async def answers(context: RunContext, at: Server, patience: float) -> bool:
         if found is not None and found.status_code < 500:
             return True
         if wait + 1 < patience:
+            if wait == 0:
+                context.log(f"Waiting for Ollama at {at.url}, up to {patience:g} s.")
             await asyncio.sleep(1)
     return False
 
@@ -94,6 +96,21 @@ class Models:
                 self.context.metric("prompt.token.count", part.prompt_eval_count or 0)
                 self.context.metric("candidate.token.count", part.eval_count or 0)
         return "".join(said)
+
+    async def chat(
+        self, model: str, messages: Sequence[Mapping[str, str]], format_: Any, options: Mapping[str, Any]
+    ) -> "ChatResponse":
+        """The model's answer to a conversation; a model that is not there yet is fetched first."""
+        import ollama
+
+        for fetched in (False, True):
+            try:
+                return await self.client.chat(model=model, messages=messages, format=format_, options=options)
+            except ollama.ResponseError as error:
+                if error.status_code != 404 or fetched:
+                    raise
+            await self.pull(model)
+        raise AssertionError("the second try returns or raises")
 
     def _options(self, prompt: str) -> dict[str, Any] | None:
         needed = len(prompt) // 3 + 1024  # about three characters a token, and room for the answer

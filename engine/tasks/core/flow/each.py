@@ -10,10 +10,12 @@ from engine.core.flowable import Body, FlowableTask, Opened, Wanted, compact, en
 from engine.core.task import AnyTask
 
 
-def distinct_values(rendered: Any) -> Opened:
-    """Values as texts, each once, frozen for the whole run; a null is an error."""
+def distinct_values(rendered: Any, written: Any = None) -> Opened:
+    """Values as texts, each once, frozen for the whole run; a null is an error. `written` is the flow's text for them."""
     if not isinstance(rendered, list | tuple):
-        return Opened(error=f"The values are no list but {compact(rendered)[:200]}: write a list or JSON text of one.")
+        source = f" (from `{written.strip()[:200]}`)" if isinstance(written, str) else ""
+        found = compact(rendered)[:200]
+        return Opened(error=f"The values{source} are no list but {found}: write a list or JSON text of one.")
     nulls = sum(value is None for value in rendered)
     if nulls:
         return Opened(error=f"Found '{nulls}' null values on Each, with values={compact(list(rendered))}")
@@ -24,7 +26,7 @@ class EachTask(FlowableTask):
     """Base of tasks that run others for every value."""
 
     def opened(self, rendered: Mapping[str, Any]) -> Opened:
-        return distinct_values(rendered["values"])
+        return distinct_values(rendered["values"], self.wanted()["values"][0])
 
     def values_of(self, run: TaskRun) -> tuple[str, ...]:
         """The values, as they were when the run began."""

@@ -1,0 +1,189 @@
+"""`io.kestra.plugin.ai.completion`: ask any provider's model for text, JSON or a class."""
+
+import json
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from engine.core.task import AnyTyped
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.ai.provider import Configuration, Provider, ResponseFormat, Said, Turn
+from engine.tasks.property_types import OptionalText, Text, TextList, document_from_text
+from engine.tasks.structured_output import is_json, unfenced
+
+EXTRACTION = "You are a structured JSON extraction assistant. Always respond with valid JSON."
+
+
+class CompletionTask(RunnableTask):
+    """What every task that asks a model has."""
+
+    provider: AnyTyped
+    configuration: Configuration = Field(default_factory=Configuration)
+
+    async def ask(self, context: RunContext, turns: list[Turn], configuration: Configuration | None = None) -> Said:
+        """The answer, with its tokens recorded."""
+        if not isinstance(self.provider, Provider):
+            raise TaskFailed(f"{self.provider.type!r} is not a provider of models.")
+        said = await self.provider.ask(context, turns, configuration or self.configuration)
+        context.metric("input.token.count", said.input_tokens)
+        context.metric("output.token.count", said.output_tokens)
+        context.metric("total.token.count", said.input_tokens + said.output_tokens)
+        return said
+
+
+class Message(Part):
+    """One turn of the conversation."""
+
+    type: Literal["SYSTEM", "AI", "USER"]
+    content: Text
+
+    def turn(self) -> Turn:
+        """The turn as providers take it."""
+        return Turn("assistant" if self.type == "AI" else "system" if self.type == "SYSTEM" else "user", self.content)
+
+
+class Answer(Outputs):
+    """The answer as text, or as JSON when that was asked for."""
+
+    textOutput: str | None  # noqa: N815 - appears as written
+    jsonOutput: Any  # noqa: N815
+    aiResponse: str | None  # noqa: N815
+    tokenUsage: dict[str, int]  # noqa: N815
+    finishReason: str  # noqa: N815
+
+
+class ChatCompletion(CompletionTask):
+    """Hold a conversation with a model."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: answer
+type: io.kestra.plugin.ai.completion.ChatCompletion
+provider:
+  type: io.kestra.plugin.ai.provider.OpenAI
+  apiKey: "{{ secret('OPENAI_API_KEY') }}"
+  modelName: gpt-4o-mini
+messages:
+  - type: SYSTEM
+    content: You answer in one sentence.
+  - type: USER
+    content: "{{ inputs.question }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.completion.ChatCompletion", "io.kestra.plugin.langchain4j.ChatCompletion"]
+    messages: Property[Annotated[list[Message], BeforeValidator(document_from_text)]]
+
+    async def run(self, context: RunContext) -> Answer:
+        if not self.messages or self.messages[-1].type != "USER":
+            raise TaskFailed("The last message must be of type USER.", fix="Add what the model is to answer.")
+        if sum(message.type == "SYSTEM" for message in self.messages) > 1:
+            raise TaskFailed("There may be one message of type SYSTEM.", fix="Put them together.")
+        said = await self.ask(context, [message.turn() for message in self.messages])
+        parsed = parsed_reply(said.text) if self.configuration.wants_json else None
+        text = None if self.configuration.wants_json else said.text
+        return Answer(
+            textOutput=text, jsonOutput=parsed, aiResponse=text, tokenUsage=said.usage, finishReason=said.finished
+        )
+
+
+class Extracted(Outputs):
+    """The document, as text."""
+
+    schemaName: str  # noqa: N815 - appears as written
+    extractedJson: str  # noqa: N815
+    tokenUsage: dict[str, int]  # noqa: N815
+    finishReason: str  # noqa: N815
+
+
+class JSONStructuredExtraction(CompletionTask):
+    """Let a model fill the fields of a JSON document from a text."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: fields
+type: io.kestra.plugin.ai.completion.JSONStructuredExtraction
+provider:
+  type: io.kestra.plugin.ai.provider.Ollama
+  endpoint: http://127.0.0.1:11434
+  modelName: gemma3:1b
+schemaName: Ticket
+jsonFields: [customer, problem]
+prompt: "{{ inputs.mail }}"
+""",
+    )
+    type: Literal[
+        "io.kestra.plugin.ai.completion.JSONStructuredExtraction",
+        "io.kestra.plugin.langchain4j.JSONStructuredExtraction",
+    ]
+    prompt: Property[Text]
+    schema_name: Property[Text]
+    json_fields: Property[TextList]
+    system_message: Property[Text] = EXTRACTION
+
+    async def run(self, context: RunContext) -> Extracted:
+        schema = {
+            "type": "object",
+            "properties": {field: {"type": "string"} for field in self.json_fields},
+            "required": list(self.json_fields),
+            "additionalProperties": False,
+        }
+        wanted = ResponseFormat(type="JSON", json_schema=schema)
+        configuration = self.configuration.model_copy(update={"response_format": wanted})
+        said = await self.ask(context, [Turn("system", self.system_message), Turn("user", self.prompt)], configuration)
+        found = json.dumps(parsed_reply(said.text), ensure_ascii=False)
+        return Extracted(
+            schemaName=self.schema_name, extractedJson=found, tokenUsage=said.usage, finishReason=said.finished
+        )
+
+
+class Classified(Outputs):
+    """The class the text belongs to."""
+
+    classification: str
+    tokenUsage: dict[str, int]  # noqa: N815 - appears as written
+    finishReason: str  # noqa: N815
+
+
+class Classification(CompletionTask):
+    """Let a model put a text into one of several classes."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: mood
+type: io.kestra.plugin.ai.completion.Classification
+provider:
+  type: io.kestra.plugin.ai.provider.GoogleGemini
+  apiKey: "{{ secret('GEMINI_API_KEY') }}"
+  modelName: gemini-2.5-flash
+classes: [positive, neutral, negative]
+prompt: "{{ inputs.feedback }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.completion.Classification", "io.kestra.plugin.langchain4j.Classification"]
+    prompt: Property[Text]
+    classes: Property[TextList]
+    system_message: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> Classified:
+        system = self.system_message or (
+            f"Put the text into exactly one of these classes: {', '.join(self.classes)}. "
+            "Answer with the name of the class and nothing else."
+        )
+        said = await self.ask(context, [Turn("system", system), Turn("user", self.prompt)])
+        answer = said.text.strip().strip(".\"'")
+        known = {name.lower(): name for name in self.classes}
+        if answer.lower() not in known:
+            context.log(f"The model answered {answer[:200]!r}, which is none of the classes.", "WARN")
+        return Classified(
+            classification=known.get(answer.lower(), answer), tokenUsage=said.usage, finishReason=said.finished
+        )
+
+
+def parsed_reply(text: str) -> Any:
+    """The JSON a model answered with; TaskFailed when it is none."""
+    reply = unfenced(text)
+    if not is_json(reply):
+        raise TaskFailed(
+            f"The model answered with something that is not JSON: {text[:200]!r}.", outputs={"textOutput": text}
+        )
+    return json.loads(reply)

@@ -1,0 +1,183 @@
+"""`io.kestra.plugin.email`: mail over SMTP."""
+
+import html
+import mimetypes
+import smtplib
+import ssl
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import getaddresses, make_msgid
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from engine.plugin import Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.address_guard import check_address
+from engine.tasks.execution_facts import facts
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, document_from_text
+from engine.tasks.threads import in_own_thread
+from engine.tasks.webhook_task import summary_text
+
+PLAIN = "Please view this email in a modern email client"
+
+
+class Attachment(Part):
+    """A file from internal storage."""
+
+    name: Text
+    uri: Text
+    content_type: Text = "application/octet-stream"
+
+
+Attachments = Annotated[list[Attachment], BeforeValidator(document_from_text)]
+
+
+class MailTask(RunnableTask):
+    """What both tasks have."""
+
+    host: Property[Text]
+    port: Property[OptionalInteger] = None
+    username: Property[OptionalText] = None
+    password: Property[OptionalText] = None
+    transport_strategy: Property[Literal["SMTP", "SMTPS", "SMTP_TLS"]] = "SMTPS"
+    from_: Property[Text] = Field(alias="from")
+    to: Property[Text]
+    cc: Property[OptionalText] = None
+    subject: Property[OptionalText] = None
+    attachments: Property[Attachments | None] = None
+    embedded_images: Property[Attachments | None] = None
+    session_timeout: Property[OptionalInteger] = 10_000
+    verify_server_identity: Property[bool] = True
+
+    async def send(self, context: RunContext, plain: str, markup: str | None) -> None:
+        """Send one message; TaskFailed when the server refuses it."""
+        await check_address(f"http://{self.host}", context.settings)
+        if self.password:
+            context.mask(self.password)
+        message = await self._message(context, plain, markup)
+        try:
+            await in_own_thread(lambda: self._deliver(message))
+        except smtplib.SMTPResponseException as error:
+            said = (
+                error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+            )
+            fix = "Check `username` and `password`." if isinstance(error, smtplib.SMTPAuthenticationError) else ""
+            raise TaskFailed(f"{self.host} answered {error.smtp_code}: {said}", fix=fix) from error
+        except smtplib.SMTPRecipientsRefused as error:
+            raise TaskFailed(f"{self.host} takes no mail for {', '.join(error.recipients)}.") from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise TaskFailed(
+                f"Mail could not be sent by {self.host}: {error}.", fix="Check `host`, `port` and `transportStrategy`."
+            ) from error
+
+    async def _message(self, context: RunContext, plain: str, markup: str | None) -> EmailMessage:
+        message = EmailMessage()
+        message["From"] = addresses(self.from_, "from")
+        message["To"] = addresses(self.to, "to")
+        if self.cc:
+            message["Cc"] = addresses(self.cc, "cc")
+        message["Subject"] = " ".join((self.subject or "").split())  # a line break would begin another header
+        message["Message-ID"] = make_msgid(context.task_run_id, domain="parley.invalid")
+        message.set_content(plain)
+        if markup is not None:
+            message.add_alternative(markup, subtype="html")
+            markup_part = message.get_payload()[-1]  # type: ignore[index]
+            for image in self.embedded_images or []:
+                content = await context.files.read(image.uri)
+                main, _, sub = self._kind(image).partition("/")
+                markup_part.add_related(content, main, sub, cid=f"<{image.name}>", filename=image.name)  # type: ignore[union-attr]
+        for attachment in self.attachments or []:
+            content = await context.files.read(attachment.uri)
+            main, _, sub = self._kind(attachment).partition("/")
+            message.add_attachment(content, main, sub, filename=attachment.name)
+        return message
+
+    def _kind(self, attachment: Attachment) -> str:
+        guessed = mimetypes.guess_type(attachment.name)[0]
+        unknown = "content_type" not in attachment.model_fields_set
+        return guessed if unknown and guessed else attachment.content_type
+
+    def _deliver(self, message: EmailMessage) -> None:
+        seconds = (self.session_timeout or 10_000) / 1000
+        tls = ssl.create_default_context()
+        if not self.verify_server_identity:
+            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        if self.transport_strategy == "SMTPS":
+            client: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port or 465, timeout=seconds, context=tls)
+        else:
+            client = smtplib.SMTP(
+                self.host, self.port or (587 if self.transport_strategy == "SMTP_TLS" else 25), timeout=seconds
+            )
+        with client:
+            if self.transport_strategy == "SMTP_TLS":
+                client.starttls(context=tls)
+            if self.username:
+                client.login(self.username, self.password or "")
+            client.send_message(message)
+
+
+class MailSend(MailTask):
+    """Send a mail, as text and as HTML, with attachments."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: report
+type: io.kestra.plugin.email.MailSend
+host: smtp.example.com
+port: 465
+username: "{{ secret('MAIL_USER') }}"
+password: "{{ secret('MAIL_PASSWORD') }}"
+from: flows@example.com
+to: team@example.com
+subject: Report of {{ now() | date("yyyy-MM-dd") }}
+htmlTextContent: "<p>See the attachment.</p>"
+attachments:
+  - name: report.csv
+    uri: "{{ outputs.report.uri }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.email.MailSend", "io.kestra.plugin.notifications.mail.MailSend"]
+    html_text_content: Property[OptionalText] = None
+    plain_text_content: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> None:
+        await self.send(context, self.plain_text_content or PLAIN, self.html_text_content)
+
+
+class MailExecution(MailTask):
+    """Send a mail about an execution."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: alert
+type: io.kestra.plugin.email.MailExecution
+host: smtp.example.com
+from: flows@example.com
+to: team@example.com
+executionId: "{{ trigger.executionId }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.email.MailExecution", "io.kestra.plugin.notifications.mail.MailExecution"]
+    execution_id: Property[OptionalText] = None
+    custom_fields: Property[JsonMap | None] = None
+    custom_message: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> None:
+        about = facts(await context.execution_map(self.execution_id))
+        text = summary_text(about, self.custom_message, self.custom_fields or {})
+        subject = self.subject or f"[{about.namespace}] {about.flow_id} ➛ {about.state}"
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines())
+        await self.model_copy(update={"subject": subject}).send(context, text, lines)
+
+
+def addresses(text: str, name: str) -> tuple[Address, ...]:
+    """Addresses written with commas; TaskFailed when one is none."""
+    found = []
+    for shown, address in getaddresses([" ".join(text.split())]):
+        local, at, domain = address.rpartition("@")
+        if not (at and local and domain):
+            raise TaskFailed(
+                f"`{name}` {text!r} is not a mail address.", fix="Write them as ann@example.com, bob@example.com."
+            )
+        found.append(Address(shown, local, domain))
+    return tuple(found)

@@ -1,0 +1,42 @@
+"""`io.kestra.plugin.googleworkspace.chat`: messages through webhooks of Google Chat."""
+
+from typing import ClassVar, Literal
+
+from engine.tasks.webhook_task import PayloadTask, SummaryTask
+
+
+class GoogleChatIncomingWebhook(PayloadTask):
+    """Post a message through a webhook of Google Chat."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tell
+type: io.kestra.plugin.googleworkspace.chat.GoogleChatIncomingWebhook
+url: "{{ secret('GOOGLE_CHAT_WEBHOOK') }}"
+payload: |
+  {"text": "{{ outputs.summary.value }}"}
+""",
+    )
+    service: ClassVar[str] = "Google Chat"
+    type: Literal[
+        "io.kestra.plugin.googleworkspace.chat.GoogleChatIncomingWebhook",
+        "io.kestra.plugin.notifications.google.GoogleChatIncomingWebhook",
+    ]
+
+
+class GoogleChatExecution(SummaryTask):
+    """Post a summary of an execution through a webhook of Google Chat."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: alert
+type: io.kestra.plugin.googleworkspace.chat.GoogleChatExecution
+url: "{{ secret('GOOGLE_CHAT_WEBHOOK') }}"
+executionId: "{{ trigger.executionId }}"
+""",
+    )
+    service: ClassVar[str] = "Google Chat"
+    type: Literal[
+        "io.kestra.plugin.googleworkspace.chat.GoogleChatExecution",
+        "io.kestra.plugin.notifications.google.GoogleChatExecution",
+    ]

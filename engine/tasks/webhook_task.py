@@ -1,0 +1,65 @@
+"""Services that take one JSON document at one address: what their tasks share."""
+
+from typing import Any, ClassVar
+
+from engine.plugin import JsonText, Property, RunContext, RunnableTask
+from engine.tasks.chat_messages import payload_object
+from engine.tasks.execution_facts import ExecutionFacts, facts
+from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.outbound import deliver
+from engine.tasks.property_types import JsonMap, OptionalText, Text
+
+
+class WebhookTask(RunnableTask):
+    """Post a JSON document to a webhook."""
+
+    service: ClassVar[str] = "The service"
+    url: Property[Text]
+    options: Property[HttpOptions | None] = None
+
+    async def post(self, context: RunContext, body: dict[str, Any]) -> None:
+        """Deliver; waits when told to (429), TaskFailed when refused."""
+        context.mask(self.url)
+        await deliver(context, self.url, service=self.service, options=self.options or DEFAULT, json=body)
+
+
+class PayloadTask(WebhookTask):
+    """Post the flow's own document."""
+
+    payload: JsonText[Text]
+
+    async def run(self, context: RunContext) -> None:
+        await self.post(context, payload_object(self.payload, self.service))
+
+
+class SummaryTask(WebhookTask):
+    """Post the flow's own document, or a summary of an execution."""
+
+    payload: JsonText[OptionalText] = None
+    execution_id: Property[OptionalText] = None
+    custom_fields: Property[JsonMap | None] = None
+    custom_message: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> None:
+        if self.payload is not None and self.payload.strip():
+            await self.post(context, payload_object(self.payload, self.service))
+            return
+        about = facts(await context.execution_map(self.execution_id))
+        await self.post(context, self.summary(about))
+
+    def summary(self, about: ExecutionFacts) -> dict[str, Any]:
+        """The service's JSON for a message about an execution."""
+        return {"text": summary_text(about, self.custom_message, self.custom_fields or {})}
+
+
+def summary_text(about: ExecutionFacts, message: str | None, fields: dict[str, Any]) -> str:
+    """A message about an execution in plain lines."""
+    lines = [
+        *([message] if message else []),
+        f"[{about.namespace}] {about.flow_id} ➛ {about.state}",
+        about.outcome,
+        *(f"{name}: {value}" for name, value in fields.items()),
+        *([f"Final task ID: {about.last_task}"] if about.last_task else []),
+        *([about.link] if about.link else []),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,89 @@
+"""Mail, Teams, Google Chat and Telegram."""
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.wire.loopback import Answered, serving
+from tests.wire.openai import PIXEL
+from tests.wire.smtp import mail_server
+
+__all__ = ["mail_server"]
+MAIL = "io.kestra.plugin.email"
+
+
+@pytest.fixture
+def mail(context, mail_server):
+    async def send(kind: str = "MailSend", **given):
+        server = {"host": "127.0.0.1", "port": mail_server.port, "transportStrategy": "SMTP"}
+        people = {"from": "Flows <flows@example.com>", "to": "ann@example.com, bob@example.com"}
+        return await context.run(**{"type": f"{MAIL}.{kind}", **server, **people, **given})
+
+    return send
+
+
+async def test_mail_with_everything(mail, context, mail_server):
+    table, picture = await context.files.put(b"a,b\n", "t.csv"), await context.files.put(PIXEL, "p.png")
+    await mail(
+        subject="Report\r\nBcc: evil@example.com",
+        cc="carl@example.com",
+        htmlTextContent='<p>Hi <img src="cid:p.png"></p>',
+        plainTextContent="Hi",
+        attachments=[{"name": "t.csv", "uri": table, "contentType": "text/csv"}],
+        embeddedImages=[{"name": "p.png", "uri": picture}],
+        username="ann",
+        password="right",
+    )
+    (message,) = mail_server.messages
+    assert mail_server.recipients == [["ann@example.com", "bob@example.com", "carl@example.com"]]
+    assert (message["Subject"], message["Bcc"]) == ("Report Bcc: evil@example.com", None)
+    assert message.get_body(("plain",)).get_content().strip() == "Hi"
+    assert "cid:p.png" in message.get_body(("html",)).get_content()
+    assert [part.get_filename() for part in message.iter_attachments()] == ["t.csv"]
+    kinds = {part.get_content_type() for part in message.walk()}
+    assert {"text/csv", "image/png", "text/html", "text/plain"} <= kinds
+    assert "right" in context.masked
+
+
+async def test_mail_about_an_execution(mail, mail_server):
+    await mail("MailExecution", customMessage="Look <here>")
+    (message,) = mail_server.messages
+    assert message["Subject"] == "[company.ai] a_flow ➛ RUNNING"
+    assert "Look &lt;here&gt;" in message.get_body(("html",)).get_content()
+
+
+async def test_what_a_mail_server_refuses(mail):
+    with pytest.raises(TaskFailed, match=r"535: Wrong password.*Check `username`"):
+        await mail(username="ann", password="wrong")
+    with pytest.raises(TaskFailed, match=r"takes no mail for nobody@example\.com"):
+        await mail(to="nobody@example.com")
+    with pytest.raises(TaskFailed, match="is not a mail address"):
+        await mail(to="somebody")
+    with pytest.raises(TaskFailed, match="could not be sent"):
+        await mail(port=1)
+
+
+async def test_webhooks_of_teams_and_google_chat(make_context):
+    context = make_context({"public_url": "https://flows.test"}, inputs={"x": 'a "quote"'})
+    with serving(lambda request: Answered("1")) as service:
+        teams, chat = "io.kestra.plugin.microsoft365.teams", "io.kestra.plugin.googleworkspace.chat"
+        await context.run(type=f"{teams}.TeamsIncomingWebhook", url=service.url, payload='{"text": "{{ inputs.x }}"}')
+        await context.run(type=f"{teams}.TeamsExecution", url=service.url, customFields={"Customer": "ACME"})
+        await context.run(type="io.kestra.plugin.notifications.google.GoogleChatExecution", url=service.url)
+        await context.run(type=f"{chat}.GoogleChatIncomingWebhook", url=service.url, payload='{"text": "hi"}')
+        first, card, summary, last = [request.json for request in service.requests]
+    assert (first, last) == ({"text": 'a "quote"'}, {"text": "hi"})
+    assert {"name": "Customer", "value": "ACME"} in card["sections"][0]["facts"]
+    assert card["potentialAction"][0]["targets"][0]["uri"].startswith("https://flows.test/ui/executions/")
+    assert summary["text"].startswith("[company.ai] a_flow ➛ RUNNING\nRunning for")
+
+
+async def test_telegram(make_context):
+    with serving(lambda request: Answered({"ok": True})) as service:
+        context = make_context({"providers": {"telegram": {"base_url": service.url}}})
+        given = {"token": "t0ken", "channel": "@x"}
+        await context.run(type="io.kestra.plugin.telegram.TelegramSend", payload="hi", parseMode="HTML", **given)
+        await context.run(type="io.kestra.plugin.telegram.TelegramExecution", customMessage="Look", **given)
+        first, second = service.requests
+    assert first.path == "/bott0ken/sendMessage"
+    assert first.json == {"chat_id": "@x", "text": "hi", "parse_mode": "HTML"}
+    assert second.json["text"].startswith("Look\n[company.ai]")
