@@ -9,6 +9,7 @@ from bot.office import Office
 from bot.pause_cards import Decided, PauseView, pause_card
 from bot.run_cards import RunView, run_card
 from engine.core.execution import Execution
+from engine.core.property import has_template
 from engine.core.state import State
 from engine.store import chat_audit
 from engine.store.pauses import PauseRow
@@ -70,7 +71,7 @@ class Drawing:
             await self._name(execution.started_by),
             asked.fields,
             FORM if may_type_secrets and asked.shape.kind == "secure" else asked.shape,
-            (place.task.description or "") if place else "",
+            await self._description(execution, place),
             office.engine.masker.mask(message),
             _images(execution),
             outline.continues_with(flow, pause.task_id) if flow else "",
@@ -88,6 +89,13 @@ class Drawing:
         if not execution.outputs:
             return execution
         return replace(execution, outputs=self.office.engine.masker.mask_value(execution.outputs))
+
+    async def _description(self, execution: Execution, place: outline.Place | None) -> str:
+        """The question in the author's words; an expression in it is rendered as far as it can be."""
+        written = (place.task.description or "") if place else ""
+        if not has_template(written):
+            return written
+        return self.office.engine.masker.mask(str(await self.office.render(execution, written) or written))
 
     async def _name(self, person_id: str) -> str:
         if not person_id:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 
@@ -90,6 +90,7 @@ class Settings(BaseSettings):
     urls: dict[str, str] = Field(default_factory=dict)  # prefix → prefix
     webhooks: dict[str, str] = Field(default_factory=dict)  # URL → "slack:#channel" | "discord:<id>" | URL
     plugin_defaults: tuple[dict[str, Any], ...] = ()
+    webhook_get: bool = Field(default=False, description="`webhooks.get`: GET may start a flow by its Webhook trigger.")
     variables: dict[str, Any] = Field(default_factory=dict)  # `globals` in expressions
 
     docker: DockerSettings = DockerSettings()
@@ -97,6 +98,16 @@ class Settings(BaseSettings):
     scripts: ScriptSettings = ScriptSettings()
     git: GitSettings = GitSettings()
     limits: Limits = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _webhook_get(cls, said: Any) -> Any:
+        """`webhooks.get` stands among the aliases, which are addresses."""
+        table = said.get("webhooks") if isinstance(said, dict) else None
+        if isinstance(table, dict) and "get" in table:
+            aliases = {address: place for address, place in table.items() if address != "get"}
+            return {**said, "webhooks": aliases, "webhook_get": table["get"]}
+        return said
 
     @field_validator("data", "secrets_dir", mode="after")
     @classmethod

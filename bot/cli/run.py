@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
 from bot.cli.arguments import given_inputs, given_resumes
+from bot.execution_json import execution_json
 from bot.settings import read_settings, shipped_flows
 from bot.web.views import MARKS, duration_text
 from engine.core.execution import Execution
@@ -80,7 +80,7 @@ async def _run(
         execution = await engine.create(flow.namespace, flow.id, given_inputs(inputs), started_by="cli")
         execution = await _follow(engine, flow, execution, answers, console, output)
         if output == "json":
-            sys.stdout.write(json.dumps(as_json(execution, engine), ensure_ascii=False, default=str) + "\n")
+            sys.stdout.write(json.dumps(execution_json(execution, engine.masker.mask), ensure_ascii=False) + "\n")
         else:
             await _print_end(engine, execution, console)
         return 0 if execution.state in GOOD else 1
@@ -198,27 +198,3 @@ async def _print_end(engine: Engine, execution: Execution, console: Console) -> 
     for key, value in (execution.outputs or {}).items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         sys.stdout.write(f"{key}: {engine.masker.mask(text)}\n")
-
-
-def as_json(execution: Execution, engine: Engine) -> Mapping[str, Any]:
-    """An execution as `--output json` prints it; secrets are masked."""
-    whole = {
-        "id": execution.id,
-        "namespace": execution.namespace,
-        "flowId": execution.flow_id,
-        "state": {"current": execution.state},
-        "inputs": execution.inputs,
-        "outputs": execution.outputs or {},
-        "taskRunList": [
-            {
-                "taskId": run.task_id,
-                "value": run.value,
-                "state": {"current": run.state},
-                "outputs": run.outputs or {},
-                "attempts": [{"state": {"current": attempt.state}} for attempt in run.attempts],
-            }
-            for run in execution.task_runs.values()
-        ],
-    }
-    read: Mapping[str, Any] = json.loads(engine.masker.mask(json.dumps(whole, ensure_ascii=False, default=str)))
-    return read

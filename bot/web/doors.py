@@ -5,9 +5,12 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
+from bot.execution_json import execution_json
 from bot.web import views
 from bot.web.gate import COOKIE, Gate
-from bot.web.requests import HEADERS, caller, refusal, safe_back, with_cookie
+from bot.web.requests import HEADERS, caller, refusal, safe_back, told, with_cookie
+from engine.errors import EngineError, NotFound
+from engine.runtime import Engine
 
 routes = APIRouter()
 STATIC = Path(__file__).parent / "static"
@@ -64,6 +67,33 @@ async def sign_out() -> Response:
     response = RedirectResponse("/sign-in", 303, headers=HEADERS)
     response.delete_cookie(COOKIE)
     return response
+
+
+@routes.api_route(
+    "/api/v1/executions/webhook/{namespace}/{flow_id}/{key}", methods=["GET", "POST", "PUT"], name="webhook"
+)
+@routes.api_route(
+    "/api/v1/{tenant}/executions/webhook/{namespace}/{flow_id}/{key}",
+    methods=["GET", "POST", "PUT"],
+    name="webhook_of_tenant",
+)
+async def webhook(request: Request, namespace: str, flow_id: str, key: str) -> Response:
+    """Start an execution; the key in the address is the credential."""
+    engine: Engine = request.app.state.engine
+    if request.method == "GET" and not engine.settings.webhook_get:
+        return told({"error": "Webhooks are not started by GET here. Send POST, or set webhooks.get: true."}, 405)
+    headers: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        headers.setdefault(name, []).append(value)
+    parameters = {name: request.query_params.getlist(name) for name in request.query_params}
+    body = (await request.body()).decode("utf-8", errors="replace")
+    try:
+        started = await engine.webhooks.fire(namespace, flow_id, key, body=body, headers=headers, parameters=parameters)
+    except NotFound as error:
+        return told({"error": str(error)}, 404)
+    except EngineError as error:
+        return told({"error": str(error)}, 422)
+    return Response(status_code=204) if started is None else told(execution_json(started, engine.masker.mask))
 
 
 @routes.post("/slack/events", name="slack_events")

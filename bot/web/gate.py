@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from bot.conversation import Person
 
 OPEN = frozenset({"health", "ready", "static_file", "sign_in_page", "sign_in"})
-SIGNED = frozenset({"slack_events"})  # the caller proves itself with a signature of its own
+# The caller proves itself: by a signature, or by the key in the address.
+SIGNED = frozenset({"slack_events", "webhook", "webhook_of_tenant"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 SESSION_SECONDS = 14 * 24 * 3600
 COOKIE = "parley_session"

@@ -103,7 +103,7 @@ async def click(request: Request) -> Response:
     return await show(request, room, await desk(request).click(pressed), back=safe_back(form.get("back")))
 
 
-@routes.get("/forms/{form_id}", name="form")
+@routes.get("/form/{form_id}", name="form")
 async def show_form(request: Request, form_id: str) -> Response:
     """A form as a page of its own."""
     form = await desk(request).form(form_id)
@@ -115,7 +115,7 @@ async def show_form(request: Request, form_id: str) -> Response:
     return html(request, "form.html", title=form.title, form=form, channel=LOBBY, errors={}, back=back)
 
 
-@routes.post("/forms/{form_id}", name="submit")
+@routes.post("/form/{form_id}", name="submit")
 async def submit(request: Request, form_id: str) -> Response:
     """Somebody filled a form."""
     given = await request.form()
@@ -217,7 +217,7 @@ async def show(request: Request, room: Room, reply: Reply, back: str = "/") -> R
         if wants_fragment(request):
             csrf = request.app.state.gate.csrf(who.session)
             return told({"form": views.part("form", form, csrf, room.channel, {}, back)})
-        return RedirectResponse(f"/forms/{form.id}?back={back}", 303, headers=HEADERS)
+        return RedirectResponse(f"/form/{form.id}?back={back}", 303, headers=HEADERS)
     if not reply.replaces:  # a replaced card is edited for everybody by the outbox
         await chat(request).show(who.person, reply.body, room.channel, public=reply.public)
     elif isinstance(reply.body, Notice):

@@ -1,6 +1,6 @@
 """The expression language: `{{ … }}` and `{% … %}` as Kestra's flows use them, evaluated without reaching Python.
 
-    parse(text) → Template      .render(variables, services) → str  .evaluate(…) → value  .names() .functions() .filters()
+    parse(text) → Template      .render(variables, services)  .evaluate(…)  .names()  .functions()  .filters()
     render(value, variables, services, guard="none" | "json" | "shell")      text, or texts inside containers
     evaluate(text, variables, services)                                     a value with its type
 

@@ -181,6 +181,7 @@ def distinct(value: Value) -> Value:
     measure(items)
     found: list[Value] = []
     seen: set[tuple[type, Value]] = set()
+    key: tuple[type, Value]
     for item in items:
         if isinstance(item, (str, int, float)):
             key = (bool if isinstance(item, bool) else str if isinstance(item, str) else float, item)

@@ -27,7 +27,7 @@ from engine.expressions.values import ABSENT, Value
 
 LOCALE: Final = "en_US"
 _RERENDER: Final = ("render", "renderOnce")
-_CALCULATIONS: Final = {
+_CALCULATIONS: Final[dict[str, Callable[[Value, Value], Value]]] = {
     "+": operators.add, "-": operators.subtract, "*": operators.multiply, "/": operators.divide,
     "%": operators.remainder, "==": operators.equal, "equals": operators.equal, "!=": operators.unequal,
 }  # fmt: skip
@@ -36,7 +36,11 @@ _UNARY: Final[dict[str, Callable[[Value], Value]]] = {
     "-": operators.negative,
     "+": operators.positive,
 }
-_LOOKUPS: Final = {"contains": operators.contains, "isIn": operators.is_in, "..": operators.span}
+_LOOKUPS: Final[dict[str, Callable[[Value, Value], Value]]] = {
+    "contains": operators.contains,
+    "isIn": operators.is_in,
+    "..": operators.span,
+}
 
 
 class Compiler:

@@ -217,7 +217,7 @@ def loop_outputs(outputs: Value, name: Value) -> list[Value]:
 
 
 def _variable_of(row: Value, key: str) -> Value:
-    inner = row.get("outputs", row) if is_map(row) else None
+    inner: Any = row.get("outputs", row) if is_map(row) else None
     return inner.get(key) if is_map(inner) else None
 
 

@@ -9,8 +9,8 @@ from engine.expressions.frame import Printed
 def guarded_json(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
     """The document with values from outside escaped where they stand between quotes.
 
-    A value of the author's own, or one that the author's filters escaped, is taken as JSON text, as in Kestra, unless it
-    breaks out of its quotes.
+    A value of the author's own, or one that the author's filters escaped, is taken as JSON text, as in Kestra, unless
+    it breaks out of its quotes.
     """
     plain = "".join(pieces)
     careful = _joined(pieces, lambda piece: piece.outside and not (piece.escaped and _is_json(f'"{piece}"')))

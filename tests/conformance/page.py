@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from bot.desk import FrontDesk
 from bot.web.app import WebSettings, make_app, make_gate
 from bot.web.room import ChatRoom
 from engine.runtime import Engine
@@ -15,10 +16,8 @@ async def page_of(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the page."""
     settings = WebSettings()
 
-    async def no_cards(_execution_id: str) -> list[object]:
-        return []
-
-    app = make_app(engine, ChatRoom(engine), make_gate(engine, settings), settings, no_cards)  # type: ignore[arg-type]
+    room = ChatRoom(engine)
+    app = make_app(engine, room, make_gate(engine, settings), settings, FrontDesk(engine, [room]))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8082") as client:
         yield client

@@ -14,7 +14,8 @@ from engine.expressions import Services, render
 NASTY = st.one_of(
     st.text(alphabet=st.characters(blacklist_categories=("Cs",), blacklist_characters="\0")),
     st.text(alphabet="\"'\\`$(){}\n ;|&#!*?<>~=ab-", max_size=30),
-    st.sampled_from(["$(id)", "`id`", "'; id; '", '"; id; "', "\\", "a\\", "${HOME}", "!!", '", "evil": "', "}}{{ secret('X') }}", "-n", "\r"]),
+    st.sampled_from(["$(id)", "`id`", "'; id; '", '"; id; "', "\\", "a\\", "${HOME}", "!!", '", "evil": "',
+    "}}{{ secret('X') }}", "-n", "\r"]),
 )  # fmt: skip
 SHELLS = [path for name in ("sh", "bash") if (path := shutil.which(name))]
 bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -11,7 +11,8 @@ from engine.expressions import Services, evaluate, parse, truthy
 NOW = datetime(2026, 3, 5, 12, 30, 15, 123456, tzinfo=UTC)
 SERVICES = Services(now=lambda: NOW)
 VALUES = {
-    "n": 5, "s": "abc", "e": "", "nul": None, "l": [1, 2, 3], "el": [], "m": {"a": 1, "b": {"c": "x"}}, "em": {}, "d": 1.5,
+    "n": 5, "s": "abc", "e": "", "nul": None, "l": [1, 2, 3], "el": [], "m": {"a": 1, "b": {"c": "x"}}, "em": {},
+    "d": 1.5,
     "multi": "x\ny", "js": '{"a":1}', "strs": ["b", "a"], "nested": [{"a": [None, 1]}],
     "zdt": datetime(2024, 3, 5, 14, 30, 15, 123456, timezone(timedelta(hours=2))),
     "paris": datetime(2024, 3, 5, 14, 30, tzinfo=ZoneInfo("Europe/Paris")),
@@ -194,7 +195,7 @@ ROWS = [
     ("{{ now(timeZone='Europe/Paris') }}", "2026-03-05T13:30:15.123456+01:00"),
     ("{{ now('yyyy-MM-dd\\'T\\'09:00:00+01:00') }}", "2026-03-05T09:00:00+01:00"),
     ("{{ zdt }} {{ paris }} {{ inst }} {{ ld }} {{ lt }} {{ dur }}",
-     "2024-03-05T14:30:15.123456+02:00 2024-03-05T14:30+01:00[Europe/Paris] 2024-03-05T12:30:00Z 2024-03-05 12:30 PT1H30M"),
+     "2024-03-05T14:30:15.123456+02:00 2024-03-05T14:30+01:00[Europe/Paris] 2024-03-05T12:30:00Z 2024-03-05 12:30 PT1H30M"),  # noqa: E501
     ("{{ [zdt, inst, dur, ld] }}",
      '["2024-03-05T12:30:15.123456Z","2024-03-05T12:30:00Z",5400.000000000,"2024-03-05"]'),
     ("{{ zdt | date('iso_date_time') }}", "2024-03-05T12:30:15.123456Z[UTC]"),
@@ -242,8 +243,10 @@ def test_a_template(template, expected):
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
-        ("{{ n }}", 5), ("{{ l }}", [1, 2, 3]), ("{{ nul }}", None), ("text", "text"), ("{{ s }} x", "abc x"), ("{{ n }} x", "5 x"),
-        ("{{ n }}\n", 5), ("{{ n }}{{ n }}", "55"), ("{{ n == 5 }}", True), ("{% if true %}{{ l }}{% endif %}", [1, 2, 3]),
+        ("{{ n }}", 5), ("{{ l }}", [1, 2, 3]), ("{{ nul }}", None), ("text", "text"), ("{{ s }} x", "abc x"),
+        ("{{ n }} x", "5 x"),
+        ("{{ n }}\n", 5), ("{{ n }}{{ n }}", "55"), ("{{ n == 5 }}", True),
+        ("{% if true %}{{ l }}{% endif %}", [1, 2, 3]),
         ("{{ zdt }}", VALUES["zdt"]),
     ],
 )  # fmt: skip
@@ -284,7 +287,7 @@ def test_a_missing_name_is_told_from_other_failures():
 
 def test_what_a_template_reads_is_known_without_rendering_it():
     template = parse(
-        "{% set a = outputs.x['my key'].value %}{{ a }}{{ inputs.n | upper }}{{ l[i].x ?? now() }}{% macro m(z) %}{{ z }}{% endmacro %}{{ m(1) }}"
+        "{% set a = outputs.x['my key'].value %}{{ a }}{{ inputs.n | upper }}{{ l[i].x ?? now() }}{% macro m(z) %}{{ z }}{% endmacro %}{{ m(1) }}"  # noqa: E501
     )
     assert template.names() == {("outputs", "x", "my key", "value"), ("inputs", "n"), ("l",), ("i",)}
     assert template.functions() == {"now"}
@@ -296,8 +299,10 @@ def test_what_a_template_reads_is_known_without_rendering_it():
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("", False), ("0", False), ("-0", False), ("false", False), (False, False), (None, False), (0, False)]
-    + [("null", True), (" ", True), ("[]", True), ("FALSE", True), ("0.0", True), (True, True), (1, True)],
+    [
+        *[("", False), ("0", False), ("-0", False), ("false", False), (False, False), (None, False), (0, False)],
+        *[("null", True), (" ", True), ("[]", True), ("FALSE", True), ("0.0", True), (True, True), (1, True)],
+    ],
 )
 def test_truth_of_rendered_text(value, expected):
     assert truthy(value) is expected

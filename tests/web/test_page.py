@@ -227,8 +227,8 @@ async def test_what_was_said_survives_a_restart(tmp_path):
         assert "/flow run ask name=Ada" in page.text
         action = re.search(r'name="action" value="(p1:an:[^"]+)"', page.text)[1]
         form = await browser.post("/click", action=action)
-        assert form.url.path.startswith("/forms/")
-        target = re.search(r'action="(/forms/[^"]+)"', form.text)[1]
+        assert form.url.path.startswith("/form/")
+        target = re.search(r'action="(/form/[^"]+)"', form.text)[1]
         await browser.post(target, **{"f:0": "true", "f:1": "2"})
         assert (await app.engine.wait(run.id, timeout=20)).outputs == {"result": "2 Ada"}
         await browser.client.aclose()

@@ -80,9 +80,10 @@ async def _drained(process: asyncio.subprocess.Process, readers: list[asyncio.Ta
     for reader in late:
         reader.cancel()
     await asyncio.gather(*readers, return_exceptions=True)
-    if late:  # somebody else holds the pipes: close our ends, or `wait` never returns
-        process._transport.close()  # type: ignore[attr-defined]  # no public name for it
-    await process.wait()
+    if not late:
+        await process.wait()
+    process._transport.close()  # type: ignore[attr-defined]  # our ends of pipes that somebody else may still hold
+    await asyncio.sleep(0)  # one turn of the loop, in which they are closed
 
 
 def _kill_group(group: int) -> None:
