@@ -211,8 +211,7 @@ class TaskContext:
 
 def public_url(settings: Settings) -> str | None:
     """Where people reach the page, if the operator said so."""
-    url = getattr(getattr(settings, "web", None), "public_url", None)
-    return str(url).rstrip("/") if url else None
+    return settings.public_url.rstrip("/") if settings.public_url else None
 
 
 def execution_map(execution: Execution, now: datetime, *, own: bool, base: str | None) -> dict[str, Any]:

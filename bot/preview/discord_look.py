@@ -9,7 +9,7 @@ from typing import Any
 
 Json = Mapping[str, Any]
 _CODE = re.compile(r"```(?:\w*\n)?(.+?)```|`([^`\n]+)`", re.DOTALL)
-_TIME = re.compile(r"&lt;t:(\d+)(?::\w)?&gt;")
+_TIME = re.compile(r"&lt;t:(\d+)(?::(\w))?&gt;")
 _LINK = re.compile(r"\[([^\]]+)\]\((https?://[^)\s]+)\)")
 STYLE = (Path(__file__).parent / "discord.css").read_text(encoding="utf-8")
 
@@ -41,12 +41,19 @@ def markdown(text: str) -> str:
 
     safe = _CODE.sub(keep, html.escape(text.replace("\0", ""), quote=False))
     safe = re.sub(r"\\([*_`~|>#\[\]()\\-])", lambda m: f"&#{ord(m[1])};", safe)
-    safe = _TIME.sub(lambda m: datetime.fromtimestamp(int(m[1]), UTC).strftime("%d %b %Y %H:%M"), safe)
+    safe = _TIME.sub(_time, safe)
     safe = _LINK.sub(lambda m: f'<a href="{html.escape(m[2], quote=True)}">{m[1]}</a>', safe)
     safe = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", safe)
     safe = re.sub(r"(?<![\w*])[*_]([^*_\n]+)[*_](?![\w*])", r"<i>\1</i>", safe)
     lines = [_line(line) for line in safe.split("\n")]
     return re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], "".join(lines))
+
+
+def _time(found: re.Match[str]) -> str:
+    """Discord draws a moment in the reader's zone; `R` counts from now, which a picture can't."""
+    if found[2] == "R":
+        return "a moment ago"
+    return datetime.fromtimestamp(int(found[1]), UTC).strftime("%d %b %Y %H:%M")
 
 
 def _line(line: str) -> str:

@@ -11,11 +11,14 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from bot.references import short
+
 HERE = Path(__file__).parent
 INLINE_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 MARKS = {
-    "CREATED": "○", "QUEUED": "○", "RUNNING": "◐", "RESTARTED": "◐", "KILLING": "◐", "PAUSED": "⏸", "RETRYING": "↻",
+    "CREATED": "○", "QUEUED": "○", "RUNNING": "◐", "RESTARTED": "◐", "KILLING": "◐", "PAUSED": "⏸\ufe0e",
+    "RETRYING": "↻",
     "SUCCESS": "✔", "WARNING": "▲", "FAILED": "✖", "KILLED": "■", "CANCELLED": "■", "SKIPPED": "–", "RETRIED": "↻",
 }  # fmt: skip
 INPUT_TYPES = {
@@ -107,7 +110,7 @@ def value_html(value: Any) -> Markup:
 
 
 def _took(run: Any) -> str:
-    return duration_text((run.ended or run.histories[-1][1]) - run.created)
+    return duration_text((run.ended or datetime.now(run.created.tzinfo)) - run.created)
 
 
 def _trigger_text(trigger: Any) -> str:
@@ -134,6 +137,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "input_type": lambda name: INPUT_TYPES.get(name, "text"),
     "value_html": value_html,
     "took": _took,
+    "short": lambda run: short(run.id),
     "trigger_text": _trigger_text,
 }
 environment.filters |= _FILTERS

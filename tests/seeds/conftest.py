@@ -42,8 +42,9 @@ async def start_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         settings: dict[str, Any] | None = None,
         secrets: dict[str, str] | None = None,
         clock: Clock | None = None,
+        environment: dict[str, str] | None = None,
     ) -> Bot:
-        write_parley(tmp_path, monkeypatch, variant, settings or {}, secrets or {})
+        write_parley(tmp_path, monkeypatch, variant, settings or {}, secrets or {}, environment or {})
         bot = await started(clock)
         running.append(bot)
         return bot

@@ -98,7 +98,12 @@ def task_run(execution: Execution, task_id: str) -> TaskRun:
 
 
 def write_parley(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, variant: Variant, settings: dict[str, Any], secrets: dict[str, str]
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variant: Variant,
+    settings: dict[str, Any],
+    secrets: dict[str, str],
+    environment: dict[str, str],
 ) -> None:
     """A folder as an operator has it: `flows`, `parley.yaml`, and secrets in the environment; nothing of this shell's."""
     for name in list(os.environ):
@@ -109,8 +114,8 @@ def write_parley(
     flows.mkdir(exist_ok=True)
     (flows / variant.path.name).write_bytes(variant.path.read_bytes())
     (folder / "parley.yaml").write_text(yaml.safe_dump(settings))
-    for name, value in secrets.items():
-        monkeypatch.setenv(f"PARLEY_SECRET_{name}", value)
+    for name, value in {**environment, **{f"PARLEY_SECRET_{name}": value for name, value in secrets.items()}}.items():
+        monkeypatch.setenv(name, value)
 
 
 async def started(clock: Clock | None = None) -> Bot:

@@ -1,0 +1,76 @@
+"""`io.kestra.plugin.aws.cli`: the command line of Amazon's cloud."""
+
+from typing import ClassVar, Literal
+
+from engine.plugin import Property, RunContext
+from engine.tasks.property_types import OptionalText
+from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, quoted
+
+ROLE_QUERY = "Credentials.[AccessKeyId,SecretAccessKey,SessionToken]"
+
+
+class AwsCLI(CommandsTask):
+    """Run commands of `aws`; the credentials are in their environment."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: buckets
+type: io.kestra.plugin.aws.cli.AwsCLI
+accessKeyId: "{{ secret('AWS_ACCESS_KEY_ID') }}"
+secretKeyId: "{{ secret('AWS_SECRET_ACCESS_KEY') }}"
+region: eu-central-1
+commands:
+  - aws s3 ls > buckets.txt
+outputFiles:
+  - buckets.txt
+""",
+    )
+    default_image: ClassVar[str] = "amazon/aws-cli"
+    type: Literal["io.kestra.plugin.aws.cli.AwsCLI"]
+    access_key_id: Property[OptionalText] = None
+    secret_key_id: Property[OptionalText] = None
+    session_token: Property[OptionalText] = None
+    region: Property[OptionalText] = None
+    endpoint_override: Property[OptionalText] = None
+    sts_role_arn: Property[OptionalText] = None
+    sts_role_session_name: Property[OptionalText] = None
+    sts_role_external_id: Property[OptionalText] = None
+    sts_endpoint_override: Property[OptionalText] = None
+    output_format: Property[Literal["JSON", "TABLE", "TEXT", "YAML", "json", "table", "text", "yaml"]] = "JSON"
+
+    def variables(self) -> dict[str, str]:
+        found = {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key_id,
+            "AWS_SESSION_TOKEN": self.session_token,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+            "AWS_ENDPOINT_URL": self.endpoint_override,
+            "AWS_ENDPOINT_URL_STS": self.sts_endpoint_override,
+            "AWS_DEFAULT_OUTPUT": self.output_format.lower(),
+            "AWS_PAGER": "",
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        for secret in (self.secret_key_id, self.session_token):
+            if secret:
+                context.mask(secret)
+        lines = [*self._assumed(context), *await self.rendered_lines(context, self.commands)]
+        return await self.run_commands(context, lines, env=self.variables())
+
+    def _assumed(self, context: RunContext) -> list[str]:
+        """Commands that take on the role, if one is named."""
+        if not self.sts_role_arn:
+            return []
+        name = self.sts_role_session_name or f"parley-{context.execution_id}"
+        call = ["aws", "sts", "assume-role", "--role-arn", self.sts_role_arn, "--role-session-name", name]
+        if self.sts_role_external_id:
+            call += ["--external-id", self.sts_role_external_id]
+        call += ["--output", "text", "--query", ROLE_QUERY]
+        return [
+            f"assumed=$({quoted(call)}) || exit 1",
+            "set -- $assumed",
+            "export AWS_ACCESS_KEY_ID=$1 AWS_SECRET_ACCESS_KEY=$2 AWS_SESSION_TOKEN=$3",
+            "unset assumed; set --",
+        ]

@@ -1,0 +1,170 @@
+"""`io.kestra.plugin.dbt.cli`: transformations in a warehouse."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import AliasChoices, Field
+
+from engine.plugin import Part, Property, RunContext, TaskFailed
+from engine.tasks.dbt.run_results import manifest_value, told
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, quoted
+from engine.tasks.working_files import inside
+
+
+class KeptManifest(Part):
+    """Where in the KV store a manifest is kept between runs."""
+
+    key: Property[Text]
+    namespace: Property[OptionalText] = None
+
+
+class DbtTask(ScriptTask):
+    """What every dbt task has: the project, its profiles, and what it left behind."""
+
+    default_image: ClassVar[str] = "ghcr.io/kestra-io/dbt"
+    docker: Property[JsonMap | None] = Field(
+        default=None, validation_alias=AliasChoices("docker", "dockerOptions"), description="Use `taskRunner`."
+    )
+    project_dir: Property[OptionalText] = None
+    profiles: Property[OptionalText] = None
+    parse_run_results: Property[bool] = True
+
+    async def dbt(self, context: RunContext, commands: list[str]) -> ScriptResult:
+        """Run commands and hand on what dbt wrote about them, also when it failed."""
+        folder = context.working_dir
+        project = inside(folder, self.project_dir) if self.project_dir else folder
+        env = {"DBT_USE_COLORS": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        if self.project_dir:
+            env["DBT_PROJECT_DIR"] = str(project)
+        if self.profiles:
+            if (folder / "profiles.yml").exists():
+                context.log("profiles.yml is there already; `profiles` takes its place.", "WARN")
+            (folder / "profiles.yml").write_text(self.profiles, "utf-8")
+            env["DBT_PROFILES_DIR"] = str(folder)
+        try:
+            result = await self.run_commands(context, commands, env=env)
+        except TaskFailed as error:
+            outputs = dict(error.outputs or {})
+            if outputs and self.parse_run_results:
+                outputs["outputFiles"] = {**outputs["outputFiles"], **await told(context, project)}
+                raise TaskFailed(error.message, fix=error.fix, outputs=outputs) from error
+            raise
+        if not self.parse_run_results:
+            return result
+        return result.model_copy(update={"outputFiles": result.outputFiles | await told(context, project)})
+
+
+class DbtCLI(DbtTask, CommandsTask):
+    """Run commands of `dbt`; `outputFiles` hold `run_results.json` and `manifest.json` when it wrote them."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: build
+type: io.kestra.plugin.dbt.cli.DbtCLI
+containerImage: ghcr.io/kestra-io/dbt-duckdb:latest
+namespaceFiles:
+  enabled: true
+commands:
+  - dbt deps
+  - dbt build
+profiles: |
+  my_project:
+    outputs:
+      dev:
+        type: duckdb
+        path: ":memory:"
+    target: dev
+""",
+    )
+    type: Literal["io.kestra.plugin.dbt.cli.DbtCLI"]
+    store_manifest: KeptManifest | None = None
+    load_manifest: KeptManifest | None = None
+    log_format: Any = None
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        project = inside(context.working_dir, self.project_dir) if self.project_dir else context.working_dir
+        if self.load_manifest:
+            found = await context.kv.get(self.load_manifest.namespace or context.namespace, self.load_manifest.key)
+            project.mkdir(parents=True, exist_ok=True)
+            (project / "manifest.json").write_text(json.dumps(found), "utf-8")
+        result = await self.dbt(context, await self.rendered_lines(context, self.commands))
+        if self.store_manifest:
+            await self._store(context, project / "target" / "manifest.json", self.store_manifest)
+        return result
+
+    async def _store(self, context: RunContext, path: Path, kept: KeptManifest) -> None:
+        if not path.is_file():
+            raise TaskFailed("dbt wrote no target/manifest.json to store.", fix="Leave out `storeManifest`.")
+        found = await asyncio.to_thread(manifest_value, path)
+        await context.kv.set(kept.namespace or context.namespace, kept.key, found)
+
+
+class DbtCommand(DbtTask):
+    """One command of dbt, its options as properties."""
+
+    verb: ClassVar[str] = ""
+    dbt_path: Property[Text] = "dbt"
+    fail_fast: Property[bool] = False
+    warn_error: Property[bool] = False
+    debug: Property[bool] = False
+    target: Property[OptionalText] = None
+    threads: Property[OptionalInteger] = None
+    full_refresh: Property[bool | None] = None
+    selector: Property[OptionalText] = None
+    select: Property[TextList | None] = None
+    models: Property[TextList | None] = None
+    exclude: Property[TextList | None] = None
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        return await self.dbt(context, [quoted(self.words())])
+
+    def words(self) -> list[str]:
+        """The command line."""
+        words = [self.dbt_path]
+        words += ["--debug"] if self.debug else []
+        words += ["--fail-fast"] if self.fail_fast else []
+        words += ["--warn-error"] if self.warn_error else []
+        words.append(self.verb)
+        words += ["--project-dir", self.project_dir] if self.project_dir else []
+        words += ["--threads", str(self.threads)] if self.threads else []
+        words += ["--full-refresh"] if self.full_refresh else []
+        words += ["--target", self.target] if self.target else []
+        words += ["--selector", self.selector] if self.selector else []
+        for option, given in (("--select", self.select), ("--models", self.models), ("--exclude", self.exclude)):
+            words += [option, *given] if given else []
+        return words
+
+
+class Build(DbtCommand):
+    """Run, test, seed and snapshot a project: `dbt build`."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: build
+type: io.kestra.plugin.dbt.cli.Build
+projectDir: warehouse
+select: [orders+]
+fullRefresh: true
+""",
+    )
+    verb: ClassVar[str] = "build"
+    type: Literal["io.kestra.plugin.dbt.cli.Build"]
+
+
+class Run(DbtCommand):
+    """Build a project's models: `dbt run`."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: models\ntype: io.kestra.plugin.dbt.cli.Run\nexclude: [staging]\n",)
+    verb: ClassVar[str] = "run"
+    type: Literal["io.kestra.plugin.dbt.cli.Run"]
+
+
+class Test(DbtCommand):
+    """Test a project's models: `dbt test`."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: tests\ntype: io.kestra.plugin.dbt.cli.Test\nwarnError: true\n",)
+    verb: ClassVar[str] = "test"
+    type: Literal["io.kestra.plugin.dbt.cli.Test"]

@@ -1,0 +1,41 @@
+"""`io.kestra.plugin.gcp.cli`: the command line of Google's cloud."""
+
+from typing import ClassVar, Literal
+
+from engine.plugin import Property, RunContext
+from engine.tasks.property_types import OptionalText
+from engine.tasks.runners import WORK
+from engine.tasks.scripts.script_task import CommandsTask, ScriptResult
+
+
+class GCloudCLI(CommandsTask):
+    """Run commands of `gcloud`, as the given service account."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: buckets
+type: io.kestra.plugin.gcp.cli.GCloudCLI
+projectId: my-project
+serviceAccount: "{{ secret('GCP_SERVICE_ACCOUNT') }}"
+commands:
+  - gcloud storage ls
+""",
+    )
+    default_image: ClassVar[str] = "google/cloud-sdk"
+    type: Literal["io.kestra.plugin.gcp.cli.GCloudCLI"]
+    project_id: Property[OptionalText] = None
+    service_account: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        env = {"CLOUDSDK_CORE_DISABLE_PROMPTS": "1"}
+        if self.project_id:
+            env["CLOUDSDK_CORE_PROJECT"] = self.project_id
+        if self.service_account:
+            context.mask(self.service_account)
+            key = context.working_dir / WORK / "service-account.json"
+            key.parent.mkdir(parents=True, exist_ok=True)
+            key.write_text(self.service_account, "utf-8")
+            key.chmod(0o600)
+            env["GOOGLE_APPLICATION_CREDENTIALS"] = str(key)
+            env["CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"] = str(key)
+        return await self.run_commands(context, await self.rendered_lines(context, self.commands), env=env)

@@ -1,0 +1,1 @@
+"""What the engine manages, measured: `python -m tests.bench`."""

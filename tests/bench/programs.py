@@ -1,0 +1,129 @@
+"""Figures of whole programs: start, memory of what waits, loading many flows, rendering."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2.sandbox import SandboxedEnvironment
+
+from engine.core.flow_source import load
+from engine.expressions import Services, render
+from engine.tasks import catalogue
+from tests.bench.rig import chain, percentile, resident_mb
+from tests.bench.rows import Limits, Row, row
+from tests.bench.workloads import create_paused
+
+TEMPLATE = "Hello {{ name | upper }} {{ items[0].x }}"
+SEEN = {"name": "world", "items": [{"x": 1}]}
+ROOT = Path(__file__).parents[2]
+
+
+async def rendering(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
+    """Renderings a second of one template, against Jinja2's compiled sandbox in the same run."""
+    number = 20_000 if quick else 100_000
+    services = Services(now=lambda: datetime.now(UTC), zone=UTC)
+    theirs = SandboxedEnvironment().from_string(TEMPLATE)
+    assert theirs.render(SEEN) == render(TEMPLATE, SEEN, services)
+    ours_rate = jinja_rate = 0.0
+    for _ in range(3):
+        ours_rate = max(ours_rate, _rate(lambda: render(TEMPLATE, SEEN, services), number))
+        jinja_rate = max(jinja_rate, _rate(lambda: theirs.render(SEEN), number))
+    promised = {"must": jinja_rate * 0.5, "aim": jinja_rate}
+    yield row("render", "three parts", ours_rate, "renders/s", number, limit=jinja_rate, **promised)
+
+
+def _rate(work: Callable[[], object], number: int) -> float:
+    began = time.process_time()
+    for _ in range(number):
+        work()
+    return number / (time.process_time() - began)
+
+
+async def load_flows(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
+    """Seconds to read and validate a thousand different flows."""
+    number = 200 if quick else 1000
+    registry = catalogue()
+    texts = [chain(f"flow{n}", ("return", "log")[n % 2], 5 + n % 5) for n in range(number)]
+    began = time.process_time()
+    for text in texts:
+        load(text, registry)
+    spent = (time.process_time() - began) * 1000 / number
+    yield row("load_flows", "1000", spent, "s CPU", number, must=10.0, aim=5.0, more_is_better=False)
+
+
+async def paused(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
+    """What a process pays for executions that wait for people."""
+    number = 2000 if quick else 100_000
+    bare = await _child(folder / "bare")
+    spent = await create_paused(folder / "many", number)
+    yield row("paused", "creation", number / spent, "pauses/s", number, limit=limits.grouped)
+    full = await _child(folder / "many")
+    grown = (full["mb"] - bare["mb"]) * (1.0 if quick else 100_000 / number)
+    yield row("paused", "memory", grown, "MB", number, must=10.0, aim=5.0, more_is_better=False)
+    yield row(
+        "paused",
+        "ready after start",
+        full["seconds"],
+        "s",
+        number,
+        must=1.0,
+        aim=0.5,
+        scale=limits.scale,
+        more_is_better=False,
+    )
+
+
+async def _child(folder: Path) -> dict[str, float]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.child", str(folder)), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+async def start(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
+    """From the command until the page answers, without a chat platform; and the memory then."""
+    number = 2 if quick else 5
+    seconds, memory, cpu = [], [], []
+    for turn in range(number):
+        spent, resident, worked = await _up(folder / str(min(turn, 1)))
+        seconds.append(spent)
+        memory.append(resident)
+        cpu.append(worked)
+    n, least = number, min(seconds)
+    yield row("start", "ready", least, "s", n, must=1.5, aim=1.0, scale=limits.scale, more_is_better=False)
+    yield row("start", "CPU", percentile(cpu, 50), "s", n)
+    yield row("start", "memory", percentile(memory, 50), "MB", n, must=110.0, aim=90.0, more_is_better=False)
+
+
+async def _up(folder: Path) -> tuple[float, float, float]:
+    (folder / "flows").mkdir(parents=True, exist_ok=True)
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("SLACK_", "DISCORD_", "PARLEY_"))}
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "up", "--port", "0", "--data", str(folder / "data")),
+        *("--flows", str(folder / "flows")),
+        cwd=folder,
+        env={**kept, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        while not (line := await process.stdout.readline()).startswith(b"ready "):
+            assert line, "parley up ended before it was ready"
+        spent = time.perf_counter() - began
+        times = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        worked = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+        return spent, resident_mb(process.pid), worked
+    finally:
+        process.terminate()
+        await process.communicate()
