@@ -59,6 +59,7 @@ class Drawing:
         place = outline.find(flow, pause.task_id) if flow else None
         template = outline.message_before(flow, pause.task_id) if flow else None
         message = outline.message_text(await office.render(execution, template)) if template else ""
+        message = outline.shown_text(message, office.settings.public_url)
         view = PauseView(
             pause.id,
             pause.execution_id,

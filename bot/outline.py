@@ -1,12 +1,16 @@
 """What a flow looks like from outside: which tasks lie in which, what comes before a step and what after it. Pure."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from engine.core.flow import Flow
 from engine.core.task import Task
+from engine.tasks.aliases import public_links
+from engine.tasks.working_files import STORED_URI
 
 _CHAT = ("slack", "discord")
 _MESSAGE_FIELDS = ("content", "message_text", "messageText", "text", "payload")
@@ -105,3 +109,13 @@ def message_text(message: Any) -> str:
     if isinstance(rendered, Mapping):
         return next((str(rendered[name]) for name in ("text", "content") if rendered.get(name)), "")
     return "" if rendered is None else str(rendered)
+
+
+def shown_text(text: str, public_url: str | None) -> str:
+    """A message as a card shows it: links lead to the page's public address, stored files are called by their name."""
+
+    def name(found: re.Match[str]) -> str:
+        uri = found[0].rstrip(".,;:!?")
+        return PurePosixPath(uri).name + found[0][len(uri) :]
+
+    return STORED_URI.sub(name, public_links(text, public_url))

@@ -62,7 +62,7 @@ async def show_room(request: Request) -> Response:
     """The chat room."""
     channel = (request.query_params.get("channel") or LOBBY)[:80]
     messages = await chat(request).messages(channel, caller(request).person)
-    after = messages[-1].id if messages else 0
+    after = max((message.change for message in messages), default=0)
     return html(
         request,
         "room.html",
@@ -157,16 +157,12 @@ async def room_events(request: Request) -> Response:
     since = int(after) if after.isdigit() else 0
 
     async def stream() -> AsyncIterator[str]:
-        listening = chat(request).listen(channel, who.person)
         yield "retry: 1000\n\n"
-        for missed in await chat(request).messages(channel, who.person):
-            if missed.id > since:
-                yield event(missed.id, {"id": missed.id, "html": views.part("message", missed, csrf)})
-        async for message in listening:
+        async for message in chat(request).listen(channel, who.person, since):
             if message is None:
                 yield ": still here\n\n"
             else:
-                yield event(message.id, {"id": message.id, "html": views.part("message", message, csrf)})
+                yield event(message.change, {"id": message.id, "html": views.part("message", message, csrf)})
 
     return StreamingResponse(stream(), media_type="text/event-stream", headers=HEADERS)
 

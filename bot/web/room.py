@@ -30,6 +30,7 @@ class Message:
     body: Body | str
     private_to: str | None = None
     version: int = 0
+    change: int = 0  # grows with every message and every edit
 
 
 class ChatRoom:
@@ -68,11 +69,15 @@ class ChatRoom:
         found = await self.engine.database.read(lambda connection: rows.recent(connection, channel, person.id, KEPT))
         return [_message(row) for row in found]
 
-    async def listen(self, channel: str, person: Person) -> AsyncIterator[Message | None]:
-        """New and edited messages as they come; None every 15 s so that a dead connection is noticed."""
+    async def listen(self, channel: str, person: Person, seen: int) -> AsyncIterator[Message | None]:
+        """Messages new or edited since change number `seen`, then more as they come; None every 15 s so that a dead
+        connection is noticed."""
         queue: asyncio.Queue[Message | None] = asyncio.Queue(1000)
-        self._listeners.add(queue)
+        self._listeners.add(queue)  # before the database is read: what comes in between arrives twice, never not at all
         try:
+            for missed in sorted(await self.messages(channel, person), key=lambda message: message.change):
+                if missed.change > seen:
+                    yield missed
             while True:
                 try:
                     message = await asyncio.wait_for(queue.get(), 15)
@@ -158,4 +163,6 @@ class ChatRoom:
 
 def _message(row: rows.RoomRow) -> Message:
     kind: Literal["person", "bot"] = "person" if row.author_kind == "person" else "bot"
-    return Message(row.id, row.channel, row.author, kind, row.at, codec.decode(row.body), row.private_to, row.version)
+    return Message(
+        row.id, row.channel, row.author, kind, row.at, codec.decode(row.body), row.private_to, row.version, row.change
+    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, Text, insert, or_, select, update
+from sqlalchemy import Column, Connection, Index, Integer, String, Table, Text, func, insert, or_, select, update
 
 from engine.store.tables import metadata
 
@@ -20,7 +20,11 @@ room_messages = Table(
     Column("nonce", String, unique=True),
     Column("version", Integer, nullable=False, default=0),
     Column("at", String, nullable=False),
+    Column(
+        "change", Integer, nullable=False
+    ),  # grows with every message and every edit: what an open page has not seen
     Index("room_messages_by_channel", "channel", "id"),
+    Index("room_messages_by_change", "change"),
 )
 
 
@@ -36,6 +40,7 @@ class RoomRow:
     private_to: str | None
     version: int
     at: datetime
+    change: int
 
 
 def add(
@@ -66,6 +71,7 @@ def add(
             nonce=nonce,
             version=version,
             at=now.isoformat(),
+            change=_next(connection),
         )
     )
     key = done.inserted_primary_key
@@ -77,7 +83,9 @@ def edit(connection: Connection, message_id: int, body: str, version: int, now: 
     """Replace a message's body unless a newer version is shown already; None when the message is gone."""
     table = room_messages.c
     connection.execute(
-        update(room_messages).where(table.id == message_id, table.version <= version).values(body=body, version=version)
+        update(room_messages)
+        .where(table.id == message_id, table.version <= version)
+        .values(body=body, version=version, change=_next(connection))
     )
     found = connection.execute(select(room_messages).where(table.id == message_id)).mappings().first()
     return None if found is None else _row(found)
@@ -95,6 +103,11 @@ def recent(connection: Connection, channel: str, person_id: str, limit: int) -> 
     return [_row(row) for row in reversed(connection.execute(newest).mappings().all())]
 
 
+def _next(connection: Connection) -> int:
+    highest: int = connection.execute(select(func.coalesce(func.max(room_messages.c.change), 0))).scalar_one()
+    return highest + 1
+
+
 def _row(row: Any) -> RoomRow:
     return RoomRow(
         row["id"],
@@ -105,4 +118,5 @@ def _row(row: Any) -> RoomRow:
         row["private_to"],
         row["version"],
         datetime.fromisoformat(row["at"]),
+        row["change"],
     )

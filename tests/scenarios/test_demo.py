@@ -36,6 +36,7 @@ async def test_a_stranger_runs_a_flow_and_approves_it(demo, script):
                     await page.goto(url)
             raise AssertionError(f"{text!r} never came:\n{await page.inner_text('main')}")
 
+        await page.evaluate("window.mark = 'not reloaded'")
         await page.fill("#text", "/flow list")
         await page.click("#say button")
         await eventually("tour/ship_release")
@@ -55,6 +56,8 @@ async def test_a_stranger_runs_a_flow_and_approves_it(demo, script):
         await eventually("2.0.1 shipped")
         await eventually("Approved by")
         assert wrong == []
+        if script:
+            assert await page.evaluate("window.mark") == "not reloaded"
 
 
 async def test_ctrl_c_and_sigterm_end_it_cleanly(tmp_path):

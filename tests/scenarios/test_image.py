@@ -61,7 +61,7 @@ def _base_image(client, folder: Path) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(Path(ensurepip.__file__).parent, arcname=str(Path(ensurepip.__file__).parent).lstrip("/"))
-        for file in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf"):
+        for file in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf", *_runtime_libraries()):
             if Path(file).exists():
                 tar.add(os.path.realpath(file), arcname=file.lstrip("/"))
     container = client.containers.create(PYTHON_IMAGE, ["sh", "-c", "python -m ensurepip && python -m pip --version"])
@@ -74,3 +74,9 @@ def _base_image(client, folder: Path) -> None:
         container.commit("python", "3.11-slim", changes=[f"ENV PATH={programs}:/usr/bin:/bin"])
     finally:
         container.remove(force=True)
+
+
+def _runtime_libraries() -> list[str]:
+    """What wheels with compiled parts expect of any Linux: the compiler's own libraries."""
+    listed = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
+    return [line.split()[-1] for line in listed.splitlines() if "libgcc_s.so" in line or "libstdc++.so" in line]

@@ -25,26 +25,33 @@
     (wrong || dialog.querySelector(".field input:not([type=hidden]), .field select, .field textarea"))?.focus();
   }
 
+  function tell(text) {
+    show('<p class="error" role="alert"></p><form method="dialog"><button class="button neutral">Close</button></form>');
+    dialog.querySelector(".error").textContent = text;
+  }
+
   async function send(form) {
     const buttons = form.querySelectorAll("button");
     buttons.forEach((button) => (button.disabled = true));
     try {
       const plain = form.enctype !== "multipart/form-data";
       const data = new FormData(form);
-      const answer = await fetch(form.action, {
+      const answer = await fetch(form.getAttribute("action"), { // a field named `action` would hide form.action
         method: "POST",
         headers: { "X-Parley-Fragment": "1" },
         body: plain ? new URLSearchParams(data) : data,
       });
+      if (!(answer.headers.get("content-type") || "").includes("json")) {
+        tell((await answer.text()).replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim() || `Status ${answer.status}`);
+        return false;
+      }
       const told = await answer.json();
       if (told.form) show(told.form);
       else if (dialog?.open) dialog.close();
-      if (told.go && !list) window.location = told.go;
-      if (told.error) show(`<p class="error" role="alert"></p><form method="dialog"><button class="button neutral">Close</button></form>`),
-        (dialog.querySelector(".error").textContent = told.error);
-      return !told.error;
+      return true;
     } catch {
-      form.submit(); // the plain way, without script
+      tell("The bot did not answer. What you typed is still here; try again in a moment.");
+      return false;
     } finally {
       buttons.forEach((button) => (button.disabled = false));
     }
