@@ -102,6 +102,16 @@ def preview(
     show(flow, platform, out, flows)
 
 
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, data: Data = None, flows: Flows = None
+) -> None:
+    """Look at tokens, scopes, flows and folders, and say what to mend, in order."""
+    from bot.cli.doctor import doctor as look
+
+    look(as_json, data, flows)
+
+
 @kv.command("get")
 def kv_get(namespace: str, key: str, data: Data = None) -> None:
     """Print one value."""

@@ -1,0 +1,134 @@
+"""What is wrong with a set-up, in the order in which to mend it."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import httpx
+
+from bot.settings import BotSettings
+from bot.slack.manifest import SCOPES
+from engine.core.flow_source import check
+from engine.tasks import catalogue
+
+Verdict = Literal["ok", "hint", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `fix` says what to do; a hint is no fault."""
+
+    name: str
+    verdict: Verdict
+    text: str
+    fix: str = ""
+
+
+async def examine(settings: BotSettings) -> list[Finding]:
+    """Everything there is to say about a set-up; never raises for what it finds."""
+    looks: list[Callable[[BotSettings], Awaitable[list[Finding]]]] = [_data, _flows, _programs, _slack, _discord]
+    return [finding for look in looks for finding in await look(settings)]
+
+
+async def _data(settings: BotSettings) -> list[Finding]:
+    def look() -> Finding:
+        try:
+            settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = settings.data / ".doctor"
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            fix = "Give --data a folder that this user may write to."
+            return Finding("data folder", "wrong", f"{settings.data} can't be written: {error.strerror}.", fix)
+        return Finding("data folder", "ok", str(settings.data))
+
+    return [await asyncio.to_thread(look)]
+
+
+async def _flows(settings: BotSettings) -> list[Finding]:
+    def look() -> list[Finding]:
+        registry, found = catalogue(), []
+        files = [file for folder in settings.flows for end in ("*.yaml", "*.yml") for file in sorted(folder.rglob(end))]
+        for file in files:
+            problems = check(file.read_text(encoding="utf-8", errors="replace"), registry, file=str(file))
+            if wrong := [problem for problem in problems if problem.severity == "error"]:
+                first = wrong[0]
+                text = f"{file}:{first.line}: {first.message}"
+                found.append(Finding("flow", "wrong", text, first.suggestion or f"Run `parley validate {file}`."))
+        if not files:
+            folders = ", ".join(str(folder) for folder in settings.flows)
+            found.append(
+                Finding("flows", "hint", f"There are no flow files in {folders}.", "Put one there, or give --flows.")
+            )
+        elif not found:
+            found.append(Finding("flows", "ok", f"{len(files)} files"))
+        return found
+
+    return await asyncio.to_thread(look)
+
+
+async def _programs(settings: BotSettings) -> list[Finding]:
+    found = []
+    if shutil.which("git") is None:
+        found.append(Finding("git", "hint", "git is not installed.", "Flows with git tasks need it."))
+    return found
+
+
+async def _slack(settings: BotSettings) -> list[Finding]:
+    if settings.slack_bot_token is None:
+        return [Finding("Slack", "hint", "SLACK_BOT_TOKEN is not set.", "See bot/docs/slack.md to connect Slack.")]
+    base = settings.slack_base_url.rstrip("/")
+    try:
+        async with httpx.AsyncClient(timeout=15) as client:
+            bearer = {"Authorization": f"Bearer {settings.slack_bot_token.get_secret_value()}"}
+            answer = await client.post(f"{base}/auth.test", headers=bearer)
+            told = answer.json()
+            if not told.get("ok"):
+                fix = "Copy the Bot User OAuth Token (xoxb-…) from OAuth & Permissions."
+                return [Finding("Slack", "wrong", f"Slack refuses the bot token: {told.get('error')}.", fix)]
+            found = [Finding("Slack", "ok", f"{told.get('user')} in {told.get('team')}")]
+            has = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",") if scope.strip()}
+            missing = [scope for scope in SCOPES if scope not in has] if has else []
+            if missing:
+                fix = "Add them under OAuth & Permissions and install the app again; `parley slack manifest` lists all."
+                found.append(Finding("Slack scopes", "wrong", f"Missing: {', '.join(missing)}.", fix))
+            return [*found, await _slack_way_in(settings, client, base)]
+    except (httpx.HTTPError, ValueError) as error:
+        return [
+            Finding("Slack", "wrong", f"Slack can't be reached at {base}: {error}.", "Check the network or a proxy.")
+        ]
+
+
+async def _slack_way_in(settings: BotSettings, client: httpx.AsyncClient, base: str) -> Finding:
+    if settings.slack_app_token is not None:
+        bearer = {"Authorization": f"Bearer {settings.slack_app_token.get_secret_value()}"}
+        told = (await client.post(f"{base}/apps.connections.open", headers=bearer)).json()
+        if told.get("ok"):
+            return Finding("Slack events", "ok", "Socket Mode")
+        fix = (
+            "Make an app-level token (xapp-…) with connections:write under Basic Information, and turn Socket Mode on."
+        )
+        return Finding("Slack events", "wrong", f"Slack refuses the app token: {told.get('error')}.", fix)
+    if settings.slack_signing_secret is not None:
+        return Finding("Slack events", "ok", "HTTP mode, at /slack/events")
+    fix = "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP mode."
+    return Finding("Slack events", "wrong", "Slack has no way to reach the bot.", fix)
+
+
+async def _discord(settings: BotSettings) -> list[Finding]:
+    if settings.discord_token is None:
+        return [Finding("Discord", "hint", "DISCORD_TOKEN is not set.", "See bot/docs/discord.md to connect Discord.")]
+    base = (settings.discord_base_url or "https://discord.com/api/v10").rstrip("/")
+    try:
+        async with httpx.AsyncClient(timeout=15) as client:
+            bearer = {"Authorization": f"Bot {settings.discord_token.get_secret_value()}"}
+            answer = await client.get(f"{base}/users/@me", headers=bearer)
+            told = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        return [Finding("Discord", "wrong", f"Discord can't be reached at {base}: {error}.", "Check the network.")]
+    if answer.status_code != 200:
+        fix = "Reset the token under Bot in the developer portal and copy it."
+        return [Finding("Discord", "wrong", f"Discord refuses the token: {told.get('message')}.", fix)]
+    return [Finding("Discord", "ok", f"connected as {told.get('username')}")]
