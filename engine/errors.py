@@ -19,7 +19,7 @@ from typing import Any
 
 
 class EngineError(Exception):
-    """Base of all errors: `message` is one sentence on what happened, `fix` one on what to do ("" when there is nothing)."""
+    """Base of all errors: `message` says in a sentence what happened, `fix` what to do ("" when there is nothing)."""
 
     def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(f"{message} {fix}".strip())
@@ -29,7 +29,7 @@ class EngineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a flow file. `line` and `column` count from 1; 0 when unknown. `path` is `tasks[0].then[1].uri`."""
+    """One thing wrong with a flow file. `line` and `column` count from 1, 0: unknown; `path` is `tasks[0].then[1]`."""
 
     path: str
     message: str

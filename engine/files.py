@@ -150,6 +150,14 @@ class FileStore:
         Path(written).replace(target)
         return f"{SCHEME}/{PurePosixPath(*parts)}"
 
+    def delete_namespace_file(self, namespace: str, path: str) -> bool:
+        """Whether there was such a file of a namespace; Refused when the path leaves it."""
+        target = self._inside(PurePosixPath(*self.parts(path, Scope(namespace))))
+        if not target.is_file():
+            return False
+        target.unlink()
+        return True
+
     def namespace_files(self, namespace: str) -> Iterator[tuple[str, Path]]:
         """(path, local file) of every file of a namespace."""
         folder = self.namespace_folder(namespace)

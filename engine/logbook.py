@@ -81,5 +81,5 @@ def write_of(notes: Sequence[Note]) -> Callable[[Unit], None]:
 
 def write_notes(unit: Unit, notes: Sequence[Note]) -> None:
     """Write lines and metrics."""
-    logs.write(unit.connection, [note for note in notes if isinstance(note, LogLine)])
-    metrics.write(unit.connection, [note for note in notes if isinstance(note, Metric)])
+    logs.write(unit.batch, [note for note in notes if isinstance(note, LogLine)])
+    metrics.write(unit.batch, [note for note in notes if isinstance(note, Metric)])

@@ -5,36 +5,44 @@ A task that does work derives from RunnableTask and has `run`. A task that decid
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from engine.core.property import JsonText, LateProperty, LateShellText, Property, ShellText
 from engine.core.state import State
 from engine.core.task import Part, Task, Typed
+from engine.core.triggers import Trigger
 from engine.errors import TaskFailed
 from engine.settings import Settings
 
 __all__ = [
-    "ChatPost",
     "ChatPort",
+    "ChatPost",
+    "DeployedFlow",
     "Executions",
     "Files",
-    "KeyValues",
-    "Level",
+    "Flows",
     "JsonText",
+    "KeyValues",
     "LateProperty",
     "LateShellText",
+    "Level",
     "Outputs",
     "Part",
+    "PollingTrigger",
     "Property",
+    "Purged",
+    "Records",
     "Result",
     "RunContext",
     "RunnableTask",
+    "Selection",
     "Settings",
     "ShellText",
     "TaskFailed",
@@ -89,7 +97,14 @@ class KeyValues(Protocol):
         """The value, typed; NotFound when missing or expired."""
 
     async def set(
-        self, namespace: str, key: str, value: Any, *, ttl: float | None = None, overwrite: bool = True, kind: str | None = None
+        self,
+        namespace: str,
+        key: str,
+        value: Any,
+        *,
+        ttl: float | None = None,
+        overwrite: bool = True,
+        kind: str | None = None,
     ) -> None:
         """Store a value for `ttl` seconds or for good; Refused when it exists and `overwrite` is false."""
 
@@ -101,7 +116,7 @@ class KeyValues(Protocol):
 
 
 class Files(Protocol):
-    """Internal storage: `kestra:///…` URIs. Only files of the own execution, its parents and the own namespace are readable."""
+    """Internal storage: `kestra:///…` URIs; readable are files of the own execution, its parents and its namespace."""
 
     async def put(self, source: Path | bytes, name: str) -> str:
         """Copy into storage under the current task run; the URI."""
@@ -112,8 +127,17 @@ class Files(Protocol):
     def path(self, uri: str) -> Path:
         """A local file to read from; NotFound or Refused."""
 
-    async def namespace_files(self) -> Mapping[str, Path]:
-        """The files of the own namespace: path below its folder → a local file to read from."""
+    async def namespace_files(self, namespace: str | None = None) -> Mapping[str, Path]:
+        """The files of a namespace (the own one): path below its folder → a local file to read from; Refused."""
+
+    async def put_namespace_file(self, namespace: str, path: str, source: Path | bytes) -> str:
+        """Write a file of a namespace over what was there; its URI. Refused when the path leaves the namespace."""
+
+    async def delete_namespace_file(self, namespace: str, path: str) -> bool:
+        """Whether there was one; Refused."""
+
+    async def purge_execution(self) -> list[str]:
+        """Delete every file of the own execution; their URIs."""
 
 
 class Executions(Protocol):
@@ -121,6 +145,98 @@ class Executions(Protocol):
 
     async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
         """Answer its first pause; NotFound, Refused when nothing waits, InputInvalid."""
+
+    async def start(
+        self,
+        namespace: str,
+        flow_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        by: str,
+        labels: Sequence[tuple[str, str]] = (),
+        schedule_date: datetime | None = None,
+        dedupe: str | None = None,
+    ) -> str:
+        """Start a flow; the execution's id. NotFound, InputInvalid, Refused. A FILE input takes a URI only."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedFlow:
+    """A flow as it is deployed; `file` is where a watched folder keeps it, "" when none does."""
+
+    namespace: str
+    id: str
+    revision: int
+    source: str
+    file: str = ""
+    description: str = ""
+    inputs: Sequence[Mapping[str, Any]] = ()  # as declared
+
+
+class Flows(Protocol):
+    """The flows there are, and the way to change them."""
+
+    async def list(self, namespace: str, *, below: bool = False) -> Sequence[DeployedFlow]:
+        """The flows of a namespace, with `below` of its child namespaces too."""
+
+    async def check(self, source: str) -> tuple[str, str]:
+        """Namespace and id of the flow a text describes; FlowInvalid."""
+
+    async def deploy(self, source: str) -> DeployedFlow:
+        """Keep a text as the newest revision; FlowInvalid, Refused when a file of a watched folder keeps the flow."""
+
+    async def delete(self, namespace: str, flow_id: str) -> None:
+        """Nothing new starts from it any more; NotFound, Refused when a file of a watched folder keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which executions are meant. `below`: those of child namespaces too; empty `states`: of any state."""
+
+    namespace: str | None = None
+    flow_id: str | None = None
+    states: tuple[State, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    below: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How much was deleted."""
+
+    executions: int = 0
+    outputs: int = 0
+    logs: int = 0
+    metrics: int = 0
+    files: int = 0
+
+    def __add__(self, other: "Purged") -> "Purged":
+        return Purged(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+class Records(Protocol):
+    """What tasks may do to what the engine keeps: executions that have ended, logs, keys, triggers."""
+
+    async def count(self, chosen: Selection) -> int:
+        """How many executions are meant."""
+
+    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int) -> Purged:
+        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended."""
+
+    def logs(
+        self, execution_id: str, namespace: str, flow_id: str | None, tasks: Sequence[str], level: Level
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """The log of an execution, line by line; NotFound when the namespace (or flow) has no such execution."""
+
+    async def purge_logs(self, chosen: Selection, levels: Sequence[Level]) -> int:
+        """Delete log lines between two dates; how many."""
+
+    async def purge_keys(self, fits: Callable[[str, str], bool], *, expired_only: bool) -> int:
+        """Delete pairs of the KV store for whose namespace and key `fits` says yes; how many."""
+
+    async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, enabled: bool) -> None:
+        """Switch a trigger on or off; NotFound."""
 
 
 class RunContext(Protocol):
@@ -132,13 +248,24 @@ class RunContext(Protocol):
     task_run_id: str
     task_id: str
     attempt: int
-    value: str | None
     settings: Settings
     kv: KeyValues
-    files: Files
     chat: ChatPort | None
     executions: Executions | None
-    variables: Mapping[str, Any]  # what expressions see
+    flows: Flows | None
+    records: Records | None
+
+    @property
+    def value(self) -> str | None:
+        """The value of the loop this task run belongs to."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """What expressions see."""
+
+    @property
+    def files(self) -> Files:
+        """Internal storage, as this task run sees it."""
 
     @property
     def http(self) -> httpx.AsyncClient:
@@ -151,7 +278,9 @@ class RunContext(Protocol):
     def log(self, message: str, level: Level = "INFO") -> None:
         """Write to the execution's log; secrets are masked."""
 
-    def metric(self, name: str, value: float, kind: Literal["counter", "timer", "gauge"] = "counter", **tags: str) -> None:
+    def metric(
+        self, name: str, value: float, kind: Literal["counter", "timer", "gauge"] = "counter", **tags: str
+    ) -> None:
         """Record a metric of this task run."""
 
     async def render(self, template: Any, *, guard: Literal["none", "json", "shell"] = "none", **extra: Any) -> Any:
@@ -173,3 +302,18 @@ class RunnableTask(Task, ABC):
     @abstractmethod
     async def run(self, context: RunContext) -> Outputs | Mapping[str, Any] | Result | None:
         """Do the work with every Property already rendered; raise TaskFailed to fail."""
+
+
+class PollingTrigger(Trigger, ABC):
+    """A trigger that looks at something again and again; what it finds starts an execution."""
+
+    interval: timedelta = Field(
+        default=timedelta(seconds=60), ge=timedelta(seconds=1), description="The wait between two looks."
+    )
+
+    @abstractmethod
+    async def poll(self, context: RunContext) -> Outputs | Mapping[str, Any] | None:
+        """What is there now, as `trigger.*` of a new execution; None when there is nothing. TaskFailed.
+
+        Nothing is rendered yet; the context belongs to no execution.
+        """

@@ -107,18 +107,21 @@ class Renderer:
 
     async def answer(self, flow: Flow, execution: Execution, command: Render, now: datetime) -> Rendered:
         """What the expressions of a `Render` command return; its `error` says which could not be rendered."""
+        if waits(command.sources):
+            return await asyncio.to_thread(self.answer_now, flow, execution, command, now)
+        return self.answer_now(flow, execution, command, now)
+
+    def answer_now(self, flow: Flow, execution: Execution, command: Render, now: datetime) -> Rendered:
+        """The same in the calling thread, which may wait for a disk or a network."""
         run = execution.task_runs.get(command.task_run_id or "")
         seen = self.variables(flow, execution, run) | dict(command.extra)
         services = self.services(flow.namespace, self.scope(execution))
 
-        def work() -> dict[str, Any]:
-            modes = command.modes
-            return {
+        modes = command.modes
+        try:
+            values = {
                 key: plain(value_of(v, modes.get(key, "text"), seen, services)) for key, v in command.sources.items()
             }
-
-        try:
-            values = await asyncio.to_thread(work) if waits(command.sources) else work()
         except EngineError as error:
             return Rendered(now, command.task_run_id, error=str(error))
         return Rendered(now, command.task_run_id, values)

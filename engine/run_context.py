@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from engine.expressions import Services
 from engine.files import FileStore, Scope, task_folder
 from engine.key_values import KeyValueStore
 from engine.logbook import LogBook
-from engine.plugin import ChatPort, Executions, Files, KeyValues, Level
+from engine.plugin import ChatPort, Executions, Files, Flows, KeyValues, Level, Records
 from engine.rendering import Renderer
 from engine.secrets import Masker
 from engine.settings import Settings
@@ -39,6 +40,7 @@ class RunFiles:
     store: FileStore
     scope: Scope
     folder: str
+    flow_id: str
 
     async def put(self, source: Path | bytes, name: str) -> str:
         """Copy into storage under the current task run; the URI."""
@@ -52,9 +54,28 @@ class RunFiles:
         """A local file to read from; NotFound or Refused."""
         return self.store.path(uri, self.scope)
 
-    async def namespace_files(self) -> Mapping[str, Path]:
-        """The files of the own namespace: path below its folder → a local file to read from."""
-        return await asyncio.to_thread(lambda: dict(self.store.namespace_files(self.scope.namespace)))
+    async def namespace_files(self, namespace: str | None = None) -> Mapping[str, Path]:
+        """The files of a namespace (the own one): path below its folder → a local file to read from; Refused."""
+        return await asyncio.to_thread(lambda: dict(self.store.namespace_files(namespace or self.scope.namespace)))
+
+    async def put_namespace_file(self, namespace: str, path: str, source: Path | bytes) -> str:
+        """Write a file of a namespace over what was there; its URI. Refused when the path leaves the namespace."""
+        return await asyncio.to_thread(self.store.put_namespace_file, namespace, path, source)
+
+    async def delete_namespace_file(self, namespace: str, path: str) -> bool:
+        """Whether there was one; Refused."""
+        return await asyncio.to_thread(self.store.delete_namespace_file, namespace, path)
+
+    async def purge_execution(self) -> list[str]:
+        """Delete every file of the own execution; their URIs."""
+        whose = (self.scope.namespace, self.flow_id, self.scope.execution_id)
+
+        def work() -> list[str]:
+            uris = self.store.execution_files(*whose)
+            self.store.delete_execution(*whose)
+            return uris
+
+        return await asyncio.to_thread(work)
 
     async def delete(self, uri: str) -> None:
         """Remove a file of the own execution; NotFound or Refused."""
@@ -72,6 +93,8 @@ class Outside:
     masker: Masker
     logbook: LogBook
     executions: Executions | None = None
+    flows: Flows | None = None
+    records: Records | None = None
     chat: ChatPort | None = None
 
 
@@ -101,6 +124,8 @@ class TaskContext:
         self.storage = outside.files
         self.chat = outside.chat
         self.executions = outside.executions
+        self.flows = outside.flows
+        self.records = outside.records
         self._outside = outside
         self._execution = execution
         self._level = LEVELS.get((task.log_level or "TRACE").upper(), LEVELS["TRACE"])
@@ -109,16 +134,36 @@ class TaskContext:
         self._shared = shared
         self._made = False
         self._http: httpx.AsyncClient | None = None
-        scope = outside.renderer.scope(execution)
-        folder = task_folder(execution.namespace, execution.flow_id, execution.id, task.id, run.id)
-        self.files: Files = RunFiles(outside.files, scope, folder)
-        seen = outside.renderer.variables(flow, execution, run)
-        seen["workingDir"] = str(working_dir)
-        self.variables: Mapping[str, Any] = seen
-        self.value: str | None = seen.get("taskrun", {}).get("value", run.value)
-        self.services: Services = outside.renderer.services(
-            execution.namespace, scope, self._warn, lambda: self._error_lines()
-        )
+        self._flow = flow
+        self._run = run
+
+    @cached_property
+    def files(self) -> Files:
+        """Internal storage, as this task run sees it."""
+        folder = task_folder(self.namespace, self.flow_id, self.execution_id, self.task_id, self.task_run_id)
+        return RunFiles(self._outside.files, self._scope, folder, self.flow_id)
+
+    @cached_property
+    def variables(self) -> Mapping[str, Any]:
+        """What expressions see."""
+        seen = self._outside.renderer.variables(self._flow, self._execution, self._run)
+        seen["workingDir"] = str(self._directory)
+        return seen
+
+    @cached_property
+    def value(self) -> str | None:
+        """The value of the loop this task run belongs to."""
+        found: str | None = self.variables.get("taskrun", {}).get("value", self._run.value)
+        return found
+
+    @cached_property
+    def services(self) -> Services:
+        """What functions in expressions reach."""
+        return self._outside.renderer.services(self.namespace, self._scope, self._warn, self._error_lines)
+
+    @cached_property
+    def _scope(self) -> Scope:
+        return self._outside.renderer.scope(self._execution)
 
     @property
     def working_dir(self) -> Path:

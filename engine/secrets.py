@@ -101,9 +101,14 @@ class Masker:
                 self._secrets.popitem(last=False)
                 self._pattern = None
 
+    @property
+    def knows_any(self) -> bool:
+        """Whether there is a secret to look for."""
+        return bool(self._secrets)
+
     def finds(self, text: str) -> bool:
         """Whether a secret stands in the text."""
-        return any(secret in text for secret in tuple(self._secrets))
+        return bool(self._secrets) and any(secret in text for secret in tuple(self._secrets))
 
     def mask(self, text: str) -> str:
         """The text with each secret as stars."""
@@ -113,7 +118,9 @@ class Masker:
         return masked.replace("*" * 9, "**masked*", 1)
 
     def mask_value(self, value: Any) -> Any:
-        """The value with every text inside it masked."""
+        """The value with every text inside it masked; the value itself while there is no secret to look for."""
+        if not self._secrets:
+            return value
         if isinstance(value, str):
             return self.mask(value)
         if isinstance(value, Mapping):

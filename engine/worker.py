@@ -14,6 +14,7 @@ from engine.core.events import ChildRan, Event, TaskEnded, TaskStarted
 from engine.core.execution import Execution, TaskRun
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask
+from engine.core.property import has_template
 from engine.core.state import State
 from engine.core.task import Task
 from engine.dispatch.inline import Job
@@ -71,6 +72,7 @@ class Worker:
         self.scratch = scratch
         self._run_directory = run_directory
         self._waiting: dict[tuple[str, str, int, str], bool] = {}  # whether rendering a task may wait for a disk
+        self._ready: dict[tuple[str, str, int, str], Task] = {}  # tasks without a template, rendered once and for all
 
     async def run(self, job: Job) -> None:
         """One attempt from start to end, told to the engine."""
@@ -147,10 +149,18 @@ class Worker:
     async def render(self, flow: Flow, task: Task, context: TaskContext) -> Task:
         """The task with every Property rendered and typed; TaskFailed, ExpressionFailed."""
         key = (flow.namespace, flow.id, flow.revision, task.id)
+        ready = self._ready.get(key)
+        if ready is not None:
+            return ready
         if key not in self._waiting:
             if len(self._waiting) > 10_000:
                 self._waiting.clear()
-            self._waiting[key] = waits(task.model_dump(by_alias=True, exclude_unset=True, warnings=False))
+                self._ready.clear()
+            written = task.model_dump(by_alias=True, exclude_unset=True, warnings=False)
+            self._waiting[key] = waits(written)
+            if not has_template(written):
+                self._ready[key] = task.rendered(lambda value, guard: value)
+                return self._ready[key]
         seen, services = context.variables, context.services
 
         def work() -> Task:
@@ -159,15 +169,19 @@ class Worker:
         return await asyncio.to_thread(work) if self._waiting[key] else work()
 
     async def _timed(self, task: RunnableTask, context: TaskContext) -> Ended:
-        seconds = task.timeout.total_seconds() if task.timeout is not None else None
+        if task.timeout is None:
+            return self._well_ended(await task.run(context), context)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with asyncio.timeout(task.timeout.total_seconds()) as limit:
                 result = await task.run(context)
         except TimeoutError:
-            if not limit.expired() or task.timeout is None:
+            if not limit.expired():
                 raise
             context.log(f"The attempt was interrupted: it ran into its timeout of {to_iso(task.timeout)}.", "WARN")
             return Ended(State.FAILED, error=f"Timeout after {to_iso(task.timeout)}.")
+        return self._well_ended(result, context)
+
+    def _well_ended(self, result: Outputs | Mapping[str, Any] | Result | None, context: TaskContext) -> Ended:
         if isinstance(result, Result):
             outputs = self._outputs(result.outputs, context)
             return Ended(result.state, outputs, plain(result.effects))

@@ -103,6 +103,18 @@ def preview(
 
 
 @app.command()
+def test(
+    files: Annotated[list[Path], typer.Argument(help="Test files, or folders with them.")],
+    format: Annotated[str, typer.Option("--format", help="text, json or junit.")] = "text",
+    flows: Flows = None,
+) -> None:
+    """Run the tests of flows on the real engine, without any service."""
+    from bot.cli.test import test as check
+
+    check(files, format, flows)
+
+
+@app.command()
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, data: Data = None, flows: Flows = None
 ) -> None:

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from engine.core.flow_schema import flow_schema
-
 from engine.tasks import catalogue
 
 

@@ -78,6 +78,7 @@ class StartSubflow:
 
     `labels` are all but the child flow's own. `attempt` and `iteration` (number of the batch, from 1) make the command
     unique; `iteration` comes back in both events. `outputs`: templates for the child's outputs when its flow has none.
+    `restarts`: the execution an earlier attempt asked for; if it can be restarted, that is done instead.
     """
 
     task_run_id: str
@@ -93,6 +94,7 @@ class StartSubflow:
     attempt: int = 1
     iteration: int | None = None
     outputs: Mapping[str, Any] | None = None
+    restarts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class SubflowEnded:
     outputs: Mapping[str, Any] | None = None
     error: str | None = None
     iteration: int | None = None  # of the StartSubflow it answers
+    reason: str | None = None  # the last error it logged, for the caller's own log
 
 
 @dataclass(frozen=True, slots=True)

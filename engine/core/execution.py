@@ -1,15 +1,26 @@
 """Execution and TaskRun: what has happened so far, as immutable values."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.core.state import State
 
 Histories = tuple[tuple[State, datetime], ...]
 
 CHUNK = 64  # task runs copied by one change
+R = TypeVar("R")
+
+
+def altered(record: R, **fields: Any) -> R:
+    """A copy of a frozen record with some fields changed: `dataclasses.replace` for those that change at every step."""
+    kind = type(record)
+    copy = object.__new__(kind)
+    put = object.__setattr__
+    for name in kind.__slots__:  # type: ignore[attr-defined]
+        put(copy, name, fields[name] if name in fields else getattr(record, name))
+    return copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +53,14 @@ class TaskRun:
 
     def moved(self, state: State, now: datetime) -> "TaskRun":
         """Copy in another state; the same state again changes nothing."""
-        return self if state is self.state else replace(self, state=state, histories=(*self.histories, (state, now)))
+        return self if state is self.state else altered(self, state=state, histories=(*self.histories, (state, now)))
 
     def attempted(self, state: State, now: datetime, started: datetime | None = None) -> "TaskRun":
         """Copy with the open attempt ended; when none is open, one that began and ended is added."""
         if self.attempts and self.attempts[-1].ended is None:
-            last = replace(self.attempts[-1], state=state, ended=now)
-            return replace(self, attempts=(*self.attempts[:-1], last))
-        return replace(self, attempts=(*self.attempts, Attempt(state, started or now, now)))
+            last = altered(self.attempts[-1], state=state, ended=now)
+            return altered(self, attempts=(*self.attempts[:-1], last))
+        return altered(self, attempts=(*self.attempts, Attempt(state, started or now, now)))
 
 
 class Lineage:
@@ -233,4 +244,4 @@ class Execution:
 
     def moved(self, state: State, now: datetime) -> "Execution":
         """Copy in another state; the same state again changes nothing."""
-        return self if state is self.state else replace(self, state=state, histories=(*self.histories, (state, now)))
+        return self if state is self.state else altered(self, state=state, histories=(*self.histories, (state, now)))

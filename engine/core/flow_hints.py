@@ -30,6 +30,7 @@ def hints(
         *(_missing_flows(flow, flow_exists) if flow_exists is not None else ()),
         *flow_validation.unfit_defaults(flow),
         *_files_of_directories(flow, data),
+        *_without_effect(flow),
     ]
 
 
@@ -108,3 +109,12 @@ def _files_of_directories(flow: Flow, data: Any) -> Iterator[Finding]:
                     if used in value:
                         message = f"`{used}` are files that `{owner}` declares; they are found, but only here."
                         yield Finding(path, message, "directory-files", "hint", f"Write `outputs.{owner}.outputFiles`.")
+
+
+def _without_effect(flow: Flow) -> Iterator[Finding]:
+    """Properties that are read and then change nothing."""
+    for path, task in flow_validation.tasks(flow):
+        if getattr(task, "child_failure_policy", None) is not None:
+            message = "`childFailurePolicy` has no effect: after a failure no further value begins."
+            advice = "Put `allowFailure: true` on the tasks whose failure should not stop the others."
+            yield Finding((*path, "childFailurePolicy"), message, "no-effect", "warning", advice)

@@ -5,7 +5,7 @@ tasks it runs in which order (`body`). It never sees the execution: the executor
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -37,6 +37,7 @@ class Body:
     order: Literal["flat", "graph", "groups"] = "flat"
     limit: int = 1
     values: tuple[str, ...] | None = None
+    isolated: bool = False  # groups: the failure of one value does not stop the others
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
@@ -89,6 +90,7 @@ class ChildCall:
     waits: bool = True
     transmits_failed: bool = True
     schedule_date: datetime | None = None
+    restarts_failed: bool = True  # when the caller is restarted: the execution that failed, or a new one
     outputs: Mapping[str, Any] | None = (
         None  # rendered with the variables of the child when its flow declares no outputs
     )
@@ -163,6 +165,22 @@ class LoopingTask(FlowableTask):
     def limits(self, rendered: Mapping[str, Any]) -> LoopTerms:
         """How often and how long; ValueError says which value cannot be read."""
         raise NotImplementedError
+
+
+class ItemsTask(FlowableTask):
+    """A flowable that runs its tasks for each of its items, whose number is the value of their runs."""
+
+    def file_of(self, rendered: Mapping[str, Any]) -> str | None:
+        """The file whose lines are the items, if that is what `values` names."""
+        return None
+
+    def collector(self) -> str | None:
+        """The id of the task whose outputs are those of an iteration."""
+        return None
+
+    def collected(self, given: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any]:
+        """Outputs of the whole, from those of the iterations."""
+        return {}
 
 
 class DirectoryTask(FlowableTask):

@@ -55,6 +55,7 @@ def _execution(execution: Execution) -> dict[str, Any]:
 
 def _of_task_run(flow: Flow, runs: Mapping[str, TaskRun], run: TaskRun) -> dict[str, Any]:
     from engine.core.executor.plans import plan_of  # noqa: PLC0415  the executor itself needs this module
+    from engine.core.loop_items import item_variables, own_outputs  # noqa: PLC0415
 
     places = plan_of(flow).places
     place = places.get(run.task_id)
@@ -80,6 +81,10 @@ def _of_task_run(flow: Flow, runs: Mapping[str, TaskRun], run: TaskRun) -> dict[
     names["parents"] = parents
     if parents:
         names["parent"] = parents[0]
+    item = item_variables(runs, places, run)
+    if item is not None:
+        names["item"] = item
+        names["outputs"] = own_outputs(outputs_of(runs), runs, places, run)
     return names
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.core.commands import SetTimer
-from engine.core.events import Started
 from engine.core.execution import Execution, Origin, TaskRuns
 from engine.core.flow import Flow
 from engine.core.flowable import truthy
@@ -24,7 +23,6 @@ from engine.rendering import Renderer, typed_value, waits
 from engine.secrets import AtRest, Masker
 from engine.settings import Settings
 from engine.store import commands as outbox
-from engine.store import events as inbox
 from engine.store import executions, logs
 from engine.store.commands import stored
 from engine.store.database import Unit
@@ -50,7 +48,10 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Creator:
-    """Makes executions. `posted` and `timer` are told after the commit."""
+    """Makes executions. `begun`, `posted` and `timer` are told after the commit.
+
+    `begun`: an execution was made whose turn is now; the row of the outbox that says so goes when it starts.
+    """
 
     settings: Settings
     clock: Clock
@@ -58,6 +59,7 @@ class Creator:
     files: FileStore
     masker: Masker
     sealer: AtRest
+    begun: Callable[[Execution, str], None]
     posted: Callable[[Posted], None]
     timer: Callable[[str, SetTimer], None]
 
@@ -173,7 +175,7 @@ class Creator:
         now = self.clock.now()
         execution = self.built(prepared, now, started_by, origin, labels, schedule_date)
         made = executions.create(
-            unit.connection, execution, now, self.sealer, caller=caller, trigger=trigger_id, dedupe=dedupe
+            unit.batch, execution, now, self.sealer, caller=caller, trigger=trigger_id, dedupe=dedupe
         )
         if not made and dedupe is not None:
             there = executions.by_dedupe(unit.connection, dedupe, self.sealer)
@@ -183,22 +185,20 @@ class Creator:
             line = LogLine(
                 now, "ERROR", None, None, None, self.masker.mask(prepared.failed_check), execution_id=execution.id
             )
-            logs.write(unit.connection, [line])
+            logs.write(unit.batch, [line])
         else:
             self.begin_in(unit, execution, now)
         return execution
 
     def begin_in(self, unit: Unit, execution: Execution, now: datetime) -> None:
         """Post the start of a new execution, at once or at its schedule date."""
-        at = execution.schedule_date
-        if at is not None and at > now:
-            timer = SetTimer(START, at)
-            outbox.put(unit.connection, [stored(execution.id, timer, 0)], self.sealer)
+        timer = SetTimer(START, max(execution.schedule_date or now, now))
+        row = stored(execution.id, timer, 0)
+        outbox.put(unit.batch, [row], self.sealer)
+        if timer.at > now:
             unit.after_commit(lambda: self.timer(execution.id, timer))
-            return
-        event = inbox.post(unit.connection, execution.id, Started(now), now, self.sealer)
-        if event is not None:
-            unit.after_commit(lambda: self.posted(event))
+        else:
+            unit.after_commit(lambda: self.begun(execution, row.id))
 
     def built(
         self,

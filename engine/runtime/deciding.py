@@ -5,26 +5,28 @@ together with everything that follows from it in one transaction. Only after tha
 """
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
 
 from engine.clock import Clock
-from engine.core.commands import Announce, Command, Render, StopTask, WriteLog
+from engine.core.commands import Announce, Command, Render
 from engine.core.events import Event
-from engine.core.execution import Execution, TaskRuns
+from engine.core.execution import Execution
 from engine.core.executor import advance
 from engine.core.flow import Flow
 from engine.core.state import State
 from engine.errors import EngineError, FlowInvalid, NotFound, StoreFailed
 from engine.logbook import Note
-from engine.rendering import Renderer
-from engine.runtime.decision import Called, Decision, Superseded
+from engine.rendering import Renderer, waits
+from engine.runtime.decision import Called, Decision
+from engine.runtime.mailbox import UNDECIDED, Mailbox, Pending, answer, broken
 from engine.secrets import AtRest
 from engine.store import events as inbox
 from engine.store import executions
+from engine.store.batches import Superseded
 from engine.store.commands import Announcement, stored
 from engine.store.database import Database, Unit
 from engine.store.events import Posted
@@ -34,28 +36,11 @@ log = logging.getLogger(__name__)
 BATCH = 64  # events in one decision
 SLICE = 0.02  # seconds of deciding before others get a turn
 CACHED = 2000  # executions kept in memory between two events
-UNDECIDED = "The engine could not decide what comes next; its log has the details."
 RETRY_LIMIT = 30.0  # seconds between two attempts to write at most
 
 
-@dataclass(slots=True)
-class Pending:
-    """Something that happened and is not decided upon yet."""
-
-    event: Event
-    posted: Posted | None = None
-    lines: tuple[Note, ...] = ()
-    done: asyncio.Future[Execution] | None = None
-    drops: str | None = None  # a row of the outbox that this event settles
-
-
-@dataclass(slots=True)
-class Mailbox:
-    """What waits for one execution."""
-
-    pending: deque[Pending] = field(default_factory=deque)
-    seen: set[int] = field(default_factory=set)  # inbox rows that are in `pending`
-    working: bool = False
+class MustWait(Exception):
+    """A decision needs something that is not in memory."""
 
 
 Admission = Callable[[Flow, Execution, Event], Event]
@@ -71,6 +56,7 @@ class Decider:
         renderer: Renderer,
         sealer: AtRest,
         find_flow: Callable[[str, str, int], Awaitable[Flow]],
+        flow_at_hand: Callable[[str, str, int], Flow | None],
         admit: Admission,
         write: Callable[[Unit, Decision], None],
         decided: Callable[[Decision], None],
@@ -81,6 +67,7 @@ class Decider:
         self._renderer = renderer
         self._sealer = sealer
         self._find_flow = find_flow
+        self._flow_at_hand = flow_at_hand
         self._admit = admit
         self._write = write
         self._decided = decided
@@ -88,6 +75,11 @@ class Decider:
         self._boxes: dict[str, Mailbox] = {}
         self._cache: OrderedDict[str, Execution] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ready: deque[tuple[str, Mailbox]] = deque()  # executions whose turn comes in this round of the loop
+        self._writing = 0  # decisions on their way to the disk that no task waits for
+        self._written_all: asyncio.Future[None] | None = None
+        self._reads = 0  # executions that are being read …
+        self._moved: set[str] = set()  # … and those written meanwhile, of which the reader may see an older version
         self._open = True
 
     @property
@@ -98,6 +90,11 @@ class Decider:
     def post(self, execution_id: str, event: Event, *, lines: Sequence[Note] = (), drops: str | None = None) -> None:
         """Something happened; it is decided upon soon. A row of outbox or inbox must stand for it until then."""
         self._put(execution_id, Pending(event, None, tuple(lines), drops=drops))
+
+    def begin(self, execution: Execution, event: Event, *, drops: str) -> None:
+        """An execution was made and is on disk; its first event is decided upon soon."""
+        self._remember(execution)
+        self.post(execution.id, event, drops=drops)
 
     def post_stored(self, posted: Posted, done: asyncio.Future[Execution] | None = None) -> None:
         """An event of the inbox became durable; `done` is told what became of the execution."""
@@ -115,14 +112,26 @@ class Decider:
         if cached is not None:
             self._cache.move_to_end(execution_id)
             return cached
-        found = await self._database.read(lambda connection: executions.load(connection, execution_id, self._sealer))
+        self._reads += 1
+        try:
+            found = await self._database.read(lambda c: executions.load(c, execution_id, self._sealer))
+        finally:
+            self._reads -= 1
+            moved = execution_id in self._moved
+            if not self._reads:
+                self._moved.clear()
         if found is None:
             raise NotFound(f"There is no execution {execution_id}.", fix="It may have been purged.")
+        if not moved and not found.state.is_terminal:
+            self._remember(found)  # whoever reads what is under way will soon ask again
         return found
 
     async def stop(self) -> None:
         """Decide no more; what is undecided is in the inbox or will be done again."""
         self._open = False
+        if self._writing:
+            self._written_all = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._written_all], timeout=5)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=5)
             for task in late:
@@ -136,14 +145,92 @@ class Decider:
                 return
             box.seen.add(pending.posted.id)
         if not self._open:  # its row waits for the next start; whoever waits for an answer must not
-            _answer([pending], StoreFailed("The engine is stopping.", fix="Try again when it is back."))
+            answer([pending], StoreFailed("The engine is stopping.", fix="Try again when it is back."))
             return
         box.pending.append(pending)
         if not box.working:
             box.working = True
+            self._call(execution_id, box)
+
+    def _call(self, execution_id: str, box: Mailbox) -> None:
+        """Decide in the next round of the loop, together with all others whose turn it is."""
+        self._ready.append((execution_id, box))
+        if len(self._ready) == 1:
+            asyncio.get_running_loop().call_soon(self._round)
+
+    def _round(self) -> None:
+        started = time.monotonic()
+        while self._ready and time.monotonic() - started < SLICE:
+            execution_id, box = self._ready[0]
+            try:
+                done = self._open and self._decide_at_once(execution_id, box)
+            except Exception:
+                log.exception("Execution %s could not be decided upon at once.", execution_id)
+                done = False
+            if not done:
+                task = asyncio.create_task(self._work(execution_id, box), name=f"decide {execution_id}")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            self._ready.popleft()
+        if self._ready:
+            asyncio.get_running_loop().call_soon(self._round)
+
+    def _decide_at_once(self, execution_id: str, box: Mailbox) -> bool:
+        """Decide without waiting for anything but the disk; False when there is something to wait for first."""
+        before = self._cache.get(execution_id)
+        flow = self._flow_at_hand(before.namespace, before.flow_id, before.revision) if before else None
+        if before is None or flow is None:
+            return False
+        after, commands, number, started = before, list[Command](), 0, time.monotonic()
+        for pending in itertools.islice(box.pending, BATCH):
+            try:
+                after, following = self._advance_now(flow, after, pending.event)
+            except MustWait:
+                return False
+            commands += following
+            number += 1
+            if time.monotonic() - started > SLICE:
+                break
+        if self._asks_caller(flow, after, commands):
+            return False
+        batch = [box.pending.popleft() for _ in range(number)]
+        decision = self._decision(before, after, commands, batch, Called())
+        if decision.is_empty:
+            self._settled(execution_id, box, batch, before)
+            return True
+
+        def told(error: BaseException | None) -> None:
+            self._writing -= 1
+            if self._written_all is not None and not self._writing and not self._written_all.done():
+                self._written_all.set_result(None)
+            if error is None:
+                self._settled(execution_id, box, batch, decision.after)
+                return
+            self._cache.pop(execution_id, None)  # decide again, from what lies there
+            box.pending.extendleft(reversed(batch))
             task = asyncio.create_task(self._work(execution_id, box), name=f"decide {execution_id}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+        try:
+            self._database.submit(lambda unit: self._written(unit, decision), told)
+        except StoreFailed:
+            box.pending.extendleft(reversed(batch))
+            return False
+        self._writing += 1
+        return True
+
+    def _settled(self, execution_id: str, box: Mailbox, batch: list[Pending], after: Execution) -> None:
+        """A batch is decided upon: tell who waits for it, go on with what came meanwhile."""
+        if box.seen:
+            box.seen.difference_update(p.posted.id for p in batch if p.posted is not None)
+        answer(batch, after)
+        if box.pending and self._open:
+            self._call(execution_id, box)
+            return
+        box.working = False
+        if not box.pending:
+            self._boxes.pop(execution_id, None)
 
     async def _work(self, execution_id: str, box: Mailbox) -> None:
         wait = 0.5
@@ -162,14 +249,14 @@ class Decider:
             except NotFound as error:
                 log.warning("%s", error)
                 await self._drop(batch)
-                _answer(batch, error)
+                answer(batch, error)
             except Exception as error:
                 log.exception("Execution %s could not be decided upon; its rows stay for the next start.", execution_id)
-                _answer(batch, error if isinstance(error, EngineError) else EngineError(UNDECIDED))
+                answer(batch, error if isinstance(error, EngineError) else EngineError(UNDECIDED))
             else:
                 wait = 0.5
                 box.seen.difference_update(p.posted.id for p in batch if p.posted is not None)
-                _answer(batch, after)
+                answer(batch, after)
         box.working = False
         if not box.pending:
             self._boxes.pop(execution_id, None)
@@ -177,6 +264,15 @@ class Decider:
     async def _decide(self, execution_id: str, batch: list[Pending]) -> Execution:
         before = await self.current(execution_id)
         after, commands, called = await self._advance_all(before, [pending.event for pending in batch])
+        decision = self._decision(before, after, commands, batch, called)
+        if decision.is_empty:
+            return before
+        await self._database.transact(lambda unit: self._written(unit, decision))
+        return decision.after
+
+    def _decision(
+        self, before: Execution, after: Execution, commands: Sequence[Command], batch: list[Pending], called: Called
+    ) -> Decision:
         lines = [line for pending in batch for line in pending.lines]
         posted = [pending.posted for pending in batch if pending.posted is not None]
         events = tuple(pending.event for pending in batch)
@@ -188,7 +284,7 @@ class Decider:
             for command in commands
             if isinstance(command, Announce) and self._listens_to(after, command.state)
         ]
-        decision = Decision(
+        return Decision(
             before=before,
             after=after,
             events=events,
@@ -200,10 +296,6 @@ class Decider:
             called=called,
             now=self._clock.now(),
         )
-        if decision.is_empty:
-            return before
-        await self._database.transact(lambda unit: self._written(unit, decision))
-        return after
 
     def _written(self, unit: Unit, decision: Decision) -> None:
         self._write(unit, decision)
@@ -211,14 +303,19 @@ class Decider:
 
     def _committed(self, decision: Decision) -> None:
         execution = decision.after
+        if self._reads:
+            self._moved.add(execution.id)
         if execution.state.is_terminal or execution.state in (State.PAUSED, State.QUEUED):
             self._cache.pop(execution.id, None)  # a row is enough for what only waits
         else:
-            self._cache[execution.id] = execution
-            self._cache.move_to_end(execution.id)
-            while len(self._cache) > CACHED:
-                self._cache.popitem(last=False)
+            self._remember(execution)
         self._decided(decision)
+
+    def _remember(self, execution: Execution) -> None:
+        self._cache[execution.id] = execution
+        self._cache.move_to_end(execution.id)
+        while len(self._cache) > CACHED:
+            self._cache.popitem(last=False)
 
     async def _advance_all(self, before: Execution, events: Sequence[Event]) -> tuple[Execution, list[Command], Called]:
         """What becomes of an execution because of some events."""
@@ -256,10 +353,34 @@ class Decider:
                     kept.append(command)
         return execution, kept
 
+    def _advance_now(self, flow: Flow, execution: Execution, event: Event) -> tuple[Execution, list[Command]]:
+        """The same as `_advance`; MustWait when an expression may wait for a disk or a network."""
+        kept: list[Command] = []
+        waiting: deque[Event] = deque([self._admit(flow, execution, event)])
+        while waiting:
+            try:
+                execution, commands = advance(flow, execution, waiting.popleft())
+            except Exception as error:
+                log.exception("The executor broke on execution %s.", execution.id)
+                return broken(execution, error, event)
+            for command in commands:
+                if not isinstance(command, Render):
+                    kept.append(command)
+                elif waits(command.sources):
+                    raise MustWait
+                else:
+                    waiting.append(self._renderer.answer_now(flow, execution, command, event.now))
+        return execution, kept
+
+    def _asks_caller(self, flow: Flow, after: Execution, commands: Sequence[Command]) -> bool:
+        """Whether the task that called an execution that ends may want something of it."""
+        if after.origin is None or flow.outputs:
+            return False
+        return any(isinstance(command, Announce) and command.state.is_terminal for command in commands)
+
     async def _called(self, flow: Flow, after: Execution, commands: Sequence[Command]) -> Called:
         """What the task that called this execution wants of it, when it ends without outputs of its own."""
-        ends = any(isinstance(command, Announce) and command.state.is_terminal for command in commands)
-        if not ends or after.origin is None or flow.outputs:
+        if not self._asks_caller(flow, after, commands):
             return Called()
         caller = await self._database.read(lambda connection: executions.caller_of(connection, after.id))
         if caller is None or not caller.outputs:
@@ -273,24 +394,3 @@ class Decider:
         posted = [pending.posted for pending in batch if pending.posted is not None]
         if posted:
             await self._database.transact(lambda unit: inbox.consume(unit.connection, posted))
-
-
-def broken(execution: Execution, error: Exception, event: Event) -> tuple[Execution, list[Command]]:
-    """The execution, failed because the engine itself could not decide."""
-    now = event.now
-    reason = str(error) if isinstance(error, EngineError) else UNDECIDED
-    runs = TaskRuns(
-        run if run.state.is_terminal else run.moved(State.FAILED, now) for run in execution.task_runs.values()
-    )
-    failed = replace(execution.moved(State.FAILED, now), task_runs=runs)
-    stops = [StopTask(key) for key, run in execution.task_runs.items() if run.state.is_running]
-    return failed, [WriteLog("ERROR", reason), *stops, Announce(State.FAILED)]
-
-
-def _answer(batch: list[Pending], result: Execution | EngineError) -> None:
-    for pending in batch:
-        if pending.done is not None and not pending.done.done():
-            if isinstance(result, EngineError):
-                pending.done.set_exception(result)
-            else:
-                pending.done.set_result(result)

@@ -27,15 +27,12 @@ from engine.secrets import AtRest, Masker
 from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, pauses, triggers
+from engine.store.batches import Superseded
 from engine.store.commands import Stored, run_key, stored, timer_key
 from engine.store.database import Unit
 from engine.store.events import Posted
 from engine.store.logs import LogLine
 from engine.store.pauses import PauseRow
-
-
-class Superseded(Exception):
-    """The execution was written by another hand since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +77,13 @@ class Writer:
 
     def write(self, unit: Unit, decision: Decision) -> None:
         """Everything of a decision; Superseded when the execution is not the one it was decided from."""
-        connection, before, after, now = unit.connection, decision.before, decision.after, decision.now
-        if after is not before and not executions.save(connection, before, after, now, self.sealer):
+        batch, before, after, now = unit.batch, decision.before, decision.after, decision.now
+        if after is not before and not executions.save(batch, before, after, now, self.sealer):
             raise Superseded(after.id)
-        inbox.consume(connection, decision.posted)
+        inbox.consume(batch, decision.posted)
         rows = self._rows(unit, decision)
-        outbox.drop(connection, [key for key, row in rows.items() if row is None])
-        outbox.put(connection, [row for row in rows.values() if row is not None], self.sealer)
+        outbox.drop(batch, [key for key, row in rows.items() if row is None])
+        outbox.put(batch, [row for row in rows.values() if row is not None], self.sealer)
         lines = [*decision.lines, *(self._line(after, c, now) for c in decision.commands if isinstance(c, WriteLog))]
         write_notes(unit, lines)
 
@@ -110,7 +107,7 @@ class Writer:
                 case OpenPause():
                     self._open(unit, decision, command)
                 case ClosePause(task_run_id, reason):
-                    pauses.close_of_task_run(unit.connection, task_run_id, reason, now)
+                    pauses.close_of_task_run(unit.batch, after.id, task_run_id, reason, now)
                 case StopSubflow(execution_id):
                     kill = KillAsked(now, by=f"execution:{after.id}", reason="Its parent was killed.")
                     self._post(unit, execution_id, kill, now, f"kill:{execution_id}:{after.id}:{after.version}")
@@ -135,7 +132,7 @@ class Writer:
             deadline=command.deadline,
             deadline_behavior=command.deadline_behavior,
         )
-        pauses.open_pause(unit.connection, row)
+        pauses.open_pause(unit.batch, row)
 
     def _ended(self, unit: Unit, decision: Decision, state: State) -> None:
         """Tell whoever waits for this execution: the task run that called it, the trigger that started it."""
@@ -146,12 +143,25 @@ class Writer:
         if caller is not None and caller.waits:
             outputs = decision.called.outputs if after.outputs is None else after.outputs
             ended = SubflowEnded(
-                now, caller.task_run_id, after.id, state, outputs, decision.called.error, iteration=caller.iteration
+                now,
+                caller.task_run_id,
+                after.id,
+                state,
+                outputs,
+                decision.called.error,
+                iteration=caller.iteration,
+                reason=self._reason(decision),
             )
             self._post(unit, caller.execution_id, ended, now, f"subflow-ended:{after.id}:{after.version}")
         disable = self.stops_trigger(after)
         for trigger in triggers.released(unit.connection, after.id, now, disable=disable):
             unit.after_commit(lambda trigger=trigger: self.released(trigger))  # type: ignore[misc]
+
+    def _reason(self, decision: Decision) -> str | None:
+        """The last error of a decision that ends an execution; whoever reads the caller's log need not look further."""
+        said = [line.message for line in decision.lines if isinstance(line, LogLine) and line.level == "ERROR"]
+        said += [c.message for c in decision.commands if isinstance(c, WriteLog) and c.level == "ERROR"]
+        return self.masker.mask(said[-1]) if said else None
 
     def _post(self, unit: Unit, execution_id: str, event: Event, now: datetime, dedupe: str) -> None:
         posted = inbox.post(unit.connection, execution_id, event, now, self.sealer, dedupe)

@@ -24,15 +24,18 @@ from engine.rendering import Renderer
 from engine.run_context import Outside
 from engine.runtime.carrying import Carrier, WorkerHome
 from engine.runtime.changes import Change, Changes, Until
+from engine.runtime.counting import count_limited
 from engine.runtime.creation import Creator, FailedCheck, Prepared, check_labels
 from engine.runtime.deciding import Decider
 from engine.runtime.decision import Writer
 from engine.runtime.flow_triggers import FlowTriggers
 from engine.runtime.flows import Flows
-from engine.runtime.operations import Answers, Operations, masked
+from engine.runtime.operations import Operations, masked
+from engine.runtime.records import TaskRecords
 from engine.runtime.schedules import Schedules
 from engine.runtime.slots import Slots
 from engine.runtime.subflows import Subflows
+from engine.runtime.task_flows import TaskExecutions, TaskFlows
 from engine.runtime.webhooks import Webhooks
 from engine.secrets import AtRest, Masker, Secrets, Vault
 from engine.settings import Settings
@@ -40,7 +43,6 @@ from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, kv, logs, metrics, pauses
 from engine.store.database import Database, SqliteDatabase, Unit
-from engine.store.events import Posted
 from engine.store.logs import LogLine
 from engine.store.metrics import Metric
 from engine.store.pauses import PauseRow
@@ -72,20 +74,35 @@ class Engine:
         self.slots = Slots()
         self._carrier = Carrier(clock, self.flows, self.timers, self.slots, self.changes, self.logbook)
         self.creator = Creator(
-            settings, clock, self.renderer, self.files, self.masker, self.sealer, self._posted, self._carrier.set_timer
+            settings,
+            clock,
+            self.renderer,
+            self.files,
+            self.masker,
+            self.sealer,
+            lambda execution, row: self.decider.begin(execution, Started(clock.now()), drops=row),
+            lambda posted: self.decider.post_stored(posted),
+            self._carrier.set_timer,
         )
-        self.schedules = Schedules(database, self.flows, self.creator, clock)
-        writer = Writer(self.sealer, self.masker, self.schedules.stops, self._posted, self.schedules.released)
+        self.schedules = Schedules(database, self.flows, self.creator, clock, self.timers, self.kv)
+        writer = Writer(
+            self.sealer,
+            self.masker,
+            self.schedules.stops,
+            lambda posted: self.decider.post_stored(posted),
+            self.schedules.released,
+        )
         self.decider = Decider(
             database,
             clock,
             self.renderer,
             self.sealer,
             self.flows.fetch,
+            self.flows.at_hand,
             self.slots.admit,
             writer.write,
             self._carrier.decided,
-            self._listens_to,
+            lambda execution, state: self._flow_triggers.listens_to(execution, state),
         )
         self.operations = Operations(database, self.flows, self.creator, self.decider)
         self._flow_triggers = FlowTriggers(
@@ -93,7 +110,9 @@ class Engine:
         )
         self.webhooks = Webhooks(database, self.flows, self.creator, self.schedules)
         self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
-        self._outside.executions = Answers(self.operations)
+        self._outside.executions = TaskExecutions(self.operations, self.create)
+        self._outside.flows = TaskFlows(self.flows)
+        self._outside.records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
         self._worker = Worker(
             WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory
         )
@@ -114,9 +133,8 @@ class Engine:
     ) -> "Engine":
         """The engine on its database, nothing running yet; StoreFailed, SettingInvalid."""
         if settings.database is not None and "://" in settings.database:
-            raise SettingInvalid(
-                f"`database` {settings.database.split('@')[-1]} is no file.", fix="Give the path of a file."
-            )
+            where = settings.database.split("@")[-1]
+            raise SettingInvalid(f"`database` {where} is no file.", fix="Give the path of a file.")
         path = settings.data / "parley.db" if settings.database is None else type(settings.data)(settings.database)
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = await SqliteDatabase.open(path)
@@ -142,8 +160,6 @@ class Engine:
         """Whether anything is going on or waits for a worker; timers and pauses do not count."""
         return bool(self.decider.busy or self.dispatcher.busy or self._carrier.busy or self.schedules.busy)
 
-    # Life
-
     async def start(self, *, watch: bool = True, schedules: bool = True) -> None:
         """Read the flows, go on with what was under way when the process ended, keep the schedules if asked."""
         await self.flows.start(watch=watch)
@@ -159,13 +175,11 @@ class Engine:
 
     async def stop(self, grace: float = 10) -> None:
         """Begin nothing more, give what runs `grace` seconds, let go of the database; what is open goes on later."""
-        await self.schedules.stop()
-        await self.flows.stop()
-        await self.timers.stop()
+        for part in (self.schedules, self.flows, self.timers):
+            await part.stop()
         await self.dispatcher.stop(grace)
-        await self._carrier.stop()
-        await self.decider.stop()
-        await self.logbook.stop()
+        for rest in (self._carrier, self.decider, self.logbook):
+            await rest.stop()
         await self.database.close()
 
     async def _recover(self) -> None:
@@ -176,26 +190,18 @@ class Engine:
         )
         if self.settings.encryption_key and "," in self.settings.encryption_key:
             await self.kv.rotate()
-        for row in await self.database.read(executions.open_rows):
-            self.slots.load(row.namespace, row.flow_id, row.id, State(row.state))
+        await count_limited(self.database, self.flows, self.slots, await self.database.read(executions.queueing))
         for posted in await self.database.read(lambda c: inbox.waiting(c, self.sealer)):
-            self._posted(posted)
+            self.decider.post_stored(posted)
         for row in await self.database.read(lambda c: outbox.waiting(c, self.sealer)):
             self._carrier.take_up(row)
         for execution_id in self.slots.first_waiting():
             self.decider.post(execution_id, Started(now))
 
-    def _posted(self, posted: Posted) -> None:
-        self.decider.post_stored(posted)
-
-    def _listens_to(self, execution: Execution, state: State) -> bool:
-        return self._flow_triggers.listens_to(execution, state)
-
     async def _flows_changed(self) -> None:
+        await count_limited(self.database, self.flows, self.slots, set())
         self._flow_triggers.refresh()
         await self.schedules.refresh()
-
-    # Flows
 
     async def deploy(self, source: str, *, file: str = "") -> Flow:
         """Keep a flow's text as a new revision, only if it changed; FlowInvalid says what is wrong."""
@@ -208,8 +214,6 @@ class Engine:
     async def failing_checks(self, flow: Flow, inputs: Mapping[str, Any]) -> list[FailedCheck]:
         """The `checks` of a flow that typed inputs do not pass."""
         return await self.creator.failing_checks(flow, inputs)
-
-    # Executions
 
     async def create(
         self,
@@ -271,7 +275,7 @@ class Engine:
 
     async def execution(self, execution_id: str) -> Execution:
         """An execution, secrets as stars; NotFound."""
-        return masked(await self.decider.current(execution_id), self.masker.mask_value)
+        return masked(await self.decider.current(execution_id), self.masker)
 
     async def executions(
         self,
@@ -296,7 +300,7 @@ class Engine:
                 before=before,
             )
         )
-        return [masked(execution, self.masker.mask_value) for execution in found]
+        return [masked(execution, self.masker) for execution in found]
 
     async def render(self, execution_id: str, template: Any, task_run_id: str | None = None) -> Any:
         """A template of the flow rendered with an execution's variables; ExpressionFailed, NotFound."""
@@ -350,8 +354,6 @@ class Engine:
         """Give an ended execution another final state; Refused."""
         return await self.operations.change_status(execution_id, to, by=by)
 
-    # What there is to see
-
     async def pause_row(self, pause_id: str) -> PauseRow:
         """One pause; NotFound."""
         return await self.operations.pause_row(pause_id)
@@ -391,7 +393,7 @@ class Engine:
     ) -> Execution:
         """The execution once it has ended (or paused; `settled`: nothing of it runs); NotFound, TimeoutError."""
         found = await self.changes.wait(execution_id, until, timeout, self.decider.current)
-        return masked(found, self.masker.mask_value)
+        return masked(found, self.masker)
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Every change from now on, the latest of each execution; a slow reader holds nobody up."""

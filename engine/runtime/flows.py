@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -76,16 +76,32 @@ class Flows:
             old = self._parsed_old(row, namespace, flow_id, revision)
         return old
 
-    async def fetch(self, namespace: str, flow_id: str, revision: int) -> Flow:
-        """One revision of a flow, also of one that was removed since; NotFound."""
+    def at_hand(self, namespace: str, flow_id: str, revision: int) -> Flow | None:
+        """One revision of a flow, if it is in memory."""
         known = self._known.get((namespace, flow_id))
         if known is not None and known.flow is not None and known.row.revision == revision:
             return known.flow
-        old = self._old.get((namespace, flow_id, revision))
+        return self._old.get((namespace, flow_id, revision))
+
+    async def fetch(self, namespace: str, flow_id: str, revision: int) -> Flow:
+        """One revision of a flow, also of one that was removed since; NotFound."""
+        old = self.at_hand(namespace, flow_id, revision)
         if old is None:
             row = await self._database.read(lambda c: rows.revision(c, namespace, flow_id, revision))
             old = self._parsed_old(row, namespace, flow_id, revision)
         return old
+
+    def deployed(self) -> Sequence[Known]:
+        """The newest revision of every flow that is there, also of those that cannot be read."""
+        return tuple(known for known in self._known.values() if not known.row.deleted)
+
+    def is_watched(self, file: str) -> bool:
+        """Whether a file of a watched folder is there and keeps a flow."""
+        return bool(file) and Path(file) in self._stamps
+
+    async def check(self, source: str) -> Flow:
+        """The flow a text describes, nothing kept; FlowInvalid."""
+        return await asyncio.to_thread(self._parse, source, "")
 
     def exists(self, namespace: str, flow_id: str) -> bool:
         """Whether there is such a flow."""

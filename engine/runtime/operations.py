@@ -18,6 +18,7 @@ from engine.identifiers import new_id
 from engine.runtime.creation import Creator
 from engine.runtime.deciding import Decider
 from engine.runtime.flows import Flows
+from engine.secrets import Masker
 from engine.store import events as inbox
 from engine.store import executions, pauses
 from engine.store.database import Database, Unit
@@ -56,9 +57,9 @@ class Operations:
         dedupe: str | None = None,
     ) -> Execution:
         """Answer a pause, the first that waits unless a task run is named; InputInvalid, Refused when none waits."""
-        execution = await self.decider.current(execution_id)
-        rows = await self.database.read(
-            lambda c: pauses.find(c, execution_id=execution_id, task_run_id=task_run_id, limit=1)
+        execution, rows = await asyncio.gather(
+            self.decider.current(execution_id),
+            self.database.read(lambda c: pauses.find(c, execution_id=execution_id, task_run_id=task_run_id, limit=1)),
         )
         if not rows:
             if execution.held and task_run_id is None:
@@ -209,17 +210,6 @@ class Operations:
         return self.creator.clock.now()
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What tasks may do to other executions."""
-
-    operations: Operations
-
-    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
-        """Answer the first pause of an execution; NotFound, Refused when nothing waits, InputInvalid."""
-        await self.operations.resume(execution_id, inputs, by=by)
-
-
 def hidden(values: Mapping[str, Any], secrets: frozenset[str], path: str = "") -> dict[str, Any]:
     """Values with those of secret inputs as stars."""
     shown: dict[str, Any] = {}
@@ -232,8 +222,11 @@ def hidden(values: Mapping[str, Any], secrets: frozenset[str], path: str = "") -
     return shown
 
 
-def masked(execution: Execution, mask: Any) -> Execution:
+def masked(execution: Execution, masker: Masker) -> Execution:
     """The execution as people may see it: secrets as stars."""
+    if not masker.knows_any:
+        return execution
+    mask = masker.mask_value
     runs = [
         replace(run, outputs=mask(run.outputs), rendered=mask(run.rendered)) for run in execution.task_runs.values()
     ]

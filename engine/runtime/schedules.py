@@ -2,31 +2,33 @@
 
 Where a trigger stands is a row: its next date and the execution it waits for. A date is taken (UNIQUE), its execution
 created and the row moved on in one transaction. A date that came while the last execution was under way waits for it.
+While a backfill runs the regular dates wait: it is told apart in the row, so that the next date is as it was before.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from engine.clock import Clock
+from engine.core.backfills import Backfill
 from engine.core.durations import parse as parse_duration
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
-from engine.core.labels import read_labels
 from engine.core.triggers import Scheduled
-from engine.errors import EngineError, ExpressionFailed, NotFound, StoreFailed
-from engine.expressions import render
+from engine.dispatch.inline import Timers
+from engine.errors import EngineError, ExpressionFailed, NotFound, Refused, StoreFailed
 from engine.identifiers import new_id
-from engine.rendering import typed_value
-from engine.runtime.creation import Creator, Prepared
-from engine.runtime.flow_triggers import rendered
+from engine.key_values import KeyValueStore
+from engine.runtime.creation import Creator, check_labels
 from engine.runtime.flows import Flows
+from engine.runtime.polls import Polls
+from engine.runtime.starts import Starts
+from engine.runtime.trigger_states import TriggerStates
 from engine.scheduler import NextAfter, Scheduler
-from engine.store import executions
 from engine.store import triggers as rows
 from engine.store.database import Database, Unit
 from engine.store.triggers import TriggerState, trigger_key
@@ -54,13 +56,17 @@ class Entry:
 class Schedules:
     """Starts executions at the dates of triggers."""
 
-    def __init__(self, database: Database, flows: Flows, creator: Creator, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, flows: Flows, creator: Creator, clock: Clock, timers: Timers, kv: KeyValueStore
+    ) -> None:
         self._database = database
         self._flows = flows
         self._creator = creator
         self._clock = clock
+        self._starts = Starts(creator)
         self._entries: dict[str, Entry] = {}
-        self._states: dict[str, TriggerState] = {}
+        self._states = TriggerStates(database, flows, clock)
+        self._polls = Polls(database, flows, self._starts, self._states, timers, kv)
         self._scheduler = Scheduler(clock, self._due)
         self._looking: dict[str, bool] = {}  # key → look again when done
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,10 +76,10 @@ class Schedules:
     async def start(self) -> None:
         """Take up the dates that passed while nothing ran, as each trigger says, and watch for the next."""
         self._is_open = True
-        self._states = {state.key: state for state in await self._database.read(rows.all_states)}
-        await self._release_ended()
+        await self._states.load()
         await self._refresh(recovering=True)
         self._scheduler.start()
+        await self._polls.start()
 
     async def stop(self) -> None:
         """Start nothing more."""
@@ -82,16 +88,17 @@ class Schedules:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._polls.stop()
 
     async def refresh(self) -> None:
         """The flows changed: what they say holds when this returns."""
         if self._is_open:
             await self._refresh()
+            await self._polls.refresh()
 
     def is_disabled(self, key: str) -> bool:
         """Whether somebody switched a trigger off (`stopAfter`, Toggle), whatever its flow says."""
-        state = self._states.get(key)
-        return state is not None and state.disabled
+        return self._states.is_disabled(key)
 
     def stops(self, execution: Execution) -> bool:
         """Whether the end of an execution switches off the trigger that started it (`stopAfter`)."""
@@ -108,31 +115,95 @@ class Schedules:
         """The execution a trigger waited for has ended."""
         self._keep(state)
         self._look(state.key)
+        self._polls.look(state.key)
 
     async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool) -> None:
         """Switch a trigger off or on; NotFound."""
-        flow = self._flows.get(namespace, flow_id)
-        if all(trigger.id != trigger_id for trigger in flow.triggers):
-            raise NotFound(f"The flow {namespace}.{flow_id} has no trigger {trigger_id!r}.")
-        now = self._clock.now()
+        state = await self._states.toggle(namespace, flow_id, trigger_id, disabled=disabled)
+        entry = self._entries.get(state.key)
+        if entry is not None and not disabled:
+            state = replace(state, next_date=await self._next(entry, self._clock.now()))
+        self._keep(state)
+        self._look(state.key)
+        self._polls.look(state.key)
+
+    async def backfill(
+        self,
+        namespace: str,
+        flow_id: str,
+        trigger_id: str,
+        start: datetime,
+        end: datetime | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+    ) -> Backfill:
+        """Make up for the dates from `start` to `end` (now), one execution after another, the regular dates wait.
+
+        NotFound, Refused, InputInvalid.
+        """
+        entry = self._entry_of(namespace, flow_id, trigger_id)
+        if entry.state.backfill is not None:
+            raise Refused(f"A backfill of {entry.key} is under way.", fix="Let it end, or stop it first.")
+        if entry.state.disabled:
+            raise Refused(f"The trigger {entry.key} is switched off.", fix="Switch it on first.")
+        check_labels(labels)
+        end = end or self._clock.now()
+        first = await self._next(entry, start - timedelta(microseconds=1))
+        if first is None or first > end:
+            raise Refused(f"{entry.key} has no date from {start} to {end}.", fix="Choose another start or end.")
+        one = Backfill(new_id(self._clock.now()), start, end, first, dict(inputs or {}), tuple(labels))
+        await self._starts.at_date(
+            entry.flow, entry.trigger, first, one.inputs, one.labels
+        )  # says now what will not do
+        await self._set_backfill(entry, one)
+        return one
+
+    def backfill_of(self, namespace: str, flow_id: str, trigger_id: str) -> Backfill | None:
+        """Where the backfill of a trigger stands, None when there is none; NotFound."""
+        return self._backfill(self._entry_of(namespace, flow_id, trigger_id))
+
+    async def change_backfill(
+        self, namespace: str, flow_id: str, trigger_id: str, to: Literal["PAUSE", "CONTINUE", "STOP"]
+    ) -> None:
+        """Hold a backfill (the regular dates go on meanwhile), let it go on, or give it up; NotFound, Refused."""
+        entry = self._entry_of(namespace, flow_id, trigger_id)
+        there = self._backfill(entry)
+        if there is None:
+            raise Refused(f"There is no backfill of {entry.key}.", fix="It may have ended.")
+        await self._set_backfill(entry, None if to == "STOP" else replace(there, paused=to == "PAUSE"))
+
+    async def _set_backfill(self, entry: Entry, backfill: Backfill | None) -> None:
+        text = self._backfill_text(entry.key, backfill)
 
         def work(unit: Unit) -> TriggerState:
-            found = rows.get(unit.connection, namespace, flow_id, trigger_id)
-            state = replace(found or TriggerState(namespace, flow_id, trigger_id, now), disabled=disabled, updated=now)
+            there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, entry.trigger.id) or entry.state
+            state = replace(there, backfill=text, updated=self._clock.now())
             rows.save(unit.connection, state)
             return state
 
-        state = await self._database.transact(work)
-        self._states[state.key] = state
-        entry = self._entries.get(state.key)
-        if entry is not None and not disabled:
-            state = replace(state, next_date=await self._next(entry, now))
-        self._keep(state)
+        self._keep(await self._database.transact(work))
+        self._look(entry.key)
+
+    def _backfill_text(self, key: str, backfill: Backfill | None) -> str | None:
+        return None if backfill is None else self._creator.sealer.dumps(backfill.document(), f"backfill:{key}")
+
+    def _backfill(self, entry: Entry) -> Backfill | None:
+        text = entry.state.backfill
+        return None if text is None else Backfill.of(self._creator.sealer.loads(text, f"backfill:{entry.key}"))
+
+    def _entry_of(self, namespace: str, flow_id: str, trigger_id: str) -> Entry:
+        entry = self._entries.get(trigger_key(namespace, flow_id, trigger_id))
+        if entry is None:
+            raise NotFound(
+                f"The flow {namespace}.{flow_id} has no schedule {trigger_id!r} that is in force.",
+                fix="Check the names, and that neither flow nor trigger is `disabled`.",
+            )
+        return entry
 
     @property
     def busy(self) -> int:
         """How many schedules are being looked at."""
-        return len(self._tasks)
+        return len(self._tasks) + self._polls.busy
 
     def next_dates(self) -> dict[str, datetime]:
         """The next date of every trigger that has one, by `namespace/flow/trigger`."""
@@ -162,9 +233,7 @@ class Schedules:
                 changed.append(entry.state)
             entries[key] = entry
             await asyncio.sleep(0)  # working out dates takes its time: others get their turn
-        if changed:
-            await self._database.transact(lambda unit: rows.save_all(unit.connection, changed))
-            self._states |= {state.key: state for state in changed}
+        await self._states.save(changed)
         self._entries = entries
         self._scheduler.sync({key: entry.next_after for key, entry in entries.items()})
         for key in entries:
@@ -201,19 +270,6 @@ class Schedules:
         previous = await self._previous(entry, now + timedelta(microseconds=1))
         return date if previous is None else max(previous, date)
 
-    async def _release_ended(self) -> None:
-        """Executions that triggers wait for but that are not there any more."""
-        now = self._clock.now()
-        for state in tuple(self._states.values()):
-            if state.execution_id is None:
-                continue
-            execution_id = state.execution_id
-            found = await self._database.read(lambda c, e=execution_id: executions.state_of(c, e))  # type: ignore[misc]
-            if found is None:
-                gone = replace(state, execution_id=None, updated=now)
-                await self._database.transact(lambda unit, s=gone: rows.save(unit.connection, s))  # type: ignore[misc]
-                self._states[state.key] = gone
-
     # Firing
 
     def _due(self, keys: list[str]) -> None:
@@ -249,18 +305,20 @@ class Schedules:
     async def _fire_due(self, key: str) -> None:
         while (entry := self._entries.get(key)) is not None and self._is_open:
             state, now = entry.state, self._clock.now()
-            date = state.next_date
+            backfill = self._backfill(entry)
+            filling = backfill is not None and not backfill.paused
+            date = backfill.current if backfill is not None and filling else state.next_date
             if state.disabled or date is None or date > now + EARLY:
                 return
-            if state.execution_id is not None and not entry.trigger.allow_concurrent:
+            if state.execution_id is not None and (filling or not entry.trigger.allow_concurrent):
                 return  # its end looks again
             following = await self._next(entry, date)
-            if self._is_late(entry.trigger, date, now):
+            if not filling and self._is_late(entry.trigger, date, now):
                 moved = replace(state, next_date=following, updated=now)
                 await self._database.transact(lambda unit, s=moved: rows.save(unit.connection, s))  # type: ignore[misc]
                 self._keep(moved)
                 continue
-            await self._fire(entry, date, following)
+            await self._fire(entry, date, following, backfill if filling else None)
 
     def _is_late(self, trigger: Scheduled, date: datetime, now: datetime) -> bool:
         limit = trigger.late_maximum_delay
@@ -268,21 +326,29 @@ class Schedules:
             limit = parse_duration(limit)
         return limit is not None and now - date > limit
 
-    async def _fire(self, entry: Entry, date: datetime, following: datetime | None) -> None:
+    async def _fire(self, entry: Entry, date: datetime, following: datetime | None, backfill: Backfill | None) -> None:
         """The execution for one date, unless the date was taken before."""
-        prepared, variables, labels = await self.prepared(entry.flow, entry.trigger, date)
+        given = (backfill.inputs, backfill.labels) if backfill is not None else ({}, ())
+        start = await self._starts.at_date_or_failed(entry.flow, entry.trigger, date, *given)
         trigger, now = entry.trigger, self._clock.now()
+        key = entry.key if backfill is None else f"{entry.key}#{backfill.id}"
+        moved: dict[str, Any] = {"next_date": following, "last_date": date}
+        if backfill is not None:
+            moved = {"backfill": self._backfill_text(entry.key, backfill.moved(following))}
 
         def work(unit: Unit) -> TriggerState:
             there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, trigger.id) or entry.state
-            state = replace(there, next_date=following, last_date=date, updated=now, definition=entry.state.definition)
-            if rows.claim_fire(unit.connection, entry.key, date, prepared.id, now):
+            if backfill is not None and there.backfill != entry.state.backfill:  # paused or stopped meanwhile
+                unit.after_commit(lambda: self._keep(there))
+                return there
+            state = replace(there, updated=now, definition=entry.state.definition, **moved)
+            if rows.claim_fire(unit.connection, key, date, start.prepared.id, now):
                 made = self._creator.create_in(
                     unit,
-                    prepared,
+                    start.prepared,
                     started_by="schedule",
-                    origin=Origin(trigger.id, trigger.type, variables),
-                    labels=labels,
+                    origin=Origin(trigger.id, trigger.type, start.variables),
+                    labels=start.labels,
                     trigger_id=trigger.id,
                 )
                 ended = made.state.is_terminal
@@ -293,39 +359,9 @@ class Schedules:
 
         await self._database.transact(work)
 
-    async def prepared(
-        self, flow: Flow, trigger: Scheduled, date: datetime
-    ) -> tuple[Prepared, Mapping[str, Any], tuple[tuple[str, str], ...]]:
-        """What the execution for a date needs; one that can't be made becomes a FAILED execution that says why."""
-        variables: Mapping[str, Any] = {"date": date.isoformat(timespec="seconds")}
-        try:
-            one = self.render_for(flow)
-            local = date.astimezone(trigger.zone(self._creator.renderer.zone))
-            variables = await asyncio.to_thread(trigger.variables_at, local, one)
-            trigger.holds_at(local, one)
-            names = {"trigger": variables, "schedule": variables}
-
-            def render_one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
-                return one(text, {**names, **extra}, typed)
-
-            given = rendered(trigger.inputs, render_one)
-            labels = tuple((key, str(render_one(value, {}, False))) for key, value in read_labels(trigger.labels))
-            resolved = await self._creator.check(flow.inputs, given, flow)
-            return await self._creator.prepare(flow, resolved, local_files=False), variables, labels
-        except EngineError as error:
-            reason = f"The trigger {trigger.id!r} could not start the flow: {error}"
-            return Prepared(new_id(self._clock.now()), flow, {}, reason), variables, ()
-
     def render_for(self, flow: Flow) -> RenderFn:
         """Renders for a trigger of a flow, before there is an execution."""
-        seen = self._creator.variables(flow)
-        services = self._creator.renderer.services(flow.namespace)
-
-        def one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
-            names = {**seen, **extra}
-            return typed_value(text, names, services) if typed else render(text, names, services)
-
-        return one
+        return self._starts.render_for(flow)
 
     async def _next(self, entry: Entry, after: datetime) -> datetime | None:
         return await self._search(entry, entry.trigger.next_date, after)
@@ -345,7 +381,7 @@ class Schedules:
             return None
 
     def _keep(self, state: TriggerState) -> None:
-        self._states[state.key] = state
+        self._states.keep(state)
         entry = self._entries.get(state.key)
         if entry is not None:
             entry.state = state

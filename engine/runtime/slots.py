@@ -1,6 +1,7 @@
 """Concurrency limits of flows: which executions count, and which wait for their turn."""
 
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.core.events import Event, LimitReached, Started
@@ -20,24 +21,34 @@ class Lane:
 
 
 class Slots:
-    """Counts executions of flows. The rows are the truth: it is filled from them at start."""
+    """Counts executions of flows that have a limit. The rows are the truth: it is filled from them."""
 
     def __init__(self) -> None:
         self._lanes: dict[FlowKey, Lane] = {}
+        self._counted: set[FlowKey] = set()  # flows all of whose executions are counted
 
-    def load(self, namespace: str, flow_id: str, execution_id: str, state: State) -> None:
-        """Count an execution that was there when the engine started."""
-        lane = self._lanes.setdefault((namespace, flow_id), Lane())
-        if state is State.QUEUED:
-            lane.queued[execution_id] = None
-        elif state is not State.CREATED:
-            lane.running.add(execution_id)
+    def uncounted(self, flows: Iterable[FlowKey]) -> list[FlowKey]:
+        """Those of some flows that have to be loaded."""
+        return [key for key in flows if key not in self._counted]
+
+    def load(self, flow: FlowKey, rows: Sequence[tuple[str, str]]) -> None:
+        """Count the executions of a flow: (id, state) of each that has not ended, oldest first, as they lie there."""
+        self._counted.add(flow)
+        lane = self._lanes.setdefault(flow, Lane())
+        for execution_id, state in rows:
+            if state == State.QUEUED:
+                lane.queued[execution_id] = None
+            elif state != State.CREATED:
+                lane.running.add(execution_id)
 
     def admit(self, flow: Flow, execution: Execution, event: Event) -> Event:
         """The event, or LimitReached in its place when an execution wants to start over the limit."""
         if not isinstance(event, Started) or execution.state not in (State.CREATED, State.QUEUED):
             return event
-        lane = self._lanes.setdefault((flow.namespace, flow.id), Lane())
+        key = (flow.namespace, flow.id)
+        if flow.concurrency is None and key not in self._counted:
+            return event
+        lane = self._lanes.setdefault(key, Lane())
         taken = len(lane.running - {execution.id})
         if flow.concurrency is None or taken < flow.concurrency.limit:
             lane.running.add(execution.id)

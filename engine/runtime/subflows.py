@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.core.commands import StartSubflow
-from engine.core.events import SubflowCreated
+from engine.core.events import RestartAsked, SubflowCreated
 from engine.core.execution import Execution, Origin
-from engine.core.executor import retried
+from engine.core.executor import check_restart, retried
 from engine.core.flow import Flow
 from engine.errors import EngineError, InputInvalid, NotFound, Refused
 from engine.identifiers import new_id
@@ -37,6 +37,8 @@ class Subflows:
         """Create the execution a task asked for, or tell why it can't be."""
         command = row.command
         assert isinstance(command, StartSubflow)  # noqa: S101 - the caller looked
+        if command.restarts is not None and await self._restarted(row, command, command.restarts):
+            return
         try:
             parent = await self.current(row.execution_id)
             prepared = await self._prepared(parent, command)
@@ -46,6 +48,31 @@ class Subflows:
             await self._refuse(row, command, str(error))
         else:
             await self._create(row, command, parent, prepared)
+
+    async def _restarted(self, row: Stored, command: StartSubflow, execution_id: str) -> bool:
+        """Restart the execution that an earlier attempt of the same task run asked for; False when that can't be."""
+        try:
+            there = await self.current(execution_id)
+            check_restart(there)
+        except EngineError:
+            return False
+        if (there.namespace, there.flow_id) != (command.namespace, command.flow_id) or not there.state.is_terminal:
+            return False
+
+        def work(unit: Unit) -> bool:
+            caller = executions.caller_of(unit.connection, execution_id)
+            if caller is None or (caller.execution_id, caller.task_run_id) != (row.execution_id, command.task_run_id):
+                return False
+            if outbox.take(unit.connection, row.id):
+                now = self.creator.clock.now()
+                asked = RestartAsked(now, f"execution:{row.execution_id}")
+                posted = inbox.post(unit.connection, execution_id, asked, now, self.creator.sealer)
+                if posted is not None:
+                    unit.after_commit(lambda: self.creator.posted(posted))
+                self._tell(unit, row, command, execution_id, None)
+            return True
+
+        return await self.database.transact(work)
 
     async def retry(self, row: Stored) -> None:
         """Create the execution that replaces a RETRIED one."""

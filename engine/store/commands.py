@@ -8,12 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from engine.core.commands import Command, CreateRetry, RunTask, SetTimer, StartSubflow
+from engine.store.batches import Statement, Target, write
 from engine.store.documents import Sealer, command_from, payload
-from engine.store.tables import commands
+from engine.store.tables import commands, instant
 
 ANNOUNCE = "Announce"
 
-_delete = delete(commands).where(commands.c.id == bindparam("key"))
+_delete = Statement(delete(commands).where(commands.c.id == bindparam("key")))
+_insert = Statement(insert(commands), columns=("id", "execution_id", "kind", "run_at", "payload"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def stored(execution_id: str, command: Command | Announcement, version: int) -> 
     raise TypeError(f"{type(command).__name__} has no place in the outbox")
 
 
-def put(connection: Connection, rows: Iterable[Stored], sealer: Sealer) -> None:
+def put(target: Target, rows: Iterable[Stored], sealer: Sealer) -> None:
     """Ask for these; a row with the same id is replaced (a timer that moves)."""
     written: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -70,26 +72,21 @@ def put(connection: Connection, rows: Iterable[Stored], sealer: Sealer) -> None:
             "id": row.id,
             "execution_id": row.execution_id,
             "kind": ANNOUNCE if announced else type(row.command).__name__,
-            "run_at": row.run_at,
+            "run_at": instant(row.run_at),
             "payload": sealer.dumps(fields, row.execution_id),
         }
-    if written:
-        drop(
-            connection, [key for key, row in written.items() if row["run_at"] is not None]
-        )  # only timers are set again
-        connection.execute(insert(commands), list(written.values()))
+    drop(target, [key for key, row in written.items() if row["run_at"] is not None])  # only timers are set again
+    write(target, _insert, list(written.values()))
 
 
-def drop(connection: Connection, ids: Iterable[str]) -> None:
+def drop(target: Target, ids: Iterable[str]) -> None:
     """These are done, or not wanted any more."""
-    keys = [{"key": key} for key in ids]
-    if keys:
-        connection.execute(_delete, keys)
+    write(target, _delete, [{"key": key} for key in ids])
 
 
 def take(connection: Connection, key: str) -> bool:
     """Drop one; False when it was gone already (somebody else carried it out, or it was cancelled)."""
-    return connection.execute(_delete, {"key": key}).rowcount == 1
+    return _delete.run(connection, [{"key": key}]) == 1
 
 
 def waiting(connection: Connection, sealer: Sealer) -> list[Stored]:

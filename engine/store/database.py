@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from engine.errors import StoreFailed
+from engine.store.batches import Batch
 from engine.store.migrations import migrate
 
 R = TypeVar("R")
@@ -36,7 +37,11 @@ BUSY_SECONDS = 15.0  # how long a write waits for an outside program (a backup, 
 class Unit(Protocol):
     """One piece of work inside a group commit."""
 
-    connection: Connection
+    batch: Batch
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, to read and write at once."""
 
     def after_commit(self, effect: Callable[[], None]) -> None:
         """Call `effect` on the event loop once the group is on disk (not when it failed)."""
@@ -47,6 +52,9 @@ class Database(Protocol):
 
     async def transact(self, work: Callable[[Unit], R]) -> R:
         """Run in the writer thread; durable when it returns. Raises what `work` raised (then nothing of it is kept)."""
+
+    def submit(self, work: Callable[[Unit], object], told: Callable[[BaseException | None], None]) -> None:
+        """The same for who does not wait: `told` is called on the loop, with what went wrong if something did."""
 
     async def read(self, query: Callable[[Connection], R]) -> R:
         """Run on a read-only connection in a thread."""
@@ -62,8 +70,13 @@ class Database(Protocol):
 class WriterUnit:
     """The unit handed to `work`."""
 
-    connection: Connection
+    batch: Batch
     effects: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, to read and write at once; what the batch holds is written first."""
+        return self.batch.connection
 
     def after_commit(self, effect: Callable[[], None]) -> None:
         """Call `effect` on the event loop once the group is on disk."""
@@ -75,14 +88,14 @@ class Order:
     """One call of `transact`, waiting for the writer."""
 
     work: Callable[[Unit], Any]
-    answer: asyncio.Future[Any]
+    told: Callable[["Order"], None]
     result: Any = None
     error: BaseException | None = None
     effects: list[Callable[[], None]] = field(default_factory=list)
 
-    def run(self, connection: Connection) -> None:
+    def run(self, batch: Batch) -> None:
         """Do the work; what it raises goes to the caller of this."""
-        unit = WriterUnit(connection)
+        unit = WriterUnit(batch)
         self.result = self.work(unit)
         self.effects = unit.effects
 
@@ -119,10 +132,24 @@ class SqliteDatabase:
         """Run in the writer thread; durable when it returns. Raises what `work` raised (then nothing of it is kept)."""
         if self._closing:
             raise StoreFailed("The database is closed.", fix="Start Parley again.")
-        order = Order(work, self._loop.create_future())
-        self._queue.put(order)
-        result: R = await order.answer
-        return result
+        answer: asyncio.Future[R] = self._loop.create_future()
+
+        def told(order: Order) -> None:
+            if answer.cancelled():
+                return
+            if order.error is not None:
+                answer.set_exception(order.error)
+            else:
+                answer.set_result(order.result)
+
+        self._queue.put(Order(work, told))
+        return await answer
+
+    def submit(self, work: Callable[[Unit], object], told: Callable[[BaseException | None], None]) -> None:
+        """The same for who does not wait: `told` is called on the loop, with what went wrong if something did."""
+        if self._closing:
+            raise StoreFailed("The database is closed.", fix="Start Parley again.")
+        self._queue.put(Order(work, lambda order: told(order.error)))
 
     async def read(self, query: Callable[[Connection], R]) -> R:
         """Run on a read-only connection in a thread."""
@@ -228,8 +255,10 @@ class SqliteDatabase:
 
     def _together(self, connection: Connection, group: list[Order]) -> None:
         with connection.begin():
+            batch = Batch(connection)
             for order in group:
-                order.run(connection)
+                order.run(batch)
+            batch.flush()
 
     def _fail(self, order: Order, error: Exception) -> None:
         order.effects = []
@@ -280,12 +309,7 @@ def _deliver(group: list[Order]) -> None:
                 effect()
             except Exception:
                 log.exception("An effect after a commit failed; the commit stands.")
-        if order.answer.cancelled():
-            continue
-        if order.error is not None:
-            order.answer.set_exception(order.error)
-        else:
-            order.answer.set_result(order.result)
+        order.told(order)
 
 
 def _take(path: Path) -> IO[str]:

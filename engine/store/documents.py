@@ -57,7 +57,7 @@ class Sealer(Protocol):
 
 def dumps(value: Any) -> str:
     """Compact JSON text."""
-    return json.dumps(value, default=_as_json, separators=(",", ":"), ensure_ascii=False)
+    return _encoder.encode(value)
 
 
 loads = json.loads
@@ -101,6 +101,9 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     raise TypeError(f"a {type(value).__name__} can't be kept")
+
+
+_encoder = json.JSONEncoder(default=_as_json, separators=(",", ":"), ensure_ascii=False)
 
 
 def _histories(histories: Histories) -> list[list[str]]:

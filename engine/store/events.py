@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, true, update
 
 from engine.core.events import Event
+from engine.store.batches import Statement, Target, write
 from engine.store.documents import Sealer, event_from, payload
 from engine.store.statements import insert_numbered
 from engine.store.tables import events
 
 KEPT = timedelta(days=7)  # how long a consumed event's dedupe key is remembered
 
-_delete = delete(events).where(events.c.id == bindparam("key"))
-_consume = update(events).where(events.c.id == bindparam("key")).values(consumed=True)
+_delete = Statement(delete(events).where(events.c.id == bindparam("key")))
+_consume = Statement(update(events).where(events.c.id == bindparam("key")).values(consumed=true()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,12 @@ def post(
     return None if number is None else Posted(number, execution_id, event, keep=dedupe is not None)
 
 
-def consume(connection: Connection, posted: Sequence[Posted]) -> None:
+def consume(target: Target, posted: Sequence[Posted]) -> None:
     """These have been decided upon."""
     gone = [{"key": event.id} for event in posted if not event.keep]
     kept = [{"key": event.id} for event in posted if event.keep]
-    if gone:
-        connection.execute(_delete, gone)
-    if kept:
-        connection.execute(_consume, kept)
+    write(target, _delete, gone)
+    write(target, _consume, kept)
 
 
 def waiting(connection: Connection, sealer: Sealer, execution_id: str | None = None) -> list[Posted]:

@@ -1,26 +1,35 @@
 """Rows of executions."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from engine.core.execution import Execution
+from engine.core.execution import Execution, TaskRuns, altered
 from engine.core.state import State
 from engine.store import outputs, tables, task_runs
+from engine.store.batches import Batch, Statement, Target, write
 from engine.store.documents import Sealer, dumps, execution_document, execution_from, loads
 from engine.store.statements import insert_new
-from engine.store.tables import commands, events, executions, logs, metrics, pauses
+from engine.store.tables import commands, events, executions, instant, logs, metrics, pauses
 
 OPEN = tuple(state.value for state in State if not state.is_terminal)
 
-_save = (
+_save = Statement(
     update(executions)
     .where(executions.c.id == bindparam("key"), executions.c.version == bindparam("expected"))
-    .values(state=bindparam("state"), version=bindparam("version"), updated=bindparam("updated"), doc=bindparam("doc"))
+    .values(
+        state=bindparam("new_state"),
+        version=bindparam("new_version"),
+        updated=bindparam("now"),
+        doc=bindparam("new_doc"),
+    ),
+    each=True,
 )
+_one = select(executions).where(executions.c.id == bindparam("key"))
+_insert = Statement(insert(executions), columns=[column.name for column in executions.columns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Caller:
 
 
 def create(
-    connection: Connection,
+    target: Target,
     execution: Execution,
     now: datetime,
     sealer: Sealer,
@@ -59,49 +68,51 @@ def create(
         "caller": caller and dumps({name: getattr(caller, name) for name in caller.__slots__}),
         "trigger_id": trigger,
         "dedupe": dedupe,
-        "created": execution.created,
-        "updated": now,
+        "created": instant(execution.created),
+        "updated": instant(now),
         "doc": text,
     }
     if dedupe is not None:
-        if not insert_new(connection, executions, row):
+        connection = target.connection if isinstance(target, Batch) else target
+        if not insert_new(connection, executions, row | {"created": execution.created, "updated": now}):
             return False
     else:
-        connection.execute(insert(executions), row)
-    outputs.save(connection, large)
-    task_runs.save(connection, execution.id, {}, execution.task_runs, sealer)
+        write(target, _insert, [row])
+    outputs.save(target, large)
+    task_runs.save(target, execution.id, {}, execution.task_runs, sealer)
     return True
 
 
-def save(connection: Connection, before: Execution, after: Execution, now: datetime, sealer: Sealer) -> bool:
-    """Write a decided execution over the version it was decided from; False when that is not what lies there."""
+def save(target: Target, before: Execution, after: Execution, now: datetime, sealer: Sealer) -> bool:
+    """Write a decided execution over the version it was decided from; False when that is not what lies there.
+
+    In a batch nobody knows that yet: the batch raises Superseded when it is written.
+    """
     values = {"in": after.inputs, "out": after.outputs}
     text, large = outputs.place(execution_document(after), values, after.id, after.id, sealer)
-    moved = connection.execute(
-        _save,
-        {
-            "key": after.id,
-            "expected": before.version,
-            "version": after.version,
-            "state": after.state.value,
-            "updated": now,
-            "doc": text,
-        },
-    )
-    if moved.rowcount != 1:
+    row = {
+        "key": after.id,
+        "expected": before.version,
+        "new_version": after.version,
+        "new_state": after.state.value,
+        "now": instant(now),
+        "new_doc": text,
+    }
+    if not write(target, _save, [row]):
         return False
     if after.inputs is not before.inputs or after.outputs is not before.outputs:
-        outputs.save(connection, large)
-    task_runs.save(connection, after.id, before.task_runs, after.task_runs, sealer)
+        outputs.save(target, large)
+    task_runs.save(target, after.id, before.task_runs, after.task_runs, sealer)
     return True
 
 
 def load(connection: Connection, execution_id: str, sealer: Sealer) -> Execution | None:
     """One execution with its task runs."""
-    found = _built(
-        connection, connection.execute(select(executions).where(executions.c.id == execution_id)).all(), sealer
-    )
-    return found[0] if found else None
+    row = connection.execute(_one, {"key": execution_id}).one_or_none()
+    if row is None:
+        return None
+    large = outputs.of_execution(connection, execution_id, sealer)
+    return _whole(row, large, task_runs.of_execution(connection, execution_id, large, sealer), sealer)
 
 
 def by_dedupe(connection: Connection, dedupe: str, sealer: Sealer) -> Execution | None:
@@ -155,13 +166,14 @@ def _built(connection: Connection, rows: Sequence[Row[Any]], sealer: Sealer) -> 
         return []
     large = outputs.of_executions(connection, ids, sealer)
     runs = task_runs.of_executions(connection, ids, large, sealer)
-    built = []
-    for row in rows:
-        doc = sealer.loads(row.doc, row.id)
-        inputs = doc["in"] if "in" in doc else large.get(f"{row.id}#in", {})
-        given = doc["out"] if "out" in doc else large.get(f"{row.id}#out")
-        built.append(execution_from(row, doc, runs[row.id], inputs, given))
-    return built
+    return [_whole(row, large, runs[row.id], sealer) for row in rows]
+
+
+def _whole(row: Row[Any], large: Mapping[str, Any], runs: TaskRuns, sealer: Sealer) -> Execution:
+    doc = sealer.loads(row.doc, row.id)
+    inputs = doc["in"] if "in" in doc else large.get(f"{row.id}#in", {})
+    given = doc["out"] if "out" in doc else large.get(f"{row.id}#out")
+    return execution_from(row, doc, runs, inputs, given)
 
 
 def caller_of(connection: Connection, execution_id: str) -> Caller | None:
@@ -184,10 +196,18 @@ def state_of(connection: Connection, execution_id: str) -> State | None:
     return None if found is None else State(found)
 
 
-def open_rows(connection: Connection) -> Sequence[Any]:
-    """(id, namespace, flow_id, state) of every execution that has not ended, oldest first."""
-    columns = (executions.c.id, executions.c.namespace, executions.c.flow_id, executions.c.state)
-    return connection.execute(select(*columns).where(executions.c.state.in_(OPEN)).order_by(executions.c.id)).all()
+def open_rows(connection: Connection, namespace: str, flow_id: str) -> Sequence[Any]:
+    """(id, state) of every execution of a flow that has not ended, oldest first."""
+    row = executions.c
+    of_flow = (row.namespace == namespace, row.flow_id == flow_id, row.state.in_(OPEN))
+    return connection.execute(select(row.id, row.state).where(*of_flow).order_by(row.id)).all()
+
+
+def queueing(connection: Connection) -> set[tuple[str, str]]:
+    """(namespace, id) of every flow of which an execution waits for its turn."""
+    row = executions.c
+    found = connection.execute(select(row.namespace, row.flow_id).where(row.state == State.QUEUED.value).distinct())
+    return {(namespace, flow_id) for namespace, flow_id in found}
 
 
 def count(
@@ -227,4 +247,4 @@ def purge(connection: Connection, execution_id: str) -> bool:
 
 def next_version(execution: Execution) -> Execution:
     """The execution as it is written: one version on."""
-    return replace(execution, version=execution.version + 1)
+    return altered(execution, version=execution.version + 1)

@@ -7,11 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from engine.store.tables import logs
+from engine.store.batches import Statement, Target
+from engine.store.batches import write as run
+from engine.store.tables import instant, logs
 
 LEVELS = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40}
 NAMES = {number: name for name, number in LEVELS.items()}
 LONGEST = 10_240  # characters of one line; longer messages become several
+
+
+_insert = Statement(
+    insert(logs), columns=("execution_id", "at", "level", "task_id", "task_run_id", "attempt", "message")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +35,12 @@ class LogLine:
     execution_id: str = ""
 
 
-def write(connection: Connection, lines: Sequence[LogLine]) -> None:
+def write(target: Target, lines: Sequence[LogLine]) -> None:
     """Append lines; secrets must be masked by now."""
     rows = [
         {
             "execution_id": line.execution_id,
-            "at": line.at,
+            "at": instant(line.at),
             "level": LEVELS[line.level],
             "task_id": line.task_id,
             "task_run_id": line.task_run_id,
@@ -47,8 +54,7 @@ def write(connection: Connection, lines: Sequence[LogLine]) -> None:
             else [line.message[start : start + LONGEST] for start in range(0, len(line.message), LONGEST)]
         )
     ]
-    if rows:
-        connection.execute(insert(logs), rows)
+    run(target, _insert, rows)
 
 
 def find(

@@ -7,8 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from engine.store.batches import Statement, Target
+from engine.store.batches import write as run
 from engine.store.documents import dumps, loads
-from engine.store.tables import metrics
+from engine.store.tables import instant, metrics
+
+_insert = Statement(
+    insert(metrics),
+    columns=("execution_id", "task_run_id", "task_id", "name", "kind", "value", "at", "tags"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +32,22 @@ class Metric:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def write(connection: Connection, recorded: Sequence[Metric]) -> None:
+def write(target: Target, recorded: Sequence[Metric]) -> None:
     """Append metrics."""
-    if recorded:
-        rows = [{name: getattr(metric, name) for name in metric.__slots__} for metric in recorded]
-        connection.execute(insert(metrics), [row | {"tags": dumps(row["tags"])} for row in rows])
+    rows = [
+        {
+            "execution_id": metric.execution_id,
+            "task_run_id": metric.task_run_id,
+            "task_id": metric.task_id,
+            "name": metric.name,
+            "kind": metric.kind,
+            "value": metric.value,
+            "at": instant(metric.at),
+            "tags": dumps(metric.tags),
+        }
+        for metric in recorded
+    ]
+    run(target, _insert, rows)
 
 
 def find(connection: Connection, execution_id: str) -> list[Metric]:

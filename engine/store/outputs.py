@@ -5,12 +5,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
+from engine.store.batches import Statement, Target, write
 from engine.store.documents import Sealer
 from engine.store.tables import outputs
 
 INLINE = 1024  # characters of JSON that stay inside the document
 
-_delete = delete(outputs).where(outputs.c.id == bindparam("key"))
+_delete = Statement(delete(outputs).where(outputs.c.id == bindparam("key")))
+_all = select(outputs).where(outputs.c.execution_id == bindparam("key"))
+_insert = Statement(insert(outputs), columns=("id", "execution_id", "doc"))
 
 
 def place(
@@ -30,18 +33,21 @@ def place(
     return text, rows
 
 
-def save(connection: Connection, rows: list[dict[str, Any]]) -> None:
+def save(target: Target, rows: list[dict[str, Any]]) -> None:
     """Write large values over what was there."""
     if rows:
-        connection.execute(_delete, [{"key": row["id"]} for row in rows])
-        connection.execute(insert(outputs), rows)
+        write(target, _delete, [{"key": row["id"]} for row in rows])
+        write(target, _insert, rows)
 
 
-def drop(connection: Connection, owners: Iterable[str]) -> None:
+def drop(target: Target, owners: Iterable[str]) -> None:
     """Forget the large outputs of task runs."""
-    keys = [{"key": f"{owner}#o"} for owner in owners]
-    if keys:
-        connection.execute(_delete, keys)
+    write(target, _delete, [{"key": f"{owner}#o"} for owner in owners])
+
+
+def of_execution(connection: Connection, execution_id: str, sealer: Sealer) -> dict[str, Any]:
+    """All large values of one execution, by owner and name."""
+    return {row.id: sealer.loads(row.doc, row.execution_id) for row in connection.execute(_all, {"key": execution_id})}
 
 
 def of_executions(connection: Connection, ids: list[str], sealer: Sealer) -> dict[str, Any]:

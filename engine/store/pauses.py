@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, insert, select, text, update
 
+from engine.store.batches import Statement, Target, write
 from engine.store.documents import dumps, loads
-from engine.store.tables import pauses
+from engine.store.tables import instant, pauses
 
 PauseState = Literal["WAITING", "RESUMED", "EXPIRED", "KILLED", "SUPERSEDED"]
 
@@ -32,13 +33,44 @@ class PauseRow:
     inputs: Mapping[str, Any] | None = None
 
 
-def open_pause(connection: Connection, pause: PauseRow) -> None:
+_row = pauses.c
+_given = [column for column in pauses.columns if column.name != "inputs"]
+_open = Statement(
+    insert(pauses).from_select(
+        [column.name for column in _given],
+        select(*(bindparam(f"new_{column.name}", type_=column.type) for column in _given)).where(
+            ~exists(text("1")).where(
+                _row.execution_id == bindparam("new_execution_id"),  # by this the row is found
+                _row.task_run_id == bindparam("new_task_run_id"),
+                _row.state == text("'WAITING'"),
+            )
+        ),
+    )
+)
+_one = select(pauses).where(_row.id == bindparam("key"))
+_decide = Statement(
+    update(pauses)
+    .where(_row.id == bindparam("key"), _row.state == text("'WAITING'"))
+    .values(
+        state=bindparam("new_state"), decided_by=bindparam("by"), decided_at=bindparam("now"), inputs=bindparam("given")
+    )
+)
+_close = Statement(
+    update(pauses)
+    .where(
+        _row.execution_id == bindparam("of_execution"),
+        _row.task_run_id == bindparam("of_task_run"),
+        _row.state == text("'WAITING'"),
+    )
+    .values(state=bindparam("new_state"), decided_at=bindparam("now"))
+)
+
+
+def open_pause(target: Target, pause: PauseRow) -> None:
     """Insert a waiting pause, unless its task run has one."""
-    row = pauses.c
-    there = select(row.id).where(row.task_run_id == pause.task_run_id, row.state == "WAITING")
-    if connection.execute(there).first() is None:
-        values = {name: getattr(pause, name) for name in pause.__slots__}
-        connection.execute(insert(pauses), values | {"inputs": None})
+    row = {f"new_{column.name}": getattr(pause, column.name) for column in _given}
+    moments = {"new_created": instant(pause.created), "new_deadline": instant(pause.deadline)}
+    write(target, _open, [row | moments | {"new_decided_at": instant(pause.decided_at)}])
 
 
 def decide(
@@ -51,27 +83,20 @@ def decide(
     inputs: Mapping[str, Any] | None = None,
 ) -> PauseRow | None:
     """Close a waiting pause once; None when someone was faster."""
-    row = pauses.c
-    text = None if inputs is None else dumps(inputs)
-    moved = connection.execute(
-        update(pauses)
-        .where(row.id == pause_id, row.state == "WAITING")
-        .values(state=state, decided_by=by, decided_at=now, inputs=text)
-    )
-    return get(connection, pause_id) if moved.rowcount == 1 else None
+    row = {"key": pause_id, "new_state": state, "by": by, "now": instant(now)}
+    moved = _decide.run(connection, [row | {"given": None if inputs is None else dumps(inputs)}])
+    return get(connection, pause_id) if moved == 1 else None
 
 
-def close_of_task_run(connection: Connection, task_run_id: str, state: PauseState, now: datetime) -> None:
+def close_of_task_run(target: Target, execution_id: str, task_run_id: str, state: PauseState, now: datetime) -> None:
     """Close whatever waits for a task run, when it was over by other means."""
-    row = pauses.c
-    connection.execute(
-        update(pauses).where(row.task_run_id == task_run_id, row.state == "WAITING").values(state=state, decided_at=now)
-    )
+    row = {"of_execution": execution_id, "of_task_run": task_run_id, "new_state": state, "now": instant(now)}
+    write(target, _close, [row])
 
 
 def get(connection: Connection, pause_id: str) -> PauseRow | None:
     """One pause."""
-    row = connection.execute(select(pauses).where(pauses.c.id == pause_id)).one_or_none()
+    row = connection.execute(_one, {"key": pause_id}).one_or_none()
     return None if row is None else _pause(row)
 
 

@@ -1,6 +1,7 @@
 """Statements that databases spell differently: insert unless, or instead of what, is there already."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -9,16 +10,24 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row; False when a UNIQUE rule says that it is there already."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return connection.execute(insert(table).on_conflict_do_nothing(), values).rowcount == 1
+    return connection.execute(_unless_there(connection.dialect.name, table), values).rowcount == 1
 
 
 def insert_numbered(connection: Connection, table: Table, values: Mapping[str, Any]) -> int | None:
     """Insert into a table that numbers its rows; the number, None when a UNIQUE rule says that the row is there."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).on_conflict_do_nothing().returning(table.c.id)
-    number: int | None = connection.execute(statement, values).scalar_one_or_none()
+    number: int | None = connection.execute(_numbered(connection.dialect.name, table), values).scalar_one_or_none()
     return number
+
+
+@cache
+def _unless_there(dialect: str, table: Table) -> Any:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _numbered(dialect: str, table: Table) -> Any:
+    return _unless_there(dialect, table).returning(table.c.id)
 
 
 def put(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:

@@ -38,6 +38,11 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else EPOCH + value * MICROSECOND
 
 
+def instant(moment: datetime | None) -> int | None:
+    """A point in time as it lies in a column of type Instant."""
+    return None if moment is None else (moment - EPOCH) // MICROSECOND
+
+
 metadata = MetaData()
 Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in a column of type INTEGER
 

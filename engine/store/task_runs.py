@@ -3,22 +3,26 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from engine.core.execution import TaskRun, TaskRuns, number_of
 from engine.store import outputs
+from engine.store.batches import Statement, Target, write
 from engine.store.documents import Sealer, task_run_document, task_run_from
 from engine.store.tables import task_runs
 
-_insert = insert(task_runs)
-_update = (
-    update(task_runs).where(task_runs.c.id == bindparam("key")).values(state=bindparam("state"), doc=bindparam("doc"))
+_insert = Statement(insert(task_runs), columns=("id", "execution_id", "position", "task_id", "state", "doc"))
+_update = Statement(
+    update(task_runs)
+    .where(task_runs.c.id == bindparam("key"))
+    .values(state=bindparam("new_state"), doc=bindparam("new_doc"))
 )
-_delete = delete(task_runs).where(task_runs.c.id == bindparam("key"))
+_all = select(task_runs).where(task_runs.c.execution_id == bindparam("key")).order_by(task_runs.c.position)
+_delete = Statement(delete(task_runs).where(task_runs.c.id == bindparam("key")))
 
 
 def save(
-    connection: Connection,
+    target: Target,
     execution_id: str,
     before: Mapping[str, TaskRun],
     after: Mapping[str, TaskRun],
@@ -33,24 +37,27 @@ def save(
         text, rows = outputs.place(task_run_document(run), {"o": run.outputs}, run.id, execution_id, sealer)
         large += rows
         if run.id in before:
-            changed.append({"key": run.id, "state": run.state.value, "doc": text})
+            changed.append({"key": run.id, "new_state": run.state.value, "new_doc": text})
         else:
             row = {"id": run.id, "execution_id": execution_id, "position": number_of(run.id)}
             new.append(row | {"task_id": run.task_id, "state": run.state.value, "doc": text})
-    if new:
-        connection.execute(_insert, new)
-    if changed:
-        connection.execute(_update, changed)
-    outputs.save(connection, large)
-    drop(connection, gone)
+    write(target, _insert, new)
+    write(target, _update, changed)
+    outputs.save(target, large)
+    drop(target, gone)
 
 
-def drop(connection: Connection, ids: Iterable[str]) -> None:
+def drop(target: Target, ids: Iterable[str]) -> None:
     """Delete task runs and their outputs."""
     gone = sorted(ids)
     if gone:
-        connection.execute(_delete, [{"key": key} for key in gone])
-        outputs.drop(connection, gone)
+        write(target, _delete, [{"key": key} for key in gone])
+        outputs.drop(target, gone)
+
+
+def of_execution(connection: Connection, execution_id: str, large: Mapping[str, Any], sealer: Sealer) -> TaskRuns:
+    """The task runs of one execution, in order of creation."""
+    return TaskRuns(_whole(row, large, sealer) for row in connection.execute(_all, {"key": execution_id}))
 
 
 def of_executions(
@@ -64,7 +71,11 @@ def of_executions(
         .order_by(task_runs.c.execution_id, task_runs.c.position)
     )
     for row in rows:
-        doc = sealer.loads(row.doc, row.execution_id)
-        value = doc.get("o")
-        found[row.execution_id].append(task_run_from(row, doc, large.get(f"{row.id}#o") if value is None else value))
+        found[row.execution_id].append(_whole(row, large, sealer))
     return {key: TaskRuns(runs) for key, runs in found.items()}
+
+
+def _whole(row: Row[Any], large: Mapping[str, Any], sealer: Sealer) -> TaskRun:
+    doc = sealer.loads(row.doc, row.execution_id)
+    value = doc.get("o")
+    return task_run_from(row, doc, large.get(f"{row.id}#o") if value is None else value)

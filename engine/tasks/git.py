@@ -1,111 +1,35 @@
 """`io.kestra.plugin.git`: repositories."""
 
 import asyncio
-import base64
-import os
-import re
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import aliases
-from engine.tasks.address_guard import check_address
-from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
-from engine.tasks.working_files import inside
+from engine.errors import Refused
+from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.tasks import git_contents as contents
+from engine.tasks.core.namespace import Namespace
+from engine.tasks.git_commit import CommitTask, FilesPushed, FlowsPushed, Pushed, ReplaceTask, listed
+from engine.tasks.git_repository import (
+    PLAIN_REF,
+    Author,
+    Checkout,
+    GitTask,
+    default_branch,
+    explained,
+    fix,
+    without_password,
+)
+from engine.tasks.git_sync import FilesSynced, FlowsSynced, SyncTask, chosen_files, flow_row, flows_of
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.scripts.script_task import NamespaceFiles
+from engine.tasks.working_files import glob, inside, place
 
 if TYPE_CHECKING:
     from git import Repo
-
-SCP_LIKE = re.compile(r"^(?:[\w.-]+@)?[\w.-]+:(?!//)")
-PLAIN_REF = re.compile(r"^[^-\s~^:?*\[\\\x00-\x1f][^\s~^:?*\[\\\x00-\x1f]*$")
-
-
-class GitTask(RunnableTask):
-    """What every task about a repository has."""
-
-    url: Property[Text]
-    branch: Property[OptionalText] = None
-    username: Property[OptionalText] = None
-    password: Property[OptionalText] = None
-    private_key: Property[OptionalText] = None
-    passphrase: Property[OptionalText] = None
-    trusted_ca_pem_path: Property[OptionalText] = None
-    no_proxy: Property[bool] = False
-    connect_timeout: Property[OptionalInteger] = 10_000
-    read_timeout: Property[OptionalInteger] = 60_000
-    git_config: Property[JsonMap | None] = None
-
-    async def address(self, context: RunContext) -> str:
-        """Where the repository is; TaskFailed when the operator does not permit the way there."""
-        url = aliases.rewrite(self.url.strip(), context.settings.urls)
-        protocol = protocol_of(url)
-        if protocol not in context.settings.git.protocols:
-            allowed = ", ".join(context.settings.git.protocols)
-            raise TaskFailed(
-                f"Repositories may not be reached over {protocol!r} ({without_password(url)}).",
-                fix=f"Allowed: {allowed}. The operator adds others to `git.protocols`.",
-            )
-        if protocol in ("http", "https"):
-            await check_address(url, context.settings)
-        return url
-
-    @contextmanager
-    def environment(self, url: str, home: Path, protocols: Iterable[str]) -> Iterator[dict[str, str]]:
-        """git's environment: no questions, nobody's configuration, and the credentials, never as part of the URL."""
-        settings: list[tuple[str, str]] = [("safe.directory", "*"), ("credential.helper", "")]
-        parts = urlsplit(url)
-        user = self.username or parts.username
-        password = self.password or parts.password
-        if protocol_of(url) in ("http", "https"):
-            if user or password:
-                token = base64.b64encode(f"{user or 'git'}:{password or ''}".encode()).decode()
-                origin = urlunsplit((parts.scheme, _host(parts.netloc), "/", "", ""))
-                settings.append((f"http.{origin}.extraHeader", f"Authorization: Basic {token}"))
-            if self.trusted_ca_pem_path:
-                settings.append(("http.sslCAInfo", self.trusted_ca_pem_path))
-            seconds = max((self.read_timeout or 60_000) // 1000, 1)
-            settings += [("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", str(seconds))]
-        environment = {
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "true",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ALLOW_PROTOCOL": ":".join(protocols),  # for redirects and submodules too
-            "HOME": str(home),
-            "LC_ALL": "C",
-            "GIT_CONFIG_COUNT": str(len(settings)),
-        }
-        for n, (name, value) in enumerate(settings):
-            environment |= {f"GIT_CONFIG_KEY_{n}": name, f"GIT_CONFIG_VALUE_{n}": value}
-        if self.no_proxy:
-            environment["no_proxy"] = "*"
-        with tempfile.TemporaryDirectory(prefix="parley-git-") as secrets:
-            if self.private_key:
-                environment["GIT_SSH_COMMAND"] = self._ssh(Path(secrets), environment)
-            yield environment
-
-    def _ssh(self, folder: Path, environment: dict[str, str]) -> str:
-        key = folder / "key"
-        key.write_text((self.private_key or "").rstrip() + "\n")
-        key.chmod(0o600)
-        if self.passphrase:
-            answer = folder / "answer"
-            answer.write_text(f"#!/bin/sh\ncat {folder / 'passphrase'}\n")
-            answer.chmod(0o700)
-            (folder / "passphrase").write_text(self.passphrase)
-            (folder / "passphrase").chmod(0o600)
-            environment |= {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force"}
-        seconds = max((self.connect_timeout or 10_000) // 1000, 1)
-        return (
-            f"ssh -i {key} -F /dev/null -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new "
-            f"-o UserKnownHostsFile={folder / 'hosts'} -o ConnectTimeout={seconds}"
-        )
 
 
 class Cloned(Outputs):
@@ -147,11 +71,7 @@ depth: 50
 
     async def run(self, context: RunContext) -> Cloned:
         self._check()
-        if self.password:
-            context.mask(self.password)
         url = await self.address(context)
-        if (inline := urlsplit(url).password) is not None:
-            context.mask(inline)
         target = inside(context.working_dir, self.directory) if self.directory else context.working_dir
         target.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(self._clone, url, target, context)
@@ -173,6 +93,7 @@ depth: 50
         plain = without_password(url)
         with self.environment(url, context.working_dir, context.settings.git.protocols) as environment:
             try:
+                _forget_configuration(target)
                 # One way for empty and filled folders: a WorkingDirectory may have put files there already.
                 with git.Repo.init(target) as repository:
                     repository.git.update_environment(**environment)
@@ -180,18 +101,14 @@ depth: 50
                     for name, value in (self.git_config or {}).items():
                         repository.git.config(str(name), str(value))
             except git.GitCommandError as error:
-                raise TaskFailed(
-                    self._explained(plain, error.stderr or str(error)), fix=self._fix(error.stderr)
-                ) from error
+                said = explained(plain, "cloned", error.stderr or str(error))
+                raise TaskFailed(said, fix=fix(error.stderr)) from error
             except git.GitCommandNotFound as error:
                 raise TaskFailed("There is no `git` on this machine.", fix="Install git.") from error
 
     def _fetch(self, repository: "Repo", url: str) -> None:
         git = repository.git
-        if "origin" in [remote.name for remote in repository.remotes]:
-            git.remote("set-url", "origin", url)
-        else:
-            git.remote("add", "origin", url)
+        git.remote("add", "origin", url)
         shallow = (
             ["--depth", str(self.depth)] if self.depth and self.depth > 0 and not (self.commit or self.tag) else []
         )
@@ -203,60 +120,269 @@ depth: 50
             wanted = git.rev_parse("--verify", f"{self.commit or f'refs/tags/{self.tag}'}^{{commit}}")
             git.checkout("--force", "--detach", wanted)
         else:
-            branch = self.branch or _default_branch(git)
+            branch = self.branch or default_branch(git)
             git.checkout("--force", "-B", branch, f"refs/remotes/origin/{branch}")
             git.branch("--set-upstream-to", f"origin/{branch}", branch)
         if self.clone_submodules:
             git.submodule("update", "--init", "--recursive", *shallow)
 
-    def _explained(self, url: str, stderr: Any) -> str:
-        text = str(stderr).strip().removeprefix("stderr:").strip().removeprefix("'").removesuffix("'")
-        return f"{url} could not be cloned: {text[:1000]}"
 
-    def _fix(self, stderr: Any) -> str:
-        text = str(stderr).lower()
-        if (
-            "authentication" in text
-            or "could not read username" in text
-            or "403" in text
-            or "permission denied" in text
-        ):
-            return "Give `username` and `password` (a token), or `privateKey`, of somebody who may read it."
-        if (
-            "pathspec" in text
-            or "not a commit" in text
-            or "couldn't find remote ref" in text
-            or "single revision" in text
-        ):
-            return "Check `branch`, `tag` or `commit`."
-        if "not found" in text or "does not exist" in text:
-            return "Check the address; private repositories need `username` and `password`."
-        return "Check the address and the network."
+def _forget_configuration(target: Path) -> None:
+    """Remove a `.git` that is there: a script in a container may have written programs for git to run into it."""
+    present = target / ".git"
+    if present.is_symlink() or present.is_file():
+        present.unlink()
+    elif present.is_dir():
+        shutil.rmtree(present)
 
 
-def protocol_of(url: str) -> str:
-    """How a repository is reached: the URL's scheme, `ssh` for `user@host:path`, `file` for a path, or a `helper::`."""
-    if found := re.match(r"^([A-Za-z0-9+.-]+)::", url):
-        return found[1]
-    if found := re.match(r"^([A-Za-z][A-Za-z0-9+.-]*)://", url):
-        return found[1].lower()
-    return "ssh" if SCP_LIKE.match(url) and not url.startswith(("/", ".")) else "file"
+class AuthorNames(Part):
+    """Who commits."""
+
+    name: Property[OptionalText] = None
+    email: Property[OptionalText] = None
 
 
-def without_password(url: str) -> str:
-    """The address without user and password."""
-    parts = urlsplit(url)
-    if parts.scheme in ("http", "https") and "@" in parts.netloc:
-        return urlunsplit(parts._replace(netloc=_host(parts.netloc)))
-    return url
+class PushedFlows(Part):
+    """Which flows go along with a push."""
+
+    enabled: Property[bool] = True
+    child_namespaces: Property[bool] = True
+    git_directory: Property[Text] = "_flows"
 
 
-def _host(netloc: str) -> str:
-    return netloc.rpartition("@")[2]
+class Push(CommitTask):
+    """Commit files of the working directory, of the namespace, and flows, and push them to a branch."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: push
+type: io.kestra.plugin.git.Push
+url: https://github.com/company/reports
+branch: main
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+commitMessage: "Report of {{ now() | date('yyyy-MM-dd') }}"
+inputFiles:
+  report.md: "{{ outputs.report.uri }}"
+flows:
+  enabled: false
+""",
+    )
+    type: Literal["io.kestra.plugin.git.Push"]
+    directory: Property[OptionalText] = None
+    namespace_files: Property[NamespaceFiles | bool | None] = None
+    flows: PushedFlows = Field(default_factory=PushedFlows)
+    input_files: Property[JsonMap | None] = None
+    add_files_pattern: Property[TextList] = Field(default_factory=lambda: ["."])
+    author_: AuthorNames | None = Field(default=None, alias="author")
+
+    async def run(self, context: RunContext) -> Pushed:
+        source = inside(context.working_dir, self.directory) if self.directory else context.working_dir
+        was_cloned = await asyncio.to_thread((source / ".git").exists)
+        shared = await self._namespace_files(context)
+        flows = await self._flows(context)
+        await place(context, self.input_files or {}, source)
+
+        def fill(checkout: Checkout) -> Sequence[str]:
+            contents.overlay(checkout.folder, source, mirror=was_cloned)
+            contents.write_below(checkout.folder, ".", shared)
+            contents.write_below(checkout.folder, self.flows.git_directory, flows)
+            return self.add_files_pattern
+
+        pushed, _ = await self.commit(context, fill, self.commit_message or "Update by a flow")
+        return pushed
+
+    def author(self) -> Author:
+        given = self.author_ or AuthorNames()
+        usual = super().author()
+        return Author(given.name or usual.name, given.email or usual.email)
+
+    async def _namespace_files(self, context: RunContext) -> dict[str, bytes]:
+        wanted = self.namespace_files
+        if not wanted or (isinstance(wanted, NamespaceFiles) and not wanted.enabled):
+            return {}
+        chosen = wanted if isinstance(wanted, NamespaceFiles) else NamespaceFiles()
+        return await chosen_files(context, context.namespace, chosen.include, chosen.exclude)
+
+    async def _flows(self, context: RunContext) -> dict[str, bytes]:
+        if not self.flows.enabled or context.flows is None:
+            return {}
+        found = await context.flows.list(context.namespace, below=self.flows.child_namespaces)
+        return {contents.pushed_path(f.namespace, f.id, context.namespace): f.source.encode() for f in found}
 
 
-def _default_branch(git: Any) -> str:
-    found = re.search(r"^ref: refs/heads/(\S+)\s+HEAD$", git.ls_remote("--symref", "origin", "HEAD"), re.MULTILINE)
-    if found:
-        return found[1]
-    raise TaskFailed("The repository has no default branch; it may be empty.", fix="Give `branch`.")
+class PushFlows(ReplaceTask):
+    """Commit the flows of a namespace and push them to a branch; flows that are gone go from the folder as well."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: push
+type: io.kestra.plugin.git.PushFlows
+sourceNamespace: company.dev
+targetNamespace: company.prod
+flows: "*"
+includeChildNamespaces: true
+url: https://github.com/company/flows
+branch: release
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+commitMessage: "Flows of {{ now() | date('yyyy-MM-dd') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.git.PushFlows"]
+    source_namespace: Property[Namespace | None] = None
+    target_namespace: Property[Namespace | None] = None
+    flows: Property[TextList | None] = None
+    include_child_namespaces: Property[bool] = False
+    git_directory: Property[Text] = "_flows"
+
+    async def run(self, context: RunContext) -> FlowsPushed:
+        source = self.source_namespace or context.namespace
+        patterns = [glob(pattern) for pattern in self.flows or ["**"]]
+        files = {
+            contents.pushed_path(flow.namespace, flow.id, source): contents.pushed_source(
+                flow.source, flow.namespace, source, self.target_namespace
+            ).encode()
+            for flow in await flows_of(context).list(source, below=self.include_child_namespaces)
+            if any(pattern.fullmatch(flow.id) for pattern in patterns)
+        }
+
+        def meant(path: str) -> bool:
+            is_flow = contents.is_flow(path, below=self.include_child_namespaces)
+            return is_flow and any(pattern.fullmatch(Path(path).stem) for pattern in patterns)
+
+        message = self.commit_message or f"Add flows from {source} namespace"
+        pushed, changes = await self.replace(context, self.git_directory, files, meant, message)
+        return FlowsPushed(**pushed.model_dump(), flows=await listed(context, (change.row() for change in changes)))
+
+
+class PushNamespaceFiles(ReplaceTask):
+    """Commit the files of a namespace and push them to a branch; files that are gone go from the folder as well."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: push
+type: io.kestra.plugin.git.PushNamespaceFiles
+namespace: company.ai
+files: ["prompts/**", "*.py"]
+url: https://github.com/company/flows
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+commitMessage: Prompts and scripts
+""",
+    )
+    type: Literal["io.kestra.plugin.git.PushNamespaceFiles"]
+    namespace: Property[Namespace | None] = None
+    files: Property[TextList | None] = None
+    git_directory: Property[Text] = "_files"
+    error_on_missing: Property[bool] = False
+
+    async def run(self, context: RunContext) -> FilesPushed:
+        namespace = self.namespace or context.namespace
+        files = await chosen_files(context, namespace, self.files or [])
+        if not files and self.error_on_missing:
+            raise TaskFailed(f"No file of {namespace} matches `files`.", fix="Correct the patterns.")
+        patterns = [glob(pattern) for pattern in self.files or ["**"]]
+
+        def meant(path: str) -> bool:
+            return any(pattern.fullmatch(path) for pattern in patterns)
+
+        message = self.commit_message or f"Add files from {namespace} namespace"
+        pushed, changes = await self.replace(context, self.git_directory, files, meant, message)
+        return FilesPushed(**pushed.model_dump(), files=await listed(context, (change.row() for change in changes)))
+
+
+class SyncFlows(SyncTask):
+    """Deploy the flows of a repository's folder to a namespace, all of them or, when one is invalid, none."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: sync
+type: io.kestra.plugin.git.SyncFlows
+targetNamespace: company
+includeChildNamespaces: true
+gitDirectory: flows
+delete: true
+url: https://github.com/company/flows
+branch: main
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.git.SyncFlows"]
+    target_namespace: Property[Namespace]
+    git_directory: Property[Text] = "_flows"
+
+    async def run(self, context: RunContext) -> FlowsSynced:
+        flows = flows_of(context)
+        found = await self.fetched(context, self.git_directory)
+        if found is None:
+            return FlowsSynced(flows=await listed(context, []))
+        present = {
+            (flow.namespace, flow.id): flow
+            for flow in await flows.list(self.target_namespace, below=self.include_child_namespaces)
+        }
+        wanted, complete = await self.checked(context, flows, found, self.target_namespace)
+        rows: list[dict[str, Any]] = []
+        for key, (path, source) in wanted.items():
+            before = present.get(key)
+            state = "ADDED" if before is None else "UPDATED"
+            if before is not None and before.source.rstrip() == source.rstrip():
+                state = "UNCHANGED"
+            revision = before.revision if before is not None else 0
+            if state != "UNCHANGED" and not self.dry_run:
+                try:
+                    revision = (await flows.deploy(source)).revision
+                except Refused as error:
+                    raise TaskFailed(f"{path} cannot be deployed: {error.message}", fix=error.fix) from error
+            rows.append(flow_row(state, *key, revision, f"{self.git_directory.rstrip('/')}/{path}"))
+        gone = [flow for key, flow in present.items() if key not in wanted] if self.delete and complete else []
+        rows += [
+            flow_row("DELETED", flow.namespace, flow.id, flow.revision)
+            for flow in gone
+            if await self.deleted(context, flows, flow)
+        ]
+        self.tell(context, rows)
+        return FlowsSynced(flows=await listed(context, rows))
+
+
+class SyncNamespaceFiles(SyncTask):
+    """Copy the files of a repository's folder to the files of a namespace."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: sync
+type: io.kestra.plugin.git.SyncNamespaceFiles
+namespace: company.ai
+gitDirectory: prompts
+url: https://github.com/company/prompts
+branch: main
+""",
+    )
+    type: Literal["io.kestra.plugin.git.SyncNamespaceFiles"]
+    namespace: Property[Namespace | None] = None
+    git_directory: Property[Text] = "_files"
+
+    async def run(self, context: RunContext) -> FilesSynced:
+        namespace = self.namespace or context.namespace
+        found = await self.fetched(context, self.git_directory)
+        if found is None:
+            return FilesSynced(files=await listed(context, []))
+        present = await context.files.namespace_files(namespace)
+        rows: list[dict[str, Any]] = []
+        for file in found:
+            state, before = "ADDED", present.get(file.path)
+            if before is not None:
+                state = "UNCHANGED" if await asyncio.to_thread(before.read_bytes) == file.content else "OVERWRITTEN"
+            if state != "UNCHANGED" and not self.dry_run:
+                await context.files.put_namespace_file(namespace, file.path, file.content)
+            path = f"{self.git_directory.rstrip('/')}/{file.path}"
+            rows.append({"gitPath": path, "syncState": state, "kestraPath": f"/{file.path}"})
+        kept = {file.path for file in found}
+        for path in sorted(set(present) - kept) if self.delete else ():
+            if not self.dry_run:
+                await context.files.delete_namespace_file(namespace, path)
+            rows.append({"syncState": "DELETED", "kestraPath": f"/{path}"})
+        self.tell(context, rows)
+        return FilesSynced(files=await listed(context, rows))

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
+
+from engine.core.dates import parse_date, parse_datetime
 
 
 def scalar_to_text(value: Any) -> Any:
@@ -36,10 +39,26 @@ def _unset_when_blank(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def moment_from_text(value: Any) -> Any:
+    """A date and time as `now() | dateAdd(…)` prints it; without an offset in UTC, a day alone is its midnight."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, datetime):
+        found = value
+    elif isinstance(value, date) or len(str(value).strip()) == len("2042-12-03"):
+        day = value if isinstance(value, date) else parse_date(str(value))
+        found = datetime.combine(day, datetime.min.time())
+    else:
+        found = parse_datetime(str(value), zoned=False)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
 Text = Annotated[str, BeforeValidator(scalar_to_text)]
 TextList = Annotated[list[Text], BeforeValidator(_list_from_text)]
 JsonMap = Annotated[dict[str, Any], BeforeValidator(document_from_text)]
 JsonList = Annotated[list[Any], BeforeValidator(_list_from_text)]
+Moment = Annotated[datetime, BeforeValidator(moment_from_text)]
+OptionalMoment = Annotated[datetime | None, BeforeValidator(moment_from_text)]
 OptionalText = Annotated[Text | None, BeforeValidator(scalar_to_text)]
 OptionalNumber = Annotated[float | None, BeforeValidator(_unset_when_blank)]
 OptionalInteger = Annotated[int | None, BeforeValidator(_unset_when_blank)]

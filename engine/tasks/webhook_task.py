@@ -20,7 +20,14 @@ class WebhookTask(RunnableTask):
     async def post(self, context: RunContext, body: dict[str, Any]) -> None:
         """Deliver; waits when told to (429), TaskFailed when refused."""
         context.mask(self.url)
-        await deliver(context, self.url, service=self.service, options=self.options or DEFAULT, json=body)
+        options = self.options or DEFAULT
+        await deliver(
+            context, self.url, service=self.service, options=options, headers=self.headers(context), json=body
+        )
+
+    def headers(self, context: RunContext) -> dict[str, str]:
+        """What the service wants beside the document."""
+        return {}
 
 
 class PayloadTask(WebhookTask):
@@ -63,3 +70,17 @@ def summary_text(about: ExecutionFacts, message: str | None, fields: dict[str, A
         *([about.link] if about.link else []),
     ]
     return "\n".join(lines)
+
+
+def rows(about: ExecutionFacts, fields: dict[str, Any] | None) -> dict[str, str]:
+    """What there is to know about an execution as names and values, the flow's own last."""
+    known = {
+        "Namespace": about.namespace,
+        "Flow ID": about.flow_id,
+        "Execution ID": about.id,
+        "Execution Status": about.state,
+        "Final task ID": about.last_task,
+        "Link": about.link or "",
+    }
+    given = {str(name): str(value) for name, value in (fields or {}).items()}
+    return {name: value for name, value in known.items() if value} | given

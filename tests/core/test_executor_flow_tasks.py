@@ -10,7 +10,18 @@ from engine.tasks import catalogue
 from tests.core.flows import CORE, flow, log, task
 
 NAMES = [
-    *("AllowFailure", "Approval", "Dag", "EachParallel", "EachSequential", "ForEach", "ForEachItem", "If", "LoopUntil"),
+    *(
+        "AllowFailure",
+        "Approval",
+        "Dag",
+        "EachParallel",
+        "EachSequential",
+        "ForEach",
+        "ForEachItem",
+        "If",
+        "Loop",
+        "LoopUntil",
+    ),
     *("Parallel", "Pause", "Sequential", "Sleep", "Subflow", "Switch", "WorkingDirectory"),
 ]
 
@@ -27,7 +38,7 @@ def test_the_examples_of_a_task_are_flows(name):
         assert type(loaded(yaml.safe_load(example))) is cls
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {"Sleep", "Subflow", "Approval", "ForEach"}))
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"Sleep", "Subflow", "Approval", "ForEach", "Loop"}))
 def test_the_older_names_of_a_task_still_count(name):
     older = "WaitFor" if name == "LoopUntil" else name
     assert catalogue().resolve({"type": f"io.kestra.core.tasks.flows.{older}"}).__name__ == name

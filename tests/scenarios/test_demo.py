@@ -98,6 +98,7 @@ def test_a_scheduled_flow_is_there(demo):
 
 def test_it_says_where_the_data_lies_and_how_to_go_on(demo, tmp_path):
     demo.ready()
+    demo.stop()
     said = "".join(demo.said)
     assert str(tmp_path / ".parley") in said
     assert "SLACK_BOT_TOKEN" in said

@@ -79,4 +79,5 @@ def _base_image(client, folder: Path) -> None:
 def _runtime_libraries() -> list[str]:
     """What wheels with compiled parts expect of any Linux: the compiler's own libraries."""
     listed = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
-    return [line.split()[-1] for line in listed.splitlines() if "libgcc_s.so" in line or "libstdc++.so" in line]
+    names = ("libgcc_s.so", "libstdc++.so", "librt.so", "libpthread.so", "libdl.so", "libutil.so", "libm.so")
+    return [line.split()[-1] for line in listed.splitlines() if line.strip().startswith(names)]

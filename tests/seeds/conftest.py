@@ -47,6 +47,8 @@ async def start_bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         write_parley(tmp_path, monkeypatch, variant, settings or {}, secrets or {}, environment or {})
         bot = await started(clock)
         running.append(bot)
+        source = bot.engine.flows.source(variant.namespace, variant.id)
+        assert source == variant.path.read_text("utf-8")  # byte for byte what the engine runs
         return bot
 
     yield start

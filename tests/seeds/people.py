@@ -41,9 +41,16 @@ class InSlack:
         modal = await self.slack.modal()
         await self.slack.fill(modal, {modal.inputs[0]["label"]["text"]: feedback})
 
-    def pictures(self) -> list[bytes]:
-        """What was attached in the channel, in order."""
-        return [self.slack.contents[file["id"]] for m in self.slack.public("C1") for file in m.files]
+    async def sees_picture(self, text: str) -> bytes:
+        """The picture below the newest message of that text."""
+        one = await self.sees(text)
+
+        def find():
+            return [
+                self.slack.contents[f["id"]] for m in self.slack.public("C1") if m.thread == one.ts for f in m.files
+            ]
+
+        return (await self.slack.until(find, f"a picture below {text}", WITHIN))[0]
 
 
 @dataclass
@@ -56,7 +63,7 @@ class InDiscord:
         parts = [each for part in message.get("components") or () for each in walk(part)]
         said = [str(message.get("content") or "")]
         said += [str(each.get("content") or each.get("label") or "") for each in parts]
-        return "\n".join(said)
+        return "\n".join(said).replace("\\", "")  # Markdown's escapes, which nobody sees
 
     async def run(self, line: str) -> None:
         """A command whose form is filled when one comes."""
@@ -89,7 +96,16 @@ class InDiscord:
         assert opened["type"] == 9, opened
         await self.wire.responses(await self.wire.fill(opened["data"]["custom_id"], {"f:0": feedback}))
 
-    def pictures(self) -> list[bytes]:
-        """What was posted with files to the channel, in order."""
-        posts = [c for c in self.wire.calls if c.method == "POST" and c.path.endswith("/messages") and c.status == 200]
-        return [content for call in posts for content in call.files.values()]
+    async def sees_picture(self, text: str) -> bytes:
+        """The picture that came with the newest message of that text."""
+
+        def find():
+            posts = [c for c in self.wire.calls if c.method == "POST" and c.path.endswith("/messages")]
+            return [file for c in posts if text in (c.json.get("content") or "") for file in c.files.values()]
+
+        return (await self.wire.until(find, WITHIN))[-1]
+
+    def buttons(self, message: dict[str, Any]) -> list[str]:
+        """Labels of a message's buttons as it stands now."""
+        parts = [each for part in self.wire.messages[message["id"]]["components"] for each in walk(part)]
+        return [each["label"] for each in parts if each.get("type") == 2]

@@ -21,6 +21,8 @@ from tests.seeds.variants import Variant
 ANN = Person("local:ann", "Ann", "web")
 LOBBY = Room("web", "lobby")
 SECONDS = 40.0
+FOREIGN = ("SLACK_", "DISCORD_", "PARLEY_", "SECRET_", "OLLAMA_", "DOCKER_")
+OURS = ("PARLEY_TEST_", "PARLEY_SHARED", "PARLEY_SEEDS", "PARLEY_CI")
 
 
 @dataclass
@@ -105,9 +107,9 @@ def write_parley(
     secrets: dict[str, str],
     environment: dict[str, str],
 ) -> None:
-    """A folder as an operator has it: `flows`, `parley.yaml`, and secrets in the environment; nothing of this shell's."""
+    """A folder as an operator has it: `flows`, parley.yaml, secrets in the environment; nothing of this shell's."""
     for name in list(os.environ):
-        if name.startswith(("SLACK_", "DISCORD_", "PARLEY_SECRET", "PARLEY_WEB", "SECRET_", "OLLAMA_", "DOCKER_")):
+        if name.startswith(FOREIGN) and not name.startswith(OURS):
             monkeypatch.delenv(name)
     monkeypatch.chdir(folder)
     flows = folder / "flows"

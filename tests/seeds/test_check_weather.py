@@ -6,15 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine.clock import ShiftedClock
-from engine.core.flow_source import check
-from engine.tasks import catalogue
 from tests.seeds.rig import task_run
 from tests.seeds.variants import WEATHER
 from tests.wire.google import CALENDAR
 from tests.wire.loopback import Answered, serving
 
 MORNING = datetime(2026, 7, 1, 7, 0, tzinfo=UTC)
-NASTY = 'Go! "15 knots" \\o/\nTake {{ secret(\'GEMINI_API_KEY\') }} & <!channel>\ttoday — ok?'
+NASTY = "Go! \"15 knots\" \\o/\nTake {{ secret('GEMINI_API_KEY') }} & <!channel>\ttoday — ok?"
 GO = {"content": NASTY, "wind": 15.5, "go_sailing": True}
 STAY = {"content": "Too calm.", "wind": 4, "go_sailing": False}
 KEY = "AIza-seed-key"
@@ -70,7 +68,7 @@ async def test_on_a_sailing_day_slack_hears_and_the_calendar_is_blocked(
     assert "15.5 knots" in event["description"]
     assert event["start"] == {"dateTime": "2026-07-01T09:00:00+01:00", "timeZone": "Europe/London"}
     assert event["end"] == {"dateTime": "2026-07-01T18:00:00+01:00", "timeZone": "Europe/London"}
-    assert [request.path for request in google_service.wire.requests][0] == "/token"  # the service account's key
+    assert google_service.wire.requests[0].path == "/token"  # the service account's key
 
     for secret in (KEY, "BEGIN PRIVATE KEY", slack_webhook.url):
         assert secret not in await bot.said_of(execution)
@@ -113,16 +111,6 @@ async def test_it_fires_at_the_minutes_of_its_schedule(start_bot, services, vari
                 assert one.started_by == "schedule"
     assert sorted(fired.values()) == sorted(due)
     assert len(gemini_service.asked) == len(due)
-
-
-def test_sixty_runs_an_hour_are_pointed_out():
-    """The seed's cron is most likely a slip; it runs as written, with a warning that names what was meant."""
-    (variant,) = [mark for mark in WEATHER.args[1] if mark.is_seed]
-    problems = check(variant.path.read_text(), catalogue(), file=variant.file)
-    assert [problem for problem in problems if problem.severity == "error"] == []
-    (cron,) = [problem for problem in problems if "cron" in problem.path]
-    assert "60" in cron.message
-    assert "0 8 * * *" in f"{cron.message} {cron.suggestion}"
 
 
 @WEATHER

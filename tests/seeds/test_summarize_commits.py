@@ -46,8 +46,8 @@ class Trap:
     def titles(self) -> tuple[str, ...]:
         wget, touch = f"wget -q -O- {self.wire.url}/canary", f"touch {self.file}"
         return (
-            f'Fix "double" and \'single\' quotes, `{touch}` and $({wget})',
-            f"Don't \"; {wget}; echo \" \\$({touch}) \\",
+            f"Fix \"double\" and 'single' quotes, `{touch}` and $({wget})",
+            f'Don\'t "; {wget}; echo " \\$({touch}) \\',
             "Say {{ secret('SLACK_WEBHOOK') }} and {% raw %} — naïve 100 % $HOME <b>&amp;</b>",
         )
 
@@ -147,9 +147,7 @@ async def test_without_a_server_ollama_runs_in_a_container(
 
 @pytest.mark.llm
 @COMMITS
-async def test_a_real_model_sums_the_week_up(
-    start_bot, variant, docker_engine, git_host, real_ollama, slack_webhook
-):
+async def test_a_real_model_sums_the_week_up(start_bot, variant, docker_engine, git_host, real_ollama, slack_webhook):
     git_host.create("blueprints", titles=("Add a flow", "Fix the typo"))
     settings = settings_for(docker_engine.host, real_ollama.url)
     bot = await start_bot(variant, settings, {"SLACK_WEBHOOK": slack_webhook.url})

@@ -132,6 +132,7 @@ class TestContext:
         self.settings, self.http = settings, http
         self.files = TestFiles(folder / "storage")
         self.kv, self.chat, self.executions = TestKeyValues(), None, TestExecutions()
+        self.flows = None
         self.secrets: dict[str, str] = {}
         self.folder = folder / "work"
         self.lines: list[tuple[str, str]] = []
@@ -225,7 +226,10 @@ def parsed(**declaration: Any) -> RunnableTask:
     """A task as the flow parser makes it."""
     given = {"id": "the_task", **{key.removesuffix("_"): value for key, value in declaration.items()}}
     registry: Registry = catalogue()
-    found = registry.resolve(given).model_validate(given, context={"registry": registry})
+    kind = registry.resolve(given)
+    if given["type"] not in kind.type_names():
+        given["type"] = kind.type_names()[0]
+    found = kind.model_validate(given, context={"registry": registry})
     assert isinstance(found, RunnableTask)
     return found
 

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import TaskFailed
-from engine.tasks.git import protocol_of, without_password
+from engine.tasks.git_repository import protocol_of, without_password
 from tests.wire.git_http import git
 
 CLONE = "io.kestra.plugin.git.Clone"

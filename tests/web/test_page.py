@@ -67,21 +67,23 @@ def routes(app):
 
 
 async def test_every_route_is_behind_the_gate(tmp_path):
-    async with running(tmp_path, token="long-enough-token") as app:
-        async with httpx.AsyncClient(base_url=app.url, follow_redirects=False) as client:
-            for route in routes(app):
-                path = re.sub(r"\{[^}]+\}", "x", route.path)
-                for method in route.methods:
-                    answer = await client.request(method, path)
-                    if route.name in OPEN and method == "GET":
-                        assert answer.status_code in (200, 404), (method, path)
-                    elif route.name in SIGNED:
-                        assert answer.status_code in (401, 403, 404, 405), (method, path)
-                    elif method == "GET" and not path.startswith(("/api/", "/events")):
-                        assert answer.status_code == 303, (method, path)
-                        assert answer.headers["location"] == "/sign-in"
-                    else:
-                        assert answer.status_code in (401, 403), (method, path, answer.status_code)
+    async with (
+        running(tmp_path, token="long-enough-token") as app,
+        httpx.AsyncClient(base_url=app.url, follow_redirects=False) as client,
+    ):
+        for route in routes(app):
+            path = re.sub(r"\{[^}]+\}", "x", route.path)
+            for method in route.methods:
+                answer = await client.request(method, path)
+                if route.name in OPEN and method == "GET":
+                    assert answer.status_code in (200, 404), (method, path)
+                elif route.name in SIGNED:
+                    assert answer.status_code in (401, 403, 404, 405), (method, path)
+                elif method == "GET" and not path.startswith(("/api/", "/events")):
+                    assert answer.status_code == 303, (method, path)
+                    assert answer.headers["location"] == "/sign-in"
+                else:
+                    assert answer.status_code in (401, 403), (method, path, answer.status_code)
 
 
 async def test_no_get_changes_anything(parley, browser):

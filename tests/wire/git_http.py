@@ -57,9 +57,11 @@ class GitHost:
             "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
             "HTTP_CONTENT_ENCODING": request.headers.get("content-encoding", ""),
             "REMOTE_ADDR": "127.0.0.1",
-            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_COUNT": "2",
             "GIT_CONFIG_KEY_0": "safe.directory",
             "GIT_CONFIG_VALUE_0": "*",
+            "GIT_CONFIG_KEY_1": "http.receivepack",
+            "GIT_CONFIG_VALUE_1": "true",
         }
         said = subprocess.run(
             ["git", "http-backend"], input=request.body, env=environment, capture_output=True, check=True

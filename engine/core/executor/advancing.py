@@ -1,7 +1,6 @@
 """One event, one decision."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from engine.core.commands import Command
@@ -21,8 +20,8 @@ from engine.core.events import (
     TaskStarted,
     TimerFired,
 )
-from engine.core.execution import Attempt, Execution, TaskRun
-from engine.core.executor import directories, loops, pauses, promises, restarts, stopping, subflows
+from engine.core.execution import Attempt, Execution, TaskRun, altered
+from engine.core.executor import directories, loops, pauses, promises, restarts, stopping, subflows, timeouts
 from engine.core.executor.attempts import end_attempt, fail, fail_attempt, retry_now
 from engine.core.executor.closing import close, outputs_rendered
 from engine.core.executor.decision import ACTIVE, Decision
@@ -155,7 +154,7 @@ def _task_started(d: Decision, event: TaskStarted) -> None:
         return
     if isinstance(d.task(run), DirectoryTask):
         directories.cleared(d, run)
-    run = replace(run, attempts=(*run.attempts, Attempt(State.RUNNING, event.now)))
+    run = altered(run, attempts=(*run.attempts, Attempt(State.RUNNING, event.now)))
     d.put(run.moved(State.RUNNING, event.now))
 
 
@@ -167,10 +166,10 @@ def _task_ended(d: Decision, event: TaskEnded) -> None:
     if event.attempt != len(run.attempts) + (0 if is_open else 1) or not (is_open or run.state.is_created):
         return
     if not is_open:  # its start was never heard of
-        run = replace(run, attempts=(*run.attempts, Attempt(State.RUNNING, event.started)))
+        run = altered(run, attempts=(*run.attempts, Attempt(State.RUNNING, event.started)))
         run = run.moved(State.RUNNING, event.started)
     if event.outputs is not None:
-        run = replace(run, outputs=event.outputs)
+        run = altered(run, outputs=event.outputs)
     run = d.put(run)
     if event.error:
         d.log("ERROR", event.error, run)
@@ -218,7 +217,9 @@ def _timer_fired(d: Decision, event: TimerFired) -> None:
     run = d.run(run_id)
     if run is None or not number.isdecimal():
         return
-    if kind == "retry":
+    if kind == "limit":
+        timeouts.reached(d, run, event.key)
+    elif kind == "retry":
         retry_now(d, run, int(number))
     elif kind == "loop":
         loops.next_iteration(d, run, int(number))

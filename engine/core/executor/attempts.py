@@ -1,11 +1,10 @@
 """Attempts of a task run: how one begins and ends, and whether it is tried again."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
 from engine.core.commands import CreateRetry, SetTimer
-from engine.core.execution import Attempt, TaskRun
+from engine.core.execution import Attempt, TaskRun, altered
 from engine.core.executor.decision import Decision
 from engine.core.executor.stopping import stop_everything
 from engine.core.flowable import FlowableTask
@@ -16,7 +15,7 @@ from engine.core.task import Task
 
 def begin(d: Decision, run: TaskRun) -> TaskRun:
     """The run RUNNING with a new attempt, for tasks that need no worker."""
-    run = replace(run, attempts=(*run.attempts, Attempt(State.RUNNING, d.now)))
+    run = altered(run, attempts=(*run.attempts, Attempt(State.RUNNING, d.now)))
     return d.put(run.moved(State.RUNNING, d.now))
 
 

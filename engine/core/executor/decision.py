@@ -1,12 +1,11 @@
 """The working copy of an execution while one event is being decided."""
 
 from collections import deque
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from engine.core.commands import Announce, Command, Render, WriteLog
-from engine.core.execution import Execution, TaskRun
+from engine.core.commands import Announce, CancelTimer, Command, Render, WriteLog
+from engine.core.execution import Execution, TaskRun, altered
 from engine.core.executor.levels import Level, leave, take
 from engine.core.executor.plans import Place, plan_of
 from engine.core.flow import Flow
@@ -90,6 +89,8 @@ class Decision:
         if run.state is not (before.state if before else None):
             if run.state.is_terminal:
                 self.dirty[run.parent_id] = None
+                if "limit" in run.rendered:
+                    self.emit(CancelTimer(run.rendered["limit"]))
             elif run.state is State.RUNNING:
                 self.has_run = True
         return run
@@ -100,7 +101,7 @@ class Decision:
 
     def remember(self, run: TaskRun, **rendered: Any) -> TaskRun:
         """Record something on a run."""
-        return self.put(replace(run, rendered={**run.rendered, **rendered}))
+        return self.put(altered(run, rendered={**run.rendered, **rendered}))
 
     def create(
         self, task: Task, parent: TaskRun | None, value: str | None = None, iteration: int | None = None
@@ -136,12 +137,12 @@ class Decision:
 
     def note(self, **rendered: Any) -> None:
         """Record something on the execution."""
-        self.execution = replace(self.execution, rendered={**self.execution.rendered, **rendered})
+        self.execution = altered(self.execution, rendered={**self.execution.rendered, **rendered})
 
     def forget(self, *keys: str) -> None:
         """Take something off the execution's record."""
         kept = {key: value for key, value in self.execution.rendered.items() if key not in keys}
-        self.execution = replace(self.execution, rendered=kept)
+        self.execution = altered(self.execution, rendered=kept)
 
     def emit(self, *commands: Command) -> None:
         """Ask for something to be done."""
@@ -175,7 +176,7 @@ class Decision:
         leave(runs, self.index)
         execution = self.execution
         if runs is not execution.task_runs or self.sequence != execution.sequence:
-            execution = replace(execution, task_runs=runs, sequence=self.sequence)
+            execution = altered(execution, task_runs=runs, sequence=self.sequence)
         if execution.state is not self.before.state:
             self.emit(Announce(execution.state))
         return execution, tuple(self.commands)

@@ -9,8 +9,9 @@ from engine.core.executor import promises
 from engine.core.executor.decision import Decision
 from engine.core.executor.levels import take
 from engine.core.executor.plans import Plan, plan_of
+from engine.core.executor.timeouts import watch
 from engine.core.flow import Flow
-from engine.core.flowable import DirectoryTask, FlowableTask
+from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 
@@ -43,7 +44,11 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
             continue
         for child in [one for one in runs.values() if one.parent_id == run.id]:
             _drop(runs, child)
-        fresh = replace(run, rendered={}, outputs=None, iteration=_iteration(plan, run))
+        place = plan.places.get(run.task_id)
+        is_call = place is not None and isinstance(place.task, ExecutableTask)
+        called = (run.outputs or {}).get("executionId") if is_call else None
+        known = {"restarts": called} if called else {}
+        fresh = replace(run, rendered=known, outputs=None, iteration=_iteration(plan, run))
         runs[run.id] = fresh.moved(State.RESTARTED, now)
     for run_id in above:
         if run_id in runs:
@@ -85,7 +90,11 @@ def task_state_changed(flow: Flow, execution: Execution, task_run_id: str, to: S
 
 def reopened(run: TaskRun, now: datetime) -> TaskRun:
     """A flowable RUNNING again because something below it runs again."""
-    kept = {key: value for key, value in run.rendered.items() if key not in ("looped", "until", "waiting", "result")}
+    kept = {
+        key: value
+        for key, value in run.rendered.items()
+        if key not in ("looped", "until", "waiting", "result", "late", "limit")
+    }
     return replace(run, rendered=kept).moved(State.RUNNING, now)
 
 
@@ -152,5 +161,6 @@ def revive(d: Decision) -> None:
             continue
         if run.state.is_created:
             d.todo.append(run_id)
-        elif run.state is State.RUNNING and isinstance(d.task(run), FlowableTask):
+        elif run.state is State.RUNNING and isinstance(task := d.task(run), FlowableTask):
+            watch(d, run, task)
             d.dirty[run_id] = None

@@ -1,6 +1,7 @@
 """Looking at the children of a task run, or at the top: which run next, and what their parent becomes."""
 
 from collections import deque
+from dataclasses import replace
 
 from engine.core.execution import TaskRun, number_of
 from engine.core.executor.attempts import end
@@ -13,6 +14,7 @@ from engine.core.flowable import (
     Body,
     DirectoryTask,
     FlowableTask,
+    ItemsTask,
     LoopingTask,
     PausingTask,
     Section,
@@ -61,28 +63,45 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
     main = level.lane("tasks")
     if "waiting" in run.rendered:
         return
-    if not main.has(State.FAILED):
+    if (body.isolated or not main.has(State.FAILED)) and "late" not in run.rendered:
         grow(d, run, main, body)
     if main.open:
         return
-    if isinstance(task, LoopingTask) and not main.has(State.FAILED) and not main.has(State.KILLED):
-        outcome = repeat(d, run, task)
-        if outcome is None:
-            return
-        run, state = outcome
-        state = state or guess(main)
-    else:
-        state = guess(main)
+    outcome = _outcome(d, run, task, main)
+    if outcome is None:
+        return
+    run, state = outcome
     if state is State.FAILED and _busy(d, run, task, level, "errors"):
         return
     if _busy(d, run, task, level, "finally"):
         return
+    run = _collected(d, run, task, main)
     if isinstance(task, PausingTask) and state in (State.SUCCESS, State.WARNING):
         verdict = task.verdict(run)
         if verdict != "RESUME":
             conclude(d, run, verdict)
             return
     end(d, run, task.outcome(state))
+
+
+def _outcome(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> tuple[TaskRun, State] | None:
+    """What the tasks of a run amount to when none is open; None while a loop goes on."""
+    if "late" in run.rendered:
+        return run, State.FAILED
+    if isinstance(task, LoopingTask) and not main.has(State.FAILED) and not main.has(State.KILLED):
+        repeated = repeat(d, run, task)
+        return None if repeated is None else (repeated[0], repeated[1] or guess(main))
+    return run, guess(main)
+
+
+def _collected(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> TaskRun:
+    """The run of a Loop with what its iterations handed on; others as they are."""
+    last = task.collector() if isinstance(task, ItemsTask) else None
+    if last is None or not isinstance(task, ItemsTask):
+        return run
+    ended = [d.run(main.runs.get((last, str(number)))) for number in range(len(run.rendered["items"]))]
+    outputs = {**(run.outputs or {}), **task.collected([one.outputs if one else None for one in ended])}
+    return d.put(replace(run, outputs=outputs))
 
 
 def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Level) -> None:
@@ -173,6 +192,8 @@ def _grow_groups(d: Decision, parent: TaskRun | None, lane: Lane, body: Body, va
         value = lane.ready.popleft()
         latest = d.run(lane.latest[value])
         if latest is None or not latest.state.is_terminal:
+            continue
+        if body.isolated and latest.state in (State.FAILED, State.KILLED):
             continue
         for task in body.tasks[positions.get(latest.task_id, -1) + 1 :]:
             if (task.id, value) not in lane.runs:

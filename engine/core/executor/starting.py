@@ -3,16 +3,18 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from engine.core.commands import RunTask, SetTimer
+from engine.core.commands import Render, RunTask, SetTimer
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import begin, end, fail, fail_attempt
 from engine.core.executor.decision import Decision
 from engine.core.executor.subflows import call, call_batches
+from engine.core.executor.timeouts import limited, watch
 from engine.core.flowable import (
     BatchTask,
     DirectoryTask,
     ExecutableTask,
     FlowableTask,
+    ItemsTask,
     LoopingTask,
     TimedTask,
     truthy,
@@ -59,10 +61,14 @@ def _group(task: Task) -> str | None:
 
 
 def _open(d: Decision, run: TaskRun, task: FlowableTask) -> None:
-    asked = d.ask(run, task.wanted())
+    asked = d.ask(run, {**task.wanted(), **limited(task)})
     if asked is None:
         return
     run = asked
+    file = task.file_of(run.rendered) if isinstance(task, ItemsTask) else None
+    if file is not None and "lines" not in run.rendered:
+        d.emit(Render(run.id, {"lines": "{{ read(source) }}"}, {}, {"source": file}))
+        return
     opened = task.opened(run.rendered)
     if opened.error:
         fail(d, run, opened.error)
@@ -70,6 +76,11 @@ def _open(d: Decision, run: TaskRun, task: FlowableTask) -> None:
     iteration = 1 if isinstance(task, LoopingTask) else run.iteration
     run = replace(run, outputs=opened.outputs, iteration=iteration, rendered={**run.rendered, **opened.remembered})
     run = d.put(run.moved(State.RUNNING, d.now))
+    try:
+        watch(d, run, task)
+    except ValueError as error:
+        fail(d, run, str(error))
+        return
     d.dirty[run.id] = None
 
 

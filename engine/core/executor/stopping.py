@@ -44,10 +44,11 @@ def _interrupt(d: Decision, run: TaskRun) -> None:
         stop_work(d, run)
     else:
         stop_work(d, run)
-        d.move(_cut_short(run, d), State.KILLED)
+        d.move(cut_short(run, d), State.KILLED)
 
 
-def _cut_short(run: TaskRun, d: Decision) -> TaskRun:
+def cut_short(run: TaskRun, d: Decision) -> TaskRun:
+    """The run with the attempt that is under way ended."""
     is_open = bool(run.attempts) and run.attempts[-1].ended is None
     return run.attempted(State.KILLED, d.now) if is_open else run
 
@@ -106,7 +107,7 @@ def stop_everything(d: Decision, state: State, first: State | None = None) -> No
             stop_work(d, run)
         else:
             forget_waits(d, run)
-        d.move(_cut_short(run, d), first if first is not None and is_leaf else state)
+        d.move(cut_short(run, d), first if first is not None and is_leaf else state)
         if is_leaf:
             first = None
 

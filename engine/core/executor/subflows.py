@@ -9,6 +9,7 @@ from engine.core.events import SubflowCreated, SubflowEnded
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import begin, end_attempt, fail_attempt
 from engine.core.executor.decision import Decision
+from engine.core.executor.timeouts import limited, watch
 from engine.core.flowable import BatchTask, ChildCall, ExecutableTask
 from engine.core.state import State
 from engine.core.variables import task_run_variables
@@ -16,7 +17,7 @@ from engine.core.variables import task_run_variables
 
 def call(d: Decision, run: TaskRun, task: ExecutableTask) -> None:
     """Ask for the execution of a Subflow."""
-    asked = d.ask(run, task.wanted())
+    asked = d.ask(run, {**task.wanted(), **limited(task)})
     if asked is None:
         return
     past = [*asked.rendered.get("past", ()), *_called_before(asked)]
@@ -24,10 +25,14 @@ def call(d: Decision, run: TaskRun, task: ExecutableTask) -> None:
     run = d.put(replace(run, rendered={**run.rendered, "past": past}) if past else run)
     try:
         called = task.call(run.rendered)
+        run = watch(d, run, task)
     except ValueError as error:
         fail_attempt(d, run, str(error))
         return
-    d.emit(_command(d, run, called))
+    earlier = run.rendered.get("restarts")
+    if earlier is not None:  # once: what fails again is tried again as its retry policy says
+        run = d.put(replace(run, rendered={key: value for key, value in run.rendered.items() if key != "restarts"}))
+    d.emit(replace(_command(d, run, called), restarts=earlier if called.restarts_failed else None))
 
 
 def _called_before(run: TaskRun) -> list[str]:
@@ -103,7 +108,9 @@ def ended(d: Decision, event: SubflowEnded) -> None:
     state = State.KILLED if d.is_killing else task.told(event.state, called)
     if state is State.FAILED:
         name = f"{called.namespace}/{called.flow_id}"
-        d.log("ERROR", f"The subflow {name} ended {event.state}: see the log of its run {event.execution_id}.", run)
+        see = f"see the log of its run {event.execution_id}."
+        said = f"{event.reason.strip()} (run {event.execution_id})" if event.reason else see
+        d.log("ERROR", f"The subflow {name} ended {event.state}: {said}", run)
     end_attempt(d, run, state)
 
 

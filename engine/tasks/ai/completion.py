@@ -1,13 +1,15 @@
 """`io.kestra.plugin.ai.completion`: ask any provider's model for text, JSON or a class."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from engine.core.task import AnyTyped
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.ai.provider import Configuration, Provider, ResponseFormat, Said, Turn
+from engine.tasks.ai.conversation import Configuration, Described, ResponseFormat, Said, Turn
+from engine.tasks.ai.provider import Provider
 from engine.tasks.property_types import OptionalText, Text, TextList, document_from_text
 from engine.tasks.structured_output import is_json, unfenced
 
@@ -20,11 +22,21 @@ class CompletionTask(RunnableTask):
     provider: AnyTyped
     configuration: Configuration = Field(default_factory=Configuration)
 
-    async def ask(self, context: RunContext, turns: list[Turn], configuration: Configuration | None = None) -> Said:
-        """The answer, with its tokens recorded."""
+    def model(self) -> Provider:
+        """Whose model answers; TaskFailed when `provider` is something else."""
         if not isinstance(self.provider, Provider):
             raise TaskFailed(f"{self.provider.type!r} is not a provider of models.")
-        said = await self.provider.ask(context, turns, configuration or self.configuration)
+        return self.provider
+
+    async def ask(
+        self,
+        context: RunContext,
+        turns: Sequence[Turn],
+        configuration: Configuration | None = None,
+        tools: Sequence[Described] = (),
+    ) -> Said:
+        """The answer, with its tokens recorded."""
+        said = await self.model().ask(context, turns, configuration or self.configuration, tools)
         context.metric("input.token.count", said.input_tokens)
         context.metric("output.token.count", said.output_tokens)
         context.metric("total.token.count", said.input_tokens + said.output_tokens)
@@ -177,6 +189,39 @@ prompt: "{{ inputs.feedback }}"
         return Classified(
             classification=known.get(answer.lower(), answer), tokenUsage=said.usage, finishReason=said.finished
         )
+
+
+class Drawn(Outputs):
+    """The picture: a URI of internal storage, or a link."""
+
+    imageUrl: str  # noqa: N815 - appears as written
+    tokenUsage: dict[str, int]  # noqa: N815
+    finishReason: str  # noqa: N815
+
+
+class ImageGeneration(RunnableTask):
+    """Let a model make a picture from a text."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: picture
+type: io.kestra.plugin.ai.completion.ImageGeneration
+provider:
+  type: io.kestra.plugin.ai.provider.OpenAI
+  apiKey: "{{ secret('OPENAI_API_KEY') }}"
+  modelName: gpt-image-1
+prompt: "{{ inputs.prompt }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.completion.ImageGeneration", "io.kestra.plugin.langchain4j.ImageGeneration"]
+    provider: AnyTyped
+    prompt: Property[Text]
+
+    async def run(self, context: RunContext) -> Drawn:
+        if not isinstance(self.provider, Provider):
+            raise TaskFailed(f"{self.provider.type!r} is not a provider of models.")
+        url = await self.provider.draw(context, self.prompt)
+        return Drawn(imageUrl=url, tokenUsage=Said("").usage, finishReason="STOP")
 
 
 def parsed_reply(text: str) -> Any:

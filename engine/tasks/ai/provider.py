@@ -1,81 +1,37 @@
 """`io.kestra.plugin.ai.provider`: whose model answers."""
 
+import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from engine.plugin import Part, Property, RunContext, TaskFailed, Typed
+from engine.plugin import Property, RunContext, TaskFailed, Typed
 from engine.tasks import aliases, gemini
+from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, json_demand, parsed_arguments
+from engine.tasks.ai.messages import (
+    anthropic_messages,
+    gemini_content,
+    gemini_function,
+    ollama_message,
+    openai_function,
+    openai_message,
+)
+from engine.tasks.http_options import HttpOptions
 from engine.tasks.ollama.client import models, server
-from engine.tasks.openai_service import connected
-from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalNumber, OptionalText, Text
+from engine.tasks.openai_service import HINTS, connected
+from engine.tasks.outbound import send
+from engine.tasks.property_types import OptionalInteger, OptionalText, Text
 
 FINISHED = {"stop": "STOP", "length": "LENGTH", "tool_calls": "TOOL_EXECUTION", "content_filter": "CONTENT_FILTER"}
-
-
-class ResponseFormat(Part):
-    """What the answer must be."""
-
-    type: Property[Literal["TEXT", "JSON"]] = "TEXT"
-    json_schema: Property[JsonMap | None] = None
-    json_schema_description: Property[OptionalText] = None
-    strict_json: Property[bool] = False
-
-
-class Configuration(Part):
-    """How the model answers."""
-
-    temperature: Property[OptionalNumber] = None
-    top_k: Property[OptionalInteger] = None
-    top_p: Property[OptionalNumber] = None
-    seed: Property[OptionalInteger] = None
-    max_token: Property[OptionalInteger] = None
-    log_requests: Property[bool] = False
-    log_responses: Property[bool] = False
-    response_format: ResponseFormat | None = None
-
-    @property
-    def wants_json(self) -> bool:
-        """Whether the answer must be JSON; TaskFailed when a schema is given for text."""
-        wanted = self.response_format or ResponseFormat()
-        if wanted.type == "TEXT" and (wanted.json_schema or wanted.strict_json):
-            raise TaskFailed("`jsonSchema` and `strictJson` need `responseFormat.type: JSON`.")
-        return wanted.type == "JSON"
-
-    @property
-    def schema_(self) -> dict[str, Any] | None:
-        """The schema of the answer, if there is one."""
-        return self.response_format.json_schema if self.response_format else None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One message; roles are system, user and assistant."""
-
-    role: Literal["system", "user", "assistant"]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a model answered."""
-
-    text: str
-    input_tokens: int = 0
-    output_tokens: int = 0
-    finished: str = "STOP"
-
-    @property
-    def usage(self) -> dict[str, int]:
-        """The tokens, as outputs show them."""
-        total = self.input_tokens + self.output_tokens
-        return {
-            "inputTokenCount": self.input_tokens,
-            "outputTokenCount": self.output_tokens,
-            "totalTokenCount": total,
-        }
+STOPPED = {
+    "end_turn": "STOP",
+    "stop_sequence": "STOP",
+    "max_tokens": "LENGTH",
+    "tool_use": "TOOL_EXECUTION",
+    "refusal": "CONTENT_FILTER",
+}
+MAX_TOKENS = 4096  # of an answer by Anthropic, which wants a number
 
 
 class Provider(Typed, ABC):
@@ -85,8 +41,18 @@ class Provider(Typed, ABC):
     base_url: Property[OptionalText] = None
 
     @abstractmethod
-    async def ask(self, context: RunContext, turns: Sequence[Turn], configuration: Configuration) -> Said:
-        """The model's answer; TaskFailed when the service refuses."""
+    async def ask(
+        self,
+        context: RunContext,
+        turns: Sequence[Turn],
+        configuration: Configuration,
+        tools: Sequence[Described] = (),
+    ) -> Said:
+        """The model's answer, or the tools it wants to be used first; TaskFailed when the service refuses."""
+
+    async def draw(self, context: RunContext, prompt: str) -> str:
+        """A picture: a URI of internal storage or a link; TaskFailed when the provider makes none."""
+        raise TaskFailed(f"The provider {self.type} makes no pictures here.", fix="Use the provider OpenAI.")
 
 
 class OpenAiFamily(Provider):
@@ -97,10 +63,16 @@ class OpenAiFamily(Provider):
     knows_schemas: ClassVar[bool] = True
     api_key: Property[Text]
 
-    async def ask(self, context: RunContext, turns: Sequence[Turn], configuration: Configuration) -> Said:
+    async def ask(
+        self,
+        context: RunContext,
+        turns: Sequence[Turn],
+        configuration: Configuration,
+        tools: Sequence[Described] = (),
+    ) -> Said:
         if configuration.top_k is not None:
             raise TaskFailed(f"The provider {self.type} has no `topK`.", fix="Leave it out.")
-        messages: list[Any] = [{"role": turn.role, "content": turn.text} for turn in turns]
+        messages: list[Any] = [openai_message(turn) for turn in turns]
         body: dict[str, Any] = {
             "temperature": configuration.temperature,
             "top_p": configuration.top_p,
@@ -115,10 +87,9 @@ class OpenAiFamily(Provider):
                 body["response_format"] = {"type": "json_schema", "json_schema": described}
             else:
                 body["response_format"] = {"type": "json_object"}
-                told = f" that follows this JSON schema: {json.dumps(schema)}" if schema else ""
-                messages.insert(
-                    0, {"role": "system", "content": f"Answer with one JSON document{told}, and nothing else."}
-                )
+                messages.insert(0, {"role": "system", "content": json_demand(schema)})
+        if tools:
+            body["tools"] = [{"type": "function", "function": openai_function(tool)} for tool in tools]
         given = {key: value for key, value in body.items() if value is not None}
         name = aliases.model(self.model_name, context.settings.models)
         async with connected(context, self.service, self.api_key, self.base_url, self.default_url) as client:
@@ -131,6 +102,10 @@ class OpenAiFamily(Provider):
             usage.prompt_tokens if usage else 0,
             usage.completion_tokens if usage else 0,
             FINISHED.get(first.finish_reason or "stop", "OTHER"),
+            tuple(
+                Call(call.id, call.function.name, parsed_arguments(call.function.arguments))
+                for call in first.message.tool_calls or ()
+            ),
         )
 
 
@@ -138,6 +113,17 @@ class OpenAI(OpenAiFamily):
     """OpenAI."""
 
     type: Literal["io.kestra.plugin.ai.provider.OpenAI"]
+
+    async def draw(self, context: RunContext, prompt: str) -> str:
+        name = aliases.model(self.model_name, context.settings.models)
+        async with connected(context, self.service, self.api_key, self.base_url, self.default_url) as client:
+            answer = await client.images.generate(model=name, prompt=prompt)
+        first = next(iter(answer.data or []), None)
+        if first is not None and first.b64_json:
+            return await context.files.put(base64.b64decode(first.b64_json), "image.png")
+        if first is None or not first.url:
+            raise TaskFailed("The service made no picture.", fix="Change the prompt; it may have been refused.")
+        return first.url
 
 
 class DeepSeek(OpenAiFamily):
@@ -171,13 +157,15 @@ class GoogleGemini(Provider):
     type: Literal["io.kestra.plugin.ai.provider.GoogleGemini"]
     api_key: Property[Text]
 
-    async def ask(self, context: RunContext, turns: Sequence[Turn], configuration: Configuration) -> Said:
+    async def ask(
+        self,
+        context: RunContext,
+        turns: Sequence[Turn],
+        configuration: Configuration,
+        tools: Sequence[Described] = (),
+    ) -> Said:
         system = "\n\n".join(turn.text for turn in turns if turn.role == "system")
-        contents = [
-            {"role": "model" if turn.role == "assistant" else "user", "parts": [{"text": turn.text}]}
-            for turn in turns
-            if turn.role != "system"
-        ]
+        contents = [gemini_content(turn) for turn in turns if turn.role != "system"]
         name = aliases.model(self.model_name, context.settings.models)
         async with gemini.connected(context, self.api_key, name) as client:
             from google.genai import types
@@ -191,6 +179,8 @@ class GoogleGemini(Provider):
                 max_output_tokens=configuration.max_token,
                 response_mime_type="application/json" if configuration.wants_json else None,
                 response_json_schema=configuration.schema_,
+                tools=[types.Tool(function_declarations=[gemini_function(tool) for tool in tools])] if tools else None,
+                automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             )
             answer = await client.aio.models.generate_content(
                 model=name,
@@ -198,14 +188,23 @@ class GoogleGemini(Provider):
                 config=config,
             )
         usage = answer.usage_metadata
-        finished = answer.candidates[0].finish_reason if answer.candidates else None
+        first = answer.candidates[0] if answer.candidates else None
+        finished = first.finish_reason if first else None
+        parts = (first.content.parts if first and first.content else None) or []
+        calls = tuple(
+            Call(part.function_call.id or f"call-{n}", part.function_call.name or "", part.function_call.args or {})
+            for n, part in enumerate(parts)
+            if part.function_call
+        )
         return Said(
-            answer.text or "",
+            "".join(part.text for part in parts if part.text and not part.thought),
             (usage.prompt_token_count or 0) if usage else 0,
             (usage.candidates_token_count or 0) if usage else 0,
             {"STOP": "STOP", "MAX_TOKENS": "LENGTH", "SAFETY": "CONTENT_FILTER"}.get(
                 finished.value if finished else "", "OTHER"
             ),
+            calls,
+            first.content if first else None,
         )
 
 
@@ -215,7 +214,13 @@ class Ollama(Provider):
     type: Literal["io.kestra.plugin.ai.provider.Ollama"]
     endpoint: Property[OptionalText] = None
 
-    async def ask(self, context: RunContext, turns: Sequence[Turn], configuration: Configuration) -> Said:
+    async def ask(
+        self,
+        context: RunContext,
+        turns: Sequence[Turn],
+        configuration: Configuration,
+        tools: Sequence[Described] = (),
+    ) -> Said:
         named = {
             "temperature": configuration.temperature,
             "top_k": configuration.top_k,
@@ -228,8 +233,72 @@ class Ollama(Provider):
         async with models(context, at) as found:
             answer = await found.chat(
                 name,
-                [{"role": turn.role, "content": turn.text} for turn in turns],
+                [ollama_message(turn) for turn in turns],
                 (configuration.schema_ or "json") if configuration.wants_json else None,
                 {key: value for key, value in named.items() if value is not None},
+                [{"type": "function", "function": openai_function(tool)} for tool in tools],
             )
-        return Said(answer.message.content or "", answer.prompt_eval_count or 0, answer.eval_count or 0)
+        calls = tuple(
+            Call(f"call-{n}", call.function.name, dict(call.function.arguments))
+            for n, call in enumerate(answer.message.tool_calls or ())
+        )
+        finished = "LENGTH" if answer.done_reason == "length" else "STOP"
+        return Said(
+            answer.message.content or "", answer.prompt_eval_count or 0, answer.eval_count or 0, finished, calls
+        )
+
+
+class Anthropic(Provider):
+    """Anthropic's Claude."""
+
+    type: Literal["io.kestra.plugin.ai.provider.Anthropic"]
+    api_key: Property[Text]
+    max_tokens: Property[OptionalInteger] = None
+
+    async def ask(
+        self,
+        context: RunContext,
+        turns: Sequence[Turn],
+        configuration: Configuration,
+        tools: Sequence[Described] = (),
+    ) -> Said:
+        if configuration.seed is not None:
+            raise TaskFailed(f"The provider {self.type} has no `seed`.", fix="Leave it out.")
+        system = [turn.text for turn in turns if turn.role == "system"]
+        if configuration.wants_json:
+            system.append(json_demand(configuration.schema_))
+        body = {
+            "model": aliases.model(self.model_name, context.settings.models),
+            "max_tokens": configuration.max_token or self.max_tokens or MAX_TOKENS,
+            "system": "\n\n".join(system) or None,
+            "messages": anthropic_messages(turns),
+            "temperature": configuration.temperature,
+            "top_p": configuration.top_p,
+            "top_k": configuration.top_k,
+            "tools": [{"name": t.name, "description": t.description, "input_schema": t.schema} for t in tools] or None,
+        }
+        answer = await self._answer(context, {key: value for key, value in body.items() if value is not None})
+        blocks, usage = answer.get("content") or [], answer.get("usage") or {}
+        return Said(
+            "".join(block.get("text", "") for block in blocks if block.get("type") == "text"),
+            usage.get("input_tokens", 0),
+            usage.get("output_tokens", 0),
+            STOPPED.get(str(answer.get("stop_reason")), "OTHER"),
+            tuple(Call(b["id"], b["name"], b.get("input") or {}) for b in blocks if b.get("type") == "tool_use"),
+        )
+
+    async def _answer(self, context: RunContext, body: dict[str, Any]) -> dict[str, Any]:
+        context.mask(self.api_key)
+        base = self.base_url or context.settings.provider("anthropic").base_url or "https://api.anthropic.com"
+        url = f"{base.rstrip('/').removesuffix('/v1')}/v1/messages"
+        headers = {"x-api-key": self.api_key, "anthropic-version": "2023-06-01"}
+        options = HttpOptions(retry_on_status_codes=(429, 529))
+        answer = await send(context, "POST", url, options=options, headers=headers, json=body)
+        try:
+            found = json.loads(answer.text)
+        except json.JSONDecodeError as error:
+            raise TaskFailed(f"Anthropic answered {answer.code} with no JSON: {answer.text[:200]!r}.") from error
+        if answer.code >= 400:
+            said = (found.get("error") or {}).get("message") or answer.text[:500]
+            raise TaskFailed(f"Anthropic answered {answer.code}: {said}", fix=HINTS.get(answer.code, ""))
+        return dict(found)

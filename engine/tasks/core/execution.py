@@ -1,12 +1,24 @@
-"""`io.kestra.plugin.core.execution`: tasks that change the execution they run in, or answer another."""
+"""`io.kestra.plugin.core.execution`: tasks that change the execution they run in, answer another, count or purge."""
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from engine.core.state import State
 from engine.errors import ExpressionFailed
-from engine.plugin import LateProperty, Property, Result, RunContext, RunnableTask, TaskFailed
-from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList, is_true, pairs
+from engine.plugin import (
+    LateProperty,
+    Outputs,
+    Part,
+    Property,
+    Records,
+    Result,
+    RunContext,
+    RunnableTask,
+    Selection,
+    TaskFailed,
+)
+from engine.tasks.property_types import JsonMap, Moment, OptionalMoment, OptionalText, Text, TextList, is_true, pairs
 
 
 class Fail(RunnableTask):
@@ -187,6 +199,162 @@ inputs:
             raise TaskFailed("This run cannot reach other executions.", fix="Run the flow with `parley up`.")
         by = f"flow:{context.namespace}.{context.flow_id}"
         await context.executions.resume(self.execution_id or context.execution_id, self.inputs or {}, by=by)
+
+
+class Kill(RunnableTask):
+    """Stop this execution, with the executions its tasks wait for."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: stop
+type: io.kestra.plugin.core.execution.Kill
+runIf: "{{ outputs.validation.body == 'stop' }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.core.execution.Kill"]
+    propagate_kill: Property[bool] = Field(
+        default=False, description="Executions that a task of this one waits for are stopped with it either way."
+    )
+
+    async def run(self, context: RunContext) -> Result:
+        return Result(effects={"exit": "KILLED"})
+
+
+class FlowName(Part):
+    """One flow."""
+
+    namespace: Property[Text]
+    flow_id: Property[Text]
+
+
+class Counted(Outputs):
+    """A number for every flow (or namespace) whose number was kept, and their sum."""
+
+    results: list[dict[str, Any]]
+    total: int
+
+
+class Count(RunnableTask):
+    """Count executions of flows or namespaces between two dates; `expression` says which counts are kept."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: silent_flows
+type: io.kestra.plugin.core.execution.Count
+flows:
+  - namespace: company.team
+    flowId: backup
+states: [SUCCESS]
+startDate: "{{ now() | dateAdd(-1, 'DAYS') }}"
+expression: "{{ count == 0 }}"
+""",
+    )
+    type: Literal[
+        "io.kestra.plugin.core.execution.Count",
+        "io.kestra.plugin.core.execution.Counts",
+        "io.kestra.core.tasks.executions.Counts",
+    ]
+    flows: Property[list[FlowName] | None] = None
+    namespaces: Property[TextList | None] = None
+    states: Property[list[State] | None] = None
+    start_date: Property[Moment]
+    end_date: Property[OptionalMoment] = None
+    expression: LateProperty[Text] = Field(default="true", description="Rendered for each count, which is `count`.")
+
+    @model_validator(mode="after")
+    def _something_is_counted(self) -> "Count":
+        if self.flows is None and self.namespaces is None:
+            raise ValueError("needs `flows` or `namespaces`: whose executions are counted?")
+        return self
+
+    async def run(self, context: RunContext) -> Counted:
+        records, results, total = records_of(context), [], 0
+        names: list[tuple[str, str | None]] = [(flow.namespace, flow.flow_id) for flow in self.flows or ()]
+        names += [(namespace, None) for namespace in self.namespaces or ()]
+        for namespace, flow_id in names:
+            chosen = Selection(namespace, flow_id, tuple(self.states or ()), self.start_date, self.end_date)
+            count = await records.count(chosen)
+            if is_true((await context.render(self.expression, count=count)).strip()):
+                results.append({"namespace": namespace, "flowId": flow_id, "count": count})
+                total += count
+        context.log(f"{total} executions in {len(results)} of {len(names)} counts.")
+        return Counted(results=results, total=total)
+
+
+class PurgedCounts(Outputs):
+    """How much was deleted."""
+
+    executionsCount: int  # noqa: N815 - appears as written
+    taskOutputsCount: int  # noqa: N815
+    logsCount: int  # noqa: N815
+    storagesCount: int  # noqa: N815
+    metricsCount: int  # noqa: N815
+
+
+class PurgeExecutions(RunnableTask):
+    """Delete executions that have ended, with their logs, metrics and files. Nothing brings them back."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.core.execution.PurgeExecutions
+namespace: company
+endDate: "{{ now() | dateAdd(-1, 'MONTHS') }}"
+states: [SUCCESS, WARNING, FAILED, KILLED]
+""",
+    )
+    type: Literal[
+        "io.kestra.plugin.core.execution.PurgeExecutions",
+        "io.kestra.plugin.core.storage.Purge",
+        "io.kestra.core.tasks.storages.Purge",
+    ]
+    namespace: Property[OptionalText] = Field(
+        default=None, description="With its child namespaces, unless `flowId` is given too; none: all namespaces."
+    )
+    flow_id: Property[OptionalText] = None
+    start_date: Property[OptionalMoment] = None
+    end_date: Property[Moment] = Field(description="Executions that began later are kept.")
+    states: Property[list[State] | None] = None
+    purge_execution: Property[bool] = True
+    purge_log: Property[bool] = True
+    purge_metric: Property[bool] = True
+    purge_storage: Property[bool] = True
+    batch_size: Property[int] = Field(default=100, ge=1)
+
+    async def run(self, context: RunContext) -> PurgedCounts:
+        if self.flow_id and not self.namespace:
+            raise TaskFailed("`flowId` stands without its namespace.", fix="Give `namespace` too.")
+        asked = {
+            "execution": self.purge_execution,
+            "log": self.purge_log,
+            "metric": self.purge_metric,
+            "storage": self.purge_storage,
+        }
+        chosen = Selection(
+            self.namespace,
+            self.flow_id,
+            tuple(self.states or ()),
+            self.start_date,
+            self.end_date,
+            below=self.flow_id is None,
+        )
+        parts = frozenset(part for part, wanted in asked.items() if wanted)
+        gone = await records_of(context).purge(chosen, parts, self.batch_size)
+        context.log(f"Purged {gone.executions} executions, {gone.logs} log lines and {gone.files} files.")
+        return PurgedCounts(
+            executionsCount=gone.executions,
+            taskOutputsCount=gone.outputs,
+            logsCount=gone.logs,
+            storagesCount=gone.files,
+            metricsCount=gone.metrics,
+        )
+
+
+def records_of(context: RunContext) -> Records:
+    """What the engine keeps; TaskFailed where a task runs without one."""
+    if context.records is None:
+        raise TaskFailed("This run cannot reach what the engine keeps.", fix="Run the flow with `parley up`.")
+    return context.records
 
 
 def _has(variables: Any, path: str) -> bool:

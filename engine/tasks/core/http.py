@@ -10,11 +10,21 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import quote, unquote
 
 import httpx
+from pydantic import Field, ValidationError
 
-from engine.plugin import JsonText, Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    JsonText,
+    LateProperty,
+    Outputs,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+)
 from engine.tasks.http_options import DEFAULT, Auth, HttpOptions, Ssl
 from engine.tasks.outbound import Answer, opened, send
-from engine.tasks.property_types import JsonMap, OptionalText, Text, scalar_to_text
+from engine.tasks.property_types import JsonMap, OptionalText, Text, is_true, scalar_to_text
 from engine.tasks.working_files import STORAGE
 
 Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"]
@@ -190,6 +200,52 @@ uri: https://example.com/reports/{{ inputs.month }}.csv
             target.unlink(missing_ok=True)
         self.measure(context, response.url, response.status_code, len(self.body or ""), length)
         return Downloaded(uri=uri, code=response.status_code, length=length, headers=_grouped(response.headers))
+
+
+class Trigger(PollingTrigger):
+    """Call a URL again and again, and start an execution when the answer is what is waited for."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: shop_is_back
+type: io.kestra.plugin.core.http.Trigger
+uri: https://shop.example.com/health
+interval: PT5M
+responseCondition: "{{ response.statusCode == 200 }}"
+stopAfter: [SUCCESS]
+""",
+    )
+    type: Literal["io.kestra.plugin.core.http.Trigger", "io.kestra.plugin.fs.http.Trigger"]
+    uri: Property[Text]
+    method: Property[Method] = "GET"
+    body: JsonText[OptionalText] = None
+    form_data: Property[JsonMap | None] = None
+    content_type: Property[OptionalText] = "application/json"
+    headers: Property[JsonMap | None] = None
+    params: Property[JsonMap | None] = None
+    options: Property[HttpOptions | None] = None
+    ssl_options: Property[Ssl | None] = None
+    encrypt_body: Property[bool] = False
+    response_condition: LateProperty[Text] = Field(
+        default="{{ response.statusCode < 400 }}",
+        description="Sees `response.statusCode`, `response.body` and `response.headers`.",
+    )
+
+    async def poll(self, context: RunContext) -> Response | None:
+        asked = {name for name in self.model_fields_set if name in Request.model_fields and name not in OF_TRIGGERS}
+        given = self.model_dump(include=asked, by_alias=True, exclude_unset=True, warnings=False)
+        body = await context.render(given.pop("body", None), guard="json")
+        call = {**await context.render(given), "body": body, "id": self.id, "type": Request.type_names()[0]}
+        try:
+            request = Request.model_validate({**call, "allowFailed": True}, context={"rendered": True})
+        except ValidationError as error:
+            raise TaskFailed(f"The request can't be made: {error.errors()[0]['msg']}.") from error
+        answer = await request.run(context)
+        seen = {"statusCode": answer.code, "body": answer.body, "headers": answer.headers}
+        return answer if is_true(await context.render(self.response_condition, response=seen)) else None
+
+
+OF_TRIGGERS = frozenset({"id", "type", "description", "disabled", "log_level", "log_to_file", "worker_group", "assets"})
 
 
 async def _blocks(response: httpx.Response) -> AsyncIterator[bytes]:

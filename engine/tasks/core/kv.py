@@ -2,13 +2,15 @@
 
 import json
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine.errors import NotFound, Refused
-from engine.plugin import LateProperty, Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.property_types import OptionalText, Text
+from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.core.execution import records_of
+from engine.tasks.property_types import OptionalText, Text, TextList
 
 Kind = Literal["STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON"]
 
@@ -143,6 +145,64 @@ prefix: release_
 
     async def run(self, context: RunContext) -> Keys:
         return Keys(keys=await context.kv.keys(self.namespace or context.namespace, self.prefix or ""))
+
+
+class KeyBehavior(Part):
+    """Which keys go: those that have expired, or all that the patterns name."""
+
+    type: Literal["key"] = "key"
+    expired_only: Property[bool] = True
+
+
+class PurgedKeys(Outputs):
+    """How many keys were deleted."""
+
+    size: int
+
+
+class PurgeKV(RunnableTask):
+    """Delete keys of namespaces, those that have expired unless told otherwise."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.core.kv.PurgeKV
+namespaces: [company]
+keyPattern: "cache_*"
+behavior:
+  type: key
+  expiredOnly: false
+""",
+    )
+    type: Literal["io.kestra.plugin.core.kv.PurgeKV"]
+    namespaces: Property[TextList | None] = None
+    namespace_pattern: Property[OptionalText] = None
+    include_child_namespaces: Property[bool] = True
+    key_pattern: Property[OptionalText] = None
+    behavior: Property[KeyBehavior] = KeyBehavior()
+    expired_only: Property[bool | None] = Field(default=None, description="The older way to say it; it wins.")
+
+    @model_validator(mode="after")
+    def _namespaces_are_named_once(self) -> "PurgeKV":
+        if self.namespaces is not None and self.namespace_pattern is not None:
+            raise ValueError("has both `namespaces` and `namespacePattern`: give one of them")
+        return self
+
+    async def run(self, context: RunContext) -> PurgedKeys:
+        expired_only = self.behavior.expired_only if self.expired_only is None else self.expired_only
+        size = await records_of(context).purge_keys(self._fits, expired_only=expired_only)
+        context.log(f"Purged {size} keys.")
+        return PurgedKeys(size=size)
+
+    def _fits(self, namespace: str, key: str) -> bool:
+        if self.key_pattern is not None and not fnmatchcase(key, self.key_pattern):
+            return False
+        if self.namespace_pattern is not None:
+            return fnmatchcase(namespace, self.namespace_pattern)
+        if self.namespaces is None:
+            return True
+        below = self.include_child_namespaces
+        return any(namespace == name or (below and namespace.startswith(f"{name}.")) for name in self.namespaces)
 
 
 def _as_kind(text: str, kind: Kind) -> Any:

@@ -1,11 +1,13 @@
-"""`io.kestra.plugin.core.log`: lines in the execution's log."""
+"""`io.kestra.plugin.core.log`: lines in the execution's log, written, read and purged."""
 
+import json
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Level, Property, RunContext, RunnableTask
-from engine.tasks.property_types import Text
+from engine.plugin import Level, Outputs, Property, RunContext, RunnableTask, Selection, TaskFailed
+from engine.tasks.core.execution import records_of
+from engine.tasks.property_types import Moment, OptionalMoment, OptionalText, Text, TextList
 
 
 class Log(RunnableTask):
@@ -26,3 +28,81 @@ level: INFO
     async def run(self, context: RunContext) -> None:
         for line in [self.message] if isinstance(self.message, str) else self.message:
             context.log(line, self.level)
+
+
+class Fetched(Outputs):
+    """The file, a JSON object a line, and how many lines it has."""
+
+    uri: str
+    size: int
+
+
+class Fetch(RunnableTask):
+    """Write the log of an execution (this one, unless another is named) to a file."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: what_went_wrong
+type: io.kestra.plugin.core.log.Fetch
+executionId: "{{ trigger.executionId }}"
+namespace: "{{ trigger.namespace }}"
+flowId: "{{ trigger.flowId }}"
+level: WARN
+""",
+    )
+    type: Literal["io.kestra.plugin.core.log.Fetch", "io.kestra.core.tasks.log.Fetch"]
+    level: Property[Level] = Field(default="INFO", description="Lines from this level up.")
+    execution_id: Property[OptionalText] = None
+    namespace: Property[OptionalText] = None
+    flow_id: Property[OptionalText] = None
+    tasks_id: Property[TextList | None] = Field(default=None, description="Only what these tasks wrote.")
+
+    async def run(self, context: RunContext) -> Fetched:
+        if (self.namespace is None) != (self.flow_id is None):
+            raise TaskFailed("`namespace` and `flowId` go together.", fix="Give both, or only `executionId`.")
+        if self.namespace is not None and self.execution_id is None:
+            raise TaskFailed("`namespace` and `flowId` stand without `executionId`.", fix="Say which execution.")
+        whose = (self.execution_id or context.execution_id, self.namespace or context.namespace, self.flow_id)
+        count, file = 0, context.working_dir / f".log-{context.task_run_id}-{context.attempt}"
+        try:
+            with file.open("w", encoding="utf-8") as lines:
+                async for line in records_of(context).logs(*whose, self.tasks_id or (), self.level):
+                    lines.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    count += 1
+            return Fetched(uri=await context.files.put(file, "log.jsonl"), size=count)
+        finally:
+            file.unlink(missing_ok=True)
+
+
+class Purged(Outputs):
+    """How many lines were deleted."""
+
+    count: int
+
+
+class PurgeLogs(RunnableTask):
+    """Delete log lines that were written between two dates. Nothing brings them back."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.core.log.PurgeLogs
+logLevels: [TRACE, DEBUG]
+endDate: "{{ now() | dateAdd(-7, 'DAYS') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.core.log.PurgeLogs"]
+    namespace: Property[OptionalText] = Field(
+        default=None, description="With its child namespaces, unless `flowId` is given too; none: all namespaces."
+    )
+    flow_id: Property[OptionalText] = None
+    log_levels: Property[list[Level] | None] = None
+    start_date: Property[OptionalMoment] = None
+    end_date: Property[Moment]
+
+    async def run(self, context: RunContext) -> Purged:
+        if self.flow_id and not self.namespace:
+            raise TaskFailed("`flowId` stands without its namespace.", fix="Give `namespace` too.")
+        below = self.flow_id is None
+        chosen = Selection(self.namespace, self.flow_id, since=self.start_date, until=self.end_date, below=below)
+        return Purged(count=await records_of(context).purge_logs(chosen, self.log_levels or ()))

@@ -284,6 +284,25 @@ filterCondition: "{{ amount > 100 }}"
         return is_true(text) == (self.filter_type == "INCLUDE")
 
 
+class PurgeCurrentExecutionFiles(RunnableTask):
+    """Delete every file of this execution, whichever task stored it."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: forget_files
+type: io.kestra.plugin.core.storage.PurgeCurrentExecutionFiles
+""",
+    )
+    type: Literal[
+        "io.kestra.plugin.core.storage.PurgeCurrentExecutionFiles",
+        "io.kestra.plugin.core.storage.PurgeExecution",
+        "io.kestra.core.tasks.storages.PurgeExecution",
+    ]
+
+    async def run(self, context: RunContext) -> Uris:
+        return Uris(uris=await context.files.purge_execution())
+
+
 class LocalFiles(RunnableTask):
     """Put files into the working directory, and store files from it."""
 

@@ -96,9 +96,9 @@ profiles: |
         return result
 
     async def _store(self, context: RunContext, path: Path, kept: KeptManifest) -> None:
-        if not path.is_file():
-            raise TaskFailed("dbt wrote no target/manifest.json to store.", fix="Leave out `storeManifest`.")
         found = await asyncio.to_thread(manifest_value, path)
+        if found is None:
+            raise TaskFailed("dbt wrote no target/manifest.json to store.", fix="Leave out `storeManifest`.")
         await context.kv.set(kept.namespace or context.namespace, kept.key, found)
 
 

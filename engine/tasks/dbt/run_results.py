@@ -60,5 +60,5 @@ def _tell(context: RunContext, text: str) -> None:
 
 
 def manifest_value(path: Path) -> Any:
-    """A manifest as the KV store keeps it."""
-    return json.loads(path.read_text("utf-8"))
+    """A manifest as the KV store keeps it; None when there is none."""
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None

@@ -98,14 +98,21 @@ class Models:
         return "".join(said)
 
     async def chat(
-        self, model: str, messages: Sequence[Mapping[str, str]], format_: Any, options: Mapping[str, Any]
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        format_: Any,
+        options: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> "ChatResponse":
         """The model's answer to a conversation; a model that is not there yet is fetched first."""
         import ollama
 
         for fetched in (False, True):
             try:
-                return await self.client.chat(model=model, messages=messages, format=format_, options=options)
+                return await self.client.chat(
+                    model=model, messages=messages, format=format_, options=options, tools=list(tools) or None
+                )
             except ollama.ResponseError as error:
                 if error.status_code != 404 or fetched:
                     raise

@@ -11,7 +11,7 @@ from engine.core.task import AnyTask
 
 
 def distinct_values(rendered: Any, written: Any = None) -> Opened:
-    """Values as texts, each once, frozen for the whole run; a null is an error. `written` is the flow's text for them."""
+    """Values as texts, each once, frozen for the whole run; a null is an error. `written`: the flow's text for them."""
     if not isinstance(rendered, list | tuple):
         source = f" (from `{written.strip()[:200]}`)" if isinstance(written, str) else ""
         found = compact(rendered)[:200]

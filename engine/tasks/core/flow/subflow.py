@@ -29,6 +29,7 @@ def called_flow(task: Any, rendered: Mapping[str, Any], outputs: Mapping[str, An
         waits=task.wait,
         transmits_failed=task.transmit_failed,
         schedule_date=_date(rendered.get("scheduleDate")),
+        restarts_failed=task.restart_behavior != "NEW_EXECUTION",
         outputs=outputs,
     )
 
@@ -91,7 +92,9 @@ inputs:
     outputs: dict[str, Any] | None = Field(
         default=None, description="For flows without outputs of their own: rendered with what that execution sees."
     )
-    restart_behavior: Literal["RETRY_FAILED", "NEW_EXECUTION"] | None = None
+    restart_behavior: Literal["RETRY_FAILED", "NEW_EXECUTION"] = Field(
+        default="RETRY_FAILED", description="When this execution is restarted: the other one too, or a new one."
+    )
 
     def wanted(self) -> Wanted:
         given = {

@@ -107,7 +107,9 @@ class Flow(Trigger):
         """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Flow", "io.kestra.core.models.triggers.types.Flow"]
-    states: tuple[State, ...] = ENDED
+    states: tuple[State, ...] = Field(
+        default=(*ENDED, State.PAUSED), description="What an execution must come to; by default an end or a pause."
+    )
     preconditions: Preconditions | None = None
     depends_on: tuple[FlowPart, ...] = ()
     mode: Literal["ALL", "ANY", "AT_LEAST"] = "ALL"

@@ -1,0 +1,66 @@
+"""The `timeout` of tasks that no worker runs: what takes longer is stopped and fails."""
+
+from dataclasses import replace
+
+from engine.core.commands import SetTimer
+from engine.core.durations import to_iso
+from engine.core.execution import TaskRun
+from engine.core.executor.attempts import fail_attempt
+from engine.core.executor.decision import Decision
+from engine.core.executor.stopping import cut_short, forget_waits, stop_work
+from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, PausingTask, Wanted, to_wait
+from engine.core.state import State
+from engine.core.task import Task
+
+
+def limited(task: Task) -> Wanted:
+    """What is rendered to know how long a task may take; pauses read their `timeout` in their own way."""
+    return {"timeout": (task.timeout, "text")} if task.timeout is not None and not isinstance(task, PausingTask) else {}
+
+
+def watch(d: Decision, run: TaskRun, task: Task) -> TaskRun:
+    """The run with a timer for its end, if its task has a `timeout`; ValueError says why that cannot be read."""
+    if not limited(task):
+        return run
+    length = to_wait(run.rendered.get("timeout", task.timeout), "timeout")
+    if length is None:
+        return run
+    key = f"limit:{run.id}:{len(run.attempts)}"
+    d.emit(SetTimer(key, d.now + length))
+    return d.remember(run, limit=key)
+
+
+def reached(d: Decision, run: TaskRun, key: str) -> None:
+    """The time of a run is over."""
+    task = d.task(run)
+    if run.rendered.get("limit") != key or run.state is not State.RUNNING or task is None:
+        return
+    length = to_wait(run.rendered.get("timeout", task.timeout), "timeout")
+    message = f"Timeout after {to_iso(length)}." if length is not None else "Timeout."
+    if isinstance(task, ExecutableTask):
+        stop_work(d, run)
+        fail_attempt(d, run, message)
+        return
+    lanes = d.level(run.id).lanes
+    if not isinstance(task, FlowableTask) or any(lanes[name].runs for name in ("errors", "finally") if name in lanes):
+        return  # its tasks have ended, only handlers are left
+    d.log("ERROR", message, run)
+    stop_below(d, run)
+    forget_waits(d, run)
+    kept = {name: value for name, value in run.rendered.items() if name not in ("waiting", "timer")}
+    d.put(replace(run, rendered={**kept, "late": True}))
+    d.dirty[run.id] = None
+
+
+def stop_below(d: Decision, run: TaskRun) -> None:
+    """End everything that is open below a run, and the work behind it."""
+    for run_id in reversed(list(d.index.open)):
+        below = d.run(run_id)
+        if below is None or run.id not in {above.id for above in d.ancestors(below)}:
+            continue
+        task = d.task(below)
+        if not isinstance(task, FlowableTask) or below.state is State.PAUSED or isinstance(task, DirectoryTask):
+            stop_work(d, below)
+        else:
+            forget_waits(d, below)
+        d.move(cut_short(below, d), State.KILLED)

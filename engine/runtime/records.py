@@ -1,0 +1,111 @@
+"""What tasks may do to what the engine keeps: count, read and purge executions, logs and keys, switch triggers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.clock import Clock
+from engine.errors import NotFound
+from engine.files import FileStore
+from engine.logbook import LogBook
+from engine.plugin import Level, Purged, Selection
+from engine.runtime.schedules import Schedules
+from engine.store import records
+from engine.store.database import Database, Unit
+
+LINES = 5_000  # log lines read, or deleted, in one go: the writer serves others in between
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecords:
+    """`engine.plugin.Records` on the engine's database and files."""
+
+    database: Database
+    files: FileStore
+    logbook: LogBook
+    schedules: Schedules
+    clock: Clock
+
+    async def count(self, chosen: Selection) -> int:
+        """How many executions are meant."""
+        return await self.database.read(lambda c: records.count(c, chosen))
+
+    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int) -> Purged:
+        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended."""
+        if "log" in parts or "metric" in parts:
+            await self.logbook.flush()
+        total, after = Purged(), ""
+        while True:
+            found = await self.database.read(lambda c, at=after: records.ended(c, chosen, at, batch))  # type: ignore[misc]
+            if not found:
+                return total
+            total += await self._purge_batch(found, parts)
+            after = found[-1].id
+
+    async def _purge_batch(self, found: Sequence[records.Candidate], parts: frozenset[str]) -> Purged:
+        rows = parts - {"storage"}
+        total = Purged()
+        if "storage" in parts:
+            for one in found:
+                gone = await asyncio.to_thread(self.files.delete_execution, one.namespace, one.flow_id, one.id)
+                total += Purged(files=gone)
+        if not rows:
+            return total
+
+        def work(unit: Unit) -> Purged:
+            return sum((records.purge(unit.connection, one.id, rows) for one in found), Purged())
+
+        return total + await self.database.transact(work)
+
+    async def logs(
+        self, execution_id: str, namespace: str, flow_id: str | None, tasks: Sequence[str], level: Level
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """The log of an execution, line by line; NotFound when the namespace (or flow) has no such execution."""
+        owner = await self.database.read(lambda c: records.owner_of(c, execution_id))
+        if owner is None or owner[0] != namespace or flow_id not in (None, owner[1]):
+            where = f"{namespace}.{flow_id}" if flow_id else namespace
+            raise NotFound(
+                f"There is no execution {execution_id} of {where}.",
+                fix="Give `namespace` and `flowId` together with `executionId` for an execution of another flow.",
+            )
+        await self.logbook.flush()
+        whose, after = {"namespace": owner[0], "flowId": owner[1], "executionId": execution_id}, 0
+        while True:
+            found = await self.database.read(
+                lambda c, at=after: records.log_rows(c, execution_id, tasks, level, at, LINES)  # type: ignore[misc]
+            )
+            for _, line in found:
+                yield {**whose, **line}
+            if len(found) < LINES:
+                return
+            after = found[-1][0]
+
+    async def purge_logs(self, chosen: Selection, levels: Sequence[Level]) -> int:
+        """Delete log lines between two dates; how many."""
+        await self.logbook.flush()
+        total = 0
+        while True:
+            gone = await self.database.transact(lambda u: records.purge_logs(u.connection, chosen, levels, LINES))
+            total += gone
+            if gone < LINES:
+                return total
+
+    async def purge_keys(self, fits: Callable[[str, str], bool], *, expired_only: bool) -> int:
+        """Delete pairs of the KV store for whose namespace and key `fits` says yes; how many."""
+        now = self.clock.now()
+        there = await self.database.read(records.keys)
+        pairs = [
+            (namespace, key)
+            for namespace, key, expires in there
+            if fits(namespace, key) and not (expired_only and (expires is None or expires > now))
+        ]
+        if not pairs:
+            return 0
+        return await self.database.transact(
+            lambda unit: records.purge_keys(unit.connection, pairs, now, expired_only=expired_only)
+        )
+
+    async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, enabled: bool) -> None:
+        """Switch a trigger on or off; NotFound."""
+        await self.schedules.toggle(namespace, flow_id, trigger_id, disabled=not enabled)

@@ -1,0 +1,112 @@
+"""What a trigger starts: its inputs and labels rendered, its conditions asked, the execution prepared."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engine.core.conditions import ConditionContext
+from engine.core.flow import Flow
+from engine.core.inputs import RenderFn
+from engine.core.labels import read_labels
+from engine.core.triggers import Scheduled, Trigger
+from engine.errors import EngineError
+from engine.expressions import render
+from engine.identifiers import new_id
+from engine.rendering import typed_value
+from engine.runtime.creation import Creator, Prepared
+from engine.runtime.flow_triggers import rendered
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Everything `create_in` needs for the execution of a trigger."""
+
+    prepared: Prepared
+    variables: Mapping[str, Any]
+    labels: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Prepares executions for triggers."""
+
+    creator: Creator
+
+    def render_for(self, flow: Flow) -> RenderFn:
+        """Renders for a trigger of a flow, before there is an execution."""
+        seen = self.creator.variables(flow)
+        services = self.creator.renderer.services(flow.namespace)
+
+        def one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
+            names = {**seen, **extra}
+            return typed_value(text, names, services) if typed else render(text, names, services)
+
+        return one
+
+    def holds(self, flow: Flow, trigger: Trigger, names: Mapping[str, Any]) -> bool:
+        """Whether the trigger's conditions are met; ExpressionFailed."""
+        return trigger.holds(ConditionContext(self._render_with(flow, names), names))
+
+    async def start(
+        self,
+        flow: Flow,
+        trigger: Trigger,
+        variables: Mapping[str, Any],
+        names: Mapping[str, Any],
+        inputs: Mapping[str, Any] | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+    ) -> Start:
+        """The execution for what happened: the trigger's inputs and labels, then those given; EngineError."""
+        one = self._render_with(flow, names)
+        given = {**rendered(trigger.inputs, one), **(inputs or {})}
+        own = tuple((key, str(one(value, {}, False))) for key, value in read_labels(trigger.labels))
+        resolved = await self.creator.check(flow.inputs, given, flow)
+        prepared = await self.creator.prepare(flow, resolved, local_files=False)
+        return Start(prepared, variables, (*own, *labels))
+
+    async def at_date(
+        self,
+        flow: Flow,
+        trigger: Scheduled,
+        date: datetime,
+        inputs: Mapping[str, Any] | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+    ) -> Start:
+        """The execution for a date of a schedule; EngineError."""
+        one = self.render_for(flow)
+        local = date.astimezone(trigger.zone(self.creator.renderer.zone))
+        variables = await asyncio.to_thread(trigger.variables_at, local, one)
+        trigger.holds_at(local, one)
+        names = {"trigger": variables, "schedule": variables}
+        return await self.start(flow, trigger, variables, names, inputs, labels)
+
+    async def at_date_or_failed(
+        self,
+        flow: Flow,
+        trigger: Scheduled,
+        date: datetime,
+        inputs: Mapping[str, Any] | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+    ) -> Start:
+        """The same; one that can't be made becomes a FAILED execution that says why."""
+        try:
+            return await self.at_date(flow, trigger, date, inputs, labels)
+        except EngineError as error:
+            return self.failed(flow, trigger, {"date": date.isoformat(timespec="seconds")}, error)
+
+    def failed(self, flow: Flow, trigger: Trigger, variables: Mapping[str, Any], error: EngineError) -> Start:
+        """A FAILED execution that says why there is no other."""
+        reason = f"The trigger {trigger.id!r} could not start the flow: {error}"
+        return Start(Prepared(new_id(self.creator.clock.now()), flow, {}, reason), variables)
+
+    def _render_with(self, flow: Flow, names: Mapping[str, Any]) -> RenderFn:
+        one = self.render_for(flow)
+
+        def render_one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
+            return one(text, {**names, **extra}, typed)
+
+        return render_one

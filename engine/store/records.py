@@ -1,0 +1,147 @@
+"""Counting, reading and purging what executions left: rows, log lines, metrics, outputs, expired keys."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select
+
+from engine.core.state import State
+from engine.plugin import Purged, Selection
+from engine.store.executions import OPEN
+from engine.store.logs import LEVELS, NAMES
+from engine.store.tables import commands, events, executions, key_values, logs, metrics, outputs, pauses, task_runs
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An execution that may be purged."""
+
+    id: str
+    namespace: str
+    flow_id: str
+
+
+def count(connection: Connection, chosen: Selection) -> int:
+    """How many executions are meant."""
+    query = _chosen(select(func.count()).select_from(executions), chosen)
+    found: int = connection.execute(query).scalar_one()
+    return found
+
+
+def ended(connection: Connection, chosen: Selection, after: str, limit: int) -> list[Candidate]:
+    """Executions that are meant and have come to rest, by id; nothing of them runs, waits or is still to be told."""
+    row = executions.c
+    query = _chosen(select(row.id, row.namespace, row.flow_id), chosen).where(row.id > after, _rests())
+    return [Candidate(*found) for found in connection.execute(query.order_by(row.id).limit(limit))]
+
+
+def purge(connection: Connection, execution_id: str, parts: Collection[str]) -> Purged:
+    """Delete parts of an execution (`execution`, `log`, `metric`); nothing when it has been taken up again."""
+    if connection.execute(select(executions.c.id).where(executions.c.id == execution_id, _rests())).first() is None:
+        return Purged()
+
+    def gone(table: Any) -> int:
+        return connection.execute(delete(table).where(table.c.execution_id == execution_id)).rowcount
+
+    lines = gone(logs) if "log" in parts else 0
+    measured = gone(metrics) if "metric" in parts else 0
+    if "execution" not in parts:
+        return Purged(logs=lines, metrics=measured)
+    handed_on = gone(outputs)
+    for table in (task_runs, events, commands, pauses):
+        gone(table)
+    connection.execute(delete(executions).where(executions.c.id == execution_id))
+    return Purged(executions=1, outputs=handed_on, logs=lines, metrics=measured)
+
+
+def log_rows(
+    connection: Connection, execution_id: str, tasks: Sequence[str], level: str, after: int, limit: int
+) -> list[tuple[int, dict[str, Any]]]:
+    """(number, line) of an execution's log from a level up, after the line with a number."""
+    query = select(logs).where(logs.c.execution_id == execution_id, logs.c.id > after, logs.c.level >= LEVELS[level])
+    if tasks:
+        query = query.where(logs.c.task_id.in_(tasks))
+    found = connection.execute(query.order_by(logs.c.id).limit(limit))
+    return [
+        (
+            row.id,
+            {
+                "taskId": row.task_id,
+                "taskRunId": row.task_run_id,
+                "attemptNumber": row.attempt,
+                "timestamp": row.at.isoformat(),
+                "level": NAMES[row.level],
+                "message": row.message,
+            },
+        )
+        for row in found
+    ]
+
+
+def owner_of(connection: Connection, execution_id: str) -> tuple[str, str] | None:
+    """Namespace and flow of an execution."""
+    row = executions.c
+    found = connection.execute(select(row.namespace, row.flow_id).where(row.id == execution_id)).one_or_none()
+    return None if found is None else (found.namespace, found.flow_id)
+
+
+def purge_logs(connection: Connection, chosen: Selection, levels: Collection[str], limit: int) -> int:
+    """Delete up to `limit` log lines that were written between two dates; how many."""
+    query = select(logs.c.id)
+    if chosen.since is not None:
+        query = query.where(logs.c.at >= chosen.since)
+    if chosen.until is not None:
+        query = query.where(logs.c.at <= chosen.until)
+    if levels:
+        query = query.where(logs.c.level.in_([LEVELS[level] for level in levels]))
+    if chosen.namespace is not None or chosen.flow_id is not None:
+        whose = Selection(chosen.namespace, chosen.flow_id, below=chosen.below)
+        query = query.where(logs.c.execution_id.in_(_chosen(select(executions.c.id), whose)))
+    return connection.execute(delete(logs).where(logs.c.id.in_(query.limit(limit)))).rowcount
+
+
+def keys(connection: Connection) -> list[tuple[str, str, datetime | None]]:
+    """(namespace, key, end) of every pair of the KV store."""
+    row = key_values.c
+    return [tuple(found) for found in connection.execute(select(row.namespace, row.key, row.expires))]
+
+
+def purge_keys(connection: Connection, pairs: Collection[tuple[str, str]], now: datetime, *, expired_only: bool) -> int:
+    """Delete pairs of the KV store; how many. With `expired_only` one that was set again meanwhile stays."""
+    row, gone = key_values.c, 0
+    for namespace, key in pairs:
+        statement = delete(key_values).where(row.namespace == namespace, row.key == key)
+        if expired_only:
+            statement = statement.where(row.expires <= now)
+        gone += connection.execute(statement).rowcount
+    return gone
+
+
+def _chosen(query: Select[Any], chosen: Selection) -> Select[Any]:
+    row = executions.c
+    if chosen.namespace is not None:
+        own = row.namespace == chosen.namespace
+        below = row.namespace.startswith(f"{chosen.namespace}.", autoescape=True)
+        query = query.where(or_(own, below) if chosen.below else own)
+    if chosen.flow_id is not None:
+        query = query.where(row.flow_id == chosen.flow_id)
+    if chosen.states:
+        query = query.where(row.state.in_([State(state).value for state in chosen.states]))
+    if chosen.since is not None:
+        query = query.where(row.created >= chosen.since)
+    if chosen.until is not None:
+        query = query.where(row.created <= chosen.until)
+    return query
+
+
+def _rests() -> Any:
+    """Ended, with no task run under way (`afterExecution`), nothing in the outbox and nothing unread in the inbox."""
+    row = executions.c
+    return and_(
+        row.state.not_in(OPEN),
+        ~exists().where(task_runs.c.execution_id == row.id, task_runs.c.state.in_(OPEN)),
+        ~exists().where(commands.c.execution_id == row.id),
+        ~exists().where(events.c.execution_id == row.id, events.c.consumed.is_(False)),
+    )

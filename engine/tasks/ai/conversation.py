@@ -1,0 +1,116 @@
+"""What is said between a flow and a model, whoever's model it is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.plugin import Part, Property, TaskFailed
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalNumber, OptionalText
+
+
+class ResponseFormat(Part):
+    """What the answer must be."""
+
+    type: Property[Literal["TEXT", "JSON"]] = "TEXT"
+    json_schema: Property[JsonMap | None] = None
+    json_schema_description: Property[OptionalText] = None
+    strict_json: Property[bool] = False
+
+
+class Configuration(Part):
+    """How the model answers."""
+
+    temperature: Property[OptionalNumber] = None
+    top_k: Property[OptionalInteger] = None
+    top_p: Property[OptionalNumber] = None
+    seed: Property[OptionalInteger] = None
+    max_token: Property[OptionalInteger] = None
+    log_requests: Property[bool] = False
+    log_responses: Property[bool] = False
+    thinking_enabled: Any = None
+    thinking_budget_tokens: Any = None
+    return_thinking: Any = None
+    prompt_caching: Any = None
+    response_format: ResponseFormat | None = None
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether the answer must be JSON; TaskFailed when a schema is given for text."""
+        wanted = self.response_format or ResponseFormat()
+        if wanted.type == "TEXT" and (wanted.json_schema or wanted.strict_json):
+            raise TaskFailed("`jsonSchema` and `strictJson` need `responseFormat.type: JSON`.")
+        return wanted.type == "JSON"
+
+    @property
+    def schema_(self) -> dict[str, Any] | None:
+        """The schema of the answer, if there is one."""
+        return self.response_format.json_schema if self.response_format else None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A tool as the model sees it; `schema` is the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool the model wants to be used."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message. Of the assistant with the calls it made; of a tool with the call it answers."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str
+    calls: tuple[Call, ...] = ()
+    answers: Call | None = None
+    raw: Any = None  # the message in the service's own form, where it has to be given back as it came
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model answered."""
+
+    text: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    finished: str = "STOP"
+    calls: tuple[Call, ...] = ()
+    raw: Any = None
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """The tokens, as outputs show them."""
+        total = self.input_tokens + self.output_tokens
+        return {
+            "inputTokenCount": self.input_tokens,
+            "outputTokenCount": self.output_tokens,
+            "totalTokenCount": total,
+        }
+
+
+def json_demand(schema: Mapping[str, Any] | None) -> str:
+    """What to tell a model that knows no schemas."""
+    told = f" that follows this JSON schema: {json.dumps(schema)}" if schema else ""
+    return f"Answer with one JSON document{told}, and nothing else."
+
+
+def parsed_arguments(text: str) -> dict[str, Any]:
+    """Arguments a model wrote as JSON text; TaskFailed when they are no map."""
+    try:
+        found = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise TaskFailed(f"The model called a tool with arguments that are not JSON: {text[:200]!r}.") from error
+    if not isinstance(found, dict):
+        raise TaskFailed(f"The model called a tool with arguments that are no map: {text[:200]!r}.")
+    return found

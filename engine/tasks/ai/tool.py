@@ -1,0 +1,211 @@
+"""`io.kestra.plugin.ai.tool`: what an agent may do."""
+
+import hashlib
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import DeployedFlow, Property, RunContext, TaskFailed, Typed
+from engine.tasks.ai.conversation import Call, Described
+from engine.tasks.core.namespace import Namespace
+from engine.tasks.http_options import HttpOptions
+from engine.tasks.outbound import send
+from engine.tasks.property_types import JsonMap, OptionalText, Text, pairs
+
+TYPES = {"INT": "integer", "FLOAT": "number", "BOOL": "boolean", "BOOLEAN": "boolean", "JSON": "object"}
+LISTS = frozenset({"ARRAY", "MULTISELECT"})
+MAX_NAME = 64  # of a tool, at every service
+
+
+class Tool(Typed, ABC):
+    """Something a model may ask to be done."""
+
+    @abstractmethod
+    async def describe(self, context: RunContext) -> Described:
+        """The tool as the model sees it; TaskFailed when it is declared wrongly."""
+
+    @abstractmethod
+    async def use(self, context: RunContext, call: Call, number: int) -> str:
+        """What the model is told about one call, the `number`th of the run; EngineError goes to the model as well."""
+
+
+class KestraFlow(Tool):
+    """Start a flow: the one that is named, or one the model chooses in a namespace (the own one unless named)."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.tool.KestraFlow
+namespace: company.ops
+flowId: restart_service
+description: Restarts a service that does not answer.
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.tool.KestraFlow"]
+    namespace: Property[Namespace | None] = None
+    flow_id: Property[OptionalText] = None
+    description: Property[OptionalText] = None
+    inputs: Property[JsonMap | None] = None
+    labels: Property[Any] = None
+    inherit_labels: Property[bool] = False
+    schedule_date: Property[datetime | None] = None
+    revision: Any = None
+    kestra_url: Any = None
+    auth: Any = None
+    tenant_id: Any = None
+
+    async def describe(self, context: RunContext) -> Described:
+        flows = await self._flows(context)
+        if self.flow_id is None:
+            listed = "; ".join(f"{flow.id}: {flow.description}" if flow.description else flow.id for flow in flows)
+            return Described(
+                "kestra_flow",
+                f"Starts a flow of the namespace {self._namespace(context)} and tells its execution. Flows: {listed}.",
+                _object({"flowId": {"type": "string", "enum": [flow.id for flow in flows]}, **OPTIONS}, ["flowId"]),
+            )
+        flow = self._named(flows, self.flow_id)
+        name = re.sub(r"[^a-zA-Z0-9_-]", "_", f"kestra_flow_{flow.namespace}_{flow.id}")[:MAX_NAME]
+        about = self.description or flow.description or "Starts this flow and tells its execution."
+        return Described(name, about, _object({**OPTIONS, "inputs": input_schema(flow)}, []))
+
+    async def use(self, context: RunContext, call: Call, number: int) -> str:
+        flows = await self._flows(context)
+        given = dict(call.arguments)
+        flow = self._named(flows, self.flow_id or str(given.get("flowId", "")))
+        inputs = {**(self.inputs or {}), **_map(given.get("inputs"), "inputs")}
+        labels = {**self._inherited(context), **pairs(self.labels), **pairs(_map(given.get("labels"), "labels"))}
+        labels = {name: value for name, value in labels.items() if not name.startswith("system.")}
+        if correlation := _correlation(context):
+            labels["system.correlationId"] = correlation
+        if context.executions is None:
+            raise TaskFailed("This run cannot start flows.", fix="Run the flow with `parley up`.")
+        asked = json.dumps([flow.namespace, flow.id, inputs], sort_keys=True, default=str)
+        mark = hashlib.sha256(asked.encode()).hexdigest()[:16]
+        execution = await context.executions.start(
+            flow.namespace,
+            flow.id,
+            inputs,
+            by=f"flow:{context.namespace}.{context.flow_id}",
+            labels=tuple(labels.items()),
+            schedule_date=self._date(given.get("scheduleDate")),
+            dedupe=f"agent:{context.task_run_id}:{context.attempt}:{number}:{mark}",
+        )
+        context.log(f"The agent started {flow.namespace}.{flow.id}: execution {execution}.")
+        return json.dumps({"id": execution, "namespace": flow.namespace, "flowId": flow.id, "state": "CREATED"})
+
+    def _namespace(self, context: RunContext) -> str:
+        return self.namespace or context.namespace
+
+    async def _flows(self, context: RunContext) -> Sequence[DeployedFlow]:
+        if context.flows is None:
+            raise TaskFailed("This run cannot reach the flows.", fix="Run the flow with `parley up`.")
+        own = (context.namespace, context.flow_id)  # an agent that starts itself would never end
+        found = [f for f in await context.flows.list(self._namespace(context)) if (f.namespace, f.id) != own]
+        if not found:
+            raise TaskFailed(f"There is no flow in {self._namespace(context)} for the agent to start.")
+        return found
+
+    def _named(self, flows: Sequence[DeployedFlow], flow_id: str) -> DeployedFlow:
+        for flow in flows:
+            if flow.id == flow_id:
+                return flow
+        raise TaskFailed(f"There is no flow {flow_id!r} that may be started here.", fix="Choose one of the list.")
+
+    def _inherited(self, context: RunContext) -> dict[str, str]:
+        labels = context.variables.get("labels") if self.inherit_labels else None
+        return {str(k): str(v) for k, v in labels.items() if k != "system"} if isinstance(labels, Mapping) else {}
+
+    def _date(self, given: Any) -> datetime | None:
+        if not given:
+            return self.schedule_date
+        try:
+            date = datetime.fromisoformat(str(given))
+        except ValueError as error:
+            raise TaskFailed(f"{given!r} is no date.", fix="Write it as 2030-01-31T09:00:00Z.") from error
+        if date.tzinfo is None:
+            raise TaskFailed(f"{given!r} has no time zone.", fix="Write it as 2030-01-31T09:00:00Z.")
+        return date
+
+
+class TavilyWebSearch(Tool):
+    """Search the web through Tavily."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.tool.TavilyWebSearch
+apiKey: "{{ secret('TAVILY_API_KEY') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.tool.TavilyWebSearch"]
+    api_key: Property[Text]
+    max_results: Property[int] = Field(default=5, ge=1, le=20)
+
+    async def describe(self, context: RunContext) -> Described:
+        wanted = {"query": {"type": "string", "description": "What to search for."}}
+        return Described("web_search", "Searches the web and gives titles, addresses and extracts.", _object(wanted))
+
+    async def use(self, context: RunContext, call: Call, number: int) -> str:
+        context.mask(self.api_key)
+        base = (context.settings.provider("tavily").base_url or "https://api.tavily.com").rstrip("/")
+        body = {"query": str(call.arguments.get("query", "")), "max_results": self.max_results}
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        options = HttpOptions(read_timeout=timedelta(seconds=60))
+        answer = await send(context, "POST", f"{base}/search", options=options, headers=headers, json=body)
+        if answer.code >= 400:
+            raise TaskFailed(f"Tavily answered {answer.code}: {answer.text[:300]}")
+        try:
+            results = json.loads(answer.text).get("results") or []
+        except (json.JSONDecodeError, AttributeError) as error:
+            raise TaskFailed("Tavily answered with something that is not its JSON.") from error
+        kept = [{key: item.get(key) for key in ("title", "url", "content")} for item in results]
+        return json.dumps(kept, ensure_ascii=False)
+
+
+OPTIONS: dict[str, Any] = {
+    "inputs": {"type": "object", "description": "Inputs of the flow by their ids."},
+    "labels": {"type": "object", "description": "Labels of the execution.", "additionalProperties": {"type": "string"}},
+    "scheduleDate": {"type": "string", "description": "When to start, ISO 8601 with a time zone; now when absent."},
+}
+
+
+def input_schema(flow: DeployedFlow) -> dict[str, Any]:
+    """The JSON schema of a flow's inputs."""
+    properties: dict[str, Any] = {}
+    required = []
+    for declared in flow.inputs:
+        kind = str(declared.get("type", "STRING"))
+        schema: dict[str, Any] = (
+            {"type": "array", "items": {}} if kind in LISTS else {"type": TYPES.get(kind, "string")}
+        )
+        if kind == "SELECT" and isinstance(values := declared.get("values"), list):
+            schema["enum"] = [str(value) for value in values]
+        about = declared.get("description") or declared.get("displayName") or ""
+        if schema["type"] == "string" and kind not in ("STRING", "SELECT"):
+            about = f"{about} ({kind})".strip()
+        properties[str(declared["id"])] = {**schema, "description": str(about)} if about else schema
+        if declared.get("required", True) and declared.get("defaults") is None:
+            required.append(str(declared["id"]))
+    return _object(properties, required)
+
+
+def _object(properties: Mapping[str, Any], required: Sequence[str] | None = None) -> dict[str, Any]:
+    wanted = list(properties) if required is None else list(required)
+    return {"type": "object", "properties": dict(properties), "required": wanted}
+
+
+def _map(value: Any, name: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TaskFailed(f"`{name}` is not a map.", fix="Give names and values.")
+    return {str(key): item for key, item in value.items()}
+
+
+def _correlation(context: RunContext) -> str | None:
+    labels = context.variables.get("labels")
+    system = labels.get("system") if isinstance(labels, Mapping) else None
+    return str(system["correlationId"]) if isinstance(system, Mapping) and system.get("correlationId") else None

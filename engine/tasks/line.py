@@ -1,0 +1,56 @@
+"""`io.kestra.plugin.line`: messages by a bot of LINE."""
+
+from typing import ClassVar, Literal
+
+from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.aliases import public_links
+from engine.tasks.chat_messages import chunks
+from engine.tasks.execution_facts import facts
+from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.outbound import deliver
+from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+from engine.tasks.webhook_task import summary_text
+
+PUSH = "https://api.line.me/v2/bot/message/push"
+MAX_TEXT = 5000
+MAX_MESSAGES = 5  # LINE takes no more at once
+
+
+class LineExecution(RunnableTask):
+    """Send a text, or a summary of an execution, to people on LINE."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: alert
+type: io.kestra.plugin.line.LineExecution
+channelAccessToken: "{{ secret('LINE_TOKEN') }}"
+recipientIds: ["{{ secret('LINE_USER') }}"]
+executionId: "{{ trigger.executionId }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.line.LineExecution"]
+    url: Property[Text] = PUSH
+    channel_access_token: Property[Text]
+    recipient_ids: Property[TextList]
+    text_body: Property[OptionalText] = None
+    execution_id: Property[OptionalText] = None
+    custom_fields: Property[JsonMap | None] = None
+    custom_message: Property[OptionalText] = None
+    options: Property[HttpOptions | None] = None
+
+    async def run(self, context: RunContext) -> None:
+        if not self.recipient_ids:
+            raise TaskFailed("`recipientIds` is empty.", fix="Name at least one person or group.")
+        text = self.text_body
+        if not text:
+            about = facts(await context.execution_map(self.execution_id))
+            text = summary_text(about, self.custom_message, self.custom_fields or {})
+        context.mask(self.channel_access_token)
+        headers = {"Authorization": f"Bearer {self.channel_access_token}"}
+        pieces = chunks(public_links(text, context.settings.public_url), MAX_TEXT)
+        for recipient in self.recipient_ids:
+            for first in range(0, len(pieces), MAX_MESSAGES):
+                said = [{"type": "text", "text": piece} for piece in pieces[first : first + MAX_MESSAGES]]
+                body = {"to": recipient, "messages": said}
+                options = self.options or DEFAULT
+                await deliver(context, self.url, service="LINE", options=options, headers=headers, json=body)

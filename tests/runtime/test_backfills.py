@@ -1,0 +1,129 @@
+"""Backfills: dates made up for one at a time, then the schedule goes on where it was."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.core.state import State
+from engine.errors import InputInvalid, NotFound, Refused
+from engine.runtime import Engine
+from engine.store import triggers
+from tests.runtime.marks import registry
+from tests.runtime.test_schedules import HOURLY, at_rest, dates, pass_hours
+
+MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
+WAITING = HOURLY.replace(
+    'type: io.kestra.plugin.core.log.Log\n    message: "{{ trigger.date }}"',
+    "type: io.kestra.plugin.core.flow.Pause",
+)
+
+
+def at(hour):
+    return MIDNIGHT + timedelta(hours=hour)
+
+
+async def test_every_date_between_two_others_and_then_the_next(engine, clock):
+    await engine.deploy(HOURLY)
+    made = await engine.schedules.backfill("company.team", "f", "hourly", at(3), at(6))
+    assert made.current == at(3)
+    assert await dates(engine) == ["02 03:00", "02 04:00", "02 05:00", "02 06:00"]
+    assert engine.schedules.backfill_of("company.team", "f", "hourly") is None
+    assert engine.schedules.next_dates() == {"company.team/f/hourly": at(8)}
+    await pass_hours(engine, clock, 1)
+    assert (await dates(engine))[-1] == "02 08:00"
+
+
+async def test_a_date_that_fired_before_fires_again(engine, clock):
+    await engine.deploy(HOURLY)
+    await pass_hours(engine, clock, 2)
+    for _ in range(2):
+        await engine.schedules.backfill("company.team", "f", "hourly", at(8), at(9))
+        await at_rest(engine)
+    assert sorted(await dates(engine)) == ["02 08:00"] * 3 + ["02 09:00"] * 3
+
+
+async def test_one_execution_at_a_time_and_the_regular_dates_wait(engine, clock):
+    await engine.deploy(WAITING.rstrip() + "\n    allowConcurrent: true\n")
+    await engine.schedules.backfill("company.team", "f", "hourly", at(3), at(4))
+    await pass_hours(engine, clock, 1)
+    assert await dates(engine) == ["02 03:00"]
+    newest = (await engine.executions(limit=1))[0]
+    await engine.resume(newest.id, {}, by="a")
+    await engine.wait(newest.id, timeout=10)
+    assert await dates(engine) == ["02 03:00", "02 04:00", "02 08:00"]
+
+
+async def test_inputs_and_labels_come_on_top(engine):
+    await engine.deploy(
+        HOURLY.replace("tasks:", "inputs:\n  - {id: a, type: STRING}\n  - {id: b, type: INT, defaults: 1}\ntasks:", 1)
+        + '    inputs: {a: "{{ trigger.date }}"}\n    labels: {from: trigger}\n'
+    )
+    await engine.schedules.backfill(
+        "company.team", "f", "hourly", at(3), at(3), inputs={"b": 7}, labels=[("why", "gap")]
+    )
+    await at_rest(engine)
+    (made,) = await engine.executions()
+    assert made.inputs == {"a": "2026-03-02T03:00:00+00:00", "b": 7}
+    assert {("from", "trigger"), ("why", "gap")} <= set(made.labels)
+
+
+async def test_what_can_not_be(engine):
+    await engine.deploy(HOURLY.replace("tasks:", "inputs:\n  - {id: n, type: INT, defaults: 1}\ntasks:", 1))
+    backfill = engine.schedules.backfill
+    with pytest.raises(NotFound, match="no schedule 'daily'"):
+        await backfill("company.team", "f", "daily", at(1))
+    with pytest.raises(Refused, match="no date"):
+        await backfill("company.team", "f", "hourly", at(1) + timedelta(minutes=1), at(1) + timedelta(minutes=2))
+    with pytest.raises(InputInvalid):
+        await backfill("company.team", "f", "hourly", at(1), at(2), inputs={"n": "many"})
+    assert await engine.executions() == []
+
+
+async def test_pause_continue_stop(engine, clock):
+    await engine.deploy(WAITING)
+    schedules, name = engine.schedules, ("company.team", "f", "hourly")
+    await schedules.backfill(*name, at(1), at(5))
+    await at_rest(engine)
+    with pytest.raises(Refused, match="under way"):
+        await schedules.backfill(*name, at(1), at(2))
+    await schedules.change_backfill(*name, "PAUSE")
+    first = (await engine.executions())[0]
+    await engine.kill(first.id, by="a")
+    assert await dates(engine) == ["02 01:00"]
+    await pass_hours(engine, clock, 1)
+    assert await dates(engine) == ["02 01:00", "02 08:00"]  # the regular dates go on meanwhile
+    await engine.kill((await engine.executions(limit=1))[0].id, by="a")
+    await schedules.change_backfill(*name, "CONTINUE")
+    assert (await dates(engine))[-1] == "02 02:00"
+    await schedules.change_backfill(*name, "STOP")
+    await engine.kill((await engine.executions(limit=1))[0].id, by="a")
+    assert len(await dates(engine)) == 3
+    with pytest.raises(Refused, match="no backfill"):
+        await schedules.change_backfill(*name, "STOP")
+
+
+async def test_a_backfill_survives_a_restart_and_an_edit(settings, clock):
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    source = WAITING.replace("tasks:", "inputs:\n  - {id: token, type: SECRET, defaults: ''}\ntasks:", 1)
+    await first.deploy(source)
+    first.masker.add("hush-hush")
+    await first.schedules.backfill("company.team", "f", "hourly", at(3), at(5), inputs={"token": "hush-hush"})
+    await at_rest(first)
+    (state,) = await first.database.read(triggers.all_states)
+    assert "hush-hush" not in state.backfill
+    await first.stop()
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        await second.deploy(source + "description: changed\n")
+        for expected in (2, 3):
+            await second.kill((await second.executions(limit=1))[0].id, by="a")
+            async with asyncio.timeout(10):
+                assert len(await dates(second)) == expected
+        await second.kill((await second.executions(limit=1))[0].id, by="a")
+        assert await dates(second) == ["02 03:00", "02 04:00", "02 05:00"]
+        assert {one.state for one in await second.executions()} == {State.KILLED}
+    finally:
+        await second.stop()

@@ -1,0 +1,159 @@
+"""The Loop of newer flows, on a real engine."""
+
+import pytest
+
+from engine.core.state import State
+from engine.errors import FlowInvalid
+
+
+def runs(execution, task_id):
+    return [run for run in execution.task_runs.values() if run.task_id == task_id]
+
+
+def said(execution, task_id):
+    return [run.outputs["value"] for run in runs(execution, task_id)]
+
+
+def loop(values, tasks, more=""):
+    return f"""
+tasks:
+  - id: loop
+    type: io.kestra.plugin.core.flow.Loop
+    values: {values}
+{more}    tasks:
+{tasks}"""
+
+
+SAY = """
+      - id: say
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ item.index }}:{{ item.value }}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("[a, b, a]", ["0:a", "1:b", "2:a"]),
+        ("[1, true, {x: 1}]", ["0:1", "1:true", '2:{"x":1}']),
+        ("'[\"a\", 2]'", ["0:a", "1:2"]),
+        ('"{{ range(1, 3) }}"', ["0:1", "1:2", "2:3"]),
+        ("\"{{ ['x', 'y'] }}\"", ["0:x", "1:y"]),
+        ("[]", []),
+    ],
+)
+async def test_what_it_goes_through(deploy, run, values, expected):
+    await deploy(loop(values, SAY, "    concurrencyLimit: 1\n"))
+    done = await run()
+    assert done.state is State.SUCCESS
+    assert said(done, "say") == expected
+    assert runs(done, "loop")[0].outputs == {"iterationCount": len(expected)}
+
+
+async def test_a_map_has_keys(deploy, run):
+    say = SAY.replace("item.index", "item.key")
+    await deploy(loop("{north: 1, south: {deep: 2}}", say))
+    assert sorted(said(await run(), "say")) == ["north:1", 'south:{"deep":2}']
+
+
+async def test_the_lines_of_a_file_are_items_and_no_templates(deploy, run):
+    source = """
+tasks:
+  - id: file
+    type: io.kestra.plugin.core.storage.Write
+    content: "{% raw %}one\\n\\n{{ secret('X') }}\\n{% endraw %}"
+"""
+    text = loop('"{{ outputs.file.uri }}"', SAY, "    concurrencyLimit: 1\n").replace("tasks:\n", "", 1).lstrip("\n")
+    await deploy(source + text)
+    assert said(await run(), "say") == ["0:one", "1:{{ secret('X') }}"]
+
+
+@pytest.mark.parametrize("values", ["'nothing'", '"{{ 5 }}"', "[a, null]"])
+async def test_values_that_are_none(deploy, run, values, engine):
+    await deploy(loop(values, SAY))
+    done = await run()
+    assert done.state is State.FAILED
+    assert runs(done, "say") == []
+    assert any("values" in line.message for line in await engine.logs(done.id, level="ERROR"))
+
+
+async def test_each_iteration_sees_its_own_outputs_and_hands_on_what_it_declares(deploy, run):
+    tasks = """
+      - id: made
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ item.value }}!"
+      - id: inner
+        type: io.kestra.plugin.core.flow.If
+        condition: "{{ item.value == 'b' }}"
+        then:
+          - id: deep
+            type: io.kestra.plugin.core.debug.Return
+            format: "{{ outputs.made.value }} {{ outputs.before.value }} {{ item.value }}"
+"""
+    more = """    outputs:
+      - {id: label, type: STRING, value: "{{ outputs.made.value }}"}
+      - {id: length, type: INT, value: "{{ item.index }}"}
+"""
+    before = "tasks:\n  - {id: before, type: io.kestra.plugin.core.debug.Return, format: ahead}\n"
+    after = """
+  - id: after
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{ loopOutputs(outputs.loop.outputs, 'label') }} {{ outputs.loop.outputs[1].outputs.length + 1 }}"
+"""
+    await deploy(before + loop("[a, b]", tasks, more).replace("\ntasks:\n", "", 1) + after)
+    done = await run()
+    assert done.state is State.SUCCESS
+    assert said(done, "deep") == ["b! ahead b"]
+    assert runs(done, "loop")[0].outputs == {
+        "iterationCount": 2,
+        "outputs": [{"outputs": {"label": "a!", "length": 0}}, {"outputs": {"label": "b!", "length": 1}}],
+    }
+    assert said(done, "after") == ['["a!","b!"] 2']
+
+
+async def test_loops_in_loops_know_those_around_them(deploy, run):
+    tasks = """
+      - id: year
+        type: io.kestra.plugin.core.flow.Loop
+        values: [1, 2]
+        tasks:
+          - id: name
+            type: io.kestra.plugin.core.debug.Return
+            format: "{{ item.parent.value }}{{ item.parents[0].index }}-{{ item.value }}"
+          - id: again
+            type: io.kestra.plugin.core.debug.Return
+            format: "{{ outputs.name.value }}"
+"""
+    await deploy(loop("[x, y]", tasks))
+    done = await run()
+    assert sorted(said(done, "again")) == ["x0-1", "x0-2", "y1-1", "y1-2"]
+
+
+@pytest.mark.parametrize(("transmit", "state"), [("true", State.FAILED), ("false", State.SUCCESS)])
+async def test_the_failure_of_one_item_does_not_stop_the_others(deploy, run, transmit, state):
+    tasks = """
+      - id: check
+        type: io.kestra.plugin.core.execution.Fail
+        condition: "{{ item.value == 'b' }}"
+      - id: then
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ item.value }}"
+"""
+    more = "    concurrencyLimit: 1\n" + f"    transmitFailed: {transmit}\n"
+    more += '    outputs: [{id: x, value: "{{ outputs.then.value }}"}]\n'
+    await deploy(loop("[a, b, c]", tasks, more))
+    done = await run()
+    assert done.state is state
+    assert said(done, "then") == ["a", "c"]
+    assert [one["outputs"] for one in runs(done, "loop")[0].outputs["outputs"]] == [{"x": "a"}, {}, {"x": "c"}]
+
+
+async def test_a_hundred_items_a_few_at_once(deploy, run):
+    await deploy(loop('"{{ range(1, 100) }}"', SAY, "    concurrencyLimit: 7\n"))
+    done = await run()
+    assert len(said(done, "say")) == 100
+
+
+async def test_stored_outputs_are_refused_with_advice(deploy):
+    with pytest.raises(FlowInvalid, match="hand on its URI"):
+        await deploy(loop("[a]", SAY, "    fetchType: STORE\n"))

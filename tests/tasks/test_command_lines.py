@@ -1,0 +1,197 @@
+"""dbt, Terraform, Ansible and the clouds' own tools: how they are called, and what comes of what they leave behind."""
+
+import json
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.tasks.test_docker import contained
+from tests.wire.command_line import json_file, tools
+from tests.wire.docker_engine import GIT_IMAGE, docker_engine
+
+__all__ = ["contained", "docker_engine", "tools"]
+
+PLUGIN = "io.kestra.plugin"
+PROCESS = {"type": "io.kestra.plugin.core.runner.Process"}
+MANIFEST = {"metadata": {"dbt_version": "1.9.0"}, "nodes": {}}
+GOOD = {"unique_id": "model.shop.orders", "status": "success", "message": "OK", "execution_time": 1.5}
+BAD = {"unique_id": "test.shop.unique", "status": "fail", "message": "Got 2 results", "execution_time": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "program"),
+    [
+        ("terraform.cli.TerraformCLI", "terraform"),
+        ("opentofu.cli.OpenTofuCLI", "tofu"),
+        ("ansible.cli.AnsibleCLI", "ansible-playbook"),
+        ("aws.cli.AwsCLI", "aws"),
+        ("gcp.cli.GCloudCLI", "gcloud"),
+        ("azure.cli.AzCLI", "az"),
+        ("cloudquery.CloudQueryCLI", "cloudquery"),
+        ("dbt.cli.DbtCLI", "dbt"),
+    ],
+)
+async def test_every_tool(make_context, tools, kind, program):
+    tools.install(program, body='echo "::{\\"outputs\\":{\\"said\\":\\"$X\\"}}::"; echo made > made.txt')
+    context = make_context(inputs={"x": 'a\'b "c"'})
+    found = await context.run(
+        type=f"{PLUGIN}.{kind}",
+        taskRunner=PROCESS,
+        beforeCommands=[f"{program} init"],
+        commands=[f'{program} go --name "{{{{ inputs.x }}}}"'],
+        env={"X": "5"},
+        inputFiles={"given.txt": "given"},
+        outputFiles=["*.txt"],
+    )
+    assert tools.calls == [[program, "init"], [program, "go", "--name", 'a\'b "c"']]
+    assert (found.vars, found.exitCode) == ({"said": "5"}, 0)
+    assert sorted(found.outputFiles) == ["given.txt", "made.txt"]
+
+
+async def test_a_tool_in_a_container(contained):
+    found = await contained().run(
+        type=f"{PLUGIN}.terraform.cli.TerraformCLI",
+        containerImage=GIT_IMAGE,
+        beforeCommands=['terraform() { echo "$@" > said.txt; }'],
+        commands=["terraform apply -auto-approve"],
+        outputFiles=["said.txt"],
+    )
+    assert found.exitCode == 0
+    assert list(found.outputFiles) == ["said.txt"]
+    assert len(found.taskRunner["containerId"]) == 64
+
+
+async def test_dbt_gets_its_profiles_and_hands_on_its_results(context, tools):
+    body = json_file("target/run_results.json", {"results": [GOOD]}) + json_file("target/manifest.json", MANIFEST)
+    tools.install("dbt", body=body)
+    found = await context.run(
+        type=f"{PLUGIN}.dbt.cli.DbtCLI",
+        taskRunner=PROCESS,
+        commands=["dbt build"],
+        profiles="shop:\n  target: dev\n",
+        storeManifest={"key": "manifest"},
+    )
+    assert (context.working_dir / "profiles.yml").read_text() == "shop:\n  target: dev\n"
+    assert tools.env["DBT_PROFILES_DIR"] == str(context.working_dir)
+    assert json.loads(context.files.text(found.outputFiles["run_results.json"])) == {"results": [GOOD]}
+    assert json.loads(context.files.text(found.outputFiles["manifest.json"])) == MANIFEST
+    assert context.metrics["dbt.success"] == 1
+    assert await context.kv.get("company.ai", "manifest") == MANIFEST
+
+
+async def test_dbt_tells_what_failed(context, tools):
+    tools.install("dbt", body=json_file("shop/target/run_results.json", {"results": [GOOD, BAD]}) + "exit 1")
+    await context.kv.set("other", "state", MANIFEST)
+    with pytest.raises(TaskFailed, match="exit code 1") as caught:
+        await context.run(
+            type=f"{PLUGIN}.dbt.cli.DbtCLI",
+            taskRunner=PROCESS,
+            projectDir="shop",
+            commands=["dbt test --state ."],
+            loadManifest={"key": "state", "namespace": "other"},
+        )
+    assert list((caught.value.outputs or {})["outputFiles"]) == ["run_results.json"]
+    assert context.said("test.shop.unique: fail: Got 2 results", "ERROR")
+    assert json.loads((context.working_dir / "shop/manifest.json").read_text()) == MANIFEST
+    assert tools.env["DBT_PROJECT_DIR"] == str(context.working_dir / "shop")
+
+
+async def test_dbt_leaves_no_results_of_others(context, tools):
+    tools.install(
+        "dbt", body="mkdir -p target; ln -s /etc/hostname target/manifest.json; echo '[' > target/run_results.json"
+    )
+    found = await context.run(type=f"{PLUGIN}.dbt.cli.DbtCLI", taskRunner=PROCESS, commands=["dbt build"])
+    assert list(found.outputFiles) == ["run_results.json"]
+    assert context.said("cannot be read", "WARN")
+    with pytest.raises(TaskFailed, match="leaves the working directory"):
+        await context.run(type=f"{PLUGIN}.dbt.cli.DbtCLI", taskRunner=PROCESS, commands=["dbt"], projectDir="../up")
+
+
+async def test_commands_of_dbt_as_tasks(context, tools):
+    tools.install("dbt")
+    for kind, given in (
+        ("Build", {"select": ["a+", "b c"], "fullRefresh": True, "projectDir": "shop", "threads": 4}),
+        ("Run", {"exclude": ["x"], "debug": True, "target": "prod"}),
+        ("Test", {"failFast": True, "warnError": True, "dockerOptions": {"image": "x"}}),
+    ):
+        await context.run(type=f"{PLUGIN}.dbt.cli.{kind}", taskRunner=PROCESS, **given)
+    assert tools.calls == [
+        ["dbt", "build", "--project-dir", "shop", "--threads", "4", "--full-refresh", "--select", "a+", "b c"],
+        ["dbt", "--debug", "run", "--target", "prod", "--exclude", "x"],
+        ["dbt", "--fail-fast", "--warn-error", "test"],
+    ]
+
+
+async def test_ansible_reads_its_configuration_and_keeps_its_log(context, tools):
+    tools.install("ansible-playbook", body='echo done > "$ANSIBLE_LOG_PATH"')
+    uri = await context.files.put(b"[defaults]\nforks=1\n", "ansible.cfg")
+    found = await context.run(
+        type=f"{PLUGIN}.ansible.cli.AnsibleCLI",
+        taskRunner=PROCESS,
+        commands=["ansible-playbook play.yml"],
+        ansibleConfig=uri,
+        outputLogFile=True,
+    )
+    assert context.files.text(found.outputFiles["log"]) == "done\n"
+    assert (context.working_dir / "ansible.cfg").read_text() == "[defaults]\nforks=1\n"
+    assert tools.env["ANSIBLE_CONFIG"] == str(context.working_dir / "ansible.cfg")
+
+
+async def test_aws_gets_its_credentials_and_takes_on_roles(context, tools):
+    tools.install("aws", body='[ "$1" = sts ] && printf "ROLEKEY\\tROLESECRET\\tROLETOKEN\\n" || true')
+    await context.run(
+        type=f"{PLUGIN}.aws.cli.AwsCLI",
+        taskRunner=PROCESS,
+        accessKeyId="AKIA",
+        secretKeyId="s3cret",
+        region="eu-central-1",
+        stsRoleArn="arn:aws:iam::1:role/x y",
+        stsRoleExternalId="ext",
+        commands=["aws s3 ls"],
+    )
+    assume, listing = tools.calls
+    assert assume[:8] == ["aws", "sts", "assume-role", "--role-arn", "arn:aws:iam::1:role/x y", *assume[5:8]]
+    assert "ext" in assume
+    assert listing == ["aws", "s3", "ls"]
+    assert tools.env["AWS_ACCESS_KEY_ID"] == "ROLEKEY"
+    assert (tools.env["AWS_SESSION_TOKEN"], tools.env["AWS_DEFAULT_REGION"]) == ("ROLETOKEN", "eu-central-1")
+    assert "s3cret" in context.masked
+
+
+async def test_the_other_clouds_get_their_credentials(context, tools):
+    tools.install("gcloud", "az")
+    key = '{"type": "service_account"}'
+    await context.run(
+        type=f"{PLUGIN}.gcp.cli.GCloudCLI",
+        taskRunner=PROCESS,
+        serviceAccount=key,
+        projectId="p",
+        commands=["gcloud x", 'cat "$GOOGLE_APPLICATION_CREDENTIALS" > key.json'],
+    )
+    assert (context.working_dir / "key.json").read_text() == key
+    assert tools.env["CLOUDSDK_CORE_PROJECT"] == "p"
+    await context.run(
+        type=f"{PLUGIN}.azure.cli.AzCLI",
+        taskRunner=PROCESS,
+        username="app",
+        password="p'w $x",
+        tenant="t",
+        servicePrincipal=True,
+        commands=["az group list"],
+    )
+    login, listing = tools.calls[1:]
+    options = ["-u", "app", "-p", "p'w $x", "--tenant", "t", "--service-principal"]
+    assert (login, listing) == (["az", "login", "--output", "none", *options], ["az", "group", "list"])
+    assert {"p'w $x", key} <= context.masked
+
+
+async def test_cloudquery_gets_its_configurations(context):
+    context.working_dir.joinpath("app").mkdir()
+    stored = await context.files.put(b"kind: destination\n", "d.yml")
+    declared = {"kind": "source", "spec": {"tables": ["*"]}}
+    with pytest.raises(TaskFailed, match="exit code 127"):  # there is no /app/cloudquery on this machine
+        await context.run(type=f"{PLUGIN}.cloudquery.Sync", taskRunner=PROCESS, configs=[declared, stored])
+    written = (context.working_dir / "config.yml").read_text()
+    assert written == "kind: source\nspec:\n  tables:\n  - '*'\n\n---\nkind: destination\n"
+    with pytest.raises(TaskFailed, match="cannot be read"):
+        await context.run(type=f"{PLUGIN}.cloudquery.Sync", taskRunner=PROCESS, configs=["kestra:///9/none.yml"])

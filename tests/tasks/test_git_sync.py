@@ -1,0 +1,278 @@
+"""Flows and files between a repository over HTTP and a running engine."""
+
+import json
+
+import pytest
+import yaml
+
+from engine.core.state import State
+from engine.errors import FlowInvalid, NotFound
+from engine.runtime import Engine
+from engine.settings import Settings
+from engine.tasks.git_contents import pushed_path, pushed_source, with_namespace
+from engine.tasks.git_repository import commit_url
+from tests.wire.git_http import git
+
+GIT = "io.kestra.plugin.git"
+LOG = "tasks:\n  - id: say\n    type: io.kestra.plugin.core.log.Log\n    message: {}\n"
+
+
+def flow(flow_id: str, namespace: str = "dev", message: str = "hello") -> str:
+    return f"id: {flow_id}\nnamespace: {namespace}\n{LOG.format(message)}"
+
+
+class Desk:
+    """An engine, a repository, and a way to run one task of a flow."""
+
+    def __init__(self, engine: Engine, host) -> None:
+        self.engine, self.host, self.bare = engine, host, host.create("flows")
+
+    async def run(self, kind: str, expected: State = State.SUCCESS, **given):
+        """The task's outputs; its list of changes is in `rows`, what it said in `said`."""
+        credentials = {"username": "ann", "password": "t0ken"}
+        task = {"id": "git", "type": f"{GIT}.{kind}", "url": f"{self.host.url}/flows.git", **credentials, **given}
+        tasks = [task]
+        if "before" in given:
+            tasks = [{"id": "wd", "type": "io.kestra.plugin.core.flow.WorkingDirectory", "tasks": given["before"]}]
+            tasks[0]["tasks"] = [*given["before"], {key: value for key, value in task.items() if key != "before"}]
+        await self.engine.deploy(yaml.safe_dump({"id": "system_git", "namespace": "system", "tasks": tasks}))
+        made = await self.engine.create("system", "system_git", {}, started_by="local:ann")
+        ended = await self.engine.wait(made.id, timeout=60)
+        lines = await self.engine.logs(made.id)
+        self.said = "\n".join(line.message for line in lines)
+        assert ended.state is expected, self.said
+        found = next((run.outputs for run in ended.task_runs.values() if run.task_id == "git"), {}) or {}
+        uri = found.get("flows") or found.get("files")
+        self.rows = [json.loads(line) for line in self.stored(uri).splitlines()] if uri else []
+        return found
+
+    def stored(self, uri: str) -> str:
+        return self.engine.files.path(uri).read_text()
+
+    def commit(self, files: dict[str, str | None]) -> None:
+        """Change files of the branch `main`, as a person does."""
+        work = self.host.root / "flows-work"
+        git(work, "pull", "-q", "origin", "main")
+        for name, content in files.items():
+            path = work / name
+            if content is None:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        git(work, "add", "--all", ".")
+        git(work, "commit", "-q", "-m", "By hand")
+        git(work, "push", "-q", "origin", "main")
+
+    def show(self, path: str, branch: str = "main") -> str:
+        return git(self.bare, "show", f"{branch}:{path}")
+
+    def tree(self, branch: str = "main") -> list[str]:
+        return git(self.bare, "ls-tree", "-r", "--name-only", branch).split()
+
+    def states(self) -> dict[str, str]:
+        return {f"{row['namespace']}.{row['flowId']}": row["syncState"] for row in self.rows}
+
+
+@pytest.fixture
+async def desk(tmp_path, git_host, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flows").mkdir()
+    engine = await Engine.open(Settings(data=tmp_path / "data", flows=(tmp_path / "flows",)))
+    await engine.start(watch=False, schedules=False)
+    made = Desk(engine, git_host)
+    git_host.credentials = "ann:t0ken"
+    yield made
+    await engine.stop(grace=0)
+
+
+async def test_flows_are_deployed_changed_and_deleted(desk):
+    desk.commit({"_flows/a.yml": flow("a"), "_flows/team/crm/b.yaml": flow("b"), "_flows/notes.txt": "not a flow"})
+    await desk.run("SyncFlows", targetNamespace="prod")
+    assert desk.rows == [
+        {"gitPath": "_flows/a.yml", "syncState": "ADDED", "flowId": "a", "namespace": "prod", "revision": 1}
+    ]
+    await desk.run("SyncFlows", targetNamespace="prod", includeChildNamespaces=True, dryRun=True)
+    assert desk.states() == {"prod.a": "UNCHANGED", "prod.team.crm.b": "ADDED"}
+    with pytest.raises(NotFound):
+        desk.engine.flows.get("prod.team.crm", "b")
+    await desk.run("SyncFlows", targetNamespace="prod", includeChildNamespaces=True)
+    desk.commit({"_flows/a.yml": flow("a", message="changed"), "_flows/team/crm/b.yaml": None})
+    await desk.run("SyncFlows", targetNamespace="prod", includeChildNamespaces=True)
+    assert desk.states() == {"prod.a": "UPDATED"}
+    assert desk.engine.flows.get("prod", "a").revision == 2
+    await desk.run("SyncFlows", targetNamespace="prod", includeChildNamespaces=True, delete=True)
+    assert desk.states() == {"prod.a": "UNCHANGED", "prod.team.crm.b": "DELETED"}
+    with pytest.raises(NotFound):
+        desk.engine.flows.get("prod.team.crm", "b")
+
+
+async def test_the_running_flow_and_those_of_folders_stay(desk, tmp_path):
+    (tmp_path / "flows" / "kept.yaml").write_text(flow("kept", "system"))
+    await desk.engine.flows.look()
+    desk.commit({"_flows/a.yml": flow("a")})
+    await desk.run("SyncFlows", targetNamespace="system", delete=True)
+    assert desk.states() == {"system.a": "ADDED"}
+    assert "it is not deleted" in desk.said
+    assert desk.engine.flows.exists("system", "system_git")
+    desk.commit({"_flows/kept.yml": flow("kept", message="other")})
+    await desk.run("SyncFlows", State.FAILED, targetNamespace="system")
+    assert "is kept by" in desk.said
+
+
+async def test_one_invalid_flow_keeps_all_out(desk):
+    await desk.engine.deploy(flow("old", "prod"))
+    desk.commit({"_flows/good.yml": flow("good"), "_flows/wrong.yml": "id: wrong\nnamespace: dev\n"})
+    await desk.run("SyncFlows", State.FAILED, targetNamespace="prod")
+    assert "none is deployed. wrong.yml" in desk.said
+    assert not desk.engine.flows.exists("prod", "good")
+    await desk.run("SyncFlows", targetNamespace="prod", ignoreInvalidFlows=True, delete=True)
+    assert desk.states() == {"prod.good": "ADDED"}
+    assert desk.engine.flows.exists("prod", "old")
+
+
+@pytest.mark.parametrize("hidden", ['"namespace": other', "? namespace\n: other", "'namespace': other"])
+async def test_a_flow_cannot_choose_another_namespace(desk, hidden):
+    desk.commit({"_flows/a.yml": f"id: a\n{hidden}\n{LOG.format('x')}"})
+    await desk.run("SyncFlows", State.FAILED, targetNamespace="prod")
+    assert "its namespace stays other" in desk.said
+    assert not desk.engine.flows.exists("other", "a")
+
+
+async def test_a_missing_folder_or_branch_deletes_nothing(desk):
+    await desk.engine.deploy(flow("old", "prod"))
+    await desk.run("SyncFlows", State.FAILED, targetNamespace="prod", delete=True)
+    assert "has no folder '_flows'" in desk.said
+    await desk.run("SyncFlows", targetNamespace="prod", delete=True, failOnMissingDirectory=False)
+    await desk.run("SyncFlows", State.FAILED, targetNamespace="prod", delete=True, branch="nope")
+    assert "has no branch 'nope'" in desk.said
+    await desk.run("SyncFlows", State.FAILED, targetNamespace="prod", gitDirectory="../..")
+    await desk.run("SyncFlows", State.FAILED, targetNamespace="prod", password="wrong")
+    assert "Give `username` and `password`" in desk.said
+    assert desk.engine.flows.exists("prod", "old")
+    assert "t0ken" not in desk.said
+
+
+async def test_flows_are_pushed(desk):
+    desk.commit({"_flows/gone.yml": flow("gone"), "_flows/README.md": "stays", "_flows/other/x.yml": flow("x")})
+    await desk.engine.deploy(flow("a", "dev"))
+    await desk.engine.deploy(flow("b", "dev.team"))
+    await desk.engine.deploy(flow("c", "develop"))
+    given = {"sourceNamespace": "dev", "targetNamespace": "prod", "branch": "release", "commitMessage": "-x {{ 1 }}"}
+    found = await desk.run("PushFlows", dryRun=True, **given)
+    assert found.get("commitId") is None
+    assert git(desk.bare, "branch", "--list", "release") == ""
+    found = await desk.run("PushFlows", authorName="Bo", authorEmail="bo@example.com", **given)
+    assert desk.show("_flows/a.yml", "release") == flow("a", "prod")
+    assert desk.tree("release") == ["README.md", "_flows/README.md", "_flows/a.yml", "_flows/other/x.yml"]
+    assert {row["file"]: row["additions"] for row in desk.rows} == {"_flows/a.yml": "+6", "_flows/gone.yml": "+0"}
+    log = git(desk.bare, "log", "-1", "--format=%H|%an|%ae|%s", "release").strip()
+    assert log == f"{found['commitId']}|Bo|bo@example.com|-x 1"
+    assert found["commitURL"] == f"{desk.host.url}/flows/commit/{found['commitId']}"
+    found = await desk.run("PushFlows", **given)
+    assert (found.get("commitId"), desk.rows) == (None, [])
+    await desk.run("PushFlows", **given, includeChildNamespaces=True, flows=["b*"])
+    assert desk.show("_flows/team/b.yml", "release") == flow("b", "prod.team")
+
+
+async def test_what_was_pushed_comes_back_as_it_was(desk):
+    await desk.engine.deploy(flow("a", "dev"))
+    await desk.engine.deploy(flow("b", "dev.team"))
+    await desk.run("PushFlows", sourceNamespace="dev", includeChildNamespaces=True)
+    await desk.run("SyncFlows", targetNamespace="dev", includeChildNamespaces=True, delete=True)
+    assert set(desk.states().values()) == {"UNCHANGED"}
+
+
+async def test_namespace_files_both_ways(desk):
+    files = desk.engine.files
+    files.put_namespace_file("dev", "prompts/a.txt", b"one\n")
+    files.put_namespace_file("dev", "x.py", b"print()\n")
+    await desk.run("PushNamespaceFiles", namespace="dev", files=["prompts/**"])
+    assert desk.tree() == ["README.md", "_files/prompts/a.txt"]
+    desk.commit({"_files/prompts/a.txt": "two\n", "_files/new.txt": "new\n"})
+    await desk.run("SyncNamespaceFiles", namespace="dev")
+    states = {row["kestraPath"]: row["syncState"] for row in desk.rows}
+    assert states == {"/new.txt": "ADDED", "/prompts/a.txt": "OVERWRITTEN"}
+    await desk.run("SyncNamespaceFiles", namespace="dev", delete=True)
+    assert {row["kestraPath"]: row["syncState"] for row in desk.rows}["/x.py"] == "DELETED"
+    assert {path: file.read_text() for path, file in files.namespace_files("dev")} == {
+        "new.txt": "new\n",
+        "prompts/a.txt": "two\n",
+    }
+
+
+async def test_links_of_a_repository_lead_nowhere(desk, tmp_path):
+    work = desk.host.root / "flows-work"
+    (work / "_files").mkdir()
+    (work / "_files" / "leak").symlink_to("/etc/hostname")
+    (work / "out").symlink_to(tmp_path)
+    desk.commit({"_files/fine.txt": "fine\n"})
+    await desk.run("SyncNamespaceFiles", namespace="dev")
+    held = {path: file.read_text() for path, file in desk.engine.files.namespace_files("dev")}
+    assert held == {"fine.txt": "fine\n", "leak": "/etc/hostname"}
+    await desk.run("PushNamespaceFiles", State.FAILED, namespace="dev", gitDirectory="out")
+    assert "out/fine.txt of the repository cannot be written" in desk.said
+    assert not (tmp_path / "fine.txt").exists()
+
+
+async def test_files_of_the_working_directory_are_pushed(desk):
+    shell = {"id": "make", "type": "io.kestra.plugin.scripts.shell.Commands", "commands": ["echo made > made.txt"]}
+    shell["taskRunner"] = {"type": "io.kestra.plugin.core.runner.Process"}
+    clone = {"id": "clone", "type": f"{GIT}.Clone", "url": f"{desk.host.url}/flows.git"}
+    clone |= {"username": "ann", "password": "t0ken"}
+    evil = "git config core.fsmonitor 'touch $HOME/pwned; true'; git config core.hooksPath .; rm README.md"
+    spoil = {**shell, "id": "spoil", "commands": [evil]}
+    await desk.engine.deploy(flow("a", "system"))
+    given = {"commitMessage": "Report", "inputFiles": {"given.txt": "given"}, "author": {"name": "Bo"}}
+    found = await desk.run("Push", before=[shell], flows={"gitDirectory": "f"}, **given)
+    assert desk.tree() == ["README.md", "f/a.yml", "f/system_git.yml", "given.txt", "made.txt"]
+    assert git(desk.bare, "log", "-1", "--format=%H %an", "main").strip() == f"{found['commitId']} Bo"
+    await desk.run("Push", before=[clone, shell, spoil], flows={"enabled": False}, branch="next", **given)
+    assert desk.tree("next") == ["f/a.yml", "f/system_git.yml", "given.txt", "made.txt"]
+
+
+async def test_a_first_commit_of_an_empty_repository(desk):
+    empty = desk.host.root / "empty.git"
+    git(desk.host.root, "init", "-q", "--bare", "-b", "main", str(empty))
+    await desk.engine.deploy(flow("a", "dev"))
+    await desk.run("PushFlows", sourceNamespace="dev", url=f"{desk.host.url}/empty.git")
+    assert git(empty, "ls-tree", "-r", "--name-only", "main").split() == ["_flows/a.yml"]
+
+
+async def test_a_deployed_text_must_be_a_flow(desk):
+    with pytest.raises(FlowInvalid):
+        await desk.engine.flows.check("id: x\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("id: a\nnamespace: dev\n", "id: a\nnamespace: prod\n"),
+        ('namespace: "dev"  # ours\nid: a', "namespace: prod  # ours\nid: a\n"),
+        ("tasks:\n  - namespace: dev\nnamespace: 'x'\n", "tasks:\n  - namespace: dev\nnamespace: prod\n"),
+    ],
+)
+def test_namespaces_are_rewritten(written, expected):
+    assert with_namespace(written, "prod") == expected
+
+
+def test_paths_and_texts_for_the_repository():
+    assert pushed_path("dev.team.crm", "a", "dev") == "team/crm/a.yml"
+    assert pushed_source("revision: 3\nid: a\nnamespace: dev.team\n", "dev.team", "dev", "prod") == (
+        "id: a\nnamespace: prod.team\n"
+    )
+    assert pushed_source("id: a\nnamespace: dev", "dev", "dev", None) == "id: a\nnamespace: dev\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://u:p@github.com/a/b.git", "https://github.com/a/b/commit/c1"),
+        ("git@github.com:a/b.git", "https://github.com/a/b/commit/c1"),
+        ("ssh://git@host:22/a/b.git", "https://host/a/b/commit/c1"),
+        ("https://bitbucket.org/a/b", "https://bitbucket.org/a/b/commits/c1"),
+        ("file:///x/y.git", None),
+    ],
+)
+def test_where_a_commit_can_be_seen(url, expected):
+    assert commit_url(url, "main", "c1") == expected
