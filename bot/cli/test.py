@@ -22,9 +22,10 @@ def test(files: list[Path], format: str, flows: list[Path] | None) -> None:
     found: list[Verdict] = []
     for file in _files(files):
         suite = _suite(file)
-        folders = [file.resolve().parent, *(flows or read_settings().flows), shipped_flows("demo")]
-        text = _flow_text(suite, [*folders, *(folder.parent for folder in folders[:1])])
-        found += asyncio.run(run_suite(suite, text, [folder for folder in dict.fromkeys(folders) if folder.is_dir()]))
+        named = [*(flows or read_settings().flows), shipped_flows("demo")]
+        folders = [folder.resolve() for folder in named if folder.is_dir()]
+        text = _flow_text(suite, [*folders, file.resolve().parent])
+        found += asyncio.run(run_suite(suite, text, list(dict.fromkeys(folders))))
     sys.stdout.write({"text": _text, "json": _json, "junit": _junit}[format](found))
     if any(verdict.problems for verdict in found):
         sys.exit(1)

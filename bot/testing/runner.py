@@ -101,8 +101,12 @@ async def _play(
             break
     for assertion in case.assertions:
         operands = {name: getattr(assertion, name) for name in CHECKS if getattr(assertion, name) is not None}
-        got = await engine.render(execution.id, assertion.value)
-        meant = {name: await engine.render(execution.id, operand) for name, operand in operands.items()}
+        try:
+            got = await engine.render(execution.id, assertion.value)
+            meant = {name: await engine.render(execution.id, operand) for name, operand in operands.items()}
+        except EngineError as error:
+            problems.append(f"{assertion.value}: {error}")
+            continue
         if (problem := judge(assertion, got, meant)) is not None:
             problems.append(problem)
     return problems
@@ -114,9 +118,7 @@ async def _to_its_end(
     """Answer pauses and let timers come due until nothing more happens."""
     answers: dict[str, dict[str, Any]] = dict(case.answers)
     for _ in range(JUMPS):
-        async with asyncio.timeout(LONGEST):
-            while engine.is_busy:  # noqa: ASYNC110 - it tells whether it is busy, not when it stops being so
-                await asyncio.sleep(0.005)
+        await _rest(engine)
         execution = await engine.execution(execution.id)
         if execution.state.is_terminal:
             return execution, []
@@ -131,6 +133,15 @@ async def _to_its_end(
             return execution, [f"{names} waits, and the case has no answer for it"]
         clock.jump_to(due[0][0] + timedelta(milliseconds=1))
     return execution, ["the run waits again and again"]
+
+
+async def _rest(engine: Engine) -> None:
+    """Until nothing goes on: idle for a few looks in a row, since one thing hands over to the next."""
+    idle = 0
+    async with asyncio.timeout(LONGEST):
+        while idle < 5:
+            await asyncio.sleep(0.004)
+            idle = 0 if engine.is_busy else idle + 1
 
 
 async def _why(engine: Engine, execution: Execution) -> str:
