@@ -9,6 +9,7 @@ import pytest
 
 from engine.plugin import Settings
 from tests.tasks.context import TestContext
+from tests.wire.anthropic import anthropic_service
 from tests.wire.discord_webhook import discord_webhook
 from tests.wire.gemini import gemini_service
 from tests.wire.git_http import git_host
@@ -19,6 +20,7 @@ from tests.wire.slack_webhook import slack_webhook
 from tests.wire.todoist import todoist
 
 __all__ = [
+    "anthropic_service",
     "discord_webhook",
     "gemini_service",
     "git_host",

@@ -5,12 +5,13 @@ import json
 import pytest
 
 from engine.errors import TaskFailed
+from tests.wire.openai import PIXEL
 
 AI = "io.kestra.plugin.ai"
 
 
 @pytest.fixture
-def providers(make_context, openai_service, gemini_service, ollama_service):
+def providers(make_context, openai_service, gemini_service, ollama_service, anthropic_service):
     context = make_context(
         {"providers": {"openai": {"base_url": openai_service.url}, "gemini": {"base_url": gemini_service.url}}},
         inputs={"model": "m"},
@@ -20,6 +21,7 @@ def providers(make_context, openai_service, gemini_service, ollama_service):
         "DeepSeek": {"apiKey": "k", "baseUrl": openai_service.url},
         "GoogleGemini": {"apiKey": "k"},
         "Ollama": {"endpoint": ollama_service.url},
+        "Anthropic": {"apiKey": "k", "baseUrl": anthropic_service.url},
     }
 
     async def ask(kind: str, provider: str, **given):
@@ -27,14 +29,14 @@ def providers(make_context, openai_service, gemini_service, ollama_service):
         return await context.run(type=f"{AI}.completion.{kind}", provider=chosen, **given)
 
     def answers(text: str) -> None:
-        openai_service.replies[0] = gemini_service.replies[0] = text
+        openai_service.replies[0] = gemini_service.replies[0] = anthropic_service.replies[0] = text
         ollama_service.speak = lambda prompt: text
 
     ask.answers, ask.context = answers, context  # type: ignore[attr-defined]
     return ask
 
 
-@pytest.mark.parametrize("provider", ["OpenAI", "DeepSeek", "GoogleGemini", "Ollama"])
+@pytest.mark.parametrize("provider", ["OpenAI", "DeepSeek", "GoogleGemini", "Ollama", "Anthropic"])
 async def test_every_provider(providers, provider):
     providers.answers("Positive.")
     messages = [{"type": "SYSTEM", "content": "Be brief"}, {"type": "USER", "content": "Hi"}]
@@ -64,3 +66,23 @@ async def test_what_does_not_fit(providers):
     providers.answers("Something else")
     await providers("Classification", "OpenAI", prompt="x", classes=["a", "b"])
     assert providers.context.said("none of the classes", "WARN")
+
+
+async def test_what_anthropic_refuses(context, anthropic_service):
+    provider = {"type": f"{AI}.provider.Anthropic", "modelName": "m", "baseUrl": anthropic_service.url}
+    task = {"type": f"{AI}.completion.ChatCompletion", "messages": [{"type": "USER", "content": "x"}]}
+    with pytest.raises(TaskFailed, match=r"Anthropic answered 401: invalid x-api-key.*Check the API key"):
+        await context.run(**task, provider={**provider, "apiKey": "wrong"})
+    with pytest.raises(TaskFailed, match="has no `seed`"):
+        await context.run(**task, provider={**provider, "apiKey": "k"}, configuration={"seed": 1})
+    assert "wrong" in context.masked
+
+
+async def test_a_picture_by_a_provider(providers, openai_service):
+    found = await providers("ImageGeneration", "OpenAI", prompt="A fox")
+    assert await providers.context.files.read(found.imageUrl) == PIXEL
+    assert openai_service.asked[-1] == {"model": "m", "prompt": "A fox"}
+    openai_service.picture_url = "https://pictures.test/1.png"
+    assert (await providers("ImageGeneration", "OpenAI", prompt="A fox")).imageUrl == "https://pictures.test/1.png"
+    with pytest.raises(TaskFailed, match="makes no pictures"):
+        await providers("ImageGeneration", "Ollama", prompt="A fox")

@@ -40,7 +40,10 @@ class GeminiService:
         if reply is None:  # blocked
             return Answered({"candidates": [{"finishReason": "SAFETY", "index": 0}], "usageMetadata": usage})
         text = reply if isinstance(reply, str) else json.dumps(reply)
-        content = {"role": "model", "parts": [{"text": text}]}
+        content: dict[str, Any] = {"role": "model", "parts": [{"text": text}]}
+        if isinstance(reply, list):  # calls of functions: (name, arguments)
+            calls = [{"functionCall": {"name": name, "args": given}} for name, given in reply]
+            content["parts"] = [{**call, "thoughtSignature": "c2lnbmVk"} for call in calls]
         return Answered(
             {
                 "candidates": [{"content": content, "finishReason": "STOP", "index": 0}],

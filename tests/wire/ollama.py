@@ -12,7 +12,7 @@ from tests.wire.loopback import Answered, Loopback, Received, serving
 class OllamaService:
     """`speak(prompt)` gives the text of an answer; models have to be pulled before they answer."""
 
-    def __init__(self, speak: Callable[[str], str] = lambda prompt: f"You said {len(prompt)} characters.") -> None:
+    def __init__(self, speak: Callable[[str], Any] = lambda prompt: f"You said {len(prompt)} characters.") -> None:
         self.speak = speak
         self.models: set[str] = set()
         self.prompts: list[str] = []
@@ -33,7 +33,7 @@ class OllamaService:
             case "POST", "/api/generate":
                 return self._speak(request.json, request.json.get("prompt", ""), "response")
             case "POST", "/api/chat":
-                said = "\n".join(message["content"] for message in request.json["messages"])
+                said = "\n".join(message.get("content", "") for message in request.json["messages"])
                 return self._speak(request.json, said, "message")
             case "POST", "/api/show" if request.json["model"] in self.models:
                 return Answered({"modelfile": "", "template": "", "details": {"format": "gguf", "family": "llama"}})
@@ -57,6 +57,11 @@ class OllamaService:
             return Answered({"error": f"model '{body['model']}' not found"}, 404)
         self.prompts.append(prompt)
         text = self.speak(prompt)
+        if isinstance(text, list):  # calls of functions: (name, arguments)
+            calls = [{"function": {"name": name, "arguments": given}} for name, given in text]
+            message = {"role": "assistant", "content": "", "tool_calls": calls}
+            made = {"model": body["model"], "created_at": "2026-01-01T00:00:00Z", "message": message}
+            return Answered({**made, "done": True, "done_reason": "stop", "prompt_eval_count": 5, "eval_count": 2})
 
         def part(piece: str, **more: Any) -> dict[str, Any]:
             said: Any = piece if key == "response" else {"role": "assistant", "content": piece}

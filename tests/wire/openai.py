@@ -1,6 +1,7 @@
 """OpenAI's API (chat, pictures, responses), with answers set by the test; DeepSeek speaks the same."""
 
 import base64
+import json
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +16,13 @@ PIXEL = base64.b64decode(
 
 
 class OpenAiService:
-    """`replies` are the texts to answer with, in order (the last one stays); `refusals` go first: (status, message)."""
+    """`replies` are the texts to answer with, in order (the last one stays); `refusals` go first: (status, message).
+
+    A reply that is a list holds calls of functions: (name, arguments).
+    """
 
     def __init__(self) -> None:
-        self.replies: deque[str] = deque(["Hello."])
+        self.replies: deque[Any] = deque(["Hello."])
         self.refusals: deque[tuple[int, str]] = deque()
         self.picture_url: str | None = None
         self.wire: Loopback
@@ -44,14 +48,25 @@ class OpenAiService:
         body = request.json
         match request.path.removeprefix("/v1"):
             case "/chat/completions":
-                message = {"role": "assistant", "content": text}
+                message: dict[str, Any] = {"role": "assistant", "content": text}
+                ended = "tool_calls" if isinstance(text, list) else "stop"
+                if isinstance(text, list):
+                    functions = [{"name": name, "arguments": json.dumps(given)} for name, given in text]
+                    calls = [{"id": f"c{n}", "type": "function", "function": f} for n, f in enumerate(functions)]
+                    message |= {"content": None, "tool_calls": calls}
                 return Answered(
                     {
                         "id": "chatcmpl-1",
                         "object": "chat.completion",
                         "created": 1,
                         "model": body["model"],
-                        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                        "choices": [
+                            {
+                                "index": 0,
+                                "message": message,
+                                "finish_reason": ended,
+                            }
+                        ],
                         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
                     }
                 )

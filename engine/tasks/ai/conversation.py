@@ -114,3 +114,10 @@ def parsed_arguments(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise TaskFailed(f"The model called a tool with arguments that are no map: {text[:200]!r}.")
     return found
+
+
+def correlation_of(variables: Mapping[str, Any]) -> str | None:
+    """The correlation id of the execution that an expression sees, if it has one."""
+    labels = variables.get("labels")
+    system = labels.get("system") if isinstance(labels, Mapping) else None
+    return str(system["correlationId"]) if isinstance(system, Mapping) and system.get("correlationId") else None

@@ -1,15 +1,15 @@
 """`io.kestra.plugin.ai.memory`: what an agent remembers from one run to the next."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from engine.errors import NotFound
 from engine.plugin import Property, RunContext, Typed
-from engine.tasks.ai.conversation import Turn
+from engine.tasks.ai.conversation import Turn, correlation_of
 from engine.tasks.property_types import OptionalText
 
 
@@ -65,11 +65,5 @@ ttl: P7D
         await context.kv.set(context.namespace, self._key(context), kept, ttl=self.ttl.total_seconds() or None)
 
     def _key(self, context: RunContext) -> str:
-        name = self.memory_id or _correlation(context.variables) or context.execution_id
+        name = self.memory_id or correlation_of(context.variables) or context.execution_id
         return "ai-memory-" + re.sub(r"[^a-zA-Z0-9._-]", "_", name)[:200]
-
-
-def _correlation(variables: Mapping[str, Any]) -> str | None:
-    labels = variables.get("labels")
-    system = labels.get("system") if isinstance(labels, Mapping) else None
-    return str(system["correlationId"]) if isinstance(system, Mapping) and system.get("correlationId") else None

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import DeployedFlow, Property, RunContext, TaskFailed, Typed
-from engine.tasks.ai.conversation import Call, Described
+from engine.tasks.ai.conversation import Call, Described, correlation_of
 from engine.tasks.core.namespace import Namespace
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.outbound import send
@@ -79,7 +79,7 @@ description: Restarts a service that does not answer.
         inputs = {**(self.inputs or {}), **_map(given.get("inputs"), "inputs")}
         labels = {**self._inherited(context), **pairs(self.labels), **pairs(_map(given.get("labels"), "labels"))}
         labels = {name: value for name, value in labels.items() if not name.startswith("system.")}
-        if correlation := _correlation(context):
+        if correlation := correlation_of(context.variables):
             labels["system.correlationId"] = correlation
         if context.executions is None:
             raise TaskFailed("This run cannot start flows.", fix="Run the flow with `parley up`.")
@@ -203,9 +203,3 @@ def _map(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise TaskFailed(f"`{name}` is not a map.", fix="Give names and values.")
     return {str(key): item for key, item in value.items()}
-
-
-def _correlation(context: RunContext) -> str | None:
-    labels = context.variables.get("labels")
-    system = labels.get("system") if isinstance(labels, Mapping) else None
-    return str(system["correlationId"]) if isinstance(system, Mapping) and system.get("correlationId") else None
