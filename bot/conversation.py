@@ -242,7 +242,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Typed text after `/flow` (or `@parley`). `receipt` is the platform's id of this delivery (see chat.md 2.1)."""
+    """Typed text after `/flow` (or `@parley`). `receipt` is the platform's id of this delivery."""
 
     text: str
     person: Person

@@ -290,7 +290,7 @@ class RunContext(Protocol):
         """Like `render`, but text that is one whole expression gives its value with its type; ExpressionFailed."""
 
     async def execution_map(self, execution_id: str | None = None) -> Mapping[str, Any]:
-        """An execution as the Slack/Discord execution templates want it (plugins.md 1.10 `executionMap`)."""
+        """An execution as the Slack/Discord execution templates want it."""
 
     def mask(self, secret: str) -> None:
         """Never show this text in a log, card or error."""

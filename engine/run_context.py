@@ -211,7 +211,7 @@ class TaskContext:
         return await self._outside.renderer.value(template, seen, self.services, typed=True)
 
     async def execution_map(self, execution_id: str | None = None) -> Mapping[str, Any]:
-        """An execution as the Slack/Discord execution templates want it (plugins.md 1.10 `executionMap`)."""
+        """An execution as the Slack/Discord execution templates want it."""
         other = execution_id if execution_id and execution_id != self.execution_id else None
         execution = self._execution if other is None else await self._ended(other)
         now = self._outside.renderer.clock.now()
