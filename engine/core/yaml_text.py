@@ -293,7 +293,7 @@ _SENTENCES = (
     ("expected <document start>", "The text ends before this line; look at its indentation."),
     ("did not find expected <document start>", "The text ends before this line; look at its indentation."),
     ("control characters are not allowed", "A control character stands in the text; remove it."),
-    ("nesting", "The document is nested too deep."),
+    ("nesting", f"The document is nested more than {MAX_DEPTH} levels deep."),
 )
 
 

@@ -8,7 +8,7 @@ REFERENCE_LONE = 2500.0  # lone WAL commits a second, synchronous=FULL, of the m
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `ratio` is value to limit; `must`, `aim` are scaled to the machine; `ok` is None without a must."""
+    """One figure. `ratio` is value to limit; `must`, `aim` are scaled to the machine; `ok`: None without must."""
 
     figure: str
     series: str
