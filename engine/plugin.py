@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import httpx
 from pydantic import BaseModel, Field
@@ -298,6 +298,10 @@ class RunContext(Protocol):
 
 class RunnableTask(Task, ABC):
     """A task that does work."""
+
+    is_pure: ClassVar[bool] = False
+    """Whether it only computes. Outputs and log lines are all that comes of it, so it may run again, and inside the
+    transaction that starts it."""
 
     @abstractmethod
     async def run(self, context: RunContext) -> Outputs | Mapping[str, Any] | Result | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.core.commands import RunTask
 from engine.core.durations import to_iso
 from engine.core.events import ChildRan, Event, TaskEnded, TaskStarted
 from engine.core.execution import Execution, TaskRun
@@ -20,7 +21,7 @@ from engine.core.task import Task
 from engine.dispatch.inline import Job
 from engine.errors import EngineError, NotFound, TaskFailed
 from engine.expressions import render
-from engine.logbook import Note
+from engine.logbook import LogBook, Note
 from engine.plugin import Outputs, Result, RunnableTask
 from engine.rendering import waits
 from engine.run_context import Outside, TaskContext
@@ -104,6 +105,38 @@ class Worker:
             self.home.mention(job.execution_id, TaskStarted(self.outside.renderer.clock.now(), run.id, job.attempt))
             return await self._run_directory(self, job, flow, execution, run, task)
         return await self.attempt(flow, execution, run, task, job.attempt, self.scratch / run.id)
+
+    def at_once(self, flow: Flow, execution: Execution, command: RunTask) -> tuple[TaskEnded, tuple[Note, ...]] | None:
+        """How an attempt of a pure task ended, and what it logged; None when it has to wait for something after all,
+        or is no pure task. Nothing came of it then."""
+        run = execution.task_runs[command.task_run_id]
+        task = self.home.task(flow, run.task_id)
+        if not (isinstance(task, RunnableTask) and task.is_pure) or task.timeout or command.worker_group:
+            return None
+        clock, book = self.outside.renderer.clock, LogBook(self.outside.renderer.database)
+        context = TaskContext(
+            replace(self.outside, logbook=book),
+            flow,
+            execution,
+            run,
+            task,
+            command.attempt,
+            working_dir=self.scratch / run.id,
+        )
+        started = clock.now()
+        attempt = self._guarded(flow, task, context)
+        try:
+            attempt.send(None)
+        except StopIteration as done:
+            ended: Ended = done.value
+        else:
+            attempt.close()
+            return None
+        error = None if ended.error is None else self.outside.masker.mask(ended.error)
+        event = TaskEnded(
+            clock.now(), run.id, command.attempt, ended.state, started, ended.outputs, ended.effects, error
+        )
+        return event, book.take(execution.id)
 
     async def clear(self) -> None:
         """Remove what attempts left that were interrupted by the end of the process; before anything runs."""

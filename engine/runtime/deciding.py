@@ -12,15 +12,15 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from engine.clock import Clock
-from engine.core.commands import Announce, Command, Render
+from engine.core.commands import Announce, Render
 from engine.core.events import Event
 from engine.core.execution import Execution
-from engine.core.executor import advance
 from engine.core.flow import Flow
 from engine.core.state import State
 from engine.errors import EngineError, FlowInvalid, NotFound, StoreFailed
 from engine.logbook import Note
-from engine.rendering import Renderer, waits
+from engine.rendering import Renderer
+from engine.runtime.advancing import SLICE, Advancer, MustWait, Step
 from engine.runtime.decision import Called, Decision
 from engine.runtime.mailbox import UNDECIDED, Mailbox, Pending, answer, broken
 from engine.secrets import AtRest
@@ -34,16 +34,8 @@ from engine.store.events import Posted
 log = logging.getLogger(__name__)
 
 BATCH = 64  # events in one decision
-SLICE = 0.02  # seconds of deciding before others get a turn
 CACHED = 2000  # executions kept in memory between two events
 RETRY_LIMIT = 30.0  # seconds between two attempts to write at most
-
-
-class MustWait(Exception):
-    """A decision needs something that is not in memory."""
-
-
-Admission = Callable[[Flow, Execution, Event], Event]
 
 
 class Decider:
@@ -57,7 +49,7 @@ class Decider:
         sealer: AtRest,
         find_flow: Callable[[str, str, int], Awaitable[Flow]],
         flow_at_hand: Callable[[str, str, int], Flow | None],
-        admit: Admission,
+        advancer: Advancer,
         write: Callable[[Unit, Decision], None],
         decided: Callable[[Decision], None],
         listens_to: Callable[[Execution, State], bool],
@@ -68,7 +60,7 @@ class Decider:
         self._sealer = sealer
         self._find_flow = find_flow
         self._flow_at_hand = flow_at_hand
-        self._admit = admit
+        self._advancer = advancer
         self._write = write
         self._decided = decided
         self._listens_to = listens_to
@@ -181,20 +173,19 @@ class Decider:
         flow = self._flow_at_hand(before.namespace, before.flow_id, before.revision) if before else None
         if before is None or flow is None:
             return False
-        after, commands, number, started = before, list[Command](), 0, time.monotonic()
+        step, number = Step(before), 0
         for pending in itertools.islice(box.pending, BATCH):
             try:
-                after, following = self._advance_now(flow, after, pending.event)
+                self._advancer.advance_now(flow, step, pending.event)
             except MustWait:
                 return False
-            commands += following
             number += 1
-            if time.monotonic() - started > SLICE:
+            if step.is_long:
                 break
-        if self._asks_caller(flow, after, commands):
+        if self._asks_caller(flow, step):
             return False
         batch = [box.pending.popleft() for _ in range(number)]
-        decision = self._decision(before, after, commands, batch, Called())
+        decision = self._decision(before, step, batch, Called())
         if decision.is_empty:
             self._settled(execution_id, box, batch, before)
             return True
@@ -263,17 +254,16 @@ class Decider:
 
     async def _decide(self, execution_id: str, batch: list[Pending]) -> Execution:
         before = await self.current(execution_id)
-        after, commands, called = await self._advance_all(before, [pending.event for pending in batch])
-        decision = self._decision(before, after, commands, batch, called)
+        step, called = await self._advance_all(before, [pending.event for pending in batch])
+        decision = self._decision(before, step, batch, called)
         if decision.is_empty:
             return before
         await self._database.transact(lambda unit: self._written(unit, decision))
         return decision.after
 
-    def _decision(
-        self, before: Execution, after: Execution, commands: Sequence[Command], batch: list[Pending], called: Called
-    ) -> Decision:
-        lines = [line for pending in batch for line in pending.lines]
+    def _decision(self, before: Execution, step: Step, batch: list[Pending], called: Called) -> Decision:
+        after, commands = step.execution, step.commands
+        lines = [*(line for pending in batch for line in pending.lines), *step.lines]
         posted = [pending.posted for pending in batch if pending.posted is not None]
         events = tuple(pending.event for pending in batch)
         if after is not before:
@@ -317,71 +307,33 @@ class Decider:
         while len(self._cache) > CACHED:
             self._cache.popitem(last=False)
 
-    async def _advance_all(self, before: Execution, events: Sequence[Event]) -> tuple[Execution, list[Command], Called]:
+    async def _advance_all(self, before: Execution, events: Sequence[Event]) -> tuple[Step, Called]:
         """What becomes of an execution because of some events."""
+        step = Step(before)
         try:
             flow = await self._find_flow(before.namespace, before.flow_id, before.revision)
         except FlowInvalid as error:  # stored by another version of this program
-            return (
-                (*broken(before, error, events[0]), Called())
-                if not before.state.is_terminal
-                else (before, [], Called())
-            )
-        after, commands, started = before, list[Command](), time.monotonic()
+            if not before.state.is_terminal:
+                step.execution, step.commands = broken(before, error, events[0])
+            return step, Called()
         for event in events:
-            if time.monotonic() - started > SLICE:
+            if step.is_long:
                 await asyncio.sleep(0)
-                started = time.monotonic()
-            after, following = await self._advance(flow, after, event)
-            commands += following
-        return after, commands, await self._called(flow, after, commands)
+                step.began = time.monotonic()
+            await self._advancer.advance(flow, step, event)
+        return step, await self._called(flow, step)
 
-    async def _advance(self, flow: Flow, execution: Execution, event: Event) -> tuple[Execution, list[Command]]:
-        """One event, and the answers to whatever has to be rendered on the way."""
-        kept: list[Command] = []
-        waiting: deque[Event] = deque([self._admit(flow, execution, event)])
-        while waiting:
-            try:
-                execution, commands = advance(flow, execution, waiting.popleft())
-            except Exception as error:
-                log.exception("The executor broke on execution %s.", execution.id)
-                return broken(execution, error, event)
-            for command in commands:
-                if isinstance(command, Render):
-                    waiting.append(await self._renderer.answer(flow, execution, command, event.now))
-                else:
-                    kept.append(command)
-        return execution, kept
-
-    def _advance_now(self, flow: Flow, execution: Execution, event: Event) -> tuple[Execution, list[Command]]:
-        """The same as `_advance`; MustWait when an expression may wait for a disk or a network."""
-        kept: list[Command] = []
-        waiting: deque[Event] = deque([self._admit(flow, execution, event)])
-        while waiting:
-            try:
-                execution, commands = advance(flow, execution, waiting.popleft())
-            except Exception as error:
-                log.exception("The executor broke on execution %s.", execution.id)
-                return broken(execution, error, event)
-            for command in commands:
-                if not isinstance(command, Render):
-                    kept.append(command)
-                elif waits(command.sources):
-                    raise MustWait
-                else:
-                    waiting.append(self._renderer.answer_now(flow, execution, command, event.now))
-        return execution, kept
-
-    def _asks_caller(self, flow: Flow, after: Execution, commands: Sequence[Command]) -> bool:
+    def _asks_caller(self, flow: Flow, step: Step) -> bool:
         """Whether the task that called an execution that ends may want something of it."""
-        if after.origin is None or flow.outputs:
+        if step.execution.origin is None or flow.outputs:
             return False
-        return any(isinstance(command, Announce) and command.state.is_terminal for command in commands)
+        return any(isinstance(command, Announce) and command.state.is_terminal for command in step.commands)
 
-    async def _called(self, flow: Flow, after: Execution, commands: Sequence[Command]) -> Called:
+    async def _called(self, flow: Flow, step: Step) -> Called:
         """What the task that called this execution wants of it, when it ends without outputs of its own."""
-        if not self._asks_caller(flow, after, commands):
+        if not self._asks_caller(flow, step):
             return Called()
+        after = step.execution
         caller = await self._database.read(lambda connection: executions.caller_of(connection, after.id))
         if caller is None or not caller.outputs:
             return Called()

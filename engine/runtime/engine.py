@@ -22,6 +22,7 @@ from engine.logbook import LogBook
 from engine.plugin import ChatPort
 from engine.rendering import Renderer
 from engine.run_context import Outside
+from engine.runtime.advancing import Advancer
 from engine.runtime.carrying import Carrier, WorkerHome
 from engine.runtime.changes import Change, Changes, Until
 from engine.runtime.counting import count_limited
@@ -92,6 +93,7 @@ class Engine:
             lambda posted: self.decider.post_stored(posted),
             self.schedules.released,
         )
+        advancer = Advancer(self.renderer, self.slots.admit)
         self.decider = Decider(
             database,
             clock,
@@ -99,7 +101,7 @@ class Engine:
             self.sealer,
             self.flows.fetch,
             self.flows.at_hand,
-            self.slots.admit,
+            advancer,
             writer.write,
             self._carrier.decided,
             lambda execution, state: self._flow_triggers.listens_to(execution, state),
@@ -116,6 +118,7 @@ class Engine:
         self._worker = Worker(
             WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory
         )
+        advancer.at_once = self._worker.at_once
         self.dispatcher = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
         self._carrier.decider = self.decider
         self._carrier.dispatcher = self.dispatcher

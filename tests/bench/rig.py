@@ -17,8 +17,17 @@ from engine.tasks import _third_party, places, renamed
 NAMESPACE = "bench"
 SERIES = {
     "return": 'type: io.kestra.plugin.core.debug.Return\n{0}format: "Hello {{{{ flow.id }}}} {{{{ taskrun.id }}}}"',
-    "log": "type: io.kestra.plugin.core.log.Log\n{0}message: a line",
+    "worker": "type: tests.Nothing",
 }
+
+
+class Nothing(RunnableTask):
+    """Do nothing, the way every task with an outside effect takes: by the outbox and a worker."""
+
+    type: Literal["tests.Nothing"]
+
+    async def run(self, context: RunContext) -> None:
+        pass
 
 
 class Begun(RunnableTask):
@@ -32,8 +41,8 @@ class Begun(RunnableTask):
 
 
 def registry() -> Registry:
-    """Everything installed, and Begun."""
-    return Registry([Begun], places=places(), rename=renamed, plugins=_third_party)
+    """Everything installed, Begun and Nothing."""
+    return Registry([Begun, Nothing], places=places(), rename=renamed, plugins=_third_party)
 
 
 @asynccontextmanager

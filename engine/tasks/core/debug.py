@@ -23,6 +23,7 @@ type: io.kestra.plugin.core.debug.Return
 format: "Good morning, {{ inputs.name }}"
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.debug.Return", "io.kestra.core.tasks.debugs.Return"]
     format: Property[OptionalText] = None
 
@@ -43,6 +44,7 @@ type: io.kestra.plugin.core.debug.Echo
 format: "Hello, {{ flow.id }}"
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.debug.Echo", "io.kestra.core.tasks.debugs.Echo"]
     format: Property[Text]
     level: Property[Level] = "INFO"

@@ -32,6 +32,7 @@ condition: "{{ outputs.fetch.code != 200 }}"
 errorMessage: "The service answered {{ outputs.fetch.code }}."
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.execution.Fail", "io.kestra.core.tasks.executions.Fail"]
     condition: Property[OptionalText] = None
     error_message: Property[Text] = "Task failure"
@@ -57,6 +58,7 @@ conditions:
 errorMessage: "Amounts are between 1 and 999."
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.execution.Assert"]
     conditions: LateProperty[list[Any]] = Field(
         description="Rendered one by one by the task, so that each failure is told."
@@ -92,6 +94,7 @@ labels:
   customer: "{{ inputs.customer }}"
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.execution.Labels", "io.kestra.core.tasks.executions.Labels"]
     labels: Property[Any]
 
@@ -120,6 +123,7 @@ variables:
   channel: "{{ inputs.channel }}"
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.execution.SetVariables"]
     variables: Property[JsonMap]
     overwrite: Property[bool] = True
@@ -143,6 +147,7 @@ variables: [channel, customer.name]
 ignoreMissing: true
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.execution.UnsetVariables"]
     variables: Property[TextList]
     ignore_missing: Property[bool] = False

@@ -21,6 +21,7 @@ message: "Hello, {{ inputs.name }}"
 level: INFO
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.log.Log", "io.kestra.core.tasks.log.Log"]
     message: Property[Text | list[Text]] = Field(description="A line, or a list of them.")
     level: Property[Level] = "INFO"

@@ -24,6 +24,7 @@ values:
   where: ["{{ flow.namespace }}", "{{ flow.id }}"]
 """,
     )
+    is_pure: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.core.output.OutputValues"]
     values: Property[JsonMap]
 
