@@ -13,117 +13,33 @@ from engine.core.flow import Flow
 from engine.core.inputs import Resolved
 from engine.core.registry import Registry
 from engine.core.state import State
-from engine.directories import run_directory
-from engine.dispatch.inline import InlineDispatcher, Timers
 from engine.errors import SettingInvalid
-from engine.files import FileStore
-from engine.key_values import KeyValueStore
-from engine.logbook import LogBook
 from engine.plugin import ChatPort
-from engine.rendering import Renderer
-from engine.run_context import Outside
-from engine.runtime.advancing import Advancer
-from engine.runtime.carrying import Carrier, WorkerHome
-from engine.runtime.changes import Change, Changes, Until
+from engine.runtime.assembly import Assembly
+from engine.runtime.changes import Change, Until
 from engine.runtime.counting import count_limited
-from engine.runtime.creation import Creator, FailedCheck, Prepared, check_labels
-from engine.runtime.deciding import Decider
-from engine.runtime.decision import Writer
-from engine.runtime.flow_triggers import FlowTriggers
-from engine.runtime.flows import Flows
-from engine.runtime.operations import Operations, masked
-from engine.runtime.records import TaskRecords
-from engine.runtime.schedules import Schedules
-from engine.runtime.slots import Slots
-from engine.runtime.subflows import Subflows
-from engine.runtime.task_flows import TaskExecutions, TaskFlows
-from engine.runtime.webhooks import Webhooks
-from engine.secrets import AtRest, Masker, Secrets, Vault
+from engine.runtime.creation import FailedCheck, Prepared, check_labels
+from engine.runtime.operations import masked
+from engine.runtime.task_flows import TaskExecutions
 from engine.settings import Settings
 from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, kv, logs, metrics, pauses
-from engine.store.database import Database, SqliteDatabase, Unit
+from engine.store.database import SqliteDatabase, Unit
 from engine.store.logs import LogLine
 from engine.store.metrics import Metric
 from engine.store.pauses import PauseRow
 from engine.tasks import catalogue
-from engine.worker import Worker
 
 log = logging.getLogger(__name__)
 
 
-class Engine:
+class Engine(Assembly):
     """Deploys flows, runs executions, answers questions about both. `open`, `start`, …, `stop`."""
 
     def __init__(self, settings: Settings, database: Database, registry: Registry, clock: Clock) -> None:
-        self.settings = settings
-        self.database = database
-        self.registry = registry
-        self.clock = clock
-        self.masker = Masker()
-        self.secrets = Secrets(settings, self.masker)
-        self.vault = Vault.of(settings)
-        self.sealer = AtRest(self.vault, self.masker)
-        self.files = FileStore(settings.data / "files")
-        self.kv = KeyValueStore(database, clock, self.vault, self.masker)
-        self.renderer = Renderer(settings, clock, self.secrets, self.masker, self.kv, self.files, database, self.sealer)
-        self.flows = Flows(database, registry, settings, clock)
-        self.changes = Changes()
-        self.logbook = LogBook(database)
-        self.timers = Timers(clock)
-        self.slots = Slots()
-        self._carrier = Carrier(clock, self.flows, self.timers, self.slots, self.changes, self.logbook)
-        self.creator = Creator(
-            settings,
-            clock,
-            self.renderer,
-            self.files,
-            self.masker,
-            self.sealer,
-            lambda execution, row: self.decider.begin(execution, Started(clock.now()), drops=row),
-            lambda posted: self.decider.post_stored(posted),
-            self._carrier.set_timer,
-        )
-        self.schedules = Schedules(database, self.flows, self.creator, clock, self.timers, self.kv)
-        writer = Writer(
-            self.sealer,
-            self.masker,
-            self.schedules.stops,
-            lambda posted: self.decider.post_stored(posted),
-            self.schedules.released,
-        )
-        advancer = Advancer(self.renderer, self.slots.admit)
-        self.decider = Decider(
-            database,
-            clock,
-            self.renderer,
-            self.sealer,
-            self.flows.fetch,
-            self.flows.at_hand,
-            advancer,
-            writer.write,
-            self._carrier.decided,
-            lambda execution, state: self._flow_triggers.listens_to(execution, state),
-        )
-        self.operations = Operations(database, self.flows, self.creator, self.decider)
-        self._flow_triggers = FlowTriggers(
-            database, self.flows, self.creator, self.decider.current, self.schedules.is_disabled
-        )
-        self.webhooks = Webhooks(database, self.flows, self.creator, self.schedules)
-        self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
+        super().__init__(settings, database, registry, clock)
         self._outside.executions = TaskExecutions(self.operations, self.create)
-        self._outside.flows = TaskFlows(self.flows)
-        self._outside.records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
-        self._worker = Worker(
-            WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory
-        )
-        advancer.at_once = self._worker.at_once
-        self.dispatcher = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
-        self._carrier.decider = self.decider
-        self._carrier.dispatcher = self.dispatcher
-        self._carrier.flow_triggers = self._flow_triggers
-        self._carrier.subflows = Subflows(database, self.flows, self.creator, self.decider.current)
 
     @classmethod
     async def open(
