@@ -25,7 +25,7 @@ from engine.settings import Settings
 from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, kv, logs, metrics, pauses
-from engine.store.database import SqliteDatabase, Unit
+from engine.store.database import Database, SqliteDatabase, Unit
 from engine.store.logs import LogLine
 from engine.store.metrics import Metric
 from engine.store.pauses import PauseRow
