@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from engine.store.chat_tables import drafts, insert_new
+from engine.store.chat_tables import drafts
+from engine.store.statements import insert_new
 
 KEEP = timedelta(hours=24)
 

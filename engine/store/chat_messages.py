@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from engine.store.chat_tables import insert_new, messages, notices, runs
+from engine.store.chat_tables import messages, notices, runs
+from engine.store.statements import insert_new
 from engine.store.tables import executions
 
 Kind = Literal["run", "pause"]

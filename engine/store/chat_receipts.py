@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, or_, select, update
 
-from engine.store.chat_tables import insert_new, people, receipts, settings
+from engine.store.chat_tables import people, receipts, settings
+from engine.store.statements import insert_new
 
 KEEP = timedelta(hours=24)  # platforms redeliver within minutes; a day is ample
 

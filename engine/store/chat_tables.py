@@ -4,30 +4,26 @@ They hold no truth about executions: pauses and runs have their own tables, and 
 Documents are JSON text.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, String, Table, Text
-from sqlalchemy.dialects import postgresql, sqlite
-
-from engine.store.tables import Instant, Serial, metadata
+from engine.store.tables import Chars, Instant, Serial, metadata
 
 settings = Table(
     "chat_setting",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("name", Chars, primary_key=True),
+    Column("value", Chars, nullable=False),
 )
 
 # One row a delivery. A redelivered click finds its row and gets the stored answer.
 receipts = Table(
     "chat_receipt",
     metadata,
-    Column("key", String(300), primary_key=True),
-    Column("kind", String(16), nullable=False),  # command | click | submission
-    Column("event", Text, nullable=False),
-    Column("state", String(8), nullable=False),  # OPEN | DONE
-    Column("answer", Text),
+    Column("key", Chars, primary_key=True),
+    Column("kind", Chars, nullable=False),  # command | click | submission
+    Column("event", Chars, nullable=False),
+    Column("state", Chars, nullable=False),  # OPEN | DONE
+    Column("answer", Chars),
     Column("handed", Boolean, nullable=False, default=False),  # the front end took the answer
     Column("created", Instant, nullable=False),
     Index("chat_receipt_open", "state", "handed"),
@@ -37,11 +33,11 @@ receipts = Table(
 people = Table(
     "chat_person",
     metadata,
-    Column("id", String(200), primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("platform", String(16), nullable=False),
-    Column("mention", Text, nullable=False, default=""),
-    Column("zone", String(64)),
+    Column("id", Chars, primary_key=True),
+    Column("name", Chars, nullable=False),
+    Column("platform", Chars, nullable=False),
+    Column("mention", Chars, nullable=False, default=""),
+    Column("zone", Chars),
     Column("seen", Instant, nullable=False),
 )
 
@@ -49,11 +45,11 @@ people = Table(
 runs = Table(
     "chat_run",
     metadata,
-    Column("execution_id", String(64), primary_key=True),
-    Column("person", String(200), nullable=False),
-    Column("room", Text, nullable=False),
-    Column("place", String(300), nullable=False),  # platform and channel, for "my last run here"
-    Column("flow", String(300), nullable=False),
+    Column("execution_id", Chars, primary_key=True),
+    Column("person", Chars, nullable=False),
+    Column("room", Chars, nullable=False),
+    Column("place", Chars, nullable=False),  # platform and channel, for "my last run here"
+    Column("flow", Chars, nullable=False),
     Column("created", Instant, nullable=False),
     Index("chat_run_person", "person", "created"),
 )
@@ -62,21 +58,21 @@ runs = Table(
 messages = Table(
     "chat_message",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("kind", String(8), nullable=False),  # run | pause
-    Column("entity", String(64), nullable=False),
-    Column("execution_id", String(64), nullable=False),
-    Column("platform", String(16), nullable=False),
-    Column("place", String(300), nullable=False),
-    Column("room", Text, nullable=False),
-    Column("message", Text),  # the reference, once it is posted
+    Column("id", Chars, primary_key=True),
+    Column("kind", Chars, nullable=False),  # run | pause
+    Column("entity", Chars, nullable=False),
+    Column("execution_id", Chars, nullable=False),
+    Column("platform", Chars, nullable=False),
+    Column("place", Chars, nullable=False),
+    Column("room", Chars, nullable=False),
+    Column("message", Chars),  # the reference, once it is posted
     Column("generation", Integer, nullable=False, default=0),  # grows when it must be posted anew
     Column("desired", BigInteger, nullable=False),
     Column("shown", BigInteger, nullable=False, default=0),
-    Column("digest", String(64), nullable=False, default=""),
+    Column("digest", Chars, nullable=False, default=""),
     Column("urgency", Integer, nullable=False),  # 0 decision, 1 new post, 2 end of a run, 3 progress
-    Column("state", String(8), nullable=False),  # LIVE | FINAL | DEAD
-    Column("problem", Text, nullable=False, default=""),
+    Column("state", Chars, nullable=False),  # LIVE | FINAL | DEAD
+    Column("problem", Chars, nullable=False, default=""),
     Column("attempts", Integer, nullable=False, default=0),
     Column("due", Instant, nullable=False),
     Column("changed", Instant, nullable=False),
@@ -89,11 +85,11 @@ messages = Table(
 notices = Table(
     "chat_notice",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("platform", String(16), nullable=False),
-    Column("room", Text, nullable=False),
-    Column("person", String(200)),
-    Column("notice", Text, nullable=False),
+    Column("id", Chars, primary_key=True),
+    Column("platform", Chars, nullable=False),
+    Column("room", Chars, nullable=False),
+    Column("person", Chars),
+    Column("notice", Chars, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("due", Instant, nullable=False),
     Index("chat_notice_due", "platform", "due"),
@@ -102,9 +98,9 @@ notices = Table(
 drafts = Table(
     "chat_draft",
     metadata,
-    Column("id", String(64), primary_key=True),
-    Column("person", String(200), nullable=False),
-    Column("document", Text, nullable=False),
+    Column("id", Chars, primary_key=True),
+    Column("person", Chars, nullable=False),
+    Column("document", Chars, nullable=False),
     Column("changed", Instant, nullable=False),
     Index("chat_draft_changed", "changed"),
 )
@@ -114,21 +110,15 @@ audit = Table(
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
-    Column("person", String(200), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("platform", String(16), nullable=False),
-    Column("action", String(24), nullable=False),
-    Column("entity", String(300), nullable=False),
-    Column("execution_id", String(64), nullable=False, default=""),
-    Column("flow", String(300), nullable=False, default=""),
-    Column("details", Text, nullable=False, default="{}"),
+    Column("person", Chars, nullable=False),
+    Column("name", Chars, nullable=False),
+    Column("platform", Chars, nullable=False),
+    Column("action", Chars, nullable=False),
+    Column("entity", Chars, nullable=False),
+    Column("execution_id", Chars, nullable=False, default=""),
+    Column("flow", Chars, nullable=False, default=""),
+    Column("details", Chars, nullable=False, default="{}"),
     Index("chat_audit_entity", "entity"),
     Index("chat_audit_execution", "execution_id"),
     sqlite_autoincrement=True,
 )
-
-
-def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
-    """Insert a row unless its key is taken; whether it was new."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    return connection.execute(insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1

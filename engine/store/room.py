@@ -4,22 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, Text, func, insert, or_, select, update
+from sqlalchemy import Column, Connection, Index, Integer, Table, func, insert, or_, select, update
 
-from engine.store.tables import metadata
+from engine.store.tables import Chars, metadata
 
 room_messages = Table(
     "room_messages",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("channel", String, nullable=False),
-    Column("author", String, nullable=False),
-    Column("author_kind", String, nullable=False),
-    Column("body", Text, nullable=False),
-    Column("private_to", String),
-    Column("nonce", String, unique=True),
+    Column("channel", Chars, nullable=False),
+    Column("author", Chars, nullable=False),
+    Column("author_kind", Chars, nullable=False),
+    Column("body", Chars, nullable=False),
+    Column("private_to", Chars),
+    Column("nonce", Chars, unique=True),
     Column("version", Integer, nullable=False, default=0),
-    Column("at", String, nullable=False),
+    Column("at", Chars, nullable=False),
     Column(
         "change", Integer, nullable=False
     ),  # grows with every message and every edit: what an open page has not seen

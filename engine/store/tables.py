@@ -18,6 +18,7 @@ from sqlalchemy import (
     TypeDecorator,
     text,
 )
+from sqlalchemy.dialects import postgresql
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -44,7 +45,15 @@ def instant(moment: datetime | None) -> int | None:
 
 
 metadata = MetaData()
+# Text sorts by its code points everywhere: ids grow with time, and "newest first" is "largest first".
+Chars = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
 Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in a column of type INTEGER
+
+
+def only(condition: str, on_postgres: str = "") -> dict[str, Any]:
+    """Of an index: it holds the rows for which a condition is true, and is small."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(on_postgres or condition)}
+
 
 schema_version = Table(
     "schema_version", metadata, Column("version", Integer, primary_key=True), Column("applied", Instant, nullable=False)
@@ -53,43 +62,43 @@ schema_version = Table(
 executions = Table(
     "execution",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("namespace", Text, nullable=False),
-    Column("flow_id", Text, nullable=False),
+    Column("id", Chars, primary_key=True),
+    Column("namespace", Chars, nullable=False),
+    Column("flow_id", Chars, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("state", Chars, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("started_by", Text, nullable=False),
-    Column("caller_id", Text),  # the execution whose Subflow task made this one
-    Column("caller", Text),  # … and what that task asked for, as JSON (see Caller)
-    Column("trigger_id", Text),
-    Column("dedupe", Text, unique=True),
+    Column("started_by", Chars, nullable=False),
+    Column("caller_id", Chars),  # the execution whose Subflow task made this one
+    Column("caller", Chars),  # … and what that task asked for, as JSON (see Caller)
+    Column("trigger_id", Chars),
+    Column("dedupe", Chars, unique=True),
     Column("created", Instant, nullable=False),
     Column("updated", Instant, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", Chars, nullable=False),
     Index("execution_by_flow", "namespace", "flow_id", "created"),
     Index("execution_by_state", "state", "created"),
-    Index("execution_by_caller", "caller_id", sqlite_where=text("caller_id IS NOT NULL")),
+    Index("execution_by_caller", "caller_id", **only("caller_id IS NOT NULL")),
 )
 
 task_runs = Table(
     "task_run",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("execution_id", Text, nullable=False),
+    Column("id", Chars, primary_key=True),
+    Column("execution_id", Chars, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("task_id", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("task_id", Chars, nullable=False),
+    Column("state", Chars, nullable=False),
+    Column("doc", Chars, nullable=False),
     Index("task_run_by_execution", "execution_id", "position"),
 )
 
 outputs = Table(  # large values apart, so that moving a task run's state does not write them again
     "output",
     metadata,
-    Column("id", Text, primary_key=True),  # a task run's id, or `<execution>#inputs` | `<execution>#outputs`
-    Column("execution_id", Text, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("id", Chars, primary_key=True),  # a task run's id, or `<execution>#inputs` | `<execution>#outputs`
+    Column("execution_id", Chars, nullable=False),
+    Column("doc", Chars, nullable=False),
     Index("output_by_execution", "execution_id"),
 )
 
@@ -97,55 +106,55 @@ events = Table(  # the inbox
     "event",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("execution_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("payload", Text, nullable=False),
-    Column("dedupe", Text, unique=True),
+    Column("execution_id", Chars, nullable=False),
+    Column("kind", Chars, nullable=False),
+    Column("payload", Chars, nullable=False),
+    Column("dedupe", Chars, unique=True),
     Column("consumed", Boolean, nullable=False, default=False),
     Column("created", Instant, nullable=False),
-    Index("event_waiting", "execution_id", sqlite_where=text("consumed = 0")),
+    Index("event_waiting", "execution_id", **only("consumed = 0", "NOT consumed")),
     sqlite_autoincrement=True,
 )
 
 commands = Table(  # the outbox
     "command",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("execution_id", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("id", Chars, primary_key=True),
+    Column("execution_id", Chars, nullable=False),
+    Column("kind", Chars, nullable=False),
     Column("run_at", Instant),
-    Column("payload", Text, nullable=False),
+    Column("payload", Chars, nullable=False),
     Index("command_by_execution", "execution_id"),
 )
 
 pauses = Table(
     "pause",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("execution_id", Text, nullable=False),
-    Column("task_run_id", Text, nullable=False),
-    Column("task_id", Text, nullable=False),
-    Column("namespace", Text, nullable=False),
-    Column("flow_id", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("id", Chars, primary_key=True),
+    Column("execution_id", Chars, nullable=False),
+    Column("task_run_id", Chars, nullable=False),
+    Column("task_id", Chars, nullable=False),
+    Column("namespace", Chars, nullable=False),
+    Column("flow_id", Chars, nullable=False),
+    Column("state", Chars, nullable=False),
     Column("created", Instant, nullable=False),
     Column("deadline", Instant),
-    Column("deadline_behavior", Text, nullable=False),
-    Column("decided_by", Text),
+    Column("deadline_behavior", Chars, nullable=False),
+    Column("decided_by", Chars),
     Column("decided_at", Instant),
-    Column("inputs", Text),
+    Column("inputs", Chars),
     Index("pause_by_execution", "execution_id"),
-    Index("pause_waiting", "created", sqlite_where=text("state = 'WAITING'")),
+    Index("pause_waiting", "created", **only("state = 'WAITING'")),
 )
 
 flows = Table(
     "flow",
     metadata,
-    Column("namespace", Text, nullable=False),
-    Column("id", Text, nullable=False),
+    Column("namespace", Chars, nullable=False),
+    Column("id", Chars, nullable=False),
     Column("revision", Integer, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("file", Text, nullable=False),
+    Column("source", Chars, nullable=False),
+    Column("file", Chars, nullable=False),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("created", Instant, nullable=False),
     PrimaryKeyConstraint("namespace", "id", "revision"),
@@ -154,15 +163,15 @@ flows = Table(
 trigger_states = Table(
     "trigger_state",
     metadata,
-    Column("namespace", Text, nullable=False),
-    Column("flow_id", Text, nullable=False),
-    Column("trigger_id", Text, nullable=False),
+    Column("namespace", Chars, nullable=False),
+    Column("flow_id", Chars, nullable=False),
+    Column("trigger_id", Chars, nullable=False),
     Column("next_date", Instant),
     Column("last_date", Instant),
-    Column("execution_id", Text),  # the one it started, while that is under way
+    Column("execution_id", Chars),  # the one it started, while that is under way
     Column("disabled", Boolean, nullable=False, default=False),
-    Column("backfill", Text),
-    Column("definition", Text),
+    Column("backfill", Chars),
+    Column("definition", Chars),
     Column("updated", Instant, nullable=False),
     PrimaryKeyConstraint("namespace", "flow_id", "trigger_id"),
 )
@@ -170,9 +179,9 @@ trigger_states = Table(
 trigger_fires = Table(
     "trigger_fire",
     metadata,
-    Column("trigger_key", Text, nullable=False),
+    Column("trigger_key", Chars, nullable=False),
     Column("scheduled_at", Instant, nullable=False),
-    Column("execution_id", Text),
+    Column("execution_id", Chars),
     Column("fired_at", Instant, nullable=False),
     PrimaryKeyConstraint("trigger_key", "scheduled_at"),
 )
@@ -180,11 +189,11 @@ trigger_fires = Table(
 trigger_windows = Table(  # which conditions of a flow trigger have been met in its present window
     "trigger_window",
     metadata,
-    Column("trigger_key", Text, nullable=False),
-    Column("window_id", Text, nullable=False),
+    Column("trigger_key", Chars, nullable=False),
+    Column("window_id", Chars, nullable=False),
     Column("starts", Instant, nullable=False),
     Column("ends", Instant, nullable=False),
-    Column("doc", Text, nullable=False),
+    Column("doc", Chars, nullable=False),
     PrimaryKeyConstraint("trigger_key", "window_id"),
 )
 
@@ -192,13 +201,13 @@ logs = Table(
     "log",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("execution_id", Text, nullable=False),
+    Column("execution_id", Chars, nullable=False),
     Column("at", Instant, nullable=False),
     Column("level", Integer, nullable=False),
-    Column("task_id", Text),
-    Column("task_run_id", Text),
+    Column("task_id", Chars),
+    Column("task_run_id", Chars),
     Column("attempt", Integer),
-    Column("message", Text, nullable=False),
+    Column("message", Chars, nullable=False),
     Index("log_by_execution", "execution_id", "id"),
     sqlite_autoincrement=True,
 )
@@ -207,13 +216,13 @@ metrics = Table(
     "metric",
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
-    Column("execution_id", Text, nullable=False),
-    Column("task_run_id", Text, nullable=False),
-    Column("task_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("execution_id", Chars, nullable=False),
+    Column("task_run_id", Chars, nullable=False),
+    Column("task_id", Chars, nullable=False),
+    Column("name", Chars, nullable=False),
+    Column("kind", Chars, nullable=False),
     Column("value", Float, nullable=False),
-    Column("tags", Text, nullable=False),
+    Column("tags", Chars, nullable=False),
     Column("at", Instant, nullable=False),
     Index("metric_by_execution", "execution_id"),
     sqlite_autoincrement=True,
@@ -222,11 +231,11 @@ metrics = Table(
 key_values = Table(
     "key_value",
     metadata,
-    Column("namespace", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("value", Text, nullable=False),  # JSON; of kind SECRET: encrypted
-    Column("description", Text),
+    Column("namespace", Chars, nullable=False),
+    Column("key", Chars, nullable=False),
+    Column("kind", Chars, nullable=False),
+    Column("value", Chars, nullable=False),  # JSON; of kind SECRET: encrypted
+    Column("description", Chars),
     Column("expires", Instant),
     Column("updated", Instant, nullable=False),
     PrimaryKeyConstraint("namespace", "key"),

@@ -5,10 +5,23 @@ from cryptography.fernet import Fernet
 
 from engine.secrets import AtRest, Masker, Vault
 from engine.store.database import SqliteDatabase
+from engine.store.postgres import PostgresDatabase
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database(request, tmp_path):
+    """One contract, two databases: every test of rows and groups runs on both."""
+    if request.param == "sqlite":
+        opened = await SqliteDatabase.open(tmp_path / "parley.db")
+    else:
+        opened = await PostgresDatabase.open(request.getfixturevalue("postgres"))
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture
-async def database(tmp_path):
+async def sqlite(tmp_path):
+    """For what only a file can show."""
     opened = await SqliteDatabase.open(tmp_path / "parley.db")
     yield opened
     await opened.close()

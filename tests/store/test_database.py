@@ -8,7 +8,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, inspect, select
 
 from engine.errors import Refused, StoreFailed
 from engine.store import migrations
@@ -80,14 +80,14 @@ async def test_of_a_group_only_the_unit_that_fails_fails(database):
     assert told == [1, 2]  # once each, although their work ran twice
 
 
-async def test_an_effect_comes_before_the_answer_and_only_after_the_commit(database, tmp_path):
+async def test_an_effect_comes_before_the_answer_and_only_after_the_commit(sqlite, tmp_path):
     seen = []
 
     def work(unit):
         write("kept")(unit)
         unit.after_commit(lambda: seen.append(on_disk(tmp_path / "parley.db")))
 
-    await database.transact(work)
+    await sqlite.transact(work)
     assert seen == [["kept"]]
 
 
@@ -117,12 +117,12 @@ async def test_readers_can_not_write(database):
         )
 
 
-async def test_two_bots_never_run_on_one_file(database, tmp_path):
+async def test_two_bots_never_run_on_one_file(sqlite, tmp_path):
     with pytest.raises(StoreFailed, match=r"in use by another Parley \(process \d+\).*--data"):
         await SqliteDatabase.open(tmp_path / "parley.db")
 
 
-async def test_another_process_is_kept_out_too(database, tmp_path):
+async def test_another_process_is_kept_out_too(sqlite, tmp_path):
     code = (
         "import asyncio, sys; from pathlib import Path; from engine.store.database import SqliteDatabase\n"
         "asyncio.run(SqliteDatabase.open(Path(sys.argv[1])))"
@@ -156,9 +156,7 @@ async def test_a_newer_database_is_refused(tmp_path):
 
 
 async def test_every_table_is_made_also_those_of_the_bot(database):
-    found = await database.read(
-        lambda c: set(c.execute(text("select name from sqlite_master where type = 'table'")).scalars())
-    )
+    found = await database.read(lambda c: set(inspect(c).get_table_names()))
     assert found >= set(metadata.tables)
     assert any(name.startswith("chat") for name in metadata.tables)
 
@@ -169,27 +167,27 @@ async def test_what_is_no_database_is_said_to_be_none(tmp_path):
         await SqliteDatabase.open(tmp_path / "parley.db")
 
 
-async def test_a_full_disk_is_a_sentence_and_the_next_write_works(database):
-    await database.transact(lambda unit: unit.connection.exec_driver_sql("PRAGMA max_page_count=1"))
+async def test_a_full_disk_is_a_sentence_and_the_next_write_works(sqlite):
+    await sqlite.transact(lambda unit: unit.connection.exec_driver_sql("PRAGMA max_page_count=1"))
     with pytest.raises(StoreFailed, match=r"The disk of .* is full"):
-        await database.transact(write("x" * 10_000_000))
-    await database.transact(lambda unit: unit.connection.exec_driver_sql("PRAGMA max_page_count=1000000"))
-    await database.transact(write("fits"))
-    assert await messages(database) == ["fits"]
+        await sqlite.transact(write("x" * 10_000_000))
+    await sqlite.transact(lambda unit: unit.connection.exec_driver_sql("PRAGMA max_page_count=1000000"))
+    await sqlite.transact(write("fits"))
+    assert await messages(sqlite) == ["fits"]
 
 
-async def test_a_lock_of_an_outside_program_is_waited_for(database, tmp_path):
+async def test_a_lock_of_an_outside_program_is_waited_for(sqlite, tmp_path):
     other = sqlite3.connect(tmp_path / "parley.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    task = asyncio.create_task(database.transact(write("waited")))
+    task = asyncio.create_task(sqlite.transact(write("waited")))
     await asyncio.sleep(0.05)
     assert not task.done()
     other.execute("COMMIT")
     other.close()
     await task
-    assert await messages(database) == ["waited"]
+    assert await messages(sqlite) == ["waited"]
 
 
-async def test_durability_is_full(database):
-    level = await database.transact(lambda unit: unit.connection.exec_driver_sql("PRAGMA synchronous").scalar())
+async def test_durability_is_full(sqlite):
+    level = await sqlite.transact(lambda unit: unit.connection.exec_driver_sql("PRAGMA synchronous").scalar())
     assert level == 2

