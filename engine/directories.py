@@ -128,8 +128,8 @@ async def run_child(directory: DirectoryRun, execution: Execution, child: Task) 
         if ended.error:
             context = TaskContext(worker.outside, flow, execution, run, child, attempt, working_dir=directory.folder)
             context.log(ended.error, "ERROR")
-        policy = child.retry or directory.task.retry or flow.retry
-        at = _again(policy, attempt, first, directory.now(), run.id) if ended.state is State.FAILED else None
+        # The policy of the directory, or of the flow, is for the directory as a whole.
+        at = _again(child.retry, attempt, first, directory.now(), run.id) if ended.state is State.FAILED else None
         if at is None:
             break
         await asyncio.sleep(max((at - directory.now()).total_seconds(), 0))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 
@@ -23,3 +23,12 @@ class Retry(BaseModel):
     max_duration: timedelta | None = None
     warning_on_retry: bool = False
     behavior: Literal["RETRY_FAILED_TASK", "CREATE_NEW_EXECUTION"] = "RETRY_FAILED_TASK"
+
+    @model_validator(mode="after")
+    def _has_its_waits(self) -> "Retry":
+        names = ("minInterval", "maxInterval") if self.type == "random" else ("interval",)
+        given = {"interval": self.interval, "minInterval": self.min_interval, "maxInterval": self.max_interval}
+        missing = [f"`{name}`" for name in names if given[name] is None]
+        if missing:
+            raise ValueError(f"a retry of type {self.type} needs its {' and '.join(missing)}")
+        return self

@@ -6,6 +6,7 @@ from typing import Any
 from engine.core.execution import Execution, TaskRun
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask
+from engine.core.inputs import nest
 from engine.core.outputs import outputs_of, states_of
 
 
@@ -25,7 +26,7 @@ def variables(
         "flow": {"id": flow.id, "namespace": flow.namespace, "revision": execution.revision, "tenantId": "main"},
         "vars": flow_variables(flow, execution),
         "execution": _execution(execution),
-        "inputs": execution.inputs,
+        "inputs": inputs_with_defaults(flow, execution.inputs),
         "outputs": outputs_of(runs),
         "tasks": states_of(runs),
         "labels": labels_map(execution.labels),
@@ -37,6 +38,22 @@ def variables(
     if task_run is not None:
         names.update(_of_task_run(flow, runs, task_run))
     return names
+
+
+def inputs_with_defaults(flow: Flow, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The `inputs` variable: where an execution was given nothing, the flow's default stands."""
+    from engine.core.executor.plans import plan_of  # noqa: PLC0415  the executor itself needs this module
+
+    missing = {name: value for name, value in plan_of(flow).defaults.items() if not _has(given, name)}
+    return laid_over(nest(missing), given) if missing else given
+
+
+def _has(inputs: Any, name: str) -> bool:
+    for step in name.split("."):
+        if not isinstance(inputs, Mapping) or step not in inputs:
+            return False
+        inputs = inputs[step]
+    return True
 
 
 def _execution(execution: Execution) -> dict[str, Any]:

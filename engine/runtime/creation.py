@@ -15,6 +15,7 @@ from engine.core.flowable import truthy
 from engine.core.inputs import FileInput, Input, Resolved, nest, resolve
 from engine.core.labels import SYSTEM, read_labels
 from engine.core.state import State
+from engine.core.variables import inputs_with_defaults, labels_map
 from engine.errors import ExpressionFailed, InputInvalid, InputProblem, Refused
 from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
@@ -84,14 +85,13 @@ class Creator:
 
     def variables(self, flow: Flow) -> dict[str, Any]:
         """What expressions see before there is an execution."""
-        labels = dict(read_labels(flow.labels))
         return {
             "envs": self.renderer.envs,
             "globals": self.settings.variables,
             "flow": {"id": flow.id, "namespace": flow.namespace, "revision": flow.revision, "tenantId": "main"},
             "vars": flow.variables,
-            "labels": labels,
-            "inputs": {},
+            "labels": labels_map(flow.labels),
+            "inputs": inputs_with_defaults(flow, {}),
         }
 
     async def prepare(self, flow: Flow, resolved: Resolved, *, local_files: bool = True) -> Prepared:

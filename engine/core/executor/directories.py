@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from engine.core.events import ChildRan
 from engine.core.execution import Attempt, TaskRun
-from engine.core.executor.attempts import end_attempt, policy_of, softened, tried_again
+from engine.core.executor.attempts import end_attempt, softened, tried_again
 from engine.core.executor.decision import Decision
 from engine.core.executor.effects import apply
 from engine.core.flowable import DirectoryTask
@@ -40,6 +40,8 @@ def _new(d: Decision, task_id: str, parent: TaskRun) -> TaskRun:
 def _child_began(d: Decision, run: TaskRun, event: ChildRan) -> None:
     if event.attempt != len(run.attempts) + 1:
         return
+    if run.attempts and run.attempts[-1].ended is None:  # the job tries again: what went before has failed
+        run = run.attempted(State.FAILED, event.now)
     attempts = (*run.attempts, Attempt(State.RUNNING, event.now))
     d.put(replace(run, attempts=attempts).moved(State.RUNNING, event.now))
 
@@ -50,11 +52,12 @@ def _child_ended(d: Decision, run: TaskRun, event: ChildRan) -> None:
     if event.state is not State.SKIPPED:
         run = run.attempted(event.state, event.now)
     run = replace(run, outputs=event.outputs if event.outputs is not None else run.outputs)
-    policy = policy_of(d, run)
+    task = d.task(run)
+    policy = task.retry if task is not None else None
     state = event.state
     if state is State.SUCCESS and len(run.attempts) > 1 and policy is not None and policy.warning_on_retry:
         state = State.WARNING
-    d.put(run.moved(softened(d.task(run), state), event.now))
+    d.put(run.moved(softened(task, state), event.now))
     apply(d, run, event.effects)
 
 

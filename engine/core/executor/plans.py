@@ -1,4 +1,4 @@
-"""What a flow says once and for all: every task by id, where it stands and what is above it."""
+"""What a flow says once and for all: every task by id, where it stands and what is above it; defaults of its inputs."""
 
 import weakref
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.core.flow import Flow
 from engine.core.flowable import Body, DirectoryTask, FlowableTask, Section, enabled
+from engine.core.inputs import standing_defaults
 from engine.core.task import Task
 
 
@@ -36,9 +37,10 @@ class Place:
 
 
 class Plan:
-    """Places of a flow's tasks by task id, and the lists of its top level."""
+    """Places of a flow's tasks by task id, the lists of its top level, and the defaults of its inputs by id."""
 
     def __init__(self, flow: Flow) -> None:
+        self.defaults = standing_defaults(flow.inputs)
         self.places: dict[str, Place] = {}
         self.lists: dict[Section, Body] = {}
         top: tuple[tuple[Section, tuple[Task, ...]], ...] = (

@@ -6,7 +6,7 @@
 
 from engine.core.inputs.declaration import DependsOn, Input, InputRefused
 from engine.core.inputs.outputs import FlowOutput, coerce_outputs
-from engine.core.inputs.resolution import RenderFn, Resolved, nest, resolve
+from engine.core.inputs.resolution import RenderFn, Resolved, nest, resolve, standing_defaults
 from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
 from engine.core.inputs.types import (
     INPUT_TYPES,
@@ -56,4 +56,5 @@ __all__ = [
     "coerce_outputs",
     "nest",
     "resolve",
+    "standing_defaults",
 ]

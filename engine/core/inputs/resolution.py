@@ -1,9 +1,12 @@
 """Given values → typed values: defaults, dependencies, options, coercion, rules; all problems at once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date, time, timedelta
 from typing import Any
 
+from engine.core.dates import to_text
 from engine.core.inputs.declaration import Input, InputRefused, spell
 from engine.core.inputs.types import MultiselectInput, SelectInput
 from engine.core.property import has_template
@@ -59,6 +62,18 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
             place = inner
         place[last] = value
     return nested
+
+
+def standing_defaults(inputs: Iterable[Input]) -> dict[str, Any]:
+    """What expressions see of inputs that an execution was not given, by id: defaults that need no rendering, typed."""
+    found: dict[str, Any] = {}
+    for declared in inputs:
+        if declared.defaults is None or declared.type == "SECRET" or has_template(declared.defaults):
+            continue
+        with suppress(InputRefused):
+            value = declared.coerce(declared.defaults)
+            found[declared.id] = to_text(value) if isinstance(value, date | time | timedelta) else value
+    return found
 
 
 class _Resolution:
