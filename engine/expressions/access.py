@@ -7,10 +7,11 @@ from typing import Final, NoReturn
 
 from engine.expressions.date_arithmetic import moved
 from engine.expressions.failures import Missing, Position, fail, kind
+from engine.expressions.limits import MAX_TEXT
 from engine.expressions.operators import equal
 from engine.expressions.printing import java_text
 from engine.expressions.regexes import java_split
-from engine.expressions.values import Entry, Value, is_list, is_map
+from engine.expressions.values import Entry, Value, is_map
 
 
 def item(target: Value, key: Value, at: Position) -> Value:
@@ -27,7 +28,7 @@ def item(target: Value, key: Value, at: Position) -> Value:
             raise Missing(f"The list has {len(target)} items, so there is no item {index}.", name=key, at=at)
     if isinstance(key, str):
         return _method(target, key, at)()
-    return fail(f"{_shown(key)} cannot be read from {kind(target)}.", at=at)
+    raise Missing(f"{_shown(key)} cannot be read from {kind(target)}.", at=at)
 
 
 def _map_item(target: Mapping[Value, Value], key: Value, at: Position) -> Value:
@@ -36,8 +37,9 @@ def _map_item(target: Mapping[Value, Value], key: Value, at: Position) -> Value:
             return target[key]
     except TypeError:
         fail(f"A map has no key that is {kind(key)}.", at=at)
-    if isinstance(key, str) and key in _MAP_PROPERTIES:
-        return _MAP_PROPERTIES[key](target)
+    if isinstance(key, (int, float)) and not isinstance(key, bool) and isinstance(next(iter(target), 0), str):
+        # As in Kestra: a number is never the key of such a map, so this is no value that may be absent.
+        fail(f"The keys of the map are texts, and {_shown(key)} is a number.", f"Write ['{java_text(key)[:20]}'].", at)
     raise Missing(f"There is no {_shown(key)} in the map.", name=key, known=target, at=at)
 
 
@@ -61,7 +63,7 @@ def _index(key: Value) -> int | None:
 def _method(target: Value, name: str, at: Position) -> Callable[..., Value]:
     for type_, methods in _METHODS:
         if isinstance(target, type_):
-            wanted = methods.get(name.lower())
+            wanted = next((methods[one] for one in _forms(name.lower()) if one in methods), None)
             if wanted is not None:
                 return _bound(wanted, target, name, at)
             known = [one for one in methods.values() if one.shown]
@@ -69,6 +71,11 @@ def _method(target: Value, name: str, at: Position) -> Callable[..., Value]:
                 f"{kind(target).capitalize()} has no {name!r}.", name=name, known=(one.shown for one in known), at=at
             )
     raise Missing(f"{kind(target).capitalize()} has no {name!r}.", name=name, at=at)
+
+
+def _forms(name: str) -> tuple[str, str, str]:
+    """Names of a method that an attribute may mean, as in Java: `empty` is isEmpty(), getYear() is year()."""
+    return name, f"is{name}", name.removeprefix("get")
 
 
 class _Method:
@@ -182,14 +189,10 @@ _METHODS: Final[tuple[tuple[type | tuple[type, ...], Mapping[str, _Method]], ...
     (time, _table(**_CLOCK)),
     (timedelta, _DURATION),
 )
-_MAP_PROPERTIES: Final[Mapping[str, Callable[[Value], Value]]] = MappingProxyType({})
 
 
 def _replaced(text: str, old: str, new: str) -> str:
     count = text.count(old)
-    if count * len(new) > 20_000_000:
-        fail("replace() would make a text that is too long.")
+    if count * len(new) + len(text) > MAX_TEXT:
+        fail(f"replace() makes a text of more than {MAX_TEXT:,} characters.")
     return text.replace(old, new)
-
-
-__all__ = ["call", "is_list", "is_map", "item"]

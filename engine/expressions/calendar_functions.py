@@ -2,17 +2,20 @@
 
 from calendar import monthrange
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from engine.expressions.date_filters import moment_of
 from engine.expressions.failures import fail
 from engine.expressions.frame import Frame
 from engine.expressions.operations import FUNCTIONS
+from engine.expressions.printing import java_text
 from engine.expressions.values import Value
 
 _WEEKDAYS: Final = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _ORDER: Final = ("FIRST", "SECOND", "THIRD", "FOURTH")
 _SATURDAY: Final = 5
+_COUNTRY: Final = "US"  # of the locale, en_US
 
 
 def _moment(frame: Frame, value: Value, function: str) -> datetime:
@@ -55,9 +58,21 @@ def is_weekend(frame: Frame, value: Value) -> bool:
     "isPublicHoliday", "date", "countryCode", "subDivision", contextual=True, countryCode=None, subDivision=None
 )
 def is_public_holiday(frame: Frame, value: Value, country: Value, subdivision: Value) -> bool:
-    """Whether it is a public holiday of a country."""
+    """`isPublicHoliday(d, 'DE', 'BY')`: whether it is a public holiday of a country, or of a part of it."""
     day = _moment(frame, value, "isPublicHoliday").date()
-    return bool(frame.services.is_public_holiday(day, country, subdivision))
+    names = [None if one is None else java_text(one).upper() for one in (country, subdivision)]
+    return day in _holidays(names[0] or _COUNTRY, names[1], day.year)
+
+
+@lru_cache(maxsize=100)
+def _holidays(country: str, subdivision: str | None, year: int) -> frozenset[date]:
+    import holidays  # noqa: PLC0415 - a fifth of a second that most flows need not wait for
+
+    try:
+        return frozenset(holidays.country_holidays(country, subdiv=subdivision, years=year))
+    except NotImplementedError:
+        where = f"{country!r}" if subdivision is None else f"{subdivision!r} of {country!r}"
+        fail(f"isPublicHoliday() knows no holidays of {where}.", "Give two letters such as FR, then a part such as BY.")
 
 
 @FUNCTIONS.add("isDayWeekInMonth", "date", "dayOfWeek", "dayInMonth", contextual=True)

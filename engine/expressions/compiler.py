@@ -64,6 +64,8 @@ class Compiler:
         def absent(frame: Frame) -> Value:
             if name == "locale":
                 return LOCALE
+            if name == "_context":
+                return frame.visible()
             raise Missing(f"There is no variable {name!r}.", name=name, known=frame.visible(), at=at)
 
         if name in self.assigned:
@@ -216,6 +218,8 @@ class Compiler:
 
     def classified(self, node: Node, operand: Run) -> Run:
         """The operand with what the template shows about its number type: literals and sums are 64-bit in Java."""
+        while isinstance(node, nodes.Filter) and node.name == "abs":
+            node = node.operand  # keeps the type
         is_long = isinstance(node, (nodes.Constant, nodes.Unary)) or (
             isinstance(node, nodes.Binary) and node.operator in "+-*/%"
         )

@@ -1,7 +1,5 @@
 """Dates printed by a Java pattern or one of the named formats."""
 
-import math
-from calendar import monthrange
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -9,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from engine.expressions.date_names import ENGLISH, Names
 from engine.expressions.date_patterns import Field, Optional, Piece, pieces_of
-from engine.expressions.failures import fail
 from engine.expressions.printing import fraction_text, instant_text, offset_text
 
 NAMED_PATTERNS: Final = {
@@ -17,10 +14,6 @@ NAMED_PATTERNS: Final = {
     "iso_sec": "yyyy-MM-dd'T'HH:mm:ssXXX",
     "sql": "yyyy-MM-dd HH:mm:ss.SSSSSS",
     "sql_seq": "yyyy-MM-dd HH:mm:ss",
-    "full": "EEEE, MMMM d, yyyy 'at' h:mm:ss\u202fa zzzz",
-    "long": "MMMM d, yyyy 'at' h:mm:ss\u202fa z",
-    "medium": "MMM d, yyyy, h:mm:ss\u202fa",
-    "short": "M/d/yy, h:mm\u202fa",
 }
 _MIDDAY: Final = 12
 
@@ -29,7 +22,13 @@ def format_date(moment: datetime, pattern: str, names: Names) -> str:
     """The moment, which has a zone, as text."""
     if (own := _NAMED.get(pattern.lower())) is not None:
         return own(moment)
-    return "".join(_piece(piece, moment, names) for piece in pieces_of(NAMED_PATTERNS.get(pattern.lower(), pattern)))
+    return "".join(_piece(piece, moment, names) for piece in pieces_of(named_pattern(pattern, names)))
+
+
+def named_pattern(pattern: str, names: Names) -> str:
+    """The pattern behind a name such as `sql`, or `short` in a language; any other pattern as it is."""
+    name = pattern.lower()
+    return NAMED_PATTERNS.get(name) or names.styles.get(name) or pattern
 
 
 def _piece(piece: Piece, moment: datetime, names: Names) -> str:
@@ -244,10 +243,3 @@ _FIELDS: Final[dict[str, Callable[[Field, datetime, Names], str]]] = {
         else names.eras[1]
     ),
 }
-
-
-def check_year(moment: datetime) -> datetime:
-    """The moment, if its year can be printed."""
-    if not math.isfinite(moment.year) or monthrange(moment.year, moment.month)[1] < moment.day:
-        fail("The date is not possible.")
-    return moment

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from engine.expressions.date_formatting import NAMED_FORMATS, NAMED_PATTERNS
+from engine.expressions.date_formatting import NAMED_FORMATS, named_pattern
 from engine.expressions.date_names import ENGLISH, Names
 from engine.expressions.date_patterns import Field, Optional, Piece, pieces_of
 from engine.expressions.failures import fail
@@ -79,7 +79,7 @@ def read_date(text: str, pattern: str, names: Names = ENGLISH) -> datetime | dat
     named = pattern.lower()
     if named in _ISO_NAMES:
         return read_iso(text)
-    pattern = _READING_PATTERNS.get(named) or NAMED_PATTERNS.get(named, pattern)
+    pattern = _READING_PATTERNS.get(named) or named_pattern(pattern, names)
     if named in NAMED_FORMATS and named not in _READING_PATTERNS:
         fail(f"A date cannot be read with the format {pattern!r}.")
     found = _Reader(names).read(pieces_of(pattern), text, 0)

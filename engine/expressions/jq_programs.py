@@ -14,6 +14,7 @@ from engine.expressions.printing import to_json
 from engine.expressions.values import Value
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_LONG = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\d.])(-?\d{16,300})(?![\d.eE])')
 _WORD = re.compile(r"(?<![.\w$@])[A-Za-z_]\w*(?!\s*:[^:])")
 _FIELD = re.compile(r"\.\s*[A-Za-z_]\w*")
 _SPREAD = re.compile(r"\[\s*\]|\.\.")
@@ -82,10 +83,30 @@ def run(program: str, document: str) -> list[Value]:
         # A JSON text that holds JSON once more comes from `x | json | jq(…)`: what is meant is what is inside.
         if isinstance(loaded, str) and (inner := _inner(loaded)) is not None:
             loaded = inner
-        found: list[Value] = work.input_text(json.dumps(loaded)).all()
+        text = json.dumps(loaded)
+        found: list[Value] = work.input_text(text).all()
     except ValueError as error:
         fail(f"The jq program {program[:80]!r} failed on {kind(loaded)}: {str(error)[:200]}.")
-    return found
+    exact = _long_integers(text)
+    return [_restored(one, exact) for one in found] if exact else found
+
+
+def _long_integers(text: str) -> dict[int, int]:
+    """Integers of a document that jq, which counts in doubles, rounds: what it makes of each that it cannot confuse."""
+    exact: dict[int, set[int]] = {}
+    for found in _LONG.finditer(text):
+        if found[1]:
+            value = int(found[1])
+            exact.setdefault(int(float(value)), set()).add(value)
+    return {rounded: values.pop() for rounded, values in exact.items() if len(values) == 1}
+
+
+def _restored(value: Value, exact: dict[int, int]) -> Value:
+    if isinstance(value, list):
+        return [_restored(item, exact) for item in value]
+    if isinstance(value, dict):
+        return {key: _restored(item, exact) for key, item in value.items()}
+    return exact.get(value, value) if type(value) is int else value
 
 
 def _inner(text: str) -> Any:

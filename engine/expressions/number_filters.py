@@ -3,7 +3,7 @@
 import re
 import struct
 from datetime import date, datetime, time, timedelta
-from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Context, Decimal, InvalidOperation
 from typing import Final
 
 from engine.errors import ExpressionFailed
@@ -112,7 +112,7 @@ def abs_(value: Value) -> Value:
     """The number without its sign."""
     if not is_number(value):
         fail(f"'abs' takes a number, not {kind(value)}.")
-    return abs(value)
+    return value.copy_abs() if isinstance(value, Decimal) else abs(value)
 
 
 @FILTERS.add("format", REST)
@@ -153,9 +153,10 @@ def decimal_format(value: float | Decimal, pattern: str) -> str:
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
     if abs(exact.adjusted()) > MAX_DIGITS:
         fail(f"A number has more than {MAX_DIGITS} digits.")
-    exact = exact.scaleb(2) if "%" in prefix + suffix else exact.scaleb(3) if "‰" in prefix + suffix else exact
+    power = 2 if "%" in prefix + suffix else 3 if "‰" in prefix + suffix else 0
+    exact = exact.scaleb(power, _WIDE)
     whole, _, fraction = digits.partition(".")
-    rounded = exact.quantize(Decimal(1).scaleb(-len(fraction)), ROUND_HALF_EVEN, _WIDE)
+    rounded = _rounded(exact, len(fraction), value * 10**power if isinstance(value, float) and power else value)
     shown_whole, _, shown_fraction = format(abs(rounded), "f").partition(".")
     shown_whole = shown_whole.lstrip("0").rjust(whole.count("0"), "0")
     while len(shown_fraction) > fraction.count("0") and shown_fraction.endswith("0"):
@@ -171,6 +172,16 @@ def decimal_format(value: float | Decimal, pattern: str) -> str:
             return signed[1].replace("'", "") + body + signed[3].replace("'", "")
         return f"-{prefix}{body}{suffix}"
     return f"{prefix}{body}{suffix}"
+
+
+def _rounded(shown: Decimal, places: int, value: float | Decimal) -> Decimal:
+    """Half to even; a double that only looks like a half goes where its exact value lies, as in Java."""
+    unit = Decimal(1).scaleb(-places)
+    if isinstance(value, float) and (exact := Decimal(value)) != shown:
+        down = shown.quantize(unit, ROUND_DOWN, _WIDE)
+        if _WIDE.subtract(shown, down).copy_abs() == unit / 2:
+            return shown.quantize(unit, ROUND_UP if exact.copy_abs() > shown.copy_abs() else ROUND_DOWN, _WIDE)
+    return shown.quantize(unit, ROUND_HALF_EVEN, _WIDE)
 
 
 @FILTERS.add("className")

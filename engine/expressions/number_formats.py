@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 from engine.expressions.failures import fail, kind
-from engine.expressions.limits import MAX_TEXT
+from engine.expressions.limits import MAX_DIGITS, MAX_TEXT
 from engine.expressions.printing import java_text
 from engine.expressions.values import Value, is_number
 
 _MARK = re.compile(r"%(?:(\d+)\$)?([-#+ 0,(]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])")
 _MAX_WIDTH: Final = 1_000
+_WIDE: Final = Context(prec=MAX_DIGITS * 3)
 
 
 def java_format(text: str, arguments: Sequence[Value]) -> str:
@@ -23,8 +24,11 @@ def java_format(text: str, arguments: Sequence[Value]) -> str:
         out.append(_literal(text[at : found.start()]))
         at = found.end()
         index, flags, width, precision, conversion = found.groups()
+        if ("-" in flags and "0" in flags) or (("-" in flags or "0" in flags) and not width):
+            fail(f"'format' cannot read the mark in {found[0][:10]!r}.", "`-` or `0` stands before a width.")
         if conversion in "n%":
             out.append(_padded("\n" if conversion == "n" else "%", flags, width))
+            room -= len(out[-1])
             continue
         if index:
             position = int(index) - 1
@@ -72,18 +76,39 @@ def _converted(value: Value, conversion: str, flags: str, width: str | None, pre
             f"{int(digits):,}" if "," in flags and lower == "d" else digits, value < 0 and lower == "d", flags, width
         )
     elif lower in "feg" and is_number(value) and not isinstance(value, int):
-        places = int(precision) if precision else 6
-        kind_of = lower if lower != "g" else "e" if value and not 1e-4 <= abs(value) < 10**places else "f"
-        number = Decimal(repr(value)) if isinstance(value, float) else value
-        digits = format(abs(number), f"{',' if ',' in flags else ''}.{places}{kind_of}")
-        digits = re.sub(r"e([-+])(\d)$", r"e\g<1>0\2", digits)
-        text = _signed(digits, number.is_signed(), flags, width)
+        exact = Decimal(repr(value)) if isinstance(value, float) else value
+        text = _signed(_decimal_digits(exact, lower, flags, precision), exact.is_signed(), flags, width)
     else:
         fail(
             f"'format' cannot print {kind(value)} with %{conversion}.",
             "Use %s for anything, %d for integers, %f for decimals.",
         )
     return _padded(text.upper() if conversion.isupper() else text, flags, width)
+
+
+def _decimal_digits(number: Decimal, conversion: str, flags: str, precision: str | None) -> str:
+    """Digits without sign; halves are rounded up, as Java's formatter does."""
+    places = int(precision) if precision else 6
+    if not number.is_finite():
+        return "NaN" if number.is_nan() else "Infinity"
+    size = number.copy_abs()
+    if abs(size.adjusted()) > MAX_DIGITS:
+        fail(f"A number has more than {MAX_DIGITS} digits.")
+    if conversion == "g":  # `precision` counts all digits that tell, and decides on the notation
+        places = places or 1
+        size = _rounded(size, places - 1 - size.adjusted()) if size else size
+        if size and not Decimal("1e-4") <= size < Decimal(10) ** places:
+            conversion, places = "e", places - 1
+        else:
+            places = max(0, places - 1 - size.adjusted()) if size else places - 1
+    if conversion == "e":
+        size = _rounded(size, places - size.adjusted()) if size else size
+        return re.sub(r"e([-+])(\d)$", r"e\g<1>0\2", format(size, f".{places}e"))
+    return format(_rounded(size, places), f"{',' if ',' in flags else ''}.{places}f")
+
+
+def _rounded(number: Decimal, places: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, _WIDE)
 
 
 def _signed(digits: str, is_negative: bool, flags: str, width: str | None) -> str:

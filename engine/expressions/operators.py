@@ -131,7 +131,9 @@ def _decimals(operator: str, a: Decimal, b: Decimal) -> Decimal:
 def negative(value: Value) -> Value:
     """`-x`."""
     found = number(value, "-")
-    return wrap(-found) if isinstance(found, int) else -found
+    if isinstance(found, int):
+        return wrap(-found)
+    return found.copy_negate() if isinstance(found, Decimal) else -found
 
 
 def positive(value: Value) -> Value:
@@ -221,7 +223,7 @@ def contains(left: Value, right: Value) -> bool:
     if isinstance(left, str):
         return java_text(right) in left
     if is_map(left):
-        return all(_is_key(left, key) for key in right) if is_list(right) else _is_key(left, right)
+        return _is_key(left, right)
     if is_list(left):
         wanted = right if is_list(right) else [right]
         allowance = [MAX_ITEMS]

@@ -6,7 +6,7 @@ from typing import Final
 from engine.expressions import nodes
 from engine.expressions.expression_parser import RESERVED, ExpressionParser
 from engine.expressions.failures import nearest
-from engine.expressions.lexer import Source, tokens
+from engine.expressions.lexer import Source, Token, tokens
 from engine.expressions.nodes import Body, Node
 
 _ELSEWHERE: Final = {
@@ -24,6 +24,10 @@ def parse_template(text: str) -> Body:
 
 
 class _TemplateParser(ExpressionParser):
+    def __init__(self, source: Source, found: list[Token]) -> None:
+        super().__init__(source, found)
+        self.macros: set[str] = set()
+
     def template(self) -> Body:
         return self.body(())
 
@@ -121,7 +125,10 @@ class _TemplateParser(ExpressionParser):
 
     def macro_tag(self) -> Node:
         where = self.position()
-        name = self.name()
+        token, name = self.token, self.name()
+        if name in self.macros:
+            self.fail(f"There are two macros {name!r}.", "Give one of them another name.", token)
+        self.macros.add(name)
         self.expect("mark", "(")
         parameters: list[tuple[str, Node | None]] = []
         while not self.take("mark", ")"):

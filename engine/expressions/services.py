@@ -49,6 +49,5 @@ class Services:
         default=_absent("subflow")
     )  # (namespace, id, inputs, revision, labels, timeout)
     random_port: Callable[[], int] = field(default=_absent("randomPort"))
-    is_public_holiday: Callable[..., bool] = field(default=_absent("isPublicHoliday"))  # (date, country, subdivision)
     warn: Callable[[str], None] = _ignore
     outside: frozenset[str] = frozenset()

@@ -47,7 +47,13 @@ def capitalize(value: Value) -> Value:
         return None
     text = text_of(value, "capitalize")
     start = len(text) - len(text.lstrip())
-    return text[:start] + text[start : start + 1].upper() + text[start + 1 :]
+    return text[:start] + _raised(text[start : start + 1]) + text[start + 1 :]
+
+
+def _raised(char: str) -> str:
+    """A letter in title case; as in Java one letter stays one, so `ß` is kept."""
+    title = char.title()
+    return title if len(title) == 1 else char
 
 
 @FILTERS.add("title")
@@ -55,7 +61,7 @@ def title(value: Value) -> Value:
     """Every word's first letter in upper case, the rest as it is."""
     if value is None:
         return None
-    return re.sub(r"(?:^|(?<=\s))\S", lambda found: found[0].upper(), text_of(value, "title"))
+    return re.sub(r"(?:^|(?<=\s))\S", lambda found: _raised(found[0]), text_of(value, "title"))
 
 
 @FILTERS.add("trim")
@@ -206,13 +212,19 @@ def _some(value: Value, name: str) -> str:
 @FILTERS.add("substringBefore", "separator")
 def substring_before(value: Value, separator: Value) -> Value:
     """What stands before the first separator; all of it when there is none."""
-    return None if value is None else _cut(value, separator, "substringBefore").partition(separator)[0]
+    if value is None:
+        return None
+    text = _cut(value, separator, "substringBefore")
+    return text.partition(separator)[0] if separator else ""
 
 
 @FILTERS.add("substringAfter", "separator")
 def substring_after(value: Value, separator: Value) -> Value:
     """What stands after the first separator; nothing when there is none."""
-    return None if value is None else _cut(value, separator, "substringAfter").partition(separator)[2]
+    if value is None:
+        return None
+    text = _cut(value, separator, "substringAfter")
+    return text.partition(separator)[2] if separator else text
 
 
 @FILTERS.add("substringBeforeLast", "separator")
@@ -221,7 +233,7 @@ def substring_before_last(value: Value, separator: Value) -> Value:
     if value is None:
         return None
     text = _cut(value, separator, "substringBeforeLast")
-    return text.rpartition(separator)[0] if separator in text else text
+    return text.rpartition(separator)[0] if separator and separator in text else text
 
 
 @FILTERS.add("substringAfterLast", "separator")
@@ -230,12 +242,12 @@ def substring_after_last(value: Value, separator: Value) -> Value:
     if value is None:
         return None
     text = _cut(value, separator, "substringAfterLast")
-    return text.rpartition(separator)[2] if separator in text else ""
+    return text.rpartition(separator)[2] if separator and separator in text else ""
 
 
 def _cut(value: Value, separator: Value, name: str) -> str:
-    if not isinstance(separator, str) or not separator:
-        fail(f"{name!r} takes a text of at least one character as separator.")
+    if not isinstance(separator, str):
+        fail(f"{name!r} takes a text as separator, not {kind(separator)}.")
     return java_text(value)
 
 

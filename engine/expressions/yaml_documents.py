@@ -26,7 +26,7 @@ def yaml_of(value: Value) -> str:
         return "null"
     measure(value)
     out: list[str] = []
-    _write(value, "", out)
+    _write(value, "" if is_map(value) or is_list(value) else "  ", out)
     return "".join(out).removeprefix("\n")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.expressions import Services, parse
+from engine.expressions import Services, evaluate, parse
 from tests.conformance.expressions import cases_of, check
 from tests.shared import ROOT
 
@@ -28,11 +28,57 @@ def test_a_case(case):
         assert wrong == ""
 
 
-EXAMPLES = re.findall(r"^- `(.+)` prints (?:`(.*)`|(nothing))$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+EXAMPLES = re.findall(r"^- `(.+)` prints (?:`(.*)`|(nothing))(?::.*)?$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_the_page_has_examples():
     assert len(EXAMPLES) > 15
+
+
+# What the page says about every accident of Java among the cases: kept, with an example, or a row on what differs.
+QUIRKS = {
+    "literal-hash-keeps-escapes": '{{ "#1 \\"x\\"" }}',
+    "arithmetic-overflow": "{{ 9223372036854775807 + 1 }}",
+    "concat-concat-map": "{{ 'v' ~ {'a': 1} }}",
+    "str-abbreviate-equal": "{{ 'abcdef' | abbreviate(6) }}",
+    "number-octal": "{{ '010' | number }}",
+    "json-fromjson-trailing": "{{ fromJson('{\"a\": 1} and more') }}",
+    "whitespace-raw-multiline": "| `{% raw %}` over several lines |",
+    "compare-contains-ctx-int": "| `contains` and `==` of lists with numbers |",
+}
+
+
+@pytest.mark.parametrize("quirk", [case["id"] for case in CASES if "quirk" in case.get("tags", ())])
+def test_the_page_tells_of_every_accident(quirk):
+    told = QUIRKS[quirk]
+    assert told in PAGE.read_text(encoding="utf-8")
+    assert told.startswith("|") is (quirk in DEVIATIONS)
+    assert told.startswith("|") or told in [example[0] for example in EXAMPLES]
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "printed"),
+    [
+        ("{% raw %}{{ x }}\n{{ y }}{% endraw %}", {}, "{{ x }}\n{{ y }}"),
+        ("{{ l contains 1 }}{{ l contains 1.0 }}{{ l contains '1' }}", {"l": [1, 2, 3]}, "truetruefalse"),
+        ("{{ [5] == [n] }}{{ {'a': 5} == {'a': n} }}{{ l - [1] }}", {"n": 5, "l": [1, 2]}, "truetrue[2]"),
+        ("{{ 9007199254740993 == 9007199254740992 }}", {}, "false"),
+        ("{{ l | chunk(n) }}{{ 'x' | nindent(n) }}{{ randomInt(n, 2) }}", {"l": [1, 2], "n": 1}, "[[1],[2]]\n x1"),
+        ("{{ l | sort }}{{ l }}{{ l | reverse }}{{ l }}", {"l": [2, 1.5]}, "[1.5,2][2,1.5][1.5,2][2,1.5]"),
+        ("{{ {'z': 1, 'a': 2} }}{{ {'z': 1} | merge({'a': 2}) }}", {}, '{"z":1,"a":2}{"z":1,"a":2}'),
+        ("{{ '2024-03-05T00:00:00.123456Z' | timestampMicro }}", {}, "1709596800123456"),
+        ("{{ '2024-03-05' | dateFormat('dd.MM.') }}", {}, "05.03."),
+        ("{{ '\"[1]\"' | jq('.[0]') }}", {}, "[1]"),
+        ("{{ '😀' | length }}", {}, "1"),
+        ("{{ '2024-03-05T00:00:00.123456789Z' | date('n') }}", {}, "123456000"),
+    ],
+)
+def test_where_we_differ(template, values, printed):
+    assert parse(template).render(values, Services()) == printed
+
+
+def test_typed_rendering_of_text_around_a_value_is_text():
+    assert evaluate("{{ n }} apples", {"n": 5}, Services()) == "5 apples"
 
 
 @pytest.mark.parametrize(("template", "printed", "nothing"), EXAMPLES, ids=[example[0][:50] for example in EXAMPLES])
