@@ -166,6 +166,19 @@ class FileStore:
                 if path.is_file() and not path.name.startswith(".put-"):
                     yield path.relative_to(folder).as_posix(), path
 
+    def namespaces(self) -> list[str]:
+        """Namespaces that have files of their own."""
+        folders = sorted(path.parent for path in self.root.rglob(NAMESPACE_FOLDER) if path.is_dir())
+        names = (".".join(folder.relative_to(self.root).parts) for folder in folders)
+        return [name for name in names if any(True for _ in self.namespace_files(name))]
+
+    def executions(self) -> Iterator[tuple[tuple[str, str, str], Path]]:
+        """((namespace, flow's slug, execution), folder) of every execution that has files."""
+        for folder in sorted(self.root.rglob("executions/*")):
+            *namespace, flow, marker, execution = folder.relative_to(self.root).parts
+            if folder.is_dir() and namespace and marker == "executions" and NAMESPACE_FOLDER not in namespace:
+                yield (".".join(namespace), flow, execution), folder
+
     def _inside(self, relative: PurePosixPath) -> Path:
         path = self.root / relative
         if relative.is_absolute() or not path.resolve().is_relative_to(self.root.resolve()):

@@ -1,6 +1,7 @@
 """The KV store of namespaces: typed values that may expire; of kind SECRET they are encrypted."""
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, get_args
 
@@ -10,7 +11,7 @@ from engine.core.durations import parse as parse_duration
 from engine.errors import EngineError, NotFound, Refused
 from engine.secrets import Masker, Vault
 from engine.store import kv
-from engine.store.database import Database
+from engine.store.database import Database, Unit
 from engine.store.documents import dumps, loads, plain
 
 KEY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
@@ -54,19 +55,31 @@ class KeyValueStore:
     ) -> None:
         """Store a value for `ttl` seconds or for good; Refused when it does not fit or may not be overwritten."""
         check_key(key)
-        named = kind or kind_of(value)
-        if named not in get_args(Kind):
-            raise Refused(f"{named!r} is not a kind of value.", fix=f"Use one of {', '.join(get_args(Kind))}.")
-        fitting = fit(value, named, key)
-        kept = self._vault.seal(fitting, owner(namespace, key)) if named == "SECRET" else fitting
         now = self._clock.now()
         expires = now + timedelta(seconds=ttl) if ttl is not None else None
-        pair = kv.KeyValue(namespace, key, named, dumps(kept), now, expires, description)
+        pair = self._pair(namespace, key, value, kind, expires, description)
         if not await self._database.transact(lambda unit: kv.put(unit.connection, pair, now, overwrite=overwrite)):
             raise Refused(
                 f"Cannot set value for key '{key}'. Key already exists and `overwrite` is set to `false`.",
                 fix="Set `overwrite: true`, or choose another key.",
             )
+
+    async def update(self, namespace: str, key: str, change: Callable[[Any], Any], *, must_exist: bool = False) -> None:
+        """Store what `change` (pure) makes of the value, None when there is none; how long it lives, what describes it
+        and that it is a secret stay. NotFound with `must_exist`, Refused."""
+        check_key(key)
+
+        def work(unit: Unit) -> None:
+            there = kv.get(unit.connection, namespace, key)
+            if there is not None and there.expires is not None and there.expires <= self._clock.now():
+                there = None
+            old = self._value(there, namespace, key) if there is not None or must_exist else None
+            kind = "SECRET" if there is not None and there.kind == "SECRET" else None
+            kept = (there.expires, there.description) if there is not None else (None, None)
+            pair = self._pair(namespace, key, change(plain(old)), kind, *kept)
+            kv.put(unit.connection, pair, pair.updated)
+
+        await self._database.transact(work)
 
     async def delete(self, namespace: str, key: str) -> bool:
         """Whether there was one."""
@@ -95,6 +108,22 @@ class KeyValueStore:
             return len(pairs)
 
         return await self._database.transact(write) if pairs else 0
+
+    def _pair(
+        self,
+        namespace: str,
+        key: str,
+        value: Any,
+        kind: str | None,
+        expires: datetime | None,
+        description: str | None,
+    ) -> kv.KeyValue:
+        named = kind or kind_of(value)
+        if named not in get_args(Kind):
+            raise Refused(f"{named!r} is not a kind of value.", fix=f"Use one of {', '.join(get_args(Kind))}.")
+        fitting = fit(value, named, key)
+        kept = self._vault.seal(fitting, owner(namespace, key)) if named == "SECRET" else fitting
+        return kv.KeyValue(namespace, key, named, dumps(kept), self._clock.now(), expires, description)
 
     def _value(self, pair: kv.KeyValue | None, namespace: str, key: str) -> Any:
         if pair is None:

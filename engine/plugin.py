@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import httpx
 from pydantic import BaseModel, Field
 
-from engine.core.property import JsonText, LateProperty, LateShellText, Property, ShellText
+from engine.core.property import Instead, JsonText, LateProperty, LateShellText, Property, ShellText
 from engine.core.state import State
 from engine.core.task import Part, Task, Typed
 from engine.core.triggers import Trigger
@@ -28,6 +28,7 @@ __all__ = [
     "Executions",
     "Files",
     "Flows",
+    "Instead",
     "JsonText",
     "KeyValues",
     "LateProperty",
@@ -105,8 +106,12 @@ class KeyValues(Protocol):
         ttl: float | None = None,
         overwrite: bool = True,
         kind: str | None = None,
+        description: str | None = None,
     ) -> None:
         """Store a value for `ttl` seconds or for good; Refused when it exists and `overwrite` is false."""
+
+    async def update(self, namespace: str, key: str, change: Callable[[Any], Any], *, must_exist: bool = False) -> None:
+        """Store what `change` (pure) makes of the value, None when there is none; how long it lives stays. NotFound."""
 
     async def delete(self, namespace: str, key: str) -> bool:
         """Whether there was one."""
@@ -135,6 +140,9 @@ class Files(Protocol):
 
     async def delete_namespace_file(self, namespace: str, path: str) -> bool:
         """Whether there was one; Refused."""
+
+    async def namespaces(self) -> list[str]:
+        """Namespaces that have files."""
 
     async def purge_execution(self) -> list[str]:
         """Delete every file of the own execution; their URIs."""
@@ -188,6 +196,12 @@ class Flows(Protocol):
     async def delete(self, namespace: str, flow_id: str) -> None:
         """Nothing new starts from it any more; NotFound, Refused when a file of a watched folder keeps it."""
 
+    async def purge_revisions(
+        self, fits: Callable[[str, str], bool], *, keep: int | None = None, before: datetime | None = None
+    ) -> int:
+        """Forget old revisions of flows for whose namespace and id `fits` says yes; how many. Newest ones, and those
+        that executions under way run, stay."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -231,6 +245,15 @@ class Records(Protocol):
 
     async def purge_logs(self, chosen: Selection, levels: Sequence[Level]) -> int:
         """Delete log lines between two dates; how many."""
+
+    async def purge_metrics(self, chosen: Selection) -> int:
+        """Delete metrics that were recorded between two dates; how many."""
+
+    async def purge_files(self, chosen: Selection, *, dry: bool) -> tuple[int, int, int]:
+        """Delete files that executions (not those under way) last wrote between two dates, unless `dry`.
+
+        How many executions were looked at, how many have such files, and how many files were deleted.
+        """
 
     async def purge_keys(self, fits: Callable[[str, str], bool], *, expired_only: bool) -> int:
         """Delete pairs of the KV store for whose namespace and key `fits` says yes; how many."""

@@ -66,6 +66,10 @@ class RunFiles:
         """Whether there was one; Refused."""
         return await asyncio.to_thread(self.store.delete_namespace_file, namespace, path)
 
+    async def namespaces(self) -> list[str]:
+        """Namespaces that have files."""
+        return await asyncio.to_thread(self.store.namespaces)
+
     async def purge_execution(self) -> list[str]:
         """Delete every file of the own execution; their URIs."""
         whose = (self.scope.namespace, self.flow_id, self.scope.execution_id)

@@ -1,16 +1,16 @@
 """What is allowed but probably not meant: odd crons, sloppy schemas, bare shell text, old names, missing subflows."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.core import cron, flow_validation
+from engine.core import cron, flow_validation, older_names
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.property import marker
 from engine.core.registry import Registry
 from engine.core.shell_text import unquoted
-from engine.core.task import Part, Typed
+from engine.core.task import Part
 from engine.core.yaml_text import Path, walk
 
 SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
@@ -26,7 +26,7 @@ def hints(
         *(found for path, part in every for found in _bursts(path, part)),
         *_schemas(data),
         *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part)),
-        *_old_names(data, registry),
+        *older_names.findings(data, registry),
         *(_missing_flows(flow, flow_exists) if flow_exists is not None else ()),
         *flow_validation.unfit_defaults(flow),
         *_files_of_directories(flow, data),
@@ -72,19 +72,6 @@ def _shell(path: Path, part: Part) -> Iterator[Finding]:
                     yield Finding(
                         (*path, field.alias or name, *inner), message, "shell-quoting", "hint", advice, "", line, column
                     )
-
-
-def _old_names(data: Any, registry: Registry) -> Iterator[Finding]:
-    for path, value in walk(data):
-        kind = value.get("type") if isinstance(value, Mapping) else None
-        if not isinstance(kind, str) or "." not in kind or "pluginDefaults" in path:
-            continue
-        cls = registry.find(kind)
-        if cls is not None and issubclass(cls, Typed) and kind != cls.type_names()[0]:
-            now = cls.type_names()[0]
-            yield Finding(
-                (*path, "type"), f"`{kind}` is an older name of `{now}`.", "old-type", "hint", f"Write `{now}`."
-            )
 
 
 def _missing_flows(flow: Flow, flow_exists: Callable[[str, str], bool]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.core import flow_hints, flow_problems, flow_templates, flow_validation, plugin_defaults, yaml_text
+from engine.core import older_names as names
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.registry import Registry
@@ -36,6 +37,12 @@ def check(
     """Errors, warnings and hints about a text, by line. With `flow_exists` missing subflows are named too."""
     _, problems = examine(text, registry, file=file, globals_defaults=globals_defaults, flow_exists=flow_exists)
     return problems
+
+
+def older_names(text: str, registry: Registry) -> list[str]:
+    """What a flow that can be read calls by an older name: "`old` (write `new`)", each once."""
+    found = names.older_names(yaml_text.plain(yaml_text.read(text)), registry)
+    return list(dict.fromkeys(f"`{one.name}` ({one.advice})" for one in found))
 
 
 def examine(

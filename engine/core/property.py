@@ -7,6 +7,7 @@ Before a task runs, the worker renders the marked fields and validates again, so
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
@@ -52,6 +53,19 @@ class PropertyMarker:
         if concrete == {"type": "string"}:
             return concrete
         return {"anyOf": [concrete, {"type": "string", "pattern": TEMPLATE}]}
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """Marks a property that flows should no longer use; it works, and validation names what took its place.
+
+    `name` is a property of the same part, with dots for one further inside; "" when nothing takes its place.
+    """
+
+    name: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "deprecated": True}
 
 
 Property = Annotated[T, PropertyMarker()]

@@ -60,6 +60,7 @@ class Typed(Part):
     """A part chosen by its `type`: tasks, triggers, conditions, runners, providers."""
 
     examples: ClassVar[tuple[str, ...]] = ()
+    instead: ClassVar[str] = ""  # what flows should use now, when the class is kept for older ones only
     type: str
 
     @classmethod

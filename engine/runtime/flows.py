@@ -5,13 +5,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
 from engine.clock import Clock
 from engine.core.executor import plan_of
 from engine.core.flow import Flow
-from engine.core.flow_source import load
+from engine.core.flow_source import load, older_names
 from engine.core.registry import Registry
 from engine.core.task import Task
 from engine.errors import FlowInvalid, NotFound, Problem, Refused
@@ -140,6 +141,18 @@ class Flows:
         await self._reload(namespace, flow_id)
         await self._tell()
 
+    async def purge_revisions(self, fits: Callable[[str, str], bool], keep: int | None, before: datetime | None) -> int:
+        """Forget old revisions of flows, but never the newest nor what executions under way run; how many."""
+        names = [key for key in self._known if fits(*key)]
+        gone = 0
+        for namespace, flow_id in names:
+            gone += await self._database.transact(
+                lambda unit, n=namespace, f=flow_id: rows.purge_revisions(unit.connection, n, f, keep, before)  # type: ignore[misc]
+            )
+            for key in [key for key in self._old if key[:2] == (namespace, flow_id)]:
+                del self._old[key]
+        return gone
+
     async def start(self, *, watch: bool = True, interval: float = 1.0) -> None:
         """Read what the store has, then the folders; with `watch`, look at the folders again and again."""
         stored = await self._database.read(rows.all_latest)
@@ -227,6 +240,12 @@ class Flows:
         revision = await self._database.transact(
             lambda unit: rows.deploy(unit.connection, flow.namespace, flow.id, source, file, now)
         )
+        before = self._known.get((flow.namespace, flow.id))
+        if (before is None or before.row.revision != revision) and (
+            older := await asyncio.to_thread(older_names, source, self._registry)
+        ):
+            names = ", ".join(older[:10]) + (f" and {len(older) - 10} more" if len(older) > 10 else "")
+            log.warning("The flow %s.%s uses older names, which still work: %s.", flow.namespace, flow.id, names)
         kept = flow.model_copy(update={"revision": revision})
         row = FlowRow(flow.namespace, flow.id, revision, source, file, False, now)
         self._known[(flow.namespace, flow.id)] = Known(row, kept)

@@ -1,13 +1,15 @@
 """What tasks may do to what the engine keeps: count, read and purge executions, logs and keys, switch triggers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from engine.clock import Clock
 from engine.errors import NotFound
-from engine.files import FileStore
+from engine.files import FileStore, slug
 from engine.logbook import LogBook
 from engine.plugin import Level, Purged, Selection
 from engine.runtime.schedules import Schedules
@@ -91,6 +93,24 @@ class TaskRecords:
             if gone < LINES:
                 return total
 
+    async def purge_metrics(self, chosen: Selection) -> int:
+        """Delete metrics between two dates; how many."""
+        await self.logbook.flush()
+        total = 0
+        while True:
+            gone = await self.database.transact(lambda u: records.purge_metrics(u.connection, chosen, LINES))
+            total += gone
+            if gone < LINES:
+                return total
+
+    async def purge_files(self, chosen: Selection, *, dry: bool) -> tuple[int, int, int]:
+        """Delete files that executions (not those under way) last wrote between two dates, unless `dry`.
+
+        How many executions were looked at, how many have such files, and how many files were deleted.
+        """
+        busy = await self.database.read(records.under_way)
+        return await asyncio.to_thread(purge_files, self.files, chosen, busy, dry)
+
     async def purge_keys(self, fits: Callable[[str, str], bool], *, expired_only: bool) -> int:
         """Delete pairs of the KV store for whose namespace and key `fits` says yes; how many."""
         now = self.clock.now()
@@ -109,3 +129,30 @@ class TaskRecords:
     async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, enabled: bool) -> None:
         """Switch a trigger on or off; NotFound."""
         await self.schedules.toggle(namespace, flow_id, trigger_id, disabled=not enabled)
+
+
+def purge_files(files: FileStore, chosen: Selection, busy: Collection[str], dry: bool) -> tuple[int, int, int]:
+    """Delete files of executions that are meant and not busy, then the folders they leave empty."""
+    scanned = matched = deleted = 0
+    for (namespace, flow, execution), folder in list(files.executions()):
+        own = chosen.namespace in (None, namespace)
+        below = chosen.below and namespace.startswith(f"{chosen.namespace}.")
+        if not (own or below) or execution in busy or (chosen.flow_id and slug(chosen.flow_id) != flow):
+            continue
+        scanned += 1
+        old = [path for path in folder.rglob("*") if path.is_file() and _is_between(path, chosen)]
+        matched += bool(old)
+        if dry:
+            continue
+        for path in old:
+            path.unlink(missing_ok=True)
+            deleted += 1
+        for path in (*sorted((one for one in folder.rglob("*") if one.is_dir()), reverse=True), folder):
+            if old and not any(path.iterdir()):
+                path.rmdir()
+    return scanned, matched, deleted
+
+
+def _is_between(path: Path, chosen: Selection) -> bool:
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return (chosen.since is None or written >= chosen.since) and (chosen.until is None or written <= chosen.until)

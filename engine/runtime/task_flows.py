@@ -1,6 +1,6 @@
 """What tasks may do to flows, and the executions they start."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -45,6 +45,13 @@ class TaskFlows:
         """Nothing new starts from it any more; NotFound, Refused when a file of a watched folder keeps it."""
         self._refuse_watched(namespace, flow_id)
         await self.flows.delete(namespace, flow_id)
+
+    async def purge_revisions(
+        self, fits: Callable[[str, str], bool], *, keep: int | None = None, before: datetime | None = None
+    ) -> int:
+        """Forget old revisions of flows for whose namespace and id `fits` says yes; how many. Newest ones, and those
+        that executions under way run, stay."""
+        return await self.flows.purge_revisions(fits, keep, before)
 
     def _seen(self, known: Known) -> DeployedFlow:
         row, flow = known.row, known.flow

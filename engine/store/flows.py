@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, not_, select, update
+from sqlalchemy import delete as delete_rows
 
-from engine.store.tables import flows
+from engine.store.records import rests
+from engine.store.tables import executions, flows
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,25 @@ def all_latest(connection: Connection) -> list[FlowRow]:
     )
     rows = connection.execute(select(flows).join(newest, joined).order_by(flows.c.namespace, flows.c.id))
     return [FlowRow(**row._mapping) for row in rows]
+
+
+def purge_revisions(
+    connection: Connection, namespace: str, flow_id: str, keep: int | None, before: datetime | None
+) -> int:
+    """Delete old revisions, all but the `keep` newest or those from before a date; how many.
+
+    The newest stays, and so does what an execution that may still go on is running.
+    """
+    key = flows.c
+    own = (key.namespace == namespace, key.id == flow_id)
+    numbers = list(connection.execute(select(key.revision).where(*own).order_by(key.revision.desc())).scalars())
+    old = numbers[max(keep or 1, 1) :]
+    gone = delete_rows(flows).where(*own, key.revision.in_(old))
+    if before is not None:
+        gone = gone.where(key.created <= before)
+    run = executions.c
+    used = select(run.revision).where(run.namespace == namespace, run.flow_id == flow_id, not_(rests()))
+    return connection.execute(gone.where(key.revision.not_in(used))).rowcount
 
 
 def revisions(connection: Connection, namespace: str, flow_id: str) -> list[int]:

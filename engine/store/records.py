@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select
+from sqlalchemy import Connection, Select, and_, delete, exists, func, not_, or_, select
 
 from engine.core.state import State
 from engine.plugin import Purged, Selection
@@ -33,13 +33,13 @@ def count(connection: Connection, chosen: Selection) -> int:
 def ended(connection: Connection, chosen: Selection, after: str, limit: int) -> list[Candidate]:
     """Executions that are meant and have come to rest, by id; nothing of them runs, waits or is still to be told."""
     row = executions.c
-    query = _chosen(select(row.id, row.namespace, row.flow_id), chosen).where(row.id > after, _rests())
+    query = _chosen(select(row.id, row.namespace, row.flow_id), chosen).where(row.id > after, rests())
     return [Candidate(*found) for found in connection.execute(query.order_by(row.id).limit(limit))]
 
 
 def purge(connection: Connection, execution_id: str, parts: Collection[str]) -> Purged:
     """Delete parts of an execution (`execution`, `log`, `metric`); nothing when it has been taken up again."""
-    if connection.execute(select(executions.c.id).where(executions.c.id == execution_id, _rests())).first() is None:
+    if connection.execute(select(executions.c.id).where(executions.c.id == execution_id, rests())).first() is None:
         return Purged()
 
     def gone(table: Any) -> int:
@@ -102,6 +102,24 @@ def purge_logs(connection: Connection, chosen: Selection, levels: Collection[str
     return connection.execute(delete(logs).where(logs.c.id.in_(query.limit(limit)))).rowcount
 
 
+def purge_metrics(connection: Connection, chosen: Selection, limit: int) -> int:
+    """Delete up to `limit` metrics that were recorded between two dates; how many."""
+    query = select(metrics.c.id)
+    if chosen.since is not None:
+        query = query.where(metrics.c.at >= chosen.since)
+    if chosen.until is not None:
+        query = query.where(metrics.c.at <= chosen.until)
+    if chosen.namespace is not None or chosen.flow_id is not None:
+        whose = Selection(chosen.namespace, chosen.flow_id, below=chosen.below)
+        query = query.where(metrics.c.execution_id.in_(_chosen(select(executions.c.id), whose)))
+    return connection.execute(delete(metrics).where(metrics.c.id.in_(query.limit(limit)))).rowcount
+
+
+def under_way(connection: Connection) -> set[str]:
+    """Executions that have not come to rest."""
+    return set(connection.execute(select(executions.c.id).where(not_(rests()))).scalars())
+
+
 def keys(connection: Connection) -> list[tuple[str, str, datetime | None]]:
     """(namespace, key, end) of every pair of the KV store."""
     row = key_values.c
@@ -136,7 +154,7 @@ def _chosen(query: Select[Any], chosen: Selection) -> Select[Any]:
     return query
 
 
-def _rests() -> Any:
+def rests() -> Any:
     """Ended, with no task run under way (`afterExecution`), nothing in the outbox and nothing unread in the inbox."""
     row = executions.c
     return and_(

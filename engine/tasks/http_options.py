@@ -7,10 +7,15 @@ import httpx
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from engine.core.retries import Retry
-from engine.plugin import Part
+from engine.plugin import Instead, Part
 from engine.tasks.property_types import JsonMap, OptionalText, document_from_text
 
 LogPart = Literal["REQUEST_HEADERS", "REQUEST_BODY", "RESPONSE_HEADERS", "RESPONSE_BODY"]
+LOGGED: dict[str, tuple[LogPart, ...]] = {
+    "TRACE": ("REQUEST_HEADERS", "REQUEST_BODY", "RESPONSE_HEADERS", "RESPONSE_BODY"),
+    "DEBUG": ("REQUEST_HEADERS", "RESPONSE_HEADERS"),
+    "INFO": ("RESPONSE_HEADERS",),
+}
 
 
 class Timeouts(Part):
@@ -46,7 +51,7 @@ class Proxy(Part):
 class Auth(Part):
     """Who we are to the service."""
 
-    type: Literal["BASIC", "BEARER"] = "BASIC"
+    type: Literal["BASIC", "BEARER", "DIGEST"] = "BASIC"
     username: OptionalText = None
     password: OptionalText = None
     token: OptionalText = None
@@ -74,19 +79,24 @@ class HttpOptions(Part):
     retry: Retry | None = None
     retry_on_status_codes: tuple[int, ...] = ()
     # Names of older flows.
-    connect_timeout: timedelta | None = None
-    read_timeout: timedelta | None = None
-    read_idle_timeout: timedelta | None = None
-    proxy_address: OptionalText = None
-    proxy_port: int | None = None
-    proxy_type: Literal["DIRECT", "HTTP", "SOCKS"] | None = None
-    proxy_username: OptionalText = None
-    proxy_password: OptionalText = None
-    basic_auth_user: OptionalText = None
-    basic_auth_password: OptionalText = None
-    log_level: Any = None
-    max_content_length: Any = None
-    connection_pool_idle_timeout: Any = None
+    connect_timeout: Annotated[timedelta | None, Instead("timeout.connectTimeout")] = None
+    read_timeout: Annotated[timedelta | None, Instead("timeout.readIdleTimeout")] = None
+    read_idle_timeout: Annotated[timedelta | None, Instead("timeout.readIdleTimeout")] = None
+    proxy_address: Annotated[OptionalText, Instead("proxy.address")] = None
+    proxy_port: Annotated[int | None, Instead("proxy.port")] = None
+    proxy_type: Annotated[Literal["DIRECT", "HTTP", "SOCKS"] | None, Instead("proxy.type")] = None
+    proxy_username: Annotated[OptionalText, Instead("proxy.username")] = None
+    proxy_password: Annotated[OptionalText, Instead("proxy.password")] = None
+    basic_auth_user: Annotated[OptionalText, Instead("auth.username")] = None
+    basic_auth_password: Annotated[OptionalText, Instead("auth.password")] = None
+    log_level: Annotated[str | None, Instead("logs")] = None
+    max_content_length: Annotated[Any, Instead("")] = None
+    connection_pool_idle_timeout: Annotated[Any, Instead("")] = None
+
+    @property
+    def told(self) -> tuple[LogPart, ...]:
+        """What of a call is written to the log, also as the older `logLevel` says it."""
+        return self.logs or LOGGED.get((self.log_level or "").upper(), ())
 
     def timeouts(self) -> httpx.Timeout:
         """The waits, 10 s to connect and five minutes between two bytes unless said otherwise."""
@@ -109,13 +119,17 @@ class HttpOptions(Part):
             ).url()
         return None
 
-    def credentials(self) -> tuple[str, str] | str | None:
+    def credentials(self) -> httpx.Auth | str | None:
         """User and password, a bearer token, or nothing."""
-        if self.auth is not None:
-            if self.auth.type == "BEARER":
-                return self.auth.token or ""
-            return (self.auth.username or "", self.auth.password or "")
-        return (self.basic_auth_user, self.basic_auth_password or "") if self.basic_auth_user else None
+        auth = self.auth
+        if auth is None and self.basic_auth_user:
+            auth = Auth(username=self.basic_auth_user, password=self.basic_auth_password)
+        if auth is None:
+            return None
+        if auth.type == "BEARER":
+            return auth.token or ""
+        kind = httpx.DigestAuth if auth.type == "DIGEST" else httpx.BasicAuth
+        return kind(auth.username or "", auth.password or "")
 
     @property
     def is_plain(self) -> bool:

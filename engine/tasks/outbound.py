@@ -46,6 +46,7 @@ async def opened(
     address = destination(context, url)
     sent = httpx.Headers({"User-Agent": "Parley", **(headers or {})})
     credentials = options.credentials()
+    auth = credentials if isinstance(credentials, httpx.Auth) else None
     if isinstance(credentials, str):
         sent["Authorization"] = f"Bearer {credentials}"
     async with AsyncExitStack() as stack:
@@ -55,22 +56,23 @@ async def opened(
             client = await stack.enter_async_context(httpx.AsyncClient(proxy=options.proxy_url(), verify=verify))
         try:
             request = client.build_request(method, address, headers=sent, timeout=options.timeouts(), **body)
-            if "REQUEST_HEADERS" in options.logs:
+            if "REQUEST_HEADERS" in options.told:
                 context.log(f"{method} {address} {dict(sent)}")
             for _ in range(MAX_REDIRECTS):
                 await check_address(request.url, context.settings)
-                auth = httpx.BasicAuth(*credentials) if isinstance(credentials, tuple) else httpx.USE_CLIENT_DEFAULT
-                response = await client.send(request, stream=True, follow_redirects=False, auth=auth)
+                response = await client.send(
+                    request, stream=True, follow_redirects=False, auth=auth or httpx.USE_CLIENT_DEFAULT
+                )
                 stack.push_async_callback(response.aclose)
                 check_peer(response, context.settings)
                 if not (options.follow_redirects and response.next_request):
                     break
                 if response.next_request.url.host != request.url.host:
-                    credentials = None  # a password goes to the host it was written for
+                    auth = None  # a password goes to the host it was written for
                 request = response.next_request
             else:
                 raise TaskFailed(f"{url} redirected more than {MAX_REDIRECTS} times.")
-            if "RESPONSE_HEADERS" in options.logs:
+            if "RESPONSE_HEADERS" in options.told:
                 context.log(f"{response.status_code} {dict(response.headers)}")
             yield response
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -75,7 +75,12 @@ def pairs(labels: Any) -> dict[str, str]:
     if labels is None:
         return {}
     if isinstance(labels, Mapping):
-        return {str(key): str(scalar_to_text(value)) for key, value in labels.items()}
+        return {str(key): _label(value) for key, value in labels.items()}
     if isinstance(labels, list) and all(isinstance(label, Mapping) and "key" in label for label in labels):
-        return {str(label["key"]): str(scalar_to_text(label.get("value", ""))) for label in labels}
+        return {str(label["key"]): _label(label.get("value", "")) for label in labels}
     raise ValueError("Labels are a map, or a list of `key` and `value`.")
+
+
+def _label(value: Any) -> str:
+    text = scalar_to_text(value)
+    return text if isinstance(text, str) else json.dumps(text, separators=(",", ":"), ensure_ascii=False)

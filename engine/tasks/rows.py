@@ -3,6 +3,10 @@
 import json
 from typing import Any
 
+from engine.errors import ExpressionFailed
+from engine.expressions import regexes
+from engine.plugin import TaskFailed
+
 
 def rows_of(text: str, separator: str) -> list[str]:
     """The rows of a text; a separator at the end makes no empty row."""
@@ -17,3 +21,18 @@ def row_variables(row: str) -> dict[str, Any]:
     except json.JSONDecodeError:
         value = row
     return value if isinstance(value, dict) else {"value": value}
+
+
+def by_pattern(rows: list[str], pattern: str) -> list[list[str]]:
+    """Rows by what a pattern's first group finds in them; a row without it is in no group. TaskFailed."""
+    groups: dict[str, list[str]] = {}
+    try:
+        for row in rows:
+            found = regexes.search(row, pattern)
+            if found is not None and len(found) < 2:
+                raise TaskFailed(f"The pattern {pattern!r} has no group.", fix="Put what to group by in parentheses.")
+            if found is not None and found[1] is not None:
+                groups.setdefault(found[1], []).append(row)
+    except ExpressionFailed as error:
+        raise TaskFailed(error.message, fix=error.fix) from error
+    return list(groups.values())

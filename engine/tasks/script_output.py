@@ -6,7 +6,7 @@ import re
 from typing import Any, get_args
 
 from engine.plugin import Level, RunContext
-from engine.tasks.property_types import scalar_to_text
+from engine.tasks.metrics import record
 from engine.tasks.runners import Stream
 
 MARKED = re.compile(r"^::(\{.*\})::$", re.DOTALL)
@@ -85,10 +85,8 @@ class ScriptOutput:
         ):
             self.context.log(f"Invalid metric: {metric}", "WARN")
             return
-        tags = {str(key): str(scalar_to_text(tag)) for key, tag in (metric.get("tags") or {}).items()}
-        reserved = {key: tags.pop(key) for key in ("name", "value", "kind") if key in tags}
-        tags |= {f"{key}_": tag for key, tag in reserved.items()}
-        self.context.metric(str(name), float(value), kind, **tags)  # type: ignore[arg-type]
+        tags = metric.get("tags")
+        record(self.context, kind, str(name), float(value), tags if isinstance(tags, dict) else None)  # type: ignore[arg-type]
 
 
 def _maps(value: Any) -> list[dict[str, Any]]:

@@ -257,10 +257,10 @@ def test_newer_and_older_names_of_properties_are_read():
     assert found.triggers[0].conditions[0].by_day
 
 
-def test_an_older_type_name_is_a_hint_with_the_new_one():
+def test_an_older_type_name_is_a_warning_with_the_new_one():
     (found,) = problems("tasks:\n  - {id: a, type: io.kestra.core.tasks.log.Log, message: x}")
     assert (found.severity, found.code, found.suggestion) == (
-        "hint",
+        "warning",
         "old-type",
         "Write `io.kestra.plugin.core.log.Log`.",
     )

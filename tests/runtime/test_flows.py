@@ -127,3 +127,17 @@ async def test_an_execution_goes_on_with_its_own_revision(engine, clock):
     await engine.resume(made.id, {}, by="x")
     done = await engine.wait(made.id, timeout=10)
     assert [run.task_id for run in done.task_runs.values()] == ["p", "t"]
+
+
+async def test_a_new_revision_tells_its_older_names_in_one_line(deploy, caplog):
+    caplog.set_level("WARNING", logger="engine.runtime.flows")
+    text = "tasks:\n" + "".join(
+        f"  - {{id: t{number}, type: io.kestra.core.tasks.log.Log, message: x}}\n" for number in range(20)
+    )
+    await deploy(text + "  - {id: wait, type: io.kestra.plugin.core.flow.Pause, delay: PT1S}\n")
+    await deploy(text + "  - {id: wait, type: io.kestra.plugin.core.flow.Pause, delay: PT1S}\n")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == (
+        "The flow company.team.f uses older names, which still work: `io.kestra.core.tasks.log.Log` (write "
+        "`io.kestra.plugin.core.log.Log`), `delay` (write `pauseDuration`)."
+    )

@@ -1,13 +1,14 @@
 """Tasks that count, read and purge what the engine keeps, on a real engine."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from engine.core.state import State
 from engine.errors import FlowInvalid, NotFound
-from engine.store import executions
+from engine.store import executions, flows
 
 QUIET = """
 tasks:
@@ -382,3 +383,160 @@ tasks:
 async def test_a_template_names_its_successor(deploy, name):
     with pytest.raises(FlowInvalid, match=r"io\.kestra\.plugin\.core\.flow\.Subflow"):
         await deploy(f"tasks:\n  - id: t\n    type: {name}\n    namespace: a\n    templateId: b\n")
+
+
+async def test_metrics_are_purged(there, deploy, run, engine):
+    await deploy(
+        """
+tasks:
+  - id: publish
+    type: io.kestra.plugin.core.metric.Publish
+    metrics: [{type: counter, name: orders, value: 3}, {type: timer, name: took, value: PT2S}]
+""",
+        "measured",
+    )
+    measured = await run(flow_id="measured")
+    assert {one.name: one.value for one in await engine.metrics(measured.id)} == {"orders": 3, "took": 2}
+    await deploy("""
+tasks:
+  - id: of_another
+    type: io.kestra.plugin.core.metric.PurgeMetrics
+    namespace: company.team
+    flowId: quiet
+    endDate: "{{ now() | dateAdd(1, 'DAYS') }}"
+  - id: early
+    type: io.kestra.plugin.core.metric.PurgeMetrics
+    endDate: "{{ now() | dateAdd(-1, 'DAYS') }}"
+  - id: these
+    type: io.kestra.plugin.core.metric.PurgeMetrics
+    namespace: company
+    endDate: "{{ now() | dateAdd(1, 'DAYS') }}"
+""")
+    done = await run()
+    assert [outputs(done, name)["count"] for name in ("of_another", "early", "these")] == [0, 0, 2]
+    assert await engine.metrics(measured.id) == []
+
+
+async def test_files_of_executions_are_purged_by_their_date(there, deploy, run, engine):
+    uri = outputs(there[0], "file")["uri"]
+    old = engine.files.path(outputs(there[1], "file")["uri"])
+    os.utime(old, (0, 0))
+    gone_flow = engine.files.put("company/other/no-flow/executions/01GONE/tasks/t/r", b"x", "left.txt")
+    os.utime(engine.files.path(gone_flow), (0, 0))
+    text = """
+tasks:
+  - id: purge
+    type: io.kestra.plugin.core.storage.PurgeStorage
+    namespace: company
+    endDate: "{{ now() | dateAdd(-7, 'DAYS') }}"
+"""
+    await deploy(text)
+    done = await run()
+    assert outputs(done, "purge") == {"scannedCount": 3, "purgedCount": 2, "deletedFilesCount": 0}
+    assert old.is_file()
+    await deploy(text + "    dryRun: false\n")
+    assert outputs(await run(), "purge") == {"scannedCount": 3, "purgedCount": 2, "deletedFilesCount": 2}
+    assert not old.exists()
+    assert not (engine.files.root / "company/other/no-flow/executions/01GONE").exists()
+    assert engine.files.path(uri).is_file()
+
+
+async def test_files_of_an_execution_under_way_are_not_purged(deploy, run, engine):
+    await deploy(QUIET + "  - {id: wait, type: io.kestra.plugin.core.flow.Pause}\n", "going")
+    going = await run(flow_id="going")
+    file = engine.files.path(outputs(going, "file")["uri"])
+    os.utime(file, (0, 0))
+    await deploy("""
+tasks:
+  - id: purge
+    type: io.kestra.plugin.core.storage.PurgeStorage
+    endDate: "{{ now() }}"
+    dryRun: false
+""")
+    assert outputs(await run(), "purge") == {"scannedCount": 0, "purgedCount": 0, "deletedFilesCount": 0}
+    assert file.is_file()
+
+
+async def test_old_revisions_are_forgotten_but_not_what_runs(deploy, run, engine):
+    paused = None
+    for number in range(5):
+        await deploy(f"description: {number}\n{PAUSED}", "often")
+        if number == 1:
+            paused = await run(flow_id="often")
+    await deploy(PAUSED, "other")
+    purge = """
+tasks:
+  - id: purge
+    type: io.kestra.plugin.core.flow.PurgeFlows
+    namespaces: [company]
+    flowPattern: "oft*"
+"""
+    await deploy(purge + "    behavior: {type: version, keepAmount: 2}\n")
+    assert outputs(await run(), "purge") == {"size": 2}
+    there = await engine.database.read(lambda c: flows.revisions(c, "company.team", "often"))
+    assert there == [2, 4, 5]
+    await engine.operations.resume(paused.id, {}, by="local:ann")
+    assert (await engine.wait(paused.id, until="ended", timeout=20)).state is State.SUCCESS
+    await deploy(purge)
+    assert outputs(await run(), "purge") == {"size": 2}
+    assert engine.flows.get("company.team", "often").description == "4"
+    await deploy(purge + "    behavior: {type: version, before: '2020-01-01T00:00:00Z'}\n")
+    assert outputs(await run(), "purge") == {"size": 0}
+
+
+async def test_namespace_files_are_purged_when_all_are_meant(deploy, run, engine):
+    engine.files.put_namespace_file("company.team", "a/x.sql", b"1")
+    engine.files.put_namespace_file("company.team.sub", "y.sql", b"2")
+    engine.files.put_namespace_file("company.other", "z.sql", b"3")
+    await deploy("""
+tasks:
+  - id: old_ones
+    type: io.kestra.plugin.core.namespace.PurgeFiles
+    filePattern: "**/*.sql"
+  - id: all_of_them
+    type: io.kestra.plugin.core.namespace.PurgeFiles
+    namespaces: [company.team]
+    filePattern: "**/*.sql"
+    behavior: {type: version, keepAmount: 0}
+  - id: by_pattern
+    type: io.kestra.plugin.core.namespace.PurgeFiles
+    namespacePattern: "*.nothing"
+    behavior: {type: version, keepAmount: 0}
+""")
+    done = await run()
+    assert [outputs(done, one)["size"] for one in ("old_ones", "all_of_them", "by_pattern")] == [0, 2, 0]
+    assert engine.files.namespaces() == ["company.other"]
+
+
+async def test_versions_of_keys_are_purged_when_all_are_meant(deploy, run, engine):
+    await engine.kv.set("company.team", "a", 1)
+    await engine.kv.set("company.team", "b", 1)
+    task = "\n    type: io.kestra.plugin.core.kv.PurgeKV\n    keyPattern: a\n    behavior: {type: version"
+    await deploy(f"""
+tasks:
+  - id: newest{task}, keepAmount: 1}}
+  - id: dated{task}, before: "2026-01-01T00:00:00Z"}}
+  - id: every{task}}}
+""")
+    done = await run()
+    assert [outputs(done, one)["size"] for one in ("newest", "dated", "every")] == [0, 0, 1]
+    assert await engine.kv.keys("company.team") == ["b"]
+    with pytest.raises(FlowInvalid, match="cannot set both"):
+        await deploy(f"tasks:\n  - id: x{task}, keepAmount: 1, before: '2026-01-01T00:00:00Z'}}\n")
+
+
+async def test_put_keeps_how_long_a_key_lives_and_that_it_is_a_secret(deploy, run, engine, clock):
+    await engine.kv.set("company.team", "k", {"a": {"x": 1}}, ttl=3600, description="what it is")
+    await engine.kv.set("company.team", "s", "hidden", kind="SECRET")
+    await deploy("""
+tasks:
+  - {id: map, type: io.kestra.plugin.core.kv.Put, key: k, value: {a: {y: "{{ 1 + 1 }}"}}}
+  - {id: secret, type: io.kestra.plugin.core.kv.Put, key: s, value: "{{ 'other' }}"}
+""")
+    assert (await run()).state is State.SUCCESS
+    entry = await engine.kv.entry("company.team", "k")
+    assert await engine.kv.get("company.team", "k") == {"a": {"x": 1, "y": 2}}
+    assert entry.description == "what it is"
+    assert timedelta(0) < entry.expires - clock.now() <= timedelta(seconds=3600)
+    assert "other" not in (await engine.kv.entry("company.team", "s")).value
+    assert await engine.kv.get("company.team", "s") == "other"

@@ -78,11 +78,17 @@ class TestKeyValues:
         ttl: float | None = None,
         overwrite: bool = True,
         kind: str | None = None,
+        description: str | None = None,
     ) -> None:
         if not overwrite and (namespace, key) in self.stored:
             raise Refused(f"The key {key} is there already.")
         self.stored[namespace, key] = value
         self.kinds[namespace, key], self.ttls[namespace, key] = kind, ttl
+
+    async def update(self, namespace: str, key: str, change: Any, *, must_exist: bool = False) -> None:
+        if must_exist and (namespace, key) not in self.stored:
+            raise NotFound(f"There is no key {key}.")
+        self.stored[namespace, key] = change(self.stored.get((namespace, key)))
 
     async def delete(self, namespace: str, key: str) -> bool:
         return self.stored.pop((namespace, key), None) is not None

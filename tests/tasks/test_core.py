@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
-from engine.errors import TaskFailed
+from engine.errors import EngineError, TaskFailed
 from tests.tasks.context import EXECUTION, NAMESPACE
 
 CORE = "io.kestra.plugin.core"
@@ -172,3 +173,116 @@ async def test_state_of_each_iteration_is_its_own(context):
     await context.run(type=f"{CORE}.state.Set", data={"a": 1})
     context.value = "two"
     assert (await context.run(type=f"{CORE}.state.Get")).data == {}
+
+
+@pytest.mark.parametrize(
+    ("there", "value", "after"),
+    [
+        (None, "new", "new"),
+        ("old", "{{ 1 + 1 }}", 2),
+        ({"a": {"x": 1}, "b": 1}, {"a": {"y": "{{ inputs.n }}"}}, {"a": {"x": 1, "y": 3}, "b": 1}),
+        ({"a": {"x": 1}}, [{"key": "a.y", "value": 2}, {"key": "c", "value": "d"}], {"a": {"x": 1, "y": 2}, "c": "d"}),
+        (None, [{"key": "a.b", "value": 1}], {"a": {"b": 1}}),
+        ({"a": 1}, [{"value": "whole"}], "whole"),
+        ({"a": 1}, [1, 2], [1, 2]),
+        ({"a": 1}, [{"value": 1, "other": 2}], [{"value": 1, "other": 2}]),
+    ],
+)
+async def test_put_changes_what_a_key_holds(make_context, there, value, after):
+    context = make_context(inputs={"n": 3})
+    if there is not None:
+        context.kv.stored[NAMESPACE, "k"] = there
+    await context.run(type=f"{CORE}.kv.Put", key="k", value=typed(value))
+    assert context.kv.stored[NAMESPACE, "k"] == after
+
+
+def typed(value):
+    """The test's context renders texts inside containers to texts; the engine's keeps their types."""
+    return {"a": {"y": 3}} if value == {"a": {"y": "{{ inputs.n }}"}} else value
+
+
+@pytest.mark.parametrize(
+    ("there", "value", "said"),
+    [
+        (None, [{"value": 1}, {"value": 2}], "replaces everything"),
+        (None, [{"key": "a", "value": 1}, {"value": 2}], "replaces everything"),
+        (None, [{"key": " ", "value": 1}], "`key` is empty"),
+        ("text", [{"key": "a", "value": 1}], "a value that is no map"),
+    ],
+)
+async def test_put_refuses_what_does_not_fit(context, there, value, said):
+    if there is not None:
+        context.kv.stored[NAMESPACE, "k"] = there
+    with pytest.raises(TaskFailed, match=said):
+        await context.run(type=f"{CORE}.kv.Put", key="k", value=value)
+
+
+async def test_put_may_demand_that_there_is_one(context):
+    with pytest.raises(TaskFailed, match="No value found for key 'k' in namespace"):
+        await context.run(type=f"{CORE}.kv.Put", key="k", value="x", errorOnMissing=True)
+    assert context.kv.stored == {}
+
+
+async def test_metrics_are_published(make_context):
+    context = make_context(outputs={"import": {"vars": {"rows": 40}}})
+    metrics = [
+        {"type": "counter", "name": "rows", "value": "{{ outputs.import.vars.rows }}", "tags": {"name": "a"}},
+        {"type": "timer", "name": "took", "value": "PT1M30S"},
+        {"type": "gauge", "name": "load", "value": 0.5},
+    ]
+    found = await context.run(type=f"{CORE}.metric.Publish", metrics=metrics)
+    assert context.metrics == {"rows": 40, "took": 90, "load": 0.5}
+    assert found.metrics[0] == {"type": "counter", "name": "rows", "value": 40, "tags": {"name": "a"}}
+    assert found.metrics[1]["value"] == 90
+    found = await context.run(
+        type=f"{CORE}.metric.Publish", metrics="{{ [{'type': 'counter', 'name': 'n', 'value': 1}] }}"
+    )
+    assert context.metrics["n"] == 1
+    with pytest.raises(ValidationError):
+        await context.run(type=f"{CORE}.metric.Publish", metrics=[{"type": "counter", "name": "n"}])
+
+
+async def test_a_task_is_put_together_while_the_flow_runs(make_context):
+    context = make_context(
+        inputs={"type": "debug.Return", "property": "format", "text": "a: b # {{ secret('X') }}\n- c"}
+    )
+    context.secrets["X"] = "hidden"
+    spec = """
+type: io.kestra.plugin.core.{{ inputs.type }}
+{{ inputs.property }}: {{ inputs.text }}
+"""
+    found = await context.run(type=f"{CORE}.templating.TemplatedTask", spec=spec)
+    assert found.value == "a: b # {{ secret('X') }}\n- c"
+
+
+async def test_text_from_outside_stays_one_word_of_a_templated_command(make_context):
+    context = make_context(inputs={"name": 'x"; touch gone; "'})
+    spec = f"""
+type: io.kestra.plugin.scripts.shell.Commands
+taskRunner: {{type: {CORE}.runner.Process}}
+commands: ['echo "{{{{ inputs.name }}}}" > said.txt']
+"""
+    await context.run(type="io.kestra.core.tasks.templating.TemplatedTask", spec=spec)
+    assert (context.working_dir / "said.txt").read_text() == 'x"; touch gone; "\n'
+    assert not (context.working_dir / "gone").exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("type: io.kestra.plugin.core.templating.TemplatedTask\nspec: x", "cannot be of type"),
+        ("type: io.kestra.plugin.core.flow.Sleep\nduration: PT1S", "must be a runnable task"),
+        ("type: io.kestra.plugin.core.log.Log\nmesage: x", "`message` is missing"),
+        ("type: io.kestra.plugin.core.log.Logg\nmessage: x", "Did you mean"),
+        ("just text", "no mapping with a `type`"),
+        ("type: [", "no YAML"),
+    ],
+)
+async def test_a_templated_task_that_is_none_is_told(context, spec, said):
+    with pytest.raises(EngineError, match=said):
+        await context.run(type=f"{CORE}.templating.TemplatedTask", spec=spec)
+
+
+async def test_labels_may_hold_maps(context):
+    found = await context.run(type=f"{CORE}.execution.Labels", labels={"where": {"x": [1, True]}})
+    assert found.effects == {"labels": {"where": '{"x":[1,true]}'}}

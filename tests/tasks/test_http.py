@@ -1,6 +1,8 @@
-"""http.Request and http.Download against a loopback service."""
+"""http.Request, http.Download and http.SseRequest against a loopback service."""
 
+import hashlib
 import json
+import re
 
 import httpx
 import pytest
@@ -11,10 +13,13 @@ from tests.wire.loopback import Answered, Received, serving
 
 REQUEST = "io.kestra.plugin.core.http.Request"
 DOWNLOAD = "io.kestra.plugin.core.http.Download"
+SSE = "io.kestra.plugin.core.http.SseRequest"
 
 
 def echo(request: Received) -> Answered:
     match request.path:
+        case "/events" | "/short" | "/digest":
+            return streamed(request)
         case "/redirect":
             return Answered(status=302, headers={"Location": "/echo"})
         case "/loop":
@@ -42,6 +47,38 @@ def echo(request: Received) -> Answered:
         },
         headers={"X-Twice": "one"},
     )
+
+
+EVENTS = [
+    b": hello\n\nid: 1\nevent: part\nda",
+    b'ta: {"text": "Good ", "n": 1}\nretry: 1500\n\n',
+    b'data: {"text": "morning", "n": 2}\r\n\r\nda',
+    b"ta: two\ndata: lines\n\ndata: {}",
+]
+
+
+def streamed(request: Received) -> Answered:
+    match request.path:
+        case "/events":
+            return Answered(chunks=iter(EVENTS), headers={"Content-Type": "text/event-stream"})
+        case "/short":
+            return Answered(b"four", headers={"Content-Length": "9", "Connection": "close"})
+    return digest(request)
+
+
+def digest(request: Received) -> Answered:
+    """What a service with HTTP Digest does, as RFC 7616 says."""
+
+    def md5(*parts: str) -> str:
+        return hashlib.md5(":".join(parts).encode()).hexdigest()
+
+    given = dict(re.findall(r'(\w+)="?([^",]+)"?', request.headers.get("authorization", "")))
+    expected = md5(
+        md5("ann", "shop", "pw"), "n1", given.get("nc", ""), given.get("cnonce", ""), "auth", md5("GET", "/digest")
+    )
+    if given.get("response") == expected:
+        return Answered("welcome")
+    return Answered("who?", 401, headers={"WWW-Authenticate": 'Digest realm="shop", nonce="n1", qop="auth"'})
 
 
 @pytest.fixture
@@ -199,6 +236,11 @@ async def test_download(context, service):
     with pytest.raises(TaskFailed, match="answered 410"):
         await context.run(type=DOWNLOAD, uri=f"{service.url}/gone")
     assert not list(context.working_dir.iterdir())
+    assert context.said("is empty", "WARN")
+    found = await context.run(type=DOWNLOAD, uri=f"{service.url}/empty", options={"allowFailed": True})
+    assert found.length == 0
+    with pytest.raises(TaskFailed, match="failed"):
+        await context.run(type=DOWNLOAD, uri=f"{service.url}/short")
 
 
 async def test_line_breaks_do_not_enter_headers(make_context, service):
@@ -213,3 +255,74 @@ async def test_a_proxy_is_used(context, service):
     found = await context.run(type=REQUEST, uri="http://nowhere.invalid/x", options=options)
     assert found.code == 200
     assert service.last.headers["host"] == "nowhere.invalid"
+
+
+async def test_digest_auth_answers_the_challenge(context, service):
+    auth = {"type": "DIGEST", "username": "ann", "password": "pw"}
+    found = await context.run(type=REQUEST, uri=f"{service.url}/digest", options={"auth": auth})
+    assert (found.body, len(service.requests)) == ("welcome", 2)
+    with pytest.raises(TaskFailed, match="answered 401"):
+        await context.run(type=REQUEST, uri=f"{service.url}/digest", options={"auth": auth | {"password": "no"}})
+
+
+async def test_names_of_older_flows(context, service):
+    options = {
+        "basicAuthUser": "ann",
+        "basicAuthPassword": "pw",
+        "connectTimeout": "PT1S",
+        "readTimeout": "PT2S",
+        "logLevel": "TRACE",
+        "maxContentLength": 10,
+        "connectionPoolIdleTimeout": "PT1S",
+    }
+    await context.run(type=REQUEST, uri=service.url, body="b", options=options, sslOptions={}, allowFailed=True)
+    assert service.last.headers["authorization"] == "Basic YW5uOnB3"
+    assert context.said("^b$", "INFO")
+    assert context.said("^GET ")
+    assert context.said("^200 ")
+    port = int(httpx.URL(service.url).port or 0)
+    options = {"proxyAddress": "127.0.0.1", "proxyPort": port, "proxyType": "HTTP", "proxyUsername": "u"}
+    await context.run(type=REQUEST, uri="http://nowhere.invalid/x", options=options)
+    assert service.last.headers["proxy-authorization"].startswith("Basic ")
+    options = {"proxyAddress": "127.0.0.1", "proxyPort": port, "proxyType": "DIRECT"}
+    with pytest.raises(TaskFailed, match="could not be reached"):
+        await context.run(type=REQUEST, uri="http://nowhere.invalid/x", options=options)
+
+
+async def test_a_body_that_is_a_secret(context, service):
+    found = await context.run(type=REQUEST, uri=f"{service.url}/flaky", headers={"x-try": "3"}, encryptBody=True)
+    assert (found.body, found.encryptedBody) == (None, "ok")
+    assert context.masked == {"ok"}
+
+
+async def test_events_are_read_to_the_end(context, service):
+    found = await context.run(type=SSE, uri=f"{service.url}/events")
+    assert [event["data"] for event in found.events] == [
+        {"text": "Good ", "n": 1},
+        {"text": "morning", "n": 2},
+        "two\nlines",
+        {},
+    ]
+    assert found.events[0] | {"data": 0} == {"data": 0, "id": "1", "name": "part", "comment": None, "retry": 1.5}
+    assert (found.size, found.result, context.metrics["size"]) == (4, None, 4)
+    assert service.last.headers["accept"] == "text/event-stream"
+
+
+async def test_events_are_joined_by_a_program(context, service):
+    uri = f"{service.url}/events"
+    found = await context.run(type=SSE, uri=uri, maxEvents=2, concatJqExpression=".data.text")
+    assert (found.size, found.events, found.result) == (2, None, "Good morning")
+    found = await context.run(type=SSE, uri=uri, maxEvents=2, concatJqExpression="$.data.n")
+    assert found.result == "12"
+    with pytest.raises(TaskFailed, match=r"failed on the event 'two.*failedOnMissingJq"):
+        await context.run(type=SSE, uri=uri, concatJqExpression=".data.text")
+    found = await context.run(type=SSE, uri=uri, concatJqExpression=".data.text", failedOnMissingJq=False)
+    assert found.result == "Good morning"
+
+
+async def test_a_stream_is_bounded_and_may_be_refused(make_context, service):
+    context = make_context({"http": {"max_body": 20}})
+    with pytest.raises(TaskFailed, match="sent more than 20 bytes"):
+        await context.run(type=SSE, uri=f"{service.url}/events")
+    with pytest.raises(TaskFailed, match="answered 410"):
+        await context.run(type=SSE, uri=f"{service.url}/gone")

@@ -35,6 +35,18 @@ async def test_split(context, how, expected):
     assert [context.files.text(part) for part in found.uris] == expected
 
 
+async def test_split_by_what_a_pattern_finds(context):
+    uri = await context.files.put(b"[a] 1\nnone\n[b] 2\n[a] 3\n", "rows.log")
+    found = await context.run(type=f"{STORAGE}.Split", from_=uri, regexPattern=r"\[(\w+)\]")
+    assert [context.files.text(part) for part in found.uris] == ["[a] 1\n[a] 3\n", "[b] 2\n"]
+    with pytest.raises(TaskFailed, match="has no group"):
+        await context.run(type=f"{STORAGE}.Split", from_=uri, regexPattern="a")
+    with pytest.raises(TaskFailed, match="cannot be read"):
+        await context.run(type=f"{STORAGE}.Split", from_=uri, regexPattern="(")
+    with pytest.raises(TaskFailed, match="needs to know where to cut"):
+        await context.run(type=f"{STORAGE}.Split", from_=uri)
+
+
 async def test_reverse(context):
     uri = await context.files.put(b"1\n2\n3\n", "rows.txt")
     assert context.files.text((await context.run(type=f"{STORAGE}.Reverse", from_=uri)).uri) == "3\n2\n1\n"

@@ -37,6 +37,7 @@ format: "Good morning, {{ inputs.name }}"
 class Echo(RunnableTask):
     """Write a text to the log (the older name of Log)."""
 
+    instead: ClassVar[str] = "io.kestra.plugin.core.log.Log"
     examples: ClassVar[tuple[str, ...]] = (
         """
 id: hello

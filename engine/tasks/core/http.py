@@ -1,18 +1,17 @@
 """`io.kestra.plugin.core.http`: call a URL, or download what it serves."""
 
-import json
-import mimetypes
-import re
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from pathlib import PurePosixPath
-from typing import Any, ClassVar, Literal
-from urllib.parse import quote, unquote
+from typing import Annotated, Any, ClassVar, Literal
 
 import httpx
 from pydantic import Field, ValidationError
 
+from engine.errors import ExpressionFailed
+from engine.expressions import jq_programs
 from engine.plugin import (
+    Instead,
     JsonText,
     LateProperty,
     Outputs,
@@ -22,10 +21,11 @@ from engine.plugin import (
     RunnableTask,
     TaskFailed,
 )
+from engine.tasks.event_stream import Event, events
+from engine.tasks.http_bodies import file_name, form_field, grouped, header, multipart
 from engine.tasks.http_options import DEFAULT, Auth, HttpOptions, Ssl
 from engine.tasks.outbound import Answer, opened, send
-from engine.tasks.property_types import JsonMap, OptionalText, Text, is_true, scalar_to_text
-from engine.tasks.working_files import STORAGE
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, is_true, scalar_to_text
 
 Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"]
 
@@ -42,8 +42,8 @@ class HttpTask(RunnableTask):
     params: Property[JsonMap | None] = None
     options: Property[HttpOptions | None] = None
     auth: Property[Auth | None] = None
-    allow_failed: Property[bool | None] = None
-    ssl_options: Property[Ssl | None] = None
+    allow_failed: Annotated[Property[bool | None], Instead("options.allowFailed")] = None
+    ssl_options: Annotated[Property[Ssl | None], Instead("options.ssl")] = None
 
     def effective_options(self) -> HttpOptions:
         """`options` with what older flows say beside them."""
@@ -52,16 +52,16 @@ class HttpTask(RunnableTask):
 
     def call(self, context: RunContext, stack: ExitStack) -> dict[str, Any]:
         """Headers and body as the HTTP client wants them; files stay open as long as the stack."""
-        headers = httpx.Headers({name: _header(value) for name, value in (self.headers or {}).items()})
+        headers = httpx.Headers({name: header(value) for name, value in (self.headers or {}).items()})
         extra: dict[str, Any] = (
             {"params": {k: scalar_to_text(v) for k, v in self.params.items()}} if self.params else {}
         )
         content_type = self.content_type or ""
         if self.form_data is not None:
             if not content_type.startswith("multipart/form-data"):
-                fields = {name: _field(value) for name, value in self.form_data.items()}
+                fields = {name: form_field(value) for name, value in self.form_data.items()}
                 return {"headers": headers, "data": fields, **extra}
-            return {"headers": headers, **_multipart(self.form_data, context, stack), **extra}
+            return {"headers": headers, **multipart(self.form_data, context, stack), **extra}
         if "content-type" not in headers and content_type:
             headers["Content-Type"] = content_type
         return {"headers": headers, "content": (self.body or "").encode() if self.body is not None else None, **extra}
@@ -100,6 +100,7 @@ class Response(Outputs):
     code: int
     headers: dict[str, list[str]]
     body: str | None = None
+    encryptedBody: str | None = None  # noqa: N815 - appears as written
 
 
 class Request(HttpTask):
@@ -119,25 +120,26 @@ body: |
 """,
     )
     type: Literal["io.kestra.plugin.core.http.Request", "io.kestra.plugin.fs.http.Request"]
-    encrypt_body: Property[bool] = False
+    encrypt_body: Property[bool] = Field(
+        default=False, description="True: the body is `encryptedBody`, a secret in the database, logs and cards."
+    )
 
     async def run(self, context: RunContext) -> Response:
-        if self.encrypt_body:
-            raise TaskFailed(
-                "`encryptBody` is not supported here.", fix="Drop it; secrets are masked in logs and cards."
-            )
         options = self.effective_options()
         with ExitStack() as stack:
             call = self.call(context, stack)
-            if "REQUEST_BODY" in options.logs:
+            if "REQUEST_BODY" in options.told:
                 context.log(self.body or "")
             answer = await send(context, self.method, self.uri, options=options, **call)
         self.measure(context, httpx.URL(answer.url), answer.code, len(self.body or ""), len(answer.content))
         text = self._text(answer, options)
-        if "RESPONSE_BODY" in options.logs:
+        if self.encrypt_body:
+            context.mask(text)
+        if "RESPONSE_BODY" in options.told:
             context.log(text)
         self.judge(answer.code, text, options, answer.url)
-        return Response(uri=answer.url, code=answer.code, headers=_grouped(answer.headers), body=text)
+        body = {"encryptedBody" if self.encrypt_body else "body": text}
+        return Response(uri=answer.url, code=answer.code, headers=grouped(answer.headers), **body)
 
     def _text(self, answer: Answer, options: HttpOptions) -> str:
         charset = (
@@ -192,14 +194,88 @@ uri: https://example.com/reports/{{ inputs.month }}.csv
                     async for block in _blocks(response):
                         length += file.write(block)
         try:
-            if length == 0 and self.fail_on_empty_response:
+            if length == 0 and self.fail_on_empty_response and not options.allow_failed:
                 raise TaskFailed(f"{self.uri} answered with an empty file.", fix="Set `failOnEmptyResponse: false`.")
+            if length == 0:
+                context.log(f"The file of {self.uri} is empty.", "WARN")
             name = self.save_as or file_name(response)
             uri = await context.files.put(target, name)
         finally:
             target.unlink(missing_ok=True)
         self.measure(context, response.url, response.status_code, len(self.body or ""), length)
-        return Downloaded(uri=uri, code=response.status_code, length=length, headers=_grouped(response.headers))
+        return Downloaded(uri=uri, code=response.status_code, length=length, headers=grouped(response.headers))
+
+
+class Consumed(Outputs):
+    """What came: the events, or the one text that the jq program made of them."""
+
+    uri: str
+    size: int
+    events: list[Event] | None = None
+    result: str | None = None
+
+
+class SseRequest(HttpTask):
+    """Read a stream of server-sent events to its end, or as many events as are wanted."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: answer
+type: io.kestra.plugin.core.http.SseRequest
+uri: https://example.com/stream
+concatJqExpression: .data.message
+""",
+    )
+    type: Literal["io.kestra.plugin.core.http.SseRequest"]
+    max_events: Property[OptionalInteger] = Field(default=None, description="Stop after this many.")
+    concat_jq_expression: Property[OptionalText] = Field(
+        default=None, description="A jq program on each event (`.data`, `.id`, `.name`); what it gives is joined."
+    )
+    failed_on_missing_jq: Property[bool] = Field(
+        default=True, description="False: events for which the program gives nothing are left out."
+    )
+
+    async def run(self, context: RunContext) -> Consumed:
+        options = self.effective_options()
+        limit, size, found = context.settings.http.max_body, 0, list[Event]()
+        with ExitStack() as stack:
+            call = self.call(context, stack)
+            call["headers"].setdefault("Accept", "text/event-stream")
+            async with opened(context, self.method, self.uri, options=options, **call) as response:
+                if response.status_code >= 400 or options.allowed_response_codes:
+                    failed = response.status_code >= 400
+                    text = (await response.aread()).decode("utf-8", "replace") if failed else ""
+                    self.judge(response.status_code, text, options, str(response.url))
+                async for event in events(_lines(response)):
+                    found.append(event)
+                    size += len(str(event["data"]))
+                    if size > limit:
+                        raise TaskFailed(f"{self.uri} sent more than {limit} bytes.", fix="Set `maxEvents`.")
+                    if self.max_events and len(found) >= self.max_events:
+                        break
+        context.metric("size", len(found))
+        parts = [part for event in found if (part := await self._part(event, context)) is not None]
+        told = {"result": "".join(parts)} if parts else {"events": found}
+        return Consumed.model_validate({"uri": str(response.url), "size": len(found), **told})
+
+    async def _part(self, event: Event, context: RunContext) -> str | None:
+        """What the jq program makes of an event, None without program; TaskFailed when it gives no text."""
+        program = self.concat_jq_expression
+        if not program:
+            return None
+        program = program.strip().replace("$.", ".", 1) if program.strip().startswith("$.") else program
+        try:
+            given = (await asyncio.to_thread(jq_programs.outputs, event, program))[-1:]
+            reason = "it gives no text"
+        except ExpressionFailed as error:
+            given, reason = [], error.message
+        if given and isinstance(given[0], str | int | float):
+            return str(scalar_to_text(given[0]))
+        message = f"The jq program {program!r} failed on the event {str(event['data'])[:200]!r}: {reason}."
+        if self.failed_on_missing_jq:
+            raise TaskFailed(message.replace("..", "."), fix="Set `failedOnMissingJq: false` to leave such events out.")
+        context.log(f"{message} It is left out.", "DEBUG")
+        return None
 
 
 class Trigger(PollingTrigger):
@@ -224,7 +300,7 @@ stopAfter: [SUCCESS]
     headers: Property[JsonMap | None] = None
     params: Property[JsonMap | None] = None
     options: Property[HttpOptions | None] = None
-    ssl_options: Property[Ssl | None] = None
+    ssl_options: Annotated[Property[Ssl | None], Instead("options.ssl")] = None
     encrypt_body: Property[bool] = False
     response_condition: LateProperty[Text] = Field(
         default="{{ response.statusCode < 400 }}",
@@ -241,7 +317,8 @@ stopAfter: [SUCCESS]
         except ValidationError as error:
             raise TaskFailed(f"The request can't be made: {error.errors()[0]['msg']}.") from error
         answer = await request.run(context)
-        seen = {"statusCode": answer.code, "body": answer.body, "headers": answer.headers}
+        text = answer.encryptedBody if request.encrypt_body else answer.body
+        seen = {"statusCode": answer.code, "body": text, "headers": answer.headers}
         return answer if is_true(await context.render(self.response_condition, response=seen)) else None
 
 
@@ -256,50 +333,10 @@ async def _blocks(response: httpx.Response) -> AsyncIterator[bytes]:
         yield block
 
 
-def file_name(response: httpx.Response) -> str:
-    """What to call a download: as the service names it, else by its address and type; never a path."""
-    disposition = response.headers.get("content-disposition", "")
-    encoded = re.search(r"filename\*=(?:UTF-8'')?([^;]+)", disposition, re.IGNORECASE)
-    plain = re.search(r'filename="?([^";]+)"?', disposition, re.IGNORECASE)
-    name = unquote(encoded[1]) if encoded else plain[1] if plain else PurePosixPath(response.url.path).name
-    name = PurePosixPath(name.replace("\\", "/")).name.strip() or "download"
-    if not PurePosixPath(name).suffix:
-        name += mimetypes.guess_extension(response.headers.get("content-type", "").split(";")[0].strip()) or ""
-    return quote(name, safe=" ._-()+@")[:200]
-
-
-def _grouped(headers: httpx.Headers) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
-    for raw_name, raw_value in headers.raw:
-        grouped.setdefault(raw_name.decode("latin-1"), []).append(raw_value.decode("latin-1"))
-    return grouped
-
-
-def _header(value: Any) -> str:
-    text = scalar_to_text(value)
-    text = text if isinstance(text, str) else json.dumps(text)
-    if "\n" in text.strip() or "\r" in text.strip():
-        raise TaskFailed("A header's value holds a line break.", fix="Check the expression that makes it.")
-    return text.strip()
-
-
-def _field(value: Any) -> str:
-    text = scalar_to_text(value)
-    return text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
-
-
-def _multipart(form: Mapping[str, Any], context: RunContext, stack: ExitStack) -> dict[str, Any]:
-    parts: list[tuple[str, Any]] = []
-    for name, value in form.items():
-        content, file = value, None
-        if isinstance(value, Mapping) and {"name", "content"} <= value.keys():
-            content, file = value["content"], str(value["name"])
-        if isinstance(content, str) and content.startswith(STORAGE):
-            path = context.files.path(content)
-            handle = stack.enter_context(path.open("rb"))
-            parts.append((name, (file or path.name, handle, mimetypes.guess_type(file or path.name)[0])))
-        elif file is not None:
-            parts.append((name, (file, _field(content).encode(), mimetypes.guess_type(file)[0])))
-        else:
-            parts.append((name, (None, _field(value).encode())))
-    return {"files": parts}
+async def _lines(response: httpx.Response) -> AsyncIterator[str]:
+    if response.is_stream_consumed:
+        for line in response.text.splitlines():
+            yield line
+        return
+    async for line in response.aiter_lines():
+        yield line

@@ -3,14 +3,15 @@
 import json
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from engine.errors import NotFound, Refused
-from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.core.execution import records_of
-from engine.tasks.property_types import OptionalText, Text, TextList
+from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.purging import NamespacesTask, Versions
 
 Kind = Literal["STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON"]
 
@@ -28,7 +29,7 @@ kvType: JSON
 ttl: P30D
 """,
     )
-    type: Literal["io.kestra.plugin.core.kv.Set", "io.kestra.plugin.core.kv.Put"]
+    type: Literal["io.kestra.plugin.core.kv.Set"]
     key: Property[Text]
     value: LateProperty[Any] = Field(
         description="Rendered by the task: text that is one whole expression keeps the value's type."
@@ -52,9 +53,45 @@ ttl: P30D
                 ttl=seconds,
                 overwrite=self.overwrite,
                 kind=self.kv_type,
+                description=self.kv_description,
             )
         except Refused as error:
             raise TaskFailed(error.message, fix=error.fix or "Set `overwrite: true`, or choose another key.") from error
+
+
+class Put(RunnableTask):
+    """Change what a key holds: maps are merged to any depth, a list of `key` and `value` sets single entries."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: note
+type: io.kestra.plugin.core.kv.Put
+key: release
+value:
+  - key: version
+    value: "{{ inputs.version }}"
+  - key: approvals.security
+    value: true
+""",
+    )
+    type: Literal["io.kestra.plugin.core.kv.Put"]
+    key: Property[Text]
+    value: LateProperty[Any] = Field(
+        description="Rendered by the task. A dotted `key` reaches into a map; a `value` alone replaces all there was."
+    )
+    namespace: Property[OptionalText] = None
+    error_on_missing: Property[bool] = False
+
+    async def run(self, context: RunContext) -> None:
+        namespace, value = self.namespace or context.namespace, await context.evaluate(self.value)
+        try:
+            await context.kv.update(
+                namespace, self.key, lambda there: changed(there, value), must_exist=self.error_on_missing
+            )
+        except NotFound as error:
+            raise _missing(self.key, namespace) from error
+        except Refused as error:
+            raise TaskFailed(error.message, fix=error.fix) from error
 
 
 class Value(Outputs):
@@ -86,10 +123,7 @@ errorOnMissing: true
         except NotFound as error:
             if not self.error_on_missing:
                 return Value(value=None)
-            raise TaskFailed(
-                f"No value found for key '{self.key}' in namespace '{namespace}' and `errorOnMissing` is set to true",
-                fix=f"Set it with `parley kv set {namespace} {self.key} VALUE`.",
-            ) from error
+            raise _missing(self.key, namespace) from error
 
 
 class Deleted(Outputs):
@@ -117,9 +151,7 @@ key: last_release
         namespace = self.namespace or context.namespace
         deleted = await context.kv.delete(namespace, self.key)
         if self.error_on_missing and not deleted:
-            raise TaskFailed(
-                f"No value found for key '{self.key}' in namespace '{namespace}' and `errorOnMissing` is set to true"
-            )
+            raise _missing(self.key, namespace)
         return Deleted(deleted=deleted)
 
 
@@ -154,13 +186,20 @@ class KeyBehavior(Part):
     expired_only: Property[bool] = True
 
 
+def _behavior(value: Any) -> str:
+    return str(value.get("type", "key") if isinstance(value, dict) else getattr(value, "type", "key"))
+
+
+Behavior = Annotated[Annotated[KeyBehavior, Tag("key")] | Annotated[Versions, Tag("version")], Discriminator(_behavior)]
+
+
 class PurgedKeys(Outputs):
     """How many keys were deleted."""
 
     size: int
 
 
-class PurgeKV(RunnableTask):
+class PurgeKV(NamespacesTask):
     """Delete keys of namespaces, those that have expired unless told otherwise."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -175,34 +214,67 @@ behavior:
 """,
     )
     type: Literal["io.kestra.plugin.core.kv.PurgeKV"]
-    namespaces: Property[TextList | None] = None
-    namespace_pattern: Property[OptionalText] = None
-    include_child_namespaces: Property[bool] = True
     key_pattern: Property[OptionalText] = None
-    behavior: Property[KeyBehavior] = KeyBehavior()
-    expired_only: Property[bool | None] = Field(default=None, description="The older way to say it; it wins.")
-
-    @model_validator(mode="after")
-    def _namespaces_are_named_once(self) -> "PurgeKV":
-        if self.namespaces is not None and self.namespace_pattern is not None:
-            raise ValueError("has both `namespaces` and `namespacePattern`: give one of them")
-        return self
+    behavior: Property[Behavior] = Field(
+        default=KeyBehavior(), description="`type: key`, or `type: version`; a key has one version here, its newest."
+    )
+    expired_only: Annotated[Property[bool | None], Instead("behavior.expiredOnly")] = None
 
     async def run(self, context: RunContext) -> PurgedKeys:
-        expired_only = self.behavior.expired_only if self.expired_only is None else self.expired_only
+        behavior = self.behavior if self.expired_only is None else KeyBehavior(expired_only=self.expired_only)
+        if isinstance(behavior, Versions) and behavior.spares_the_newest:
+            context.log("A key has one version here, its newest: there is nothing older to purge.")
+            return PurgedKeys(size=0)
+        expired_only = isinstance(behavior, KeyBehavior) and behavior.expired_only
         size = await records_of(context).purge_keys(self._fits, expired_only=expired_only)
         context.log(f"Purged {size} keys.")
         return PurgedKeys(size=size)
 
     def _fits(self, namespace: str, key: str) -> bool:
-        if self.key_pattern is not None and not fnmatchcase(key, self.key_pattern):
-            return False
-        if self.namespace_pattern is not None:
-            return fnmatchcase(namespace, self.namespace_pattern)
-        if self.namespaces is None:
-            return True
-        below = self.include_child_namespaces
-        return any(namespace == name or (below and namespace.startswith(f"{name}.")) for name in self.namespaces)
+        return self.covers(namespace) and (self.key_pattern is None or fnmatchcase(key, self.key_pattern))
+
+
+def changed(there: Any, value: Any) -> Any:
+    """What a key holds after `Put`; TaskFailed when the entries do not fit what is there."""
+    if not (isinstance(value, list) and value and all(map(_is_entry, value))):
+        return _merged(there, value)
+    named = [entry for entry in value if "key" in entry]
+    if not named and len(value) == 1:
+        return value[0]["value"]
+    if len(named) != len(value):
+        raise TaskFailed(
+            "A `value` without a `key` stands among others: it replaces everything.",
+            fix="Give every entry a `key`, or one entry without.",
+        )
+    if there is not None and not isinstance(there, dict):
+        raise TaskFailed("Entries with a `key` cannot be put into a value that is no map.", fix="Use `kv.Set`.")
+    found = there
+    for entry in named:
+        path = entry["key"]
+        if not isinstance(path, str) or not path.strip():
+            raise TaskFailed("An entry's `key` is empty or no text.", fix="Name the part of the value to set.")
+        change = entry["value"]
+        for step in reversed(path.split(".")):
+            change = {step: change}
+        found = _merged(found, change)
+    return found
+
+
+def _is_entry(item: Any) -> bool:
+    return isinstance(item, dict) and "value" in item and item.keys() <= {"key", "value"}
+
+
+def _merged(there: Any, value: Any) -> Any:
+    if not (isinstance(there, dict) and isinstance(value, dict)):
+        return value
+    return {**there, **{name: _merged(there.get(name), item) for name, item in value.items()}}
+
+
+def _missing(key: str, namespace: str) -> TaskFailed:
+    return TaskFailed(
+        f"No value found for key '{key}' in namespace '{namespace}' and `errorOnMissing` is set to true",
+        fix=f"Set it with `parley kv set {namespace} {key} VALUE`.",
+    )
 
 
 def _as_kind(text: str, kind: Kind) -> Any:

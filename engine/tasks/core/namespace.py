@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.property_types import JsonMap, Text, TextList, document_from_text
+from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList, document_from_text
+from engine.tasks.purging import NamespacesTask, Versions
 from engine.tasks.working_files import STORAGE, below, glob
 
 NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9_-]+)*")
@@ -152,6 +153,44 @@ files: ["drafts/**"]
         gone = [p for p, _ in matching if await context.files.delete_namespace_file(self.namespace, p)]
         context.metric("deleted", len(gone))
         return Deleted(files=[f"/{path}" for path in gone])
+
+
+class PurgedFiles(Outputs):
+    """How many versions of files were deleted."""
+
+    size: int
+
+
+class PurgeFiles(NamespacesTask):
+    """Delete versions of files of namespaces. A file has one version here: it goes only when all are meant."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.core.namespace.PurgeFiles
+namespaces: [company]
+filePattern: "drafts/**"
+behavior:
+  type: version
+  keepAmount: 0
+""",
+    )
+    type: Literal["io.kestra.plugin.core.namespace.PurgeFiles"]
+    file_pattern: Property[OptionalText] = None
+    behavior: Property[Versions] = Versions(keep_amount=1)
+
+    async def run(self, context: RunContext) -> PurgedFiles:
+        if self.behavior.spares_the_newest:
+            context.log("A file has one version here, its newest: there is nothing older to purge.")
+            return PurgedFiles(size=0)
+        pattern = glob(self.file_pattern or "**")
+        size = 0
+        for namespace in filter(self.covers, await context.files.namespaces()):
+            there = await context.files.namespace_files(namespace)
+            for path in (path for path in there if pattern.fullmatch(path) or pattern.fullmatch(f"/{path}")):
+                size += await context.files.delete_namespace_file(namespace, path)
+        context.log(f"Purged {size} files.")
+        return PurgedFiles(size=size)
 
 
 async def _matching(context: RunContext, namespace: str, patterns: list[str]) -> list[tuple[str, Path]]:

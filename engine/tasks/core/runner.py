@@ -29,7 +29,11 @@ commands:
 """,
     )
     is_local: ClassVar[bool] = True
-    type: Literal["io.kestra.plugin.core.runner.Process", "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner"]
+    type: Literal[
+        "io.kestra.plugin.core.runner.Process",
+        "io.kestra.plugin.core.runner.ProcessTaskRunner",
+        "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner",
+    ]
 
     async def execute(self, job: Job, context: RunContext) -> Ended:
         home, scratch = job.folder / WORK / "home", job.folder / WORK / "tmp"

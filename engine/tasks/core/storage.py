@@ -7,9 +7,19 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from engine.errors import ExpressionFailed, NotFound
-from engine.plugin import LateProperty, Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, is_true
-from engine.tasks.rows import row_variables, rows_of
+from engine.plugin import LateProperty, Outputs, Property, RunContext, RunnableTask, Selection, TaskFailed
+from engine.tasks.core.execution import records_of
+from engine.tasks.property_types import (
+    JsonMap,
+    Moment,
+    OptionalInteger,
+    OptionalMoment,
+    OptionalText,
+    Text,
+    TextList,
+    is_true,
+)
+from engine.tasks.rows import by_pattern, row_variables, rows_of
 from engine.tasks.sizes import parse_bytes
 from engine.tasks.working_files import collect, place
 
@@ -152,11 +162,15 @@ rows: 1000
     partitions: Property[OptionalInteger] = None
     rows: Property[OptionalInteger] = None
     separator: Property[Text] = "\n"
-    regex_pattern: Property[OptionalText] = None
+    regex_pattern: Property[OptionalText] = Field(
+        default=None, description="Rows for which the pattern's first group is the same text make a file."
+    )
 
     async def run(self, context: RunContext) -> Uris:
-        if not (self.size or self.partitions or self.rows):
-            raise TaskFailed("Split needs to know where to cut.", fix="Give `bytes`, `partitions` or `rows`.")
+        if not (self.size or self.partitions or self.rows or self.regex_pattern):
+            raise TaskFailed(
+                "Split needs to know where to cut.", fix="Give `bytes`, `partitions`, `rows` or `regexPattern`."
+            )
         source = context.files.path(self.from_)
         pieces = await asyncio.to_thread(self._cut, source)
         suffix = source.suffix or ".txt"
@@ -168,6 +182,8 @@ rows: 1000
             groups = [rows[at : at + self.rows] for at in range(0, len(rows), self.rows)]
         elif self.partitions:
             groups = [group for n in range(self.partitions) if (group := rows[n :: self.partitions])]
+        elif self.regex_pattern:
+            groups = by_pattern(rows, self.regex_pattern)
         else:
             groups, filled, limit = [[]], 0, parse_bytes(self.size or "0")
             for row in rows:
@@ -296,11 +312,53 @@ type: io.kestra.plugin.core.storage.PurgeCurrentExecutionFiles
     type: Literal[
         "io.kestra.plugin.core.storage.PurgeCurrentExecutionFiles",
         "io.kestra.plugin.core.storage.PurgeExecution",
+        "io.kestra.plugin.core.storage.PurgeInternalStorage",
         "io.kestra.core.tasks.storages.PurgeExecution",
     ]
 
     async def run(self, context: RunContext) -> Uris:
         return Uris(uris=await context.files.purge_execution())
+
+
+class PurgedStorage(Outputs):
+    """Executions looked at, those with files that are meant, and files deleted."""
+
+    scannedCount: int  # noqa: N815 - appears as written
+    purgedCount: int  # noqa: N815
+    deletedFilesCount: int  # noqa: N815
+
+
+class PurgeStorage(RunnableTask):
+    """Delete files of executions by the date they were written, also of flows that are gone."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.core.storage.PurgeStorage
+namespace: company.team
+endDate: "{{ now() | dateAdd(-7, 'DAYS') }}"
+dryRun: false
+""",
+    )
+    type: Literal["io.kestra.plugin.core.storage.PurgeStorage"]
+    namespace: Property[OptionalText] = Field(
+        default=None, description="With its child namespaces; none: all namespaces."
+    )
+    flow_id: Property[OptionalText] = None
+    start_date: Property[OptionalMoment] = None
+    end_date: Property[Moment] = Field(description="Files written later are kept, and those of executions under way.")
+    dry_run: Property[bool] = Field(default=True, description="True: only count what would go.")
+
+    async def run(self, context: RunContext) -> PurgedStorage:
+        if self.flow_id and not self.namespace:
+            raise TaskFailed("'namespace' is required when 'flowId' is set.", fix="Give `namespace` too.")
+        chosen = Selection(self.namespace, self.flow_id, since=self.start_date, until=self.end_date, below=True)
+        scanned, matched, deleted = await records_of(context).purge_files(chosen, dry=self.dry_run)
+        for name, number in (("scanned", scanned), ("purged", matched), ("deleted.files", deleted)):
+            context.metric(name, number)
+        said = "would be purged (`dryRun`)" if self.dry_run else f"purged, {deleted} files"
+        context.log(f"{matched} of {scanned} executions {said}.")
+        return PurgedStorage(scannedCount=scanned, purgedCount=matched, deletedFilesCount=deleted)
 
 
 class LocalFiles(RunnableTask):

@@ -6,12 +6,12 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.core.task import AnyTyped
-from engine.plugin import LateShellText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, LateShellText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.core.runner import Process
 from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text, scalar_to_text
 from engine.tasks.runners import WORK, Job, Runner
@@ -46,10 +46,8 @@ class ScriptTask(RunnableTask):
     default_image: ClassVar[str] = "ubuntu"
 
     task_runner: AnyTyped | None = Field(default=None, description="Docker unless another is named.")
-    runner: Property[Literal["PROCESS", "DOCKER"] | None] = Field(
-        default=None, description="Older flows; use `taskRunner`."
-    )
-    docker: Property[JsonMap | None] = Field(default=None, description="Older flows; use `taskRunner`.")
+    runner: Annotated[Property[Literal["PROCESS", "DOCKER"] | None], Instead("taskRunner")] = None
+    docker: Annotated[Property[JsonMap | None], Instead("taskRunner")] = None
     container_image: Property[OptionalText] = None
     before_commands: LateShellText[list[str] | str | None] = None
     interpreter: Property[TextList] = Field(default_factory=lambda: ["/bin/sh", "-c"])
@@ -58,9 +56,9 @@ class ScriptTask(RunnableTask):
     input_files: Property[JsonMap | None] = None
     output_files: Property[TextList | None] = None
     namespace_files: Property[NamespaceFiles | bool | None] = None
-    output_directory: Property[bool] = False
-    warning_on_std_err: Any = None
-    target_os: Any = Field(default=None, alias="targetOS")
+    output_directory: Annotated[Property[bool], Instead("outputFiles")] = False
+    warning_on_std_err: Annotated[Any, Instead("")] = None
+    target_os: Property[Literal["LINUX", "WINDOWS", "AUTO"]] = Field(default="AUTO", alias="targetOS")
 
     def chosen_runner(self, context: RunContext) -> Runner:
         """Where it runs: as the task says, else Docker, else what the operator set for machines without it."""
@@ -111,7 +109,7 @@ class ScriptTask(RunnableTask):
         await self._place_files(context)
         before = await self.rendered_lines(context, self.before_commands)
         strict = self.fail_fast if fail_fast is None else fail_fast
-        text = "\n".join([*(["set -e"] if strict else []), *before, *commands])
+        text = "\n".join([*(["set -e"] if strict and self.target_os != "WINDOWS" else []), *before, *commands])
         heard = ScriptOutput(context)
         job = Job(
             command=self._command(context, text),

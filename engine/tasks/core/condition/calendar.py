@@ -16,6 +16,12 @@ _OFFSET_TIME = r"^\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[-+]\d\d:\d\d)?$"
 class DayWeek(DayCondition):
     """The date is a given day of the week."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.DayWeek
+        dayOfWeek: MONDAY
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.DayWeek",
         "io.kestra.plugin.core.condition.DayWeekCondition",
@@ -30,6 +36,13 @@ class DayWeek(DayCondition):
 class DayWeekInMonth(DayCondition):
     """The date is, for instance, the first Monday of its month."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.DayWeekInMonth
+        dayOfWeek: MONDAY
+        dayInMonth: FIRST
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.DayWeekInMonth",
         "io.kestra.plugin.core.condition.DayWeekInMonthCondition",
@@ -50,6 +63,11 @@ class DayWeekInMonth(DayCondition):
 class Weekend(DayCondition):
     """The date is a Saturday or Sunday."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.Weekend
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.Weekend",
         "io.kestra.plugin.core.condition.WeekendCondition",
@@ -63,6 +81,13 @@ class Weekend(DayCondition):
 class PublicHoliday(DayCondition):
     """The date is a public holiday of a country."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.PublicHoliday
+        country: DE
+        subDivision: BY
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.PublicHoliday",
         "io.kestra.plugin.core.condition.PublicHolidayCondition",
@@ -84,6 +109,13 @@ class PublicHoliday(DayCondition):
 class DateTimeBetween(DateCondition):
     """The moment lies after one and before another; either may be left out."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.DateTimeBetween
+        after: "2027-01-01T00:00:00Z"
+        before: "2027-04-01T00:00:00Z"
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.DateTimeBetween",
         "io.kestra.plugin.core.condition.DateTimeBetweenCondition",
@@ -102,6 +134,13 @@ class DateTimeBetween(DateCondition):
 class TimeBetween(DateCondition):
     """The time of day lies after one and before another, each with its offset (`16:19:11+02:00`)."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.TimeBetween
+        after: "08:00:00+01:00"
+        before: "17:00:00+01:00"
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.TimeBetween",
         "io.kestra.plugin.core.condition.TimeBetweenCondition",

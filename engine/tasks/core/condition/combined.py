@@ -1,17 +1,25 @@
 """Conditions made of others, and conditions on an expression."""
 
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from engine.core.conditions import AnyCondition, Condition, ConditionContext
+from engine.core.property import Instead
 from engine.core.time_windows import TimeWindow
 
 
 class Not(Condition):
     """None of the conditions is met."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.Not
+        conditions:
+          - type: io.kestra.plugin.core.condition.Weekend
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.Not",
         "io.kestra.plugin.core.condition.NotCondition",
@@ -30,6 +38,15 @@ class Not(Condition):
 class Or(Condition):
     """At least one of the conditions is met."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.Or
+        conditions:
+          - type: io.kestra.plugin.core.condition.Weekend
+          - type: io.kestra.plugin.core.condition.PublicHoliday
+            country: FR
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.Or",
         "io.kestra.plugin.core.condition.OrCondition",
@@ -48,9 +65,16 @@ class Or(Condition):
 class Expression(Condition):
     """A {{ template }} that gives neither blank nor `false`. (`0` counts as met here, unlike in tasks.)"""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.Expression
+        expression: "{{ trigger.body.action == 'opened' }}"
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.Expression",
         "io.kestra.plugin.core.condition.ExpressionCondition",
+        "io.kestra.plugin.core.condition.VariableCondition",
         "io.kestra.core.models.conditions.types.ExpressionCondition",
         "io.kestra.core.models.conditions.types.VariableCondition",
     ]
@@ -63,15 +87,34 @@ class Expression(Condition):
 class MultipleCondition(Condition):
     """Several conditions, each met by some execution within a window of time; whoever keeps the window decides."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.MultipleCondition
+        id: both
+        timeWindow:
+          window: PT12H
+        conditions:
+          orders:
+            type: io.kestra.plugin.core.condition.ExecutionFlow
+            namespace: company.team
+            flowId: orders
+          stock:
+            type: io.kestra.plugin.core.condition.ExecutionFlow
+            namespace: company.team
+            flowId: stock
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.MultipleCondition",
         "io.kestra.core.models.conditions.types.MultipleCondition",
     ]
     id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")
     conditions: dict[str, AnyCondition] = Field(min_length=1)
-    window: timedelta | None = None
-    window_advance: timedelta | None = None
-    time_window: TimeWindow | None = None
+    window: Annotated[timedelta | None, Instead("timeWindow.window")] = None
+    window_advance: Annotated[timedelta | None, Instead("timeWindow.windowAdvance")] = None
+    time_window: TimeWindow | None = Field(
+        default=None, validation_alias=AliasChoices("timeWindow", "timeSLA", "sla", "time_window")
+    )
     reset_on_success: bool = True
 
     def holds(self, context: ConditionContext) -> bool:

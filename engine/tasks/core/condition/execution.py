@@ -1,11 +1,12 @@
 """Conditions on the execution a Flow trigger looks at."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from engine.core.conditions import Condition, ConditionContext, Upstream
 from engine.core.labels import Labels
+from engine.core.property import Instead
 from engine.core.state import State
 from engine.errors import ExpressionFailed
 
@@ -26,6 +27,13 @@ class ExecutionCondition(Condition):
 class ExecutionFlow(ExecutionCondition):
     """The execution is one of a given flow."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.ExecutionFlow
+        namespace: company.team
+        flowId: import
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.ExecutionFlow",
         "io.kestra.plugin.core.condition.ExecutionFlowCondition",
@@ -44,6 +52,13 @@ class ExecutionFlow(ExecutionCondition):
 class ExecutionNamespace(ExecutionCondition):
     """The execution is in a namespace, or in one that starts or ends with a text."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.ExecutionNamespace
+        namespace: company
+        comparison: PREFIX
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.ExecutionNamespace",
         "io.kestra.plugin.core.condition.ExecutionNamespaceCondition",
@@ -53,7 +68,7 @@ class ExecutionNamespace(ExecutionCondition):
     ]
     namespace: str
     comparison: Comparison | None = None
-    prefix: bool = False
+    prefix: Annotated[bool, Instead("comparison")] = False
 
     def holds(self, context: ConditionContext) -> bool:
         actual, wanted = self.upstream(context).namespace, context.text(self.namespace)
@@ -69,6 +84,12 @@ class ExecutionNamespace(ExecutionCondition):
 class ExecutionStatus(ExecutionCondition):
     """The execution is in one of some states, and in none of others."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.ExecutionStatus
+        in: [FAILED, WARNING]
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.ExecutionStatus",
         "io.kestra.plugin.core.condition.ExecutionStatusCondition",
@@ -85,6 +106,13 @@ class ExecutionStatus(ExecutionCondition):
 class ExecutionLabels(ExecutionCondition):
     """The execution has all of some labels."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.ExecutionLabels
+        labels:
+          team: red
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.ExecutionLabels",
         "io.kestra.plugin.core.condition.ExecutionLabelsCondition",
@@ -100,6 +128,12 @@ class ExecutionLabels(ExecutionCondition):
 class ExecutionOutputs(ExecutionCondition):
     """The execution has outputs, and an expression over `trigger.outputs` gives neither blank nor `false`."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.ExecutionOutputs
+        expression: "{{ trigger.outputs.rows > 1000 }}"
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.ExecutionOutputs",
         "io.kestra.plugin.core.condition.ExecutionOutputsCondition",
@@ -119,6 +153,12 @@ class ExecutionOutputs(ExecutionCondition):
 class HasRetryAttempt(ExecutionCondition):
     """Some task was tried more than once and one of its attempts ended in one of some states."""
 
+    examples = (
+        """
+        type: io.kestra.plugin.core.condition.HasRetryAttempt
+        in: [FAILED]
+        """,
+    )
     type: Literal[
         "io.kestra.plugin.core.condition.HasRetryAttempt",
         "io.kestra.plugin.core.condition.HasRetryAttemptCondition",

@@ -65,6 +65,7 @@ tasks:
 class EachSequential(EachTask):
     """Run tasks for one value after the other (ForEach is the newer name)."""
 
+    instead: ClassVar[str] = "io.kestra.plugin.core.flow.ForEach"
     examples: ClassVar[tuple[str, ...]] = (
         """
 id: each
@@ -90,6 +91,7 @@ tasks:
 class EachParallel(EachTask):
     """Run every task for every value at once (ForEach with a `concurrencyLimit` is the newer form)."""
 
+    instead: ClassVar[str] = "io.kestra.plugin.core.flow.ForEach"
     examples: ClassVar[tuple[str, ...]] = (
         """
 id: each

@@ -157,7 +157,11 @@ type: io.kestra.plugin.core.flow.Sleep
 duration: PT5S
 """,
     )
-    type: Literal["io.kestra.plugin.core.flow.Sleep"]
+    type: Literal[
+        "io.kestra.plugin.core.flow.Sleep",
+        "io.kestra.plugin.core.flow.Wait",
+        "io.kestra.plugin.core.debug.Wait",
+    ]
     duration: Property[timedelta]
 
     def wanted(self) -> Wanted:

@@ -1,7 +1,7 @@
 """Triggers with dates: a cron expression, or a list."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from engine.core import cron as cron_text
 from engine.core.dates import parse_datetime
 from engine.core.inputs import RenderFn
-from engine.core.property import Property, has_template
+from engine.core.property import Instead, Property, has_template
 from engine.core.triggers import Scheduled
 from engine.errors import ExpressionFailed, TaskFailed
 
@@ -30,7 +30,7 @@ class Schedule(Scheduled):
     type: Literal["io.kestra.plugin.core.trigger.Schedule", "io.kestra.core.models.triggers.types.Schedule"]
     with_seconds: bool = Field(default=False, description="The cron expression has six fields, seconds first.")
     cron: str = Field(description="Five Unix fields (six with `withSeconds`), or a nickname such as `@daily`.")
-    backfill: Any = None
+    backfill: Annotated[Any, Instead("")] = None
 
     @field_validator("cron")
     @classmethod

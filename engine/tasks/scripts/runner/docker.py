@@ -76,7 +76,10 @@ taskRunner:
 script: print("hello")
 """,
     )
-    type: Literal["io.kestra.plugin.scripts.runner.docker.Docker"]
+    type: Literal[
+        "io.kestra.plugin.scripts.runner.docker.Docker",
+        "io.kestra.plugin.scripts.runner.docker.DockerTaskRunner",
+    ]
     host: Property[OptionalText] = None
     config: Any = None
     credentials: Credentials | None = None

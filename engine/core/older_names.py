@@ -1,0 +1,72 @@
+"""Older names of types and properties: they work, and this tells what each is called now."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel
+
+from engine.core.finding import Finding
+from engine.core.flow_problems import part_at
+from engine.core.property import Instead
+from engine.core.registry import Registry
+from engine.core.yaml_text import Path, walk
+
+NEWER = frozenset({"when"})  # names of the next generation of the language are no older than the first
+DEFAULTS = frozenset({"pluginDefaults", "taskDefaults"})  # merged into the parts they are for, and told there
+
+
+@dataclass(frozen=True, slots=True)
+class OlderName:
+    """An older name, where it stands, and what to write instead: "" when nothing takes its place."""
+
+    path: Path
+    name: str
+    now: str
+    is_type: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return f"write `{self.now}`" if self.now else "without effect, leave it out"
+
+
+def findings(data: Any, registry: Registry) -> Iterator[Finding]:
+    """A warning for every older name in a flow's document."""
+    for one in older_names(data, registry):
+        code = "old-type" if one.is_type else "old-property"
+        message = (
+            f"`{one.name}` is an older name of `{one.now}`." if one.now else f"`{one.name}` has no effect any more."
+        )
+        advice = f"Write `{one.now}`." if one.now else "Leave it out."
+        yield Finding(one.path, message, code, "warning", advice)
+
+
+def older_names(data: Any, registry: Registry) -> Iterator[OlderName]:
+    """Every older name in a flow's document."""
+    for path, value in walk(data):
+        if not isinstance(value, Mapping) or not DEFAULTS.isdisjoint(path):
+            continue
+        kind = value.get("type")
+        found = registry.find(kind) if isinstance(kind, str) and "." in kind else None
+        if found is not None and kind != (now := found.instead or found.type_names()[0]):
+            yield OlderName((*path, "type"), str(kind), now, is_type=True)
+        cls = part_at(path, data, registry)
+        for key, now in (older_properties(cls) if cls is not None else {}).items():
+            if key in value:
+                yield OlderName((*path, key), key, now)
+
+
+@lru_cache(maxsize=1024)
+def older_properties(cls: type[BaseModel]) -> Mapping[str, str]:
+    """Properties of a part that flows should no longer use → what to write instead, "" for nothing."""
+    older: dict[str, str] = {}
+    for name, field in cls.model_fields.items():
+        first = field.alias or name
+        if isinstance(field.validation_alias, AliasChoices):
+            first, *others = [choice for choice in field.validation_alias.choices if isinstance(choice, str)]
+            older |= {other: first for other in others if other != name and other not in NEWER}
+        if instead := next((mark for mark in field.metadata if isinstance(mark, Instead)), None):
+            older[first] = instead.name
+    return older

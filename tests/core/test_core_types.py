@@ -1,0 +1,243 @@
+"""Every type of the core, by area, and every older name of the types there are: one that goes missing shows here."""
+
+import pytest
+
+from engine.core import older_names
+from engine.core.flow_source import check
+from engine.core.flow_source import older_names as told_names
+from engine.core.task import Typed
+from engine.tasks import catalogue
+
+CORE = "io.kestra.plugin.core"
+TYPES = {
+    "condition": (
+        "DateTimeBetween DayWeek DayWeekInMonth ExecutionFlow ExecutionLabels ExecutionNamespace ExecutionOutputs "
+        "ExecutionStatus Expression HasRetryAttempt MultipleCondition Not Or PublicHoliday TimeBetween Weekend"
+    ),
+    "debug": "Echo Return",
+    "execution": ("Assert Count Exit Fail Kill Labels PurgeExecutions Resume SetVariables UnsetVariables"),
+    "flow": (
+        "AllowFailure Approval Dag EachParallel EachSequential ForEach ForEachItem If Loop LoopUntil Parallel Pause "
+        "PurgeFlows Sequential Sleep Subflow Switch Template WorkingDirectory"
+    ),
+    "http": "Download Request SseRequest Trigger",
+    "kv": "Delete Get GetKeys PurgeKV Put Set",
+    "log": "Fetch Log PurgeLogs",
+    "metric": "Publish PurgeMetrics",
+    "namespace": "DeleteFiles DownloadFiles PurgeFiles UploadFiles",
+    "output": "OutputValues",
+    "runner": "Process",
+    "state": "Delete Get Set",
+    "storage": (
+        "Concat DeduplicateItems Delete FilterItems LocalFiles PurgeCurrentExecutionFiles PurgeStorage Reverse Size "
+        "Split Write"
+    ),
+    "templating": "TemplatedTask",
+    "trigger": "Flow Schedule ScheduleOnDates Toggle Webhook",
+}
+
+CONDITIONS = [name for name in TYPES["condition"].split() if name != "MultipleCondition"]
+
+
+def same(old: str, new: str, names: str) -> dict[str, str]:
+    """Classes that kept their names when they moved."""
+    return {f"{old}.{name}": f"{new}.{name}" for name in names.split()}
+
+
+COMPLETIONS = "ChatCompletion Classification ImageGeneration JSONStructuredExtraction"
+OLDER = {
+    **same(f"{CORE[:-5]}.fs.http", f"{CORE}.http", "Request Download Trigger"),
+    **same("io.kestra.core.tasks.log", f"{CORE}.log", "Log Fetch"),
+    **same("io.kestra.core.tasks.debugs", f"{CORE}.debug", "Return Echo"),
+    **same(
+        "io.kestra.core.tasks.flows",
+        f"{CORE}.flow",
+        "If Dag Switch Parallel Sequential Pause ForEachItem AllowFailure EachParallel EachSequential Template Subflow "
+        "WorkingDirectory",
+    ),
+    **same("io.kestra.core.tasks.executions", f"{CORE}.execution", "Fail Labels"),
+    **same(
+        "io.kestra.core.tasks.storages",
+        f"{CORE}.storage",
+        "Size Delete Concat DeduplicateItems FilterItems Reverse Split LocalFiles",
+    ),
+    **same("io.kestra.core.tasks.states", f"{CORE}.state", "Get Set Delete"),
+    **same("io.kestra.core.models.triggers.types", f"{CORE}.trigger", "Schedule Flow Webhook"),
+    **{f"{CORE}.condition.{name}Condition": f"{CORE}.condition.{name}" for name in CONDITIONS},
+    **{f"io.kestra.core.models.conditions.types.{name}Condition": f"{CORE}.condition.{name}" for name in CONDITIONS},
+    "io.kestra.core.models.conditions.types.MultipleCondition": f"{CORE}.condition.MultipleCondition",
+    "io.kestra.core.models.conditions.types.VariableCondition": f"{CORE}.condition.Expression",
+    f"{CORE}.condition.VariableCondition": f"{CORE}.condition.Expression",
+    f"{CORE}.condition.FlowCondition": f"{CORE}.condition.ExecutionFlow",
+    "io.kestra.core.models.conditions.types.FlowCondition": f"{CORE}.condition.ExecutionFlow",
+    f"{CORE}.condition.FlowNamespaceCondition": f"{CORE}.condition.ExecutionNamespace",
+    "io.kestra.core.models.conditions.types.FlowNamespaceCondition": f"{CORE}.condition.ExecutionNamespace",
+    "io.kestra.core.tasks.flows.Flow": f"{CORE}.flow.Subflow",
+    f"{CORE}.flow.Flow": f"{CORE}.flow.Subflow",
+    "io.kestra.core.tasks.flows.Worker": f"{CORE}.flow.WorkingDirectory",
+    f"{CORE}.flow.Worker": f"{CORE}.flow.WorkingDirectory",
+    f"{CORE}.flow.WaitFor": f"{CORE}.flow.LoopUntil",
+    "io.kestra.core.tasks.flows.WaitFor": f"{CORE}.flow.LoopUntil",
+    f"{CORE}.flow.Wait": f"{CORE}.flow.Sleep",
+    f"{CORE}.debug.Wait": f"{CORE}.flow.Sleep",
+    "io.kestra.core.tasks.executions.Counts": f"{CORE}.execution.Count",
+    f"{CORE}.execution.Counts": f"{CORE}.execution.Count",
+    "io.kestra.core.tasks.storages.Purge": f"{CORE}.execution.PurgeExecutions",
+    f"{CORE}.storage.Purge": f"{CORE}.execution.PurgeExecutions",
+    "io.kestra.core.tasks.storages.PurgeExecution": f"{CORE}.storage.PurgeCurrentExecutionFiles",
+    f"{CORE}.storage.PurgeExecution": f"{CORE}.storage.PurgeCurrentExecutionFiles",
+    f"{CORE}.storage.PurgeInternalStorage": f"{CORE}.storage.PurgeCurrentExecutionFiles",
+    "io.kestra.core.tasks.trigger.Toggle": f"{CORE}.trigger.Toggle",
+    "io.kestra.core.tasks.templating.TemplatedTask": f"{CORE}.templating.TemplatedTask",
+    f"{CORE}.runner.ProcessTaskRunner": f"{CORE}.runner.Process",
+    "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner": f"{CORE}.runner.Process",
+    "io.kestra.plugin.scripts.runner.docker.DockerTaskRunner": "io.kestra.plugin.scripts.runner.docker.Docker",
+    "io.kestra.core.tasks.scripts.Bash": "io.kestra.plugin.scripts.shell.Commands",
+    "io.kestra.core.tasks.scripts.Python": "io.kestra.plugin.scripts.python.Commands",
+    "io.kestra.core.tasks.scripts.Node": "io.kestra.plugin.scripts.node.Commands",
+    **same(
+        "io.kestra.plugin.notifications.slack",
+        "io.kestra.plugin.slack.notifications",
+        "SlackIncomingWebhook SlackExecution",
+    ),
+    **same("io.kestra.plugin.slack", "io.kestra.plugin.slack.notifications", "SlackIncomingWebhook SlackExecution"),
+    **same(
+        "io.kestra.plugin.notifications.discord", "io.kestra.plugin.discord", "DiscordIncomingWebhook DiscordExecution"
+    ),
+    **same("io.kestra.plugin.notifications.mail", "io.kestra.plugin.email", "MailSend MailExecution"),
+    **same(
+        "io.kestra.plugin.notifications.teams",
+        "io.kestra.plugin.microsoft365.teams",
+        "TeamsIncomingWebhook TeamsExecution",
+    ),
+    **same("io.kestra.plugin.notifications.telegram", "io.kestra.plugin.telegram", "TelegramSend TelegramExecution"),
+    **same("io.kestra.plugin.notifications.zulip", "io.kestra.plugin.zulip", "ZulipIncomingWebhook ZulipExecution"),
+    **same(
+        "io.kestra.plugin.notifications.pagerduty", "io.kestra.plugin.pagerduty", "PagerDutyAlert PagerDutyExecution"
+    ),
+    **same("io.kestra.plugin.notifications.sentry", "io.kestra.plugin.sentry", "SentryAlert SentryExecution"),
+    **same("io.kestra.plugin.notifications.opsgenie", "io.kestra.plugin.opsgenie", "OpsgenieAlert OpsgenieExecution"),
+    **same("io.kestra.plugin.notifications.zenduty", "io.kestra.plugin.zenduty", "ZendutyAlert ZendutyExecution"),
+    **same("io.kestra.plugin.notifications.line", "io.kestra.plugin.line", "LineExecution"),
+    **same(
+        "io.kestra.plugin.notifications.squadcast",
+        "io.kestra.plugin.squadcast",
+        "SquadcastIncomingWebhook SquadcastExecution",
+    ),
+    **same(
+        "io.kestra.plugin.notifications.google",
+        "io.kestra.plugin.googleworkspace.chat",
+        "GoogleChatIncomingWebhook GoogleChatExecution",
+    ),
+    **same("io.kestra.plugin.langchain4j", "io.kestra.plugin.ai.completion", COMPLETIONS),
+    **same("io.kestra.plugin.langchain4j.completion", "io.kestra.plugin.ai.completion", COMPLETIONS),
+    **same(
+        "io.kestra.plugin.langchain4j.provider",
+        "io.kestra.plugin.ai.provider",
+        "OpenAI DeepSeek OpenRouter MistralAI GoogleGemini Ollama Anthropic",
+    ),
+    **same("io.kestra.plugin.langchain4j.tool", "io.kestra.plugin.ai.tool", "KestraFlow TavilyWebSearch"),
+    **same("io.kestra.plugin.langchain4j.memory", "io.kestra.plugin.ai.memory", "KestraKVStore"),
+    "io.kestra.plugin.langchain4j.memory.KestraKVMemory": "io.kestra.plugin.ai.memory.KestraKVStore",
+    "io.kestra.plugin.ai.memory.KestraKVMemory": "io.kestra.plugin.ai.memory.KestraKVStore",
+}
+
+
+def test_the_core_is_there_as_a_whole_and_nothing_else_goes_by_its_name():
+    wanted = {f"{CORE}.{area}.{name}" for area, names in TYPES.items() for name in names.split()}
+    there = {name for name in catalogue().canonical_names() if name.startswith(f"{CORE}.")}
+    assert sorted(wanted - there) == []
+    assert sorted(there - wanted) == []
+
+
+@pytest.mark.parametrize(("old", "new"), OLDER.items())
+def test_an_older_name_is_the_same_class_and_validation_says_the_new_one(old, new):
+    cls = catalogue().find(new)
+    assert cls is not None, "the table names a type that is not there"
+    assert catalogue().find(old) is cls
+    assert catalogue().canonical(old) == new
+    (found,) = older_names.findings({"tasks": [{"id": "a", "type": old}]}, catalogue())
+    assert (found.severity, found.code, found.path) == ("warning", "old-type", ("tasks", 0, "type"))
+    assert found.suggestion == f"Write `{cls.instead or new}`."
+
+
+def test_no_older_name_of_a_core_type_is_missing_in_the_table():
+    for cls in catalogue().classes():
+        for name in cls.type_names()[1:]:
+            assert name in OLDER or not name.startswith((CORE, "io.kestra.core.")), name
+
+
+def test_every_class_of_the_core_shows_how_it_is_used():
+    for cls in catalogue().classes():
+        if cls.type_names()[0].startswith(f"{CORE}.") and cls.type_names()[0] != f"{CORE}.flow.Template":
+            assert cls.examples, cls
+
+
+FLOW = """
+id: old
+namespace: company.team
+taskDefaults:
+  - {type: io.kestra.plugin.core.log.Log, values: {level: WARN}}
+tasks:
+  - id: call
+    type: io.kestra.plugin.fs.http.Request
+    uri: https://example.com
+    allowFailed: true
+    options:
+      basicAuthUser: ann
+      basicAuthPassword: "{{ secret('PASSWORD') }}"
+      timeout: {connectTimeout: PT5S}
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    delay: PT1S
+  - id: each
+    type: io.kestra.plugin.core.flow.EachSequential
+    value: [a, b]
+    tasks:
+      - {id: echo, type: io.kestra.plugin.core.debug.Echo, format: "{{ taskrun.value }}"}
+      - {id: echo2, type: io.kestra.plugin.core.debug.Echo, format: again, when: "{{ true }}"}
+  - id: script
+    type: io.kestra.plugin.scripts.shell.Commands
+    runner: PROCESS
+    warningOnStdErr: false
+    commands: [echo hello]
+triggers:
+  - id: schedule
+    type: io.kestra.plugin.core.trigger.Schedule
+    cron: "@daily"
+    scheduleConditions:
+      - type: io.kestra.plugin.core.condition.WeekendCondition
+"""
+
+
+def test_older_properties_are_warned_about_where_they_stand():
+    found = {
+        one.path: (one.severity, one.suggestion) for one in check(FLOW, catalogue()) if one.code.startswith("old-")
+    }
+    assert found == {
+        "taskDefaults": ("warning", "Write `pluginDefaults`."),
+        "tasks[0].type": ("warning", f"Write `{CORE}.http.Request`."),
+        "tasks[0].allowFailed": ("warning", "Write `options.allowFailed`."),
+        "tasks[0].options.basicAuthUser": ("warning", "Write `auth.username`."),
+        "tasks[0].options.basicAuthPassword": ("warning", "Write `auth.password`."),
+        "tasks[1].delay": ("warning", "Write `pauseDuration`."),
+        "tasks[2].type": ("warning", f"Write `{CORE}.flow.ForEach`."),
+        "tasks[2].tasks[0].type": ("warning", f"Write `{CORE}.log.Log`."),
+        "tasks[2].tasks[1].type": ("warning", f"Write `{CORE}.log.Log`."),
+        "tasks[3].runner": ("warning", "Write `taskRunner`."),
+        "tasks[3].warningOnStdErr": ("warning", "Leave it out."),
+        "triggers[0].scheduleConditions": ("warning", "Write `conditions`."),
+        "triggers[0].scheduleConditions[0].type": ("warning", f"Write `{CORE}.condition.Weekend`."),
+    }
+
+
+def test_each_older_name_is_told_once_however_often_it_is_used():
+    told = told_names(FLOW, catalogue())
+    assert len(told) == len(set(told)) == 12
+    assert f"`{CORE}.debug.Echo` (write `{CORE}.log.Log`)" in told
+
+
+def test_every_type_says_what_it_is_by_one_name_only():
+    for cls in catalogue().classes():
+        assert issubclass(cls, Typed)
+        assert len(set(cls.type_names())) == len(cls.type_names())
