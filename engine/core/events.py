@@ -91,7 +91,7 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Somebody answered a pause. `task_run_id` None means the first one waiting. `inputs` are typed already."""
+    """Somebody answered a pause (`inputs` are typed already), or lets a held execution go on (`task_run_id` None)."""
 
     now: datetime
     task_run_id: str | None

@@ -14,8 +14,9 @@ FlowKey = tuple[str, str]
 
 @dataclass(slots=True)
 class Lane:
-    """Executions of one flow: under way, and waiting in order of creation."""
+    """Executions of one flow: under way, and waiting in order of creation. `limit` as the last start found it."""
 
+    limit: int = 0
     running: set[str] = field(default_factory=set)
     queued: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
@@ -49,6 +50,7 @@ class Slots:
         if flow.concurrency is None and key not in self._counted:
             return event
         lane = self._lanes.setdefault(key, Lane())
+        lane.limit = flow.concurrency.limit if flow.concurrency is not None else 0
         taken = len(lane.running - {execution.id})
         if flow.concurrency is None or taken < flow.concurrency.limit:
             lane.running.add(execution.id)
@@ -63,21 +65,22 @@ class Slots:
         if lane is None:
             return None
         if execution.state is State.QUEUED:
-            lane.queued[execution.id] = None
-            return None
+            lane.queued[execution.id] = None  # others may have ended since it was sent to wait
+            return self._following(lane)
         if not execution.state.is_terminal:
             return None
         lane.queued.pop(execution.id, None)
         if execution.id not in lane.running:
             return None
         lane.running.discard(execution.id)
-        if lane.queued:
-            following, _ = lane.queued.popitem(last=False)
-            lane.running.add(following)  # the place is taken until it starts
-            return following
-        if not lane.running:
-            del self._lanes[(execution.namespace, execution.flow_id)]
-        return None
+        return self._following(lane)
+
+    def _following(self, lane: Lane) -> str | None:
+        if not lane.queued or (lane.limit and len(lane.running) >= lane.limit):
+            return None
+        following, _ = lane.queued.popitem(last=False)
+        lane.running.add(following)  # the place is taken until it starts
+        return following
 
     def first_waiting(self) -> list[str]:
         """The queued executions of every flow, oldest first: each is offered a place."""

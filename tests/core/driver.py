@@ -331,6 +331,10 @@ class Driver:
     def resume(
         self, execution: Execution, inputs: Mapping[str, Any] | None = None, task_run_id: str | None = None
     ) -> None:
+        now = self.executions[execution.id]
+        if task_run_id is None and not now.held:  # the one that has waited longest
+            waiting = [run for run in now.task_runs.values() if run.state is State.PAUSED]
+            task_run_id = min(waiting, key=lambda run: run.histories[-1][1]).id if waiting else None
         self.post(execution.id, e.Resumed(self.now, task_run_id, inputs or {}, "ann"))
         self.work()
 

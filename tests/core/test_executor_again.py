@@ -164,7 +164,7 @@ def test_late_events_change_nothing():
         e.TaskEnded(driver.now, "X1.7", 1, State.SUCCESS, driver.now),
         e.TimerFired(driver.now, f"retry:{run}:1"),
         e.TimerFired(driver.now, f"sleep:{run}:1"),
-        e.TimerFired(driver.now, f"pause:{run}"),
+        e.TimerFired(driver.now, f"pause:{run}:1"),
         e.TimerFired(driver.now, "nonsense"),
         e.Resumed(driver.now, run),
         e.Resumed(driver.now, None),

@@ -94,7 +94,7 @@ def test_an_answer_before_the_deadline_ignores_the_behavior():
     driver.resume(execution)
     driver.pass_time(timedelta(hours=2))
     assert driver.executions[execution.id].state is State.SUCCESS
-    assert driver.pauses[run_of(execution, "ask").id] == "WAITING"  # its row was closed by the answer itself
+    assert driver.pauses[run_of(execution, "ask").id] == "RESUMED"
 
 
 def test_a_timeout_of_a_pause_fails_it_whatever_the_behavior():

@@ -83,6 +83,7 @@ def _show(d: Decision) -> None:
 def _started(d: Decision, event: Started) -> None:
     state = d.execution.state
     if state in (State.CREATED, State.QUEUED):
+        d.note(begun=True)
         d.become(State.RUNNING)
         promises.watch(d)
     elif state is State.RESTARTED and "begun" not in d.execution.rendered:
@@ -209,7 +210,7 @@ def _timer_fired(d: Decision, event: TimerFired) -> None:
         promises.broken(d, rest)
         return
     if kind == "pause":
-        run = d.run(rest)
+        run = d.run(rest) or d.run(rest.rpartition(":")[0])  # without a number: set by an older version
         if run is not None and run.rendered.get("timer") == event.key:
             pauses.expire(d, run)
         return

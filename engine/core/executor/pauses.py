@@ -14,6 +14,7 @@ from engine.core.executor.stopping import leave_with, stop_everything
 from engine.core.flowable import Behavior, FlowableTask, PausingTask
 from engine.core.state import State
 
+ENDS: dict[Behavior, State] = {"CANCEL": State.CANCELLED, "KILL": State.KILLED, "SUCCEED": State.SUCCESS}
 STATES = {"WARN": State.WARNING, "FAIL": State.FAILED}
 
 
@@ -31,7 +32,8 @@ def pause(d: Decision, run: TaskRun, task: PausingTask) -> None:
     deadline = None
     if terms.deadline is not None:
         deadline = d.now + terms.deadline
-        key = f"pause:{run.id}"
+        asked = sum(state is State.PAUSED for state, _ in run.histories)
+        key = f"pause:{run.id}:{asked}"  # a timer that is late must not end the pause of a restart
         run = d.remember(run, timer=key)
         d.emit(SetTimer(key, deadline))
     d.emit(OpenPause(run.id, deadline, terms.behavior))
@@ -39,15 +41,17 @@ def pause(d: Decision, run: TaskRun, task: PausingTask) -> None:
 
 def resume(d: Decision, event: Resumed) -> None:
     """Somebody answered a pause, or let a held execution go on."""
-    if event.task_run_id is None and d.execution.held:
-        release(d)
+    if event.task_run_id is None:  # said twice it must not answer a pause that was opened in between
+        if d.execution.held:
+            release(d)
         return
-    run = d.run(event.task_run_id) if event.task_run_id else first_paused(d)
+    run = d.run(event.task_run_id)
     task = d.task(run) if run else None
     if run is None or run.state is not State.PAUSED or not isinstance(task, PausingTask):
         return
     if "timer" in run.rendered:
         d.emit(CancelTimer(run.rendered["timer"]))
+    d.emit(ClosePause(run.id, "RESUMED"))  # the row that was answered is not this one if a restart asked anew meanwhile
     go_on(d, run, task.answered(event.inputs, event.by, d.now.isoformat()))
 
 
@@ -57,13 +61,6 @@ def go_on(d: Decision, run: TaskRun, outputs: Mapping[str, Any] | None) -> None:
     run = replace(run, outputs=outputs, rendered={**rendered, "answered": True})
     run = d.put(run.moved(State.RUNNING, d.now))
     d.dirty[run.id] = None
-
-
-def first_paused(d: Decision) -> TaskRun | None:
-    """The pause that has waited longest."""
-    waiting = (d.run(run_id) for run_id in d.index.open)
-    paused = [run for run in waiting if run is not None and run.state is State.PAUSED]
-    return min(paused, key=lambda run: run.histories[-1][1], default=None)
 
 
 def expire(d: Decision, run: TaskRun) -> None:
@@ -91,6 +88,9 @@ def expire(d: Decision, run: TaskRun) -> None:
 
 def conclude(d: Decision, run: TaskRun, behavior: Behavior) -> None:
     """End a pause the way it asks for, and with it the execution if that is what it asks for."""
+    if behavior in ENDS and d.execution.state.is_terminal:  # left by Exit while the pause waited: it has its state
+        d.move(run, ENDS[behavior])
+        return
     if behavior == "CANCEL":
         d.move(run, State.CANCELLED)
         for above in d.ancestors(run):

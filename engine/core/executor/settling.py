@@ -30,6 +30,8 @@ def settle(d: Decision, run_id: str | None) -> None:
         return
     run = d.run(run_id)
     task = d.task(run) if run else None
+    if run is not None and run.state.is_terminal and d.is_killing:
+        d.dirty[None] = None  # a task below left the execution: what was open beside it may have been the last
     if run is None or not run.state.is_running or not isinstance(task, FlowableTask):
         return
     level = d.level(run_id)
@@ -43,7 +45,7 @@ def settle(d: Decision, run_id: str | None) -> None:
         _settle_directory(d, run, task, level)
         return
     place = d.place(run)
-    if d.execution.state.is_terminal and place is not None and place.root_section != "after":
+    if _is_left(d) and place is not None and place.root_section != "after":
         if level.open == 0:  # somebody left the execution with Exit: what runs may end, nothing new starts
             end(d, run, guess(level.lane("tasks")))
         return
@@ -114,6 +116,11 @@ def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Lev
         end(d, run, State(state))
 
 
+def _is_left(d: Decision) -> bool:
+    """Whether the execution has ended, or is about to and only its outputs are still to be rendered."""
+    return d.execution.state.is_terminal or "ending" in d.execution.rendered
+
+
 def _settle_root(d: Decision) -> None:
     state = d.execution.state
     level = d.level(None)
@@ -121,7 +128,7 @@ def _settle_root(d: Decision) -> None:
         if not d.index.open:
             close(d, State.KILLED)
         return
-    if d.execution.held:
+    if d.execution.held or "ending" in d.execution.rendered:
         return
     if state.is_terminal:
         grow(d, None, level.lane("after"), d.plan.lists["after"])

@@ -1,0 +1,98 @@
+"""What an end, a hold and an answer settle, whatever else is under way at that moment."""
+
+from datetime import timedelta
+
+import pytest
+
+from engine.core import commands as c
+from engine.core import events as e
+from engine.core.state import State
+from tests.core.driver import Driver, end, run_of, started, states
+from tests.core.flows import flow, log, parallel, pause, sequential, task
+
+OUTPUTS = [{"id": "x", "type": "STRING", "value": "y"}]
+
+
+def test_exit_starts_nothing_more_in_a_flow_with_outputs():
+    driver = Driver()
+    source = flow(sequential("s", task("execution.Exit", "out", state="WARNING")), log("never"), outputs=OUTPUTS)
+    execution = driver.run(source)
+    assert (execution.state, states(execution)) == (State.WARNING, {"s": State.WARNING, "out": State.WARNING})
+    assert execution.outputs == {"x": "y"}
+
+
+def test_exit_that_kills_ends_when_the_last_sibling_has_been_stopped():
+    driver = Driver()
+    source = flow(parallel("p", log("slow"), task("execution.Exit", "out", state="KILLED")))
+    execution = started(driver, source, "slow")
+    driver.rest()
+    assert driver.executions[execution.id].state is State.KILLED
+
+
+@pytest.mark.parametrize("behavior", ["SUCCEED", "CANCEL"])
+def test_a_pause_that_outlives_exit_does_not_change_how_the_execution_ended(behavior):
+    driver = Driver()
+    asks = task("flow.Approval", "asks", timeout="PT1H", expireBehavior=behavior)
+    execution = started(driver, flow(parallel("p", asks, task("execution.Exit", "out", state="FAILED"))))
+    assert driver.executions[execution.id].state is State.FAILED
+    driver.pass_time(timedelta(hours=2))
+    after = driver.executions[execution.id]
+    assert after.state is State.FAILED
+    assert run_of(after, "asks").state.is_terminal
+    assert [state for _, state in driver.announced if state.is_terminal] == [State.FAILED]
+
+
+def test_a_held_execution_that_is_killed_still_runs_what_comes_after_its_end():
+    driver = Driver()
+    execution = started(driver, flow(log("slow"), afterExecution=[sequential("s", log("after"))]), "slow")
+    driver.post(execution.id, e.PauseAsked(driver.now))
+    driver.kill(execution)
+    driver.rest()
+    after = driver.executions[execution.id]
+    assert (after.state, after.held, states(after)["after"]) == (State.KILLED, False, State.SUCCESS)
+
+
+def test_a_hold_that_is_lifted_twice_answers_no_pause():
+    driver = Driver()
+    execution = started(driver, flow(log("slow"), task("flow.Approval", "asks")), "slow")
+    driver.post(execution.id, e.PauseAsked(driver.now))
+    driver.post(execution.id, e.Resumed(driver.now, None, by="ann"))
+    driver.work()
+    end(driver, execution, "slow")
+    driver.post(execution.id, e.Resumed(driver.now, None, by="bob"))
+    driver.work()
+    assert run_of(driver.executions[execution.id], "asks").state is State.PAUSED
+
+
+def test_an_answer_that_meets_a_restart_closes_the_pause_that_was_asked_anew():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask")))
+    run = run_of(execution, "ask").id
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.post(execution.id, e.Resumed(driver.now, run, by="ann"))
+    driver.work()
+    assert driver.executions[execution.id].state is State.SUCCESS
+    assert driver.pauses[run] == "RESUMED"
+
+
+def test_a_deadline_that_meets_a_restart_does_not_end_the_pause_that_was_asked_anew():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask", pauseDuration="PT1H", behavior="FAIL")))
+    [timer] = [command.key for _, command in driver.commands if isinstance(command, c.SetTimer)]
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.post(execution.id, e.TimerFired(driver.now, timer))
+    driver.work()
+    assert driver.executions[execution.id].state is State.PAUSED
+    driver.pass_time(timedelta(hours=2))
+    assert driver.executions[execution.id].state is State.FAILED
+
+
+def test_a_start_that_is_told_again_starts_no_attempt_twice():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask", pauseDuration="PT1H", behavior="WARN"), log("slow")))
+    driver.run_task = lambda *_: None
+    driver.pass_time(timedelta(hours=1))
+    asked = len(driver.commands)
+    driver.post(execution.id, e.Started(driver.now))
+    driver.work()
+    assert len(driver.commands) == asked
