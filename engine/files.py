@@ -50,6 +50,8 @@ class Scope:
         """Whether the path of a URI, cut at its slashes, may be read."""
         if NAMESPACE_FOLDER in parts:
             return ".".join(parts[: parts.index(NAMESPACE_FOLDER)]) == self.namespace
+        if "trigger" in parts[2:-2] and ".".join(parts[: parts.index("trigger", 2) - 1]) == self.namespace:
+            return True  # what a polling trigger found and stored
         if "executions" not in parts[2:]:
             return False
         at = parts.index("executions", 2)

@@ -1,10 +1,13 @@
 """Files of rows: one JSON value (or plain text) a line."""
 
 import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from engine.errors import ExpressionFailed
 from engine.expressions import regexes
+from engine.expressions.ion_documents import from_ion
 from engine.plugin import TaskFailed
 
 
@@ -36,3 +39,45 @@ def by_pattern(rows: list[str], pattern: str) -> list[list[str]]:
     except ExpressionFailed as error:
         raise TaskFailed(error.message, fix=error.fix) from error
     return list(groups.values())
+
+
+def values_of(path: Path, charset: str = "utf-8") -> Iterator[Any]:
+    """The values of a file: one a line as JSON or Ion, or all in one JSON array; TaskFailed names a bad line."""
+    with path.open(encoding=charset, newline=None) as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                if number == 1 and (whole := _array(line + file.read())) is not None:
+                    yield from whole
+                    return
+                yield _ion(line, number, path)
+
+
+def lines_of(values: Iterable[Any]) -> Iterator[str]:
+    """Values as lines of a file of rows."""
+    for value in values:
+        yield json.dumps(value, ensure_ascii=False, default=str) + "\n"
+
+
+def _array(text: str) -> list[Any] | None:
+    """The values of a JSON array that is written over several lines; None when the text is something else."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, list) else None
+
+
+def _ion(line: str, number: int, path: Path) -> Any:
+    try:
+        return from_ion(line, None)
+    except ExpressionFailed as error:
+        raise TaskFailed(
+            f"Line {number} of {path.name} is no row: {line.strip()[:80]!r}.",
+            fix="Such files hold one JSON or Ion value a line; convert others first, for instance with CsvToIon.",
+        ) from error

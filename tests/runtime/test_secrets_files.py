@@ -387,3 +387,11 @@ async def test_a_secret_of_the_kv_store_is_encrypted_and_moves_to_a_new_key(sett
         assert await engine.kv.get("a", "k") == SECRET
         assert SECRET.encode() not in everything()
         await engine.stop()
+
+
+def test_what_a_trigger_stored_is_read_in_its_namespace(tmp_path):
+    files = FileStore(tmp_path)
+    uri = files.put("company/team/a-flow/trigger/watch", b"rows", "rows.jsonl")
+    assert files.path(uri, Scope("company.team", "e1")).read_bytes() == b"rows"
+    with pytest.raises(Refused, match="belongs to another"):
+        files.path(uri, Scope("company.other", "e1"))

@@ -1,0 +1,58 @@
+"""Tasks that make one file out of another: what all of them have."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.runners import WORK
+
+Warn = Callable[[str], None]
+OnBadLines = Literal["ERROR", "WARN", "SKIP"]
+
+
+class Converted(Outputs):
+    """The file that was made."""
+
+    uri: str
+
+
+class ConversionTask(RunnableTask):
+    """One file out of another, row by row."""
+
+    suffix: ClassVar[str] = ".jsonl"
+    from_: Property[Text] = Field(alias="from")
+    charset: Property[Text] = "UTF-8"
+
+    async def run(self, context: RunContext) -> Converted:
+        source = context.files.path(self.from_)
+        target = context.working_dir / WORK / f"converted-{context.task_run_id}{self.suffix}"
+        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+        try:
+            count = await asyncio.to_thread(self.convert, source, target, lambda text: context.log(text, "WARN"))
+        except LookupError as error:
+            if "encoding" not in str(error):
+                raise
+            raise TaskFailed(f"There is no character set {self.charset!r}.", fix="Write it as UTF-8.") from error
+        except UnicodeError as error:
+            raise TaskFailed(f"{source.name} is not in {self.charset}: {error}.", fix="Give its `charset`.") from error
+        context.metric("records", count)
+        return Converted(uri=await context.files.put(target, source.stem + self.suffix))
+
+    @abstractmethod
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        """Write the new file, in a thread; how many rows it holds. TaskFailed."""
+
+
+class TextWriterTask(ConversionTask):
+    """Writes rows as text. Dates in rows are text already, so their formats change nothing."""
+
+    date_format: Property[OptionalText] = None
+    time_format: Property[OptionalText] = None
+    date_time_format: Property[OptionalText] = None
+    time_zone_id: Any = None

@@ -1,0 +1,91 @@
+"""`io.kestra.plugin.serdes.json`: JSON, one value a line or one document."""
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import Property, TaskFailed
+from engine.tasks.conversion import ConversionTask, Warn
+from engine.tasks.rows import lines_of, values_of
+
+
+class JsonToIon(ConversionTask):
+    """Read JSON (one value a line, or one array) into a file of rows."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: rows
+type: io.kestra.plugin.serdes.json.JsonToIon
+from: "{{ outputs.download.uri }}"
+newLine: false
+""",
+    )
+    type: Literal["io.kestra.plugin.serdes.json.JsonToIon", "io.kestra.plugin.serdes.json.JsonReader"]
+    new_line: Property[bool] = True
+
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        count = 0
+        with target.open("w", encoding="utf-8") as made:
+            for line in lines_of(values_of(source, self.charset) if self.new_line else self._document(source)):
+                made.write(line)
+                count += 1
+        return count
+
+    def _document(self, source: Path) -> list[Any]:
+        try:
+            found = json.loads(source.read_text(self.charset))
+        except json.JSONDecodeError as error:
+            raise TaskFailed(
+                f"{source.name} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
+                fix="Leave out `newLine: false` when it holds one value a line.",
+            ) from error
+        return found if isinstance(found, list) else [found]
+
+
+class IonToJson(ConversionTask):
+    """Write a file of rows as JSON: one value a line, or one array."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: document
+type: io.kestra.plugin.serdes.json.IonToJson
+from: "{{ outputs.query.uri }}"
+newLine: false
+""",
+    )
+    suffix: ClassVar[str] = ".json"
+    type: Literal["io.kestra.plugin.serdes.json.IonToJson", "io.kestra.plugin.serdes.json.JsonWriter"]
+    new_line: Property[bool] = True
+    should_keep_annotations: Any = None
+    time_zone_id: Any = None
+
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        count = 0
+        with target.open("w", encoding=self.charset) as made:
+            made.write("" if self.new_line else "[")
+            for line in lines_of(values_of(source)):
+                made.write(line if self.new_line else (", " if count else "") + line.rstrip("\n"))
+                count += 1
+            made.write("" if self.new_line else "]")
+        return count
+
+
+class JsonToJsonl(ConversionTask):
+    """Write a JSON array as JSON with one value a line."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: lines
+type: io.kestra.plugin.serdes.json.JsonToJsonl
+from: "{{ outputs.download.uri }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.serdes.json.JsonToJsonl"]
+
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        count = 0
+        with target.open("w", encoding=self.charset) as made:
+            for line in lines_of(values_of(source, self.charset)):
+                made.write(line)
+                count += 1
+        return count

@@ -1,0 +1,107 @@
+"""`io.kestra.plugin.serdes.yaml`: YAML documents."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import yaml
+
+from engine.plugin import TaskFailed
+from engine.tasks.conversion import ConversionTask, Warn
+from engine.tasks.rows import lines_of, values_of
+from engine.tasks.sql_rows import json_value
+
+
+def documents(source: Path, charset: str) -> list[Any]:
+    """The documents of a file, as plain JSON values; TaskFailed says where it is no YAML."""
+    try:
+        return [json_value(found) for found in yaml.safe_load_all(source.read_text(charset)) if found is not None]
+    except yaml.YAMLError as error:
+        raise TaskFailed(f"{source.name} is not YAML: {' '.join(str(error).split())}") from error
+
+
+class YamlToIon(ConversionTask):
+    """Read YAML into a file of rows: a document a row, or an entry a row when a document is a list."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: rows
+type: io.kestra.plugin.serdes.yaml.YamlToIon
+from: "{{ outputs.download.uri }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.serdes.yaml.YamlToIon"]
+
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        found = [
+            row
+            for document in documents(source, self.charset)
+            for row in (document if isinstance(document, list) else [document])
+        ]
+        target.write_text("".join(lines_of(found)), "utf-8")
+        return len(found)
+
+
+class IonToYaml(ConversionTask):
+    """Write a file of rows as YAML, a document a row."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: document
+type: io.kestra.plugin.serdes.yaml.IonToYaml
+from: "{{ outputs.query.uri }}"
+""",
+    )
+    suffix: ClassVar[str] = ".yaml"
+    type: Literal["io.kestra.plugin.serdes.yaml.IonToYaml"]
+
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        return _write(values_of(source), target, self.charset)
+
+
+class JsonToYaml(ConversionTask):
+    """Write JSON as YAML."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: document
+type: io.kestra.plugin.serdes.yaml.JsonToYaml
+from: "{{ outputs.download.uri }}"
+""",
+    )
+    suffix: ClassVar[str] = ".yaml"
+    type: Literal["io.kestra.plugin.serdes.yaml.JsonToYaml"]
+
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        try:
+            found = [json.loads(source.read_text(self.charset))]
+        except json.JSONDecodeError:
+            found = list(values_of(source, self.charset))
+        return _write(found, target, self.charset)
+
+
+class YamlToJson(ConversionTask):
+    """Write YAML as JSON: one document as it is, several a line each."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: document
+type: io.kestra.plugin.serdes.yaml.YamlToJson
+from: "{{ outputs.download.uri }}"
+""",
+    )
+    suffix: ClassVar[str] = ".json"
+    type: Literal["io.kestra.plugin.serdes.yaml.YamlToJson"]
+
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        found = documents(source, self.charset)
+        target.write_text("".join(lines_of(found)), "utf-8")
+        return len(found)
+
+
+def _write(values: Iterable[Any], target: Path, charset: str) -> int:
+    found = list(values)
+    with target.open("w", encoding=charset) as made:
+        yaml.safe_dump_all(found, made, sort_keys=False, allow_unicode=True)
+    return len(found)

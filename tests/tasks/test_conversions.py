@@ -1,0 +1,260 @@
+"""Tables, documents and spreadsheets into rows and back; archives and compressed files."""
+
+import io
+import json
+import tarfile
+import zipfile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.errors import TaskFailed
+from engine.tasks import compress
+from tests.tasks.context import parsed
+
+SERDES = "io.kestra.plugin.serdes"
+ROWS = [{"id": 1, "name": "a", "price": 1.5}, {"id": 2, "name": None, "price": 20}]
+
+
+async def stored(context, content, name):
+    return await context.files.put(content if isinstance(content, bytes) else content.encode(), name)
+
+
+async def rows(context, values=ROWS):
+    return await stored(context, "".join(json.dumps(value) + "\n" for value in values), "rows.jsonl")
+
+
+def values(context, uri):
+    return [json.loads(line) for line in context.files.text(uri).splitlines()]
+
+
+async def converted(context, kind, source, **given):
+    return (await context.run(type=f"{SERDES}.{kind}", from_=source, **given)).uri
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "id,name,price\n1,a,1.5\n2,,20\n"),
+        ({"header": False, "fieldSeparator": ";", "lineDelimiter": "\r\n"}, "1;a;1.5\r\n2;;20\r\n"),
+        ({"quoteMode": "NON_NUMERIC"}, '"id","name","price"\n1,"a",1.5\n2,,20\n'),
+        ({"alwaysDelimitText": True, "header": False}, '"1","a","1.5"\n"2","","20"\n'),
+    ],
+)
+async def test_rows_as_csv(context, given, expected):
+    uri = await converted(context, "csv.IonToCsv", await rows(context), **given)
+    assert context.files.path(uri).read_bytes().decode() == expected
+    assert uri.endswith(".csv")
+    assert context.metrics["records"] == 2
+
+
+async def test_csv_that_is_odd(context):
+    given = [{"a": 'q"uo\nte', "b": " x", "c": {"d": [1]}, "e": True}]
+    uri = await converted(context, "csv.IonToCsv", await rows(context, given))
+    assert context.files.text(uri) == 'a,b,c,e\n"q""uo\nte"," x","{""d"": [1]}",true\n'
+    back = values(context, await converted(context, "csv.CsvReader", uri))
+    assert back == [{"a": 'q"uo\nte', "b": " x", "c": '{"d": [1]}', "e": "true"}]
+    ion = await stored(context, '{id:1,name:"ion",when:2026-01-01T00:00:00Z}\n', "rows.ion")
+    assert context.files.text(await converted(context, "csv.IonToCsv", ion)).splitlines()[1].startswith("1,ion,2026")
+    with pytest.raises(TaskFailed, match="no names"):
+        await converted(context, "csv.IonToCsv", await rows(context, [[1, 2]]))
+    assert (
+        context.files.text(await converted(context, "csv.IonToCsv", await rows(context, [[1, 2]]), header=False))
+        == "1,2\n"
+    )
+
+
+@given(
+    st.lists(st.tuples(*[st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"))] * 2), min_size=1)
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_csv_and_back_is_the_same(tmp_path, pairs):
+    source, table, back = tmp_path / "s.jsonl", tmp_path / "t.csv", tmp_path / "b.jsonl"
+    source.write_text("".join(json.dumps(list(pair)) + "\n" for pair in pairs), "utf-8")
+    made = parsed(type=f"{SERDES}.csv.IonToCsv", from_="x", header=False)
+    made.convert(source, table, pytest.fail)
+    parsed(type=f"{SERDES}.csv.CsvToIon", from_="x", header=False).convert(table, back, pytest.fail)
+    found = [json.loads(line) for line in back.read_text("utf-8").split("\n")[:-1]]
+    assert found == [[None if cell == r"\N" else cell for cell in pair] for pair in pairs]
+
+
+async def test_csv_as_rows(context):
+    source = await stored(context, "\ufeffid;name\n1;a\n2;\\N\n\n3;x;y\n", "in.csv")
+    given = {"fieldSeparator": ";", "skipEmptyRows": True}
+    with pytest.raises(TaskFailed, match="Line 5 has 3 fields, the header 2"):
+        await converted(context, "csv.CsvToIon", source, **given)
+    uri = await converted(context, "csv.CsvToIon", source, **given, onBadLines="WARN")
+    assert values(context, uri) == [{"id": "1", "name": "a"}, {"id": "2", "name": None}]
+    assert context.said("Line 5 .* left out", "WARN")
+    plain = await converted(context, "csv.CsvToIon", source, **given, header=False, skipRows=3)
+    assert values(context, plain) == [["3", "x", "y"]]
+    latin = await stored(context, "name\nJörg\n".encode("latin-1"), "in.csv")
+    assert values(context, await converted(context, "csv.CsvToIon", latin, charset="ISO-8859-1")) == [{"name": "Jörg"}]
+    with pytest.raises(TaskFailed, match=r"is not in UTF-8.*charset"):
+        await converted(context, "csv.CsvToIon", latin)
+    with pytest.raises(TaskFailed, match="no character set 'nope'"):
+        await converted(context, "csv.CsvToIon", latin, charset="nope")
+
+
+async def test_json(context):
+    array = await stored(context, json.dumps(ROWS, indent=2), "in.json")
+    for how in ({}, {"newLine": False}):
+        assert values(context, await converted(context, "json.JsonToIon", array, **how)) == ROWS
+    assert values(context, await converted(context, "json.JsonToJsonl", array)) == ROWS
+    uri = await converted(context, "json.IonToJson", await rows(context))
+    assert values(context, uri) == ROWS
+    uri = await converted(context, "json.JsonWriter", uri, newLine=False)
+    assert json.loads(context.files.text(uri)) == ROWS
+    with pytest.raises(TaskFailed, match="line 1, column 2"):
+        await converted(context, "json.JsonToIon", await stored(context, "{x", "in.json"), newLine=False)
+
+
+async def test_excel(context):
+    given = [*ROWS, {"id": 3, "name": "=cmd()", "price": "Formula:SUM(A1:A2)"}]
+    made = await context.run(
+        type=f"{SERDES}.excel.IonToExcel", from_={"One": await rows(context, given), "Two": await rows(context)}
+    )
+    assert made.size == 5
+    read = await context.run(
+        type=f"{SERDES}.excel.ExcelToIon", from_=made.uri, sheetsTitle=["One"], valueRender="FORMULA"
+    )
+    assert values(context, read.uris["One"]) == [*ROWS, {"id": 3, "name": "=cmd()", "price": "=SUM(A1:A2)"}]
+    assert (list(read.uris), read.size) == (["One"], 3)
+    single = await context.run(type=f"{SERDES}.excel.IonToExcel", from_=await rows(context), sheetsTitle="S")
+    read = await context.run(type=f"{SERDES}.excel.ExcelToIon", from_=single.uri, header=False, skipRows=1)
+    assert values(context, read.uris["S"]) == [[1, "a", 1.5], [2, None, 20]]
+    with pytest.raises(TaskFailed, match="is not a spreadsheet"):
+        await context.run(type=f"{SERDES}.excel.ExcelToIon", from_=await rows(context))
+
+
+async def test_xml(context):
+    first = "<book id='b1'><title>A &amp; B</title><price>1.5</price></book>"
+    text = f"<catalog n='2'>{first}<book id='b2'><title/></book></catalog>"
+    source = await stored(context, text, "in.xml")
+    books = [{"id": "b1", "title": "A & B", "price": 1.5}, {"id": "b2", "title": ""}]
+    assert values(context, await converted(context, "xml.XmlToIon", source)) == [{"catalog": {"n": 2, "book": books}}]
+    assert values(context, await converted(context, "xml.XmlReader", source, query="/catalog/book")) == books
+    assert values(context, await converted(context, "xml.XmlToIon", source, query="/nope")) == [None]
+    one = await stored(context, "<a><b>1</b></a>", "in.xml")
+    forced = {"parserConfiguration": {"forceList": ["b"]}}
+    assert values(context, await converted(context, "xml.XmlToIon", one, **forced)) == [{"a": {"b": [1]}}]
+    uri = await converted(context, "xml.IonToXml", await rows(context, [{"a b": "<x>", "c": [1, 2]}]), rootName="r")
+    assert "<r><item><a_b>&lt;x&gt;</a_b><c>1</c><c>2</c></item></r>" in context.files.text(uri)
+    outside = await stored(context, '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', "in.xml")
+    with pytest.raises(TaskFailed, match="undefined entity"):
+        await converted(context, "xml.XmlToIon", outside)
+
+
+async def test_yaml_and_markdown(context):
+    source = await stored(context, "- {id: 1, day: 2026-01-02}\n- {id: 2}\n---\nx: 1\n", "in.yaml")
+    assert values(context, await converted(context, "yaml.YamlToIon", source)) == [
+        {"id": 1, "day": "2026-01-02"},
+        {"id": 2},
+        {"x": 1},
+    ]
+    assert context.files.text(await converted(context, "yaml.IonToYaml", await rows(context, [{"ü": 1}]))) == "ü: 1\n"
+    assert len(values(context, await converted(context, "yaml.YamlToJson", source))) == 2
+    array = await stored(context, "[1, 2]", "in.json")
+    assert context.files.text(await converted(context, "yaml.JsonToYaml", array)) == "- 1\n- 2\n"
+    with pytest.raises(TaskFailed, match="is not YAML"):
+        await converted(context, "yaml.YamlToIon", await stored(context, "a: [", "in.yaml"))
+    text = await stored(context, "# Title\n\n**bold** <script>x</script>\n\n```\ncode\n```\n", "in.md")
+    markup = context.files.text(await converted(context, "markdown.MarkdownToHtml", text))
+    assert "<h1>Title</h1>" in markup
+    assert "<script>" not in markup
+    assert context.files.text(await converted(context, "markdown.MarkdownToText", text)).startswith("Title\nbold ")
+
+
+SCHEMA = json.dumps(
+    {
+        "type": "record",
+        "name": "Row",
+        "fields": [
+            {"name": "id", "type": "int"},
+            {"name": "ok", "type": ["null", "boolean"]},
+            {"name": "day", "type": {"type": "int", "logicalType": "date"}},
+            {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+            {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 10, "scale": 2}},
+        ],
+    }
+)
+TYPED = {"id": "1", "ok": "yes", "day": "2026-01-02", "at": "2026-01-02T03:04:05Z", "price": "1.50", "more": 1}
+
+
+@pytest.mark.parametrize("kind", ["avro.{}Avro", "parquet.{}Parquet"])
+async def test_binary_rows(context, kind):
+    there, back = kind.format("IonTo"), kind.replace("{}Avro", "AvroToIon").replace("{}Parquet", "ParquetToIon")
+    found = values(context, await converted(context, back, await converted(context, there, await rows(context))))
+    assert found == [{**ROWS[0], "price": 1.5}, {**ROWS[1], "price": 20.0}]
+    source = await rows(context, [TYPED, {**TYPED, "ok": "n/a"}])
+    found = values(context, await converted(context, back, await converted(context, there, source, schema=SCHEMA)))
+    assert [row["ok"] for row in found] == [True, None]
+    assert (found[0]["id"], found[0]["day"], found[0]["price"]) == (1, "2026-01-02", 1.5)
+    assert found[0]["at"].startswith("2026-01-02T03:04:05") or found[0]["at"].startswith("2026-01-02T")
+    bad = await rows(context, [{**TYPED, "id": "x"}, TYPED])
+    with pytest.raises(TaskFailed, match="Row 1 does not fit the schema"):
+        await converted(context, there, bad, schema=SCHEMA)
+    kept = await converted(context, back, await converted(context, there, bad, schema=SCHEMA, onBadLines="SKIP"))
+    assert len(values(context, kept)) == 1
+    with pytest.raises(TaskFailed, match="no field 'more'"):
+        await converted(context, there, source, schema=SCHEMA, strictSchema=True)
+    with pytest.raises(TaskFailed, match=r"is no (Avro|Parquet) file"):
+        await converted(context, back, source)
+
+
+async def test_a_schema_is_found(context):
+    uri = await converted(context, "avro.InferAvroSchemaFromIon", await rows(context))
+    types = {field["name"]: field["type"][1] for field in json.loads(context.files.text(uri))["fields"]}
+    assert types == {"id": "long", "name": "string", "price": "double"}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "compression"), [("ZIP", None), ("TAR", None), ("TAR", "GZIP"), ("TAR", "BZIP2"), ("TAR", "XZ")]
+)
+async def test_archives(context, algorithm, compression):
+    how = {"algorithm": algorithm} | ({"compression": compression} if compression else {})
+    given = {"a.txt": await stored(context, "A", "x"), "b/c.txt": await stored(context, "C" * 100_000, "y")}
+    packed = await context.run(type="io.kestra.plugin.compress.ArchiveCompress", from_=given, **how)
+    found = await context.run(type="io.kestra.plugin.compress.ArchiveDecompress", from_=packed.uri, **how)
+    assert {name: context.files.text(uri) for name, uri in found.files.items()} == {
+        "a.txt": "A",
+        "b/c.txt": "C" * 100_000,
+    }
+    with pytest.raises(TaskFailed, match=rf"is no {algorithm}.* archive"):
+        await context.run(type="io.kestra.plugin.compress.ArchiveDecompress", from_=given["a.txt"], **how)
+
+
+async def test_an_archive_stays_in_its_folder(context):
+    zipped, tarred = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as packed:
+        packed.writestr("../../evil.txt", "x")
+    with tarfile.open(fileobj=tarred, mode="w") as tar:
+        link = tarfile.TarInfo("out")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+        tar.addfile(link)
+        member = tarfile.TarInfo("out/passwd")
+        member.size = 1
+        tar.addfile(member, io.BytesIO(b"x"))
+    task = {"type": "io.kestra.plugin.compress.ArchiveDecompress"}
+    with pytest.raises(TaskFailed, match="leaves the working directory"):
+        await context.run(**task, algorithm="ZIP", from_=await stored(context, zipped.getvalue(), "a.zip"))
+    found = await context.run(**task, algorithm="TAR", from_=await stored(context, tarred.getvalue(), "a.tar"))
+    assert list(found.files) == ["out/passwd"]  # a file of ours: the link was not made
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "BZIP2", "XZ", "LZMA", "DEFLATE", "ZSTD"])
+async def test_compressed_files(context, compression, monkeypatch):
+    source = await stored(context, "text " * 1000, "notes.txt")
+    packed = await context.run(type="io.kestra.plugin.compress.FileCompress", from_=source, compression=compression)
+    assert context.files.path(packed.uri).stat().st_size < 500
+    plain = await context.run(
+        type="io.kestra.plugin.compress.FileDecompress", from_=packed.uri, compression=compression
+    )
+    assert context.files.text(plain.uri) == "text " * 1000
+    assert plain.uri.endswith("notes.txt")
+    with pytest.raises(TaskFailed, match=f"is not compressed by {compression}"):
+        await context.run(type="io.kestra.plugin.compress.FileDecompress", from_=source, compression=compression)
+    monkeypatch.setattr(compress, "MAX_BYTES", 100)
+    with pytest.raises(TaskFailed, match="more than 100 bytes"):
+        await context.run(type="io.kestra.plugin.compress.FileDecompress", from_=packed.uri, compression=compression)

@@ -1,0 +1,75 @@
+"""A server that speaks MySQL's protocol on loopback; SQLite does the SQL. KILL ends a statement that waits."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mysql_mimic import IdentityProvider, MysqlServer, NativePasswordAuthPlugin, Session, User
+
+
+class People(IdentityProvider):
+    """One person with a password."""
+
+    def get_plugins(self) -> list[Any]:
+        return [NativePasswordAuthPlugin()]
+
+    def get_default_plugin(self) -> Any:
+        return self.get_plugins()[0]
+
+    async def get_user(self, username: str) -> User | None:
+        if username != "ann":
+            return None
+        return User(name="ann", auth_string=NativePasswordAuthPlugin.create_auth_string("s3cret"))
+
+
+@contextmanager
+def mysql() -> Iterator[tuple[int, list[str]]]:
+    """The port, and the statements as they came."""
+    heard: list[str] = []
+    database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    ready = threading.Event()
+    loop = asyncio.new_event_loop()
+    port: list[int] = []
+    servers: list[MysqlServer] = []
+
+    class Rows(Session):
+        async def handle_query(self, sql: str, attrs: dict[str, str]) -> Any:
+            heard.append(sql)
+            if sql.upper().startswith(("SET ", "KILL ")):
+                return await super().handle_query(sql, attrs)
+            if sql.upper() == "COMMIT":
+                return [], []
+            cursor = database.execute(sql.replace(r"\'", "''"))
+            if cursor.description is None:
+                return [], []
+            return cursor.fetchall(), [column[0] for column in cursor.description]
+
+    async def serve() -> None:
+        server = MysqlServer(session_factory=Rows, identity_provider=People())
+        await server.start_server(host="127.0.0.1", port=0)
+        servers.append(server)
+        port.append(server._server.sockets[0].getsockname()[1])
+        ready.set()
+
+    def run() -> None:
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(serve())
+        loop.run_forever()
+        servers[0].close()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0.01))  # the transports close in turns of the loop
+        loop.close()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield port[0], heard
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        database.close()
