@@ -54,6 +54,8 @@ class UnknownTaskType(FlowInvalid, ValueError):  # ValueError: pydantic then add
 
     def __init__(self, name: str, nearest: Sequence[str] = ()) -> None:
         hint = f"Did you mean {nearest[0]!r}?" if nearest else "Run `parley plugins` to list them."
+        if len(nearest) > 1:
+            hint += f" Also near: {', '.join(map(repr, nearest[1:]))}."
         super().__init__(f"No task type {name!r} is installed.", fix=hint)
         self.name = name
         self.nearest = tuple(nearest)

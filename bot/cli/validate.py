@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
+from urllib.parse import quote
 
 import typer
 from pydantic import ValidationError
@@ -13,7 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.core import yaml_text
-from engine.core.flow_source import FlowExists, check
+from engine.core.documents import is_test, other_than_flow, resembles_flow, text_resembles_flow
+from engine.core.flow_calls import FindFlow
+from engine.core.flow_source import check
 from engine.core.registry import Registry
 from engine.errors import FlowInvalid, Problem
 from engine.settings import Settings
@@ -23,6 +26,23 @@ SUFFIXES = (".yml", ".yaml")
 COLORS = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
 GITHUB = {"error": "error", "warning": "warning", "hint": "notice"}
 SARIF = {"error": "error", "warning": "warning", "hint": "note"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as it was read, its text None when it could not be. `named`: the call names the file itself."""
+
+    file: Path
+    named: bool
+    text: str | None = None
+    document: Any = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def key(self) -> tuple[Any, Any]:
+        """Namespace and id, as far as they are there."""
+        top = self.document if isinstance(self.document, dict) else {}
+        return top.get("namespace"), top.get("id")
 
 
 def validate(paths: Sequence[Path], format: str = "text", strict: bool = False) -> None:
@@ -36,66 +56,112 @@ def validate(paths: Sequence[Path], format: str = "text", strict: bool = False) 
         settings = Settings()
     except (ValidationError, ValueError) as error:
         _refuse(f"The settings can't be read: {error}")
-    files = list(flow_files(paths))
-    exists = known_flows(files)
-    problems = [found for file in files for found in examine(file, catalogue(), exists, settings.plugin_defaults)]
-    WRITERS[format](problems, len(files))
+    sources = [one for one in read_sources(paths) if one.named or not is_test(one.document)]
+    find = known_flows(sources)
+    registry = catalogue()
+    problems = [found for one in sources for found in examine(one, registry, find, settings.plugin_defaults)]
+    problems += twins(sources)
+    order = {str(one.file): number for number, one in enumerate(sources)}
+    WRITERS[format](sorted(problems, key=lambda one: order[one.file]), len(sources))
     if any(one.severity == "error" for one in problems) or (strict and problems):
         raise typer.Exit(1)
 
 
-def flow_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The named files, and the YAML files in named folders at any depth, but no hidden ones and no unit tests."""
+def read_sources(paths: Iterable[Path]) -> Iterator[Source]:
+    """The named files, and the YAML files in named folders at any depth, but no hidden ones; each once."""
+    seen: set[Path] = set()
     for path in paths:
-        if path.is_file():
-            yield path
-            continue
-        for file in sorted(path.rglob("*")):
-            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-            if not hidden and file.suffix in SUFFIXES and file.is_file() and "testCases" not in _top(file):
-                yield file
+        named = path.is_file()
+        for file in [path] if named else yaml_files(path):
+            if file.resolve() not in seen:
+                seen.add(file.resolve())
+                yield read_source(file, named=named)
 
 
-def known_flows(files: Iterable[Path]) -> FlowExists:
-    """Whether a flow is among the files, in a folder beside one of them, or shipped."""
-    shipped = [Path(__file__).parent.parent / "flows", Path(__file__).parent.parent.parent / "flows"]
-    folders = dict.fromkeys([*(file.parent for file in files), *(folder for folder in shipped if folder.is_dir())])
-    names: set[tuple[Any, Any]] | None = None
-
-    def exists(namespace: str, flow_id: str) -> bool:
-        nonlocal names
-        if names is None:
-            found = (_top(file) for folder in folders for file in folder.rglob("*") if file.suffix in SUFFIXES)
-            names = {(top.get("namespace"), top.get("id")) for top in found}
-        return (namespace, flow_id) in names
-
-    return exists
+def yaml_files(folder: Path) -> Iterator[Path]:
+    """The YAML files of a folder at any depth, without hidden ones."""
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if not hidden and file.suffix in SUFFIXES and file.is_file():
+            yield file
 
 
-def examine(
-    file: Path, registry: Registry, exists: FlowExists, defaults: Sequence[dict[str, Any]] = ()
-) -> list[Problem]:
-    """Everything there is to say about one file."""
+def read_source(file: Path, *, named: bool = False) -> Source:
+    """A file read once: its text, and the document it holds."""
+
+    def unread(message: str, code: str) -> Source:
+        return Source(file, named, problems=(Problem("", message, line=1, column=1, code=code, file=str(file)),))
+
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        return [
-            Problem(
-                "",
-                f"The file is not UTF-8 text: byte {error.start}.",
-                line=1,
-                column=1,
-                code="encoding",
-                file=str(file),
-            )
-        ]
+        return unread(f"The file is not UTF-8 text: byte {error.start}.", "encoding")
     except OSError as error:
-        return [
-            Problem(
-                "", f"The file can't be read: {error.strerror}.", line=1, column=1, code="unreadable", file=str(file)
+        return unread(f"The file can't be read: {error.strerror}.", "unreadable")
+    try:
+        return Source(file, named, text, yaml_text.read(text))
+    except FlowInvalid as broken:
+        problems = tuple(replace(problem, file=str(file)) for problem in broken.problems)
+        return Source(file, named, text, problems=problems)
+
+
+def known_flows(sources: Sequence[Source]) -> FindFlow:
+    """Finds flows among the files, in folders beside them, and those that are shipped."""
+    documents: dict[tuple[Any, Any], Any] = {one.key: one.document for one in sources}
+    shipped = [Path(__file__).parent.parent / "flows", Path(__file__).parent.parent.parent / "flows"]
+    folders = dict.fromkeys([*(one.file.parent for one in sources), *(folder for folder in shipped if folder.is_dir())])
+    seen = {one.file.resolve() for one in sources}
+    looked = False
+
+    def find(namespace: str, flow_id: str) -> Mapping[str, Any] | None:
+        nonlocal looked
+        if (namespace, flow_id) not in documents and not looked:
+            looked = True
+            beside = {file.resolve(): file for folder in folders for file in yaml_files(folder)}
+            for other in (read_source(file) for resolved, file in beside.items() if resolved not in seen):
+                documents.setdefault(other.key, other.document)
+        found = documents.get((namespace, flow_id))
+        return found if isinstance(found, dict) else None
+
+    return find
+
+
+def examine(
+    source: Source, registry: Registry, find: FindFlow, defaults: Sequence[dict[str, Any]] = ()
+) -> list[Problem]:
+    """Everything there is to say about one file."""
+    file = str(source.file)
+    other = other_than_flow(source.document)
+    if other:
+        return [_aside(file, f"This is {other}, not a flow; it is left out.", "hint")]
+    if source.text is None:
+        return list(source.problems)
+    is_flow = resembles_flow(source.document) or (bool(source.problems) and text_resembles_flow(source.text))
+    if not source.named and not is_flow:
+        return [_aside(file, "This is no flow: a flow has `id`, `namespace` and `tasks`. It is left out.", "warning")]
+    if source.problems:
+        return list(source.problems)
+    return check(source.text, registry, file, globals_defaults=defaults, find_flow=find, document=source.document)
+
+
+def twins(sources: Iterable[Source]) -> Iterator[Problem]:
+    """Warnings for flows that another file defines too."""
+    first: dict[tuple[Any, Any], Path] = {}
+    for one in sources:
+        if other_than_flow(one.document) or not resembles_flow(one.document) or None in one.key:
+            continue
+        if one.key in first:
+            message = (
+                f"{first[one.key]} defines the flow `{one.key[0]}.{one.key[1]}` too; only one of them is deployed."
             )
-        ]
-    return check(text, registry, str(file), globals_defaults=defaults, flow_exists=exists)
+            spot = yaml_text.locate(one.document, ("id",))
+            advice = "Give one of the two another id."
+            yield Problem("id", message, "warning", spot.line, spot.column, "duplicate-flow", advice, str(one.file))
+        first.setdefault(one.key, one.file)
+
+
+def _aside(file: str, message: str, severity: Literal["warning", "hint"]) -> Problem:
+    return Problem("", message, severity, 1, 1, "not-a-flow", "", file)
 
 
 def write_text(problems: Sequence[Problem], files: int) -> None:
@@ -123,7 +189,7 @@ def summary(problems: Sequence[Problem], files: int) -> str:
 def write_json(problems: Sequence[Problem], files: int) -> None:
     """The problems as a list of objects."""
     keys = ("file", "line", "column", "path", "severity", "code", "message", "suggestion")
-    _print_json([{key: asdict(one)[key] for key in keys} for one in problems])
+    _print_json([{key: getattr(one, key) for key in keys} for one in problems])
 
 
 def write_github(problems: Sequence[Problem], files: int) -> None:
@@ -166,7 +232,7 @@ WRITERS: dict[str, Callable[[Sequence[Problem], int], None]] = {
 
 def _sarif_result(one: Problem) -> dict[str, Any]:
     region = {"startLine": max(one.line, 1), "startColumn": max(one.column, 1)}
-    uri = Path(one.file).as_posix()
+    uri = quote(Path(one.file).as_posix())
     return {
         "ruleId": one.code,
         "level": SARIF[one.severity],
@@ -185,14 +251,6 @@ def _message(text: str) -> str:
 
 def _property(text: str) -> str:
     return _message(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _top(file: Path) -> dict[str, Any]:
-    try:
-        document = yaml_text.read(file.read_text(encoding="utf-8-sig"))
-    except (FlowInvalid, OSError, UnicodeDecodeError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _refuse(message: str) -> NoReturn:

@@ -54,7 +54,7 @@ def expand(cron: str, with_seconds: bool = False) -> str:
     try:
         CronSim(expanded, _ANCHOR)
     except CronSimError as error:
-        raise CronInvalid(f"invalid cron expression '{cron}': {_reason(str(error))}") from error
+        raise CronInvalid(f"invalid cron expression '{cron}': {_reason(str(error), fields)}") from error
     return expanded
 
 
@@ -80,6 +80,14 @@ def _step(cron: str, start: datetime, zone: tzinfo, with_seconds: bool, *, rever
     except (StopIteration, OverflowError):
         return None
     return None
+
+
+def _is_cron(text: str) -> bool:
+    try:
+        CronSim(text, _ANCHOR)
+    except CronSimError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +117,11 @@ def burst(cron: str) -> Burst | None:
     return Burst(60 * len(hours), f"{hours[0]}:00", f"{hours[-1]}:59", " ".join(("0", hour, *fields[2:])))
 
 
-def _reason(problem: str) -> str:
+def _reason(problem: str, fields: list[str]) -> str:
     field = problem.removeprefix("Bad ").replace("-", " ")
+    day, month = fields[-3:-1]
+    if field == "day of month" and _is_cron(" ".join(("0", "0", day, "*", "*"))):
+        return f"it never runs, because month {month} has no day {day}"
     ranges = {
         "second": "0-59",
         "minute": "0-59",

@@ -75,5 +75,6 @@ class Flow(Part):
     checks: tuple[Check, ...] = ()
     worker_group: Any = None
     listeners: Any = Field(default=None, description="No longer in use.")
+    extend: Any = Field(default=None, description="What a catalogue of flows shows; without effect on a run.")
     disabled: bool = False
     deleted: bool = False

@@ -1,12 +1,13 @@
 """What is allowed but probably not meant: odd crons, sloppy schemas, bare shell text, old names, missing subflows."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from engine.core import cron, flow_validation, older_names
+from engine.core import cron, flow_calls, flow_validation, older_names
 from engine.core.finding import Finding
 from engine.core.flow import Flow
+from engine.core.flow_calls import FindFlow
 from engine.core.property import marker
 from engine.core.registry import Registry
 from engine.core.shell_text import unquoted
@@ -17,17 +18,17 @@ SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
 
-def hints(
-    flow: Flow, data: Any, registry: Registry, flow_exists: Callable[[str, str], bool] | None = None
-) -> list[Finding]:
+def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None = None) -> list[Finding]:
     """Warnings and hints about a flow that can be read."""
     every = list(flow_validation.parts(flow))
+    data = {name: value for name, value in data.items() if name != "extend"}
     return [
         *(found for path, part in every for found in _bursts(path, part)),
         *_schemas(data),
         *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part)),
         *older_names.findings(data, registry),
-        *(_missing_flows(flow, flow_exists) if flow_exists is not None else ()),
+        *(flow_calls.calls(flow, find_flow) if find_flow is not None else ()),
+        *flow_calls.triggered(flow),
         *flow_validation.unfit_defaults(flow),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
@@ -72,13 +73,6 @@ def _shell(path: Path, part: Part) -> Iterator[Finding]:
                     yield Finding(
                         (*path, field.alias or name, *inner), message, "shell-quoting", "hint", advice, "", line, column
                     )
-
-
-def _missing_flows(flow: Flow, flow_exists: Callable[[str, str], bool]) -> Iterator[Finding]:
-    for path, namespace, flow_id in flow_validation.calls(flow):
-        if (namespace, flow_id) != (flow.namespace, flow.id) and not flow_exists(namespace, flow_id):
-            advice = "Deploy that flow too, or correct its name."
-            yield Finding(path, f"There is no flow `{namespace}.{flow_id}` here.", "missing-flow", "warning", advice)
 
 
 def _files_of_directories(flow: Flow, data: Any) -> Iterator[Finding]:

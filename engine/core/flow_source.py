@@ -1,7 +1,8 @@
 """YAML text → Flow, and everything that can be said about the text with line and column."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,10 +11,11 @@ from engine.core import flow_hints, flow_problems, flow_templates, flow_validati
 from engine.core import older_names as names
 from engine.core.finding import Finding
 from engine.core.flow import Flow
+from engine.core.flow_calls import FindFlow
 from engine.core.registry import Registry
+from engine.core.text_places import inside
 from engine.errors import FlowInvalid, Problem
 
-FlowExists = Callable[[str, str], bool]  # (namespace, id) → whether there is such a flow
 SEVERITIES = ("error", "warning", "hint")
 
 
@@ -32,10 +34,16 @@ def check(
     file: str = "",
     *,
     globals_defaults: Sequence[Mapping[str, Any]] = (),
-    flow_exists: FlowExists | None = None,
+    find_flow: FindFlow | None = None,
+    document: Any = None,
 ) -> list[Problem]:
-    """Errors, warnings and hints about a text, by line. With `flow_exists` missing subflows are named too."""
-    _, problems = examine(text, registry, file=file, globals_defaults=globals_defaults, flow_exists=flow_exists)
+    """Errors, warnings and hints about a text, by line.
+
+    `find_flow` gives the flows it may call, `document` is what `yaml_text.read` gave for the text.
+    """
+    _, problems = examine(
+        text, registry, file=file, globals_defaults=globals_defaults, find_flow=find_flow, document=document
+    )
     return problems
 
 
@@ -51,12 +59,13 @@ def examine(
     *,
     file: str = "",
     globals_defaults: Sequence[Mapping[str, Any]] = (),
-    flow_exists: FlowExists | None = None,
+    find_flow: FindFlow | None = None,
     hints: bool = True,
+    document: Any = None,
 ) -> tuple[Flow | None, list[Problem]]:
     """The flow, None when it can't be read at all, and what is to be said about it."""
     try:
-        document = yaml_text.read(text)
+        document = yaml_text.read(text) if document is None else document
     except FlowInvalid as broken:
         return None, [replace(problem, file=file) for problem in broken.problems]
     if not isinstance(document, yaml_text.Map):
@@ -74,8 +83,8 @@ def examine(
         findings += flow_validation.breaches(flow)
     findings += flow_templates.findings(data, flow)
     if flow is not None and hints:
-        findings += flow_hints.hints(flow, data, registry, flow_exists)
-    lines = text.splitlines()
+        findings += flow_hints.hints(flow, data, registry, find_flow)
+    lines = text.split("\n")
     problems = [_problem(finding, merged, lines, file) for finding in dict.fromkeys(findings)]
     problems.sort(key=lambda one: (one.line, one.column, SEVERITIES.index(one.severity)))
     return flow, problems
@@ -95,10 +104,19 @@ def _defaults(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [entry for entry in declared if isinstance(entry, Mapping)] if isinstance(declared, list) else []
 
 
+def _at(document: Any, path: yaml_text.Path) -> Any:
+    """The value at a path; None where a property goes by another of its names."""
+    try:
+        return reduce(lambda value, step: value[step], path, document)
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
 def _problem(finding: Finding, document: Any, lines: Sequence[str], file: str) -> Problem:
     spot = yaml_text.locate(document, finding.path)
     line, column = spot.line, spot.column
-    if finding.line:
-        line, column = yaml_text.inside(spot, lines, finding.line, finding.column)
+    value = _at(document, finding.path) if finding.line else None
+    if isinstance(value, str):
+        line, column = inside(spot, lines, value, finding.line, finding.column)
     path = yaml_text.spell((*finding.path, finding.missing) if finding.missing else finding.path)
     return Problem(path, finding.message, finding.severity, line, column, finding.code, finding.suggestion, file)

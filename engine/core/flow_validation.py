@@ -188,12 +188,3 @@ def _defaults(flow: Flow) -> Iterator[Finding]:
         message = default_problem(entry)
         if message:
             yield Finding(("pluginDefaults", index), message, "plugin-default")
-
-
-def calls(flow: Flow) -> Iterator[tuple[Path, str, str]]:
-    """Path, namespace and id of every flow that tasks call by a literal name."""
-    for path, task in tasks(flow):
-        namespace, flow_id = getattr(task, "namespace", None), getattr(task, "flow_id", None)
-        is_call = type(task).__name__ in CALLS_FLOWS and isinstance(namespace, str) and isinstance(flow_id, str)
-        if is_call and not has_template([namespace, flow_id]):
-            yield (*path, "flowId"), str(namespace), str(flow_id)

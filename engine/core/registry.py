@@ -8,6 +8,8 @@ from typing import Any
 from engine.core.task import Typed
 from engine.errors import UnknownTaskType
 
+LIKE = 0.8  # how much of a name must be the same for a guess
+
 
 class Registry:
     """Classes by every name a flow may call them.
@@ -28,6 +30,7 @@ class Registry:
         self._places = dict(places or {})
         self._rename = rename
         self._plugins: Callable[[], Iterable[type[Typed]]] | None = plugins
+        self._nearest: dict[str, list[str]] = {}
         self._add(classes)
 
     def resolve(self, declaration: Any) -> type[Typed]:
@@ -77,16 +80,19 @@ class Registry:
         return [found[name] for name in sorted(found)]
 
     def nearest(self, name: str) -> list[str]:
-        """Up to three installed names that look like this one, the likeliest first."""
-        wanted = name.rpartition(".")[2].lower()
+        """Up to three installed names that look like this one, the likeliest first; none for a service of its own."""
+        if name not in self._nearest:
+            wanted = name.rpartition(".")[2].lower()
 
-        def likeness(candidate: str) -> float:
-            last = candidate.rpartition(".")[2].lower()
-            return SequenceMatcher(None, wanted, last).ratio() * 2 + SequenceMatcher(None, name, candidate).ratio()
+            def likeness(candidate: str) -> float:
+                whole = SequenceMatcher(None, name, candidate).ratio()
+                last = candidate.rpartition(".")[2].lower()
+                return SequenceMatcher(None, wanted, last).ratio() * 2 + whole if whole > LIKE else 0
 
-        scored = sorted(((likeness(candidate), candidate) for candidate in self.names()), reverse=True)
-        known = [candidate for score, candidate in scored if score > 2]
-        return list(dict.fromkeys(map(self.canonical, known[:6])))[:3]
+            scored = sorted(((likeness(candidate), candidate) for candidate in self.names()), reverse=True)
+            known = [candidate for score, candidate in scored if score > 2]
+            self._nearest[name] = list(dict.fromkeys(map(self.canonical, known[:6])))[:3]
+        return self._nearest[name]
 
     def _add(self, classes: Iterable[type[Typed]]) -> None:
         for cls in classes:

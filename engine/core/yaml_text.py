@@ -5,7 +5,7 @@ given twice is an error. (Stock PyYAML reads `12:30:00` as 45000, `on` as True a
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,12 +82,25 @@ def read(text: str) -> Any:
             _refuse_deep(text)
         composer = _Composer(text)
         try:
-            node = composer.get_single_node()
+            node = _only_node(composer, text)
         finally:
             composer.dispose()
     except (yaml.YAMLError, RecursionError, UnicodeError) as error:
         raise _broken(error, text) from error
     return _Reader().value(node, 0) if node is not None else None
+
+
+def _only_node(composer: _Composer, text: str) -> yaml.Node | None:
+    """The first document; what follows a second `---` must be empty."""
+    node: yaml.Node | None = composer.get_node() if composer.check_node() else None
+    while composer.check_node():
+        more = composer.get_node()
+        if more is not None and (not isinstance(more, yaml.ScalarNode) or more.value):
+            before = text.split("\n")[: more.start_mark.line + 1]
+            line = max((number for number, one in enumerate(before, 1) if one.startswith("---")), default=1)
+            message = "A file holds one flow: give what follows the second `---` a file of its own."
+            raise FlowInvalid(message, problems=[Problem("", message, line=line, column=1, code="yaml-documents")])
+    return node
 
 
 def _refuse_deep(text: str) -> None:
@@ -130,17 +143,6 @@ def locate(document: Any, path: Path) -> Spot:
         spot = spots[step]
         document = document[step]
     return spot
-
-
-def inside(spot: Spot, lines: Sequence[str], line: int, column: int) -> tuple[int, int]:
-    """Line and column in the file of a place inside the text that stands at a spot."""
-    if spot.style in ("|", ">"):
-        first = next((text for text in lines[spot.value_line :] if text.strip()), "")
-        indent = len(first) - len(first.lstrip())
-        return spot.value_line + line, indent + column
-    if line == 1:
-        return spot.value_line, spot.value_column + (1 if spot.style else 0) + column - 1
-    return spot.value_line + line - 1, column
 
 
 def spell(path: Path) -> str:
@@ -289,7 +291,6 @@ _SENTENCES = (
     ("block sequence entries are not allowed", "A list can't start in the same line as its key."),
     ("found unknown escape character", 'A backslash in "…" starts an escape; write `\\\\`, or use single quotes.'),
     ("found character that cannot start", "A value can't start with this character; put it in quotes."),
-    ("expected a single document", "A file holds one flow: remove the second `---`."),
     ("expected <document start>", "The text ends before this line; look at its indentation."),
     ("did not find expected <document start>", "The text ends before this line; look at its indentation."),
     ("control characters are not allowed", "A control character stands in the text; remove it."),

@@ -77,6 +77,8 @@ def test_seconds_come_first():
         ("$ * * * *", "is not a number"),
         ("", "has 0 fields"),
         ("1-70 * * * *", "minute field"),
+        ("0 0 30 2 *", "it never runs, because month 2 has no day 30"),
+        ("0 0 31 APR,JUN *", "it never runs, because month APR,JUN has no day 31"),
     ],
 )
 def test_a_wrong_cron_says_what_is_wrong(cron, said):

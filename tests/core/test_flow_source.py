@@ -46,13 +46,17 @@ def test_the_seed_with_shell_text_is_told_what_stands_unquoted():
 def test_the_seed_with_the_missing_subflow_is_told_when_flows_are_known():
     text = seed("gen_img_approval.yaml").read_text(encoding="utf-8")
     found = [
-        one for one in check(text, catalogue(), flow_exists=lambda namespace, name: False) if one.code == "missing-flow"
+        one for one in check(text, catalogue(), find_flow=lambda namespace, name: None) if one.code == "missing-flow"
     ]
     assert [(one.path, one.message) for one in found] == [
         ("tasks[0].flowId", "There is no flow `demo.generate_image` here."),
         ("tasks[3].else[0].flowId", "There is no flow `demo.generate_image` here."),
     ]
-    assert not [one for one in check(text, catalogue(), flow_exists=lambda *name: True) if one.code == "missing-flow"]
+    called = {
+        "inputs": [{"id": name, "type": "STRING", "required": False} for name in ("openai_prompt", "image_prompt")]
+    }
+    found = check(text, catalogue(), find_flow=lambda *name: called)
+    assert not [one for one in found if one.code in ("missing-flow", "call-input")]
 
 
 @pytest.mark.parametrize(
@@ -328,6 +332,8 @@ def test_a_default_that_would_be_refused_is_a_warning():
 
 def test_names_of_other_executions_are_not_looked_for_here():
     text = """
+    inputs:
+      - {id: a, type: STRING}
     triggers:
       - id: t
         type: io.kestra.plugin.core.trigger.Flow

@@ -1,5 +1,6 @@
 import json
 
+import jsonschema
 import pytest
 import typer
 
@@ -19,6 +20,95 @@ tasks:
   - {id: near, type: io.kestra.plugin.core.flow.Subflow, namespace: company.team, flowId: good}
   - {id: far, type: io.kestra.plugin.core.flow.Subflow, namespace: company.team, flowId: nowhere}
 """
+
+# The rules of SARIF 2.1.0 for what is written here.
+SARIF = {
+    "type": "object",
+    "required": ["version", "runs"],
+    "properties": {
+        "version": {"const": "2.1.0"},
+        "$schema": {"type": "string", "pattern": "^https://.*sarif.*2.1.0.*json$"},
+        "runs": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/run"}},
+    },
+    "additionalProperties": False,
+    "$defs": {
+        "run": {
+            "type": "object",
+            "required": ["tool", "results"],
+            "properties": {
+                "tool": {
+                    "type": "object",
+                    "required": ["driver"],
+                    "properties": {"driver": {"$ref": "#/$defs/driver"}},
+                    "additionalProperties": False,
+                },
+                "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                "results": {"type": "array", "items": {"$ref": "#/$defs/result"}},
+            },
+            "additionalProperties": False,
+        },
+        "driver": {
+            "type": "object",
+            "required": ["name", "rules"],
+            "properties": {
+                "name": {"type": "string", "minLength": 1},
+                "rules": {
+                    "type": "array",
+                    "uniqueItems": True,
+                    "items": {
+                        "type": "object",
+                        "required": ["id"],
+                        "properties": {"id": {"type": "string"}},
+                        "additionalProperties": False,
+                    },
+                },
+            },
+            "additionalProperties": False,
+        },
+        "result": {
+            "type": "object",
+            "required": ["message"],
+            "properties": {
+                "ruleId": {"type": "string"},
+                "level": {"enum": ["none", "note", "warning", "error"]},
+                "message": {
+                    "type": "object",
+                    "required": ["text"],
+                    "properties": {"text": {"type": "string", "minLength": 1}},
+                    "additionalProperties": False,
+                },
+                "locations": {"type": "array", "items": {"$ref": "#/$defs/location"}},
+            },
+            "additionalProperties": False,
+        },
+        "location": {
+            "type": "object",
+            "properties": {
+                "physicalLocation": {
+                    "type": "object",
+                    "required": ["artifactLocation"],
+                    "properties": {
+                        "artifactLocation": {
+                            "type": "object",
+                            "properties": {"uri": {"type": "string", "pattern": "^[!#$&-;=?-Z_a-z~%]+$"}},
+                            "additionalProperties": False,
+                        },
+                        "region": {
+                            "type": "object",
+                            "properties": {
+                                "startLine": {"type": "integer", "minimum": 1},
+                                "startColumn": {"type": "integer", "minimum": 1},
+                            },
+                            "additionalProperties": False,
+                        },
+                    },
+                    "additionalProperties": False,
+                }
+            },
+            "additionalProperties": False,
+        },
+    },
+}
 
 
 @pytest.fixture
@@ -90,11 +180,22 @@ def test_github_annotations_are_escaped(folder, capsys):
 
 def test_sarif_has_a_result_with_its_region(folder, capsys):
     (folder / "odd.yaml").write_text(ODD)
-    (sarif,) = json.loads(run(capsys, folder / "odd.yaml", format="sarif").out)["runs"]
+    written = json.loads(run(capsys, folder / "odd.yaml", format="sarif").out)
+    jsonschema.validate(written, SARIF)
+    (sarif,) = written["runs"]
     (result,) = sarif["results"]
     assert (result["ruleId"], result["level"]) == ("cron-burst", "warning")
     assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 6, "startColumn": 59}
     assert {"id": "cron-burst"} in sarif["tool"]["driver"]["rules"]
+
+
+def test_sarif_without_results_and_with_odd_names_keeps_the_rules(folder, capsys):
+    (folder / "a b#ü.yaml").write_text(BAD)
+    written = json.loads(run(capsys, folder / "a b#ü.yaml", folder / "good.yaml", expected=1, format="sarif").out)
+    jsonschema.validate(written, SARIF, format_checker=jsonschema.FormatChecker())
+    (location,) = written["runs"][0]["results"][0]["locations"]
+    assert location["physicalLocation"]["artifactLocation"]["uri"].endswith("/a%20b%23%C3%BC.yaml")
+    jsonschema.validate(json.loads(run(capsys, folder / "good.yaml", format="sarif").out), SARIF)
 
 
 def test_a_subflow_is_looked_for_beside_the_file(folder, capsys):
@@ -123,3 +224,124 @@ def test_global_defaults_of_the_settings_count(folder, capsys, monkeypatch):
     )
     (folder / "short.yaml").write_text(BAD.replace(", message: x, levl: WARN", "").replace("id: bad", "id: short"))
     assert run(capsys, folder / "short.yaml").out == "1 file: all good\n"
+
+
+def told(capsys, *paths, **options):
+    found = json.loads(run(capsys, *paths, format="json", **options).out)
+    return [(one["file"].rpartition("/")[2], one["severity"], one["code"], one["line"]) for one in found]
+
+
+ASIDE = {
+    "board.yaml": ("title: x\ncharts: []\n", "hint"),
+    "app.yaml": ("id: a\nnamespace: b\ntype: io.kestra.plugin.ee.apps.Execution\nflowId: c\nlayout: []\n", "hint"),
+    "deploy.yaml": ("apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Secret\n", "warning"),
+    "service.yaml": ("apiVersion: v1\nkind: Service\n", "hint"),
+    "namespace.yaml": ("id: company\nvariables: {a: 1}\n", "warning"),
+    "list.yml": ("- 1\n- 2\n", "warning"),
+    "chart.yaml": ("replicas: {{ .Values.replicas }}\n", "warning"),
+    "profile.yml": ("outputs:\n  dev: &x {type: duckdb}\n  prod: *x\n", "warning"),
+}
+
+
+def test_what_stands_beside_flows_is_left_out_and_said(folder, capsys):
+    for name, (text, _) in ASIDE.items():
+        (folder / name).write_text(text)
+    (folder / "empty.yaml").write_text("")
+    (folder / "nearly.yaml").write_text("id: nearly\nnamespace: a.b\n")
+    expected = [(name, severity, "not-a-flow", 1) for name, (_, severity) in ASIDE.items()]
+    found = told(capsys, folder, expected=1)
+    assert sorted(one for one in found if one[0] not in ("nearly.yaml", "empty.yaml")) == sorted(expected)
+    assert [one for one in found if one[0] == "nearly.yaml"] == [("nearly.yaml", "error", "missing", 1)]
+    assert [one[1] for one in found if one[0] == "empty.yaml"] == ["warning"]
+
+
+def test_a_broken_flow_in_a_folder_is_an_error(folder, capsys):
+    (folder / "broken.yaml").write_text("id: broken\nnamespace: a.b\ntasks:\n  - id: x\n    message: {{ a }}\n")
+    assert told(capsys, folder, expected=1) == [("broken.yaml", "error", "yaml-template", 5)]
+
+
+@pytest.mark.parametrize("frame", ["---\n{}", "{}---\n", "{}...\n", "%YAML 1.1\n---\n{}", "\ufeff{}", "{}---\n# end\n"])
+def test_marks_of_documents_around_one_flow_are_nothing(folder, capsys, frame):
+    (folder / "framed.yaml").write_text(frame.format(GOOD.format(id="framed")))
+    assert told(capsys, folder / "framed.yaml") == []
+
+
+def test_two_flows_in_one_file_are_refused_at_the_second(folder, capsys):
+    (folder / "two.yaml").write_text(GOOD.format(id="one") + "---\n" + GOOD.format(id="two"))
+    assert told(capsys, folder, expected=1) == [("two.yaml", "error", "yaml-documents", 5)]
+
+
+def test_a_flow_that_another_file_defines_too_is_a_warning(folder, capsys):
+    (folder / "more" / "again.yaml").write_text(GOOD.format(id="good"))
+    assert told(capsys, folder) == [("again.yaml", "warning", "duplicate-flow", 1)]
+
+
+CALLED = """id: called
+namespace: company.team
+inputs:
+  - {id: count, type: INT}
+  - {id: note, type: STRING, defaults: x}
+  - {id: kind, type: SELECT, values: [a, b], defaults: a}
+  - {id: deep.er, type: STRING, required: false}
+tasks:
+  - {id: a, type: io.kestra.plugin.core.log.Log, message: x}
+triggers:
+  - {id: no_count, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily"}
+  - {id: fine, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", inputs: {count: 3}}
+  - {id: off, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", disabled: true}
+  - {id: slip, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", inputs: {count: 3, nte: x}}
+"""
+CALL = """id: calls
+namespace: company.team
+tasks:
+  - id: call
+    type: io.kestra.plugin.core.flow.Subflow
+    namespace: company.team
+    flowId: called
+    inputs: %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ("{count: 1}", []),
+        ("{count: '{{ 1 }}', note: '{{ x }}', deep: {er: y}}", []),
+        ("{'{{ 1 }}': 1}", []),
+        ("{count: one}", ["`count` would be refused by the flow `company.team.called`: "]),
+        ("{count: 1, kind: c}", ["`kind` would be refused by the flow"]),
+        ("{count: 1, knd: a}", ["`knd` is no input of the flow `company.team.called`. Did you mean `kind`?"]),
+        ("{note: x}", ["`count` is missing: the flow `company.team.called` needs it"]),
+    ],
+)
+def test_inputs_of_a_called_flow_are_checked(folder, capsys, inputs, said):
+    (folder / "more" / "called.yaml").write_text(CALLED)
+    (folder / "calls.yaml").write_text(CALL % inputs)
+    found = json.loads(run(capsys, folder / "calls.yaml", format="json").out)
+    assert len(found) == len(said)
+    for one, text in zip(found, said, strict=True):
+        assert text in f"{one['message']} {one['suggestion']}"
+        assert (one["severity"], one["code"], one["line"]) == ("warning", "call-input", 8)
+
+
+def test_inputs_that_a_trigger_lacks_or_has_too_much_are_told(folder, capsys):
+    (folder / "called.yaml").write_text(CALLED)
+    found = json.loads(run(capsys, folder / "called.yaml", format="json").out)
+    assert [(one["path"], one["line"]) for one in found] == [
+        ("triggers[0].inputs.count", 11),
+        ("triggers[3].inputs.nte", 14),
+    ]
+
+
+def test_an_unknown_type_names_the_nearest_and_nothing_for_another_service(folder, capsys):
+    (folder / "near.yaml").write_text(BAD.replace("log.Log", "log.Lg").replace(", levl: WARN", ""))
+    (folder / "far.yaml").write_text(BAD.replace("core.log.Log", "aws.s3.Upload"))
+    near, far = (
+        json.loads(run(capsys, folder / name, format="json", expected=1).out)[0] for name in ("near.yaml", "far.yaml")
+    )
+    assert "'io.kestra.plugin.core.log.Log'" in near["suggestion"]
+    assert (far["code"], far["line"], far["suggestion"]) == ("unknown-type", 4, "Run `parley plugins` to list them.")
+
+
+def test_each_file_is_read_once_however_often_it_is_named(folder, capsys):
+    assert run(capsys, folder, folder / "good.yaml", folder).out == "1 file: all good\n"

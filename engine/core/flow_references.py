@@ -1,0 +1,218 @@
+"""The names in a flow's templates: do they exist, and is there a value yet where they are read?"""
+
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from engine.core.finding import Finding
+from engine.core.flow import Flow
+from engine.core.flow_scope import BY_VALUE, Scope, Standing
+from engine.core.property import has_template
+from engine.core.task import Task
+from engine.core.template_reads import Read, reads
+from engine.core.yaml_text import Path, walk
+from engine.errors import ExpressionFailed
+from engine.expressions import parse
+from engine.expressions.templates import Template
+
+ITEMS = ("_split", "_items", "_merge")  # task runs that a ForEachItem makes of itself
+ROOTS = frozenset({"inputs", "outputs", "vars", "labels", "trigger", "execution", "taskrun", "flow"})
+# Parts of a flow in which these names belong to another execution, or to what a form asks.
+FOREIGN = {"outputs": {"triggers"}, "tasks": {"triggers"}, "inputs": {"triggers", "onResume"}, "vars": {"triggers"}}
+AFTERWARDS = frozenset({"assets"})  # properties that are rendered when the task has run
+LATE = {
+    Standing.LATER: "runs later, so it has no outputs here yet",
+    Standing.ELSEWHERE: "is in another branch, so it has no outputs here",
+    Standing.BESIDE: "runs at the same time, so its outputs may not be there yet",
+    Standing.SELF: "is this task itself, which has no outputs before it has run",
+}
+CODES = {"inputs": "unknown-input", "vars": "unknown-variable", "outputs": "unknown-task", "tasks": "unknown-task"}
+NOUNS = {"inputs": "input", "vars": "variable", "outputs": "task", "tasks": "task"}
+
+
+class References:
+    """The names there are in a flow."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.scope = Scope(flow)
+        self.known = _known(flow, self.scope)
+        self.labels = _labels(flow, self.scope)
+        self._guards: dict[Path, frozenset[tuple[str, ...]]] = {}
+
+    def findings(self, path: Path, template: Template) -> Iterator[Finding]:
+        """What is to be said about the names in one template."""
+        said: set[tuple[str, ...]] = set()
+        conditions: frozenset[tuple[str, ...]] | None = None
+        for read in reads(template):
+            if read.path[:2] in said:
+                continue
+            found = self._finding(path, read)
+            if found is None:
+                continue
+            if conditions is None:
+                conditions = self._guarded(path)
+            if read.path[:2] not in conditions:
+                said.add(read.path[:2])
+                yield found
+
+    def _finding(self, path: Path, read: Read) -> Finding | None:
+        root, *rest = read.path
+        if not rest:
+            return _unknown_root(path, read)
+        if root not in ROOTS and root != "tasks":
+            return _unknown_root(path, read)
+        if not FOREIGN.get(root, set()).isdisjoint(path) or self._of_subflow(path):
+            return None
+        if root == "labels":
+            return self._label(path, read)
+        known = self.known.get(root)
+        if known is None:
+            return None
+        if rest[0] not in known:
+            return _unknown_name(path, read, known)
+        return None if root != "outputs" or read.guarded else self._output(path, read)
+
+    def _output(self, path: Path, read: Read) -> Finding | None:
+        name = read.path[1]
+        place = self.scope.places.get(name)
+        if place is None or path[0] in ("variables", "sla", "checks", "labels") or not AFTERWARDS.isdisjoint(path):
+            return None
+        standing = self.scope.standing(place, path)
+        if standing in LATE:
+            advice = "Read it in a later task, or guard it: `?? ''`."
+            return _finding(path, read, f"`{name}` {LATE[standing]}.", "not-yet", advice)
+        if standing is Standing.MAYBE:
+            if read.conditional:
+                return None
+            message = f"`outputs.{name}` may be missing here: `{name}` does not always run before."
+            return _finding(path, read, message, "may-be-missing", "Guard it: `?? ''`.", "hint")
+        return self._property(path, read, place)
+
+    def _property(self, path: Path, read: Read, place: Path) -> Finding | None:
+        if len(read.path) < 3:
+            return None
+        name, wanted = read.path[1:3]
+        fields = output_fields(type(self.scope.tasks[place]))
+        loop = self.scope.loop_of(place)
+        if loop is not None:
+            if wanted not in fields or wanted in _values(self.scope.tasks[loop]):
+                return None
+            inside = loop in self.scope.around(path)
+            key = "taskrun.value" if inside else "'a value'"
+            said = f"`{name}` runs for each value of `{self.scope.tasks[loop].id}`, and has outputs for each of them."
+            return _finding(path, read, said, "loop-output", f"Write `outputs.{name}[{key}].{wanted}`.")
+        if self._is_child(place, wanted):
+            said = f"`{name}` has no outputs of its tasks; each has its own."
+            return _finding(path, read, said, "unknown-output", f"Write `outputs.{wanted}`.")
+        if not fields or wanted in fields:
+            return None
+        near = get_close_matches(wanted, fields, n=1)
+        advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
+        return _finding(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
+
+    def _is_child(self, task: Path, name: str) -> bool:
+        """Whether a name is that of a task inside a task, not inside a loop, which has them by value or by item."""
+        child = self.scope.places.get(name, ())
+        return child != task and child[: len(task)] == task and self.scope.kind(task) not in ("Loop", *BY_VALUE)
+
+    def _label(self, path: Path, read: Read) -> Finding | None:
+        name = read.path[1]
+        if self.labels is None or name in self.labels or name == "system" or read.guarded:
+            return None
+        message = f"The flow sets no label `{name}`; it is there only when whoever starts the flow gives it."
+        return _finding(path, read, message, "unknown-label", "Guard it: `?? ''`.", "hint")
+
+    def _of_subflow(self, path: Path) -> bool:
+        """Whether a template is rendered by the flow that is called: `outputs` of a Subflow."""
+        holders = self.scope.around(path)
+        return bool(holders) and path[len(holders[-1]) :][:1] == ("outputs",) and self.scope.kind(holders[-1]) != "Loop"
+
+    def _guarded(self, path: Path) -> frozenset[tuple[str, ...]]:
+        """Names that conditions of the tasks around a place have looked at."""
+        found: set[tuple[str, ...]] = set()
+        for holder in self.scope.around(path):
+            if holder not in self._guards:
+                self._guards[holder] = _looked_at(self.scope.tasks[holder])
+            found |= self._guards[holder]
+        return frozenset(found)
+
+
+@lru_cache(maxsize=1024)
+def output_fields(cls: type[Task]) -> frozenset[str]:
+    """Names of what a task hands on; empty when that is open."""
+    given = getattr(getattr(cls, "run", None), "__annotations__", {}).get("return")
+    returned = [one for one in (given, *get_args(given)) if isinstance(one, type) and one is not type(None)]
+    models = [one for one in returned if issubclass(one, BaseModel)]
+    if not models or len(models) < len(returned):
+        return frozenset()
+    if any(one.model_config.get("extra") == "allow" for one in models):
+        return frozenset()
+    return frozenset(field.alias or name for one in models for name, field in one.model_fields.items())
+
+
+def _known(flow: Flow, scope: Scope) -> dict[str, Collection[str]]:
+    ids = list(scope.places)
+    loops = [name for name, place in scope.places.items() if scope.kind(place) == "ForEachItem"]
+    items = {f"{name}{end}" for name in loops for end in ITEMS}
+    known: dict[str, Collection[str]] = {
+        "outputs": {*ids, *items},
+        "tasks": set(ids),
+        "inputs": {one.id.partition(".")[0] for one in flow.inputs},
+    }
+    set_later = [task for task in scope.tasks.values() if type(task).__name__ == "SetVariables"]
+    given = [getattr(task, "variables", None) for task in set_later]
+    if all(isinstance(one, Mapping) and not has_template(list(one)) for one in given):
+        known["vars"] = {*flow.variables, *(str(key) for one in given for key in one or ())}
+    return known
+
+
+def _labels(flow: Flow, scope: Scope) -> frozenset[str] | None:
+    """Labels the flow sets; None when that can't be told."""
+    if any(type(task).__name__ == "Labels" for task in scope.tasks.values()):
+        return None
+    given = [flow.labels, *(trigger.labels for trigger in flow.triggers)]
+    return frozenset(str(key).partition(".")[0] for labels in given for key, _ in labels)
+
+
+def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | None:
+    root, name = read.path[:2]
+    near = get_close_matches(name, known, n=1)
+    if read.guarded and not near:
+        return None
+    advice = f"Did you mean `{root}.{near[0]}`?" if near else ""
+    message = f"`{root}.{name}` names no {NOUNS[root]} of this flow."
+    return _finding(path, read, message, CODES[root], advice, "hint" if read.guarded else "warning")
+
+
+def _unknown_root(path: Path, read: Read) -> Finding | None:
+    """A root that looks like a slip of one that there is: `input.name`."""
+    root = read.path[0]
+    slips = {"input": "inputs", "output": "outputs", "variables": "vars", "var": "vars", "label": "labels"}
+    meant = slips.get(root)
+    if meant is None or read.guarded or len(read.path) < 2:
+        return None
+    return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", f"Did you mean `{meant}`?")
+
+
+def _looked_at(task: Task) -> frozenset[tuple[str, ...]]:
+    found: set[tuple[str, ...]] = set()
+    for name in ("condition", "run_if", "value"):
+        text = getattr(task, name, None)
+        if isinstance(text, str) and has_template(text):
+            try:
+                found.update(read.path[:2] for read in reads(parse(text)) if read.guarded)
+            except ExpressionFailed:
+                continue
+    return frozenset(found)
+
+
+def _values(loop: Task) -> frozenset[str]:
+    given: Any = getattr(loop, "values", None) or getattr(loop, "value", None)
+    return frozenset(str(value) for _, value in walk(given) if not isinstance(value, dict | list))
+
+
+def _finding(path: Path, read: Read, message: str, code: str, advice: str = "", severity: str = "warning") -> Finding:
+    return Finding(path, message, code, severity, advice, "", *read.at)

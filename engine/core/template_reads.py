@@ -1,0 +1,84 @@
+"""What a template reads: every path with its place, and whether it may be missing there without harm."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.expressions import nodes
+from engine.expressions.failures import Position
+from engine.expressions.templates import Template
+from engine.expressions.trust import path_of
+
+GUARDING_TESTS = frozenset({"defined", "null", "empty"})
+GUARDING_OPERATORS = frozenset({"??", "???"})
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """`outputs.ask.value` as ("outputs", "ask", "value"), up to the first part known only at run time."""
+
+    path: tuple[str, ...]
+    at: Position
+    guarded: bool
+    conditional: bool = False  # read only when a condition in the template holds
+
+
+def reads(template: Template) -> list[Read]:
+    """Everything a template reads, in its order; names that it sets itself are left out.
+
+    What is guarded once (`x ?? …`, `x is defined`, `x | default(…)`) counts as guarded wherever it stands.
+    """
+    own = _own(template.tree)
+    found = [read for read in _reads(template.tree, guarded=False) if read.path[0] not in own]
+    guarded = {read.path[:2] for read in found if read.guarded}
+    return [Read(read.path, read.at, read.path[:2] in guarded, read.conditional) for read in found]
+
+
+def _own(tree: nodes.Node) -> set[str]:
+    own = {"loop", ""}
+    for node in nodes.walk(tree):
+        if isinstance(node, (nodes.Set, nodes.For)):
+            own.add(node.name)
+        elif isinstance(node, nodes.Macro):
+            own.update(name for name, _ in node.parameters)
+    return own
+
+
+def _reads(node: nodes.Node, *, guarded: bool, conditional: bool = False) -> Iterator[Read]:
+    if isinstance(node, (nodes.Name, nodes.Attribute)):
+        path = path_of(node)
+        if path:
+            yield Read(path, _start(node), guarded, conditional)
+    guarded = guarded or _guards(node)
+    first = next(_parts(node), None)
+    branches = isinstance(node, (nodes.Conditional, nodes.If))
+    for child in _parts(node):
+        yield from _reads(child, guarded=guarded, conditional=conditional or (branches and child is not first))
+
+
+def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Nodes below one; of an attribute path what stands in its brackets, and what it begins with unless a name."""
+    if isinstance(node, nodes.Name):
+        return
+    if not isinstance(node, nodes.Attribute):
+        yield from node.children()
+        return
+    start: nodes.Node = node
+    while isinstance(start, nodes.Attribute):
+        yield from (one for one in (start.key, start.arguments) if isinstance(one, nodes.Node))
+        start = start.target
+    if not isinstance(start, nodes.Name):
+        yield start
+
+
+def _guards(node: nodes.Node) -> bool:
+    if isinstance(node, nodes.Binary):
+        return node.operator in GUARDING_OPERATORS
+    if isinstance(node, nodes.Test):
+        return node.name in GUARDING_TESTS
+    return isinstance(node, nodes.Filter) and node.name == "default"
+
+
+def _start(node: nodes.Node) -> Position:
+    while isinstance(node, nodes.Attribute):
+        node = node.target
+    return node.at

@@ -1,0 +1,251 @@
+"""Names in templates: what does not exist, what is not there yet, what may be missing, and what is none of these."""
+
+import pytest
+
+from engine.core.flow_source import check
+from engine.core.template_reads import reads
+from engine.expressions import parse
+from engine.tasks import catalogue
+from tests.core.language import problems, source
+
+RETURN = "type: io.kestra.plugin.core.debug.Return"
+
+
+def said(text: str) -> list[tuple[str, str, str]]:
+    """(severity, code, the place of the text that is meant) of everything said."""
+    lines = source(text).splitlines()
+    return [(one.severity, one.code, lines[one.line - 1][one.column - 1 :][:18]) for one in problems(text)]
+
+
+def task(name: str, format: str = "x", more: str = "") -> str:
+    return f'{{id: {name}, {RETURN}, format: "{format}"{more}}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        (f"tasks:\n  - {task('a', '{{ outputs.b.value }}')}\n  - {task('b')}", "not-yet", "outputs.b.value }}"),
+        (f"tasks:\n  - {task('a', 'x {{ outputs.a.value }}')}", "not-yet", "outputs.a.value }}"),
+        (
+            "tasks:\n  - id: p\n    type: io.kestra.plugin.core.flow.Parallel\n    tasks:\n"
+            f"      - {task('a')}\n      - {task('b', '{{ outputs.a.value }}')}",
+            "not-yet",
+            "outputs.a.value }}",
+        ),
+        (
+            "tasks:\n  - id: i\n    type: io.kestra.plugin.core.flow.If\n    condition: '{{ true }}'\n"
+            f"    then:\n      - {task('a')}\n    else:\n      - {task('b', '{{ outputs.a.value }}')}",
+            "not-yet",
+            "outputs.a.value }}",
+        ),
+        (
+            "tasks:\n  - id: s\n    type: io.kestra.plugin.core.flow.Switch\n    value: x\n    cases:\n"
+            f"      one:\n        - {task('a')}\n      two:\n        - {task('b', '{{ outputs.a.value }}')}",
+            "not-yet",
+            "outputs.a.value }}",
+        ),
+        (
+            "tasks:\n  - id: d\n    type: io.kestra.plugin.core.flow.Dag\n    tasks:\n"
+            f"      - task: {task('a')}\n      - task: {task('b', '{{ outputs.a.value }}')}",
+            "not-yet",
+            "outputs.a.value }}",
+        ),
+        (
+            "tasks:\n  - id: e\n    type: io.kestra.plugin.core.flow.ForEach\n    values: [x, y]\n    tasks:\n"
+            f"      - {task('a')}\n  - {task('b', '{{ outputs.a.value }}')}",
+            "loop-output",
+            "outputs.a.value }}",
+        ),
+        (
+            "tasks:\n  - id: e\n    type: io.kestra.plugin.core.flow.ForEach\n    values: [x, y]\n    tasks:\n"
+            f"      - {task('a')}\n      - {task('b', '{{ outputs.a.value }}')}",
+            "loop-output",
+            "outputs.a.value }}",
+        ),
+        (
+            "tasks:\n  - id: i\n    type: io.kestra.plugin.core.flow.If\n    condition: '{{ outputs.a.value }}'\n"
+            f"    then:\n      - {task('a')}",
+            "not-yet",
+            "outputs.a.value }}",
+        ),
+        (f"tasks:\n  - {task('a')}\n  - {task('b', '{{ outputs.a.valu }}')}", "unknown-output", "outputs.a.valu }}\""),
+        (
+            "tasks:\n  - id: p\n    type: io.kestra.plugin.core.flow.Parallel\n    tasks:\n"
+            f"      - {task('a')}\n  - {task('b', '{{ outputs.p.a.value }}')}",
+            "unknown-output",
+            "outputs.p.a.value ",
+        ),
+        (f"tasks:\n  - {task('a', '{{ vars.nope }}')}", "unknown-variable", "vars.nope }}\"}"),
+        (f"tasks:\n  - {task('a', '{{ input.name }}')}", "unknown-variable", "input.name }}\"}"),
+        (f"tasks:\n  - {task('a', '{{ tasks.b.state }}')}", "unknown-task", "tasks.b.state }}\"}"),
+        (
+            f"tasks:\n  - {task('a', '{{ 1 }}')}\nerrors:\n  - {task('b', '{{ outputs.nope.value }}')}",
+            "unknown-task",
+            "outputs.nope.value",
+        ),
+        (f"tasks:\n  - {task('a')}\noutputs:\n  - {{id: o, type: STRING, value: \"{{{{ outputs.nope }}}}\"}}",
+         "unknown-task", "outputs.nope }}\"}"),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_there_is_a_warning_at_its_column(text, code, place):
+    assert said(text) == [("warning", code, place)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"tasks:\n  - {task('a')}\nerrors:\n  - {task('b', '{{ outputs.a.value }}')}",
+        f"tasks:\n  - {task('a')}\nfinally:\n  - {task('b', '{{ outputs.a.value }}')}",
+        f"tasks:\n  - {task('a')}\nafterExecution:\n  - {task('b', '{{ outputs.a.value }}')}",
+        f"tasks:\n  - {task('a', more=', runIf: no')}\n  - {task('b', '{{ outputs.a.value }}')}",
+        f"tasks:\n  - {task('a', more=', disabled: true')}\n  - {task('b', '{{ outputs.a.value }}')}",
+        "tasks:\n  - id: i\n    type: io.kestra.plugin.core.flow.If\n    condition: '{{ true }}'\n"
+        f"    then:\n      - {task('a')}\n  - {task('b', '{{ outputs.a.value }}')}",
+    ],
+)
+def test_what_may_be_missing_is_a_hint(text):
+    assert said(text) == [("hint", "may-be-missing", "outputs.a.value }}")]
+
+
+def test_a_label_that_the_flow_does_not_set_is_a_hint():
+    text = f"labels: {{team: x}}\ntasks:\n  - {task('a', '{{ labels.team }} {{ labels.nope }}')}"
+    assert said(text) == [("hint", "unknown-label", 'labels.nope }}"}')]
+
+
+LATER = f"  - {task('b')}"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ outputs.b.value ?? 'x' }}",
+        "{{ outputs.nope.value ?? outputs.b.value }}",
+        "{{ outputs.b is defined ? outputs.b.value : 'x' }}",
+        "{% if outputs.b is defined %}{{ outputs.b.value }}{% endif %}",
+        "{{ outputs.b.value | default('x') }}",
+        "{{ inputs.nope ?? 'x' }} {{ vars.nope ?? 'x' }} {{ labels.nope ?? 'x' }}",
+        "{{ labels.system.correlationId }} {{ flow.id }} {{ taskrun.value ?? '' }} {{ envs.x }} {{ globals.y }}",
+        "{% for each in [1] %}{{ each.value }}{% endfor %}",
+        "{% set input = {'a': 1} %}{{ input.a }}",
+        "{{ outputs[inputs.name ?? 'x'].value }}",
+        "{{ secret('A') }} {{ kv('B') }} {{ trigger.date }} {{ trigger.outputs.theirs }} {{ execution.id }}",
+    ],
+)
+def test_a_guard_or_another_source_is_no_slip(template):
+    assert said(f'tasks:\n  - id: a\n    {RETURN}\n    format: "{template}"\n{LATER}') == []
+
+
+GOOD = f"""
+variables: {{base: x}}
+inputs:
+  - {{id: names, type: JSON, defaults: []}}
+  - {{id: a.b, type: STRING, defaults: x}}
+tasks:
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: "{{{{ inputs.names }}}}"
+    tasks:
+      - {task("one")}
+      - {task("two", "{{ outputs.one[taskrun.value].value }}")}
+      - {task("third", "{{ currentEachOutput(outputs.one).value }} {{ inputs.a.b }}")}
+      - id: inner
+        type: io.kestra.plugin.core.flow.ForEach
+        values: [x]
+        tasks:
+          - {task("deep", "{{ outputs.one[parents[0].taskrun.value].value }}")}
+  - {task("after", "{{ outputs.one['x'].value }} {{ outputs.one | keys }}")}
+  - {task("all", "{% for o in outputs.one %}{{ o }}{% endfor %}")}
+  - id: gate
+    type: io.kestra.plugin.core.flow.If
+    condition: "{{{{ outputs.after.value is not null and tasks.after.state == 'SUCCESS' }}}}"
+    then:
+      - {task("yes", "{{ outputs.gate.evaluationResult }} {{ outputs.after.value }}")}
+      - {task("yes2", "{{ outputs.yes.value }}")}
+  - id: again
+    type: io.kestra.plugin.core.flow.If
+    condition: "{{{{ outputs.after.value is not null and tasks.after.state == 'SUCCESS' }}}}"
+    then:
+      - {task("same", "{{ outputs.yes.value }}")}
+  - id: graph
+    type: io.kestra.plugin.core.flow.Dag
+    tasks:
+      - task: {task("d1")}
+      - task: {task("d2", "{{ outputs.d1.value }}")}
+        dependsOn: [d1]
+      - task: {task("d3", "{{ outputs.d1.value }}")}
+        dependsOn: [d2]
+  - id: many
+    type: io.kestra.plugin.core.flow.Parallel
+    tasks:
+      - id: p1
+        type: io.kestra.plugin.core.flow.Sequential
+        tasks:
+          - {task("s1")}
+          - {task("s2", "{{ outputs.s1.value }} {{ outputs.d3.value }}")}
+  - {task("end", "{{ outputs.s2.value }} {{ vars.base }}")}
+  - id: until
+    type: io.kestra.plugin.core.flow.LoopUntil
+    condition: "{{{{ outputs.look.value == 'x' and outputs.until.iterationCount > 0 }}}}"
+    tasks:
+      - {task("look")}
+  - id: set
+    type: io.kestra.plugin.core.execution.SetVariables
+    variables: {{late: x}}
+  - {task("sees", "{{ vars.late }}")}
+  - id: ask
+    type: io.kestra.plugin.core.flow.Pause
+    onResume:
+      - {{id: reason, type: STRING, required: false}}
+  - {task("told", "{{ outputs.ask.onResume.reason }}")}
+outputs:
+  - {{id: result, type: STRING, value: "{{{{ outputs.end.value }}}}"}}
+extend:
+  title: Not rendered {{{{ outputs.nothing.value }}}}
+  description: "{{{{ broken"
+"""
+
+
+def test_what_real_flows_do_is_no_slip():
+    assert problems(GOOD) == []
+
+
+def test_the_outputs_of_a_called_flow_are_its_own_names():
+    text = """
+    tasks:
+      - id: call
+        type: io.kestra.plugin.core.flow.Subflow
+        namespace: a.b
+        flowId: c
+        outputs: {x: "{{ outputs.theirs.value }}"}
+    """
+    assert [one for one in problems(text) if one.code != "old-type"] == []
+
+
+def test_reads_have_places_and_say_what_is_conditional():
+    found = reads(parse("a\n{{ inputs.x ? outputs.a['b'].c : f(vars.d[inputs.e]) }}"))
+    assert [(one.path, one.at, one.conditional) for one in found] == [
+        (("inputs", "x"), (2, 4), False),
+        (("outputs", "a", "b", "c"), (2, 15), True),
+        (("vars", "d"), (2, 36), True),
+        (("inputs", "e"), (2, 43), True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("message: |\n      first\n        {{ outputs.nope }}", 8, 12),
+        ("message: |2\n        first\n       {{ outputs.nope }}", 8, 11),
+        ("message: >-\n      first\n\n      more {{ outputs.nope }}", 9, 15),
+        ("message: first\n      {{ outputs.nope }}", 7, 10),
+        ("message: 'first\n      it''s {{ outputs.nope }}'", 7, 16),
+        ('message: "a\\tb {{ outputs.nope }}"', 6, 23),
+        ("level: INFO\n    message: ['{{ 1 }}', \"b\\u00e9 {{ outputs.nope }}\"]", 7, 38),
+    ],
+)
+def test_the_place_inside_a_text_is_found_in_every_notation(text, line, column):
+    text = f"tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    {text}"
+    lines = source(text).splitlines()
+    (found,) = check(source(text), catalogue())
+    assert lines[found.line - 1][found.column - 1 :].startswith("outputs.nope")
+    assert (found.line, found.column) == (line, column)
