@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from bot import documents
 from bot.announcer import want_card
@@ -80,11 +81,8 @@ async def stop(parts: Parts, asking: Asking, execution: Execution, reason: str =
     now = office.now()
     reply = Reply(Notice("warning", f"Run {label} of {code(execution.flow_id)} is being stopped."))
     person = asking.person
-    flow = f"{execution.namespace}/{execution.flow_id}"
     details = {"reason": office.engine.masker.mask(reason)} if reason else {}
-    deed = chat_audit.Deed(
-        now, person.id, person.name, person.platform, "kill", execution.id, execution.id, flow, details
-    )
+    deed = replace(_deed(asking, execution, "kill", now), details=details)
 
     def work(unit: Unit) -> bool:
         known = chat_receipts.find(unit.connection, asking.receipt)
@@ -111,12 +109,24 @@ async def restart(parts: Parts, asking: Asking, line: Line) -> Reply:
 
 
 async def retry(parts: Parts, asking: Asking, execution: Execution) -> Reply:
-    """Run the failed tasks of a run again."""
+    """Run the failed tasks of a run again, once for each receipt."""
     if refusal := _refuse(parts, asking, execution, "run"):
         return Reply(refusal)
-    await parts.office.engine.restart(execution.id, by=asking.person.id)
-    await _record(parts, asking, execution, "restart")
-    return Reply(Notice("success", f"Run {code(short(execution.id))} goes on from what failed."))
+    office, now = parts.office, parts.office.now()
+    await office.engine.operations.check_restart(execution.id)
+    reply = Reply(Notice("success", f"Run {code(short(execution.id))} goes on from what failed."))
+
+    def work(unit: Unit) -> None:
+        known = chat_receipts.find(unit.connection, asking.receipt)
+        if known is not None and known.is_done:
+            return
+        by, key = asking.person.id, f"chat:{asking.receipt}"
+        if office.engine.operations.restart_in(unit, execution.id, by=by, now=now, dedupe=key):
+            chat_audit.record(unit.connection, _deed(asking, execution, "restart", now))
+        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
+
+    await office.engine.database.transact(work)
+    return reply
 
 
 async def replay(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -134,32 +144,34 @@ async def replay(parts: Parts, asking: Asking, line: Line) -> Reply:
 
 
 async def again(parts: Parts, asking: Asking, execution: Execution, from_task_run: str | None = None) -> Reply:
-    """A new run with the inputs of an old one; its card is shown where this was asked."""
+    """A new run with the inputs of an old one, once for each receipt; its card is shown where this was asked."""
     if refusal := _refuse(parts, asking, execution, "run"):
         return Reply(refusal)
-    office, person, room = parts.office, asking.person, asking.room
-    fresh: Execution = await office.engine.replay(execution.id, from_task_run=from_task_run, by=person.id)
-    now = office.now()
+    office, room, now = parts.office, asking.room, parts.office.now()
+    operations = office.engine.operations
+    fresh = await operations.replay_of(execution.id, from_task_run=from_task_run, by=asking.person.id)
     card_id = office.new_id()
 
-    def work(unit: Unit) -> None:
+    def work(unit: Unit) -> Reply:
+        known = chat_receipts.find(unit.connection, asking.receipt)
+        if known is not None and known.is_done:
+            return Reply(Notice("info", "This was started already."))
+        made = operations.insert_in(unit, fresh, now, f"chat:{asking.receipt}")
         document, place = documents.dump(room), documents.place(room)
         flow = f"{execution.namespace}/{execution.flow_id}"
-        chat_messages.started(unit.connection, fresh.id, person.id, document, place, flow, now)
+        chat_messages.started(unit.connection, made.id, asking.person.id, document, place, flow, now)
         if office.settings.card == "live":
-            want_card(unit, card_id, "run", fresh.id, fresh.id, room, now)
+            want_card(unit, card_id, "run", made.id, made.id, room, now)
+        chat_audit.record(unit.connection, _deed(asking, made, "replay", now))
+        label = f"{code(execution.flow_id)} {code(short(made.id))}"
+        reply = Reply(Notice("success", f"Started {label}, a replay of {code(short(execution.id))}."))
+        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
         unit.after_commit(parts.starts.wake)
+        return reply
 
-    await office.engine.database.transact(work)
-    await _record(parts, asking, replace(execution, id=fresh.id), "replay")
-    label = code(short(fresh.id))
-    return Reply(
-        Notice("success", f"Started {code(execution.flow_id)} {label}, a replay of {code(short(execution.id))}.")
-    )
+    return await office.engine.database.transact(work)
 
 
-async def _record(parts: Parts, asking: Asking, execution: Execution, action: str) -> None:
-    person, now = asking.person, parts.office.now()
-    flow = f"{execution.namespace}/{execution.flow_id}"
-    deed = chat_audit.Deed(now, person.id, person.name, person.platform, action, execution.id, execution.id, flow)
-    await parts.office.engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
+def _deed(asking: Asking, execution: Execution, action: str, now: datetime) -> chat_audit.Deed:
+    person, flow = asking.person, f"{execution.namespace}/{execution.flow_id}"
+    return chat_audit.Deed(now, person.id, person.name, person.platform, action, execution.id, execution.id, flow)

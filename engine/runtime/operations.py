@@ -143,24 +143,91 @@ class Operations:
             raise Refused("The execution is not running", fix=f"It is {execution.state}.")
         return await self.decider.decide(execution_id, PauseAsked(self._now(), by))
 
-    async def restart(self, execution_id: str, *, by: str, revision: int | None = None) -> Execution:
-        """Run what failed again: the same execution, or a new one when a revision is named; Refused."""
+    async def restart(
+        self, execution_id: str, *, by: str, revision: int | None = None, dedupe: str | None = None
+    ) -> Execution:
+        """Run what failed again: the same execution, or a new one when a revision is named; Refused.
+
+        With a dedupe key that was used before: what that restart made, and nothing more happens.
+        """
+        if dedupe is not None and (there := await self._restarted_before(execution_id, dedupe)) is not None:
+            return there
         execution = await self.decider.current(execution_id)
         check_restart(execution)
-        if revision is None:
-            return await self.decider.decide(execution_id, RestartAsked(self._now(), by))
-        flow = await self.flows.fetch(execution.namespace, execution.flow_id, revision)
         now = self._now()
-        return await self._insert(restarted_as(flow, execution, new_id(now), now, by=by), now)
+        if revision is not None:
+            flow = await self.flows.fetch(execution.namespace, execution.flow_id, revision)
+            return await self._insert(restarted_as(flow, execution, new_id(now), now, by=by), now, dedupe)
+        if dedupe is None:
+            return await self.decider.decide(execution_id, RestartAsked(now, by))
+        done: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        if await self.database.transact(
+            lambda unit: self.restart_in(unit, execution_id, by=by, now=now, dedupe=dedupe, done=done)
+        ):
+            return await done
+        return await self.decider.current(execution_id)
+
+    def restart_in(
+        self,
+        unit: Unit,
+        execution_id: str,
+        *,
+        by: str,
+        now: datetime,
+        dedupe: str,
+        done: asyncio.Future[Execution] | None = None,
+    ) -> bool:
+        """Restart inside somebody's transaction what `check_restart` lets pass; False when the key was used before."""
+        posted = inbox.post(unit.connection, execution_id, RestartAsked(now, by), now, self.creator.sealer, dedupe)
+        if posted is not None:
+            unit.after_commit(lambda: self.decider.post_stored(posted, done))
+        return posted is not None
+
+    async def check_restart(self, execution_id: str) -> None:
+        """Refused when there is nothing to restart; NotFound."""
+        check_restart(await self.decider.current(execution_id))
+
+    async def _restarted_before(self, execution_id: str, dedupe: str) -> Execution | None:
+        sealer = self.creator.sealer
+        made = await self.database.read(lambda c: executions.by_dedupe(c, dedupe, sealer))
+        if made is not None:
+            return made
+        is_known = await self.database.read(lambda c: inbox.knows(c, dedupe))
+        return await self.decider.current(execution_id) if is_known else None
 
     async def replay(
+        self,
+        execution_id: str,
+        *,
+        from_task_run: str | None = None,
+        by: str,
+        revision: int | None = None,
+        dedupe: str | None = None,
+    ) -> Execution:
+        """A new execution that repeats an old one, from its start or from a task run; NotFound.
+
+        The same dedupe key again gives the same execution.
+        """
+        fresh = await self.replay_of(execution_id, from_task_run=from_task_run, by=by, revision=revision)
+        return await self._insert(fresh, self._now(), dedupe)
+
+    async def replay_of(
         self, execution_id: str, *, from_task_run: str | None = None, by: str, revision: int | None = None
     ) -> Execution:
-        """A new execution that repeats an old one, from its start or from a task run; NotFound."""
+        """The execution a replay makes, for `insert_in`; nothing is written yet. NotFound."""
         execution = await self.decider.current(execution_id)
         flow = await self.flows.fetch(execution.namespace, execution.flow_id, revision or execution.revision)
         now = self._now()
-        return await self._insert(replayed(flow, execution, new_id(now), now, from_task_run=from_task_run, by=by), now)
+        return replayed(flow, execution, new_id(now), now, from_task_run=from_task_run, by=by)
+
+    def insert_in(self, unit: Unit, execution: Execution, now: datetime, dedupe: str | None = None) -> Execution:
+        """Write an execution made of an old one, inside somebody's transaction; or give the one the key made before."""
+        if not executions.create(unit.connection, execution, now, self.creator.sealer, dedupe=dedupe):
+            there = executions.by_dedupe(unit.connection, dedupe or "", self.creator.sealer)
+            assert there is not None  # noqa: S101 - the UNIQUE rule said so
+            return there
+        self.creator.begin_in(unit, execution, now)
+        return execution
 
     async def change_status(self, execution_id: str, to: State, *, by: str) -> Execution:
         """Give an ended execution another final state; Refused."""
@@ -181,13 +248,8 @@ class Operations:
         services = renderer.services(execution.namespace, renderer.scope(execution))
         return self.creator.masker.mask_value(await renderer.value(template, seen, services))
 
-    async def _insert(self, execution: Execution, now: datetime) -> Execution:
-        def work(unit: Unit) -> None:
-            executions.create(unit.connection, execution, now, self.creator.sealer)
-            self.creator.begin_in(unit, execution, now)
-
-        await self.database.transact(work)
-        return execution
+    async def _insert(self, execution: Execution, now: datetime, dedupe: str | None = None) -> Execution:
+        return await self.database.transact(lambda unit: self.insert_in(unit, execution, now, dedupe))
 
     async def _inputs(self, row: PauseRow) -> tuple[tuple[Input, ...], Execution, Any]:
         execution = await self.decider.current(row.execution_id)

@@ -45,6 +45,11 @@ def post(
     return None if number is None else Posted(number, execution_id, event, keep=dedupe is not None)
 
 
+def knows(connection: Connection, dedupe: str) -> bool:
+    """Whether an event with this dedupe key was stored before."""
+    return connection.execute(select(events.c.id).where(events.c.dedupe == dedupe)).first() is not None
+
+
 def consume(target: Target, posted: Sequence[Posted]) -> None:
     """These have been decided upon."""
     gone = [{"key": event.id} for event in posted if not event.keep]

@@ -11,6 +11,13 @@ from bot.deliveries import Deliveries
 from engine.store import chat_audit, chat_receipts
 from tests.bot.rig import ANN, OPS, PLAIN, Rig
 
+FAILS = """
+id: fails
+namespace: company.team
+tasks:
+  - {id: boom, type: io.kestra.plugin.core.execution.Fail}
+"""
+
 
 def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -46,7 +53,7 @@ def arm(step: str, rig: Rig) -> None:
 
 
 async def main(folder: Path, step: str, deed: str) -> None:
-    rig = await Rig(folder).start(PLAIN)
+    rig = await Rig(folder).start(PLAIN, FAILS)
     if deed == "approve":
         card = await rig.asked()
         await rig.slack.shows("run", lambda shown: shown.tone == "paused")
@@ -54,6 +61,13 @@ async def main(folder: Path, step: str, deed: str) -> None:
         arm(step, rig)
         approve = rig.desk.office.ids("ap", card.entity)
         await rig.desk.click(Click(approve, ANN, OPS, "the click", answer_url="https://answer.test/1"))
+    elif deed in ("replay", "restart"):
+        await rig.say("run fails")
+        failed = await rig.engine.wait((await rig.engine.executions())[0].id, timeout=20)
+        print(failed.id, flush=True)
+        arm(step, rig)
+        typed = Command(f"{deed} {failed.id}", ANN, OPS, "the click", answer_url="https://answer.test/1")
+        await rig.desk.command(typed)
     else:
         arm(step, rig)
         await rig.desk.command(Command("run ship", ANN, OPS, "the click", answer_url="https://answer.test/1"))

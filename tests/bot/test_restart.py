@@ -99,3 +99,23 @@ async def test_killed_while_starting_a_run_then_delivered_again(tmp_path, step):
         assert len(rig.slack.of("run")) == 1
     finally:
         await rig.stop()
+
+
+@pytest.mark.parametrize("deed", ["replay", "restart"])
+@pytest.mark.parametrize("step", [step for step in STEPS if step != "before the receipt"])
+async def test_killed_while_running_again_then_delivered_again(tmp_path, step, deed):
+    first = await killed_at(tmp_path, step, deed)
+    rig = await Rig(tmp_path).start()
+    try:
+        said = await rig.say(f"{deed} {first}", receipt="the click")
+        assert said.text.startswith("Started `fails`" if deed == "replay" else "Run ")
+        async with asyncio.timeout(20):
+            while rig.engine.is_busy or not all(run.state.is_terminal for run in await rig.engine.executions()):
+                await asyncio.sleep(0.01)
+        runs = await rig.engine.executions()
+        attempts = sorted(len(boom.attempts) for run in runs for boom in run.task_runs.values())
+        assert attempts == ([1, 1] if deed == "replay" else [2])
+        deeds = await rig.engine.database.read(lambda c: chat_audit.about(c, runs[0].id))
+        assert [one.action for one in deeds].count(deed) == 1
+    finally:
+        await rig.stop()
