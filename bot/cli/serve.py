@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import structlog
+import uvloop
 
 from bot.application import Application
 from bot.settings import BotSettings, read_settings, shipped_flows
@@ -17,7 +18,8 @@ def serve(*, demo: bool, host: str | None, port: int | None, data: Path | None, 
     """Start, print `ready URL` on stdout, run until SIGTERM or Ctrl-C."""
     configure_logs()
     settings = demo_settings(host, port, data) if demo else up_settings(host, port, data, flows)
-    interrupted = asyncio.run(_serve(settings, demo))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        interrupted = runner.run(_serve(settings, demo))
     if interrupted:
         sys.exit(130)
 

@@ -197,6 +197,11 @@ class Origin:
     type: str  # a trigger type, "Subflow", "ForEachItem", or "chat" / "web" / "cli" / "api" for people
     variables: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def names_execution(self) -> bool:
+        """Whether another execution led to this one: one that called it, or one that a Flow trigger listened to."""
+        return "executionId" in self.variables
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:

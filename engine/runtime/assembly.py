@@ -2,6 +2,8 @@
 
 from engine.clock import Clock
 from engine.core.events import Started
+from engine.core.execution import Execution
+from engine.core.flow import Flow
 from engine.core.registry import Registry
 from engine.directories import run_directory
 from engine.dispatch.inline import InlineDispatcher, Timers
@@ -15,7 +17,7 @@ from engine.runtime.carrying import Carrier, WorkerHome
 from engine.runtime.changes import Changes
 from engine.runtime.creation import Creator
 from engine.runtime.deciding import Decider
-from engine.runtime.decision import Writer
+from engine.runtime.decision import Decision, Writer
 from engine.runtime.flow_triggers import FlowTriggers
 from engine.runtime.flows import Flows
 from engine.runtime.operations import Operations
@@ -62,6 +64,8 @@ class Assembly:
             lambda execution, row: self.decider.begin(execution, Started(clock.now()), drops=row),
             lambda posted: self.decider.post_stored(posted),
             self._carrier.set_timer,
+            self._first,
+            lambda unit, decision: self.decider.begin_with(unit, decision),
         )
         self.schedules = Schedules(database, self.flows, self.creator, clock, self.timers, self.kv)
         writer = Writer(
@@ -80,7 +84,7 @@ class Assembly:
             self.flows.fetch,
             self.flows.at_hand,
             advancer,
-            writer.write,
+            writer,
             self._carrier.decided,
             lambda execution, state: self._flow_triggers.listens_to(execution, state),
         )
@@ -101,3 +105,9 @@ class Assembly:
         self._carrier.dispatcher = self.dispatcher
         self._carrier.flow_triggers = self._flow_triggers
         self._carrier.subflows = Subflows(database, self.flows, self.creator, self.decider.current)
+
+    def _first(self, flow: Flow, execution: Execution) -> Decision | None:
+        """The decision that a new execution can be written with; executions that are counted are made first."""
+        if self.slots.limits(flow):
+            return None
+        return self.decider.first(flow, execution, Started(self.clock.now()))

@@ -21,12 +21,13 @@ from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
 from engine.identifiers import new_id
 from engine.rendering import Renderer, typed_value, waits
+from engine.runtime.decision import Decision
 from engine.secrets import AtRest, Masker
 from engine.settings import Settings
 from engine.store import commands as outbox
 from engine.store import executions, logs
 from engine.store.commands import stored
-from engine.store.database import Unit
+from engine.store.database import Database, Unit
 from engine.store.documents import plain
 from engine.store.events import Posted
 from engine.store.executions import Caller
@@ -63,6 +64,8 @@ class Creator:
     begun: Callable[[Execution, str], None]
     posted: Callable[[Posted], None]
     timer: Callable[[str, SetTimer], None]
+    first: Callable[[Flow, Execution], Decision | None]
+    begin_with: Callable[[Unit, Decision], None]
 
     async def check(
         self,
@@ -158,6 +161,35 @@ class Creator:
             failing.append(FailedCheck(message, declared.behavior, declared.style))
         return failing
 
+    async def create(
+        self,
+        database: Database,
+        prepared: Prepared,
+        *,
+        started_by: str,
+        origin: Origin | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+        schedule_date: datetime | None = None,
+        dedupe: str | None = None,
+        trigger_id: str | None = None,
+    ) -> Execution:
+        """Write an execution together with whatever it comes to without waiting, in one transaction; as it was made.
+        With a dedupe key that was used before, the one it made."""
+        now = self.clock.now()
+        execution = self.built(prepared, now, started_by, origin, labels, schedule_date)
+        is_due = schedule_date is None and prepared.failed_check is None
+        first = self.first(prepared.flow, execution) if is_due else None
+
+        def work(unit: Unit) -> Execution:
+            if first is None:
+                return self._create(unit, execution, prepared, now, None, trigger_id, dedupe)
+            if not executions.create(unit.batch, first.after, now, self.sealer, trigger=trigger_id, dedupe=dedupe):
+                return self._made_before(unit, dedupe)
+            self.begin_with(unit, first)
+            return execution
+
+        return await database.transact(work)
+
     def create_in(
         self,
         unit: Unit,
@@ -174,13 +206,22 @@ class Creator:
         """Write an execution inside somebody's transaction; with a dedupe key that was used before, the one it made."""
         now = self.clock.now()
         execution = self.built(prepared, now, started_by, origin, labels, schedule_date)
-        made = executions.create(
+        return self._create(unit, execution, prepared, now, caller, trigger_id, dedupe)
+
+    def _create(
+        self,
+        unit: Unit,
+        execution: Execution,
+        prepared: Prepared,
+        now: datetime,
+        caller: Caller | None,
+        trigger_id: str | None,
+        dedupe: str | None,
+    ) -> Execution:
+        if not executions.create(
             unit.batch, execution, now, self.sealer, caller=caller, trigger=trigger_id, dedupe=dedupe
-        )
-        if not made and dedupe is not None:
-            there = executions.by_dedupe(unit.connection, dedupe, self.sealer)
-            assert there is not None  # noqa: S101 - the UNIQUE rule said so
-            return there
+        ):
+            return self._made_before(unit, dedupe)
         if prepared.failed_check is not None:
             line = LogLine(
                 now, "ERROR", None, None, None, self.masker.mask(prepared.failed_check), execution_id=execution.id
@@ -189,6 +230,11 @@ class Creator:
         else:
             self.begin_in(unit, execution, now)
         return execution
+
+    def _made_before(self, unit: Unit, dedupe: str | None) -> Execution:
+        there = executions.by_dedupe(unit.connection, dedupe or "", self.sealer)
+        assert there is not None  # noqa: S101 - the UNIQUE rule said so
+        return there
 
     def begin_in(self, unit: Unit, execution: Execution, now: datetime) -> None:
         """Post the start of a new execution, at once or at its schedule date."""

@@ -21,7 +21,7 @@ from engine.errors import EngineError, FlowInvalid, NotFound, StoreFailed
 from engine.logbook import Note
 from engine.rendering import Renderer
 from engine.runtime.advancing import SLICE, Advancer, MustWait, Step
-from engine.runtime.decision import Called, Decision
+from engine.runtime.decision import Called, Decision, Writer
 from engine.runtime.mailbox import UNDECIDED, Mailbox, Pending, answer, broken
 from engine.secrets import AtRest
 from engine.store import events as inbox
@@ -50,7 +50,7 @@ class Decider:
         find_flow: Callable[[str, str, int], Awaitable[Flow]],
         flow_at_hand: Callable[[str, str, int], Flow | None],
         advancer: Advancer,
-        write: Callable[[Unit, Decision], None],
+        writer: Writer,
         decided: Callable[[Decision], None],
         listens_to: Callable[[Execution, State], bool],
     ) -> None:
@@ -61,7 +61,7 @@ class Decider:
         self._find_flow = find_flow
         self._flow_at_hand = flow_at_hand
         self._advancer = advancer
-        self._write = write
+        self._writer = writer
         self._decided = decided
         self._listens_to = listens_to
         self._boxes: dict[str, Mailbox] = {}
@@ -87,6 +87,20 @@ class Decider:
         """An execution was made and is on disk; its first event is decided upon soon."""
         self._remember(execution)
         self.post(execution.id, event, drops=drops)
+
+    def first(self, flow: Flow, execution: Execution, event: Event) -> Decision | None:
+        """What a new execution comes to without waiting for anything, before it is written; None when it must wait."""
+        step = Step(execution)
+        try:
+            self._advancer.advance_now(flow, step, event)
+        except MustWait:
+            return None
+        return self._decision(execution, step, [], Called())
+
+    def begin_with(self, unit: Unit, decision: Decision) -> None:
+        """An execution is made in this unit, as its first decision left it: write what follows, do it then."""
+        self._writer.write_rest(unit, decision)
+        unit.after_commit(lambda: self._committed(decision))
 
     def post_stored(self, posted: Posted, done: asyncio.Future[Execution] | None = None) -> None:
         """An event of the inbox became durable; `done` is told what became of the execution."""
@@ -288,7 +302,7 @@ class Decider:
         )
 
     def _written(self, unit: Unit, decision: Decision) -> None:
-        self._write(unit, decision)
+        self._writer.write(unit, decision)
         unit.after_commit(lambda: self._committed(decision))
 
     def _committed(self, decision: Decision) -> None:
@@ -325,7 +339,7 @@ class Decider:
 
     def _asks_caller(self, flow: Flow, step: Step) -> bool:
         """Whether the task that called an execution that ends may want something of it."""
-        if step.execution.origin is None or flow.outputs:
+        if step.execution.origin is None or not step.execution.origin.names_execution or flow.outputs:
             return False
         return any(isinstance(command, Announce) and command.state.is_terminal for command in step.commands)
 

@@ -77,9 +77,14 @@ class Writer:
 
     def write(self, unit: Unit, decision: Decision) -> None:
         """Everything of a decision; Superseded when the execution is not the one it was decided from."""
-        batch, before, after, now = unit.batch, decision.before, decision.after, decision.now
-        if after is not before and not executions.save(batch, before, after, now, self.sealer):
+        before, after = decision.before, decision.after
+        if after is not before and not executions.save(unit.batch, before, after, decision.now, self.sealer):
             raise Superseded(after.id)
+        self.write_rest(unit, decision)
+
+    def write_rest(self, unit: Unit, decision: Decision) -> None:
+        """Everything of a decision but the execution itself."""
+        batch, after, now = unit.batch, decision.after, decision.now
         inbox.consume(batch, decision.posted)
         rows = self._rows(unit, decision)
         outbox.drop(batch, [key for key, row in rows.items() if row is None])
@@ -139,7 +144,8 @@ class Writer:
         after, now = decision.after, decision.now
         if after.origin is None or state is State.RETRIED:  # the execution that replaces a RETRIED one will tell
             return
-        caller = executions.caller_of(unit.connection, after.id)
+        # Who made an execution, and for which trigger, was written before it began: no row of this group changes it.
+        caller = executions.caller_of(unit.batch.bare, after.id) if after.origin.names_execution else None
         if caller is not None and caller.waits:
             outputs = decision.called.outputs if after.outputs is None else after.outputs
             ended = SubflowEnded(
@@ -154,7 +160,7 @@ class Writer:
             )
             self._post(unit, caller.execution_id, ended, now, f"subflow-ended:{after.id}:{after.version}")
         disable = self.stops_trigger(after)
-        for trigger in triggers.released(unit.connection, after.id, now, disable=disable):
+        for trigger in triggers.released(unit.batch.bare, after.id, now, disable=disable):
             unit.after_commit(lambda trigger=trigger: self.released(trigger))  # type: ignore[misc]
 
     def _reason(self, decision: Decision) -> str | None:

@@ -153,17 +153,15 @@ class Engine(Assembly):
         flow = self.flows.get(namespace, flow_id, revision)
         check_labels(labels)
         prepared = await self.prepare(flow, await self.check_inputs(flow, inputs), local_files=local_files)
-        return await self.database.transact(
-            lambda unit: self.creator.create_in(
-                unit,
-                prepared,
-                started_by=started_by,
-                origin=origin,
-                labels=labels,
-                schedule_date=schedule_date,
-                dedupe=dedupe,
-                trigger_id=trigger_id,
-            )
+        return await self.creator.create(
+            self.database,
+            prepared,
+            started_by=started_by,
+            origin=origin,
+            labels=labels,
+            schedule_date=schedule_date,
+            dedupe=dedupe,
+            trigger_id=trigger_id,
         )
 
     async def prepare(self, flow: Flow, resolved: Resolved, *, local_files: bool = True) -> Prepared:

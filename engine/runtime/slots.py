@@ -42,6 +42,10 @@ class Slots:
             elif state != State.CREATED:
                 lane.running.add(execution_id)
 
+    def limits(self, flow: Flow) -> bool:
+        """Whether the executions of a flow are counted."""
+        return flow.concurrency is not None or (flow.namespace, flow.id) in self._counted
+
     def admit(self, flow: Flow, execution: Execution, event: Event) -> Event:
         """The event, or LimitReached in its place when an execution wants to start over the limit."""
         if not isinstance(event, Started) or execution.state not in (State.CREATED, State.QUEUED):

@@ -61,15 +61,13 @@ class Webhooks:
         labels = tuple((name, str(render_one(value, {}, False))) for name, value in read_labels(trigger.labels))
         resolved = await self.creator.check(flow.inputs, given, flow)
         prepared = await self.creator.prepare(flow, resolved, local_files=False)
-        return await self.database.transact(
-            lambda unit: self.creator.create_in(
-                unit,
-                prepared,
-                started_by="webhook",
-                origin=Origin(trigger.id, trigger.type, variables),
-                labels=labels,
-                trigger_id=trigger.id,
-            )
+        return await self.creator.create(
+            self.database,
+            prepared,
+            started_by="webhook",
+            origin=Origin(trigger.id, trigger.type, variables),
+            labels=labels,
+            trigger_id=trigger.id,
         )
 
     async def _trigger(self, flow: Flow, key: str) -> Webhook:

@@ -78,6 +78,11 @@ class Batch:
             self.flush()
         return self._connection
 
+    @property
+    def bare(self) -> Connection:
+        """The connection as it is; what waits is not on it yet. For reading what no waiting row can change."""
+        return self._connection
+
     def add(self, statement: Statement, rows: Iterable[Row]) -> None:
         """Run a statement for some rows before the commit."""
         there = self._waiting.get(statement)
