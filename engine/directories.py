@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from engine.errors import EngineError, ExpressionFailed, TaskFailed
 from engine.files import slug
 from engine.run_context import TaskContext
 from engine.store.documents import plain
+from engine.tasks.namespace_files import place_namespace_files
 from engine.tasks.working_files import below, collect, glob, inside, place
 from engine.worker import Ended, Worker
 
@@ -177,29 +177,6 @@ def snapshot(folder: Path) -> Snapshot:
         stat = path.stat()
         found[path.relative_to(folder).as_posix()] = (stat.st_mtime_ns, stat.st_size)
     return found
-
-
-async def place_namespace_files(context: TaskContext, wanted: Any) -> None:
-    """Copy the namespace's files that `namespaceFiles` asks for into the working directory."""
-    if wanted is None:
-        return
-    settings = wanted if isinstance(wanted, Mapping) else plain(wanted)
-    if settings.get("enabled", True) in (False, "false"):
-        return
-    include = [glob(pattern) for pattern in _texts(settings.get("include"))]
-    exclude = [glob(pattern) for pattern in _texts(settings.get("exclude"))]
-
-    def copy() -> None:
-        for name, source in context.storage.namespace_files(context.namespace):
-            if include and not any(pattern.fullmatch(name) for pattern in include):
-                continue
-            if any(pattern.fullmatch(name) for pattern in exclude):
-                continue
-            target = inside(context.working_dir, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-
-    await asyncio.to_thread(copy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from engine.core.durations import to_iso
 from engine.core.events import ChildRan, Event, TaskEnded, TaskStarted
 from engine.core.execution import Execution, TaskRun
 from engine.core.flow import Flow
-from engine.core.flowable import DirectoryTask
+from engine.core.flowable import DirectoryTask, TimedTask
 from engine.core.property import has_template
 from engine.core.state import State
 from engine.core.task import Task
@@ -61,6 +61,7 @@ class Home(Protocol):
         """The same without waiting."""
 
 
+Answer = Outputs | Mapping[str, Any] | Result | None
 Directory = Callable[["Worker", Job, Flow, Execution, TaskRun, DirectoryTask], Awaitable[Ended]]
 
 
@@ -166,9 +167,12 @@ class Worker:
     async def _guarded(self, flow: Flow, task: Task, context: TaskContext) -> Ended:
         try:
             rendered = await self.render(flow, task, context)
+            if isinstance(rendered, TimedTask):  # in a WorkingDirectory; elsewhere a timer holds it
+                length = rendered.wait({}).total_seconds()
+                return await self._timed(rendered, lambda: asyncio.sleep(length), context)
             if not isinstance(rendered, RunnableTask):
                 raise TaskFailed(f"`{task.type}` is no task that a worker runs.", fix="Report this; the flow is fine.")
-            return await self._timed(rendered, context)
+            return await self._timed(rendered, lambda: rendered.run(context), context)
         except TaskFailed as error:
             outputs = None if error.outputs is None else self._outputs(error.outputs, context)
             return Ended(State.FAILED, outputs, error=str(error))
@@ -201,12 +205,12 @@ class Worker:
 
         return await asyncio.to_thread(work) if self._waiting[key] else work()
 
-    async def _timed(self, task: RunnableTask, context: TaskContext) -> Ended:
+    async def _timed(self, task: Task, run: Callable[[], Awaitable[Answer]], context: TaskContext) -> Ended:
         if task.timeout is None:
-            return self._well_ended(await task.run(context), context)
+            return self._well_ended(await run(), context)
         try:
             async with asyncio.timeout(task.timeout.total_seconds()) as limit:
-                result = await task.run(context)
+                result = await run()
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -214,7 +218,7 @@ class Worker:
             return Ended(State.FAILED, error=f"Timeout after {to_iso(task.timeout)}.")
         return self._well_ended(result, context)
 
-    def _well_ended(self, result: Outputs | Mapping[str, Any] | Result | None, context: TaskContext) -> Ended:
+    def _well_ended(self, result: Answer, context: TaskContext) -> Ended:
         if isinstance(result, Result):
             outputs = self._outputs(result.outputs, context)
             return Ended(result.state, outputs, plain(result.effects))

@@ -9,11 +9,13 @@ from bot.execution_json import execution_json
 from bot.web import views
 from bot.web.gate import COOKIE, Gate
 from bot.web.requests import HEADERS, caller, refusal, safe_back, told, with_cookie
+from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
 
 routes = APIRouter()
 STATIC = Path(__file__).parent / "static"
+WEBHOOK_WAIT = 600.0  # seconds; longer than any caller we know keeps a request open
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -93,7 +95,25 @@ async def webhook(request: Request, namespace: str, flow_id: str, key: str) -> R
         return told({"error": str(error)}, 404)
     except EngineError as error:
         return told({"error": str(error)}, 422)
-    return Response(status_code=204) if started is None else told(execution_json(started, engine.masker.mask))
+    if started is None:
+        return Response(status_code=204)
+    trigger = await engine.webhooks.trigger_of(started)
+    return await _ended(engine, started) if trigger.wait else told(execution_json(started, engine.masker.mask))
+
+
+async def _ended(engine: Engine, started: Execution) -> Response:
+    """The answer of a webhook that waits for its execution; 202 when that takes too long."""
+    try:
+        ended = await engine.wait(started.id, timeout=WEBHOOK_WAIT)
+    except TimeoutError:
+        return told(execution_json(started, engine.masker.mask), 202)
+    try:
+        reply = await engine.webhooks.reply(ended)
+    except EngineError as error:
+        return told({"error": engine.masker.mask(str(error))}, 500)
+    if reply.content is None:
+        return told(execution_json(ended, engine.masker.mask), reply.status)
+    return Response(reply.content, reply.status, HEADERS, f"{reply.media}; charset=utf-8")
 
 
 @routes.post("/slack/events", name="slack_events")

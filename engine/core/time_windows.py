@@ -2,10 +2,12 @@
 
 from datetime import datetime, time, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
 from engine.core.task import Part
+from engine.core.triggers import ZoneName
 
 WindowKind = Literal["DURATION_WINDOW", "SLIDING_WINDOW", "DAILY_TIME_DEADLINE", "DAILY_TIME_WINDOW"]
 DAY = timedelta(days=1)
@@ -20,6 +22,7 @@ class TimeWindow(Part):
     deadline: time | None = None
     start_time: time | None = None
     end_time: time | None = None
+    timezone: ZoneName | None = Field(default=None, description="Of midnights and times of day; the server's, if none.")
 
     @model_validator(mode="after")
     def _is_complete(self) -> "TimeWindow":
@@ -38,6 +41,8 @@ class TimeWindow(Part):
 
         When the moment lies in none (before a DAILY_TIME_WINDOW, after a deadline) the two are equal.
         """
+        if self.timezone is not None:
+            now = now.astimezone(ZoneInfo(self.timezone))
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         match self.type:
             case "SLIDING_WINDOW":
@@ -55,7 +60,7 @@ class TimeWindow(Part):
 
 
 class Window(Part):
-    """`window` of `dependsOn` in newer flows."""
+    """`window` of `dependsOn` in newer flows: a deadline, a stretch of the day, a look back, or a length (a day)."""
 
     deadline: time | None = None
     from_: time | None = Field(default=None, alias="from")
@@ -63,17 +68,34 @@ class Window(Part):
     every: timedelta | None = None
     offset: timedelta | None = None
     lookback: timedelta | None = None
-    timezone: str | None = None
+    timezone: ZoneName | None = None
+    fire_once: bool = Field(default=True, description="False: what was met stays met until the window ends.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Window":
+        if (self.from_ is None) != (self.to is None):
+            raise ValueError("a window has `from` and `to`, or neither")
+        kinds = {
+            "deadline": self.deadline,
+            "from": self.from_,
+            "lookback": self.lookback,
+            "every": self.every or self.offset,
+        }
+        given = [f"`{name}`" for name, value in kinds.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"a window is of one kind, but has {' and '.join(given)}")
+        return self
 
     def as_time_window(self) -> TimeWindow:
         """The same window in the older form."""
+        zone = self.timezone
         if self.deadline is not None:
-            return TimeWindow(type="DAILY_TIME_DEADLINE", deadline=self.deadline)
+            return TimeWindow(type="DAILY_TIME_DEADLINE", deadline=self.deadline, timezone=zone)
         if self.from_ is not None and self.to is not None:
-            return TimeWindow(type="DAILY_TIME_WINDOW", start_time=self.from_, end_time=self.to)
+            return TimeWindow(type="DAILY_TIME_WINDOW", start_time=self.from_, end_time=self.to, timezone=zone)
         if self.lookback is not None:
-            return TimeWindow(type="SLIDING_WINDOW", window=self.lookback)
-        return TimeWindow(window=self.every, window_advance=self.offset)
+            return TimeWindow(type="SLIDING_WINDOW", window=self.lookback, timezone=zone)
+        return TimeWindow(window=self.every, window_advance=self.offset, timezone=zone)
 
 
 def _at(midnight: datetime, clock: time | None) -> datetime:

@@ -120,7 +120,7 @@ class Scheduled(Trigger):
 class FlowPart(Part):
     """A flow that others wait for, in `preconditions` and `dependsOn`."""
 
-    namespace: str
+    namespace: str | None = Field(default=None, description="Exactly this one; none: any.")
     flow_id: str | None = None
     states: tuple[State, ...] | None = None
     labels: Labels = ()

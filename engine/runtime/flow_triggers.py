@@ -10,10 +10,11 @@ from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.labels import read_labels
 from engine.core.state import State
+from engine.core.variables import labels_map
 from engine.errors import EngineError
 from engine.expressions import render
 from engine.rendering import typed_value
-from engine.runtime.creation import Creator, Prepared
+from engine.runtime.creation import CORRELATION, Creator, Prepared
 from engine.runtime.flows import Flows
 from engine.store import commands as outbox
 from engine.store import triggers as rows
@@ -171,12 +172,18 @@ def plain_time(moment: Any) -> float:
 
 def told_of(execution: Execution) -> dict[str, Any]:
     """What the new execution sees as `trigger`."""
+    runs = list(execution.task_runs.values())
     told: dict[str, Any] = {
         "executionId": execution.id,
         "namespace": execution.namespace,
         "flowId": execution.flow_id,
         "flowRevision": execution.revision,
         "state": execution.state.value,
+        "executionLabels": labels_map(label for label in execution.labels if label[0] != CORRELATION),
+        "startDate": plain(execution.created),
+        "endDate": plain(execution.ended),
+        "firstFailedTaskId": next((run.task_id for run in runs if run.state is State.FAILED), None),
+        "lastTaskId": runs[-1].task_id if runs else None,
     }
     if execution.outputs is not None:
         told["outputs"] = {**plain(execution.outputs), execution.flow_id: plain(execution.outputs)}

@@ -10,14 +10,25 @@ from engine.core.conditions import ConditionContext
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.labels import read_labels
+from engine.core.state import State
 from engine.errors import NotFound, Refused
 from engine.runtime.creation import Creator
 from engine.runtime.flow_triggers import rendered
 from engine.runtime.flows import Flows
 from engine.runtime.schedules import Schedules
 from engine.store.database import Database
+from engine.store.documents import dumps, plain
 from engine.store.triggers import trigger_key
 from engine.tasks.core.trigger.webhook import Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to a webhook's caller; without `content` it is the execution."""
+
+    status: int
+    content: str | None = None
+    media: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,40 @@ class Webhooks:
             labels=labels,
             trigger_id=trigger.id,
         )
+
+    async def trigger_of(self, execution: Execution) -> Webhook:
+        """The trigger that started an execution; NotFound."""
+        flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
+        wanted = execution.origin.id if execution.origin else None
+        for trigger in flow.triggers:
+            if isinstance(trigger, Webhook) and trigger.id == wanted:
+                return trigger
+        raise NotFound(f"No webhook started the execution {execution.id}.")
+
+    async def reply(self, ended: Execution) -> Reply:
+        """What the caller of a webhook with `wait` is answered, once its execution has ended; ExpressionFailed."""
+        trigger = await self.trigger_of(ended)
+        flow = await self.flows.fetch(ended.namespace, ended.flow_id, ended.revision)
+        renderer = self.creator.renderer
+        code: Any = 500 if ended.state is State.FAILED else 200
+        if trigger.response_code is not None:
+            seen, services = renderer.variables(flow, ended, None), renderer.services(flow.namespace)
+            code = await renderer.value(trigger.response_code, seen, services)
+        try:
+            status = int(code)
+        except (TypeError, ValueError) as error:
+            raise Refused(
+                f"`responseCode` is no number: {code!r}.", fix="Check the expression that makes it."
+            ) from error
+        if not 200 <= status <= 599:
+            raise Refused(f"`responseCode` is {status}.", fix="Give a status from 200 to 599.")
+        if not trigger.return_outputs:
+            return Reply(status)
+        outputs = plain(ended.outputs or {})
+        if trigger.response_content_type != "text/plain":
+            return Reply(status, dumps(outputs), "application/json")
+        only = next(iter(outputs.values())) if len(outputs) == 1 else None
+        return Reply(status, only if isinstance(only, str) else dumps(outputs), "text/plain")
 
     async def _trigger(self, flow: Flow, key: str) -> Webhook:
         """The trigger with this key; every key is compared, in constant time."""

@@ -24,8 +24,8 @@ from engine.tasks.git_repository import (
     without_password,
 )
 from engine.tasks.git_sync import FilesSynced, FlowsSynced, SyncTask, chosen_files, flow_row, flows_of
+from engine.tasks.namespace_files import NamespaceFiles
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.scripts.script_task import NamespaceFiles
 from engine.tasks.working_files import glob, inside, place
 
 if TYPE_CHECKING:
@@ -203,7 +203,10 @@ flows:
         if not wanted or (isinstance(wanted, NamespaceFiles) and not wanted.enabled):
             return {}
         chosen = wanted if isinstance(wanted, NamespaceFiles) else NamespaceFiles()
-        return await chosen_files(context, context.namespace, chosen.include, chosen.exclude)
+        found: dict[str, bytes] = {}
+        for namespace in chosen.namespaces or [context.namespace]:
+            found |= await chosen_files(context, namespace, chosen.include or [], chosen.exclude or [])
+        return found
 
     async def _flows(self, context: RunContext) -> dict[str, bytes]:
         if not self.flows.enabled or context.flows is None:

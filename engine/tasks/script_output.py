@@ -11,6 +11,7 @@ from engine.tasks.runners import Stream
 
 MARKED = re.compile(r"^::(\{.*\})::$", re.DOTALL)
 MAX_LINE = 1 << 20  # a longer line is told in pieces
+SWITCHED: dict[str, Level] = {"##kestra:log:debug##": "DEBUG", "##kestra:log:info##": "INFO"}  # of what follows
 LEVELS: dict[Stream, Level] = {"stdout": "INFO", "stderr": "ERROR"}
 
 
@@ -23,6 +24,7 @@ class ScriptOutput:
         self.left = context.settings.scripts.max_output
         self._rests: dict[Stream, str] = {"stdout": "", "stderr": ""}
         decoder = codecs.getincrementaldecoder("utf-8")
+        self._levels = dict(LEVELS)
         self._decoders = {name: decoder("replace") for name in self._rests}
 
     def hear(self, block: bytes, stream: Stream) -> None:
@@ -47,8 +49,10 @@ class ScriptOutput:
         """One whole line."""
         if marked := MARKED.match(line.strip()):
             self._read(marked[1])
+        elif stream == "stdout" and line.strip() in SWITCHED:
+            self._levels[stream] = SWITCHED[line.strip()]
         elif line.strip():
-            self._log(line, LEVELS[stream])
+            self._log(line, self._levels[stream])
 
     def _log(self, line: str, level: Level) -> None:
         if self.left < 0:

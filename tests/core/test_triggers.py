@@ -288,3 +288,98 @@ def test_preconditions(filters, expected):
 def test_a_wrong_trigger_is_refused(kind, properties):
     with pytest.raises(ValidationError):
         trigger(kind, **properties)
+
+
+def test_a_window_lies_in_its_own_zone():
+    midday = datetime(2024, 7, 1, 12, tzinfo=UTC)
+    office = TimeWindow(type="DAILY_TIME_WINDOW", start_time="09:00", end_time="17:00", timezone="America/New_York")
+    start, end = office.bounds(midday)
+    assert start == end, "it is eight in New York"
+    start, end = office.bounds(midday + timedelta(hours=2))
+    assert (start, end) == (datetime(2024, 7, 1, 13, tzinfo=UTC), datetime(2024, 7, 1, 21, tzinfo=UTC))
+    day = TimeWindow(timezone="Asia/Tokyo").bounds(midday + timedelta(hours=6))
+    assert day == (datetime(2024, 7, 1, 15, tzinfo=UTC), datetime(2024, 7, 2, 15, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("window", "kind"),
+    [
+        ({"deadline": "09:00:00"}, "DAILY_TIME_DEADLINE"),
+        ({"from": "09:00:00", "to": "17:00:00"}, "DAILY_TIME_WINDOW"),
+        ({"lookback": "PT1H"}, "SLIDING_WINDOW"),
+        ({"every": "PT6H", "offset": "PT1H"}, "DURATION_WINDOW"),
+        ({"offset": "PT1H"}, "DURATION_WINDOW"),
+        ({}, "DURATION_WINDOW"),
+    ],
+)
+def test_every_kind_of_newer_window(window, kind):
+    found: FlowTrigger = trigger("Flow", dependsOn=[{"namespace": "a"}], window={**window, "timezone": "Europe/Paris"})
+    (needed,) = found.needed()
+    assert (needed.window.type, needed.window.timezone, needed.reset) == (kind, "Europe/Paris", True)
+    again: FlowTrigger = trigger("Flow", dependsOn=[{"namespace": "a"}], window={**window, "fireOnce": False})
+    assert not again.needed()[0].reset
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        ({"from": "09:00:00"}, "`from` and `to`, or neither"),
+        ({"deadline": "09:00:00", "lookback": "PT1H"}, "of one kind, but has `deadline` and `lookback`"),
+        ({"timezone": "Mars/Olympus"}, "no time zone"),
+    ],
+)
+def test_a_window_that_is_none(window, said):
+    with pytest.raises(ValidationError, match=said):
+        trigger("Flow", dependsOn=[{"namespace": "a"}], window=window)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("EQUAL_TO", "team:red", True),
+        ("EQUAL_TO", "team:blue", False),
+        ("NOT_EQUAL_TO", "size:1", True),
+        ("IS_NOT_NULL", "team", True),
+        ("IS_NULL", "team", False),
+        ("IS_NULL", "size", True),
+        ("STARTS_WITH", "team:re", True),
+        ("IN", ["team:blue", "team:red"], True),
+        ("NOT_IN", ["team:blue"], True),
+    ],
+)
+def test_a_precondition_on_a_label(kind, value, expected):
+    given = {"values": value} if isinstance(value, list) else {"value": value}
+    where = [{"id": "w", "filters": [{"field": "LABEL", "type": kind, **given}]}]
+    found: FlowTrigger = trigger("Flow", preconditions={"id": "p", "where": where})
+    met = found.met(upstream(labels={"team": "red"}), context())
+    assert met == {"p": frozenset({"where:w"} if expected else set())}
+
+
+def test_what_a_flow_waits_for_may_be_of_any_namespace_in_newer_flows_only():
+    found: FlowTrigger = trigger("Flow", id="t", dependsOn=[{"states": ["SUCCESS"]}])
+    assert found.met(upstream(), context())["t:dependsOn"]
+    assert not found.met(upstream(state="FAILED"), context())["t:dependsOn"]
+    with pytest.raises(ValidationError, match="`namespace` is missing"):
+        trigger("Flow", preconditions={"id": "p", "flows": [{"flowId": "a"}]})
+
+
+def test_older_names_of_the_window_of_several_conditions():
+    part = {"type": f"{CORE}.condition.ExecutionFlow", "namespace": "a", "flowId": "b"}
+    for name in ("sla", "timeSLA", "timeWindow"):
+        found = condition("MultipleCondition", id="m", conditions={"a": part}, **{name: {"window": "PT12H"}})
+        assert found.span.window == timedelta(hours=12)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"returnOutputs": True}, "`returnOutputs` requires `wait: true`"),
+        ({"responseCode": 201}, "`responseCode` requires `wait: true`"),
+        ({"wait": True, "responseContentType": "text/plain"}, "requires `wait` and `returnOutputs`"),
+        ({"wait": True, "returnOutputs": True, "responseContentType": "text/html"}, "text/plain"),
+        ({"conditions": [{"type": f"{CORE}.condition.MultipleCondition", "id": "m", "conditions": {}}]}, "conditions"),
+    ],
+)
+def test_a_webhook_that_cannot_answer_so(more, said):
+    with pytest.raises(ValidationError, match=said):
+        trigger("Webhook", key="k", **more)

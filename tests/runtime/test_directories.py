@@ -92,6 +92,23 @@ async def test_run_if_and_retry_of_a_child(engine, deploy, run):
     ]  # fmt: skip
 
 
+async def test_a_child_may_wait(engine, deploy, run):
+    tasks = "      - {id: breathe, type: io.kestra.plugin.core.flow.Sleep, duration: \"{{ 'PT0.01S' }}\"}\n"
+    await deploy(directory(tasks + shell("one", "echo on > a.txt"), "    outputFiles: ['*.txt']\n"))
+    done = await run()
+    assert done.state is State.SUCCESS, [line.message for line in await engine.logs(done.id)]
+    assert {one.task_id: one.state for one in done.task_runs.values()}["breathe"] is State.SUCCESS
+
+
+async def test_files_of_other_namespaces_are_placed(engine, deploy, run):
+    engine.files.put_namespace_file("company.shared", "lib.sh", b"echo shared > out.txt")
+    asked = '    namespaceFiles: {namespaces: [company.shared], folderPerNamespace: "{{ 1 == 1 }}"}\n'
+    await deploy(directory(shell("one", "sh company.shared/lib.sh"), asked + "    outputFiles: ['*.txt']\n"))
+    done = await run()
+    runs = {one.task_id: one for one in done.task_runs.values()}
+    assert engine.files.path(runs["wdir"].outputs["outputFiles"]["out.txt"]).read_text() == "shared\n"
+
+
 async def test_the_folder_is_gone_afterwards(engine, deploy, run):
     await deploy(directory(shell("one", "touch left")))
     await run()

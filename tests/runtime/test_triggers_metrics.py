@@ -10,6 +10,7 @@ from engine.core.state import State
 from engine.errors import NotFound, Refused
 from engine.runtime import Engine
 from engine.store import commands, tables
+from engine.store.documents import plain
 from tests.runtime.marks import marks, registry
 from tests.runtime.test_executions import until
 
@@ -73,6 +74,40 @@ async def test_the_end_of_one_flow_starts_another_once(engine, deploy, run):
     await until(lambda: not engine.is_busy)
     assert [line.partition(" ")[2] for line in marks(engine.settings.data)] == ["hello", "hello source SUCCESS"]
     assert len(await engine.executions(flow_id="listener")) == 1
+
+
+async def test_what_a_flow_trigger_sees_of_the_execution(engine, deploy, run):
+    await deploy(
+        """
+labels: {team: red}
+tasks:
+  - {id: first, type: io.kestra.plugin.core.execution.Fail, allowFailure: false}
+errors:
+  - {id: handler, type: io.kestra.plugin.core.log.Log, message: x}
+""",
+        "source",
+    )
+    await deploy(
+        """
+tasks:
+  - id: seen
+    type: io.kestra.plugin.core.output.OutputValues
+    values: {seen: "{{ trigger }}"}
+triggers:
+  - id: after
+    type: io.kestra.plugin.core.trigger.Flow
+    dependsOn: [{states: [FAILED]}]
+""",
+        "listener",
+    )
+    made = await run(flow_id="source")
+    await until(lambda: not engine.is_busy)
+    (listened,) = await engine.executions(flow_id="listener")
+    trigger = (await engine.execution(listened.id)).origin.variables
+    assert trigger["executionLabels"] == {"team": "red"}
+    assert (trigger["firstFailedTaskId"], trigger["lastTaskId"]) == ("first", "handler")
+    assert trigger["startDate"] == plain(made.created)
+    assert trigger["endDate"] == plain(made.ended)
 
 
 async def test_an_announcement_survives_a_kill(settings, clock):

@@ -26,6 +26,7 @@ class TestFiles:
     __test__ = False
     root: Path
     shared: dict[str, Path] = field(default_factory=dict)
+    others: dict[str, dict[str, Path]] = field(default_factory=dict)
     count: int = 0
 
     async def put(self, source: Path | bytes, name: str) -> str:
@@ -46,8 +47,8 @@ class TestFiles:
             raise NotFound(f"There is no file {uri}.")
         return path
 
-    async def namespace_files(self) -> Mapping[str, Path]:
-        return self.shared
+    async def namespace_files(self, namespace: str | None = None) -> Mapping[str, Path]:
+        return self.shared if namespace in (None, NAMESPACE) else self.others.get(namespace, {})
 
     def text(self, uri: str) -> str:
         """What a stored file holds."""

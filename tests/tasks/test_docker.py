@@ -1,12 +1,14 @@
 """Scripts in containers of a real engine."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks.scripts.runner import containers
+from engine.tasks.scripts.runner.docker import registry_auth
 from tests.wire.docker_engine import GIT_IMAGE, PYTHON_IMAGE, docker_engine
 from tests.wire.git_http import git
 
@@ -187,3 +189,15 @@ async def test_what_was_deleted_is_deleted_here_too(contained):
     )
     found = {path.relative_to(context.working_dir).as_posix() for path in context.working_dir.rglob("*")}
     assert {name for name in found if not name.startswith(".parley")} == {"kept", "kept/x.txt"}
+
+
+def test_a_docker_configuration_gives_the_login_of_its_registry_only():
+    config = {"auths": {"r.test": {"auth": "YW5uOnB3"}}, "credsStore": "evil", "credHelpers": {"r.test": "evil"}}
+    found = registry_auth(config, "r.test/team/image:1")
+    assert found is not None
+    assert (found["username"], found["password"]) == ("ann", "pw")
+    assert registry_auth(json.dumps(config), "other.test/image") is None
+    assert registry_auth({}, "image") is None
+    for bad in ("~/.docker/config.json", "[]", {"auths": {"r.test": "x"}}):
+        with pytest.raises(TaskFailed, match="no Docker configuration"):
+            registry_auth(bad, "r.test/image")

@@ -125,6 +125,67 @@ async def test_namespace_files(context, tmp_path):
     assert not context.said("other.txt")
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"namespaces": ["company.a", "company.ai"]}, {"x.txt": "own", "y.txt": "a"}),
+        ({"namespaces": ["company.ai", "company.a"]}, {"x.txt": "a", "y.txt": "a"}),
+        ({"namespaces": '["company.a"]', "exclude": "y.*"}, {"x.txt": "a"}),
+        ({"namespaces": ["company.a"], "folderPerNamespace": True}, {"company.a/x.txt": "a", "company.a/y.txt": "a"}),
+        ({"enabled": "{{ 1 == 2 }}"}, {}),
+        (True, {"x.txt": "own"}),
+        ({"ifExists": "IGNORE"}, {"x.txt": "there"}),
+        ({"ifExists": "WARN"}, {"x.txt": "there"}),
+        ({"ifExists": "OVERWRITE"}, {"x.txt": "own"}),
+    ],
+)
+async def test_namespace_files_of_several_namespaces(context, tmp_path, asked, found):
+    sources = {name: tmp_path / name for name in ("own", "a")}
+    for name, source in sources.items():
+        source.write_text(name)
+    context.files.shared = {"x.txt": sources["own"]}
+    context.files.others = {"company.a": {"x.txt": sources["a"], "y.txt": sources["a"]}}
+    if isinstance(asked, dict) and "ifExists" in asked:
+        (context.working_dir / "x.txt").write_text("there")
+    await shell(context, "true", namespaceFiles=asked)
+    files = [path for path in context.working_dir.rglob("*.txt") if ".parley" not in path.parts]
+    assert {path.relative_to(context.working_dir).as_posix(): path.read_text() for path in files} == found
+    assert context.said("left out", "WARN") is (isinstance(asked, dict) and asked.get("ifExists") == "WARN")
+
+
+async def test_a_namespace_file_may_be_refused(context, tmp_path):
+    (tmp_path / "own").write_text("own")
+    context.files.shared = {"x.txt": tmp_path / "own"}
+    (context.working_dir / "x.txt").write_text("there")
+    with pytest.raises(TaskFailed, match=r"x\.txt is in the working directory already"):
+        await shell(context, "true", namespaceFiles={"ifExists": "FAIL"})
+
+
+async def test_what_prepares_is_told_at_a_lower_level(context):
+    await shell(context, "echo work; echo bad >&2", beforeCommands=["echo prepare"])
+    assert context.lines == [("DEBUG", "prepare"), ("INFO", "work"), ("ERROR", "bad")] or set(context.lines) == {
+        ("DEBUG", "prepare"),
+        ("INFO", "work"),
+        ("ERROR", "bad"),
+    }
+
+
+async def test_older_ways_to_say_where_a_script_runs(make_context):
+    context = make_context()
+    await context.run(type="io.kestra.core.tasks.scripts.Bash", commands=["echo old"], runner="PROCESS")
+    assert context.said("^old$", "INFO")
+    with pytest.raises(TaskFailed, match=r"`docker`: `cpu\.cpus` .*taskRunner"):
+        await context.run(type=f"{SHELL}.Commands", commands=["x"], docker={"image": "i", "cpu": {"cpus": "many"}})
+    found = task(context, type=f"{SHELL}.Commands", commands=["x"], docker={"dockerHost": "tcp://h:1", "image": "i"})
+    runner = found.chosen_runner(context)
+    assert (runner.host, runner.image) == ("tcp://h:1", "i")
+
+
+async def test_a_script_for_windows_does_not_set_what_its_shell_lacks(context):
+    found = await shell(context, "false", "echo on", targetOS="WINDOWS")
+    assert found.exitCode == 0
+
+
 async def test_output_is_bounded(make_context):
     context = make_context({"scripts": {"max_output": 1000}})
     found = await shell(context, "yes | head -n 5000", 'echo \'::{"outputs":{"x":1}}::\'')

@@ -9,6 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from bot.settings import WebSection
+from bot.web import doors
 from bot.web.gate import OPEN, SIGNED
 from engine.errors import SettingInvalid
 from tests.web.conftest import Browser, running
@@ -275,6 +276,58 @@ async def test_a_webhook_starts_a_flow(parley, prefix):
         assert (await client.post("/another-key", json={})).status_code == 404
         assert (await client.get("/a-long-secret-key")).status_code == 405
         assert len(await parley.engine.executions()) == 1
+
+
+WAITED = """
+id: waited
+namespace: web.tests
+tasks:
+  - id: echo
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{ trigger.parameters.validationToken[0] ?? 'processed' }}"
+  - id: check
+    type: io.kestra.plugin.core.execution.Fail
+    condition: "{{ (trigger.parameters.fail ?? ['no']) | first == 'yes' }}"
+outputs:
+  - {id: response, type: STRING, value: "{{ outputs.echo.value }}"}
+triggers:
+  - {id: plain, type: io.kestra.plugin.core.trigger.Webhook, key: key-of-plain, wait: true}
+  - {id: json, type: io.kestra.plugin.core.trigger.Webhook, key: key-of-json, wait: true, returnOutputs: true}
+  - id: text
+    type: io.kestra.plugin.core.trigger.Webhook
+    key: key-of-text
+    wait: true
+    returnOutputs: true
+    responseContentType: text/plain
+    responseCode: "{{ 200 + 1 }}"
+  - {id: bad, type: io.kestra.plugin.core.trigger.Webhook, key: key-of-bad, wait: true, responseCode: "{{ 'x' }}"}
+"""
+
+
+async def test_a_webhook_may_wait_and_answer_with_outputs(parley):
+    await parley.engine.deploy(WAITED)
+    async with httpx.AsyncClient(base_url=f"{parley.url}/api/v1/executions/webhook/web.tests/waited") as client:
+        ended = await client.post("/key-of-plain", timeout=30)
+        assert (ended.status_code, ended.json()["state"]["current"]) == (200, "SUCCESS")
+        assert (await client.post("/key-of-plain?fail=yes", timeout=30)).status_code == 500
+        outputs = await client.post("/key-of-json", timeout=30)
+        assert (outputs.status_code, outputs.json()) == (200, {"response": "processed"})
+        token = await client.post("/key-of-text?validationToken=abc%20d", timeout=30)
+        assert (token.status_code, token.text) == (201, "abc d")
+        assert token.headers["content-type"] == "text/plain; charset=utf-8"
+        bad = await client.post("/key-of-bad", timeout=30)
+        assert (bad.status_code, bad.json()["error"].split(".")[0]) == (500, "`responseCode` is no number: 'x'")
+
+
+async def test_a_webhook_does_not_wait_for_ever(parley, monkeypatch):
+    monkeypatch.setattr(doors, "WEBHOOK_WAIT", 0.05)
+    await parley.engine.deploy(
+        WAITED.replace("io.kestra.plugin.core.debug.Return", "io.kestra.plugin.core.flow.Pause", 1).replace(
+            "    format: \"{{ trigger.parameters.validationToken[0] ?? 'processed' }}\"\n", ""
+        )
+    )
+    async with httpx.AsyncClient(base_url=f"{parley.url}/api/v1/executions/webhook/web.tests/waited") as client:
+        assert (await client.post("/key-of-plain", timeout=30)).status_code == 202
 
 
 async def test_files_are_served_without_running(parley, browser):

@@ -200,6 +200,8 @@ inputs:
     async def run(self, context: RunContext) -> None:
         if (self.namespace is None) != (self.flow_id is None):
             raise TaskFailed("`namespace` and `flowId` go together.", fix="Give both, or only `executionId`.")
+        if self.namespace is not None and self.execution_id is None:
+            raise TaskFailed("`namespace` and `flowId` stand without `executionId`.", fix="Say which execution.")
         if context.executions is None:
             raise TaskFailed("This run cannot reach other executions.", fix="Run the flow with `parley up`.")
         by = f"flow:{context.namespace}.{context.flow_id}"

@@ -11,13 +11,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.core.task import AnyTyped
-from engine.plugin import Instead, LateShellText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.core.runner import Process
+from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
 from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text, scalar_to_text
 from engine.tasks.runners import WORK, Job, Runner
-from engine.tasks.script_output import ScriptOutput
-from engine.tasks.scripts.runner.docker import Docker
-from engine.tasks.working_files import collect, fetch_uris, glob, place
+from engine.tasks.script_output import SWITCHED, ScriptOutput
+from engine.tasks.scripts.runner.docker import older_docker
+from engine.tasks.working_files import collect, fetch_uris, place
 
 MAX_ARGUMENT = 100 * 1024  # Linux refuses a single argument of 128 KiB and more
 LIBRARY = Path(__file__).parent / "library"  # what scripts can import: the `kestra` module
@@ -30,14 +31,6 @@ class ScriptResult(Outputs):
     exitCode: int  # noqa: N815 - appears as written
     outputFiles: dict[str, str]  # noqa: N815
     taskRunner: dict[str, Any]  # noqa: N815
-
-
-class NamespaceFiles(Part):
-    """Which files of the namespace are put into the working directory."""
-
-    enabled: bool = True
-    include: list[str] = Field(default_factory=list)
-    exclude: list[str] = Field(default_factory=list)
 
 
 class ScriptTask(RunnableTask):
@@ -68,7 +61,7 @@ class ScriptTask(RunnableTask):
             raise TaskFailed(f"{self.task_runner.type!r} is not a task runner.", fix="Use Docker or Process.")
         if self.runner == "PROCESS":
             return Process(type="io.kestra.plugin.core.runner.Process")
-        return Docker.model_validate({"type": "io.kestra.plugin.scripts.runner.docker.Docker", **(self.docker or {})})
+        return older_docker(self.docker or {})
 
     async def rendered_text(self, context: RunContext, template: Any, guard: Literal["none", "shell"] = "shell") -> str:
         """A command or script with its expressions rendered once, and storage URIs replaced by paths."""
@@ -108,6 +101,9 @@ class ScriptTask(RunnableTask):
         runner = self.chosen_runner(context)
         await self._place_files(context)
         before = await self.rendered_lines(context, self.before_commands)
+        if before and self.interpreter[-1:] == ["-c"]:  # what prepares is told at a lower level
+            quiet, loud = SWITCHED
+            before = [f"echo '{quiet}'", *before, f"echo '{loud}'"]
         strict = self.fail_fast if fail_fast is None else fail_fast
         text = "\n".join([*(["set -e"] if strict and self.target_os != "WINDOWS" else []), *before, *commands])
         heard = ScriptOutput(context)
@@ -139,15 +135,7 @@ class ScriptTask(RunnableTask):
         shutil.copytree(LIBRARY, context.working_dir / WORK / "library", dirs_exist_ok=True, ignore=hidden)
         if self.output_directory:
             self._output_dir(context).mkdir(parents=True, exist_ok=True)
-        wanted = self.namespace_files
-        if wanted is True or (isinstance(wanted, NamespaceFiles) and wanted.enabled):
-            chosen = wanted if isinstance(wanted, NamespaceFiles) else NamespaceFiles()
-            include, exclude = [glob(p) for p in chosen.include or ["**"]], [glob(p) for p in chosen.exclude]
-            for name, source in (await context.files.namespace_files()).items():
-                if any(p.fullmatch(name) for p in include) and not any(p.fullmatch(name) for p in exclude):
-                    target = context.working_dir / name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(source, target)
+        await place_namespace_files(context, self.namespace_files)
         await place(context, self.input_files or {})
 
     def _command(self, context: RunContext, text: str) -> list[str]:

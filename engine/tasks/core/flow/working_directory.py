@@ -4,21 +4,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from engine.core.flowable import DirectoryTask
+from engine.core.flowable import DirectoryTask, TimedTask
 from engine.core.property import Property
 from engine.core.task import AnyTask, Part
 from engine.plugin import RunnableTask
-
-
-class NamespaceFiles(Part):
-    """Files of the namespace that are put into the folder."""
-
-    enabled: Property[bool] = True
-    include: tuple[str, ...] | str = ()
-    exclude: tuple[str, ...] | str = ()
-    namespaces: Any = None
-    if_exists: str | None = None
-    folder_per_namespace: Any = None
+from engine.tasks.namespace_files import NamespaceFiles
 
 
 class Cache(Part):
@@ -52,14 +42,14 @@ tasks:
     tasks: tuple[AnyTask, ...] = ()
     input_files: Property[dict[str, Any]] | str | None = None
     output_files: Property[list[str]] | None = None
-    namespace_files: NamespaceFiles | None = None
+    namespace_files: Property[NamespaceFiles | bool | None] = None
     cache: Cache | None = None
 
     @model_validator(mode="after")
     def _only_work(self) -> "WorkingDirectory":
         if not self.tasks:
             raise ValueError("The 'tasks' property cannot be empty")
-        if not all(isinstance(task, RunnableTask) for task in self.tasks):
+        if not all(isinstance(task, RunnableTask | TimedTask) for task in self.tasks):
             raise ValueError("Only runnable tasks are allowed as children of a WorkingDirectory task")
         if any(task.worker_group is not None for task in self.tasks):
             raise ValueError("Cannot set a Worker Group in any WorkingDirectory sub-tasks, set it at the top level")

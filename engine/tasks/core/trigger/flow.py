@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from engine.core.conditions import ConditionContext, Upstream, is_true
 from engine.core.state import State
@@ -25,7 +25,9 @@ Operator = Literal[
 class Filter(Part):
     """One test in `preconditions.where`."""
 
-    field: Literal["FLOW_ID", "NAMESPACE", "STATE", "EXPRESSION"]
+    field: Literal["FLOW_ID", "NAMESPACE", "STATE", "EXPRESSION", "LABEL"] = Field(
+        description="A LABEL is written `key:value`, or `key` alone to ask whether there is one."
+    )
     type: Operator
     value: str | bool | None = None
     values: tuple[str, ...] = ()
@@ -47,6 +49,10 @@ class Filter(Part):
             if self.type in ("IS_TRUE", "IS_FALSE", "IS_NULL", "IS_NOT_NULL"):
                 return _unary(self.type, actual)
             return bool(is_true(actual))
+        if self.field == "LABEL":
+            key = str(self.value if self.value is not None else next(iter(self.values), "")).partition(":")[0]
+            there = execution.labels.get(key)
+            return _compare(self.type, "" if there is None else f"{key}:{there}", str(self.value or ""), self.values)
         actual = {"FLOW_ID": execution.flow_id, "NAMESPACE": execution.namespace, "STATE": execution.state.value}[
             self.field
         ]
@@ -74,6 +80,13 @@ class Preconditions(Part):
     where: tuple[Where, ...] = ()
     time_window: TimeWindow = TimeWindow()
     reset_on_success: bool = True
+
+    @field_validator("flows")
+    @classmethod
+    def _flows_have_namespaces(cls, flows: tuple[FlowPart, ...]) -> tuple[FlowPart, ...]:
+        if any(one.namespace is None for one in flows):
+            raise ValueError("`namespace` is missing: preconditions name the flows they wait for")
+        return flows
 
 
 class Needed:
@@ -149,7 +162,8 @@ class Flow(Trigger):
             names = tuple(_names(self.depends_on, "flow"))
             least = {"ALL": len(names), "ANY": 1, "AT_LEAST": self.min_satisfied or 1}[self.mode]
             window = self.window.as_time_window() if self.window else TimeWindow(window=timedelta(days=1))
-            groups.append(Needed(f"{self.id}:dependsOn", names, least, window, reset=True))
+            reset = self.window is None or self.window.fire_once
+            groups.append(Needed(f"{self.id}:dependsOn", names, least, window, reset))
         return tuple(groups)
 
     def met(self, upstream: Upstream, context: ConditionContext) -> Mapping[str, frozenset[str]]:
@@ -174,7 +188,7 @@ class Flow(Trigger):
         return found
 
     def _matches(self, part: FlowPart, upstream: Upstream, scope: ConditionContext) -> bool:
-        if part.namespace != upstream.namespace or part.flow_id not in (None, upstream.flow_id):
+        if part.namespace not in (None, upstream.namespace) or part.flow_id not in (None, upstream.flow_id):
             return False
         if upstream.state not in (self.states if part.states is None else part.states):
             return False
@@ -184,7 +198,7 @@ class Flow(Trigger):
 
 
 def _names(parts: tuple[FlowPart, ...], kind: str) -> list[str]:
-    return [f"{kind}:{index}:{part.namespace}.{part.flow_id or '*'}" for index, part in enumerate(parts)]
+    return [f"{kind}:{index}:{part.namespace or '*'}.{part.flow_id or '*'}" for index, part in enumerate(parts)]
 
 
 def _scope(upstream: Upstream, context: ConditionContext) -> ConditionContext:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from engine.core.property import Property
 from engine.core.triggers import Trigger
 
 
@@ -16,15 +17,37 @@ class Webhook(Trigger):
         type: io.kestra.plugin.core.trigger.Webhook
         key: "{{ secret('PAYMENT_WEBHOOK_KEY') }}"
         """,
+        """
+        id: handshake
+        type: io.kestra.plugin.core.trigger.Webhook
+        key: "{{ secret('HANDSHAKE_WEBHOOK_KEY') }}"
+        wait: true
+        returnOutputs: true
+        responseContentType: text/plain
+        """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Webhook", "io.kestra.core.models.triggers.types.Webhook"]
     key: str = Field(
         min_length=1, max_length=256, description="The credential in the address; may be a {{ template }}."
     )
-    wait: bool = False
-    return_outputs: bool = False
-    response_content_type: str | None = None
-    response_code: int | None = None
+    wait: bool = Field(default=False, description="Answer when the execution has ended.")
+    return_outputs: bool = Field(default=False, description="Answer with the flow's outputs; needs `wait`.")
+    response_content_type: Literal["application/json", "text/plain"] | None = Field(
+        default=None, description="Of the outputs. As text/plain a single text output is sent as it is."
+    )
+    response_code: Property[int] | None = Field(
+        default=None, description="Status of the answer after `wait`; 200, or 500 when the execution failed."
+    )
+
+    @model_validator(mode="after")
+    def _waits_for_what_it_answers(self) -> "Webhook":
+        late = {"returnOutputs": self.return_outputs, "responseCode": self.response_code is not None}
+        named = next((name for name, given in late.items() if given), None)
+        if named and not self.wait:
+            raise ValueError(f"invalid webhook: `{named}` requires `wait: true`")
+        if self.response_content_type and not self.return_outputs:
+            raise ValueError("invalid webhook: `responseContentType` requires `wait` and `returnOutputs` to be true")
+        return self
 
     @model_validator(mode="after")
     def _looks_at_requests_only(self) -> "Webhook":

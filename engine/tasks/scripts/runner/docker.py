@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import json
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from engine.plugin import Part, Property, RunContext, TaskFailed
+from engine.core.sentences import sentence
+from engine.plugin import Instead, Part, Property, RunContext, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, TextList
 from engine.tasks.runners import Ended, Job, Runner
@@ -81,9 +84,9 @@ script: print("hello")
         "io.kestra.plugin.scripts.runner.docker.DockerTaskRunner",
     ]
     host: Property[OptionalText] = None
-    config: Any = None
+    config: Property[Any] = Field(default=None, description="A `config.json` for registries, as JSON text or a map.")
     credentials: Credentials | None = None
-    image: Property[OptionalText] = None
+    image: Annotated[Property[OptionalText], Instead("containerImage")] = None
     pull_policy: Property[Literal["ALWAYS", "IF_NOT_PRESENT", "NEVER"]] = "IF_NOT_PRESENT"
     user: Property[OptionalText] = None
     network_mode: Property[OptionalText] = None
@@ -162,6 +165,8 @@ script: print("hello")
         if self.pull_policy == "NEVER" or (has and self.pull_policy == "IF_NOT_PRESENT"):
             return name
         auth = self.credentials.config() if self.credentials else None
+        if auth is None and self.config is not None:
+            auth = registry_auth(self.config, name)
         limit = context.settings.docker.pull_timeout
         context.log(f"Pulling {name}.")
         try:
@@ -228,6 +233,41 @@ script: print("hello")
         for volume in self.volumes:
             check_volume(volume, context)
         return list(self.volumes)
+
+
+def older_docker(options: Mapping[str, Any]) -> Docker:
+    """The runner that the older `docker:` block of a task describes; TaskFailed when it does not fit."""
+    names = {"dockerHost": "host", "dockerConfig": "config"}
+    given = {names.get(name, name): value for name, value in options.items()}
+    try:
+        return Docker.model_validate(
+            {"type": "io.kestra.plugin.scripts.runner.docker.Docker", **given}, context={"rendered": True}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise TaskFailed(
+            f"`docker`: `{where}` {sentence(first)}.", fix="Write it as a `taskRunner` of type Docker."
+        ) from error
+
+
+def registry_auth(config: Any, image: str) -> dict[str, str] | None:
+    """What a Docker configuration (`config.json`) says about an image's registry; TaskFailed when it is none.
+
+    Only its `auths`: helpers that it may name are programs, and flows do not start programs of this machine.
+    """
+    import docker.auth
+
+    try:
+        document = json.loads(config) if isinstance(config, str) else config
+        auths = document.get("auths", {})
+        known = docker.auth.AuthConfig({"auths": docker.auth.AuthConfig.parse_auth(auths, raise_on_error=True)})
+    except (ValueError, AttributeError, docker.errors.InvalidConfigFile) as error:
+        raise TaskFailed(
+            "`config` is no Docker configuration.", fix='Give the JSON of a config.json: {"auths": {…}}.'
+        ) from error
+    registry, _ = docker.auth.resolve_repository_name(image)
+    return known.resolve_authconfig(registry) or None
 
 
 def check_volume(volume: str, context: RunContext) -> None:
