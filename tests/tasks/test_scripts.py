@@ -211,20 +211,26 @@ async def test_a_cancelled_script_is_gone_with_its_children(context):
     with pytest.raises(asyncio.CancelledError):
         await running
     for pid in pids.read_text().split():
-        assert not alive(int(pid))
+        await ended(int(pid))
 
 
 async def test_what_stays_in_the_background_is_ended(context):
     await shell(context, "sleep 300 & echo $! > pid")
-    assert not alive(int((context.working_dir / "pid").read_text()))
+    await ended(int((context.working_dir / "pid").read_text()))
+
+
+async def ended(pid: int) -> None:
+    """Returns when a process that was killed is gone: the signal takes effect a moment after it was sent."""
+    while alive(pid):
+        await asyncio.sleep(0.01)
 
 
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, signal.SIG_DFL)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
 
 
 async def test_what_cannot_start(context):
