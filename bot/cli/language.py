@@ -10,7 +10,7 @@ from engine.tasks import catalogue
 
 def print_schema(out: Path | None) -> None:
     """Write the JSON Schema of flows to a file or stdout."""
-    text = json.dumps(flow_schema(catalogue()), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(flow_schema(catalogue()), separators=(",", ":"), ensure_ascii=False) + "\n"
     if out is None:
         sys.stdout.write(text)
     else:

@@ -1,24 +1,27 @@
 """JSON Schema (draft 7) of the whole language, for editors."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import models_json_schema
 
+from engine.core import schema_forms
 from engine.core.conditions import Condition
 from engine.core.flow import Flow
 from engine.core.inputs import INPUT_TYPES
-from engine.core.property import TEMPLATE
+from engine.core.plugin_defaults import BLOCKS
+from engine.core.property import marker
 from engine.core.registry import Registry
+from engine.core.schema_forms import Schema
 from engine.core.task import Task, Typed
 from engine.core.triggers import Trigger
 
-Schema = dict[str, Any]
-
-_TEMPLATE = {"type": "string", "pattern": TEMPLATE}
-_SCALARS = ("integer", "number", "boolean")
+# Types a flow may still write by a name of an older family, whatever comes after it.
+OLDER = r"io\.kestra\.core\.|io\.kestra\.plugin\.(notifications|langchain4j|fs)\."
+DEFAULTED = "Defaulted"  # ends the names of definitions for flows in which defaults may give what is required
 
 
 def flow_schema(registry: Registry) -> Schema:
@@ -30,18 +33,30 @@ def flow_schema(registry: Registry) -> Schema:
     definitions: Schema = schema["$defs"]
     for cls, ref in refs.items():
         _other_names(definitions[ref.rpartition("/")[2]], cls)
-    definitions |= {
-        "AnyTask": _choice("a task", [cls for cls in classes if issubclass(cls, Task)], refs, ["id", "type"]),
-        "AnyTrigger": _choice("a trigger", [cls for cls in classes if issubclass(cls, Trigger)], refs, ["id", "type"]),
-        "AnyCondition": _choice("a condition", [cls for cls in classes if issubclass(cls, Condition)], refs, ["type"]),
-        "AnyTyped": _choice("a typed object", classes, refs, ["type"]),
-        "AnyInput": _choice("an input", dict.fromkeys(INPUT_TYPES.values()), refs, ["type"]),
+    demands = {refs[cls]: _take_demands(definitions[refs[cls].rpartition("/")[2]]) for cls in classes}
+    kinds: dict[str, tuple[Sequence[type[BaseModel]], list[str]]] = {
+        "AnyTask": ([cls for cls in classes if issubclass(cls, Task)], ["id", "type"]),
+        "AnyTrigger": ([cls for cls in classes if issubclass(cls, Trigger)], ["id", "type"]),
+        "AnyCondition": ([cls for cls in classes if issubclass(cls, Condition)], ["type"]),
+        "AnyTyped": (classes, ["type"]),
     }
+    inputs = list(dict.fromkeys(INPUT_TYPES.values()))
+    definitions |= {f"{name}Type": _types(members, OLDER) for name, (members, _) in kinds.items()}
+    definitions |= {"AnyInputType": _types(inputs), "AnyInput": _choice("AnyInputType", inputs, refs, {}, ["type"])}
+    definitions = {name: schema_forms.widened(schema_forms.bare(one)) for name, one in definitions.items()}
+    for cls in _rendered(models):
+        name = refs[cls].rpartition("/")[2]
+        definitions[name] = schema_forms.opened(definitions[name])
+    loose = {name: _choice(f"{name}Type", members, refs, {}, must) for name, (members, must) in kinds.items()}
+    strict = {name: _choice(f"{name}Type", members, refs, demands, must) for name, (members, must) in kinds.items()}
+    flow = refs[Flow]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Parley flow",
-        "allOf": [{"$ref": refs[Flow]}],
-        "$defs": {name: _widened(definition) for name, definition in sorted(definitions.items())},
+        "if": {"anyOf": [{"required": [block]} for block in BLOCKS]},
+        "then": {"$ref": f"{flow}{DEFAULTED}"},
+        "else": {"$ref": flow},
+        "$defs": dict(sorted(schema_forms.shared(_both(definitions, strict, loose)).items())),
     }
 
 
@@ -66,27 +81,84 @@ def _held(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _held(inner)
 
 
+def _rendered(classes: Iterable[type[BaseModel]]) -> Iterator[type[BaseModel]]:
+    """The parts inside of properties that are rendered as a whole: a template may stand for anything in them."""
+    fields = [field for cls in classes for field in cls.model_fields.values() if marker(field) is not None]
+    return _reachable(held for field in fields for held in _held(field.annotation) if not _is_base(held))
+
+
 def _is_base(cls: type[BaseModel]) -> bool:
     """Whether a class stands for all that derive from it: its `type` is any text."""
     field = cls.model_fields.get("type")
     return field is not None and field.annotation is str
 
 
+def _type_names(cls: type[BaseModel]) -> tuple[str, ...]:
+    return get_args(cls.model_fields["type"].annotation)
+
+
+def _types(classes: Iterable[type[BaseModel]], older: str = "") -> Schema:
+    """The values of `type`, each with what it does; older names are valid, and are not proposed."""
+    first, others = [], []
+    for cls in classes:
+        names = _type_names(cls)
+        about = (cls.__doc__ or "").strip()
+        now, aliases = (names[:1], names[1:]) if "." in names[0] else (names, ())
+        first += [{"const": name, "description": about} for name in now]
+        others += [f"{re.escape(name)}$" for name in aliases]
+    pattern = "|".join([*([older] if older else []), *others])
+    return {"anyOf": [*first, *([{"type": "string", "pattern": f"^({pattern})"}] if pattern else [])]}
+
+
 def _choice(
-    what: str, classes: Iterable[type[BaseModel]], refs: dict[type[BaseModel], str], required: list[str]
+    types: str,
+    classes: Iterable[type[BaseModel]],
+    refs: Mapping[type[BaseModel], str],
+    demands: Mapping[str, Sequence[Schema]],
+    required: list[str],
 ) -> Schema:
-    """`if` the type is one of a class's names, `then` that class: an unknown type then lists the valid ones."""
-    named = [(list(get_args(cls.model_fields["type"].annotation)), refs[cls]) for cls in classes]
+    """`if` the type is one of a class's names, `then` that class and what it demands.
+
+    A pattern, not an enum: while they complete, editors take the beginning of an enum's value for the value.
+    """
+    branches = []
+    for cls in classes:
+        names = "|".join(re.escape(name) for name in _type_names(cls))
+        then: Schema = {"$ref": refs[cls]}
+        wanted = demands.get(refs[cls], ())
+        when = {"properties": {"type": {"pattern": f"^({names})$"}}, "required": ["type"]}
+        branches.append({"if": when, "then": {"allOf": [then, *wanted]} if wanted else then})
     return {
         "type": "object",
         "required": required,
-        "properties": {
-            "type": {"description": f"What kind of thing {what} is.", "enum": [n for names, _ in named for n in names]}
-        },
-        "allOf": [
-            {"if": {"properties": {"type": {"enum": names}}, "required": ["type"]}, "then": {"$ref": ref}}
-            for names, ref in named
-        ],
+        "properties": {"type": {"$ref": f"#/$defs/{types}"}},
+        "allOf": branches,
+    }
+
+
+def _take_demands(definition: Schema) -> list[Schema]:
+    """What a class requires beside `id` and `type`, taken out of its definition: defaults may give it.
+
+    Its names of `type` are taken out too: whoever chooses the class has looked at them.
+    """
+    definition["properties"]["type"] = {"type": "string"}
+    required = [name for name in definition.pop("required", []) if name not in ("id", "type")]
+    return [*([{"required": required}] if required else []), *definition.pop("allOf", [])]
+
+
+def _both(definitions: Schema, strict: Schema, loose: Schema) -> Schema:
+    """The definitions for flows without defaults, and copies for flows with them of what leads to a choice of types."""
+    leading = set(strict)
+    found = True
+    while found:
+        more = {name for name, one in definitions.items() if schema_forms.references(one) & leading} - leading
+        leading, found = leading | more, bool(more)
+    renames = {f"#/$defs/{name}": f"#/$defs/{name}{DEFAULTED}" for name in leading}
+    copies = {name: one for name, one in definitions.items() if name in leading} | loose
+    return {
+        **definitions,
+        **strict,
+        **{f"{name}{DEFAULTED}": schema_forms.redirected(one, renames) for name, one in copies.items()},
     }
 
 
@@ -110,26 +182,3 @@ def _names(name: str, field: FieldInfo) -> tuple[str, list[str]]:
     choices = [choice for choice in field.validation_alias.choices if isinstance(choice, str)]
     first, *others = choices
     return first, [other for other in others if other != name]
-
-
-def _widened(schema: Any) -> Any:
-    """The schema, open for what the engine takes beyond it: templates inside lists and maps, `true` as a text."""
-    if isinstance(schema, list):
-        return [_widened(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    wide = {
-        key: {name: _widened(one) for name, one in value.items()} if key == "properties" else _widened(value)
-        for key, value in schema.items()
-    }
-    if "prefixItems" in wide:
-        wide["items"] = wide.pop("prefixItems")
-    for key in ("items", "additionalProperties"):
-        leaf = wide.get(key)
-        if not isinstance(leaf, dict):
-            continue
-        if leaf.get("type") in _SCALARS or "enum" in leaf:
-            wide[key] = {"anyOf": [leaf, _TEMPLATE]}
-        elif leaf == {"type": "string"} and key == "additionalProperties":
-            wide[key] = {"type": ["string", "number", "boolean"]}
-    return wide

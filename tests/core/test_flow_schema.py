@@ -1,9 +1,13 @@
+import json
 from typing import Any
 
 import jsonschema
 import pytest
 
+from engine.core.flow import Flow
+from engine.core.flow_problems import properties
 from engine.core.flow_schema import flow_schema
+from engine.core.task import Task
 from engine.core.yaml_text import plain, read
 from engine.tasks import catalogue
 from tests.core.language import source
@@ -49,8 +53,8 @@ def test_an_editor_finds_nothing_wrong_with_flows_that_run(validator):
     [
         ("tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Request, uri: x, methd: GET}", "'methd' was unexpected"),
         ("tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Request}", "'uri' is a required property"),
-        ("tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Requst, uri: x}", "is not one of"),
-        ("tasks:\n  - {id: a, type: io.kestra.plugin.core.trigger.Schedule, cron: x}", "is not one of"),
+        ("tasks:\n  - {id: a, type: io.kestra.plugin.core.http.Requst, uri: x}", "is not valid under any"),
+        ("tasks:\n  - {id: a, type: io.kestra.plugin.core.trigger.Schedule, cron: x}", "is not valid under any"),
         ("inputs:\n  - {id: a, type: INT, min: x}", "is not"),
         ("checks:\n  - {message: x}", "is not valid under any"),
         ("foo: 1", "'foo' was unexpected"),
@@ -72,3 +76,35 @@ def test_an_editor_finds_mistakes(validator, text, said):
 )
 def test_other_names_and_forms_are_known_to_editors(validator, text):
     assert complaints(validator, source(text)) == []
+
+
+def test_what_defaults_may_give_is_required_only_without_them(validator):
+    text = "tasks:\n  - {id: a, type: io.kestra.plugin.core.flow.Sequential, tasks: [%s]}"
+    request = "{id: b, type: io.kestra.plugin.core.http.Request}"
+    defaults = "pluginDefaults:\n  - {type: io.kestra.plugin.core.http, values: {uri: x}}\n"
+    assert any("'uri' is a required property" in one for one in complaints(validator, source(text % request)))
+    assert complaints(validator, source(defaults + text % request)) == []
+    wrong = text % request.replace("}", ", methd: GET}")
+    assert any("'methd' was unexpected" in one for one in complaints(validator, source(defaults + wrong)))
+
+
+def test_a_schema_stays_small_and_every_common_property_says_what_it_is():
+    schema = flow_schema(catalogue())
+    assert len(json.dumps(schema, separators=(",", ":"))) < 6_000 * len(catalogue().classes())
+    silent = {
+        name
+        for definition in schema["$defs"].values()
+        for name, one in definition.get("properties", {}).items()
+        if "description" not in one and "$ref" not in one and name != "type"
+    }
+    common = {*properties(Task), *properties(Flow), "url", "uri", "commands", "apiKey", "message", "namespace"}
+    assert silent & common == set()
+
+
+def test_older_families_are_valid_and_not_proposed(validator):
+    types = flow_schema(catalogue())["$defs"]["AnyTaskType"]["anyOf"]
+    proposed = [one["const"] for one in types if "const" in one]
+    assert "io.kestra.plugin.core.log.Log" in proposed
+    assert not [name for name in proposed if name.startswith("io.kestra.core.")]
+    for name in ("io.kestra.core.tasks.log.Log", "io.kestra.plugin.notifications.unheard.Of"):
+        assert complaints(validator, source(f"tasks:\n  - {{id: a, type: {name}, message: x}}")) == []
