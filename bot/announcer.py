@@ -104,8 +104,7 @@ class Announcer:
     ) -> list[tuple[PauseRow, Room]]:
         there = {message.entity for message in shown if message.kind == "pause"}
         unseen = [pause for pause in pauses if pause.id not in there]
-        rooms = await self.office.rooms_of(execution) if unseen else ()
-        return [(pause, room) for pause in unseen for room in rooms]
+        return [(pause, room) for pause in unseen for room in await self.office.rooms_of(execution, pause)]
 
     async def _end_room(self, execution: Execution) -> Room | None:
         found = await self.office.engine.database.read(lambda c: chat_messages.start_of(c, [execution.id]))

@@ -5,6 +5,7 @@ import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.conversation import Action, Card, Fact, FileRef, Tone
 from bot.links import ActionIds
@@ -64,6 +65,15 @@ def elapsed(seconds: float) -> str:
 def utc(when: datetime) -> str:
     """A time for readers whose zone is not known."""
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def local(when: datetime, zone: str | None) -> str:
+    """A time on the reader's own clock, where their zone is known: `2026-03-31 14:00 BST`."""
+    try:
+        place = ZoneInfo(zone) if zone else UTC
+    except (ZoneInfoNotFoundError, ValueError):
+        place = UTC
+    return when.astimezone(place).strftime("%Y-%m-%d %H:%M %Z")
 
 
 def time_fact(label: str, when: datetime) -> Fact:

@@ -13,21 +13,26 @@ from typing import Any
 
 from bot import approvals, documents, forms
 from bot.approvals import Ask, Kill, Plan, Resume, Secure
-from bot.cards import PLATFORMS, STATE_WORDS, elapsed, utc
+from bot.ballot_box import BallotBox
 from bot.conversation import Action, Attachment, FieldErrors, Form, Notice, Person, Reply, Room
 from bot.drafts import Draft, Drafts
+from bot.drawing import Drawing, platform_of
 from bot.field_values import shown as shown_value
+from bot.lateness import Lateness
 from bot.office import Office, Questions
-from bot.pause_cards import THEN
+from bot.pause_cards import evidence
 from bot.permissions import Asked
+from bot.policy import rule_for
 from bot.references import short
-from bot.texts import Answer, answer, code, plain
+from bot.texts import Answer, answer, bare, code
+from bot.votes import Tally, ballot
 from engine.core.execution import Execution
+from engine.core.flowable import Behavior
 from engine.core.inputs import Resolved
-from engine.errors import NotFound
+from engine.errors import NotFound, Refused
 from engine.files import execution_folder
-from engine.store import chat_audit, chat_drafts, chat_messages, chat_receipts
-from engine.store.chat_messages import DECISION
+from engine.runtime.doorkeeper import Ending
+from engine.store import chat_audit, chat_drafts, chat_receipts, chat_votes
 from engine.store.database import Unit
 from engine.store.pauses import PauseRow
 
@@ -68,6 +73,8 @@ class Decisions:
         self.office = office
         self.drafts = drafts
         self.wake = wake
+        self.late = Lateness(office)
+        self.drawing = Drawing(office)
 
     async def decide(self, wanted: Wanted) -> Reply | FieldErrors:
         """Carry a decision out, or say why not; asks for what is missing with a form."""
@@ -115,14 +122,15 @@ class Decisions:
     async def refuse(self, case: Case, person: Person, room: Room) -> Notice | None:
         """Why a person can't decide a pause now; None when they can."""
         if case.pause.state != "WAITING":
-            return (await self.too_late(case.pause)).notice(*self._status(case))
+            return (await self.late.told(case.pause, person)).notice(*self._status(case))
         now = self.office.now()
         if case.pause.deadline is not None and case.pause.deadline <= now:
-            return self._expired(case.pause).notice(*self._status(case))
+            return self.late.expired(case.pause, person).notice(*self._status(case))
         asked = Asked(
             "decide", person, room, case.flow, case.pause.task_id, case.execution.id, case.execution.started_by
         )
         denied = self.office.permissions.refuse(asked)
+        denied = denied or await self.office.eligibility.refuse(case.pause, case.execution, person, room)
         return denied.notice() if denied else None
 
     def _plan(self, case: Case, wanted: Wanted) -> Plan:
@@ -192,31 +200,71 @@ class Decisions:
     ) -> Reply | FieldErrors:
         """The one transaction. Whoever comes second changes nothing and is told who was first."""
         now = self.office.now()
-        reply = Reply(self._done(case, wanted, resolved is None))
-        document = documents.dump_reply(reply)
         deed = self._deed(case, wanted, given, resolved is None, now)
+        box = await self._box(case, wanted.person, deed, resolved, self._choice(case, wanted))
+        done = Reply(self._done(case, wanted, resolved is None))
 
-        def work(unit: Unit) -> bool:
-            if resolved is not None:
-                won = self.office.engine.resume_in(unit, case.pause.id, resolved, by=wanted.person.id, now=now)
-            else:
-                won = self.office.engine.kill_in(
-                    unit, case.execution.id, by=wanted.person.id, reason=wanted.reason, now=now, pause_id=case.pause.id
-                )
-            if not won:
-                return False
-            chat_audit.record(unit.connection, deed)
-            chat_messages.touch(unit.connection, entity=case.pause.id, urgency=DECISION, now=now)
-            chat_receipts.finish(unit.connection, wanted.receipt, document)
+        def work(unit: Unit) -> Reply | None:
+            outcome = box.cast(unit, now)
+            reply = done if outcome == "decided" else _counted(box)
+            if outcome == "late" or (outcome == "decided" and not self._end(unit, case, wanted, resolved, now)):
+                return None
+            chat_receipts.finish(unit.connection, wanted.receipt, documents.dump_reply(reply))
             if wanted.draft is not None:
                 chat_drafts.drop(unit.connection, wanted.draft.id)
-            unit.after_commit(self.wake)
-            return True
+            return reply
 
-        if await self.office.engine.database.transact(work):
+        if (reply := await self.office.engine.database.transact(work)) is not None:
             return reply
         pause = await self.office.engine.pause_row(case.pause.id)
-        return Reply((await self.too_late(pause)).notice(*self._status(case)))
+        return Reply((await self.late.told(pause, wanted.person)).notice(*self._status(case)))
+
+    def _end(self, unit: Unit, case: Case, wanted: Wanted, resolved: Resolved | None, now: datetime) -> bool:
+        """Let the run go on, or end it; False when someone was faster."""
+        engine, by = self.office.engine, wanted.person.id
+        if resolved is not None:
+            return engine.resume_in(unit, case.pause.id, resolved, by=by, now=now)
+        return engine.kill_in(unit, case.execution.id, by=by, reason=wanted.reason, now=now, pause_id=case.pause.id)
+
+    async def _box(
+        self, case: Case, person: Person, deed: chat_audit.Deed, resolved: Resolved | None, choice: str = ""
+    ) -> BallotBox:
+        """The vote of somebody who may decide."""
+        office, asked = self.office, case.questions
+        identities = office.eligibility.identities
+        who = await identities.of(person.id)
+        cast = await office.engine.database.read(lambda c: chat_votes.votes_on(c, case.pause.id))
+        same = {vote.voter: (await identities.of(vote.person)).id for vote in cast}
+        values = None if resolved is None else resolved.flat
+        shown = evidence(await self.drawing.pause_of(case.pause))
+        deed = replace(deed, details={**deed.details, "shown": shown})
+        marked = ballot(asked.shape, asked.fields, values, office.ids.key)
+        word = approvals.decided_word(deed.action, {"choice": choice})
+        told = {name: value for name, value in deed.details.items() if name != "shown"}
+        vote = chat_votes.Vote(
+            case.pause.id, who.id, person.id, person.name, person.platform, marked, word, deed.at, told, shown
+        )
+        return BallotBox(office.eligibility.rule(case.pause), vote, deed, same, self.wake)
+
+    async def admit(self, pause: PauseRow, execution: Execution, resolved: Resolved, by: str) -> BallotBox:
+        """The doorkeeper of the engine: an answer that comes past the desk passes the same policy, or is Refused."""
+        case = Case(pause, execution, await self.office.questions(pause, execution))
+        name = (await self.office.names({by}))[by]
+        platform = platform_of(by)
+        person = Person(by, name, platform)
+        if refusal := await self.refuse(case, person, Room(platform, "")):
+            raise Refused(bare(refusal.text))
+        given = {name: value for name, value in resolved.flat.items() if name not in resolved.secrets}
+        deed = self._deed(
+            case, Wanted(pause.id, "resume", person, Room(platform, ""), ""), given, False, self.office.now()
+        )
+        return await self._box(case, person, deed, resolved)
+
+    def ending(self, namespace: str, flow_id: str, task_id: str) -> Ending | None:
+        """What the policy says silence means; None: what the flow says."""
+        said = rule_for(self.office.eligibility.rules, f"{namespace}/{flow_id}", task_id).on_timeout
+        behaviors: dict[str, Behavior | None] = {"resume": "RESUME", "fail": "FAIL", "cancel": "CANCEL", "wait": None}
+        return Ending(behaviors[said]) if said != "flow" else None
 
     def _deed(
         self, case: Case, wanted: Wanted, given: Mapping[str, Any], is_kill: bool, now: datetime
@@ -244,35 +292,12 @@ class Decisions:
     def _status(self, case: Case) -> tuple[Action, ...]:
         return (self.office.ids.button("st", case.execution.id, "Show the run"),)
 
-    async def too_late(self, pause: PauseRow) -> Answer:
-        """E21 or E24: who ended a pause, when and where."""
-        if pause.state == "EXPIRED":
-            return self._expired(pause)
-        deed = await self.office.engine.database.read(lambda connection: chat_audit.last(connection, pause.id))
-        now = self.office.now()
-        if deed is not None:
-            who, platform, when = deed.name, PLATFORMS.get(deed.platform, deed.platform), deed.at
-            decided = approvals.decided_word(deed.action, {"choice": _one_choice(deed.details)})
-        elif pause.decided_by and pause.decided_at:
-            names = await self.office.names({pause.decided_by})
-            who, platform, when = names[pause.decided_by], "the engine", pause.decided_at
-            decided = "answered" if pause.state == "RESUMED" else "cancelled"
-        else:
-            execution = await self.office.engine.execution(pause.execution_id)
-            return answer("E17", id=code(short(execution.id)), state=STATE_WORDS[execution.state], verb="answer")
-        ago = f"{elapsed((now - when).total_seconds())} ago ({utc(when)})"
-        return answer("E21", decided=decided, who=f"**{plain(who, 80)}**", when=ago, platform=platform)
 
-    def _expired(self, pause: PauseRow) -> Answer:
-        ended = pause.deadline or pause.decided_at or pause.created
-        why = f"no answer in {elapsed(round((ended - pause.created).total_seconds()))}"
-        outcome = THEN.get(pause.deadline_behavior, "the flow decided")
-        return answer("E24", time=utc(ended), why=why, outcome=outcome, run=short(pause.execution_id))
-
-
-def _one_choice(details: Mapping[str, Any]) -> str:
-    values = [value for value in details.get("values", {}).values() if isinstance(value, str) and value]
-    return code(values[0]) if values else ""
+def _counted(box: BallotBox) -> Reply:
+    """E23: the vote is there, and how many more are needed."""
+    counted = box.counted or Tally(1, box.rule.need)
+    more = counted.need - counted.agree
+    return Reply(answer("E23", tone="success", k=counted.agree, n=counted.need, m=more).notice())
 
 
 def _say(said: Answer) -> Reply:

@@ -28,19 +28,22 @@ from bot.decisions import Decisions, Wanted
 from bot.deliveries import Deliveries, Event, receipt_key
 from bot.drafts import Draft, Drafts, may_fill, merged
 from bot.drawing import Drawing
+from bot.eligibility import Eligibility
 from bot.flow_commands import TEXT_TYPES
 from bot.frontend import FrontEnd
+from bot.identities import Identities, Unlinked
 from bot.links import ActionIds
 from bot.office import Office, read_text
 from bot.outbox import Lane, Outbox
 from bot.pacing import Pace
 from bot.permissions import Everybody, Permissions
+from bot.policy import ApprovalRule
 from bot.references import rank, short
 from bot.starts import Starts
 from bot.texts import answer
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
-from engine.store import chat_drafts, chat_messages, chat_receipts
+from engine.store import chat_drafts, chat_messages, chat_receipts, chat_votes
 from engine.store.chat_messages import Message
 from engine.store.database import Unit
 
@@ -61,13 +64,17 @@ class FrontDesk:
         settings: ChatSettings | None = None,
         *,
         permissions: Permissions | None = None,
+        approvals: Sequence[ApprovalRule] = (),
+        identities: Identities | None = None,
         paces: Mapping[str, Pace] | None = None,
     ) -> None:
         self.engine = engine
         self.front_ends = {front_end.platform: front_end for front_end in front_ends}
         self.permissions = permissions or Everybody()
         # The key of the ids is read from the database when the desk starts; until then nothing is drawn.
-        self.office = Office(engine, settings or ChatSettings(), self.permissions, ActionIds(secrets.token_bytes(32)))
+        who = Eligibility(engine, approvals, self.front_ends, identities or Unlinked())
+        ids = ActionIds(secrets.token_bytes(32))
+        self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who)
         drawing = Drawing(self.office)
         given = paces or {}
         self.outbox = Outbox(
@@ -79,7 +86,9 @@ class FrontDesk:
         self.announcer = Announcer(self.office, self.outbox.wake)
         drafts = Drafts(self.office)
         starts = Starts(self.office, drafts, self.outbox.wake)
-        self.parts = Parts(self.office, drafts, starts, Decisions(self.office, drafts, self.outbox.wake), drawing)
+        decisions = Decisions(self.office, drafts, self.outbox.wake)
+        engine.door.keeper = decisions
+        self.parts = Parts(self.office, drafts, starts, decisions, drawing)
         self.deliveries = Deliveries(self.office, self.front_ends, self._storable, self._handle, self.outbox.wake)
         self._prepared = False
         self._tidying: asyncio.Task[None] | None = None
@@ -112,6 +121,7 @@ class FrontDesk:
                 chat_receipts.forget(unit.connection, now - chat_receipts.KEEP)
                 chat_drafts.forget(unit.connection, now - chat_drafts.KEEP)
                 chat_messages.forget(unit.connection, now - chat_messages.KEEP)
+                chat_votes.forget(unit.connection, now - chat_messages.KEEP)
 
             try:
                 await self.engine.database.transact(work)
@@ -130,7 +140,7 @@ class FrontDesk:
 
     def describe(self) -> str:
         """Who may do what, for the start-up log."""
-        return self.permissions.describe()
+        return f"{self.permissions.describe()} {self.office.eligibility.describe()}"
 
     # What arrives
 

@@ -8,8 +8,10 @@ from typing import Literal
 
 import httpx
 
+from bot.policy import unreachable
 from bot.settings import BotSettings
 from bot.slack.manifest import SCOPES
+from bot.texts import bare
 from engine.core.flow_source import check
 from engine.tasks import catalogue
 
@@ -28,7 +30,9 @@ class Finding:
 
 async def examine(settings: BotSettings) -> list[Finding]:
     """Everything there is to say about a set-up; never raises for what it finds."""
-    looks: list[Callable[[BotSettings], Awaitable[list[Finding]]]] = [_data, _flows, _programs, _slack, _discord]
+    looks: list[Callable[[BotSettings], Awaitable[list[Finding]]]] = [
+        _data, _flows, _programs, _approvals, _slack, _discord,
+    ]  # fmt: skip
     return [finding for look in looks for finding in await look(settings)]
 
 
@@ -73,6 +77,28 @@ async def _programs(settings: BotSettings) -> list[Finding]:
     found = []
     if shutil.which("git") is None:
         found.append(Finding("git", "hint", "git is not installed.", "Flows with git tasks need it."))
+    return found
+
+
+async def _approvals(settings: BotSettings) -> list[Finding]:
+    rules = settings.approvals
+    if not rules:
+        text = "No `approvals` are set: whoever may talk to the bot may decide."
+        return [Finding("approvals", "hint", text, "See bot/docs/approvals.md to say who decides what.")]
+    found = [Finding("approvals", "ok", f"{number}. {bare(rule.describe())}") for number, rule in enumerate(rules, 1)]
+    if late := unreachable(rules):
+        numbers = ", ".join(str(number) for number in late)
+        fix = "Put the entry without `match` last: the first that fits counts."
+        found.append(Finding("approvals", "wrong", f"Nothing ever reaches entry {numbers}.", fix))
+    tokens = {"slack": settings.slack_bot_token, "discord": settings.discord_token}
+    asked = {one.platform for rule in rules for one in rule.people if one.kind == "group"}
+    for platform in sorted(asked):
+        if tokens[platform] is None:
+            text = f"Groups of {platform} decide, but the bot is not connected there, so nobody would pass."
+            found.append(Finding("approvals", "wrong", text, f"Set the token of {platform}, or name other approvers."))
+    if any(rule.four_eyes == "requester+editor" for rule in rules) and shutil.which("git") is None:
+        fix = "Install git, or set `four_eyes: requester`."
+        found.append(Finding("approvals", "wrong", "`requester+editor` asks git who changed a flow last.", fix))
     return found
 
 

@@ -4,14 +4,16 @@ from dataclasses import replace
 
 from bot import cards, outline
 from bot.approvals import FORM
-from bot.conversation import Card, FileRef
+from bot.conversation import Card, FileRef, Platform
 from bot.office import Office
-from bot.pause_cards import Decided, PauseView, pause_card
+from bot.pause_cards import Decided, PauseView, Voted, pause_card
+from bot.policy import NO_RULE
 from bot.run_cards import RunView, run_card
+from bot.votes import meter
 from engine.core.execution import Execution
 from engine.core.property import has_template
 from engine.core.state import State
-from engine.store import chat_audit
+from engine.store import chat_audit, chat_votes
 from engine.store.pauses import PauseRow
 
 DECISIONS = frozenset({"approve", "reject", "answer", "choose", "kill", "resume"})
@@ -82,8 +84,18 @@ class Drawing:
             pause.decided_at,
             asked.is_flow_gone,
             version,
+            *await self._policy(pause),
         )
         return pause_card(view, office.ids, office.pages)
+
+    async def _policy(self, pause: PauseRow) -> tuple[str, int, str, tuple[Voted, ...]]:
+        """Who may decide, how many of them, and how far the vote is."""
+        bench = await self.office.eligibility.bench(pause)
+        if bench.rule is NO_RULE:
+            return "", 1, "", ()
+        cast = await self.office.engine.database.read(lambda c: chat_votes.votes_on(c, pause.id))
+        told = tuple(Voted(vote.name, vote.platform, vote.word) for vote in cast)
+        return bench.label, bench.rule.need, meter(cast, bench.rule), told
 
     def _shown(self, execution: Execution) -> Execution:
         """Nothing secret reaches a card."""
@@ -107,8 +119,10 @@ class Drawing:
         """From the audit; a decision taken past the desk is known by the engine's row alone."""
         if pause.state in ("WAITING", "EXPIRED", "SUPERSEDED"):
             return None
-        deed = await self.office.engine.database.read(lambda connection: chat_audit.last(connection, pause.id))
-        if deed is not None and deed.action in DECISIONS:
+        deed = await self.office.engine.database.read(
+            lambda connection: chat_audit.last(connection, pause.id, DECISIONS)
+        )
+        if deed is not None:
             reason = str(deed.details.get("reason", ""))
             return Decided(deed.action, deed.name, deed.platform, deed.at, deed.details.get("values", {}), reason)
         if not pause.decided_by or pause.decided_at is None:
@@ -123,10 +137,11 @@ class Drawing:
         return [await self.pause_of(pause, may_type_secrets=may_type_secrets) for pause in found]
 
 
-def platform_of(person_id: str) -> str:
+def platform_of(person_id: str) -> Platform:
     """The platform a person's id tells of; people of this machine and tokens come through the page or a terminal."""
     kind = person_id.partition(":")[0]
-    return {"slack": "slack", "discord": "discord", "web": "web", "token": "web"}.get(kind, "cli")
+    kinds: dict[str, Platform] = {"slack": "slack", "discord": "discord", "web": "web", "token": "web"}
+    return kinds.get(kind, "cli")
 
 
 def _images(execution: Execution) -> tuple[FileRef, ...]:

@@ -11,6 +11,7 @@ from bot.conversation import (
     MessageRef,
     Notice,
     Option,
+    Person,
     Platform,
     Reply,
     Room,
@@ -76,6 +77,13 @@ class FrontEnd(Protocol):
 
     async def post(self, post: ChatPost) -> MessageRef:
         """A task's own message."""
+
+    async def is_member(self, person: Person, group: str, *, fresh: bool = True) -> bool:
+        """Whether somebody of this platform is in a user group, or has a role, by its id or name. `fresh`: the platform
+        is asked before the answer is no. Unreachable when it can't be told."""
+
+    async def email_of(self, person_id: str) -> str | None:
+        """The address the platform knows somebody by, lower case; None when it has none. Unreachable as above."""
 
     def describe(self) -> str:
         """One line for the start-up log: who we are connected as, and where."""

@@ -12,7 +12,9 @@ from bot import approvals, documents, forms, outline
 from bot.approvals import Shape
 from bot.chat_settings import ChatSettings
 from bot.conversation import Attachment, Field, Person, Platform, Room
+from bot.eligibility import Eligibility
 from bot.field_values import Reader
+from bot.identities import Unlinked
 from bot.links import ActionIds, Pages
 from bot.permissions import Permissions
 from bot.references import FlowName
@@ -41,10 +43,18 @@ class Questions:
 class Office:
     """Shared by the desk's parts; nothing here is remembered between two questions but the key of the ids."""
 
-    def __init__(self, engine: Engine, settings: ChatSettings, permissions: Permissions, ids: ActionIds) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: ChatSettings,
+        permissions: Permissions,
+        ids: ActionIds,
+        eligibility: Eligibility | None = None,
+    ) -> None:
         self.engine = engine
         self.settings = settings
         self.permissions = permissions
+        self.eligibility = eligibility or Eligibility(engine, (), {}, Unlinked())
         self.ids = ids
         self.pages = Pages(settings.public_url)
 
@@ -95,8 +105,10 @@ class Office:
         known = await self.engine.database.read(lambda connection: chat_receipts.who(connection, ids))
         return {id_: known[id_].name if id_ in known else id_.partition(":")[2] or id_ for id_ in ids}
 
-    async def rooms_of(self, execution: Execution) -> tuple[Room, ...]:
-        """Where the pauses of a run are shown: the room of its start, else the default rooms."""
+    async def rooms_of(self, execution: Execution, pause: PauseRow) -> tuple[Room, ...]:
+        """Where a pause of a run is shown: the rooms of its policy, the room of the run's start, the default rooms."""
+        if rooms := self.eligibility.rule(pause).rooms:
+            return rooms
         start = await self.engine.database.read(lambda c: chat_messages.start_above(c, execution.id))
         return (documents.room(start.room),) if start else self.settings.rooms
 

@@ -1,5 +1,6 @@
 """The card of a pause: what is asked, by whom, until when, what a yes leads to, and in the end who decided. Pure."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,8 @@ THEN = {
 }
 MAX_MESSAGE = 2500
 MAX_BUTTONS = 5  # a row of Discord's
+MAX_VOTES = 12
+VOTES = "Votes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,15 @@ class Decided:
     at: datetime
     values: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """One vote as the card tells it."""
+
+    name: str
+    platform: str
+    word: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,10 @@ class PauseView:
     decided_at: datetime | None = None
     is_flow_gone: bool = False
     version: int = 0
+    approvers: str = ""  # who may decide, in Markdown; "" when nobody said
+    need: int = 1
+    meter: str = ""  # `1 of 2`
+    votes: tuple[Voted, ...] = ()
 
 
 def pause_card(view: PauseView, ids: ActionIds, pages: Pages) -> Card:
@@ -160,6 +176,9 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
         if view.continues:
             verb = "Approve" if view.shape.kind in ("plain", "yes_no") else "An answer"
             facts.append(Fact(f"{verb} continues with", code(view.continues, 100), short=False))
+        if view.approvers:
+            several = f"; {view.need} must agree" if view.need > 1 else ""
+            facts.append(Fact("Who may decide", f"{view.approvers}{several}", short=False))
         if view.deadline:
             facts.append(Fact("Without an answer", THEN.get(view.behavior, "the flow decides"), short=False))
     else:
@@ -172,7 +191,26 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
                 for field in view.fields
                 if field.id in view.decided.values and not isinstance(view.decided.values[field.id], str)
             ]
+    if view.need > 1:
+        facts.append(Fact(VOTES, _votes(view), short=False))
     return tuple(facts)
+
+
+def _votes(view: PauseView) -> str:
+    said = [
+        f"{plain(vote.name, 60)} ({PLATFORMS.get(vote.platform, vote.platform)}): {vote.word}"
+        for vote in view.votes[:MAX_VOTES]
+    ]
+    more = [f"{len(view.votes) - MAX_VOTES} more"] if len(view.votes) > MAX_VOTES else []
+    return " \u00b7 ".join([f"**{view.meter}**", *said, *more])
+
+
+def evidence(card: Card) -> str:
+    """SHA-256 of what a card told whoever decided by it: all but its buttons, its votes and its number."""
+    told = [card.title, card.subtitle, card.body, card.fallback]
+    told += [f"{fact.label}: {fact.value}" for fact in card.facts if fact.label != VOTES]
+    told += [file.uri for file in card.files]
+    return hashlib.sha256("\x00".join(told).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _open_actions(view: PauseView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:

@@ -59,7 +59,16 @@ def _left(parts: Parts, pause: PauseRow) -> str:
 async def _is_mine(parts: Parts, asking: Asking, pause: PauseRow) -> bool:
     flow = f"{pause.namespace}/{pause.flow_id}"
     asked = Asked("decide", asking.person, asking.room, flow, pause.task_id, pause.execution_id)
-    return parts.office.permissions.refuse(asked) is None
+    if parts.office.permissions.refuse(asked) is not None:
+        return False
+    eligibility = parts.office.eligibility
+    if not eligibility.rules:
+        return True
+    try:
+        execution = await parts.office.engine.execution(pause.execution_id)
+    except NotFound:
+        return False
+    return await eligibility.refuse(pause, execution, asking.person, asking.room, fresh=False) is None
 
 
 async def approve(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 
 from bot.chat_settings import ChatSettings
+from bot.policy import ApprovalRule
 from engine.errors import SettingInvalid
 from engine.settings import Section, Settings
 
@@ -46,6 +47,7 @@ class BotSettings(Settings):
     discord_gateway_url: str | None = None
     web: WebSection = WebSection()
     chat: ChatSettings = ChatSettings()
+    approvals: tuple[ApprovalRule, ...] = Field(default=(), description="Who decides what; see /docs/approvals.")
 
 
 def read_settings(**given: object) -> BotSettings:
@@ -53,14 +55,20 @@ def read_settings(**given: object) -> BotSettings:
     try:
         settings = BotSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingInvalid(
-            f"The setting {where} is wrong: {first['msg']}.", fix="See /docs/settings, or bot/docs/settings.md."
-        ) from error
+        raise SettingInvalid(_wrong(error), fix="See /docs/settings, or bot/docs/settings.md.") from error
     public = settings.web.public_url or settings.chat.public_url or settings.public_url
     chat = settings.chat.model_copy(update={"public_url": public})
     return settings.model_copy(update={"public_url": public, "chat": chat})
+
+
+def _wrong(error: ValidationError) -> str:
+    """What is wrong with the first wrong setting; entries of a list count from 1."""
+    first = error.errors()[0]
+    where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        parent, _, key = where.rpartition(".")
+        return f"The setting {parent} has no key `{key}`. Check its spelling."
+    return f"The setting {where} is wrong: {first['msg'].removeprefix('Value error, ')}."
 
 
 def shipped_flows(folder: str) -> Path:

@@ -47,6 +47,11 @@ TEXTS: dict[str, str] = {
     "gone-flow": "The flow {flow} is no longer there, so its questions can't be drawn. {instead}",
     "gone-form": "This form is no longer kept. Start again with {command}.",
     "not-yours": "This form belongs to {who}. Start your own with {command}.",
+    "handed": "You handed this decision to {who}. Nothing changed.",
+    "unsure": "I can't tell now whether you may decide this: {why} Nothing changed; press again in a minute.",
+    "own-edit": "You changed this flow last, so someone else must approve it (four eyes). Ask {approver}.",
+    "unknown-editor": "Nobody can approve this now: who changed the flow last must not, and {why}. "
+    "Commit the flow's file, or set `unknown_editor: allow` in `approvals`.",
     "refused": "{why}",
     "usage": "{what} Usage: {usage}",
 }
@@ -92,6 +97,11 @@ def _joins(char: str) -> bool:
 def plain(text: str, limit: int = 300) -> str:
     """Text from outside as literal Markdown: names, titles, messages without format."""
     return _MARKS.sub(r"\\\1", shorten(_BREAKS.sub(" ", text).strip(), limit))
+
+
+def bare(markdown: str) -> str:
+    """A sentence of ours without its marks: for logs, programs and terminals."""
+    return re.sub(r"\\([\\`*_\[\]<>~|#])|\*\*|`", lambda found: found[1] or "", markdown)
 
 
 def listed(values: Iterable[str], limit: int = 5) -> str:

@@ -16,7 +16,7 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.conversation import Card, MessageRef, Notice, Reply, Room
+from bot.conversation import Card, MessageRef, Notice, Person, Reply, Room
 from bot.discord import commands, payloads, posts
 from bot.discord.files import Files, Locate
 from bot.discord.listener import Listener
@@ -193,6 +193,32 @@ class DiscordFrontEnd:
                 "allowed_mentions": {"users": [user]},
             }
             await self._transport.post(room.thread or room.channel, payload, files)
+
+    async def is_member(self, person: Person, group: str, *, fresh: bool = True) -> bool:
+        """Whether somebody has a role, by its id or name: from the click itself, else Discord is asked; Unreachable."""
+        wanted = self._roles(group)
+        if wanted.keys() & set(person.roles):
+            return True
+        if person.roles or not fresh:
+            return False  # the roles that come with a click are those of that moment
+        user = person.id.removeprefix("discord:")
+        for guild in sorted(set(wanted.values()) - {""} or {str(guild.id) for guild in self.client.guilds}):
+            if wanted.keys() & await self._transport.roles(guild, user):
+                return True
+        return False
+
+    def _roles(self, group: str) -> dict[str, str]:
+        """Roles meant by an id or a name, with their servers. A name that two servers use means none of them: whoever
+        adds the bot to a server of their own could name a role as they like."""
+        if group.isdecimal():
+            known = {str(role.id): str(guild.id) for guild in self.client.guilds for role in guild.roles}
+            return {group: known.get(group, "")}
+        named = {str(r.id): str(guild.id) for guild in self.client.guilds for r in guild.roles if r.name == group}
+        return named if len(named) == 1 else {}
+
+    async def email_of(self, person_id: str) -> str | None:
+        """Discord tells bots no addresses."""
+        return None
 
     async def answer(self, answer_url: str, reply: Reply) -> None:
         """Answer an interaction late, within its 15 minutes."""

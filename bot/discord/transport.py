@@ -76,6 +76,19 @@ class Transport:
         body = await self._send(Route("POST", "/users/@me/channels"), {"recipient_id": user})
         return str(body["id"])
 
+    async def roles(self, guild: str, user: str) -> set[str]:
+        """The ids of somebody's roles in a server; none when they are not in it."""
+        self._check()
+        route = Route("GET", "/guilds/{guild_id}/members/{user_id}", guild_id=guild, user_id=user)
+        try:
+            with refusals():
+                answer = await self._client.http.request(route)
+        except Unreachable as refusal:
+            if isinstance(refusal.__cause__, discord.NotFound):
+                return set()
+            raise
+        return {str(role) for role in answer.get("roles", ())} if isinstance(answer, dict) else set()
+
     async def respond(self, interaction: Mapping[str, Any], kind: int, data: Json, files: Sequence[Sent] = ()) -> None:
         """The first response to an interaction, within Discord's 3 seconds."""
         body: Json = {"type": kind, "data": data} if data else {"type": kind}

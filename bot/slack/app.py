@@ -16,7 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.conversation import Card, MessageRef, Notice, Platform, Reply, Room
+from bot.conversation import Card, MessageRef, Notice, Person, Platform, Reply, Room
 from bot.frontend import Desk, Unreachable
 from bot.slack import payloads
 from bot.slack.answering import Answering, SecureLink
@@ -73,6 +73,7 @@ class SlackFrontEnd:
         self._transport: Transport | None = None
         self._delivery: Delivery | None = None
         self._answering: Answering | None = None
+        self._people: People | None = None
 
     # Life
 
@@ -83,7 +84,7 @@ class SlackFrontEnd:
         try:
             self._transport = Transport(self._bot_token, self._base_url, self._session)
             self._about = await self._who_am_i(self._transport)
-            people = People(self._transport)
+            self._people = people = People(self._transport)
             self._delivery = Delivery(self._transport, self._work, self._locate)
             self._answering = Answering(self._transport, self._delivery, self._secure_link)
             bot_user = str(self._about.get("user_id") or "")
@@ -266,6 +267,18 @@ class SlackFrontEnd:
         rendered = draw_notice(notice)
         await delivery.thread_message(room.channel, room.thread, rendered.payload)
         await delivery.spill(room.channel, room.thread, rendered.overflow)
+
+    async def is_member(self, person: Person, group: str, *, fresh: bool = True) -> bool:
+        """Whether somebody is in a user group, by its id or handle; Unreachable."""
+        if self._people is None:
+            raise Unreachable("Slack is not connected.", retry_after=5.0)
+        return await self._people.is_member(person.id.removeprefix("slack:"), group, fresh=fresh)
+
+    async def email_of(self, person_id: str) -> str | None:
+        """The address in somebody's profile; Unreachable."""
+        if self._people is None:
+            raise Unreachable("Slack is not connected.", retry_after=5.0)
+        return await self._people.email_of(person_id.removeprefix("slack:"))
 
     async def answer(self, answer_url: str, reply: Reply) -> None:
         """Answer an interaction late, through the address that came with it; Unreachable."""

@@ -26,6 +26,8 @@ class People:
         self._transport = transport
         self._names: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._groups: dict[str, tuple[str, frozenset[str]]] = {}  # group id: its handle and its members
+        self._members_at: dict[str, float] = {}  # when the members of a group were told last
+        self._emails: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
 
     async def named(self, person: Person) -> Person:
         """The person with the name Slack shows; as it is when Slack does not tell."""
@@ -57,17 +59,60 @@ class People:
         while True:
             wait = _GROUPS_AGE
             try:
-                answer = await self._transport.call(lambda client: client.usergroups_list(include_users=True))
-                self._groups = {
-                    str(group["id"]): (str(group.get("handle") or ""), frozenset(group.get("users") or ()))
-                    for group in answer.get("usergroups") or ()
-                }
+                await self._ask_for_groups()
             except Unreachable as error:
                 if error.retry_after is None:
                     log.info("slack user groups are not known", reason=error.reason)
                     return
                 wait = max(error.retry_after, 1.0)
             await asyncio.sleep(wait)
+
+    async def _ask_for_groups(self) -> None:
+        answer = await self._transport.call(lambda client: client.usergroups_list(include_users=True))
+        self._groups = {
+            str(group["id"]): (str(group.get("handle") or ""), frozenset(group.get("users") or ()))
+            for group in answer.get("usergroups") or ()
+        }
+        now = time.monotonic()
+        self._members_at = dict.fromkeys(self._groups, now)
+
+    async def is_member(self, user: str, group: str, *, fresh: bool = True) -> bool:
+        """Whether a user is in a group, by its id or handle; what is remembered is five minutes old at most, and Slack
+        is asked again before the answer is no. Unreachable."""
+        id_ = await self._group_id(group, fresh=fresh)
+        if id_ is None:
+            return False
+        age = time.monotonic() - self._members_at.get(id_, -_GROUPS_AGE)
+        is_known = id_ in self._groups and user in self._groups[id_][1]
+        if not fresh or (is_known and age < _GROUPS_AGE):
+            return is_known
+        answer = await self._transport.patiently(lambda client: client.usergroups_users_list(usergroup=id_))
+        members = frozenset(str(member) for member in answer.get("users") or ())
+        self._groups[id_] = (self._groups.get(id_, ("", members))[0], members)
+        self._members_at[id_] = time.monotonic()
+        return user in members
+
+    async def _group_id(self, group: str, *, fresh: bool) -> str | None:
+        found = next((id_ for id_, (handle, _) in self._groups.items() if group in (id_, handle)), None)
+        if found is None and fresh:
+            await self._ask_for_groups()
+            found = next((id_ for id_, (handle, _) in self._groups.items() if group in (id_, handle)), None)
+        return found
+
+    async def email_of(self, user: str) -> str | None:
+        """The address in a user's profile, at most an hour old; Unreachable."""
+        known = self._emails.get(user)
+        if known is None or known[0] < time.monotonic() - _NAME_AGE:
+            answer = await self._transport.patiently(lambda client: client.users_info(user=user))
+            about: Mapping[str, Any] = answer.get("user") or {}
+            email = (about.get("profile") or {}).get("email")
+            # People of connected workspaces may carry any address; one nobody has confirmed proves nothing.
+            is_ours = not about.get("is_stranger") and about.get("is_email_confirmed", True)
+            known = (time.monotonic(), str(email).lower() if email and is_ours else None)
+            self._emails[user] = known
+            while len(self._emails) > _NAMES:
+                self._emails.popitem(last=False)
+        return known[1]
 
     def group_changed(self, event: Mapping[str, Any]) -> None:
         """Take over who joined and left a group."""

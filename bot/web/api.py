@@ -1,5 +1,6 @@
 """The loopback API: what the command line on the same machine asks of a running bot."""
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -7,7 +8,7 @@ from fastapi.responses import Response
 
 from bot.web.executions import engine_of
 from bot.web.requests import caller, refusal, told
-from engine.errors import EngineError, NotFound
+from engine.errors import EngineError, NotFound, Refused
 
 routes = APIRouter(prefix="/api/v1")
 
@@ -15,6 +16,26 @@ routes = APIRouter(prefix="/api/v1")
 def program_only(request: Request) -> Response | None:
     """Changes through the API need a token in the header: a browser's cookie is not enough."""
     return None if caller(request).bearer else refusal(401, "The API takes a token.", "Send `Authorization: Bearer …`.")
+
+
+@routes.post("/executions/{execution_id}/resume", name="resume_execution")
+async def resume(request: Request, execution_id: str) -> Response:
+    """Answer the pause of a run that waits longest, with a JSON object of values; the same policy as in chat counts."""
+    if (refused := program_only(request)) is not None:
+        return refused
+    engine, text = engine_of(request), await request.body()
+    try:
+        values: Any = json.loads(text or b"{}")
+        if not isinstance(values, dict):
+            raise ValueError("no object")
+        run = await engine.resume(execution_id, values, by=caller(request).person.id)
+    except ValueError:
+        return told({"error": 'The body is no JSON object. Send for example {"approve": true}.'}, 400)
+    except NotFound as error:
+        return told({"error": str(error)}, 404)
+    except EngineError as error:
+        return told({"error": str(error)}, 409 if isinstance(error, Refused) else 422)
+    return told({"id": run.id, "state": {"current": run.state}})
 
 
 @routes.get("/kv/{namespace}", name="kv_list")

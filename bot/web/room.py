@@ -116,6 +116,14 @@ class ChatRoom:
         _, channel, person_id = answer_url.split(":", 2)
         await self._add(channel, BOT, "bot", reply.body, private_to=None if reply.public else person_id)
 
+    async def is_member(self, person: Person, group: str, *, fresh: bool = True) -> bool:
+        """The page has no groups."""
+        return False
+
+    async def email_of(self, person_id: str) -> str | None:
+        """The page knows no addresses."""
+        return None
+
     async def post(self, post: ChatPost) -> MessageRef:
         """A task's own message."""
         card = codec.card_of_post(post)

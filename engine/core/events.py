@@ -100,6 +100,15 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Overruled:
+    """What becomes of a pause nobody answers was decided outside its flow: this behaviour, or None to wait on."""
+
+    now: datetime
+    task_run_id: str
+    behavior: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SubflowCreated:
     """The child execution asked for by `StartSubflow` exists (or could not be made: `error`)."""
 
@@ -158,6 +167,7 @@ Event = (
     | ChildRan
     | TimerFired
     | Resumed
+    | Overruled
     | SubflowCreated
     | SubflowEnded
     | KillAsked

@@ -18,6 +18,7 @@ from engine.runtime.changes import Changes
 from engine.runtime.creation import Creator
 from engine.runtime.deciding import Decider
 from engine.runtime.decision import Decision, Writer
+from engine.runtime.doorkeeper import Door
 from engine.runtime.flow_triggers import FlowTriggers
 from engine.runtime.flows import Flows
 from engine.runtime.operations import Operations
@@ -52,6 +53,7 @@ class Assembly:
         self.changes = Changes()
         self.logbook = LogBook(database)
         self.timers = Timers(clock)
+        self.door = Door()
         self.slots = Slots()
         self._carrier = Carrier(clock, self.flows, self.timers, self.slots, self.changes, self.logbook)
         self.creator = Creator(
@@ -71,6 +73,7 @@ class Assembly:
         writer = Writer(
             self.sealer,
             self.masker,
+            self.door,
             self.schedules.stops,
             lambda posted: self.decider.post_stored(posted),
             self.schedules.released,
@@ -88,7 +91,7 @@ class Assembly:
             self._carrier.decided,
             lambda execution, state: self._flow_triggers.listens_to(execution, state),
         )
-        self.operations = Operations(database, self.flows, self.creator, self.decider)
+        self.operations = Operations(database, self.flows, self.creator, self.decider, self.door)
         self._flow_triggers = FlowTriggers(
             database, self.flows, self.creator, self.decider.current, self.schedules.is_disabled
         )

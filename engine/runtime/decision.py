@@ -18,11 +18,12 @@ from engine.core.commands import (
     StopSubflow,
     WriteLog,
 )
-from engine.core.events import Event, KillAsked, SubflowEnded, TaskEnded, TimerFired
+from engine.core.events import Event, KillAsked, Overruled, SubflowEnded, TaskEnded, TimerFired
 from engine.core.execution import Execution
 from engine.core.state import State
 from engine.identifiers import new_id
 from engine.logbook import Note, write_notes
+from engine.runtime.doorkeeper import Door
 from engine.secrets import AtRest, Masker
 from engine.store import commands as outbox
 from engine.store import events as inbox
@@ -71,6 +72,7 @@ class Writer:
 
     sealer: AtRest
     masker: Masker
+    door: Door
     stops_trigger: Callable[[Execution], bool]
     posted: Callable[[Posted], None]
     released: Callable[[triggers.TriggerState], None]
@@ -124,7 +126,13 @@ class Writer:
         run = decision.after.task_runs.get(command.task_run_id)
         if run is None:
             return
-        execution = decision.after
+        execution, now = decision.after, decision.now
+        deadline, behavior = command.deadline, command.deadline_behavior
+        keeper = self.door.keeper
+        ending = keeper.ending(execution.namespace, execution.flow_id, run.task_id) if keeper and deadline else None
+        if ending is not None:
+            deadline, behavior = (deadline, ending.behavior) if ending.behavior else (None, behavior)
+            self._post(unit, execution.id, Overruled(now, run.id, ending.behavior), now, f"overruled:{run.id}:{now}")
         row = PauseRow(
             id=new_id(decision.now),
             execution_id=execution.id,
@@ -134,8 +142,8 @@ class Writer:
             flow_id=execution.flow_id,
             state="WAITING",
             created=decision.now,
-            deadline=command.deadline,
-            deadline_behavior=command.deadline_behavior,
+            deadline=deadline,
+            deadline_behavior=behavior,
         )
         pauses.open_pause(unit.batch, row)
 

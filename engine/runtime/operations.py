@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.files import execution_folder
 from engine.identifiers import new_id
 from engine.runtime.creation import Creator
 from engine.runtime.deciding import Decider
+from engine.runtime.doorkeeper import Door, Outcome
 from engine.runtime.flows import Flows
 from engine.secrets import Masker
 from engine.store import events as inbox
@@ -34,6 +35,7 @@ class Operations:
     flows: Flows
     creator: Creator
     decider: Decider
+    door: Door = field(default_factory=Door)
 
     async def pause_row(self, pause_id: str) -> PauseRow:
         """One pause; NotFound."""
@@ -55,8 +57,10 @@ class Operations:
         by: str,
         task_run_id: str | None = None,
         dedupe: str | None = None,
+        by_flow: bool = False,
     ) -> Execution:
-        """Answer a pause, the first that waits unless a task run is named; InputInvalid, Refused when none waits."""
+        """Answer a pause, the first that waits unless a task run is named; InputInvalid, Refused when none waits or the
+        doorkeeper does not let the answer in, who is not asked about a flow that answers (`by_flow`)."""
         execution, rows = await asyncio.gather(
             self.decider.current(execution_id),
             self.database.read(lambda c: pauses.find(c, execution_id=execution_id, task_run_id=task_run_id, limit=1)),
@@ -71,13 +75,23 @@ class Operations:
         resolved = await self._answers(rows[0], inputs)
         if resolved.problems:
             raise InputInvalid(resolved.problems)
+        keeper = None if by_flow else self.door.keeper
+        admission = await keeper.admit(rows[0], execution, resolved, by) if keeper else None
         values = await self._kept(rows[0], resolved)
         done: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         now = self._now()
-        won = await self.database.transact(
-            lambda unit: self._resume_in(unit, rows[0].id, values, by, now, dedupe, done, resolved.secrets)
-        )
-        if not won:
+
+        def work(unit: Unit) -> Outcome:
+            outcome = admission.cast(unit, now) if admission else "decided"
+            if outcome != "decided":
+                return outcome
+            won = self._resume_in(unit, rows[0].id, values, by, now, dedupe, done, resolved.secrets)
+            return "decided" if won else "late"
+
+        outcome = await self.database.transact(work)
+        if outcome == "counted":
+            return await self.decider.current(execution_id)
+        if outcome == "late":
             row = await self.pause_row(rows[0].id)
             raise Refused(
                 f"This was answered already by {row.decided_by or 'its deadline'}.", fix="The first answer counts."

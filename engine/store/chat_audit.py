@@ -1,7 +1,7 @@
 """The record of who did what from where; rows are only ever added."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ class Deed:
     person: str
     name: str
     platform: str
-    action: str  # run | approve | reject | answer | choose | kill | restart | replay | kv
+    action: str  # run | approve | reject | answer | choose | resume | kill | vote | restart | replay | kv
     entity: str
     execution_id: str = ""
     flow: str = ""
@@ -49,9 +49,10 @@ def about(connection: Connection, entity: str) -> list[Deed]:
     return [_deed(row) for row in connection.execute(query)]
 
 
-def last(connection: Connection, entity: str) -> Deed | None:
-    """The last thing done to a pause."""
-    query = select(audit).where(audit.c.entity == entity).order_by(audit.c.id.desc()).limit(1)
+def last(connection: Connection, entity: str, actions: Collection[str]) -> Deed | None:
+    """The last thing of a kind done to a pause."""
+    which = (audit.c.entity == entity) & audit.c.action.in_(actions)
+    query = select(audit).where(which).order_by(audit.c.id.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return _deed(row) if row else None
 

@@ -30,6 +30,7 @@ EVENTS: dict[str, type[Any]] = {
         events.TaskEnded,
         events.ChildRan,
         events.TimerFired,
+        events.Overruled,
         events.Resumed,
         events.LimitReached,
         events.SubflowCreated,

@@ -8,8 +8,12 @@ from pathlib import Path
 
 from bot.conversation import Click, Command
 from bot.deliveries import Deliveries
+from bot.policy import ApprovalRule
 from engine.store import chat_audit, chat_receipts
-from tests.bot.rig import ANN, OPS, PLAIN, Rig
+from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
+
+TWO = (ApprovalRule.model_validate({"approvers": ["anyone"], "need": 2}),)
+POLICIES = {"vote": TWO, "quorum": TWO}  # the click is the first vote of two, or the second
 
 FAILS = """
 id: fails
@@ -31,15 +35,13 @@ def arm(step: str, rig: Rig) -> None:
     elif step == "after the receipt":
         rig.desk.deliveries.handle = die
     elif step == "before the transaction":
-        transact, calls = database.transact, []
+        handle = rig.desk.deliveries.handle
 
-        async def second_dies(work):
-            calls.append(work)
-            if len(calls) == 2:  # the first writes the receipt
-                die()
-            return await transact(work)
+        async def no_further_writing(event):
+            database.transact = die  # the receipt is written; whoever writes next is the last
+            return await handle(event)
 
-        database.transact = second_dies
+        rig.desk.deliveries.handle = no_further_writing
     elif step == "inside the transaction":
         chat_audit.record = die
     elif step == "after the transaction":
@@ -53,10 +55,12 @@ def arm(step: str, rig: Rig) -> None:
 
 
 async def main(folder: Path, step: str, deed: str) -> None:
-    rig = await Rig(folder).start(PLAIN, FAILS)
-    if deed == "approve":
+    rig = await Rig(folder, approvals=POLICIES.get(deed, ())).start(PLAIN, FAILS)
+    if deed in ("approve", "vote", "quorum"):
         card = await rig.asked()
         await rig.slack.shows("run", lambda shown: shown.tone == "paused")
+        if deed == "quorum":
+            await rig.press(card, "Approve", BOB, DEV)
         print(card.entity, flush=True)
         arm(step, rig)
         approve = rig.desk.office.ids("ap", card.entity)

@@ -35,6 +35,8 @@ class MemoryFrontEnd:
     answers: list[tuple[str, Reply]] = field(default_factory=list)
     posts: list[ChatPost] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
+    groups: dict[str, set[str]] = field(default_factory=dict)  # name: ids of people, as the platform has them now
+    emails: dict[str, str] = field(default_factory=dict)
     desk: object = None
 
     def __post_init__(self) -> None:
@@ -76,6 +78,15 @@ class MemoryFrontEnd:
         await self._hear("answer", answer_url)
         self.answers.append((answer_url, reply))
         await self._tell()
+
+    async def is_member(self, person, group: str, *, fresh: bool = True) -> bool:
+        if fresh:
+            await self._hear("member", group)
+        return person.id in self.groups.get(group, ())
+
+    async def email_of(self, person_id: str) -> str | None:
+        await self._hear("email", person_id)
+        return self.emails.get(person_id)
 
     async def post(self, post: ChatPost) -> MessageRef:
         await self._hear("task", post.channel)

@@ -60,6 +60,8 @@ class Rig:
     settings: ChatSettings = field(default_factory=ChatSettings)
     clock: ShiftedClock = field(default_factory=ShiftedClock)
     permissions: object = None
+    approvals: tuple = ()
+    identities: object = None
     paces: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,7 +80,8 @@ class Rig:
         await self.engine.start(watch=False)
         for flow in flows:
             await self.engine.deploy(flow)
-        self.desk = FrontDesk(self.engine, ends, self.settings, permissions=self.permissions, paces=paces)
+        self.desk = FrontDesk(self.engine, ends, self.settings, permissions=self.permissions, paces=paces,
+                              approvals=self.approvals, identities=self.identities)  # fmt: skip
         await self.desk.start()
         for end in ends:
             await end.start(self.desk)

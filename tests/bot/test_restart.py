@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.conversation import Click
 from engine.core.state import State
-from engine.store import chat_audit, chat_messages, chat_receipts
-from tests.bot.rig import ANN, OPS, Rig
+from engine.store import chat_audit, chat_messages, chat_receipts, chat_votes
+from tests.bot.dying_desk import TWO
+from tests.bot.rig import ANN, BOB, OPS, Rig
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where the child dies: the name of a step and whether the effect is durable by then.
@@ -50,8 +52,6 @@ async def test_killed_while_deciding_then_delivered_again(tmp_path, step):
             approve = card.actions[0].id
         else:
             approve = rig.desk.office.ids("ap", pause_id)
-        from bot.conversation import Click
-
         again = Click(approve, ANN, OPS, "the click", answer_url="https://answer.test/1")
         reply = (await rig.desk.click(again)).body
         assert reply.text.startswith("Approved.")
@@ -81,6 +81,41 @@ async def test_killed_while_deciding_and_never_delivered_again(tmp_path, step):
             assert reply.body.text.startswith("Approved.")
         left = await rig.engine.database.read(lambda c: chat_receipts.find(c, "slack:the click"))
         assert left.is_done
+    finally:
+        await rig.stop()
+
+
+VOTING_STEPS = [step for step in STEPS if step != "before the receipt"]
+
+
+@pytest.mark.parametrize("step", VOTING_STEPS)
+async def test_killed_while_voting_then_delivered_again(tmp_path, step):
+    """The first of two votes: counted once, and it decides nothing alone."""
+    pause_id = await killed_at(tmp_path, step, "vote")
+    rig = await Rig(tmp_path, approvals=TWO).start()
+    try:
+        approve = rig.desk.office.ids("ap", pause_id)
+        reply = (await rig.desk.click(Click(approve, ANN, OPS, "the click", answer_url="https://answer.test/1"))).body
+        assert reply.text == "Your vote is counted: 1 of 2. Waiting for 1 more."
+        assert (await rig.engine.pause_row(pause_id)).state == "WAITING"
+        votes = await rig.engine.database.read(lambda connection: chat_votes.votes_on(connection, pause_id))
+        assert [vote.voter for vote in votes] == [ANN.id]
+        deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, pause_id))
+        assert [deed.action for deed in deeds] == ["vote"]
+    finally:
+        await rig.stop()
+
+
+@pytest.mark.parametrize("step", VOTING_STEPS)
+async def test_killed_at_the_vote_that_decides_and_never_delivered_again(tmp_path, step):
+    pause_id = await killed_at(tmp_path, step, "quorum")
+    rig = await Rig(tmp_path, approvals=TWO).start()
+    try:
+        run = (await rig.engine.pause_row(pause_id)).execution_id
+        done = await rig.engine.wait(run, timeout=20)
+        assert [task.task_id for task in done.task_runs.values()] == ["wait", "after"]
+        deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, pause_id))
+        assert [(deed.action, deed.person) for deed in deeds] == [("vote", BOB.id), ("approve", ANN.id)]
     finally:
         await rig.stop()
 

@@ -6,9 +6,12 @@ from discord.http import Route
 
 from bot.chat_port import FrontEndChat
 from bot.chat_settings import ChatSettings
+from bot.conversation import Person
 from bot.desk import FrontDesk
 from bot.discord.client import DiscordFrontEnd
+from bot.frontend import Unreachable
 from bot.pacing import Pace
+from bot.policy import ApprovalRule
 from engine.runtime import Engine
 from engine.settings import Settings
 from tests.wire.discord import TOKEN, DiscordWire
@@ -32,7 +35,7 @@ tasks:
 
 
 @pytest.fixture
-async def bot(tmp_path):
+async def bot(tmp_path, request):
     base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     (tmp_path / "flows").mkdir()
     async with DiscordWire() as wire:
@@ -41,7 +44,9 @@ async def bot(tmp_path):
         engine.chat = FrontEndChat(engine, [front])
         await engine.start(watch=False)
         await engine.deploy(FLOW)
-        desk = FrontDesk(engine, [front], ChatSettings(), paces={"discord": Pace("discord", {}, 0.0)})
+        desk = FrontDesk(engine, [front], ChatSettings(), paces={"discord": Pace("discord", {}, 0.0)},
+                         approvals=getattr(request, "param", ()))  # fmt: skip
+        wire.front = front
         await desk.start()
         await front.start(desk)
         yield wire, engine
@@ -98,3 +103,37 @@ async def test_a_missing_answer_brings_the_form_back(bot):
     assert again["type"] == 9
     chosen = [o["value"] for o in again["data"]["components"][1]["component"]["options"] if o.get("default")]
     assert chosen == ["large"]
+
+
+GOVERNED = [ApprovalRule.model_validate({"approvers": ["discord:role:77"]})]
+
+
+@pytest.mark.parametrize("bot", [GOVERNED], indirect=True)
+async def test_the_roles_of_the_click_itself_count(bot):
+    wire, engine = bot
+    await wire.fill(
+        (await wire.responses(await wire.slash("run", flow="picture")))[0]["data"]["custom_id"], {"f:0": "x"}
+    )
+    pause = await wire.until(lambda: shown(wire, "Approve", "Answer in form"))
+    button = next(b for part in pause["components"] for b in walk(part) if b.get("label") == "Approve")
+    (refused,) = await wire.responses(await wire.click(pause["id"], button["custom_id"]))
+    assert "it needs the Discord role `77`" in str(refused)
+    assert (await engine.pauses())[0].state == "WAITING"
+    wire.roles["42"] = ["7", "77"]
+    (done,) = await wire.responses(await wire.click(pause["id"], button["custom_id"]))
+    assert "Approved." in str(done)
+
+
+async def test_roles_of_somebody_who_is_not_here_are_fetched(bot):
+    wire, _ = bot
+    front = wire.front
+    zoe = Person("discord:55", "Zoe", "discord")
+    assert not await front.is_member(zoe, "77")
+    wire.roles["55"] = ["77"]
+    assert await front.is_member(zoe, "77")
+    assert not await front.is_member(zoe, "78")
+    assert not await front.is_member(zoe, "77", fresh=False)
+    wire.answer_with("GET", "members", 429, {"message": "limited", "retry_after": 60.0, "global": False},
+                     headers={"Retry-After": "60", "Via": "1.1"})  # fmt: skip
+    with pytest.raises(Unreachable):
+        await front.is_member(zoe, "77")

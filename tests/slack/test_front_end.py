@@ -17,17 +17,19 @@ from bot.conversation import (
     MessageRef,
     Notice,
     Option,
+    Person,
     Reply,
     Room,
     Row,
     Submission,
     Transcript,
 )
+from bot.frontend import Unreachable
 from bot.slack.app import SlackFrontEnd
 from engine.errors import SettingInvalid
 from tests.slack.conftest import Connect
 from tests.slack.desk import ScriptedDesk, approve
-from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Refusal
 
 FORM = Form(
     "draft:01JD0000000000000000000000",
@@ -516,6 +518,49 @@ async def test_groups_come_with_the_person(slack: FakeSlack, connect: Connect, d
     await slack.said("heard list", user="U2")
     assert desk.last(Command).person.roles == ("S1", "design")
     assert "parley in Wire" in end.describe()
+
+
+async def test_a_no_is_only_said_after_slack_was_asked_again(slack: FakeSlack, end: SlackFrontEnd) -> None:
+    slack.groups = {"S1": ("design", ["U1"])}
+    ann, bob = (Person(f"slack:{user}", user, "slack") for user in ("U1", "U2"))
+    assert await end.is_member(ann, "design")
+    asked = len(slack.called("usergroups.users.list"))
+    assert await end.is_member(ann, "S1")
+    assert len(slack.called("usergroups.users.list")) == asked, "a yes is remembered for five minutes"
+    assert not await end.is_member(bob, "design")
+    assert len(slack.called("usergroups.users.list")) == asked + 1
+    slack.groups = {"S1": ("design", ["U2"])}
+    assert await end.is_member(bob, "design")
+    assert not await end.is_member(ann, "design")
+    assert not await end.is_member(ann, "nobody")
+    assert not await end.is_member(bob, "gone", fresh=False)
+
+
+async def test_what_slack_does_not_tell_is_no_no(slack: FakeSlack, end: SlackFrontEnd) -> None:
+    slack.groups = {"S1": ("design", ["U1"])}
+    bob = Person("slack:U2", "bob", "slack")
+    assert not await end.is_member(bob, "design")
+    slack.scripts["usergroups.users.list"] = [Refusal(retry_after=3600)]
+    with pytest.raises(Unreachable) as refused:
+        await end.is_member(bob, "design")
+    assert refused.value.retry_after == 3600
+    assert not await end.is_member(bob, "design")
+
+
+async def test_somebody_leaves_a_group_and_the_event_says_so(slack: FakeSlack, end: SlackFrontEnd) -> None:
+    slack.groups = {"S1": ("design", ["U1"])}
+    ann = Person("slack:U1", "ann", "slack")
+    assert await end.is_member(ann, "design")
+    slack.groups = {"S1": ("design", [])}
+    event = {"type": "subteam_members_changed", "subteam_id": "S1", "added_users": [], "removed_users": ["U1"]}
+    await slack.deliver("events_api", slack.event_payload(event))
+    assert not await end.is_member(ann, "design")
+
+
+async def test_the_address_of_a_profile(slack: FakeSlack, end: SlackFrontEnd) -> None:
+    slack.emails = {"U1": "Ann@Example.com"}
+    assert await end.email_of("slack:U1") == "ann@example.com"
+    assert await end.email_of("slack:U2") is None
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ SCOPE_OF = {
     "chat_update": "chat:write",
     "users_info": "users:read",
     "usergroups_list": "usergroups:read",
+    "usergroups_users_list": "usergroups:read",
     "conversations_open": "im:write",
     "conversations_history": "channels:history",
     "conversations_replies": "channels:history",

@@ -191,6 +191,8 @@ EVENT_EXAMPLES = [
     core_events.ChildRan(NOW, "E1.1", "t", State.RUNNING, 2, {"a": 1}, {}),
     core_events.TimerFired(NOW, "retry:E1.1:1"),
     core_events.Resumed(NOW, "E1.1", {"ok": True}, "ann"),
+    core_events.Overruled(NOW, "E1.1", "CANCEL"),
+    core_events.Overruled(NOW, "E1.1", None),
     core_events.SubflowCreated(NOW, "E1.1", "E2", None, iteration=3),
     core_events.SubflowEnded(NOW, "E1.1", "E2", State.SUCCESS, {"x": [1]}, None, iteration=3),
     core_events.KillAsked(NOW, "ann", "because"),

@@ -31,6 +31,7 @@ from tests.wire.discord_values import (
     commands,
     guild,
     interaction,
+    member,
     message,
     reply,
 )  # fmt: skip
@@ -50,6 +51,7 @@ class DiscordWire:
     commands: list[Json] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     held: dict[str, asyncio.Event] = field(default_factory=dict)  # answers that wait, by a part of their path
+    roles: dict[str, list[str]] = field(default_factory=dict)  # of people in the server, as they are now
     limit: int | None = None  # requests a bucket takes in `window` seconds
     window: float = 0.2
     base_url: str = ""
@@ -157,6 +159,7 @@ class DiscordWire:
             "first": None,
         }
         payload = {**interaction(id_, token, kind, data, user), **more}
+        payload["member"]["roles"] = self.roles.get(user, payload["member"]["roles"])
         await self.dispatch("INTERACTION_CREATE", payload)
         return id_
 
@@ -309,6 +312,7 @@ class DiscordWire:
             ("GET", r"/users/@me", lambda call, found: reply(account(BOT, bot=True))),
             ("GET", r"/oauth2/applications/@me", lambda call, found: reply(application())),
             ("PUT", r"/applications/(\d+)(?:/guilds/\d+)?/commands", self._sync),
+            ("GET", rf"/guilds/{GUILD}/members/(\d+)", self._member),
             ("POST", r"/users/@me/channels", lambda call, found: reply({"id": "400", "type": 1, "recipients": []})),
             ("POST", r"/channels/(\d+)/messages", self._post),
             ("PATCH", r"/channels/(\d+)/messages/(\d+)", self._edit),
@@ -320,6 +324,11 @@ class DiscordWire:
             if method == call.method and found:
                 return handle(call, found)
         return reply({"message": "404: Not Found", "code": 0}, 404)
+
+    def _member(self, call: Call, found: re.Match[str]) -> web.Response:
+        if found[1] not in self.roles:
+            return reply({"message": "Unknown Member", "code": 10007}, 404)
+        return reply(member(found[1], self.roles[found[1]]))
 
     def _sync(self, call: Call, found: re.Match[str]) -> web.Response:
         self.commands = call.json

@@ -74,11 +74,15 @@ def guild() -> Json:
     }  # fmt: skip
 
 
+def member(user: str, roles: list[str]) -> Json:
+    person = {"user": account(user), "roles": roles, "joined_at": "2025-01-01T00:00:00+00:00", "nick": None}
+    return {**person, "avatar": None, "banner": None, "deaf": False, "mute": False, "flags": 0}
+
+
 def interaction(id_: str, token: str, kind: int, data: Json, user: str) -> Json:
-    member = {"user": account(user), "roles": ["7"], "permissions": "0", "joined_at": "2025-01-01T00:00:00+00:00"}
-    member |= {"deaf": False, "mute": False, "flags": 0}
     return {
-        "id": id_, "application_id": APP, "type": kind, "token": token, "version": 1, "data": data, "member": member,
+        "id": id_, "application_id": APP, "type": kind, "token": token, "version": 1, "data": data,
+        "member": {**member(user, ["7"]), "permissions": "0"},
         "guild_id": GUILD, "guild": {"id": GUILD, "locale": "en-US", "features": []}, "locale": "en-US",
         "channel_id": CHANNEL, "channel": {"id": CHANNEL, "type": 0, "guild_id": GUILD, "name": "general"},
         "entitlements": [], "authorizing_integration_owners": {}, "context": 0, "app_permissions": "0",

@@ -33,6 +33,7 @@ class Workspace:
     signing_secret: str = "wire-secret"
     users: dict[str, str] = field(default_factory=lambda: {"U1": "ann", "U2": "bob", BOT: "parley"})
     groups: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    emails: dict[str, str] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     messages: list[Written] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
@@ -188,7 +189,13 @@ class Workspace:
         if body["user"] not in self.users:
             raise rules.SlackRefuses("user_not_found", body["user"])
         name = self.users[body["user"]]
-        return {"user": {"id": body["user"], "name": name, "profile": {"display_name": name}}}
+        profile = {"display_name": name} | ({"email": self.emails[body["user"]]} if body["user"] in self.emails else {})
+        return {"user": {"id": body["user"], "name": name, "is_email_confirmed": True, "profile": profile}}
+
+    def _usergroups_users_list(self, body: Json) -> Json:
+        if body["usergroup"] not in self.groups:
+            raise rules.SlackRefuses("no_such_subteam", body["usergroup"])
+        return {"users": list(self.groups[body["usergroup"]][1])}
 
     def _usergroups_list(self, body: Json) -> Json:
         found = [{"id": id_, "handle": handle, "users": users} for id_, (handle, users) in self.groups.items()]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.core.commands import CancelTimer, ClosePause, OpenPause, SetTimer
-from engine.core.events import Resumed
+from engine.core.events import Overruled, Resumed
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import end, fail
 from engine.core.executor.closing import close, finish
@@ -55,6 +55,19 @@ def resume(d: Decision, event: Resumed) -> None:
     go_on(d, run, task.answered(event.inputs, event.by, d.now.isoformat()))
 
 
+def overrule(d: Decision, event: Overruled) -> None:
+    """The policy of whoever runs the flow says what silence means."""
+    run = d.run(event.task_run_id)
+    if run is None or run.state is not State.PAUSED or "timer" not in run.rendered:
+        return
+    if event.behavior is None:
+        d.emit(CancelTimer(run.rendered["timer"]))
+        rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
+        d.put(replace(run, rendered={**rendered, "silence": "WAIT"}))
+    else:
+        d.remember(run, silence=event.behavior)
+
+
 def go_on(d: Decision, run: TaskRun, outputs: Mapping[str, Any] | None) -> None:
     """The pause is over: its tasks run, if it has any."""
     rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
@@ -66,24 +79,25 @@ def go_on(d: Decision, run: TaskRun, outputs: Mapping[str, Any] | None) -> None:
 def expire(d: Decision, run: TaskRun) -> None:
     """Nobody answered in time."""
     task = d.task(run)
-    if run.state is not State.PAUSED or not isinstance(task, PausingTask):
+    silence = run.rendered.get("silence")
+    if run.state is not State.PAUSED or not isinstance(task, PausingTask) or silence == "WAIT":
         return
-    terms = task.terms(run.rendered)
+    behavior = silence or task.terms(run.rendered).behavior
     inputs: Mapping[str, Any] = {}
-    if terms.behavior == "RESUME":
+    if behavior == "RESUME":
         asked = d.ask(run, task.unanswered())
         if asked is None:
             return
         run, inputs = asked, asked.rendered.get("defaults") or {}
     d.emit(ClosePause(run.id, "EXPIRED"))
     outputs = task.expired(inputs, d.now.isoformat())
-    if terms.behavior == "RESUME":
+    if behavior == "RESUME":
         go_on(d, run, outputs)
         return
     rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
     run = d.put(replace(run, outputs=outputs if "decision" in (outputs or {}) else run.outputs, rendered=rendered))
     d.log("WARN", f"Nobody answered {run.task_id!r} in time.", run)
-    conclude(d, run, terms.behavior)
+    conclude(d, run, behavior)
 
 
 def conclude(d: Decision, run: TaskRun, behavior: Behavior) -> None:
