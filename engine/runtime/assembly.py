@@ -107,6 +107,7 @@ class Assembly:
         self._carrier.decider = self.decider
         self._carrier.dispatcher = self.dispatcher
         self._carrier.flow_triggers = self._flow_triggers
+        self._carrier.operations = self.operations
         self._carrier.subflows = Subflows(database, self.flows, self.creator, self.decider.current)
 
     def _first(self, flow: Flow, execution: Execution) -> Decision | None:

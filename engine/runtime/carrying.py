@@ -20,6 +20,7 @@ from engine.runtime.deciding import Decider
 from engine.runtime.decision import Decision
 from engine.runtime.flow_triggers import FlowTriggers
 from engine.runtime.flows import Flows
+from engine.runtime.operations import Operations
 from engine.runtime.slots import Slots
 from engine.runtime.subflows import Subflows
 from engine.store.commands import Announcement, Stored, stored, timer_key
@@ -34,6 +35,7 @@ class Carrier:
     dispatcher: InlineDispatcher
     subflows: Subflows
     flow_triggers: FlowTriggers
+    operations: Operations
 
     def __init__(
         self, clock: Clock, flows: Flows, timers: Timers, slots: Slots, changes: Changes, logbook: LogBook
@@ -95,6 +97,8 @@ class Carrier:
             now = self.clock.now()
             if timer.key == START:
                 self.decider.post(execution_id, Started(now), drops=timer_key(execution_id, START))
+            elif timer.key.startswith("pause:"):
+                self._spawn(lambda: self.operations.expire(execution_id, timer))
             else:
                 self.decider.post(execution_id, TimerFired(now, timer.key))
 

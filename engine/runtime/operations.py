@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from engine.core.events import KillAsked, PauseAsked, RestartAsked, Resumed
+from engine.core.commands import SetTimer
+from engine.core.events import KillAsked, PauseAsked, RestartAsked, Resumed, TimerFired
 from engine.core.execution import Execution, TaskRuns
 from engine.core.executor import check_restart, replayed, status_changed
 from engine.core.executor.replays import restarted_as
@@ -127,6 +128,19 @@ class Operations:
             return False
         unit.after_commit(lambda: self.decider.post_stored(posted, done))
         return True
+
+    async def expire(self, execution_id: str, timer: SetTimer) -> None:
+        """The deadline of a pause has come: it decides as a person does, unless somebody was faster."""
+        now, task_run_id = self._now(), timer.key.split(":")[1]
+
+        def work(unit: Unit) -> None:
+            if not pauses.expire(unit.connection, execution_id, task_run_id, timer.at, now):
+                return
+            posted = inbox.post(unit.connection, execution_id, TimerFired(now, timer.key), now, self.creator.sealer)
+            if posted is not None:
+                unit.after_commit(lambda: self.decider.post_stored(posted))
+
+        await self.database.transact(work)
 
     def kill_in(
         self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None

@@ -94,6 +94,13 @@ def close_of_task_run(target: Target, execution_id: str, task_run_id: str, state
     write(target, _close, [row])
 
 
+def expire(connection: Connection, execution_id: str, task_run_id: str, deadline: datetime, now: datetime) -> bool:
+    """Close what waits for a task run until `deadline`; False when nothing does: somebody answered, or asked anew."""
+    waits = (_row.execution_id == execution_id, _row.task_run_id == task_run_id, _row.state == text("'WAITING'"))
+    closed = update(pauses).where(*waits, _row.deadline <= deadline).values(state="EXPIRED", decided_at=now)
+    return connection.execute(closed).rowcount > 0
+
+
 def get(connection: Connection, pause_id: str) -> PauseRow | None:
     """One pause."""
     row = connection.execute(_one, {"key": pause_id}).one_or_none()

@@ -96,3 +96,58 @@ def test_a_start_that_is_told_again_starts_no_attempt_twice():
     driver.post(execution.id, e.Started(driver.now))
     driver.work()
     assert len(driver.commands) == asked
+
+
+def leave(driver: Driver, execution, state: str) -> None:
+    run = run_of(driver.executions[execution.id], "out")
+    effects = {"exit": state}
+    driver.post(execution.id, e.TaskEnded(driver.now, run.id, 1, State.SUCCESS, driver.now, None, effects))
+    driver.rest()
+
+
+def test_what_ended_while_the_execution_was_held_ends_with_it():
+    driver = Driver()
+    source = flow(parallel("p", pause("asks", onPause=log("first")), log("out")))
+    execution = started(driver, source, "first", "out")
+    driver.post(execution.id, e.PauseAsked(driver.now))
+    end(driver, execution, "first")
+    leave(driver, execution, "FAILED")
+    after = driver.executions[execution.id]
+    assert after.state is State.FAILED
+    assert run_of(after, "asks").state.is_terminal
+
+
+def test_no_handler_of_a_directory_begins_once_the_execution_was_left():
+    driver = Driver()
+    folder = task("flow.WorkingDirectory", "folder", tasks=[log("in")], **{"finally": [log("fin")]})
+    execution = started(driver, flow(parallel("p", folder, log("out"))), "folder", "out")
+    leave(driver, execution, "SUCCESS")
+    after = end(driver, execution, "folder")
+    assert (run_of(after, "folder").state, "fin" in states(after)) == (State.SUCCESS, False)
+
+
+def test_a_promise_of_the_time_before_a_restart_breaks_nothing():
+    driver = Driver()
+    promise = {"id": "soon", "type": "MAX_DURATION", "duration": "PT1H", "behavior": "FAIL"}
+    execution = started(driver, flow(log("slow"), sla=[promise]), "slow")
+    [timer] = [command.key for _, command in driver.commands if isinstance(command, c.SetTimer)]
+    end(driver, execution, "slow", State.FAILED)
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.post(execution.id, e.TimerFired(driver.now, timer))
+    driver.rest()
+    assert driver.executions[execution.id].state is State.RUNNING
+    driver.pass_time(timedelta(hours=2))
+    assert driver.executions[execution.id].state is State.FAILED
+
+
+def test_a_time_limit_of_the_time_before_a_restart_ends_nothing():
+    driver = Driver()
+    execution = started(driver, flow(sequential("s", log("slow"), timeout="PT1H")), "slow")
+    [timer] = [command.key for _, command in driver.commands if isinstance(command, c.SetTimer)]
+    end(driver, execution, "slow", State.FAILED)
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.post(execution.id, e.TimerFired(driver.now, timer))
+    driver.work()
+    assert run_of(driver.executions[execution.id], "s").state is State.RUNNING
+    driver.pass_time(timedelta(hours=2))
+    assert driver.executions[execution.id].state is State.FAILED

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from engine.core.commands import SetTimer
 from engine.core.flow_source import check
 from engine.core.state import State
+from engine.errors import Refused
 from engine.runtime import Engine
 from engine.store import records
 from engine.tasks import catalogue
@@ -281,3 +283,41 @@ tasks:
     )
     (found,) = [problem for problem in problems if problem.code == "no-effect"]
     assert (found.severity, found.line, found.path) == ("warning", 8, "tasks[0].childFailurePolicy")
+
+
+async def test_a_deadline_that_comes_while_an_answer_is_written_does_not_overrule_it(engine, deploy, run, clock):
+    await deploy("tasks: [{id: ask, type: io.kestra.plugin.core.flow.Pause, pauseDuration: PT1H, behavior: FAIL}]")
+    paused = await run()
+    [pause] = await engine.pauses(execution_id=paused.id)
+    resolved = await engine.check_answers(pause.id, {})
+    writing = asyncio.create_task(
+        engine.database.transact(lambda unit: engine.resume_in(unit, pause.id, resolved, by="ann", now=clock.now()))
+    )
+    await asyncio.sleep(0)
+    clock.jump(timedelta(hours=2))
+    assert await writing
+    assert (await engine.wait(paused.id, until="ended", timeout=20)).state is State.SUCCESS
+    assert (await engine.pause_row(pause.id)).decided_by == "ann"
+
+
+async def test_an_answer_after_the_deadline_is_too_late(engine, deploy, run, clock):
+    await deploy("tasks: [{id: ask, type: io.kestra.plugin.core.flow.Pause, pauseDuration: PT1H, behavior: FAIL}]")
+    paused = await run()
+    clock.jump(timedelta(hours=2))
+    assert (await engine.wait(paused.id, until="ended", timeout=20)).state is State.FAILED
+    with pytest.raises(Refused):
+        await engine.resume(paused.id, {}, by="ann")
+
+
+async def test_a_deadline_of_the_time_before_a_restart_leaves_the_new_pause_alone(engine, deploy, run, clock):
+    await deploy("tasks: [{id: ask, type: io.kestra.plugin.core.flow.Pause, pauseDuration: PT1H, behavior: FAIL}]")
+    paused = await run()
+    [first] = await engine.pauses(execution_id=paused.id)
+    clock.jump(timedelta(minutes=30))
+    await engine.restart(paused.id, by="ann")
+    timer = SetTimer(f"pause:{first.task_run_id}:1", first.deadline)
+    await engine.operations.expire(paused.id, timer)
+    [second] = await engine.pauses(execution_id=paused.id)
+    assert second.id != first.id
+    clock.jump(timedelta(hours=2))
+    assert (await engine.wait(paused.id, until="ended", timeout=20)).state is State.FAILED

@@ -208,7 +208,7 @@ def _is_work(d: Decision, run: TaskRun) -> bool:
 def _timer_fired(d: Decision, event: TimerFired) -> None:
     kind, _, rest = event.key.partition(":")
     if kind == "sla":
-        promises.broken(d, rest)
+        promises.out_of_time(d, event.key)
         return
     if kind == "pause":
         run = d.run(rest) or d.run(rest.rpartition(":")[0])  # without a number: set by an older version

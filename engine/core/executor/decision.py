@@ -134,8 +134,17 @@ class Decision:
         if current is State.PAUSED and state not in (State.RESTARTED, State.KILLING, State.KILLED, State.CANCELLED):
             self.execution = self.execution.moved(State.RESTARTED, self.now)
         if self.execution.held and (state.is_terminal or state is State.KILLING):
-            self.execution = altered(self.execution, held=False)  # what runs after the end must not wait for a resume
+            self.let_go()  # what ends, and what runs after the end, must not wait for a resume
         self.execution = self.execution.moved(state, self.now)
+
+    def let_go(self) -> None:
+        """The execution is held no more: what was left undone meanwhile is looked at."""
+        self.execution = altered(self.execution, held=False)
+        for run_id in self.index.open:
+            run = self.run(run_id)
+            if run is not None and isinstance(self.task(run), FlowableTask):
+                self.dirty[run_id] = None
+        self.dirty[None] = None
 
     def note(self, **rendered: Any) -> None:
         """Record something on the execution."""

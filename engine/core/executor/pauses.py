@@ -11,7 +11,7 @@ from engine.core.executor.attempts import end, fail
 from engine.core.executor.closing import close, finish
 from engine.core.executor.decision import Decision
 from engine.core.executor.stopping import leave_with, stop_everything
-from engine.core.flowable import Behavior, FlowableTask, PausingTask
+from engine.core.flowable import Behavior, PausingTask
 from engine.core.state import State
 
 ENDS: dict[Behavior, State] = {"CANCEL": State.CANCELLED, "KILL": State.KILLED, "SUCCEED": State.SUCCESS}
@@ -43,7 +43,7 @@ def resume(d: Decision, event: Resumed) -> None:
     """Somebody answered a pause, or let a held execution go on."""
     if event.task_run_id is None:  # said twice it must not answer a pause that was opened in between
         if d.execution.held:
-            release(d)
+            d.let_go()
         return
     run = d.run(event.task_run_id)
     task = d.task(run) if run else None
@@ -126,13 +126,3 @@ def hold(d: Decision, by: str) -> None:
     if d.execution.state in (State.RUNNING, State.RETRYING, State.RESTARTED) and not d.execution.held:
         d.execution = replace(d.execution, held=True)
         d.log("INFO", f"Paused{f' by {by}' if by else ''}.")
-
-
-def release(d: Decision) -> None:
-    """Let a held execution go on."""
-    d.execution = replace(d.execution, held=False)
-    for run_id in d.index.open:
-        run = d.run(run_id)
-        if run is not None and isinstance(d.task(run), FlowableTask):
-            d.dirty[run_id] = None
-    d.dirty[None] = None

@@ -7,6 +7,7 @@ from engine.core.commands import CancelTimer, Render, SetTimer
 from engine.core.executor.decision import Decision
 from engine.core.executor.effects import labelled
 from engine.core.executor.stopping import stop_everything
+from engine.core.flow import Sla
 from engine.core.flowable import truthy
 from engine.core.state import State
 
@@ -17,14 +18,26 @@ def watch(d: Decision) -> None:
     """Set a timer for every promise about time; called when the execution begins."""
     for promise in d.flow.sla:
         if promise.type == "MAX_DURATION" and promise.duration is not None:
-            d.emit(SetTimer(f"sla:{promise.id}", d.now + promise.duration))
+            d.emit(SetTimer(_timer(d, promise), d.now + promise.duration))
 
 
 def unwatch(d: Decision) -> None:
     """Forget those timers; the execution has ended."""
     for promise in d.flow.sla:
         if promise.type == "MAX_DURATION":
-            d.emit(CancelTimer(f"sla:{promise.id}"))
+            d.emit(CancelTimer(_timer(d, promise)))
+
+
+def _timer(d: Decision, promise: Sla) -> str:
+    """Another key after each restart: a timer that is late must not break the promise anew."""
+    return f"sla:{promise.id}:{d.execution.attempt_number}"
+
+
+def out_of_time(d: Decision, key: str) -> None:
+    """A timer of a promise came due; one without the number of the restart was set by an older version."""
+    for promise in d.flow.sla:
+        if key in (_timer(d, promise), f"sla:{promise.id}"):
+            broken(d, promise.id)
 
 
 def assertions(d: Decision) -> dict[str, Any]:

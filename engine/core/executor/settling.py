@@ -41,11 +41,12 @@ def settle(d: Decision, run_id: str | None) -> None:
         return
     if d.execution.held:
         return
-    if isinstance(task, DirectoryTask):
-        _settle_directory(d, run, task, level)
-        return
     place = d.place(run)
-    if _is_left(d) and place is not None and place.root_section != "after":
+    is_left = _is_left(d) and place is not None and place.root_section != "after"
+    if isinstance(task, DirectoryTask):
+        _settle_directory(d, run, task, level, is_left)
+        return
+    if is_left:
         if level.open == 0:  # somebody left the execution with Exit: what runs may end, nothing new starts
             end(d, run, guess(level.lane("tasks")))
         return
@@ -106,9 +107,13 @@ def _collected(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> Tas
     return d.put(replace(run, outputs=outputs))
 
 
-def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Level) -> None:
+def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Level, is_left: bool) -> None:
     state = run.rendered.get("result")
     if state is None:  # the worker is still at it
+        return
+    if is_left:
+        if level.open == 0:
+            end(d, run, State(state))
         return
     if state == State.FAILED and _busy(d, run, task, level, "errors"):
         return

@@ -25,7 +25,8 @@ def watch(d: Decision, run: TaskRun, task: Task) -> TaskRun:
     length = to_wait(run.rendered.get("timeout", task.timeout), "timeout")
     if length is None:
         return run
-    key = f"limit:{run.id}:{len(run.attempts)}"
+    begun = sum(state is State.RUNNING for state, _ in run.histories)
+    key = f"limit:{run.id}:{begun}"  # a timer that is late must not end what a restart began anew
     d.emit(SetTimer(key, d.now + length))
     return d.remember(run, limit=key)
 
