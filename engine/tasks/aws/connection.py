@@ -1,0 +1,117 @@
+"""Amazon's services: who we are to them, and what their refusals mean. What all tasks of `aws` share."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from engine.plugin import Part, Property, RunContext, TaskFailed
+from engine.tasks.address_guard import check_address
+from engine.tasks.extras import extra
+from engine.tasks.property_types import OptionalText
+from engine.tasks.threads import in_own_thread
+
+R = TypeVar("R")
+
+
+class AwsConnected(Part):
+    """Credentials (else those of the environment), region and a role to take on."""
+
+    access_key_id: Property[OptionalText] = None
+    secret_key_id: Property[OptionalText] = None
+    session_token: Property[OptionalText] = None
+    region: Property[OptionalText] = None
+    endpoint_override: Property[OptionalText] = None
+    sts_role_arn: Property[OptionalText] = None
+    sts_role_session_name: Property[OptionalText] = None
+    sts_role_external_id: Property[OptionalText] = None
+    sts_role_session_duration: Property[timedelta] = timedelta(minutes=15)
+    sts_endpoint_override: Property[OptionalText] = None
+
+    async def aws(self, context: RunContext, service: str, work: Callable[[Any], R]) -> R:
+        """What `work` does with a client of a service, in a thread; TaskFailed when the service refuses."""
+        boto3 = extra("boto3", "aws")
+        for secret in (self.secret_key_id, self.session_token):
+            if secret:
+                context.mask(secret)
+        endpoint = self.endpoint_override or context.settings.provider("aws").base_url
+        for address in (endpoint, self.sts_endpoint_override):
+            if address:
+                await check_address(address, context.settings)
+
+        def run() -> R:
+            with explained(service):
+                client = self._client(boto3, service, endpoint, f"parley-{context.task_run_id}"[:64])
+                try:
+                    return work(client)
+                finally:
+                    client.close()
+
+        return await in_own_thread(run)
+
+    def _client(self, boto3: Any, service: str, endpoint: str | None, session: str) -> Any:
+        keys = {
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_key_id,
+            "aws_session_token": self.session_token,
+        }
+        region = self.region or ("us-east-1" if endpoint else None)
+        made = boto3.session.Session(**keys, region_name=region)
+        if self.sts_role_arn:
+            sts = made.client("sts", endpoint_url=self.sts_endpoint_override or endpoint)
+            asked = {
+                "RoleArn": self.sts_role_arn,
+                "RoleSessionName": self.sts_role_session_name or session,
+                "DurationSeconds": int(self.sts_role_session_duration.total_seconds()),
+            }
+            external = {"ExternalId": self.sts_role_external_id} if self.sts_role_external_id else {}
+            lent = sts.assume_role(**asked, **external)["Credentials"]
+            sts.close()
+            made = boto3.session.Session(
+                lent["AccessKeyId"], lent["SecretAccessKey"], lent["SessionToken"], region_name=region
+            )
+        return made.client(service, endpoint_url=endpoint, config=self._config(boto3))
+
+    def _config(self, boto3: Any) -> Any:
+        """How the client behaves."""
+        config = extra("botocore.config", "aws").Config
+        return config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10)
+
+
+@contextmanager
+def explained(service: str) -> Any:
+    """TaskFailed for everything a client raises, with what the service said."""
+    errors = extra("botocore.exceptions", "aws")
+    try:
+        yield
+    except errors.ClientError as error:
+        said = error.response.get("Error", {})
+        code = str(said.get("Code", ""))
+        raise TaskFailed(
+            f"AWS {service} refused {error.operation_name}: {code}: {said.get('Message', '')}", fix=HINTS.get(code, "")
+        ) from error
+    except errors.NoCredentialsError as error:
+        raise TaskFailed(
+            "AWS wants to know who asks.",
+            fix="Give `accessKeyId` and `secretKeyId`, or credentials in the environment.",
+        ) from error
+    except errors.NoRegionError as error:
+        raise TaskFailed("It is not said which region of AWS.", fix="Give `region`.") from error
+    except errors.ParamValidationError as error:
+        raise TaskFailed(f"AWS {service} does not take this: {' '.join(str(error).split())[:500]}") from error
+    except (errors.BotoCoreError, ValueError) as error:
+        raise TaskFailed(
+            f"AWS {service} could not be reached: {error}.", fix="Check `region` and the network."
+        ) from error
+
+
+HINTS = {
+    "AccessDenied": "Check what the credentials may do.",
+    "InvalidAccessKeyId": "Check `accessKeyId`.",
+    "SignatureDoesNotMatch": "Check `secretKeyId`.",
+    "NoSuchBucket": "Check `bucket`.",
+    "NoSuchKey": "Check `key`.",
+    "404": "Check `bucket` and `key`.",
+    "403": "Check what the credentials may do.",
+    "ExpiredToken": "The session has ended: get a new token.",
+}

@@ -1,0 +1,194 @@
+"""Objects of a bucket: found by prefix and pattern, and fetched into internal storage."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.tasks.aws.connection import AwsConnected
+from engine.tasks.property_types import OptionalInteger, OptionalText
+from engine.tasks.runners import WORK
+
+Found = dict[str, Any]
+
+
+# Names of the service's `put_object` for what else an upload may say.
+UPLOAD = {
+    "cache_control": "CacheControl",
+    "content_type": "ContentType",
+    "content_encoding": "ContentEncoding",
+    "content_disposition": "ContentDisposition",
+    "content_language": "ContentLanguage",
+    "expires": "Expires",
+    "acl": "ACL",
+    "storage_class": "StorageClass",
+    "server_side_encryption": "ServerSideEncryption",
+    "kms_key_id": "SSEKMSKeyId",
+    "bucket_key_enabled": "BucketKeyEnabled",
+    "checksum_algorithm": "ChecksumAlgorithm",
+    "expected_bucket_owner": "ExpectedBucketOwner",
+    "request_payer": "RequestPayer",
+    "object_lock_mode": "ObjectLockMode",
+    "object_lock_legal_hold_status": "ObjectLockLegalHoldStatus",
+    "object_lock_retain_until_date": "ObjectLockRetainUntilDate",
+}
+
+
+class Listed(Outputs):
+    """The objects."""
+
+    objects: list[Found]
+
+
+class ListFields(AwsConnected):
+    """Which objects are meant."""
+
+    prefix: Property[OptionalText] = None
+    delimiter: Property[OptionalText] = None
+    marker: Property[OptionalText] = None
+    encoding_type: Property[OptionalText] = None
+    max_keys: Property[OptionalInteger] = 1000
+    max_files: Property[OptionalInteger] = 25
+    expected_bucket_owner: Property[OptionalText] = None
+    regexp: Property[OptionalText] = None
+    filter: Property[Literal["FILES", "DIRECTORY", "BOTH"]] = "BOTH"
+
+
+class MoveTo(Part):
+    """Where objects go once they are taken."""
+
+    bucket: Property[OptionalText] = None
+    key: Property[OptionalText] = None
+
+
+class ActionFields(ListFields):
+    """What becomes of objects once they are taken."""
+
+    action: Property[Literal["MOVE", "DELETE", "NONE"] | None] = None
+    move_to: MoveTo | None = None
+
+    async def act(self, context: RunContext, bucket: str, keys: Sequence[str]) -> None:
+        """Move or delete objects."""
+        if self.action not in ("MOVE", "DELETE") or not keys:
+            return
+        goal = self.move_to or MoveTo()
+        if self.action == "MOVE" and not (goal.key or goal.bucket):
+            raise TaskFailed("It is not said where to move the objects.", fix="Give `moveTo.key` or `moveTo.bucket`.")
+
+        def work(client: Any) -> None:
+            for key in keys:
+                if self.action == "MOVE":
+                    target = below(goal.key, PurePosixPath(key).name) if goal.key else key
+                    source = {"Bucket": bucket, "Key": key}
+                    client.copy(source, goal.bucket or bucket, target)
+                client.delete_object(Bucket=bucket, Key=key)
+
+        await self.aws(context, "s3", work)
+
+
+class Taken(Outputs):
+    """The objects with the URIs of their files."""
+
+    objects: list[Found]
+    outputFiles: dict[str, str]  # noqa: N815 - appears as written
+
+
+async def taken(fields: ActionFields, context: RunContext, bucket: str) -> Taken:
+    """Download what is listed, then do what is to be done with it."""
+    listed = [found for found in await listing(fields, context, bucket) if not found["key"].endswith("/")]
+    done = await fetched(fields, context, bucket, [found["key"] for found in listed])
+    await fields.act(context, bucket, [found["key"] for found in listed])
+    context.metric("files.count", len(listed))
+    objects = [{**found, "uri": done[found["key"]]["uri"]} for found in listed]
+    return Taken(objects=objects, outputFiles={key: one["uri"] for key, one in done.items()})
+
+
+async def listing(fields: ListFields, context: RunContext, bucket: str, most: int | None = -1) -> list[Found]:
+    """The objects that are meant, `maxFiles` at most; a longer list is cut with a word about it."""
+    limit = (fields.max_files or 25) if most == -1 else most
+    found = await fields.aws(context, "s3", lambda client: list(found_in(client, fields, bucket)))
+    if limit is not None and len(found) > limit:
+        context.log(f"There are {len(found)} objects; the first {limit} are taken (`maxFiles`).", "WARN")
+        return found[:limit]
+    return found
+
+
+def found_in(client: Any, fields: ListFields, bucket: str) -> Iterator[Found]:
+    """The objects of a bucket that are meant, page by page."""
+    pattern = _compiled(fields.regexp)
+    asked = {"Prefix": fields.prefix, "Delimiter": fields.delimiter, "StartAfter": fields.marker}
+    named = {name: value for name, value in asked.items() if value}
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, **named, PaginationConfig={"PageSize": min(fields.max_keys or 1000, 1000)}
+    )
+    for page in pages:
+        for one in page.get("Contents", ()):
+            folder = one["Key"].endswith("/")
+            if (fields.filter == "FILES" and folder) or (fields.filter == "DIRECTORY" and not folder):
+                continue
+            if pattern is None or pattern.fullmatch(one["Key"]):
+                yield _found(one)
+
+
+async def fetched(
+    fields: AwsConnected, context: RunContext, bucket: str, keys: Sequence[str], version: str | None = None
+) -> dict[str, Found]:
+    """The files by their keys: what S3 says about each, and its URI in internal storage."""
+    folder = context.working_dir / WORK / "s3"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def work(client: Any) -> dict[str, Found]:
+        done = {}
+        for number, key in enumerate(keys):
+            path = folder / f"{context.task_run_id}-{number}"
+            more = {"VersionId": version} if version else {}
+            about = client.head_object(Bucket=bucket, Key=key, **more)
+            client.download_file(bucket, key, str(path), ExtraArgs=more)
+            done[key] = {
+                "path": path,
+                "eTag": str(about["ETag"]).strip('"'),
+                "versionId": about.get("VersionId"),
+                "contentLength": about["ContentLength"],
+                "contentType": about.get("ContentType"),
+                "metadata": about.get("Metadata") or {},
+            }
+        return done
+
+    found = await fields.aws(context, "s3", work)
+    for key, one in found.items():
+        path = one.pop("path")
+        one["uri"] = await context.files.put(path, stored_name(key))
+        path.unlink()
+    return found
+
+
+def stored_name(key: str) -> str:
+    """What to call an object's file."""
+    return PurePosixPath(key).name or "object"
+
+
+def _found(one: dict[str, Any]) -> Found:
+    owner = one.get("Owner")
+    return {
+        "key": one["Key"],
+        "eTag": str(one.get("ETag", "")).strip('"'),
+        "size": one.get("Size", 0),
+        "lastModified": one["LastModified"].isoformat() if "LastModified" in one else None,
+        "owner": {"id": owner.get("ID"), "displayName": owner.get("DisplayName")} if owner else None,
+        "uri": None,
+    }
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise TaskFailed(f"`regexp` {pattern!r} is not a regular expression: {error}.") from error
+
+
+def below(key: str | None, name: str) -> str:
+    """The key of a file below another key."""
+    return f"{(key or '').rstrip('/')}/{name}".lstrip("/")

@@ -1,0 +1,159 @@
+"""`io.kestra.plugin.aws.sqs`: messages in queues."""
+
+import json
+import time
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import given_rows
+from engine.tasks.aws.connection import AwsConnected
+from engine.tasks.aws.sns import Sent
+from engine.tasks.property_types import OptionalInteger, Text
+
+MOST_AT_ONCE = 10  # SQS gives no more
+LONGEST_WAIT = 20
+
+
+class Publish(AwsConnected, RunnableTask):
+    """Put messages into a queue."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: enqueue
+type: io.kestra.plugin.aws.sqs.Publish
+region: eu-central-1
+queueUrl: https://sqs.eu-central-1.amazonaws.com/000000000000/work
+from:
+  - data: first
+  - data: second
+    delaySeconds: 5
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.sqs.Publish"]
+    queue_url: Property[Text]
+    from_: Property[Any] = Field(alias="from")
+
+    async def run(self, context: RunContext) -> Sent:
+        messages = [_message(row) for row in await given_rows.rows(context, self.from_)]
+
+        def work(client: Any) -> None:
+            for message in messages:
+                client.send_message(QueueUrl=self.queue_url, **message)
+
+        await self.aws(context, "sqs", work)
+        context.metric("sqs.publish.messages", len(messages))
+        return Sent(messagesCount=len(messages))
+
+
+class Consumed(Outputs):
+    """How many messages were taken, and the file they are in."""
+
+    count: int
+    uri: str
+
+
+class ConsumeFields(AwsConnected):
+    """Which queue, how many messages, and for how long; one of the two ends the reading."""
+
+    queue_url: Property[Text]
+    max_records: Property[OptionalInteger] = None
+    max_duration: Property[timedelta | None] = None
+    visibility_timeout: Property[OptionalInteger] = 30
+    auto_delete: Property[bool] = True
+    serde_type: Property[Literal["STRING", "JSON"]] = "STRING"
+
+    async def consumed(self, context: RunContext) -> Consumed:
+        """Take messages and store them as rows."""
+        if self.max_records is None and self.max_duration is None:
+            raise TaskFailed("It is not said when to stop.", fix="Give `maxRecords` or `maxDuration`.")
+        rows = [self._row(text) for text in await self.aws(context, "sqs", self._taken)]
+        context.metric("sqs.consume.messages", len(rows))
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return Consumed(count=len(rows), uri=await context.files.put(text.encode(), "messages.jsonl"))
+
+    def _row(self, text: str) -> Any:
+        if self.serde_type == "STRING":
+            return text
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
+
+    def _taken(self, client: Any) -> list[str]:
+        until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
+        found: list[str] = []
+        while self.max_records is None or len(found) < self.max_records:
+            left = LONGEST_WAIT if until is None else until - time.monotonic()
+            if left <= 0:
+                break
+            most = MOST_AT_ONCE if self.max_records is None else min(MOST_AT_ONCE, self.max_records - len(found))
+            got = client.receive_message(
+                QueueUrl=self.queue_url,
+                MaxNumberOfMessages=most,
+                WaitTimeSeconds=min(max(int(left), 0), LONGEST_WAIT),
+                VisibilityTimeout=self.visibility_timeout or 30,
+            ).get("Messages", [])
+            for message in got:
+                found.append(message["Body"])
+                if self.auto_delete:
+                    client.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+            if not got and until is None:
+                break
+        return found
+
+
+class Consume(ConsumeFields, RunnableTask):
+    """Take messages out of a queue."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: dequeue
+type: io.kestra.plugin.aws.sqs.Consume
+region: eu-central-1
+queueUrl: https://sqs.eu-central-1.amazonaws.com/000000000000/work
+maxRecords: 100
+maxDuration: PT10S
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.sqs.Consume"]
+
+    async def run(self, context: RunContext) -> Consumed:
+        return await self.consumed(context)
+
+
+class Trigger(ConsumeFields, PollingTrigger):
+    """Start an execution when there are messages; they are taken out."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: work
+type: io.kestra.plugin.aws.sqs.Trigger
+interval: PT30S
+region: eu-central-1
+queueUrl: https://sqs.eu-central-1.amazonaws.com/000000000000/work
+maxRecords: 10
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.sqs.Trigger"]
+
+    async def poll(self, context: RunContext) -> Consumed | None:
+        names = set(ConsumeFields.model_fields) & self.model_fields_set
+        given = self.model_dump(include=names, by_alias=True, exclude_unset=True, warnings=False)
+        fields = ConsumeFields.model_validate(await context.render(given), context={"rendered": True})
+        found = await fields.consumed(context)
+        return found if found.count else None
+
+
+def _message(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict) or row.get("data") is None:
+        raise TaskFailed("A message has no `data`.", fix="Give maps with `data`.")
+    found = {
+        "MessageBody": given_rows.text_of(row["data"]),
+        "DelaySeconds": row.get("delaySeconds"),
+        "MessageGroupId": row.get("groupId"),
+        "MessageDeduplicationId": row.get("deduplicationId"),
+    }
+    return {name: value for name, value in found.items() if value is not None}

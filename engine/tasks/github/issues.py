@@ -1,0 +1,147 @@
+"""`io.kestra.plugin.github.issues`: issues at GitHub."""
+
+import json
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.tasks.github.service import MOST_PAGES, GithubTask, RepositoryTask
+from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+
+
+class Issue(Outputs):
+    """The issue."""
+
+    issueUrl: str  # noqa: N815 - appears as written
+    issueNumber: int  # noqa: N815
+
+
+class Create(RepositoryTask):
+    """Open an issue."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: issue
+type: io.kestra.plugin.github.issues.Create
+oauthToken: "{{ secret('GITHUB_TOKEN') }}"
+repository: company/shop
+title: The nightly import failed
+body: "{{ execution.id }} failed; see the log."
+labels: [bug]
+""",
+    )
+    type: Literal["io.kestra.plugin.github.issues.Create"]
+    title: Property[Text]
+    body: Property[OptionalText] = None
+    labels: Property[TextList | None] = None
+    assignees: Property[TextList | None] = None
+    fields: Property[JsonMap | None] = None
+
+    async def run(self, context: RunContext) -> Issue:
+        given = {"title": self.title, "body": self.body, "labels": self.labels, "assignees": self.assignees}
+        body = {name: value for name, value in given.items() if value is not None}
+        made = await self.github(context, "POST", self.path("issues"), json=body)
+        if self.fields:
+            path = self.path(f"issues/{made['number']}/field-values")
+            await self.github(context, "PUT", path, json={"field_values": self.fields})
+        return Issue(issueUrl=made["html_url"], issueNumber=made["number"])
+
+
+class Commented(Outputs):
+    """The issue, and the comment's address."""
+
+    issueUrl: str  # noqa: N815 - appears as written
+    commentUrl: str  # noqa: N815
+
+
+class Comment(RepositoryTask):
+    """Comment on an issue or a pull request."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: comment
+type: io.kestra.plugin.github.issues.Comment
+oauthToken: "{{ secret('GITHUB_TOKEN') }}"
+repository: company/shop
+issueNumber: "{{ outputs.issue.issueNumber }}"
+body: It failed again.
+""",
+    )
+    type: Literal["io.kestra.plugin.github.issues.Comment"]
+    issue_number: Property[int]
+    body: Property[Text]
+
+    async def run(self, context: RunContext) -> Commented:
+        made = await self.github(
+            context, "POST", self.path(f"issues/{self.issue_number}/comments"), json={"body": self.body}
+        )
+        url = str(made["html_url"])
+        return Commented(issueUrl=url.partition("#")[0], commentUrl=url)
+
+
+class Rows(Outputs):
+    """A file of rows, and the rows themselves when asked for."""
+
+    uri: str
+
+
+class SearchTask(GithubTask):
+    """Search at GitHub; what is found becomes a file of rows."""
+
+    kind: ClassVar[str] = "issues"
+    extra_terms: ClassVar[str] = ""
+    query: Property[OptionalText] = None
+    order: Property[Literal["ASC", "DESC", "asc", "desc"]] = "ASC"
+    sort: Property[OptionalText] = None
+
+    def terms(self) -> dict[str, str | None]:
+        """What narrows the search: GitHub's own words, and their values."""
+        return {}
+
+    async def run(self, context: RunContext) -> Rows:
+        asked = [self.query or "", self.extra_terms]
+        asked += [f"{name}:{_quoted(value)}" for name, value in self.terms().items() if value]
+        wanted = " ".join(part for part in asked if part)
+        if not wanted:
+            raise TaskFailed("It is not said what to search for.", fix="Give `query`.")
+        params = {"q": wanted, "per_page": "100", "order": self.order.lower()}
+        if self.sort:
+            params["sort"] = self.sort.lower()
+        found: list[Any] = []
+        for page in range(1, MOST_PAGES + 1):
+            path = f"search/{self.kind}"
+            answer = await self.github(context, "GET", path, params=params | {"page": str(page)})
+            found += answer["items"]
+            if len(found) >= answer["total_count"] or not answer["items"]:
+                break
+        context.metric("size", len(found))
+        text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in found)
+        return Rows(uri=await context.files.put(text.encode(), f"{self.kind}.jsonl"))
+
+
+class Search(SearchTask):
+    """Search issues."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: bugs
+type: io.kestra.plugin.github.issues.Search
+oauthToken: "{{ secret('GITHUB_TOKEN') }}"
+query: "repo:company/shop is:issue label:bug"
+open: true
+""",
+    )
+    extra_terms: ClassVar[str] = "is:issue"
+    type: Literal["io.kestra.plugin.github.issues.Search"]
+    repository: Property[OptionalText] = None
+    assignee: Property[OptionalText] = None
+    open: Property[bool | None] = None
+    closed: Property[bool | None] = None
+    merged: Property[bool | None] = None
+
+    def terms(self) -> dict[str, str | None]:
+        state = "open" if self.open else "closed" if self.closed else None
+        return {"repo": self.repository, "assignee": self.assignee, "state": state}
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if " " in value else value

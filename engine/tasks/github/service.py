@@ -1,0 +1,47 @@
+"""GitHub's REST API: what its tasks share."""
+
+from typing import Any
+
+from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
+from engine.tasks.property_types import OptionalText, Text
+
+API = "https://api.github.com"
+MOST_PAGES = 10  # of a search: GitHub gives no more than 1,000 results
+
+
+class GithubTask(RunnableTask):
+    """Who we are to GitHub."""
+
+    login: Property[OptionalText] = None
+    oauth_token: Property[OptionalText] = None
+    jwt_token: Property[OptionalText] = None
+    endpoint: Property[OptionalText] = None
+
+    async def github(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
+        """The JSON of one call; TaskFailed when GitHub refuses."""
+        return rest_service.parsed(await self.raw(context, method, path, **given), "GitHub")
+
+    async def raw(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
+        """The answer of one call as it came."""
+        token = self.oauth_token or self.jwt_token
+        headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+        if token:
+            context.mask(token)
+            headers["Authorization"] = f"Bearer {token}"
+        base = self.endpoint or context.settings.provider("github").base_url or API
+        url = f"{base.rstrip('/')}/{path.lstrip('/')}"
+        return await rest_service.call(context, "GitHub", method, url, headers=headers, **given)
+
+
+class RepositoryTask(GithubTask):
+    """In which repository."""
+
+    repository: Property[Text]
+
+    def path(self, rest: str) -> str:
+        """A path below the repository; TaskFailed when it is not `owner/name`."""
+        owner, slash, name = self.repository.strip().removeprefix("https://github.com/").partition("/")
+        if not slash or not owner or not name or "/" in name:
+            raise TaskFailed(f"`repository` {self.repository!r} is not a repository.", fix="Write it as owner/name.")
+        return f"repos/{owner}/{name}/{rest}"

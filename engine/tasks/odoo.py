@@ -1,0 +1,121 @@
+"""`io.kestra.plugin.odoo`: records of Odoo, over its XML-RPC."""
+
+import xmlrpc.client
+from typing import Any, ClassVar, Literal
+from xml.parsers.expat import ExpatError
+
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
+from engine.tasks.http_options import HttpOptions
+from engine.tasks.property_types import JsonList, JsonMap, OptionalInteger, OptionalText, Text, TextList
+
+
+class Answered(Outputs):
+    """What Odoo gave, and how many records it is about."""
+
+    result: Any
+    operation: str
+    model: str
+    recordCount: int  # noqa: N815 - appears as written
+
+
+class Query(RunnableTask):
+    """Search, read, create, change or delete records of a model."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: customers
+type: io.kestra.plugin.odoo.Query
+url: https://company.odoo.com
+db: company
+username: flows@company.com
+password: "{{ secret('ODOO_PASSWORD') }}"
+model: res.partner
+operation: search_read
+filters:
+  - ["is_company", "=", true]
+fields: [name, email]
+limit: 10
+""",
+    )
+    type: Literal["io.kestra.plugin.odoo.Query"]
+    url: Property[Text]
+    db: Property[Text]
+    username: Property[Text]
+    password: Property[Text]
+    model: Property[Text]
+    operation: Property[Text] = "search_read"
+    filters: Property[JsonList | None] = None
+    fields: Property[TextList | None] = None
+    values: Property[JsonMap | None] = None
+    ids: Property[JsonList | None] = None
+    limit: Property[OptionalInteger] = None
+    offset: Property[OptionalInteger] = None
+    order: Property[OptionalText] = None
+    options: Property[HttpOptions | None] = None
+
+    async def run(self, context: RunContext) -> Answered:
+        context.mask(self.password)
+        operation = self.operation.lower()
+        arguments, named = self._arguments(operation)
+        person = await self._rpc(context, "common", "authenticate", self.db, self.username, self.password, {})
+        if not person:
+            raise TaskFailed(f"Odoo does not know {self.username}.", fix="Check `db`, `username` and `password`.")
+        whose = (self.db, person, self.password, self.model, operation)
+        result = await self._rpc(context, "object", "execute_kw", *whose, arguments, named)
+        return Answered(
+            result=result, operation=operation, model=self.model, recordCount=self._count(operation, result)
+        )
+
+    def _arguments(self, operation: str) -> tuple[list[Any], dict[str, Any]]:
+        page = {"limit": self.limit, "offset": self.offset, "order": self.order}
+        named = {name: value for name, value in page.items() if value is not None}
+        domain = list(self.filters or [])
+        if operation == "search_read":
+            return [domain], named | ({"fields": list(self.fields)} if self.fields else {})
+        if operation == "search":
+            return [domain], named
+        if operation == "search_count":
+            return [domain], {}
+        if operation == "create" and self.values:
+            return [self.values], {}
+        if operation == "write" and self.ids and self.values:
+            return [_numbers(self.ids), self.values], {}
+        if operation in ("unlink", "read") and self.ids:
+            return [_numbers(self.ids)], {"fields": list(self.fields)} if operation == "read" and self.fields else {}
+        needs = {"create": "`values`", "write": "`ids` and `values`", "unlink": "`ids`", "read": "`ids`"}
+        if operation in needs:
+            raise TaskFailed(f"The operation {operation} needs {needs[operation]}.")
+        raise TaskFailed(
+            f"There is no operation {operation!r}.",
+            fix="Use search_read, search, search_count, read, create, write or unlink.",
+        )
+
+    def _count(self, operation: str, result: Any) -> int:
+        if isinstance(result, list):
+            return len(result)
+        if operation == "search_count":
+            return int(result)
+        return 1 if operation == "create" else len(self.ids or [])
+
+    async def _rpc(self, context: RunContext, service: str, method: str, *arguments: Any) -> Any:
+        body = xmlrpc.client.dumps(arguments, method, allow_none=True).encode()
+        url = f"{self.url.rstrip('/')}/xmlrpc/2/{service}"
+        headers = {"Content-Type": "text/xml"}
+        answer = await rest_service.call(
+            context, "Odoo", "POST", url, options=self.options, headers=headers, content=body
+        )
+        try:
+            (found,), _ = xmlrpc.client.loads(answer.content, use_builtin_types=True)
+        except xmlrpc.client.Fault as error:
+            raise TaskFailed(f"Odoo refused: {error.faultString.strip().splitlines()[-1][:500]}") from error
+        except (ExpatError, ValueError) as error:
+            raise TaskFailed(f"{url} answered with something that is not Odoo's XML.", fix="Check `url`.") from error
+        return found
+
+
+def _numbers(ids: list[Any]) -> list[int]:
+    try:
+        return [int(one) for one in ids]
+    except (TypeError, ValueError) as error:
+        raise TaskFailed("`ids` holds something that is no number.", fix="Give the ids of records.") from error

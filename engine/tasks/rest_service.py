@@ -1,0 +1,91 @@
+"""Services with a JSON API: one call, its answer parsed, its refusal in a sentence; and waiting for a job of theirs."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from engine.plugin import RunContext, TaskFailed
+from engine.tasks.http_options import DEFAULT, HttpOptions
+from engine.tasks.outbound import Answer, retry_after, send
+
+R = TypeVar("R")
+TRIES = 5
+HINTS = {
+    401: "Check the credentials.",
+    403: "Check what the credentials may do.",
+    404: "Check the address and the names in the task.",
+}
+
+
+async def call(
+    context: RunContext,
+    service: str,
+    method: str,
+    url: str,
+    *,
+    options: HttpOptions | None = None,
+    headers: Mapping[str, str] | None = None,
+    **body: Any,
+) -> Answer:
+    """The answer of a service; waits when told to (429), TaskFailed with what it says when it refuses."""
+    given = options or DEFAULT
+    extra = {**(headers or {}), **{str(name): str(value) for name, value in (given.headers or {}).items()}}
+    for attempt in range(1, TRIES + 1):
+        answer = await send(context, method, url, options=given, headers=extra, **body)
+        if answer.code == 429 and attempt < TRIES:
+            wait = retry_after(answer)
+            context.log(f"{service} asks to wait {wait:g} s (429).", "WARN")
+            await asyncio.sleep(wait)
+            continue
+        if answer.code >= 400:
+            raise TaskFailed(f"{service} answered {answer.code}: {reason(answer)}", fix=HINTS.get(answer.code, ""))
+        return answer
+    raise AssertionError("the last try returns or raises")
+
+
+async def document(context: RunContext, service: str, method: str, url: str, **given: Any) -> Any:
+    """The JSON of a service's answer; TaskFailed when it is none."""
+    return parsed(await call(context, service, method, url, **given), service)
+
+
+def parsed(answer: Answer, service: str) -> Any:
+    """The JSON of an answer, None when it is empty."""
+    if not answer.content.strip():
+        return None
+    try:
+        return json.loads(answer.content)
+    except ValueError as error:
+        raise TaskFailed(
+            f"{service} answered {answer.code} with something that is not JSON: {answer.text[:200]!r}.",
+            fix="Check the address: this may be a page for people.",
+        ) from error
+
+
+def reason(answer: Answer) -> str:
+    """What a refusal says, without the markup around it."""
+    try:
+        found = json.loads(answer.content)
+    except ValueError:
+        return answer.text[:500].strip() or "nothing more"
+    for path in (("message",), ("error", "message"), ("error",), ("errorMessages",), ("detail",), ("errors",)):
+        value: Any = found
+        for step in path:
+            value = value.get(step) if isinstance(value, dict) else None
+        if value:
+            more = found.get("errors") if path == ("message",) and isinstance(found, dict) else None
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            return (f"{text} {json.dumps(more, ensure_ascii=False)}" if more else text)[:500]
+    return answer.text[:500].strip()
+
+
+async def waited(look: Callable[[], Awaitable[R | None]], *, every: timedelta, most: timedelta, what: str) -> R:
+    """What `look` gives as soon as it gives something; TaskFailed when that takes longer than `most`."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + most.total_seconds()
+    while (found := await look()) is None:
+        if loop.time() >= until:
+            raise TaskFailed(f"{what} did not end within {most}.", fix="Raise `maxDuration`.")
+        await asyncio.sleep(every.total_seconds())
+    return found

@@ -1,0 +1,208 @@
+"""Amazon's services, spoken to through boto3; moto's server answers."""
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from tests.wire.aws import aws
+
+PLUGIN = "io.kestra.plugin.aws"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with aws() as url:
+        yield url
+
+
+@pytest.fixture
+def at(server):
+    """What every task says."""
+    return {"endpointOverride": server, "accessKeyId": "AKIA", "secretKeyId": "s3cret", "region": "eu-central-1"}
+
+
+async def bucket(context, at, name):
+    await context.run(type=f"{PLUGIN}.s3.CreateBucket", **at, bucket=name)
+    return {**at, "bucket": name}
+
+
+async def test_one_object(context, at):
+    at = await bucket(context, at, "one")
+    source = await context.files.put(b"hello", "in.txt")
+    more = {"contentType": "text/plain", "metadata": {"Made-By": "us"}, "tagging": {"team": "a b"}}
+    done = await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=source, key="a/b.txt", **more)
+    assert (done.bucket, done.key, len(done.eTag)) == ("one", "a/b.txt", 32)
+    found = await context.run(type=f"{PLUGIN}.s3.Download", **at, key="a/b.txt")
+    assert context.files.text(found.uri) == "hello"
+    assert (found.contentLength, found.contentType, found.metadata) == (5, "text/plain", {"made-by": "us"})
+    assert found.uri.endswith("b.txt")
+    copied = await context.run(
+        type=f"{PLUGIN}.s3.Copy", **{k: v for k, v in at.items() if k != "bucket"},
+        from_={"bucket": "one", "key": "a/b.txt"}, to={"bucket": "one", "key": "c.txt"}, delete=True,
+    )  # fmt: skip
+    assert copied.key == "c.txt"
+    with pytest.raises(TaskFailed, match=r"AWS s3 refused HeadObject: 404.*Check `bucket` and `key`"):
+        await context.run(type=f"{PLUGIN}.s3.Download", **at, key="a/b.txt")
+    await context.run(type=f"{PLUGIN}.s3.Delete", **at, key="c.txt")
+    assert (await context.run(type=f"{PLUGIN}.s3.List", **at)).objects == []
+    assert "s3cret" in context.masked
+
+
+async def test_many_objects(context, at):
+    at = await bucket(context, at, "many")
+    uris = [await context.files.put(str(n).encode(), f"{n}.csv") for n in range(3)]
+    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=uris, key="in")
+    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=json.dumps(uris[:2]), key="more/")
+    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_={"x/y.txt": uris[0]}, key="named")
+    found = await context.run(type=f"{PLUGIN}.s3.List", **at, prefix="in/", regexp=r".*/[01]\.csv")
+    assert [one["key"] for one in found.objects] == ["in/0.csv", "in/1.csv"]
+    assert (await context.run(type=f"{PLUGIN}.s3.List", **at, maxFiles=2)).objects[1]["size"] == 1
+    assert context.said("There are 6 objects; the first 2", "WARN")
+    files = (await context.run(type=f"{PLUGIN}.s3.Download", **at, prefix="more/")).files
+    assert {key: context.files.text(one["uri"]) for key, one in files.items()} == {"more/0.csv": "0", "more/1.csv": "1"}
+    taken = await context.run(
+        type=f"{PLUGIN}.s3.Downloads", **at, prefix="in/", action="MOVE", moveTo={"key": "archive/"}
+    )
+    assert [context.files.text(one["uri"]) for one in taken.objects] == ["0", "1", "2"]
+    keys = [one["key"] for one in (await context.run(type=f"{PLUGIN}.s3.List", **at)).objects]
+    assert keys == [f"archive/{n}.csv" for n in range(3)] + ["more/0.csv", "more/1.csv", "named/x/y.txt"]
+    gone = await context.run(type=f"{PLUGIN}.s3.DeleteList", **at, prefix="archive/")
+    assert (gone.count, gone.size) == (3, 3)
+    with pytest.raises(TaskFailed, match="nothing to delete"):
+        await context.run(type=f"{PLUGIN}.s3.DeleteList", **at, prefix="archive/", errorOnEmpty=True)
+    with pytest.raises(TaskFailed, match="not a regular expression"):
+        await context.run(type=f"{PLUGIN}.s3.List", **at, regexp="(")
+
+
+async def test_the_trigger_takes_each_object_once(context, at):
+    at = await bucket(context, at, "inbox")
+    source = await context.files.put(b"order", "order.json")
+    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=source, key="orders/1.json")
+    declared = {"id": "watch", "type": f"{PLUGIN}.s3.Trigger", **at, "prefix": "orders/", "action": "DELETE"}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    found = await trigger.poll(context)
+    assert context.files.text(found.objects[0]["uri"]) == "order"
+    assert await trigger.poll(context) is None
+
+
+async def test_what_goes_wrong_is_told(context, at):
+    with pytest.raises(TaskFailed, match=r"NoSuchBucket.*Check `bucket`"):
+        await context.run(type=f"{PLUGIN}.s3.List", **at, bucket="nope-nope")
+    closed = {**at, "endpointOverride": "http://127.0.0.1:1", "bucket": "b"}
+    with pytest.raises(TaskFailed, match="could not be reached"):
+        await context.run(type=f"{PLUGIN}.s3.List", **closed)
+    with pytest.raises(TaskFailed, match="link-local"):
+        await context.run(type=f"{PLUGIN}.s3.List", **{**at, "endpointOverride": "http://169.254.169.254"}, bucket="b")
+
+
+async def test_a_role_is_taken_on(context, at):
+    role = {"stsRoleArn": "arn:aws:iam::123456789012:role/reader", "stsRoleExternalId": "shop"}
+    made = await context.run(type=f"{PLUGIN}.s3.CreateBucket", **at, **role, bucket="lent")
+    assert (made.bucket, made.region) == ("lent", "eu-central-1")
+
+
+async def test_dynamodb(context, at, server):
+    client = boto3.client("dynamodb", endpoint_url=server, region_name="eu-central-1",
+                          aws_access_key_id="AKIA", aws_secret_access_key="s3cret")  # fmt: skip
+    client.create_table(
+        TableName="people", BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "N"}],
+    )  # fmt: skip
+    client.close()
+    at = {**at, "tableName": "people"}
+    item = {"id": 1, "name": "Ann", "price": 1.5, "tags": ["a"], "nested": {"x": None, "y": True}}
+    await context.run(type=f"{PLUGIN}.dynamodb.PutItem", **at, item=item)
+    await context.run(type=f"{PLUGIN}.dynamodb.PutItem", **at, item='{"id": 2, "name": "Bob"}')
+    found = await context.run(type=f"{PLUGIN}.dynamodb.GetItem", **at, key={"id": 1})
+    assert found.row == item
+    assert (await context.run(type=f"{PLUGIN}.dynamodb.GetItem", **at, key={"id": 9})).row is None
+    values = {":id": 2}
+    query = {"keyConditionExpression": "id = :id", "expressionAttributeValues": values, "fetchType": "FETCH_ONE"}
+    assert (await context.run(type=f"{PLUGIN}.dynamodb.Query", **at, **query)).row == {"id": 2, "name": "Bob"}
+    scan = {"filterExpression": "begins_with(#n, :n)", "expressionAttributeValues": {":n": "A"}, "fetchType": "FETCH"}
+    names = {"expressionAttributeNames": {"#n": "name"}}
+    assert (await context.run(type=f"{PLUGIN}.dynamodb.Scan", **at, **scan, **names)).rows == [item]
+    stored = await context.run(type=f"{PLUGIN}.dynamodb.Scan", **at)
+    assert (stored.size, len(context.files.text(stored.uri).splitlines())) == (2, 2)
+    await context.run(type=f"{PLUGIN}.dynamodb.DeleteItem", **at, key={"id": 1})
+    assert (await context.run(type=f"{PLUGIN}.dynamodb.Scan", **at)).size == 1
+    with pytest.raises(TaskFailed, match="ResourceNotFoundException"):
+        await context.run(type=f"{PLUGIN}.dynamodb.GetItem", **{**at, "tableName": "nope"}, key={"id": 1})
+
+
+async def test_queues_and_topics(context, at, server):
+    who = {
+        "endpoint_url": server,
+        "region_name": "eu-central-1",
+        "aws_access_key_id": "A",
+        "aws_secret_access_key": "s",
+    }
+    sqs, sns = boto3.client("sqs", **who), boto3.client("sns", **who)
+    url = sqs.create_queue(QueueName="work")["QueueUrl"]
+    arn = sns.create_topic(Name="news")["TopicArn"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+    send = {"type": f"{PLUGIN}.sqs.Publish", **at, "queueUrl": url}
+    done = await context.run(**send, from_=[{"data": "one"}, {"data": {"n": 2}, "delaySeconds": 0}])
+    assert done.messagesCount == 2
+    rows = await context.files.put(b'{"data": "three"}\n', "rows.jsonl")
+    await context.run(**send, from_=rows)
+    await context.run(type=f"{PLUGIN}.sns.Publish", **at, topicArn=arn, from_={"data": "four", "subject": "S"})
+    read = {**at, "queueUrl": url, "maxRecords": 10, "maxDuration": "PT1S"}
+    found = await context.run(type=f"{PLUGIN}.sqs.Consume", **read)
+    texts = {json.loads(line) for line in context.files.text(found.uri).splitlines()}
+    assert (found.count, texts) == (4, {"one", '{"n": 2}', "three", "four"})
+    declared = {"id": "watch", "type": f"{PLUGIN}.sqs.Trigger", **read, "serdeType": "JSON"}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    assert await trigger.poll(context) is None
+    await context.run(**send, from_={"data": {"n": 5}})
+    taken = await trigger.poll(context)
+    assert json.loads(context.files.text(taken.uri)) == {"n": 5}
+    for client in (sqs, sns):
+        client.close()
+
+
+async def test_events_and_streams(context, at, server):
+    kinesis = boto3.client("kinesis", endpoint_url=server, region_name="eu-central-1",
+                           aws_access_key_id="A", aws_secret_access_key="s")  # fmt: skip
+    kinesis.create_stream(StreamName="clicks", ShardCount=1)
+    records = [{"partitionKey": "a", "data": "x"}, {"partitionKey": "b", "data": {"n": 1}}]
+    done = await context.run(type=f"{PLUGIN}.kinesis.PutRecords", **at, streamName="clicks", records=records)
+    assert (done.recordCount, done.failedRecordsCount) == (2, 0)
+    shard = kinesis.get_shard_iterator(
+        StreamName="clicks", ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON"
+    )
+    found = kinesis.get_records(ShardIterator=shard["ShardIterator"])["Records"]
+    assert [one["Data"] for one in found] == [b"x", b'{"n": 1}']
+    kinesis.close()
+    entries = [{"source": "shop", "detailType": "sold", "eventBusName": "default", "detail": {"n": 1}}]
+    done = await context.run(type=f"{PLUGIN}.eventbridge.PutEvents", **at, entries=entries)
+    assert (done.entryCount, done.failedEntryCount) == (1, 0)
+    token = await context.run(type=f"{PLUGIN}.ecr.GetAuthToken", **at)
+    assert token.token
+    assert token.token in context.masked
+
+
+async def test_lambda(context, at):
+    """Running code needs containers that moto would start; here Lambda's own protocol is answered."""
+    from tests.wire.loopback import Answered, serving
+
+    def handle(request):
+        assert request.path == "/2015-03-31/functions/adder/invocations"
+        if request.json.get("fail"):
+            body = json.dumps({"errorMessage": "boom", "errorType": "KeyError"}).encode()
+            return Answered(body, 200, {"X-Amz-Function-Error": "Unhandled", "Content-Type": "application/json"})
+        return Answered({"sum": request.json["a"] + 1})
+
+    with serving(handle) as service:
+        invoke = {"type": f"{PLUGIN}.lambda.Invoke", **at, "endpointOverride": service.url, "functionArn": "adder"}
+        found = await context.run(**invoke, functionPayload={"a": 1})
+        assert json.loads(context.files.text(found.uri)) == {"sum": 2}
+        assert (found.contentType, found.contentLength) == ("application/json", 10)
+        with pytest.raises(TaskFailed, match=r"adder failed: KeyError: boom"):
+            await context.run(**invoke, functionPayload={"fail": True})

@@ -1,0 +1,273 @@
+"""Services with an API of their own: GitHub, Jira, Airbyte, dbt Cloud, Jenkins, Odoo. Their wire is faked."""
+
+import base64
+import json
+import xmlrpc.client
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.wire.loopback import Answered, serving
+
+PLUGIN = "io.kestra.plugin"
+
+
+def routes(table):
+    """A handler by method and path; what is not there answers 404 as APIs do."""
+
+    def handle(request):
+        found = table.get((request.method, request.path))
+        if found is None:
+            return Answered({"message": "Not Found"}, 404)
+        return found(request) if callable(found) else Answered(found)
+
+    return handle
+
+
+async def test_github_issues_and_pulls(make_context):
+    issue = {"html_url": "https://github.test/o/r/issues/7", "number": 7}
+    pull = {"html_url": "https://github.test/o/r/pull/8", "number": 8, "issue_url": "https://api.github.test/issues/8"}
+    comment = {"html_url": "https://github.test/o/r/issues/7#issuecomment-1"}
+
+    def search(request):
+        page = int(request.query["page"])
+        rows = [{"number": n} for n in range((page - 1) * 100, min(page * 100, 130))]
+        return Answered({"total_count": 130, "items": rows})
+
+    table = {
+        ("POST", "/repos/o/r/issues"): issue,
+        ("POST", "/repos/o/r/issues/7/comments"): comment,
+        ("POST", "/repos/o/r/pulls"): pull,
+        ("GET", "/search/issues"): search,
+        ("POST", "/repos/o/r/actions/workflows/deploy.yml/dispatches"): lambda request: Answered(status=204),
+    }
+    with serving(routes(table)) as github:
+        context = make_context({"providers": {"github": {"base_url": github.url}}})
+        who = {"oauthToken": "t0ken", "repository": "o/r"}
+        made = await context.run(
+            type=f"{PLUGIN}.github.issues.Create", **who, title="T", body='a "b"', labels=["bug"], assignees=["ann"]
+        )
+        assert (made.issueNumber, made.issueUrl) == (7, issue["html_url"])
+        assert github.last.json == {"title": "T", "body": 'a "b"', "labels": ["bug"], "assignees": ["ann"]}
+        assert github.last.headers["authorization"] == "Bearer t0ken"
+        said = await context.run(type=f"{PLUGIN}.github.issues.Comment", **who, issueNumber="7", body="x")
+        assert (said.issueUrl, said.commentUrl) == (issue["html_url"], comment["html_url"])
+        made = await context.run(
+            type=f"{PLUGIN}.github.pulls.Create", **who, sourceBranch="a", targetBranch="main", title="T"
+        )
+        assert (made.pullRequestNumber, github.last.json["head"]) == (8, "a")
+        found = await context.run(type=f"{PLUGIN}.github.issues.Search", **who, query="fire in:title", open=True)
+        assert len(context.files.text(found.uri).splitlines()) == 130
+        assert github.last.query["q"] == "fire in:title is:issue repo:o/r state:open"
+        await context.run(type=f"{PLUGIN}.github.pulls.Search", **who, author="ann", createdAfter="2026-01-01")
+        assert github.last.query["q"] == "is:pr repo:o/r created:>=2026-01-01 author:ann"
+        run = {"type": f"{PLUGIN}.github.actions.RunWorkflow", **who, "workflowId": "deploy.yml", "ref": "main"}
+        assert await context.run(**run, inputs={"n": 1}) is None
+        assert github.last.json == {"ref": "main", "inputs": {"n": "1"}}
+        assert "t0ken" in context.masked
+        with pytest.raises(TaskFailed, match="GitHub answered 404: Not Found"):
+            await context.run(type=f"{PLUGIN}.github.issues.Create", **{**who, "repository": "o/x"}, title="T")
+        with pytest.raises(TaskFailed, match="owner/name"):
+            await context.run(type=f"{PLUGIN}.github.issues.Create", **{**who, "repository": "o/../x"}, title="T")
+
+
+async def test_jira(context):
+    made = {"id": "1", "key": "OPS-12"}
+    table = {
+        ("POST", "/rest/api/2/issue"): made,
+        ("POST", "/rest/api/2/issue/OPS-12/comment"): {"id": "5"},
+        ("PUT", "/rest/api/2/issue/OPS-12"): lambda request: Answered(status=204),
+        ("GET", "/rest/api/2/issue/OPS-12"): {"key": "OPS-12", "fields": {"summary": "S"}},
+    }
+    with serving(routes(table)) as jira:
+        who = {"baseUrl": jira.url, "username": "ann", "password": "s3cret"}
+        issue = {"projectKey": "OPS", "summary": "S", "description": "D", "labels": ["a"], "issueTypeId": "10001"}
+        found = await context.run(type=f"{PLUGIN}.jira.issues.Create", **who, **issue)
+        assert (found.key, found.url) == ("OPS-12", f"{jira.url}/browse/OPS-12")
+        assert jira.last.json["fields"]["issuetype"] == {"id": "10001"}
+        pair = base64.b64decode(jira.last.headers["authorization"].split()[1]).decode()
+        assert pair == "ann:s3cret"
+        await context.run(type=f"{PLUGIN}.jira.issues.CreateComment", **who, issueIdOrKey="OPS-12", body="x")
+        assert jira.last.json == {"body": "x"}
+        await context.run(type=f"{PLUGIN}.jira.issues.UpdateFields", **who, issueIdOrKey="OPS-12", fields={"a": 1})
+        assert jira.last.json == {"fields": {"a": 1}}
+        found = await context.run(
+            type=f"{PLUGIN}.jira.issues.Get", baseUrl=jira.url, accessToken="t", issueIdOrKey="OPS-12"
+        )
+        assert found.issue["fields"] == {"summary": "S"}
+        assert jira.last.headers["authorization"] == "Bearer t"
+        with pytest.raises(TaskFailed, match="who asks"):
+            await context.run(type=f"{PLUGIN}.jira.issues.Create", baseUrl=jira.url, **issue)
+    refusal = {"errorMessages": [], "errors": {"issuetype": "The issue type selected is invalid."}}
+    said = r"Jira answered 400: .*issue type selected is invalid"
+    with serving(lambda request: Answered(refusal, 400)) as jira, pytest.raises(TaskFailed, match=said):
+        await context.run(type=f"{PLUGIN}.jira.issues.Create", **{**who, "baseUrl": jira.url}, **issue)
+
+
+class Jobs:
+    """An Airbyte server whose jobs need a few looks."""
+
+    def __init__(self, ends="succeeded"):
+        self.looks, self.ends = 0, ends
+
+    def __call__(self, request):
+        running = self.looks < 2
+        self.looks += request.method == "GET" or request.path.endswith("/get")
+        status = "running" if running else self.ends
+        if request.path == "/v1/applications/token":
+            return Answered({"access_token": "fresh"})
+        if request.path.startswith("/v1/jobs"):
+            more = {} if running else {"bytesSynced": 10, "rowsSynced": 2, "duration": "PT3S"}
+            return Answered({"jobId": 5, "status": status, "jobType": "sync", **more})
+        return Answered({"job": {"id": 5, "status": status}})
+
+
+QUICK = {"pollFrequency": "PT0.01S"}
+
+
+async def test_airbyte_in_the_cloud(make_context):
+    with serving(Jobs()) as airbyte:
+        context = make_context({"providers": {"airbyte": {"base_url": airbyte.url}}})
+        sync = {"type": f"{PLUGIN}.airbyte.cloud.jobs.Sync", "connectionId": "c", **QUICK}
+        done = await context.run(**sync, clientId="id", clientSecret="s3cret")
+        assert done.job["status"] == "succeeded"
+        assert airbyte.requests[1].json == {"connectionId": "c", "jobType": "sync"}
+        assert airbyte.last.headers["authorization"] == "Bearer fresh"
+        assert (context.metrics["rows_synced"], context.metrics["duration"]) == (2, 3)
+        begun = await context.run(**sync, token="t", wait=False)
+        assert begun.job["jobId"] == 5
+        with pytest.raises(TaskFailed, match="who asks"):
+            await context.run(**sync)
+    with serving(Jobs("failed")) as airbyte:
+        context = make_context({"providers": {"airbyte": {"base_url": airbyte.url}}})
+        with pytest.raises(TaskFailed, match="The job 5 ended as failed") as failed:
+            await context.run(**sync, token="t")
+        assert failed.value.outputs["job"]["jobId"] == 5
+
+
+async def test_airbyte_on_one_s_own_server(context):
+    with serving(Jobs()) as airbyte:
+        who = {"url": airbyte.url, "username": "ann", "password": "s3cret", **QUICK}
+        done = await context.run(type=f"{PLUGIN}.airbyte.connections.Sync", **who, connectionId="c")
+        assert done.jobId == 5
+        assert [request.path for request in airbyte.requests][:2] == ["/api/v1/connections/sync", "/api/v1/jobs/get"]
+        assert airbyte.last.headers["authorization"].startswith("Basic ")
+        check = await context.run(type=f"{PLUGIN}.airbyte.connections.CheckStatus", **who, jobId="5")
+        assert check.finalJobStatus == "succeeded"
+    with serving(lambda request: Answered({"message": "A sync is already running"}, 409)) as airbyte:
+        sync = {"type": f"{PLUGIN}.airbyte.connections.Sync", "url": airbyte.url, "connectionId": "c"}
+        with pytest.raises(TaskFailed, match="answered 409"):
+            await context.run(**sync)
+        assert (await context.run(**sync, failOnActiveSync=False)).alreadyRunning
+
+
+class Dbt:
+    """dbt Cloud with one run."""
+
+    def __init__(self, ends=10):
+        self.looks, self.ends = 0, ends
+
+    def __call__(self, request):
+        base = "/api/v2/accounts/1"
+        if request.path == f"{base}/jobs/7/run/":
+            return Answered({"data": {"id": 99}})
+        if request.path == f"{base}/runs/":
+            tagged = {"id": 98, "status": 1, "trigger": {"cause": "x [01EXECUTION.1]"}}
+            return Answered({"data": [{"id": 97, "status": 1, "trigger": {"cause": "x"}}, tagged]})
+        if request.path.endswith("run_results.json"):
+            return Answered({"results": []})
+        if "/artifacts/" in request.path:
+            return Answered({"status": {"user_message": "not found"}}, 404)
+        self.looks += 1
+        done = self.looks > 2
+        step = {"id": 1, "name": "dbt run", "status_humanized": "Success" if done else "Running"}
+        status = {"status": self.ends if done else 3, "status_humanized": "Error", "status_message": "Model x failed."}
+        return Answered({"data": {"id": 99, "run_steps": [step], **status}})
+
+
+async def test_dbt_cloud(context):
+    with serving(Dbt()) as dbt:
+        who = {"accountId": "1", "token": "t0ken", "baseUrl": dbt.url, **QUICK}
+        trigger = {"type": f"{PLUGIN}.dbt.cloud.TriggerRun", **who, "jobId": "7"}
+        done = await context.run(**trigger, gitBranch="main", stepsOverride=["dbt run"], cause="Because")
+        assert (done.runId, done.manifest) == ("99", None)
+        assert json.loads(context.files.text(done.runResults)) == {"results": []}
+        assert dbt.requests[0].json == {"cause": "Because", "git_branch": "main", "steps_override": ["dbt run"]}
+        assert dbt.last.headers["authorization"] == "Token t0ken"
+        assert [line for _, line in context.lines if line.startswith("dbt run")] == [
+            "dbt run: Running",
+            "dbt run: Success",
+        ]
+        assert (await context.run(**trigger, reattach=True, wait=False)).runId == "98"
+        assert (await context.run(type=f"{PLUGIN}.dbt.cloud.CheckStatus", **who, runId="99")).runId == "99"
+    with serving(Dbt(20)) as dbt, pytest.raises(TaskFailed, match=r"The run 99 ended as Error\. Model x failed\."):
+        await context.run(**{**trigger, "baseUrl": dbt.url})
+    endless = Answered({"data": {"id": 1, "status": 3}})
+    with serving(lambda request: endless) as dbt, pytest.raises(TaskFailed, match="did not end within"):
+        await context.run(**{**trigger, "baseUrl": dbt.url}, maxDuration="PT0.05S")
+
+
+async def test_jenkins(context):
+    table = {
+        ("POST", "/job/team/job/deploy app/buildWithParameters"): lambda request: Answered(
+            status=201, headers={"Location": "http://j/queue/item/3/"}
+        ),
+        ("POST", "/job/plain/build"): lambda request: Answered(status=201),
+        ("GET", "/job/plain/lastBuild/api/json"): {"number": 4, "result": "SUCCESS", "building": False, "url": "u"},
+    }
+    with serving(routes(table)) as jenkins:
+        who = {"serverUri": jenkins.url + "/", "username": "ann", "apiToken": "t0ken"}
+        build = {"type": f"{PLUGIN}.jenkins.JobBuild", **who}
+        done = await context.run(**build, jobName="team/deploy app", parameters={"branch": "a&b", "n": [1, 2]})
+        assert (done.status, done.queueUrl) == (201, "http://j/queue/item/3/")
+        assert jenkins.last.body == b"branch=a%26b&n=1&n=2"
+        assert (await context.run(**build, jobName="plain")).status == 201
+        info = await context.run(type=f"{PLUGIN}.jenkins.JobInfo", **who, jobName="plain")
+        assert (info.buildNumber, info.result) == (4, "SUCCESS")
+        assert jenkins.last.headers["authorization"].startswith("Basic ")
+
+
+async def test_odoo(context):
+    def handle(request):
+        arguments, method = xmlrpc.client.loads(request.body)
+        if method == "authenticate":
+            answer = 2 if arguments[2] == "s3cret" else False
+        else:
+            assert arguments[:4] == ("d", 2, "s3cret", "res.partner")
+            operation, given, named = arguments[4:]
+            if operation == "write" and given[0] == [9]:
+                fault = xmlrpc.client.Fault(1, "Traceback (most recent call last):\nMissingError: no such record")
+                return Answered(xmlrpc.client.dumps(fault).encode())
+            answer = {
+                "search_read": [{"id": 1, "given": given, "named": named}],
+                "search": [1, 2],
+                "search_count": 3,
+                "create": 8,
+                "write": True,
+                "unlink": True,
+            }[operation]
+        return Answered(xmlrpc.client.dumps((answer,), methodresponse=True).encode())
+
+    with serving(handle) as odoo:
+        query = {
+            "type": f"{PLUGIN}.odoo.Query", "url": odoo.url, "db": "d", "username": "ann", "password": "s3cret",
+            "model": "res.partner",
+        }  # fmt: skip
+        filters = [["is_company", "=", True]]
+        found = await context.run(**query, filters=filters, fields=["name"], limit=5)
+        assert found.result == [{"id": 1, "given": [filters], "named": {"limit": 5, "fields": ["name"]}}]
+        counts = {}
+        for operation, more in (
+            ("search", {}), ("search_count", {}), ("create", {"values": {"a": 1}}), ("unlink", {"ids": [1, 2]}),
+            ("write", {"ids": ["1"], "values": {"a": 1}}),
+        ):  # fmt: skip
+            counts[operation] = (await context.run(**query, operation=operation, **more)).recordCount
+        assert counts == {"search": 2, "search_count": 3, "create": 1, "unlink": 2, "write": 1}
+        with pytest.raises(TaskFailed, match="Odoo refused: MissingError: no such record"):
+            await context.run(**query, operation="write", ids=[9], values={"a": 1})
+        with pytest.raises(TaskFailed, match="does not know ann"):
+            await context.run(**{**query, "password": "no"})
+        with pytest.raises(TaskFailed, match="needs `ids`"):
+            await context.run(**query, operation="unlink")
+    with serving(lambda request: Answered("<html>")) as page, pytest.raises(TaskFailed, match="not Odoo's XML"):
+        await context.run(**{**query, "url": page.url})
