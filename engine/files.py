@@ -152,12 +152,16 @@ class FileStore:
         Path(written).replace(target)
         return f"{SCHEME}/{PurePosixPath(*parts)}"
 
-    def delete_namespace_file(self, namespace: str, path: str) -> bool:
-        """Whether there was such a file of a namespace; Refused when the path leaves it."""
+    def delete_namespace_file(self, namespace: str, path: str, *, tidy: bool = False) -> bool:
+        """Whether there was such a file of a namespace; with `tidy` folders left empty go too. Refused."""
         target = self._inside(PurePosixPath(*self.parts(path, Scope(namespace))))
         if not target.is_file():
             return False
         target.unlink()
+        folder = target.parent
+        while tidy and folder != self.namespace_folder(namespace) and not any(folder.iterdir()):
+            folder.rmdir()
+            folder = folder.parent
         return True
 
     def namespace_files(self, namespace: str) -> Iterator[tuple[str, Path]]:

@@ -138,8 +138,8 @@ class Files(Protocol):
     async def put_namespace_file(self, namespace: str, path: str, source: Path | bytes) -> str:
         """Write a file of a namespace over what was there; its URI. Refused when the path leaves the namespace."""
 
-    async def delete_namespace_file(self, namespace: str, path: str) -> bool:
-        """Whether there was one; Refused."""
+    async def delete_namespace_file(self, namespace: str, path: str, *, tidy: bool = False) -> bool:
+        """Whether there was one; with `tidy` folders left empty go too. Refused."""
 
     async def namespaces(self) -> list[str]:
         """Namespaces that have files."""

@@ -62,9 +62,9 @@ class RunFiles:
         """Write a file of a namespace over what was there; its URI. Refused when the path leaves the namespace."""
         return await asyncio.to_thread(self.store.put_namespace_file, namespace, path, source)
 
-    async def delete_namespace_file(self, namespace: str, path: str) -> bool:
-        """Whether there was one; Refused."""
-        return await asyncio.to_thread(self.store.delete_namespace_file, namespace, path)
+    async def delete_namespace_file(self, namespace: str, path: str, *, tidy: bool = False) -> bool:
+        """Whether there was one; with `tidy` folders left empty go too. Refused."""
+        return await asyncio.to_thread(self.store.delete_namespace_file, namespace, path, tidy=tidy)
 
     async def namespaces(self) -> list[str]:
         """Namespaces that have files."""

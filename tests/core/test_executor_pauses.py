@@ -152,7 +152,9 @@ def test_an_execution_held_by_hand_starts_nothing_until_resumed():
         ({"denyBehavior": "FAIL"}, {"approve": False}, State.FAILED, ["ask", "tell", "no"]),
         ({"approveBehavior": "SUCCEED"}, {"approve": True}, State.SUCCESS, ["ask", "tell", "yes"]),
         ({"denyBehavior": "KILL"}, {"approve": False}, State.KILLED, ["ask", "tell", "no"]),
-        ({"autoApprove": "{{ 1 == 1 }}"}, None, State.SUCCESS, ["ask", "tell", "yes", "after"]),
+        ({"autoApprove": "{{ 1 == 1 }}"}, None, State.SUCCESS, ["ask", "yes", "after"]),
+        ({"denyBehavior": "{{ 'FAIL' }}"}, {"approve": False}, State.FAILED, ["ask", "tell", "no"]),
+        ({"approveBehavior": "{{ 'WARN' }}"}, {"approve": True}, State.WARNING, ["ask", "tell", "yes", "after"]),
         ({"timeout": "PT1H"}, None, State.CANCELLED, ["ask", "tell"]),
         ({"timeout": "PT1H", "expireBehavior": "CONTINUE"}, None, State.SUCCESS, ["ask", "tell", "after"]),
         ({"timeout": "PT1H", "expireBehavior": "WARN"}, None, State.WARNING, ["ask", "tell", "after"]),
@@ -171,6 +173,14 @@ def test_an_approval_runs_what_belongs_to_the_answer(more, answer, state, expect
     outputs = run_of(after, "ask").outputs
     assert outputs["decision"] == ("APPROVED" if "autoApprove" in more else decision)
     assert outputs["auto"] is ("autoApprove" in more)
+
+
+def test_a_behavior_that_is_none_fails_the_approval_before_anybody_is_asked():
+    driver = Driver()
+    execution = started(driver, flow(task("flow.Approval", "ask", denyBehavior="{{ 'STOP' }}")))
+    after = driver.executions[execution.id]
+    assert after.state is State.FAILED
+    assert any("`denyBehavior` is 'STOP'; use one of CONTINUE" in message for *_, message in driver.logs)
 
 
 def test_a_comment_is_asked_for_when_the_answer_needs_one():

@@ -280,6 +280,11 @@ tasks:
     type: io.kestra.plugin.core.namespace.DeleteFiles
     namespace: company.shared
     files: ["notes/*.txt"]
+    deleteParentFolder: true
+  - id: own
+    type: io.kestra.plugin.core.namespace.UploadFiles
+    filesMap: "{{ {'hello.txt': outputs.made.uri} }}"
+    destination: /in
 """)
     done = await run()
     assert done.state is State.SUCCESS, await engine.logs(done.id)
@@ -289,6 +294,8 @@ tasks:
     assert engine.files.path(found["/notes/hello.txt"]).read_text() == "hello"
     assert outputs(done, "gone")["files"] == ["/notes/content.txt", "/notes/hello.txt"]
     assert [path for path, _ in engine.files.namespace_files("company.shared")] == ["docs/a/b.md"]
+    assert not (engine.files.namespace_folder("company.shared") / "notes").exists()
+    assert [path for path, _ in engine.files.namespace_files("company.team")] == ["in/hello.txt"]
 
 
 @pytest.mark.parametrize(

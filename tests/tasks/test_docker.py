@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks.scripts.runner import containers
-from engine.tasks.scripts.runner.docker import registry_auth
+from engine.tasks.scripts.runner.docker import labels, registry_auth
 from tests.wire.docker_engine import GIT_IMAGE, PYTHON_IMAGE, docker_engine
 from tests.wire.git_http import git
 
@@ -189,6 +191,80 @@ async def test_what_was_deleted_is_deleted_here_too(contained):
     )
     found = {path.relative_to(context.working_dir).as_posix() for path in context.working_dir.rglob("*")}
     assert {name for name in found if not name.startswith(".parley")} == {"kept", "kept/x.txt"}
+
+
+DYING = """
+import asyncio, sys
+from pathlib import Path
+import httpx
+from engine.plugin import Settings
+from tests.tasks.context import TestContext
+from tests.tasks.test_docker import WAITS, shell
+
+async def main(folder, host):
+    settings = Settings(docker={"host": host, "network": "none"})
+    async with httpx.AsyncClient() as client:
+        await shell(TestContext(Path(folder), client, settings), *WAITS)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+WAITS = (
+    "echo began; echo bad >&2",
+    "until [ -e go ]; do sleep 0.05; done",
+    'echo \'::{"outputs":{"x":1}}::\'; echo ended > out.txt; exit 3',
+)
+
+
+@pytest.mark.parametrize("runs_still", [True, False])
+async def test_a_container_outlives_the_bot_and_is_followed_again(contained, docker_engine, tmp_path, runs_still):
+    """Killed while the container runs; it is followed again, whether it still runs by then or has ended."""
+    dying = subprocess.Popen([sys.executable, "-c", DYING, str(tmp_path), docker_engine.host])
+    client = containers.connect(docker_engine.host)
+    assert client is not None
+    try:
+        while not any(b"began" in one.logs() for one in client.containers.list()):
+            assert dying.poll() is None
+            await asyncio.sleep(0.05)
+        dying.kill()
+        dying.wait()
+        (container,) = client.containers.list()
+        context = contained()
+        if runs_still:
+            running = asyncio.create_task(shell(context, *WAITS, outputFiles=["out.txt"]))
+            while not context.said("is followed"):
+                await asyncio.sleep(0.05)
+        container.exec_run(["touch", f"{context.working_dir}/go"])
+        if not runs_still:
+            await asyncio.to_thread(container.wait)
+            running = asyncio.create_task(shell(context, *WAITS, outputFiles=["out.txt"]))
+        with pytest.raises(TaskFailed, match="exit code 3") as caught:
+            await running
+        told = caught.value.outputs or {}
+        assert told["vars"] == {"x": 1}
+        assert told["taskRunner"] == {"containerId": container.id}
+        assert context.files.text(told["outputFiles"]["out.txt"]) == "ended\n"
+        assert [line for line in context.lines if line[1] in ("began", "bad")] in (
+            [("INFO", "began"), ("ERROR", "bad")],
+            [("ERROR", "bad"), ("INFO", "began")],
+        )
+        assert left_over(docker_engine.host) == []
+    finally:
+        dying.kill()
+        client.close()
+
+
+async def test_a_container_is_left_alone_when_it_is_not_to_be_followed(contained, docker_engine):
+    client = containers.connect(docker_engine.host)
+    assert client is not None
+    context = contained()
+    try:
+        made = containers.create(client, GIT_IMAGE, ["true"], {"labels": labels(context), "network_mode": "none"})
+        await shell(context, "true", runner={"resume": False})
+        assert left_over(docker_engine.host) == [made.name]
+        await shell(context, "true")
+        assert left_over(docker_engine.host) == [], "one that never started is removed"
+    finally:
+        client.close()
 
 
 def test_a_docker_configuration_gives_the_login_of_its_registry_only():

@@ -51,7 +51,7 @@ def settle(d: Decision, run_id: str | None) -> None:
             end(d, run, guess(level.lane("tasks")))
         return
     if isinstance(task, PausingTask) and "answered" not in run.rendered:
-        if not _busy(d, run, task, level, "onPause"):
+        if not task.asks(run.rendered) or not _busy(d, run, task, level, "onPause"):
             pause(d, run, task)
         return
     _settle_flowable(d, run, task, level)

@@ -50,25 +50,26 @@ conflict: OVERWRITE
 """,
     )
     type: Literal["io.kestra.plugin.core.namespace.UploadFiles"]
-    namespace: Property[Namespace]
+    namespace: Property[Namespace | None] = Field(default=None, description="The flow's own, if left out.")
     files: Property[Annotated[list[Text] | dict[str, Any] | None, BeforeValidator(_files)]] = Field(
         default=None, description="Patterns in the working directory and URIs of stored files, or a map of path to URI."
     )
     files_map: Property[JsonMap | None] = Field(default=None, description="Path in the namespace → a file's URI.")
-    destination: Property[Text] = Field(default="/", description="The folder for what `files` lists.")
+    destination: Property[Text] = Field(default="/", description="The folder for all of them.")
     conflict: Property[Literal["OVERWRITE", "ERROR", "SKIP"]] = "OVERWRITE"
 
     async def run(self, context: RunContext) -> Uploaded:
         sources = dict(self._sources(context))
         if not sources:
             raise TaskFailed("There is no file to upload.", fix="Check `files`: patterns name files of this task.")
-        there = await context.files.namespace_files(self.namespace)
+        namespace = self.namespace or context.namespace
+        there = await context.files.namespace_files(namespace)
         if self.conflict == "ERROR" and (taken := sorted(sources.keys() & there.keys())):
-            raise TaskFailed(f"The namespace {self.namespace} has a file {taken[0]} already.", fix="Set `conflict`.")
+            raise TaskFailed(f"The namespace {namespace} has a file {taken[0]} already.", fix="Set `conflict`.")
         written = {}
         for path, source in sources.items():
             if not (self.conflict == "SKIP" and path in there):
-                written[f"/{path}"] = await context.files.put_namespace_file(self.namespace, path, source)
+                written[f"/{path}"] = await context.files.put_namespace_file(namespace, path, source)
         context.metric("uploaded", len(written))
         return Uploaded(files=written)
 
@@ -79,7 +80,7 @@ conflict: OVERWRITE
         for path, uri in named.items():
             if not isinstance(uri, str) or not uri.startswith(STORAGE):
                 raise TaskFailed(f"{path!r} stands for no file's URI.", fix="Give it one, as `outputs.<task>.uri` is.")
-            found.append((_relative(path), context.files.path(uri)))
+            found.append((self._at(path), context.files.path(uri)))
         listed = self.files if isinstance(self.files, list) else []
         for uri in (one for one in listed if one.startswith(STORAGE)):
             source = context.files.path(uri)
@@ -93,7 +94,7 @@ conflict: OVERWRITE
         return found
 
     def _at(self, name: str) -> str:
-        return _relative(str(PurePosixPath(self.destination) / name))
+        return _relative(str(PurePosixPath(self.destination) / name.lstrip("/")))
 
 
 class Files(Outputs):
@@ -147,10 +148,12 @@ files: ["drafts/**"]
     type: Literal["io.kestra.plugin.core.namespace.DeleteFiles"]
     namespace: Property[Namespace]
     files: Property[TextList] = Field(description="A path or pattern, or a list of them.")
+    delete_parent_folder: Property[bool] = Field(default=False, description="Folders left empty go too.")
 
     async def run(self, context: RunContext) -> Deleted:
         matching = await _matching(context, self.namespace, self.files)
-        gone = [p for p, _ in matching if await context.files.delete_namespace_file(self.namespace, p)]
+        tidy = self.delete_parent_folder
+        gone = [p for p, _ in matching if await context.files.delete_namespace_file(self.namespace, p, tidy=tidy)]
         context.metric("deleted", len(gone))
         return Deleted(files=[f"/{path}" for path in gone])
 

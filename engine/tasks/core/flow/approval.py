@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from engine.core.execution import TaskRun
 from engine.core.flowable import Behavior, Body, PauseTerms, PausingTask, Section, Wanted, enabled, to_wait
 from engine.core.inputs import AnyInput, BooleanInput, DependsOn, Input, StringInput
-from engine.core.property import Property
+from engine.core.property import Property, has_template
 from engine.core.task import AnyTask, Part, Task
 
 Then = Literal["CONTINUE", "WARN", "FAIL", "SUCCEED", "CANCEL", "KILL"]
@@ -18,7 +18,10 @@ DENIED = "{{ inputs.approve == false }}"
 APPROVED = "{{ inputs.approve == true }}"
 
 
-def _behavior(then: Then) -> Behavior:
+def _behavior(then: Any, name: str) -> Behavior:
+    """What a property says is to follow; ValueError when it says none of what is known."""
+    if then not in get_args(Then):
+        raise ValueError(f"`{name}` is {then!r}; use one of {', '.join(get_args(Then))}.")
     return "RESUME" if then == "CONTINUE" else then
 
 
@@ -49,9 +52,9 @@ onApprove:
     decisions: Decisions = Decisions()
     comment_required: Literal["NEVER", "ALWAYS", "ON_DENY", "ON_APPROVE"] = "NEVER"
     auto_approve: Property[bool] = Field(default=False, description="True: nobody is asked.")
-    approve_behavior: Then = "CONTINUE"
-    deny_behavior: Then = "CANCEL"
-    expire_behavior: Then = Field(default="CANCEL", description="What happens when `timeout` is over.")
+    approve_behavior: Property[Then] = "CONTINUE"
+    deny_behavior: Property[Then] = "CANCEL"
+    expire_behavior: Property[Then] = Field(default="CANCEL", description="What happens when `timeout` is over.")
     on_wait: tuple[AnyTask, ...] = ()
     on_approve: tuple[AnyTask, ...] = ()
     on_deny: tuple[AnyTask, ...] = ()
@@ -82,15 +85,29 @@ onApprove:
         yield "finally", self.finally_
 
     def wanted(self) -> Wanted:
-        given = {"timeout": self.timeout, "autoApprove": self.auto_approve}
-        return {name: (value, "text") for name, value in given.items() if isinstance(value, str)}
+        given = {"timeout": self.timeout, "autoApprove": self.auto_approve, **self._behaviors}
+        return {name: (value, "text") for name, value in given.items() if has_template(value)}
+
+    @property
+    def _behaviors(self) -> dict[str, str]:
+        return {
+            "approveBehavior": self.approve_behavior,
+            "denyBehavior": self.deny_behavior,
+            "expireBehavior": self.expire_behavior,
+        }
+
+    def _then(self, name: str, rendered: Mapping[str, Any]) -> Behavior:
+        return _behavior(rendered.get(name, self._behaviors[name]), name)
 
     def asks(self, rendered: Mapping[str, Any]) -> bool:
         return str(rendered.get("autoApprove", self.auto_approve)).lower() != "true"
 
     def terms(self, rendered: Mapping[str, Any]) -> PauseTerms:
         length = to_wait(rendered.get("timeout", self.timeout), "timeout")
-        return PauseTerms(length, _behavior(self.expire_behavior))
+        then = {
+            name: self._then(name, rendered) for name in self._behaviors
+        }  # all, so that a slip shows before it asks
+        return PauseTerms(length, then["expireBehavior"])
 
     def answered(self, inputs: Mapping[str, Any], by: str, at: str) -> Mapping[str, Any]:
         approved = inputs.get("approve", True) is True
@@ -112,5 +129,6 @@ onApprove:
         return Body(enabled(branches.get((run.outputs or {}).get("decision", ""), ())))
 
     def verdict(self, run: TaskRun) -> Behavior:
-        chosen = {"APPROVED": self.approve_behavior, "DENIED": self.deny_behavior}
-        return _behavior(chosen.get((run.outputs or {}).get("decision", ""), "CONTINUE"))
+        chosen = {"APPROVED": "approveBehavior", "DENIED": "denyBehavior"}
+        name = chosen.get((run.outputs or {}).get("decision", ""))
+        return self._then(name, run.rendered) if name else "RESUME"

@@ -7,6 +7,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,13 +155,54 @@ def follow(container: "Container", hear: Callable[[bytes, Stream], None]) -> int
                     hear(err, "stderr")
         finally:
             output._response.close()  # the stream's own `close` leaves it open
-        while True:
-            try:
-                return int(container.wait(timeout=WAIT)["StatusCode"])
-            except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):
-                container.reload()  # raises when the container, or the engine, is gone
+        return _exit_code(container)
     except (DockerException, requests.exceptions.RequestException) as error:
         raise _failed("The container could not be run", error) from error
+
+
+def left_behind(client: "DockerClient", labels: Mapping[str, str]) -> "Container | None":
+    """The container with these labels that runs or has ended; one that never started is removed."""
+    import requests
+    from docker.errors import DockerException
+
+    try:
+        found = client.containers.list(all=True, filters={"label": [f"{key}={value}" for key, value in labels.items()]})
+    except (DockerException, requests.exceptions.RequestException) as error:
+        raise _failed("The containers could not be listed", error) from error
+    usable = [container for container in found if container.status in ("running", "exited")]
+    for container in found:
+        if container not in usable[:1]:
+            end(container, 0, delete=True)
+    return usable[0] if usable else None
+
+
+def rejoin(container: "Container", hear: Callable[[bytes, Stream], None]) -> int:
+    """Pass on everything a container that was started earlier says, from its beginning; its exit code."""
+    import requests
+    from docker.errors import DockerException
+
+    def read(stream: Stream) -> None:
+        own = {"stdout": stream == "stdout", "stderr": stream == "stderr"}
+        for block in container.logs(stream=True, follow=True, **own):
+            hear(block, stream)
+
+    try:
+        with ThreadPoolExecutor(2) as readers:  # read apart: together the engine mixes the two
+            for done in [readers.submit(read, "stdout"), readers.submit(read, "stderr")]:
+                done.result()
+        return _exit_code(container)
+    except (DockerException, requests.exceptions.RequestException) as error:
+        raise _failed("The container could not be followed", error) from error
+
+
+def _exit_code(container: "Container") -> int:
+    import requests
+
+    while True:
+        try:
+            return int(container.wait(timeout=WAIT)["StatusCode"])
+        except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):
+            container.reload()  # raises when the container, or the engine, is gone
 
 
 def download(container: "Container", folder: Path) -> list[str]:

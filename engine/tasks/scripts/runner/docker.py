@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 from engine.core.sentences import sentence
 from engine.plugin import Instead, Part, Property, RunContext, TaskFailed
 from engine.tasks import aliases
-from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, TextList
+from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, Text, TextList
 from engine.tasks.runners import Ended, Job, Runner
 from engine.tasks.scripts.runner import containers
 from engine.tasks.sizes import parse_bytes
@@ -64,6 +64,16 @@ class Credentials(Part):
         return {key: value for key, value in found.items() if value}
 
 
+class DeviceRequest(Part):
+    """Devices for a container, such as graphics cards."""
+
+    driver: Property[OptionalText] = None
+    count: Property[OptionalInteger] = None
+    device_ids: Property[TextList | None] = None
+    capabilities: Property[list[list[Text]] | None] = None
+    options: Property[dict[str, Text] | None] = None
+
+
 class Docker(Runner):
     """Run in a container: the working directory goes in, the command runs, what changed comes back."""
 
@@ -94,7 +104,7 @@ script: print("hello")
     shm_size: Property[OptionalText] = None
     privileged: Property[bool] = False
     port_bindings: Property[TextList | None] = None
-    device_requests: Any = None
+    device_requests: Property[list[DeviceRequest] | None] = None
     entry_point: Property[TextList] = Field(default_factory=lambda: [""])
     volumes: Property[TextList | None] = None
     cpu: Cpu | None = None
@@ -103,7 +113,9 @@ script: print("hello")
     delete: Property[bool] = True
     wait: Property[bool] = True
     kill_grace_period: Property[timedelta] = timedelta(0)
-    resume: Property[bool] = True
+    resume: Property[bool] = Field(
+        default=True, description="After a restart of the bot follow the container that is still there."
+    )
 
     async def execute(self, job: Job, context: RunContext) -> Ended:
         client = await in_own_thread(lambda: containers.connect(self.host or context.settings.docker.host))
@@ -126,10 +138,15 @@ script: print("hello")
         image = await self._image(client, job, context)
         options = self._options(job, context)
         mounted = self.file_handling_strategy == "MOUNT"
-        created = asyncio.ensure_future(in_own_thread(lambda: containers.create(client, image, job.command, options)))
+        left = None
+        if self.resume and self.wait and not mounted:  # a mounted folder went with the process that made it
+            left = await in_own_thread(lambda: containers.left_behind(client, labels(context)))
+        created = asyncio.ensure_future(
+            in_own_thread(lambda: left or containers.create(client, image, job.command, options))
+        )
         try:
             container = await asyncio.shield(created)
-            if not mounted:
+            if not mounted and left is None:
                 await in_own_thread(lambda: containers.upload(container, job.folder, self.user))
             if not self.wait:
                 await in_own_thread(container.start)
@@ -139,7 +156,10 @@ script: print("hello")
             def hear(block: bytes, stream: Any) -> None:
                 loop.call_soon_threadsafe(job.hear, block, stream)
 
-            code = await in_own_thread(lambda: containers.follow(container, hear))
+            if left is not None:
+                context.log(f"The container {left.short_id} of this attempt is there already; it is followed.")
+            follow = containers.follow if left is None else containers.rejoin
+            code = await in_own_thread(lambda: follow(container, hear))
             if not mounted:
                 for problem in await in_own_thread(lambda: containers.download(container, job.folder)):
                     context.log(problem, "WARN")
@@ -198,14 +218,7 @@ script: print("hello")
             "entrypoint": self.entry_point,
             "working_dir": str(job.folder),
             "environment": dict(job.env),
-            "labels": {
-                "kestra.io/namespace": context.namespace,
-                "kestra.io/flow-id": context.flow_id,
-                "kestra.io/task-id": context.task_id,
-                "kestra.io/execution-id": context.execution_id,
-                "kestra.io/taskrun-id": context.task_run_id,
-                "kestra.io/taskrun-attempt": str(context.attempt),
-            },
+            "labels": labels(context),
             "user": self.user,
             "network_mode": self.network_mode or settings.network,
             "extra_hosts": dict(entry.split(":", 1) for entry in self.extra_hosts) if self.extra_hosts else None,
@@ -233,6 +246,18 @@ script: print("hello")
         for volume in self.volumes:
             check_volume(volume, context)
         return list(self.volumes)
+
+
+def labels(context: RunContext) -> dict[str, str]:
+    """What a container says of the attempt it is for, so that it is found again."""
+    return {
+        "kestra.io/namespace": context.namespace,
+        "kestra.io/flow-id": context.flow_id,
+        "kestra.io/task-id": context.task_id,
+        "kestra.io/execution-id": context.execution_id,
+        "kestra.io/taskrun-id": context.task_run_id,
+        "kestra.io/taskrun-attempt": str(context.attempt),
+    }
 
 
 def older_docker(options: Mapping[str, Any]) -> Docker:
@@ -295,16 +320,7 @@ def _ports(bindings: list[str]) -> dict[str, Any]:
     return found
 
 
-def _device_requests(requests: Any) -> list[Any]:
-    from docker.types import DeviceRequest
+def _device_requests(requests: list[DeviceRequest]) -> list[Any]:
+    from docker import types
 
-    names = {
-        "driver": "driver",
-        "count": "count",
-        "deviceIds": "device_ids",
-        "capabilities": "capabilities",
-        "options": "options",
-    }
-    return [
-        DeviceRequest(**{names[key]: value for key, value in request.items() if key in names}) for request in requests
-    ]
+    return [types.DeviceRequest(**request.model_dump(exclude_none=True)) for request in requests]
