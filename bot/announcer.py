@@ -13,9 +13,10 @@ from functools import partial
 from bot import documents
 from bot.conversation import Room
 from bot.office import Office
+from bot.rungs import steps_of
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
-from engine.store import chat_messages
+from engine.store import chat_ladder, chat_messages
 from engine.store.chat_messages import DECISION, END, PROGRESS, Message
 from engine.store.database import Unit
 from engine.store.pauses import PauseRow
@@ -29,9 +30,10 @@ MANY = 10_000
 class Announcer:
     """Follows the engine."""
 
-    def __init__(self, office: Office, wake: Callable[[], None]) -> None:
+    def __init__(self, office: Office, wake: Callable[[], None], planned: Callable[[], None]) -> None:
         self.office = office
         self.wake = wake
+        self.planned = planned  # called when there is something to do later
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -120,6 +122,9 @@ class Announcer:
         unit: Unit,
     ) -> None:
         now = self.office.now()
+        steps = [step for pause in pauses for step in steps_of(self.office.eligibility.rule(pause), pause)]
+        if chat_ladder.plan(unit.connection, steps):
+            unit.after_commit(self.planned)
         for pause, room in missing:
             want_card(unit, self.office.new_id(), "pause", pause.id, execution.id, room, now)
         if end_room is not None:

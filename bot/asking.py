@@ -8,6 +8,7 @@ from bot.conversation import Attachment, Person, Room
 from bot.decisions import Decisions
 from bot.drafts import Drafts
 from bot.drawing import Drawing
+from bot.ladder import Ladder
 from bot.office import Office
 from bot.references import FlowName, Unresolved, find_flow, find_run, short
 from bot.starts import Starts
@@ -43,6 +44,7 @@ class Parts:
     starts: Starts
     decisions: Decisions
     drawing: Drawing
+    ladder: Ladder
 
     def flow(self, text: str) -> Flow:
         """The flow a word names; Unresolved E02, E03."""

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot import flow_commands, pause_commands, run_commands, slash_commands
+from bot import flow_commands, handing_on, pause_commands, run_commands, slash_commands
 from bot.asking import Asking, Parts, name_of
 from bot.conversation import FieldErrors, Notice, Reply
 from bot.decisions import Wanted
@@ -47,6 +47,8 @@ async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldEr
             return await _run(parts, asking, pressed)
         case "ls":
             return await LISTS.get(pressed.target, slash_commands.show_menu)(parts, asking, Line(""))
+        case "sz":
+            return await handing_on.offer(parts, asking, pressed)
         case "cn" | "bk" | "cx":
             return await _form(parts, asking, pressed)
     execution = await parts.office.engine.execution(pressed.target)

@@ -178,12 +178,13 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A private answer."""
+    """A sentence: mostly a private answer."""
 
     tone: Tone
     text: str
     actions: tuple[Action, ...] = ()
     code: str = ""  # E01 … E26 where one applies
+    calls: tuple[str, ...] = ()  # groups to be called by it: `slack:usergroup:design`, `discord:role:42`
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from bot.eligibility import Eligibility
 from bot.flow_commands import TEXT_TYPES
 from bot.frontend import FrontEnd
 from bot.identities import Identities, Unlinked
+from bot.ladder import Ladder
 from bot.links import ActionIds
 from bot.office import Office, read_text
 from bot.outbox import Lane, Outbox
@@ -43,7 +44,7 @@ from bot.starts import Starts
 from bot.texts import answer
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
-from engine.store import chat_drafts, chat_messages, chat_receipts, chat_votes
+from engine.store import chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_votes
 from engine.store.chat_messages import Message
 from engine.store.database import Unit
 
@@ -83,12 +84,13 @@ class FrontDesk:
                 for end in front_ends
             ]
         )
-        self.announcer = Announcer(self.office, self.outbox.wake)
+        self.ladder = Ladder(self.office, drawing, self.outbox.wake)
+        self.announcer = Announcer(self.office, self.outbox.wake, self.ladder.look)
         drafts = Drafts(self.office)
         starts = Starts(self.office, drafts, self.outbox.wake)
         decisions = Decisions(self.office, drafts, self.outbox.wake)
         engine.door.keeper = decisions
-        self.parts = Parts(self.office, drafts, starts, decisions, drawing)
+        self.parts = Parts(self.office, drafts, starts, decisions, drawing, self.ladder)
         self.deliveries = Deliveries(self.office, self.front_ends, self._storable, self._handle, self.outbox.wake)
         self._prepared = False
         self._tidying: asyncio.Task[None] | None = None
@@ -101,6 +103,7 @@ class FrontDesk:
         await self._prepare()
         self.outbox.start(self.engine.clock)
         await self.announcer.start()
+        await self.ladder.start()
         self._tidying = asyncio.create_task(self._tidy(), name="desk clean-up")
         self.deliveries.do_later(self.deliveries.carry_on())
 
@@ -121,6 +124,7 @@ class FrontDesk:
                 chat_receipts.forget(unit.connection, now - chat_receipts.KEEP)
                 chat_drafts.forget(unit.connection, now - chat_drafts.KEEP)
                 chat_messages.forget(unit.connection, now - chat_messages.KEEP)
+                chat_ladder.forget(unit.connection, now - chat_messages.KEEP)
                 chat_votes.forget(unit.connection, now - chat_messages.KEEP)
 
             try:
@@ -132,6 +136,7 @@ class FrontDesk:
     async def stop(self) -> None:
         """Answer no more; what is left is in the store."""
         await self.announcer.stop()
+        await self.ladder.stop()
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)

@@ -95,7 +95,11 @@ class Drawing:
             return "", 1, "", ()
         cast = await self.office.engine.database.read(lambda c: chat_votes.votes_on(c, pause.id))
         told = tuple(Voted(vote.name, vote.platform, vote.word) for vote in cast)
-        return bench.label, bench.rule.need, meter(cast, bench.rule), told
+        who = bench.label
+        if bench.delegations:
+            names = await self.office.names({one.taker for one in bench.delegations})
+            who = f"{who}; {bench.handed(names)}"
+        return who, bench.rule.need, meter(cast, bench.rule), told
 
     def _shown(self, execution: Execution) -> Execution:
         """Nothing secret reaches a card."""

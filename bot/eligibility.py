@@ -6,16 +6,16 @@ This is asked by the one path on which pauses are decided (`bot/decisions.py`), 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.approvers import Approver, labels
+from bot.approvers import Approver, approver, labels
 from bot.conversation import Person, Platform, Room
 from bot.editors import Editor, Unknown, editor_of
 from bot.frontend import FrontEnd, Unreachable
 from bot.identities import Identities, Identity
-from bot.policy import ApprovalRule, rule_for
+from bot.policy import ApprovalRule, is_room, rule_for
 from bot.texts import Answer, answer, plain
 from engine.core.execution import Execution
 from engine.runtime import Engine
-from engine.store import chat_messages, chat_receipts, chat_votes, flows
+from engine.store import chat_ladder, chat_messages, chat_receipts, chat_votes, flows
 from engine.store.chat_votes import Delegation
 from engine.store.pauses import PauseRow
 
@@ -32,6 +32,12 @@ class Bench:
     def label(self) -> str:
         """Who may decide, in words."""
         return labels(self.approvers)
+
+    def handed(self, names: Mapping[str, str]) -> str:
+        """Who decides instead of whom, in words."""
+        return "; ".join(
+            f"**{plain(names[one.taker], 60)}** instead of {plain(one.giver_name, 60)}" for one in self.delegations
+        )
 
 
 class Eligibility:
@@ -56,8 +62,11 @@ class Eligibility:
     async def bench(self, pause: PauseRow) -> Bench:
         """Who may decide a pause now."""
         rule = self.rule(pause)
-        handed = await self.engine.database.read(lambda c: chat_votes.delegations_of(c, pause.id))
-        return Bench(rule, rule.people, tuple(handed))
+        handed, escalated = await self.engine.database.read(
+            lambda c: (chat_votes.delegations_of(c, pause.id), chat_ladder.done(c, pause.id, "escalate"))
+        )
+        added = [approver(text) for step in escalated for text in step.detail["to"] if not is_room(text)]
+        return Bench(rule, tuple(dict.fromkeys([*rule.people, *added])), tuple(handed))
 
     async def refuse(
         self, pause: PauseRow, execution: Execution, person: Person, room: Room, *, fresh: bool = True
@@ -148,7 +157,7 @@ class Eligibility:
         eyes = bench.rule.four_eyes
         if eyes == "none":
             return None
-        if set(await self._requesters(execution)) & {who.id, *who.accounts}:
+        if await self._has_asked(execution, who):
             return answer("E22", approver=bench.label)
         if eyes == "requester" or not fresh:
             return None
@@ -159,6 +168,13 @@ class Eligibility:
         if editor.email in await self._emails(who, fresh) or editor.name.casefold() in names:
             return answer("own-edit", approver=bench.label)
         return None
+
+    async def is_requester(self, pause: PauseRow, execution: Execution, who: Identity) -> bool:
+        """Whether four eyes keep somebody from deciding because they asked for the run."""
+        return self.rule(pause).four_eyes != "none" and await self._has_asked(execution, who)
+
+    async def _has_asked(self, execution: Execution, who: Identity) -> bool:
+        return bool(set(await self._requesters(execution)) & {who.id, *who.accounts})
 
     async def _requesters(self, execution: Execution) -> Iterable[str]:
         """Whoever asked for a run: its starter, and whoever started the run that called it."""

@@ -203,6 +203,8 @@ USAGE: dict[str, tuple[str, str]] = {
     "approve": ("approve <run> [name=value \u2026] [reason]", "say yes to a waiting run"),
     "reject": ("reject <run> [name=value \u2026] [reason]", "say no to a waiting run"),
     "answer": ("answer <run> [name=value \u2026]", "answer a waiting run"),
+    "snooze": ("snooze <run> <time>", "be asked again at 14:00, or in 1h"),
+    "delegate": ("delegate <run> @colleague", "let somebody else decide instead of you"),
     "kill": ("kill <run> [reason]", "stop a run"),
     "restart": ("restart <run>", "go on from what failed"),
     "replay": ("replay <run>", "run again from the start"),

@@ -219,6 +219,8 @@ def _open_actions(view: PauseView, ids: ActionIds, pages: Pages) -> tuple[Action
     asks = any(item.id != view.shape.key for item in view.fields)
     page = pages.execution(view.namespace, view.flow_id, view.execution_id)
     buttons = actions(view.shape, view.pause_id, ids, asks_on_reject=asks, secure_page=page)
+    if view.approvers and len(buttons) < MAX_BUTTONS - 1:
+        buttons = (*buttons, ids.button("sz", view.pause_id, "Snooze"))
     is_linked = page is None or view.shape.kind == "secure" or len(buttons) >= MAX_BUTTONS
     return buttons if is_linked else (*buttons, Action("", "Open", "link", url=page))
 

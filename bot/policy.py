@@ -47,19 +47,19 @@ class Escalation(Section):
     @classmethod
     def _are_approvers_or_rooms(cls, to: tuple[str, ...]) -> tuple[str, ...]:
         for text in to:
-            if not _is_room(text):
+            if not is_room(text):
                 approver(text)
         return to
 
     @property
     def approvers(self) -> tuple[Approver, ...]:
         """Who may decide from then on."""
-        return tuple(approver(text) for text in self.to if not _is_room(text))
+        return tuple(approver(text) for text in self.to if not is_room(text))
 
     @property
     def rooms(self) -> tuple[Room, ...]:
         """Where the card is shown from then on."""
-        return tuple(room_of(text) for text in self.to if _is_room(text))
+        return tuple(room_of(text) for text in self.to if is_room(text))
 
 
 class ApprovalRule(Section):
@@ -143,5 +143,6 @@ def unreachable(rules: Sequence[ApprovalRule]) -> list[int]:
     return []
 
 
-def _is_room(text: str) -> bool:
+def is_room(text: str) -> bool:
+    """Whether an entry of `escalate` is a room to show the card in, not somebody who may decide."""
     return text.startswith(("slack:#", "slack:C", "slack:G", "web:", "discord:#"))

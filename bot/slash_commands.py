@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bot import flow_commands, kv_commands, pause_commands, run_commands
+from bot import flow_commands, handing_on, kv_commands, pause_commands, run_commands
 from bot.asking import Asking, Parts
 from bot.cards import menu
 from bot.conversation import FieldErrors, Notice, Reply
@@ -62,6 +62,8 @@ VERBS: Mapping[str, Verb] = {
     "approve": pause_commands.approve,
     "reject": pause_commands.reject,
     "answer": pause_commands.give_answer,
+    "snooze": handing_on.snooze,
+    "delegate": handing_on.delegate,
     "kill": run_commands.kill,
     "restart": run_commands.restart,
     "replay": run_commands.replay,

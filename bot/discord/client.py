@@ -178,7 +178,8 @@ class DiscordFrontEnd:
         user = (person_id or "").removeprefix("discord:")
         if not user.isdecimal():
             room = self._found(room)
-            await self._transport.post(room.thread or room.channel, view.payload, files)
+            payload = posts.calling(view.payload, [id_ for text in notice.calls for id_ in self._roles_called(text)])
+            await self._transport.post(room.thread or room.channel, payload, files)
             return
         try:
             await self._transport.post(await self._transport.direct(user), view.payload, files)
@@ -206,6 +207,9 @@ class DiscordFrontEnd:
             if wanted.keys() & await self._transport.roles(guild, user):
                 return True
         return False
+
+    def _roles_called(self, text: str) -> list[str]:
+        return list(self._roles(text.removeprefix("discord:role:")))
 
     def _roles(self, group: str) -> dict[str, str]:
         """Roles meant by an id or a name, with their servers. A name that two servers use means none of them: whoever

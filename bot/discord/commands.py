@@ -25,6 +25,7 @@ def group(hear: Hear, complete: Complete) -> app_commands.Group:
     flow = app_commands.Group(name="flow", description="Run flows and answer their questions")
     _add_runs(flow, hear, complete)
     _add_answers(flow, hear, complete)
+    _add_handing_on(flow, hear, complete)
     _add_others(flow, hear, complete)
     return flow
 
@@ -123,6 +124,20 @@ def _add_answers(flow: app_commands.Group, hear: Hear, complete: Complete) -> No
         inputs: _TEXT | None = None,
         file: discord.Attachment | None = None,
     ) -> None:
+        await hear(interaction)
+
+
+def _add_handing_on(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
+    @flow.command(name="snooze", description="Be asked again later")
+    @describe(pause="Which request", until="When: 1h, 14:00, tomorrow 9:00")
+    @_completing(complete, pause="pause")
+    async def snooze(interaction: discord.Interaction, pause: str, until: str) -> None:
+        await hear(interaction)
+
+    @flow.command(name="delegate", description="Let a colleague decide instead of you")
+    @describe(pause="Which request", colleague="Who decides")
+    @_completing(complete, pause="pause")
+    async def delegate(interaction: discord.Interaction, pause: str, colleague: discord.User) -> None:
         await hear(interaction)
 
 

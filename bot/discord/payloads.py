@@ -18,7 +18,21 @@ _THREADS = frozenset({10, 11, 12})
 _DIRECT = frozenset({1, 3})
 _WEBHOOK = re.compile(r"/webhooks/(\d+)/([^/?]+)$")
 # Options that are arguments by their place, in this order; `inputs` is text as typed, the rest become flags.
-_PLACES = ("action", "namespace", "flow", "run", "pause", "text", "topic", "key", "value", "task", "reason")
+_PLACES = (
+    "action",
+    "namespace",
+    "flow",
+    "run",
+    "pause",
+    "text",
+    "topic",
+    "key",
+    "value",
+    "task",
+    "reason",
+    "until",
+    "colleague",
+)
 _TYPED = "inputs"
 
 

@@ -86,3 +86,11 @@ def _own(post: ChatPost, names: Sequence[str]) -> Rendered:
     if names:
         payload["attachments"] = [{"id": str(index), "filename": name} for index, name in enumerate(names)]
     return Rendered(payload)
+
+
+def calling(payload: Json, roles: Sequence[str]) -> Json:
+    """A message that calls the people with these roles, at its top."""
+    if not roles:
+        return payload
+    call = {"type": 10, "content": " ".join(f"<@&{role}>" for role in roles[:20])}
+    return {**payload, "components": [call, *payload["components"]], "allowed_mentions": {"roles": list(roles[:20])}}

@@ -264,9 +264,19 @@ class SlackFrontEnd:
             user = payloads.person({"id": person_id.removeprefix("slack:")})
             await answering.say_privately(payloads.Asked(user, room, ""), draw_notice(notice))
             return
-        rendered = draw_notice(notice)
+        rendered = draw_notice(notice, await self._calls(notice))
         await delivery.thread_message(room.channel, room.thread, rendered.payload)
         await delivery.spill(room.channel, room.thread, rendered.overflow)
+
+    async def _calls(self, notice: Notice) -> str:
+        """Slack's own words that call the groups of a sentence; what can't be found is not called."""
+        called = []
+        for text in notice.calls if self._people else ():
+            group = text.removeprefix("slack:usergroup:")
+            with suppress(Unreachable):
+                id_ = await self._people.group_id(group) if self._people else None
+                called.append(f"<!subteam^{id_}>" if id_ else "")
+        return " ".join(filter(None, called))
 
     async def is_member(self, person: Person, group: str, *, fresh: bool = True) -> bool:
         """Whether somebody is in a user group, by its id or handle; Unreachable."""

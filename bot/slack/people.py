@@ -79,7 +79,7 @@ class People:
     async def is_member(self, user: str, group: str, *, fresh: bool = True) -> bool:
         """Whether a user is in a group, by its id or handle; what is remembered is five minutes old at most, and Slack
         is asked again before the answer is no. Unreachable."""
-        id_ = await self._group_id(group, fresh=fresh)
+        id_ = await self.group_id(group, fresh=fresh)
         if id_ is None:
             return False
         age = time.monotonic() - self._members_at.get(id_, -_GROUPS_AGE)
@@ -92,7 +92,8 @@ class People:
         self._members_at[id_] = time.monotonic()
         return user in members
 
-    async def _group_id(self, group: str, *, fresh: bool) -> str | None:
+    async def group_id(self, group: str, *, fresh: bool = True) -> str | None:
+        """The id of a group by its id or handle; None when there is none. Unreachable."""
         found = next((id_ for id_, (handle, _) in self._groups.items() if group in (id_, handle)), None)
         if found is None and fresh:
             await self._ask_for_groups()

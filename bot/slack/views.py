@@ -154,13 +154,15 @@ def text(markdown: str) -> Rendered:
     return _rendered(plain_line(shorten(markdown, 600)), blocks or [section("…")], overflow)
 
 
-def notice(body: Notice) -> Rendered:
-    """A private sentence with its buttons."""
+def notice(body: Notice, calls: str = "") -> Rendered:
+    """A sentence with its buttons; `calls` are Slack's own mentions, put in front of it."""
     rows, rows_rest = buttons(body.actions, _ACTIONS)
-    room = limits.MESSAGE_TEXT - _NOTE - weigh(rows) - 150
+    room = limits.MESSAGE_TEXT - _NOTE - weigh(rows) - size(calls) - 150
     emoji = "" if body.tone == "info" else f"{TONES[body.tone]} "
     told, text_rest = paragraphs("Text", emoji + body.text, room)
-    return _rendered(plain_line(shorten(body.text, 600)), [*told, *rows] or [section("…")], (*text_rest, *rows_rest))
+    called = [section(shorten(calls, limits.SECTION))] if calls else []
+    blocks = [*called, *told, *rows] or [section("…")]
+    return _rendered(plain_line(shorten(body.text, 600)), blocks, (*text_rest, *rows_rest))
 
 
 def _row(row: Row, number: int) -> tuple[list[Block], tuple[Overflow, ...]]:

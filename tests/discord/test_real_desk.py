@@ -6,7 +6,7 @@ from discord.http import Route
 
 from bot.chat_port import FrontEndChat
 from bot.chat_settings import ChatSettings
-from bot.conversation import Person
+from bot.conversation import Notice, Person, Room
 from bot.desk import FrontDesk
 from bot.discord.client import DiscordFrontEnd
 from bot.frontend import Unreachable
@@ -14,7 +14,7 @@ from bot.pacing import Pace
 from bot.policy import ApprovalRule
 from engine.runtime import Engine
 from engine.settings import Settings
-from tests.wire.discord import TOKEN, DiscordWire
+from tests.wire.discord import CHANNEL, TOKEN, DiscordWire
 from tests.wire.discord_rules import walk
 
 FLOW = """
@@ -122,6 +122,15 @@ async def test_the_roles_of_the_click_itself_count(bot):
     wire.roles["42"] = ["7", "77"]
     (done,) = await wire.responses(await wire.click(pause["id"], button["custom_id"]))
     assert "Approved." in str(done)
+
+
+async def test_a_reminder_calls_a_role_and_only_that(bot):
+    wire, _ = bot
+    notice = Notice("paused", "Still waiting, @everyone <@&78>", calls=("discord:role:77",))
+    await wire.front.notify(Room("discord", CHANNEL), notice)
+    (sent,) = [body for body in wire.bodies("POST", f"/channels/{CHANNEL}/messages") if "Still waiting" in str(body)]
+    assert sent["components"][0] == {"type": 10, "content": "<@&77>"}
+    assert sent["allowed_mentions"] == {"roles": ["77"]}
 
 
 async def test_roles_of_somebody_who_is_not_here_are_fetched(bot):

@@ -557,6 +557,25 @@ async def test_somebody_leaves_a_group_and_the_event_says_so(slack: FakeSlack, e
     assert not await end.is_member(ann, "design")
 
 
+async def test_a_reminder_calls_a_group_in_the_thread_of_the_card(slack: FakeSlack, end: SlackFrontEnd) -> None:
+    slack.groups = {"S1": ("design", ["U1"])}
+    ref = await end.post_card(Room("slack", "C1"), CARD, "n1")
+    notice = Notice("paused", "Still waiting", calls=("slack:usergroup:design", "slack:usergroup:gone"))
+    await end.notify(Room("slack", "C1", ref.message), notice)
+    said = slack.public("C1")[-1]
+    assert said.thread == ref.message
+    assert "<!subteam^S1>" in slack.text(said)
+    assert "Still waiting" in slack.text(said)
+
+
+async def test_a_sentence_for_one_person_comes_by_direct_message(slack: FakeSlack, end: SlackFrontEnd) -> None:
+    room = Room("slack", "U1", is_direct=True)
+    await end.notify(room, Notice("paused", "You wanted to be asked", (approve(),)), "slack:U1")
+    said = await slack.said("You wanted to be asked")
+    assert said.only is None
+    assert said.channel in ("U1", "DU1")
+
+
 async def test_the_address_of_a_profile(slack: FakeSlack, end: SlackFrontEnd) -> None:
     slack.emails = {"U1": "Ann@Example.com"}
     assert await end.email_of("slack:U1") == "ann@example.com"

@@ -1,0 +1,276 @@
+"""Reminders, new posts, escalation, snooze and delegation: durable, each once, none in quiet hours."""
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bot.conversation import Person
+from bot.handing_on import account_of, moment
+from bot.policy import ApprovalRule
+from bot.rungs import steps_of
+from engine.clock import ShiftedClock
+from engine.core.state import State
+from engine.store import chat_ladder
+from engine.store.pauses import PauseRow
+from tests.bot.rig import ANN, BOB, DEV, PLAIN, Rig
+
+ROOT = Path(__file__).resolve().parents[2]
+NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+CY = Person("slack:U3", "Cy", "slack", "<@U3>", "Europe/London")
+LADDER = {
+    "approvers": ["slack:usergroup:design", "slack:U3", "discord:7"],
+    "remind": ["15m", "1h"],
+    "repost": ["90m"],
+    "escalate": [{"after": "2h", "to": ["slack:usergroup:leads", "slack:#leads"]}],
+}
+
+
+def rule(**given):
+    return ApprovalRule.model_validate(given)
+
+
+@pytest.fixture
+async def bot(tmp_path):
+    made = []
+
+    async def start(entry=LADDER, *flows):
+        rig = await Rig(tmp_path, approvals=(rule(**entry),), clock=ShiftedClock(NOON)).start(*(flows or (PLAIN,)))
+        rig.slack.groups = {"design": {"slack:U1"}, "leads": {"slack:U5"}}
+        made.append(rig)
+        return rig
+
+    yield start
+    for rig in made:
+        await rig.stop()
+
+
+def test_the_times_of_a_ladder_leave_quiet_hours_out():
+    pause = PauseRow("P", "E", "R", "wait", "n", "f", "WAITING", datetime(2026, 1, 5, 18, 30, tzinfo=UTC))
+    quiet = {"zone": "Europe/London", "from": "19:00", "to": "08:00"}
+    steps = steps_of(rule(remind=["15m", "1h"], escalate=[{"after": "2h", "to": ["anyone"]}], quiet_hours=quiet), pause)
+    assert [(step.kind, f"{step.due:%d %H:%M}") for step in steps] == [
+        ("remind", "05 18:45"),
+        ("remind", "06 08:00"),
+        ("escalate", "06 08:00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "then"),
+    [
+        ("1h", "2026-07-06T13:00Z"),
+        ("in 30 minutes", "2026-07-06T12:30Z"),
+        ("14:00", "2026-07-06T13:00Z"),  # London, summer
+        ("12:30", "2026-07-07T11:30Z"),
+        ("at 2pm", "2026-07-06T13:00Z"),
+        ("tomorrow 9:00", "2026-07-07T08:00Z"),
+        ("2026-07-08T10:00Z", "2026-07-08T10:00Z"),
+    ],
+)
+def test_a_time_to_be_asked_again(text, then):
+    now = datetime(2026, 7, 6, 12, 0, tzinfo=UTC)
+    assert moment(text, now, ZoneInfo("Europe/London")) == datetime.fromisoformat(then)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "yesterday 9:00", "2020-01-01T00:00Z", "2 years", "-1h"])
+def test_no_time_to_be_asked_again(text):
+    with pytest.raises(ValueError, match=r"."):
+        moment(text, NOON, UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "person", "account"),
+    [
+        ("<@U2>", ANN, "slack:U2"),
+        ("<@U2|bob>", ANN, "slack:U2"),
+        ("@U2", ANN, "slack:U2"),
+        ("@bob", ANN, ""),
+        ("<@42>", BOB, "discord:42"),
+        ("discord:42", ANN, "discord:42"),
+        ("", ANN, ""),
+    ],
+)
+def test_a_colleague_is_an_account(text, person, account):
+    assert account_of(text, person) == account
+
+
+async def told(end, count):
+    await end.until(lambda: len(end.notices) >= count)
+    return end.notices
+
+
+async def test_those_who_may_decide_are_reminded_each_where_they_are(bot):
+    rig = await bot()
+    card = await rig.asked()
+    posted = (await rig.slack.shows("pause")).ref
+    rig.clock.jump(timedelta(minutes=16))
+    notices = await told(rig.slack, 2)
+    direct = next(one for one in notices if one[2] == "slack:U3")
+    assert direct[0].is_direct
+    assert direct[1].text.startswith("Still waiting for an answer: `ship` `#")
+    assert [action.label for action in direct[1].actions][:2] == ["Approve", "Reject…"]
+    below = next(one for one in notices if one[2] is None)
+    assert (below[0].channel, below[0].thread) == (posted.channel, posted.message)
+    assert below[1].calls == ("slack:usergroup:design",)
+    assert (await told(rig.discord, 1))[0][2] == "discord:7"
+    said = await rig.press(card.__class__(card.kind, card.entity, card.tone, card.title, actions=direct[1].actions),
+                           "Approve", CY, direct[0])  # fmt: skip
+    assert said.tone == "success"
+    rig.clock.jump(timedelta(hours=5))
+    await rig.slack.shows("pause", lambda shown: shown.tone == "success")
+    rows = await rig.engine.database.read(lambda c: chat_ladder.due(c, rig.clock.now(), 50))
+    await rig.again()
+    assert len(rig.slack.notices) == 2, rows
+
+
+async def test_who_has_voted_is_not_reminded(bot):
+    rig = await bot({**LADDER, "need": 2})
+    card = await rig.asked()
+    assert (await rig.press(card, "Approve", CY)).code == "E23"
+    rig.clock.jump(timedelta(minutes=16))
+    await told(rig.discord, 1)
+    await told(rig.slack, 1)
+    assert [one[2] for one in rig.slack.notices] == [None]
+
+
+async def test_the_card_is_posted_again_at_the_bottom_and_both_are_decided(bot):
+    rig = await bot({"approvers": ["anyone"], "repost": ["1h"]})
+    card = await rig.asked()
+    rig.clock.jump(timedelta(minutes=61))
+    await rig.slack.until(lambda: len(rig.slack.of("pause", card.entity)) == 2)
+    await rig.press(card, "Approve", BOB, DEV)
+    await rig.slack.until(lambda: all(shown.card.tone == "success" for shown in rig.slack.of("pause", card.entity)))
+
+
+async def test_escalation_lets_others_decide_and_shows_them_the_card(bot):
+    rig = await bot()
+    lead = Person("slack:U5", "Lea", "slack")
+    card = await rig.asked()
+    assert (await rig.press(card, "Approve", lead)).code == "E20"
+    rig.clock.jump(timedelta(hours=2, minutes=1))
+    there = await rig.slack.until(lambda: next((s for s in rig.slack.of("pause") if s.room.channel == "#leads"), None))
+    await rig.slack.until(lambda: any("You may decide it now" in one[1].text for one in rig.slack.notices))
+    called = next(one for one in rig.slack.notices if "You may decide it now" in one[1].text)
+    assert called[1].calls == ("slack:usergroup:leads",)
+    await rig.slack.shows("pause", lambda shown: any("`leads`" in fact.value for fact in shown.facts))
+    assert (await rig.press(there.card, "Approve", lead)).tone == "success"
+
+
+async def test_a_snooze_asks_one_person_again_and_spares_them_meanwhile(bot):
+    rig = await bot()
+    card = await rig.asked()
+    choices = await rig.press(card, "Snooze", CY)
+    assert [action.label for action in choices.actions] == ["In 1 hour", "In 4 hours", "Tomorrow at 9:00"]
+    said = await rig.say("snooze last 30m", CY)
+    assert said.text.startswith("`#") or said.code == ""
+    said = await rig.say(f"snooze {card.entity} 13:30", CY)
+    assert said.text == "I ask you again at 2026-01-05 13:30 UTC."
+    rig.clock.jump(timedelta(minutes=16))
+    await told(rig.discord, 1)
+    assert "slack:U3" not in [one[2] for one in rig.slack.notices]
+    rig.clock.jump(timedelta(minutes=80))
+    await rig.slack.until(lambda: any(one[1].text.startswith("You wanted to be asked") for one in rig.slack.notices))
+    (asked,) = [one for one in rig.slack.notices if one[1].text.startswith("You wanted to be asked")]
+    assert asked[2] == "slack:U3"
+    assert (await rig.say(f"snooze {card.entity} whenever", CY)).text.startswith("I can't read `whenever`")
+
+
+async def test_a_colleague_decides_instead(bot):
+    rig = await bot({"approvers": ["slack:U3", "slack:U4"], "need": 2})
+    dan, eli = Person("discord:9", "Dan", "discord"), Person("slack:U4", "Eli", "slack")
+    card = await rig.asked()
+    assert (await rig.say(f"delegate {card.entity} discord:9")).code == "E20"
+    assert (await rig.press(card, "Approve", CY)).code == "E23"
+    said = await rig.say(f"delegate {card.entity} discord:9", CY)
+    assert "decides `ship` " in said.text
+    (asked,) = await told(rig.discord, 1)
+    assert asked[2] == "discord:9"
+    assert "**Cy** asks you to decide `ship`" in asked[1].text
+    shown = await rig.slack.shows("pause", lambda shown: any("instead of Cy" in fact.value for fact in shown.facts))
+    assert ("Votes", "**0 of 2**") in [(fact.label, fact.value) for fact in shown.card.facts], "one right, one vote"
+    assert "You handed this decision to" in (await rig.press(card, "Approve", CY)).text
+    assert (await rig.press(card, "Approve", dan, DEV)).text.startswith("Your vote is counted: 1 of 2.")
+    assert (await rig.press(card, "Approve", eli)).text.startswith("Approved.")
+
+
+async def test_nobody_hands_a_decision_to_themselves_or_past_four_eyes(bot):
+    rig = await bot({"approvers": ["slack:U3"], "four_eyes": "requester"})
+    card = await rig.asked()
+    assert "That is yourself" in (await rig.say(f"delegate {card.entity} <@U3>", CY)).text
+    assert "can't decide it (four eyes)" in (await rig.say(f"delegate {card.entity} <@U1>", CY)).text
+    assert "Which run, and who decides" in (await rig.say(f"delegate {card.entity} @somebody", CY)).text
+
+
+# Deadlines
+
+TIMED = """
+id: timed
+namespace: company.team
+tasks:
+  - {id: wait, type: io.kestra.plugin.core.flow.Pause, pauseDuration: PT1H, behavior: RESUME}
+  - {id: after, type: io.kestra.plugin.core.log.Log, message: shipped}
+"""
+RELEASE = """
+id: timed
+namespace: company.team
+tasks:
+  - {id: wait, type: io.kestra.plugin.core.flow.Approval, timeout: PT1H, expireBehavior: CONTINUE}
+"""
+
+
+@pytest.mark.parametrize("flow", [TIMED, RELEASE])
+@pytest.mark.parametrize(
+    ("on_timeout", "state"),
+    [("flow", State.SUCCESS), ("resume", State.SUCCESS), ("fail", State.FAILED), ("cancel", State.CANCELLED)],
+)
+async def test_what_silence_means_is_the_flows_or_the_policys_word(bot, flow, on_timeout, state):
+    rig = await bot({"approvers": ["anyone"], "on_timeout": on_timeout}, flow)
+    card = await rig.asked("run timed")
+    run = (await rig.engine.pause_row(card.entity)).execution_id
+    rig.clock.jump(timedelta(hours=2))
+    assert (await rig.engine.wait(run, timeout=20)).state is state
+
+
+async def test_silence_may_mean_to_wait_on(bot):
+    rig = await bot({"approvers": ["anyone"], "on_timeout": "wait"}, TIMED)
+    card = await rig.asked("run timed")
+    assert card.deadline is None
+    rig.clock.jump(timedelta(hours=2))
+    await rig.again()
+    assert (await rig.engine.pause_row(card.entity)).state == "WAITING"
+    assert (await rig.press(card, "Approve")).tone == "success"
+
+
+# The process dies
+
+
+async def died(folder, step):
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bot.dying_ladder", str(folder), step,
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    out, _ = await asyncio.wait_for(child.communicate(), 60)
+    assert child.returncode == -signal.SIGKILL
+    return out.decode().strip()
+
+
+@pytest.mark.parametrize("step", ["before it is due", "before the transaction", "inside the transaction", "after it"])
+async def test_a_reminder_survives_the_death_of_the_process_and_comes_once(tmp_path, step):
+    pause_id = await died(tmp_path, step)
+    entry = rule(approvers=["slack:U3"], remind=["15m"])
+    rig = await Rig(tmp_path, approvals=(entry,), clock=ShiftedClock(NOON + timedelta(minutes=30))).start()
+    try:
+        await told(rig.slack, 1)
+        assert [(one[2], pause_id in str(one[1].actions)) for one in rig.slack.notices] == [("slack:U3", True)]
+        rig.clock.jump(timedelta(hours=3))
+        await rig.again()
+        assert len(rig.slack.notices) == 1
+        assert await rig.engine.database.read(chat_ladder.next_due) is None
+    finally:
+        await rig.stop()
