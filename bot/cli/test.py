@@ -2,76 +2,31 @@
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from pydantic import ValidationError
-
 from bot.settings import read_settings, shipped_flows
-from bot.testing.cases import Suite
 from bot.testing.runner import Verdict, run_suite
-from engine.core.yaml_text import plain, read
-from engine.errors import EngineError, FlowInvalid, NotFound, SettingInvalid
+from bot.testing.suites import FlowFolders, find_suites
+from engine.errors import SettingInvalid
+from engine.tasks import catalogue
+
+UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML can't hold
 
 
 def test(files: list[Path], format: str, flows: list[Path] | None) -> None:
     """Exit 0 when every case holds, 1 when one does not, 2 when a file can't be read."""
     if format not in ("text", "json", "junit"):
         raise SettingInvalid(f"There is no format {format!r}.", fix="Write text, json or junit.")
-    found: list[Verdict] = []
-    for file in _files(files):
-        suite = _suite(file)
-        named = [*(flows or read_settings().flows), shipped_flows("demo")]
-        folders = [folder.resolve() for folder in named if folder.is_dir()]
-        text = _flow_text(suite, [*folders, file.resolve().parent])
-        found += asyncio.run(run_suite(suite, text, list(dict.fromkeys(folders))))
+    suites = find_suites(files, catalogue())
+    named = [*(flows or read_settings().flows), *(file.resolve().parent for file, _ in suites), shipped_flows("demo")]
+    folders = FlowFolders(list(dict.fromkeys(folder.resolve() for folder in named if folder.is_dir())))
+    found = [verdict for _, suite in suites for verdict in asyncio.run(run_suite(suite, folders))]
     sys.stdout.write({"text": _text, "json": _json, "junit": _junit}[format](found))
     if any(verdict.problems for verdict in found):
         sys.exit(1)
-
-
-def _files(given: list[Path]) -> list[Path]:
-    found = []
-    for path in given:
-        if path.is_dir():
-            found += sorted(file for end in ("*.yaml", "*.yml") for file in path.rglob(end))
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise NotFound(f"There is no file {path}.", fix="Check the path.")
-    return found
-
-
-def _suite(file: Path) -> Suite:
-    try:
-        return Suite.model_validate(plain(read(file.read_text(encoding="utf-8"))))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingInvalid(f"{file}: {where}: {first['msg']}.", fix="See bot/docs/testing.md.") from error
-    except FlowInvalid as error:
-        raise SettingInvalid(f"{file}: {error}") from error
-
-
-def _flow_text(suite: Suite, folders: list[Path]) -> str:
-    for folder in folders:
-        for end in ("*.yaml", "*.yml"):
-            for file in sorted(folder.rglob(end)) if folder.is_dir() else ():
-                text = file.read_text(encoding="utf-8")
-                if f"id: {suite.flow_id}" not in text:
-                    continue
-                try:
-                    document = plain(read(text))
-                except EngineError:
-                    continue  # a broken neighbour is not what is tested
-                found = document if isinstance(document, dict) and "tasks" in document else {}
-                if (found.get("namespace"), found.get("id")) == (suite.namespace, suite.flow_id):
-                    return text
-    raise NotFound(
-        f"Test {suite.id} is about {suite.namespace}/{suite.flow_id}, which is in none of the flow folders.",
-        fix="Give its folder with --flows.",
-    )
 
 
 def _text(found: list[Verdict]) -> str:
@@ -88,22 +43,39 @@ def _text(found: list[Verdict]) -> str:
 
 def _json(found: list[Verdict]) -> str:
     rows = [
-        {"suite": one.suite, "case": one.case, "ok": not one.problems, "skipped": one.skipped, "problems": one.problems}
+        {
+            "suite": one.suite,
+            "case": one.case,
+            "ok": not one.problems,
+            "skipped": one.skipped,
+            "seconds": round(one.seconds, 3),
+            "problems": one.problems,
+        }
         for one in found
     ]
     return json.dumps(rows, ensure_ascii=False, indent=1) + "\n"
 
 
 def _junit(found: list[Verdict]) -> str:
-    root = Element("testsuites")
+    root = Element("testsuites", _counts(found))
     for name in dict.fromkeys(verdict.suite for verdict in found):
         mine = [verdict for verdict in found if verdict.suite == name]
-        failures = sum(bool(verdict.problems) for verdict in mine)
-        suite = SubElement(root, "testsuite", name=name, tests=str(len(mine)), failures=str(failures))
+        suite = SubElement(root, "testsuite", {"name": name, **_counts(mine)})
         for verdict in mine:
-            case = SubElement(suite, "testcase", classname=name, name=verdict.case)
+            case = SubElement(suite, "testcase", classname=name, name=verdict.case, time=f"{verdict.seconds:.3f}")
             if verdict.skipped:
                 SubElement(case, "skipped")
-            for problem in verdict.problems:
-                SubElement(case, "failure", message=problem)
-    return tostring(root, encoding="unicode") + "\n"
+            if verdict.problems:
+                shown = [UNPRINTABLE.sub("?", problem) for problem in verdict.problems]
+                SubElement(case, "failure", message=shown[0]).text = "\n".join(shown)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
+
+
+def _counts(found: list[Verdict]) -> dict[str, str]:
+    return {
+        "tests": str(len(found)),
+        "failures": str(sum(bool(verdict.problems) for verdict in found)),
+        "errors": "0",
+        "skipped": str(sum(verdict.skipped for verdict in found)),
+        "time": f"{sum(verdict.seconds for verdict in found):.3f}",
+    }

@@ -1,12 +1,22 @@
 """A test file as values, and what its assertions mean. Pure."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
+from engine.core.flow import Flow
+from engine.core.flow_validation import tasks
 from engine.core.task import Part
+
+# Parts of a flow's document in which an `id` with a `type` is no task.
+NO_TASKS = frozenset(
+    ("inputs", "outputs", "triggers", "variables", "labels", "onResume", "pluginDefaults", "taskDefaults", "extend")
+)
+KEPT = ("description", "runIf", "when", "allowFailure", "allowWarning", "disabled")
 
 
 class TaskFixture(Part):
@@ -14,12 +24,14 @@ class TaskFixture(Part):
 
     id: str
     description: str | None = None
-    outputs: dict[str, Any] = Field(default_factory=dict)
-    state: str = "SUCCESS"
+    outputs: dict[str, Any] = Field(
+        default_factory=dict, description="`{{ files['name'] }}` is a file of the fixtures."
+    )
+    state: Literal["SUCCESS", "WARNING", "FAILED"] = "SUCCESS"
 
 
 class Fixtures(Part):
-    """What a case starts from. `files` are texts by name; an input `file:///name` is that file."""
+    """What a case starts from. `files` are texts by name: `{{ files['name'] }}`, `{{ fileURI('name') }}`, `file:///name`."""
 
     inputs: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
@@ -28,13 +40,13 @@ class Fixtures(Part):
 
 
 class Assertion(Part):
-    """One thing that must hold of the ended run. `value` is a template; the others are rendered too."""
+    """One thing that must hold of the ended run. `value` is a template; what it is compared with is rendered too."""
 
     value: str
     description: str | None = None
     error_message: str | None = None
-    task_id: str | None = None
-    equal_to: Any = None
+    task_id: str | None = Field(default=None, description="Render it as that task would, with its `taskrun`.")
+    equal_to: Any = Field(default=None, validation_alias=AliasChoices("equalTo", "equalsTo"))
     not_equal_to: Any = None
     greater_than: Any = None
     greater_than_or_equal_to: Any = None
@@ -47,6 +59,11 @@ class Assertion(Part):
     not_in: Any = None
     is_null: bool | None = None
     is_not_null: bool | None = None
+
+    @property
+    def operands(self) -> dict[str, Any]:
+        """What the value is compared with, by operator."""
+        return {name: getattr(self, name) for name in CHECKS if getattr(self, name) is not None}
 
 
 class Expect(Part):
@@ -88,21 +105,21 @@ CHECKS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "greater_than_or_equal_to": ("be at least", lambda got, wanted: float(got) >= float(wanted)),
     "less_than": ("be less than", lambda got, wanted: float(got) < float(wanted)),
     "less_than_or_equal_to": ("be at most", lambda got, wanted: float(got) <= float(wanted)),
-    "starts_with": ("start with", lambda got, wanted: str(got).startswith(str(wanted))),
-    "ends_with": ("end with", lambda got, wanted: str(got).endswith(str(wanted))),
-    "contains": ("contain", lambda got, wanted: str(wanted) in str(got)),
-    "is_in": ("be one of", lambda got, wanted: got in wanted),
-    "not_in": ("be none of", lambda got, wanted: got not in wanted),
+    "starts_with": ("start with", lambda got, wanted: _text(got).startswith(_text(wanted))),
+    "ends_with": ("end with", lambda got, wanted: _text(got).endswith(_text(wanted))),
+    "contains": ("contain", lambda got, wanted: _text(wanted) in _text(got)),
+    "is_in": ("be one of", lambda got, wanted: any(_same(got, one) for one in _items(wanted))),
+    "not_in": ("be none of", lambda got, wanted: not any(_same(got, one) for one in _items(wanted))),
 }
+EQUALITY = ("equal_to", "not_equal_to")
 
 
 def judge(assertion: Assertion, got: Any, wanted: Mapping[str, Any]) -> str | None:
     """Why an assertion does not hold, or None. `wanted` holds its rendered operands by name."""
     for name, operand in wanted.items():
         verb, holds = CHECKS[name]
-        given, meant = _alike(got, operand)
         try:
-            held = holds(given, meant)
+            held = _same(got, operand) == (name == "equal_to") if name in EQUALITY else holds(got, operand)
         except (TypeError, ValueError):
             held = False
         if not held:
@@ -115,13 +132,21 @@ def judge(assertion: Assertion, got: Any, wanted: Mapping[str, Any]) -> str | No
     return None
 
 
-def _alike(got: Any, wanted: Any) -> tuple[Any, Any]:
-    """A rendered text and a number or truth value written in YAML are compared as texts."""
-    if isinstance(got, str) and isinstance(wanted, (bool, int, float)):
-        return got, str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
-    if isinstance(got, str) and isinstance(wanted, list):
-        return got, [str(item) if not isinstance(item, str) else item for item in wanted]
-    return got, wanted
+def misfits(case: Case, flow: Flow) -> Iterator[str]:
+    """What a case names that its flow does not have."""
+    known = {task.id: task for _, task in tasks(flow)}
+    named = [
+        *((fixture.id, "fixtures") for fixture in case.fixtures.tasks),
+        *((one.task_id, "assertions") for one in case.assertions if one.task_id is not None),
+    ]
+    for name, where in named:
+        if name not in known:
+            yield f"{where} name a task {name!r}, which the flow does not have"
+    for name in case.answers:
+        if not hasattr(known.get(name), "on_resume") and type(known.get(name)).__name__ != "Approval":
+            yield f"answers name {name!r}, which is no pause of the flow"
+    twice = [name for name, count in Counter(fixture.id for fixture in case.fixtures.tasks).items() if count > 1]
+    yield from (f"fixtures stand in for the task {name!r} twice" for name in twice)
 
 
 def with_fixtures(document: Any, fixtures: Mapping[str, TaskFixture]) -> Any:
@@ -132,14 +157,44 @@ def with_fixtures(document: Any, fixtures: Mapping[str, TaskFixture]) -> Any:
         return document
     fixture = fixtures.get(str(document.get("id"))) if isinstance(document.get("type"), str) else None
     if fixture is None:
-        return {key: with_fixtures(value, fixtures) for key, value in document.items()}
-    kept = {
-        key: document[key] for key in ("runIf", "when", "allowFailure", "allowWarning", "disabled") if key in document
-    }
+        return {key: value if key in NO_TASKS else with_fixtures(value, fixtures) for key, value in document.items()}
     return {
         "id": fixture.id,
         "type": "parley.test.Fixture",
         "outputs": fixture.outputs,
         "state": fixture.state,
-        **kept,
+        **{key: document[key] for key in KEPT if key in document},
     }
+
+
+def _text(value: Any) -> str:
+    """A value as a template prints it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return "" if value is None else str(value)
+
+
+def _same(got: Any, wanted: Any) -> bool:
+    """Whether a rendered value is what was written in YAML: as text, as a number, or as JSON."""
+    if got == wanted or _text(got) == _text(wanted):
+        return True
+    if isinstance(got, str) and isinstance(wanted, dict | list):
+        try:
+            return bool(json.loads(got) == wanted)
+        except ValueError:
+            return False
+    numbers = isinstance(wanted, int | float) and not isinstance(wanted, bool)
+    try:
+        return numbers and not isinstance(got, bool) and float(got) == float(wanted)
+    except (TypeError, ValueError):
+        return False
+
+
+def _items(wanted: Any) -> list[Any]:
+    """The list an operator wants; text may hold it as JSON."""
+    read = json.loads(wanted) if isinstance(wanted, str) else wanted
+    if not isinstance(read, list):
+        raise TypeError("not a list")
+    return read

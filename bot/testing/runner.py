@@ -2,7 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -10,14 +11,20 @@ from typing import Any
 
 import yaml
 
-from bot.testing.cases import CHECKS, Case, Suite, judge, with_fixtures
+from bot.testing.cases import Assertion, Case, Suite, TaskFixture, judge, misfits, with_fixtures
+from bot.testing.suites import FlowFolders, WrittenFlow
 from engine.clock import ShiftedClock
 from engine.core.execution import Execution, Origin
-from engine.core.yaml_text import plain, read
-from engine.errors import EngineError, InputInvalid
+from engine.core.flow_calls import called_names
+from engine.core.flow_source import load
+from engine.core.yaml_text import plain
+from engine.errors import EngineError, FlowInvalid, InputInvalid, NameMissing, NotFound
+from engine.expressions import Services, render
+from engine.files import FileStore
 from engine.plugin import ChatPost
 from engine.runtime import Engine
 from engine.settings import Settings
+from engine.tasks import catalogue
 
 LONGEST = 60.0  # seconds of real time a case may take
 JUMPS = 200  # timers that may come due in one case
@@ -31,6 +38,7 @@ class Verdict:
     case: str
     problems: tuple[str, ...] = ()
     skipped: bool = False
+    seconds: float = 0.0
 
 
 class Recorder:
@@ -49,67 +57,166 @@ class Recorder:
         return ("web", "test")
 
 
-async def run_suite(suite: Suite, flow_text: str, folders: Sequence[Path]) -> list[Verdict]:
-    """A verdict for each case."""
-    return [await _run(suite, case, flow_text, folders) for case in suite.test_cases]
+async def run_suite(suite: Suite, flows: FlowFolders) -> list[Verdict]:
+    """A verdict for each case; NotFound when the flow is in no folder."""
+    tested = flows.find(suite.namespace, suite.flow_id)
+    if tested is None:
+        raise NotFound(
+            f"Test {suite.id} is about {suite.namespace}/{suite.flow_id}, which is in none of the flow folders.",
+            fix="Give its folder with --flows.",
+        )
+    verdicts = []
+    for case in suite.test_cases:
+        if suite.disabled or case.disabled:
+            verdicts.append(Verdict(suite.id, case.id, skipped=True))
+            continue
+        began = time.monotonic()
+        problems = await _run(suite, case, tested, flows)
+        verdicts.append(Verdict(suite.id, case.id, tuple(problems), seconds=time.monotonic() - began))
+    return verdicts
 
 
-async def _run(suite: Suite, case: Case, flow_text: str, folders: Sequence[Path]) -> Verdict:
-    if suite.disabled or case.disabled:
-        return Verdict(suite.id, case.id, skipped=True)
-    fixtures = {fixture.id: fixture for fixture in case.fixtures.tasks}
-    document = with_fixtures(plain(read(flow_text)), fixtures)
-    with tempfile.TemporaryDirectory(prefix="parley-test-") as folder:
-        settings = Settings(data=Path(folder), flows=tuple(folders))
+async def _run(suite: Suite, case: Case, tested: WrittenFlow, flows: FlowFolders) -> list[str]:
+    with tempfile.TemporaryDirectory(prefix="parley-test-") as name:
+        folder = Path(name)
+        settings = Settings(data=folder, flows=())
         clock = ShiftedClock(case.now.replace(tzinfo=case.now.tzinfo or UTC) if case.now else None)
         chat = Recorder()
+        try:
+            flow = load(tested.text, catalogue(), file=str(tested.file), globals_defaults=settings.plugin_defaults)
+            if problems := list(misfits(case, flow)):
+                return problems
+            seen = _Fixtures(suite, case, folder, clock)
+            document = with_fixtures(plain(tested.document), {one.id: one for one in seen.tasks()})
+        except EngineError as error:
+            return [str(error)]
         engine = await Engine.open(settings, clock=clock, chat=chat)
         try:
             await engine.start(watch=False, schedules=False)
+            for neighbour in _needed(document, flows, tested):
+                await _deploy(engine, neighbour)
             await engine.deploy(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-            problems = await _play(engine, suite, case, chat, Path(folder), clock)
+            return await _play(engine, suite, case, chat, seen, clock)
         except InputInvalid as error:
-            problems = [f"{wrong.input}: {wrong.message}" for wrong in error.problems]
+            return [f"{wrong.input}: {wrong.message}" for wrong in error.problems]
         except (EngineError, TimeoutError) as error:
-            problems = [str(error) or f"It did not end within {LONGEST:g} s."]
+            return [str(error) or f"It did not end within {LONGEST:g} s."]
         finally:
             await engine.stop(1)
-    return Verdict(suite.id, case.id, tuple(problems))
+
+
+class _Fixtures:
+    """What a case starts from, its templates rendered: `files` by name, `now()`, `fileURI()`."""
+
+    def __init__(self, suite: Suite, case: Case, folder: Path, clock: ShiftedClock) -> None:
+        self._fixtures = case.fixtures
+        self._folder = folder
+        store = FileStore(folder / "files")
+        files = {}
+        for name, content in case.fixtures.files.items():
+            files[name] = store.put_namespace_file(suite.namespace, name, content.encode())
+            (folder / Path(name).name).write_text(content, encoding="utf-8")
+        self._variables = {"files": files, "flow": {"id": suite.flow_id, "namespace": suite.namespace}}
+        self._services = Services(now=clock.now, zone=UTC)
+
+    def tasks(self) -> Iterator[TaskFixture]:
+        """Stand-ins for tasks."""
+        for one in self._fixtures.tasks:
+            yield one.model_copy(update={"outputs": self._rendered(one.outputs)})
+
+    def inputs(self) -> Mapping[str, Any]:
+        """What the flow is given; `file:///name` is a file of the fixtures."""
+        return {
+            key: str(self._folder / Path(value[8:]).name) if _is_file(value) else value
+            for key, value in self._rendered(self._fixtures.inputs).items()
+        }
+
+    def origin(self) -> Origin | None:
+        """The trigger that is said to have started it; what expressions see stands in `variables`, or beside its id."""
+        if self._fixtures.trigger is None:
+            return None
+        given = dict(self._rendered(self._fixtures.trigger))
+        name, kind = str(given.get("id", "test")), str(given.get("type", "test"))
+        variables = given["variables"] if isinstance(given.get("variables"), dict) else given
+        return Origin(name, kind, variables)
+
+    def _rendered(self, value: Any) -> Any:
+        return render(value, self._variables, self._services)
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("file:///")
+
+
+def _needed(document: Any, flows: FlowFolders, tested: WrittenFlow) -> list[WrittenFlow]:
+    """The flows that a flow may call, and those that they may call."""
+    waiting, found = [document], {tested.file: tested}
+    while waiting:
+        for name in called_names(waiting.pop()):
+            called = flows.every() if name is None else [one for one in [flows.find(*name)] if one is not None]
+            for one in called:
+                if one.file not in found:
+                    found[one.file] = one
+                    waiting.append(one.document)
+    return list(found.values())[1:]
+
+
+async def _deploy(engine: Engine, flow: WrittenFlow) -> None:
+    try:
+        await engine.deploy(flow.text)
+    except FlowInvalid:
+        return  # whoever calls it is told that it is not there
 
 
 async def _play(
-    engine: Engine, suite: Suite, case: Case, chat: Recorder, folder: Path, clock: ShiftedClock
+    engine: Engine, suite: Suite, case: Case, chat: Recorder, seen: _Fixtures, clock: ShiftedClock
 ) -> list[str]:
-    for name, content in case.fixtures.files.items():
-        (folder / Path(name).name).write_text(content, encoding="utf-8")
-    given = {
-        key: str(folder / Path(value[8:]).name) if isinstance(value, str) and value.startswith("file:///") else value
-        for key, value in case.fixtures.inputs.items()
-    }
-    origin = Origin("test", "test", case.fixtures.trigger) if case.fixtures.trigger else None
-    execution = await engine.create(suite.namespace, suite.flow_id, given, started_by="test", origin=origin)
+    execution = await engine.create(
+        suite.namespace, suite.flow_id, seen.inputs(), started_by="test", origin=seen.origin()
+    )
     execution, problems = await _to_its_end(engine, case, execution, clock)
     wanted = case.expect.state
     if wanted is not None and execution.state != wanted:
         problems.append(f"the run must end {wanted}, and ended {execution.state}{await _why(engine, execution)}")
     elif wanted is None and execution.state == "FAILED":
         problems.append(f"the run FAILED{await _why(engine, execution)}; write expect.state: FAILED if it should")
-    left = iter(chat.messages)
-    for text in case.expect.messages:
-        if not any(text in said for said in left):
-            problems.append(f"no message (in this order) says {text!r}; said were {chat.messages!r}")
-            break
+    problems += _unsaid(case.expect.messages, chat.messages)
     for assertion in case.assertions:
-        operands = {name: getattr(assertion, name) for name in CHECKS if getattr(assertion, name) is not None}
-        try:
-            got = await engine.render(execution.id, assertion.value)
-            meant = {name: await engine.render(execution.id, operand) for name, operand in operands.items()}
-        except EngineError as error:
-            problems.append(f"{assertion.value}: {error}")
-            continue
-        if (problem := judge(assertion, got, meant)) is not None:
+        problem = await _judged(engine, execution, assertion)
+        if problem is not None:
             problems.append(problem)
     return problems
+
+
+def _unsaid(wanted: Sequence[str], said: Sequence[str]) -> list[str]:
+    left = iter(said)
+    for text in wanted:
+        if not any(text in one for one in left):
+            return [f"no message (in this order) says {text!r}; said were {list(said)!r}"]
+    return []
+
+
+async def _judged(engine: Engine, execution: Execution, assertion: Assertion) -> str | None:
+    """Why an assertion does not hold of a run; a name that is not there counts as null."""
+    run_id = None
+    if assertion.task_id is not None:
+        run_id = next((key for key, run in execution.task_runs.items() if run.task_id == assertion.task_id), None)
+        if run_id is None:
+            return assertion.error_message or f"{assertion.value}: the task {assertion.task_id!r} was never started"
+    asks_for_null = assertion.is_null is not None or assertion.is_not_null is not None
+    try:
+        got = await engine.render(execution.id, assertion.value, run_id)
+    except NameMissing as error:
+        if not asks_for_null or assertion.operands:
+            return assertion.error_message or f"{assertion.value}: {error}"
+        got = None
+    except EngineError as error:
+        return assertion.error_message or f"{assertion.value}: {error}"
+    try:
+        meant = {name: await engine.render(execution.id, one, run_id) for name, one in assertion.operands.items()}
+    except EngineError as error:
+        return f"{assertion.value}: {error}"
+    return judge(assertion, got, meant)
 
 
 async def _to_its_end(
@@ -121,7 +228,8 @@ async def _to_its_end(
         await _rest(engine)
         execution = await engine.execution(execution.id)
         if execution.state.is_terminal:
-            return execution, []
+            unasked = ", ".join(answers)
+            return execution, [f"the case has an answer for {unasked}, which never asked"] if unasked else []
         waiting = await engine.pauses(execution_id=execution.id)
         answered = next((pause for pause in waiting if pause.task_id in answers), None)
         if answered is not None:

@@ -1,5 +1,6 @@
 """What a flow hands to inputs: those of the flows it calls, and its own where a trigger starts it."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
@@ -14,8 +15,9 @@ from engine.core.flow_validation import CALLS_FLOWS
 from engine.core.inputs import AnyInput, Input, InputRefused
 from engine.core.property import has_template
 from engine.core.task import Task
-from engine.core.yaml_text import Path, plain
+from engine.core.yaml_text import Path, plain, walk
 
+OWN_NAMESPACE = re.compile(r"\{\{\s*flow\.namespace\s*\}\}")
 FindFlow = Callable[[str, str], Mapping[str, Any] | None]  # (namespace, id) → the flow as it is written
 
 
@@ -41,6 +43,16 @@ def triggered(flow: Flow) -> Iterator[Finding]:
     for index, trigger in enumerate(flow.triggers):
         if not trigger.disabled:
             yield from _given(flow.inputs, trigger.inputs, ("triggers", index), "this flow")
+
+
+def called_names(document: Mapping[str, Any]) -> Iterator[tuple[str, str] | None]:
+    """Namespace and id of each flow that a written flow may start by name; None for a name known only at run time."""
+    own = str(document.get("namespace"))
+    for path, value in walk(document):
+        if isinstance(value, Mapping) and "flowId" in value and path and path[0] not in ("triggers", "inputs"):
+            namespace = OWN_NAMESPACE.sub(own, str(value.get("namespace", own)))
+            known = not has_template([namespace, str(value["flowId"])])
+            yield (namespace, str(value["flowId"])) if known else None
 
 
 def _called(flow: Flow) -> Iterator[tuple[Path, Task, str, str]]:

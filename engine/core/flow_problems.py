@@ -18,7 +18,7 @@ from engine.core.yaml_text import Path
 from engine.errors import EngineError, UnknownTaskType
 
 
-def translate(error: ValidationError, document: Any, registry: Registry) -> list[Finding]:
+def translate(error: ValidationError, document: Any, registry: Registry, root: type[BaseModel] = Flow) -> list[Finding]:
     """One finding for each place where the document does not fit the models."""
     places: dict[Path, list[ErrorDetails]] = {}
     tagged: set[Path] = set()
@@ -28,7 +28,7 @@ def translate(error: ValidationError, document: Any, registry: Registry) -> list
         if was_tagged:
             tagged.add(path)
     return [
-        _finding(path, errors, document, registry)
+        _finding(path, errors, document, registry, root)
         for path, errors in places.items()
         if not (_is_vague(path, errors, tagged) and any(_is_inside(other, path) for other in places))
     ]
@@ -44,9 +44,9 @@ def properties(cls: type[BaseModel]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def part_at(path: Path, document: Any, registry: Registry) -> type[BaseModel] | None:
+def part_at(path: Path, document: Any, registry: Registry, root: type[BaseModel] = Flow) -> type[BaseModel] | None:
     """The class that the mapping at a path is read as, as far as it can be told."""
-    candidates: list[type[BaseModel]] = [Flow]
+    candidates: list[type[BaseModel]] = [root]
     value = document
     for step in path:
         value = value[step]
@@ -100,13 +100,15 @@ def _place(details: ErrorDetails, document: Any) -> tuple[Path, bool]:
     return tuple(path), skipped
 
 
-def _finding(path: Path, errors: Sequence[ErrorDetails], document: Any, registry: Registry) -> Finding:
+def _finding(
+    path: Path, errors: Sequence[ErrorDetails], document: Any, registry: Registry, root: type[BaseModel]
+) -> Finding:
     first = errors[0]
     if first["type"] == "missing":
         name = str(path[-1])[1:]
         return Finding(path[:-1], f"`{name}` is missing.", "missing", missing=name)
     if first["type"] == "extra_forbidden":
-        return _unknown(path, document, registry)
+        return _unknown(path, document, registry, root)
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, EngineError):
         is_type = isinstance(cause, UnknownTaskType)
@@ -127,9 +129,9 @@ def _finding(path: Path, errors: Sequence[ErrorDetails], document: Any, registry
     )
 
 
-def _unknown(path: Path, document: Any, registry: Registry) -> Finding:
+def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel]) -> Finding:
     key = str(path[-1])
-    cls = part_at(path[:-1], document, registry)
+    cls = part_at(path[:-1], document, registry, root)
     known = properties(cls) if cls else []
     lowered = {name.lower(): name for name in known}
     near = lowered.get(to_camel(key).lower())

@@ -1,0 +1,106 @@
+"""Test files: found, read, and matched with the flows they are about."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bot.testing.cases import Suite
+from engine.core import flow_problems, yaml_text
+from engine.core.documents import is_test
+from engine.core.registry import Registry
+from engine.errors import FlowInvalid, NotFound, SettingInvalid
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def find_suites(given: Iterable[Path], registry: Registry) -> list[tuple[Path, Suite]]:
+    """The tests in files and folders; NotFound when there are none, SettingInvalid with the place of a mistake."""
+    found = []
+    for path in given:
+        if path.is_dir():
+            found += [(file, _suite(file, registry)) for file in _yaml_files([path]) if "testCases" in _text(file)]
+        elif path.is_file():
+            found.append((path, _suite(path, registry)))
+        else:
+            raise NotFound(f"There is no file {path}.", fix="Check the path.")
+    if not found:
+        fix = "A test file has `testCases`; see bot/docs/testing.md."
+        raise NotFound("There are no tests in these folders.", fix=fix)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFlow:
+    """A flow as it stands in a file."""
+
+    file: Path
+    text: str
+    document: Mapping[str, Any]
+
+
+class FlowFolders:
+    """The flows in folders, by namespace and id; each file is read once."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._flows: dict[tuple[Any, Any], WrittenFlow] | None = None
+
+    def find(self, namespace: str, flow_id: str) -> WrittenFlow | None:
+        """One flow, as written."""
+        return self._all().get((namespace, flow_id))
+
+    def every(self) -> list[WrittenFlow]:
+        """All of them."""
+        return list(self._all().values())
+
+    def _all(self) -> dict[tuple[Any, Any], WrittenFlow]:
+        if self._flows is None:
+            self._flows = {}
+            for file in _yaml_files(self._folders):
+                text = _text(file)
+                try:
+                    document = yaml_text.read(text)
+                except FlowInvalid:
+                    continue  # a broken neighbour is not what is tested
+                if isinstance(document, Mapping) and "tasks" in document:
+                    key = (document.get("namespace"), document.get("id"))
+                    self._flows.setdefault(key, WrittenFlow(file, text, document))
+        return self._flows
+
+
+def _yaml_files(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        for file in sorted(folder.rglob("*")):
+            hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+            if not hidden and file.suffix in SUFFIXES and file.is_file():
+                yield file
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _suite(file: Path, registry: Registry) -> Suite:
+    try:
+        document = yaml_text.read(file.read_text(encoding="utf-8-sig"))
+        data = yaml_text.plain(document)
+        if not is_test(data):
+            raise SettingInvalid(f"{file} is no test: it has no `testCases`.", fix="See bot/docs/testing.md.")
+        return Suite.model_validate(data, by_name=False, by_alias=True)
+    except ValidationError as error:
+        first = flow_problems.translate(error, data, registry, Suite)[0]
+        line = yaml_text.locate(document, first.path).line
+        where = yaml_text.spell(first.path)
+        told = f"{file}:{line}: {f'{where}: ' if where else ''}{first.message}"
+        raise SettingInvalid(told, fix=first.suggestion or "See bot/docs/testing.md.") from error
+    except FlowInvalid as error:
+        line = error.problems[0].line if error.problems else 1
+        raise SettingInvalid(f"{file}:{line}: {error.message}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingInvalid(f"{file} can't be read: {error}.") from error
