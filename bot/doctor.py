@@ -12,6 +12,7 @@ from bot.policy import unreachable
 from bot.settings import BotSettings
 from bot.slack.manifest import SCOPES
 from bot.texts import bare
+from engine.core.documents import is_aside
 from engine.core.flow_source import check
 from engine.tasks import catalogue
 
@@ -56,7 +57,8 @@ async def _flows(settings: BotSettings) -> list[Finding]:
         registry, found = catalogue(), []
         files = [file for folder in settings.flows for end in ("*.yaml", "*.yml") for file in sorted(folder.rglob(end))]
         for file in files:
-            problems = check(file.read_text(encoding="utf-8", errors="replace"), registry, file=str(file))
+            text = file.read_text(encoding="utf-8", errors="replace")
+            problems = [] if is_aside(text) else check(text, registry, file=str(file))
             if wrong := [problem for problem in problems if problem.severity == "error"]:
                 first = wrong[0]
                 text = f"{file}:{first.line}: {first.message}"

@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from engine.core.yaml_text import read
+from engine.errors import FlowInvalid
+
 FLOW_KEYS = frozenset({"id", "namespace", "tasks"})
 _AT_START = re.compile(r"^(id|namespace|tasks)[ \t]*:", re.MULTILINE)
 
@@ -29,6 +32,14 @@ def other_than_flow(document: Any) -> str:
     if "apiVersion" in document and "kind" in document:
         return "a Kubernetes manifest"
     return ""
+
+
+def is_aside(text: str) -> bool:
+    """Whether a text holds something else that may lie beside flows, such as a test."""
+    try:
+        return bool(other_than_flow(read(text)))
+    except FlowInvalid:
+        return False
 
 
 def resembles_flow(document: Any) -> bool:

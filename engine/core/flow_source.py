@@ -81,7 +81,7 @@ def examine(
         findings += flow_problems.translate(error, data, registry)
     if flow is not None:
         findings += flow_validation.breaches(flow)
-    findings += flow_templates.findings(data, flow)
+    findings += flow_templates.findings(data, flow if hints else None)
     if flow is not None and hints:
         findings += flow_hints.hints(flow, data, registry, find_flow)
     lines = text.split("\n")

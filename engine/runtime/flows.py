@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from engine.clock import Clock
+from engine.core.documents import is_aside
 from engine.core.executor import plan_of
 from engine.core.flow import Flow
 from engine.core.flow_source import load, older_names
@@ -198,6 +199,9 @@ class Flows:
             self._refuse_twin(flow, path)
             await self._keep(flow, source, file)
         except FlowInvalid as error:
+            if is_aside(source):
+                self._problems.pop(file, None)
+                return
             self._problems[file] = error
             log.warning("%s: %s", file, error)
         except (OSError, UnicodeDecodeError) as error:

@@ -335,7 +335,7 @@ def test_inputs_that_a_trigger_lacks_or_has_too_much_are_told(folder, capsys):
 
 def test_an_unknown_type_names_the_nearest_and_nothing_for_another_service(folder, capsys):
     (folder / "near.yaml").write_text(BAD.replace("log.Log", "log.Lg").replace(", levl: WARN", ""))
-    (folder / "far.yaml").write_text(BAD.replace("core.log.Log", "aws.s3.Upload"))
+    (folder / "far.yaml").write_text(BAD.replace("core.log.Log", "unheard.of.Frobnicate"))
     near, far = (
         json.loads(run(capsys, folder / name, format="json", expected=1).out)[0] for name in ("near.yaml", "far.yaml")
     )
@@ -345,3 +345,21 @@ def test_an_unknown_type_names_the_nearest_and_nothing_for_another_service(folde
 
 def test_each_file_is_read_once_however_often_it_is_named(folder, capsys):
     assert run(capsys, folder, folder / "good.yaml", folder).out == "1 file: all good\n"
+
+
+def test_what_an_agent_can_not_look_things_up_with_is_named_by_its_type(folder, capsys):
+    agent = """id: agent
+namespace: company.team
+tasks:
+  - id: a
+    type: io.kestra.plugin.ai.agent.AIAgent
+    prompt: x
+    provider: {type: io.kestra.plugin.ai.provider.OpenAI, apiKey: k, modelName: m}
+    configuration: {chatConfiguration: {logRequests: true}}
+    contentRetrievers:
+      - type: %s
+"""
+    (folder / "agent.yaml").write_text(agent % "io.kestra.plugin.ai.retriever.Unheard")
+    assert told(capsys, folder / "agent.yaml", expected=1) == [("agent.yaml", "error", "unknown-type", 10)]
+    (folder / "agent.yaml").write_text(agent % "io.kestra.plugin.core.log.Log" + "        message: x\n        id: b\n")
+    assert told(capsys, folder / "agent.yaml", expected=1) == [("agent.yaml", "error", "invalid", 9)]

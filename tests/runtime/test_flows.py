@@ -58,6 +58,15 @@ async def test_a_broken_file_keeps_its_last_good_revision(engine, folder):
     assert engine.flows.problems() == {}
 
 
+async def test_a_test_beside_the_flows_is_no_broken_flow(engine, folder):
+    write(folder / "f.yaml", FLOW)
+    write(folder / "f_test.yaml", "id: t\nnamespace: a\nflowId: f\ntestCases: [{id: one}]\n")
+    write(folder / "board.yaml", "title: x\ncharts: []\n")
+    await engine.flows.look()
+    assert engine.flows.problems() == {}
+    assert [flow.id for flow in engine.flows.list()] == ["f"]
+
+
 async def test_a_removed_file_starts_nothing_new_and_comes_back(engine, folder, settings):
     write(folder / "f.yaml", FLOW)
     await engine.flows.look()

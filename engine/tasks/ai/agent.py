@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from engine.core.task import AnyTyped
+from engine.core.task import AnyTyped, Typed
 from engine.errors import EngineError
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks.ai.completion import CompletionTask, parsed_reply
@@ -64,7 +64,14 @@ maxSequentialToolsInvocations: 5
     max_sequential_tools_invocations: Property[Annotated[int, Field(ge=1)] | None] = None
     memory: AnyTyped | None = None
     output_files: Property[TextList | None] = None
-    content_retrievers: None = Field(default=None, description="Not there yet; use a tool.")
+    content_retrievers: list[AnyTyped] = Field(default_factory=list, description="Not there yet; use a tool.")
+
+    @field_validator("content_retrievers")
+    @classmethod
+    def _without_retrievers(cls, given: list[Typed]) -> list[Typed]:
+        if given:
+            raise ValueError("`contentRetrievers` are not there yet; give the agent a tool that looks things up")
+        return given
 
     async def run(self, context: RunContext) -> AgentAnswer:
         began = time.monotonic()

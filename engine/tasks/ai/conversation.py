@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import Field
+
 from engine.plugin import Part, Property, TaskFailed
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalNumber, OptionalText
 
@@ -32,6 +34,7 @@ class Configuration(Part):
     thinking_budget_tokens: Any = None
     return_thinking: Any = None
     prompt_caching: Any = None
+    chat_configuration: Any = Field(default=None, description="Accepted for flows that carry it; without effect.")
     response_format: ResponseFormat | None = None
 
     @property
