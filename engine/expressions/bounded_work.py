@@ -7,7 +7,10 @@ from typing import Any
 
 from engine.errors import ExpressionFailed
 from engine.expressions.bounded import limit_process
+from engine.expressions.failures import fail
 from engine.expressions.jq_programs import run
+from engine.expressions.limits import MAX_TEXT
+from engine.expressions.printing import measure
 from engine.expressions.regexes import replace_with, replacement_template, split_with
 
 
@@ -16,10 +19,14 @@ def main() -> None:
     limit_process()
     request = json.load(sys.stdin)
     try:
-        answer = {"result": _work(request)}
+        found = _work(request)
+        measure(found)
+        answer = json.dumps({"result": found})
+        if len(answer) > MAX_TEXT * 2:
+            fail(f"{request['work']} gives a result of more than {MAX_TEXT:,} characters.")
     except ExpressionFailed as error:
-        answer = {"error": error.message}
-    json.dump(answer, sys.stdout)
+        answer = json.dumps({"error": error.message})
+    sys.stdout.write(answer)
 
 
 def _work(request: dict[str, str]) -> Any:

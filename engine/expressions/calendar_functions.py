@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from engine.expressions.allowance import spend
 from engine.expressions.date_filters import moment_of
 from engine.expressions.failures import fail
 from engine.expressions.frame import Frame
@@ -66,6 +67,7 @@ def is_public_holiday(frame: Frame, value: Value, country: Value, subdivision: V
 
 @lru_cache(maxsize=100)
 def _holidays(country: str, subdivision: str | None, year: int) -> frozenset[date]:
+    spend(50_000)
     import holidays  # noqa: PLC0415 - a fifth of a second that most flows need not wait for
 
     try:

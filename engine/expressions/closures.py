@@ -60,6 +60,10 @@ def calculation(work: Callable[[Value, Value], Value], left: Run, right: Run, at
     def run(frame: Frame) -> Value:
         try:
             a, b = left(frame), right(frame)
+            if type(a) is not int:
+                frame.weigh(a)
+            if type(b) is not int:
+                frame.weigh(b)
             found = work(a, b)
             if type(found) is not int and type(found) is not bool:
                 frame.weigh(found)

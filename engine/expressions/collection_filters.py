@@ -1,14 +1,17 @@
 """Filters on lists and maps."""
 
 from functools import cmp_to_key
+from typing import Final
 
 from engine.expressions.failures import fail, kind
 from engine.expressions.frame import Frame
-from engine.expressions.limits import MAX_TEXT
+from engine.expressions.limits import MAX_ITEMS, MAX_TEXT
 from engine.expressions.operations import FILTERS
-from engine.expressions.printing import java_text, measure, to_json
+from engine.expressions.printing import digits, java_text, measure, to_json
 from engine.expressions.text_filters import amount_of
 from engine.expressions.values import Entry, Value, is_list, is_map, is_number
+
+_BITS: Final = 60
 
 
 def _list(value: Value, name: str) -> list[Value]:
@@ -60,9 +63,13 @@ def join(value: Value, separator: Value) -> Value:
         return None
     if separator is not None and not isinstance(separator, str):
         fail(f"'join' takes a text as separator, not {kind(separator)}.")
-    texts = [java_text(item) for item in _list(value, "join")]
-    if sum(map(len, texts)) + len(separator or "") * len(texts) > MAX_TEXT:
-        fail(f"'join' makes a text of more than {MAX_TEXT:,} characters.")
+    texts = []
+    room = MAX_TEXT
+    for item in _list(value, "join"):
+        texts.append(java_text(item))
+        room -= len(texts[-1]) + len(separator or "")
+        if room < 0:
+            fail(f"'join' makes a text of more than {MAX_TEXT:,} characters.")
     return (separator or "").join(texts)
 
 
@@ -83,6 +90,7 @@ def _compared(left: Value, right: Value) -> int:
 def _sorted(frame: Frame, items: list[Value], falling: bool) -> list[Value]:
     kinds = {type(item) for item in items}
     if kinds <= {int, float} or kinds == {str}:
+        frame.charge(len(items))
         return sorted(items, reverse=falling)
     frame.charge(len(items) * 20)  # one by one is slow
     return sorted(items, key=cmp_to_key(_compared), reverse=falling)
@@ -149,7 +157,10 @@ def flatten(value: Value) -> Value:
     """Lists inside the list dissolved, one level."""
     if value is None:
         return None
-    return [one for item in _list(value, "flatten") for one in (item if is_list(item) else (item,))]
+    items = _list(value, "flatten")
+    if sum(len(item) if is_list(item) else 1 for item in items) > MAX_ITEMS:
+        fail(f"'flatten' makes a list of more than {MAX_ITEMS:,} items.")
+    return [one for item in items for one in (item if is_list(item) else (item,))]
 
 
 @FILTERS.add("keys")
@@ -184,7 +195,9 @@ def distinct(value: Value) -> Value:
     key: tuple[type, Value]
     for item in items:
         if isinstance(item, (str, int, float)):
-            key = (bool if isinstance(item, bool) else str if isinstance(item, str) else float, item)
+            # Long integers could be chosen so that they all land in one bucket of the set; their digits cannot.
+            known = digits(item) if isinstance(item, int) and item.bit_length() > _BITS else item
+            key = (bool if isinstance(item, bool) else str if isinstance(item, str) else float, known)
         else:
             key = (list, to_json(item))
         if key not in seen:

@@ -19,6 +19,7 @@ from engine.expressions.closures import (
 )
 from engine.expressions.failures import ODD_VALUE, Missing, Position, fail, located
 from engine.expressions.frame import Frame
+from engine.expressions.limits import MAX_TEXT
 from engine.expressions.nodes import Node
 from engine.expressions.operations import FILTERS, FUNCTIONS, REST, TESTS, Operation
 from engine.expressions.printing import java_text
@@ -66,7 +67,7 @@ class Compiler:
                 return LOCALE
             if name == "_context":
                 return frame.visible()
-            raise Missing(f"There is no variable {name!r}.", name=name, known=frame.visible(), at=at)
+            raise Missing(f"There is no variable {name!r}.", name=name, known=frame.names(), at=at)
 
         if name in self.assigned:
 
@@ -153,10 +154,12 @@ class Compiler:
                 value = part(frame)
                 if value is not None:
                     texts.append(value if type(value) is str else java_text(value))
-            text = "".join(texts)
-            if len(text) > 64:
-                frame.weigh(text)
-            return text
+            size = sum(map(len, texts))
+            if size > 64:
+                if size > MAX_TEXT:
+                    fail(f"A text is longer than {MAX_TEXT:,} characters.", "Hand it on as a file.")
+                frame.charge(size >> 6)
+            return "".join(texts)
 
         return run
 
@@ -288,7 +291,10 @@ class Compiler:
             try:
                 if type(value) is not str or len(value) > 64:
                     frame.weigh(value)
-                return call(value)
+                found = call(value)
+                if type(found) is not str or len(found) > 64:
+                    frame.weigh(found)
+                return found
             except ExpressionFailed as error:
                 located(error, at)
                 raise

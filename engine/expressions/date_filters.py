@@ -58,7 +58,7 @@ def _printed(moment: datetime, pattern: Value, locale: Value) -> str:
 
 @FILTERS.add(
     "date", "format", "timeZone", "existingFormat", "locale",
-    contextual=True, also=("dateFormat",), format=None, timeZone=None, existingFormat=None, locale=None,
+    contextual=True, also=("dateFormat",), format=None, timeZone=None, existingFormat=None, locale=None, cost=20,
 )  # fmt: skip
 def date_(frame: Frame, value: Value, pattern: Value, zone: Value, existing: Value, locale: Value) -> Value:
     """`{{ now() | date('yyyy-MM-dd', timeZone='Europe/Paris') }}`: a date as text."""
@@ -69,7 +69,7 @@ def date_(frame: Frame, value: Value, pattern: Value, zone: Value, existing: Val
 
 @FILTERS.add(
     "dateAdd", "amount", "unit", "format", "timeZone", "existingFormat", "locale",
-    contextual=True, format=None, timeZone=None, existingFormat=None, locale=None,
+    contextual=True, format=None, timeZone=None, existingFormat=None, locale=None, cost=20,
 )  # fmt: skip
 def date_add(
     frame: Frame, value: Value, amount: Value, unit: Value, pattern: Value, zone: Value, existing: Value, locale: Value
@@ -117,7 +117,7 @@ def timestamp_nano(frame: Frame, value: Value, zone: Value, existing: Value) -> 
 
 @FUNCTIONS.add(
     "now", "format", "timeZone", "existingFormat", "locale",
-    contextual=True, format=None, timeZone=None, existingFormat=None, locale=None,
+    contextual=True, format=None, timeZone=None, existingFormat=None, locale=None, cost=20,
 )  # fmt: skip
 def now(frame: Frame, pattern: Value, zone: Value, _existing: Value, locale: Value) -> str:
     """`{{ now('yyyy-MM-dd') }}`: the current time as text."""

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from engine.expressions.allowance import spend
 from engine.expressions.date_names import ENGLISH, Names
 from engine.expressions.date_patterns import Field, Optional, Piece, pieces_of
 from engine.expressions.printing import fraction_text, instant_text, offset_text
@@ -20,6 +21,7 @@ _MIDDAY: Final = 12
 
 def format_date(moment: datetime, pattern: str, names: Names) -> str:
     """The moment, which has a zone, as text."""
+    spend(len(pattern))
     if (own := _NAMED.get(pattern.lower())) is not None:
         return own(moment)
     return "".join(_piece(piece, moment, names) for piece in pieces_of(named_pattern(pattern, names)))

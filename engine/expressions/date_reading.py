@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from engine.expressions.allowance import spend
 from engine.expressions.date_formatting import NAMED_FORMATS, named_pattern
 from engine.expressions.date_names import ENGLISH, Names
 from engine.expressions.date_patterns import Field, Optional, Piece, pieces_of
@@ -76,6 +77,7 @@ _READING_PATTERNS: Final = {
 
 def read_date(text: str, pattern: str, names: Names = ENGLISH) -> datetime | date:
     """A date-time or date by a Java pattern or the name of a format; ExpressionFailed when the text does not fit."""
+    spend(len(pattern))
     named = pattern.lower()
     if named in _ISO_NAMES:
         return read_iso(text)

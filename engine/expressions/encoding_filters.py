@@ -6,12 +6,15 @@ import hashlib
 import re
 from urllib.parse import quote_plus, unquote_plus
 
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail
+from engine.expressions.limits import MAX_TEXT
 from engine.expressions.operations import FILTERS
 from engine.expressions.printing import java_text
 from engine.expressions.text_filters import text_of
 from engine.expressions.values import Value
 
+_STRETCH = 100_000  # characters that are encoded at once
 _HEX_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -38,7 +41,16 @@ def url_encode(value: Value) -> Value:
     """As in a form: a blank is `+`."""
     if value is None:
         return None
-    return quote_plus(text_of(value, "urlencode").encode("utf-8", "replace"), safe="*").replace("~", "%7E")
+    text = text_of(value, "urlencode")
+    spend(len(text) >> 3)
+    parts, room = [], MAX_TEXT
+    for start in range(0, len(text), _STRETCH):
+        one = text[start : start + _STRETCH].encode("utf-8", "replace")
+        parts.append(quote_plus(one, safe="*").replace("~", "%7E"))
+        room -= len(parts[-1])
+        if room < 0:
+            fail(f"'urlencode' makes a text of more than {MAX_TEXT:,} characters.")
+    return "".join(parts)
 
 
 @FILTERS.add("urldecode")
@@ -49,6 +61,7 @@ def url_decode(value: Value) -> Value:
     text = text_of(value, "urldecode")
     if _HEX_ESCAPE.search(text):
         fail("'urldecode' found a % that two hexadecimal digits do not follow.")
+    spend(len(text) >> 3)
     return unquote_plus(text)
 
 

@@ -30,7 +30,9 @@ def _optional_text(value: Value, function: str, argument: str) -> str | None:
     return None if value is None else _text(value, function, argument)
 
 
-@FUNCTIONS.add("secret", "key", "namespace", "subkey", "full", contextual=True, namespace=None, subkey=None, full=False)
+@FUNCTIONS.add(
+    "secret", "key", "namespace", "subkey", "full", contextual=True, cost=20, namespace=None, subkey=None, full=False
+)
 def secret(frame: Frame, key: Value, namespace: Value, subkey: Value, full: Value) -> Value:
     """`{{ secret('TOKEN') }}`: a secret, which logs then hide; `subkey` is a field of one that holds JSON."""
     name = _text(key, "secret", "key")
@@ -42,7 +44,9 @@ def secret(frame: Frame, key: Value, namespace: Value, subkey: Value, full: Valu
     )
 
 
-@FUNCTIONS.add("kv", "key", "namespace", "errorOnMissing", contextual=True, namespace=None, errorOnMissing=True)
+@FUNCTIONS.add(
+    "kv", "key", "namespace", "errorOnMissing", contextual=True, cost=200, namespace=None, errorOnMissing=True
+)
 def kv(frame: Frame, key: Value, namespace: Value, error_on_missing: Value) -> Value:
     """`{{ kv('color') }}`: a value of the key-value store with its type."""
     return frame.services.kv(
@@ -52,28 +56,28 @@ def kv(frame: Frame, key: Value, namespace: Value, error_on_missing: Value) -> V
     )
 
 
-@FUNCTIONS.add("read", "path", "namespace", "version", contextual=True, namespace=None, version=None)
+@FUNCTIONS.add("read", "path", "namespace", "version", contextual=True, cost=200, namespace=None, version=None)
 def read(frame: Frame, path: Value, namespace: Value, version: Value) -> str:
     """The text of a stored file or of a file of the namespace."""
     place = _optional_text(namespace, "read", "namespace")
     return str(frame.services.read(_text(path, "read", "path"), namespace=place, version=version))
 
 
-@FUNCTIONS.add("fileSize", "path", "namespace", contextual=True, namespace=None)
+@FUNCTIONS.add("fileSize", "path", "namespace", contextual=True, cost=200, namespace=None)
 def file_size(frame: Frame, path: Value, namespace: Value) -> int:
     """How many bytes a file has."""
     place = _optional_text(namespace, "fileSize", "namespace")
     return int(frame.services.file_size(_text(path, "fileSize", "path"), namespace=place))
 
 
-@FUNCTIONS.add("fileExists", "path", "namespace", contextual=True, namespace=None)
+@FUNCTIONS.add("fileExists", "path", "namespace", contextual=True, cost=200, namespace=None)
 def file_exists(frame: Frame, path: Value, namespace: Value) -> bool:
     """Whether a file is there."""
     place = _optional_text(namespace, "fileExists", "namespace")
     return bool(frame.services.file_exists(_text(path, "fileExists", "path"), namespace=place))
 
 
-@FUNCTIONS.add("isFileEmpty", "path", "namespace", contextual=True, namespace=None)
+@FUNCTIONS.add("isFileEmpty", "path", "namespace", contextual=True, cost=200, namespace=None)
 def is_file_empty(frame: Frame, path: Value, namespace: Value) -> bool:
     """Whether a file has no bytes."""
     return int(file_size(frame, path, namespace)) == 0
@@ -91,7 +95,7 @@ def file_uri(frame: Frame, path: Value, namespace: Value) -> str:
     return f"kestra:///{place.replace('.', '/')}/_files/{name}"
 
 
-@FUNCTIONS.add("errorLogs", contextual=True)
+@FUNCTIONS.add("errorLogs", contextual=True, cost=100_000)
 def error_logs(frame: Frame) -> list[Any]:
     """`{{ errorLogs()[0]['message'] }}`: what this execution logged as errors."""
     return [dict(entry) for entry in frame.services.error_logs()]
@@ -223,6 +227,7 @@ def _variable_of(row: Value, key: str) -> Value:
 
 @FUNCTIONS.add(
     "http", "uri", "method", "query", "body", "contentType", "headers", "options", "accept", contextual=True,
+    cost=40_000,
     method="GET", query=None, body=None, contentType="application/json", headers=None, options=None,
     accept="application/json",
 )  # fmt: skip
@@ -240,7 +245,7 @@ def http(
 
 
 @FUNCTIONS.add(
-    "subflow", "namespace", "id", "inputs", "revision", "labels", "timeout", contextual=True,
+    "subflow", "namespace", "id", "inputs", "revision", "labels", "timeout", contextual=True, cost=40_000,
     inputs=None, revision=None, labels=None, timeout=None,
 )  # fmt: skip
 def subflow(

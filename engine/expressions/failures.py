@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 from typing import NoReturn
 
 from engine.errors import ExpressionFailed, NameMissing
 
 Position = tuple[int, int]  # line and column, counted from 1
+_MOST = 1_000  # names that are compared with a misspelt one
+_LONGEST = 100  # characters of such names
 
 # What evaluating somebody's template may raise on odd values; anything else is a defect of ours.
 ODD_VALUE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError, MemoryError)
@@ -29,7 +32,9 @@ class Missing(NameMissing):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """“Did you mean …?” or nothing."""
-    names = list(known)
+    if len(name) > _LONGEST:
+        return ""
+    names = [other for other in islice(known, _MOST) if len(other) <= _LONGEST]
     found = get_close_matches(name, names, 1, 0.6) or [other for other in names if other.lower() == name.lower()]
     return f"Did you mean {found[0]!r}?" if found else ""
 

@@ -1,10 +1,11 @@
 """What one render carries along: variables, scopes, services, and how much it may still use."""
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Protocol
 
+from engine.expressions.allowance import Allowance
 from engine.expressions.failures import fail
-from engine.expressions.limits import MAX_STEPS, MAX_TEXT
+from engine.expressions.limits import MAX_ITEMS, MAX_TEXT
 from engine.expressions.services import Services
 from engine.expressions.values import Value
 
@@ -58,13 +59,12 @@ class Frame:
     __slots__ = (
         "blocks",
         "calls",
+        "left",
         "macros",
         "recording",
-        "room",
         "root",
         "scopes",
         "services",
-        "steps",
         "tainted",
         "typed",
     )
@@ -73,8 +73,7 @@ class Frame:
         self.root = root
         self.services = services
         self.scopes: list[MutableMapping[str, Value]] = []
-        self.steps = MAX_STEPS
-        self.room = MAX_TEXT
+        self.left = Allowance()
         self.typed = False
         self.recording = False
         self.calls = 0
@@ -83,15 +82,11 @@ class Frame:
         self.blocks: Mapping[str, Statement] = {}
 
     def inner(self, root: Mapping[str, Value]) -> "Frame":
-        """A frame for a macro or nested render, which goes on using this one's allowance until `settle`."""
+        """A frame for a macro or nested render, which uses up this one's allowance."""
         frame = Frame(root, self.services)
-        frame.steps, frame.room, frame.calls = self.steps, self.room, self.calls + 1
+        frame.left, frame.calls = self.left, self.calls + 1
         frame.tainted, frame.macros, frame.blocks = self.tainted, self.macros, self.blocks
         return frame
-
-    def settle(self, inner: "Frame") -> None:
-        """Take over what an inner frame left."""
-        self.steps, self.room = inner.steps, inner.room
 
     def visible(self) -> dict[str, Value]:
         """All variables as one map, the innermost assignment winning."""
@@ -100,14 +95,21 @@ class Frame:
             found.update(scope)
         return found
 
+    def names(self) -> Iterator[str]:
+        """Names of all variables, worked out when somebody asks."""
+        yield from self.root
+        for scope in self.scopes:
+            yield from scope
+
     def charge(self, steps: int) -> None:
         """Count work; ExpressionFailed when the render has done too much."""
-        self.steps -= steps
-        if self.steps < 0:
-            self.overdrawn()
+        left = self.left
+        left.steps -= steps
+        if left.steps < 0:
+            left.overdrawn()
 
     def weigh(self, value: Value) -> None:
-        """Count the handling of a text or container, and refuse texts that are too long."""
+        """Count the handling of a text or container, and refuse those that are too long."""
         kind = type(value)
         if kind is str:
             if len(value) > 64:
@@ -115,10 +117,6 @@ class Frame:
                     fail(f"A text is longer than {MAX_TEXT:,} characters.", "Hand it on as a file.")
                 self.charge(len(value) >> 6)
         elif kind in SIZED and len(value) > 4:
+            if len(value) > MAX_ITEMS:
+                fail(f"A list or map has more than {MAX_ITEMS:,} items.", "Work on a part of it, or in a task.")
             self.charge(len(value) >> 2)
-
-    def overdrawn(self) -> NoReturn:
-        """Stop the render."""
-        if self.room < 0:
-            fail(f"The template prints more than {MAX_TEXT:,} characters.", "Print less, or write a file in a task.")
-        fail(f"The template needs more than {MAX_STEPS:,} steps.", "Loop over fewer items, or do the work in a task.")

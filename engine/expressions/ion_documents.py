@@ -4,6 +4,7 @@ import json
 import re
 from typing import Final
 
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail
 from engine.expressions.limits import MAX_DEPTH, MAX_DIGITS, MAX_ITEMS
 from engine.expressions.operations import FILTERS, FUNCTIONS
@@ -65,8 +66,6 @@ def from_ion(value: Value, all_rows: Value) -> Value:
     rows: list[Value] = []
     while reader.more() and (all_rows is True or not rows):
         rows.append(reader.value(0))
-        if len(rows) > MAX_ITEMS:
-            fail("fromIon() was given too many rows.")
     if not rows and all_rows is not True:
         fail("fromIon() was given an empty text.")
     return rows if all_rows is True else rows[0]
@@ -78,6 +77,7 @@ class _IonReader:
     def __init__(self, text: str) -> None:
         self.text = text.rstrip()
         self.at = 0
+        self.parts = MAX_ITEMS
 
     def more(self) -> bool:
         return self.at < len(self.text)
@@ -98,6 +98,10 @@ class _IonReader:
         return False
 
     def value(self, depth: int) -> Value:
+        spend(4)
+        self.parts -= 1
+        if self.parts < 0:
+            fail(f"fromIon() was given a value of more than {MAX_ITEMS:,} parts.")
         if depth > MAX_DEPTH:
             fail(f"fromIon() was given a value nested more than {MAX_DEPTH} levels deep.")
         group, text = self.token()

@@ -3,13 +3,16 @@
 import json
 import re
 from functools import lru_cache
+from math import inf
 from typing import Any, Final
 
 import jq
 
 from engine.expressions import bounded
+from engine.expressions.allowance import affords, spend
 from engine.expressions.failures import fail, kind
-from engine.expressions.limits import MAX_PROGRAM, SAFE_EFFORT
+from engine.expressions.json_reading import only_value, parts_of, refuse_bomb
+from engine.expressions.limits import MAX_ITEMS, MAX_PROGRAM, SAFE_EFFORT
 from engine.expressions.printing import to_json
 from engine.expressions.values import Value
 
@@ -42,27 +45,32 @@ def outputs(value: Value, program: str) -> list[Value]:
     bare = _FIELD.sub(".x", _STRING.sub('""', program))
     if found := _FORBIDDEN.search(bare):
         fail(f"jq's {found[0]!r} is not available: a flow cannot see the environment or files of this program.")
-    if _is_quick(bare, program, len(document)):
+    refuse_bomb(document)
+    moves = _effort(bare, program, document)
+    if moves <= SAFE_EFFORT and affords(int(moves) >> 6):
         return run(program, document)
     answer: list[Value] = bounded.jq(program, document)
     return answer
 
 
-def _is_quick(bare: str, program: str, size: int) -> bool:
+def _effort(bare: str, program: str, document: str) -> float:
+    """How many moves the program may take at the very most."""
     if "\\(" in program or "=" in re.sub(r"[=!<>]=", "", bare) or "*" in bare or "$" in bare or "@" in bare:
-        return False
+        return inf
     words = _WORD.findall(bare)
     if any(word not in _SIMPLE for word in words):
-        return False
+        return inf
     doubled = bare.count(",") + bare.count("+")
     spreads = len(_SPREAD.findall(bare)) + sum(word in ("map", "map_values", "with_entries", "paths") for word in words)
-    return (
-        doubled < 24 and float(size + 10) * 2.0**doubled * max(1.0, float(size) ** max(0, spreads - 1)) <= SAFE_EFFORT
-    )
+    size = float(len(document) + 10)
+    if parts_of(document) * 2.0**doubled > MAX_ITEMS:
+        return inf
+    return size * 2.0**doubled * max(1.0, size ** max(0, spreads - 1))
 
 
-@lru_cache(maxsize=500)
+@lru_cache(maxsize=100)
 def _program(text: str) -> Any:
+    spend(20_000)  # jq reads its own library each time
     try:
         return jq.compile(text)
     except ValueError as error:
@@ -74,7 +82,7 @@ def run(program: str, document: str) -> list[Value]:
     """The outputs, worked out here and now."""
     work = _program(program)
     try:
-        loaded = json.loads(document)
+        loaded = only_value(document)
     except (ValueError, RecursionError) as error:
         fail(
             f"jq needs JSON, but was given the text {document[:60]!r}: {error}.", "Check what the task before put out."
@@ -111,7 +119,7 @@ def _restored(value: Value, exact: dict[int, int]) -> Value:
 
 def _inner(text: str) -> Any:
     try:
-        found = json.loads(text)
+        found = only_value(text)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, (dict, list)) else None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from engine.expressions.frame import Printed
+from engine.expressions.json_reading import is_json
 
 
 def guarded_json(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
@@ -13,9 +14,9 @@ def guarded_json(pieces: Sequence[str], warn: Callable[[str], None]) -> str:
     it breaks out of its quotes.
     """
     plain = "".join(pieces)
-    careful = _joined(pieces, lambda piece: piece.outside and not (piece.escaped and _is_json(f'"{piece}"')))
+    careful = _joined(pieces, lambda piece: piece.outside and not (piece.escaped and is_json(f'"{piece}"')))
     for candidate in (careful, _joined(pieces, lambda piece: True)):
-        if _is_json(candidate):
+        if is_json(candidate):
             if candidate != plain:
                 warn("A value held quotes, backslashes or line breaks; it was escaped to stay inside its JSON text.")
             return candidate
@@ -38,11 +39,3 @@ def _joined(pieces: Sequence[str], escapes: Callable[[Printed], bool]) -> str:
             elif char == '"':
                 in_string = not in_string
     return "".join(out)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True

@@ -30,7 +30,7 @@ def single_precision(value: float) -> float:
     return float(exact)
 
 
-@FILTERS.add("number", "type", type=None)
+@FILTERS.add("number", "type", type=None, cost=20)
 def number(value: Value, type: Value) -> Value:
     """`{{ '12.3' | number }}` → 12.3; `type` is INT, LONG, FLOAT, DOUBLE, BIGDECIMAL or BIGINTEGER."""
     if value is None:
@@ -115,7 +115,7 @@ def abs_(value: Value) -> Value:
     return value.copy_abs() if isinstance(value, Decimal) else abs(value)
 
 
-@FILTERS.add("format", REST)
+@FILTERS.add("format", REST, cost=20)
 def format_(value: Value, *arguments: Value) -> Value:
     """`{{ '%s-%05.2f' | format('a', 1.5) }}` → a-01.50."""
     if not isinstance(value, str):
@@ -123,7 +123,7 @@ def format_(value: Value, *arguments: Value) -> Value:
     return java_format(value, arguments)
 
 
-@FILTERS.add("numberFormat", "format", format="#,##0.###")
+@FILTERS.add("numberFormat", "format", format="#,##0.###", cost=20)
 def number_format(value: Value, format: Value) -> Value:
     """`{{ 1234567.891 | numberFormat('#,##0.00') }}` → 1,234,567.89; halves go to the even neighbour."""
     if value is None:

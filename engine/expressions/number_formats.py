@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_DIGITS, MAX_TEXT
 from engine.expressions.printing import java_text
@@ -23,12 +24,13 @@ def java_format(text: str, arguments: Sequence[Value]) -> str:
     for found in _MARK.finditer(text):
         out.append(_literal(text[at : found.start()]))
         at = found.end()
+        spend(2)
         index, flags, width, precision, conversion = found.groups()
         if ("-" in flags and "0" in flags) or (("-" in flags or "0" in flags) and not width):
             fail(f"'format' cannot read the mark in {found[0][:10]!r}.", "`-` or `0` stands before a width.")
         if conversion in "n%":
             out.append(_padded("\n" if conversion == "n" else "%", flags, width))
-            room -= len(out[-1])
+            room = _fitting(room, out[-1])
             continue
         if index:
             position = int(index) - 1
@@ -39,11 +41,15 @@ def java_format(text: str, arguments: Sequence[Value]) -> str:
         if int(precision or 0) > _MAX_WIDTH:
             fail(f"'format' prints at most {_MAX_WIDTH} digits.")
         out.append(_converted(arguments[position], conversion, flags, width, precision))
-        room -= len(out[-1])
-        if room < 0:
-            fail(f"'format' makes a text of more than {MAX_TEXT:,} characters.")
+        room = _fitting(room, out[-1])
     out.append(_literal(text[at:]))
     return "".join(out)
+
+
+def _fitting(room: int, text: str) -> int:
+    if room < len(text):
+        fail(f"'format' makes a text of more than {MAX_TEXT:,} characters.")
+    return room - len(text)
 
 
 def _literal(text: str) -> str:

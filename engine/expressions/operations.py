@@ -19,20 +19,27 @@ class Operation:
     defaults: tuple[Value, ...]
     contextual: bool
     lenient: bool  # declares no parameters, so whatever is given is ignored
+    cost: int  # steps it takes besides the parts of its expression
 
 
 class Operations(dict[str, Operation]):
     """Operations by name."""
 
     def add(
-        self, name: str, *parameters: str, contextual: bool = False, also: tuple[str, ...] = (), **defaults: Value
+        self,
+        name: str,
+        *parameters: str,
+        contextual: bool = False,
+        also: tuple[str, ...] = (),
+        cost: int = 0,
+        **defaults: Value,
     ) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
         """Register a function under a template name; a parameter that is not among the `defaults` is required."""
 
         def register(run: Callable[..., Value]) -> Callable[..., Value]:
             given = tuple(defaults.get(parameter, ABSENT) for parameter in parameters)
             for one in (name, *also):
-                self[one] = Operation(one, run, parameters, given, contextual, not parameters)
+                self[one] = Operation(one, run, parameters, given, contextual, not parameters, cost)
             return run
 
         return register

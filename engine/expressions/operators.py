@@ -5,6 +5,7 @@ from decimal import Context, Decimal
 from enum import Enum
 from typing import Final
 
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_RANGE
 from engine.expressions.printing import java_text, to_text
@@ -57,7 +58,9 @@ def subtract(left: Value, right: Value) -> Value:
     if is_list(left):
         gone = right if is_list(right) else [right]
         allowance = [MAX_ITEMS]
-        return [item for item in left if not any(_equal(item, other, allowance, 0) for other in gone)]
+        found = [item for item in left if not any(_equal(item, other, allowance, 0) for other in gone)]
+        spend(MAX_ITEMS - allowance[0] >> 1)
+        return found
     return _arithmetic("-", left, right)
 
 
@@ -160,11 +163,14 @@ def equal(left: Value, right: Value) -> bool:
     """Numbers by value, a state and its name by name, everything else by what it is; never an error."""
     if type(left) is str and type(right) is str:
         return left == right
-    return _equal(left, right, [MAX_ITEMS], 0)
+    allowance = [MAX_ITEMS]
+    found = _equal(left, right, allowance, 0)
+    spend(MAX_ITEMS - allowance[0] >> 1)
+    return found
 
 
 def _equal(left: Value, right: Value, left_over: list[int], depth: int) -> bool:
-    left_over[0] -= 1
+    left_over[0] -= 1 + (len(left) >> 6) if type(left) is str else 1
     if left_over[0] < 0 or depth > MAX_DEPTH:
         fail(f"Values are too big to compare: over {MAX_ITEMS:,} parts or {MAX_DEPTH} levels deep.")
     if left is right:
@@ -227,7 +233,9 @@ def contains(left: Value, right: Value) -> bool:
     if is_list(left):
         wanted = right if is_list(right) else [right]
         allowance = [MAX_ITEMS]
-        return all(any(_equal(item, one, allowance, 0) for item in left) for one in wanted)
+        found = all(any(_equal(item, one, allowance, 0) for item in left) for one in wanted)
+        spend(MAX_ITEMS - allowance[0] >> 1)
+        return found
     return fail(f"'contains' looks into lists, maps and texts, not into {kind(left)}.")
 
 
@@ -273,6 +281,7 @@ def _is_letter(value: Value) -> bool:
 
 def _codes(start: int, end: int, step: int) -> range:
     found = range(start, end + (1 if step > 0 else -1), step)
-    if len(range(start, end, step)) > MAX_RANGE:
+    # len() of a range refuses what does not fit the machine's integers.
+    if abs(end - start) // abs(step) >= MAX_RANGE:
         fail(f"A range has more than {MAX_RANGE:,} items.", "Loop over fewer.")
     return found

@@ -9,11 +9,13 @@ from json.encoder import encode_basestring
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail
 from engine.expressions.limits import MAX_DEPTH, MAX_DIGITS, MAX_ITEMS, MAX_TEXT
 from engine.expressions.values import Entry, Value, is_list, is_map
 
 _CONTROL = re.compile(r"\\u00[0-9a-f]{2}")
+_TOO_LONG: Final = 10**MAX_DIGITS
 _LIST_TYPES: Final = (list, tuple, set, frozenset)
 
 
@@ -54,7 +56,7 @@ def digits(value: int) -> str:
     """An integer in full; ExpressionFailed when it is absurdly long."""
     if -(1 << 63) <= value < 1 << 64:
         return str(value)
-    if value.bit_length() > MAX_DIGITS * 3:
+    if abs(value) >= _TOO_LONG:
         fail(f"A number has more than {MAX_DIGITS} digits.")
     return str(value)
 
@@ -163,7 +165,9 @@ def _quoted(text: str) -> str:
 def to_json(value: Value, zone: tzinfo = UTC) -> str:
     """Compact JSON: null entries of maps dropped, dates as ISO text in `zone`, durations as seconds."""
     out: list[str] = []
-    _JsonWriter(out, zone).write(value, 0)
+    writer = _JsonWriter(out, zone)
+    writer.write(value, 0)
+    spend((MAX_ITEMS - writer.nodes >> 1) + (MAX_TEXT - writer.room >> 6))
     return "".join(out)
 
 
@@ -240,9 +244,12 @@ def java_text(value: Value) -> str:
     if not is_list(value) and not is_map(value):
         return scalar_text(value)
     out: list[str] = []
-    _write_java(value, out, [MAX_ITEMS], 0)
-    if sum(map(len, out)) > MAX_TEXT:
+    left = [MAX_ITEMS]
+    _write_java(value, out, left, 0)
+    size = sum(map(len, out))
+    if size > MAX_TEXT:
         fail(f"A value is too big to print: over {MAX_TEXT:,} characters.")
+    spend((MAX_ITEMS - left[0] >> 1) + (size >> 6))
     return "".join(out)
 
 
@@ -269,11 +276,10 @@ def _write_java(value: Value, out: list[str], left: list[int], depth: int) -> No
 
 def measure(value: Value) -> None:
     """Refuse a structure that is too big to walk through; shared parts count each time they are met."""
-    left, room = MAX_ITEMS, MAX_TEXT
+    left, room = MAX_ITEMS - 1, MAX_TEXT
     waiting = [(value, 0)]
     while waiting:
         found, depth = waiting.pop()
-        left -= 1
         if isinstance(found, str):
             room -= len(found)
             if room < 0:
@@ -289,6 +295,7 @@ def measure(value: Value) -> None:
         if left < 0 or depth > MAX_DEPTH:
             fail(f"A value is too big to work on: over {MAX_ITEMS:,} parts or {MAX_DEPTH} levels deep.")
         waiting.extend((item, depth + 1) for item in items)
+    spend((MAX_ITEMS - left >> 1) + (MAX_TEXT - room >> 6))
 
 
 def truthy(text: object) -> bool:

@@ -5,10 +5,14 @@ process of its own, which is stopped after a few seconds.
 """
 
 import re
+from dataclasses import dataclass
+from dataclasses import replace as replace_in
 from functools import lru_cache
+from math import log2
 from typing import Any, Final
 
 from engine.expressions import bounded
+from engine.expressions.allowance import affords, spend
 from engine.expressions.failures import fail
 from engine.expressions.limits import MAX_ITEMS, MAX_PATTERN, MAX_TEXT, SAFE_EFFORT
 
@@ -30,6 +34,7 @@ _TOKEN = re.compile(
     r"\\Q(?P<quoted>.*?)(?:\\E|\Z)|(?P<property>\\[pP](?:\{\w+\}|\w))|(?P<escape>\\.)|\(\?<(?P<group>[A-Za-z]\w*)>|(?P<open>\[\^?\]?)|(?P<close>\])|&&",
     re.DOTALL,
 )
+_MANY: Final = 100  # repeats from which on a number counts as endless
 _ESCAPES: Final = {
     r"\h": r"[ \t\xa0\u2000-\u200a]",
     r"\z": r"\Z",
@@ -43,7 +48,8 @@ _ESCAPES: Final = {
 def compiled(pattern: str) -> re.Pattern[str]:
     """A Java pattern, ready to use; ExpressionFailed when it is not understood."""
     if len(pattern) > MAX_PATTERN:
-        fail(f"A regular expression is longer than {MAX_PATTERN} characters.")
+        fail(f"A regular expression is longer than {MAX_PATTERN:,} characters.")
+    spend(len(pattern) * 20)
     try:
         return re.compile(_translated(pattern), re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
@@ -102,40 +108,57 @@ def _property(text: str, in_class: bool) -> str:
     return members
 
 
+@dataclass(frozen=True, slots=True)
+class _Growth:
+    """How a search's effort may grow with the text's length: 2 ** bits * length ** power, or without bound."""
+
+    bits: float = 0.0
+    power: int = 0
+    endless: bool = False
+
+    def __add__(self, other: "_Growth") -> "_Growth":
+        """One after the other: each way of the first with each of the second."""
+        return _Growth(self.bits + other.bits, self.power + other.power, self.endless or other.endless)
+
+    def times(self, count: int) -> "_Growth":
+        """Again and again."""
+        return _Growth(self.bits * count, self.power * count, self.endless)
+
+
 @lru_cache(maxsize=500)
-def _growth(pattern: str) -> tuple[int, int, bool]:
-    """How a search's effort may grow: a factor, the power of the text's length, and whether it is exponential."""
-    factor, power, nested = _weigh(_regex_parser.parse(pattern, re.ASCII), inside=False, last=True)
-    return factor, power, nested
+def _growth(pattern: str) -> _Growth:
+    return _weigh(_regex_parser.parse(pattern, re.ASCII), inside=False, last=True)
 
 
-def _weigh(parsed: Any, *, inside: bool, last: bool) -> tuple[int, int, bool]:
-    factor, power, nested = 1, 0, False
+def _weigh(parsed: Any, *, inside: bool, last: bool) -> _Growth:
+    found = _Growth()
     items = list(parsed)
     for number, (operator, argument) in enumerate(items):
         name = str(operator)
         final = last and number == len(items) - 1
         if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-            low, high, body = argument
-            more = _weigh(body, inside=True, last=False)
-            varies = high != low
-            nested |= more[2] or (varies and high > 1 and (more[1] > 0 or more[0] > 1))
-            factor *= more[0]
-            if varies and not (final and not inside) and name != "POSSESSIVE_REPEAT":
-                power, factor = (power + 1, factor) if high > 100 else (power, factor * (high - low + 1))
-            power += more[1]
+            found += _repeated(argument, may_stop=inside or not final)
         elif name == "BRANCH":
-            parts = [_weigh(branch, inside=inside, last=False) for branch in argument[1]]
-            factor *= sum(part[0] for part in parts)
-            power += max(part[1] for part in parts)
-            nested |= any(part[2] for part in parts)
+            ways = [_weigh(branch, inside=inside, last=False) for branch in argument[1]]
+            bits = max(way.bits for way in ways) + log2(len(ways))
+            found += _Growth(bits, max(way.power for way in ways), any(way.endless for way in ways))
         elif name == "GROUPREF":
-            power += 1
+            found += _Growth(power=1)
         else:
             for body in _bodies(argument):
-                more = _weigh(body, inside=inside, last=final and name == "SUBPATTERN")
-                factor, power, nested = factor * more[0], power + more[1], nested or more[2]
-    return min(factor, SAFE_EFFORT), power, nested
+                found += _weigh(body, inside=inside, last=final and name == "SUBPATTERN")
+    return found
+
+
+def _repeated(argument: Any, *, may_stop: bool) -> _Growth:
+    """A repeat; one that cannot be forced to give back what it took (`may_stop`) adds no ways of its own."""
+    low, high, body = int(argument[0]), int(argument[1]), argument[2]
+    found = _weigh(body, inside=True, last=False)
+    if high > 1 and (found.power or found.bits):  # what may match in several ways is repeated
+        found = replace_in(found.times(min(high, _MANY)), endless=found.endless or (high != low and high > _MANY))
+    if high == low or not may_stop:
+        return found
+    return found + (_Growth(power=1) if high > _MANY else _Growth(bits=log2(high - low + 1)))
 
 
 def _bodies(argument: Any) -> list[Any]:
@@ -143,13 +166,17 @@ def _bodies(argument: Any) -> list[Any]:
     return [part for part in parts if isinstance(part, _regex_parser.SubPattern)]
 
 
+def effort(pattern: re.Pattern[str], text: str) -> float:
+    """How many moves searching a text may take at the very most."""
+    growth, size = _growth(pattern.pattern), len(text) + 1
+    bits = 2.0 * size if growth.endless else growth.bits + (growth.power + 1) * log2(size)
+    return float(2.0 ** min(bits, 1000.0))
+
+
 def is_quick(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether searching a text is certain to end soon."""
-    factor, power, nested = _growth(pattern.pattern)
-    size = len(text) + 1
-    if nested:
-        return size <= 20
-    return float(factor) * float(size) ** (power + 1) <= SAFE_EFFORT
+    """Whether searching a text is certain to end soon, and the render can afford it; it then has paid."""
+    moves = effort(pattern, text)
+    return moves <= SAFE_EFFORT and affords(int(moves) >> 6)
 
 
 def split(text: str, pattern: str, limit: int) -> list[str]:
@@ -180,6 +207,7 @@ def split_with(expression: re.Pattern[str], text: str, limit: int) -> list[str]:
     if not parts:
         return [text]
     parts.append(text[start:])
+    spend(len(parts))
     while limit == 0 and parts and parts[-1] == "":
         parts.pop()
     return parts

@@ -1,6 +1,5 @@
 """Rendering texts and containers, and the guards that keep values inside the quotes a flow's author put them in."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -59,12 +58,3 @@ def _text(text: str, variables: Mapping[str, Any], services: Services, guard: Gu
     if guard == "shell":
         return guarded_shell(pieces, services.warn)
     return guarded_json(pieces, services.warn) if text.lstrip()[:1] in ("{", "[") else plain
-
-
-def is_json(text: str) -> bool:
-    """Whether a text is one JSON document."""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True

@@ -68,25 +68,21 @@ def _pass(frame: Frame, text: str) -> list[str]:
     """One pass over author's text: neighbouring pieces that may be gone over again are joined, others stay apart."""
     if "{" not in text:
         return [text]
-    frame.charge(len(text) * 4)  # reading a template is work, too
-    inner = frame.inner(frame.visible())
+    visible = frame.visible()
+    frame.charge(len(text) * 4 + len(visible))  # reading a template is work, too
+    inner = frame.inner(visible)
     inner.recording = True
     out: Out = []
-    try:
-        parse(text).run(inner, out)
-    finally:
-        frame.settle(inner)
+    parse(text).run(inner, out)
     found: list[str] = []
+    own: list[str] = []
     for part in out:
-        if not isinstance(part, str):
-            continue
         if isinstance(part, Printed) and (part.raw or part.outside):
-            found.append(part)
-        elif found and not isinstance(found[-1], Printed):
-            found[-1] += part
-        else:
-            found.append(str.__str__(part))
-    return found or [""]
+            found += ["".join(own), part] if own else [part]
+            own.clear()
+        elif isinstance(part, str):
+            own.append(part)
+    return [*found, "".join(own)] if own or not found else found
 
 
 def kept(text: str) -> Printed:

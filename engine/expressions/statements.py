@@ -11,6 +11,7 @@ from engine.expressions.failures import Position, fail, hardened, kind, located
 from engine.expressions.frame import Frame, Out, Printed, Statement, Typed, printed
 from engine.expressions.limits import MAX_CALLS
 from engine.expressions.nodes import Node
+from engine.expressions.operations import FILTERS, FUNCTIONS
 from engine.expressions.operators import holds
 from engine.expressions.printing import to_text
 from engine.expressions.trust import is_outside, origins
@@ -22,6 +23,7 @@ class StatementCompiler:
 
     def __init__(self, tree: nodes.Body) -> None:
         found = list(nodes.walk(tree))
+        self.parts = len(found)
         assigned = {node.name for node in found if isinstance(node, (nodes.Set, nodes.For))}
         if any(isinstance(node, nodes.For) for node in found):
             assigned.add("loop")
@@ -52,9 +54,10 @@ class StatementCompiler:
         text, size = node.text, len(node.text)
 
         def run(frame: Frame, out: Out) -> None:
-            frame.room -= size
-            if frame.room < 0:
-                frame.overdrawn()
+            left = frame.left
+            left.room -= size
+            if left.room < 0:
+                left.overdrawn()
             out.append(text)
 
         def run_raw(frame: Frame, out: Out) -> None:
@@ -69,16 +72,19 @@ class StatementCompiler:
         weight, source, escaped = _weight(node), origins(node.expression), _escaped(node.expression)
 
         def run(frame: Frame, out: Out) -> None:
-            frame.steps -= weight
+            left = frame.left
+            left.steps -= weight
             value = value_of(frame)
             if frame.typed and type(value) is not str:
+                if left.steps < 0:
+                    left.overdrawn()
                 out.append(Typed(value))
                 return
             if type(value) is not str:
                 value = _shown(value, frame, at)
-            frame.room -= len(value)
-            if frame.room < 0 or frame.steps < 0:
-                frame.overdrawn()
+            left.room -= len(value)
+            if left.room < 0 or left.steps < 0:
+                left.overdrawn()
             out.append(value if not frame.recording else printed(value, is_outside(source, frame), escaped=escaped))
 
         return run
@@ -194,9 +200,9 @@ class StatementCompiler:
             finally:
                 frame.scopes.pop()
             shown = value if type(value) is str else _shown(value, frame, at)
-            frame.room -= len(shown)
-            if frame.room < 0:
-                frame.overdrawn()
+            frame.left.room -= len(shown)
+            if frame.left.room < 0:
+                frame.left.overdrawn()
             marked = outside or any(is_outside(source, frame) for source in sources)
             out.append(printed(shown, marked) if frame.recording else shown)
 
@@ -221,7 +227,13 @@ def _escaped(node: Node) -> str:
 
 
 def _weight(node: Node) -> int:
-    return sum(1 for _ in nodes.walk(node))
+    """Steps that evaluating it takes: one a part, and what its filters and functions cost besides."""
+    return sum(1 + _cost(one) for one in nodes.walk(node))
+
+
+def _cost(node: Node) -> int:
+    table = FILTERS if isinstance(node, nodes.Filter) else FUNCTIONS if isinstance(node, nodes.Call) else {}
+    return table[node.name].cost if table and node.name in table else 0  # type: ignore[attr-defined]
 
 
 def _taint(frame: Frame, name: str, outside: bool) -> None:
@@ -287,14 +299,11 @@ class Macro:
         inner = frame.inner({})
         inner.tainted = frozenset(names)
         inner.scopes = [{}]
-        try:
-            inner.root = {
-                name: given[name] if name in given else default(inner) if default else None
-                for name, default in self.parameters
-            }
-            return captured(inner, self.body)
-        finally:
-            frame.settle(inner)
+        inner.root = {
+            name: given[name] if name in given else default(inner) if default else None
+            for name, default in self.parameters
+        }
+        return captured(inner, self.body)
 
 
 _COMPILE: Final[dict[type[Node], Callable[[StatementCompiler, Any], Statement]]] = {

@@ -1,14 +1,16 @@
 """Parsed templates: what they read, and what they give for some variables."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
+from threading import Lock
 
 from engine.errors import ExpressionFailed
 from engine.expressions import nodes
+from engine.expressions.allowance import enter
 from engine.expressions.closures import Run
 from engine.expressions.failures import ODD_VALUE, Missing
 from engine.expressions.frame import Frame, Out, Typed
-from engine.expressions.limits import CACHED_TEMPLATES, MAX_CACHED_TEMPLATE
+from engine.expressions.limits import CACHED_PARTS, CACHED_TEMPLATES
 from engine.expressions.parser import parse_template
 from engine.expressions.printing import to_text
 from engine.expressions.services import Services
@@ -26,6 +28,7 @@ class Template:
         self.tree = nodes.Body((1, 1), (nodes.Text((1, 1), text),)) if self.is_static else parse_template(text)
         self._single: Run | None = None
         compiler = StatementCompiler(self.tree)
+        self.parts = compiler.parts + (len(text) >> 4)
         self._body = compiler.body(self.tree)
         self._macros, self._blocks = compiler.macros, compiler.blocks
         self._scoped = bool(compiler.assigned)
@@ -45,7 +48,7 @@ class Template:
         """The value of a template that is one expression; text when there is more around it."""
         frame = Frame(variables, services)
         if self._single is not None:
-            return self._guarded(lambda: self._single(frame))  # type: ignore[misc]
+            return self._guarded(frame, lambda: self._single(frame))  # type: ignore[misc]
         frame.typed = True
         out: Out = []
         self.run(frame, out)
@@ -54,7 +57,20 @@ class Template:
             parts.pop()
         if len(parts) == 1 and isinstance(parts[0], Typed):
             return parts[0].value
-        return "".join(to_text(part.value, services.zone) if isinstance(part, Typed) else part for part in parts)
+        return self._guarded(frame, lambda: self._joined(frame, parts))
+
+    def _joined(self, frame: Frame, parts: Out) -> str:
+        found: list[str] = []
+        for part in parts:
+            if isinstance(part, Typed):
+                found.append(to_text(part.value, frame.services.zone))
+                frame.left.room -= len(found[-1])
+                frame.charge(1)
+                if frame.left.room < 0:
+                    frame.left.overdrawn()
+            else:
+                found.append(part)
+        return "".join(found)
 
     def pieces(self, variables: Mapping[str, Value], services: Services) -> list[str]:
         """What it prints in pieces: those an expression printed are `Printed`."""
@@ -69,9 +85,10 @@ class Template:
         frame.macros, frame.blocks = self._macros, self._blocks
         if self._scoped and not frame.scopes:
             frame.scopes = [{}]
-        self._guarded(lambda: self._body(frame, out))
+        self._guarded(frame, lambda: self._body(frame, out))
 
-    def _guarded(self, work: Callable[[], Value]) -> Value:
+    def _guarded(self, frame: Frame, work: Callable[[], Value]) -> Value:
+        before = enter(frame.left)
         try:
             return work()
         except Missing as error:
@@ -82,6 +99,8 @@ class Template:
             raise ExpressionFailed("The template is nested too deep to be rendered.") from error
         except ODD_VALUE as error:
             raise ExpressionFailed(f"The template cannot be rendered: {error}.") from error
+        finally:
+            enter(before)
 
     @cached_property
     def _nodes(self) -> tuple[nodes.Node, ...]:
@@ -112,14 +131,34 @@ class Template:
         return frozenset(node.name for node in self._nodes if isinstance(node, nodes.Test))
 
 
-@lru_cache(maxsize=CACHED_TEMPLATES)
-def _cached(text: str) -> Template:
-    return Template(text)
+class _Cache:
+    """Templates by text; the oldest go when there are too many, or they have too many parts."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Template] = {}
+        self.parts = 0
+        self.lock = Lock()
+
+    def keep(self, template: Template) -> None:
+        with self.lock:
+            if template.text in self.found or template.parts > CACHED_PARTS // 2:
+                return
+            self.found[template.text] = template
+            self.parts += template.parts
+            while len(self.found) > CACHED_TEMPLATES or self.parts > CACHED_PARTS:
+                self.parts -= self.found.pop(next(iter(self.found))).parts
+
+
+_CACHE = _Cache()
 
 
 def parse(text: str) -> Template:
     """A template, parsed once; ExpressionFailed with line and column where it cannot be read."""
+    if (known := _CACHE.found.get(text)) is not None:
+        return known
     try:
-        return _cached(text) if len(text) <= MAX_CACHED_TEMPLATE else Template(text)
+        template = Template(text)
+        _CACHE.keep(template)
+        return template
     except RecursionError as error:
         raise ExpressionFailed("The template is nested too deep.", fix="Use {% set %} for the parts.") from error

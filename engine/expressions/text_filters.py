@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable
 
 from engine.expressions import regexes
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_TEXT
 from engine.expressions.operations import FILTERS
@@ -12,6 +13,7 @@ from engine.expressions.printing import java_text, measure
 from engine.expressions.values import Value, is_list, is_map
 
 TextWork = Callable[[str], str]
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 
 def text_of(value: Value, name: str) -> str:
@@ -61,7 +63,9 @@ def title(value: Value) -> Value:
     """Every word's first letter in upper case, the rest as it is."""
     if value is None:
         return None
-    return re.sub(r"(?:^|(?<=\s))\S", lambda found: _raised(found[0]), text_of(value, "title"))
+    text = text_of(value, "title")
+    spend(len(text) >> 3)
+    return re.sub(r"(?:^|(?<=\s))\S", lambda found: _raised(found[0]), text)
 
 
 @FILTERS.add("trim")
@@ -84,7 +88,13 @@ def abbreviate(value: Value, length: Value) -> Value:
 @FILTERS.add("nl2br")
 def nl2br(value: Value) -> Value:
     """Line breaks as `<br />`."""
-    return None if value is None else re.sub(r"\r\n|\n|\r", "<br />", text_of(value, "nl2br"))
+    if value is None:
+        return None
+    text = text_of(value, "nl2br")
+    spend(len(text) >> 4)
+    if text.count("\n") * 6 + text.count("\r") * 6 + len(text) > MAX_TEXT:
+        fail(f"'nl2br' makes a text of more than {MAX_TEXT:,} characters.")
+    return re.sub(r"\r\n|\n|\r", "<br />", text)
 
 
 @FILTERS.add("split", "delimiter", "limit", limit=0)
@@ -117,7 +127,7 @@ def replace(value: Value, replace_pairs: Value, regexp: Value) -> Value:
 
 def _literally(text: str, old: str, new: str) -> str:
     if text.count(old) * len(new) + len(text) > MAX_TEXT:
-        fail(f"'replace' makes a text of more than {MAX_TEXT:,} characters.")
+        fail(f"Replacing makes a text of more than {MAX_TEXT:,} characters.")
     return text.replace(old, new)
 
 
@@ -160,10 +170,14 @@ def _indented(value: Value, amount: Value, prefix: Value, name: str, first: bool
     text = java_text(value)
     if not text:
         return ""
-    padding = java_text(prefix) * min(amount_of(amount, name, "amount"), MAX_TEXT)
+    one, times = java_text(prefix), amount_of(amount, name, "amount")
+    if len(one) * times > MAX_TEXT:
+        fail(f"{name!r} makes a text of more than {MAX_TEXT:,} characters.")
+    padding = one * times
     newline = next((mark for mark in ("\r\n", "\n", "\r") if mark in text), "\n")
     lines = re.split(r"\r\n|\n|\r", text)
-    if len(lines) * len(padding) > MAX_TEXT:
+    spend(len(lines))
+    if len(lines) * len(padding) + len(text) > MAX_TEXT:
         fail(f"{name!r} makes a text of more than {MAX_TEXT:,} characters.")
     return (newline + padding if first else "") + (newline + padding).join(lines)
 
@@ -185,7 +199,10 @@ def slugify(value: Value) -> Value:
     """`{{ 'Hello World!' | slugify }}` → hello-world."""
     if value is None:
         return None
-    text = unicodedata.normalize("NFD", re.sub(r"\s", "-", text_of(value, "slugify")))
+    text = re.sub(r"\s", "-", text_of(value, "slugify"))
+    spend(len(text) >> 3)
+    # Letter by letter: whole texts full of combining marks take very long to be put in order.
+    text = _FOREIGN.sub(lambda found: unicodedata.normalize("NFD", found[0]), text)
     text = re.sub(r"[^\w-]", "", text, flags=re.ASCII).replace("_", "-")
     text = re.sub(r"-+", "-", text)
     return text.removeprefix("-").removesuffix("-").lower()
@@ -281,10 +298,10 @@ def regex_replace(value: Value, regex: Value, replacement: Value) -> Value:
 @FILTERS.add("sh")
 def sh(value: Value) -> Value:
     """Safe between single quotes of a shell command: `'` becomes `'\\''`."""
-    return None if value is None else java_text(value).replace("'", "'\\''")
+    return None if value is None else _literally(java_text(value), "'", "'\\''")
 
 
 @FILTERS.add("condense")
 def condense(value: Value) -> Value:
     """Without line breaks."""
-    return None if value is None else re.sub(r"[\r\n]", "", java_text(value))
+    return None if value is None else java_text(value).replace("\r", "").replace("\n", "")

@@ -12,6 +12,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.frame import Frame
 from engine.expressions.limits import MAX_CALLS
@@ -80,7 +81,7 @@ def parent() -> Value:
     fail("parent() is not available: a template does not extend another.")
 
 
-@FUNCTIONS.add("uuid")
+@FUNCTIONS.add("uuid", cost=20)
 def uuid() -> str:
     """A new UUID that sorts by time."""
     stamp = time.time_ns() // 1_000_000
@@ -96,13 +97,13 @@ def _base62(value: int, length: int) -> str:
     return found
 
 
-@FUNCTIONS.add("id")
+@FUNCTIONS.add("id", cost=20)
 def id_() -> str:
     """A new id of 22 letters and digits."""
     return _base62(secrets.randbits(128), 22)
 
 
-@FUNCTIONS.add("ksuid")
+@FUNCTIONS.add("ksuid", cost=20)
 def ksuid() -> str:
     """A new id of 27 letters and digits that sorts by time."""
     return _base62(((int(time.time()) - 1_400_000_000) << 128) | secrets.randbits(128), 27)
@@ -114,6 +115,7 @@ def nano_id(length: Value, alphabet: Value) -> str:
     size = 21 if length is None else length
     if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= _MAX_ID:
         fail(f"nanoId() makes ids of 1 to {_MAX_ID} characters.")
+    spend(size)
     letters = _NANO if alphabet is None else alphabet
     if not isinstance(letters, str) or not letters:
         fail("nanoId() takes a text as alphabet.")
@@ -148,7 +150,7 @@ def _cipher(key: Value, name: str) -> AESGCM:
         )  # the key itself stays out of errors
 
 
-@FUNCTIONS.add("encrypt", "key", "plaintext")
+@FUNCTIONS.add("encrypt", "key", "plaintext", cost=20)
 def encrypt(key: Value, plaintext: Value) -> Value:
     """AES-GCM of a text, as base64; nothing stays nothing."""
     if plaintext is None or plaintext == "":
@@ -159,7 +161,7 @@ def encrypt(key: Value, plaintext: Value) -> Value:
     ).decode()
 
 
-@FUNCTIONS.add("decrypt", "key", "encrypted")
+@FUNCTIONS.add("decrypt", "key", "encrypted", cost=20)
 def decrypt(key: Value, encrypted: Value) -> Value:
     """The text that encrypt() was given."""
     if encrypted is None or encrypted == "":

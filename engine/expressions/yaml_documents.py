@@ -5,8 +5,9 @@ import re
 
 import yaml
 
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail, kind
-from engine.expressions.limits import MAX_YAML
+from engine.expressions.limits import MAX_TEXT, MAX_YAML
 from engine.expressions.operations import FILTERS, FUNCTIONS
 from engine.expressions.printing import java_text, measure, scalar_text
 from engine.expressions.values import Entry, Value, is_list, is_map
@@ -19,7 +20,7 @@ _PLAIN = re.compile(r"(?![-?:](?:\s|$))[^\s,\[\]{}#&*!|>'\"%@`](?:[^\n\t:#]|:(?=
 _LOW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff]")
 
 
-@FILTERS.add("yaml")
+@FILTERS.add("yaml", cost=20)
 def yaml_of(value: Value) -> str:
     """`{{ {'a': [1, 2]} | yaml }}`: YAML text; items of lists are moved in by one blank, as in Kestra."""
     if value is None:
@@ -27,6 +28,8 @@ def yaml_of(value: Value) -> str:
     measure(value)
     out: list[str] = []
     _write(value, "" if is_map(value) or is_list(value) else "  ", out)
+    if sum(map(len, out)) > MAX_TEXT:
+        fail(f"'yaml' makes a text of more than {MAX_TEXT:,} characters.")
     return "".join(out).removeprefix("\n")
 
 
@@ -77,6 +80,9 @@ def _scalar(value: Value, indent: str) -> str:
     if "\n" in text and not _LOW.search(text) and text.strip() and not text.startswith((" ", "\n")):
         keep = "" if re.search(r"[^\n]\n\Z", text) else "-" if not text.endswith("\n") else "+"
         lines = text.removesuffix("\n").split("\n")
+        if len(lines) * len(indent) > MAX_TEXT:
+            fail(f"'yaml' makes a text of more than {MAX_TEXT:,} characters.")
+        spend(len(lines) * len(indent) >> 4)
         return f"|{keep}\n" + "\n".join(f"{indent}{line}" if line else "" for line in lines)
     if _PLAIN.fullmatch(text) and not _WORD.fullmatch(text):
         return text
@@ -104,6 +110,7 @@ def from_yaml(value: Value) -> Value:
         fail(f"yaml() takes a text with something in it, not {kind(value)}.")
     if len(value) > MAX_YAML:
         fail(f"yaml() reads at most {MAX_YAML:,} characters.", "Use JSON and fromJson() for large documents.")
+    spend(len(value))  # reading YAML is slow
     try:
         found = yaml.load(value, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:

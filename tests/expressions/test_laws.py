@@ -1,17 +1,20 @@
 """Laws: only our own errors, no way to Python, nothing evaluated twice, nothing without bounds."""
 
+import contextlib
 import os
 import subprocess
 import sys
-import time
+from typing import ClassVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ExpressionFailed
-from engine.expressions import FILTERS, FUNCTIONS, TESTS, Services, evaluate, parse, render, to_text
-from engine.expressions.limits import MAX_RANGE
+from engine.expressions import FILTERS, FUNCTIONS, TESTS, Services, evaluate, nodes, parse, render, to_text
+from engine.expressions.parser import parse_template
+from tests.expressions.grammar import AT, DOCUMENTS, NAMES, TIGHT, document, shape
+from tests.expressions.grammar import VALUES as ANY
 from tests.shared import ROOT
 
 SERVICES = Services()
@@ -65,6 +68,106 @@ OPERANDS = [
     "'{\"a\":1}'",
     "99999",
 ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(DOCUMENTS)
+def test_what_is_printed_is_parsed_to_the_same(tree):
+    text = document(tree)
+    assert shape(parse_template(text)) == shape(tree)
+    assert document(parse_template(text)) == text
+
+
+def _nested():
+    """Each operator inside each other, on both sides."""
+    a, b, c = (nodes.Name(AT, name) for name in "abc")
+    none = nodes.Arguments(AT)
+
+    def binary(operator, left, right):
+        return nodes.Concat(AT, (left, right)) if operator == "~" else nodes.Binary(AT, operator, left, right)
+
+    def inner(x, y):
+        yield from (binary(operator, x, y) for operator in sorted(set(TIGHT) - {"|"}))
+        yield nodes.Filter(AT, x, "upper", none)
+        yield nodes.Test(AT, x, "empty", none, negated=True)
+        yield nodes.Unary(AT, "not", x)
+        yield nodes.Conditional(AT, x, y, x)
+
+    for one in inner(a, b):
+        yield from inner(c, one)
+        if not isinstance(one, nodes.Concat):
+            yield from inner(one, c)
+        yield nodes.Attribute(AT, one, nodes.Constant(AT, "key"))
+        yield nodes.MapLiteral(AT, ((one, one),))
+
+
+def test_every_operator_inside_every_other_is_parsed_to_the_same():
+    for tree in _nested():
+        text = document(nodes.Body(AT, (nodes.Print(AT, tree),)))
+        assert shape(parse_template(text).statements[0].expression) == shape(tree), text
+
+
+class Wired:
+    """A value that tells when anything of it is touched but its class."""
+
+    touched: ClassVar[list[str]] = []
+
+    def __getattribute__(self, name):
+        if name not in ("__class__", "__str__", "__hash__", "__eq__"):
+            Wired.touched.append(name)
+        return object.__getattribute__(self, name)
+
+    def __str__(self):
+        return "wired"
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(DOCUMENTS, st.dictionaries(st.sampled_from(NAMES), ANY, max_size=5), st.sampled_from(["none", "json", "shell"]))
+def test_any_template_on_any_values_gives_text_or_our_error_and_touches_nothing(tree, values, guard):
+    text, asked = document(tree), []
+    services = Services(secret=lambda *given, **named: asked.append(given) or "x")
+    Wired.touched.clear()
+    values = {"o": Wired(), **values, "inputs": {"x": "{{ secret('X') }}", "y": "secret('X')", "w": Wired()}}
+    with contextlib.suppress(ExpressionFailed):
+        assert type(render(text, values, services, guard=guard)) is str
+    with contextlib.suppress(ExpressionFailed):
+        evaluate(text, values, services)
+    assert Wired.touched == []
+    # No template above calls secret(): only the text of a value does, and that is never evaluated.
+    assert "secret(" in text or asked == []
+
+
+_INPUT = st.sampled_from(["inputs.x", "inputs['x']", "l[0]", "trigger.body", "outputs.a.b", "(inputs.x ~ '')"])
+_WRAPS = st.sampled_from([
+    "render({})", "renderOnce({})", "render(vars.plain ~ {})", "render([{}]) | first", "render({{'k': {}}}).k",
+    "({} | trim)", "({} ?? 'z')", "(true ? {} : '')", '"#{{{}}}"', "render(render({}))", "f({})", "([{}] | first)",
+    "render('{{{{ ' ~ inputs.y ~ ' }}}}' ~ {})", "(fromJson({} | toJson))", "render(fetchContext().inputs.x ~ {})",
+])  # fmt: skip
+_STATEMENTS = st.sampled_from([
+    "{{{{ {} }}}}", "{{% set q = {} %}}{{{{ render(q) }}}}", "{{% for q in [{}] %}}{{{{ render(q) }}}}{{% endfor %}}",
+    "{{% filter trim %}}{{{{ {} }}}}{{% endfilter %}}", "{{% block b %}}{{{{ {} }}}}{{% endblock %}}{{{{ render(block('b')) }}}}",  # noqa: E501
+    "{{{{ render(vars.again) }}}}{{{{ {} }}}}", "{{% set q = 'a' %}}{{% set q = {} %}}{{{{ render('<{{{{ q }}}}>') }}}}",  # noqa: E501
+])  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(_INPUT, st.lists(_WRAPS, max_size=4), st.lists(_STATEMENTS, min_size=1, max_size=3))
+def test_a_value_is_never_evaluated_however_it_is_handed_around(source, wraps, statements):
+    asked = []
+    services = Services(secret=lambda *given, **named: asked.append(given) or "hunter2")
+    bad = "{{ secret('X') }}{% set z = secret('X') %}"
+    values = {
+        "inputs": {"x": bad, "y": "secret('X')"}, "outputs": {"a": {"b": bad}}, "trigger": {"body": bad},
+        "vars": {"plain": "p", "again": "{{ render(vars.deep) }}", "deep": "[{{ inputs.x }}{{ outputs.a.b }}]"},
+    }  # fmt: skip
+    for wrap in wraps:
+        source = wrap.format(source)
+    text = "{% macro f(q) %}{{ render(q) }}{{ render('{{ q }}') }}{% endmacro %}{% set l = [inputs.x] %}"
+    text += "".join(statement.format(source) for statement in statements)
+    with contextlib.suppress(ExpressionFailed):
+        found = render(text, values, services)
+        assert "hunter2" not in found
+    assert asked == []
 
 
 @settings(max_examples=400, deadline=None)
@@ -160,61 +263,6 @@ def test_more_places_can_be_named_as_outside():
         == "{{ s }}{{ s }}abc"
     )
     assert len(told) == 2
-
-
-HOSTILE = {
-    "doubling a text": "{% set a = 'xxxxxxxxxxxxxxxx' %}" + "{% set a = a ~ a %}" * 60 + "{{ a }}",
-    "doubling a list": "{% set a = [1] %}" + "{% set a = a + a %}" * 60 + "{{ a }}",
-    "doubling a tree": "{% set a = [1] %}" + "{% set a = [a, a] %}" * 60 + "{{ a }}",
-    "comparing trees": "{% set a = [1] %}{% set b = [1] %}" + "{% set a = [a, a] %}{% set b = [b, b] %}" * 60 + "{{ a == b }}",  # noqa: E501
-    "joining trees": "{% set a = [1] %}" + "{% set a = [a, a] %}" * 60 + "{{ a ~ '' }}",
-    "replacing in trees": "{% set a = ['1'] %}" + "{% set a = [a, a] %}" * 60 + "{{ a | replace({'1': '2'}) }}",
-    "loops in loops": "{% for a in 1..9999 %}{% for b in 1..9999 %}{{ a * b }}{% endfor %}{% endfor %}",
-    "silent loops": "{% for a in 1..9999 %}{% for b in 1..9999 %}{% endfor %}{% endfor %}",
-    "long range": "{{ 1..9999999999 }}",
-    "wide format": "{{ '%2000000000d' | format(1) }}",
-    "deep indent": "{{ 'a' | indent(2000000000) ~ ('a' | nindent(2000000000)) }}",
-    "huge number": "{{ '1e999999999' | number | string }}",
-    "huge decimal": "{{ '1e99999999' | number('BIGDECIMAL') }}",
-    "huge integer": "{{ '" + "9" * 100_000 + "' | number }}",
-    "replacement bomb": "{% set a = 'xxxxxxxxxx' %}" + "{% set a = a | replace({'x': 'xxxxxxxxxx'}) %}" * 12 + "{{ a }}",  # noqa: E501
-    "regex bomb": "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' | regexMatch('(a+)+$') }}",
-    "regex bomb in split": "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' | split('(a|a)*c') }}",
-    "regex bomb in replace": "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' | replace({'(a*)*c': 'x'}, regexp=true) }}",  # noqa: E501
-    "endless jq": "{{ '1' | jq('def f: f; f') }}",
-    "much jq": "{{ '1' | jq('[range(1000000000)]') }}",
-    "growing jq": "{{ '[1]' | jq('" + ".+." + "|.+." * 60 + "') }}",
-    "endless macros": "{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}",
-    "many macros": "".join(f"{{% macro f{i}() %}}{{{{ f{i + 1}() }}}}{{{{ f{i + 1}() }}}}{{% endmacro %}}" for i in range(18))  # noqa: E501
-    + "{% macro f18() %}{% for a in 1..999 %}x{% endfor %}{% endmacro %}{{ f0() }}",
-    "endless render": "{{ render(cycle) }}",
-    "deep brackets": "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}",
-    "deep lists": "{{ " + "[" * 5_000 + "]" * 5_000 + " }}",
-    "deep json": "{{ fromJson('" + "[" * 50_000 + "]" * 50_000 + "') }}",
-    "long chain": "{{ 1" + " + 1" * 20_000 + " }}",
-    "many nots": "{{ " + "not " * 20_000 + "true }}",
-    "many filters": "{{ s" + " | upper" * 20_000 + " }}",
-    "many attributes": "{{ m" + ".a" * 20_000 + " }}",
-    "many ternaries": "{{ " + "true ? " * 5_000 + "1" + " : 2" * 5_000 + " }}",
-    "deep tags": "{% if true %}" * 5_000 + "{% endif %}" * 5_000,
-    "many opened raws": "{% raw %}" * 20_000,
-    "many quotes": "{{ " + "\"#" * 20_000 + " }}",
-    "yaml bomb": "{% set y = 'a: &a [x,x,x,x,x,x,x,x,x]\n' %}"
-    + "".join(f"{{% set y = y ~ '{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n' %}}" for i in range(9))  # noqa: E501
-    + "{{ yaml(y) }}",
-    "sorting": "{% for a in 1..9999 %}{{ big | sort | first }}{% endfor %}",
-    "wide print": "{% for a in 1..9999 %}{{ big }}{% endfor %}",
-}  # fmt: skip
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("name", sorted(HOSTILE))
-def test_a_hostile_template_is_stopped(name):
-    values = {**VALUES, "cycle": "{{ cycle }}{{ cycle }}", "big": list(range(MAX_RANGE // 2))}
-    started = time.monotonic()
-    with pytest.raises(ExpressionFailed):
-        render(HOSTILE[name], values, SERVICES)
-    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""Templates that try to run for ever or to fill the memory: each is stopped with an error of ours."""
+
+import pytest
+
+from engine.errors import ExpressionFailed
+from engine.expressions import Services, render
+from engine.expressions.limits import MAX_RANGE
+
+SERVICES = Services()
+HOSTILE = {
+    "doubling a text": "{% set a = 'xxxxxxxxxxxxxxxx' %}" + "{% set a = a ~ a %}" * 60 + "{{ a }}",
+    "doubling a list": "{% set a = [1] %}" + "{% set a = a + a %}" * 60 + "{{ a }}",
+    "doubling a tree": "{% set a = [1] %}" + "{% set a = [a, a] %}" * 60 + "{{ a }}",
+    "comparing trees": "{% set a = [1] %}{% set b = [1] %}" + "{% set a = [a, a] %}{% set b = [b, b] %}" * 60 + "{{ a == b }}",  # noqa: E501
+    "joining trees": "{% set a = [1] %}" + "{% set a = [a, a] %}" * 60 + "{{ a ~ '' }}",
+    "replacing in trees": "{% set a = ['1'] %}" + "{% set a = [a, a] %}" * 60 + "{{ a | replace({'1': '2'}) }}",
+    "loops in loops": "{% for a in 1..9999 %}{% for b in 1..9999 %}{{ a * b }}{% endfor %}{% endfor %}",
+    "silent loops": "{% for a in 1..9999 %}{% for b in 1..9999 %}{% endfor %}{% endfor %}",
+    "long range": "{{ 1..9999999999 }}",
+    "wide format": "{{ '%2000000000d' | format(1) }}",
+    "deep indent": "{{ 'a' | indent(2000000000) ~ ('a' | nindent(2000000000)) }}",
+    "huge number": "{{ '1e999999999' | number | string }}",
+    "huge decimal": "{{ '1e99999999' | number('BIGDECIMAL') }}",
+    "huge integer": "{{ '" + "9" * 100_000 + "' | number }}",
+    "replacement bomb": "{% set a = 'xxxxxxxxxx' %}" + "{% set a = a | replace({'x': 'xxxxxxxxxx'}) %}" * 12 + "{{ a }}",  # noqa: E501
+    "regex bomb": "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' | regexMatch('(a+)+$') }}",
+    "regex bomb in split": "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' | split('(a|a)*c') }}",
+    "regex bomb in replace": "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' | replace({'(a*)*c': 'x'}, regexp=true) }}",  # noqa: E501
+    "endless jq": "{{ '1' | jq('def f: f; f') }}",
+    "much jq": "{{ '1' | jq('[range(1000000000)]') }}",
+    "growing jq": "{{ '[1]' | jq('" + ".+." + "|.+." * 60 + "') }}",
+    "endless macros": "{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}",
+    "many macros": "".join(f"{{% macro f{i}() %}}{{{{ f{i + 1}() }}}}{{{{ f{i + 1}() }}}}{{% endmacro %}}" for i in range(18))  # noqa: E501
+    + "{% macro f18() %}{% for a in 1..999 %}x{% endfor %}{% endmacro %}{{ f0() }}",
+    "endless render": "{{ render(cycle) }}",
+    "deep brackets": "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}",
+    "deep lists": "{{ " + "[" * 5_000 + "]" * 5_000 + " }}",
+    "deep json": "{{ fromJson('" + "[" * 50_000 + "]" * 50_000 + "') }}",
+    "long chain": "{{ 1" + " + 1" * 20_000 + " }}",
+    "many nots": "{{ " + "not " * 20_000 + "true }}",
+    "many filters": "{{ s" + " | upper" * 20_000 + " }}",
+    "many attributes": "{{ m" + ".a" * 20_000 + " }}",
+    "many ternaries": "{{ " + "true ? " * 5_000 + "1" + " : 2" * 5_000 + " }}",
+    "deep tags": "{% if true %}" * 5_000 + "{% endif %}" * 5_000,
+    "many opened raws": "{% raw %}" * 20_000,
+    "many quotes": "{{ " + "\"#" * 20_000 + " }}",
+    "yaml bomb": "{% set y = 'a: &a [x,x,x,x,x,x,x,x,x]\n' %}"
+    + "".join(f"{{% set y = y ~ '{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n' %}}" for i in range(9))  # noqa: E501
+    + "{{ yaml(y) }}",
+    "sorting": "{% for a in 1..9999 %}{{ big | sort | first }}{% endfor %}",
+    "wide print": "{% for a in 1..9999 %}{{ big }}{% endfor %}",
+}  # fmt: skip
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", sorted(HOSTILE))
+def test_a_hostile_template_is_stopped(name):
+    values = {"s": "abc", "m": {"a": {"b": 1}}, "cycle": "{{ cycle }}{{ cycle }}", "big": list(range(MAX_RANGE // 2))}
+    with pytest.raises(ExpressionFailed):
+        render(HOSTILE[name], values, SERVICES)
