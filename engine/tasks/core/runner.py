@@ -60,7 +60,7 @@ commands:
             asyncio.create_task(_pass_on(process.stderr, "stderr", job)),
         ]
         try:
-            await in_own_thread(lambda: _await_end(process.pid))
+            await _ended(process.pid)
         finally:
             _kill_group(process.pid)  # what it left in the background, or all of it when we are being stopped
             await asyncio.shield(_drained(process, readers))
@@ -73,8 +73,25 @@ async def _pass_on(stream: asyncio.StreamReader | None, name: Stream, job: Job) 
         job.hear(block, name)
 
 
+async def _ended(pid: int) -> None:
+    """Wait until the process itself has ended; asyncio's own `wait` also waits for whoever holds its pipes."""
+    try:
+        handle = os.pidfd_open(pid)
+    except AttributeError:  # not Linux
+        await in_own_thread(lambda: _await_end(pid))
+        return
+    except ProcessLookupError:  # asyncio has collected it already
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(handle, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
 def _await_end(pid: int) -> None:
-    """Block until the process itself has ended; asyncio's own `wait` also waits for whoever holds its pipes."""
     with contextlib.suppress(ChildProcessError):  # asyncio has collected it already
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 

@@ -37,8 +37,8 @@ class PythonTask(ScriptTask):
 
     def environment(self, context: RunContext) -> dict[str, str]:
         """Where Python finds our module and the dependencies."""
-        work = context.working_dir / WORK
-        return {**ENVIRONMENT, "PYTHONPATH": f"{work / 'library'}:{work / 'packages'}"}
+        packages = [str(context.working_dir / WORK / "packages")] if self.dependencies else []
+        return {**ENVIRONMENT, "PYTHONPATH": ":".join([str(self.library(context)), *packages])}
 
 
 class Commands(PythonTask, CommandsTask):

@@ -78,6 +78,10 @@ class ScriptTask(RunnableTask):
             return [str(scalar_to_text(line)) for line in lines]
         return [await self.rendered_text(context, command) for command in commands or []]
 
+    def library(self, context: RunContext) -> Path:
+        """Where a script finds the `kestra` module: on this machine as it is installed, else a copy beside the script."""
+        return LIBRARY if self.chosen_runner(context).is_local else context.working_dir / WORK / "library"
+
     def names(self, context: RunContext) -> dict[str, Any]:
         """What commands see beside the usual: `workingDir`, `outputDir` and `outputFiles`."""
         folder = context.working_dir
@@ -131,8 +135,9 @@ class ScriptTask(RunnableTask):
 
     async def _place_files(self, context: RunContext) -> None:
         (context.working_dir / WORK).mkdir(parents=True, exist_ok=True)
-        hidden = shutil.ignore_patterns("__*")
-        shutil.copytree(LIBRARY, context.working_dir / WORK / "library", dirs_exist_ok=True, ignore=hidden)
+        if not self.chosen_runner(context).is_local:
+            hidden = shutil.ignore_patterns("__*")
+            shutil.copytree(LIBRARY, context.working_dir / WORK / "library", dirs_exist_ok=True, ignore=hidden)
         if self.output_directory:
             self._output_dir(context).mkdir(parents=True, exist_ok=True)
         await place_namespace_files(context, self.namespace_files)
@@ -149,7 +154,7 @@ class ScriptTask(RunnableTask):
         folder = context.working_dir
         found = {
             "WORKING_DIR": str(folder),
-            "PYTHONPATH": str(folder / WORK / "library"),
+            "PYTHONPATH": str(self.library(context)),
             # The folder's owner differs from the container's user; without this git refuses to work in it.
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": "safe.directory",
