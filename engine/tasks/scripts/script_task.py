@@ -79,7 +79,7 @@ class ScriptTask(RunnableTask):
         return [await self.rendered_text(context, command) for command in commands or []]
 
     def library(self, context: RunContext) -> Path:
-        """Where a script finds the `kestra` module: on this machine as it is installed, else a copy beside the script."""
+        """Where a script finds the `kestra` module: as it is installed, or in a container a copy beside the script."""
         return LIBRARY if self.chosen_runner(context).is_local else context.working_dir / WORK / "library"
 
     def names(self, context: RunContext) -> dict[str, Any]:
