@@ -231,6 +231,17 @@ class Creator:
             self.begin_in(unit, execution, now)
         return execution
 
+    def create_waiting(
+        self, unit: Unit, prepared: Prepared, origin: Origin, labels: Sequence[tuple[str, str]]
+    ) -> tuple[Execution, str]:
+        """Write an execution that a schedule starts; the caller tells `begun` of it, with the row, after the commit."""
+        now = self.clock.now()
+        execution = self.built(prepared, now, "schedule", origin, labels)
+        executions.create(unit.batch, execution, now, self.sealer, trigger=origin.id)
+        row = stored(execution.id, SetTimer(START, now), 0)
+        outbox.put(unit.batch, [row], self.sealer)
+        return execution, row.id
+
     def _made_before(self, unit: Unit, dedupe: str | None) -> Execution:
         there = executions.by_dedupe(unit.connection, dedupe or "", self.sealer)
         assert there is not None  # noqa: S101 - the UNIQUE rule said so

@@ -168,8 +168,9 @@ class Writer:
             )
             self._post(unit, caller.execution_id, ended, now, f"subflow-ended:{after.id}:{after.version}")
         disable = self.stops_trigger(after)
-        for trigger in triggers.released(unit.batch.bare, after.id, now, disable=disable):
-            unit.after_commit(lambda trigger=trigger: self.released(trigger))  # type: ignore[misc]
+        trigger = triggers.released(unit.batch.bare, after, now, disable=disable)
+        if trigger is not None:
+            unit.after_commit(lambda: self.released(trigger))
 
     def _reason(self, decision: Decision) -> str | None:
         """The last error of a decision that ends an execution; whoever reads the caller's log need not look further."""

@@ -7,10 +7,10 @@ While a backfill runs the regular dates wait: it is told apart in the row, so th
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from engine.clock import Clock
 from engine.core.backfills import Backfill
@@ -20,15 +20,16 @@ from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
 from engine.core.triggers import Scheduled
 from engine.dispatch.inline import Timers
-from engine.errors import EngineError, ExpressionFailed, NotFound, Refused, StoreFailed
-from engine.identifiers import new_id
+from engine.errors import EngineError, ExpressionFailed, NotFound, StoreFailed
 from engine.key_values import KeyValueStore
-from engine.runtime.creation import Creator, check_labels
+from engine.runtime.backfills import Backfills
+from engine.runtime.creation import Creator
 from engine.runtime.flows import Flows
 from engine.runtime.polls import Polls
+from engine.runtime.salvos import Entry, Salvos, may_join
 from engine.runtime.starts import Starts
 from engine.runtime.trigger_states import TriggerStates
-from engine.scheduler import NextAfter, Scheduler
+from engine.scheduler import Scheduler
 from engine.store import triggers as rows
 from engine.store.database import Database, Unit
 from engine.store.triggers import TriggerState, trigger_key
@@ -36,21 +37,9 @@ from engine.store.triggers import TriggerState, trigger_key
 log = logging.getLogger(__name__)
 
 EARLY = timedelta(seconds=1)  # an alarm may ring that much before its date
-
-
-@dataclass(slots=True)
-class Entry:
-    """One schedule of a flow, and where it stands."""
-
-    flow: Flow
-    trigger: Scheduled
-    state: TriggerState
-    next_after: NextAfter
-
-    @property
-    def key(self) -> str:
-        """`namespace/flow/trigger`."""
-        return self.state.key
+GATHER = 0.01  # seconds in which dates that come are gathered
+SALVO = 32  # dates from which on they are fired together
+PIECE = 0.001  # seconds between two schedules that are looked ahead for
 
 
 class Schedules:
@@ -67,10 +56,15 @@ class Schedules:
         self._entries: dict[str, Entry] = {}
         self._states = TriggerStates(database, flows, clock)
         self._polls = Polls(database, flows, self._starts, self._states, timers, kv)
+        self.backfills = Backfills(database, creator, self._starts, clock, self._entry_of, self._next, self._moved)
         self._scheduler = Scheduler(clock, self._due)
+        self._salvos = Salvos(database, self._starts, clock, self._keep)
+        self._called: list[str] = []  # keys whose dates came in the last moments
         self._looking: dict[str, bool] = {}  # key → look again when done
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_open = False
+        self._unseen: dict[str, None] = {}  # schedules whose next date nobody has looked at
+        self._ahead: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
 
     async def start(self) -> None:
@@ -85,6 +79,9 @@ class Schedules:
         """Start nothing more."""
         self._is_open = False
         self._scheduler.stop()
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -126,70 +123,6 @@ class Schedules:
         self._keep(state)
         self._look(state.key)
         self._polls.look(state.key)
-
-    async def backfill(
-        self,
-        namespace: str,
-        flow_id: str,
-        trigger_id: str,
-        start: datetime,
-        end: datetime | None = None,
-        inputs: Mapping[str, Any] | None = None,
-        labels: Sequence[tuple[str, str]] = (),
-    ) -> Backfill:
-        """Make up for the dates from `start` to `end` (now), one execution after another, the regular dates wait.
-
-        NotFound, Refused, InputInvalid.
-        """
-        entry = self._entry_of(namespace, flow_id, trigger_id)
-        if entry.state.backfill is not None:
-            raise Refused(f"A backfill of {entry.key} is under way.", fix="Let it end, or stop it first.")
-        if entry.state.disabled:
-            raise Refused(f"The trigger {entry.key} is switched off.", fix="Switch it on first.")
-        check_labels(labels)
-        end = end or self._clock.now()
-        first = await self._next(entry, start - timedelta(microseconds=1))
-        if first is None or first > end:
-            raise Refused(f"{entry.key} has no date from {start} to {end}.", fix="Choose another start or end.")
-        one = Backfill(new_id(self._clock.now()), start, end, first, dict(inputs or {}), tuple(labels))
-        await self._starts.at_date(
-            entry.flow, entry.trigger, first, one.inputs, one.labels
-        )  # says now what will not do
-        await self._set_backfill(entry, one)
-        return one
-
-    def backfill_of(self, namespace: str, flow_id: str, trigger_id: str) -> Backfill | None:
-        """Where the backfill of a trigger stands, None when there is none; NotFound."""
-        return self._backfill(self._entry_of(namespace, flow_id, trigger_id))
-
-    async def change_backfill(
-        self, namespace: str, flow_id: str, trigger_id: str, to: Literal["PAUSE", "CONTINUE", "STOP"]
-    ) -> None:
-        """Hold a backfill (the regular dates go on meanwhile), let it go on, or give it up; NotFound, Refused."""
-        entry = self._entry_of(namespace, flow_id, trigger_id)
-        there = self._backfill(entry)
-        if there is None:
-            raise Refused(f"There is no backfill of {entry.key}.", fix="It may have ended.")
-        await self._set_backfill(entry, None if to == "STOP" else replace(there, paused=to == "PAUSE"))
-
-    async def _set_backfill(self, entry: Entry, backfill: Backfill | None) -> None:
-        text = self._backfill_text(entry.key, backfill)
-
-        def work(unit: Unit) -> TriggerState:
-            there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, entry.trigger.id) or entry.state
-            state = replace(there, backfill=text, updated=self._clock.now())
-            rows.save(unit.connection, state)
-            return state
-
-        self._keep(await self._database.transact(work))
-        self._look(entry.key)
-
-    def _backfill_text(self, key: str, backfill: Backfill | None) -> str | None:
-        return None if backfill is None else self._creator.sealer.dumps(backfill.document(), f"backfill:{key}")
-
-    def _backfill(self, entry: Entry) -> Backfill | None:
-        text = entry.state.backfill
-        return None if text is None else Backfill.of(self._creator.sealer.loads(text, f"backfill:{entry.key}"))
 
     def _entry_of(self, namespace: str, flow_id: str, trigger_id: str) -> Entry:
         entry = self._entries.get(trigger_key(namespace, flow_id, trigger_id))
@@ -238,6 +171,7 @@ class Schedules:
         self._scheduler.sync({key: entry.next_after for key, entry in entries.items()})
         for key in entries:
             self._look(key)
+        self._look_ahead(entries)
 
     def _declared(self) -> Iterator[tuple[Flow, Scheduled]]:
         for flow in self._flows.list():
@@ -251,7 +185,7 @@ class Schedules:
         definition = definition_of(trigger)
         state = self._states.get(key) or TriggerState(flow.namespace, flow.id, trigger.id, now)
         zone = self._creator.renderer.zone
-        entry = Entry(flow, trigger, state, lambda after: trigger.tick(after.astimezone(zone)))
+        entry = Entry(flow, trigger, state, lambda after: entry.tick(after, zone))
         known = state.definition == definition and state.next_date is not None
         date = state.next_date if known else await self._next(entry, now)
         if known and date is not None and date <= now:
@@ -273,8 +207,51 @@ class Schedules:
     # Firing
 
     def _due(self, keys: list[str]) -> None:
+        """Dates have come; what comes within a moment is looked at together."""
+        if not self._called:
+            asyncio.get_running_loop().call_later(GATHER, self._gathered)
+        self._called += keys
+
+    def _gathered(self) -> None:
+        keys, self._called = list(dict.fromkeys(self._called)), []
+        now = self._clock.now()
+        together = [
+            self._entries[key]
+            for key in keys
+            if key in self._entries and key not in self._looking and may_join(self._entries[key], now + EARLY)
+        ]
+        if not self._is_open or len(together) < SALVO:
+            together = []
+        for entry in together:
+            self._looking[entry.key] = False
+        if together:
+            self._spawn(self._fire_together(together))
+        alone = {entry.key for entry in together}
         for key in keys:
-            self._look(key)
+            if key not in alone:
+                self._look(key)
+
+    async def _fire_together(self, entries: list[Entry]) -> None:
+        """Many dates at once; those that could not be taken like that are looked at one by one."""
+        left = await self._salvos.fire(entries)
+        for entry in entries:
+            again = self._looking.pop(entry.key, False)
+            if again or entry.key in left:
+                self._look(entry.key)
+
+    def _look_ahead(self, keys: Iterable[str]) -> None:
+        """Work out ahead, in small pieces, what the next dates of schedules will want to know."""
+        self._unseen.update(dict.fromkeys(keys))
+        if self._is_open and len(self._entries) >= SALVO and (self._ahead is None or self._ahead.done()):
+            self._ahead = asyncio.create_task(self._keep_ahead(), name="schedules ahead")
+
+    async def _keep_ahead(self) -> None:
+        while self._unseen:
+            key, _ = self._unseen.popitem()
+            entry = self._entries.get(key)
+            if entry is not None and entry.wants_ahead:
+                entry.look_ahead(self._creator.renderer.zone, self.render_for(entry.flow))
+                await asyncio.sleep(PIECE)
 
     def _look(self, key: str) -> None:
         if not self._is_open or key not in self._entries:
@@ -305,7 +282,7 @@ class Schedules:
     async def _fire_due(self, key: str) -> None:
         while (entry := self._entries.get(key)) is not None and self._is_open:
             state, now = entry.state, self._clock.now()
-            backfill = self._backfill(entry)
+            backfill = self.backfills.read(entry)
             filling = backfill is not None and not backfill.paused
             date = backfill.current if backfill is not None and filling else state.next_date
             if state.disabled or date is None or date > now + EARLY:
@@ -334,7 +311,7 @@ class Schedules:
         key = entry.key if backfill is None else f"{entry.key}#{backfill.id}"
         moved: dict[str, Any] = {"next_date": following, "last_date": date}
         if backfill is not None:
-            moved = {"backfill": self._backfill_text(entry.key, backfill.moved(following))}
+            moved = {"backfill": self.backfills.text(entry.key, backfill.moved(following))}
 
         def work(unit: Unit) -> TriggerState:
             there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, trigger.id) or entry.state
@@ -385,6 +362,11 @@ class Schedules:
         entry = self._entries.get(state.key)
         if entry is not None:
             entry.state = state
+            self._look_ahead([entry.key])
+
+    def _moved(self, state: TriggerState) -> None:
+        self._keep(state)
+        self._look(state.key)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

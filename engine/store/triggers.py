@@ -1,12 +1,13 @@
 """Where triggers stand, and what they fired: UNIQUE per trigger and date, so that a date fires once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from engine.core.execution import Execution
 from engine.store.documents import dumps, loads
 from engine.store.statements import insert_new
 from engine.store.statements import put as put_row
@@ -72,6 +73,58 @@ def claim_fire(
     return insert_new(connection, trigger_fires, row)
 
 
+class Taken(Exception):
+    """Some trigger of many stands elsewhere than was believed."""
+
+
+def claim_all(connection: Connection, claims: Sequence[tuple[str, datetime, str]], now: datetime) -> None:
+    """Take one date of each of some triggers, as (key, date, execution); IntegrityError when one was taken before."""
+    found = [
+        {"trigger_key": key, "scheduled_at": date, "execution_id": execution_id, "fired_at": now}
+        for key, date, execution_id in claims
+    ]
+    connection.execute(insert(trigger_fires), found)
+
+
+def move_all(connection: Connection, moves: Sequence[tuple[TriggerState, TriggerState]]) -> None:
+    """Write where some triggers stand now; Taken when one does not stand where it was believed to."""
+    rows = [
+        {
+            "_namespace": after.namespace,
+            "_flow_id": after.flow_id,
+            "_trigger_id": after.trigger_id,
+            "_next_date": before.next_date,
+            "next_date": after.next_date,
+            "last_date": after.last_date,
+            "execution_id": after.execution_id,
+            "updated": after.updated,
+        }
+        for before, after in moves
+    ]
+    if connection.execute(_move, rows).rowcount != len(rows):
+        raise Taken
+
+
+_move = (
+    update(trigger_states)
+    .where(
+        trigger_states.c.namespace == bindparam("_namespace"),
+        trigger_states.c.flow_id == bindparam("_flow_id"),
+        trigger_states.c.trigger_id == bindparam("_trigger_id"),
+        trigger_states.c.next_date == bindparam("_next_date"),
+        trigger_states.c.execution_id.is_(None),
+        trigger_states.c.disabled.is_(False),
+        trigger_states.c.backfill.is_(None),
+    )
+    .values(
+        next_date=bindparam("next_date"),
+        last_date=bindparam("last_date"),
+        execution_id=bindparam("execution_id"),
+        updated=bindparam("updated"),
+    )
+)
+
+
 def fires(connection: Connection, key: str) -> list[tuple[datetime, str | None]]:
     """(date, execution) of everything a trigger fired, oldest first."""
     row = trigger_fires.c
@@ -79,20 +132,30 @@ def fires(connection: Connection, key: str) -> list[tuple[datetime, str | None]]
     return [(found.scheduled_at, found.execution_id) for found in connection.execute(query)]
 
 
-def released(connection: Connection, execution_id: str, now: datetime, *, disable: bool = False) -> list[TriggerState]:
-    """An execution ended: the triggers that waited for it, free again (and disabled when `stopAfter` says so)."""
-    row = trigger_states.c
-    found = connection.execute(select(trigger_states).where(row.execution_id == execution_id)).all()
-    if not found:
-        return []
-    values: dict[str, Any] = {"execution_id": None, "updated": now}
-    connection.execute(
-        update(trigger_states)
-        .where(row.execution_id == execution_id)
-        .values(values | ({"disabled": True} if disable else {}))
+def released(
+    connection: Connection, execution: Execution, now: datetime, *, disable: bool = False
+) -> TriggerState | None:
+    """An execution ended: the trigger that waited for it, free again (and disabled when `stopAfter` says so)."""
+    if execution.origin is None:
+        return None
+    names = {"_namespace": execution.namespace, "_flow_id": execution.flow_id, "_trigger_id": execution.origin.id}
+    row = {**names, "_execution_id": execution.id, "updated": now}
+    found = connection.execute(_release_and_disable if disable else _release, row).one_or_none()
+    return None if found is None else TriggerState(**found._mapping)
+
+
+_release = (
+    update(trigger_states)
+    .where(
+        trigger_states.c.namespace == bindparam("_namespace"),
+        trigger_states.c.flow_id == bindparam("_flow_id"),
+        trigger_states.c.trigger_id == bindparam("_trigger_id"),
+        trigger_states.c.execution_id == bindparam("_execution_id"),
     )
-    states = (get(connection, state.namespace, state.flow_id, state.trigger_id) for state in found)
-    return [state for state in states if state is not None]
+    .values(execution_id=None, updated=bindparam("updated"))
+    .returning(*trigger_states.c)
+)
+_release_and_disable = _release.values(disabled=True)
 
 
 def passed_on(connection: Connection, execution_id: str, new_id: str) -> None:

@@ -37,7 +37,7 @@ async def _longest_block(stop: asyncio.Event) -> float:
 
 
 async def schedules(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
-    """How late the last of many fires is on disk, how long the loop is blocked meanwhile, and what it costs in memory."""
+    """How late the last of many fires is on disk, how long the loop is blocked meanwhile, and the memory it costs."""
     number = 1000 if quick else 10_000
     (folder / "flows").mkdir(parents=True)
     due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=15 if quick else 120)

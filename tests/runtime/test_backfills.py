@@ -25,10 +25,10 @@ def at(hour):
 
 async def test_every_date_between_two_others_and_then_the_next(engine, clock):
     await engine.deploy(HOURLY)
-    made = await engine.schedules.backfill("company.team", "f", "hourly", at(3), at(6))
+    made = await engine.schedules.backfills.start("company.team", "f", "hourly", at(3), at(6))
     assert made.current == at(3)
     assert await dates(engine) == ["02 03:00", "02 04:00", "02 05:00", "02 06:00"]
-    assert engine.schedules.backfill_of("company.team", "f", "hourly") is None
+    assert engine.schedules.backfills.of("company.team", "f", "hourly") is None
     assert engine.schedules.next_dates() == {"company.team/f/hourly": at(8)}
     await pass_hours(engine, clock, 1)
     assert (await dates(engine))[-1] == "02 08:00"
@@ -38,14 +38,14 @@ async def test_a_date_that_fired_before_fires_again(engine, clock):
     await engine.deploy(HOURLY)
     await pass_hours(engine, clock, 2)
     for _ in range(2):
-        await engine.schedules.backfill("company.team", "f", "hourly", at(8), at(9))
+        await engine.schedules.backfills.start("company.team", "f", "hourly", at(8), at(9))
         await at_rest(engine)
     assert sorted(await dates(engine)) == ["02 08:00"] * 3 + ["02 09:00"] * 3
 
 
 async def test_one_execution_at_a_time_and_the_regular_dates_wait(engine, clock):
     await engine.deploy(WAITING.rstrip() + "\n    allowConcurrent: true\n")
-    await engine.schedules.backfill("company.team", "f", "hourly", at(3), at(4))
+    await engine.schedules.backfills.start("company.team", "f", "hourly", at(3), at(4))
     await pass_hours(engine, clock, 1)
     assert await dates(engine) == ["02 03:00"]
     newest = (await engine.executions(limit=1))[0]
@@ -59,7 +59,7 @@ async def test_inputs_and_labels_come_on_top(engine):
         HOURLY.replace("tasks:", "inputs:\n  - {id: a, type: STRING}\n  - {id: b, type: INT, defaults: 1}\ntasks:", 1)
         + '    inputs: {a: "{{ trigger.date }}"}\n    labels: {from: trigger}\n'
     )
-    await engine.schedules.backfill(
+    await engine.schedules.backfills.start(
         "company.team", "f", "hourly", at(3), at(3), inputs={"b": 7}, labels=[("why", "gap")]
     )
     await at_rest(engine)
@@ -70,7 +70,7 @@ async def test_inputs_and_labels_come_on_top(engine):
 
 async def test_what_can_not_be(engine):
     await engine.deploy(HOURLY.replace("tasks:", "inputs:\n  - {id: n, type: INT, defaults: 1}\ntasks:", 1))
-    backfill = engine.schedules.backfill
+    backfill = engine.schedules.backfills.start
     with pytest.raises(NotFound, match="no schedule 'daily'"):
         await backfill("company.team", "f", "daily", at(1))
     with pytest.raises(Refused, match="no date"):
@@ -83,24 +83,24 @@ async def test_what_can_not_be(engine):
 async def test_pause_continue_stop(engine, clock):
     await engine.deploy(WAITING)
     schedules, name = engine.schedules, ("company.team", "f", "hourly")
-    await schedules.backfill(*name, at(1), at(5))
+    await schedules.backfills.start(*name, at(1), at(5))
     await at_rest(engine)
     with pytest.raises(Refused, match="under way"):
-        await schedules.backfill(*name, at(1), at(2))
-    await schedules.change_backfill(*name, "PAUSE")
+        await schedules.backfills.start(*name, at(1), at(2))
+    await schedules.backfills.change(*name, "PAUSE")
     first = (await engine.executions())[0]
     await engine.kill(first.id, by="a")
     assert await dates(engine) == ["02 01:00"]
     await pass_hours(engine, clock, 1)
     assert await dates(engine) == ["02 01:00", "02 08:00"]  # the regular dates go on meanwhile
     await engine.kill((await engine.executions(limit=1))[0].id, by="a")
-    await schedules.change_backfill(*name, "CONTINUE")
+    await schedules.backfills.change(*name, "CONTINUE")
     assert (await dates(engine))[-1] == "02 02:00"
-    await schedules.change_backfill(*name, "STOP")
+    await schedules.backfills.change(*name, "STOP")
     await engine.kill((await engine.executions(limit=1))[0].id, by="a")
     assert len(await dates(engine)) == 3
     with pytest.raises(Refused, match="no backfill"):
-        await schedules.change_backfill(*name, "STOP")
+        await schedules.backfills.change(*name, "STOP")
 
 
 async def test_a_backfill_survives_a_restart_and_an_edit(settings, clock):
@@ -109,7 +109,7 @@ async def test_a_backfill_survives_a_restart_and_an_edit(settings, clock):
     source = WAITING.replace("tasks:", "inputs:\n  - {id: token, type: SECRET, defaults: ''}\ntasks:", 1)
     await first.deploy(source)
     first.masker.add("hush-hush")
-    await first.schedules.backfill("company.team", "f", "hourly", at(3), at(5), inputs={"token": "hush-hush"})
+    await first.schedules.backfills.start("company.team", "f", "hourly", at(3), at(5), inputs={"token": "hush-hush"})
     await at_rest(first)
     (state,) = await first.database.read(triggers.all_states)
     assert "hush-hush" not in state.backfill

@@ -296,9 +296,10 @@ async def test_a_date_of_a_trigger_fires_once(database):
 async def test_a_trigger_is_released_by_the_end_of_its_execution(database):
     state = triggers.TriggerState("ns", "f", "t", NOW, next_date=LATER, execution_id="E1")
     await database.transact(lambda u: triggers.save(u.connection, state))
-    freed = await database.transact(lambda u: triggers.released(u.connection, "E1", LATER, disable=True))
-    assert [(one.execution_id, one.disabled, one.next_date) for one in freed] == [(None, True, LATER)]
-    assert await database.transact(lambda u: triggers.released(u.connection, "E1", LATER)) == []
+    ended = replace(EXECUTION, namespace="ns", flow_id="f", origin=Origin("t", "schedule"))
+    freed = await database.transact(lambda u: triggers.released(u.connection, ended, LATER, disable=True))
+    assert (freed.execution_id, freed.disabled, freed.next_date) == (None, True, LATER)
+    assert await database.transact(lambda u: triggers.released(u.connection, ended, LATER)) is None
 
 
 async def test_log_lines_keep_their_order_and_long_ones_are_cut(database):

@@ -1,0 +1,94 @@
+"""Backfills: a schedule makes up for its dates between two moments, one execution after another."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from engine.clock import Clock
+from engine.core.backfills import Backfill
+from engine.errors import Refused
+from engine.identifiers import new_id
+from engine.runtime.creation import Creator, check_labels
+from engine.runtime.salvos import Entry
+from engine.runtime.starts import Starts
+from engine.store import triggers as rows
+from engine.store.database import Database, Unit
+from engine.store.triggers import TriggerState
+
+
+@dataclass(frozen=True, slots=True)
+class Backfills:
+    """Begins, holds and ends backfills. `entry_of` finds a schedule (NotFound), `moved` is told of its new state."""
+
+    database: Database
+    creator: Creator
+    starts: Starts
+    clock: Clock
+    entry_of: Callable[[str, str, str], Entry]
+    next_date: Callable[[Entry, datetime], Awaitable[datetime | None]]
+    moved: Callable[[TriggerState], None]
+
+    async def start(
+        self,
+        namespace: str,
+        flow_id: str,
+        trigger_id: str,
+        start: datetime,
+        end: datetime | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        labels: Sequence[tuple[str, str]] = (),
+    ) -> Backfill:
+        """Make up for the dates from `start` to `end` (now), one execution after another, the regular dates wait.
+
+        NotFound, Refused, InputInvalid.
+        """
+        entry = self.entry_of(namespace, flow_id, trigger_id)
+        if entry.state.backfill is not None:
+            raise Refused(f"A backfill of {entry.key} is under way.", fix="Let it end, or stop it first.")
+        if entry.state.disabled:
+            raise Refused(f"The trigger {entry.key} is switched off.", fix="Switch it on first.")
+        check_labels(labels)
+        end = end or self.clock.now()
+        first = await self.next_date(entry, start - timedelta(microseconds=1))
+        if first is None or first > end:
+            raise Refused(f"{entry.key} has no date from {start} to {end}.", fix="Choose another start or end.")
+        one = Backfill(new_id(self.clock.now()), start, end, first, dict(inputs or {}), tuple(labels))
+        # Made once without being written: says now what will not do.
+        await self.starts.at_date(entry.flow, entry.trigger, first, one.inputs, one.labels)
+        await self._set(entry, one)
+        return one
+
+    def of(self, namespace: str, flow_id: str, trigger_id: str) -> Backfill | None:
+        """Where the backfill of a trigger stands, None when there is none; NotFound."""
+        return self.read(self.entry_of(namespace, flow_id, trigger_id))
+
+    async def change(
+        self, namespace: str, flow_id: str, trigger_id: str, to: Literal["PAUSE", "CONTINUE", "STOP"]
+    ) -> None:
+        """Hold a backfill (the regular dates go on meanwhile), let it go on, or give it up; NotFound, Refused."""
+        entry = self.entry_of(namespace, flow_id, trigger_id)
+        there = self.read(entry)
+        if there is None:
+            raise Refused(f"There is no backfill of {entry.key}.", fix="It may have ended.")
+        await self._set(entry, None if to == "STOP" else replace(there, paused=to == "PAUSE"))
+
+    def read(self, entry: Entry) -> Backfill | None:
+        """The backfill of a schedule, as its row says."""
+        text = entry.state.backfill
+        return None if text is None else Backfill.of(self.creator.sealer.loads(text, f"backfill:{entry.key}"))
+
+    def text(self, key: str, backfill: Backfill | None) -> str | None:
+        """A backfill as it lies in the row; what is given to executions is encrypted."""
+        return None if backfill is None else self.creator.sealer.dumps(backfill.document(), f"backfill:{key}")
+
+    async def _set(self, entry: Entry, backfill: Backfill | None) -> None:
+        text = self.text(entry.key, backfill)
+
+        def work(unit: Unit) -> TriggerState:
+            there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, entry.trigger.id) or entry.state
+            state = replace(there, backfill=text, updated=self.clock.now())
+            rows.save(unit.connection, state)
+            return state
+
+        self.moved(await self.database.transact(work))

@@ -1,0 +1,189 @@
+"""Salvos: many schedules that are due at the same moment, fired with few statements and without blocking the loop.
+
+Only plain dates are fired like that: nothing to recover, no backfill, no conditions, nothing under way. When one of a
+chunk meets anything unexpected, all of the chunk are fired one by one, as schedules usually are.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+
+from engine.clock import Clock
+from engine.core.execution import Execution, Origin
+from engine.core.flow import Flow
+from engine.core.inputs import RenderFn
+from engine.core.triggers import Dated, Scheduled
+from engine.errors import EngineError
+from engine.runtime.starts import Start, Starts
+from engine.scheduler import NextAfter
+from engine.store import triggers as rows
+from engine.store.database import Database, Unit
+from engine.store.triggers import TriggerState
+
+CHUNK = 100  # fires in one unit of work
+SLICE = 0.01  # seconds of preparing before others get a turn
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What is known of a date before it comes: the date after it, and what expressions see of it."""
+
+    date: datetime
+    tick: datetime | None
+    variables: Dated
+
+
+@dataclass(slots=True)
+class Entry:
+    """One schedule of a flow, and where it stands."""
+
+    flow: Flow
+    trigger: Scheduled
+    state: TriggerState
+    next_after: NextAfter
+    ahead: Ahead | None = None
+
+    @property
+    def key(self) -> str:
+        """`namespace/flow/trigger`."""
+        return self.state.key
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its dates depend on nothing but the date."""
+        trigger = self.trigger
+        return not trigger.conditions and trigger.when is None and trigger.late_maximum_delay is None
+
+    @property
+    def wants_ahead(self) -> bool:
+        """Whether its next date has not been looked at."""
+        date = self.state.next_date
+        return self.is_plain and date is not None and (self.ahead is None or self.ahead.date != date)
+
+    def look_ahead(self, zone: tzinfo, render: RenderFn) -> None:
+        """Work out what its next date will want to know."""
+        date = self.state.next_date
+        if date is not None:
+            local = date.astimezone(self.trigger.zone(zone))
+            self.ahead = Ahead(date, self.trigger.tick(local), self.trigger.variables_at(local, render))
+
+    def tick(self, after: datetime, zone: tzinfo) -> datetime | None:
+        """The next date strictly after another, whatever the conditions say."""
+        ahead = self.ahead
+        if ahead is not None and ahead.date == after:
+            return ahead.tick
+        return self.trigger.tick(after.astimezone(zone))
+
+
+def may_join(entry: Entry, until: datetime) -> bool:
+    """Whether the next date of a schedule is due and may be fired together with others."""
+    state, ahead = entry.state, entry.ahead
+    due = state.next_date is not None and state.next_date <= until
+    free = not state.disabled and state.backfill is None and state.execution_id is None
+    return due and free and entry.is_plain and ahead is not None and ahead.date == state.next_date
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One fire, ready to be written."""
+
+    entry: Entry
+    date: datetime
+    start: Start
+    state: TriggerState  # where the trigger stands afterwards
+
+
+class Salvos:
+    """Fires many dates. `keep` is told where each trigger stands once that is on disk."""
+
+    def __init__(self, database: Database, starts: Starts, clock: Clock, keep: Callable[[TriggerState], None]) -> None:
+        self._database = database
+        self._starts = starts
+        self._clock = clock
+        self._keep = keep
+        self._turn = asyncio.Lock()
+        self._firing = 0
+        self._made: list[tuple[Execution, str]] = []  # written, but not begun
+
+    async def fire(self, entries: Sequence[Entry]) -> set[str]:
+        """Fire the next date of each; the keys of those that have to be looked at one by one.
+
+        Executions begin once no fire waits any more, so that none is late because of the work of another.
+        """
+        left: set[str] = set()
+        self._firing += 1
+        try:
+            async with self._turn:
+                for begin in range(0, len(entries), CHUNK):
+                    shots = await self._shots(entries[begin : begin + CHUNK], left)
+                    try:
+                        self._made += await self._write(shots)
+                    except Exception:  # noqa: BLE001 - each is tried alone, and says then what is wrong with it
+                        left |= {shot.entry.key for shot in shots}
+        finally:
+            self._firing -= 1
+        if not self._firing:
+            await self._begin()
+        return left
+
+    async def _begin(self) -> None:
+        made, self._made = self._made, []
+        began = time.monotonic()
+        for execution, row in made:
+            self._starts.creator.begun(execution, row)
+            if time.monotonic() - began > SLICE:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+
+    async def _shots(self, entries: Sequence[Entry], left: set[str]) -> list[Shot]:
+        shots, began = [], time.monotonic()
+        for entry in entries:
+            assert entry.ahead is not None  # noqa: S101 - may_join looked
+            variables = entry.ahead.variables
+            names = {"trigger": variables, "schedule": variables}
+            now = self._clock.now()
+            try:
+                start = await self._starts.start(entry.flow, entry.trigger, variables, names)
+            except EngineError:
+                left.add(entry.key)
+                continue
+            if start.prepared.failed_check is not None:
+                left.add(entry.key)
+                continue
+            moved = replace(
+                entry.state,
+                next_date=entry.ahead.tick,
+                last_date=entry.ahead.date,
+                execution_id=start.prepared.id,
+                updated=now,
+            )
+            shots.append(Shot(entry, entry.ahead.date, start, moved))
+            if time.monotonic() - began > SLICE:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+        return shots
+
+    async def _write(self, shots: Sequence[Shot]) -> list[tuple[Execution, str]]:
+        now = self._clock.now()
+
+        def work(unit: Unit) -> list[tuple[Execution, str]]:
+            claims = [
+                (shot.entry.key, shot.entry.ahead.date, shot.start.prepared.id) for shot in shots if shot.entry.ahead
+            ]
+            rows.claim_all(unit.connection, claims, now)
+            made = []
+            for shot in shots:
+                trigger = shot.entry.trigger
+                origin = Origin(trigger.id, trigger.type, shot.start.variables)
+                made.append(self._starts.creator.create_waiting(unit, shot.start.prepared, origin, shot.start.labels))
+            rows.move_all(unit.connection, [(shot.entry.state, shot.state) for shot in shots])
+            unit.after_commit(kept)
+            return made
+
+        def kept() -> None:
+            for shot in shots:
+                self._keep(shot.state)
+
+        return await self._database.transact(work)
