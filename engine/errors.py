@@ -9,6 +9,7 @@ EngineError              `message` says what happened, `fix` what to do
 ├─ TaskFailed            a task ran and reported failure; may carry outputs
 ├─ NotFound              no such flow, execution, pause, file or key
 ├─ Refused               the operation does not fit the state it met (already decided, already ended, disabled …)
+│  └─ BulkRefused        … of some of many executions; nothing was done to any
 ├─ SettingInvalid        a setting, token or file of the operator is wrong
 └─ StoreFailed           the database cannot be opened, is newer than this program, or refuses a write
 """
@@ -105,6 +106,17 @@ class NotFound(EngineError):
 
 class Refused(EngineError):
     """The operation does not fit the state it met."""
+
+
+class BulkRefused(Refused):
+    """An operation on many executions fits some of them not; nothing was done. `problems`: (execution, why)."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]], asked: int) -> None:
+        told = "; ".join(f"{execution}: {why}" for execution, why in problems[:5])
+        more = f" (and {len(problems) - 5} more)" if len(problems) > 5 else ""
+        fix = "Leave these out and ask again."
+        super().__init__(f"Nothing was done, {len(problems)} of {asked} do not fit: {told}{more}.", fix=fix)
+        self.problems = tuple(problems)
 
 
 class SettingInvalid(EngineError):

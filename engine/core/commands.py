@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from engine.core.state import State
 
+START = "start"  # key of the timer of an execution that begins later
+
 
 @dataclass(frozen=True, slots=True)
 class Render:

@@ -135,11 +135,12 @@ class SubflowEnded:
 
 @dataclass(frozen=True, slots=True)
 class KillAsked:
-    """Somebody wants the execution to stop now."""
+    """Somebody wants the execution to stop now, and without `cascade` nothing but it."""
 
     now: datetime
     by: str = ""
     reason: str = ""
+    cascade: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,24 @@ class RestartAsked:
     by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ForceAsked:
+    """Somebody wants the execution to begin now, whatever its schedule date or the flow's limit."""
+
+    now: datetime
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStateAsked:
+    """Somebody gives a task run another ended state; the execution goes on from there."""
+
+    now: datetime
+    task_run_id: str
+    state: State
+    by: str = ""
+
+
 Event = (
     Started
     | LimitReached
@@ -173,4 +192,6 @@ Event = (
     | KillAsked
     | PauseAsked
     | RestartAsked
+    | ForceAsked
+    | TaskStateAsked
 )

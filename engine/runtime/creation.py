@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.clock import Clock
-from engine.core.commands import SetTimer
+from engine.core.commands import START, SetTimer
 from engine.core.execution import Execution, Origin, TaskRuns
 from engine.core.flow import Flow
 from engine.core.flowable import truthy
@@ -35,7 +35,6 @@ from engine.store.logs import LogLine
 
 CORRELATION = "system.correlationId"
 SEVERITY = {"BLOCK_EXECUTION": 0, "FAIL_EXECUTION": 1, "CREATE_EXECUTION": 2}
-START = "start"  # key of the timer of an execution that begins later
 
 
 @dataclass(frozen=True, slots=True)

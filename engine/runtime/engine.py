@@ -269,7 +269,7 @@ class Engine(Assembly):
 
     async def change_status(self, execution_id: str, to: State, *, by: str) -> Execution:
         """Give an ended execution another final state; Refused."""
-        return await self.operations.change_status(execution_id, to, by=by)
+        return await self.corrections.change_status(execution_id, to, by=by)
 
     async def pause_row(self, pause_id: str) -> PauseRow:
         """One pause; NotFound."""

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from engine.core.commands import SetTimer
-from engine.core.events import KillAsked, PauseAsked, RestartAsked, Resumed, TimerFired
+from engine.core.events import ForceAsked, KillAsked, PauseAsked, RestartAsked, Resumed, TimerFired
 from engine.core.execution import Execution, TaskRuns
-from engine.core.executor import check_restart, replayed, status_changed
+from engine.core.executor import check_restart, replayed
 from engine.core.executor.replays import restarted_as
 from engine.core.inputs import Input, Resolved
 from engine.core.state import State
@@ -26,6 +26,8 @@ from engine.store import executions, pauses
 from engine.store.database import Database, Unit
 from engine.store.documents import plain
 from engine.store.pauses import PauseRow
+
+Revision = int | Literal["newest"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,12 @@ class Operations:
             unit.after_commit(lambda: self.decider.post_stored(posted))
         return True
 
-    async def kill(self, execution_id: str, *, by: str, reason: str = "") -> Execution:
-        """Stop an execution and what it started; Refused when it has ended."""
+    async def kill(self, execution_id: str, *, by: str, reason: str = "", cascade: bool = True) -> Execution:
+        """Stop an execution and, unless told otherwise, what it waits for; Refused when it has ended."""
         execution = await self.decider.current(execution_id)
         if execution.state.is_terminal:
             raise Refused("Execution is already finished, can't kill it", fix=f"It ended as {execution.state}.")
-        return await self.decider.decide(execution_id, KillAsked(self._now(), by, reason))
+        return await self.decider.decide(execution_id, KillAsked(self._now(), by, reason, cascade))
 
     async def pause(self, execution_id: str, *, by: str) -> Execution:
         """Let nothing new start until it is resumed; Refused unless it runs."""
@@ -170,6 +172,18 @@ class Operations:
         if execution.state is not State.RUNNING:
             raise Refused("The execution is not running", fix=f"It is {execution.state}.")
         return await self.decider.decide(execution_id, PauseAsked(self._now(), by))
+
+    async def force_run(self, execution_id: str, *, by: str) -> Execution:
+        """Let an execution begin now, whatever its date or its flow's limit; one that is paused goes on.
+
+        Refused when it has ended, InputInvalid when a pause asks for something that has no default.
+        """
+        execution = await self.decider.current(execution_id)
+        if execution.state.is_terminal:
+            raise Refused("Execution is already finished, can't force it to run", fix=f"It ended as {execution.state}.")
+        if execution.state is State.PAUSED:
+            return await self.resume(execution_id, {}, by=by)
+        return await self.decider.decide(execution_id, ForceAsked(self._now(), by))
 
     async def restart(
         self, execution_id: str, *, by: str, revision: int | None = None, dedupe: str | None = None
@@ -229,7 +243,7 @@ class Operations:
         *,
         from_task_run: str | None = None,
         by: str,
-        revision: int | None = None,
+        revision: Revision = None,
         dedupe: str | None = None,
     ) -> Execution:
         """A new execution that repeats an old one, from its start or from a task run; NotFound.
@@ -240,11 +254,16 @@ class Operations:
         return await self._insert(fresh, self._now(), dedupe)
 
     async def replay_of(
-        self, execution_id: str, *, from_task_run: str | None = None, by: str, revision: int | None = None
+        self, execution_id: str, *, from_task_run: str | None = None, by: str, revision: Revision = None
     ) -> Execution:
-        """The execution a replay makes, for `insert_in`; nothing is written yet. NotFound."""
+        """The execution a replay makes, for `insert_in`; nothing is written yet. NotFound.
+
+        It is of the revision that ran, of one that is named, or of the newest.
+        """
         execution = await self.decider.current(execution_id)
-        flow = await self.flows.fetch(execution.namespace, execution.flow_id, revision or execution.revision)
+        namespace, flow_id = execution.namespace, execution.flow_id
+        newest = self.flows.get(namespace, flow_id).revision if revision == "newest" else revision
+        flow = await self.flows.fetch(namespace, flow_id, newest or execution.revision)
         now = self._now()
         return replayed(flow, execution, new_id(now), now, from_task_run=from_task_run, by=by)
 
@@ -256,16 +275,6 @@ class Operations:
             return there
         self.creator.begin_in(unit, execution, now)
         return execution
-
-    async def change_status(self, execution_id: str, to: State, *, by: str) -> Execution:
-        """Give an ended execution another final state; Refused."""
-        before = await self.decider.current(execution_id)
-        now = self._now()
-        after = executions.next_version(status_changed(before, to, now))
-        sealer = self.creator.sealer
-        if not await self.database.transact(lambda unit: executions.save(unit.connection, before, after, now, sealer)):
-            raise Refused("The execution changed meanwhile.", fix="Look at it again.")
-        return after
 
     async def render(self, execution_id: str, template: Any, task_run_id: str | None) -> Any:
         """A template rendered with an execution's variables, secrets as stars; ExpressionFailed, NotFound."""

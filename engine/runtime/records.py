@@ -45,6 +45,15 @@ class TaskRecords:
             total += await self._purge_batch(found, parts)
             after = found[-1].id
 
+    async def purge_one(self, namespace: str, flow_id: str, execution_id: str, parts: frozenset[str]) -> Purged:
+        """Delete parts of one execution that has ended; nothing while something of it is under way."""
+        await self.logbook.flush()
+        one = [records.Candidate(execution_id, namespace, flow_id)]
+        gone = await self._purge_batch(one, parts - {"storage"})
+        if "storage" in parts and (gone.executions or "execution" not in parts):
+            gone += await self._purge_batch(one, frozenset({"storage"}))
+        return gone
+
     async def _purge_batch(self, found: Sequence[records.Candidate], parts: frozenset[str]) -> Purged:
         rows = parts - {"storage"}
         total = Purged()

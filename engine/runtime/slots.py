@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from engine.core.events import Event, LimitReached, Started
+from engine.core.events import Event, ForceAsked, LimitReached, Started
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.state import State
@@ -48,7 +48,7 @@ class Slots:
 
     def admit(self, flow: Flow, execution: Execution, event: Event) -> Event:
         """The event, or LimitReached in its place when an execution wants to start over the limit."""
-        if not isinstance(event, Started) or execution.state not in (State.CREATED, State.QUEUED):
+        if not isinstance(event, Started | ForceAsked) or execution.state not in (State.CREATED, State.QUEUED):
             return event
         key = (flow.namespace, flow.id)
         if flow.concurrency is None and key not in self._counted:
@@ -56,7 +56,7 @@ class Slots:
         lane = self._lanes.setdefault(key, Lane())
         lane.limit = flow.concurrency.limit if flow.concurrency is not None else 0
         taken = len(lane.running - {execution.id})
-        if flow.concurrency is None or taken < flow.concurrency.limit:
+        if flow.concurrency is None or taken < flow.concurrency.limit or isinstance(event, ForceAsked):
             lane.running.add(execution.id)
             lane.queued.pop(execution.id, None)
             return event

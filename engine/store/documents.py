@@ -38,6 +38,8 @@ EVENTS: dict[str, type[Any]] = {
         events.KillAsked,
         events.PauseAsked,
         events.RestartAsked,
+        events.ForceAsked,
+        events.TaskStateAsked,
     )
 }
 COMMANDS: dict[str, type[Any]] = {

@@ -195,9 +195,11 @@ EVENT_EXAMPLES = [
     core_events.Overruled(NOW, "E1.1", None),
     core_events.SubflowCreated(NOW, "E1.1", "E2", None, iteration=3),
     core_events.SubflowEnded(NOW, "E1.1", "E2", State.SUCCESS, {"x": [1]}, None, iteration=3),
-    core_events.KillAsked(NOW, "ann", "because"),
+    core_events.KillAsked(NOW, "ann", "because", False),
     core_events.PauseAsked(NOW, "ann"),
     core_events.RestartAsked(NOW, "ann"),
+    core_events.ForceAsked(NOW, "ann"),
+    core_events.TaskStateAsked(NOW, "E1.1", State.SUCCESS, "ann"),
 ]
 
 

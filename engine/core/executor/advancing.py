@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from engine.core.commands import Command
+from engine.core.commands import START, CancelTimer, Command
 from engine.core.events import (
     ChildRan,
     Event,
+    ForceAsked,
     KillAsked,
     LimitReached,
     Overruled,
@@ -19,6 +20,7 @@ from engine.core.events import (
     SubflowEnded,
     TaskEnded,
     TaskStarted,
+    TaskStateAsked,
     TimerFired,
 )
 from engine.core.execution import Attempt, Execution, TaskRun, altered
@@ -230,7 +232,7 @@ def _timer_fired(d: Decision, event: TimerFired) -> None:
 
 
 def _killed(d: Decision, event: KillAsked) -> None:
-    stopping.kill(d, event.by, event.reason)
+    stopping.kill(d, event.by, event.reason, cascade=event.cascade)
 
 
 def _held(d: Decision, event: PauseAsked) -> None:
@@ -239,6 +241,17 @@ def _held(d: Decision, event: PauseAsked) -> None:
 
 def _restarted(d: Decision, event: RestartAsked) -> None:
     restarts.restart(d, event.by)
+
+
+def _forced(d: Decision, event: ForceAsked) -> None:
+    if d.execution.state in (State.CREATED, State.QUEUED):
+        d.log("INFO", f"Begun at once{f', as {event.by} asked' if event.by else ''}.")
+        d.emit(CancelTimer(START))
+        _started(d, Started(event.now))
+
+
+def _task_state_asked(d: Decision, event: TaskStateAsked) -> None:
+    restarts.change_task_state(d, event.task_run_id, event.state, event.by)
 
 
 _HANDLERS: dict[type[Any], Callable[[Decision, Any], None]] = {
@@ -256,4 +269,6 @@ _HANDLERS: dict[type[Any], Callable[[Decision, Any], None]] = {
     KillAsked: _killed,
     PauseAsked: _held,
     RestartAsked: _restarted,
+    ForceAsked: _forced,
+    TaskStateAsked: _task_state_asked,
 }

@@ -133,6 +133,8 @@ class Decision:
             return
         if current is State.PAUSED and state not in (State.RESTARTED, State.KILLING, State.KILLED, State.CANCELLED):
             self.execution = self.execution.moved(State.RESTARTED, self.now)
+        if self.execution.state is State.RESTARTED and state in (State.SUCCESS, State.WARNING, State.FAILED):
+            self.execution = self.execution.moved(State.RUNNING, self.now)
         if self.execution.held and (state.is_terminal or state is State.KILLING):
             self.let_go()  # what ends, and what runs after the end, must not wait for a resume
         self.execution = self.execution.moved(state, self.now)

@@ -1,5 +1,6 @@
 """Restart: the failed task runs of an ended execution run again, under the same id or as a new execution."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -135,19 +136,28 @@ def ancestors_of(runs: dict[str, TaskRun], run: TaskRun) -> list[str]:
 
 def restart(d: Decision, by: str) -> None:
     """Restart an execution under its own id; nothing happens when there is nothing to restart."""
-    try:
-        execution = restarted(d.flow, d.execution, d.now)
-    except Refused:
-        return
+    with suppress(Refused):
+        _go_on_as(d, restarted(d.flow, d.execution, d.now), f"Restarted{f' by {by}' if by else ''}.")
+
+
+def change_task_state(d: Decision, task_run_id: str, to: State, by: str) -> None:
+    """Put a task run into another ended state and go on from there; nothing happens where that is refused."""
+    with suppress(Refused, NotFound):
+        execution = task_state_changed(d.flow, d.execution, task_run_id, to, d.now)
+        _go_on_as(d, execution, f"The state of {task_run_id} was set to {to}{f' by {by}' if by else ''}.")
+
+
+def _go_on_as(d: Decision, execution: Execution, said: str) -> None:
     for run in d.execution.task_runs.values():
-        if run.state is State.PAUSED:
+        there = execution.task_runs.get(run.id)
+        if run.state is State.PAUSED and (there is None or there.state is not State.PAUSED):
             d.emit(ClosePause(run.id, "SUPERSEDED"))
             if "timer" in run.rendered:
                 d.emit(CancelTimer(run.rendered["timer"]))
     d.execution = execution
     d.runs, d.index = take(execution, d.plan)
     d.note(begun=True)
-    d.log("INFO", f"Restarted{f' by {by}' if by else ''}.")
+    d.log("INFO", said)
     promises.watch(d)
     revive(d)
     d.dirty[None] = None

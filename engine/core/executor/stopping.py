@@ -5,10 +5,14 @@ from engine.core.execution import TaskRun
 from engine.core.executor.decision import Decision
 from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, TimedTask
 from engine.core.state import State
+from engine.core.task import Task
 
 
-def kill(d: Decision, by: str, reason: str) -> None:
-    """Stop everything that is under way; the execution is KILLED when nothing is left."""
+def kill(d: Decision, by: str, reason: str, *, cascade: bool = True) -> None:
+    """Stop everything that is under way; the execution is KILLED when nothing is left.
+
+    Without `cascade` the executions it waits for go on by themselves.
+    """
     state = d.execution.state
     if state is State.KILLING or (state.is_terminal and not d.index.open):
         return
@@ -21,6 +25,8 @@ def kill(d: Decision, by: str, reason: str) -> None:
             d.become(State.KILLED)
             return
         d.become(State.KILLING)
+    if not cascade:
+        d.note(spares=True)
     for run_id in list(d.index.open):
         run = d.run(run_id)
         if run is not None:
@@ -40,11 +46,16 @@ def _interrupt(d: Decision, run: TaskRun) -> None:
             d.dirty[run.id] = None
     elif run.state is State.RUNNING and is_in_directory(d, run):
         return  # it ends with the directory's job
-    elif run.state is State.RUNNING and not isinstance(task, TimedTask):
+    elif run.state is State.RUNNING and not isinstance(task, TimedTask) and not spares(d, task):
         stop_work(d, run)
     else:
         stop_work(d, run)
         d.move(cut_short(run, d), State.KILLED)
+
+
+def spares(d: Decision, task: Task | None) -> bool:
+    """Whether what a task waits for is another execution, and that is to go on."""
+    return isinstance(task, ExecutableTask) and "spares" in d.execution.rendered
 
 
 def cut_short(run: TaskRun, d: Decision) -> TaskRun:
@@ -65,7 +76,7 @@ def stop_work(d: Decision, run: TaskRun) -> None:
     """Interrupt what a run has under way elsewhere."""
     task = d.task(run)
     if isinstance(task, ExecutableTask):
-        for child in children_of(run):
+        for child in () if spares(d, task) else children_of(run):
             d.emit(StopSubflow(child))
     elif (
         not isinstance(task, TimedTask)

@@ -9,6 +9,7 @@ from engine.core.events import SubflowCreated, SubflowEnded
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import begin, end_attempt, fail_attempt
 from engine.core.executor.decision import Decision
+from engine.core.executor.stopping import spares
 from engine.core.executor.timeouts import limited, watch
 from engine.core.flowable import BatchTask, ChildCall, ExecutableTask
 from engine.core.state import State
@@ -66,7 +67,7 @@ def created(d: Decision, event: SubflowCreated) -> None:
     if run is None or not isinstance(task, ExecutableTask):
         return
     if run.state is not State.RUNNING:
-        if event.execution_id and run.state is State.KILLED:
+        if event.execution_id and run.state is State.KILLED and not spares(d, task):
             d.emit(StopSubflow(event.execution_id))
         return
     if isinstance(task, BatchTask):
