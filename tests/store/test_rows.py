@@ -14,7 +14,8 @@ from engine.core import commands as core_commands
 from engine.core import events as core_events
 from engine.core.execution import Attempt, Execution, Origin, TaskRun, TaskRuns
 from engine.core.state import State
-from engine.store import commands, events, executions, flows, kv, logs, metrics, pauses, triggers
+from engine.plugin import Selection
+from engine.store import commands, events, executions, flows, kv, logs, metrics, pauses, records, triggers
 from engine.store.database import SqliteDatabase
 from engine.store.documents import COMMANDS, EVENTS, plain
 from engine.store.executions import Caller
@@ -341,6 +342,41 @@ async def test_a_purged_execution_leaves_nothing(database, sealer):
     await create(database, sealer, done)
     assert await database.transact(lambda u: executions.purge(u.connection, "E9"))
     assert await load(database, sealer, "E9") is None
+
+
+async def test_old_revisions_go_but_not_the_newest_nor_what_runs(database, sealer):
+    for number in range(5):
+        at = NOW + timedelta(hours=number)
+        await database.transact(lambda u, n=number, at=at: flows.deploy(u.connection, "ns", "f", str(n), "", at))
+    await create(database, sealer, replace(EXECUTION, namespace="ns", revision=2))
+
+    async def purge(keep=None, before=None):
+        return await database.transact(lambda u: flows.purge_revisions(u.connection, "ns", "f", keep, before))
+
+    assert await purge(keep=4) == 1
+    assert await purge(before=NOW + timedelta(hours=2)) == 1
+    assert await database.read(lambda c: flows.revisions(c, "ns", "f")) == [2, 4, 5]
+    assert await purge() == 1
+    assert await database.read(lambda c: flows.revisions(c, "ns", "f")) == [2, 5]
+    assert await purge() == 0
+
+
+async def test_metrics_of_some_flows_and_dates_go(database, sealer):
+    await create(database, sealer)
+    await create(
+        database, sealer, replace(EXECUTION, id="E2", namespace="other", state=State.SUCCESS, task_runs=TaskRuns())
+    )
+    recorded = [metrics.Metric(e, "r", "t", "n", "counter", 1.0, at) for e in ("E1", "E2") for at in (NOW, LATER)]
+    await database.transact(lambda u: metrics.write(u.connection, recorded))
+
+    async def purge(limit=10, **chosen):
+        return await database.transact(lambda u: records.purge_metrics(u.connection, Selection(**chosen), limit))
+
+    assert await purge(namespace="company", below=True, until=NOW) == 1
+    assert await purge(namespace="company", until=LATER) == 0
+    assert await purge(since=LATER, limit=1) == 1
+    assert await purge(until=LATER) == 2
+    assert await database.read(records.under_way) == {"E1"}
 
 
 def test_dates_are_kept_as_text():

@@ -289,6 +289,14 @@ async def test_names_of_older_flows(context, service):
         await context.run(type=REQUEST, uri="http://nowhere.invalid/x", options=options)
 
 
+async def test_a_body_in_another_charset(context, service):
+    await context.run(type=REQUEST, uri=service.url, method="POST", body="é", options={"defaultCharset": "ISO-8859-1"})
+    assert service.last.body == b"\xe9"
+    for charset, body in (("US-ASCII", "é"), ("no-such-set", "e")):
+        with pytest.raises(TaskFailed, match="cannot be written as"):
+            await context.run(type=REQUEST, uri=service.url, body=body, options={"defaultCharset": charset})
+
+
 async def test_a_body_that_is_a_secret(context, service):
     found = await context.run(type=REQUEST, uri=f"{service.url}/flaky", headers={"x-try": "3"}, encryptBody=True)
     assert (found.body, found.encryptedBody) == (None, "ok")

@@ -172,7 +172,8 @@ async def test_what_prepares_is_told_at_a_lower_level(context):
 
 async def test_older_ways_to_say_where_a_script_runs(make_context):
     context = make_context()
-    await context.run(type="io.kestra.core.tasks.scripts.Bash", commands=["echo old"], runner="PROCESS")
+    older = {"type": "io.kestra.core.tasks.scripts.Bash", "runner": "PROCESS", "exitOnFailed": False}
+    await context.run(**older, commands=["false", "echo old"], dockerOptions={"image": "unused"})
     assert context.said("^old$", "INFO")
     with pytest.raises(TaskFailed, match=r"`docker`: `cpu\.cpus` .*taskRunner"):
         await context.run(type=f"{SHELL}.Commands", commands=["x"], docker={"image": "i", "cpu": {"cpus": "many"}})

@@ -64,7 +64,17 @@ class HttpTask(RunnableTask):
             return {"headers": headers, **multipart(self.form_data, context, stack), **extra}
         if "content-type" not in headers and content_type:
             headers["Content-Type"] = content_type
-        return {"headers": headers, "content": (self.body or "").encode() if self.body is not None else None, **extra}
+        content = None if self.body is None else self._encoded(self.body)
+        return {"headers": headers, "content": content, **extra}
+
+    def _encoded(self, body: str) -> bytes:
+        charset = self.effective_options().default_charset
+        try:
+            return body.encode(charset)
+        except (UnicodeEncodeError, LookupError) as error:
+            raise TaskFailed(
+                f"The body cannot be written as {charset}.", fix="Change `options.defaultCharset`."
+            ) from error
 
     def judge(self, code: int, text: str, options: HttpOptions, url: str) -> None:
         """TaskFailed when a status counts as failure."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from engine.core.task import AnyTyped
 from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, TaskFailed
@@ -40,12 +40,16 @@ class ScriptTask(RunnableTask):
 
     task_runner: AnyTyped | None = Field(default=None, description="Docker unless another is named.")
     runner: Annotated[Property[Literal["PROCESS", "DOCKER"] | None], Instead("taskRunner")] = None
-    docker: Annotated[Property[JsonMap | None], Instead("taskRunner")] = None
+    docker: Annotated[Property[JsonMap | None], Instead("taskRunner")] = Field(
+        default=None, validation_alias=AliasChoices("docker", "dockerOptions")
+    )
     container_image: Property[OptionalText] = None
     before_commands: LateShellText[list[str] | str | None] = None
     interpreter: Property[TextList] = Field(default_factory=lambda: ["/bin/sh", "-c"])
     env: Property[JsonMap | None] = None
-    fail_fast: Property[bool] = True
+    fail_fast: Property[bool] = Field(
+        default=True, validation_alias=AliasChoices("failFast", "exitOnFailed", "fail_fast")
+    )
     input_files: Property[JsonMap | None] = None
     output_files: Property[TextList | None] = None
     namespace_files: Property[NamespaceFiles | bool | None] = None
