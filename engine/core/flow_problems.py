@@ -1,7 +1,9 @@
 """pydantic's errors about a flow → findings in plain sentences, with "did you mean"."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import reduce
 from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError
@@ -14,8 +16,10 @@ from engine.core.inputs import INPUT_TYPES, Input
 from engine.core.registry import Registry
 from engine.core.sentences import expectation, sentence
 from engine.core.task import Typed
-from engine.core.yaml_text import Path
+from engine.core.yaml_text import Path, walk
 from engine.errors import EngineError, UnknownTaskType
+
+JAVA_NAME = re.compile(r"[a-z][\w-]*(\.[\w-]+){2,}\.[A-Z]\w*")  # a type of a plugin, not of a schema or an input
 
 
 def translate(error: ValidationError, document: Any, registry: Registry, root: type[BaseModel] = Flow) -> list[Finding]:
@@ -27,11 +31,25 @@ def translate(error: ValidationError, document: Any, registry: Registry, root: t
         places.setdefault(path, []).append(details)
         if was_tagged:
             tagged.add(path)
-    return [
+    found = [
         _finding(path, errors, document, registry, root)
         for path, errors in places.items()
         if not (_is_vague(path, errors, tagged) and any(_is_inside(other, path) for other in places))
     ]
+    return [*found, *_inside_unknown(found, document, registry)]
+
+
+def _inside_unknown(found: Sequence[Finding], document: Any, registry: Registry) -> Iterator[Finding]:
+    """Types that are not installed either, inside parts of a type that is not: nothing read those parts."""
+    for one in found:
+        if one.code != "unknown-type" or one.path[-1:] != ("type",):
+            continue
+        outer = reduce(lambda value, step: value[step], one.path[:-1], document)
+        for path, value in walk(outer, one.path[:-1]):
+            kind = value.get("type") if isinstance(value, Mapping) and value is not outer else None
+            if isinstance(kind, str) and JAVA_NAME.fullmatch(kind) and registry.find(kind) is None:
+                error = UnknownTaskType(kind, registry.nearest(kind))
+                yield Finding((*path, "type"), error.message, one.code, suggestion=error.fix)
 
 
 def properties(cls: type[BaseModel]) -> list[str]:

@@ -23,6 +23,7 @@ ROOTS = frozenset({"inputs", "outputs", "vars", "labels", "trigger", "execution"
 # Parts of a flow in which these names belong to another execution, or to what a form asks.
 FOREIGN = {"outputs": {"triggers"}, "tasks": {"triggers"}, "inputs": {"triggers", "onResume"}, "vars": {"triggers"}}
 AFTERWARDS = frozenset({"assets"})  # properties that are rendered when the task has run
+PLAIN = frozenset({"Sequential", "Parallel", "If", "Switch", "Dag", "AllowFailure", "WorkingDirectory", "Pause"})
 LATE = {
     Standing.LATER: "runs later, so it has no outputs here yet",
     Standing.ELSEWHERE: "is in another branch, so it has no outputs here",
@@ -64,6 +65,8 @@ class References:
             return _unknown_root(path, read)
         if root not in ROOTS and root != "tasks":
             return _unknown_root(path, read)
+        if root == "taskrun":
+            return self._value_of_loop(path, read)
         if not FOREIGN.get(root, set()).isdisjoint(path) or self._of_subflow(path):
             return None
         if root == "labels":
@@ -74,6 +77,15 @@ class References:
         if rest[0] not in known:
             return _unknown_name(path, read, known)
         return None if root != "outputs" or read.guarded else self._output(path, read)
+
+    def _value_of_loop(self, path: Path, read: Read) -> Finding | None:
+        """`taskrun.value` outside of loops over values."""
+        holders = self.scope.around(path)
+        looped = any(self.scope.kind(one) in BY_VALUE or self.scope.kind(one) not in PLAIN for one in holders[:-1])
+        if read.path[1] != "value" or read.guarded or read.conditional or not holders or looped:
+            return None
+        message = "`taskrun.value` is there only inside a loop over values, such as ForEach."
+        return _finding(path, read, message, "not-in-a-loop")
 
     def _output(self, path: Path, read: Read) -> Finding | None:
         name = read.path[1]

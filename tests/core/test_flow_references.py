@@ -75,6 +75,7 @@ def task(name: str, format: str = "x", more: str = "") -> str:
             "unknown-output",
             "outputs.p.a.value ",
         ),
+        (f"tasks:\n  - {task('a', '{{ taskrun.value }}')}", "not-in-a-loop", "taskrun.value }}\"}"),
         (f"tasks:\n  - {task('a', '{{ vars.nope }}')}", "unknown-variable", "vars.nope }}\"}"),
         (f"tasks:\n  - {task('a', '{{ input.name }}')}", "unknown-variable", "input.name }}\"}"),
         (f"tasks:\n  - {task('a', '{{ tasks.b.state }}')}", "unknown-task", "tasks.b.state }}\"}"),

@@ -363,3 +363,19 @@ tasks:
     assert told(capsys, folder / "agent.yaml", expected=1) == [("agent.yaml", "error", "unknown-type", 10)]
     (folder / "agent.yaml").write_text(agent % "io.kestra.plugin.core.log.Log" + "        message: x\n        id: b\n")
     assert told(capsys, folder / "agent.yaml", expected=1) == [("agent.yaml", "error", "invalid", 9)]
+
+
+def test_types_inside_a_type_that_is_not_there_are_named_too(folder, capsys):
+    text = """id: outer
+namespace: company.team
+tasks:
+  - id: box
+    type: io.kestra.plugin.unheard.Box
+    schema: {type: object}
+    tasks:
+      - {id: known, type: io.kestra.plugin.core.log.Log, message: x}
+      - {id: inner, type: io.kestra.plugin.unheard.Inner}
+"""
+    (folder / "outer.yaml").write_text(text)
+    found = told(capsys, folder / "outer.yaml", expected=1)
+    assert found == [("outer.yaml", "error", "unknown-type", 5), ("outer.yaml", "error", "unknown-type", 9)]
