@@ -39,10 +39,11 @@ class Source:
     problems: tuple[Problem, ...] = ()
 
     @property
-    def key(self) -> tuple[Any, Any]:
-        """Namespace and id, as far as they are there."""
+    def key(self) -> tuple[str, str] | None:
+        """Namespace and id; None when they are not there or no text."""
         top = self.document if isinstance(self.document, dict) else {}
-        return top.get("namespace"), top.get("id")
+        namespace, flow_id = top.get("namespace"), top.get("id")
+        return (namespace, flow_id) if isinstance(namespace, str) and isinstance(flow_id, str) else None
 
 
 def validate(paths: Sequence[Path], format: str = "text", strict: bool = False) -> None:
@@ -107,7 +108,7 @@ def read_source(file: Path, *, named: bool = False) -> Source:
 
 def known_flows(sources: Sequence[Source]) -> FindFlow:
     """Finds flows among the files, in folders beside them, and those that are shipped."""
-    documents: dict[tuple[Any, Any], Any] = {one.key: one.document for one in sources}
+    documents = {one.key: one.document for one in sources}
     shipped = [Path(__file__).parent.parent / "flows", Path(__file__).parent.parent.parent / "flows"]
     folders = dict.fromkeys([*(one.file.parent for one in sources), *(folder for folder in shipped if folder.is_dir())])
     seen = {one.file.resolve() for one in sources}
@@ -146,9 +147,9 @@ def examine(
 
 def twins(sources: Iterable[Source]) -> Iterator[Problem]:
     """Warnings for flows that another file defines too."""
-    first: dict[tuple[Any, Any], Path] = {}
+    first: dict[tuple[str, str], Path] = {}
     for one in sources:
-        if other_than_flow(one.document) or not resembles_flow(one.document) or None in one.key:
+        if one.key is None or other_than_flow(one.document) or not resembles_flow(one.document):
             continue
         if one.key in first:
             message = (

@@ -46,7 +46,7 @@ class FlowFolders:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
-        self._flows: dict[tuple[Any, Any], WrittenFlow] | None = None
+        self._flows: dict[tuple[str, str], WrittenFlow] | None = None
 
     def find(self, namespace: str, flow_id: str) -> WrittenFlow | None:
         """One flow, as written."""
@@ -56,7 +56,7 @@ class FlowFolders:
         """All of them."""
         return list(self._all().values())
 
-    def _all(self) -> dict[tuple[Any, Any], WrittenFlow]:
+    def _all(self) -> dict[tuple[str, str], WrittenFlow]:
         if self._flows is None:
             self._flows = {}
             for file in _yaml_files(self._folders):
@@ -66,7 +66,7 @@ class FlowFolders:
                 except FlowInvalid:
                     continue  # a broken neighbour is not what is tested
                 if isinstance(document, Mapping) and "tasks" in document:
-                    key = (document.get("namespace"), document.get("id"))
+                    key = (str(document.get("namespace")), str(document.get("id")))
                     self._flows.setdefault(key, WrittenFlow(file, text, document))
         return self._flows
 

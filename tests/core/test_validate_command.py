@@ -204,7 +204,9 @@ def test_a_subflow_is_looked_for_beside_the_file(folder, capsys):
     assert [(one["path"], one["code"]) for one in found] == [("tasks[1].flowId", "missing-flow")]
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a: 'x", b"", b"- 1"])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00", b"a: 'x", b"", b"- 1", b"id: [1]\nnamespace: {a: 1}\ntasks: []\n"]
+)
 def test_any_file_gets_an_answer(folder, capsys, content):
     (folder / "any.yaml").write_bytes(content)
     out = run(capsys, folder / "any.yaml", expected=1).out
