@@ -10,6 +10,8 @@ from engine.core.property_words import WORDS
 
 Schema = dict[str, Any]
 
+TEXT = ["string", "number"]  # a number in YAML stands for its text
+PARTICULAR = frozenset({"enum", "const", "format", "pattern", "minLength"})
 SCALARS = ("integer", "number", "boolean")
 NAMED = ("properties", "$defs")  # keys whose values are schemas by name
 OFTEN = 4  # a property that stands in so many definitions …
@@ -30,7 +32,7 @@ def bare(definition: Schema) -> Schema:
 
 
 def widened(definition: Schema) -> Schema:
-    """Open for what the engine takes beyond it: templates inside lists and maps, `true` as a text."""
+    """Open for what the engine takes beyond it: templates inside lists and maps, `5` and `true` as texts."""
     return _changed(definition, _widened)
 
 
@@ -41,7 +43,7 @@ def opened(definition: Schema) -> Schema:
 
 
 def _or_template(schema: Schema) -> Schema:
-    if schema.get("type") == "string" and "enum" not in schema and "format" not in schema and "pattern" not in schema:
+    if schema.get("type") == TEXT:
         return schema
     about = {"description": schema["description"]} if "description" in schema else {}
     return {**about, "anyOf": [{key: value for key, value in schema.items() if key != "description"}, _TEMPLATE]}
@@ -133,6 +135,8 @@ def _widened(schema: Schema) -> Schema:
             continue
         if leaf.get("type") in SCALARS or "enum" in leaf:
             wide[key] = {"anyOf": [leaf, _TEMPLATE]}
-        elif leaf == {"type": "string"} and key == "additionalProperties":
-            wide[key] = {"type": ["string", "number", "boolean"]}
+        elif leaf.get("type") == TEXT:
+            wide[key] = {**leaf, "type": [*TEXT, "boolean"]}
+    if wide.get("type") == "string" and PARTICULAR.isdisjoint(wide):
+        wide["type"] = TEXT
     return wide

@@ -88,6 +88,20 @@ triggers:
 """
 
 
+TEXTS = """
+description: 5
+inputs:
+  - {id: size, type: SELECT, values: [1, true, big], defaults: 1}
+tasks:
+  - {id: set, type: io.kestra.plugin.core.kv.Set, key: 123, value: x}
+  - {id: log, type: io.kestra.plugin.core.log.Log, message: 5}
+"""
+
+
+def test_numbers_may_stand_for_texts(editor):
+    assert editor.diagnostics("texts.yaml", HEAD + TEXTS) == []
+
+
 def test_templates_in_typed_fields_are_no_mistakes(editor):
     assert editor.diagnostics("templates.yaml", HEAD + TEMPLATES) == []
 
