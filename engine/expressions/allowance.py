@@ -15,12 +15,9 @@ from engine.expressions.limits import MAX_STEPS, MAX_TEXT, MAX_WAIT
 class Allowance:
     """What is left: `steps` of work, `room` for printed characters, `wait` in seconds for work outside the process."""
 
-    __slots__ = ("room", "steps", "wait")
-
-    def __init__(self) -> None:
-        self.steps = MAX_STEPS
-        self.room = MAX_TEXT
-        self.wait = MAX_WAIT
+    steps = MAX_STEPS
+    room = MAX_TEXT
+    wait = MAX_WAIT
 
     def charge(self, steps: int) -> None:
         """Count work; ExpressionFailed when the render has done too much."""

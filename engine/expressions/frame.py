@@ -56,30 +56,19 @@ class MacroCall(Protocol):
 class Frame:
     """The state of one render. `scopes` are the template's own assignments, innermost last; `root` stays as it is."""
 
-    __slots__ = (
-        "blocks",
-        "calls",
-        "left",
-        "macros",
-        "recording",
-        "root",
-        "scopes",
-        "services",
-        "tainted",
-        "typed",
-    )
+    # A render makes one of these, so what most of them leave alone stands here and costs nothing.
+    typed = False
+    recording = False
+    calls = 0
+    tainted: frozenset[str] = frozenset()  # names whose values came from outside
+    macros: Mapping[str, MacroCall] = {}  # replaced, never changed
+    blocks: Mapping[str, Statement] = {}
 
     def __init__(self, root: Mapping[str, Value], services: Services) -> None:
         self.root = root
         self.services = services
         self.scopes: list[MutableMapping[str, Value]] = []
         self.left = Allowance()
-        self.typed = False
-        self.recording = False
-        self.calls = 0
-        self.tainted: frozenset[str] = frozenset()  # names whose values came from outside
-        self.macros: Mapping[str, MacroCall] = {}
-        self.blocks: Mapping[str, Statement] = {}
 
     def inner(self, root: Mapping[str, Value]) -> "Frame":
         """A frame for a macro or nested render, which uses up this one's allowance."""

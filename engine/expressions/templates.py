@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from threading import Lock
+from typing import Final, NoReturn
 
 from engine.errors import ExpressionFailed
 from engine.expressions import nodes
@@ -85,20 +86,20 @@ class Template:
         frame.macros, frame.blocks = self._macros, self._blocks
         if self._scoped and not frame.scopes:
             frame.scopes = [{}]
-        self._guarded(frame, lambda: self._body(frame, out))
+        before = enter(frame.left)
+        try:
+            self._body(frame, out)
+        except _FAILURES as error:
+            _explain(error)
+        finally:
+            enter(before)
 
     def _guarded(self, frame: Frame, work: Callable[[], Value]) -> Value:
         before = enter(frame.left)
         try:
             return work()
-        except Missing as error:
-            raise error.explained() from None
-        except ExpressionFailed:
-            raise
-        except RecursionError as error:
-            raise ExpressionFailed("The template is nested too deep to be rendered.") from error
-        except ODD_VALUE as error:
-            raise ExpressionFailed(f"The template cannot be rendered: {error}.") from error
+        except _FAILURES as error:
+            _explain(error)
         finally:
             enter(before)
 
@@ -129,6 +130,20 @@ class Template:
     def tests(self) -> frozenset[str]:
         """Tests that are used."""
         return frozenset(node.name for node in self._nodes if isinstance(node, nodes.Test))
+
+
+_FAILURES: Final = (ExpressionFailed, *ODD_VALUE)
+
+
+def _explain(error: Exception) -> NoReturn:
+    """Raise what went wrong in a render as an error of ours."""
+    if isinstance(error, Missing):
+        raise error.explained() from None
+    if isinstance(error, ExpressionFailed):
+        raise error
+    if isinstance(error, RecursionError):
+        raise ExpressionFailed("The template is nested too deep to be rendered.") from error
+    raise ExpressionFailed(f"The template cannot be rendered: {error}.") from error
 
 
 class _Cache:
