@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bot import documents
-from bot.conversation import Attachment, Person, Room
+from bot.conversation import Attachment, MessageRef, Person, Room
 from bot.decisions import Decisions
 from bot.drafts import Drafts
 from bot.drawing import Drawing
@@ -33,6 +33,7 @@ class Asking:
     room: Room
     receipt: str
     attachments: tuple[Attachment, ...] = ()
+    message: MessageRef | None = None  # the one that was pressed
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.conversation import Action, Card, Fact, FileRef, Tone
+from bot.conversation import Action, Card, Fact, FileRef, Person, Tone
 from bot.links import ActionIds
 from bot.texts import code, plain, shorten
 from engine.core.state import State
@@ -74,6 +74,11 @@ def local(when: datetime, zone: str | None) -> str:
     except (ZoneInfoNotFoundError, ValueError):
         place = UTC
     return when.astimezone(place).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def for_reader(when: datetime, person: Person) -> str:
+    """A time for somebody: in UTC where their platform draws it in their zone, else on their own clock."""
+    return utc(when) if person.platform in ("slack", "discord") else local(when, person.zone)
 
 
 def time_fact(label: str, when: datetime) -> Fact:

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from bot import flow_commands, handing_on, pause_commands, run_commands, slash_commands
 from bot.asking import Asking, Parts, name_of
-from bot.conversation import FieldErrors, Notice, Reply
+from bot.conversation import Card, FieldErrors, MessageRef, Notice, Reply
 from bot.decisions import Wanted
 from bot.drafts import PREFIX, may_fill
 from bot.grammar import Line, Word
 from bot.links import VERBS, Pressed, flow_target
 from bot.texts import answer
 from engine.errors import EngineError, NotFound
+from engine.store import chat_messages
 from engine.store.pauses import PauseRow
 
 PAUSE_VERBS = frozenset({"ap", "rj", "an", "ch"})
@@ -49,6 +50,8 @@ async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldEr
             return await LISTS.get(pressed.target, slash_commands.show_menu)(parts, asking, Line(""))
         case "sz":
             return await handing_on.offer(parts, asking, pressed)
+        case "as":
+            return await handing_on.ask(parts, asking, pressed)
         case "cn" | "bk" | "cx":
             return await _form(parts, asking, pressed)
     execution = await parts.office.engine.execution(pressed.target)
@@ -68,7 +71,26 @@ async def _decide(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | Fie
     wanted = Wanted(
         pressed.target, VERBS[pressed.verb], asking.person, asking.room, asking.receipt, choice=pressed.choice
     )
-    return await parts.decisions.decide(wanted)
+    reply = await parts.decisions.decide(wanted)
+    if isinstance(reply, Reply) and isinstance(reply.body, Notice) and asking.message is not None:
+        return replace(reply, card=await _decided_card(parts, pressed.target, asking.message))
+    return reply
+
+
+async def _decided_card(parts: Parts, pause_id: str, message: MessageRef) -> Card | None:
+    """The pressed card in its last state, to be drawn over it by the click itself, which no rate holds up. Only the
+    last: an earlier one could come after what the outbox draws meanwhile. Cards with files are the outbox's."""
+    try:
+        pause = await parts.office.engine.pause_row(pause_id)
+        if pause.state == "WAITING":
+            return None
+        shown = await parts.office.engine.database.read(lambda c: chat_messages.showing(c, entity=pause_id))
+        if all((one.message or {}).get("message") != message.message for one in shown):
+            return None
+        card = await parts.drawing.pause_of(pause)
+    except EngineError:
+        return None
+    return None if card.files else card
 
 
 async def _kill(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:

@@ -221,6 +221,7 @@ Body = Card | Form | Notice | Listing | Transcript
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What to show the person who asked. `public`: everybody in the room. `replaces`: draw it over the clicked message.
+    `card`: the clicked message as it is from now on, drawn over it at once, beside the answer.
 
     Cards that follow a run or a pause are posted by the outbox, not here: a `run` command is answered by a Notice, and
     the run card follows in the room.
@@ -229,6 +230,7 @@ class Reply:
     body: Body
     public: bool = False
     replaces: bool = False
+    card: Card | None = None
 
 
 @dataclass(frozen=True, slots=True)

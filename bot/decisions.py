@@ -131,7 +131,10 @@ class Decisions:
         )
         denied = self.office.permissions.refuse(asked)
         denied = denied or await self.office.eligibility.refuse(case.pause, case.execution, person, room)
-        return denied.notice() if denied else None
+        if denied is None:
+            return None
+        ask = (self.office.ids.button("as", case.pause.id, "Ask them"),) if denied.code in ("E20", "E22") else ()
+        return denied.notice(*ask)
 
     def _plan(self, case: Case, wanted: Wanted) -> Plan:
         return approvals.plan(

@@ -93,7 +93,8 @@ def load_reply(document: Mapping[str, Any]) -> Reply | FieldErrors:
         return FieldErrors(_form(document["form"]), document["errors"])
     kind = _BODIES[document["kind"]]
     body = _form(document["body"]) if kind is Form else load(kind, document["body"])
-    return Reply(body, document["public"], document["replaces"])
+    card = document.get("card")
+    return Reply(body, document["public"], document["replaces"], load(Card, card) if card else None)
 
 
 def _form(document: Mapping[str, Any]) -> Form:

@@ -1,16 +1,20 @@
 """Cards of runs and pauses as they stand now, drawn from the engine's rows each time."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from bot import cards, outline
-from bot.approvals import FORM
-from bot.conversation import Card, FileRef, Platform
-from bot.office import Office
+from bot import cards, outline, prospect
+from bot.approvals import FORM, decided_word, quick_values
+from bot.conversation import Card, Fact, FileRef, Platform
+from bot.office import Office, Questions
 from bot.pause_cards import Decided, PauseView, Voted, pause_card
 from bot.policy import NO_RULE
 from bot.run_cards import RunView, run_card
+from bot.texts import plain
 from bot.votes import meter
 from engine.core.execution import Execution
+from engine.core.flow import Flow
 from engine.core.property import has_template
 from engine.core.state import State
 from engine.store import chat_audit, chat_votes
@@ -85,6 +89,7 @@ class Drawing:
             asked.is_flow_gone,
             version,
             *await self._policy(pause),
+            *await self._outlook(pause, flow, asked),
         )
         return pause_card(view, office.ids, office.pages)
 
@@ -100,6 +105,41 @@ class Drawing:
             names = await self.office.names({one.taker for one in bench.delegations})
             who = f"{who}; {bench.handed(names)}"
         return who, bench.rule.need, meter(cast, bench.rule), told
+
+    async def _outlook(
+        self, pause: PauseRow, flow: Flow | None, asked: Questions
+    ) -> tuple[tuple[Fact, ...], tuple[str, ...], str]:
+        """What a yes leads to, which files it changes, and how it went last time; nothing once it is decided."""
+        if pause.state != "WAITING" or flow is None or asked.is_flow_gone:
+            return (), (), ""
+        before = await self.office.engine.database.read(
+            lambda c: chat_audit.previous(c, pause.namespace, pause.flow_id, pause.task_id, pause.id, DECISIONS)
+        )
+        last = ""
+        if before is not None:
+            where = cards.PLATFORMS.get(before.platform, before.platform)
+            last = f"{decided_word(before.action)} by {plain(before.name, 60)} ({where}), {cards.utc(before.at)}"
+        steps = prospect.following(flow, pause.task_id)
+        yes = quick_values(asked.fields, asked.shape.key, True) if asked.shape.kind == "yes_no" else {}
+        is_known = asked.shape.kind in ("plain", "yes_no")
+        uploads = prospect.uploads(steps)
+        written = [*prospect.templates(steps), *uploads]
+        values = await self.office.engine.foresee(pause.id, yes if is_known else None, written)
+        cut = len(values) - len(uploads)
+        changes = []
+        for upload in values[cut:]:
+            changes += await self._changes(pause, upload)
+        return prospect.facts(steps, values[:cut]), tuple(changes), last
+
+    async def _changes(self, pause: PauseRow, upload: Any) -> list[str]:
+        if not isinstance(upload, Mapping) or not isinstance(upload.get("files"), Mapping):
+            return []
+        found = await self.office.engine.file_changes(pause.id, str(upload["namespace"]), upload["files"])
+        mask = self.office.engine.masker.mask
+        drawn = [
+            prospect.diff(one.path, None if one.before is None else mask(one.before), mask(one.after)) for one in found
+        ]
+        return [text for text in drawn if text][: prospect.MAX_FILES]
 
     def _shown(self, execution: Execution) -> Execution:
         """Nothing secret reaches a card."""

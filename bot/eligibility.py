@@ -111,7 +111,7 @@ class Eligibility:
                 return bool(who.name) and who.name == wanted.value
             case "group":
                 return await self._is_in_group(wanted, who, person, fresh)
-        emails = await self._emails(who, fresh)
+        emails = await self._emails(who)
         if wanted.kind == "email":
             return wanted.value in emails
         return any(email.rpartition("@")[2] == wanted.value for email in emails)
@@ -136,9 +136,9 @@ class Eligibility:
                 return True
         return False
 
-    async def _emails(self, who: Identity, fresh: bool) -> set[str]:
+    async def _emails(self, who: Identity) -> set[str]:
         found = {email.lower() for email in who.emails}
-        for account in who.accounts if fresh else ():
+        for account in who.accounts:
             platform = account.partition(":")[0]
             if platform in self.front_ends and (email := await self._front_end(platform).email_of(account)):
                 found.add(email)
@@ -165,7 +165,7 @@ class Eligibility:
         if isinstance(editor, Unknown):
             return None if bench.rule.unknown_editor == "allow" else answer("unknown-editor", why=editor.why)
         names = {name.casefold() for name in (who.name, await self._name(who.id)) if name}
-        if editor.email in await self._emails(who, fresh) or editor.name.casefold() in names:
+        if editor.email in await self._emails(who) or editor.name.casefold() in names:
             return answer("own-edit", approver=bench.label)
         return None
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from bot import documents
 from bot.asking import Asking, Parts
-from bot.cards import local, utc
+from bot.cards import for_reader
 from bot.conversation import Notice, Person, Reply
 from bot.flow_commands import usage
 from bot.grammar import Line
@@ -77,6 +77,24 @@ async def offer(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
     return await _snoozed(parts, asking, pause, choices[min(pressed.choice, 2)])
 
 
+async def ask(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
+    """*Ask them*: whoever may decide is told that somebody waits for it; once for each who asks."""
+    pause = await parts.office.engine.pause_row(pressed.target)
+    if late := await _late(parts, asking, pause):
+        return late
+    step = Rung(
+        f"{pause.id}:ask:{asking.person.id}", pause.id, "remind", parts.office.now(), detail={"by": asking.person.name}
+    )
+
+    def work(unit: Unit) -> bool:
+        is_new = bool(chat_ladder.plan(unit.connection, [step]))
+        unit.after_commit(parts.ladder.look)
+        return is_new
+
+    is_new = await parts.office.engine.database.transact(work)
+    return Reply(Notice("success", "I asked them." if is_new else "You have asked them already; I asked them then."))
+
+
 async def _late(parts: Parts, asking: Asking, pause: PauseRow) -> Reply | None:
     if pause.state == "WAITING":
         return None
@@ -90,7 +108,7 @@ async def _snoozed(parts: Parts, asking: Asking, pause: PauseRow, when: datetime
     deed = _deed(parts, asking, pause, "snooze", {"until": when.isoformat()})
     ends = pause.deadline is not None and pause.deadline <= when
     warning = " The request ends before that." if ends else ""
-    reply = Reply(Notice("success", f"I ask you again at {_said(when, person)}.{warning}"))
+    reply = Reply(Notice("success", f"I ask you again at {for_reader(when, person)}.{warning}"))
 
     def work(unit: Unit) -> None:
         if _is_answered(unit, asking):
@@ -104,10 +122,6 @@ async def _snoozed(parts: Parts, asking: Asking, pause: PauseRow, when: datetime
 
     await parts.office.engine.database.transact(work)
     return reply
-
-
-def _said(when: datetime, person: Person) -> str:
-    return utc(when) if person.platform in ("slack", "discord") else local(when, person.zone)
 
 
 async def delegate(parts: Parts, asking: Asking, line: Line) -> Reply:

@@ -162,6 +162,8 @@ class Ladder:
         )
         called: Iterable[Approver] = bench.approvers
         text = f"Still waiting for an answer: {about}, since {waits}."
+        if step.detail.get("by"):
+            text = f"{told(str(step.detail['by']))} asks for an answer: {about}, waiting since {waits}."
         if step.kind == "escalate":
             called = [approver(entry) for entry in step.detail["to"] if not is_room(entry)]
             text = f"Nobody has decided {about} for {waits}. You may decide it now."

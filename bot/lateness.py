@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot import approvals
-from bot.cards import PLATFORMS, STATE_WORDS, elapsed, local
+from bot.cards import PLATFORMS, STATE_WORDS, elapsed, for_reader
 from bot.conversation import Person
 from bot.drawing import DECISIONS, platform_of
 from bot.office import Office
@@ -40,7 +40,7 @@ class Lateness:
         else:
             execution = await self.office.engine.execution(pause.execution_id)
             return answer("E17", id=code(short(execution.id)), state=STATE_WORDS[execution.state], verb="answer")
-        ago = f"{elapsed((now - when).total_seconds())} ago ({local(when, person.zone)})"
+        ago = f"{elapsed((now - when).total_seconds())} ago ({for_reader(when, person)})"
         return answer("E21", decided=decided, who=f"**{plain(who, 80)}**", when=ago, platform=platform)
 
     def expired(self, pause: PauseRow, person: Person) -> Answer:
@@ -48,7 +48,7 @@ class Lateness:
         ended = pause.deadline or pause.decided_at or pause.created
         why = f"no answer in {elapsed(round((ended - pause.created).total_seconds()))}"
         outcome = THEN.get(pause.deadline_behavior, "the flow decided")
-        return answer("E24", time=local(ended, person.zone), why=why, outcome=outcome, run=short(pause.execution_id))
+        return answer("E24", time=for_reader(ended, person), why=why, outcome=outcome, run=short(pause.execution_id))
 
 
 def _one_choice(details: Mapping[str, Any]) -> str:

@@ -75,6 +75,9 @@ class PauseView:
     need: int = 1
     meter: str = ""  # `1 of 2`
     votes: tuple[Voted, ...] = ()
+    next_steps: tuple[Fact, ...] = ()  # what runs after a yes
+    changes: tuple[str, ...] = ()  # files that would change, as diffs in blocks of code
+    last_time: str = ""
 
 
 def pause_card(view: PauseView, ids: ActionIds, pages: Pages) -> Card:
@@ -121,6 +124,7 @@ def _body(view: PauseView) -> str:
         ]
         if questions:
             parts.append("\n".join(f"- {plain(question)}" for question in questions[:8]))
+        parts += view.changes
         if view.is_flow_gone:
             parts.append("The flow's file is gone, so its questions can't be shown. The run can only be cancelled.")
         elif view.shape.kind == "secure":
@@ -173,12 +177,15 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
     ]
     if view.state == "WAITING":
         facts.append(time_fact("Waiting since", view.created))
-        if view.continues:
+        if view.continues and not view.next_steps:
             verb = "Approve" if view.shape.kind in ("plain", "yes_no") else "An answer"
             facts.append(Fact(f"{verb} continues with", code(view.continues, 100), short=False))
         if view.approvers:
             several = f"; {view.need} must agree" if view.need > 1 else ""
             facts.append(Fact("Who may decide", f"{view.approvers}{several}", short=False))
+        facts += view.next_steps
+        if view.last_time:
+            facts.append(Fact("Last time", view.last_time, short=False))
         if view.deadline:
             facts.append(Fact("Without an answer", THEN.get(view.behavior, "the flow decides"), short=False))
     else:

@@ -289,8 +289,19 @@ class Listener:
         if isinstance(reply.body, Form):
             await self._show_form(exchange, reply.body, reply.body.page)
             return
+        if reply.card is not None and not exchange.over:
+            await self._draw_over(exchange, reply.card)
         view, files = await self.draw(reply.body)
         await exchange.show(view, files, public=reply.public, over=reply.replaces)
+
+    async def _draw_over(self, exchange: Exchange, card: Card) -> None:
+        """The pressed message anew, as the answer to its click; should that fail, the outbox draws it all the same."""
+        try:
+            self.remember(card)
+            view, files = await self.draw_card(card)
+            await exchange.show(view, files, over=True)
+        except (TooLarge, Unreachable) as error:
+            log.info("A card was not drawn by its click: %s", error)
 
     async def _show_form(self, exchange: Exchange, form: Form, page: int) -> None:
         if not exchange.can_show_modal:

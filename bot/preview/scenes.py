@@ -12,6 +12,7 @@ from bot.forms import fields_of, form, intro
 from bot.links import ActionIds, Pages
 from bot.outline import continues_with, message_before, message_text, places
 from bot.pause_cards import PauseView, pause_card
+from bot.prospect import facts, following
 from engine.core.flow import Flow
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # a fixed moment, so that two previews of one flow are the same
@@ -57,6 +58,7 @@ def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
             description=task.description or "",
             message=message_text(message) if message else "",
             continues=continues_with(flow, task.id),
+            next_steps=facts(following(flow, task.id), ()),
         )
         found.append(Scene(f"{flow.id}-{task.id}", pause_card(view, ids, pages)))
         if questions:

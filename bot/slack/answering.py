@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot.conversation import Form, Notice, Reply, Room
+from bot.conversation import Card, Form, Notice, Reply, Room
 from bot.frontend import Unreachable
 from bot.slack import payloads, views
 from bot.slack.blocks import Overflow, Rendered
@@ -34,6 +34,8 @@ class Answering:
         if isinstance(reply.body, Form) and asked.trigger_id:
             await self._open(asked, reply.body)
             return
+        if reply.card is not None and asked.answer_url and not payloads.read_private_address(asked.answer_url):
+            await self._draw_over(asked.answer_url, reply.card)
         rendered = views.message(reply.body, person_id=asked.person.id)
         try:
             if reply.replaces and asked.message is not None:
@@ -47,6 +49,13 @@ class Answering:
             if reply.public or reply.replaces:
                 told = Rendered(views.answered(error.reason))
                 await self.say_privately(asked, told)
+
+    async def _draw_over(self, address: str, card: Card) -> None:
+        """The pressed message anew, by the click's own address; should that fail, the outbox draws it all the same."""
+        try:
+            await self._transport.respond(address, {"replace_original": True, **views.card(card).payload})
+        except Unreachable as error:
+            log.info("slack card not drawn by its click", reason=error.reason)
 
     # Modals
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.conversation import Action, Body, Card, Fact, FileRef, Form, Listing, Notice, Row, Transcript
 from bot.graphemes import line, shorten, size
+from bot.moments import in_their_zone
 from bot.slack import limits
 from bot.slack.blocks import (
     LINK,
@@ -160,9 +161,19 @@ def notice(body: Notice, calls: str = "") -> Rendered:
     room = limits.MESSAGE_TEXT - _NOTE - weigh(rows) - size(calls) - 150
     emoji = "" if body.tone == "info" else f"{TONES[body.tone]} "
     told, text_rest = paragraphs("Text", emoji + body.text, room)
+    told = [_zoned(block) for block in told]
     called = [section(shorten(calls, limits.SECTION))] if calls else []
     blocks = [*called, *told, *rows] or [section("…")]
     return _rendered(plain_line(shorten(body.text, 600)), blocks, (*text_rest, *rows_rest))
+
+
+def _zoned(block: Block) -> Block:
+    """Times that a sentence gives in UTC drawn in the reader's own zone, where the longer form still fits."""
+    text = block.get("text")
+    if block.get("type") != "section" or not isinstance(text, dict):
+        return block
+    drawn = in_their_zone(text["text"], when)
+    return {**block, "text": {**text, "text": drawn}} if size(drawn) <= limits.SECTION else block
 
 
 def _row(row: Row, number: int) -> tuple[list[Block], tuple[Overflow, ...]]:

@@ -19,6 +19,7 @@ from engine.runtime.assembly import Assembly
 from engine.runtime.changes import Change, Until
 from engine.runtime.counting import count_limited
 from engine.runtime.creation import FailedCheck, Prepared, check_labels
+from engine.runtime.foresight import FileChange, file_changes, foresee
 from engine.runtime.operations import masked
 from engine.runtime.task_flows import TaskExecutions
 from engine.settings import Settings
@@ -238,6 +239,14 @@ class Engine(Assembly):
     async def check_answers(self, pause_id: str, given: Mapping[str, Any]) -> Resolved:
         """What came of the values given to a pause: all problems at once; NotFound."""
         return await self.operations.check_answers(pause_id, given)
+
+    async def foresee(self, pause_id: str, given: Mapping[str, Any] | None, templates: Sequence[Any]) -> list[Any]:
+        """Templates of later tasks as if a pause were answered so, secrets as stars; Unknown for what nobody knows."""
+        return await foresee(self.operations, pause_id, given, templates)
+
+    async def file_changes(self, pause_id: str, namespace: str, files: Mapping[str, Any]) -> list[FileChange]:
+        """What an upload of stored files into a namespace would change there."""
+        return await file_changes(self.operations, pause_id, namespace, files)
 
     def resume_in(self, unit: Unit, pause_id: str, resolved: Resolved, *, by: str, now: datetime) -> bool:
         """Answer a pause inside somebody's transaction; False when someone was faster."""

@@ -11,6 +11,7 @@ from engine.core.events import ForceAsked, KillAsked, PauseAsked, RestartAsked, 
 from engine.core.execution import Execution, TaskRuns
 from engine.core.executor import check_restart, replayed
 from engine.core.executor.replays import restarted_as
+from engine.core.flow import Flow
 from engine.core.inputs import Input, Resolved
 from engine.core.state import State
 from engine.errors import InputInvalid, NotFound, Refused
@@ -288,20 +289,21 @@ class Operations:
     async def _insert(self, execution: Execution, now: datetime, dedupe: str | None = None) -> Execution:
         return await self.database.transact(lambda unit: self.insert_in(unit, execution, now, dedupe))
 
-    async def _inputs(self, row: PauseRow) -> tuple[tuple[Input, ...], Execution, Any]:
+    async def asked(self, row: PauseRow) -> tuple[tuple[Input, ...], Execution, Flow]:
+        """What a pause asks, with its execution and flow."""
         execution = await self.decider.current(row.execution_id)
         flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
         task = self.flows.task(flow, row.task_id)
         return tuple(getattr(task, "on_resume", None) or ()), execution, flow
 
     async def _answers(self, row: PauseRow, given: Mapping[str, Any]) -> Resolved:
-        inputs, execution, flow = await self._inputs(row)
+        inputs, execution, flow = await self.asked(row)
         run = execution.task_runs.get(row.task_run_id)
         seen = self.creator.renderer.variables(flow, execution, run)
         return await self.creator.check(inputs, given, flow, seen, scope=self.creator.renderer.scope(execution))
 
     async def _kept(self, row: PauseRow, resolved: Resolved) -> Mapping[str, Any]:
-        inputs, execution, _ = await self._inputs(row)
+        inputs, execution, _ = await self.asked(row)
         folder = f"{execution_folder(execution.namespace, execution.flow_id, execution.id)}/inputs"
         return await self.creator.kept(inputs, resolved, folder)
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from engine.store.chat_tables import audit
+from engine.store.tables import pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,17 @@ def last(connection: Connection, entity: str, actions: Collection[str]) -> Deed 
     """The last thing of a kind done to a pause."""
     which = (audit.c.entity == entity) & audit.c.action.in_(actions)
     query = select(audit).where(which).order_by(audit.c.id.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return _deed(row) if row else None
+
+
+def previous(
+    connection: Connection, namespace: str, flow_id: str, task_id: str, pause_id: str, actions: Collection[str]
+) -> Deed | None:
+    """The last decision at the same place of the same flow, in another pause."""
+    here = (pauses.c.namespace == namespace) & (pauses.c.flow_id == flow_id) & (pauses.c.task_id == task_id)
+    query = select(audit).join(pauses, pauses.c.id == audit.c.entity).where(here, audit.c.entity != pause_id)
+    query = query.where(audit.c.action.in_(actions)).order_by(audit.c.id.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return _deed(row) if row else None
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.conversation import Person
+from bot.conversation import Click, Person
 from bot.handing_on import account_of, moment
 from bot.policy import ApprovalRule
 from bot.rungs import steps_of
@@ -197,6 +197,19 @@ async def test_a_colleague_decides_instead(bot):
     assert "You handed this decision to" in (await rig.press(card, "Approve", CY)).text
     assert (await rig.press(card, "Approve", dan, DEV)).text.startswith("Your vote is counted: 1 of 2.")
     assert (await rig.press(card, "Approve", eli)).text.startswith("Approved.")
+
+
+async def test_who_may_not_decide_can_have_those_asked_who_may_once(bot):
+    rig = await bot({"approvers": ["slack:U3"], "four_eyes": "requester"})
+    card = await rig.asked()
+    refused = await rig.press(card, "Approve", BOB, DEV)
+    assert [action.label for action in refused.actions] == ["Ask them"]
+    for said in ("I asked them.", "You have asked them already; I asked them then."):
+        click = Click(refused.actions[0].id, BOB, DEV, rig.receipt())
+        assert (await rig.desk.click(click)).body.text == said
+    (asked,) = await told(rig.slack, 1)
+    assert asked[2] == "slack:U3"
+    assert asked[1].text.startswith("**Bob** asks for an answer: `ship` ")
 
 
 async def test_nobody_hands_a_decision_to_themselves_or_past_four_eyes(bot):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.approvers import Approver, approver, labels
+from bot.doctor import examine
 from bot.policy import NO_RULE, ApprovalRule, rule_for, unreachable
 from bot.quiet_hours import QuietHours
 from bot.settings import read_settings
@@ -100,6 +101,22 @@ def test_a_wrong_entry_is_refused_with_a_sentence(rule, sentence, monkeypatch, t
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingInvalid, match=sentence):
         read_settings(approvals=[rule])
+
+
+async def test_the_doctor_tells_what_is_in_force_and_what_can_never_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("SLACK_BOT_TOKEN", "DISCORD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    entries = [{"approvers": ["slack:usergroup:design"], "need": 2}, {"match": {"flow": "a/*"}}]
+    found = [one for one in await examine(read_settings(approvals=entries)) if one.name == "approvals"]
+    assert [(one.verdict, one.text) for one in found] == [
+        ("ok", "1. * task *: the Slack group design; 2 must agree"),
+        ("ok", "2. a/* task *: anybody in the channel of the card"),
+        ("wrong", "Nothing ever reaches entry 2."),
+        ("wrong", "Groups of slack decide, but the bot is not connected there, so nobody would pass."),
+    ]
+    (none,) = [one for one in await examine(read_settings()) if one.name == "approvals"]
+    assert none.verdict == "hint"
 
 
 NIGHT = QuietHours.model_validate({"zone": "Europe/London", "from": "19:00", "to": "08:00"})

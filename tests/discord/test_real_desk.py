@@ -88,8 +88,22 @@ async def test_a_flow_from_its_form_to_its_end(bot):
     drawn = next(task_run for task_run in ended.task_runs.values() if task_run.task_id == "draw")
     assert drawn.outputs == {"value": "a large picture of a fox"}
 
-    (late,) = await wire.responses(await wire.click(pause["id"], button["custom_id"]))
-    assert "lready" in str(late)
+    late = await wire.responses(await wire.click(pause["id"], button["custom_id"]), 2)
+    assert "lready" in str(late[-1])
+    assert "<t:" in str(late[-1]), "the time is the reader's own"
+
+
+async def test_the_pressed_card_changes_by_its_own_click(bot):
+    wire, _ = bot
+    (opened,) = await wire.responses(await wire.slash("run", flow="picture"))
+    await wire.fill(opened["data"]["custom_id"], {"f:0": "x", "f:1": "large"})
+    pause = await wire.until(lambda: shown(wire, "Approve", "Answer in form"))
+    button = next(b for part in pause["components"] for b in walk(part) if b.get("label") == "Approve")
+    limited = {"message": "limited", "retry_after": 60.0, "global": False}
+    wire.answer_with("PATCH", "/channels/", 429, limited, times=50, headers={"Retry-After": "60", "Via": "1.1"})
+    said = await wire.responses(await wire.click(pause["id"], button["custom_id"]), 2)
+    assert "pproved by user42" in words(wire.messages[pause["id"]])
+    assert "Approved." in str(said[-1])
 
 
 async def test_a_missing_answer_brings_the_form_back(bot):
@@ -120,7 +134,8 @@ async def test_the_roles_of_the_click_itself_count(bot):
     assert "it needs the Discord role `77`" in str(refused)
     assert (await engine.pauses())[0].state == "WAITING"
     wire.roles["42"] = ["7", "77"]
-    (done,) = await wire.responses(await wire.click(pause["id"], button["custom_id"]))
+    redrawn, done = await wire.responses(await wire.click(pause["id"], button["custom_id"]), 2)
+    assert redrawn["type"] == 7
     assert "Approved." in str(done)
 
 

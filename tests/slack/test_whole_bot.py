@@ -8,7 +8,7 @@ import pytest
 from bot.slack.app import SlackFrontEnd
 from engine.core.state import State
 from tests.bot.rig import ASKING, PLAIN, Rig
-from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack
+from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Refusal
 
 
 def connect(slack: FakeSlack, folder: Path) -> SlackFrontEnd:
@@ -89,4 +89,23 @@ async def test_every_answer_is_taken_by_slack(slack: FakeSlack, rig: Rig, line: 
     before = len(slack.private("U1"))
     await slack.command(f"/flow {line}".strip())
     await slack.until(lambda: len(slack.private("U1")) > before or slack.window("U1"), f"an answer to {line}")
+    assert slack.refused == []
+
+
+async def test_the_pressed_card_changes_by_its_own_click_and_times_are_the_readers(slack: FakeSlack, rig: Rig) -> None:
+    await slack.command("/flow run ship")
+    card = await slack.said("Approval needed", channel="C1")
+    slack.scripts["chat.update"] = [Refusal(retry_after=600)] * 20  # no budget is left for the outbox
+    await slack.press("Approve", user="U2", message=card)
+    await slack.until(lambda: "pproved by" in slack.text(card), "the card names who approved")
+    button = rig.desk.office.ids("ap", (await rig.engine.pauses(state=None))[0].id)
+    before = len(slack.private("U1"))
+    await slack.deliver(
+        "interactive",
+        slack.press_payload("Log", "U1", card)
+        | {"actions": [{"action_id": button, "block_id": "b", "type": "button", "action_ts": "9"}]},
+    )
+    said = await slack.until(lambda: len(slack.private("U1")) > before and slack.private("U1")[-1], "who was first")
+    assert "Already approved by" in slack.text(said)
+    assert "<!date^" in slack.text(said)
     assert slack.refused == []

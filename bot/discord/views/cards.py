@@ -9,6 +9,7 @@ from bot.discord.views import components as c
 from bot.discord.views.components import Json, Overflow, Rendered
 from bot.discord.views.markdown import excerpt, inline, markdown, title
 from bot.graphemes import is_blank, line, shorten, size
+from bot.moments import in_their_zone
 
 _REST = f"-# The rest is in {c.DETAILS}."
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -161,6 +162,7 @@ def notice(notice: Notice) -> Rendered:
     rows, unplaced = c.controls(notice.actions)
     lost += unplaced
     body, was_cut = excerpt(markdown(notice.text), limits.MESSAGE_TEXT - size(_REST))
+    body = in_their_zone(body, lambda at: f"<t:{int(at.timestamp())}:f>")
     if was_cut:
         lost.append(Overflow("text", notice.text))
     return message(notice, [c.text(body)] if not is_blank(body) else [], rows, [], lost)
