@@ -20,6 +20,8 @@ class Shape:
     kind: Kind
     key: str = ""
     choices: tuple[Option, ...] = ()
+    yes: str = "Approve"
+    no: str = "Reject"
 
 
 PLAIN = Shape("plain")
@@ -81,9 +83,11 @@ def actions(
             sure = Confirm("Reject and stop the run?", "The flow ends here; nothing after this step runs.", "Reject")
             return (_approve(pause_id, ids), replace(_reject(pause_id, ids), confirm=sure))
         case "yes_no":
-            reject = replace(_reject(pause_id, ids), opens_form=asks_on_reject)
+            no = shorten(made.no, MAX_LABEL - 1) + ("\u2026" if asks_on_reject or made.no == "Reject" else "")
+            reject = replace(_reject(pause_id, ids), label=no, opens_form=asks_on_reject)
+            approve = replace(_approve(pause_id, ids), label=shorten(made.yes, MAX_LABEL))
             in_form = (ids.button("an", pause_id, "Answer in form"),) if asks_on_reject else ()
-            return (_approve(pause_id, ids), reject, *in_form)
+            return (approve, reject, *in_form)
         case "choice":
             buttons = (
                 ids.button("ch", pause_id, shorten(option.label or option.value, MAX_LABEL), number)
@@ -175,7 +179,11 @@ def plan(
         case "choose" if made.kind == "choice" and 0 <= choice < len(made.choices):
             return Resume({**quick_values(fields, made.key, made.choices[choice].value), **given})
         case "approve" if made.kind == "yes_no":
-            return Resume({**quick_values(fields, made.key, True), **_with_reason(fields, made, given, reason)})
+            quick_ones = quick_values(fields, made.key, True) if quick else {made.key: True}
+            said = {**quick_ones, **_with_reason(fields, made, given, reason)}
+            if was_asked or not any(_must_be_filled(field) and field.id not in said for field in fields):
+                return Resume(said)
+            return Ask("answer", tuple(field for field in fields if field.id != made.key), said)
     if was_asked or not fields:
         return Resume(given)
     if made.kind == "secure" and not may_type_secrets:

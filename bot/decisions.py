@@ -139,12 +139,12 @@ class Decisions:
     def _plan(self, case: Case, wanted: Wanted) -> Plan:
         return approvals.plan(
             case.questions.shape,
-            case.questions.fields,
+            case.questions.fields_for(wanted.action),
             wanted.action,
             wanted.given,
             choice=wanted.choice,
             reason=wanted.reason,
-            quick=self.office.settings.quick_answer,
+            quick=case.questions.quick,
             was_asked=wanted.draft is not None,
             may_type_secrets=self.office.reader(wanted.person).may_type_secrets,
         )

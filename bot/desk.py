@@ -258,7 +258,7 @@ class FrontDesk:
             return await self.parts.starts.submit(draft, typed, asking.person, asking.room, asking.receipt)
         questions = await self.parts.drafts.questions(draft)
         fields = [asked for asked in questions.fields if asked.id in draft.every_id]
-        blank = self.office.settings.quick_answer and draft.purpose != "reject"
+        blank = questions.quick and draft.purpose != "reject"
         read = forms.read_form(fields, typed, self.office.reader(asking.person), blank_texts=blank)
         if read.errors:
             return await self.parts.drafts.refuse(draft, read.errors)

@@ -121,8 +121,8 @@ class Drafts:
         if draft.purpose != "run":
             asked = await self.questions(draft)
             if draft.purpose == "reject":
-                return approvals.reject_fields(asked.fields, asked.shape)
-            return approvals.answer_fields(asked.fields, quick=self.office.settings.quick_answer)
+                return approvals.reject_fields(asked.fields_for("reject"), asked.shape)
+            return approvals.answer_fields(asked.fields, quick=asked.quick)
         flow = self.flow(draft)
         resolved = await self.office.engine.check_inputs(flow, {})
         first = forms.fields_of(flow.inputs, resolved, ids=draft.every_id)

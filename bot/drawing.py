@@ -120,7 +120,7 @@ class Drawing:
             where = cards.PLATFORMS.get(before.platform, before.platform)
             last = f"{decided_word(before.action)} by {plain(before.name, 60)} ({where}), {cards.utc(before.at)}"
         steps = prospect.following(flow, pause.task_id)
-        yes = quick_values(asked.fields, asked.shape.key, True) if asked.shape.kind == "yes_no" else {}
+        yes = quick_values(asked.fields_for("approve"), asked.shape.key, True) if asked.shape.kind == "yes_no" else {}
         is_known = asked.shape.kind in ("plain", "yes_no")
         uploads = prospect.uploads(steps)
         written = [*prospect.templates(steps), *uploads]

@@ -82,6 +82,9 @@ class FrontEnd(Protocol):
         """Whether somebody of this platform is in a user group, or has a role, by its id or name. `fresh`: the platform
         is asked before the answer is no. Unreachable when it can't be told."""
 
+    async def zone_of(self, person_id: str) -> str | None:
+        """The IANA name of somebody's time zone, where the platform knows it; None, also when it can't be asked."""
+
     async def email_of(self, person_id: str) -> str | None:
         """The address the platform knows somebody by, lower case; None when it has none. Unreachable as above."""
 

@@ -55,7 +55,7 @@ async def snooze(parts: Parts, asking: Asking, line: Line) -> Reply:
         return Reply(usage("snooze", "Which run, and until when?"))
     pause = await parts.pause(line.word(0), asking)
     try:
-        when = moment(line.rest(1), parts.office.now(), zone_of(asking.person.zone))
+        when = moment(line.rest(1), parts.office.now(), await _zone(parts, asking.person))
     except ValueError:
         what = f"I can't read {code(line.rest(1))} as a time to come; write 1h, 14:00 or tomorrow 9:00."
         return Reply(usage("snooze", what))
@@ -72,9 +72,15 @@ async def offer(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
         buttons = tuple(ids.button("sz", pause.id, label, number) for number, label in enumerate(CHOICES))
         text = f"When shall I ask you again? Any other time: `/flow snooze {short(pause.id)} 14:00`."
         return Reply(Notice("info", text, buttons))
-    now, zone = parts.office.now(), zone_of(asking.person.zone)
+    now, zone = parts.office.now(), await _zone(parts, asking.person)
     choices = (now + timedelta(hours=1), now + timedelta(hours=4), moment("tomorrow 9:00", now, zone))
     return await _snoozed(parts, asking, pause, choices[min(pressed.choice, 2)])
+
+
+async def _zone(parts: Parts, person: Person) -> tzinfo:
+    """On whose clock a time was said; UTC when nobody knows."""
+    end = parts.office.eligibility.front_ends.get(person.platform)
+    return zone_of(person.zone or (await end.zone_of(person.id) if end else None))
 
 
 async def ask(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:

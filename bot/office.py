@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,23 @@ MAX_TEXT_FILE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """What a pause asks. `is_flow_gone`: the flow's revision can't be read any more."""
+    """What a pause asks. `is_flow_gone`: the flow's revision can't be read any more.
+
+    `on_yes` and `on_no` are asked with a yes and with a no, where that differs; `quick`: texts may stay empty.
+    """
 
     inputs: tuple[Input, ...] = ()
     fields: tuple[Field, ...] = ()
     shape: Shape = approvals.PLAIN
     is_flow_gone: bool = False
+    quick: bool = True
+    on_yes: tuple[Field, ...] | None = None
+    on_no: tuple[Field, ...] | None = None
+
+    def fields_for(self, action: str) -> tuple[Field, ...]:
+        """What is asked of somebody who approves, rejects or answers."""
+        asked = {"approve": self.on_yes, "reject": self.on_no}.get(action)
+        return self.fields if asked is None else asked
 
 
 class Office:
@@ -92,7 +103,18 @@ class Office:
             return Questions()
         resolved: Resolved = await self.engine.check_answers(pause.id, {})
         fields = forms.fields_of(inputs, resolved)
-        return Questions(inputs, fields, approvals.shape(fields, quick=self.settings.quick_answer))
+        # An Approval says itself whether a remark may be left out, and what its buttons are called.
+        names = getattr(place.task, "decisions", None)
+        quick = self.settings.quick_answer and getattr(place.task, "comment_required", "NEVER") == "NEVER"
+        made = approvals.shape(fields, quick=quick or names is not None)
+        on_yes = on_no = None
+        if made.kind == "yes_no" and any(one.depends_on for one in inputs):
+            on_yes = forms.fields_of(inputs, await self.engine.check_answers(pause.id, {made.key: True}))
+            on_no = forms.fields_of(inputs, await self.engine.check_answers(pause.id, {made.key: False}))
+            fields = _either(inputs, on_yes, on_no)
+        if names is not None:
+            made = replace(made, yes=names.approve or made.yes, no=names.deny or made.no)
+        return Questions(inputs, fields, made, False, quick, on_yes, on_no)
 
     # People and rooms
 
@@ -118,6 +140,15 @@ class Office:
             return await self.engine.render(execution.id, template)
         except EngineError:
             return None
+
+
+def _either(inputs: tuple[Input, ...], on_yes: tuple[Field, ...], on_no: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Everything asked with a yes or with a no; what only one of them asks may be left out until it is known which."""
+    yes, no = ({field.id: field for field in fields} for fields in (on_yes, on_no))
+    both = yes.keys() & no.keys()
+    every = {**no, **yes}
+    ordered = [every[one.id] for one in inputs if one.id in every]
+    return tuple(field if field.id in both else replace(field, required=False) for field in ordered)
 
 
 def zone_of(name: str | None) -> tzinfo:

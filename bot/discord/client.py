@@ -220,6 +220,10 @@ class DiscordFrontEnd:
         named = {str(r.id): str(guild.id) for guild in self.client.guilds for r in guild.roles if r.name == group}
         return named if len(named) == 1 else {}
 
+    async def zone_of(self, person_id: str) -> str | None:
+        """Discord tells bots no zones."""
+        return None
+
     async def email_of(self, person_id: str) -> str | None:
         """Discord tells bots no addresses."""
         return None

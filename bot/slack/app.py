@@ -284,6 +284,12 @@ class SlackFrontEnd:
             raise Unreachable("Slack is not connected.", retry_after=5.0)
         return await self._people.is_member(person.id.removeprefix("slack:"), group, fresh=fresh)
 
+    async def zone_of(self, person_id: str) -> str | None:
+        """The zone in somebody's profile; None when Slack does not tell."""
+        with suppress(Unreachable):
+            return await self._people.zone_of(person_id.removeprefix("slack:")) if self._people else None
+        return None
+
     async def email_of(self, person_id: str) -> str | None:
         """The address in somebody's profile; Unreachable."""
         if self._people is None:

@@ -27,7 +27,7 @@ class People:
         self._names: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._groups: dict[str, tuple[str, frozenset[str]]] = {}  # group id: its handle and its members
         self._members_at: dict[str, float] = {}  # when the members of a group were told last
-        self._emails: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
+        self._profiles: OrderedDict[str, tuple[float, str | None, str | None]] = OrderedDict()
 
     async def named(self, person: Person) -> Person:
         """The person with the name Slack shows; as it is when Slack does not tell."""
@@ -101,19 +101,27 @@ class People:
         return found
 
     async def email_of(self, user: str) -> str | None:
-        """The address in a user's profile, at most an hour old; Unreachable."""
-        known = self._emails.get(user)
+        """The confirmed address in a user's profile, at most an hour old; Unreachable."""
+        return (await self._profile(user))[0]
+
+    async def zone_of(self, user: str) -> str | None:
+        """The time zone of a user, at most an hour old; Unreachable."""
+        return (await self._profile(user))[1]
+
+    async def _profile(self, user: str) -> tuple[str | None, str | None]:
+        known = self._profiles.get(user)
         if known is None or known[0] < time.monotonic() - _NAME_AGE:
             answer = await self._transport.patiently(lambda client: client.users_info(user=user))
             about: Mapping[str, Any] = answer.get("user") or {}
             email = (about.get("profile") or {}).get("email")
             # People of connected workspaces may carry any address; one nobody has confirmed proves nothing.
             is_ours = not about.get("is_stranger") and about.get("is_email_confirmed", True)
-            known = (time.monotonic(), str(email).lower() if email and is_ours else None)
-            self._emails[user] = known
-            while len(self._emails) > _NAMES:
-                self._emails.popitem(last=False)
-        return known[1]
+            zone = about.get("tz")
+            known = (time.monotonic(), str(email).lower() if email and is_ours else None, str(zone) if zone else None)
+            self._profiles[user] = known
+            while len(self._profiles) > _NAMES:
+                self._profiles.popitem(last=False)
+        return known[1], known[2]
 
     def group_changed(self, event: Mapping[str, Any]) -> None:
         """Take over who joined and left a group."""

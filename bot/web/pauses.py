@@ -60,7 +60,7 @@ async def waiting_forms(desk: FrontDesk, execution_id: str) -> list[Form]:
     execution = await desk.engine.execution(execution_id)
     for pause in await desk.engine.pauses(execution_id=execution_id):
         asked = await desk.office.questions(pause, execution)
-        fields = approvals.answer_fields(asked.fields, quick=desk.office.settings.quick_answer)
+        fields = approvals.answer_fields(asked.fields, quick=asked.quick)
         if fields:
             found.append(Form(pause.id, _title(pause), "Send", fields))
     return found

@@ -120,6 +120,10 @@ class ChatRoom:
         """The page has no groups."""
         return False
 
+    async def zone_of(self, person_id: str) -> str | None:
+        """The page knows no zones."""
+        return None
+
     async def email_of(self, person_id: str) -> str | None:
         """The page knows no addresses."""
         return None

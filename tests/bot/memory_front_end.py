@@ -37,6 +37,7 @@ class MemoryFrontEnd:
     calls: list[tuple[str, str]] = field(default_factory=list)
     groups: dict[str, set[str]] = field(default_factory=dict)  # name: ids of people, as the platform has them now
     emails: dict[str, str] = field(default_factory=dict)
+    zones: dict[str, str] = field(default_factory=dict)
     desk: object = None
 
     def __post_init__(self) -> None:
@@ -83,6 +84,9 @@ class MemoryFrontEnd:
         if fresh:
             await self._hear("member", group)
         return person.id in self.groups.get(group, ())
+
+    async def zone_of(self, person_id: str) -> str | None:
+        return self.zones.get(person_id)
 
     async def email_of(self, person_id: str) -> str | None:
         await self._hear("email", person_id)

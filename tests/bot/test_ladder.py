@@ -181,6 +181,14 @@ async def test_a_snooze_asks_one_person_again_and_spares_them_meanwhile(bot):
     assert (await rig.say(f"snooze {card.entity} whenever", CY)).text.startswith("I can't read `whenever`")
 
 
+async def test_a_time_is_said_on_the_clock_of_whoever_says_it(bot):
+    rig = await bot()
+    rig.slack.zones = {"slack:U9": "America/New_York"}
+    card = await rig.asked()
+    said = await rig.say(f"snooze {card.entity} 9:00", Person("slack:U9", "Ira", "slack"))
+    assert said.text == "I ask you again at 2026-01-05 14:00 UTC."
+
+
 async def test_a_colleague_decides_instead(bot):
     rig = await bot({"approvers": ["slack:U3", "slack:U4"], "need": 2})
     dan, eli = Person("discord:9", "Dan", "discord"), Person("slack:U4", "Eli", "slack")

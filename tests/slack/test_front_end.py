@@ -580,6 +580,8 @@ async def test_the_address_of_a_profile(slack: FakeSlack, end: SlackFrontEnd) ->
     slack.emails = {"U1": "Ann@Example.com"}
     assert await end.email_of("slack:U1") == "ann@example.com"
     assert await end.email_of("slack:U2") is None
+    assert await end.zone_of("slack:U1") == "America/New_York"
+    assert await end.zone_of("slack:nobody") is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from bot.slack.app import SlackFrontEnd
 from engine.core.state import State
+from engine.store import chat_audit
 from tests.bot.rig import ASKING, PLAIN, Rig
 from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Refusal
 
@@ -89,6 +90,20 @@ async def test_every_answer_is_taken_by_slack(slack: FakeSlack, rig: Rig, line: 
     before = len(slack.private("U1"))
     await slack.command(f"/flow {line}".strip())
     await slack.until(lambda: len(slack.private("U1")) > before or slack.window("U1"), f"an answer to {line}")
+    assert slack.refused == []
+
+
+async def test_a_click_on_a_socket_that_breaks_counts_once_when_it_comes_again(slack: FakeSlack, rig: Rig) -> None:
+    await slack.command("/flow run ship")
+    card = await slack.said("Approval needed", channel="C1")
+    heard = await slack.press("Approve", user="U2", message=card)
+    await slack.drop_sockets()
+    await slack.connected()
+    await slack.redeliver(heard)
+    assert await ended(slack, rig, "ship") is State.SUCCESS
+    pause = (await rig.engine.pauses(state=None))[0]
+    deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, pause.id))
+    assert [(deed.action, deed.person) for deed in deeds] == [("approve", "slack:U2")]
     assert slack.refused == []
 
 

@@ -190,7 +190,8 @@ class Workspace:
             raise rules.SlackRefuses("user_not_found", body["user"])
         name = self.users[body["user"]]
         profile = {"display_name": name} | ({"email": self.emails[body["user"]]} if body["user"] in self.emails else {})
-        return {"user": {"id": body["user"], "name": name, "is_email_confirmed": True, "profile": profile}}
+        zone = "America/New_York"
+        return {"user": {"id": body["user"], "name": name, "tz": zone, "is_email_confirmed": True, "profile": profile}}
 
     def _usergroups_users_list(self, body: Json) -> Json:
         if body["usergroup"] not in self.groups:
