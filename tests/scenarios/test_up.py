@@ -106,7 +106,7 @@ async def test_a_pause_survives_a_kill_and_is_decided_on_either_platform(world):
     assert "Approve" not in buttons(wire.messages[in_discord["id"]])
 
     late = await wire.click(in_discord["id"], approve)
-    said = await wire.responses(late)
+    said = await wire.responses(late, 2)
     assert "Already" in json.dumps(said)
 
     async with httpx.AsyncClient(timeout=20) as client:
