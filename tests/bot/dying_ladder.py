@@ -20,7 +20,33 @@ def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+TIMED = """
+id: timed
+namespace: company.team
+tasks:
+  - {id: wait, type: io.kestra.plugin.core.flow.Pause, pauseDuration: PT1H, behavior: RESUME}
+"""
+
+
+async def asked_and_dead(folder: Path) -> None:
+    """A pause is open, what the policy says about its end is written down with it, and nothing more has happened."""
+    entry = ApprovalRule.model_validate({"approvers": ["anyone"], "on_timeout": "cancel"})
+    rig = await Rig(folder, approvals=(entry,), clock=ShiftedClock(NOON)).start(TIMED)
+    post = rig.engine.decider.post_stored
+
+    def only_starts(posted, done=None):
+        if type(posted.event).__name__ != "Overruled":
+            post(posted, done)
+
+    rig.engine.decider.post_stored = only_starts
+    card = await rig.asked("run timed")
+    print(card.entity, flush=True)
+    die()
+
+
 async def main(folder: Path, step: str) -> None:
+    if step == "overruled":
+        await asked_and_dead(folder)
     entry = ApprovalRule.model_validate({"approvers": ["slack:U3"], "remind": ["15m"]})
     rig = await Rig(folder, approvals=(entry,), clock=ShiftedClock(NOON)).start(PLAIN)
     card = await rig.asked()

@@ -281,6 +281,17 @@ async def died(folder, step):
     return out.decode().strip()
 
 
+async def test_what_the_policy_says_of_silence_survives_the_death_of_the_process(tmp_path):
+    pause_id = await died(tmp_path, "overruled")
+    entry = rule(approvers=["anyone"], on_timeout="cancel")
+    rig = await Rig(tmp_path, approvals=(entry,), clock=ShiftedClock(NOON + timedelta(hours=2))).start()
+    try:
+        run = (await rig.engine.pause_row(pause_id)).execution_id
+        assert (await rig.engine.wait(run, timeout=20)).state is State.CANCELLED, "the flow alone would go on"
+    finally:
+        await rig.stop()
+
+
 @pytest.mark.parametrize("step", ["before it is due", "before the transaction", "inside the transaction", "after it"])
 async def test_a_reminder_survives_the_death_of_the_process_and_comes_once(tmp_path, step):
     pause_id = await died(tmp_path, step)
