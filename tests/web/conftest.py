@@ -33,11 +33,12 @@ class Browser:
 
 
 @asynccontextmanager
-async def running(folder, flows=None, **web):
+async def running(folder, flows=None, approvals=(), **web):
     """The application, started; stopped at the end."""
     settings = BotSettings(
         data=folder / "data",
         flows=(flows or ROOT / "flows" / "tour",),
+        approvals=approvals,
         web=WebSection(**{"port": 0, **web}),
         slack_bot_token=None,
         discord_token=None,

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from bot.policy import ApprovalRule
 from bot.settings import WebSection
 from bot.web import doors
 from bot.web.gate import OPEN, SIGNED
@@ -115,12 +116,12 @@ async def test_another_host_name_is_not_answered(parley):
 )
 async def test_another_site_changes_nothing(parley, browser, headers):
     await browser.get("/")
-    before = await parley.engine.executions()
+    before = await parley.engine.executions(flow_id="greet_team")
     answer = await browser.client.post(
         "/say", data={"csrf": browser.token, "text": "/flow run greet_team"}, headers=headers
     )
     assert answer.status_code == 403
-    assert await parley.engine.executions() == before
+    assert await parley.engine.executions(flow_id="greet_team") == before
 
 
 async def test_a_form_without_our_token_changes_nothing(parley, browser):
@@ -128,7 +129,7 @@ async def test_a_form_without_our_token_changes_nothing(parley, browser):
     for token in ("", "wrong", None):
         data = {"text": "/flow run greet_team"} | ({} if token is None else {"csrf": token})
         assert (await browser.client.post("/say", data=data)).status_code == 403
-    assert await parley.engine.executions() == []
+    assert await parley.engine.executions(flow_id="greet_team") == []
 
 
 async def test_beyond_loopback_it_wants_a_token(tmp_path):
@@ -164,6 +165,41 @@ async def test_the_api_takes_no_cookie(parley, browser):
     assert bad.status_code == 422
     assert (await browser.client.delete("/api/v1/kv/team/KEY", headers=headers)).json() == {"deleted": True}
     assert (await browser.client.get("/api/v1/kv/team/KEY", headers=headers)).status_code == 404
+
+
+POLICY = (ApprovalRule.model_validate({"approvers": ["token:ann", "token:bob"], "need": 2, "four_eyes": "requester"}),)
+PAUSE = """
+id: gate
+namespace: web.tests
+tasks:
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    onResume: [{id: count, type: INT}]
+"""
+
+
+async def test_programs_vote_by_the_same_policy(tmp_path):
+    tokens = {name: f"a-long-token-of-{name}" for name in ("ann", "bob", "cy")}
+    async with running(tmp_path, approvals=POLICY, tokens=tokens) as app, httpx.AsyncClient(base_url=app.url) as client:
+        await app.engine.deploy(PAUSE)
+        run = await app.engine.create("web.tests", "gate", {}, started_by="schedule")
+        await app.engine.wait(run.id, until="ended_or_paused", timeout=20)
+
+        async def resume(who, body):
+            headers = {"Authorization": f"Bearer {tokens[who]}"}
+            return await client.post(f"/api/v1/executions/{run.id}/resume", content=body, headers=headers)
+
+        refused = await resume("cy", '{"count": 1}')
+        assert refused.status_code == 409
+        assert "You can't decide this: it needs token:ann or token:bob." in refused.json()["error"]
+        assert (await resume("ann", "[]")).status_code == 400
+        assert (await resume("ann", '{"count": "many"}')).status_code == 422
+        assert (await resume("ann", '{"count": 3}')).json()["state"]["current"] == "PAUSED"
+        assert (await resume("bob", '{"count": 4}')).json()["state"]["current"] == "PAUSED", "they do not agree"
+        assert (await resume("bob", '{"count": 3}')).status_code == 200
+        ended = await app.engine.wait(run.id, timeout=20)
+        assert next(iter(ended.task_runs.values())).outputs["onResume"] == {"count": 3}
+        assert (await resume("ann", '{"count": 3}')).status_code == 409
 
 
 # What people do
