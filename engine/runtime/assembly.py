@@ -13,10 +13,9 @@ from engine.logbook import LogBook
 from engine.rendering import Renderer
 from engine.run_context import Outside
 from engine.runtime.advancing import Advancer
-from engine.runtime.bulk import Bulk
 from engine.runtime.carrying import Carrier, WorkerHome
 from engine.runtime.changes import Changes
-from engine.runtime.corrections import Corrections
+from engine.runtime.corrections import Bulk, Corrections
 from engine.runtime.creation import Creator
 from engine.runtime.deciding import Decider
 from engine.runtime.decision import Decision, Writer
@@ -94,16 +93,16 @@ class Assembly:
             lambda execution, state: self._flow_triggers.listens_to(execution, state),
         )
         self.operations = Operations(database, self.flows, self.creator, self.decider, self.door)
+        records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
+        self.corrections = Corrections(database, self.flows, self.creator, self.decider, records, self.changes.publish)
+        self.bulk = Bulk(database, self.operations, self.corrections)
         self._flow_triggers = FlowTriggers(
             database, self.flows, self.creator, self.decider.current, self.schedules.is_disabled
         )
         self.webhooks = Webhooks(database, self.flows, self.creator, self.schedules)
         self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
         self._outside.flows = TaskFlows(self.flows)
-        records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
-        self._outside.records = records
-        self.corrections = Corrections(database, self.flows, self.creator, self.decider, records, self.changes.publish)
-        self.bulk = Bulk(database, self.operations, self.corrections)
+        self._outside.records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
         self._worker = Worker(
             WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory
         )

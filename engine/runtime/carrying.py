@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from engine.clock import Clock
-from engine.core.commands import START, CancelTimer, CreateRetry, RunTask, SetTimer, StartSubflow, StopTask
+from engine.core.commands import CancelTimer, CreateRetry, RunTask, SetTimer, StartSubflow, StopTask
 from engine.core.events import Event, Started, TaskEnded, TimerFired
 from engine.core.execution import Execution
 from engine.core.flow import Flow
@@ -15,6 +15,7 @@ from engine.dispatch.inline import InlineDispatcher, Job, Timers
 from engine.errors import StoreFailed
 from engine.logbook import LogBook, Note
 from engine.runtime.changes import Changes
+from engine.runtime.creation import START
 from engine.runtime.deciding import Decider
 from engine.runtime.decision import Decision
 from engine.runtime.flow_triggers import FlowTriggers

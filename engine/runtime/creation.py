@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from engine.clock import Clock
-from engine.core.commands import START, SetTimer
+from engine.core import commands
+from engine.core.commands import SetTimer
 from engine.core.execution import Execution, Origin, TaskRuns
 from engine.core.flow import Flow
 from engine.core.flowable import truthy
@@ -34,6 +36,8 @@ from engine.store.executions import Caller
 from engine.store.logs import LogLine
 
 CORRELATION = "system.correlationId"
+START = commands.START
+LOCAL = "file://"
 SEVERITY = {"BLOCK_EXECUTION": 0, "FAIL_EXECUTION": 1, "CREATE_EXECUTION": 2}
 
 
@@ -117,8 +121,16 @@ class Creator:
         flat = dict(resolved.flat)
         for declared in inputs:
             value = flat.get(declared.id)
-            if isinstance(declared, FileInput) and isinstance(value, str) and "://" not in value:
+            if not isinstance(declared, FileInput) or not isinstance(value, str):
+                continue
+            if value.startswith(LOCAL) and value == declared.defaults:  # the author of the flow names it, nobody else
+                path = unquote(value.removeprefix(LOCAL))
+                flat[declared.id] = await self._stored(declared, path, folder, local_files=True)
+            elif "://" not in value:
                 flat[declared.id] = await self._stored(declared, value, folder, local_files=local_files)
+            elif value.startswith(LOCAL):
+                problem = f"Invalid input for `{declared.id}`, only its default may be a file of this machine."
+                raise InputInvalid((InputProblem(declared.id, problem, value),))
         for name in resolved.secrets:
             if isinstance(flat[name], str):
                 self.masker.add(flat[name])

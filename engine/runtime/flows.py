@@ -135,6 +135,32 @@ class Flows:
         await self._tell()
         return kept
 
+    async def revisions(self, namespace: str, flow_id: str) -> Sequence[FlowRow]:
+        """Every text a flow had, oldest first; NotFound."""
+        found = await self._database.read(lambda c: rows.history(c, namespace, flow_id))
+        if not found:
+            raise self._missing(namespace, flow_id)
+        return found
+
+    async def restore(self, namespace: str, flow_id: str, revision: int) -> Flow:
+        """Make the text of an old revision the newest again, in the flow's file if it has one; NotFound, Refused.
+
+        FlowInvalid when this program can't read that text any more.
+        """
+        there = await self.revisions(namespace, flow_id)
+        old = next((row for row in there if row.revision == revision), None)
+        if old is None:
+            numbers = f"{there[0].revision} to {there[-1].revision}"
+            raise NotFound(f"There is no revision {revision} of flow {namespace}.{flow_id}.", fix=f"It has {numbers}.")
+        file = there[-1].file
+        if self.is_watched(file):
+            await self.check(old.source)
+            try:
+                await asyncio.to_thread(_replace, Path(file), old.source)
+            except OSError as error:
+                raise Refused(f"{file} can't be written: {error.strerror}.", fix="Put the old text there.") from error
+        return await self.deploy(old.source, file=file)
+
     async def delete(self, namespace: str, flow_id: str) -> None:
         """Nothing new starts from a flow any more; its history is kept. NotFound."""
         if not await self._database.transact(lambda unit: rows.delete(unit.connection, namespace, flow_id)):
@@ -285,6 +311,12 @@ class Flows:
     async def _tell(self) -> None:
         for told in self._changed:
             await told()
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text, "utf-8")
+    fresh.replace(path)
 
 
 def _scan(folders: Iterable[Path]) -> dict[Path, Stamp]:

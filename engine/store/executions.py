@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from engine.core.execution import Execution, TaskRuns, altered
 from engine.core.state import State
@@ -15,7 +15,6 @@ from engine.store.documents import Sealer, dumps, execution_document, execution_
 from engine.store.statements import insert_new
 from engine.store.tables import commands, events, executions, instant, logs, metrics, pauses
 
-CHUNK = 500  # ids named in one statement
 OPEN = tuple(state.value for state in State if not state.is_terminal)
 
 _save = Statement(
@@ -197,30 +196,6 @@ def state_of(connection: Connection, execution_id: str) -> State | None:
     return None if found is None else State(found)
 
 
-def states_of(connection: Connection, wanted: Sequence[str]) -> dict[str, State]:
-    """The states of those of some executions that there are."""
-    found: dict[str, State] = {}
-    for start in range(0, len(wanted), CHUNK):
-        chosen = executions.c.id.in_(wanted[start : start + CHUNK])
-        rows = connection.execute(select(executions.c.id, executions.c.state).where(chosen))
-        found |= {row.id: State(row.state) for row in rows}
-    return found
-
-
-def ids(
-    connection: Connection,
-    *,
-    namespace: str | None = None,
-    flow_id: str | None = None,
-    states: Collection[State] | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> list[str]:
-    """Ids of the executions that fit, oldest first."""
-    query = _fitting(select(executions.c.id), namespace, flow_id, states, since, until)
-    return list(connection.execute(query.order_by(executions.c.id)).scalars())
-
-
 def open_rows(connection: Connection, namespace: str, flow_id: str) -> Sequence[Any]:
     """(id, state) of every execution of a flow that has not ended, oldest first."""
     row = executions.c
@@ -245,31 +220,18 @@ def count(
     until: datetime | None = None,
 ) -> int:
     """How many executions fit."""
-    query = _fitting(select(func.count()).select_from(executions), namespace, flow_id, states, since, until)
-    found: int = connection.execute(query).scalar_one()
-    return found
-
-
-def _fitting(
-    query: Select[Any],
-    namespace: str | None,
-    flow_id: str | None,
-    states: Collection[State] | None,
-    since: datetime | None,
-    until: datetime | None,
-) -> Select[Any]:
-    row = executions.c
+    query = select(func.count()).select_from(executions)
     if namespace is not None:
-        query = query.where(row.namespace == namespace)
+        query = query.where(executions.c.namespace == namespace)
     if flow_id is not None:
-        query = query.where(row.flow_id == flow_id)
+        query = query.where(executions.c.flow_id == flow_id)
     if states is not None:
-        query = query.where(row.state.in_([state.value for state in states]))
+        query = query.where(executions.c.state.in_([state.value for state in states]))
     if since is not None:
-        query = query.where(row.created >= since)
+        query = query.where(executions.c.created >= since)
     if until is not None:
-        query = query.where(row.created <= until)
-    return query
+        query = query.where(executions.c.created <= until)
+    return connection.execute(query).scalar_one()
 
 
 def purge(connection: Connection, execution_id: str) -> bool:

@@ -1,5 +1,6 @@
 """Flows by revision: the text as it was deployed, never changed afterwards."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +9,8 @@ from sqlalchemy import delete as delete_rows
 
 from engine.store.records import rests
 from engine.store.tables import executions, flows
+
+_NUMBER = re.compile(r"^revision:[ \t]*\d+[ \t]*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ def deploy(connection: Connection, namespace: str, flow_id: str, source: str, fi
     """Keep a flow's text as a new revision, unless it is the newest already; its revision."""
     newest = latest(connection, namespace, flow_id)
     key = flows.c
-    if newest is not None and newest.source == source:
+    if newest is not None and _without_number(newest.source) == _without_number(source):
         if newest.deleted or newest.file != file:
             connection.execute(
                 update(flows)
@@ -39,6 +42,11 @@ def deploy(connection: Connection, namespace: str, flow_id: str, source: str, fi
     values = {"namespace": namespace, "id": flow_id, "revision": revision, "source": source, "file": file}
     connection.execute(insert(flows), values | {"deleted": False, "created": now})
     return revision
+
+
+def _without_number(source: str) -> str:
+    """A flow's text without the line in which it says which revision it is: that is for us to say."""
+    return _NUMBER.sub("", source, count=1)
 
 
 def delete(connection: Connection, namespace: str, flow_id: str) -> bool:
@@ -108,6 +116,11 @@ def purge_revisions(
 
 def revisions(connection: Connection, namespace: str, flow_id: str) -> list[int]:
     """The revisions there are, oldest first."""
+    return [row.revision for row in history(connection, namespace, flow_id)]
+
+
+def history(connection: Connection, namespace: str, flow_id: str) -> list[FlowRow]:
+    """Every revision there is, oldest first."""
     key = flows.c
-    query = select(key.revision).where(key.namespace == namespace, key.id == flow_id).order_by(key.revision)
-    return list(connection.execute(query).scalars())
+    query = select(flows).where(key.namespace == namespace, key.id == flow_id).order_by(key.revision)
+    return [FlowRow(**row._mapping) for row in connection.execute(query)]

@@ -13,6 +13,8 @@ from engine.store.executions import OPEN
 from engine.store.logs import LEVELS, NAMES
 from engine.store.tables import commands, events, executions, key_values, logs, metrics, outputs, pauses, task_runs
 
+NAMED = 500  # ids named in one statement
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -21,6 +23,22 @@ class Candidate:
     id: str
     namespace: str
     flow_id: str
+
+
+def ids(connection: Connection, chosen: Selection) -> list[str]:
+    """Ids of the executions that are meant, oldest first."""
+    query = _chosen(select(executions.c.id), chosen).order_by(executions.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def states_of(connection: Connection, wanted: Sequence[str]) -> dict[str, State]:
+    """The states of those of some executions that there are."""
+    found: dict[str, State] = {}
+    for start in range(0, len(wanted), NAMED):
+        chosen = executions.c.id.in_(wanted[start : start + NAMED])
+        rows = connection.execute(select(executions.c.id, executions.c.state).where(chosen))
+        found |= {row.id: State(row.state) for row in rows}
+    return found
 
 
 def count(connection: Connection, chosen: Selection) -> int:

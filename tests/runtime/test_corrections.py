@@ -6,6 +6,7 @@ import pytest
 
 from engine.core.state import State
 from engine.errors import BulkRefused, NotFound, Refused
+from engine.plugin import Selection
 from tests.runtime.marks import marks
 from tests.runtime.test_operations_once import ended
 
@@ -221,7 +222,7 @@ async def test_many_at_once_by_query(engine, deploy, run):
     for _ in range(3):
         await run()
     bulk = engine.bulk
-    waiting = await bulk.select(flow_id="f", states=[State.PAUSED])
+    waiting = await bulk.select(Selection(flow_id="f", states=(State.PAUSED,)))
     assert await bulk.resume(waiting[:2], by="a") == 2
     assert await bulk.kill(waiting[2:], by="a") == 1
     await ended(engine)

@@ -44,6 +44,30 @@ async def test_an_edit_is_a_new_revision_and_the_old_one_is_kept(engine, folder)
     assert engine.flows.get("a", "f").revision == 2
 
 
+async def test_a_text_that_only_numbers_itself_anew_is_the_same(engine):
+    first = await engine.deploy(FLOW)
+    assert (await engine.deploy(f"revision: 7\n{FLOW}")).revision == first.revision == 1
+    assert (await engine.deploy(FLOW.replace("one", "two"))).revision == 2
+
+
+async def test_the_history_of_a_flow_and_the_way_back(engine, folder):
+    write(folder / "f.yaml", FLOW)
+    await engine.flows.look()
+    write(folder / "f.yaml", FLOW.replace("one", "two"))
+    await engine.flows.look()
+    there = await engine.flows.revisions("a", "f")
+    assert [(row.revision, "two" in row.source) for row in there] == [(1, False), (2, True)]
+    restored = await engine.flows.restore("a", "f", 1)
+    assert (restored.revision, restored.tasks[0].format) == (3, "one")
+    assert (folder / "f.yaml").read_text() == FLOW  # the file is what counts
+    await engine.flows.look()
+    assert engine.flows.get("a", "f").revision == 3
+    with pytest.raises(NotFound, match=r"no revision 9 of flow a\.f\. It has 1 to 3"):
+        await engine.flows.restore("a", "f", 9)
+    with pytest.raises(NotFound, match=r"no flow a\.nowhere"):
+        await engine.flows.revisions("a", "nowhere")
+
+
 async def test_a_broken_file_keeps_its_last_good_revision(engine, folder):
     write(folder / "f.yaml", FLOW)
     await engine.flows.look()

@@ -7,7 +7,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from engine.core.state import State
-from engine.errors import ExpressionFailed, NotFound, Refused, SettingInvalid, StoreFailed
+from engine.errors import ExpressionFailed, InputInvalid, NotFound, Refused, SettingInvalid, StoreFailed
 from engine.files import FileStore, Scope, slug, task_folder
 from engine.runtime import Engine
 from engine.secrets import Masker, Secrets, Vault
@@ -304,6 +304,33 @@ async def test_a_subflow_reads_the_files_of_its_caller_and_gives_its_own(engine,
     made = await engine.create("third", "thief", {"uri": uri}, started_by="x")
     assert (await engine.wait(made.id, timeout=10)).state is State.FAILED
     assert "another execution" in (await engine.logs(made.id))[0].message
+
+
+@pytest.mark.parametrize("place", ["machine", "namespace"])
+async def test_a_file_that_stands_as_a_default(engine, deploy, run, tmp_path, place):
+    local = tmp_path / "a list.txt"
+    local.write_text("milk")
+    engine.files.put_namespace_file("company.team", "list.txt", b"milk")
+    uri = local.as_uri() if place == "machine" else "nsfile:///list.txt"
+    await deploy(
+        f"inputs:\n  - {{id: list, type: FILE, defaults: '{uri}'}}\n"
+        "tasks:\n  - {id: t, type: io.kestra.plugin.core.debug.Return, format: '{{ read(inputs.list) }}'}\n"
+    )
+    done = await run()
+    assert [one.outputs for one in done.task_runs.values()] == [{"value": "milk"}]
+    local.unlink()
+    assert (await engine.wait((await engine.replay(done.id, by="a")).id, timeout=20)).state is State.SUCCESS
+
+
+async def test_nobody_but_the_flow_names_a_file_of_the_machine(engine, deploy, run, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("hush")
+    await deploy(
+        f"inputs:\n  - {{id: list, type: FILE, defaults: '{(tmp_path / 'mine.txt').as_uri()}'}}\n"
+        "tasks:\n  - {id: t, type: io.kestra.plugin.core.debug.Return, format: '{{ read(inputs.list) }}'}\n"
+    )
+    with pytest.raises(InputInvalid, match="only its default may be a file of this machine"):
+        await run({"list": other.as_uri()})
 
 
 async def test_a_file_given_as_input_is_kept(engine, deploy, run, tmp_path):

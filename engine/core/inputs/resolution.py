@@ -72,8 +72,15 @@ def standing_defaults(inputs: Iterable[Input]) -> dict[str, Any]:
             continue
         with suppress(InputRefused):
             value = declared.coerce(declared.defaults)
-            found[declared.id] = to_text(value) if isinstance(value, date | time | timedelta) else value
+            found[declared.id] = _as_kept(value)
     return found
+
+
+def _as_kept(value: Any) -> Any:
+    """A typed value as an execution keeps it."""
+    if isinstance(value, time):
+        return value.isoformat()
+    return to_text(value) if isinstance(value, date | timedelta) else value
 
 
 class _Resolution:
