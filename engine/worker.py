@@ -114,6 +114,8 @@ class Worker:
         task = self.home.task(flow, run.task_id)
         if not (isinstance(task, RunnableTask) and task.is_pure) or task.timeout or command.worker_group:
             return None
+        if self._renders_late(flow, task):  # begun here and given up, its calls would be made a second time
+            return None
         clock, book = self.outside.renderer.clock, LogBook(self.outside.renderer.database)
         context = TaskContext(
             replace(self.outside, logbook=book),
@@ -185,10 +187,20 @@ class Worker:
 
     async def render(self, flow: Flow, task: Task, context: TaskContext) -> Task:
         """The task with every Property rendered and typed; TaskFailed, ExpressionFailed."""
-        key = (flow.namespace, flow.id, flow.revision, task.id)
-        ready = self._ready.get(key)
+        late = self._renders_late(flow, task)
+        ready = self._ready.get((flow.namespace, flow.id, flow.revision, task.id))
         if ready is not None:
             return ready
+        seen, services = context.variables, context.services
+
+        def work() -> Task:
+            return task.rendered(lambda value, guard: render(value, seen, services, guard=guard))
+
+        return await asyncio.to_thread(work) if late else work()
+
+    def _renders_late(self, flow: Flow, task: Task) -> bool:
+        """Whether what a task says may wait for a disk or a network when it is rendered."""
+        key = (flow.namespace, flow.id, flow.revision, task.id)
         if key not in self._waiting:
             if len(self._waiting) > 10_000:
                 self._waiting.clear()
@@ -197,13 +209,7 @@ class Worker:
             self._waiting[key] = waits(written)
             if not has_template(written):
                 self._ready[key] = task.rendered(lambda value, guard: value)
-                return self._ready[key]
-        seen, services = context.variables, context.services
-
-        def work() -> Task:
-            return task.rendered(lambda value, guard: render(value, seen, services, guard=guard))
-
-        return await asyncio.to_thread(work) if self._waiting[key] else work()
+        return self._waiting[key]
 
     async def _timed(self, task: Task, run: Callable[[], Awaitable[Answer]], context: TaskContext) -> Ended:
         if task.timeout is None:

@@ -1,4 +1,4 @@
-"""Restart and replay with a dedupe key happen once, however often they are asked for and whoever asks first."""
+"""Restart and replay with a dedupe key happen once, however often they are asked for; an expression is seen to once."""
 
 import asyncio
 
@@ -50,3 +50,20 @@ async def test_a_new_execution_is_made_once_for_a_key(engine, deploy, run, again
     assert len({one.id for one in made}) == 1
     assert len(await ended(engine)) == 2
     assert len(marks(engine.settings.data)) == (2 if again == "restart" else 4)
+
+
+async def test_an_expression_that_reaches_out_is_evaluated_once(engine, deploy, run, monkeypatch):
+    """Also in a task that would otherwise run on the spot, inside the decision that starts it."""
+    asked, look = [], engine.kv.get_now
+
+    def get_now(namespace, key):
+        asked.append(key)
+        return look(namespace, key)
+
+    await engine.kv.set("company.team", "answer", 42)
+    monkeypatch.setattr(engine.kv, "get_now", get_now)
+    await deploy("tasks:\n  - {id: say, type: io.kestra.plugin.core.debug.Return, format: \"{{ kv('answer') }}\"}\n")
+    done = await run()
+    await ended(engine)
+    assert [one.outputs for one in done.task_runs.values()] == [{"value": "42"}]
+    assert asked == ["answer"]
