@@ -25,6 +25,7 @@ FIGURES: dict[str, Callable[..., AsyncIterator[Row]]] = {
     "load_flows": programs.load_flows,
     "paused": programs.paused,
     "start": programs.start,
+    "trigger": server.http_trigger,
     "webhook": server.webhooks,
     "scripts": scripts.scripts,
     "schedules": schedules.schedules,

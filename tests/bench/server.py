@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -151,6 +152,53 @@ def ended(data: Path) -> dict[str, tuple[str, float]]:
     finally:
         connection.close()
     return {id_: (state, updated / 1e6) for id_, state, updated in found}
+
+
+STAMP = f"""
+id: stamp
+namespace: {NAMESPACE}
+tasks:
+  - id: first
+    type: io.kestra.plugin.core.kv.Set
+    key: "{{{{ trigger.body.order }}}}"
+    value: "x"
+triggers:
+  - id: in
+    type: io.kestra.plugin.core.trigger.Webhook
+    key: bench-key-0123456789
+"""
+
+
+async def first_steps(folder: Path, number: int) -> list[float]:
+    """Seconds from an HTTP request until the first step of its execution runs, one after the other. The step is one
+    that a worker runs; its start is read from the database afterwards."""
+    sent: dict[str, float] = {}
+    async with served(folder, STAMP) as server:
+        line = await Line(server.url).open()
+        for order in range(number):
+            began = time.time()
+            answer = await line.post(PATH.replace("/webhook/bench-key", "/stamp/bench-key"), f'{{"order": "k{order}"}}')
+            sent[json.loads(answer)["id"]] = began
+            await asyncio.sleep(0.01)
+        line.close()
+        await asyncio.sleep(0.5)
+    connection = sqlite3.connect(f"file:{server.data / 'parley.db'}?mode=ro", uri=True)
+    try:
+        rows = connection.execute("SELECT execution_id, doc FROM task_run").fetchall()
+    finally:
+        connection.close()
+    began_at = {id_: datetime.fromisoformat(json.loads(doc)["a"][0][1]) for id_, doc in rows}
+    return [began_at[id_].timestamp() - began for id_, began in sent.items()]
+
+
+async def http_trigger(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
+    """An HTTP request until its first step runs; the limit is the lone commit that has to come before it."""
+    number = 50 if quick else 200
+    times = [seconds * 1000 for seconds in (await first_steps(folder, number + 5))[5:]]
+    limit = 1000 / limits.lone
+    p50, p99 = percentile(times, 50), percentile(times, 99)
+    yield row("trigger", "p50", p50, "ms", number, limit=limit, must=5.0, scale=limits.scale, more_is_better=False)
+    yield row("trigger", "p99", p99, "ms", number, limit=limit)
 
 
 async def webhooks(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
