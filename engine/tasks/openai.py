@@ -247,6 +247,37 @@ size: LARGE
         return url or ""
 
 
+class FileId(Outputs):
+    """The service's id of the file."""
+
+    fileId: str  # noqa: N815 - appears as written
+
+
+class UploadFile(OpenAiTask):
+    """Give the service a file, for requests to come."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: upload
+type: io.kestra.plugin.openai.UploadFile
+apiKey: "{{ secret('OPENAI_API_KEY') }}"
+from: "{{ inputs.document }}"
+purpose: user_data
+""",
+    )
+    type: Literal["io.kestra.plugin.openai.UploadFile"]
+    from_: Property[Text] = Field(alias="from")
+    purpose: Property[Text] = "user_data"
+
+    async def run(self, context: RunContext) -> FileId:
+        path = context.files.path(self.from_)
+        content = await asyncio.to_thread(path.read_bytes)
+        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL) as client:
+            purpose: Any = self.purpose.lower()
+            made = await client.files.create(file=(path.name, content), purpose=purpose)
+        return FileId(fileId=made.id)
+
+
 class Answer(Outputs):
     """The text, where it came from, and the whole answer."""
 

@@ -1,5 +1,6 @@
 """plugin-ai completions over every kind of provider."""
 
+import base64
 import json
 
 import pytest
@@ -86,3 +87,87 @@ async def test_a_picture_by_a_provider(providers, openai_service):
     assert (await providers("ImageGeneration", "OpenAI", prompt="A fox")).imageUrl == "https://pictures.test/1.png"
     with pytest.raises(TaskFailed, match="makes no pictures"):
         await providers("ImageGeneration", "Ollama", prompt="A fox")
+
+
+@pytest.mark.parametrize("provider", ["OpenAI", "GoogleGemini", "Ollama", "Anthropic"])
+async def test_pictures_go_along(
+    providers, provider, openai_service, gemini_service, ollama_service, anthropic_service
+):
+    context = providers.context
+    picture = await context.files.put(PIXEL, "p.png")
+    blocks = [{"type": "TEXT", "text": "What is this?"}, {"type": "IMAGE", "uri": picture}]
+    providers.answers("dot")
+    found = await providers("ChatCompletion", provider, messages=[{"type": "USER", "contentBlocks": blocks}])
+    assert found.textOutput == "dot"
+    services = {
+        "OpenAI": openai_service, "GoogleGemini": gemini_service, "Ollama": ollama_service,
+        "Anthropic": anthropic_service,
+    }  # fmt: skip
+    sent = services[provider].wire.last.body.decode()
+    assert base64.b64encode(PIXEL).decode() in sent
+    assert "What is this?" in sent
+    found = await providers("Classification", provider, contentBlocks=blocks, classes=["dot", "line"])
+    assert found.classification == "dot"
+    with pytest.raises(TaskFailed, match="either `prompt` or `contentBlocks`"):
+        await providers("Classification", provider, prompt="x", contentBlocks=blocks, classes=["a"])
+
+
+async def test_guardrails(providers, openai_service):
+    rails = {
+        "input": [{"expression": "{{ message | length < 10 }}", "message": "Too long."}],
+        "output": [{"expression": "{{ not (response contains 'SECRET') }}", "message": "It leaked."}],
+    }
+    providers.answers("a SECRET")
+    asked = len(openai_service.asked)
+    user = [{"type": "USER", "content": "x" * 20}]
+    found = await providers("ChatCompletion", "OpenAI", messages=user, guardrails=rails)
+    assert (found.guardrailViolated, found.guardrailViolationMessage) == (True, "Input guardrail: Too long.")
+    assert len(openai_service.asked) == asked  # the model was not even asked
+    user = [{"type": "USER", "content": "short"}]
+    found = await providers("ChatCompletion", "OpenAI", messages=user, guardrails=rails)
+    assert (found.textOutput, found.guardrailViolationMessage) == (None, "Output guardrail: It leaked.")
+    found = await providers("Classification", "OpenAI", prompt="short", classes=["a"], guardrails=rails)
+    assert (found.classification, found.guardrailViolated) == (None, True)
+    extract = {"schemaName": "T", "jsonFields": ["a"], "guardrails": rails}
+    assert (await providers("JSONStructuredExtraction", "OpenAI", prompt="short", **extract)).extractedJson is None
+
+
+async def test_the_system_message_sees_the_classes(providers, openai_service):
+    providers.answers("b")
+    given = {"prompt": "x", "classes": ["a", "b"], "systemMessage": "One of {{ classes | join('/') }}."}
+    await providers("Classification", "OpenAI", **given)
+    assert openai_service.asked[-1]["messages"][0]["content"] == "One of a/b."
+
+
+async def test_claude_by_itself(context, anthropic_service):
+    anthropic_service.replies[0] = "Tokyo"
+    ask = {"type": "io.kestra.plugin.anthropic.ChatCompletion", "apiKey": "k", "baseUrl": anthropic_service.url}
+    turns = [{"type": "USER", "content": "Capital?"}, {"type": "ASSISTANT", "content": "Of?"}]
+    found = await context.run(**ask, model="m", messages=[*turns, {"type": "USER", "content": "Japan"}], system="Brief")
+    assert found.outputText == "Tokyo"
+    assert json.loads(found.rawResponse)["content"][0]["text"] == "Tokyo"
+    sent = anthropic_service.wire.last.json
+    assert ([one["role"] for one in sent["messages"]], sent["system"]) == (["user", "assistant", "user"], "Brief")
+    assert sent["max_tokens"] == 1024
+    assert "k" in context.masked
+
+
+async def test_perplexity(context, openai_service):
+    openai_service.replies[0] = "Rain."
+    ask = {"type": "io.kestra.plugin.perplexity.ChatCompletion", "apiKey": "k", "baseUrl": openai_service.url}
+    messages = [{"type": "SYSTEM", "content": "Brief"}, {"type": "USER", "content": "Weather?"}]
+    found = await context.run(**ask, model="sonar", messages=messages, jsonResponseSchema='{"type": "object"}')
+    assert found.outputText == "Rain."
+    assert json.loads(found.rawResponse)["choices"][0]["message"]["content"] == "Rain."
+    sent = openai_service.asked[-1]
+    assert (sent["top_p"], sent["temperature"], sent["messages"][0]["role"]) == (0.9, 0.2, "system")
+    assert sent["response_format"]["json_schema"]["schema"] == {"type": "object"}
+    assert context.metrics["usage.total.tokens"] == 10
+
+
+async def test_a_file_for_openai(context, openai_service):
+    source = await context.files.put(b"%PDF", "doc.pdf")
+    task = {"type": "io.kestra.plugin.openai.UploadFile", "apiKey": "k", "baseUrl": openai_service.url}
+    assert (await context.run(**task, from_=source, purpose="USER_DATA")).fileId == "file-1"
+    assert openai_service.wire.last.parts["file"] == ("doc.pdf", b"%PDF")
+    assert openai_service.wire.last.parts["purpose"][1] == b"user_data"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.wire.loopback import Answered, Loopback, Received, serving
+from tests.wire.vectors import vector
 
 RETIRED = frozenset({"gemini-2.5-flash-preview-05-20"})
 
@@ -32,6 +33,9 @@ class GeminiService:
         found = re.fullmatch(r"/v1(?:beta)?/models/([^:]+):generateContent", request.path)
         if not request.headers.get("x-goog-api-key"):
             return _error(403, "PERMISSION_DENIED", "Method doesn't allow unregistered callers.")
+        if request.path.endswith(":batchEmbedContents"):
+            texts = ["".join(part["text"] for part in one["content"]["parts"]) for one in request.json["requests"]]
+            return Answered({"embeddings": [{"values": vector(text)} for text in texts]})
         if found is None or found[1] in RETIRED:
             name = found[1] if found else request.path
             return _error(404, "NOT_FOUND", f"models/{name} is not found for API version v1beta.")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.wire.loopback import Answered, Loopback, Received, serving
+from tests.wire.vectors import vector
 
 
 class OllamaService:
@@ -35,6 +36,9 @@ class OllamaService:
             case "POST", "/api/chat":
                 said = "\n".join(message.get("content", "") for message in request.json["messages"])
                 return self._speak(request.json, said, "message")
+            case "POST", "/api/embed" if request.json["model"] in self.models:
+                vectors = [vector(text) for text in request.json["input"]]
+                return Answered({"model": request.json["model"], "embeddings": vectors})
             case "POST", "/api/show" if request.json["model"] in self.models:
                 return Answered({"modelfile": "", "template": "", "details": {"format": "gguf", "family": "llama"}})
             case "DELETE", "/api/delete" if request.json["model"] in self.models:

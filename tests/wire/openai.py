@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.wire.loopback import Answered, Loopback, Received, serving
+from tests.wire.vectors import vector
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -44,6 +45,17 @@ class OpenAiService:
         if self.refusals:
             status, message = self.refusals.popleft()
             return Answered({"error": {"message": message, "type": "refused", "code": None, "param": None}}, status)
+        if request.path.endswith("/files"):
+            name, content = request.parts["file"]
+            purpose = request.parts["purpose"][1].decode()
+            about = {"id": "file-1", "object": "file", "bytes": len(content), "created_at": 1, "filename": name}
+            return Answered({**about, "purpose": purpose, "status": "processed"})
+        if request.path.endswith("/embeddings"):
+            rows = [
+                {"object": "embedding", "index": n, "embedding": vector(t)} for n, t in enumerate(request.json["input"])
+            ]
+            usage = {"prompt_tokens": 1, "total_tokens": 1}
+            return Answered({"object": "list", "data": rows[::-1], "model": request.json["model"], "usage": usage})
         text = self.replies.popleft() if len(self.replies) > 1 else self.replies[0]
         body = request.json
         match request.path.removeprefix("/v1"):

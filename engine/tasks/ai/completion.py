@@ -1,18 +1,24 @@
 """`io.kestra.plugin.ai.completion`: ask any provider's model for text, JSON or a class."""
 
 import json
+import mimetypes
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from engine.core.task import AnyTyped
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.ai.conversation import Configuration, Described, ResponseFormat, Said, Turn
+from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.ai.conversation import Configuration, Described, Media, ResponseFormat, Said, Turn
+from engine.tasks.ai.guardrails import Guardrails
 from engine.tasks.ai.provider import Provider
+from engine.tasks.ai.tool_use import conversation, offered
 from engine.tasks.property_types import OptionalText, Text, TextList, document_from_text
 from engine.tasks.structured_output import is_json, unfenced
 
+ONLY_THE_NAME = "Answer with the name of the class and nothing else."
+Role = Literal["system", "user", "assistant", "tool"]
 EXTRACTION = "You are a structured JSON extraction assistant. Always respond with valid JSON."
 
 
@@ -43,15 +49,49 @@ class CompletionTask(RunnableTask):
         return said
 
 
+class Block(Part):
+    """A piece of a message: text, or a file in internal storage."""
+
+    type: Literal["TEXT", "IMAGE", "PDF"] = "TEXT"
+    text: OptionalText = None
+    uri: OptionalText = None
+    mime_type: OptionalText = None
+
+
+Blocks = Annotated[list[Block], BeforeValidator(document_from_text)]
+
+
 class Message(Part):
     """One turn of the conversation."""
 
     type: Literal["SYSTEM", "AI", "USER"]
-    content: Text
+    content: OptionalText = None
+    content_blocks: Blocks | None = None
 
-    def turn(self) -> Turn:
+    async def turn(self, context: RunContext) -> Turn:
         """The turn as providers take it."""
-        return Turn("assistant" if self.type == "AI" else "system" if self.type == "SYSTEM" else "user", self.content)
+        role: Role = "assistant" if self.type == "AI" else "system" if self.type == "SYSTEM" else "user"
+        return await turn_of(context, role, self.content, self.content_blocks, "content")
+
+
+async def turn_of(context: RunContext, role: Role, text: str | None, blocks: Sequence[Block] | None, name: str) -> Turn:
+    """A turn of a text or of blocks; TaskFailed unless it is exactly one of the two."""
+    if (text is None) == (not blocks):
+        raise TaskFailed(f"A message has either `{name}` or `contentBlocks`.", fix="Give one of them.")
+    if text is not None:
+        return Turn(role, text)
+    texts, media = [], []
+    for block in blocks or []:
+        if block.type == "TEXT":
+            texts.append(block.text or "")
+            continue
+        if not block.uri:
+            raise TaskFailed(f"A block of type {block.type} has no `uri`.", fix="Give a file's URI.")
+        kind = "application/pdf" if block.type == "PDF" else block.mime_type or mimetypes.guess_type(block.uri)[0]
+        if kind is None:
+            raise TaskFailed(f"What kind of picture {block.uri} is cannot be told.", fix="Give its `mimeType`.")
+        media.append(Media(kind, await context.files.read(block.uri)))
+    return Turn(role, "\n".join(texts), media=tuple(media))
 
 
 class Answer(Outputs):
@@ -62,6 +102,10 @@ class Answer(Outputs):
     aiResponse: str | None  # noqa: N815
     tokenUsage: dict[str, int]  # noqa: N815
     finishReason: str  # noqa: N815
+    toolExecutions: list[dict[str, Any]]  # noqa: N815
+    intermediateResponses: list[dict[str, Any]]  # noqa: N815
+    guardrailViolated: bool  # noqa: N815
+    guardrailViolationMessage: str | None  # noqa: N815
 
 
 class ChatCompletion(CompletionTask):
@@ -84,17 +128,43 @@ messages:
     )
     type: Literal["io.kestra.plugin.ai.completion.ChatCompletion", "io.kestra.plugin.langchain4j.ChatCompletion"]
     messages: Property[Annotated[list[Message], BeforeValidator(document_from_text)]]
+    tools: list[AnyTyped] = Field(default_factory=list)
+    guardrails: Guardrails = Field(default_factory=Guardrails)
 
     async def run(self, context: RunContext) -> Answer:
         if not self.messages or self.messages[-1].type != "USER":
             raise TaskFailed("The last message must be of type USER.", fix="Add what the model is to answer.")
         if sum(message.type == "SYSTEM" for message in self.messages) > 1:
             raise TaskFailed("There may be one message of type SYSTEM.", fix="Put them together.")
-        said = await self.ask(context, [message.turn() for message in self.messages])
-        parsed = parsed_reply(said.text) if self.configuration.wants_json else None
-        text = None if self.configuration.wants_json else said.text
+        turns = [await message.turn(context) for message in self.messages]
+        if violated := await self.guardrails.of_message(context, turns[-1].text):
+            return self._answer(Said(""), violated=violated)
+        ask = partial(self.ask, context)
+        tools = await offered(context, self.tools)
+        said, done, between = await conversation(lambda t, d: ask(t, tools=d), context, turns, tools)
+        if violated := await self.guardrails.of_answer(context, said):
+            return self._answer(said, violated=violated)
+        return self._answer(said, done, between)
+
+    def _answer(
+        self,
+        said: Said,
+        done: Sequence[dict[str, Any]] = (),
+        between: Sequence[dict[str, Any]] = (),
+        violated: str | None = None,
+    ) -> Answer:
+        as_json = self.configuration.wants_json and not violated
+        text = None if as_json or violated else said.text
         return Answer(
-            textOutput=text, jsonOutput=parsed, aiResponse=text, tokenUsage=said.usage, finishReason=said.finished
+            textOutput=text,
+            jsonOutput=parsed_reply(said.text) if as_json else None,
+            aiResponse=text,
+            tokenUsage=said.usage,
+            finishReason=said.finished,
+            toolExecutions=list(done),
+            intermediateResponses=list(between),
+            guardrailViolated=violated is not None,
+            guardrailViolationMessage=violated,
         )
 
 
@@ -102,9 +172,11 @@ class Extracted(Outputs):
     """The document, as text."""
 
     schemaName: str  # noqa: N815 - appears as written
-    extractedJson: str  # noqa: N815
+    extractedJson: str | None  # noqa: N815
     tokenUsage: dict[str, int]  # noqa: N815
     finishReason: str  # noqa: N815
+    guardrailViolated: bool = False  # noqa: N815
+    guardrailViolationMessage: str | None = None  # noqa: N815
 
 
 class JSONStructuredExtraction(CompletionTask):
@@ -127,7 +199,9 @@ prompt: "{{ inputs.mail }}"
         "io.kestra.plugin.ai.completion.JSONStructuredExtraction",
         "io.kestra.plugin.langchain4j.JSONStructuredExtraction",
     ]
-    prompt: Property[Text]
+    prompt: Property[OptionalText] = None
+    content_blocks: Property[Blocks | None] = None
+    guardrails: Guardrails = Field(default_factory=Guardrails)
     schema_name: Property[Text]
     json_fields: Property[TextList]
     system_message: Property[Text] = EXTRACTION
@@ -141,19 +215,30 @@ prompt: "{{ inputs.mail }}"
         }
         wanted = ResponseFormat(type="JSON", json_schema=schema)
         configuration = self.configuration.model_copy(update={"response_format": wanted})
-        said = await self.ask(context, [Turn("system", self.system_message), Turn("user", self.prompt)], configuration)
-        found = json.dumps(parsed_reply(said.text), ensure_ascii=False)
+        asked = await turn_of(context, "user", self.prompt, self.content_blocks, "prompt")
+        violated = await self.guardrails.of_message(context, asked.text)
+        said = Said("")
+        if not violated:
+            said = await self.ask(context, [Turn("system", self.system_message), asked], configuration)
+            violated = await self.guardrails.of_answer(context, said)
         return Extracted(
-            schemaName=self.schema_name, extractedJson=found, tokenUsage=said.usage, finishReason=said.finished
+            schemaName=self.schema_name,
+            extractedJson=None if violated else json.dumps(parsed_reply(said.text), ensure_ascii=False),
+            tokenUsage=said.usage,
+            finishReason=said.finished,
+            guardrailViolated=violated is not None,
+            guardrailViolationMessage=violated,
         )
 
 
 class Classified(Outputs):
     """The class the text belongs to."""
 
-    classification: str
+    classification: str | None
     tokenUsage: dict[str, int]  # noqa: N815 - appears as written
     finishReason: str  # noqa: N815
+    guardrailViolated: bool = False  # noqa: N815
+    guardrailViolationMessage: str | None = None  # noqa: N815
 
 
 class Classification(CompletionTask):
@@ -172,22 +257,32 @@ prompt: "{{ inputs.feedback }}"
 """,
     )
     type: Literal["io.kestra.plugin.ai.completion.Classification", "io.kestra.plugin.langchain4j.Classification"]
-    prompt: Property[Text]
+    prompt: Property[OptionalText] = None
+    content_blocks: Property[Blocks | None] = None
+    guardrails: Guardrails = Field(default_factory=Guardrails)
     classes: Property[TextList]
-    system_message: Property[OptionalText] = None
+    system_message: LateProperty[OptionalText] = Field(default=None, description="Sees `classes`.")
 
     async def run(self, context: RunContext) -> Classified:
-        system = self.system_message or (
-            f"Put the text into exactly one of these classes: {', '.join(self.classes)}. "
-            "Answer with the name of the class and nothing else."
-        )
-        said = await self.ask(context, [Turn("system", system), Turn("user", self.prompt)])
+        system = f"Put the text into exactly one of these classes: {', '.join(self.classes)}. {ONLY_THE_NAME}"
+        if self.system_message:
+            system = await context.render(self.system_message, classes=self.classes)
+        asked = await turn_of(context, "user", self.prompt, self.content_blocks, "prompt")
+        violated = await self.guardrails.of_message(context, asked.text)
+        said = Said("")
+        if not violated:
+            said = await self.ask(context, [Turn("system", system), asked])
+            violated = await self.guardrails.of_answer(context, said)
         answer = said.text.strip().strip(".\"'")
         known = {name.lower(): name for name in self.classes}
-        if answer.lower() not in known:
+        if not violated and answer.lower() not in known:
             context.log(f"The model answered {answer[:200]!r}, which is none of the classes.", "WARN")
         return Classified(
-            classification=known.get(answer.lower(), answer), tokenUsage=said.usage, finishReason=said.finished
+            classification=None if violated else known.get(answer.lower(), answer),
+            tokenUsage=said.usage,
+            finishReason=said.finished,
+            guardrailViolated=violated is not None,
+            guardrailViolationMessage=violated,
         )
 
 

@@ -1,6 +1,7 @@
 """What is said between a flow and a model, whoever's model it is."""
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -70,6 +71,19 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A picture or another file that belongs to a message."""
+
+    kind: str  # its MIME type
+    data: bytes
+
+    @property
+    def encoded(self) -> str:
+        """Its bytes as text."""
+        return b64encode(self.data).decode()
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One message. Of the assistant with the calls it made; of a tool with the call it answers."""
 
@@ -78,6 +92,7 @@ class Turn:
     calls: tuple[Call, ...] = ()
     answers: Call | None = None
     raw: Any = None  # the message in the service's own form, where it has to be given back as it came
+    media: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from engine.tasks.ai.conversation import Described, Turn
+from engine.plugin import TaskFailed
+from engine.tasks.ai.conversation import Described, Media, Turn
 
 
 def openai_message(turn: Turn) -> dict[str, Any]:
     """A message of OpenAI's API."""
     message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+    if turn.media:
+        message["content"] = [{"type": "text", "text": turn.text}, *map(_openai_part, turn.media)]
     if turn.answers is not None:
         message["tool_call_id"] = turn.answers.id
     if turn.calls:
@@ -25,6 +28,13 @@ def openai_message(turn: Turn) -> dict[str, Any]:
     return message
 
 
+def _openai_part(media: Media) -> dict[str, Any]:
+    url = f"data:{media.kind};base64,{media.encoded}"
+    if media.kind.startswith("image/"):
+        return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "file", "file": {"filename": "document.pdf", "file_data": url}}
+
+
 def openai_function(tool: Described) -> dict[str, Any]:
     """A function of OpenAI's API, and of Ollama's."""
     return {"name": tool.name, "description": tool.description, "parameters": dict(tool.schema)}
@@ -33,6 +43,10 @@ def openai_function(tool: Described) -> dict[str, Any]:
 def ollama_message(turn: Turn) -> dict[str, Any]:
     """A message of Ollama's API."""
     message: dict[str, Any] = {"role": turn.role, "content": turn.text}
+    if any(not media.kind.startswith("image/") for media in turn.media):
+        raise TaskFailed("Models on Ollama read pictures only.", fix="Leave out the PDF, or use another provider.")
+    if turn.media:
+        message["images"] = [media.encoded for media in turn.media]
     if turn.answers is not None:
         message["tool_name"] = turn.answers.name
     if turn.calls:
@@ -50,6 +64,7 @@ def gemini_content(turn: Turn) -> Any:
         response = {"name": turn.answers.name, "response": {"result": turn.text}}
         return {"role": "user", "parts": [{"function_response": response}]}
     parts: list[dict[str, Any]] = [{"text": turn.text}] if turn.text or not turn.calls else []
+    parts += [{"inline_data": {"mime_type": media.kind, "data": media.data}} for media in turn.media]
     parts += [{"function_call": {"name": call.name, "args": dict(call.arguments)}} for call in turn.calls]
     return {"role": "model" if turn.role == "assistant" else "user", "parts": parts}
 
@@ -68,6 +83,13 @@ def anthropic_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = [{"type": "text", "text": turn.text}] if turn.text else []
         blocks += [
             {"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)} for call in turn.calls
+        ]
+        blocks += [
+            {
+                "type": "image" if media.kind.startswith("image/") else "document",
+                "source": {"type": "base64", "media_type": media.kind, "data": media.encoded},
+            }
+            for media in turn.media
         ]
         if turn.answers is not None:
             blocks = [{"type": "tool_result", "tool_use_id": turn.answers.id, "content": turn.text}]

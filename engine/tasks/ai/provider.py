@@ -1,13 +1,14 @@
 """`io.kestra.plugin.ai.provider`: whose model answers."""
 
 import base64
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
+from pydantic import AliasChoices, Field
+
 from engine.plugin import Property, RunContext, TaskFailed, Typed
-from engine.tasks import aliases, gemini
+from engine.tasks import aliases, anthropic_service, gemini
 from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, json_demand, parsed_arguments
 from engine.tasks.ai.messages import (
     anthropic_messages,
@@ -17,10 +18,8 @@ from engine.tasks.ai.messages import (
     openai_function,
     openai_message,
 )
-from engine.tasks.http_options import HttpOptions
 from engine.tasks.ollama.client import models, server
-from engine.tasks.openai_service import HINTS, connected
-from engine.tasks.outbound import send
+from engine.tasks.openai_service import connected
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
 
 FINISHED = {"stop": "STOP", "length": "LENGTH", "tool_calls": "TOOL_EXECUTION", "content_filter": "CONTENT_FILTER"}
@@ -49,6 +48,10 @@ class Provider(Typed, ABC):
         tools: Sequence[Described] = (),
     ) -> Said:
         """The model's answer, or the tools it wants to be used first; TaskFailed when the service refuses."""
+
+    async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for every text; TaskFailed when the provider makes none."""
+        raise TaskFailed(f"The provider {self.type} makes no embeddings here.", fix="Use OpenAI, Gemini or Ollama.")
 
     async def draw(self, context: RunContext, prompt: str) -> str:
         """A picture: a URI of internal storage or a link; TaskFailed when the provider makes none."""
@@ -108,6 +111,12 @@ class OpenAiFamily(Provider):
             ),
         )
 
+    async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
+        name = aliases.model(self.model_name, context.settings.models)
+        async with connected(context, self.service, self.api_key, self.base_url, self.default_url) as client:
+            answer = await client.embeddings.create(model=name, input=list(texts), encoding_format="float")
+        return [list(one.embedding) for one in sorted(answer.data, key=lambda one: one.index)]
+
 
 class OpenAI(OpenAiFamily):
     """OpenAI."""
@@ -149,6 +158,48 @@ class MistralAI(OpenAiFamily):
     service: ClassVar[str] = "mistral"
     default_url: ClassVar[str] = "https://api.mistral.ai/v1"
     type: Literal["io.kestra.plugin.ai.provider.MistralAI"]
+
+
+class GitHubModels(OpenAiFamily):
+    """Models at GitHub."""
+
+    service: ClassVar[str] = "github_models"
+    default_url: ClassVar[str] = "https://models.github.ai/inference"
+    type: Literal["io.kestra.plugin.ai.provider.GitHubModels"]
+    api_key: Property[Text] = Field(validation_alias=AliasChoices("apiKey", "gitHubToken"))
+
+
+class HuggingFace(OpenAiFamily):
+    """Hugging Face."""
+
+    service: ClassVar[str] = "huggingface"
+    default_url: ClassVar[str] = "https://router.huggingface.co/v1"
+    type: Literal["io.kestra.plugin.ai.provider.HuggingFace"]
+
+
+class LocalAI(OpenAiFamily):
+    """A server of one's own that speaks OpenAI's API."""
+
+    service: ClassVar[str] = "localai"
+    default_url: ClassVar[str] = "http://localhost:8080/v1"
+    type: Literal["io.kestra.plugin.ai.provider.LocalAI"]
+    api_key: Property[Text] = "none"
+
+
+class DashScope(OpenAiFamily):
+    """Alibaba's DashScope (Qwen)."""
+
+    service: ClassVar[str] = "dashscope"
+    default_url: ClassVar[str] = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
+    type: Literal["io.kestra.plugin.ai.provider.DashScope"]
+
+
+class ZhiPuAI(OpenAiFamily):
+    """ZhiPu (GLM)."""
+
+    service: ClassVar[str] = "zhipu"
+    default_url: ClassVar[str] = "https://open.bigmodel.cn/api/paas/v4"
+    type: Literal["io.kestra.plugin.ai.provider.ZhiPuAI"]
 
 
 class GoogleGemini(Provider):
@@ -207,6 +258,12 @@ class GoogleGemini(Provider):
             first.content if first else None,
         )
 
+    async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
+        name = aliases.model(self.model_name, context.settings.models)
+        async with gemini.connected(context, self.api_key, name) as client:
+            answer = await client.aio.models.embed_content(model=name, contents=list(texts))
+        return [list(one.values or []) for one in answer.embeddings or []]
+
 
 class Ollama(Provider):
     """A model on an Ollama server."""
@@ -247,6 +304,11 @@ class Ollama(Provider):
             answer.message.content or "", answer.prompt_eval_count or 0, answer.eval_count or 0, finished, calls
         )
 
+    async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
+        at = server(context, self.endpoint or self.base_url, None)
+        async with models(context, at) as found:
+            return await found.embed(aliases.model(self.model_name, context.settings.models), texts)
+
 
 class Anthropic(Provider):
     """Anthropic's Claude."""
@@ -277,28 +339,13 @@ class Anthropic(Provider):
             "top_k": configuration.top_k,
             "tools": [{"name": t.name, "description": t.description, "input_schema": t.schema} for t in tools] or None,
         }
-        answer = await self._answer(context, {key: value for key, value in body.items() if value is not None})
+        given = {key: value for key, value in body.items() if value is not None}
+        answer = await anthropic_service.ask(context, self.api_key, self.base_url, given)
         blocks, usage = answer.get("content") or [], answer.get("usage") or {}
         return Said(
-            "".join(block.get("text", "") for block in blocks if block.get("type") == "text"),
+            anthropic_service.text_of(answer),
             usage.get("input_tokens", 0),
             usage.get("output_tokens", 0),
             STOPPED.get(str(answer.get("stop_reason")), "OTHER"),
             tuple(Call(b["id"], b["name"], b.get("input") or {}) for b in blocks if b.get("type") == "tool_use"),
         )
-
-    async def _answer(self, context: RunContext, body: dict[str, Any]) -> dict[str, Any]:
-        context.mask(self.api_key)
-        base = self.base_url or context.settings.provider("anthropic").base_url or "https://api.anthropic.com"
-        url = f"{base.rstrip('/').removesuffix('/v1')}/v1/messages"
-        headers = {"x-api-key": self.api_key, "anthropic-version": "2023-06-01"}
-        options = HttpOptions(retry_on_status_codes=(429, 529))
-        answer = await send(context, "POST", url, options=options, headers=headers, json=body)
-        try:
-            found = json.loads(answer.text)
-        except json.JSONDecodeError as error:
-            raise TaskFailed(f"Anthropic answered {answer.code} with no JSON: {answer.text[:200]!r}.") from error
-        if answer.code >= 400:
-            said = (found.get("error") or {}).get("message") or answer.text[:500]
-            raise TaskFailed(f"Anthropic answered {answer.code}: {said}", fix=HINTS.get(answer.code, ""))
-        return dict(found)

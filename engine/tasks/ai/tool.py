@@ -5,16 +5,15 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.plugin import DeployedFlow, Property, RunContext, TaskFailed, Typed
 from engine.tasks.ai.conversation import Call, Described, correlation_of
+from engine.tasks.ai.retriever import google, tavily
 from engine.tasks.core.namespace import Namespace
-from engine.tasks.http_options import HttpOptions
-from engine.tasks.outbound import send
 from engine.tasks.property_types import JsonMap, OptionalText, Text, pairs
 
 TYPES = {"INT": "integer", "FLOAT": "number", "BOOL": "boolean", "BOOLEAN": "boolean", "JSON": "object"}
@@ -28,6 +27,10 @@ class Tool(Typed, ABC):
     @abstractmethod
     async def describe(self, context: RunContext) -> Described:
         """The tool as the model sees it; TaskFailed when it is declared wrongly."""
+
+    async def described(self, context: RunContext) -> Sequence[Described]:
+        """All it offers: itself, unless it stands for several."""
+        return [await self.describe(context)]
 
     @abstractmethod
     async def use(self, context: RunContext, call: Call, number: int) -> str:
@@ -149,20 +152,37 @@ apiKey: "{{ secret('TAVILY_API_KEY') }}"
         return Described("web_search", "Searches the web and gives titles, addresses and extracts.", _object(wanted))
 
     async def use(self, context: RunContext, call: Call, number: int) -> str:
-        context.mask(self.api_key)
-        base = (context.settings.provider("tavily").base_url or "https://api.tavily.com").rstrip("/")
-        body = {"query": str(call.arguments.get("query", "")), "max_results": self.max_results}
-        headers = {"Authorization": f"Bearer {self.api_key}"}
-        options = HttpOptions(read_timeout=timedelta(seconds=60))
-        answer = await send(context, "POST", f"{base}/search", options=options, headers=headers, json=body)
-        if answer.code >= 400:
-            raise TaskFailed(f"Tavily answered {answer.code}: {answer.text[:300]}")
-        try:
-            results = json.loads(answer.text).get("results") or []
-        except (json.JSONDecodeError, AttributeError) as error:
-            raise TaskFailed("Tavily answered with something that is not its JSON.") from error
-        kept = [{key: item.get(key) for key in ("title", "url", "content")} for item in results]
-        return json.dumps(kept, ensure_ascii=False)
+        return found_pages(await tavily(context, self.api_key, str(call.arguments.get("query", "")), self.max_results))
+
+
+class GoogleCustomWebSearch(Tool):
+    """Search the web through one's own search engine at Google."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.tool.GoogleCustomWebSearch
+apiKey: "{{ secret('GOOGLE_SEARCH_KEY') }}"
+csi: "{{ secret('GOOGLE_SEARCH_ENGINE') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.tool.GoogleCustomWebSearch"]
+    api_key: Property[Text]
+    csi: Property[Text]
+    max_results: Property[int] = Field(default=5, ge=1, le=10)
+
+    async def describe(self, context: RunContext) -> Described:
+        wanted = {"query": {"type": "string", "description": "What to search for."}}
+        return Described("google_search", "Searches the web and gives titles, addresses and extracts.", _object(wanted))
+
+    async def use(self, context: RunContext, call: Call, number: int) -> str:
+        question = str(call.arguments.get("query", ""))
+        return found_pages(await google(context, self.api_key, self.csi, question, self.max_results))
+
+
+def found_pages(results: Sequence[Mapping[str, Any]]) -> str:
+    """Pages as a model reads them."""
+    kept = [{key: item.get(key) for key in ("title", "url", "content")} for item in results]
+    return json.dumps(kept, ensure_ascii=False)
 
 
 OPTIONS: dict[str, Any] = {

@@ -119,6 +119,19 @@ class Models:
             await self.pull(model)
         raise AssertionError("the second try returns or raises")
 
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for every text; a model that is not there yet is fetched first."""
+        import ollama
+
+        for fetched in (False, True):
+            try:
+                return [list(one) for one in (await self.client.embed(model=model, input=list(texts))).embeddings]
+            except ollama.ResponseError as error:
+                if error.status_code != 404 or fetched:
+                    raise
+            await self.pull(model)
+        raise AssertionError("the second try returns or raises")
+
     def _options(self, prompt: str) -> dict[str, Any] | None:
         needed = len(prompt) // 3 + 1024  # about three characters a token, and room for the answer
         if needed <= USUAL_CONTEXT:
