@@ -39,6 +39,8 @@ _UNARY: Final[dict[str, Callable[[Value], Value]]] = {
 }
 _LOOKUPS: Final[dict[str, Callable[[Value, Value], Value]]] = {
     "contains": operators.contains,
+    "startsWith": operators.starts_with,
+    "endsWith": operators.ends_with,
     "isIn": operators.is_in,
     "..": operators.span,
 }

@@ -15,10 +15,11 @@ BINARY: Final = {
     "*": 60, "/": 60, "%": 60,
     "+": 40, "-": 40,
     "==": 30, "equals": 30, "!=": 30, ">": 30, "<": 30, ">=": 30, "<=": 30,
-    "is": 20, "is not": 20, "contains": 20,
+    "is": 20, "is not": 20, "contains": 20, "startsWith": 20, "endsWith": 20,
     "and": 15,
     "or": 10,
 }  # fmt: skip
+NAMED: Final = frozenset({"startsWith", "endsWith"})  # operators between two values, names everywhere else
 UNARY: Final = {"not": 500, "+": 500, "-": 500}
 CONSTANTS: Final = {
     "true": True, "TRUE": True, "false": False, "FALSE": False, "null": None, "NULL": None, "none": None, "NONE": None,
@@ -81,7 +82,7 @@ class ExpressionParser:
         self.enter()
         found = self.operand()
         chain = 0
-        while self.at("operator") and BINARY.get(self.token.value, -1) >= lowest:
+        while self.at_binary() and BINARY.get(self.token.value, -1) >= lowest:
             chain += 1
             if chain > MAX_CHAIN:
                 self.fail(
@@ -94,6 +95,11 @@ class ExpressionParser:
             found = nodes.Conditional(self.position(mark), found, yes, self.expression())
         self.nesting -= 1
         return found
+
+    def at_binary(self) -> bool:
+        """Whether an operator between two values may stand here."""
+        token = self.tokens[self.index]
+        return token.kind == "operator" or (token.kind == "name" and token.value in NAMED)
 
     def operand(self) -> Node:
         token = self.token

@@ -239,6 +239,16 @@ def contains(left: Value, right: Value) -> bool:
     return fail(f"'contains' looks into lists, maps and texts, not into {kind(left)}.")
 
 
+def starts_with(left: Value, right: Value) -> bool:
+    """Whether a text begins with another; nothing begins with anything."""
+    return left is not None and java_text(left).startswith(java_text(right))
+
+
+def ends_with(left: Value, right: Value) -> bool:
+    """Whether a text ends with another; nothing ends with anything."""
+    return left is not None and java_text(left).endswith(java_text(right))
+
+
 def _is_key(found: Value, key: Value) -> bool:
     try:
         return key in found

@@ -190,10 +190,12 @@ class Reading:
 class QueryTask(SqlFields, RunnableTask):
     """One statement."""
 
+    takes_several: ClassVar[bool] = False  # and gives the rows of the last
+
     async def run(self, context: RunContext) -> Fetched:
         database = await self.database(context, autocommit=self.after_sql is None)
         found = database.split(self.sql)
-        if len(found) != 1:
+        if not found or (len(found) > 1 and not self.takes_several):
             await in_own_thread(database.connection.close)
             raise TaskFailed(
                 f"`sql` holds {len(found)} statements; this task runs one.", fix="Use the task `Queries` for several."
@@ -201,7 +203,9 @@ class QueryTask(SqlFields, RunnableTask):
         reading = Reading(self, context)
 
         def work() -> None:
-            reading.run(database, found[0])
+            for statement in found[:-1]:
+                database.execute(statement, self.parameters)
+            reading.run(database, found[-1])
             if self.after_sql:
                 for statement in database.split(self.after_sql):
                     database.execute(statement, self.parameters)

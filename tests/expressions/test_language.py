@@ -310,3 +310,16 @@ def test_what_a_template_reads_is_known_without_rendering_it():
 )
 def test_truth_of_rendered_text(value, expected):
     assert truthy(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ a startsWith 'comp' and not (a endsWith 'x') }}", "true"),
+        ("{{ a startsWith 'x' or n startsWith 'x' }}", "false"),
+        ("{{ a | startsWith('comp') }} {{ a.startsWith('comp') }}", "true true"),
+        ("{{ startsWith ?? 'a name as well' }}", "a name as well"),
+    ],
+)
+def test_words_between_two_values(template, expected):
+    assert parse(template).render({"a": "company.team", "n": None}, Services()) == expected

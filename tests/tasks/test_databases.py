@@ -243,6 +243,8 @@ async def test_duckdb_over_files(context):
         type=f"{PLUGIN}.duckdb.Query", databaseUri=found.databaseUri, sql="select max(name) as m from t", fetchOne=True
     )
     assert again.row == {"m": "b"}
+    prepared = "create table t as select 1 as x; insert into t values (2); select count(*) as n from t;"
+    assert (await context.run(**query, sql=prepared, fetchOne=True)).row == {"n": 2}
     with pytest.raises(TaskFailed, match="wrote no file 'nope'"):
         await context.run(**query, sql="select 1", outputFiles=["nope"])
     with pytest.raises(TaskFailed, match="refused: Catalog Error"):

@@ -277,3 +277,32 @@ def test_a_docker_configuration_gives_the_login_of_its_registry_only():
     for bad in ("~/.docker/config.json", "[]", {"auths": {"r.test": "x"}}):
         with pytest.raises(TaskFailed, match="no Docker configuration"):
             registry_auth(bad, "r.test/image")
+
+
+async def test_images_are_built_named_and_removed(contained, docker_engine):
+    context = contained(pull_timeout=1)
+    at = {"host": docker_engine.host}
+    dockerfile = f"FROM {GIT_IMAGE}\nARG word\nCOPY said.txt /said.txt\nRUN echo $word >> /said.txt\n"
+    build = {"type": "io.kestra.plugin.docker.Build", **at, "pull": False, "inputFiles": {"said.txt": "hello\n"}}
+    given = {"tags": ["tools:1", "tools:2"], "buildArgs": {"word": "there"}, "labels": {"team": "ops"}}
+    built = await context.run(**build, **given, dockerfile=dockerfile)
+    assert built.imageId.startswith("sha256:")
+    run = {"type": "io.kestra.plugin.docker.Run", **at, "containerImage": "tools:2", "pullPolicy": "NEVER"}
+    done = await context.run(**run, commands=["sh", "-c", "cat /said.txt; echo out > made.txt"], outputFiles=["*.txt"])
+    assert {("INFO", "hello"), ("INFO", "there")} <= set(context.lines)
+    assert context.files.text(done.outputFiles["made.txt"]) == "out\n"
+    with pytest.raises(TaskFailed, match="exit code 3"):
+        await context.run(**run, commands=["sh", "-c", "exit 3"])
+    tag = {"type": "io.kestra.plugin.docker.Tag", **at, "sourceImage": "tools:1"}
+    await context.run(**tag, targetImage="127.0.0.1:1/tools:3")
+    with pytest.raises(TaskFailed, match="Docker refused"):
+        await context.run(type="io.kestra.plugin.docker.Push", **at, tags=["127.0.0.1:1/tools:3"])
+    images = ["tools:1", "tools:2", "127.0.0.1:1/tools:3"]
+    await context.run(type="io.kestra.plugin.docker.Rm", **at, imageIds=images)
+    with pytest.raises(TaskFailed, match="Docker knows no such thing"):
+        await context.run(**tag, targetImage="x:1")
+    with pytest.raises(TaskFailed, match="Docker refused"):
+        await context.run(**build, tags=["broken:1"], dockerfile=f"FROM {GIT_IMAGE}\nRUN exit 1\n")
+    with pytest.raises(TaskFailed):
+        await context.run(type="io.kestra.plugin.docker.Pull", **at, image="127.0.0.1:1/nothing:1")
+    assert left_over(docker_engine.host) == []

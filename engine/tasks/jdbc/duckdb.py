@@ -161,7 +161,7 @@ class ManyFetched(AllFetched):
 
 
 class Query(DuckDbFields, QueryTask):
-    """Run one statement in DuckDB, for instance over CSV or Parquet files."""
+    """Run a statement in DuckDB, for instance over CSV or Parquet files; those before it prepare (`LOAD …`)."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -176,6 +176,7 @@ sql: |
 fetchType: STORE
 """,
     )
+    takes_several: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.jdbc.duckdb.Query"]
 
     async def run(self, context: RunContext) -> Fetched:

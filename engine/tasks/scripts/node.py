@@ -2,9 +2,8 @@
 
 from typing import ClassVar, Literal
 
-from engine.plugin import LateProperty, RunContext
-from engine.tasks.runners import WORK
-from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, quoted
+from engine.tasks.scripts.language import LanguageScript
+from engine.tasks.scripts.script_task import CommandsTask
 
 
 class Commands(CommandsTask):
@@ -24,7 +23,7 @@ commands:
     type: Literal["io.kestra.plugin.scripts.node.Commands", "io.kestra.core.tasks.scripts.Node"]
 
 
-class Script(ScriptTask):
+class Script(LanguageScript):
     """Run a JavaScript script."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -36,11 +35,6 @@ script: |
 """,
     )
     default_image: ClassVar[str] = "node"
+    program: ClassVar[tuple[str, ...]] = ("node",)
+    suffix: ClassVar[str] = ".js"
     type: Literal["io.kestra.plugin.scripts.node.Script"]
-    script: LateProperty[str]
-
-    async def run(self, context: RunContext) -> ScriptResult:
-        file = context.working_dir / WORK / f"script-{context.task_run_id}.js"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(await self.rendered_text(context, self.script, "none"))
-        return await self.run_commands(context, [quoted(["node", str(file)])])

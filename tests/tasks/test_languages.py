@@ -1,0 +1,52 @@
+"""Scripts in many languages: perl runs for real; the others' programs are stand-ins that tell how they were called."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = {
+    "r": ("Rscript", [], ".R"),
+    "ruby": ("ruby", [], ".rb"),
+    "perl": ("perl", [], ".pl"),
+    "php": ("php", [], ".php"),
+    "lua": ("lua", [], ".lua"),
+    "julia": ("julia", [], ".jl"),
+    "powershell": ("pwsh", ["-File"], ".ps1"),
+    "go": ("go", ["run"], ".go"),
+    "deno": ("deno", ["run", "-A"], ".ts"),
+    "bun": ("bun", ["run"], ".ts"),
+    "groovy": ("groovy", [], ".groovy"),
+    "node": ("node", [], ".js"),
+}
+LOCAL = {"type": "io.kestra.plugin.core.runner.Process"}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+async def test_the_script_goes_to_its_program(make_context, tmp_path, monkeypatch, language):
+    program, before, suffix = PROGRAMS[language]
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    stand_in = folder / program
+    stand_in.write_text(
+        '#!/bin/sh\necho "called $*"\nfor last; do :; done\n'
+        'echo "::{\\"outputs\\":{\\"file\\":\\"$last\\"}}::"\ncat "$last"\n'
+    )
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    context = make_context(inputs={"x": 'a "b" $c'})
+    script = {"type": f"io.kestra.plugin.scripts.{language}.Script", "taskRunner": LOCAL}
+    found = await context.run(**script, script="say {{ inputs.x }}")
+    file = Path(found.vars["file"])
+    assert file.suffix == suffix
+    assert context.said(f"called {' '.join([*before, str(file)])}")
+    assert context.said(r'say a "b" \$c')
+    commands = {"type": f"io.kestra.plugin.scripts.{language}.Commands", "taskRunner": LOCAL}
+    assert (await context.run(**commands, commands=["exit 0"])).exitCode == 0
+
+
+@pytest.mark.skipif(not shutil.which("perl"), reason="There is no perl.")
+async def test_perl(context):
+    script = "print '::{\"outputs\": {\"sum\": ' . (1 + 2) . '}}::', qq(\\n);"
+    found = await context.run(type="io.kestra.plugin.scripts.perl.Script", taskRunner=LOCAL, script=script)
+    assert found.vars == {"sum": 3}
