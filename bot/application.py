@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
 from bot.chat_port import FrontEndChat
 from bot.desk import FrontDesk
-from bot.frontend import FrontEnd, Unreachable
+from bot.frontend import FrontEnd
 from bot.settings import BotSettings
+from bot.speaking import LEASE, Speaking
 from bot.web.app import SlackHandler, WebServer, WebSettings, make_app, make_gate
 from bot.web.room import ChatRoom
 from engine.clock import Clock
-from engine.errors import SettingInvalid
 from engine.runtime import Engine
 
 log = structlog.get_logger("parley")
@@ -26,11 +26,10 @@ class Application:
     engine: Engine
     desk: FrontDesk
     front_ends: Sequence[FrontEnd]
+    speaking: Speaking
     server: WebServer
     url: str
     serving: asyncio.Task[None] | None = None
-    connected: list[FrontEnd] = field(default_factory=list)
-    connecting: list[asyncio.Task[None]] = field(default_factory=list)
 
     @classmethod
     async def open(cls, settings: BotSettings, *, demo: bool = False, clock: Clock | None = None) -> "Application":
@@ -48,7 +47,10 @@ class Application:
             )
             app = make_app(engine, room, make_gate(engine, web), web, desk, slack_handler)
             server = WebServer(app, web)
-            return cls(engine, desk, ends, server, server.bind())
+            if engine.cluster is not None:
+                engine.cluster.on("room", lambda signal: room.heard(int(signal.words[0])))
+                engine.cluster.on("chat", lambda signal: desk.outbox.wake())
+            return cls(engine, desk, ends, Speaking(desk, ends, room), server, server.bind())
         except BaseException:
             await engine.stop()
             raise
@@ -57,37 +59,15 @@ class Application:
         """Run flows and schedules, answer the page, connect to the chats; SettingInvalid when a token is wrong. A chat
         that can't be reached now is tried again until it can; flows and the other chats do not wait for it."""
         self.serving = asyncio.create_task(self.server.serve(), name="page")
+        cluster = self.engine.cluster
+        if cluster is not None:
+            cluster.hold(LEASE, self.speaking.lease_changed)
         await self.engine.start()
-        for end in self.front_ends:
-            if not await self._connect(end):
-                self.connecting.append(asyncio.create_task(self._keep_connecting(end), name=f"connect {end.platform}"))
-        await self.desk.start()
+        await self.speaking.open(alone=cluster is None)
         (self.engine.settings.data / "page.url").write_text(self.url)
         log.info("who may do what", rule=self.desk.describe())
         for file, problem in self.engine.flows.problems().items():
             log.warning("flow file is not in use", file=str(file), problem=str(problem))
-
-    async def _connect(self, end: FrontEnd) -> bool:
-        try:
-            await end.start(self.desk)
-        except Unreachable as error:
-            log.warning("not connected yet", to=end.platform, reason=error.reason)
-            return False
-        self.connected.append(end)
-        log.info("connected", to=end.describe())
-        return True
-
-    async def _keep_connecting(self, end: FrontEnd) -> None:
-        wait = 2.0
-        while True:
-            await asyncio.sleep(wait)
-            try:
-                if await self._connect(end):
-                    return
-            except SettingInvalid as error:
-                log.error("gave up connecting", to=end.platform, reason=str(error))
-                return
-            wait = min(wait * 2, 60.0)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set or the page's server dies."""
@@ -100,12 +80,7 @@ class Application:
 
     async def stop(self) -> None:
         """Hear nothing new, let what runs end or keep it for the next start, close."""
-        for task in self.connecting:
-            task.cancel()
-        await asyncio.gather(*self.connecting, return_exceptions=True)
-        for end in reversed(self.connected):
-            await end.stop()
-        await self.desk.stop()
+        await self.speaking.stop()
         self.server.stop()
         await self.engine.stop()
         if self.serving is not None:

@@ -77,7 +77,11 @@ class Settings(BaseSettings):
 
     data: Path = Path(".parley")
     flows: tuple[Path, ...] = (Path("flows"),)
-    database: str | None = None
+    database: str | None = Field(default=None, description="A file, or postgresql://… for several processes.")
+    role: Literal["all", "bot", "worker", "scheduler"] = Field(default="all", description="What this process does.")
+    worker_groups: tuple[str, ...] = Field(default=(), description="Groups whose tasks it runs, and no others.")
+    storage: str | None = Field(default=None, description="Where files lie: file:///folder. Default: the data folder.")
+    heartbeat: float = Field(default=5.0, gt=0, description="Seconds between two signs of life of a worker.")
     timezone: str = "UTC"
     public_url: str | None = Field(default=None, description="Where people reach the page; links in chat go there.")
     encryption_key: str | None = None
@@ -126,6 +130,15 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, the environment over `.env`, `.env` over parley.yaml."""
         return init_settings, env_settings, dotenv_settings, YamlConfigSettingsSource(settings_cls)
+
+    @property
+    def has_flows(self) -> bool:
+        """Whether this process takes in the flows of its folders; the others know them from the database."""
+        return self.role in ("all", "bot")
+
+    def without_flows(self) -> "Settings":
+        """The same settings without folders of flows."""
+        return self.model_copy(update={"flows": ()})
 
     def provider(self, name: str) -> Provider:
         """Settings of one service; defaults when nothing was said."""

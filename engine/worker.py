@@ -45,8 +45,8 @@ class Ended:
 class Home(Protocol):
     """Where a worker finds what to run and tells what came of it."""
 
-    async def current(self, execution_id: str) -> Execution:
-        """The execution as it was last written."""
+    async def current(self, execution_id: str, version: int = 0) -> Execution:
+        """The execution as it was last written, at least in a version."""
 
     async def flow(self, execution: Execution) -> Flow:
         """Its flow, in its revision."""
@@ -57,7 +57,10 @@ class Home(Protocol):
     async def tell(self, execution_id: str, event: Event, lines: tuple[Note, ...] = ()) -> Execution:
         """Decide upon an event; the execution once that is on disk."""
 
-    def mention(self, execution_id: str, event: Event) -> None:
+    async def end(self, execution_id: str, event: Event, lines: tuple[Note, ...]) -> None:
+        """An attempt ended; kept when this returns."""
+
+    def mention(self, execution_id: str, event: Event, lines: tuple[Note, ...] = ()) -> None:
         """The same without waiting."""
 
 
@@ -90,11 +93,11 @@ class Worker:
         event = TaskEnded(
             clock.now(), job.task_run_id, job.attempt, ended.state, started, ended.outputs, ended.effects, ended.error
         )
-        await self.home.tell(job.execution_id, event, self.outside.logbook.take(job.execution_id))
+        await self.home.end(job.execution_id, event, self.outside.logbook.take(job.execution_id))
 
     async def _run(self, job: Job) -> Ended:
         try:
-            execution = await self.home.current(job.execution_id)
+            execution = await self.home.current(job.execution_id, job.version)
             run = execution.task_runs.get(job.task_run_id)
             if run is None or run.state.is_terminal or execution.state is State.KILLING:
                 return Ended(State.KILLED)

@@ -40,10 +40,15 @@ class Server:
     def empty(self, address: str) -> None:
         """Delete every row of a database, keep its tables."""
         with psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
             names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
             tables = [sql.Identifier(name) for (name,) in names if not name.startswith("schema_")]
             if tables:
                 connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(tables)))
+                connection.execute("DELETE FROM schema_part WHERE name = 'encryption'")
 
     def _run(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.address, autocommit=True) as connection:

@@ -37,11 +37,23 @@ def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
 
 
 @app.command()
-def up(host: Host = None, port: Port = None, data: Data = None, flows: Flows = None) -> None:
+def up(
+    host: Host = None,
+    port: Port = None,
+    data: Data = None,
+    flows: Flows = None,
+    role: Annotated[
+        str | None, typer.Option("--role", help="With PostgreSQL: all (default), bot, worker or scheduler.")
+    ] = None,
+    worker_group: Annotated[
+        list[str] | None,
+        typer.Option("--worker-group", help="Run only tasks of this worker group; may be given more than once."),
+    ] = None,
+) -> None:
     """Connect to Slack and Discord as far as tokens are set, serve the page, run the schedules."""
     from bot.cli.serve import serve
 
-    serve(demo=False, host=host, port=port, data=data, flows=flows)
+    serve(demo=False, host=host, port=port, data=data, flows=flows, role=role, worker_groups=worker_group)
 
 
 @app.command()

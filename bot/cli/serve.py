@@ -12,12 +12,25 @@ import uvloop
 
 from bot.application import Application
 from bot.settings import BotSettings, read_settings, shipped_flows
+from bot.worker_process import WorkerProcess
 
 
-def serve(*, demo: bool, host: str | None, port: int | None, data: Path | None, flows: list[Path] | None) -> None:
-    """Start, print `ready URL` on stdout, run until SIGTERM or Ctrl-C."""
+def serve(
+    *,
+    demo: bool,
+    host: str | None,
+    port: int | None,
+    data: Path | None,
+    flows: list[Path] | None,
+    role: str | None = None,
+    worker_groups: list[str] | None = None,
+) -> None:
+    """Start, print `ready URL` on stdout (`ready -` where there is no page), run until SIGTERM or Ctrl-C."""
     configure_logs()
-    settings = demo_settings(host, port, data) if demo else up_settings(host, port, data, flows)
+    if demo:
+        settings = demo_settings(host, port, data)
+    else:
+        settings = up_settings(host, port, data, flows, role, tuple(worker_groups or ()) or None)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         interrupted = runner.run(_serve(settings, demo))
     if interrupted:
@@ -31,9 +44,16 @@ def demo_settings(host: str | None, port: int | None, data: Path | None) -> BotS
     return settings.model_copy(update={**alone, "web": _web(settings, host, port)})
 
 
-def up_settings(host: str | None, port: int | None, data: Path | None, flows: list[Path] | None) -> BotSettings:
+def up_settings(
+    host: str | None,
+    port: int | None,
+    data: Path | None,
+    flows: list[Path] | None,
+    role: str | None = None,
+    worker_groups: tuple[str, ...] | None = None,
+) -> BotSettings:
     """What the settings say, with the shipped `demo` flows behind the operator's own."""
-    settings = read_settings(data=data, flows=tuple(flows) if flows else None)
+    settings = read_settings(data=data, flows=tuple(flows) if flows else None, role=role, worker_groups=worker_groups)
     folders = tuple(dict.fromkeys((*settings.flows, shipped_flows("demo"))))
     return settings.model_copy(update={"flows": folders, "web": _web(settings, host, port)})
 
@@ -54,7 +74,11 @@ async def _serve(settings: BotSettings, demo: bool) -> bool:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told, number)
-    app = await Application.open(settings, demo=demo)
+    app: Application | WorkerProcess
+    if settings.has_flows:
+        app = await Application.open(settings, demo=demo)
+    else:
+        app = await WorkerProcess.open(settings)
     try:
         await app.start()
         sys.stderr.write(_welcome(app, demo))
@@ -67,8 +91,12 @@ async def _serve(settings: BotSettings, demo: bool) -> bool:
     return signal.SIGINT in heard
 
 
-def _welcome(app: Application, demo: bool) -> str:
-    data = app.engine.settings.data.resolve()
+def _welcome(app: Application | WorkerProcess, demo: bool) -> str:
+    settings = app.engine.settings
+    data = settings.data.resolve()
+    if isinstance(app, WorkerProcess):
+        groups = f", for the groups {', '.join(settings.worker_groups)}" if settings.worker_groups else ""
+        return f"Parley runs as {settings.role}{groups}. Data (files, keys): {data}\n"
     lines = [f"Parley is at {app.url}", f"Data (database, files, keys): {data}"]
     if demo:
         lines += [

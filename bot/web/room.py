@@ -41,6 +41,7 @@ class ChatRoom:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.desk: Desk | None = None
+        self._showing: set[asyncio.Task[None]] = set()
         self._listeners: set[asyncio.Queue[Message | None]] = set()
 
     async def start(self, desk: Desk) -> None:
@@ -51,6 +52,18 @@ class ChatRoom:
         """Let every open page go."""
         for queue in self._listeners:
             queue.put_nowait(None)
+
+    def heard(self, message_id: int) -> None:
+        """Another process added a message, or changed one: show it on the pages that are open here."""
+        if self._listeners:
+            task = asyncio.create_task(self._show_stored(message_id))
+            self._showing.add(task)
+            task.add_done_callback(self._showing.discard)
+
+    async def _show_stored(self, message_id: int) -> None:
+        row = await self.engine.database.read(lambda connection: rows.one(connection, message_id))
+        if row is not None:
+            self._tell(_message(row))
 
     def describe(self) -> str:
         """One line for the start-up log."""

@@ -11,8 +11,12 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from engine.clock import Clock, wait_until
+from engine.core.commands import RunTask
+from engine.core.execution import Execution
+from engine.store.writing import Unit
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,30 @@ class Job:
     task_run_id: str
     attempt: int
     lane: str = ""
+    version: int = 0  # of the execution that asked for it; whoever runs it must not have seen less
+
+
+class Dispatcher(Protocol):
+    """Who sees to it that task attempts run."""
+
+    @property
+    def busy(self) -> int:
+        """How many jobs run or wait in this process."""
+
+    def start(self) -> None:
+        """Begin to run jobs."""
+
+    def store(self, unit: Unit, execution: Execution, command: RunTask) -> bool:
+        """Keep what is asked for, in the transaction of the decision; False when a row of the outbox has to."""
+
+    def offer(self, job: Job) -> None:
+        """What was asked for is on disk: run it."""
+
+    def withdraw(self, task_run_id: str) -> list[Job]:
+        """Take back what waits for a task run, and interrupt what runs; the jobs that had not begun, if known now."""
+
+    async def stop(self, grace: float) -> None:
+        """Begin nothing more; give what runs `grace` seconds, then interrupt it: it runs again later."""
 
 
 class InlineDispatcher:
@@ -49,6 +77,10 @@ class InlineDispatcher:
         """Begin to run what was offered."""
         self._open = True
         self._fill()
+
+    def store(self, unit: Unit, execution: Execution, command: RunTask) -> bool:
+        """Whether the dispatcher keeps what is asked for itself; here a row of the outbox does."""
+        return False
 
     def offer(self, job: Job) -> None:
         """Run a job when there is room; one that waits or runs already is not taken twice."""

@@ -1,19 +1,21 @@
 """What an engine is made of, and who is told what: one place where its parts meet."""
 
+from typing import TYPE_CHECKING
+
 from engine.clock import Clock
 from engine.core.events import Started
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.registry import Registry
 from engine.directories import run_directory
-from engine.dispatch.inline import InlineDispatcher, Timers
-from engine.files import FileStore
+from engine.dispatch.inline import Dispatcher, InlineDispatcher, Timers
+from engine.file_settings import open_files
 from engine.key_values import KeyValueStore
 from engine.logbook import LogBook
 from engine.rendering import Renderer
 from engine.run_context import Outside
 from engine.runtime.advancing import Advancer
-from engine.runtime.carrying import Carrier, WorkerHome
+from engine.runtime.carrying import Carrier
 from engine.runtime.changes import Changes
 from engine.runtime.corrections import Bulk, Corrections
 from engine.runtime.creation import Creator
@@ -22,7 +24,9 @@ from engine.runtime.decision import Decision, Writer
 from engine.runtime.doorkeeper import Door
 from engine.runtime.flow_triggers import FlowTriggers
 from engine.runtime.flows import Flows
+from engine.runtime.homes import SharedHome, WorkerHome
 from engine.runtime.operations import Operations
+from engine.runtime.places import Places
 from engine.runtime.records import TaskRecords
 from engine.runtime.schedules import Schedules
 from engine.runtime.slots import Slots
@@ -32,7 +36,11 @@ from engine.runtime.webhooks import Webhooks
 from engine.secrets import AtRest, Masker, Secrets, Vault
 from engine.settings import Settings
 from engine.store.database import Database
+from engine.store.postgres import PostgresDatabase
 from engine.worker import Worker
+
+if TYPE_CHECKING:  # heavy, and only for who shares a database
+    from engine.runtime.cluster import Cluster
 
 
 class Assembly:
@@ -47,10 +55,10 @@ class Assembly:
         self.secrets = Secrets(settings, self.masker)
         self.vault = Vault.of(settings)
         self.sealer = AtRest(self.vault, self.masker)
-        self.files = FileStore(settings.data / "files")
+        self.files = open_files(settings)
         self.kv = KeyValueStore(database, clock, self.vault, self.masker)
         self.renderer = Renderer(settings, clock, self.secrets, self.masker, self.kv, self.files, database, self.sealer)
-        self.flows = Flows(database, registry, settings, clock)
+        self.flows = Flows(database, registry, settings if settings.has_flows else settings.without_flows(), clock)
         self.changes = Changes()
         self.logbook = LogBook(database)
         self.timers = Timers(clock)
@@ -78,6 +86,8 @@ class Assembly:
             self.schedules.stops,
             lambda posted: self.decider.post_stored(posted),
             self.schedules.released,
+            lambda unit, execution, command: self.dispatcher.store(unit, execution, command),
+            lambda unit, decision: None if self._carrier.places is None else self._carrier.places.check(unit, decision),
         )
         advancer = Advancer(self.renderer, self.slots.admit)
         self.decider = Decider(
@@ -103,19 +113,64 @@ class Assembly:
         self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
         self._outside.flows = TaskFlows(self.flows)
         self._outside.records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
-        self._worker = Worker(
-            WorkerHome(self.decider, self.flows), self._outside, settings.data / "work", run_directory
-        )
+        self.cluster: Cluster | None = None
+        self._carrier.home = self._home()
+        self._worker = Worker(self._carrier.home, self._outside, settings.data / "work", run_directory)
         advancer.at_once = self._worker.at_once
-        self.dispatcher = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
+        self.dispatcher: Dispatcher
         self._carrier.decider = self.decider
-        self._carrier.dispatcher = self.dispatcher
         self._carrier.flow_triggers = self._flow_triggers
         self._carrier.operations = self.operations
         self._carrier.subflows = Subflows(database, self.flows, self.creator, self.decider.current)
+        if isinstance(database, PostgresDatabase):
+            self._join(database)
+        else:
+            self.dispatcher = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
+        self._carrier.dispatcher = self.dispatcher
+
+    def _owns(self, execution_id: str) -> bool:
+        return self.cluster is None or self.cluster.owns(execution_id)
+
+    def _home(self) -> WorkerHome:
+        if not isinstance(self.database, PostgresDatabase):
+            return WorkerHome(self.decider, self.flows)
+        return SharedHome(self.decider, self.flows, self.database, self.clock, self.sealer, self._owns)
+
+    def _join(self, database: PostgresDatabase) -> None:
+        """Be one of several processes on a database."""
+        from engine.dispatch.procrastinate import ProcrastinateDispatcher, queue_of  # noqa: PLC0415 - only there
+        from engine.runtime.cluster import Cluster, Parts  # noqa: PLC0415 - as above
+
+        settings = self.settings
+        queues = tuple(queue_of(group) for group in settings.worker_groups or (None,))
+        if settings.role not in ("all", "worker"):
+            queues = ()
+        dispatcher = ProcrastinateDispatcher(
+            database, self._worker.run, self._carrier.killed, settings.limits.workers, queues, settings.heartbeat
+        )
+        places = Places(database, self.flows, self.slots, self.clock, self.decider.post)
+        parts = Parts(
+            database,
+            self.clock,
+            self.sealer,
+            self.flows,
+            self.decider,
+            self._carrier,
+            self.changes,
+            self.schedules,
+            dispatcher,
+            places,
+            self.logbook,
+        )
+        self.dispatcher = dispatcher
+        self.cluster = Cluster(parts, settings.role, queues, settings.heartbeat)
+        self.decider.owns = self._owns
+        self.decider.superseded = lambda execution: places.recount(execution.namespace, execution.flow_id)
+        self._carrier.places = places
+        self._carrier.alarm = self.cluster.wake
 
     def _first(self, flow: Flow, execution: Execution) -> Decision | None:
         """The decision that a new execution can be written with; executions that are counted are made first."""
-        if self.slots.limits(flow):
+        if self.slots.limits(flow) or not self._owns(execution.id):
             return None
         return self.decider.first(flow, execution, Started(self.clock.now()))

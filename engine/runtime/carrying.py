@@ -3,24 +3,25 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from engine.clock import Clock
 from engine.core.commands import CancelTimer, CreateRetry, RunTask, SetTimer, StartSubflow, StopTask
-from engine.core.events import Event, Started, TaskEnded, TimerFired
+from engine.core.events import Started, TaskEnded, TimerFired
 from engine.core.execution import Execution
-from engine.core.flow import Flow
 from engine.core.state import State
-from engine.core.task import Task
-from engine.dispatch.inline import InlineDispatcher, Job, Timers
+from engine.dispatch.inline import Dispatcher, Job, Timers
 from engine.errors import StoreFailed
-from engine.logbook import LogBook, Note
+from engine.logbook import LogBook
 from engine.runtime.changes import Changes
 from engine.runtime.creation import START
 from engine.runtime.deciding import Decider
 from engine.runtime.decision import Decision
 from engine.runtime.flow_triggers import FlowTriggers
 from engine.runtime.flows import Flows
+from engine.runtime.homes import WorkerHome
 from engine.runtime.operations import Operations
+from engine.runtime.places import Places
 from engine.runtime.slots import Slots
 from engine.runtime.subflows import Subflows
 from engine.store.commands import Announcement, Stored, stored, timer_key
@@ -32,7 +33,8 @@ class Carrier:
     """Hands commands to whoever does them. The parts without a value here are set once they exist."""
 
     decider: Decider
-    dispatcher: InlineDispatcher
+    dispatcher: Dispatcher
+    home: WorkerHome
     subflows: Subflows
     flow_triggers: FlowTriggers
     operations: Operations
@@ -46,6 +48,8 @@ class Carrier:
         self.slots = slots
         self.changes = changes
         self.logbook = logbook
+        self.alarm: Callable[[], None] | None = None  # looks for timers that are due, where their rows are shared
+        self.places: Places | None = None  # in place of `slots`, where others decide too
         self._background: set[asyncio.Task[None]] = set()
 
     @property
@@ -71,9 +75,12 @@ class Carrier:
                     self.take_up(stored(execution.id, command, execution.version))
         for announcement in decision.announcements:
             self.take_up(announcement)
-        following = self.slots.committed(execution)
-        if following is not None:
-            self.decider.post(following, Started(self.clock.now()))
+        if self.places is None:
+            following = self.slots.committed(execution)
+            if following is not None:
+                self.decider.post(following, Started(self.clock.now()))
+        elif self.places.is_free(decision):
+            self._spawn(partial(self.places.offer, execution.namespace, execution.flow_id))
         self.changes.publish(decision.before, execution)
 
     def take_up(self, row: Stored) -> None:
@@ -94,6 +101,9 @@ class Carrier:
         """Post an event at a time."""
 
         def fire() -> None:
+            if self.alarm is not None:
+                self.alarm()
+                return
             now = self.clock.now()
             if timer.key == START:
                 self.decider.post(execution_id, Started(now), drops=timer_key(execution_id, START))
@@ -108,7 +118,7 @@ class Carrier:
         """An attempt was interrupted, or taken back before it began, because its execution is killed."""
         now = self.clock.now()
         ended = TaskEnded(now, job.task_run_id, job.attempt, State.KILLED, now)
-        self.decider.post(job.execution_id, ended, lines=self.logbook.take(job.execution_id))
+        self.home.mention(job.execution_id, ended, self.logbook.take(job.execution_id))
 
     async def stop(self) -> None:
         """Do nothing more; rows stay for the next start."""
@@ -141,31 +151,3 @@ async def _until_stored(work: Callable[[], Awaitable[None]]) -> None:
             return
         else:
             return
-
-
-class WorkerHome:
-    """Where the worker finds what to run and tells what came of it."""
-
-    def __init__(self, decider: Decider, flows: Flows) -> None:
-        self._decider = decider
-        self._flows = flows
-
-    async def current(self, execution_id: str) -> Execution:
-        """The execution as it was last written."""
-        return await self._decider.current(execution_id)
-
-    async def flow(self, execution: Execution) -> Flow:
-        """Its flow, in its revision."""
-        return await self._flows.fetch(execution.namespace, execution.flow_id, execution.revision)
-
-    def task(self, flow: Flow, task_id: str) -> Task:
-        """A task of the flow."""
-        return self._flows.task(flow, task_id)
-
-    async def tell(self, execution_id: str, event: Event, lines: tuple[Note, ...] = ()) -> Execution:
-        """Decide upon an event; the execution once that is on disk."""
-        return await self._decider.decide(execution_id, event, lines=lines)
-
-    def mention(self, execution_id: str, event: Event) -> None:
-        """The same without waiting."""
-        self._decider.post(execution_id, event)

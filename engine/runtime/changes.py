@@ -68,11 +68,21 @@ class Changes:
         self._subscriptions: set[Subscription] = set()
         self._waiters: dict[str, set[tuple[Until, asyncio.Future[Execution]]]] = {}
 
+    def heard(self, change: Change) -> bool:
+        """An execution was written by another process; whether somebody waits for it (see `arrived`)."""
+        for subscription in self._subscriptions:
+            subscription.add(change)
+        return change.execution_id in self._waiters
+
+    def arrived(self, execution: Execution) -> None:
+        """Tell who waits for an execution how far it has come."""
+        for until, future in tuple(self._waiters.get(execution.id, ())):
+            if not future.done() and reached(execution, until):
+                future.set_result(execution)
+
     def publish(self, before: Execution, after: Execution) -> None:
         """An execution was written."""
-        for until, future in tuple(self._waiters.get(after.id, ())):
-            if not future.done() and reached(after, until):
-                future.set_result(after)
+        self.arrived(after)
         if not self._subscriptions:
             return
         moved = [key for key, run in after.task_runs.items() if before.task_runs.get(key) is not run]

@@ -73,6 +73,8 @@ class Decider:
         self._reads = 0  # executions that are being read …
         self._moved: set[str] = set()  # … and those written meanwhile, of which the reader may see an older version
         self._open = True
+        self.owns: Callable[[str], bool] = lambda execution_id: True  # what falls to others, they will take up
+        self.superseded: Callable[[Execution], Awaitable[None]] | None = None  # before it is decided again
 
     @property
     def busy(self) -> int:
@@ -85,6 +87,8 @@ class Decider:
 
     def begin(self, execution: Execution, event: Event, *, drops: str) -> None:
         """An execution was made and is on disk; its first event is decided upon soon."""
+        if not self.owns(execution.id):
+            return
         self._remember(execution)
         self.post(execution.id, event, drops=drops)
 
@@ -104,6 +108,8 @@ class Decider:
 
     def post_stored(self, posted: Posted, done: asyncio.Future[Execution] | None = None) -> None:
         """An event of the inbox became durable; `done` is told what became of the execution."""
+        if done is None and not self.owns(posted.execution_id):
+            return
         self._put(posted.execution_id, Pending(posted.event, posted, done=done))
 
     async def decide(self, execution_id: str, event: Event, *, lines: Sequence[Note] = ()) -> Execution:
@@ -112,10 +118,10 @@ class Decider:
         self._put(execution_id, Pending(event, None, tuple(lines), done))
         return await done
 
-    async def current(self, execution_id: str) -> Execution:
-        """The execution as it was last written; NotFound."""
+    async def current(self, execution_id: str, version: int = 0) -> Execution:
+        """The execution as it was last written, at least in a version; NotFound."""
         cached = self._cache.get(execution_id)
-        if cached is not None:
+        if cached is not None and cached.version >= version:
             self._cache.move_to_end(execution_id)
             return cached
         self._reads += 1
@@ -128,9 +134,20 @@ class Decider:
                 self._moved.clear()
         if found is None:
             raise NotFound(f"There is no execution {execution_id}.", fix="It may have been purged.")
-        if not moved and not found.state.is_terminal:
+        if not moved and not found.state.is_terminal and self.owns(execution_id):
             self._remember(found)  # whoever reads what is under way will soon ask again
         return found
+
+    def heard(self, execution_id: str, version: int) -> None:
+        """Another process wrote an execution: what we remember of it is old."""
+        cached = self._cache.get(execution_id)
+        if cached is not None and cached.version < version:
+            del self._cache[execution_id]
+
+    def keep_only(self, owned: Callable[[str], bool]) -> None:
+        """Other executions fall to us than before: forget those that others write now."""
+        for execution_id in [key for key in self._cache if not owned(key)]:
+            del self._cache[execution_id]
 
     async def stop(self) -> None:
         """Decide no more; what is undecided is in the inbox or will be done again."""
@@ -245,7 +262,7 @@ class Decider:
                 after = await self._decide(execution_id, batch)
             except Superseded:  # another hand wrote meanwhile: decide again from what lies there
                 self._cache.pop(execution_id, None)
-                box.pending.extendleft(reversed(batch))
+                box.pending.extendleft(reversed(await self._undecided(execution_id, batch)))
             except StoreFailed as error:
                 log.error("Execution %s can't be written (%s); trying again in %.1f s.", execution_id, error, wait)
                 box.pending.extendleft(reversed(batch))
@@ -265,6 +282,23 @@ class Decider:
         box.working = False
         if not box.pending:
             self._boxes.pop(execution_id, None)
+
+    async def _undecided(self, execution_id: str, batch: list[Pending]) -> list[Pending]:
+        """What of a batch nobody else has decided upon."""
+        numbers = [pending.posted.id for pending in batch if pending.posted is not None]
+        if not numbers and self.superseded is None:
+            return batch
+        try:
+            left = await self._database.read(lambda connection: inbox.still(connection, numbers))
+            after = await self.current(execution_id)
+            if self.superseded is not None:
+                await self.superseded(after)
+        except EngineError as error:
+            log.warning("Execution %s can't be read: %s", execution_id, error)
+            return batch
+        gone = [pending for pending in batch if pending.posted is not None and pending.posted.id not in left]
+        answer(gone, after)
+        return [pending for pending in batch if pending.posted is None or pending.posted.id in left]
 
     async def _decide(self, execution_id: str, batch: list[Pending]) -> Execution:
         before = await self.current(execution_id)
@@ -311,7 +345,7 @@ class Decider:
             self._moved.add(execution.id)
         if execution.state.is_terminal or execution.state in (State.PAUSED, State.QUEUED):
             self._cache.pop(execution.id, None)  # a row is enough for what only waits
-        else:
+        elif self.owns(execution.id):
             self._remember(execution)
         self._decided(decision)
 
@@ -359,4 +393,4 @@ class Decider:
         """Events of an execution that is not there any more."""
         posted = [pending.posted for pending in batch if pending.posted is not None]
         if posted:
-            await self._database.transact(lambda unit: inbox.consume(unit.connection, posted))
+            await self._database.transact(lambda unit: inbox.drop(unit.connection, posted))

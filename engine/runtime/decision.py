@@ -76,9 +76,12 @@ class Writer:
     stops_trigger: Callable[[Execution], bool]
     posted: Callable[[Posted], None]
     released: Callable[[triggers.TriggerState], None]
+    dispatch: Callable[[Unit, Execution, RunTask], bool]  # whether an attempt that is asked for is kept elsewhere
+    check: Callable[[Unit, "Decision"], None] = lambda unit, decision: None  # Superseded when it can't be
 
     def write(self, unit: Unit, decision: Decision) -> None:
         """Everything of a decision; Superseded when the execution is not the one it was decided from."""
+        self.check(unit, decision)
         before, after = decision.before, decision.after
         if after is not before and not executions.save(unit.batch, before, after, decision.now, self.sealer):
             raise Superseded(after.id)
@@ -106,6 +109,8 @@ class Writer:
                 rows[timer_key(after.id, event.key)] = None
         for command in decision.commands:
             match command:
+                case RunTask() if self.dispatch(unit, after, command):
+                    continue
                 case RunTask() | SetTimer() | StartSubflow() | CreateRetry():
                     row = stored(after.id, command, after.version)
                     rows[row.id] = row

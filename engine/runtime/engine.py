@@ -13,20 +13,21 @@ from engine.core.flow import Flow
 from engine.core.inputs import Resolved
 from engine.core.registry import Registry
 from engine.core.state import State
-from engine.errors import SettingInvalid
 from engine.plugin import ChatPort
 from engine.runtime.assembly import Assembly
 from engine.runtime.changes import Change, Until
 from engine.runtime.counting import count_limited
 from engine.runtime.creation import FailedCheck, Prepared, check_labels
 from engine.runtime.foresight import FileChange, file_changes, foresee
+from engine.runtime.key_check import check_key
+from engine.runtime.opening import open_database
 from engine.runtime.operations import masked
 from engine.runtime.task_flows import TaskExecutions
 from engine.settings import Settings
 from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, kv, logs, metrics, pauses
-from engine.store.database import Database, SqliteDatabase, Unit
+from engine.store.database import Database, Unit
 from engine.store.logs import LogLine
 from engine.store.metrics import Metric
 from engine.store.pauses import PauseRow
@@ -52,12 +53,8 @@ class Engine(Assembly):
         chat: ChatPort | None = None,
     ) -> "Engine":
         """The engine on its database, nothing running yet; StoreFailed, SettingInvalid."""
-        if settings.database is not None and "://" in settings.database:
-            where = settings.database.split("@")[-1]
-            raise SettingInvalid(f"`database` {where} is no file.", fix="Give the path of a file.")
-        path = settings.data / "parley.db" if settings.database is None else type(settings.data)(settings.database)
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        database = await SqliteDatabase.open(path)
+        database = await open_database(settings)
         try:
             engine = cls(settings, database, registry or catalogue(), clock or SystemClock())
         except BaseException:
@@ -78,16 +75,25 @@ class Engine(Assembly):
     @property
     def is_busy(self) -> bool:
         """Whether anything is going on or waits for a worker; timers and pauses do not count."""
-        return bool(self.decider.busy or self.dispatcher.busy or self._carrier.busy or self.schedules.busy)
+        if self.decider.busy or self.dispatcher.busy or self._carrier.busy or self.schedules.busy:
+            return True
+        return self.cluster is not None and self.cluster.busy
 
     async def start(self, *, watch: bool = True, schedules: bool = True) -> None:
         """Read the flows, go on with what was under way when the process ended, keep the schedules if asked."""
+        if self.cluster is not None:
+            await check_key(self.database, self.vault)
+            await self.cluster.join()
         await self.flows.start(watch=watch)
         self.flows.on_change(self._flows_changed)
         self._flow_triggers.refresh()
         await self._worker.clear()
         self.logbook.start()
         self.timers.start()
+        await self._tidy()
+        if self.cluster is not None:
+            await self.cluster.start(schedules=schedules)
+            return
         await self._recover()
         self.dispatcher.start()
         if schedules:
@@ -95,21 +101,29 @@ class Engine(Assembly):
 
     async def stop(self, grace: float = 10) -> None:
         """Begin nothing more, give what runs `grace` seconds, let go of the database; what is open goes on later."""
+        if self.cluster is not None:
+            await self.cluster.stop()
         for part in (self.schedules, self.flows, self.timers):
             await part.stop()
         await self.dispatcher.stop(grace)
         for rest in (self._carrier, self.decider, self.logbook):
             await rest.stop()
+        if self.cluster is not None:
+            await self.cluster.leave()
         await self.database.close()
 
-    async def _recover(self) -> None:
-        """Take up every row of the inbox and the outbox."""
+    async def _tidy(self) -> None:
+        """Forget what has served its time."""
         now = self.clock.now()
         await self.database.transact(
             lambda unit: (inbox.forget(unit.connection, now), kv.purge_expired(unit.connection, now))
         )
         if self.settings.encryption_key and "," in self.settings.encryption_key:
             await self.kv.rotate()
+
+    async def _recover(self) -> None:
+        """Take up every row of the inbox and the outbox."""
+        now = self.clock.now()
         await count_limited(self.database, self.flows, self.slots, await self.database.read(executions.queueing))
         for posted in await self.database.read(lambda c: inbox.waiting(c, self.sealer)):
             self.decider.post_stored(posted)

@@ -180,6 +180,11 @@ class Flows:
                 del self._old[key]
         return gone
 
+    async def heard(self, namespace: str, flow_id: str) -> None:
+        """Another process kept a new revision of a flow, or removed one."""
+        await self._reload(namespace, flow_id)
+        await self._tell()
+
     async def start(self, *, watch: bool = True, interval: float = 1.0) -> None:
         """Read what the store has, then the folders; with `watch`, look at the folders again and again."""
         stored = await self._database.read(rows.all_latest)

@@ -62,22 +62,31 @@ class Schedules:
         self._called: list[str] = []  # keys whose dates came in the last moments
         self._looking: dict[str, bool] = {}  # key → look again when done
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_open = False
+        self._is_open = False  # whether this process is the one that fires
+        self._is_known = False
         self._unseen: dict[str, None] = {}  # schedules whose next date nobody has looked at
         self._ahead: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
 
-    async def start(self) -> None:
-        """Take up the dates that passed while nothing ran, as each trigger says, and watch for the next."""
-        self._is_open = True
+    async def start(self, *, leads: bool = True) -> None:
+        """Take up the dates that passed while nothing ran, as each trigger says, and watch for the next; who does not
+        lead only knows where they stand."""
+        self._is_known, self._is_open = True, leads
         await self._states.load()
         await self._refresh(recovering=True)
-        self._scheduler.start()
-        await self._polls.start()
+        if leads:
+            self._scheduler.start()
+            await self._polls.start()
+
+    async def told(self, namespace: str, flow_id: str, trigger_id: str) -> None:
+        """Another process moved a trigger."""
+        state = await self._database.read(lambda c: rows.get(c, namespace, flow_id, trigger_id))
+        if state is not None and self._is_known:
+            self.released(state)
 
     async def stop(self) -> None:
         """Start nothing more."""
-        self._is_open = False
+        self._is_known = self._is_open = False
         self._scheduler.stop()
         if self._ahead is not None:
             self._ahead.cancel()
@@ -89,8 +98,9 @@ class Schedules:
 
     async def refresh(self) -> None:
         """The flows changed: what they say holds when this returns."""
-        if self._is_open:
+        if self._is_known:
             await self._refresh()
+        if self._is_open:
             await self._polls.refresh()
 
     def is_disabled(self, key: str) -> bool:
@@ -166,7 +176,8 @@ class Schedules:
                 changed.append(entry.state)
             entries[key] = entry
             await asyncio.sleep(0)  # working out dates takes its time: others get their turn
-        await self._states.save(changed)
+        if self._is_open:
+            await self._states.save(changed)
         self._entries = entries
         self._scheduler.sync({key: entry.next_after for key, entry in entries.items()})
         for key in entries:

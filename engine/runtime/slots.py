@@ -46,6 +46,17 @@ class Slots:
         """Whether the executions of a flow are counted."""
         return flow.concurrency is not None or (flow.namespace, flow.id) in self._counted
 
+    def reload(self, flow: FlowKey, rows: Sequence[tuple[str, str]]) -> None:
+        """Count the executions of a flow anew: what was remembered may be old."""
+        self._lanes.pop(flow, None)
+        self.load(flow, rows)
+
+    def following(self, namespace: str, flow_id: str, limit: int | None) -> list[str]:
+        """The queued executions of a flow for which there are places, oldest first."""
+        lane = self._lanes.get((namespace, flow_id), Lane())
+        free = len(lane.queued) if limit is None else max(0, limit - len(lane.running))
+        return list(lane.queued)[:free]
+
     def admit(self, flow: Flow, execution: Execution, event: Event) -> Event:
         """The event, or LimitReached in its place when an execution wants to start over the limit."""
         if not isinstance(event, Started | ForceAsked) or execution.state not in (State.CREATED, State.QUEUED):

@@ -7,7 +7,7 @@ holds for what belongs to one execution: it has at most one unit under way.
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Update
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +18,21 @@ Text = tuple[str, Callable[[Iterable[Row]], Any]]
 
 class Superseded(Exception):
     """The execution was written by another hand since it was read."""
+
+
+class Kind(Protocol):
+    """What a batch can hold rows for."""
+
+    @property
+    def rank(self) -> int:
+        """Lower ones are written first."""
+
+    @property
+    def each(self) -> bool:
+        """Whether every row must find what it changes; Superseded otherwise."""
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Write some rows; how many were touched."""
 
 
 class Statement:
@@ -69,7 +84,7 @@ class Batch:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._waiting: dict[Statement, list[Row]] = {}
+        self._waiting: dict[Kind, list[Row]] = {}
 
     @property
     def connection(self) -> Connection:
@@ -83,7 +98,7 @@ class Batch:
         """The connection as it is; what waits is not on it yet. For reading what no waiting row can change."""
         return self._connection
 
-    def add(self, statement: Statement, rows: Iterable[Row]) -> None:
+    def add(self, statement: Kind, rows: Iterable[Row]) -> None:
         """Run a statement for some rows before the commit."""
         there = self._waiting.get(statement)
         if there is None:

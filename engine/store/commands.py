@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 
 from engine.core.commands import Command, CreateRetry, RunTask, SetTimer, StartSubflow
 from engine.store.batches import Statement, Target, write
@@ -91,8 +91,23 @@ def take(connection: Connection, key: str) -> bool:
 
 def waiting(connection: Connection, sealer: Sealer) -> list[Stored]:
     """Everything that is still to be done."""
+    return _read(connection, select(commands), sealer)
+
+
+def due(connection: Connection, sealer: Sealer, now: datetime, limit: int) -> list[Stored]:
+    """What is to be done now."""
+    at = commands.c.run_at
+    return _read(connection, select(commands).where(at.is_(None) | (at <= now)).limit(limit), sealer)
+
+
+def any_waiting(connection: Connection) -> bool:
+    """Whether there is something to be done that does not wait for its time."""
+    return connection.execute(select(commands.c.id).where(commands.c.run_at.is_(None)).limit(1)).first() is not None
+
+
+def _read(connection: Connection, query: Select[Any], sealer: Sealer) -> list[Stored]:
     found = []
-    for row in connection.execute(select(commands).order_by(commands.c.id)):
+    for row in connection.execute(query.order_by(commands.c.id)):
         fields = sealer.loads(row.payload, row.execution_id)
         command = Announcement(fields["state"]) if row.kind == ANNOUNCE else command_from(row.kind, fields)
         found.append(Stored(row.id, row.execution_id, command, row.run_at))

@@ -15,6 +15,7 @@ from engine.store.documents import Sealer, dumps, execution_document, execution_
 from engine.store.statements import insert_new
 from engine.store.tables import commands, events, executions, instant, logs, metrics, pauses
 
+WAITING_STATES = (State.CREATED.value, State.QUEUED.value)
 OPEN = tuple(state.value for state in State if not state.is_terminal)
 
 _save = Statement(
@@ -196,11 +197,23 @@ def state_of(connection: Connection, execution_id: str) -> State | None:
     return None if found is None else State(found)
 
 
+def stopped(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of some executions of which nothing may run on: killed, or gone."""
+    row = executions.c
+    states = dict(connection.execute(select(row.id, row.state).where(row.id.in_(ids))).tuples())
+    return {key for key in ids if states.get(key) in (None, State.KILLING.value, State.KILLED.value)}
+
+
 def open_rows(connection: Connection, namespace: str, flow_id: str) -> Sequence[Any]:
     """(id, state) of every execution of a flow that has not ended, oldest first."""
     row = executions.c
     of_flow = (row.namespace == namespace, row.flow_id == flow_id, row.state.in_(OPEN))
     return connection.execute(select(row.id, row.state).where(*of_flow).order_by(row.id)).all()
+
+
+def running(connection: Connection, namespace: str, flow_id: str) -> set[str]:
+    """Executions of a flow that have started and not ended."""
+    return {row.id for row in open_rows(connection, namespace, flow_id) if row.state not in WAITING_STATES}
 
 
 def queueing(connection: Connection) -> set[tuple[str, str]]:

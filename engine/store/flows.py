@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, insert, not_, select, update
 from sqlalchemy import delete as delete_rows
 
 from engine.store.records import rests
+from engine.store.statements import serial
 from engine.store.tables import executions, flows
 
 _NUMBER = re.compile(r"^revision:[ \t]*\d+[ \t]*\n", re.MULTILINE)
@@ -28,6 +29,7 @@ class FlowRow:
 
 def deploy(connection: Connection, namespace: str, flow_id: str, source: str, file: str, now: datetime) -> int:
     """Keep a flow's text as a new revision, unless it is the newest already; its revision."""
+    serial(connection, f"flow {namespace} {flow_id}")
     newest = latest(connection, namespace, flow_id)
     key = flows.c
     if newest is not None and _without_number(newest.source) == _without_number(source):

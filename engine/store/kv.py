@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 
 from engine.store.statements import put as put_row
+from engine.store.statements import serial
 from engine.store.tables import key_values
 
 
@@ -25,6 +26,7 @@ class KeyValue:
 def put(connection: Connection, pair: KeyValue, now: datetime, *, overwrite: bool = True) -> bool:
     """Store a pair; False when there is one that has not expired and may not be overwritten."""
     if not overwrite:
+        serial(connection, f"kv {pair.namespace} {pair.key}")
         there = get(connection, pair.namespace, pair.key)
         if there is not None and not (there.expires and there.expires <= now):
             return False

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, insert, inspect, select
 
 import engine.store
 from engine.errors import StoreFailed
+from engine.store import signals
 from engine.store.tables import metadata, schema_version
 
 
@@ -17,6 +18,8 @@ def create_tables(connection: Connection) -> None:
     for module in pkgutil.iter_modules(engine.store.__path__):
         import_module(f"engine.store.{module.name}")
     metadata.create_all(connection)
+    if connection.dialect.name == "postgresql":
+        signals.create(connection)
 
 
 STEPS: tuple[Callable[[Connection], None], ...] = (create_tables,)

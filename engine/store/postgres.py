@@ -47,6 +47,7 @@ class PostgresDatabase(GroupWriter):
     def __init__(self, database: str) -> None:
         super().__init__(READERS)
         self.address = database
+        self.backends: set[int] = set()  # the server's ids of our connections: what they say we know already
         self._url = parse(database)
         self.name = f"{self._url.host or self._url.query.get('host', 'localhost')}/{self._url.database or ''}"
 
@@ -93,6 +94,8 @@ class PostgresDatabase(GroupWriter):
         def connected(raw: Any, _record: object) -> None:
             raw.adapters.register_dumper(str, _dumper())
             raw.read_only = reads_only
+            if not reads_only:
+                self.backends.add(raw.info.backend_pid)
 
         event.listen(engine, "connect", connected)
         return engine

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Index, Integer, Table, func, insert, or_, select, update
 
+from engine.store.statements import serial
 from engine.store.tables import Chars, metadata
 
 room_messages = Table(
@@ -91,6 +92,12 @@ def edit(connection: Connection, message_id: int, body: str, version: int, now: 
     return None if found is None else _row(found)
 
 
+def one(connection: Connection, message_id: int) -> RoomRow | None:
+    """A message, if it is there."""
+    found = connection.execute(select(room_messages).where(room_messages.c.id == message_id)).mappings().first()
+    return None if found is None else _row(found)
+
+
 def recent(connection: Connection, channel: str, person_id: str, limit: int) -> list[RoomRow]:
     """The newest messages of a channel that this person may see, oldest first."""
     table = room_messages.c
@@ -104,6 +111,7 @@ def recent(connection: Connection, channel: str, person_id: str, limit: int) -> 
 
 
 def _next(connection: Connection) -> int:
+    serial(connection, "room")
     highest: int = connection.execute(select(func.coalesce(func.max(room_messages.c.change), 0))).scalar_one()
     return highest + 1
 

@@ -59,6 +59,10 @@ schema_version = Table(
     "schema_version", metadata, Column("version", Integer, primary_key=True), Column("applied", Instant, nullable=False)
 )
 
+schema_parts = Table(  # parts of the schema that count for themselves
+    "schema_part", metadata, Column("name", Chars, primary_key=True), Column("version", Chars, nullable=False)
+)
+
 executions = Table(
     "execution",
     metadata,
@@ -125,6 +129,7 @@ commands = Table(  # the outbox
     Column("run_at", Instant),
     Column("payload", Chars, nullable=False),
     Index("command_by_execution", "execution_id"),
+    Index("command_by_time", "run_at", **only("0", "true")),  # a file's timers are kept in memory
 )
 
 pauses = Table(

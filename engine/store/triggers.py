@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from engine.core.execution import Execution
 from engine.store.documents import dumps, loads
-from engine.store.statements import insert_new
+from engine.store.statements import insert_new, serial
 from engine.store.statements import put as put_row
 from engine.store.tables import trigger_fires, trigger_states, trigger_windows
 
@@ -177,6 +177,7 @@ class Window:
 
 def window(connection: Connection, key: str, window_id: str) -> Window | None:
     """The present window of a flow trigger."""
+    serial(connection, f"window {key}")  # it is read to be written
     row = trigger_windows.c
     found = connection.execute(
         select(trigger_windows).where(row.trigger_key == key, row.window_id == window_id)

@@ -1,5 +1,6 @@
 """An engine on a temporary folder, with a clock that can jump."""
 
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -13,9 +14,25 @@ START = datetime(2026, 3, 2, 7, 59, 50, tzinfo=UTC)  # a Monday
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path, where):
     (tmp_path / "flows").mkdir()
-    return Settings(data=tmp_path / "data", flows=(tmp_path / "flows",), limits=Limits(workers=8))
+    return Settings(data=tmp_path / "data", database=where, flows=(tmp_path / "flows",), limits=Limits(workers=8))
+
+
+ON_BOTH = ("test_executions", "test_triggers_metrics", "test_polls", "test_slots")
+
+
+def pytest_generate_tests(metafunc):
+    """The scenarios of some files run on a file and on a server."""
+    if "where" in metafunc.fixturenames:
+        both = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH or os.environ.get("PARLEY_TEST_ALL_ON_POSTGRES")
+        metafunc.parametrize("where", ["sqlite", "postgres"] if both else ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def where(request):
+    """What the setting `database` says."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres")
 
 
 @pytest.fixture

@@ -1,0 +1,190 @@
+"""Several processes on PostgreSQL, as they are set up for real, and killed at the worst moment."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+
+from tests.scenarios.fleet import Fleet
+from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
+
+__all__ = ["slack"]
+
+SHELL = """
+  - id: {id}
+    type: io.kestra.plugin.scripts.shell.Commands
+    taskRunner: {{type: io.kestra.plugin.core.runner.Process}}
+    {more}
+    commands: ['echo "{id} begins" >> {marks}', '{wait}', 'echo "{id} ends" >> {marks}']
+"""
+
+
+@pytest.fixture
+async def fleet(tmp_path, new_postgres):
+    made = Fleet(tmp_path, new_postgres)
+    yield made
+    await made.stop()
+
+
+def shell(fleet, name, wait="true", more=""):
+    return SHELL.format(id=name, wait=wait, more=more, marks=fleet.folder / "marks")
+
+
+def successes(fleet, execution_id):
+    """(task, attempts that are recorded) of every task run."""
+    rows = fleet.query(
+        "SELECT task_id, state, doc FROM task_run WHERE execution_id = %s ORDER BY position", execution_id
+    )
+    return [(task, state, len(json.loads(doc).get("a", []))) for task, state, doc in rows]
+
+
+async def test_a_killed_workers_task_runs_again_and_counts_once(fleet):
+    gate = fleet.folder / "gate"
+    fleet.flow(
+        "long", "tasks:\n" + shell(fleet, "hard", f"while [ ! -e {gate} ]; do sleep 0.05; done") + shell(fleet, "last")
+    )
+    bot = await fleet.start("bot")
+    first = await fleet.start("worker")
+    execution = await fleet.begin(bot, "long")
+    await fleet.until(lambda: fleet.marks() == ["hard begins"], "the first attempt")
+    second = await fleet.start("worker")
+    fleet.kill(first)
+    await fleet.until(lambda: fleet.marks().count("hard begins") == 2, "the second attempt")
+    gate.touch()
+    await fleet.until(lambda: fleet.states("long")["SUCCESS"] == 1, "the end")
+    assert fleet.marks()[-2:] == ["last begins", "last ends"]
+    assert successes(fleet, execution) == [("hard", "SUCCESS", 1), ("last", "SUCCESS", 1)]
+    await fleet.until(lambda: fleet.query("SELECT count(*) FROM procrastinate_jobs") == [(0,)], "no job that is left")
+    assert fleet.query("SELECT count(*) FROM event WHERE NOT consumed") == [(0,)]
+    assert fleet.query("SELECT count(*) FROM command") == [(0,)]
+    for life in (second, bot):
+        assert await asyncio.to_thread(life.stop, signal.SIGTERM) == 0
+        assert "Traceback" not in "".join(life.said)
+
+
+async def test_a_bot_that_dies_leaves_its_executions_to_the_other(fleet):
+    gate = fleet.folder / "gate"
+    fleet.flow(
+        "chain", "tasks:\n" + shell(fleet, "one", f"while [ ! -e {gate} ]; do sleep 0.05; done") + shell(fleet, "two")
+    )
+    bots = [await fleet.start("bot") for _ in range(2)]
+    await fleet.start("worker")
+    begun = [await fleet.begin(bots[number % 2], "chain") for number in range(8)]
+    await fleet.until(lambda: fleet.marks().count("one begins") == 8, "all first tasks")
+    fleet.kill(bots[0])
+    gate.touch()
+    await fleet.until(lambda: fleet.states("chain")["SUCCESS"] == 8, "all ends")
+    for execution in begun:
+        assert successes(fleet, execution) == [("one", "SUCCESS", 1), ("two", "SUCCESS", 1)]
+
+
+async def test_a_task_of_a_group_waits_for_its_worker_and_says_so(fleet):
+    fleet.flow("heavy", "tasks:\n" + shell(fleet, "train", more="workerGroup: {key: gpu}"))
+    bot = await fleet.start("bot")
+    await fleet.start("worker")
+    await fleet.begin(bot, "heavy")
+    said = "SELECT message FROM log WHERE message LIKE 'Waiting for a worker of the group%'"
+    (line,) = await fleet.until(lambda: fleet.query(said), "what it waits for")
+    assert "'gpu'" in line[0]
+    assert "--worker-group gpu" in line[0]
+    assert fleet.marks() == []
+    await fleet.start("worker", "--worker-group", "gpu")
+    await fleet.until(lambda: fleet.states("heavy")["SUCCESS"] == 1, "the end")
+    assert len(fleet.query(said)) == 1
+
+
+async def test_a_kill_reaches_what_runs_elsewhere_and_what_waits_for_nobody(fleet):
+    fleet.flow("stuck", "tasks:\n" + shell(fleet, "hang", "sleep 600"))
+    fleet.flow("nobody", "tasks:\n" + shell(fleet, "train", more="workerGroup: {key: gpu}"))
+    bot = await fleet.start("bot")
+    await fleet.start("worker")
+    for flow in ("stuck", "nobody"):
+        execution = await fleet.begin(bot, flow)
+        if flow == "stuck":
+            await fleet.until(lambda: fleet.marks() == ["hang begins"], "the task")
+        await command(bot, f"/flow kill {execution}")
+        await fleet.until(lambda flow=flow: fleet.states(flow)["KILLED"] == 1, "the kill")
+    await fleet.until(lambda: fleet.query("SELECT count(*) FROM procrastinate_jobs") == [(0,)], "no job that is left")
+
+
+async def test_schedules_fire_once_whoever_leads(fleet):
+    every_second = (
+        "triggers:\n  - id: tick\n    type: io.kestra.plugin.core.trigger.Schedule\n"
+        "    withSeconds: true\n    cron: '* * * * * *'\n"
+    )
+    fleet.flow("tick", "tasks:\n  - {id: say, type: io.kestra.plugin.core.log.Log, message: tick}\n" + every_second)
+    await fleet.start("bot")
+    schedulers = [await fleet.start("scheduler") for _ in range(2)]
+    fires = "SELECT scheduled_at FROM trigger_fire ORDER BY 1"
+    await fleet.until(lambda: len(fleet.query(fires)) >= 3, "three fires")
+    leader = await fleet.until(lambda: leader_of(fleet), "a leader")
+    dead = next(life for life in schedulers if life.process.pid == leader)
+    fleet.kill(dead)
+    at_death = len(fleet.query(fires))
+    await fleet.until(lambda: len(fleet.query(fires)) >= at_death + 4, "fires of another leader")
+    assert leader_of(fleet) != leader
+    dates = [moment // 1_000_000 for (moment,) in fleet.query(fires)]
+    assert dates == list(range(dates[0], dates[0] + len(dates)))  # none missed, none twice
+    await fleet.until(lambda: fleet.states("tick")["SUCCESS"] >= at_death + 4, "their executions")
+    made = fleet.query("SELECT count(*), count(DISTINCT execution_id) FROM trigger_fire")[0]
+    assert made[0] == made[1] <= sum(fleet.states("tick").values())
+
+
+def leader_of(fleet):
+    """The process that holds the lease to lead."""
+    found = fleet.query(
+        "SELECT m.pid FROM pg_locks l JOIN pg_locks o ON o.pid = l.pid AND o.locktype = 'advisory' AND o.classid = %s "
+        "JOIN member m ON m.id = o.objid WHERE l.locktype = 'advisory' AND l.classid = %s AND l.granted "
+        "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        0x504D,
+        0x504C,
+    )
+    pids = {pid for (pid,) in found}
+    schedulers = {life.process.pid for life in fleet.lives if "scheduler" in life.process.args}
+    return next(iter(pids & schedulers), None)
+
+
+async def test_two_bots_on_one_token_answer_once_and_the_second_takes_over(fleet, slack):
+    fleet.env |= {
+        "SLACK_BOT_TOKEN": BOT_TOKEN,
+        "SLACK_APP_TOKEN": APP_TOKEN,
+        "PARLEY_SLACK_BASE_URL": f"{slack.url}/api/",
+        "PARLEY_CHAT__DEFAULT_ROOMS": json.dumps(["slack:C1"]),
+    }
+    fleet.flow(
+        "ask",
+        "tasks:\n  - id: gate\n    type: io.kestra.plugin.core.flow.Pause\n    description: Release it?\n"
+        "    onResume:\n      - {id: approve, type: BOOLEAN}\n",
+    )
+    bots = [await fleet.start("bot") for _ in range(2)]
+    await slack.connected()
+    assert "stands by" in "".join(bots[1].said)
+    await fleet.begin(bots[1], "ask")  # started on the bot that stands by, shown by the one that is on the chats
+    await slack.said("Release it?", channel="C1")
+    await slack.command("/flow list")
+    await slack.said("fleet/ask", user="U1")
+    fleet.kill(bots[0])
+    await fleet.until(lambda: "this process is on the chats now" in "".join(bots[1].said), "the second bot")
+    await slack.connected()
+    await fleet.begin(bots[1], "ask")
+    await fleet.until(lambda: len(cards(slack)) == 2, "the second card")
+    assert len(cards(slack)) == 2
+    assert slack.refused == []
+
+
+def cards(slack):
+    return [one for one in slack.visible("C1", None) if "Release it?" in slack.text(one)]
+
+
+async def command(bot, text):
+    """Type into the page's chat room."""
+    import re
+
+    import httpx
+
+    async with httpx.AsyncClient(base_url=bot.url, timeout=30, follow_redirects=True) as client:
+        page = await client.get("/")
+        token = re.search(r'name="csrf" value="([^"]+)"', page.text)[1]
+        answer = await client.post("/say", data={"csrf": token, "text": text})
+        assert answer.status_code < 400, answer.text
