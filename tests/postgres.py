@@ -56,8 +56,8 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """A server until the end of the block."""
+def server(*, durable: bool = False) -> Iterator[Server]:
+    """A server until the end of the block; `durable` for measuring: with every commit on disk."""
     if address := os.environ.get("PARLEY_TEST_PG_URL"):
         yield Server(address)
         return
@@ -74,7 +74,8 @@ def server() -> Iterator[Server]:
     try:
         found = Server(f"postgresql://postgres@/postgres?host={quote(socket_folder(data), safe='')}")
         with psycopg.connect(found.address, autocommit=True) as connection:
-            for setting in ("fsync = off", "full_page_writes = off"):  # only processes are killed here, never the power
+            # Only processes are killed in tests, never the power.
+            for setting in () if durable else ("fsync = off", "full_page_writes = off"):
                 connection.execute(f"ALTER SYSTEM SET {setting}")
             connection.execute("SELECT pg_reload_conf()")
         yield found

@@ -56,6 +56,20 @@ def up(
     serve(demo=False, host=host, port=port, data=data, flows=flows, role=role, worker_groups=worker_group)
 
 
+@app.command("migrate-store")
+def migrate_store(
+    to: Annotated[str, typer.Option("--to", help="postgresql://user:password@host/name, an empty database.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="The database file (default: the one in the data folder).")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Copy the database file to PostgreSQL, with every run and approval that waits. Stop the bot first."""
+    from bot.cli.move import migrate_store as copy
+
+    copy(source, to, data)
+
+
 @app.command()
 def run(
     flow: Annotated[str, typer.Argument(help="A flow file, or NAMESPACE/ID.")],

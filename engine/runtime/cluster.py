@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.clock import Clock
-from engine.core.commands import SetTimer
+from engine.core.commands import START, RunTask, SetTimer
 from engine.core.events import Started, TimerFired
 from engine.core.state import State
 from engine.dispatch.procrastinate import ProcrastinateDispatcher
@@ -21,7 +21,6 @@ from engine.errors import NotFound, StoreFailed
 from engine.logbook import LogBook
 from engine.runtime.carrying import Carrier
 from engine.runtime.changes import Change, Changes
-from engine.runtime.creation import START
 from engine.runtime.deciding import Decider
 from engine.runtime.flows import Flows
 from engine.runtime.places import Places
@@ -35,6 +34,7 @@ from engine.store.logs import LogLine
 from engine.store.postgres import PostgresDatabase
 from engine.store.presence import Lease, Presence
 from engine.store.signals import Signal
+from engine.store.writing import Unit
 
 log = logging.getLogger(__name__)
 
@@ -222,8 +222,20 @@ class Cluster:
             moment, key = self._parts.clock.now(), row.command.key
             event = Started(moment) if key == START else TimerFired(moment, key)
             self._parts.decider.post(row.execution_id, event, drops=row.id)
+        elif isinstance(row.command, RunTask):
+            self._spawn(self._adopt(row, row.command))
         else:
             self._parts.carrier.take_up(row)
+
+    async def _adopt(self, row: Stored, command: RunTask) -> None:
+        """A task that was asked for on a file, from which this database was made: give it to the workers."""
+        execution = await self._parts.decider.current(row.execution_id)
+
+        def work(unit: Unit) -> None:
+            if outbox.take(unit.connection, row.id):
+                self._parts.dispatcher.store(unit, execution, command)
+
+        await self._parts.database.transact(work)
 
     async def _watch_own(self) -> None:
         """Stop what runs here for executions that are killed: the word that said so may have been lost."""

@@ -1,5 +1,6 @@
 """Numbered steps that bring a database to the schema of this program, run at every start."""
 
+import logging
 import pkgutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,8 +10,10 @@ from sqlalchemy import Connection, func, insert, inspect, select
 
 import engine.store
 from engine.errors import StoreFailed
-from engine.store import signals
+from engine.store import parts, signals
 from engine.store.tables import metadata, schema_version
+
+log = logging.getLogger(__name__)
 
 
 def create_tables(connection: Connection) -> None:
@@ -22,15 +25,22 @@ def create_tables(connection: Connection) -> None:
         signals.create(connection)
 
 
+OLDEST = "oldest program"
+# The oldest schema whose programs may go on beside this one, while one process after the other is replaced.
+COMPATIBLE = 1
+
 STEPS: tuple[Callable[[Connection], None], ...] = (create_tables,)
 
 
 def migrate(connection: Connection, name: str) -> None:
     """Run the steps a database has not seen, in the caller's transaction; StoreFailed when it is newer than we are."""
-    known = len(STEPS)
+    known, shared = len(STEPS), connection.dialect.name == "postgresql"
     exists = inspect(connection).has_table(schema_version.name)
     found = connection.execute(select(func.max(schema_version.c.version))).scalar() if exists else None
     if (found or 0) > known:
+        if shared and int(parts.get(connection, OLDEST) or found or 0) <= known:
+            log.info("%s has schema %s, this Parley knows %s; they go together.", name, found, known)
+            return
         raise StoreFailed(
             f"{name} was written by a newer Parley (schema {found}, this one knows {known}).",
             fix="Install that version again, or restore a backup made with this one.",
@@ -38,5 +48,7 @@ def migrate(connection: Connection, name: str) -> None:
     for number in range((found or 0) + 1, known + 1):
         STEPS[number - 1](connection)
         connection.execute(insert(schema_version).values(version=number, applied=datetime.now(UTC)))
+    if shared:
+        parts.put(connection, OLDEST, str(COMPATIBLE))
     if found == known:
         create_tables(connection)  # a table that a later build of the same version added

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import limits, programs, schedules, scripts, server, workloads
+from tests.bench import fleet, limits, programs, schedules, scripts, server, workloads
 from tests.bench.rows import Limits, Row, row, table
 
 FIGURES: dict[str, Callable[..., AsyncIterator[Row]]] = {
@@ -26,6 +26,7 @@ FIGURES: dict[str, Callable[..., AsyncIterator[Row]]] = {
     "paused": programs.paused,
     "start": programs.start,
     "trigger": server.http_trigger,
+    "workers": fleet.workers,
     "webhook": server.webhooks,
     "scripts": scripts.scripts,
     "schedules": schedules.schedules,

@@ -4,14 +4,15 @@ import asyncio
 import threading
 
 import pytest
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from engine.errors import SettingInvalid, StoreFailed
+from engine.store import migrations, parts
 from engine.store.batches import Superseded
 from engine.store.database import SqliteDatabase
 from engine.store.postgres import PostgresDatabase
 from engine.store.statements import serial
-from engine.store.tables import key_values, logs
+from engine.store.tables import key_values, logs, schema_version
 from tests.store.test_database import messages, write
 from tests.store.test_rows import EXECUTION, LATER, NOW, State, create, executions, same
 
@@ -185,3 +186,21 @@ async def test_both_kinds_answer_the_same_questions(tmp_path, postgres):
         assert await told is None
         assert database.groups == database.units == 2
         await database.close()
+
+
+async def test_an_older_program_goes_on_beside_a_newer_one_that_says_so(new_postgres):
+    """One process after the other is replaced: for a while both kinds are at work."""
+    database = await PostgresDatabase.open(new_postgres)
+
+    def newer(unit):
+        unit.connection.execute(insert(schema_version), {"version": len(migrations.STEPS) + 1, "applied": NOW})
+
+    await database.transact(newer)
+    older = await PostgresDatabase.open(new_postgres)
+    await older.transact(write("still at work"))
+    await older.close()
+    floor = str(len(migrations.STEPS) + 1)
+    await database.transact(lambda unit: parts.put(unit.connection, migrations.OLDEST, floor))
+    with pytest.raises(StoreFailed, match=r"newer Parley \(schema \d+, this one knows \d+\)"):
+        await PostgresDatabase.open(new_postgres)
+    await database.close()
