@@ -1,6 +1,7 @@
 """Who may decide, as an administrator writes it in `approvals`: accounts, groups, roles, addresses, everybody. Pure."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,12 +42,11 @@ class Approver:
                 return "anyone-in-channel"
         return "anyone"
 
-    @property
-    def label(self) -> str:
-        """The entry in words, for cards and refusals; Markdown."""
+    def label(self, names: Mapping[str, str] | None = None) -> str:
+        """The entry in words, for cards and refusals; Markdown. `names`: how accounts are called."""
         match self.kind:
             case "account" | "name":
-                return f"**{plain(self.value, 60)}**"
+                return f"**{plain((names or {}).get(self.value) or self.value, 60)}**"
             case "group" if self.platform == "slack":
                 return f"the Slack group {code(self.value, 60)}"
             case "group":
@@ -80,7 +80,7 @@ def approver(text: str) -> Approver:
     raise ValueError(f"{text!r} is nobody who may decide: {HOW}")
 
 
-def labels(approvers: tuple[Approver, ...]) -> str:
+def labels(approvers: tuple[Approver, ...], names: Mapping[str, str] | None = None) -> str:
     """All of them in words: `a, b or c`."""
-    said = list(dict.fromkeys(one.label for one in approvers))
+    said = list(dict.fromkeys(one.label(names) for one in approvers))
     return f"{', '.join(said[:-1])} or {said[-1]}" if len(said) > 1 else "".join(said)

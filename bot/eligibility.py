@@ -4,7 +4,7 @@ This is asked by the one path on which pauses are decided (`bot/decisions.py`), 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.approvers import Approver, approver, labels
 from bot.conversation import Person, Platform, Room
@@ -27,11 +27,12 @@ class Bench:
     rule: ApprovalRule
     approvers: tuple[Approver, ...]
     delegations: tuple[Delegation, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # of accounts we have heard from
 
     @property
     def label(self) -> str:
         """Who may decide, in words."""
-        return labels(self.approvers)
+        return labels(self.approvers, self.names)
 
     def handed(self, names: Mapping[str, str]) -> str:
         """Who decides instead of whom, in words."""
@@ -66,7 +67,10 @@ class Eligibility:
             lambda c: (chat_votes.delegations_of(c, pause.id), chat_ladder.done(c, pause.id, "escalate"))
         )
         added = [approver(text) for step in escalated for text in step.detail["to"] if not is_room(text)]
-        return Bench(rule, tuple(dict.fromkeys([*rule.people, *added])), tuple(handed))
+        approvers = tuple(dict.fromkeys([*rule.people, *added]))
+        accounts = {one.value for one in approvers if one.kind == "account"}
+        known = await self.engine.database.read(lambda c: chat_receipts.who(c, accounts)) if accounts else {}
+        return Bench(rule, approvers, tuple(handed), {id_: person.name for id_, person in known.items()})
 
     async def refuse(
         self, pause: PauseRow, execution: Execution, person: Person, room: Room, *, fresh: bool = True

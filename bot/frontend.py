@@ -69,8 +69,9 @@ class FrontEnd(Protocol):
     async def edit_card(self, ref: MessageRef, card: Card) -> None:
         """Draw a card over its message."""
 
-    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
-        """Say something, privately to one person where the platform can."""
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
+        """Say something, privately to one person where the platform can; with the same nonce again nothing more, where
+        the platform allows."""
 
     async def answer(self, answer_url: str, reply: Reply) -> None:
         """Answer an interaction late (after a restart), through the address that came with it."""

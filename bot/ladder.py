@@ -208,7 +208,7 @@ def _addressed(
     groups = [one for one in called if one.kind == "group"]
     is_open = any(one.kind in ("channel", "anyone", "domain", "email", "name") for one in called)
     for message in shown:
-        if message.message is None or message.state == "DEAD" or "#again" in message.place:
+        if message.state == "DEAD" or "#again" in message.place:
             continue
         calls = tuple(one.text for one in groups if one.platform == message.platform)
         if calls or is_open:
@@ -218,11 +218,12 @@ def _addressed(
 
 
 def _below(message: Message) -> Room:
-    """Where a sentence about a card is said: in its thread, where a platform has threads of messages."""
+    """Where a sentence about a card is said: in its thread, where a platform has threads of messages. A card that is
+    not posted yet has none."""
     room = documents.room(message.room)
-    reference = documents.message_ref(message.message or {})
-    if message.platform != "slack":
+    if message.platform != "slack" or message.message is None:
         return room
+    reference = documents.message_ref(message.message)
     return Room("slack", reference.channel, reference.thread or reference.message, room.workspace)
 
 

@@ -40,7 +40,12 @@ IDLE = 30.0  # seconds after which the table is read although nobody called
 
 def nonce(message: Message) -> str:
     """The same for each try to post a message; another once it was deleted. Discord takes at most 25 characters."""
-    return hashlib.blake2b(f"{message.id}:{message.generation}".encode(), digest_size=12).hexdigest()
+    return short_digest(f"{message.id}:{message.generation}")
+
+
+def short_digest(text: str) -> str:
+    """24 characters that stand for a text."""
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
 def digest(card: Card) -> str:
@@ -222,7 +227,8 @@ class Lane:
     async def _say(self, sentence: StoredNotice) -> None:
         notice = documents.load(Notice, sentence.notice)
         try:
-            await self.front_end.notify(documents.room(sentence.room), notice, sentence.person)
+            room, once = documents.room(sentence.room), short_digest(sentence.id)
+            await self.front_end.notify(room, notice, sentence.person, once)
         except Exception as refusal:  # noqa: BLE001 - whatever the front end does, the sentence is tried a few times
             seconds = refusal.retry_after if isinstance(refusal, Unreachable) else backoff(sentence.attempts)
             if seconds is not None and sentence.attempts + 1 < MAX_NOTICE_TRIES:

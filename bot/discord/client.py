@@ -171,7 +171,7 @@ class DiscordFrontEnd:
         else:
             self._shown.pop(message, None)
 
-    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
         """Say something in a room; to one person by direct message, in the room when they take none."""
         self.listener.remember(notice)
         view, files = await self.listener.draw(notice)
@@ -179,10 +179,10 @@ class DiscordFrontEnd:
         if not user.isdecimal():
             room = self._found(room)
             payload = posts.calling(view.payload, [id_ for text in notice.calls for id_ in self._roles_called(text)])
-            await self._transport.post(room.thread or room.channel, payload, files)
+            await self._transport.post(room.thread or room.channel, payload, files, nonce)
             return
         try:
-            await self._transport.post(await self._transport.direct(user), view.payload, files)
+            await self._transport.post(await self._transport.direct(user), view.payload, files, nonce)
         except Unreachable as error:
             if error.retry_after is not None or not room.channel:
                 raise
@@ -193,7 +193,7 @@ class DiscordFrontEnd:
                 "components": [call, *view.payload["components"]],
                 "allowed_mentions": {"users": [user]},
             }
-            await self._transport.post(room.thread or room.channel, payload, files)
+            await self._transport.post(room.thread or room.channel, payload, files, nonce)
 
     async def is_member(self, person: Person, group: str, *, fresh: bool = True) -> bool:
         """Whether somebody has a role, by its id or name: from the click itself, else Discord is asked; Unreachable."""

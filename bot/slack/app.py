@@ -257,16 +257,18 @@ class SlackFrontEnd:
         """A task's own message; Unreachable."""
         return await self._out()[0].post(post)
 
-    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
-        """Say something in a room, or to one person of ours alone; Unreachable."""
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
+        """Say something in a room, or to one person of ours alone; once for each nonce, but for what Slack shows one
+        person in a channel, which it does not keep. Unreachable."""
         delivery, answering = self._out()
-        if person_id is not None and person_id.startswith("slack:"):
-            user = payloads.person({"id": person_id.removeprefix("slack:")})
+        is_for_one = person_id is not None and person_id.startswith("slack:")
+        if is_for_one and not room.is_direct:
+            user = payloads.person({"id": str(person_id).removeprefix("slack:")})
             await answering.say_privately(payloads.Asked(user, room, ""), draw_notice(notice))
             return
         rendered = draw_notice(notice, await self._calls(notice))
-        await delivery.thread_message(room.channel, room.thread, rendered.payload)
-        await delivery.spill(room.channel, room.thread, rendered.overflow)
+        channel = await delivery.direct(room.channel) if is_for_one else room.channel
+        await delivery.say(channel, room.thread, rendered, nonce)
 
     async def _calls(self, notice: Notice) -> str:
         """Slack's own words that call the groups of a sentence; what can't be found is not called."""

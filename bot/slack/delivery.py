@@ -14,7 +14,7 @@ import structlog
 from bot.conversation import Card, FileRef, MessageRef, Room
 from bot.frontend import Unreachable
 from bot.slack import limits, views
-from bot.slack.blocks import Overflow
+from bot.slack.blocks import Overflow, Rendered
 from bot.slack.mrkdwn import escape_within
 from bot.slack.transport import Transport
 from bot.slack.work import Work
@@ -111,6 +111,19 @@ class Delivery:
         if is_new and (overflow or files):
             self._fill_thread(ref, overflow, files, is_known=True, is_final=True)
         return ref
+
+    async def direct(self, user: str) -> str:
+        """The direct conversation with somebody, by their id; a conversation's own id as it is. Unreachable."""
+        if not user.startswith(("U", "W")):
+            return user
+        opened = await self._transport.patiently(lambda client: client.conversations_open(users=user))
+        return str(opened["channel"]["id"])
+
+    async def say(self, channel: str, thread: str | None, rendered: Rendered, nonce: str) -> None:
+        """A sentence; the same nonce again is the same message."""
+        ref, is_new = await self._post(channel, thread, {**rendered.payload, "unfurl_links": False}, nonce, "")
+        if is_new:
+            await self.spill(ref.channel, ref.thread, rendered.overflow)
 
     # Posting once
 

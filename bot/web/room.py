@@ -120,9 +120,9 @@ class ChatRoom:
             raise Unreachable("The message is gone.", gone=True)
         self._tell(_message(row))
 
-    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
-        """Say something in the room, to one person when named."""
-        await self._add(room.channel, BOT, "bot", notice, private_to=person_id)
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
+        """Say something in the room, to one person when named; once for each nonce."""
+        await self._add(room.channel, BOT, "bot", notice, private_to=person_id, nonce=nonce or None)
 
     async def answer(self, answer_url: str, reply: Reply) -> None:
         """Answer late; `answer_url` is `web:<channel>:<person id>`."""

@@ -70,7 +70,7 @@ class MemoryFrontEnd:
         self.messages[ref.message].versions.append(card)
         await self._tell()
 
-    async def notify(self, room: Room, notice: Notice, person_id: str | None = None) -> None:
+    async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
         await self._hear("notify", notice.code)
         self.notices.append((room, notice, person_id))
         await self._tell()

@@ -16,7 +16,7 @@ from bot.policy import ApprovalRule
 from bot.rungs import steps_of
 from engine.clock import ShiftedClock
 from engine.core.state import State
-from engine.store import chat_ladder
+from engine.store import chat_ladder, chat_messages
 from engine.store.pauses import PauseRow
 from tests.bot.rig import ANN, BOB, DEV, PLAIN, Rig
 
@@ -105,10 +105,18 @@ async def told(end, count):
     return end.notices
 
 
+async def posted(rig, card):
+    """The message of a card, once it is noted down that it was posted."""
+    while True:
+        rows = await rig.engine.database.read(lambda c: chat_messages.showing(c, entity=card.entity))
+        if rows and rows[0].message is not None:
+            return rows[0].message
+
+
 async def test_those_who_may_decide_are_reminded_each_where_they_are(bot):
     rig = await bot()
     card = await rig.asked()
-    posted = (await rig.slack.shows("pause")).ref
+    message = await posted(rig, card)
     rig.clock.jump(timedelta(minutes=16))
     notices = await told(rig.slack, 2)
     direct = next(one for one in notices if one[2] == "slack:U3")
@@ -116,7 +124,7 @@ async def test_those_who_may_decide_are_reminded_each_where_they_are(bot):
     assert direct[1].text.startswith("Still waiting for an answer: `ship` `#")
     assert [action.label for action in direct[1].actions][:2] == ["Approve", "Reject…"]
     below = next(one for one in notices if one[2] is None)
-    assert (below[0].channel, below[0].thread) == (posted.channel, posted.message)
+    assert (below[0].channel, below[0].thread) == (message["channel"], message["message"])
     assert below[1].calls == ("slack:usergroup:design",)
     assert (await told(rig.discord, 1))[0][2] == "discord:7"
     said = await rig.press(card.__class__(card.kind, card.entity, card.tone, card.title, actions=direct[1].actions),
@@ -142,6 +150,7 @@ async def test_who_has_voted_is_not_reminded(bot):
 async def test_the_card_is_posted_again_at_the_bottom_and_both_are_decided(bot):
     rig = await bot({"approvers": ["anyone"], "repost": ["1h"]})
     card = await rig.asked()
+    await posted(rig, card)
     rig.clock.jump(timedelta(minutes=61))
     await rig.slack.until(lambda: len(rig.slack.of("pause", card.entity)) == 2)
     await rig.press(card, "Approve", BOB, DEV)
@@ -152,6 +161,7 @@ async def test_escalation_lets_others_decide_and_shows_them_the_card(bot):
     rig = await bot()
     lead = Person("slack:U5", "Lea", "slack")
     card = await rig.asked()
+    await posted(rig, card)
     assert (await rig.press(card, "Approve", lead)).code == "E20"
     rig.clock.jump(timedelta(hours=2, minutes=1))
     there = await rig.slack.until(lambda: next((s for s in rig.slack.of("pause") if s.room.channel == "#leads"), None))

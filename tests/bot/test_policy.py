@@ -35,7 +35,7 @@ from engine.errors import SettingInvalid
 def test_an_approver_is_read(text, kind, value, again):
     read = approver(text)
     assert (read.kind, read.value, read.text) == (kind, value, again)
-    assert read.label
+    assert read.label()
     assert approver(read.text) == read
 
 
@@ -48,6 +48,7 @@ def test_nobody_is_guessed(text):
 def test_labels_read_as_words():
     assert labels((Approver("anyone"),)) == "anybody"
     assert labels((approver("user:ann"), approver("slack:usergroup:x"))) == "**ann** or the Slack group `x`"
+    assert labels((approver("slack:U1"), approver("slack:U2")), {"slack:U1": "An*n"}) == r"**An\*n** or **slack:U2**"
 
 
 RULES = tuple(

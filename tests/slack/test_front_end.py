@@ -568,6 +568,18 @@ async def test_a_reminder_calls_a_group_in_the_thread_of_the_card(slack: FakeSla
     assert "Still waiting" in slack.text(said)
 
 
+async def test_a_reminder_that_was_sent_just_before_the_process_died_is_not_sent_again(
+    slack: FakeSlack, connect: Connect
+) -> None:
+    notice = Notice("paused", "Still waiting")
+    for _ in range(2):  # two lives of the bot
+        end = await connect()
+        await end.notify(Room("slack", "C1"), notice, nonce="n7")
+        await end.notify(Room("slack", "U1", is_direct=True), notice, "slack:U1", "n8")
+    said = [one.channel for one in slack.public() if "Still waiting" in slack.text(one)]
+    assert sorted(said) == ["C1", "DU1"]
+
+
 async def test_a_sentence_for_one_person_comes_by_direct_message(slack: FakeSlack, end: SlackFrontEnd) -> None:
     room = Room("slack", "U1", is_direct=True)
     await end.notify(room, Notice("paused", "You wanted to be asked", (approve(),)), "slack:U1")
