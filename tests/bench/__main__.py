@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bench import fleet, limits, programs, schedules, scripts, server, workloads
+from tests.bench import chat, fleet, limits, programs, schedules, scripts, server, workloads
 from tests.bench.rows import Limits, Row, row, table
 
 FIGURES: dict[str, Callable[..., AsyncIterator[Row]]] = {
@@ -28,6 +28,7 @@ FIGURES: dict[str, Callable[..., AsyncIterator[Row]]] = {
     "trigger": server.http_trigger,
     "workers": fleet.workers,
     "webhook": server.webhooks,
+    "chat": chat.chats,
     "scripts": scripts.scripts,
     "schedules": schedules.schedules,
 }

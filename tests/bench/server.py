@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,7 +60,7 @@ class Server:
 
 
 @asynccontextmanager
-async def served(folder: Path, *flows: str) -> AsyncIterator[Server]:
+async def served(folder: Path, *flows: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Server]:
     """`parley up` on some flows; ended with SIGTERM, and waited for."""
     (folder / "flows").mkdir(parents=True, exist_ok=True)
     for number, text in enumerate(flows):
@@ -71,7 +71,7 @@ async def served(folder: Path, *flows: str) -> AsyncIterator[Server]:
         *(sys.executable, "-m", "bot", "up", "--port", "0", "--data", str(folder / "data")),
         *("--flows", str(folder / "flows")),
         cwd=folder,
-        env={**kept, "PYTHONPATH": str(ROOT)},
+        env={**kept, "PYTHONPATH": str(ROOT), **(env or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
