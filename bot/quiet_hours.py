@@ -22,6 +22,16 @@ class QuietHours(Section):
     to: time | None = None
     days: tuple[Weekday, ...] = Field(default=(), description="Days that are quiet as a whole, such as sat and sun.")
 
+    @field_validator("from_", "to", mode="before")
+    @classmethod
+    def _is_a_time(cls, said: object) -> object:
+        """YAML reads 19:00 without quotes as a number of minutes."""
+        if isinstance(said, int) and not isinstance(said, bool):
+            if not 0 <= said < 24 * 60:
+                raise ValueError('write a time of day in quotes, such as "19:00"')
+            return time(*divmod(said, 60))
+        return said
+
     @field_validator("zone")
     @classmethod
     def _zone_is_known(cls, name: str) -> str:

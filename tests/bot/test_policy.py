@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,6 +139,13 @@ NIGHT = QuietHours.model_validate({"zone": "Europe/London", "from": "19:00", "to
 )
 def test_reminders_wait_for_the_morning(when, then):
     assert NIGHT.after(datetime.fromisoformat(when)) == datetime.fromisoformat(then)
+
+
+def test_a_time_without_quotes_is_the_same_time():
+    read = yaml.safe_load("{zone: Europe/London, from: 19:00, to: 08:00}")
+    assert QuietHours.model_validate(read) == NIGHT
+    with pytest.raises(ValueError, match="in quotes"):
+        QuietHours.model_validate({"from": 5000, "to": "08:00"})
 
 
 def test_whole_days_are_quiet_too():
