@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot import flow_commands, handing_on, pause_commands, run_commands, slash_commands
+from bot import batches, flow_commands, handing_on, pause_commands, run_commands, slash_commands
 from bot.asking import Asking, Parts, name_of
 from bot.conversation import Card, FieldErrors, MessageRef, Notice, Reply
 from bot.decisions import Wanted
@@ -52,6 +52,8 @@ async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldEr
             return await handing_on.offer(parts, asking, pressed)
         case "as":
             return await handing_on.ask(parts, asking, pressed)
+        case "aa" | "ba":
+            return await _together(parts, asking, pressed)
         case "cn" | "bk" | "cx":
             return await _form(parts, asking, pressed)
     execution = await parts.office.engine.execution(pressed.target)
@@ -109,6 +111,13 @@ async def _run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldE
     return Reply(
         answer("E25", current="The flow is gone or has another name; `/flow list` shows what there is.").notice()
     )
+
+
+async def _together(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
+    """*Approve all…* shows what it means; the button below that does it."""
+    if pressed.verb == "ba":
+        return await batches.approve(parts, asking, pressed.target)
+    return await batches.offer_for(parts, asking, pressed.target, await pause_commands.inbox(parts, asking))
 
 
 async def _form(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:

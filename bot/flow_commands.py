@@ -200,7 +200,10 @@ USAGE: dict[str, tuple[str, str]] = {
     "runs": ("runs", "what I started lately"),
     "logs": ("logs <run> [task] [--level=ERROR] [--tail=50] [--grep=text]", "log of a run"),
     "pending": ("pending [--all]", "what waits for an answer"),
-    "approve": ("approve <run> [name=value \u2026] [reason]", "say yes to a waiting run"),
+    "approve": (
+        "approve <run> [name=value \u2026] [reason] \u00b7 approve <flow> --all",
+        "say yes to a waiting run, or to all of a flow",
+    ),
     "reject": ("reject <run> [name=value \u2026] [reason]", "say no to a waiting run"),
     "answer": ("answer <run> [name=value \u2026]", "answer a waiting run"),
     "snooze": ("snooze <run> <time>", "be asked again at 14:00, or in 1h"),

@@ -1,6 +1,8 @@
 """`/flow pending`, `approve`, `reject`, `answer`: what waits for people, and answering it from the command line."""
 
-from bot import forms
+from collections import Counter
+
+from bot import batches, forms
 from bot.asking import Asking, Parts
 from bot.cards import elapsed
 from bot.conversation import FieldErrors, Listing, Notice, Reply, Row
@@ -8,6 +10,7 @@ from bot.decisions import Wanted
 from bot.field_values import FieldInvalid
 from bot.flow_commands import PAGE, raw_pairs, usage
 from bot.grammar import Line
+from bot.links import flow_target
 from bot.permissions import Asked
 from bot.references import short
 from bot.texts import answer, code, listed, plain
@@ -20,10 +23,10 @@ MANY = 1000
 async def pending(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`pending [--all] [--page=]`: what waits and I may answer, the soonest deadline first."""
     rows: list[Row] = []
-    waiting = sorted(await parts.office.engine.pauses(limit=MANY), key=_urgency)
     page = max(line.number("page", 1), 1)
     start = (page - 1) * PAGE
-    mine = [pause for pause in waiting if "all" in line.flags or await _is_mine(parts, asking, pause)]
+    mine = await inbox(parts, asking, others="all" in line.flags)
+    one_click: Counter[tuple[str, str]] = Counter()
     for pause in mine[start : start + PAGE]:
         try:
             card = await parts.drawing.pause_of(pause)
@@ -33,11 +36,29 @@ async def pending(parts: Parts, asking: Asking, line: Line) -> Reply:
         left = f" \u00b7 {_left(parts, pause)} left" if pause.deadline else ""
         about = f"{code(pause.task_id)} \u00b7 waits for {waits}{left}"
         rows.append(Row(f"{pause.flow_id} {short(pause.execution_id)}", about, card.actions[:3]))
+        if await batches.is_one_click(parts, pause):
+            one_click[pause.namespace, pause.flow_id] += 1
     if not rows:
         return Reply(Notice("info", "Nothing waits for your answer."))
     more = f"pending{' --all' if 'all' in line.flags else ''} --page={page + 1}" if start + PAGE < len(mine) else ""
     note = f"{start + 1} to {start + len(rows)} of {len(mine)}" if len(mine) > PAGE else ""
-    return Reply(Listing("Waiting for an answer", tuple(rows), note, more))
+    together = (
+        () if "all" in line.flags else tuple(_together(parts, *names, n) for names, n in one_click.items() if n > 1)
+    )
+    return Reply(Listing("Waiting for an answer", (*rows, *together), note, more))
+
+
+def _together(parts: Parts, namespace: str, flow_id: str, count: int) -> Row:
+    button = parts.office.ids.button("aa", flow_target(f"{namespace}/{flow_id}"), "Approve all\u2026")
+    return Row(
+        f"All of {flow_id}", f"{count} wait for a yes; you see them once more before anything happens", (button,)
+    )
+
+
+async def inbox(parts: Parts, asking: Asking, *, others: bool = False) -> list[PauseRow]:
+    """What waits for a person, wherever it was asked, the soonest deadline first; with `others`, for anybody."""
+    waiting = sorted(await parts.office.engine.pauses(limit=MANY), key=_urgency)
+    return [pause for pause in waiting if others or await _is_mine(parts, asking, pause)]
 
 
 async def waiting_for(parts: Parts, asking: Asking) -> int:
@@ -72,7 +93,12 @@ async def _is_mine(parts: Parts, asking: Asking, pause: PauseRow) -> bool:
 
 
 async def approve(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
-    """`approve <pause or run> [k=v …] [reason]`."""
+    """`approve <pause or run> [k=v …] [reason]`; `approve <flow> --all [reason]` for all requests of a flow."""
+    if "all" in line.flags:
+        if not line.words:
+            return Reply(usage("approve", "All requests of which flow?"))
+        mine = await inbox(parts, asking)
+        return await batches.offer(parts, asking, parts.flow(line.word(0)), mine, line.rest(1))
     return await _decide(parts, asking, line, "approve")
 
 

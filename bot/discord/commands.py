@@ -100,7 +100,7 @@ def _add_answers(flow: app_commands.Group, hear: Hear, complete: Complete) -> No
         await hear(interaction)
 
     @flow.command(name="approve", description="Approve a waiting request")
-    @describe(pause="Which request", reason="Why", inputs=_INPUTS)
+    @describe(pause="Which request; or a flow, with --all as text", reason="Why", inputs=_INPUTS)
     @_completing(complete, pause="pause")
     async def approve(
         interaction: discord.Interaction, pause: str, reason: str | None = None, inputs: _TEXT | None = None

@@ -22,6 +22,7 @@ from bot.slack import payloads
 from bot.slack.answering import Answering, SecureLink
 from bot.slack.delivery import Delivery, Locate
 from bot.slack.hearing import Hearing
+from bot.slack.homes import Homes
 from bot.slack.inbox import Inbox
 from bot.slack.people import People
 from bot.slack.refusals import TOKEN
@@ -74,6 +75,7 @@ class SlackFrontEnd:
         self._delivery: Delivery | None = None
         self._answering: Answering | None = None
         self._people: People | None = None
+        self._homes: Homes | None = None
 
     # Life
 
@@ -89,7 +91,8 @@ class SlackFrontEnd:
             self._answering = Answering(self._transport, self._delivery, self._secure_link)
             bot_user = str(self._about.get("user_id") or "")
             inbox = Inbox(self._transport, self._inbox)
-            hearing = Hearing(desk, self._transport, self._answering, people, inbox, self._work, bot_user)
+            self._homes = homes = Homes(desk, self._answering, people, self._work)
+            hearing = Hearing(desk, self._transport, self._answering, people, inbox, self._work, bot_user, homes)
             self._app = self._listen(hearing)
             self._groups = asyncio.create_task(people.keep_groups(), name="slack groups")
             if self._app_token is not None:
@@ -247,11 +250,18 @@ class SlackFrontEnd:
 
     async def post_card(self, room: Room, card: Card, nonce: str) -> MessageRef:
         """Post a card; its files and what did not fit follow in its thread. Unreachable."""
-        return await self._out()[0].post_card(room, card, nonce)
+        posted = await self._out()[0].post_card(room, card, nonce)
+        self._tell_homes(card)
+        return posted
 
     async def edit_card(self, ref: MessageRef, card: Card) -> None:
         """Draw a card over its message; Unreachable, with `gone` when it was deleted."""
         await self._out()[0].edit_card(ref, card)
+        self._tell_homes(card)
+
+    def _tell_homes(self, card: Card) -> None:
+        if card.kind == "pause" and self._homes is not None:
+            self._homes.changed()
 
     async def post(self, post: ChatPost) -> MessageRef:
         """A task's own message; Unreachable."""

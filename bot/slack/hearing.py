@@ -20,6 +20,7 @@ from bot.slack.answers import SentFile, values_of
 from bot.slack.blocks import Overflow
 from bot.slack.delivery import Recent
 from bot.slack.elements import option_object, shape_of
+from bot.slack.homes import Homes
 from bot.slack.inbox import Inbox
 from bot.slack.limits import SUGGESTIONS
 from bot.slack.payloads import Asked, Sent
@@ -58,6 +59,7 @@ class Hearing:
         inbox: Inbox,
         work: Work,
         bot_user: str,
+        homes: Homes,
     ) -> None:
         self._desk = desk
         self._transport = transport
@@ -66,6 +68,7 @@ class Hearing:
         self._inbox = inbox
         self._work = work
         self._bot_user = bot_user
+        self._homes = homes
         self._presented: Recent[bool] = Recent(5_000)
 
     # Commands, clicks, shortcuts, messages
@@ -124,7 +127,7 @@ class Hearing:
                     await self._answer(_no_ack, asked, lambda: self._spoken(asked, text), patience=EVENT_AFTER)
             case "app_home_opened":
                 if opened := payloads.home_opened(body):
-                    self._work.spawn(self._home(opened), "home")
+                    self._work.spawn(self._homes.draw(opened), "home")
             case "subteam_members_changed":
                 self._people.group_changed(event)
 
@@ -136,15 +139,6 @@ class Hearing:
         except FileRefused as error:
             return Reply(Notice("danger", f"{error} Nothing was started."))
         return await self._desk.command(replace(command, attachments=attachments))
-
-    async def _home(self, asked: Asked) -> None:
-        person = await self._people.named(self._with_roles(asked).person)
-        asked = replace(asked, person=person)
-        reply = await self._desk.command(payloads.command_of(asked, "pending"))
-        try:
-            await self._answering.publish_home(asked, reply)
-        except Unreachable as error:
-            log.warning("slack home not drawn", reason=error.reason)
 
     def _command(self, asked: Asked, text: str) -> Command:
         return payloads.command_of(self._with_roles(asked), text)
@@ -186,7 +180,7 @@ class Hearing:
         except Unreachable as error:
             log.warning("slack answer reached nobody", reason=error.reason, receipt=asked.receipt)
         if refresh_home:
-            await self._home(replace(asked, receipt=f"{asked.receipt}:home"))
+            await self._homes.draw(asked)
 
     # Forms
 

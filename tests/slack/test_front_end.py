@@ -455,6 +455,19 @@ async def test_the_home_tab_lists_what_is_pending(slack: FakeSlack, end: SlackFr
     await slack.until(lambda: "Approve image" not in slack.text(slack.homes["U1"]), "the home tab drawn anew")
 
 
+async def test_an_open_home_follows_what_is_decided_elsewhere(
+    slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
+) -> None:
+    waiting = [Row("Approve image", "since 12:00", (approve(),))]
+    desk.on_command = lambda command: Reply(Listing("Pending", tuple(waiting)))
+    await slack.open_home()
+    await slack.until(lambda: "Approve image" in slack.text(slack.homes["U1"]) if slack.homes else False)
+    waiting.clear()  # somebody decided it on another platform, and the outbox draws its card over
+    await end.post_card(Room("slack", "C1"), Card("pause", "p", "success", "Approved: image"), "n1")
+    await slack.until(lambda: "Approve image" not in slack.text(slack.homes["U1"]), "the home tab drawn anew")
+    assert len({command.receipt for command in desk.heard}) == len(desk.heard)
+
+
 async def test_the_next_page_of_a_listing_replaces_it(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
     desk.on_command = lambda command: Reply(Listing("Flows", (Row(command.text),), more="list --page=2"))
     await slack.command("/flow list")

@@ -1,0 +1,61 @@
+"""Several requests of one flow approved together."""
+
+from bot.conversation import Card, Notice
+from bot.policy import ApprovalRule
+from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
+
+
+def held(body) -> Card:
+    """Buttons of an answer, to be pressed."""
+    actions = body.actions if isinstance(body, Notice) else tuple(a for row in body.rows for a in row.actions)
+    return Card("post", "x", "info", "t", actions=actions)
+
+
+async def test_all_requests_of_a_flow_are_approved_together_once_they_were_shown(rig):
+    await rig.asked()
+    await rig.asked()
+    await rig.asked("run picture prompt=x")
+    inbox = await rig.say("pending", BOB, DEV)
+    assert [row.title for row in inbox.rows if row.title.startswith("All")] == ["All of ship"]
+    shown = await rig.press(held(inbox), "Approve all…", BOB, DEV)
+    assert "Approve these 2 requests of `ship`?" in shown.text
+    late = await rig.asked()  # came after what was shown: it is nobody's yes
+    other = await rig.press(held(shown), "Approve all 2", ANN, OPS)
+    assert "belongs to" in other.text
+    done = await rig.press(held(shown), "Approve all 2", BOB, DEV, receipt="same")
+    assert done.tone == "success"
+    assert done.text.count("Approved.") == 2
+    assert [pause.id for pause in await rig.engine.pauses() if pause.flow_id == "ship"] == [late.entity]
+    assert await rig.press(held(shown), "Approve all 2", BOB, DEV, receipt="same") == done
+    again = await rig.press(held(shown), "Approve all 2", BOB, DEV)
+    assert "no longer kept" in again.text
+
+
+async def test_a_batch_by_command_says_what_each_request_says(rig):
+    one, two = await rig.asked(), await rig.asked()
+    shown = await rig.say("approve ship --all 'ready to go'")
+    await rig.press(two, "Approve", BOB, DEV)
+    done = await rig.press(held(shown), "Approve all 2")
+    assert done.tone == "warning"
+    assert "Approved." in done.text
+    assert "Already approved by **Bob**" in done.text
+    assert (await rig.engine.pause_row(one.entity)).state == "RESUMED"
+    nothing = await rig.say("approve ship --all")
+    assert "can be approved by a click" in nothing.text
+    assert "All requests of which flow?" in (await rig.say("approve --all")).text
+
+
+async def test_a_batch_counts_votes(tmp_path):
+    rule = ApprovalRule.model_validate({"approvers": ["anyone"], "need": 2})
+    rig = await Rig(tmp_path, approvals=(rule,)).start(PLAIN)
+    try:
+        cards = [await rig.asked(), await rig.asked()]
+        shown = await rig.say("approve ship --all", ANN, OPS)
+        counted = await rig.press(held(shown), "Approve all 2", ANN, OPS)
+        assert counted.text.count("Your vote is counted: 1 of 2") == 2
+        assert {(await rig.engine.pause_row(card.entity)).state for card in cards} == {"WAITING"}
+        shown = await rig.say("approve ship --all", BOB, DEV)
+        assert (await rig.press(held(shown), "Approve all 2", BOB, DEV)).tone == "success"
+        assert {(await rig.engine.pause_row(card.entity)).state for card in cards} == {"RESUMED"}
+    finally:
+        await rig.stop()
