@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any
 
-from bot import documents
+from bot import documents, trail
 from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, Platform, Reply, Submission
 from bot.drafts import PREFIX
 from bot.frontend import FrontEnd, Unreachable
 from bot.office import Office
 from bot.texts import answer, code
 from engine.errors import EngineError
-from engine.store import chat_messages, chat_receipts
+from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_receipts import Receipt
 from engine.store.database import Unit
 
@@ -71,25 +71,37 @@ class Deliveries:
             if known is not None and known.is_done and known.answer is not None:
                 return documents.load_reply(known.answer)
             reply = await self.handle(event)
-            document = documents.dump_reply(reply)
-            await self.office.engine.database.transact(
-                lambda unit: chat_receipts.finish(unit.connection, key, document)
-            )
+            await self._finish(key, event, reply)
             return reply
         except Exception:
             reference = secrets.token_hex(3)
             log.exception("The desk broke on %s %s (ref %s).", kind, key, reference)
             return await self._broken(key, WORDS[kind], reference, is_written)
 
+    async def _finish(self, key: str, event: Event, reply: Answer) -> None:
+        """Store the answer of what had no effect of its own; a refusal is recorded with it."""
+        document, now = documents.dump_reply(reply), self.office.now()
+        deed = trail.refused(event, reply, key, self.office.ids, now)
+
+        def work(unit: Unit) -> None:
+            if chat_receipts.finish(unit.connection, key, document) and deed is not None:
+                chat_audit.record(unit.connection, deed)
+
+        await self.office.engine.database.transact(work)
+
     async def _write_down(self, key: str, kind: str, event: Event) -> Receipt | None:
         now = self.office.now()
         document = await self.storable(event)
         person = event.person
+        deed = trail.heard(event, document, key, self.office.ids, self.office.engine.masker.mask_value, now)
         known = chat_receipts.KnownPerson(person.id, person.name, person.platform, person.mention, person.zone)
 
         def work(unit: Unit) -> Receipt | None:
             chat_receipts.remember(unit.connection, known, now)
-            return chat_receipts.open_receipt(unit.connection, key, kind, document, now)
+            there = chat_receipts.open_receipt(unit.connection, key, kind, document, now)
+            if there is None:
+                chat_audit.record(unit.connection, deed)
+            return there
 
         return await self.office.engine.database.transact(work)
 

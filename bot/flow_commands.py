@@ -211,6 +211,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "kill": ("kill <run> [reason]", "stop a run"),
     "restart": ("restart <run>", "go on from what failed"),
     "replay": ("replay <run>", "run again from the start"),
+    "audit": ("audit <run>", "who did what with a run"),
     "kv": ("kv list|get|set|delete <namespace> [key] [value]", "values that flows keep"),
     "whoami": ("whoami", "how I am known here"),
     "help": ("help [command or flow]", "this list, or more about one"),

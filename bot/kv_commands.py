@@ -1,13 +1,18 @@
 """`/flow kv`: values that flows keep. Secrets are neither shown nor taken here."""
 
 import json
+from collections.abc import Callable
+from datetime import datetime
 
 from bot.asking import Asking, Parts
-from bot.conversation import Listing, Notice, Reply, Row
+from bot.conversation import Listing, Notice, Person, Reply, Row
 from bot.flow_commands import usage
 from bot.grammar import Json, Line, Text
 from bot.permissions import Asked
 from bot.texts import answer, code, plain, shorten
+from engine.store import chat_audit
+from engine.store.chat_audit import Deed
+from engine.store.database import Unit
 from engine.store.kv import KeyValue
 
 MASK = "\u2022\u2022\u2022\u2022\u2022\u2022"
@@ -23,7 +28,7 @@ async def kv(parts: Parts, asking: Asking, line: Line) -> Reply:
         return Reply(usage("kv", "I need an action, a namespace and a key."))
     if denied := parts.office.permissions.refuse(Asked("kv", asking.person, asking.room, namespace)):
         return Reply(denied.notice())
-    store = parts.office.engine.kv
+    store, now = parts.office.engine.kv, parts.office.now()
     match action:
         case "list":
             entries = await store.entries(namespace)
@@ -32,14 +37,20 @@ async def kv(parts: Parts, asking: Asking, line: Line) -> Reply:
             entry = await store.entry(namespace, key)
             return Reply(Notice("info", f"{code(key)} in {code(namespace)}: {_shown(entry, parts, LONGEST)}"))
         case "set":
-            return Reply(await _set(parts, line, namespace, key))
+            return Reply(await _set(parts, asking, line, namespace, key))
         case _:
-            if await store.delete(namespace, key):
+            if await store.delete(namespace, key, beside=changed(asking.person, "kv delete", namespace, key, now)):
                 return Reply(Notice("success", f"Deleted {code(key)} from {code(namespace)}."))
             return Reply(Notice("warning", f"There is no {code(key)} in {code(namespace)}; nothing was deleted."))
 
 
-async def _set(parts: Parts, line: Line, namespace: str, key: str) -> Notice:
+def changed(person: Person, action: str, namespace: str, key: str, now: datetime) -> Callable[[Unit], None]:
+    """Records a change of a value, in the transaction that makes it; never the value."""
+    deed = Deed(now, person.id, person.name, person.platform, action, f"{namespace}/{key}")
+    return lambda unit: chat_audit.record(unit.connection, deed)
+
+
+async def _set(parts: Parts, asking: Asking, line: Line, namespace: str, key: str) -> Notice:
     kind = line.flag("type").upper() or None
     if kind == "SECRET" or "secret" in line.flags:
         instead = f"Use `parley kv set {namespace} {key}` on the machine of the bot."
@@ -52,7 +63,9 @@ async def _set(parts: Parts, line: Line, namespace: str, key: str) -> Notice:
     else:
         return usage("kv", "Which value? Write it last, or as `value=\u2026` or `value:=\u2026` (JSON).")
     ttl = line.flag("ttl")
-    await parts.office.engine.kv.set(namespace, key, value, kind=kind, ttl=float(ttl) if ttl.isdigit() else None)
+    lives = float(ttl) if ttl.isdigit() else None
+    beside = changed(asking.person, "kv set", namespace, key, parts.office.now())
+    await parts.office.engine.kv.set(namespace, key, value, kind=kind, ttl=lives, beside=beside)
     return Notice("success", f"Set {code(key)} in {code(namespace)}.")
 
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from bot import documents
+from bot import documents, trail
 from bot.cards import ELAPSED
 from bot.conversation import Card, Notice, Platform, Room
 from bot.frontend import FrontEnd, Unreachable
@@ -23,7 +23,7 @@ from bot.pacing import Operation, Pace
 from bot.texts import answer, code
 from engine.clock import Clock
 from engine.errors import NotFound
-from engine.store import chat_messages
+from engine.store import chat_audit, chat_messages
 from engine.store.chat_messages import Message, StoredNotice
 from engine.store.database import Database, Unit
 
@@ -201,6 +201,8 @@ class Lane:
             chat_messages.shown(
                 unit.connection, row.id, version=row.desired, digest=drawn, reference=reference, is_final=is_final
             )
+            if reference is not None:
+                chat_audit.record(unit.connection, trail.posted(row, reference, now))
             if again:
                 chat_messages.touch(unit.connection, entity=row.entity, urgency=chat_messages.END, now=now)
 

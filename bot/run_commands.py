@@ -12,6 +12,7 @@ from bot.conversation import Notice, Reply, Transcript
 from bot.flow_commands import usage
 from bot.grammar import Line
 from bot.permissions import Asked, Deed
+from bot.records import told
 from bot.references import Unresolved, short
 from bot.texts import answer, code
 from engine.core.execution import Execution
@@ -60,6 +61,21 @@ def _refuse(parts: Parts, asking: Asking, execution: Execution, deed: Deed = "ki
     asked = Asked(deed, asking.person, asking.room, flow, "", execution.id, execution.started_by)
     denied = parts.office.permissions.refuse(asked)
     return denied.notice() if denied else None
+
+
+async def audit(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`audit <run>`: who did what with a run, from where, oldest first."""
+    if not line.words:
+        return Reply(usage("audit", "Which run?"))
+    execution = await parts.execution(line.word(0), asking)
+    if refusal := _refuse(parts, asking, execution, "see"):
+        return Reply(refusal)
+    deeds = await parts.office.engine.database.read(lambda c: chat_audit.about(c, execution.id, heard=True))
+    label = short(execution.id)
+    if not deeds:
+        return Reply(Notice("info", f"Nobody did anything with run {code(label)} of {code(execution.flow_id)} yet."))
+    lines = tuple(told(deed) for deed in deeds)
+    return Reply(Transcript(f"Record of {execution.flow_id} {label}", lines, f"audit-{execution.id}.txt"))
 
 
 async def kill(parts: Parts, asking: Asking, line: Line) -> Reply:

@@ -67,6 +67,7 @@ VERBS: Mapping[str, Verb] = {
     "kill": run_commands.kill,
     "restart": run_commands.restart,
     "replay": run_commands.replay,
+    "audit": run_commands.audit,
     "kv": kv_commands.kv,
     "help": help_,
     "whoami": whoami,

@@ -52,13 +52,24 @@ class KeyValueStore:
         overwrite: bool = True,
         kind: str | None = None,
         description: str | None = None,
+        beside: Callable[[Unit], object] | None = None,
     ) -> None:
-        """Store a value for `ttl` seconds or for good; Refused when it does not fit or may not be overwritten."""
+        """Store a value for `ttl` seconds or for good; Refused when it does not fit or may not be overwritten.
+
+        `beside` is called in the same transaction, if it is stored.
+        """
         check_key(key)
         now = self._clock.now()
         expires = now + timedelta(seconds=ttl) if ttl is not None else None
         pair = self._pair(namespace, key, value, kind, expires, description)
-        if not await self._database.transact(lambda unit: kv.put(unit.connection, pair, now, overwrite=overwrite)):
+
+        def work(unit: Unit) -> bool:
+            is_stored = kv.put(unit.connection, pair, now, overwrite=overwrite)
+            if is_stored and beside is not None:
+                beside(unit)
+            return is_stored
+
+        if not await self._database.transact(work):
             raise Refused(
                 f"Cannot set value for key '{key}'. Key already exists and `overwrite` is set to `false`.",
                 fix="Set `overwrite: true`, or choose another key.",
@@ -81,9 +92,16 @@ class KeyValueStore:
 
         await self._database.transact(work)
 
-    async def delete(self, namespace: str, key: str) -> bool:
-        """Whether there was one."""
-        return await self._database.transact(lambda unit: kv.remove(unit.connection, namespace, key))
+    async def delete(self, namespace: str, key: str, *, beside: Callable[[Unit], object] | None = None) -> bool:
+        """Whether there was one. `beside` is called in the same transaction, if so."""
+
+        def work(unit: Unit) -> bool:
+            is_gone = kv.remove(unit.connection, namespace, key)
+            if is_gone and beside is not None:
+                beside(unit)
+            return is_gone
+
+        return await self._database.transact(work)
 
     async def keys(self, namespace: str, prefix: str = "") -> list[str]:
         """Keys that have not expired."""

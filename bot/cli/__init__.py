@@ -16,7 +16,9 @@ app = typer.Typer(
 kv = typer.Typer(no_args_is_help=True, help="Values that flows read with kv('KEY').")
 slack = typer.Typer(no_args_is_help=True, help="Setting up Slack.")
 discord = typer.Typer(no_args_is_help=True, help="Setting up Discord.")
+audit = typer.Typer(no_args_is_help=True, help="The record of who did what.")
 app.add_typer(kv, name="kv")
+app.add_typer(audit, name="audit")
 app.add_typer(slack, name="slack")
 app.add_typer(discord, name="discord")
 
@@ -189,6 +191,39 @@ def kv_delete(namespace: str, key: str, data: Data = None) -> None:
     from bot.cli.kv import delete
 
     delete(namespace, key, data)
+
+
+@audit.command("verify")
+def audit_verify(
+    head: Annotated[str, typer.Option("--head", help="A hash printed earlier, which must still be there.")] = "",
+    data: Data = None,
+) -> None:
+    """Check that no row of the record was changed or removed; exit status 1 names the first that was."""
+    from bot.cli.audit import verify
+
+    verify(head, data)
+
+
+@audit.command("export")
+def audit_export(
+    format: Annotated[str, typer.Option("--format", help="jsonl or csv.")] = "jsonl",
+    since: Annotated[str, typer.Option("--since", help="A date or time: 2026-03-31, 2026-03-31T14:00Z.")] = "",
+    data: Data = None,
+) -> None:
+    """Print the record, oldest row first."""
+    from bot.cli.audit import export
+
+    export(format, since, data)
+
+
+@audit.command("forget")
+def audit_forget(
+    person: Annotated[str, typer.Argument(help="An account, such as slack:U0123 or discord:42.")], data: Data = None
+) -> None:
+    """Take a person out of the record: names, ids and what they wrote. The record still verifies."""
+    from bot.cli.audit import forget
+
+    forget(person, data)
 
 
 @slack.command("manifest")

@@ -1,6 +1,7 @@
 """`parley kv`: through the running bot's loopback API when one runs on the data folder, else on the database itself."""
 
 import asyncio
+import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -9,9 +10,12 @@ from typing import Any, TypeVar
 
 import httpx
 
+from bot.conversation import Person
+from bot.kv_commands import changed
 from bot.settings import read_settings
 from engine.errors import NotFound, Refused
 from engine.runtime import Engine
+from engine.store.database import Unit
 
 R = TypeVar("R")
 
@@ -30,7 +34,9 @@ def put(namespace: str, key: str, value: str, kind: str | None, ttl: float | Non
         "PUT",
         f"{namespace}/{key}",
         body,
-        lambda engine: engine.kv.set(namespace, key, value, ttl=ttl, kind=kind),
+        lambda engine: engine.kv.set(
+            namespace, key, value, ttl=ttl, kind=kind, beside=_recorded(engine, "kv set", namespace, key)
+        ),
         "ok",
     )
     sys.stderr.write(f"{namespace}/{key} is set.\n")
@@ -44,10 +50,22 @@ def keys(namespace: str, data: Path | None) -> None:
 
 def delete(namespace: str, key: str, data: Path | None) -> None:
     """Forget a value; exit 1 when there was none."""
-    gone = _ask(data, "DELETE", f"{namespace}/{key}", None, lambda engine: engine.kv.delete(namespace, key), "deleted")
+    gone = _ask(
+        data,
+        "DELETE",
+        f"{namespace}/{key}",
+        None,
+        lambda engine: engine.kv.delete(namespace, key, beside=_recorded(engine, "kv delete", namespace, key)),
+        "deleted",
+    )
     if not gone:
         sys.stderr.write(f"{namespace} has no key {key}.\n")
         sys.exit(1)
+
+
+def _recorded(engine: Engine, action: str, namespace: str, key: str) -> Callable[[Unit], None]:
+    user = getpass.getuser()
+    return changed(Person(f"cli:{user}", user, "cli"), action, namespace, key, engine.clock.now())
 
 
 def running(data: Path) -> tuple[str, str] | None:

@@ -6,8 +6,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from bot import records
+from bot.kv_commands import changed
 from bot.web.executions import engine_of
-from bot.web.requests import caller, refusal, told
+from bot.web.requests import HEADERS, caller, refusal, told
 from engine.errors import EngineError, NotFound, Refused
 
 routes = APIRouter(prefix="/api/v1")
@@ -61,8 +63,10 @@ async def kv_set(request: Request, namespace: str, key: str) -> Response:
     if (refused := program_only(request)) is not None:
         return refused
     body: dict[str, Any] = await request.json()
+    engine, who = engine_of(request), caller(request).person
+    beside = changed(who, "kv set", namespace, key, engine.clock.now())
     try:
-        await engine_of(request).kv.set(namespace, key, body["value"], ttl=body.get("ttl"), kind=body.get("kind"))
+        await engine.kv.set(namespace, key, body["value"], ttl=body.get("ttl"), kind=body.get("kind"), beside=beside)
     except EngineError as error:
         return told({"error": str(error)}, 422)
     return told({"ok": True})
@@ -71,4 +75,32 @@ async def kv_set(request: Request, namespace: str, key: str) -> Response:
 @routes.delete("/kv/{namespace}/{key}", name="kv_delete")
 async def kv_delete(request: Request, namespace: str, key: str) -> Response:
     """Forget a value."""
-    return program_only(request) or told({"deleted": await engine_of(request).kv.delete(namespace, key)})
+    if (refused := program_only(request)) is not None:
+        return refused
+    engine, who = engine_of(request), caller(request).person
+    beside = changed(who, "kv delete", namespace, key, engine.clock.now())
+    return told({"deleted": await engine.kv.delete(namespace, key, beside=beside)})
+
+
+@routes.get("/audit", name="audit_export")
+async def audit_export(request: Request, since: str = "") -> Response:
+    """Every row of the record from a time on, one JSON object a line."""
+    if (refused := program_only(request)) is not None:
+        return refused
+    try:
+        rows = await records.rows(engine_of(request), since)
+    except Refused as error:
+        return told({"error": str(error)}, 422)
+    return Response("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), headers=HEADERS)
+
+
+@routes.get("/audit/verify", name="audit_verify")
+async def audit_verify(request: Request, head: str = "") -> Response:
+    """Whether the record is as it was written."""
+    return program_only(request) or told(await records.verified(engine_of(request), head))
+
+
+@routes.post("/audit/forget/{person}", name="audit_forget")
+async def audit_forget(request: Request, person: str) -> Response:
+    """Take a person out of the record."""
+    return program_only(request) or told({"removed": await records.forget(engine_of(request), person)})

@@ -6,7 +6,7 @@ Documents are JSON text.
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table
 
-from engine.store.tables import Chars, Instant, Serial, metadata
+from engine.store.tables import Chars, Instant, metadata
 
 settings = Table(
     "chat_setting",
@@ -105,20 +105,33 @@ drafts = Table(
     Index("chat_draft_changed", "changed"),
 )
 
+# A chain: each row's hash covers the row and the hash before it. `person` and `details` are keys of `audit_private`.
 audit = Table(
-    "chat_audit",
+    "audit_entry",
     metadata,
-    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # counts without gaps
     Column("at", Instant, nullable=False),
     Column("person", Chars, nullable=False),
-    Column("name", Chars, nullable=False),
     Column("platform", Chars, nullable=False),
     Column("action", Chars, nullable=False),
     Column("entity", Chars, nullable=False),
-    Column("execution_id", Chars, nullable=False, default=""),
-    Column("flow", Chars, nullable=False, default=""),
-    Column("details", Chars, nullable=False, default="{}"),
-    Index("chat_audit_entity", "entity"),
-    Index("chat_audit_execution", "execution_id"),
-    sqlite_autoincrement=True,
+    Column("execution_id", Chars, nullable=False),
+    Column("flow", Chars, nullable=False),
+    Column("details", Chars, nullable=False),  # "" without any
+    Column("facts", Chars, nullable=False),
+    Column("prev", Chars, nullable=False),
+    Column("hash", Chars, nullable=False),
+    Index("audit_entry_entity", "entity"),
+    Index("audit_entry_execution", "execution_id"),
+)
+
+# What can be taken out of the record again: its key is a hash of salt and content, so it can go but not change.
+audit_private = Table(
+    "audit_private",
+    metadata,
+    Column("key", Chars, primary_key=True),
+    Column("salt", Chars, nullable=False),
+    Column("owner", Chars, nullable=False),  # whom it names; "" for what somebody said or gave
+    Column("content", Chars, nullable=False),
+    Index("audit_private_owner", "owner"),
 )

@@ -1,17 +1,18 @@
 """Numbered steps that bring a database to the schema of this program, run at every start."""
 
+import json
 import logging
 import pkgutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
 
-from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy import Connection, func, insert, inspect, select, text
 
 import engine.store
 from engine.errors import StoreFailed
-from engine.store import parts, signals
-from engine.store.tables import metadata, schema_version
+from engine.store import chat_audit, parts, signals
+from engine.store.tables import EPOCH, MICROSECOND, metadata, schema_version
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,24 @@ def create_tables(connection: Connection) -> None:
         signals.create(connection)
 
 
-OLDEST = "oldest program"
-# The oldest schema whose programs may go on beside this one, while one process after the other is replaced.
-COMPATIBLE = 1
+def chain_audit(connection: Connection) -> None:
+    """Version 2: the record of deeds becomes a chain; what was in it is taken over."""
+    create_tables(connection)
+    if not inspect(connection).has_table("chat_audit"):
+        return
+    query = "SELECT at, person, name, platform, action, entity, execution_id, flow, details FROM chat_audit ORDER BY id"
+    for row in connection.execute(text(query)).all():
+        said = {**row._mapping, "at": EPOCH + row.at * MICROSECOND, "details": json.loads(row.details)}
+        chat_audit.record(connection, chat_audit.Deed(**said))
+    connection.execute(text("DROP TABLE chat_audit"))
 
-STEPS: tuple[Callable[[Connection], None], ...] = (create_tables,)
+
+OLDEST = "oldest program"
+# The oldest schema whose programs may go on beside this one, while one process after the other is replaced. Programs of
+# version 1 write the record of deeds elsewhere.
+COMPATIBLE = 2
+
+STEPS: tuple[Callable[[Connection], None], ...] = (create_tables, chain_audit)
 
 
 def migrate(connection: Connection, name: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bot.conversation import Click
 from engine.core.state import State
-from engine.store import chat_audit, chat_messages, chat_receipts, chat_votes
+from engine.store import audit_chain, chat_audit, chat_messages, chat_receipts, chat_votes
 from tests.bot.dying_desk import TWO
 from tests.bot.rig import ANN, BOB, OPS, Rig
 
@@ -60,6 +60,7 @@ async def test_killed_while_deciding_then_delivered_again(tmp_path, step):
         assert [run.task_id for run in done.task_runs.values()] == ["wait", "after"]
         deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, pause_id))
         assert [deed.action for deed in deeds] == ["approve"]
+        assert (await rig.engine.database.read(audit_chain.verify)).is_whole
         async with asyncio.timeout(20):
             while [(row.state, row.desired - row.shown) for row in await pause_rows(rig, pause_id)] != [("FINAL", 0)]:
                 continue  # each look at the table lets the desk go on
@@ -102,6 +103,7 @@ async def test_killed_while_voting_then_delivered_again(tmp_path, step):
         assert [vote.voter for vote in votes] == [ANN.id]
         deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, pause_id))
         assert [deed.action for deed in deeds] == ["vote"]
+        assert (await rig.engine.database.read(audit_chain.verify)).is_whole
     finally:
         await rig.stop()
 

@@ -1,0 +1,59 @@
+"""The record of deeds for people: checked, exported, told in lines, and somebody taken out of it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.errors import Refused
+from engine.runtime import Engine
+from engine.store import audit_chain
+from engine.store.chat_audit import Deed
+
+
+async def verified(engine: Engine, head: str = "") -> dict[str, Any]:
+    """What a check of the chain found, for programs."""
+    found = await engine.database.read(lambda connection: audit_chain.verify(connection, head))
+    return {
+        "ok": found.is_whole,
+        "rows": found.rows,
+        "number": found.head.number,
+        "head": found.head.hash,
+        "broken": found.broken,
+        "why": found.why,
+    }
+
+
+async def rows(engine: Engine, since: str = "") -> list[dict[str, Any]]:
+    """Every row from a time on; Refused when the time can't be read."""
+    start = moment(since)
+    return await engine.database.read(lambda connection: list(audit_chain.export(connection, start)))
+
+
+async def forget(engine: Engine, person: str) -> int:
+    """Take somebody out; how many texts are gone."""
+    now = engine.clock.now()
+    return await engine.database.transact(lambda unit: audit_chain.forget(unit.connection, [person], now))
+
+
+def moment(text: str) -> datetime | None:
+    """A date or a time, in UTC unless it says more; None for "". Refused."""
+    if not text:
+        return None
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Refused(f"{text!r} is no date or time.", fix="Write 2026-03-31 or 2026-03-31T14:00Z.") from error
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def told(deed: Deed) -> str:
+    """A row as a line: when, who, where, what."""
+    who = deed.name or "Parley"
+    account = f" ({deed.person})" if deed.person else ""
+    where = f" on {deed.platform}" if deed.platform else ""
+    said = ", ".join(f"{name}: {_short(value)}" for name, value in deed.details.items() if name != "shown")
+    return f"{deed.at:%Y-%m-%d %H:%M:%S} {who}{account}{where}: {deed.action}{f' [{said}]' if said else ''}"
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 200 else f"{text[:199]}\u2026"

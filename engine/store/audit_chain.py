@@ -1,0 +1,257 @@
+"""The chain under the record of deeds: rows are only ever added, and any change of one shows.
+
+Each row carries the hash of the row before it, and its own hash over all it says. Who did it and with which words lies
+in a table beside: a row knows those only by a key, the hash of the text and a salt, so they can be taken out when a
+person must be forgotten, but not altered. That, and the removal of old rows, is told by a row of the chain itself.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from engine.store.chat_tables import audit, audit_private, people
+from engine.store.statements import serial
+from engine.store.tables import instant
+
+START = "0" * 64
+FORGET, CHECKPOINT = "forget", "checkpoint"
+COVERED = ("id", "at", "person", "platform", "action", "entity", "execution_id", "flow", "details", "facts", "prev")
+AT_ONCE = 500  # keys in one statement
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the chain: how many rows were ever written, and the hash of the last one."""
+
+    number: int = 0
+    hash: str = START
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found. `broken` is the number of the first row that is not as it was written, None when all are."""
+
+    rows: int
+    head: Head
+    broken: int | None = None
+    why: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was changed."""
+        return self.broken is None
+
+
+def canonical(value: Any) -> str:
+    """A value as the one JSON text that stands for it."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def row_hash(row: Mapping[str, Any]) -> str:
+    """The hash of a row, over everything in it."""
+    covered = [instant(row["at"]) if name == "at" else row[name] for name in COVERED]
+    return hashlib.sha256(canonical(covered).encode()).hexdigest()
+
+
+def private_key(salt: str, owner: str, content: str) -> str:
+    """The key under which a removable text is kept."""
+    return hashlib.sha256(canonical([salt, owner, content]).encode()).hexdigest()
+
+
+def head(connection: Connection) -> Head:
+    """The end of the chain now."""
+    row = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).one_or_none()
+    return Head(row.id, row.hash) if row else Head()
+
+
+def append(connection: Connection, facts: Mapping[str, Any] | None = None, **values: Any) -> Head:
+    """Add a row behind the last one; on a server, one process at a time until the commit."""
+    serial(connection, "audit chain")
+    last = head(connection)
+    row = {"platform": "", "entity": "", "execution_id": "", "flow": "", "details": "", **values}
+    row |= {"id": last.number + 1, "facts": canonical(facts or {}), "prev": last.hash}
+    row = {name: _storable(value) for name, value in row.items()}
+    row["hash"] = row_hash(row)
+    connection.execute(insert(audit).values(**row))
+    return Head(row["id"], row["hash"])
+
+
+def person_key(connection: Connection, person: str, name: str) -> str:
+    """The key that stands for a person under a name; always the same until they are forgotten."""
+    content = _storable(canonical({"id": person, "name": name}))
+    known = select(audit_private.c.key).where(audit_private.c.owner == person, audit_private.c.content == content)
+    found: str | None = connection.execute(known.limit(1)).scalar_one_or_none()
+    return found or _keep(connection, person, content)
+
+
+def details_key(connection: Connection, details: Mapping[str, Any]) -> str:
+    """The key of what was said or given; "" for nothing."""
+    return _keep(connection, "", _storable(canonical(details))) if details else ""
+
+
+def _keep(connection: Connection, owner: str, content: str) -> str:
+    salt = secrets.token_hex(16)
+    key = private_key(salt, owner, content)
+    connection.execute(insert(audit_private).values(key=key, salt=salt, owner=owner, content=content))
+    return key
+
+
+def _storable(value: Any) -> Any:
+    """Text as both databases give it back: without the NUL that PostgreSQL can't keep, and without half characters."""
+    if not isinstance(value, str):
+        return value
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+
+
+# Taking out
+
+
+def forget(connection: Connection, ids: Sequence[str], now: datetime) -> int:
+    """Take a person out under all their ids: their names, what they said and gave, and what others said of them.
+
+    What happened stays, by nobody in particular. Gives how many texts are gone; a row of the chain lists their keys.
+    """
+    own = select(audit_private.c.key, audit_private.c.content).where(audit_private.c.owner.in_(ids))
+    persons = connection.execute(own).all()
+    known = connection.execute(select(people.c.id, people.c.name).where(people.c.id.in_(ids))).all()
+    words = {*ids, *(json.loads(row.content)["name"] for row in persons), *(row.name for row in known)}
+    keys = {row.key for row in persons}
+    said = select(audit.c.details).where(audit.c.details != "", audit.c.person.in_(keys))
+    keys |= set(connection.execute(said).scalars())
+    others = select(audit_private.c.key, audit_private.c.content).where(audit_private.c.owner == "")
+    keys |= {row.key for row in connection.execute(others) if _names(words, row.content)}
+    there = sorted(keys)
+    gone = 0
+    for start in range(0, len(there), AT_ONCE):
+        these = audit_private.c.key.in_(there[start : start + AT_ONCE])
+        gone += connection.execute(delete(audit_private).where(these)).rowcount
+    connection.execute(delete(people).where(people.c.id.in_(ids)))
+    if gone:
+        append(connection, {"keys": there}, at=now, person="", action=FORGET)
+    return gone
+
+
+def _names(words: Collection[str], content: str) -> bool:
+    """Whether a text has one of the words in it, as a whole."""
+    escaped = (re.escape(json.dumps(word, ensure_ascii=False)[1:-1]) for word in words if word)
+    return any(re.search(rf"(?<!\w){word}(?!\w)", content) for word in escaped)
+
+
+def checkpoint(connection: Connection, what: Mapping[str, Any], now: datetime) -> Head:
+    """A row that says what a clean-up removed (counts and kinds, nothing personal) and where the chain stood."""
+    stood = head(connection)
+    return append(connection, {**what, "head": [stood.number, stood.hash]}, at=now, person="", action=CHECKPOINT)
+
+
+def purge(connection: Connection, before: datetime, now: datetime) -> int:
+    """Remove the rows of a time; a row of the chain says how many, and the hash of the last of them."""
+    serial(connection, "audit chain")
+    first_kept = connection.execute(select(func.min(audit.c.id)).where(audit.c.at >= before)).scalar()
+    old = audit.c.id < first_kept if first_kept is not None else audit.c.id <= head(connection).number
+    last = connection.execute(select(audit.c.id, audit.c.hash).where(old).order_by(audit.c.id.desc()).limit(1)).first()
+    if last is None:
+        return 0
+    # Written before anything goes, so that the chain is never without an end.
+    count = connection.execute(select(func.count()).select_from(audit).where(audit.c.id <= last.id)).scalar_one()
+    checkpoint(connection, {"removed": count, "last": [last.id, last.hash]}, now)
+    # Their details go with them: no other row has the same.
+    texts = select(audit.c.details).where(audit.c.id <= last.id)
+    connection.execute(delete(audit_private).where(audit_private.c.key.in_(texts)))
+    connection.execute(delete(audit).where(audit.c.id <= last.id))
+    still = select(audit.c.person)
+    connection.execute(delete(audit_private).where(audit_private.c.owner != "", audit_private.c.key.not_in(still)))
+    return int(count)
+
+
+# Checking
+
+
+@dataclass(slots=True)
+class _Told:
+    """What rows of the chain say about others: texts that were taken out, ends of removed parts."""
+
+    keys: set[str] = field(default_factory=set)
+    ends: set[tuple[int, str]] = field(default_factory=set)
+
+
+def verify(connection: Connection, known: str = "") -> Verdict:
+    """Check every row. `known` is a hash that `verify` gave earlier: it must still be in the chain, or be told of."""
+    told = _told(connection)
+    kept = {row.key: _is_kept(row) for row in connection.execute(select(audit_private))}
+    last, rows, seen = Head(), 0, known in ("", START) or known in {end for _, end in told.ends}
+    for row in connection.execute(select(audit).order_by(audit.c.id)).mappings():
+        wrong = _wrong(row, last, rows == 0, told, kept)
+        if wrong:
+            return Verdict(rows, last, row["id"], wrong)
+        last, rows = Head(row["id"], row["hash"]), rows + 1
+        seen = seen or row["hash"] == known
+    if not seen:
+        return Verdict(rows, last, last.number + 1, "the chain no longer holds the hash that was noted earlier")
+    return Verdict(rows, last)
+
+
+def _told(connection: Connection) -> _Told:
+    told = _Told()
+    query = select(audit.c.action, audit.c.facts).where(audit.c.action.in_((FORGET, CHECKPOINT)))
+    for row in connection.execute(query):
+        try:
+            facts = json.loads(row.facts)
+            told.keys.update(facts.get("keys", ()))
+            if "last" in facts:
+                number, end = facts["last"]
+                told.ends.add((number, end))
+        except (ValueError, TypeError, AttributeError):
+            continue  # such a row is broken, which the walk along the chain finds
+    return told
+
+
+def _is_kept(row: Row[Any]) -> bool:
+    return bool(private_key(row.salt, row.owner, row.content) == row.key)
+
+
+def _wrong(row: Mapping[Any, Any], last: Head, is_first: bool, told: _Told, kept: Mapping[str, bool]) -> str:
+    """What is not as it was written; "" when all is."""
+    begins = is_first and (row["id"] - 1, row["prev"]) in told.ends
+    if not begins and row["id"] != last.number + 1:
+        return f"the row before it, {row['id'] - 1}, is missing"
+    if not begins and row["prev"] != last.hash:
+        return "it does not follow the row before it"
+    if row_hash(row) != row["hash"]:
+        return "it was changed"
+    for what in ("person", "details"):
+        key = row[what]
+        if key and not kept.get(key, key in told.keys):
+            return f"its {what} was {'changed' if key in kept else 'removed'}"
+    return ""
+
+
+# Reading
+
+
+def export(connection: Connection, since: datetime | None = None) -> Iterator[dict[str, Any]]:
+    """Every row with what is known of its person and details, oldest first."""
+    query = select(audit).order_by(audit.c.id)
+    if since is not None:
+        query = query.where(audit.c.at >= since)
+    texts = {row.key: row.content for row in connection.execute(select(audit_private))}
+    for row in connection.execute(query).mappings():
+        who = json.loads(texts.get(row["person"], "{}"))
+        said = json.loads(texts.get(row["details"], "{}"))
+        yield {
+            "number": row["id"],
+            "at": row["at"].isoformat(),
+            "person": who.get("id", ""),
+            "name": who.get("name", ""),
+            **{name: row[name] for name in ("platform", "action", "entity", "execution_id", "flow")},
+            "details": said,
+            "facts": json.loads(row["facts"]),
+            "prev": row["prev"],
+            "hash": row["hash"],
+        }
