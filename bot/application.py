@@ -41,7 +41,7 @@ class Application:
             slack_handler = _add_slack(ends, settings, engine)
             _add_discord(ends, settings, engine)
             engine.chat = FrontEndChat(engine, ends)
-            desk = FrontDesk(engine, ends, settings.chat, approvals=settings.approvals)
+            desk = FrontDesk(engine, ends, settings.chat, roles=settings.roles, approvals=settings.approvals)
             web = WebSettings(
                 settings.web.host, settings.web.port, settings.web.public_url, settings.web.all_tokens(), demo=demo
             )

@@ -129,7 +129,7 @@ class Decisions:
         asked = Asked(
             "decide", person, room, case.flow, case.pause.task_id, case.execution.id, case.execution.started_by
         )
-        denied = self.office.permissions.refuse(asked)
+        denied = await self.office.permissions.refuse(asked)
         denied = denied or await self.office.eligibility.refuse(case.pause, case.execution, person, room)
         if denied is None:
             return None

@@ -20,6 +20,7 @@ from bot.conversation import (
     FieldErrors,
     Form,
     Option,
+    Person,
     Reply,
     Room,
     Submission,
@@ -37,11 +38,12 @@ from bot.links import ActionIds
 from bot.office import Office, read_text
 from bot.outbox import Lane, Outbox
 from bot.pacing import Pace
-from bot.permissions import Everybody, Permissions
+from bot.permissions import Asked, ByRole, Everybody, Permissions
 from bot.policy import ApprovalRule
 from bot.references import rank, short
+from bot.roles import Deed, Role
 from bot.starts import Starts
-from bot.texts import answer
+from bot.texts import Answer, answer
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
 from engine.store import chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_votes
@@ -65,15 +67,16 @@ class FrontDesk:
         settings: ChatSettings | None = None,
         *,
         permissions: Permissions | None = None,
+        roles: Sequence[Role] = (),
         approvals: Sequence[ApprovalRule] = (),
         identities: Identities | None = None,
         paces: Mapping[str, Pace] | None = None,
     ) -> None:
         self.engine = engine
         self.front_ends = {front_end.platform: front_end for front_end in front_ends}
-        self.permissions = permissions or Everybody()
         # The key of the ids is read from the database when the desk starts; until then nothing is drawn.
         who = Eligibility(engine, approvals, self.front_ends, identities or Unlinked())
+        self.permissions = permissions or (ByRole(roles, who.membership) if roles else Everybody())
         ids = ActionIds(secrets.token_bytes(32))
         self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who)
         drawing = Drawing(self.office)
@@ -181,8 +184,13 @@ class FrontDesk:
         match argument:
             case "flow":
                 names = [flow.full for flow in self.office.flow_names()]
-                best = rank(typed, names, await self.parts.used(person_id))[:limit]
-                return tuple(Option(name, name) for name in best)
+                person, best = Person(person_id, person_id, room.platform), list[Option]()
+                for name in rank(typed, names, await self.parts.used(person_id)):
+                    if len(best) == limit:
+                        break
+                    if await self.permissions.refuse(Asked("run", person, room, name), fresh=False) is None:
+                        best.append(Option(name, name))
+                return tuple(best)
             case "run":
                 runs = await self.engine.executions(limit=RECENT)
                 labels = {f"{short(run.id)} {run.flow_id} ({run.state.lower()})": run.id for run in runs}
@@ -202,6 +210,10 @@ class FrontDesk:
         """The cards of every pause of a run, for the page that shows it."""
         await self._prepare()
         return await self.parts.drawing.pauses_of(execution_id, may_type_secrets=True)
+
+    async def refuse(self, deed: Deed, person: Person, flow: str) -> Answer | None:
+        """Why somebody of the page or the API may not do something with a flow (`flow` as in `Asked`)."""
+        return await self.permissions.refuse(Asked(deed, person, Room("web", ""), flow))
 
     # What is done about it
 

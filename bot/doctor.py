@@ -32,7 +32,7 @@ class Finding:
 async def examine(settings: BotSettings) -> list[Finding]:
     """Everything there is to say about a set-up; never raises for what it finds."""
     looks: list[Callable[[BotSettings], Awaitable[list[Finding]]]] = [
-        _data, _flows, _programs, _approvals, _slack, _discord,
+        _data, _flows, _programs, _roles, _approvals, _slack, _discord,
     ]  # fmt: skip
     return [finding for look in looks for finding in await look(settings)]
 
@@ -79,6 +79,20 @@ async def _programs(settings: BotSettings) -> list[Finding]:
     found = []
     if shutil.which("git") is None:
         found.append(Finding("git", "hint", "git is not installed.", "Flows with git tasks need it."))
+    return found
+
+
+async def _roles(settings: BotSettings) -> list[Finding]:
+    if not settings.roles:
+        text = "No `roles` are set: whoever may talk to the bot may run every flow."
+        return [Finding("roles", "hint", text, "See bot/docs/people.md to say who may do what.")]
+    found = [Finding("roles", "ok", bare(role.describe())) for role in settings.roles]
+    tokens = {"slack": settings.slack_bot_token, "discord": settings.discord_token}
+    asked = {one.platform for role in settings.roles for one in role.people if one.kind == "group"}
+    for platform in sorted(asked):
+        if tokens[platform] is None:
+            text = f"Groups of {platform} have roles, but the bot is not connected there, so nobody would pass."
+            found.append(Finding("roles", "wrong", text, f"Set the token of {platform}, or name other members."))
     return found
 
 

@@ -11,6 +11,7 @@ from bot.conversation import Person, Platform, Room
 from bot.editors import Editor, Unknown, editor_of
 from bot.frontend import FrontEnd, Unreachable
 from bot.identities import Identities, Identity
+from bot.membership import Membership
 from bot.policy import ApprovalRule, is_room, rule_for
 from bot.texts import Answer, answer, plain
 from engine.core.execution import Execution
@@ -53,7 +54,7 @@ class Eligibility:
     ) -> None:
         self.engine = engine
         self.rules = tuple(rules)
-        self.front_ends = front_ends
+        self.membership = Membership(front_ends, identities)
         self.identities = identities
 
     def rule(self, pause: PauseRow) -> ApprovalRule:
@@ -104,21 +105,9 @@ class Eligibility:
     async def _is(
         self, wanted: Approver, pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool
     ) -> bool:
-        match wanted.kind:
-            case "anyone":
-                return True
-            case "channel":
-                return await self._is_shown_in(pause, room)
-            case "account":
-                return wanted.value in who.accounts
-            case "name":
-                return bool(who.name) and who.name == wanted.value
-            case "group":
-                return await self._is_in_group(wanted, who, person, fresh)
-        emails = await self._emails(who)
-        if wanted.kind == "email":
-            return wanted.value in emails
-        return any(email.rpartition("@")[2] == wanted.value for email in emails)
+        if wanted.kind == "channel":
+            return await self._is_shown_in(pause, room)
+        return await self.membership.fits(wanted, who, person, fresh=fresh)
 
     async def _is_shown_in(self, pause: PauseRow, room: Room) -> bool:
         """Whether the card stands in the channel in which something was pressed or typed."""
@@ -128,31 +117,6 @@ class Eligibility:
             and room.channel in (message.room["channel"], (message.message or {}).get("channel"))
             for message in shown
         )
-
-    async def _is_in_group(self, wanted: Approver, who: Identity, person: Person, fresh: bool) -> bool:
-        accounts = [account for account in who.accounts if account.partition(":")[0] == wanted.platform]
-        if not accounts:
-            return False
-        end = self._front_end(wanted.platform)
-        for account in accounts:
-            asked = person if person.id == account else Person(account, account, end.platform)
-            if await end.is_member(asked, wanted.value, fresh=fresh):
-                return True
-        return False
-
-    async def _emails(self, who: Identity) -> set[str]:
-        found = {email.lower() for email in who.emails}
-        for account in who.accounts:
-            platform = account.partition(":")[0]
-            if platform in self.front_ends and (email := await self._front_end(platform).email_of(account)):
-                found.add(email)
-        return found
-
-    def _front_end(self, platform: str) -> FrontEnd:
-        found = next((end for name, end in self.front_ends.items() if name == platform), None)
-        if found is None:
-            raise Unreachable(f"The bot is not connected to {platform}, which would have to say who is in the group.")
-        return found
 
     # Four eyes
 
@@ -169,7 +133,7 @@ class Eligibility:
         if isinstance(editor, Unknown):
             return None if bench.rule.unknown_editor == "allow" else answer("unknown-editor", why=editor.why)
         names = {name.casefold() for name in (who.name, await self._name(who.id)) if name}
-        if editor.email in await self._emails(who) or editor.name.casefold() in names:
+        if editor.email in await self.membership.emails(who) or editor.name.casefold() in names:
             return answer("own-edit", approver=bench.label)
         return None
 

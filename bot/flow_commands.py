@@ -10,6 +10,7 @@ from bot.field_values import FieldInvalid
 from bot.grammar import FromFile, Json, Line, Text
 from bot.links import flow_target
 from bot.office import read_text
+from bot.permissions import Asked
 from bot.references import rank, short
 from bot.spoken_times import read_datetime
 from bot.texts import answer, code, listed, plain
@@ -99,9 +100,7 @@ async def list_flows(parts: Parts, asking: Asking, line: Line) -> Reply:
     flows = {name_of(flow).full: flow for flow in parts.office.engine.flows.list() if not flow.disabled}
     if space:
         flows = {name: flow for name, flow in flows.items() if f"{flow.namespace}.".startswith(f"{space}.")}
-    flows = {
-        name: flow for name, flow in flows.items() if parts.starts.refuse(flow, asking.person, asking.room) is None
-    }
+    flows = {name: flow for name, flow in flows.items() if await may_run(parts, asking, flow)}
     names = rank(wanted, flows, await parts.used(asking.person.id))
     if not names:
         return Reply(Notice("info", _nothing(parts, wanted or space)))
@@ -112,6 +111,11 @@ async def list_flows(parts: Parts, asking: Asking, line: Line) -> Reply:
     more = f"list{said}{f' --ns={space}' if space else ''} --page={page + 1}" if page * PAGE < len(names) else ""
     note = f"{(page - 1) * PAGE + 1} to {(page - 1) * PAGE + len(shown)} of {len(names)}" if len(names) > PAGE else ""
     return Reply(Listing("Flows", rows, note, more))
+
+
+async def may_run(parts: Parts, asking: Asking, flow: Flow) -> bool:
+    """Whether somebody may run a flow with some values, by what is remembered of groups."""
+    return await parts.starts.refuse(flow, asking.person, asking.room, fresh=False) is None
 
 
 def _nothing(parts: Parts, wanted: str) -> str:
@@ -137,8 +141,14 @@ async def show(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`show <flow>`: what it asks for, when it runs by itself, its last runs."""
     if not line.words:
         return Reply(usage("show", "Which flow?"))
-    flow = parts.flow(line.word(0))
-    return Reply(await flow_card(parts, flow))
+    return Reply(await shown(parts, asking, parts.flow(line.word(0))))
+
+
+async def shown(parts: Parts, asking: Asking, flow: Flow) -> Card | Notice:
+    """The card of a flow, for those who may see it."""
+    asked = Asked("see", asking.person, asking.room, name_of(flow).full)
+    denied = await parts.office.permissions.refuse(asked)
+    return denied.notice() if denied else await flow_card(parts, flow)
 
 
 async def flow_card(parts: Parts, flow: Flow) -> Card:

@@ -79,7 +79,7 @@ async def offer(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
 
 async def _zone(parts: Parts, person: Person) -> tzinfo:
     """On whose clock a time was said; UTC when nobody knows."""
-    end = parts.office.eligibility.front_ends.get(person.platform)
+    end = parts.office.eligibility.membership.front_ends.get(person.platform)
     return zone_of(person.zone or (await end.zone_of(person.id) if end else None))
 
 

@@ -26,7 +26,7 @@ async def kv(parts: Parts, asking: Asking, line: Line) -> Reply:
     needed = {"list": 2, "get": 3, "set": 3, "delete": 3}.get(action)
     if needed is None or len(line.words) < needed:
         return Reply(usage("kv", "I need an action, a namespace and a key."))
-    if denied := parts.office.permissions.refuse(Asked("kv", asking.person, asking.room, namespace)):
+    if denied := await parts.office.permissions.refuse(Asked("kv", asking.person, asking.room, namespace)):
         return Reply(denied.notice())
     store, now = parts.office.engine.kv, parts.office.now()
     match action:

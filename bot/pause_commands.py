@@ -80,7 +80,7 @@ def _left(parts: Parts, pause: PauseRow) -> str:
 async def _is_mine(parts: Parts, asking: Asking, pause: PauseRow) -> bool:
     flow = f"{pause.namespace}/{pause.flow_id}"
     asked = Asked("decide", asking.person, asking.room, flow, pause.task_id, pause.execution_id)
-    if parts.office.permissions.refuse(asked) is not None:
+    if await parts.office.permissions.refuse(asked, fresh=False) is not None:
         return False
     eligibility = parts.office.eligibility
     if not eligibility.rules:

@@ -11,9 +11,10 @@ from bot.cards import STATE_WORDS
 from bot.conversation import Notice, Reply, Transcript
 from bot.flow_commands import usage
 from bot.grammar import Line
-from bot.permissions import Asked, Deed
+from bot.permissions import Asked
 from bot.records import told
 from bot.references import Unresolved, short
+from bot.roles import Deed
 from bot.texts import answer, code
 from engine.core.execution import Execution
 from engine.store import chat_audit, chat_messages, chat_receipts
@@ -27,6 +28,8 @@ MAX_LINES = 5000
 async def status(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`status [run]`: the card of a run, for the one who asks."""
     execution = await parts.execution(line.word(0), asking)
+    if refusal := await _refuse(parts, asking, execution, "see"):
+        return Reply(refusal)
     card, _ = await parts.drawing.run(execution.id)
     return Reply(card)
 
@@ -38,6 +41,8 @@ async def logs(parts: Parts, asking: Asking, line: Line) -> Reply:
     if level is not None and level not in LEVELS:
         return Reply(usage("logs", f"{code(level)} is no level; use one of {', '.join(LEVELS)}."))
     execution = await parts.execution(line.word(0), asking)
+    if refusal := await _refuse(parts, asking, execution, "see"):
+        return Reply(refusal)
     found = await parts.office.engine.logs(execution.id, task_id=line.word(1) or None, level=level, limit=MAX_LINES)
     if wanted := line.flag("grep").lower():
         found = [entry for entry in found if wanted in entry.message.lower()]
@@ -56,10 +61,11 @@ def _written(lines: Sequence[LogLine]) -> tuple[str, ...]:
     )
 
 
-def _refuse(parts: Parts, asking: Asking, execution: Execution, deed: Deed = "kill") -> Notice | None:
+async def _refuse(parts: Parts, asking: Asking, execution: Execution, deed: Deed = "kill") -> Notice | None:
     flow = f"{execution.namespace}/{execution.flow_id}"
-    asked = Asked(deed, asking.person, asking.room, flow, "", execution.id, execution.started_by)
-    denied = parts.office.permissions.refuse(asked)
+    inputs = execution.inputs if deed == "run" else None
+    asked = Asked(deed, asking.person, asking.room, flow, "", execution.id, execution.started_by, inputs)
+    denied = await parts.office.permissions.refuse(asked)
     return denied.notice() if denied else None
 
 
@@ -68,7 +74,7 @@ async def audit(parts: Parts, asking: Asking, line: Line) -> Reply:
     if not line.words:
         return Reply(usage("audit", "Which run?"))
     execution = await parts.execution(line.word(0), asking)
-    if refusal := _refuse(parts, asking, execution, "see"):
+    if refusal := await _refuse(parts, asking, execution, "see"):
         return Reply(refusal)
     deeds = await parts.office.engine.database.read(lambda c: chat_audit.about(c, execution.id, heard=True))
     label = short(execution.id)
@@ -92,7 +98,7 @@ async def stop(parts: Parts, asking: Asking, execution: Execution, reason: str =
         state = STATE_WORDS[execution.state]
         replay = office.ids.button("rp", execution.id, "Replay")
         return Reply(answer("E17", id=label, state=state, verb="stop").notice(replay))
-    if refusal := _refuse(parts, asking, execution):
+    if refusal := await _refuse(parts, asking, execution):
         return Reply(refusal)
     now = office.now()
     reply = Reply(Notice("warning", f"Run {label} of {code(execution.flow_id)} is being stopped."))
@@ -126,7 +132,7 @@ async def restart(parts: Parts, asking: Asking, line: Line) -> Reply:
 
 async def retry(parts: Parts, asking: Asking, execution: Execution) -> Reply:
     """Run the failed tasks of a run again, once for each receipt."""
-    if refusal := _refuse(parts, asking, execution, "run"):
+    if refusal := await _refuse(parts, asking, execution, "run"):
         return Reply(refusal)
     office, now = parts.office, parts.office.now()
     await office.engine.operations.check_restart(execution.id)
@@ -161,7 +167,7 @@ async def replay(parts: Parts, asking: Asking, line: Line) -> Reply:
 
 async def again(parts: Parts, asking: Asking, execution: Execution, from_task_run: str | None = None) -> Reply:
     """A new run with the inputs of an old one, once for each receipt; its card is shown where this was asked."""
-    if refusal := _refuse(parts, asking, execution, "run"):
+    if refusal := await _refuse(parts, asking, execution, "run"):
         return Reply(refusal)
     office, room, now = parts.office, asking.room, parts.office.now()
     operations = office.engine.operations

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 
 from bot.chat_settings import ChatSettings
 from bot.policy import ApprovalRule
+from bot.roles import Role
 from engine.errors import SettingInvalid
 from engine.settings import Section, Settings
 
@@ -48,6 +49,7 @@ class BotSettings(Settings):
     web: WebSection = WebSection()
     chat: ChatSettings = ChatSettings()
     approvals: tuple[ApprovalRule, ...] = Field(default=(), description="Who decides what; see /docs/approvals.")
+    roles: tuple[Role, ...] = Field(default=(), description="Who may do what; see /docs/people.")
 
 
 def read_settings(**given: object) -> BotSettings:

@@ -8,7 +8,9 @@ from bot.cards import menu
 from bot.conversation import FieldErrors, Notice, Reply
 from bot.flow_commands import USAGE
 from bot.grammar import FromFile, Json, Line, LineInvalid, Text, parse, write
+from bot.permissions import Asked
 from bot.references import Unresolved, guess
+from bot.roles import Deed
 from bot.texts import Answer, answer, code, did_you_mean, plain
 from engine.errors import EngineError
 
@@ -20,16 +22,49 @@ async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`help [command or flow]`."""
     wanted = line.word(0).lower()
     if not wanted:
-        lines = "\n".join(f"- `/flow {how}`: {what}" for how, what in USAGE.values())
+        allowed = await usable(parts, asking)
+        lines = "\n".join(f"- `/flow {how}`: {what}" for verb, (how, what) in USAGE.items() if verb in allowed)
         text = f"{lines}\n\nIn threads and direct messages write `@parley run \u2026`. Quote blanks: `a='b c'`."
         return Reply(Notice("info", text))
     if wanted in USAGE:
         how, what = USAGE[wanted]
         return Reply(Notice("info", f"`/flow {how}`\n{what.capitalize()}."))
     try:
-        return Reply(await flow_commands.flow_card(parts, parts.flow(line.word(0))))
+        return Reply(await flow_commands.shown(parts, asking, parts.flow(line.word(0))))
     except Unresolved as unknown:
         return Reply(unknown.answer.notice())
+
+
+NEEDS: Mapping[str, tuple[Deed, ...]] = {
+    "run": ("run",),
+    "approve": ("decide",),
+    "reject": ("decide",),
+    "answer": ("decide",),
+    "snooze": ("decide",),
+    "delegate": ("decide",),
+    "kill": ("kill", "run"),
+    "restart": ("run",),
+    "replay": ("run",),
+    "kv": ("kv",),
+}
+
+
+async def usable(parts: Parts, asking: Asking) -> set[str]:
+    """The commands with which somebody may do something, with whatever flow it is."""
+    flows = parts.office.flow_names()
+    known: dict[Deed, bool] = {}
+
+    async def may(deed: Deed) -> bool:
+        for flow in flows:
+            about = flow.namespace if deed == "kv" else flow.full
+            asked = Asked(deed, asking.person, asking.room, about)
+            if await parts.office.permissions.refuse(asked, fresh=False) is None:
+                return True
+        return not flows
+
+    for deed in {deed for deeds in NEEDS.values() for deed in deeds}:
+        known[deed] = await may(deed)
+    return {verb for verb in USAGE if verb not in NEEDS or any(known[deed] for deed in NEEDS[verb])}
 
 
 async def whoami(parts: Parts, asking: Asking, line: Line) -> Reply:

@@ -30,12 +30,15 @@ class Starts:
         self.drafts = drafts
         self.wake = wake
 
-    def refuse(self, flow: Flow, person: Person, room: Room) -> Notice | None:
-        """Why a person can't run a flow; None when they can."""
+    async def refuse(
+        self, flow: Flow, person: Person, room: Room, values: Mapping[str, Any] | None = None, *, fresh: bool = True
+    ) -> Notice | None:
+        """Why a person can't run a flow, with these values where they are known; None when they can."""
         if flow.disabled:
             why = f"{code(f'{flow.namespace}/{flow.id}')} is disabled. Set `disabled: false` in its file to run it."
             return answer("refused", why=why).notice()
-        denied = self.office.permissions.refuse(Asked("run", person, room, f"{flow.namespace}/{flow.id}"))
+        asked = Asked("run", person, room, f"{flow.namespace}/{flow.id}", values=values)
+        denied = await self.office.permissions.refuse(asked, fresh=fresh)
         return denied.notice() if denied else None
 
     async def begin(
@@ -50,7 +53,7 @@ class Starts:
         form: bool = False,
     ) -> Reply | FieldErrors:
         """Start at once when everything is there and right; else open the form with what was typed."""
-        if refusal := self.refuse(flow, person, room):
+        if refusal := await self.refuse(flow, person, room):
             return Reply(refusal)
         reader = self.office.reader(person)
         first = await self.office.engine.check_inputs(flow, {})
@@ -109,7 +112,7 @@ class Starts:
     ) -> Reply | FieldErrors:
         """The form of a flow, filled. `draft` is kept; `typed` has the secrets as well."""
         flow = self.drafts.flow(draft)
-        if refusal := self.refuse(flow, person, room):
+        if refusal := await self.refuse(flow, person, room):
             return Reply(refusal)
         reader = self.office.reader(person)
         fields = [asked for asked in await self.drafts.fields(draft, reader) if asked.id in draft.every_id]
@@ -154,6 +157,8 @@ class Starts:
     ) -> Reply:
         """Run, start, card, audit and answer in one transaction: all of it or nothing, once for each receipt."""
         office = self.office
+        if refusal := await self.refuse(flow, person, room, resolved.flat):
+            return Reply(refusal)
         full = f"{flow.namespace}/{flow.id}"
         now = office.now()
         options = draft.options

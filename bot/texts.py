@@ -14,7 +14,7 @@ TEXTS: dict[str, str] = {
     "E01": "I don't know {verb}. {guess} Try `/flow help`.",
     "E02": "No flow matches {x}. {closest} `/flow list` shows all you can run.",
     "E03": "{x} fits {n} flows: {list}. Add the namespace.",
-    "E04": "You can't run {flow}. It needs {role}. Ask {owners}.",
+    "E04": "You can't {do} {flow}. It needs {role}. Ask {owners}.",
     "E05": "{input} is required. {instead}",
     "E06": "{input}: {value} is not {what}. Example: {example}.",
     "E07": "{input} must be {bounds}; you gave {value}.",

@@ -7,7 +7,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from bot import records
+from bot.desk import FrontDesk
 from bot.kv_commands import changed
+from bot.roles import Deed
+from bot.texts import bare
 from bot.web.executions import engine_of
 from bot.web.requests import HEADERS, caller, refusal, told
 from engine.errors import EngineError, NotFound, Refused
@@ -20,11 +23,20 @@ def program_only(request: Request) -> Response | None:
     return None if caller(request).bearer else refusal(401, "The API takes a token.", "Send `Authorization: Bearer …`.")
 
 
+async def refused(request: Request, deed: Deed, about: str) -> Response | None:
+    """Why a program may not do this; None when it may."""
+    if (stranger := program_only(request)) is not None:
+        return stranger
+    desk: FrontDesk = request.app.state.desk
+    denied = await desk.refuse(deed, caller(request).person, about)
+    return told({"error": bare(denied.text)}, 403) if denied else None
+
+
 @routes.post("/executions/{execution_id}/resume", name="resume_execution")
 async def resume(request: Request, execution_id: str) -> Response:
     """Answer the pause of a run that waits longest, with a JSON object of values; the same policy as in chat counts."""
-    if (refused := program_only(request)) is not None:
-        return refused
+    if (stranger := program_only(request)) is not None:
+        return stranger
     engine, text = engine_of(request), await request.body()
     try:
         values: Any = json.loads(text or b"{}")
@@ -43,14 +55,14 @@ async def resume(request: Request, execution_id: str) -> Response:
 @routes.get("/kv/{namespace}", name="kv_list")
 async def kv_list(request: Request, namespace: str) -> Response:
     """Keys of a namespace."""
-    return program_only(request) or told({"keys": await engine_of(request).kv.keys(namespace)})
+    return await refused(request, "kv", namespace) or told({"keys": await engine_of(request).kv.keys(namespace)})
 
 
 @routes.get("/kv/{namespace}/{key}", name="kv_get")
 async def kv_get(request: Request, namespace: str, key: str) -> Response:
     """One value."""
-    if (refused := program_only(request)) is not None:
-        return refused
+    if (no := await refused(request, "kv", namespace)) is not None:
+        return no
     try:
         return told({"value": await engine_of(request).kv.get(namespace, key)})
     except NotFound as error:
@@ -60,8 +72,8 @@ async def kv_get(request: Request, namespace: str, key: str) -> Response:
 @routes.put("/kv/{namespace}/{key}", name="kv_set")
 async def kv_set(request: Request, namespace: str, key: str) -> Response:
     """Store a value."""
-    if (refused := program_only(request)) is not None:
-        return refused
+    if (no := await refused(request, "kv", namespace)) is not None:
+        return no
     body: dict[str, Any] = await request.json()
     engine, who = engine_of(request), caller(request).person
     beside = changed(who, "kv set", namespace, key, engine.clock.now())
@@ -75,8 +87,8 @@ async def kv_set(request: Request, namespace: str, key: str) -> Response:
 @routes.delete("/kv/{namespace}/{key}", name="kv_delete")
 async def kv_delete(request: Request, namespace: str, key: str) -> Response:
     """Forget a value."""
-    if (refused := program_only(request)) is not None:
-        return refused
+    if (no := await refused(request, "kv", namespace)) is not None:
+        return no
     engine, who = engine_of(request), caller(request).person
     beside = changed(who, "kv delete", namespace, key, engine.clock.now())
     return told({"deleted": await engine.kv.delete(namespace, key, beside=beside)})
@@ -85,8 +97,8 @@ async def kv_delete(request: Request, namespace: str, key: str) -> Response:
 @routes.get("/audit", name="audit_export")
 async def audit_export(request: Request, since: str = "") -> Response:
     """Every row of the record from a time on, one JSON object a line."""
-    if (refused := program_only(request)) is not None:
-        return refused
+    if (no := await refused(request, "manage", "*")) is not None:
+        return no
     try:
         rows = await records.rows(engine_of(request), since)
     except Refused as error:
@@ -97,10 +109,10 @@ async def audit_export(request: Request, since: str = "") -> Response:
 @routes.get("/audit/verify", name="audit_verify")
 async def audit_verify(request: Request, head: str = "") -> Response:
     """Whether the record is as it was written."""
-    return program_only(request) or told(await records.verified(engine_of(request), head))
+    return await refused(request, "manage", "*") or told(await records.verified(engine_of(request), head))
 
 
 @routes.post("/audit/forget/{person}", name="audit_forget")
 async def audit_forget(request: Request, person: str) -> Response:
     """Take a person out of the record."""
-    return program_only(request) or told({"removed": await records.forget(engine_of(request), person)})
+    return await refused(request, "manage", "*") or told({"removed": await records.forget(engine_of(request), person)})

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response, Streamin
 
 from bot.conversation import Card
 from bot.desk import FrontDesk
+from bot.texts import bare
 from bot.web import views
 from bot.web.pages import event
 from bot.web.pauses import waiting_forms
@@ -33,7 +34,7 @@ def engine_of(request: Request) -> Engine:
 @routes.get("/ui/executions", name="executions")
 async def show_executions(request: Request) -> Response:
     """The newest runs."""
-    runs = await engine_of(request).executions(limit=100)
+    runs = [run for run in await engine_of(request).executions(limit=100) if await _hidden(request, run) is None]
     return html(request, "executions.html", title="Runs", here="executions", runs=runs)
 
 
@@ -42,7 +43,11 @@ async def show_flows(request: Request) -> Response:
     """The flows in use, and the files that are not."""
     engine = engine_of(request)
     problems = [{"file": Path(file).name, "text": str(error)} for file, error in engine.flows.problems().items()]
-    flows = sorted(engine.flows.list(), key=lambda flow: (flow.namespace, flow.id))
+    flows = [
+        flow
+        for flow in sorted(engine.flows.list(), key=lambda flow: (flow.namespace, flow.id))
+        if await _closed(request, f"{flow.namespace}/{flow.id}") is None
+    ]
     folders = ", ".join(str(folder) for folder in engine.settings.flows)
     return html(request, "flows.html", title="Flows", here="flows", flows=flows, problems=problems, folders=folders)
 
@@ -56,6 +61,8 @@ async def show_execution(request: Request, namespace: str, flow_id: str, executi
         run = await engine_of(request).execution(execution_id)
     except NotFound as error:
         return refusal(404, error.message, error.fix)
+    if (hidden := await _hidden(request, run)) is not None:
+        return hidden
     if (run.namespace, run.flow_id) != (namespace, flow_id):
         return RedirectResponse(path_of(run), 303, headers=HEADERS)
     names = await _names(request, run)
@@ -67,9 +74,11 @@ async def execution_events(request: Request, execution_id: str) -> Response:
     """The run's page drawn anew whenever it moved, as server-sent events; `end` when it is over."""
     engine = engine_of(request)
     try:
-        await engine.execution(execution_id)
+        first = await engine.execution(execution_id)
     except NotFound as error:
         return refusal(404, error.message, error.fix)
+    if (hidden := await _hidden(request, first)) is not None:
+        return hidden
 
     async def stream() -> AsyncIterator[str]:
         async with engine.subscribe() as changes:
@@ -104,6 +113,8 @@ async def show_file(request: Request, path: str) -> Response:
         local = engine_of(request).files.path(f"kestra:///{path}")
     except EngineError as error:
         return refusal(404, error.message, error.fix)
+    if (hidden := await _file_hidden(request, path)) is not None:
+        return hidden
     name = path.rsplit("/", 1)[-1]
     kind = views.media_type(name)
     inline = kind in views.INLINE_IMAGES
@@ -137,6 +148,30 @@ def doc_pages() -> list[tuple[str, str]]:
     """(slug, title) of every page, `start` first."""
     found = {file.stem: file.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for file in DOCS.glob("*.md")}
     return sorted(found.items(), key=lambda item: (item[0] != "start", item[1].lower()))
+
+
+async def _closed(request: Request, flow: str) -> Response | None:
+    """A page that says why the caller may not see a flow; None when they may."""
+    desk: FrontDesk = request.app.state.desk
+    denied = await desk.refuse("see", caller(request).person, flow)
+    return refusal(403, bare(denied.text), "") if denied else None
+
+
+async def _hidden(request: Request, run: Execution) -> Response | None:
+    """The same for a run."""
+    return await _closed(request, f"{run.namespace}/{run.flow_id}")
+
+
+async def _file_hidden(request: Request, path: str) -> Response | None:
+    """The same for a file of a run, which lies below the folder of the run."""
+    after = f"/{path}".partition("/executions/")[2]
+    if not after:
+        return await _closed(request, "*")
+    try:
+        run = await engine_of(request).execution(after.partition("/")[0])
+    except NotFound:
+        return await _closed(request, "*")
+    return await _hidden(request, run)
 
 
 def path_of(run: Execution) -> str:

@@ -60,6 +60,7 @@ class Rig:
     settings: ChatSettings = field(default_factory=ChatSettings)
     clock: ShiftedClock = field(default_factory=ShiftedClock)
     permissions: object = None
+    roles: tuple = ()
     approvals: tuple = ()
     identities: object = None
     paces: dict = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Rig:
         for flow in flows:
             await self.engine.deploy(flow)
         self.desk = FrontDesk(self.engine, ends, self.settings, permissions=self.permissions, paces=paces,
-                              approvals=self.approvals, identities=self.identities)  # fmt: skip
+                              roles=self.roles, approvals=self.approvals, identities=self.identities)  # fmt: skip
         await self.desk.start()
         for end in ends:
             await end.start(self.desk)

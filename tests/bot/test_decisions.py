@@ -352,7 +352,7 @@ async def test_a_button_of_another_instance_shows_the_present_card(rig):
 class OnlyBob:
     """A policy: Bob decides, everybody runs."""
 
-    def refuse(self, asked: Asked):
+    async def refuse(self, asked: Asked, *, fresh=True):
         if asked.deed == "decide" and asked.person.id != "discord:7":
             return answer("E20", approvers="Bob")
         return None
