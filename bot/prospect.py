@@ -6,12 +6,14 @@ A task's values are named as in its flow; what can't be known before it runs is 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from bot.cards import value_text
 from bot.conversation import Fact
 from bot.outline import Place, branches, find
 from bot.texts import code, listed, shorten
+from engine.core.durations import to_iso
 from engine.core.flow import Flow
 from engine.core.flowable import FlowableTask, PausingTask
 from engine.core.task import Task
@@ -73,7 +75,8 @@ def _written(task: Task) -> tuple[tuple[str, Any], ...]:
         value = getattr(task, name)
         if name in Task.model_fields or value is None or value == field.default or _holds_task(value):
             continue
-        shown.append((not field.is_required(), field.alias or name, value))
+        said = to_iso(value) if isinstance(value, timedelta) else value
+        shown.append((not field.is_required(), field.alias or name, said))
     return tuple((name, value) for _, name, value in sorted(shown, key=lambda one: one[0])[:MAX_VALUES])
 
 

@@ -149,3 +149,14 @@ def test_a_diff_is_cut_and_cannot_leave_its_block():
     assert long.count("```") == 2
     assert long.endswith("\n…\n```")
     assert len(long) < 1300
+
+
+def test_a_duration_is_shown_as_flows_write_it():
+    steps = following(
+        flow(
+            "id: nap\nnamespace: company.team\ntasks:\n  - {id: wait, type: io.kestra.plugin.core.flow.Pause}\n"
+            "  - {id: rest, type: io.kestra.plugin.core.flow.Sleep, duration: PT2S}\n"
+        ),
+        "wait",
+    )
+    assert templates(steps) == ["PT2S"]
