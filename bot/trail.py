@@ -6,12 +6,14 @@ from typing import Any
 
 from bot import documents
 from bot.conversation import Click, Command, FieldErrors, Notice, Reply, Submission
+from bot.grammar import Line, LineInvalid, Text, parse, write
 from bot.links import VERBS, ActionIds
 from engine.store.chat_audit import Deed
 from engine.store.chat_messages import Message
 
 Event = Command | Click | Submission
 OF_RUNS = frozenset(VERBS) - {"rn", "cn", "bk", "cx", "ls"}  # buttons whose target is a run or a pause
+HIDDEN = "******"
 SAID = 2000  # characters of an answer
 
 
@@ -24,7 +26,7 @@ def heard(
     match event:
         case Command():
             action = "command"
-            details |= {"text": document["text"], "files": [file.name for file in event.attachments]}
+            details |= {"text": recorded(document["text"]), "files": [file.name for file in event.attachments]}
         case Submission():
             action = "form"
             details |= {"values": _without_paths(document["values"]), "page": event.page}
@@ -36,6 +38,16 @@ def heard(
     person = event.person
     kept = {name: value for name, value in mask(details).items() if value not in ([], None)}
     return Deed(now, person.id, person.name, person.platform, action, entity, details=kept)
+
+
+def recorded(text: str) -> str:
+    """A command without the values in it: any may be a secret, and what came of it says what was given."""
+    try:
+        line = parse(text)
+    except LineInvalid:
+        return ""
+    words = line.words[:3] if line.verb == "kv" else line.words
+    return write(Line(line.verb, words, {name: Text(HIDDEN) for name in line.pairs}, line.flags))
 
 
 def refused(event: Event, reply: Reply | FieldErrors, key: str, ids: ActionIds, now: datetime) -> Deed | None:

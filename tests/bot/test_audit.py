@@ -63,7 +63,10 @@ async def test_a_form_is_recorded_and_a_secret_is_not(tmp_path):
     try:
         form = await rig.say("run picture")
         await rig.fill(form, prompt="a cat")
-        await rig.say("run deploy token=hunter2 env=prod")
+        for typed in ("run deploy", "rnu deploy", "run nothing", "answer last", "approve last", "nonsense"):
+            await rig.say(f"{typed} token=hunter2 env=prod")
+        await rig.say("run 'never closed token=hunter2")
+        await rig.say("kv set company.team KEY hunter2 --secret")
         await rig.say("kv set company.team KEY word")
         await rig.say("kv delete company.team KEY")
         found = await rows(rig)

@@ -27,7 +27,14 @@ async def test_without_tokens_it_hints_and_is_content(tmp_path, monkeypatch):
     for name in ("SLACK_BOT_TOKEN", "DISCORD_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     found = await examine(settings(tmp_path))
-    assert verdicts(found) == {"data folder": "ok", "flows": "ok", "Slack": "hint", "Discord": "hint"}
+    assert verdicts(found) == {
+        "data folder": "ok",
+        "flows": "ok",
+        "roles": "hint",
+        "approvals": "hint",
+        "Slack": "hint",
+        "Discord": "hint",
+    }
 
 
 async def test_good_tokens_and_missing_scopes(tmp_path, slack):
