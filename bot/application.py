@@ -9,6 +9,7 @@ import structlog
 from bot.chat_port import FrontEndChat
 from bot.desk import FrontDesk
 from bot.frontend import FrontEnd
+from bot.people import Linked
 from bot.settings import BotSettings
 from bot.speaking import LEASE, Speaking
 from bot.web.app import SlackHandler, WebServer, WebSettings, make_app, make_gate
@@ -41,7 +42,10 @@ class Application:
             slack_handler = _add_slack(ends, settings, engine)
             _add_discord(ends, settings, engine)
             engine.chat = FrontEndChat(engine, ends)
-            desk = FrontDesk(engine, ends, settings.chat, roles=settings.roles, approvals=settings.approvals)
+            who = Linked(engine.database, settings.people.known)
+            desk = FrontDesk(
+                engine, ends, settings.chat, roles=settings.roles, approvals=settings.approvals, identities=who
+            )
             web = WebSettings(
                 settings.web.host, settings.web.port, settings.web.public_url, settings.web.all_tokens(), demo=demo
             )

@@ -32,12 +32,13 @@ from bot.drawing import Drawing
 from bot.eligibility import Eligibility
 from bot.flow_commands import TEXT_TYPES
 from bot.frontend import FrontEnd
-from bot.identities import Identities, Unlinked
+from bot.identities import Identities
 from bot.ladder import Ladder
 from bot.links import ActionIds
 from bot.office import Office, read_text
 from bot.outbox import Lane, Outbox
 from bot.pacing import Pace
+from bot.people import Linked
 from bot.permissions import Asked, ByRole, Everybody, Permissions
 from bot.policy import ApprovalRule
 from bot.references import rank, short
@@ -75,7 +76,7 @@ class FrontDesk:
         self.engine = engine
         self.front_ends = {front_end.platform: front_end for front_end in front_ends}
         # The key of the ids is read from the database when the desk starts; until then nothing is drawn.
-        who = Eligibility(engine, approvals, self.front_ends, identities or Unlinked())
+        who = Eligibility(engine, approvals, self.front_ends, identities or Linked(engine.database))
         self.permissions = permissions or (ByRole(roles, who.membership) if roles else Everybody())
         ids = ActionIds(secrets.token_bytes(32))
         self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who)

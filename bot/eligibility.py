@@ -91,7 +91,7 @@ class Eligibility:
         self, bench: Bench, pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool
     ) -> Answer | None:
         """E20 unless the person is among the approvers, or somebody who is handed them the decision."""
-        handed = next((one for one in bench.delegations if one.giver == who.id), None)
+        handed = next((one for one in bench.delegations if one.giver in {who.id, *who.accounts}), None)
         if handed is not None:
             taker = await self._name(handed.taker)
             return answer("handed", who=f"**{plain(taker, 60)}**")

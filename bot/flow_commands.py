@@ -223,6 +223,8 @@ USAGE: dict[str, tuple[str, str]] = {
     "replay": ("replay <run>", "run again from the start"),
     "audit": ("audit <run>", "who did what with a run"),
     "kv": ("kv list|get|set|delete <namespace> [key] [value]", "values that flows keep"),
+    "link": ("link [code|list]", "use several accounts as one person"),
+    "unlink": ("unlink", "take this account out again"),
     "whoami": ("whoami", "how I am known here"),
     "help": ("help [command or flow]", "this list, or more about one"),
 }

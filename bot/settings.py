@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 
 from bot.chat_settings import ChatSettings
+from bot.people import PeopleSection
 from bot.policy import ApprovalRule
 from bot.roles import Role
 from engine.errors import SettingInvalid
@@ -49,6 +50,7 @@ class BotSettings(Settings):
     web: WebSection = WebSection()
     chat: ChatSettings = ChatSettings()
     approvals: tuple[ApprovalRule, ...] = Field(default=(), description="Who decides what; see /docs/approvals.")
+    people: PeopleSection = Field(default=PeopleSection(), description="Who is who; see /docs/people.")
     roles: tuple[Role, ...] = Field(default=(), description="Who may do what; see /docs/people.")
 
 

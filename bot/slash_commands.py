@@ -2,16 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bot import flow_commands, handing_on, kv_commands, pause_commands, run_commands
+from bot import flow_commands, handing_on, kv_commands, linking, pause_commands, run_commands
 from bot.asking import Asking, Parts
 from bot.cards import menu
-from bot.conversation import FieldErrors, Notice, Reply
+from bot.conversation import FieldErrors, Notice, Person, Reply
 from bot.flow_commands import USAGE
 from bot.grammar import FromFile, Json, Line, LineInvalid, Text, parse, write
-from bot.permissions import Asked
+from bot.permissions import Asked, ByRole
 from bot.references import Unresolved, guess
 from bot.roles import Deed
-from bot.texts import Answer, answer, code, did_you_mean, plain
+from bot.texts import Answer, answer, code, did_you_mean, listed, plain
 from engine.errors import EngineError
 
 Verb = Callable[[Parts, Asking, Line], Awaitable[Reply | FieldErrors]]
@@ -71,9 +71,20 @@ async def whoami(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`whoami`."""
     person = asking.person
     zone = person.zone or "UTC, since your platform tells none"
-    rule = parts.office.permissions.describe()
-    text = f"You are **{plain(person.name)}**, {code(person.id)}. Your time zone is {code(zone)}.\n{rule}"
+    who = await parts.office.eligibility.identities.of(person.id)
+    also = [account for account in who.accounts if account != person.id]
+    more = f" You are also {listed(also, 20)}." if also else ""
+    rule = await _roles_of(parts, person)
+    text = f"You are **{plain(person.name)}**, {code(person.id)}.{more} Your time zone is {code(zone)}.\n{rule}"
     return Reply(Notice("info", text))
+
+
+async def _roles_of(parts: Parts, person: Person) -> str:
+    permissions = parts.office.permissions
+    if not isinstance(permissions, ByRole):
+        return permissions.describe()
+    held = await permissions.held_by(person)
+    return f"Your roles: {', '.join(held)}." if held else "You have no role here, so there is nothing you may do."
 
 
 async def show_menu(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -105,6 +116,8 @@ VERBS: Mapping[str, Verb] = {
     "audit": run_commands.audit,
     "kv": kv_commands.kv,
     "help": help_,
+    "link": linking.link,
+    "unlink": linking.unlink,
     "whoami": whoami,
 }
 
@@ -140,6 +153,8 @@ def storable(parts: Parts, text: str) -> str:
         return ""
     if line.verb == "kv" and ("secret" in line.flags or line.flag("type").upper() == "SECRET"):
         return write(Line("kv", line.words[:3], {}, {"secret": True}))
+    if line.verb == "link" and line.word(0).lower() not in ("", "list"):
+        return f"link {HIDDEN}"
     if line.verb != "run" or not line.words or not line.pairs:
         return text
     try:

@@ -142,6 +142,21 @@ def _add_handing_on(flow: app_commands.Group, hear: Hear, complete: Complete) ->
 
 
 def _add_others(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
+    @flow.command(name="audit", description="Who did what with a run")
+    @describe(run="Which run")
+    @_completing(complete, run="run")
+    async def audit(interaction: discord.Interaction, run: str) -> None:
+        await hear(interaction)
+
+    @flow.command(name="link", description="Use several accounts as one person")
+    @describe(code="The code you were given with your other account, or: list")
+    async def link(interaction: discord.Interaction, code: str | None = None) -> None:
+        await hear(interaction)
+
+    @flow.command(name="unlink", description="Take this account out of those that are yours")
+    async def unlink(interaction: discord.Interaction) -> None:
+        await hear(interaction)
+
     @flow.command(name="kv", description="Values that flows share")
     @describe(
         action="What to do", key="Which value", value="The new value", namespace="Where it is kept", inputs=_INPUTS

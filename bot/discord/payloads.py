@@ -24,6 +24,7 @@ _PLACES = (
     "flow",
     "run",
     "pause",
+    "code",
     "text",
     "topic",
     "key",
