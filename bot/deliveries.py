@@ -12,6 +12,7 @@ from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, 
 from bot.drafts import PREFIX
 from bot.frontend import FrontEnd, Unreachable
 from bot.office import Office
+from bot.tallies import DELIVERIES, REDELIVERIES, outcome
 from bot.texts import answer, code
 from engine.errors import EngineError
 from engine.store import chat_audit, chat_messages, chat_receipts
@@ -54,7 +55,9 @@ class Deliveries:
         """The answer to a delivery; the same delivery again gets the same answer, and waits for it if need be."""
         key = receipt_key(event)
         running = self._running.get(key)
-        if running is None:
+        if running is not None:
+            REDELIVERIES.add(event.person.platform, kind)
+        else:
             running = asyncio.create_task(self._answered(key, kind, event), name=f"{kind} {key}")
             self._running[key] = running
             running.add_done_callback(lambda done: self._running.pop(key, None))
@@ -69,13 +72,16 @@ class Deliveries:
             known = await self._write_down(key, kind, event)
             is_written = True
             if known is not None and known.is_done and known.answer is not None:
+                REDELIVERIES.add(event.person.platform, kind)
                 return documents.load_reply(known.answer)
             reply = await self.handle(event)
+            DELIVERIES.add(event.person.platform, kind, outcome(reply))
             await self._finish(key, event, reply)
             return reply
         except Exception:
             reference = secrets.token_hex(3)
             log.exception("The desk broke on %s %s (ref %s).", kind, key, reference)
+            DELIVERIES.add(event.person.platform, kind, "broken")
             return await self._broken(key, WORDS[kind], reference, is_written)
 
     async def _finish(self, key: str, event: Event, reply: Answer) -> None:

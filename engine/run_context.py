@@ -28,6 +28,7 @@ from engine.store import executions
 from engine.store.documents import plain
 from engine.store.logs import LEVELS, LogLine
 from engine.store.metrics import Metric
+from engine.tallies import count_tokens
 
 HTTP_TIMEOUT = 30.0
 UPSTREAM_WAIT = timedelta(minutes=10)  # how long a message about another execution waits for its end
@@ -203,6 +204,7 @@ class TaskContext:
         tags = {mask(key): mask(str(tag)) for key, tag in tags.items()}
         made = Metric(self.execution_id, self.task_run_id, self.task_id, name, kind, float(value), now, tags)
         self._outside.logbook.add(made)
+        count_tokens(name, value)
 
     async def render(self, template: Any, *, guard: Literal["none", "json", "shell"] = "none", **extra: Any) -> Any:
         """Render text (or nested containers) with this task's variables and `extra`; ExpressionFailed."""

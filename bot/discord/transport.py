@@ -15,6 +15,7 @@ from discord.http import Route
 from bot.discord.limits import NONCE
 from bot.frontend import Unreachable
 from bot.graphemes import size
+from bot.tallies import RATE_LIMITS
 
 Json = dict[str, Any]
 
@@ -160,6 +161,7 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except discord.RateLimited as error:
+        RATE_LIMITS.add("discord")
         raise Unreachable("Discord limits this bot for the moment.", retry_after=error.retry_after) from error
     except discord.HTTPException as error:
         raise unreachable(error.status, error.code, error.text) from error
@@ -169,6 +171,8 @@ def refusals() -> Iterator[None]:
 
 def unreachable(status: int, code: int, text: str) -> Unreachable:
     """What a refusal means for us."""
+    if status == 429 or code in _LATER:
+        RATE_LIMITS.add("discord")
     if code in _GONE:
         return Unreachable(_GONE[code], gone=True)
     if code in _LATER:

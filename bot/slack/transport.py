@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from bot.conversation import Attachment
 from bot.frontend import Unreachable
 from bot.slack.answers import SentFile
 from bot.slack.refusals import refusal
+from bot.tallies import RATE_LIMITS
 
 Call = Callable[[AsyncWebClient], Awaitable[AsyncSlackResponse]]
 _PATIENCE = 30.0  # the longest pause a person's answer waits for
@@ -43,11 +44,17 @@ def as_unreachable(error: Exception, channel: str = "") -> Unreachable:
         headers = getattr(answer, "headers", None) or {}
         data = getattr(answer, "data", None)
         if status == 429:
-            return refusal("ratelimited", channel, retry_after=_seconds(headers.get("Retry-After")))
+            return _slower(headers, channel)
         if not isinstance(data, dict) or status >= 500:
             return refusal("service_unavailable", channel)
         return refusal(error_code(error), channel, needed=str(data.get("needed") or ""))
     return Unreachable(f"Slack can't be reached ({type(error).__name__}).", retry_after=5.0)
+
+
+def _slower(headers: Mapping[str, str], channel: str = "") -> Unreachable:
+    """Slack's answer 429: counted, and to be tried again when it says."""
+    RATE_LIMITS.add("slack")
+    return refusal("ratelimited", channel, retry_after=_seconds(headers.get("Retry-After")))
 
 
 def _seconds(text: Any) -> float:
@@ -111,7 +118,7 @@ class Transport:
                 ) as answer:
                     text = await answer.text()
                     if answer.status == 429:
-                        raise refusal("ratelimited", retry_after=_seconds(answer.headers.get("Retry-After")))
+                        raise _slower(answer.headers)
                     if answer.status >= 500:
                         raise refusal("service_unavailable")
                     if answer.status != 200 or (text.startswith("{") and not json.loads(text).get("ok", True)):

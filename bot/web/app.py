@@ -74,6 +74,7 @@ def make_app(
     app.state.slack_handler = slack_handler
     for part in (doors, pages, pauses, executions, api):
         app.include_router(part.routes)
+    app.include_router(api.watched)
 
     @app.exception_handler(Stopped)
     async def stopped(request: Request, error: Stopped) -> Response:

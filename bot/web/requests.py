@@ -12,6 +12,7 @@ from bot.conversation import Person
 from bot.web import views
 from bot.web.gate import COOKIE, OPEN, SIGNED, Gate, Session
 
+PROGRAMS = ("/api/", "/events", "/metrics")  # asked by programs, which no sign-in page helps
 MAX_BODY = 25 * 1024 * 1024
 HEADERS = {
     "Content-Security-Policy": (
@@ -81,7 +82,7 @@ async def _check_form(request: Request, gate: Gate, session: Session) -> None:
 
 
 def _ask_to_sign_in(request: Request, bearer: str | None) -> Response:
-    if bearer is not None or request.method not in ("GET", "HEAD") or request.url.path.startswith(("/api/", "/events")):
+    if bearer is not None or request.method not in ("GET", "HEAD") or request.url.path.startswith(PROGRAMS):
         return refusal(
             401, "Sign in first.", "Open /sign-in in the browser, or send a token as `Authorization: Bearer …`."
         )

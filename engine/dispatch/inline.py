@@ -39,6 +39,10 @@ class Dispatcher(Protocol):
     def busy(self) -> int:
         """How many jobs run or wait in this process."""
 
+    @property
+    def under_way(self) -> int:
+        """How many of them run in this process."""
+
     def start(self) -> None:
         """Begin to run jobs."""
 
@@ -72,6 +76,11 @@ class InlineDispatcher:
     def busy(self) -> int:
         """How many jobs run or wait."""
         return len(self._known)
+
+    @property
+    def under_way(self) -> int:
+        """How many jobs run now."""
+        return len(self._running)
 
     def start(self) -> None:
         """Begin to run what was offered."""

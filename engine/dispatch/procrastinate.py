@@ -117,6 +117,11 @@ class ProcrastinateDispatcher:
             logging.getLogger(name).setLevel(logging.CRITICAL if name == "procrastinate" else logging.ERROR)
 
     @property
+    def under_way(self) -> int:
+        """How many jobs run in this process."""
+        return len(self._running)
+
+    @property
     def busy(self) -> int:
         """How many jobs run or wait, on all machines; asks the database."""
         number: int = self._database.read_now(lambda c: c.execute(_unfinished).scalar_one())

@@ -30,6 +30,7 @@ from engine.store.batches import Superseded
 from engine.store.commands import Announcement, stored
 from engine.store.database import Database, Unit
 from engine.store.events import Posted
+from engine.tallies import count_change
 
 log = logging.getLogger(__name__)
 
@@ -341,6 +342,8 @@ class Decider:
 
     def _committed(self, decision: Decision) -> None:
         execution = decision.after
+        if decision.before.state is not execution.state:
+            count_change(decision.before, execution, decision.now)
         if self._reads:
             self._moved.add(execution.id)
         if execution.state.is_terminal or execution.state in (State.PAUSED, State.QUEUED):

@@ -33,6 +33,7 @@ from engine.scheduler import Scheduler
 from engine.store import triggers as rows
 from engine.store.database import Database, Unit
 from engine.store.triggers import TriggerState, trigger_key
+from engine.tallies import FIRE_LATENESS
 
 log = logging.getLogger(__name__)
 
@@ -372,6 +373,8 @@ class Schedules:
         self._states.keep(state)
         entry = self._entries.get(state.key)
         if entry is not None:
+            if state.last_date is not None and state.last_date != entry.state.last_date:
+                FIRE_LATENESS.observe(max(0.0, (self._clock.now() - state.last_date).total_seconds()))
             entry.state = state
             self._look_ahead([entry.key])
 

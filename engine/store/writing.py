@@ -20,6 +20,7 @@ from sqlalchemy.exc import DatabaseError
 
 from engine.errors import StoreFailed
 from engine.store.batches import Batch
+from engine.tallies import GROUP_SIZE
 
 R = TypeVar("R")
 log = logging.getLogger(__name__)
@@ -222,6 +223,7 @@ class GroupWriter:
                 self._one_by_one(group, error)
         self.groups += 1
         self.units += len(group)
+        GROUP_SIZE.observe(len(group))
         self._tell(group)
 
     def _together(self, group: list[Order]) -> None:

@@ -11,6 +11,7 @@ from discord.http import Route
 from bot.conversation import FileRef, Notice, Reply, Room
 from bot.discord.client import DiscordFrontEnd
 from bot.frontend import Unreachable
+from bot.tallies import RATE_LIMITS
 from engine.errors import SettingInvalid
 from tests.discord.desk import APPROVE, FORM, KILL, RuleDesk, pause_card
 from tests.wire.discord import CHANNEL, TOKEN, DiscordWire
@@ -142,9 +143,11 @@ async def test_rate_limits_are_waited_for(front, wire):
 async def test_a_long_rate_limit_is_told_at_once(front, wire):
     body = {"message": "You are being rate limited.", "retry_after": 90.5, "global": False}
     wire.answer_with("POST", "/messages$", 429, body, 1, {"Via": "1.1 google"})
+    counted = RATE_LIMITS.counts.get(("discord",), 0)
     with pytest.raises(Unreachable) as caught:
         await front.post_card(ROOM, pause_card(), "n1")
     assert caught.value.retry_after == 90.5
+    assert RATE_LIMITS.counts["discord",] == counted + 1
     assert not caught.value.gone
 
 

@@ -7,6 +7,7 @@ import pytest
 from bot.conversation import Card, FileRef, MessageRef, Notice, Reply, Room
 from bot.frontend import Unreachable
 from bot.slack.app import SlackFrontEnd
+from bot.tallies import RATE_LIMITS
 from engine.plugin import ChatPost
 from tests.slack.conftest import Connect
 from tests.slack.desk import ScriptedDesk, approve
@@ -124,10 +125,13 @@ async def test_a_running_card_does_not_fill_its_thread_with_every_edit(slack: Fa
 async def test_refusals_are_sentences(
     slack: FakeSlack, end: SlackFrontEnd, script: Refusal, sentence: str, retry_after: float | None, gone: bool
 ) -> None:
+    before = RATE_LIMITS.counts.get(("slack",), 0)
     slack.scripts["chat.update"] = [script]
     with pytest.raises(Unreachable, match=sentence) as caught:
         await end.edit_card(MessageRef("slack", "C1", "1.1"), CARD)
     assert (caught.value.retry_after, caught.value.gone) == (retry_after, gone)
+    limited = RATE_LIMITS.counts.get(("slack",), 0) - before
+    assert limited == (1 if script.retry_after == 7 else 0)
     assert "xoxb" not in str(caught.value)
 
 
