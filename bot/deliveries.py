@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any
 
+from structlog.contextvars import bind_contextvars
+
 from bot import documents, trail
 from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, Platform, Reply, Submission
 from bot.drafts import PREFIX
@@ -67,6 +69,7 @@ class Deliveries:
         return reply
 
     async def _answered(self, key: str, kind: str, event: Event) -> Answer:
+        bind_contextvars(delivery=key)
         is_written = False
         try:
             known = await self._write_down(key, kind, event)

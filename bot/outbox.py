@@ -15,6 +15,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from structlog.contextvars import bind_contextvars
+
 from bot import documents, trail
 from bot.cards import ELAPSED
 from bot.conversation import Card, Notice, Platform, Room
@@ -147,6 +149,7 @@ class Lane:
 
     async def _send(self, row: Message, room: Room, operation: Operation) -> None:
         """Post or edit one message, and note how it went. `row.desired` was read before the card is drawn."""
+        bind_contextvars(execution_id=row.execution_id)
         try:
             card, is_final = await self.draw(row)
         except NotFound as gone:

@@ -1,6 +1,7 @@
 """Settings of the whole bot: those of the engine, and where it listens and speaks."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 
@@ -29,6 +30,13 @@ class WebSection(Section):
         return named | ({"web": self.token.get_secret_value()} if self.token else {})
 
 
+class LogSection(Section):
+    """The log on stderr. `auto`: text on a terminal, JSON otherwise."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="WARNING", description="Of libraries, engine.")
+
+
 class BotSettings(Settings):
     """Everything an operator may say, from the environment, `.env` and parley.yaml."""
 
@@ -48,6 +56,7 @@ class BotSettings(Settings):
     discord_base_url: str | None = None
     discord_gateway_url: str | None = None
     web: WebSection = WebSection()
+    log: LogSection = LogSection()
     chat: ChatSettings = ChatSettings()
     approvals: tuple[ApprovalRule, ...] = Field(default=(), description="Who decides what; see /docs/approvals.")
     people: PeopleSection = Field(default=PeopleSection(), description="Who is who; see /docs/people.")

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from dotenv import dotenv_values
@@ -84,8 +85,9 @@ class Masker:
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, secret: str) -> None:
-        """Never show this text from now on, nor its lines, nor its spelling inside JSON."""
+        """Never show this text from now on, nor its lines, nor its spelling in JSON, in a `repr` or in an address."""
         spellings = {secret, secret.strip(), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+        spellings |= {repr(secret)[1:-1], *(quote(secret, safe, errors="replace") for safe in ("", "/"))}
         if "\n" in secret:
             spellings |= {line.strip() for line in secret.splitlines() if len(line.strip()) >= 12}
         with self._lock:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from structlog.contextvars import bind_contextvars
+
 from engine.core.commands import RunTask
 from engine.core.durations import to_iso
 from engine.core.events import ChildRan, Event, TaskEnded, TaskStarted
@@ -81,6 +83,7 @@ class Worker:
 
     async def run(self, job: Job) -> None:
         """One attempt from start to end, told to the engine."""
+        bind_contextvars(execution_id=job.execution_id, task_run_id=job.task_run_id)
         clock = self.outside.renderer.clock
         started = clock.now()
         mention = asyncio.get_running_loop().call_later(

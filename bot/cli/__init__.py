@@ -5,7 +5,7 @@ progress and logs to stderr.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,15 +27,19 @@ Flows = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder for database, files and keys (default ./.parley).")]
 Host = Annotated[str | None, typer.Option("--host", help="Address the page listens on (default 127.0.0.1).")]
+LogFormat = Annotated[
+    Literal["json", "text"] | None,
+    typer.Option("--log-format", help="Of the log (default: text on a terminal)."),
+]
 Port = Annotated[int | None, typer.Option("--port", help="Port of the page (default 8082).")]
 
 
 @app.command()
-def demo(host: Host = None, port: Port = None, data: Data = None) -> None:
+def demo(host: Host = None, port: Port = None, data: Data = None, log_format: LogFormat = None) -> None:
     """A chat room in the browser with flows to try; needs no account, key or network."""
     from bot.cli.serve import serve
 
-    serve(demo=True, host=host, port=port, data=data, flows=None)
+    serve(demo=True, host=host, port=port, data=data, flows=None, log_format=log_format)
 
 
 @app.command()
@@ -51,11 +55,21 @@ def up(
         list[str] | None,
         typer.Option("--worker-group", help="Run only tasks of this worker group; may be given more than once."),
     ] = None,
+    log_format: LogFormat = None,
 ) -> None:
     """Connect to Slack and Discord as far as tokens are set, serve the page, run the schedules."""
     from bot.cli.serve import serve
 
-    serve(demo=False, host=host, port=port, data=data, flows=flows, role=role, worker_groups=worker_group)
+    serve(
+        demo=False,
+        host=host,
+        port=port,
+        data=data,
+        flows=flows,
+        role=role,
+        worker_groups=worker_group,
+        log_format=log_format,
+    )
 
 
 @app.command("migrate-store")

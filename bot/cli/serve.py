@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 import sys
 from pathlib import Path
+from typing import Literal
 
-import structlog
 import uvloop
 
+from bot import logs
 from bot.application import Application
-from bot.settings import BotSettings, read_settings, shipped_flows
+from bot.settings import BotSettings, LogSection, read_settings, shipped_flows
 from bot.worker_process import WorkerProcess
 
 
@@ -24,13 +24,16 @@ def serve(
     flows: list[Path] | None,
     role: str | None = None,
     worker_groups: list[str] | None = None,
+    log_format: Literal["json", "text"] | None = None,
 ) -> None:
     """Start, print `ready URL` on stdout (`ready -` where there is no page), run until SIGTERM or Ctrl-C."""
-    configure_logs()
     if demo:
         settings = demo_settings(host, port, data)
     else:
         settings = up_settings(host, port, data, flows, role, tuple(worker_groups or ()) or None)
+    section = settings.log if log_format is None else LogSection(format=log_format, level=settings.log.level)
+    logs.configure(section)
+    logs.hide(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         interrupted = runner.run(_serve(settings, demo))
     if interrupted:
@@ -79,6 +82,7 @@ async def _serve(settings: BotSettings, demo: bool) -> bool:
         app = await Application.open(settings, demo=demo)
     else:
         app = await WorkerProcess.open(settings)
+    logs.MASKING.maskers.append(app.engine.masker)
     try:
         await app.start()
         sys.stderr.write(_welcome(app, demo))
@@ -105,25 +109,3 @@ def _welcome(app: Application | WorkerProcess, demo: bool) -> str:
             f"DISCORD_TOKEN, it connects to Slack and Discord. The guides are at {app.url}/docs.",
         ]
     return "\n".join(lines) + "\n"
-
-
-def configure_logs() -> None:
-    """Structured logs on stderr: for people on a terminal, as JSON otherwise."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    last: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer()
-        if sys.stderr.isatty()
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
-    structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, last],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
