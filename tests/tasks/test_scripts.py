@@ -215,6 +215,25 @@ async def test_a_cancelled_script_is_gone_with_its_children(context):
         await ended(int(pid))
 
 
+async def test_a_script_cancelled_while_it_starts_is_gone_with_its_children(context, monkeypatch):
+    pids, start = context.working_dir / "pids", asyncio.create_subprocess_exec
+
+    async def slow(*command, **given):
+        process = await start(*command, **given)
+        await asyncio.sleep(0.5)
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    running = asyncio.create_task(shell(context, "sleep 300 & echo $! $$ > pids.tmp; mv pids.tmp pids; wait"))
+    while not pids.exists():
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 20)
+    for pid in pids.read_text().split():
+        await ended(int(pid))
+
+
 async def test_what_stays_in_the_background_is_ended(context):
     await shell(context, "sleep 300 & echo $! > pid")
     await ended(int((context.working_dir / "pid").read_text()))

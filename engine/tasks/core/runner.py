@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.runners import WORK, Ended, Job, Runner, Stream
@@ -41,8 +42,8 @@ commands:
             folder.mkdir(parents=True, exist_ok=True)
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **environment, "HOME": str(home), "TMPDIR": str(scratch)}
-        try:
-            process = await asyncio.create_subprocess_exec(
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
                 *job.command,
                 cwd=job.folder,
                 env={**environment, **job.env},
@@ -51,10 +52,16 @@ commands:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
+        )
+        try:
+            process = await asyncio.shield(starting)
         except (OSError, ValueError) as error:
             raise TaskFailed(
                 f"{job.command[0]!r} could not be started: {error}.", fix="Check `interpreter`."
             ) from error
+        except asyncio.CancelledError:
+            await _stopped(starting)
+            raise
         readers = [
             asyncio.create_task(_pass_on(process.stdout, "stdout", job)),
             asyncio.create_task(_pass_on(process.stderr, "stderr", job)),
@@ -66,6 +73,14 @@ commands:
             await asyncio.shield(_drained(process, readers))
         code = process.returncode or 0
         return Ended(code if code >= 0 else 128 - code, {"pid": process.pid})
+
+
+async def _stopped(starting: asyncio.Future[asyncio.subprocess.Process]) -> None:
+    """End a script that was cancelled while it started: asyncio alone would wait for its children, and leave them."""
+    with contextlib.suppress(OSError, ValueError):
+        process = await asyncio.shield(starting)
+        _kill_group(process.pid)
+        await _drained(process, [asyncio.create_task(process.communicate())])
 
 
 async def _pass_on(stream: asyncio.StreamReader | None, name: Stream, job: Job) -> None:
@@ -96,7 +111,7 @@ def _await_end(pid: int) -> None:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-async def _drained(process: asyncio.subprocess.Process, readers: list[asyncio.Task[None]]) -> None:
+async def _drained(process: asyncio.subprocess.Process, readers: Sequence[asyncio.Task[Any]]) -> None:
     _, late = await asyncio.wait(readers, timeout=DRAIN)
     for reader in late:
         reader.cancel()
