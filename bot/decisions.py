@@ -22,12 +22,11 @@ from bot.lateness import Lateness
 from bot.office import Office, Questions
 from bot.pause_cards import evidence
 from bot.permissions import Asked
-from bot.policy import rule_for
 from bot.references import short
+from bot.silence import ending
 from bot.texts import Answer, answer, bare, code
 from bot.votes import Tally, ballot
 from engine.core.execution import Execution
-from engine.core.flowable import Behavior
 from engine.core.inputs import Resolved
 from engine.errors import NotFound, Refused
 from engine.files import execution_folder
@@ -265,9 +264,7 @@ class Decisions:
 
     def ending(self, namespace: str, flow_id: str, task_id: str) -> Ending | None:
         """What the policy says silence means; None: what the flow says."""
-        said = rule_for(self.office.eligibility.rules, f"{namespace}/{flow_id}", task_id).on_timeout
-        behaviors: dict[str, Behavior | None] = {"resume": "RESUME", "fail": "FAIL", "cancel": "CANCEL", "wait": None}
-        return Ending(behaviors[said]) if said != "flow" else None
+        return ending(self.office.eligibility.rules, namespace, flow_id, task_id)
 
     def _deed(
         self, case: Case, wanted: Wanted, given: Mapping[str, Any], is_kill: bool, now: datetime

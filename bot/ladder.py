@@ -32,6 +32,7 @@ from engine.store.pauses import PauseRow
 log = logging.getLogger(__name__)
 AT_ONCE = 50
 RETRY = 5.0
+LOOK = 60.0
 TIMER = "chat ladder"
 MAX_BUTTONS = 4
 
@@ -80,8 +81,9 @@ class Ladder:
             except Exception:
                 log.exception("Reminders could not be looked after; trying again in %g s.", RETRY)
                 following = self.office.now() + timedelta(seconds=RETRY)
-            if following is not None:
-                self.office.engine.timers.set(TIMER, following, self._woken.set)
+            # Another process may have planned something meanwhile.
+            latest = self.office.now() + timedelta(seconds=LOOK)
+            self.office.engine.timers.set(TIMER, min(following or latest, latest), self._woken.set)
             await self._woken.wait()
 
     async def _round(self) -> bool:

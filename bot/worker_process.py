@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.settings import BotSettings
+from bot.silence import Silence
 from engine.clock import Clock
 from engine.runtime import Engine
 
@@ -18,7 +19,9 @@ class WorkerProcess:
     @classmethod
     async def open(cls, settings: BotSettings, *, clock: Clock | None = None) -> "WorkerProcess":
         """Open the database; nothing runs yet."""
-        return cls(await Engine.open(settings, clock=clock))
+        engine = await Engine.open(settings, clock=clock)
+        engine.door.keeper = Silence(settings.approvals)
+        return cls(engine)
 
     async def start(self) -> None:
         """Run what falls to this process."""

@@ -14,8 +14,11 @@ from bot.conversation import Click, Person
 from bot.handing_on import account_of, moment
 from bot.policy import ApprovalRule
 from bot.rungs import steps_of
+from bot.settings import BotSettings
+from bot.worker_process import WorkerProcess
 from engine.clock import ShiftedClock
 from engine.core.state import State
+from engine.errors import Refused
 from engine.store import chat_ladder, chat_messages
 from engine.store.pauses import PauseRow
 from tests.bot.rig import ANN, BOB, DEV, PLAIN, Rig
@@ -316,3 +319,27 @@ async def test_a_reminder_survives_the_death_of_the_process_and_comes_once(tmp_p
         assert await rig.engine.database.read(chat_ladder.next_due) is None
     finally:
         await rig.stop()
+
+
+async def test_a_process_without_chat_opens_pauses_that_end_as_the_policy_says(tmp_path):
+    (tmp_path / "flows").mkdir()
+    settings = BotSettings(
+        data=tmp_path / "data",
+        flows=(tmp_path / "flows",),
+        approvals=(rule(approvers=["anyone"], on_timeout="fail"),),
+        slack_bot_token=None,
+        discord_token=None,
+    )
+    clock = ShiftedClock(NOON)
+    worker = await WorkerProcess.open(settings, clock=clock)
+    try:
+        await worker.start()
+        await worker.engine.deploy(TIMED)
+        run = await worker.engine.create("company.team", "timed", {}, started_by="schedule")
+        await worker.engine.wait(run.id, until="ended_or_paused", timeout=20)
+        with pytest.raises(Refused, match="takes no answers"):
+            await worker.engine.resume(run.id, {}, by="local:eve")
+        clock.jump(timedelta(hours=2))
+        assert (await worker.engine.wait(run.id, timeout=20)).state is State.FAILED
+    finally:
+        await worker.stop()
