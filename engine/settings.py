@@ -55,12 +55,22 @@ class GitSettings(Section):
 class Limits(Section):
     """Bounds that keep one flow from stopping the others."""
 
-    workers: int = Field(default=32, description="Task attempts running at once.")
-    output_bytes: int = 1024 * 1024
-    log_lines_per_task: int = 100_000
-    foreach_values: int = 10_000
-    subflow_depth: int = 64
-    loop_iterations: int = 100_000
+    workers: int = Field(default=32, ge=1, description="Task attempts running at once; the others wait their turn.")
+    output_bytes: int = Field(
+        default=1024 * 1024,
+        ge=1,
+        description="Outputs of one task run; beyond it the task fails. Files are not counted.",
+    )
+    log_lines_per_task: int = Field(
+        default=100_000, ge=1, description="Log lines of one attempt; the rest is left out, and a line says so."
+    )
+    foreach_values: int = Field(
+        default=10_000, ge=1, description="Values of a ForEach or Loop; with more of them the task fails."
+    )
+    subflow_depth: int = Field(default=64, ge=1, description="How deep flows may call flows; a deeper call fails.")
+    loop_iterations: int = Field(
+        default=100_000, ge=1, description="Iterations of a LoopUntil that has no limit of its own; then it fails."
+    )
 
 
 class Settings(BaseSettings):

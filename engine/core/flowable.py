@@ -54,6 +54,11 @@ class Opened:
     remembered: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
 
+    @property
+    def number(self) -> int:
+        """How many values its tasks run for; 0 when it has none."""
+        return len(self.remembered.get("items") or self.remembered.get("values") or ())
+
 
 # What a pause does to its own run (RESUME, WARN, FAIL) or to the whole execution (the others).
 Behavior = Literal["RESUME", "WARN", "FAIL", "SUCCEED", "CANCEL", "KILL"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from engine.core.bounds import DEFAULT, Bounds
 from engine.core.commands import Command, Render, RunTask
 from engine.core.events import Event, TaskEnded
 from engine.core.execution import Execution
@@ -58,9 +59,10 @@ class Todo:
 class Advancer:
     """Takes executions through the pure core. `at_once` runs a task on the spot, or gives None for the worker."""
 
-    def __init__(self, renderer: Renderer, admit: Admission) -> None:
+    def __init__(self, renderer: Renderer, admit: Admission, bounds: Bounds = DEFAULT) -> None:
         self._renderer = renderer
         self._admit = admit
+        self._bounds = bounds
         self.at_once: AtOnce = lambda flow, execution, command: None
 
     async def advance(self, flow: Flow, step: Step, event: Event) -> None:
@@ -97,7 +99,7 @@ class Advancer:
         todo.now = max(todo.now, event.now)  # what follows from a task is not older than its end
         commands: Sequence[Command]
         try:
-            step.execution, commands = advance(flow, step.execution, event)
+            step.execution, commands = advance(flow, step.execution, event, self._bounds)
         except Exception as error:
             log.exception("The executor broke on execution %s.", step.execution.id)
             step.execution, commands = broken(step.execution, error, event)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from engine.clock import Clock
+from engine.core.bounds import Bounds
 from engine.core.events import Started
 from engine.core.execution import Execution
 from engine.core.flow import Flow
@@ -89,7 +90,9 @@ class Assembly:
             lambda unit, execution, command: self.dispatcher.store(unit, execution, command),
             lambda unit, decision: None if self._carrier.places is None else self._carrier.places.check(unit, decision),
         )
-        advancer = Advancer(self.renderer, self.slots.admit)
+        limits = settings.limits
+        bounds = Bounds(limits.foreach_values, limits.loop_iterations)
+        advancer = Advancer(self.renderer, self.slots.admit, bounds)
         self.decider = Decider(
             database,
             clock,

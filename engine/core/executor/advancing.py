@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from engine.core.bounds import DEFAULT, Bounds
 from engine.core.commands import START, CancelTimer, Command
 from engine.core.events import (
     ChildRan,
@@ -38,12 +39,14 @@ from engine.core.state import State
 EXITS = {"CANCELED": State.CANCELLED}
 
 
-def advance(flow: Flow, execution: Execution, event: Event) -> tuple[Execution, tuple[Command, ...]]:
+def advance(
+    flow: Flow, execution: Execution, event: Event, bounds: Bounds = DEFAULT
+) -> tuple[Execution, tuple[Command, ...]]:
     """What an execution becomes because of an event, and what is to be done; an event that does not fit is ignored.
 
     The commands may hold `Render`: evaluate each and call again with its `Rendered` until none is left, then save.
     """
-    d = Decision(flow, execution, event.now)
+    d = Decision(flow, execution, event.now, bounds)
     _HANDLERS[type(event)](d, event)
     run_until_quiet(d)
     if d.execution.state.is_terminal and not execution.state.is_terminal:

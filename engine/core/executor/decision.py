@@ -4,6 +4,7 @@ from collections import deque
 from datetime import datetime
 from typing import Any
 
+from engine.core.bounds import DEFAULT, Bounds
 from engine.core.commands import Announce, CancelTimer, Command, Render, WriteLog
 from engine.core.execution import Execution, TaskRun, altered
 from engine.core.executor.levels import Level, leave, take
@@ -19,12 +20,13 @@ ACTIVE = (State.CREATED, State.RUNNING, State.PAUSED, State.RETRYING, State.REST
 class Decision:
     """Collects changed task runs and commands; `result` is the new execution. Changes nothing it was given."""
 
-    def __init__(self, flow: Flow, execution: Execution, now: datetime) -> None:
+    def __init__(self, flow: Flow, execution: Execution, now: datetime, bounds: Bounds = DEFAULT) -> None:
         self.flow = flow
         self.plan = plan_of(flow)
         self.before = execution
         self.execution = execution
         self.now = now
+        self.bounds = bounds
         self.runs, self.index = take(execution, self.plan)
         self.changed: dict[str, TaskRun | None] = {}
         self.commands: list[Command] = []

@@ -30,6 +30,10 @@ def repeat(d: Decision, run: TaskRun, task: LoopingTask) -> tuple[TaskRun, State
     begun = next(at for state, at in run.histories if state is State.RUNNING)
     is_last = limits.max_iterations is not None and number >= limits.max_iterations
     is_late = limits.max_duration is not None and again >= begun + limits.max_duration
+    if number >= d.bounds.loop_iterations and not is_last:
+        sentence = f"Loop {run.task_id!r} was stopped after {number:,} iterations, which is as many as are allowed."
+        d.log("ERROR", f"{sentence} Set `checkFrequency`, or raise `limits.loop_iterations`.", run)
+        return d.remember(run, looped=State.FAILED.value), State.FAILED
     if is_last or is_late:
         reached = f"{number} iterations" if is_last else f"{limits.max_duration}"
         state = State.FAILED if limits.fails_at_limit else None

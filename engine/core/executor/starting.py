@@ -73,6 +73,10 @@ def _open(d: Decision, run: TaskRun, task: FlowableTask) -> None:
     if opened.error:
         fail(d, run, opened.error)
         return
+    if (number := opened.number) > d.bounds.foreach_values:
+        sentence = f"There are {number:,} values to go through; {d.bounds.foreach_values:,} are allowed."
+        fail(d, run, f"{sentence} Go through them in parts, in a subflow each, or raise `limits.foreach_values`.")
+        return
     iteration = 1 if isinstance(task, LoopingTask) else run.iteration
     run = replace(run, outputs=opened.outputs, iteration=iteration, rendered={**run.rendered, **opened.remembered})
     run = d.put(run.moved(State.RUNNING, d.now))

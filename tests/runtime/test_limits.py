@@ -1,0 +1,177 @@
+"""No flow stops the others: each limit at its value and one past it, with other work going on beside it."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.core.state import State
+from engine.runtime import Engine
+from engine.settings import Limits, Settings
+from tests.shared import ROOT
+
+BESIDE = "{id: beside, namespace: n, tasks: [{id: a, type: io.kestra.plugin.core.output.OutputValues, values: {a: b}}]}"
+EACH = """
+id: each
+namespace: n
+inputs: [{id: last, type: INT}]
+tasks:
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: "{{ range(1, inputs.last) }}"
+    concurrencyLimit: 0
+    tasks: [{id: one, type: io.kestra.plugin.core.debug.Return, format: "{{ taskrun.value }}"}]
+"""
+LOOP = EACH.replace("id: each", "id: loop").replace("flow.ForEach", "flow.Loop").replace("taskrun.value", "item.value")
+ENDLESS = """
+id: endless
+namespace: n
+tasks:
+  - id: again
+    type: io.kestra.plugin.core.flow.LoopUntil
+    condition: "{{ false }}"
+    checkFrequency: {interval: PT0S, maxIterations: null}
+    tasks: [{id: one, type: io.kestra.plugin.core.debug.Return, format: x}]
+"""
+PING = """
+id: %s
+namespace: n
+tasks: [{id: deeper, type: io.kestra.plugin.core.flow.Subflow, namespace: n, flowId: %s}]
+"""
+LARGE = """
+id: large
+namespace: n
+inputs: [{id: size, type: INT}]
+tasks:
+  - id: large
+    type: io.kestra.plugin.scripts.shell.Commands
+    taskRunner: {type: io.kestra.plugin.core.runner.Process}
+    commands:
+      - printf '::{"outputs":{"text":"%s"}}::\\n' "$(head -c {{ inputs.size }} /dev/zero | tr '\\0' x)"
+"""
+TALKATIVE = """
+id: talkative
+namespace: n
+tasks:
+  - id: talk
+    type: io.kestra.plugin.scripts.shell.Commands
+    taskRunner: {type: io.kestra.plugin.core.runner.Process}
+    commands: [seq 10000]
+"""
+FORKS = """
+id: forks
+namespace: n
+tasks:
+  - id: fork
+    type: io.kestra.plugin.scripts.shell.Commands
+    taskRunner: {type: io.kestra.plugin.core.runner.Process}
+    timeout: PT2S
+    interpreter: [/bin/bash, -c]
+    env: {PIDS: "%s"}
+    commands:
+      - |
+        breed() {
+          echo $BASHPID >> "$PIDS"
+          if [ "$1" -gt 0 ]; then breed $(($1 - 1)) & breed $(($1 - 1)) & fi
+          sleep 1000
+        }
+        breed 4
+"""
+
+
+@pytest.fixture
+async def engine(tmp_path):
+    limits = Limits(output_bytes=2000, log_lines_per_task=100, foreach_values=40, subflow_depth=5, loop_iterations=30)
+    opened = await Engine.open(Settings(data=tmp_path / "data", flows=(tmp_path / "none",), limits=limits))
+    await opened.start(watch=False)
+    await opened.deploy(BESIDE)
+    yield opened
+    await opened.stop(1)
+
+
+async def ended(engine, flow, **inputs):
+    """A flow's end, and that of another execution beside it."""
+    made = await engine.create("n", flow, inputs, started_by="test")
+    beside = await engine.create("n", "beside", {}, started_by="test")
+    assert (await engine.wait(beside.id, timeout=60)).state is State.SUCCESS
+    done = await engine.wait(made.id, timeout=60)
+    return done, "\n".join(line.message for line in await engine.logs(made.id))
+
+
+@pytest.mark.parametrize(("source", "flow"), [(EACH, "each"), (LOOP, "loop")])
+async def test_values_of_a_loop(engine, source, flow):
+    await engine.deploy(source)
+    done, _ = await ended(engine, flow, last=40)
+    assert done.state is State.SUCCESS
+    assert len(done.task_runs) == 41
+    done, said = await ended(engine, flow, last=41)
+    assert done.state is State.FAILED
+    assert "There are 41 values to go through; 40 are allowed." in said
+    assert "limits.foreach_values" in said
+    assert len(done.task_runs) == 1
+
+
+async def test_a_loop_without_an_end(engine):
+    await engine.deploy(ENDLESS)
+    done, said = await ended(engine, "endless")
+    assert done.state is State.FAILED
+    assert "Loop 'again' was stopped after 30 iterations" in said
+    assert "limits.loop_iterations" in said
+
+
+async def test_flows_that_call_each_other(engine):
+    await engine.deploy(PING % ("ping", "pong"))
+    await engine.deploy(PING % ("pong", "ping"))
+    done, _ = await ended(engine, "ping")
+    assert done.state is State.FAILED
+    every = [one for one in await engine.executions(limit=50) if one.flow_id != "beside"]
+    assert len(every) == 6  # the first, and five calls
+    assert {one.state for one in every} == {State.FAILED}
+    deepest = "\n".join(line.message for line in await engine.logs(every[0].id))
+    assert "Subflows are nested more than 5 deep." in deepest
+
+
+async def test_a_large_output(engine):
+    await engine.deploy(LARGE)
+    done, _ = await ended(engine, "large", size=1000)
+    assert done.state is State.SUCCESS
+    done, said = await ended(engine, "large", size=3000)
+    assert done.state is State.FAILED
+    assert "The outputs of the task are too large" in said
+    assert "Write large data to a file" in said
+
+
+async def test_a_task_that_talks_without_end(engine):
+    await engine.deploy(TALKATIVE)
+    done, said = await ended(engine, "talkative")
+    assert done.state is State.SUCCESS
+    assert "The task wrote more than 100 lines; the rest is left out." in said
+    assert len(said.splitlines()) < 110
+
+
+async def test_a_task_that_forks_leaves_nobody(engine, tmp_path):
+    pids = tmp_path / "pids"
+    await engine.deploy(FORKS % pids)
+    done, _ = await ended(engine, "forks")
+    assert done.state is State.FAILED
+    born = [int(pid) for pid in pids.read_text().split()]
+    assert len(born) > 10
+    assert [pid for pid in born if lives(pid)] == []
+
+
+def lives(pid: int) -> bool:
+    """Whether a process does anything still; one that ended and was not yet collected does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_the_table_in_the_docs_is_the_settings():
+    text = (ROOT / "bot" / "docs" / "settings.md").read_text()
+    rows = re.findall(r"^\| `limits\.(\w+)` \| ([\d,]+) \| (.+) \|$", text, re.MULTILINE)
+    told = {name: (int(number.replace(",", "")), what) for name, number, what in rows}
+    real = {name: (field.default, field.description) for name, field in Limits.model_fields.items()}
+    assert told == real
