@@ -117,6 +117,7 @@ class SubflowCreated:
     execution_id: str | None
     error: str | None = None
     iteration: int | None = None  # of the StartSubflow it answers
+    attempt: int | None = None  # of the StartSubflow it answers; None: told by an older version
 
 
 @dataclass(frozen=True, slots=True)

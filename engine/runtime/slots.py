@@ -83,6 +83,8 @@ class Slots:
             lane.queued[execution.id] = None  # others may have ended since it was sent to wait
             return self._following(lane)
         if not execution.state.is_terminal:
+            if execution.state is not State.CREATED:
+                lane.running.add(execution.id)  # restarted or replayed: nobody had to let it in, but it counts
             return None
         lane.queued.pop(execution.id, None)
         if execution.id not in lane.running:

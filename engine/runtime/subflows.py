@@ -163,7 +163,9 @@ class Subflows:
         self, unit: Unit, row: Stored, command: StartSubflow, execution_id: str | None, error: str | None
     ) -> None:
         now = self.creator.clock.now()
-        event = SubflowCreated(now, command.task_run_id, execution_id, error, iteration=command.iteration)
+        event = SubflowCreated(
+            now, command.task_run_id, execution_id, error, iteration=command.iteration, attempt=command.attempt
+        )
         posted = inbox.post(unit.connection, row.execution_id, event, now, self.creator.sealer, row.id)
         if posted is not None:
             unit.after_commit(lambda: self.creator.posted(posted))

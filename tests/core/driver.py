@@ -257,7 +257,7 @@ class Driver:
         if command.wait:
             self.parents[child.id] = (execution_id, command.task_run_id, command.iteration)
         started = self.queue.pop()  # the caller hears of the child before the child starts
-        created = e.SubflowCreated(self.now, command.task_run_id, child.id, None, command.iteration)
+        created = e.SubflowCreated(self.now, command.task_run_id, child.id, None, command.iteration, command.attempt)
         self.post(execution_id, created)
         self.queue.append(started)
 

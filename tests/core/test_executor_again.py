@@ -9,7 +9,7 @@ from engine.core.executor import check_restart, replayed, restarted, status_chan
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 from tests.core.driver import Driver, end, run_of, shape, started, states
-from tests.core.flows import each, fail, flow, log, pause, ret, sequential, task
+from tests.core.flows import each, fail, flow, log, parallel, pause, ret, sequential, task
 
 # --- again
 
@@ -85,6 +85,50 @@ def test_replay_from_a_value_of_a_loop_runs_it_and_the_later_ones():
     assert driver.executions["N"].state is State.SUCCESS
     with pytest.raises(NotFound):
         replayed(flow_, execution, "N", driver.now, from_task_run="X1.99")
+
+
+def test_replay_from_a_flowable_that_never_began_asks_its_condition_again():
+    driver = Driver()
+    execution = driver.run(flow(task("flow.If", "if", condition="{{ nowhere }}", then=[log("a")])))
+    assert states(execution) == {"if": State.FAILED}
+    flow_ = driver.flow_of(execution)
+    new = replayed(flow_, execution, "N", driver.now, from_task_run=run_of(execution, "if").id)
+    driver.executions["N"] = new
+    driver.post("N", e.Started(driver.now))
+    driver.rest()
+    assert driver.executions["N"].state is State.FAILED
+    assert "There is no variable 'nowhere'" in driver.logs[-1][3]
+
+
+def again_from(driver, execution, task_id):
+    new = replayed(driver.flow_of(execution), execution, "N", driver.now, from_task_run=run_of(execution, task_id).id)
+    driver.executions["N"] = new
+    driver.post("N", e.Started(driver.now))
+    driver.rest()
+    return driver.executions["N"]
+
+
+def test_replay_beside_a_killed_directory_runs_it_as_a_whole():
+    driver = Driver()
+    folder = task("flow.WorkingDirectory", "folder", tasks=[log("in")])
+    execution = started(driver, flow(parallel("p", folder, log("slow"))), "folder", "slow")
+    run = run_of(driver.executions[execution.id], "folder").id
+    driver.post(execution.id, e.ChildRan(driver.now, run, "in", State.RUNNING))
+    driver.kill(execution)
+    driver.rest()
+    driver.held_tasks = set()
+    after = again_from(driver, driver.executions[execution.id], "slow")
+    assert (after.state, run_of(after, "folder").state, run_of(after, "in").state) == (State.SUCCESS,) * 3
+
+
+def test_replay_of_an_execution_that_was_left_runs_nothing_below_what_had_ended():
+    driver = Driver()
+    left = parallel("left", log("slow"), task("execution.Exit", "out", state="WARNING"))
+    execution = started(driver, flow(parallel("p", log("first"), left)), "slow")
+    assert driver.executions[execution.id].state is State.WARNING
+    after = again_from(driver, driver.executions[execution.id], "first")
+    assert (run_of(after, "first").state, run_of(after, "slow").state) == (State.SUCCESS, State.KILLED)
+    assert run_of(after, "slow").attempts[-1].ended is not None
 
 
 def test_only_an_ended_execution_takes_another_ended_status():

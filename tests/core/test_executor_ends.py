@@ -8,7 +8,7 @@ from engine.core import commands as c
 from engine.core import events as e
 from engine.core.state import State
 from tests.core.driver import Driver, end, run_of, started, states
-from tests.core.flows import flow, log, parallel, pause, sequential, task
+from tests.core.flows import each, fail, flow, log, parallel, pause, sequential, task
 
 OUTPUTS = [{"id": "x", "type": "STRING", "value": "y"}]
 
@@ -151,3 +151,95 @@ def test_a_time_limit_of_the_time_before_a_restart_ends_nothing():
     assert run_of(driver.executions[execution.id], "s").state is State.RUNNING
     driver.pass_time(timedelta(hours=2))
     assert driver.executions[execution.id].state is State.FAILED
+
+
+def test_a_directory_whose_job_has_ended_listens_to_nobody():
+    driver = Driver()
+    folder = task("flow.WorkingDirectory", "folder", tasks=[log("in")], errors=[log("slow")])
+    execution = started(driver, flow(folder), "folder", "slow")
+    end(driver, execution, "folder", State.FAILED)
+    run = run_of(driver.executions[execution.id], "folder").id
+    driver.post(execution.id, e.ChildRan(driver.now, run, "in", State.RUNNING))
+    driver.work()
+    after = end(driver, execution, "slow")
+    assert (after.state, "in" in states(after)) == (State.FAILED, False)
+
+
+def test_word_of_a_child_that_was_known_does_not_stop_it_again():
+    driver = Driver()
+    child = driver.deploy(flow(pause("ask"), id="child"))
+    call = task("flow.Subflow", "call", namespace=child.namespace, flowId="child")
+    execution = started(driver, flow(call))
+    [created] = [event for _, event in driver.events if isinstance(event, e.SubflowCreated)]
+    driver.kill(driver.executions[created.execution_id])
+    driver.rest()
+    assert run_of(driver.executions[execution.id], "call").state is State.KILLED
+    driver.post(execution.id, created)
+    driver.work()
+    assert not [command for _, command in driver.commands if isinstance(command, c.StopSubflow)]
+
+
+def test_a_child_that_exists_only_after_its_attempt_timed_out_is_stopped_and_not_taken_for_the_next():
+    driver = Driver()
+    child = driver.deploy(flow(pause("ask"), id="child"))
+    retry = {"type": "constant", "interval": "PT1H", "maxAttempts": 2}
+    call = task("flow.Subflow", "call", namespace="tests", flowId="child", timeout="PT1M", retry=retry)
+    driver.start_subflow = lambda *_: None
+    execution = driver.start(driver.deploy(flow(call)))
+    driver.work()
+    driver.pass_time(timedelta(minutes=61, seconds=30))
+    run = run_of(driver.executions[execution.id], "call")
+    first, second = driver.start(child).id, driver.start(child).id
+    driver.post(execution.id, e.SubflowCreated(driver.now, run.id, first, attempt=1))
+    driver.post(execution.id, e.SubflowCreated(driver.now, run.id, second, attempt=2))
+    driver.work()
+    assert driver.executions[first].state is State.KILLED
+    driver.post(execution.id, e.SubflowEnded(driver.now, run.id, first, State.KILLED))
+    driver.work()
+    after = run_of(driver.executions[execution.id], "call")
+    assert (after.state, after.outputs) == (State.RUNNING, {"executionId": second})
+
+
+def test_word_of_the_child_of_an_earlier_attempt_changes_nothing():
+    driver = Driver()
+    child = driver.deploy(flow(fail("no"), id="child"))
+    retry = {"type": "constant", "interval": "PT1S", "maxAttempts": 2}
+    execution = started(
+        driver, flow(task("flow.Subflow", "call", namespace=child.namespace, flowId="child", retry=retry))
+    )
+    first = next(event for _, event in driver.events if isinstance(event, e.SubflowCreated))
+    before = driver.executions[execution.id]
+    driver.post(execution.id, first)
+    driver.work()
+    assert driver.executions[execution.id] is before
+
+
+def test_a_broken_promise_is_the_end_although_the_outputs_were_asked_for():
+    driver = Driver()
+    promise = {"id": "holds", "type": "EXECUTION_ASSERTION", "assert": "{{ 1 == 2 }}", "behavior": "CANCEL"}
+    execution = driver.run(flow(each("e", "{{ [] }}", log("a")), sla=[promise], outputs=OUTPUTS))
+    assert execution.state is State.CANCELLED
+    assert [state for _, state in driver.announced if state.is_terminal] == [State.CANCELLED]
+
+
+def test_exit_below_what_had_ended_before_a_restart_leaves_that_as_it_ended():
+    driver = Driver()
+    left = parallel("left", log("out"), task("execution.Exit", "first"))
+    execution = started(driver, flow(parallel("p", pause("ask"), left)), "out")
+    assert driver.executions[execution.id].state is State.SUCCESS
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.work()
+    leave(driver, execution, "WARNING")
+    after = driver.executions[execution.id]
+    assert (after.state, run_of(after, "left").state) == (State.WARNING, State.SUCCESS)
+
+
+def test_a_restart_of_a_held_execution_offers_no_attempt_twice():
+    driver = Driver()
+    driver.run_task = lambda *_: None
+    execution = driver.start(driver.deploy(flow(parallel("p", pause("ask"), log("slow")))))
+    driver.work()
+    driver.post(execution.id, e.PauseAsked(driver.now))
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.work()
+    assert len([command for _, command in driver.commands if isinstance(command, c.RunTask)]) == 1

@@ -36,3 +36,12 @@ def test_who_waits_keeps_waiting_while_no_place_is_free():
     assert slots.committed(execution("E1", State.FAILED)) == "E2"
     assert slots.committed(execution("E2", State.RUNNING)) is None
     assert slots.committed(execution("E2", State.SUCCESS)) == "E3"
+
+
+def test_what_was_restarted_counts_although_nobody_let_it_in():
+    slots = Slots()
+    slots.load((FLOW.namespace, FLOW.id), [])
+    assert slots.committed(execution("E1", State.RESTARTED)) is None
+    assert isinstance(slots.admit(FLOW, execution("E2", State.CREATED), Started(START)), LimitReached)
+    assert slots.committed(execution("E2", State.QUEUED)) is None
+    assert slots.committed(execution("E1", State.SUCCESS)) == "E2"

@@ -82,6 +82,7 @@ def broken(d: Decision, promise_id: str) -> None:
     state = BROKEN.get(promise.behavior)
     if state is None:
         return
+    d.forget("ending", "exiting")  # its outputs may be asked for already; they change nothing any more
     stop_everything(d, State.KILLED, first=state)
     d.become(state)
     d.note(ended=True)

@@ -103,22 +103,34 @@ def _kept(plan: Plan, execution: Execution, target_id: str, now: datetime) -> di
         _drop_after(plan, runs, runs[run_id])
     _drop_below(runs, target.id)
     place = plan.places.get(target.task_id)
-    is_flowable = place is not None and place.is_flowable
+    is_flowable = place is not None and place.is_flowable and _has_begun(target)
     fresh = replace(target, outputs=target.outputs if is_flowable else None, attempts=())
     runs[target.id] = reopened(fresh, now) if is_flowable else replace(fresh, rendered={}).moved(State.RESTARTED, now)
     for run_id in chain[1:]:
         runs[run_id] = reopened(runs[run_id], now)
-    for run in list(runs.values()):
-        if run.id not in chain and (not run.state.is_terminal or run.state is State.KILLED):
-            runs[run.id] = _revived(plan, run, now)
+    for run in list(runs.values()):  # parents come before their children
+        if run.id in runs and run.id not in chain and (not run.state.is_terminal or run.state is State.KILLED):
+            above = runs.get(run.parent_id or "")
+            if above is None or not above.state.is_terminal:
+                runs[run.id] = _revived(plan, runs, run, now)
+            elif not run.state.is_terminal:  # what it belongs to has ended, so nobody waits for it any more
+                is_open = bool(run.attempts) and run.attempts[-1].ended is None
+                runs[run.id] = (run.attempted(State.KILLED, now) if is_open else run).moved(State.KILLED, now)
     return runs
 
 
-def _revived(plan: Plan, run: TaskRun, now: datetime) -> TaskRun:
+def _revived(plan: Plan, runs: dict[str, TaskRun], run: TaskRun, now: datetime) -> TaskRun:
     place = plan.places.get(run.task_id)
-    if place is not None and isinstance(place.task, FlowableTask) and run.rendered and run.state is not State.PAUSED:
+    if place is not None and isinstance(place.task, DirectoryTask):
+        _drop_below(runs, run.id)  # its children only run together
+    elif place is not None and place.is_flowable and _has_begun(run) and run.state is not State.PAUSED:
         return reopened(run, now)
     return replace(run, rendered={}, attempts=()).moved(State.RESTARTED, now)
+
+
+def _has_begun(run: TaskRun) -> bool:
+    """Whether what it needs to know what it runs could be rendered."""
+    return any(state is State.RUNNING for state, _ in run.histories)
 
 
 def _drop_after(plan: Plan, runs: dict[str, TaskRun], run: TaskRun) -> None:

@@ -1,5 +1,6 @@
 """Restart: the failed task runs of an ended execution run again, under the same id or as a new execution."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -154,23 +155,25 @@ def _go_on_as(d: Decision, execution: Execution, said: str) -> None:
             d.emit(ClosePause(run.id, "SUPERSEDED"))
             if "timer" in run.rendered:
                 d.emit(CancelTimer(run.rendered["timer"]))
+    offered = {run.id for run in d.execution.task_runs.values() if run.state is State.CREATED}
     d.execution = execution
     d.runs, d.index = take(execution, d.plan)
     d.note(begun=True)
     d.log("INFO", said)
     promises.watch(d)
-    revive(d)
+    revive(d, offered)
     d.dirty[None] = None
 
 
-def revive(d: Decision) -> None:
-    """Start what was restarted and look below everything that is open."""
+def revive(d: Decision, offered: Collection[str] = ()) -> None:
+    """Start what was restarted, but for what a worker was offered already, and look below everything that is open."""
     for run_id in d.index.open:
         run = d.run(run_id)
         if run is None:
             continue
         if run.state.is_created:
-            d.todo.append(run_id)
+            if run_id not in offered:
+                d.todo.append(run_id)
         elif run.state is State.RUNNING and isinstance(task := d.task(run), FlowableTask):
             watch(d, run, task)
             d.dirty[run_id] = None

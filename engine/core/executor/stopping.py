@@ -127,6 +127,7 @@ def leave_with(d: Decision, run: TaskRun, state: State) -> None:
     """Exit: end a run, all above it and the execution in a state; KILLED also stops what runs beside them."""
     d.move(run, state)
     for above in d.ancestors(run):
-        d.move(above, state)
+        if not above.state.is_terminal:
+            d.move(above, state)
     if state is State.KILLED:
         kill(d, "", f"task {run.task_id} asked to exit")

@@ -9,7 +9,7 @@ from engine.core.events import SubflowCreated, SubflowEnded
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import begin, end_attempt, fail_attempt
 from engine.core.executor.decision import Decision
-from engine.core.executor.stopping import spares
+from engine.core.executor.stopping import children_of, spares
 from engine.core.executor.timeouts import limited, watch
 from engine.core.flowable import BatchTask, ChildCall, ExecutableTask
 from engine.core.state import State
@@ -66,9 +66,10 @@ def created(d: Decision, event: SubflowCreated) -> None:
     task = d.task(run) if run else None
     if run is None or not isinstance(task, ExecutableTask):
         return
-    if run.state is not State.RUNNING:
-        if event.execution_id and run.state is State.KILLED and not spares(d, task):
-            d.emit(StopSubflow(event.execution_id))
+    if run.state is not State.RUNNING or event.attempt not in (None, len(run.attempts)):
+        _came_too_late(d, run, task, event)
+        return
+    if event.execution_id in run.rendered.get("past", ()):
         return
     if isinstance(task, BatchTask):
         _batch_created(d, run, task, event)
@@ -83,6 +84,21 @@ def created(d: Decision, event: SubflowCreated) -> None:
     run = d.put(replace(run, outputs={"executionId": event.execution_id}))
     if not task.call(run.rendered).waits:
         end_attempt(d, run, State.SUCCESS)
+
+
+def _came_too_late(d: Decision, run: TaskRun, task: ExecutableTask, event: SubflowCreated) -> None:
+    """An execution exists now that its attempt is over: nobody will wait for it, so it is stopped."""
+    number, past = event.iteration, run.rendered.get("past", ())
+    is_known = event.execution_id in children_of(run) or (number is not None and _has_ended(run, number))
+    if event.execution_id is None or is_known or event.execution_id in past:
+        return
+    if run.state is not State.KILLED and isinstance(task, BatchTask):
+        return  # batches of an attempt that failed go on, as they do when the attempt was still open
+    if run.state is State.KILLED and spares(d, task):
+        return
+    if run.state in (State.KILLED, State.FAILED, State.RETRYING, State.RUNNING):
+        d.emit(StopSubflow(event.execution_id))
+        d.remember(run, past=[*past, event.execution_id])
 
 
 def ended(d: Decision, event: SubflowEnded) -> None:

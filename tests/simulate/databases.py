@@ -1,0 +1,97 @@
+"""The real stores, written and read on the simulated loop: the same statements, groups and redo, no threads."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from engine.store.database import SqliteDatabase
+from engine.store.postgres import PostgresDatabase
+from engine.store.writing import GROUP, GroupWriter, Order
+from tests.simulate.loop import SimulatedLoop
+
+R = TypeVar("R")
+
+
+class Line:
+    """Takes the place of the queue in front of the writer: a while after something is put in, a group is written."""
+
+    def __init__(self, loop: SimulatedLoop, commit: Callable[[list[Order]], None]) -> None:
+        self.loop = loop
+        self.commit = commit
+        self.orders: list[Order] = []
+        self.asked = False
+
+    def put(self, order: Order | None) -> None:
+        if order is None:
+            return
+        self.orders.append(order)
+        if not self.asked:
+            self.asked = True
+            self.loop.call_later(self.loop.delay(), self.write)
+
+    def write(self) -> None:
+        group, self.orders = self.orders[:GROUP], self.orders[GROUP:]
+        self.asked = bool(self.orders)
+        if self.asked:
+            self.loop.call_later(self.loop.delay(), self.write)
+        if group:
+            self.commit(group)
+
+
+class Stepwise(GroupWriter):
+    """A store whose every commit and read is a step of the loop."""
+
+    _loop: SimulatedLoop
+
+    async def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        self._loop = loop
+        self._queue: Any = Line(loop, self._commit)
+        self._open()
+
+    async def read(self, query: Callable[[Connection], R]) -> R:
+        await asyncio.sleep(self._loop.delay())
+        found = self.read_now(query)
+        await asyncio.sleep(self._loop.delay())
+        return found
+
+    async def close(self) -> None:
+        while self._queue.orders:
+            self._queue.write()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Drop the connections; what is committed stays."""
+        self._closing = True
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._reader.dispose()
+        self._writer.dispose()
+        self._release()
+
+
+class SteppedSqlite(Stepwise, SqliteDatabase):
+    """SQLite."""
+
+    @classmethod
+    async def at(cls, path: Path) -> "SteppedSqlite":
+        """The database in a file."""
+        database = cls(path, synchronous="OFF")  # only the process dies here, never the machine
+        await database._begin()
+        return database
+
+
+class SteppedPostgres(Stepwise, PostgresDatabase):
+    """PostgreSQL."""
+
+    @classmethod
+    async def at(cls, address: str) -> "SteppedPostgres":
+        """The database on a server."""
+        database = cls(address)
+        await database._begin()
+        return database
