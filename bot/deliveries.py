@@ -131,7 +131,10 @@ class Deliveries:
         return documents.load_reply(done.answer) if done is not None and done.answer is not None else said
 
     async def _handed(self, key: str) -> None:
-        await self.office.engine.database.transact(lambda unit: chat_receipts.hand_over(unit.connection, key))
+        try:
+            await self.office.engine.database.transact(lambda unit: chat_receipts.hand_over(unit.connection, key))
+        except EngineError as error:  # the person has the answer; a delivery again gets the same
+            log.warning("An answer that was given could not be noted down: %s", error)
 
     def do_later(self, work: Coroutine[None, None, None]) -> None:
         """Run beside, until the desk stops."""

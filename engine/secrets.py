@@ -20,6 +20,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from dotenv import dotenv_values
 
 from engine.errors import ExpressionFailed, SettingInvalid, StoreFailed
+from engine.key_files import kept_key
 from engine.settings import Settings
 from engine.store.documents import dumps, loads
 
@@ -156,14 +157,8 @@ class Vault:
         """The vault under `encryption_key`, or under a key that is made once in the data folder."""
         if settings.encryption_key:
             return cls([key.strip() for key in settings.encryption_key.split(",") if key.strip()])
-        path = settings.data / "encryption.key"
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return cls([key.strip() for key in path.read_text("ascii").replace("\n", ",").split(",") if key.strip()])
-        with os.fdopen(descriptor, "w") as file:
-            file.write(Fernet.generate_key().decode() + "\n")
-        return cls.of(settings)
+        text = kept_key(settings.data / "encryption.key", lambda: Fernet.generate_key().decode() + "\n")
+        return cls([key.strip() for key in text.replace("\n", ",").split(",") if key.strip()])
 
     def seal(self, value: Any, owner: str) -> dict[str, str]:
         """A value as it may lie in the database: `{"$sealed": …}`."""

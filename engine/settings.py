@@ -1,10 +1,13 @@
 """Settings of the engine: environment, `.env` and one `parley.yaml`, as one frozen value."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from engine.core.durations import parse as parse_duration
 
 
 class Section(BaseModel):
@@ -107,6 +110,8 @@ class Settings(BaseSettings):
     webhook_get: bool = Field(default=False, description="`webhooks.get`: GET may start a flow by its Webhook trigger.")
     variables: dict[str, Any] = Field(default_factory=dict)  # `globals` in expressions
 
+    retention: dict[str, str] = Field(default_factory=dict, description="Namespace (or `*`) → how long, as P30D.")
+
     docker: DockerSettings = DockerSettings()
     http: HttpSettings = HttpSettings()
     scripts: ScriptSettings = ScriptSettings()
@@ -122,6 +127,17 @@ class Settings(BaseSettings):
             aliases = {address: place for address, place in table.items() if address != "get"}
             return {**said, "webhooks": aliases, "webhook_get": table["get"]}
         return said
+
+    @field_validator("retention", mode="after")
+    @classmethod
+    def _durations(cls, rules: dict[str, str]) -> dict[str, str]:
+        for namespace, text in rules.items():
+            try:
+                if parse_duration(text) <= timedelta(0):
+                    raise ValueError(f"{text!r} is no time to keep anything; write it as `P30D`.")
+            except ValueError as error:
+                raise ValueError(f"of {namespace}, {error}") from error
+        return rules
 
     @field_validator("data", "secrets_dir", mode="after")
     @classmethod

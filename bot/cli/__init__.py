@@ -87,6 +87,32 @@ def migrate_store(
 
 
 @app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="A new folder; or a file ending in .db for the database alone.")],
+    with_key: Annotated[bool, typer.Option("--with-key", help="Copy the encryption key too.")] = False,
+    data: Data = None,
+) -> None:
+    """Copy database and files as they are now, also while the bot runs."""
+    from bot.cli.backup import backup as copy
+
+    copy(target, data, with_key=with_key)
+
+
+@app.command()
+def purge(
+    namespace: Annotated[str | None, typer.Option("--namespace", help="This namespace and those below it.")] = None,
+    before: Annotated[str | None, typer.Option("--before", help="Runs made before this date, as 2026-01-31.")] = None,
+    older_than: Annotated[str | None, typer.Option("--older-than", help="Runs older than this, as P30D.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
+    data: Data = None,
+) -> None:
+    """Delete old runs that have ended, with their logs and files; whatever waits or runs stays."""
+    from bot.cli.purge import purge as clean
+
+    clean(namespace, before, older_than, dry_run, data)
+
+
+@app.command()
 def run(
     flow: Annotated[str, typer.Argument(help="A flow file, or NAMESPACE/ID.")],
     inputs: Annotated[list[str] | None, typer.Option("-i", "--input", help="k=v, k:=json or k=@file.")] = None,

@@ -1,6 +1,8 @@
 """The loopback API: what the command line on the same machine asks of a running bot."""
 
 import json
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,6 +16,7 @@ from bot.texts import bare
 from bot.web.executions import engine_of
 from bot.web.requests import HEADERS, caller, refusal, told
 from engine.errors import EngineError, NotFound, Refused
+from engine.plugin import Selection
 
 routes = APIRouter(prefix="/api/v1")
 watched = APIRouter()
@@ -60,6 +63,30 @@ async def metrics(request: Request) -> Response:
 
     body, content_type = await exposition(engine_of(request), request.headers.get("accept", ""))
     return Response(body, headers={**HEADERS, "Content-Type": content_type})
+
+
+@routes.post("/purge", name="purge")
+async def purge(request: Request) -> Response:
+    """Delete executions made before a date that have ended, of a namespace and those below it or of all."""
+    if (no := program_only(request)) is not None:
+        return no
+    engine, person = engine_of(request), caller(request).person
+    try:
+        body: Any = await request.json()
+        chosen = Selection(body.get("namespace"), until=datetime.fromisoformat(body["before"]), below=True)
+        if chosen.until is None or chosen.until.tzinfo is None:
+            raise ValueError("no zone")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return told({"error": 'Send a JSON object with `before`, a date with a zone: "2026-01-31T00:00:00Z".'}, 400)
+    if (no := await refused(request, "manage", chosen.namespace or "*")) is not None:
+        return no
+    if body.get("dryRun"):
+        return told({"executions": await engine.retention.count(chosen)})
+    try:
+        gone = await engine.retention.purge(chosen, person=person.id, name=person.name, platform=person.platform)
+    except EngineError as error:
+        return told({"error": str(error)}, 500)
+    return told(asdict(gone))
 
 
 @routes.get("/kv/{namespace}", name="kv_list")

@@ -18,7 +18,7 @@ from bot.web import api, doors, executions, pages, pauses
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
 from bot.web.requests import Stopped, let_in, refusal
 from bot.web.room import ChatRoom
-from engine.errors import SettingInvalid
+from engine.errors import SettingInvalid, StoreFailed
 from engine.runtime import Engine
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - only compared, to know that other machines can reach us
@@ -84,6 +84,10 @@ def make_app(
     async def not_there(request: Request, error: HTTPException) -> Response:
         text = "There is no such page." if error.status_code == 404 else str(error.detail)
         return refusal(error.status_code, text, "")
+
+    @app.exception_handler(StoreFailed)
+    async def not_written(request: Request, error: StoreFailed) -> Response:
+        return refusal(503, error.message, error.fix)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.conversation import Person
+from engine.key_files import kept_key
 
 OPEN = frozenset({"health", "ready", "static_file", "sign_in_page", "sign_in"})
 # The caller proves itself: by a signature, or by the key in the address.
@@ -115,11 +116,7 @@ def is_loopback(host: str) -> bool:
 
 def private_key(path: Path, size: int = 32) -> bytes:
     """A key kept in a file only its owner can read; made on first use."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(size))
-    return bytes.fromhex(path.read_text().strip())
+    return bytes.fromhex(kept_key(path, lambda: secrets.token_hex(size)))
 
 
 def _bare(netloc: str) -> str:

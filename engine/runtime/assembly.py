@@ -29,6 +29,7 @@ from engine.runtime.homes import SharedHome, WorkerHome
 from engine.runtime.operations import Operations
 from engine.runtime.places import Places
 from engine.runtime.records import TaskRecords
+from engine.runtime.retention import Retention
 from engine.runtime.schedules import Schedules
 from engine.runtime.slots import Slots
 from engine.runtime.subflows import Subflows
@@ -107,6 +108,7 @@ class Assembly:
         )
         self.operations = Operations(database, self.flows, self.creator, self.decider, self.door)
         records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
+        self.retention = Retention(database, records, clock, settings.retention)
         self.corrections = Corrections(database, self.flows, self.creator, self.decider, records, self.changes.publish)
         self.bulk = Bulk(database, self.operations, self.corrections)
         self._flow_triggers = FlowTriggers(

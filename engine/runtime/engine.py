@@ -91,6 +91,8 @@ class Engine(Assembly):
         self.logbook.start()
         self.timers.start()
         await self._tidy()
+        if schedules:
+            self.retention.start()
         if self.cluster is not None:
             await self.cluster.start(schedules=schedules)
             return
@@ -101,6 +103,7 @@ class Engine(Assembly):
 
     async def stop(self, grace: float = 10) -> None:
         """Begin nothing more, give what runs `grace` seconds, let go of the database; what is open goes on later."""
+        await self.retention.stop()
         if self.cluster is not None:
             await self.cluster.stop()
         for part in (self.schedules, self.flows, self.timers):

@@ -80,6 +80,9 @@ class SqliteDatabase(GroupWriter):
     def _release(self) -> None:
         self._lock.close()
 
+    def _is_shut(self, error: Exception) -> bool:
+        return isinstance(error, DatabaseError) and "locked" in str(error.orig)
+
     def _failed(self, error: DatabaseError) -> StoreFailed:
         """The sentence for what SQLite said."""
         said = str(error.orig)

@@ -9,6 +9,9 @@ from sqlalchemy import Connection, Select, and_, delete, exists, func, not_, or_
 
 from engine.core.state import State
 from engine.plugin import Purged, Selection
+from engine.store.chat_ladder import rungs
+from engine.store.chat_tables import messages, runs
+from engine.store.chat_votes import delegations, votes
 from engine.store.executions import OPEN
 from engine.store.logs import LEVELS, NAMES
 from engine.store.tables import commands, events, executions, key_values, logs, metrics, outputs, pauses, task_runs
@@ -41,6 +44,11 @@ def states_of(connection: Connection, wanted: Sequence[str]) -> dict[str, State]
     return found
 
 
+def namespaces(connection: Connection) -> list[str]:
+    """Namespaces that have executions."""
+    return sorted(connection.execute(select(executions.c.namespace).distinct()).scalars())
+
+
 def count(connection: Connection, chosen: Selection) -> int:
     """How many executions are meant."""
     query = _chosen(select(func.count()).select_from(executions), chosen)
@@ -68,7 +76,10 @@ def purge(connection: Connection, execution_id: str, parts: Collection[str]) -> 
     if "execution" not in parts:
         return Purged(logs=lines, metrics=measured)
     handed_on = gone(outputs)
-    for table in (task_runs, events, commands, pauses):
+    asked = select(pauses.c.id).where(pauses.c.execution_id == execution_id)
+    for told in (rungs, votes, delegations):
+        connection.execute(delete(told).where(told.c.pause_id.in_(asked)))
+    for table in (task_runs, events, commands, pauses, runs, messages):
         gone(table)
     connection.execute(delete(executions).where(executions.c.id == execution_id))
     return Purged(executions=1, outputs=handed_on, logs=lines, metrics=measured)

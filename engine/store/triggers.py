@@ -200,3 +200,13 @@ def drop_window(connection: Connection, key: str, window_id: str) -> None:
     """Forget a window: the next match opens a new one."""
     row = trigger_windows.c
     connection.execute(delete(trigger_windows).where(row.trigger_key == key, row.window_id == window_id))
+
+
+def forget_fires(connection: Connection, namespace: str | None, before: datetime, *, below: bool) -> None:
+    """Forget dates before a moment that were taken; no schedule comes back to them."""
+    key = trigger_fires.c.trigger_key
+    statement = delete(trigger_fires).where(trigger_fires.c.scheduled_at < before)
+    if namespace is not None:
+        own = key.startswith(f"{namespace}/", autoescape=True)
+        statement = statement.where(own | key.startswith(f"{namespace}.", autoescape=True) if below else own)
+    connection.execute(statement)

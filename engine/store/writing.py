@@ -177,6 +177,10 @@ class GroupWriter:
         """Whether the connection is gone with this error."""
         return False
 
+    def _is_shut(self, error: Exception) -> bool:
+        """Whether every unit would wait as long, and as much in vain."""
+        return False
+
     def _passes(self, error: Exception) -> bool:
         """Whether the same work may succeed when it is done again at once."""
         return False
@@ -238,8 +242,9 @@ class GroupWriter:
             self._committing = True
 
     def _is_over(self, error: Exception) -> bool:
-        """Whether doing it again makes no sense: nobody can be reached, or nobody knows whether it was committed."""
-        if self._connection is None:
+        """Whether doing it again makes no sense: nobody can be reached, all wait for somebody else, or nobody knows
+        whether it was committed."""
+        if self._connection is None or self._is_shut(error):
             return True
         if not self._is_lost(error):
             return False

@@ -1,0 +1,101 @@
+"""Deletes old executions that have ended: when somebody says so, and every day as `retention` says."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+
+from engine.clock import Clock, wait_until
+from engine.core.durations import parse as parse_duration
+from engine.errors import EngineError
+from engine.plugin import Purged, Selection
+from engine.runtime.records import TaskRecords
+from engine.store import chat_audit, records, triggers
+from engine.store.chat_audit import Deed
+from engine.store.database import Database
+
+log = logging.getLogger(__name__)
+
+EVERYTHING = frozenset({"execution", "log", "metric", "storage"})
+BATCH = 100  # executions deleted in one go: the writer serves others in between
+FIRST, EVERY = timedelta(minutes=1), timedelta(days=1)
+ANY = "*"
+
+
+def kept_for(namespace: str, rules: Mapping[str, str]) -> timedelta | None:
+    """How long executions of a namespace are kept: its own rule, that of the nearest parent, `*`; None: for good."""
+    parts = namespace.split(".")
+    names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    found = next((rules[name] for name in (*names, ANY) if name in rules), None)
+    return None if found is None else parse_duration(found)
+
+
+class Retention:
+    """Purges, and leaves a line in the audit trail for each purge that deleted something."""
+
+    def __init__(self, database: Database, kept: TaskRecords, clock: Clock, rules: Mapping[str, str]) -> None:
+        self._database = database
+        self._records = kept
+        self._clock = clock
+        self._rules = rules
+        self._daily: asyncio.Task[None] | None = None
+
+    async def count(self, chosen: Selection) -> int:
+        """How many executions a purge would delete."""
+        number, after = 0, ""
+        while found := await self._database.read(lambda c, at=after: records.ended(c, chosen, at, BATCH)):  # type: ignore[misc]
+            number, after = number + len(found), found[-1].id
+        return number
+
+    async def purge(
+        self, chosen: Selection, *, person: str = "", name: str = "", platform: str = "retention"
+    ) -> Purged:
+        """Delete ended executions that are meant, with logs, metrics, files and cards; whatever waits or runs stays."""
+        gone = await self._records.purge(chosen, EVERYTHING, BATCH)
+        until = chosen.until
+        if until is not None:
+            await self._database.transact(
+                lambda unit: triggers.forget_fires(unit.connection, chosen.namespace, until, below=chosen.below)
+            )
+        if gone.executions:
+            where = chosen.namespace or ANY
+            details = {"before": until.isoformat() if until else None, "below": chosen.below, **asdict(gone)}
+            deed = Deed(self._clock.now(), person, name, platform, "purge", where, details=details)
+            await self._database.transact(lambda unit: chat_audit.record(unit.connection, deed))
+            log.info("Purged %d executions of %s made before %s.", gone.executions, where, until)
+        return gone
+
+    async def apply(self) -> Purged:
+        """Delete what has been kept for as long as the rules say."""
+        total, now = Purged(), self._clock.now()
+        for namespace in await self._database.read(records.namespaces):
+            age = kept_for(namespace, self._rules)
+            if age is not None:
+                total += await self.purge(Selection(namespace, until=now - age))
+        return total
+
+    def start(self) -> None:
+        """Apply the rules soon, and every day."""
+        if self._rules and self._daily is None:
+            self._daily = asyncio.create_task(self._keep_applying(), name="retention")
+
+    async def stop(self) -> None:
+        """End that."""
+        if self._daily is not None:
+            self._daily.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._daily
+            self._daily = None
+
+    async def _keep_applying(self) -> None:
+        due = self._clock.now() + FIRST
+        while True:
+            while not await wait_until(self._clock, due, asyncio.Event()):
+                pass
+            try:
+                await self.apply()
+            except EngineError as error:
+                log.error("Old executions could not be purged (%s); trying again tomorrow.", error)
+            due = self._clock.now() + EVERY

@@ -1,0 +1,127 @@
+"""Old executions go when their time is over, with all that belongs to them; what waits stays, and the audit tells."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from bot.settings import read_settings
+from engine.errors import NotFound, SettingInvalid
+from engine.plugin import Selection
+from engine.runtime import Engine
+from engine.runtime.retention import kept_for
+from engine.settings import Settings
+from engine.store import chat_audit, triggers
+from engine.store.chat_ladder import rungs
+from engine.store.chat_tables import messages, runs
+from engine.store.chat_votes import votes
+from engine.store.tables import executions, logs, metadata, pauses, trigger_fires
+from tests.runtime.conftest import START
+from tests.runtime.marks import registry
+
+QUICK = "tasks: [{id: say, type: io.kestra.plugin.core.log.Log, message: hello}]\n"
+ASKS = "tasks: [{id: ask, type: io.kestra.plugin.core.flow.Pause}]\n"
+
+
+def test_the_nearest_rule_holds():
+    rules = {"*": "P90D", "company": "P30D", "company.team": "P7D"}
+    days = [
+        kept_for(name, rules).days for name in ("company.team", "company.team.sub", "company.x", "companyx", "other")
+    ]
+    assert days == [7, 7, 30, 90, 90]
+    assert kept_for("other", {"company": "P1D"}) is None
+
+
+@pytest.mark.parametrize("text", ["a month", "P0D", "-P1D"])
+def test_a_rule_that_is_no_duration_is_told(text):
+    with pytest.raises(SettingInvalid, match=r"retention.*ops.*P30D|retention.*ops.*PT30S"):
+        read_settings(retention={"ops": text})
+
+
+def card(kind, entity, execution_id, **more):
+    row = {"id": f"m-{entity}", "kind": kind, "entity": entity, "execution_id": execution_id, "platform": "web"}
+    return row | {"place": "p", "room": "r", "desired": 1, "urgency": 1, "state": "FINAL", "due": START} | more
+
+
+async def test_a_purge_takes_all_of_what_has_ended_and_nothing_of_what_waits(engine, deploy, run, clock):
+    await deploy(QUICK)
+    await deploy(ASKS, "asks")
+    ended, waiting, answered = await run(), await run(flow_id="asks"), await run(flow_id="asks")
+    (pause,) = await engine.pauses(execution_id=answered.id)
+    await engine.resume(answered.id, {}, by="ann")
+    await engine.wait(answered.id)
+    fires = [("company.team/f/t", START), ("company.team/f/t", START + timedelta(days=9)), ("other/f/t", START)]
+
+    def tell(unit):
+        c = unit.connection
+        for one in (ended, waiting):
+            c.execute(insert(messages), card("run", one.id, one.id, changed=START))
+            row = {"execution_id": one.id, "person": "p", "room": "r", "place": "p", "flow": "f", "created": START}
+            c.execute(insert(runs), row)
+        c.execute(insert(rungs), {"id": "r1", "pause_id": pause.id, "kind": "remind", "due": START})
+        row = {"pause_id": pause.id, "voter": "ann", "person": "ann", "name": "Ann", "platform": "web"}
+        c.execute(insert(votes), row | {"ballot": "approve", "word": "yes", "at": START})
+        for key, at in fires:
+            triggers.claim_fire(c, key, at, "e", START)
+
+    await engine.database.transact(tell)
+    clock.jump(timedelta(days=8))
+    kept = await run()
+    await engine.logbook.flush()
+    old = Selection("company", until=clock.now() - timedelta(days=7), below=True)
+    assert await engine.retention.count(old) == 2
+    gone = await engine.retention.purge(old, person="web:ann", name="Ann", platform="web")
+    assert (gone.executions, gone.logs) == (2, 1)
+    for one in (ended, answered):
+        with pytest.raises(NotFound):
+            await engine.execution(one.id)
+    left = {kept.id, waiting.id}
+
+    def look(c):
+        rows = {t: set(c.execute(select(t.c.execution_id)).scalars()) for t in (messages, runs, pauses, logs)}
+        counts = [c.execute(select(func.count()).select_from(t)).scalar_one() for t in (votes, rungs)]
+        taken = {tuple(row) for row in c.execute(select(trigger_fires.c.trigger_key, trigger_fires.c.scheduled_at))}
+        return set(c.execute(select(executions.c.id)).scalars()), rows, counts, taken, chat_audit.about(c, "company")
+
+    there, rows, counts, taken, (deed,) = await engine.database.read(look)
+    assert there == left
+    assert rows == {messages: {waiting.id}, runs: {waiting.id}, pauses: {waiting.id}, logs: {kept.id}}
+    assert counts == [0, 0]
+    assert taken == set(fires[1:])
+    assert (deed.person, deed.name, deed.action, deed.details["executions"]) == ("web:ann", "Ann", "purge", 2)
+    assert deed.details["before"] == old.until.isoformat()
+    await engine.resume(waiting.id, {}, by="ann")
+    assert (await engine.wait(waiting.id)).state == "SUCCESS"
+
+
+async def test_every_table_that_speaks_of_executions_is_purged(engine):
+    """A table that is added later is either emptied by a purge or named here."""
+    kept = {"audit_entry", "trigger_fire", "trigger_state"}
+    emptied = {"task_run", "output", "event", "command", "pause", "log", "metric", "chat_message", "chat_run"}
+    speaking = {table.name for table in metadata.tables.values() if "execution_id" in table.c}
+    assert speaking - kept - {"procrastinate_jobs"} == emptied
+
+
+async def test_the_running_bot_purges_every_day(settings, clock):
+    settings = Settings(**{**settings.model_dump(), "retention": {"company.team": "P7D"}})
+    engine = await Engine.open(settings, registry=registry(), clock=clock)
+    try:
+        await engine.start(watch=False)
+        await engine.deploy(f"id: f\nnamespace: company.team\n{QUICK}")
+        await engine.deploy(f"id: f\nnamespace: elsewhere\n{QUICK}")
+        ids = [(await engine.create(ns, "f", {}, started_by="x")).id for ns in ("company.team", "elsewhere")]
+        for one in ids:
+            await engine.wait(one)
+        clock.jump(timedelta(days=6))
+        clock.jump(timedelta(days=2))
+
+        async with asyncio.timeout(20):
+            while [one.id for one in await engine.executions(limit=10)] != ids[1:]:
+                await asyncio.sleep(0.01)
+            while not (deeds := await engine.database.read(lambda c: chat_audit.about(c, "company.team"))):
+                await asyncio.sleep(0.01)
+        (deed,) = deeds
+        assert (deed.platform, deed.details["executions"]) == ("retention", 1)
+    finally:
+        await engine.stop(grace=0)

@@ -1,0 +1,1 @@
+"""The real process under the worst that happens to it: killed, out of disk, locked out, with clocks that jump."""

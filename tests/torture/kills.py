@@ -1,0 +1,110 @@
+"""kill -9 at random moments while orders come, pauses are answered and schedules fire; then the books are checked."""
+
+import asyncio
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.torture import books, promises
+from tests.torture.world import STEPS, World, until
+
+AT_START = 0.25  # how many of the kills meet a process that is still starting
+
+
+async def kills(folder: Path, number: int, seed: int) -> dict[str, Any]:
+    """The report of one run on SQLite: figures, and what was broken of which promise."""
+    async with World(folder, seed) as world:
+        ask = books.of_file(world.data / "parley.db")
+        life = await world.start()
+        since = datetime.now(UTC)
+        async with world.clients(lambda: books.waiting(ask)):
+            for count in range(number):
+                await asyncio.sleep(world.random.uniform(0.2, 2.0))
+                await world.kill(life)
+                if count % 10 == 9:
+                    sys.stderr.write(f"{count + 1} kills, {len(world.told.acknowledged)} orders taken …\n")
+                while world.random.random() < AT_START:
+                    life = world.launch()
+                    await asyncio.sleep(world.random.uniform(0.1, 2.5))
+                    await world.kill(life)
+                life = await world.start()
+            await asyncio.sleep(1)
+        return await closed(world, ask, since, kills=number)
+
+
+async def closed(world: World, ask: books.Query, since: datetime, **figures: Any) -> dict[str, Any]:
+    """Let everything come to its end, stop the process, and hold the promises against the books."""
+    answering = asyncio.create_task(world.answering(lambda: books.waiting(ask)))
+    broken: dict[str, list[str]] = {}
+    until_date = datetime.now(UTC)
+    try:
+        await until(lambda: all(at >= until_date for at in next_dates(ask)), "the schedules catch up")
+        world.schedules(on=False)
+        await until(lambda: not next_dates(ask) or is_off(ask), "the schedules are off")
+        await until(lambda: not books.under_way(ask) and books.left(ask) == (0, 0), "everything ends")
+    except TimeoutError as error:
+        broken["all ends"] = [str(error)]
+    finally:
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+    world.url = None
+    status = await asyncio.to_thread(world.lives[-1].stop, signal.SIGTERM)
+    if status != 0:
+        broken["clean end"] = [f"SIGTERM gave status {status}"]
+    broken |= held(world, ask, since, until_date)
+    broken["database is whole"] = damage(world.data / "parley.db")
+    return report(world, ask, broken, **figures)
+
+
+def next_dates(ask: books.Query) -> list[datetime]:
+    """When the schedules are due next."""
+    rows = ask("SELECT next_date FROM trigger_state WHERE next_date IS NOT NULL")
+    return [datetime.fromtimestamp(at / 1e6, UTC) for (at,) in rows]
+
+
+def is_off(ask: books.Query) -> bool:
+    """Whether no date was taken for a while: the next one lies in the past and stays there."""
+    dates = next_dates(ask)
+    return all(at < datetime.now(UTC) - timedelta(seconds=4) for at in dates)
+
+
+def held(world: World, ask: books.Query, since: datetime, until_date: datetime) -> dict[str, list[str]]:
+    """What was broken of each promise."""
+    ran, marks, told = books.ran(ask), world.marks(), world.told
+    return {
+        "nothing is lost": promises.nothing_lost(told, ran),
+        "one decision a pause": promises.decided_once(told, ran, books.decisions(ask), marks),
+        "one fire a date": promises.fired_once(books.fires(ask), books.started(ask), STEPS, since, until_date),
+        "effects at least once": promises.done_at_least_once(ran, marks),
+        "one success a task": promises.recorded_once(books.task_rows(ask)),
+        "nothing is left": promises.at_rest(*books.left(ask)),
+        "no traceback": world.tracebacks(),
+    }
+
+
+def damage(path: Path) -> list[str]:
+    """What SQLite's own check finds."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+    return [] if found == ["ok"] else found
+
+
+def report(world: World, ask: books.Query, broken: dict[str, list[str]], **figures: Any) -> dict[str, Any]:
+    """Figures of a run, with what was broken."""
+    marks = world.marks()
+    return {
+        **figures,
+        "lives": len(world.lives),
+        "orders": len(world.told.orders),
+        "acknowledged": len(world.told.acknowledged),
+        "executions": ask("SELECT count(*) FROM execution")[0][0],
+        "answers": sum(map(len, world.told.answers.values())),
+        "accepted": sum(map(len, world.told.accepted.values())),
+        "fires": len(books.fires(ask)),
+        "effects again": len(marks) - len({tuple(mark.split(" ")[:2]) for mark in marks}),
+        "broken": {promise: found[:10] for promise, found in broken.items() if found},
+    }

@@ -1,0 +1,92 @@
+"""Each promise is found broken when it is: a check that can't fail would prove nothing."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.torture.promises import (
+    Fire,
+    Ran,
+    TaskRow,
+    Told,
+    at_rest,
+    decided_once,
+    done_at_least_once,
+    fired_once,
+    nothing_lost,
+    recorded_once,
+)
+
+ONE = Ran("e1", 1, "SUCCESS", "yes")
+MARKS = ["1 before", "1 after yes", "1 after yes"]
+DECIDED = {"e1": ["yes"]}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+FIRES = [Fire("t", START + SECOND * n, f"x{n}") for n in range(5)]
+MADE = {"t": [f"x{n}" for n in range(5)]}
+
+
+def told():
+    return Told([1, 2], {1: "e1"}, {"e1": ["yes", "no"]}, {"e1": ["yes"]})
+
+
+def test_a_good_run_keeps_all():
+    assert nothing_lost(told(), [ONE]) == []  # order 2 was never acknowledged: it may be there or not
+    assert decided_once(told(), [ONE], DECIDED, MARKS) == []
+    assert done_at_least_once([ONE], MARKS) == []
+    assert recorded_once([TaskRow("e1", "a", "1", "SUCCESS", 1), TaskRow("e1", "a", "2", "SUCCESS", 1)]) == []
+    assert fired_once(FIRES, MADE, {"t": SECOND}, START, FIRES[-1].at) == []
+    assert at_rest(0, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("ran", "said"),
+    [
+        ([], "acknowledged as e1 and is not there"),
+        ([replace(ONE, id="e2")], "not there"),
+        ([ONE, replace(ONE, id="e2")], "made 2 executions"),
+        ([replace(ONE, state="RUNNING")], "ended as RUNNING"),
+        ([ONE, Ran("e3", 7, "SUCCESS", "yes")], "never sent"),
+    ],
+)
+def test_a_lost_or_doubled_order_is_found(ran, said):
+    assert any(said in line for line in nothing_lost(told(), ran))
+
+
+@pytest.mark.parametrize(
+    ("ran", "decided", "marks", "said"),
+    [
+        (ONE, {}, MARKS, "0 decisions"),
+        (ONE, {"e1": ["yes", "no"]}, MARKS, "2 decisions"),
+        (ONE, {"e1": ["maybe"]}, MARKS, "which nobody sent"),
+        (replace(ONE, word="no"), {"e1": ["no"]}, ["1 after no"], "said the server"),
+        (replace(ONE, word="no"), DECIDED, MARKS, "handed on 'no'"),
+        (ONE, DECIDED, [*MARKS, "1 after no"], "saw ['no', 'yes']"),
+    ],
+)
+def test_a_decision_that_counts_twice_or_not_is_found(ran, decided, marks, said):
+    assert any(said in line for line in decided_once(told(), [ran], decided, marks))
+
+
+@pytest.mark.parametrize(
+    ("fires", "made", "said"),
+    [
+        ([], {}, "never"),
+        (FIRES[:2] + FIRES[3:], {"t": ["x0", "x1", "x3", "x4"]}, "has nothing between"),
+        (FIRES[:-2], {"t": ["x0", "x1", "x2"]}, "it was due"),
+        ([*FIRES[:-1], replace(FIRES[-1], execution_id=None)], {"t": MADE["t"][:-1]}, "without an execution"),
+        ([*FIRES[:-1], replace(FIRES[-1], execution_id="x0")], {"t": MADE["t"][:-1]}, "two dates with x0"),
+        (FIRES, {"t": [*MADE["t"], "again"]}, "again is not one date's only execution"),
+        (FIRES, {"t": MADE["t"][1:]}, "x0 is not one date's only execution"),
+    ],
+)
+def test_a_missed_or_doubled_fire_is_found(fires, made, said):
+    assert any(said in line for line in fired_once(fires, made, {"t": SECOND}, START, FIRES[-1].at))
+
+
+def test_missing_effects_doubled_records_and_leftovers_are_found():
+    assert done_at_least_once([ONE], MARKS[:1]) == ["order 1 succeeded without after"]
+    twice = [TaskRow("e1", "a", None, "SUCCESS", 2), TaskRow("e1", "b", None, "RUNNING", 0)]
+    assert [line.split(" of")[0] for line in recorded_once([*twice, twice[0]])] == ["a", "b", "a", "a"]
+    assert at_rest(1, 2) == ["1 rows are left in the outbox", "2 rows are left in the inbox"]
