@@ -1,5 +1,6 @@
 """The chain of the record: whatever is changed shows, people can be taken out, old rows go with a word."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from engine.store import audit_chain, chat_audit, migrations
 from engine.store.chat_audit import Deed
 from engine.store.chat_tables import audit, audit_private
 from engine.store.database import SqliteDatabase
+from engine.store.postgres import PostgresDatabase
 from engine.store.tables import schema_version
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -196,3 +198,14 @@ async def test_a_record_of_the_version_before_is_taken_over(tmp_path):
     assert (await verify(again)).is_whole
     await again.close()
     assert len(migrations.STEPS) >= 2
+
+
+async def test_many_writers_on_a_server_make_one_chain(postgres):
+    opened = [await PostgresDatabase.open(postgres) for _ in range(3)]
+    try:
+        await asyncio.gather(*(record(database, DEEDS * 3) for database in opened))
+        verdict = await verify(opened[0])
+        assert (verdict.is_whole, verdict.rows, verdict.head.number) == (True, 45, 45)
+    finally:
+        for database in opened:
+            await database.close()

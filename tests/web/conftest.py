@@ -33,12 +33,13 @@ class Browser:
 
 
 @asynccontextmanager
-async def running(folder, flows=None, approvals=(), **web):
+async def running(folder, flows=None, approvals=(), roles=(), **web):
     """The application, started; stopped at the end."""
     settings = BotSettings(
         data=folder / "data",
         flows=(flows or ROOT / "flows" / "tour",),
         approvals=approvals,
+        roles=roles,
         web=WebSection(**{"port": 0, **web}),
         slack_bot_token=None,
         discord_token=None,
