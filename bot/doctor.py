@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import httpx
@@ -12,11 +13,15 @@ from bot.policy import unreachable
 from bot.settings import BotSettings
 from bot.slack.manifest import SCOPES
 from bot.texts import bare
+from bot.web.gate import is_loopback
 from engine.core.documents import is_aside
 from engine.core.flow_source import check
 from engine.tasks import catalogue
 
 Verdict = Literal["ok", "hint", "wrong"]
+LITTLE_SPACE = 500 * 1024**2
+SHORTEST_TOKEN = 16
+SQLITE = b"SQLite format 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Finding:
 async def examine(settings: BotSettings) -> list[Finding]:
     """Everything there is to say about a set-up; never raises for what it finds."""
     looks: list[Callable[[BotSettings], Awaitable[list[Finding]]]] = [
-        _data, _flows, _programs, _roles, _approvals, _slack, _discord,
+        _data, _disk, _flows, _programs, _roles, _approvals, _page, _slack, _discord,
     ]  # fmt: skip
     return [finding for look in looks for finding in await look(settings)]
 
@@ -50,6 +55,44 @@ async def _data(settings: BotSettings) -> list[Finding]:
         return Finding("data folder", "ok", str(settings.data))
 
     return [await asyncio.to_thread(look)]
+
+
+async def _disk(settings: BotSettings) -> list[Finding]:
+    """Room for the database to grow, and whether the file of it is one."""
+
+    def look() -> list[Finding]:
+        found = []
+        if settings.data.is_dir() and (free := shutil.disk_usage(settings.data).free) < LITTLE_SPACE:
+            text = f"{free // 1024**2} MB are free where {settings.data} lies."
+            found.append(Finding("disk", "wrong", text, "Free some space; a full disk stops every flow until then."))
+        file = settings.data / "parley.db" if settings.database is None else Path(settings.database)
+        try:
+            if file.is_file() and file.stat().st_size and not _is_sqlite(file):
+                fix = "Restore a backup, or move the file away."
+                found.append(Finding("database", "wrong", f"{file} is no SQLite database.", fix))
+        except OSError as error:
+            fix = "Check the owner and permissions of the file."
+            found.append(Finding("database", "wrong", f"{file} can't be read: {error.strerror}.", fix))
+        return found
+
+    return await asyncio.to_thread(look)
+
+
+def _is_sqlite(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(SQLITE)) == SQLITE
+
+
+async def _page(settings: BotSettings) -> list[Finding]:
+    """Whether the page, and with it /metrics, is open to other machines."""
+    web, tokens = settings.web, settings.web.all_tokens()
+    if not is_loopback(web.host) and not tokens:
+        fix = "Set web.token (PARLEY_WEB__TOKEN) to a long random text, or listen on 127.0.0.1."
+        return [Finding("page", "wrong", f"{web.host} is open to other machines, and no token is set.", fix)]
+    if short := [name for name, token in tokens.items() if len(token) < SHORTEST_TOKEN]:
+        fix = "Make a longer one, such as `openssl rand -hex 32` prints."
+        return [Finding("page", "hint", f"The token {', '.join(short)} is short enough to be guessed.", fix)]
+    return []
 
 
 async def _flows(settings: BotSettings) -> list[Finding]:

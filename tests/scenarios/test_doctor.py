@@ -1,8 +1,10 @@
 """`parley doctor`: what it says of good and of broken set-ups."""
 
 import json
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,3 +97,26 @@ def test_the_command(tmp_path):
     assert done.returncode == 1
     found = {finding["name"]: finding for finding in json.loads(done.stdout)}
     assert "broken.yaml:5" in found["flow"]["text"]
+
+
+async def test_a_disk_that_fills_up_and_a_file_that_is_no_database(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=499 * 1024**2))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "parley.db").write_text("garbage")
+    found = {finding.name: finding for finding in await examine(settings(tmp_path))}
+    assert found["disk"].verdict == found["database"].verdict == "wrong"
+    assert "499 MB are free" in found["disk"].text
+    assert "is no SQLite database" in found["database"].text
+
+
+@pytest.mark.parametrize(
+    ("web", "verdict"),
+    [
+        ({"host": "0.0.0.0"}, "wrong"),
+        ({"host": "0.0.0.0", "token": "short"}, "hint"),
+        ({"host": "0.0.0.0", "token": "a-token-long-enough"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_page_that_is_open_to_other_machines(tmp_path, web, verdict):
+    assert verdicts(await examine(settings(tmp_path, web=web))).get("page") == verdict
