@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from bot import batches, flow_commands, handing_on, pause_commands, run_commands, slash_commands
+from bot import batches, flow_commands, handing_on, pause_commands, run_commands, schedule_adding, slash_commands
 from bot.asking import Asking, Parts, name_of
 from bot.conversation import Card, FieldErrors, MessageRef, Notice, Reply
 from bot.decisions import Wanted
 from bot.drafts import PREFIX, may_fill
 from bot.grammar import Line, Word
 from bot.links import VERBS, Pressed, flow_target
+from bot.references import Unresolved
 from bot.texts import answer
 from engine.errors import EngineError, NotFound
 from engine.store import chat_messages
@@ -32,8 +33,8 @@ async def press(parts: Parts, asking: Asking, action_id: str) -> Reply | FieldEr
         if not pressed.is_ours:
             return await _stale(parts, pressed)
         return await _do(parts, asking, pressed)
-    except NotFound as error:
-        return Reply(Notice("warning", f"{error.message} {error.fix}".strip()))
+    except Unresolved as refused:
+        return Reply(refused.answer.notice())
     except EngineError as error:
         return Reply(Notice("warning", f"{error.message} {error.fix}".strip()))
 
@@ -52,8 +53,8 @@ async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldEr
             return await handing_on.offer(parts, asking, pressed)
         case "as":
             return await handing_on.ask(parts, asking, pressed)
-        case "aa" | "ba":
-            return await _together(parts, asking, pressed)
+        case "aa" | "ba" | "sc":
+            return await _shown_first(parts, asking, pressed)
         case "cn" | "bk" | "cx":
             return await _form(parts, asking, pressed)
     execution = await parts.office.engine.execution(pressed.target)
@@ -113,8 +114,10 @@ async def _run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldE
     )
 
 
-async def _together(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
-    """*Approve all…* shows what it means; the button below that does it."""
+async def _shown_first(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
+    """What was shown before it is done: *Approve all…* shows it, the button below does it; *Schedule it*."""
+    if pressed.verb == "sc":
+        return await schedule_adding.confirm(parts, asking, pressed.target)
     if pressed.verb == "ba":
         return await batches.approve(parts, asking, pressed.target)
     return await batches.offer_for(parts, asking, pressed.target, await pause_commands.inbox(parts, asking))

@@ -222,6 +222,11 @@ USAGE: dict[str, tuple[str, str]] = {
     "restart": ("restart <run>", "go on from what failed"),
     "replay": ("replay <run>", "run again from the start"),
     "audit": ("audit <run>", "who did what with a run"),
+    "schedule": (
+        'schedule list|add <flow> "every weekday at 9:00" [name=value \u2026]|skip <id> [date]|shift <id> <time>'
+        "|pause <id>|resume <id>|delete <id>|backfill <flow> <trigger> <start> [end]",
+        "what runs by itself, and when",
+    ),
     "kv": ("kv list|get|set|delete <namespace> [key] [value]", "values that flows keep"),
     "link": ("link [code|list]", "use several accounts as one person"),
     "unlink": ("unlink", "take this account out again"),

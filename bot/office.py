@@ -132,6 +132,9 @@ class Office:
         if rooms := self.eligibility.rule(pause).rooms:
             return rooms
         start = await self.engine.database.read(lambda c: chat_messages.start_above(c, execution.id))
+        if start is None and execution.origin is not None:
+            own = self.engine.schedules.own.find(execution.namespace, execution.flow_id, execution.origin.id)
+            return (documents.room(own.room),) if own else self.settings.rooms
         return (documents.room(start.room),) if start else self.settings.rooms
 
     async def render(self, execution: Execution, template: Any) -> Any:

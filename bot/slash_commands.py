@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bot import flow_commands, handing_on, kv_commands, linking, pause_commands, run_commands
+from bot import flow_commands, handing_on, kv_commands, linking, pause_commands, run_commands, schedule_commands
 from bot.asking import Asking, Parts
 from bot.cards import menu
 from bot.conversation import FieldErrors, Notice, Person, Reply
@@ -45,6 +45,7 @@ NEEDS: Mapping[str, tuple[Deed, ...]] = {
     "kill": ("kill", "run"),
     "restart": ("run",),
     "replay": ("run",),
+    "schedule": ("run", "manage"),
     "kv": ("kv",),
 }
 
@@ -114,6 +115,7 @@ VERBS: Mapping[str, Verb] = {
     "restart": run_commands.restart,
     "replay": run_commands.replay,
     "audit": run_commands.audit,
+    "schedule": schedule_commands.schedule,
     "kv": kv_commands.kv,
     "help": help_,
     "link": linking.link,

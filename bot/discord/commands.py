@@ -17,6 +17,7 @@ Hear = Callable[[discord.Interaction], Awaitable[None]]
 Complete = Callable[[discord.Interaction, str, str], Awaitable[list[Choice[str]]]]
 
 _INPUTS = "More as text: name=value name:=JSON name=@attachment --flag"
+SCHEDULE_WORDS = ("list", "add", "skip", "shift", "pause", "resume", "delete", "backfill")
 _TEXT = app_commands.Range[str, 0, 6000]
 
 
@@ -171,6 +172,12 @@ def _add_others(flow: app_commands.Group, hear: Hear, complete: Complete) -> Non
         namespace: str | None = None,
         inputs: _TEXT | None = None,
     ) -> None:
+        await hear(interaction)
+
+    @flow.command(name="schedule", description="What runs by itself, and when")
+    @describe(action="What to do", inputs='What it needs, such as: deploy "every weekday at 9:00" env=prod')
+    @app_commands.choices(action=[Choice(name=word, value=word) for word in SCHEDULE_WORDS])
+    async def schedule(interaction: discord.Interaction, action: str = "list", inputs: _TEXT | None = None) -> None:
         await hear(interaction)
 
     @flow.command(name="help", description="What you can do here")

@@ -43,7 +43,7 @@ class Flows:
 
     def __init__(self, database: Database, registry: Registry, settings: Settings, clock: Clock) -> None:
         self._database = database
-        self._registry = registry
+        self.registry = registry
         self._settings = settings
         self._clock = clock
         self._known: dict[Key, Known] = {}
@@ -268,7 +268,7 @@ class Flows:
                 log.exception("The flow folders could not be read; looking again soon.")
 
     def _parse(self, source: str, file: str) -> Flow:
-        return load(source, self._registry, file=file, globals_defaults=self._settings.plugin_defaults)
+        return load(source, self.registry, file=file, globals_defaults=self._settings.plugin_defaults)
 
     async def _keep(self, flow: Flow, source: str, file: str) -> Flow:
         now = self._clock.now()
@@ -277,7 +277,7 @@ class Flows:
         )
         before = self._known.get((flow.namespace, flow.id))
         if (before is None or before.row.revision != revision) and (
-            older := await asyncio.to_thread(older_names, source, self._registry)
+            older := await asyncio.to_thread(older_names, source, self.registry)
         ):
             names = ", ".join(older[:10]) + (f" and {len(older) - 10} more" if len(older) > 10 else "")
             log.warning("The flow %s.%s uses older names, which still work: %s.", flow.namespace, flow.id, names)

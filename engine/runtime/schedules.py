@@ -25,6 +25,7 @@ from engine.key_values import KeyValueStore
 from engine.runtime.backfills import Backfills
 from engine.runtime.creation import Creator
 from engine.runtime.flows import Flows
+from engine.runtime.own_schedules import Occurrences, OwnSchedules
 from engine.runtime.polls import Polls
 from engine.runtime.salvos import Entry, Salvos, may_join
 from engine.runtime.starts import Starts
@@ -58,6 +59,8 @@ class Schedules:
         self._states = TriggerStates(database, flows, clock)
         self._polls = Polls(database, flows, self._starts, self._states, timers, kv)
         self.backfills = Backfills(database, creator, self._starts, clock, self._entry_of, self._next, self._moved)
+        self.own = OwnSchedules(database, flows.registry)
+        self.occurrences = Occurrences(database, clock, lambda: self._entries, self._next, self._moved)
         self._scheduler = Scheduler(clock, self._due)
         self._salvos = Salvos(database, self._starts, clock, self._keep)
         self._called: list[str] = []  # keys whose dates came in the last moments
@@ -74,6 +77,7 @@ class Schedules:
         lead only knows where they stand."""
         self._is_known, self._is_open = True, leads
         await self._states.load()
+        await self.own.load()
         await self._refresh(recovering=True)
         if leads:
             self._scheduler.start()
@@ -82,6 +86,8 @@ class Schedules:
     async def told(self, namespace: str, flow_id: str, trigger_id: str) -> None:
         """Another process moved a trigger."""
         state = await self._database.read(lambda c: rows.get(c, namespace, flow_id, trigger_id))
+        if self._is_known and await self.own.heard(trigger_id):
+            await self._refresh()
         if state is not None and self._is_known:
             self.released(state)
 
@@ -127,7 +133,8 @@ class Schedules:
 
     async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool) -> None:
         """Switch a trigger off or on; NotFound."""
-        state = await self._states.toggle(namespace, flow_id, trigger_id, disabled=disabled)
+        own = self.own.find(namespace, flow_id, trigger_id) is not None
+        state = await self._states.toggle(namespace, flow_id, trigger_id, disabled=disabled, is_known=own)
         entry = self._entries.get(state.key)
         if entry is not None and not disabled:
             state = replace(state, next_date=await self._next(entry, self._clock.now()))
@@ -188,7 +195,7 @@ class Schedules:
     def _declared(self) -> Iterator[tuple[Flow, Scheduled]]:
         for flow in self._flows.list():
             if not flow.disabled:
-                for trigger in flow.triggers:
+                for trigger in (*flow.triggers, *self.own.of(flow)):
                     if isinstance(trigger, Scheduled) and not trigger.disabled:
                         yield flow, trigger
 

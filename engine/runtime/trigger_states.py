@@ -59,10 +59,12 @@ class TriggerStates:
             self._states |= {state.key: state for state in changed}
             await asyncio.sleep(0)
 
-    async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool) -> TriggerState:
-        """Switch a trigger off or on; NotFound."""
+    async def toggle(
+        self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool, is_known: bool = False
+    ) -> TriggerState:
+        """Switch a trigger off or on; NotFound when its flow does not have it, unless it `is_known` elsewhere."""
         flow = self._flows.get(namespace, flow_id)
-        if all(trigger.id != trigger_id for trigger in flow.triggers):
+        if not is_known and all(trigger.id != trigger_id for trigger in flow.triggers):
             raise NotFound(f"The flow {namespace}.{flow_id} has no trigger {trigger_id!r}.")
         now = self._clock.now()
 
