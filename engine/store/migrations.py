@@ -18,10 +18,16 @@ log = logging.getLogger(__name__)
 
 
 def create_tables(connection: Connection) -> None:
-    """Version 1: every table that the store's modules declare."""
+    """Version 1: every table and index that the store's modules declare, also new ones of tables that are there."""
     for module in pkgutil.iter_modules(engine.store.__path__):
         import_module(f"engine.store.{module.name}")
     metadata.create_all(connection)
+    look = inspect(connection)
+    for table in metadata.sorted_tables:
+        there = {one["name"] for one in look.get_indexes(table.name)}
+        for index in table.indexes:
+            if index.name not in there:
+                index.create(connection)
     if connection.dialect.name == "postgresql":
         signals.create(connection)
 

@@ -1,0 +1,5 @@
+"""Run as a program."""
+
+from tests.store.schemas import main
+
+main()

@@ -1,0 +1,110 @@
+"""Databases of every released schema come up to date with their rows, whole or not at all; newer ones are refused.
+
+`schemas/<version>.sql` is what that version made, with rows of a run that waits. A change of a table that was released
+needs a step in `engine.store.migrations` and a new file: `python -m tests.store.schemas`.
+"""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from sqlalchemy import create_engine, insert, inspect
+
+from engine.core.state import State
+from engine.errors import StoreFailed
+from engine.runtime import Engine
+from engine.settings import Settings
+from engine.store import migrations
+from engine.store.tables import schema_version
+from tests.store.schemas import NOW, SCHEMAS, WAITING, fresh
+
+VERSIONS = range(1, len(migrations.STEPS) + 1)
+
+
+def load(version, path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((SCHEMAS / f"{version}.sql").read_text())
+
+
+def shape(path):
+    """Columns and indexes by table."""
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.connect() as connection:
+            look = inspect(connection)
+            return {
+                table: (
+                    {(one["name"], str(one["type"]), one["nullable"]) for one in look.get_columns(table)},
+                    {(one["name"], tuple(one["column_names"]), one["unique"]) for one in look.get_indexes(table)},
+                )
+                for table in look.get_table_names()
+            }
+    finally:
+        engine.dispose()
+
+
+def migrated(path):
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.begin() as connection:
+            migrations.migrate(connection, str(path))
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_released_schema_becomes_the_present_one(version, tmp_path):
+    load(version, tmp_path / "old.db")
+    migrated(tmp_path / "old.db")
+    fresh(tmp_path / "new.db")
+    assert shape(tmp_path / "old.db") == shape(tmp_path / "new.db")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_waited_under_a_released_schema_goes_on(version, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    load(version, data / "parley.db")
+    engine = await Engine.open(Settings(data=data, flows=()))
+    try:
+        await engine.start(watch=False)
+        (pause,) = await engine.pauses()
+        assert pause.execution_id == WAITING
+        await engine.resume(WAITING, {"word": "late"}, by="ann")
+        ended = await engine.wait(WAITING, timeout=20)
+        assert (ended.state, ended.outputs) == (State.SUCCESS, {"said": "late"})
+    finally:
+        await engine.stop(grace=0)
+
+
+async def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path, monkeypatch):
+    load(1, tmp_path / "old.db")
+    before = shape(tmp_path / "old.db")
+
+    def breaks(connection):
+        connection.exec_driver_sql("CREATE TABLE half (id INTEGER)")
+        raise StoreFailed("no")
+
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, breaks))
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "old.db").rename(data / "parley.db")
+    with pytest.raises(StoreFailed, match="no"):
+        await Engine.open(Settings(data=data, flows=()))
+    after = shape(data / "parley.db")
+    assert "half" not in after
+    assert after == before
+
+
+async def test_a_newer_database_is_refused_and_left_alone(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    load(1, data / "parley.db")
+    engine = create_engine(f"sqlite:///{data / 'parley.db'}")
+    with engine.begin() as connection:
+        connection.execute(insert(schema_version).values(version=len(VERSIONS) + 1, applied=NOW))
+    engine.dispose()
+    before = shape(data / "parley.db")
+    with pytest.raises(StoreFailed, match=r"written by a newer Parley \(schema \d+, this one knows \d+\).*backup"):
+        await Engine.open(Settings(data=data, flows=()))
+    assert shape(data / "parley.db") == before
