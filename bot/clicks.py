@@ -63,8 +63,9 @@ async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldEr
             return await run_commands.logs(parts, asking, Line("logs", (Word(execution.id),)))
         case "rs":
             return await run_commands.retry(parts, asking, execution)
-        case "rp":
-            return await run_commands.again(parts, asking, execution)
+        case "rp" | "ed":
+            do = run_commands.again if pressed.verb == "rp" else run_commands.edited
+            return await do(parts, asking, execution)
         case _:
             card, _ = await parts.drawing.run(execution.id)
             return Reply(card)

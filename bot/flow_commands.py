@@ -220,7 +220,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "delegate": ("delegate <run> @colleague", "let somebody else decide instead of you"),
     "kill": ("kill <run> [reason]", "stop a run"),
     "restart": ("restart <run>", "go on from what failed"),
-    "replay": ("replay <run>", "run again from the start"),
+    "replay": ("replay <run> [--from=task] [--edit]", "run again from the start, from a task on, or with other inputs"),
     "audit": ("audit <run>", "who did what with a run"),
     "schedule": (
         'schedule list|add <flow> "every weekday at 9:00" [name=value \u2026]|skip <id> [date]|shift <id> <time>'

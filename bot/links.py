@@ -34,8 +34,9 @@ VERBS = {
     "aa": "approve all",
     "ba": "approve these",
     "sc": "schedule",
+    "ed": "edit and replay",
 }
-OPENS_FORM = frozenset({"rn", "an", "cn", "bk"})  # `rj` opens one only when there is something to ask
+OPENS_FORM = frozenset({"rn", "ed", "an", "cn", "bk"})  # `rj` opens one only when there is something to ask
 _ID = re.compile(r"p1:([a-z]{2}):([A-Za-z0-9_-]{1,26}):([0-9a-f]{6})(?:\.([0-9]{1,2}))?")
 
 

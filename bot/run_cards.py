@@ -91,6 +91,8 @@ def _actions(view: RunView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:
         if execution.state is State.FAILED:
             actions.append(replace(ids.button("rs", execution.id, "Retry"), style="primary"))
         actions.append(ids.button("rp", execution.id, "Replay"))
+        if execution.state is State.FAILED and view.flow is not None and view.flow.inputs:
+            actions.append(ids.button("ed", execution.id, "Edit inputs\u2026"))
     elif execution.state is not State.KILLING:
         sure = Confirm("Stop this run?", "What runs is interrupted; nothing after it runs.", "Stop it", "Let it run")
         actions.append(replace(ids.button("kl", execution.id, "Stop"), style="danger", confirm=sure))

@@ -8,7 +8,8 @@ from bot import documents
 from bot.announcer import want_card
 from bot.asking import Asking, Parts
 from bot.cards import STATE_WORDS
-from bot.conversation import Notice, Reply, Transcript
+from bot.conversation import FieldErrors, Notice, Reply, Transcript
+from bot.field_values import shown
 from bot.flow_commands import usage
 from bot.grammar import Line
 from bot.permissions import Asked
@@ -151,11 +152,13 @@ async def retry(parts: Parts, asking: Asking, execution: Execution) -> Reply:
     return reply
 
 
-async def replay(parts: Parts, asking: Asking, line: Line) -> Reply:
-    """`replay <run> [--from=task]`: a new run with the same inputs."""
+async def replay(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
+    """`replay <run> [--from=task] [--edit]`: a new run with the same inputs, or with others."""
     if not line.words:
         return Reply(usage("replay", "Which run?"))
     execution = await parts.execution(line.word(0), asking)
+    if "edit" in line.flags:
+        return await edited(parts, asking, execution)
     from_run: str | None = None
     if task := line.flag("from"):
         runs = [run.id for run in execution.task_runs.values() if run.task_id == task]
@@ -163,6 +166,20 @@ async def replay(parts: Parts, asking: Asking, line: Line) -> Reply:
             raise Unresolved(answer("refused", why=f"Run {code(short(execution.id))} has no task {code(task)}."))
         from_run = runs[0]
     return await again(parts, asking, execution, from_run)
+
+
+async def edited(parts: Parts, asking: Asking, execution: Execution) -> Reply | FieldErrors:
+    """The form of a run's flow as it is now, with the run's inputs in it: for a new run with others. Secrets and files
+    are asked for anew."""
+    deeds: tuple[Deed, ...] = ("see", "run")
+    for deed in deeds:
+        if refusal := await _refuse(parts, asking, execution, deed):
+            return Reply(refusal)
+    engine, given = parts.office.engine, execution.inputs
+    flow = engine.flows.get(execution.namespace, execution.flow_id)
+    asked = [one.id for one in flow.inputs if one.type not in ("SECRET", "FILE") and one.id in given]
+    raw = {name: shown(given[name]) for name in asked if engine.masker.mask_value(given[name]) == given[name]}
+    return await parts.starts.begin(flow, raw, asking.person, asking.room, asking.receipt, {}, form=True)
 
 
 async def again(parts: Parts, asking: Asking, execution: Execution, from_task_run: str | None = None) -> Reply:

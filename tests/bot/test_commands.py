@@ -325,3 +325,30 @@ async def test_an_unknown_form_is_told_so(rig):
     reply = await rig.desk.submit(Submission("draft:nothing", {}, ANN, OPS, "x1"))
     assert "no longer kept" in reply.body.text
     assert await rig.desk.form("draft:nothing") is None
+
+
+BREAKS = """
+id: breaks
+namespace: company.team
+inputs:
+  - {id: count, type: INT}
+  - {id: colour, type: SELECT, values: [red, green], defaults: red}
+  - {id: key, type: SECRET, required: false}
+tasks:
+  - {id: look, type: io.kestra.plugin.core.execution.Fail, condition: "{{ inputs.count < 5 }}"}
+"""
+
+
+async def test_a_failed_run_comes_again_with_other_inputs(rig):
+    await rig.engine.deploy(BREAKS)
+    await rig.say("run breaks count=3 colour=green")
+    card = (await rig.slack.shows("run", lambda card: card.tone == "danger")).card
+    form = await rig.press(card, "Edit inputs…", BOB, DEV)
+    assert isinstance(form, Form)
+    values = {field.id: form.values.get(field.id, field.default) for field in form.fields}
+    assert (values["count"], values["colour"]) == ("3", "green")
+    done = await rig.fill(form, BOB, DEV, count="7", colour="green")
+    assert done.body.tone == "success"
+    run = (await rig.engine.executions())[0]
+    assert (run.inputs["count"], run.inputs["colour"]) == (7, "green")
+    assert isinstance(await rig.say("replay last --edit"), Form)
