@@ -64,6 +64,8 @@ class Scope:
 class FileStore:
     """The folder in which internal storage lies."""
 
+    is_remote = False  # whether files have to be fetched before they can be read
+
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -98,6 +100,9 @@ class FileStore:
         if not path.is_file():
             raise NotFound(f"There is no file {uri}.", fix="It may have been purged, or never been written.")
         return path
+
+    def fetch(self, text: str) -> None:
+        """Have the files that a text names nearby; they are."""
 
     def parts(self, uri: str, scope: Scope | None = None) -> tuple[str, ...]:
         """The path of a URI, cut at its slashes; Refused when it is none or leaves the storage."""

@@ -132,6 +132,9 @@ class Files(Protocol):
     def path(self, uri: str) -> Path:
         """A local file to read from; NotFound or Refused."""
 
+    async def delete(self, uri: str) -> None:
+        """Remove a file; NotFound or Refused."""
+
     async def namespace_files(self, namespace: str | None = None) -> Mapping[str, Path]:
         """The files of a namespace (the own one): path below its folder → a local file to read from; Refused."""
 

@@ -93,7 +93,8 @@ class Settings(BaseSettings):
     database: str | None = Field(default=None, description="A file, or postgresql://… for several processes.")
     role: Literal["all", "bot", "worker", "scheduler"] = Field(default="all", description="What this process does.")
     worker_groups: tuple[str, ...] = Field(default=(), description="Groups whose tasks it runs, and no others.")
-    storage: str | None = Field(default=None, description="Where files lie: file:///folder. Default: the data folder.")
+    storage: str | None = Field(default=None, description="Where files lie: file:///folder or s3://bucket/prefix.")
+    storage_endpoint: str | None = Field(default=None, description="Of a bucket that is not Amazon's: its address.")
     heartbeat: float = Field(default=5.0, gt=0, description="Seconds between two signs of life of a worker.")
     timezone: str = "UTC"
     public_url: str | None = Field(default=None, description="Where people reach the page; links in chat go there.")

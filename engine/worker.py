@@ -175,6 +175,9 @@ class Worker:
     async def _guarded(self, flow: Flow, task: Task, context: TaskContext) -> Ended:
         try:
             rendered = await self.render(flow, task, context)
+            if self.outside.files.is_remote:
+                named = str(rendered.model_dump(warnings=False))
+                await asyncio.to_thread(self.outside.files.fetch, named)
             if isinstance(rendered, TimedTask):  # in a WorkingDirectory; elsewhere a timer holds it
                 length = rendered.wait({}).total_seconds()
                 return await self._timed(rendered, lambda: asyncio.sleep(length), context)

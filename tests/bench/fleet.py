@@ -4,52 +4,33 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from aiohttp import web
-
 from tests.bench.rows import Limits, Row, row
 from tests.postgres import Server, server
 from tests.scenarios.fleet import Fleet
 
-WAIT = 0.2  # seconds
-AT_ONCE = 4  # tasks of a worker that wait at the same time
+AT_ONCE = 2  # tasks of a worker that wait at the same time
 MUST = {("no-ops", 4): 0.8, ("tasks that wait 200 ms", 2): 1.7, ("tasks that wait 200 ms", 4): 3.0}
 NO_OP = "type: io.kestra.plugin.core.log.Log\n        message: a line\n        timeout: PT1M"  # for a worker
+WAITS = (
+    "type: io.kestra.plugin.scripts.shell.Commands\n        commands: [sleep 0.2]\n"
+    "        taskRunner: {type: io.kestra.plugin.core.runner.Process}"
+)
 
 
 async def workers(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
     """A fan-out on one, two and four workers, with tasks that do nothing and with tasks that wait."""
     numbers = (200, 40) if quick else (1000, 160)
-    slow, url = await _slow_server()
-    waiting = f"type: io.kestra.plugin.core.http.Request\n        uri: {url}"
-    try:
-        with server(durable=True) as postgres:
-            both = (("no-ops", NO_OP, numbers[0]), ("tasks that wait 200 ms", waiting, numbers[1]))
-            for series, task, number in both:
-                alone = 0.0
-                for count in (1, 2, 4):
-                    place = folder / f"{series.split()[0]}-{count}"
-                    place.mkdir()
-                    rate = await _rate(place, postgres, task, number, count)
-                    alone = alone or rate
-                    yield row("workers", f"{series}, {count} at work", rate, "tasks/s", number)
-                    if must := MUST.get((series, count)):
-                        yield row("workers", f"{series}, {count} beside one", rate / alone, "x", number, must=must)
-    finally:
-        await slow.cleanup()
-
-
-async def _slow_server() -> tuple[web.AppRunner, str]:
-    async def answer(request: web.Request) -> web.Response:
-        await asyncio.sleep(WAIT)
-        return web.json_response({})
-
-    app = web.Application()
-    app.router.add_get("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    with server(durable=True) as postgres:
+        for series, task, number in (("no-ops", NO_OP, numbers[0]), ("tasks that wait 200 ms", WAITS, numbers[1])):
+            alone = 0.0
+            for count in (1, 2, 4):
+                place = folder / f"{series.split()[0]}-{count}"
+                place.mkdir()
+                rate = await _rate(place, postgres, task, number, count)
+                alone = alone or rate
+                yield row("workers", f"{series}, {count} at work", rate, "tasks/s", number)
+                if must := MUST.get((series, count)):
+                    yield row("workers", f"{series}, {count} beside one", rate / alone, "x", number, must=must)
 
 
 async def _rate(folder: Path, postgres: Server, task: str, number: int, count: int) -> float:

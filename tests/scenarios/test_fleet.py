@@ -94,6 +94,22 @@ async def test_a_task_of_a_group_waits_for_its_worker_and_says_so(fleet):
     assert len(fleet.query(said)) == 1
 
 
+async def test_a_file_written_by_one_worker_is_read_by_another(fleet):
+    write = "workerGroup: {key: left}\n    outputFiles: [found.txt]"
+    read = "workerGroup: {key: right}\n    inputFiles: {here.txt: \"{{ outputs.write.outputFiles['found.txt'] }}\"}"
+    fleet.flow(
+        "files",
+        "tasks:\n"
+        + shell(fleet, "write", "echo over there > found.txt", more=write)
+        + shell(fleet, "read", f"cat here.txt >> {fleet.folder / 'marks'}", more=read),
+    )
+    bot = await fleet.start("bot")
+    await asyncio.gather(*(fleet.start("worker", "--worker-group", group) for group in ("left", "right")))
+    await fleet.begin(bot, "files")
+    await fleet.until(lambda: fleet.states("files")["SUCCESS"] == 1, "the end")
+    assert fleet.marks() == ["write begins", "write ends", "read begins", "over there", "read ends"]
+
+
 async def test_a_kill_reaches_what_runs_elsewhere_and_what_waits_for_nobody(fleet):
     fleet.flow("stuck", "tasks:\n" + shell(fleet, "hang", "sleep 600"))
     fleet.flow("nobody", "tasks:\n" + shell(fleet, "train", more="workerGroup: {key: gpu}"))

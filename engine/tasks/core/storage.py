@@ -129,7 +129,7 @@ uri: "{{ outputs.download.uri }}"
 
     async def run(self, context: RunContext) -> Removed:
         try:
-            context.files.path(self.uri).unlink()
+            await context.files.delete(self.uri)
         except (NotFound, FileNotFoundError) as error:
             if self.error_on_missing:
                 raise TaskFailed(
