@@ -74,6 +74,10 @@ class Changes:
             subscription.add(change)
         return change.execution_id in self._waiters
 
+    def waited_for(self) -> list[str]:
+        """Executions that somebody waits for."""
+        return list(self._waiters)
+
     def arrived(self, execution: Execution) -> None:
         """Tell who waits for an execution how far it has come."""
         for until, future in tuple(self._waiters.get(execution.id, ())):

@@ -121,9 +121,9 @@ class Cluster:
         self._with_schedules = schedules
         self._parts.dispatcher.start()
         self._spawn(self._watch_own())
+        self._started = True
         if not self.decides:
             return
-        self._started = True
         await self._look()
         await self._set_leading(self.leads)
         self._spawn(self._work())
@@ -158,6 +158,9 @@ class Cluster:
             log.exception("Could not make use of %s.", signal)
 
     def _members_changed(self) -> None:
+        """Somebody came or went, or we were away and may have missed something."""
+        if self._started:
+            self._spawn(self._parts.flows.catch_up())
         if self.decides:
             self._parts.decider.keep_only(self.owns)
             self.wake()
@@ -208,6 +211,8 @@ class Cluster:
             if self.owns(posted.execution_id):
                 self._parts.decider.post_stored(posted)
         if everything:
+            for execution_id in self._parts.changes.waited_for():  # the word that it came so far may have been lost
+                await self._arrived(execution_id)
             for row in await self._parts.database.read(lambda c: outbox.due(c, sealer, now, AT_ONCE)):
                 self._take_up(row)
 

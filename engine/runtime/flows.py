@@ -185,6 +185,17 @@ class Flows:
         await self._reload(namespace, flow_id)
         await self._tell()
 
+    async def catch_up(self) -> None:
+        """Take in what other processes kept while nobody could tell us."""
+        changed = False
+        for row in await self._database.read(rows.all_latest):
+            known = self._known.get((row.namespace, row.id))
+            if known is None or (known.row.revision, known.row.deleted) != (row.revision, row.deleted):
+                self._known[(row.namespace, row.id)] = await asyncio.to_thread(self._known_of, row)
+                changed = True
+        if changed:
+            await self._tell()
+
     async def start(self, *, watch: bool = True, interval: float = 1.0) -> None:
         """Read what the store has, then the folders; with `watch`, look at the folders again and again."""
         stored = await self._database.read(rows.all_latest)

@@ -14,7 +14,7 @@ async def open_database(settings: Settings) -> Database:
     if is_postgres(named):
         assert named is not None  # noqa: S101 - it is an address
         try:
-            return await PostgresDatabase.open(named)
+            return await PostgresDatabase.open(named, settings.data)
         except ImportError as error:
             raise SettingInvalid(
                 "`database` names a PostgreSQL server, and its driver is not installed.",

@@ -88,8 +88,12 @@ class Schedules:
         state = await self._database.read(lambda c: rows.get(c, namespace, flow_id, trigger_id))
         if self._is_known and await self.own.heard(trigger_id):
             await self._refresh()
-        if state is not None and self._is_known:
-            self.released(state)
+        if state is None or not self._is_known:
+            return
+        entry = self._entries.get(state.key)
+        if entry is not None and entry.state.disabled and not state.disabled:  # switched on: not for what was missed
+            state = replace(state, next_date=await self._next(entry, self._clock.now()))
+        self.released(state)
 
     async def stop(self) -> None:
         """Start nothing more."""

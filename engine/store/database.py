@@ -1,7 +1,5 @@
 """The database in a file: SQLite, written by one thread with group commit, with read-only connections beside it."""
 
-import fcntl
-import os
 import sqlite3
 from pathlib import Path
 from typing import IO
@@ -11,7 +9,7 @@ from sqlalchemy.exc import DatabaseError
 
 from engine.errors import StoreFailed
 from engine.store.migrations import migrate
-from engine.store.writing import READERS, Database, GroupWriter, Unit
+from engine.store.writing import READERS, Database, GroupWriter, Unit, take
 
 __all__ = ["Database", "SqliteDatabase", "Unit"]
 
@@ -37,7 +35,7 @@ class SqliteDatabase(GroupWriter):
 
     def _open(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _take(self.path)
+        self._lock = take(self.path)
         try:
             self._writer = self._engine(f"file:{self.path}?mode=rwc", readers=1)
             with self._writer.begin() as connection:
@@ -100,24 +98,3 @@ class SqliteDatabase(GroupWriter):
                 f"{self.path} can't be written ({said}).", fix="Check the folder's owner and permissions."
             )
         return StoreFailed(f"The database refused a statement: {said}.")
-
-
-def _take(path: Path) -> IO[str]:
-    """An exclusive lock on a file beside the database, held until it is closed or the process ends."""
-    lock = path.with_name(path.name + ".lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.seek(0)
-        owner = lock.read().strip()
-        lock.close()
-        who = f" (process {owner})" if owner else ""
-        raise StoreFailed(
-            f"{path} is in use by another Parley{who}.",
-            fix="Stop that one, or give this one its own folder with --data.",
-        ) from error
-    lock.seek(0)
-    lock.truncate()
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock

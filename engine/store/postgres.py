@@ -4,14 +4,15 @@ Each process writes through one thread with group commit, as with a file, and re
 in one process reaches the others by notifications that the database's own triggers send (`engine.store.sharing`).
 """
 
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from engine.errors import SettingInvalid, StoreFailed
 from engine.store.migrations import migrate
-from engine.store.writing import GroupWriter
+from engine.store.writing import GroupWriter, take
 
 READERS = 8
 CONNECT_SECONDS = 10
@@ -44,33 +45,44 @@ def plain_address(database: str) -> str:
 class PostgresDatabase(GroupWriter):
     """A PostgreSQL database. `open` it, `transact` and `read`, `close` it."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, folder: Path | None = None) -> None:
         super().__init__(READERS)
+        self._folder = folder
+        self._lock: IO[str] | None = None
         self.address = database
         self.backends: set[int] = set()  # the server's ids of our connections: what they say we know already
         self._url = parse(database)
         self.name = f"{self._url.host or self._url.query.get('host', 'localhost')}/{self._url.database or ''}"
 
     @classmethod
-    async def open(cls, database: str) -> "PostgresDatabase":
-        """Connect and bring the schema up to date, one process at a time; StoreFailed says why it can't be had."""
-        opened = cls(database)
+    async def open(cls, database: str, folder: Path | None = None) -> "PostgresDatabase":
+        """Connect and bring the schema up to date, one process at a time; StoreFailed says why it can't be had. A data
+        folder is taken for this process."""
+        opened = cls(database, folder)
         await opened._begin()
         return opened
 
     def _open(self) -> None:
+        if self._folder is not None:
+            self._lock = take(self._folder / "process")
+        self._writer = self._engine(1, "READ COMMITTED", reads_only=False)
         try:
-            self._writer = self._engine(1, "READ COMMITTED", reads_only=False)
             with self._writer.begin() as connection:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
                 migrate(connection, f"The database {self.name}")
             self._reader = self._engine(READERS + 8, "REPEATABLE READ", reads_only=True)
         except DatabaseError as error:
             self._writer.dispose()
+            self._release()
             raise self._failed(error) from error
         except BaseException:
             self._writer.dispose()
+            self._release()
             raise
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def _engine(self, size: int, isolation: Any, *, reads_only: bool) -> Engine:
         arguments = {

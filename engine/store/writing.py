@@ -6,14 +6,17 @@ have no effect outside the database; what must happen once, after the commit, is
 """
 
 import asyncio
+import fcntl
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
@@ -307,3 +310,24 @@ def _deliver(group: list[Order]) -> None:
             except Exception:
                 log.exception("An effect after a commit failed; the commit stands.")
         order.told(order)
+
+
+def take(path: Path) -> IO[str]:
+    """An exclusive lock on a file beside the database, held until it is closed or the process ends."""
+    lock = path.with_name(path.name + ".lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        owner = lock.read().strip()
+        lock.close()
+        who = f" (process {owner})" if owner else ""
+        raise StoreFailed(
+            f"{path} is in use by another Parley{who}.",
+            fix="Stop that one, or give this one its own folder with --data.",
+        ) from error
+    lock.seek(0)
+    lock.truncate()
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock

@@ -1,0 +1,96 @@
+"""Two processes' engines on one database, side by side: what one does, the other hears of."""
+
+import pytest
+
+from engine.core.state import State
+from engine.errors import SettingInvalid, StoreFailed
+from engine.runtime import Engine
+from engine.settings import Settings
+from engine.store import executions
+from tests.runtime.marks import registry
+from tests.runtime.test_executions import until
+
+KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+FLOW = "id: f\nnamespace: company.team\ntasks:\n  - {id: ask, type: io.kestra.plugin.core.flow.Pause}\n"
+TICK = """
+id: tick
+namespace: company.team
+tasks:
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: tick}
+triggers:
+  - {id: hourly, type: io.kestra.plugin.core.trigger.Schedule, cron: "0 * * * *"}
+"""
+
+
+def given(tmp_path, postgres, name, **more):
+    return Settings(**{"data": tmp_path / name, "database": postgres, "flows": (), "encryption_key": KEY, **more})
+
+
+@pytest.fixture
+async def two(tmp_path, postgres, clock):
+    """The engine that leads, and another."""
+    engines = []
+    for name in ("one", "other"):
+        engines.append(await Engine.open(given(tmp_path, postgres, name), registry=registry(), clock=clock))
+        await engines[-1].start(watch=False)
+    yield engines
+    for engine in reversed(engines):
+        await engine.stop(grace=0)
+
+
+async def test_flows_executions_and_answers_are_everybodys(two):
+    one, other = two
+    await one.deploy(FLOW)
+    await until(lambda: other.flows.exists("company.team", "f"))
+    async with other.subscribe() as changes:
+        made = [await one.create("company.team", "f", {}, started_by="a") for _ in range(6)]
+        for each in made:
+            assert (await other.wait(each.id, until="ended_or_paused", timeout=20)).state is State.PAUSED
+        heard = {(await anext(changes)).execution_id for _ in made}
+    assert heard == {each.id for each in made}
+    for number, each in enumerate(made):
+        await two[number % 2].resume(each.id, {}, by="b")
+        assert (await two[1 - number % 2].wait(each.id, timeout=20)).state is State.SUCCESS
+
+
+async def test_executions_are_shared_out_and_fall_to_who_is_left(two):
+    one, other = two
+    await until(lambda: all(len(engine.cluster.presence.members) == 2 for engine in two))
+    ids = [f"E{number}" for number in range(200)]
+    mine = {key for key in ids if one.cluster.owns(key)}
+    assert mine.isdisjoint(key for key in ids if other.cluster.owns(key))
+    assert 40 < len(mine) < 160
+    await other.stop(grace=0)
+    await until(lambda: all(one.cluster.owns(key) for key in ids))
+
+
+async def test_a_trigger_switched_off_and_on_elsewhere(two, clock):
+    one, other = two
+    await one.deploy(TICK)
+    await until(lambda: other.flows.exists("company.team", "tick"))
+    assert one.cluster.leads
+    assert not other.cluster.leads
+    await other.schedules.toggle("company.team", "tick", "hourly", disabled=True)
+    await until(lambda: one.schedules.is_disabled("company.team/tick/hourly"))
+    clock.jump_to(clock.now().replace(hour=20, minute=30))
+    await other.schedules.toggle("company.team", "tick", "hourly", disabled=False)
+    await until(lambda: not one.schedules.is_disabled("company.team/tick/hourly"))
+    await until(lambda: one.schedules.next_dates()["company.team/tick/hourly"] > clock.now())
+    assert await one.executions(flow_id="tick") == []  # the dates that passed meanwhile are none
+    clock.jump_to(clock.now().replace(hour=21, minute=0, second=1))
+    await until(lambda: other.database.read_now(lambda c: executions.count(c, flow_id="tick")) == 1)
+
+
+async def test_a_process_with_another_key_or_anothers_folder_is_refused(two, tmp_path, postgres):
+    other_key = given(tmp_path, postgres, "third", encryption_key=KEY.replace("M", "N"))
+    third = await Engine.open(other_key, registry=registry())
+    with pytest.raises(SettingInvalid, match="another encryption key"):
+        await third.start(watch=False)
+    await third.database.close()
+    with pytest.raises(StoreFailed, match="in use by another Parley"):
+        await Engine.open(given(tmp_path, postgres, "one"), registry=registry())
+
+
+async def test_a_role_needs_a_database_to_share(tmp_path):
+    with pytest.raises(SettingInvalid, match="'worker' needs a database that processes can share"):
+        await Engine.open(Settings(data=tmp_path, role="worker"), registry=registry())
