@@ -29,7 +29,7 @@ from engine.runtime.own_schedules import Occurrences, OwnSchedules
 from engine.runtime.polls import Polls
 from engine.runtime.salvos import Entry, Salvos, may_join
 from engine.runtime.starts import Starts
-from engine.runtime.trigger_states import TriggerStates
+from engine.runtime.trigger_states import TriggerStates, definition_of
 from engine.scheduler import Scheduler
 from engine.store import triggers as rows
 from engine.store.database import Database, Unit
@@ -397,8 +397,3 @@ class Schedules:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def definition_of(trigger: Scheduled) -> str:
-    """What of a trigger decides its dates, as text: a trigger whose text is another starts anew."""
-    return trigger.model_dump_json(include={"cron", "with_seconds", "timezone", "dates", "conditions", "when"})

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from engine.clock import Clock
+from engine.core.triggers import Scheduled
 from engine.errors import NotFound
 from engine.runtime.flows import Flows
 from engine.store import executions
@@ -77,3 +78,8 @@ class TriggerStates:
         state = await self._database.transact(work)
         self.keep(state)
         return state
+
+
+def definition_of(trigger: Scheduled) -> str:
+    """What of a trigger decides its dates, as text: a trigger whose text is another starts anew."""
+    return trigger.model_dump_json(include={"cron", "with_seconds", "timezone", "dates", "conditions", "when"})

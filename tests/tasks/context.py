@@ -39,6 +39,9 @@ class TestFiles:
     async def read(self, uri: str) -> bytes:
         return self.path(uri).read_bytes()
 
+    async def delete(self, uri: str) -> None:
+        self.path(uri).unlink()
+
     def path(self, uri: str) -> Path:
         if not uri.startswith("kestra:///") or ".." in uri:
             raise Refused(f"{uri} is not a file of internal storage.")
