@@ -21,6 +21,12 @@ class ChatSettings(Section):
     card: Literal["live", "end", "off"] = Field(
         default="live", description="Run cards: edited while the run goes on, only at its end, or none."
     )
+    per_person: int = Field(
+        default=600,
+        ge=0,
+        description="Commands and clicks of one person in a minute, a fifth of them at once; more is refused with a "
+        "sentence. 0: no limit.",
+    )
     quick_answer: bool = Field(
         default=True, description="Approve at once although a text is asked for as well; the text is then empty."
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
@@ -11,6 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from bot import documents, trail
 from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, Platform, Reply, Submission
+from bot.crowding import Crowding
 from bot.drafts import PREFIX
 from bot.frontend import FrontEnd, Unreachable
 from bot.office import Office
@@ -50,6 +52,7 @@ class Deliveries:
         self.storable = storable
         self.handle = handle
         self.wake = wake
+        self._crowding = Crowding(office.settings.per_person)
         self._running: dict[str, asyncio.Task[Answer]] = {}
         self._later: set[asyncio.Task[None]] = set()
 
@@ -60,6 +63,8 @@ class Deliveries:
         if running is not None:
             REDELIVERIES.add(event.person.platform, kind)
         else:
+            if (refused := await self._too_many(key, kind, event)) is not None:
+                return refused
             running = asyncio.create_task(self._answered(key, kind, event), name=f"{kind} {key}")
             self._running[key] = running
             running.add_done_callback(lambda done: self._running.pop(key, None))
@@ -67,6 +72,19 @@ class Deliveries:
         reply = await asyncio.shield(running)
         self.do_later(self._handed(key))
         return reply
+
+    async def _too_many(self, key: str, kind: str, event: Event) -> Answer | None:
+        """The refusal of somebody who sends too much. Forms are always taken: what was typed is not lost."""
+        if isinstance(event, Submission):
+            return None
+        wait = self._crowding.wait(event.person.id, self.office.now().timestamp())
+        if not wait:
+            return None
+        known = await self.office.engine.database.read(lambda connection: chat_receipts.find(connection, key))
+        if known is not None:  # it was counted: it gets the answer it had
+            return None
+        DELIVERIES.add(event.person.platform, kind, "crowded")
+        return Reply(answer("E27", n=str(self._crowding.per_minute), s=str(math.ceil(wait))).notice())
 
     async def _answered(self, key: str, kind: str, event: Event) -> Answer:
         bind_contextvars(delivery=key)

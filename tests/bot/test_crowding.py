@@ -1,0 +1,53 @@
+"""One person who sends too much is told so, and keeps nobody else waiting."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.chat_settings import ChatSettings
+from bot.conversation import Listing, Notice
+from bot.crowding import REMEMBERED, Crowding
+from tests.bot.rig import ANN, ASKING, BOB, DEV, PLAIN, Rig
+
+
+@pytest.fixture
+async def rig(tmp_path):
+    made = await Rig(tmp_path, settings=ChatSettings(per_person=10)).start(PLAIN, ASKING)
+    yield made
+    await made.stop()
+
+
+async def test_what_is_too_much_is_refused_with_a_sentence_and_not_done(rig):
+    answers = [await rig.say("run ship", receipt=f"c{n}") for n in range(5)]
+    assert [isinstance(one, Notice) and one.code == "E27" for one in answers] == [False, False, True, True, True]
+    assert "more than 10" in answers[2].text
+    assert "send it again in 6 s" in answers[2].text
+    assert len(await rig.engine.executions()) == 2
+    other = await rig.say("list", BOB, DEV)
+    assert isinstance(other, Listing)
+    again = await rig.say("run ship", receipt="c0")  # a copy of one that was counted
+    assert again == answers[0]
+    rig.clock.jump(timedelta(seconds=6))
+    assert not (isinstance(taken := await rig.say("run ship", receipt="c2"), Notice) and taken.code == "E27")
+    assert len(await rig.engine.executions()) == 3
+
+
+async def test_a_filled_form_is_always_taken(rig):
+    card = await rig.asked("run picture prompt=fox", ANN)
+    form = await rig.press(card, "Reject\u2026")
+    assert (await rig.say("list")).code == "E27"
+    reply = await rig.fill(form, feedback="no")
+    assert getattr(reply.body, "code", "") != "E27"
+
+
+def test_without_a_limit_nobody_is_counted():
+    free = Crowding(0)
+    assert [free.wait("a", 0.0) for _ in range(1000)] == [0.0] * 1000
+    assert free.buckets == {}
+
+
+def test_no_more_people_are_remembered_than_that():
+    counted = Crowding(60)
+    for number in range(REMEMBERED + 5):
+        counted.wait(str(number), 0.0)
+    assert len(counted.buckets) <= REMEMBERED
