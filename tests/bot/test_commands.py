@@ -302,6 +302,16 @@ async def test_help_and_whoami(rig):
     assert "everybody in a room" in me
 
 
+async def test_help_lists_only_commands_that_are_understood(rig):
+    listed = [line.split("`/flow ", 1)[1] for line in (await rig.say("help")).text.splitlines() if "`/flow " in line]
+    verbs = {one.split("`")[0].split()[0] for one in listed}
+    assert {"run", "list", "pending", "logs"} <= verbs
+    unknown = (await rig.say("surely-no-command")).code
+    assert unknown
+    for verb in sorted(verbs):
+        assert getattr(await rig.say(verb), "code", "") != unknown, verb
+
+
 async def test_completion_while_typing(rig):
     await rig.asked()
     flows = await rig.desk.complete("flow", "shi", ANN.id, OPS, 25)

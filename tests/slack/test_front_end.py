@@ -635,3 +635,18 @@ async def test_a_workspace_that_is_not_there_is_a_sentence(desk: ScriptedDesk) -
     end = SlackFrontEnd(BOT_TOKEN, APP_TOKEN, base_url="http://127.0.0.1:9/api/")
     with pytest.raises(SettingInvalid, match="can't be reached"):
         await end.start(desk)
+
+
+@pytest.mark.parametrize("team", [None, {"id": "T2", "domain": "partner"}, "E1"])
+async def test_a_redelivery_that_names_another_workspace_counts_once(
+    slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk, team: object
+) -> None:
+    """Within an organisation, and in a channel shared with another one, the same click may name either workspace."""
+    await end.post_card(Room("slack", "C1"), CARD, "n1")
+    heard = await slack.press("Approve")
+    await slack.said("pressed p1:ap")
+    payload = heard.payload | {"team": team, "enterprise": {"id": "E1", "name": "Org"}, "is_enterprise_install": True}
+    await slack.deliver(heard.kind, payload, attempt=1)
+    await slack.until(lambda: len(desk.deliveries) == 2)
+    assert len(set(desk.deliveries)) == 1
+    assert len(desk.clicks) == 1

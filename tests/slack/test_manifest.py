@@ -44,6 +44,7 @@ def test_socket_mode_needs_no_address(url: str | None) -> None:
     assert settings["socket_mode_enabled"] is (url is None)
     address = None if url is None else "https://parley.test/slack/events"
     assert command.get("url") == address
+    assert settings["interactivity"]["is_enabled"] is True
     assert settings["interactivity"].get("message_menu_options_url") == address
     assert settings["event_subscriptions"].get("request_url") == address
     assert len(read["display_information"]["description"]) <= 140

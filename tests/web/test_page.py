@@ -105,6 +105,18 @@ async def test_no_get_changes_anything(parley, browser):
         assert (await browser.client.get(path)).status_code in (404, 405)
 
 
+async def test_following_every_link_of_a_waiting_run_decides_nothing(parley, browser):
+    """Chats fetch addresses to preview them, and scanners follow what they find."""
+    run = await started(parley, browser)
+    page = await browser.get(f"/ui/executions/web.tests/ask/{run.id}")
+    found = {html.unescape(one) for one in re.findall(r'(?:href|src|action|formaction)="(/[^"]*)"', page.text)}
+    assert any(one.startswith("/pauses/") for one in found)
+    for address in sorted(found):
+        async with browser.client.stream("GET", address) as answer:
+            assert answer.status_code < 500, address
+    assert (await parley.engine.execution(run.id)).state == "PAUSED"
+
+
 async def test_another_host_name_is_not_answered(parley):
     async with httpx.AsyncClient(base_url=parley.url) as client:
         answer = await client.get("/", headers={"Host": "evil.example"})
@@ -353,6 +365,21 @@ async def test_a_webhook_may_wait_and_answer_with_outputs(parley):
         assert token.headers["content-type"] == "text/plain; charset=utf-8"
         bad = await client.post("/key-of-bad", timeout=30)
         assert (bad.status_code, bad.json()["error"].split(".")[0]) == (500, "`responseCode` is no number: 'x'")
+
+
+async def test_a_webhook_that_waits_is_answered_when_the_question_is(parley):
+    await parley.engine.deploy(
+        "id: gate\nnamespace: web.tests\ntasks: [{id: wait, type: io.kestra.plugin.core.flow.Pause}]\n"
+        "triggers: [{id: hook, type: io.kestra.plugin.core.trigger.Webhook, key: key-of-gate, wait: true}]\n"
+    )
+    async with httpx.AsyncClient(base_url=parley.url, timeout=30) as client:
+        call = asyncio.create_task(client.post("/api/v1/executions/webhook/web.tests/gate/key-of-gate"))
+        run = (await wait_for(parley.engine.executions))[0]
+        await parley.engine.wait(run.id, until="ended_or_paused", timeout=20)
+        assert not call.done()
+        await parley.engine.resume(run.id, {}, by="local:eve")
+        ended = await call
+    assert (ended.status_code, ended.json()["state"]["current"]) == (200, "SUCCESS")
 
 
 async def test_a_webhook_does_not_wait_for_ever(parley, monkeypatch):
