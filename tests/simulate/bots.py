@@ -32,7 +32,7 @@ from engine.settings import Limits, Settings
 from tests.bot.memory_front_end import MemoryFrontEnd
 from tests.simulate.chat import person_of
 from tests.simulate.clock import START, SteadyClock, after
-from tests.simulate.databases import SteppedPostgres, SteppedSqlite, Stepwise
+from tests.simulate.databases import Alone, SteppedPostgres, SteppedSqlite, Stepwise
 from tests.simulate.histories import NO_ERROR, History
 from tests.simulate.invariants import Broken, Laws
 from tests.simulate.loop import Died, SimulatedLoop, Stalled
@@ -77,7 +77,7 @@ class Bot:
         self.laws = Laws(Seen(self.flows, self.clock))  # type: ignore[arg-type]
         self.errors = Errors()
         self.broken: Broken | None = None  # a law that broke inside a task
-        self.database: Stepwise | None = None
+        self.database: Stepwise | Alone | None = None
         self.steps: list[str] = []
 
     # --- lives
@@ -105,7 +105,7 @@ class Bot:
             if is_over:
                 return
 
-    async def _open(self) -> Stepwise:
+    async def _open(self) -> Stepwise | Alone:
         if self.address is not None:
             return await SteppedPostgres.at(self.address)
         return await SteppedSqlite.at(self.folder / "parley.db")

@@ -90,8 +90,19 @@ class SteppedPostgres(Stepwise, PostgresDatabase):
     """PostgreSQL."""
 
     @classmethod
-    async def at(cls, address: str) -> "SteppedPostgres":
+    async def at(cls, address: str) -> "Alone":
         """The database on a server."""
         database = cls(address)
         await database._begin()
-        return database
+        return Alone(database)
+
+
+class Alone:
+    """A database as an engine sees it that is the only one there: what several engines say to each other needs sockets,
+    and the simulated loop has none. All that is asked of it the database itself answers."""
+
+    def __init__(self, database: SteppedPostgres) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
