@@ -251,6 +251,30 @@ async def test_duckdb_over_files(context):
         await context.run(**query, sql="select * from nope")
 
 
+@pytest.mark.parametrize("name", ["excel; drop table t", "../excel", ""])
+async def test_duckdb_refuses_an_extension_whose_name_is_none(context, name):
+    with pytest.raises(TaskFailed, match="no name of a DuckDB extension"):
+        await context.run(type=f"{PLUGIN}.duckdb.Query", sql="select 1 as x", communityExtensions=[name])
+
+
+async def test_duckdb_says_which_extension_it_cannot_load(context, monkeypatch):
+    import duckdb
+
+    # No traffic in tests: DuckDB itself refuses to reach outside.
+    opened = duckdb.connect
+
+    def offline(path):
+        connection = opened(path)
+        connection.execute("SET enable_external_access = false")
+        return connection
+
+    monkeypatch.setattr(duckdb, "connect", offline)
+    query = {"type": f"{PLUGIN}.duckdb.Query", "sql": "select 1 as x", "fetchType": "FETCH_ONE"}
+    with pytest.raises(TaskFailed, match="can't load the extension quack_none"):
+        await context.run(**query, communityExtensions=["quack_none"])
+    assert (await context.run(**query, communityExtensions=[])).row == {"x": 1}
+
+
 async def test_the_trigger_of_duckdb_knows_its_folder(context, tmp_path):
     path = tmp_path / "some" / "shop.db"
     await context.run(type=f"{PLUGIN}.duckdb.Queries", url=f"jdbc:duckdb:{path}", sql="create table t as select 1 as x")

@@ -149,7 +149,7 @@ async def test_airbyte_on_one_s_own_server(context):
     with serving(Jobs()) as airbyte:
         who = {"url": airbyte.url, "username": "ann", "password": "s3cret", **QUICK}
         done = await context.run(type=f"{PLUGIN}.airbyte.connections.Sync", **who, connectionId="c")
-        assert done.jobId == 5
+        assert (done.jobId, done.alreadyRunning, done.adopted) == (5, False, False)
         assert [request.path for request in airbyte.requests][:2] == ["/api/v1/connections/sync", "/api/v1/jobs/get"]
         assert airbyte.last.headers["authorization"].startswith("Basic ")
         check = await context.run(type=f"{PLUGIN}.airbyte.connections.CheckStatus", **who, jobId="5")

@@ -50,10 +50,11 @@ class AirbyteTask(RunnableTask):
 
 
 class Job(Outputs):
-    """The job."""
+    """The job. `adopted` would say that the task waited for another's sync; it never does."""
 
     jobId: int | None  # noqa: N815 - appears as written
     alreadyRunning: bool = False  # noqa: N815
+    adopted: bool = False
 
 
 class Sync(AirbyteTask):

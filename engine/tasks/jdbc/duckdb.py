@@ -1,6 +1,7 @@
 """`io.kestra.plugin.jdbc.duckdb`: SQL over files, in this process."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from engine.tasks.sql_task import (
 from engine.tasks.working_files import inside, place
 
 DRIVER = "jdbc:duckdb:"
+EXTENSION = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 class DuckDbConnected(Connected):
@@ -34,6 +36,9 @@ class DuckDbConnected(Connected):
     url: Property[Text] = DRIVER
     database_uri: Property[OptionalText] = Field(default=None, description="A database file of internal storage.")
     output_db_file: Property[bool] = Field(default=False, description="Store the database file afterwards.")
+    community_extensions: Property[TextList] = Field(
+        default=[], description="Extensions of the community's repository to install and load first."
+    )
 
     async def database(self, context: RunContext, *, autocommit: bool) -> Database:
         duckdb = extra("duckdb", "duckdb")
@@ -45,6 +50,7 @@ class DuckDbConnected(Connected):
         connection.execute(f"SET file_search_path = '{folder}'")
         if self.time_zone_id:
             connection.execute(f"SET TimeZone = '{self.time_zone_id}'")
+        await self._extended(connection, (duckdb.Error,))
         if not autocommit:
             connection.begin()
         return Database(
@@ -54,6 +60,22 @@ class DuckDbConnected(Connected):
             commits=not autocommit,
             cursor=lambda statement, stream: _Cursor(connection),
         )
+
+    async def _extended(self, connection: Any, errors: tuple[type[Exception], ...]) -> None:
+        """The community's extensions, installed and loaded; TaskFailed for one that can't be had."""
+        for name in self.community_extensions:
+            if not EXTENSION.fullmatch(name):
+                raise TaskFailed(
+                    f"{name!r} is no name of a DuckDB extension.",
+                    fix="Write letters, digits and `_` only in `communityExtensions`.",
+                )
+            try:
+                await asyncio.to_thread(connection.execute, f"INSTALL {name} FROM community; LOAD {name}")
+            except errors as error:
+                raise TaskFailed(
+                    f"DuckDB can't load the extension {name}: {error}",
+                    fix="Correct its name, or let this machine reach community-extensions.duckdb.org.",
+                ) from None
 
     async def _path(self, context: RunContext, named: str) -> str:
         if self.database_uri:
