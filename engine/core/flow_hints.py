@@ -30,6 +30,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *(flow_calls.calls(flow, find_flow) if find_flow is not None else ()),
         *flow_calls.triggered(flow),
         *flow_validation.unfit_defaults(flow),
+        *flow_validation.unmet_refs(flow),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
     ]

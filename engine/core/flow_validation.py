@@ -134,6 +134,14 @@ def unfit_defaults(flow: Flow) -> Iterator[Finding]:
             yield Finding(("inputs", index, "defaults"), message, "default", "warning")
 
 
+def unmet_refs(flow: Flow) -> Iterator[Finding]:
+    """Warnings for tasks that ask for an entry of pluginDefaults which is not here."""
+    for path, task in tasks(flow):
+        if isinstance(task.plugin_defaults_ref, str):
+            message = f"No entry of `pluginDefaults` for {task.type} has the ref `{task.plugin_defaults_ref}`."
+            yield Finding((*path, "pluginDefaultsRef"), message, "plugin-default", "warning")
+
+
 def _default_refused(one: Input) -> str | None:
     if one.defaults is None or has_template(one.defaults):
         return None

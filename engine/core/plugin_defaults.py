@@ -1,7 +1,8 @@
 """pluginDefaults: values merged into everything that has a `type`, before the flow is read.
 
 Defaults of the flow come before global ones. What is not forced fills gaps, earlier entries first; what is forced
-overrides, earlier entries last, so that the first forced entry wins.
+overrides, earlier entries last, so that the first forced entry wins. An entry with a `ref` is for the parts of its type
+that ask for it with `pluginDefaultsRef`; these get it in place of what their type would, except for what is forced.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from engine.core.yaml_text import Map, Seq
 
 BLOCKS = ("pluginDefaults", "taskDefaults")
+ASKED = "pluginDefaultsRef"
 
 
 def merge(first: Any, second: Any) -> Any:
@@ -75,11 +77,24 @@ def _walk(
 
 def _defaulted(value: Any, kind: str, entries: Sequence[Mapping[str, Any]], canonical: Callable[[str], str]) -> Any:
     names = (kind, canonical(kind))
-    chosen = [
+    asked = value.get(ASKED) if isinstance(value.get(ASKED), str) else None
+    named = [
         entry
         for entry in entries
-        if names[0].startswith(entry["type"]) or names[1].startswith(canonical(entry["type"]))
+        if asked is not None and entry.get("ref") == asked and names[1] == canonical(entry["type"])
+    ][:1]
+    typed = [
+        entry
+        for entry in entries
+        if entry.get("ref") is None
+        and (asked is None or _forced(entry))
+        and (names[0].startswith(entry["type"]) or names[1].startswith(canonical(entry["type"])))
     ]
+    chosen = [*typed, *named]
+    if named:
+        spots = value.spots
+        value = Map({key: item for key, item in value.items() if key != ASKED})
+        value.spots = {key: spot for key, spot in spots.items() if key != ASKED}
     for entry in chosen:
         if not _forced(entry):
             value = merge(entry["values"], value)

@@ -15,7 +15,7 @@ WORDS = {
     "taskCache": "Accepted for flows that carry it; without effect.",
     "assets": "Accepted for flows that carry it; without effect.",
     "version": "Accepted for flows that carry it; without effect.",
-    "pluginDefaultsRef": "Accepted for flows that carry it; without effect.",
+    "pluginDefaultsRef": "The `ref` of the entry of `pluginDefaults` to take, in place of those of the type.",
     "namespace": "The namespace: names with dots between them, such as `company.team`.",
     "revision": "Which revision of the flow; the newest when nothing is given.",
     "labels": "Labels by key, to find executions by.",

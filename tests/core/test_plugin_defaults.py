@@ -74,3 +74,33 @@ MAPS = st.dictionaries(st.sampled_from("XYZ"), LEAVES, max_size=3)  # a key is a
 def test_merging_maps_is_associative_and_nothing_is_neutral(a, b, c):
     assert merge(merge(a, b), c) == merge(a, merge(b, c))
     assert merge(None, a) == a == merge(a, None)
+
+
+def test_an_entry_with_a_ref_is_for_those_who_ask_for_it():
+    named = {**default({"v": 7, "w": "named"}), "ref": "big"}
+    typed = default({"v": 1, "x": "typed"})
+    plain = {"id": "t", "type": "x.y.Task"}
+    assert merged({}, named, typed) == {**plain, "v": 1, "x": "typed"}
+    assert merged({"pluginDefaultsRef": "big", "v": 2}, named, typed) == {**plain, "v": 2, "w": "named"}
+    assert merged({"pluginDefaultsRef": "big", "v": 2}, {**named, "forced": True}) == {**plain, "v": 7, "w": "named"}
+
+
+def test_what_a_type_is_forced_to_holds_for_those_who_ask_for_another_entry():
+    named = {**default({"v": 7}, forced=True), "ref": "big"}
+    found = merged({"pluginDefaultsRef": "big"}, named, global_defaults=[default({"v": 0}, forced=True)])
+    assert found["v"] == 0
+
+
+@pytest.mark.parametrize("entry", [{"ref": "small"}, {"ref": "big", "type": "x.y"}, {"ref": "big", "type": "x.y.No"}])
+def test_a_ref_that_names_no_entry_of_its_type_stays(entry):
+    assert merged({"pluginDefaultsRef": "big"}, {**default({"v": 7}), **entry}) == {
+        "id": "t",
+        "type": "x.y.Task",
+        "pluginDefaultsRef": "big",
+    }
+
+
+def test_a_nested_part_asks_for_its_own():
+    document = {"tasks": [{"type": "x.y.Task", "taskRunner": {"type": "x.r.Runner", "pluginDefaultsRef": "big"}}]}
+    found = apply(document, [{**default({"cpus": 4}, type="x.r.Runner"), "ref": "big"}])
+    assert found["tasks"][0]["taskRunner"] == {"type": "x.r.Runner", "cpus": 4}

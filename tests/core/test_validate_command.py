@@ -381,3 +381,16 @@ tasks:
     (folder / "outer.yaml").write_text(text)
     found = told(capsys, folder / "outer.yaml", expected=1)
     assert found == [("outer.yaml", "error", "unknown-type", 5), ("outer.yaml", "error", "unknown-type", 9)]
+
+
+REFS = GOOD.format(id="refs").replace("message: x", "message: x, pluginDefaultsRef: {asked}") + (
+    "pluginDefaults:\n  - {{type: io.kestra.plugin.core.log.Log, ref: loud, values: {{level: WARN}}}}\n"
+)
+
+
+@pytest.mark.parametrize(("asked", "code"), [("loud", None), ("soft", "plugin-default")])
+def test_a_ref_of_plugin_defaults_that_is_not_here_is_a_warning(tmp_path, capsys, asked, code):
+    (tmp_path / "refs.yaml").write_text(REFS.replace("{asked}", asked).replace("{{", "{").replace("}}", "}"))
+    validate([tmp_path], format="json")
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["code"], one["severity"]) for one in found] == ([(code, "warning")] if code else [])
