@@ -18,7 +18,7 @@ from bot.frontend import FrontEnd, Unreachable
 from bot.office import Office
 from bot.tallies import DELIVERIES, REDELIVERIES, outcome
 from bot.texts import answer, code
-from engine.errors import EngineError
+from engine.errors import EngineError, StoreFailed
 from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_receipts import Receipt
 from engine.store.database import Unit
@@ -99,9 +99,12 @@ class Deliveries:
             DELIVERIES.add(event.person.platform, kind, outcome(reply))
             await self._finish(key, event, reply)
             return reply
-        except Exception:
+        except Exception as error:
             reference = secrets.token_hex(3)
-            log.exception("The desk broke on %s %s (ref %s).", kind, key, reference)
+            if isinstance(error, StoreFailed):  # its sentence says all; where it was met does not matter
+                log.error("The desk could not keep %s %s (ref %s): %s", kind, key, reference, error)
+            else:
+                log.exception("The desk broke on %s %s (ref %s).", kind, key, reference)
             DELIVERIES.add(event.person.platform, kind, "broken")
             return await self._broken(key, WORDS[kind], reference, is_written)
 
