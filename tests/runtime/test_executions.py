@@ -372,3 +372,21 @@ async def test_one_flow_does_not_keep_another_waiting(engine, deploy):
     await engine.wait(big.id, timeout=30)
     texts = [line.partition(" ")[2] for line in marks(engine.settings.data)]
     assert texts.index("small") < 199
+
+
+async def test_a_replay_from_a_pause_asks_again(engine, deploy, run):
+    await deploy(
+        "tasks:\n  - {id: wait, type: io.kestra.plugin.core.flow.Pause, onResume: [{id: ok, type: BOOLEAN}]}\n"
+        '  - {id: after, type: io.kestra.plugin.core.debug.Return, format: "{{ outputs.wait.onResume.ok }}"}\n'
+    )
+    paused = await run()
+    await engine.resume(paused.id, {"ok": True}, by="local:ann")
+    ended = await engine.wait(paused.id, timeout=20)
+    asked = next(one.id for one in ended.task_runs.values() if one.task_id == "wait")
+    again = await engine.replay(ended.id, from_task_run=asked, by="local:bob")
+    waiting = await engine.wait(again.id, until="ended_or_paused", timeout=20)
+    assert waiting.state is State.PAUSED
+    assert [one.task_id for one in waiting.task_runs.values()] == ["wait"]
+    await engine.resume(again.id, {"ok": False}, by="local:bob")
+    after = await engine.wait(again.id, timeout=20)
+    assert next(one.outputs for one in after.task_runs.values() if one.task_id == "after") == {"value": "false"}

@@ -8,7 +8,7 @@ from engine.core.execution import Execution, TaskRun, TaskRuns, number_of
 from engine.core.executor.plans import Plan, plan_of
 from engine.core.executor.restarts import ancestors_of, reopened, restarted
 from engine.core.flow import Flow
-from engine.core.flowable import DirectoryTask, FlowableTask
+from engine.core.flowable import DirectoryTask, FlowableTask, PausingTask
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 
@@ -103,7 +103,9 @@ def _kept(plan: Plan, execution: Execution, target_id: str, now: datetime) -> di
         _drop_after(plan, runs, runs[run_id])
     _drop_below(runs, target.id)
     place = plan.places.get(target.task_id)
-    is_flowable = place is not None and place.is_flowable and _has_begun(target)
+    # A pause that is replayed asks again: the answer was given to the run before.
+    asks = place is not None and isinstance(place.task, PausingTask)
+    is_flowable = place is not None and place.is_flowable and not asks and _has_begun(target)
     fresh = replace(target, outputs=target.outputs if is_flowable else None, attempts=())
     runs[target.id] = reopened(fresh, now) if is_flowable else replace(fresh, rendered={}).moved(State.RESTARTED, now)
     for run_id in chain[1:]:
