@@ -24,7 +24,7 @@ class ChatSettings(Section):
     per_person: int = Field(
         default=600,
         ge=0,
-        description="Commands and clicks of one person in a minute, a fifth of them at once; more is refused with a "
+        description="Commands of one person in a minute, a fifth of them at once; more is refused with a "
         "sentence. 0: no limit.",
     )
     quick_answer: bool = Field(

@@ -74,8 +74,8 @@ class Deliveries:
         return reply
 
     async def _too_many(self, key: str, kind: str, event: Event) -> Answer | None:
-        """The refusal of somebody who sends too much. Forms are always taken: what was typed is not lost."""
-        if isinstance(event, Submission):
+        """The refusal of somebody who types too much. Buttons and forms are always taken: no decision is lost."""
+        if not isinstance(event, Command):
             return None
         wait = self._crowding.wait(event.person.id, self.office.now().timestamp())
         if not wait:

@@ -37,7 +37,7 @@ TEXTS: dict[str, str] = {
     "E24": "This request ended at {time} ({why}); {outcome}. `/flow status {run}` shows the run.",
     "E25": "This card is out of date. {current}",
     "E26": "Something broke on my side (ref {id}). Your {what} was {counted}.",
-    "E27": "You are sending more than {n} commands and clicks a minute. This one was not done; send it again in {s} s.",
+    "E27": "You are sending more than {n} commands a minute. This one was not done; send it again in {s} s.",
     # Not errors of the list, but the same kind of sentence.
     "no-run": "No run matches {x}. {closest} `/flow status` shows your last one, `/flow list` what you can run.",
     "no-runs": "You have not started a run here yet. `/flow list` shows what you can run.",

@@ -158,7 +158,7 @@ class Schedules:
     @property
     def busy(self) -> int:
         """How many schedules are being looked at."""
-        return len(self._tasks) + self._polls.busy
+        return len(self._tasks) + len(self._called) + self._polls.busy
 
     def next_dates(self) -> dict[str, datetime]:
         """The next date of every trigger that has one, by `namespace/flow/trigger`."""

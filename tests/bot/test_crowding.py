@@ -32,7 +32,7 @@ async def test_what_is_too_much_is_refused_with_a_sentence_and_not_done(rig):
     assert len(await rig.engine.executions()) == 3
 
 
-async def test_a_filled_form_is_always_taken(rig):
+async def test_buttons_and_filled_forms_are_always_taken(rig):
     card = await rig.asked("run picture prompt=fox", ANN)
     form = await rig.press(card, "Reject\u2026")
     assert (await rig.say("list")).code == "E27"
