@@ -35,6 +35,7 @@ async def test_what_is_too_much_is_refused_with_a_sentence_and_not_done(rig):
 async def test_buttons_and_filled_forms_are_always_taken(rig):
     card = await rig.asked("run picture prompt=fox", ANN)
     form = await rig.press(card, "Reject\u2026")
+    await rig.say("list")
     assert (await rig.say("list")).code == "E27"
     reply = await rig.fill(form, feedback="no")
     assert getattr(reply.body, "code", "") != "E27"
