@@ -11,10 +11,12 @@ import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from bot.conversation import Person
 from bot.desk import FrontDesk
 from bot.web import api, doors, executions, pages, pauses
+from bot.web.body import BodyTooLarge, BoundedBody
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
 from bot.web.requests import Stopped, let_in, refusal
 from bot.web.room import ChatRoom
@@ -65,6 +67,7 @@ def make_app(
 ) -> FastAPI:
     """The application; every route passes `let_in` first."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(let_in)])
+    app.add_middleware(BoundedBody)
     app.state.engine = engine
     app.state.room = room
     app.state.gate = gate
@@ -88,6 +91,14 @@ def make_app(
     @app.exception_handler(StoreFailed)
     async def not_written(request: Request, error: StoreFailed) -> Response:
         return refusal(503, error.message, error.fix)
+
+    @app.exception_handler(BodyTooLarge)
+    async def too_large(request: Request, error: BodyTooLarge) -> Response:
+        return refusal(413, "That is more than this page takes (25 MB).", "Send less, or a link to it.")
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody is left to read it; what was half said is not acted on
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:

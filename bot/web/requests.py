@@ -13,7 +13,6 @@ from bot.web import views
 from bot.web.gate import COOKIE, OPEN, SIGNED, Gate, Session
 
 PROGRAMS = ("/api/", "/events", "/metrics")  # asked by programs, which no sign-in page helps
-MAX_BODY = 25 * 1024 * 1024
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -53,8 +52,6 @@ async def let_in(request: Request) -> None:
         raise Stopped(
             refusal(421, "This page does not answer to that address.", "Set web.public_url to the address you use.")
         )
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
-        raise Stopped(refusal(413, "That is more than this page takes (25 MB).", ""))
     if name in SIGNED:
         return
     header = request.headers.get("authorization", "")
