@@ -228,6 +228,7 @@ USAGE: dict[str, tuple[str, str]] = {
         "what runs by itself, and when",
     ),
     "kv": ("kv list|get|set|delete <namespace> [key] [value]", "values that flows keep"),
+    "settings": ("settings [name=value]", "what holds in this room, such as the card of a run"),
     "link": ("link [code|list]", "use several accounts as one person"),
     "unlink": ("unlink", "take this account out again"),
     "whoami": ("whoami", "how I am known here"),

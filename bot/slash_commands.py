@@ -2,7 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bot import flow_commands, handing_on, kv_commands, linking, pause_commands, run_commands, schedule_commands
+from bot import (
+    flow_commands,
+    handing_on,
+    kv_commands,
+    linking,
+    pause_commands,
+    room_settings,
+    run_commands,
+    schedule_commands,
+)
 from bot.asking import Asking, Parts
 from bot.cards import menu
 from bot.conversation import FieldErrors, Notice, Person, Reply
@@ -117,6 +126,7 @@ VERBS: Mapping[str, Verb] = {
     "audit": run_commands.audit,
     "schedule": schedule_commands.schedule,
     "kv": kv_commands.kv,
+    "settings": room_settings.settings,
     "help": help_,
     "link": linking.link,
     "unlink": linking.unlink,
