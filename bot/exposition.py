@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -15,6 +14,7 @@ from engine import tallies as engine
 from engine.runtime import Engine
 from engine.store import census
 from engine.store.census import Census
+from engine.version import running_version
 
 
 async def exposition(source: Engine, accept: str) -> tuple[bytes, str]:
@@ -38,7 +38,7 @@ class Now(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One family after the other; names and labels are documented in bot/docs/monitoring.md."""
-        yield gauge("parley_info", "The running version.", ("version",), [(_version(), 1)])
+        yield gauge("parley_info", "The running version.", ("version",), [(running_version(), 1)])
         yield from self._work()
         yield from self._chat()
 
@@ -114,10 +114,3 @@ def histogram(name: str, text: str, spread: engine.Distribution) -> Metric:
 
 def _age(since: datetime, now: datetime) -> float:
     return max(0.0, (now - since).total_seconds())
-
-
-def _version() -> str:
-    try:
-        return version("parley-bot")
-    except PackageNotFoundError:
-        return "unknown"

@@ -55,6 +55,13 @@ class GitSettings(Section):
     protocols: tuple[str, ...] = Field(default=("https", "http", "ssh"), description="Add `file` for local folders.")
 
 
+class TracingSettings(Section):
+    """Where spans of executions and tasks go; OpenTelemetry's own variables (OTEL_…) hold too."""
+
+    endpoint: str | None = Field(default=None, description="A collector's address (OTLP over HTTP).")
+    service: str = Field(default="parley", description="The name of this set-up among others.")
+
+
 class Limits(Section):
     """Bounds that keep one flow from stopping the others."""
 
@@ -118,6 +125,7 @@ class Settings(BaseSettings):
     scripts: ScriptSettings = ScriptSettings()
     git: GitSettings = GitSettings()
     limits: Limits = Limits()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -34,6 +34,7 @@ from engine.runtime.schedules import Schedules
 from engine.runtime.slots import Slots
 from engine.runtime.subflows import Subflows
 from engine.runtime.task_flows import TaskFlows
+from engine.runtime.tracing import open_tracing
 from engine.runtime.webhooks import Webhooks
 from engine.secrets import AtRest, Masker, Secrets, Vault
 from engine.settings import Settings
@@ -66,6 +67,7 @@ class Assembly:
         self.timers = Timers(clock)
         self.door = Door()
         self.slots = Slots()
+        self.tracing = open_tracing(settings.tracing, self.masker.mask)
         self._carrier = Carrier(clock, self.flows, self.timers, self.slots, self.changes, self.logbook)
         self.creator = Creator(
             settings,
@@ -103,7 +105,7 @@ class Assembly:
             self.flows.at_hand,
             advancer,
             writer,
-            self._carrier.decided,
+            self._decided,
             lambda execution, state: self._flow_triggers.listens_to(execution, state),
         )
         self.operations = Operations(database, self.flows, self.creator, self.decider, self.door)
@@ -173,6 +175,11 @@ class Assembly:
         self.decider.superseded = lambda execution: places.recount(execution.namespace, execution.flow_id)
         self._carrier.places = places
         self._carrier.alarm = self.cluster.wake
+
+    def _decided(self, decision: Decision) -> None:
+        """A decision is on disk."""
+        self._carrier.decided(decision)
+        self.tracing.decided(decision)
 
     def _first(self, flow: Flow, execution: Execution) -> Decision | None:
         """The decision that a new execution can be written with; executions that are counted are made first."""

@@ -111,6 +111,7 @@ class Engine(Assembly):
         await self.dispatcher.stop(grace)
         for rest in (self._carrier, self.decider, self.logbook):
             await rest.stop()
+        await self.tracing.stop()
         if self.cluster is not None:
             await self.cluster.leave()
         await self.database.close()
