@@ -136,7 +136,12 @@ OLDER = {
         "io.kestra.plugin.ai.provider",
         "OpenAI DeepSeek OpenRouter MistralAI GoogleGemini Ollama Anthropic",
     ),
-    **same("io.kestra.plugin.langchain4j.tool", "io.kestra.plugin.ai.tool", "KestraFlow TavilyWebSearch"),
+    **same(
+        "io.kestra.plugin.langchain4j.tool",
+        "io.kestra.plugin.ai.tool",
+        "KestraFlow KestraTask TavilyWebSearch StdioMcpClient SseMcpClient",
+    ),
+    "io.kestra.plugin.langchain4j.tool.HttpMcpClient": "io.kestra.plugin.ai.tool.SseMcpClient",
     **same("io.kestra.plugin.langchain4j.memory", "io.kestra.plugin.ai.memory", "KestraKVStore"),
     "io.kestra.plugin.langchain4j.memory.KestraKVMemory": "io.kestra.plugin.ai.memory.KestraKVStore",
     "io.kestra.plugin.ai.memory.KestraKVMemory": "io.kestra.plugin.ai.memory.KestraKVStore",

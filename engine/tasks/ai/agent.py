@@ -75,14 +75,14 @@ maxSequentialToolsInvocations: 5
         if violated := await self.guardrails.of_message(context, self.prompt):
             return self._answer(began, Said(""), violated=violated)
         memory = self._memory()
-        tools = await offered(context, self.tools)
         past = await memory.recall(context) if memory else []
         question, sources = await grounded(context, self.content_retrievers, self.prompt)
         system = [Turn("system", self.system_message)] if self.system_message else []
         turns = [*system, *past, Turn("user", question)]
         most = self.max_sequential_tools_invocations or MOST_CALLS
         ask = partial(self.ask, context)
-        said, done, between = await conversation(lambda t, d: ask(t, tools=d), context, turns, tools, most)
+        async with offered(context, self.tools) as tools:
+            said, done, between = await conversation(lambda t, d: ask(t, tools=d), context, turns, tools, most)
         if violated := await self.guardrails.of_answer(context, said):
             return self._answer(began, said, done, between, violated=violated)
         parsed = parsed_reply(said.text) if self.configuration.wants_json else None

@@ -140,8 +140,8 @@ messages:
         if violated := await self.guardrails.of_message(context, turns[-1].text):
             return self._answer(Said(""), violated=violated)
         ask = partial(self.ask, context)
-        tools = await offered(context, self.tools)
-        said, done, between = await conversation(lambda t, d: ask(t, tools=d), context, turns, tools)
+        async with offered(context, self.tools) as tools:
+            said, done, between = await conversation(lambda t, d: ask(t, tools=d), context, turns, tools)
         if violated := await self.guardrails.of_answer(context, said):
             return self._answer(said, violated=violated)
         return self._answer(said, done, between)

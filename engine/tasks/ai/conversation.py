@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -68,6 +68,14 @@ class Call:
     id: str
     name: str
     arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A tool that is ready. `use` gives what the model is told about one call, the n-th of the run; EngineError too."""
+
+    described: Described
+    use: Callable[[Call, int], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)

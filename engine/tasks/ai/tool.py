@@ -5,16 +5,22 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, ClassVar, Literal
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
-from engine.plugin import DeployedFlow, Property, RunContext, TaskFailed, Typed
-from engine.tasks.ai.conversation import Call, Described, correlation_of
-from engine.tasks.ai.retriever import google, tavily
+from engine.core.task import AnyTyped
+from engine.plugin import DeployedFlow, Outputs, Property, RunContext, RunnableTask, TaskFailed, Typed
+from engine.tasks import catalogue
+from engine.tasks.ai import mcp_session
+from engine.tasks.ai.conversation import Call, Configuration, Described, Offer, correlation_of
+from engine.tasks.ai.retriever import AnyRetriever, google, tavily
+from engine.tasks.ai.task_tool import AskedTask, offer, one_call
 from engine.tasks.core.namespace import Namespace
-from engine.tasks.property_types import JsonMap, OptionalText, Text, pairs
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, pairs
 
 TYPES = {"INT": "integer", "FLOAT": "number", "BOOL": "boolean", "BOOLEAN": "boolean", "JSON": "object"}
 LISTS = frozenset({"ARRAY", "MULTISELECT"})
@@ -25,19 +31,26 @@ class Tool(Typed, ABC):
     """Something a model may ask to be done."""
 
     @abstractmethod
+    async def offers(self, context: RunContext, held: AsyncExitStack) -> Sequence[Offer]:
+        """What the model may use while `held` is open; TaskFailed when it is declared wrongly or out of reach."""
+
+
+class SingleTool(Tool):
+    """A tool that stands for itself alone."""
+
+    async def offers(self, context: RunContext, held: AsyncExitStack) -> Sequence[Offer]:
+        return [Offer(await self.describe(context), partial(self.use, context))]
+
+    @abstractmethod
     async def describe(self, context: RunContext) -> Described:
         """The tool as the model sees it; TaskFailed when it is declared wrongly."""
-
-    async def described(self, context: RunContext) -> Sequence[Described]:
-        """All it offers: itself, unless it stands for several."""
-        return [await self.describe(context)]
 
     @abstractmethod
     async def use(self, context: RunContext, call: Call, number: int) -> str:
         """What the model is told about one call, the `number`th of the run; EngineError goes to the model as well."""
 
 
-class KestraFlow(Tool):
+class KestraFlow(SingleTool):
     """Start a flow: the one that is named, or one the model chooses in a namespace (the own one unless named)."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -134,7 +147,7 @@ description: Restarts a service that does not answer.
         return date
 
 
-class TavilyWebSearch(Tool):
+class TavilyWebSearch(SingleTool):
     """Search the web through Tavily."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -155,7 +168,7 @@ apiKey: "{{ secret('TAVILY_API_KEY') }}"
         return found_pages(await tavily(context, self.api_key, str(call.arguments.get("query", "")), self.max_results))
 
 
-class GoogleCustomWebSearch(Tool):
+class GoogleCustomWebSearch(SingleTool):
     """Search the web through one's own search engine at Google."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -177,6 +190,150 @@ csi: "{{ secret('GOOGLE_SEARCH_ENGINE') }}"
     async def use(self, context: RunContext, call: Call, number: int) -> str:
         question = str(call.arguments.get("query", ""))
         return found_pages(await google(context, self.api_key, self.csi, question, self.max_results))
+
+
+class KestraTask(Tool):
+    """Run tasks: the model fills in what is written as `...`, and required properties that are not there."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.tool.KestraTask
+tasks:
+  - id: ticket
+    type: io.kestra.plugin.core.http.Request
+    uri: https://tickets.example.com/api/tickets
+    method: POST
+    body: "..."
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.tool.KestraTask"]
+    tasks: list[AskedTask] = Field(min_length=1, description="A tool each, called `kestra_task_` and its id.")
+
+    async def offers(self, context: RunContext, held: AsyncExitStack) -> Sequence[Offer]:
+        return [offer(context, task) for task in self.tasks]
+
+
+class AIAgent(Tool):
+    """Ask another agent, with instructions, a model and tools of its own."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.tool.AIAgent
+name: translator
+description: Translates a text into French.
+systemMessage: You translate what you are given into French, and say nothing else.
+provider:
+  type: io.kestra.plugin.ai.provider.GoogleGemini
+  apiKey: "{{ secret('GEMINI_API_KEY') }}"
+  modelName: gemini-2.5-flash
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.tool.AIAgent"]
+    name: Property[Text] = Field(default="tool", description="Another one for each, when there are several.")
+    description: Property[Text]
+    system_message: Property[OptionalText] = None
+    provider: AnyTyped
+    configuration: Configuration = Field(default_factory=Configuration)
+    tools: list[AnyTyped] = Field(default_factory=list)
+    max_sequential_tools_invocations: Property[OptionalInteger] = None
+    content_retrievers: list[AnyRetriever] = Field(default_factory=list)
+
+    async def offers(self, context: RunContext, held: AsyncExitStack) -> Sequence[Offer]:
+        wanted = {"prompt": {"type": "string", "description": "What to ask it."}}
+        name = re.sub(r"[^a-zA-Z0-9_-]", "_", f"kestra_agent_{self.name}")[:MAX_NAME]
+        return [Offer(Described(name, self.description, _object(wanted)), partial(self._use, context))]
+
+    async def _use(self, context: RunContext, call: Call, number: int) -> str:
+        own = ("system_message", "provider", "configuration", "tools", "content_retrievers")
+        given = {name: getattr(self, name) for name in (*own, "max_sequential_tools_invocations")}
+        asked = str(call.arguments.get("prompt", ""))
+        agent = {"id": "agent", "type": "io.kestra.plugin.ai.agent.AIAgent", "prompt": asked, **given}
+        task = catalogue().resolve(agent).model_validate(agent, context={"rendered": True})
+        answer = await cast("RunnableTask", task).run(one_call(context, number))
+        said = cast("Outputs", answer).model_dump()
+        return said["textOutput"] or json.dumps(said["jsonOutput"], ensure_ascii=False)
+
+
+class McpTool(Tool):
+    """The tools of an MCP server."""
+
+    timeout: Property[timedelta] = Field(default=timedelta(minutes=1), description="For each answer of the server.")
+    tool_filter: Property[TextList | None] = Field(default=None, description="Names of the tools to offer; else all.")
+
+    async def offers(self, context: RunContext, held: AsyncExitStack) -> Sequence[Offer]:
+        session = await held.enter_async_context(self.session(context))
+        return await session.offers(self.tool_filter)
+
+    @abstractmethod
+    def session(self, context: RunContext) -> AbstractAsyncContextManager[mcp_session.Session]:
+        """An open session; TaskFailed when the server can't be reached."""
+
+
+class StdioMcpClient(McpTool):
+    """Use the tools of an MCP server that runs as a process on this machine."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.tool.StdioMcpClient
+command: [docker, run, --rm, -i, mcp/time]
+env:
+  LOCAL_TIMEZONE: Europe/Berlin
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.tool.StdioMcpClient"]
+    command: Property[TextList]
+    env: Property[dict[str, Text]] = Field(default_factory=dict)
+    log_events: Property[bool] = Field(default=False, description="Log what the server writes to its error output.")
+
+    def session(self, context: RunContext) -> AbstractAsyncContextManager[mcp_session.Session]:
+        limit = self.timeout.total_seconds()
+        return mcp_session.local(context, self.command, self.env, limit, told=self.log_events)
+
+
+class HttpMcpTool(McpTool):
+    """The tools of an MCP server that is reached over HTTP."""
+
+    headers: Property[dict[str, Text]] = Field(default_factory=dict)
+    log_requests: Property[bool] = False
+    log_responses: Property[bool] = False
+
+
+class SseMcpClient(HttpMcpTool):
+    """Use the tools of an MCP server that answers by server-sent events, or by streamable HTTP at the same address."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.tool.SseMcpClient
+sseUrl: https://mcp.example.com/sse
+headers:
+  Authorization: "Bearer {{ secret('MCP_TOKEN') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.tool.SseMcpClient", "io.kestra.plugin.ai.tool.HttpMcpClient"]
+    sse_url: Property[Text]
+
+    def session(self, context: RunContext) -> AbstractAsyncContextManager[mcp_session.Session]:
+        limit = self.timeout.total_seconds()
+        return mcp_session.remote(context, self.sse_url, self.headers, limit, older=True)
+
+
+class StreamableHttpMcpClient(HttpMcpTool):
+    """Use the tools of an MCP server that is reached by streamable HTTP."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.tool.StreamableHttpMcpClient
+url: https://mcp.example.com/mcp
+timeout: PT5M
+headers:
+  Authorization: "Bearer {{ secret('MCP_TOKEN') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.tool.StreamableHttpMcpClient"]
+    url: Property[Text]
+
+    def session(self, context: RunContext) -> AbstractAsyncContextManager[mcp_session.Session]:
+        return mcp_session.remote(context, self.url, self.headers, self.timeout.total_seconds())
 
 
 def found_pages(results: Sequence[Mapping[str, Any]]) -> str:

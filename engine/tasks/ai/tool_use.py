@@ -1,38 +1,44 @@
 """A conversation in which the model may have tools used before it answers."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
-from engine.tasks.ai.conversation import Call, Described, Said, Turn
+from engine.tasks.ai.conversation import Call, Described, Offer, Said, Turn
 from engine.tasks.ai.tool import Tool
 
 MOST_CALLS = 20
 MAX_RESULT = 100_000  # characters of a tool's answer that the model gets
 
 Ask = Callable[[Sequence[Turn], Sequence[Described]], Awaitable[Said]]
-Offered = Mapping[str, tuple[Tool, Described]]
+Offered = Mapping[str, Offer]
 
 
-async def offered(context: RunContext, tools: Sequence[Any]) -> Offered:
-    """The tools by the names the model sees; TaskFailed when one is no tool or two have the same name."""
-    found: dict[str, tuple[Tool, Described]] = {}
-    for tool in tools:
-        if not isinstance(tool, Tool):
-            raise TaskFailed(f"{tool.type!r} is not a tool.", fix="Use KestraFlow or TavilyWebSearch.")
-        for described in await tool.described(context):
-            if described.name in found:
-                raise TaskFailed(f"Two tools are called {described.name}.", fix="Leave one out.")
-            found[described.name] = (tool, described)
-    return found
+@asynccontextmanager
+async def offered(context: RunContext, tools: Sequence[Any]) -> AsyncIterator[Offered]:
+    """The tools by the names the model sees, open as long as it lasts.
+
+    TaskFailed when one is no tool or two have the same name.
+    """
+    found: dict[str, Offer] = {}
+    async with AsyncExitStack() as held:
+        for tool in tools:
+            if not isinstance(tool, Tool):
+                raise TaskFailed(f"{tool.type!r} is not a tool.", fix="Use one of `io.kestra.plugin.ai.tool`.")
+            for offer in await tool.offers(context, held):
+                if offer.described.name in found:
+                    raise TaskFailed(f"Two tools are called {offer.described.name}.", fix="Leave one out.")
+                found[offer.described.name] = offer
+        yield found
 
 
 async def conversation(
     ask: Ask, context: RunContext, turns: list[Turn], tools: Offered, most: int = MOST_CALLS
 ) -> tuple[Said, list[dict[str, Any]], list[dict[str, Any]]]:
     """The last answer (with the tokens of all), each use of a tool, and what was said in between."""
-    described = [seen for _, seen in tools.values()]
+    described = [offer.described for offer in tools.values()]
     done: list[dict[str, Any]] = []
     between: list[dict[str, Any]] = []
     tokens_in = tokens_out = 0
@@ -61,7 +67,7 @@ async def _used(context: RunContext, tools: Offered, call: Call, number: int) ->
         return f"Error: there is no tool {call.name!r}; there are {', '.join(tools) or 'none'}."
     context.metric("ai.agent.tool.calls", 1, tool=call.name)
     try:
-        return (await tools[call.name][0].use(context, call, number))[:MAX_RESULT]
+        return (await tools[call.name].use(call, number))[:MAX_RESULT]
     except EngineError as error:
         context.log(f"The tool {call.name} failed: {error}", "WARN")
         return f"Error: {error}"

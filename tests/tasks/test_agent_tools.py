@@ -1,0 +1,203 @@
+"""Tools of agents that are more than one call: MCP servers, each a real process, tasks, and other agents."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.tasks.context import TestContext, parsed
+from tests.wire import mcp_server
+from tests.wire.loopback import Answered, serving
+
+AI = "io.kestra.plugin.ai"
+SERVER = str(Path(mcp_server.__file__))
+
+
+@pytest.fixture
+def ask(context: TestContext, openai_service):
+    """Runs an agent with tools; the model uses the first list of calls, then answers."""
+    provider = {"type": f"{AI}.provider.OpenAI", "modelName": "m", "apiKey": "k", "baseUrl": openai_service.url}
+
+    async def run(calls, *tools, **given):
+        openai_service.replies.clear()
+        openai_service.replies.extend([calls, "Done."])
+        task = {"type": f"{AI}.agent.AIAgent", "provider": provider, "prompt": "Do it.", "tools": list(tools)}
+        found = await context.run(**{**task, **given})
+        return [execution["result"] for execution in found.toolExecutions]
+
+    run.context, run.provider = context, provider  # type: ignore[attr-defined]
+    run.functions = lambda: [tool["function"] for tool in openai_service.asked[0]["tools"]]  # type: ignore[attr-defined]
+    return run
+
+
+def stdio(how: str = "stdio", **more):
+    return {"type": f"{AI}.tool.StdioMcpClient", "command": [sys.executable, SERVER, how], **more}
+
+
+async def test_the_tools_of_a_process(ask, monkeypatch):
+    monkeypatch.setenv("PARLEY_ENCRYPTION_KEY", "never shown")
+    calls = [
+        ("add", {"a": 2, "b": 40}),
+        ("fail", {}),
+        ("surroundings", {"name": "PARLEY_ENCRYPTION_KEY"}),
+        ("surroundings", {"name": "CITY"}),
+    ]
+    added, failed, hidden, given = await ask(calls, stdio(env={"CITY": "Bern"}, logEvents=True))
+    assert added == "2 + 40 = 42"
+    assert failed.startswith("Error: ")
+    assert "no ink" in failed
+    assert hidden == f"None in {ask.context.working_dir}"
+    assert given.startswith("Bern in ")
+    assert ask.context.said("toolbox is up")
+    add = next(function for function in ask.functions() if function["name"] == "add")
+    assert (add["description"], add["parameters"]["required"]) == ("Add two numbers.", ["a", "b"])
+
+
+async def test_only_the_tools_that_are_named(ask):
+    assert await ask([("fail", {})], stdio(toolFilter=["add"])) == ["Error: there is no tool 'fail'; there are add."]
+
+
+async def test_a_server_that_ends_in_a_call(ask):
+    died, after = await ask([("die", {}), ("add", {"a": 1, "b": 1})], stdio())
+    assert died.startswith("Error: The MCP server")
+    assert after.startswith("Error: The MCP server")
+
+
+async def test_a_server_that_does_not_start(ask):
+    with pytest.raises(TaskFailed, match="could not be reached: toolbox: no license found"):
+        await ask("x", stdio("broken"))
+    with pytest.raises(TaskFailed, match=r"could not be reached: .*No such file"):
+        await ask("x", {"type": f"{AI}.tool.StdioMcpClient", "command": ["/no/such/program"]})
+
+
+async def test_a_server_that_is_silent(ask):
+    silent = {"type": f"{AI}.tool.StdioMcpClient", "command": ["sleep", "60"], "timeout": "PT0.2S"}
+    with pytest.raises(TaskFailed, match=r"silent for 0\.2 s"):
+        await ask("x", silent)
+
+
+@pytest.fixture
+async def serve_tools():
+    """Starts the server over HTTP; its address."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    async def start(how: str) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, SERVER, how, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        started.append(process)
+        assert process.stderr is not None
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, process.stderr.readline):
+            if b"running on" in line:
+                break
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+async def test_a_server_over_http(ask, serve_tools):
+    url = await serve_tools("streamable-http")
+    tool = {"type": f"{AI}.tool.StreamableHttpMcpClient", "url": f"{url}/mcp", "headers": {"X-Team": "ops"}}
+    assert await ask([("add", {"a": 1, "b": 2})], tool) == ["1 + 2 = 3"]
+    older = {"type": f"{AI}.tool.SseMcpClient", "sseUrl": f"{url}/mcp"}
+    assert await ask([("add", {"a": 1, "b": 2})], older) == ["1 + 2 = 3"]
+    (failed,) = await ask([("fail", {})], tool)
+    assert "no ink" in failed
+
+
+async def test_a_server_of_events(ask, serve_tools):
+    url = await serve_tools("sse")
+    tool = {"type": "io.kestra.plugin.langchain4j.tool.HttpMcpClient", "sseUrl": f"{url}/sse"}
+    assert await ask([("add", {"a": 3, "b": 4})], tool) == ["3 + 4 = 7"]
+    with pytest.raises(TaskFailed, match="could not be reached"):
+        await ask("x", {"type": f"{AI}.tool.StreamableHttpMcpClient", "url": f"{url}/nothing"})
+
+
+async def test_flows_may_not_reach_metadata_services(ask):
+    tool = {"type": f"{AI}.tool.StreamableHttpMcpClient", "url": "http://169.254.169.254/mcp"}
+    with pytest.raises(TaskFailed, match="link-local"):
+        await ask("x", tool)
+
+
+async def test_a_task_is_run_with_what_the_model_gives(ask):
+    with serving(lambda request: Answered({"id": 7}, 201)) as service:
+        request = {
+            "id": "ticket",
+            "type": "io.kestra.plugin.core.http.Request",
+            "description": "Opens a ticket.",
+            "uri": f"{service.url}/tickets/{{{{ flow.id }}}}",
+            "method": "POST",
+            "body": "...",
+            "headers": "...",
+        }
+        given = {"body": "{{ secret('KEY') }}", "headers": {"X-Team": "{{ flow.id }}"}}
+        calls = [("kestra_task_ticket", given), ("kestra_task_ticket", {"body": "x"})]
+        tool = {"type": f"{AI}.tool.KestraTask", "tasks": [request]}
+        done, missing = await ask(calls, tool)
+    assert json.loads(done)["code"] == 201
+    assert missing == "Error: `headers` must be given."
+    assert service.last.path == "/tickets/a_flow"  # the flow's own template
+    assert service.last.body == b"{{ secret('KEY') }}"  # the model's are text
+    assert service.last.headers["X-Team"] == "{{ flow.id }}"
+    (function,) = ask.functions()
+    assert function["name"] == "kestra_task_ticket"
+    assert function["description"].startswith("Opens a ticket.")
+    assert function["parameters"]["required"] == ["body", "headers"]
+    assert function["parameters"]["properties"]["body"] == {"type": "string"}
+
+
+async def test_what_is_required_is_asked_for_and_no_output_is_success(ask):
+    log = {"id": "say", "type": "io.kestra.plugin.core.log.Log", "message": "..."}
+    sleep = {"id": "rest", "type": "io.kestra.plugin.core.http.Request"}
+    tool = {"type": f"{AI}.tool.KestraTask", "tasks": [log, sleep]}
+    calls = [("kestra_task_say", {"message": "Hello!"}), ("kestra_task_rest", {"uri": ["no", "text"]})]
+    said, refused = await ask(calls, tool)
+    assert said == "Success"
+    assert ask.context.said("^Hello!$")
+    assert refused.startswith("Error: `uri`")
+    assert [function["parameters"]["required"] for function in ask.functions()] == [["message"], ["uri"]]
+
+
+async def test_another_agent_is_a_tool(ask, openai_service):
+    other = {
+        "type": f"{AI}.tool.AIAgent",
+        "name": "translator",
+        "description": "Translates.",
+        "systemMessage": "Into French, {{ flow.id }}.",
+        "provider": ask.provider,
+    }
+    openai_service.replies.clear()
+    openai_service.replies.extend([[("kestra_agent_translator", {"prompt": "{{ dog }}"})], "chien", "It is a chien."])
+    task = {"type": f"{AI}.agent.AIAgent", "provider": ask.provider, "prompt": "Dog in French?", "tools": [other]}
+    found = await ask.context.run(**task)
+    assert (found.toolExecutions[0]["result"], found.textOutput) == ("chien", "It is a chien.")
+    asked = openai_service.asked[1]["messages"]
+    assert [message["content"] for message in asked] == ["Into French, a_flow.", "{{ dog }}"]
+
+
+async def test_tasks_that_no_model_may_run(ask):
+    pause = {"id": "wait", "type": "io.kestra.plugin.core.flow.Pause"}
+    with pytest.raises(TaskFailed, match="not a task that does work"):
+        await ask("x", {"type": f"{AI}.tool.KestraTask", "tasks": [pause]})
+    late = {"id": "late", "type": "io.kestra.plugin.core.templating.TemplatedTask", "spec": "..."}
+    with pytest.raises(TaskFailed, match="`spec` of `late` can't be left to the agent"):
+        await ask("x", {"type": f"{AI}.tool.KestraTask", "tasks": [late]})
+    with pytest.raises(ValueError, match="nothing_known"):
+        parsed(
+            type=f"{AI}.agent.AIAgent",
+            provider=ask.provider,
+            prompt="x",
+            tools=[{"type": f"{AI}.tool.KestraTask", "tasks": [{"id": "x", "type": "nothing_known"}]}],
+        )
