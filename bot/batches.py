@@ -72,7 +72,7 @@ async def approve(parts: Parts, asking: Asking, target: str) -> Reply:
     draft = await parts.drafts.find(f"{PREFIX}{target}")
     if draft is None or draft.purpose != PURPOSE:
         return Reply(answer("gone-form", command="`/flow pending`").notice())
-    if not may_fill(draft, asking.person):
+    if not await may_fill(parts.office, draft, asking.person):
         return Reply(answer("not-yours", who="somebody else", command="`/flow pending`").notice())
     lines = []
     is_whole = True

@@ -126,7 +126,7 @@ async def _shown_first(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
 
 async def _form(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
     draft = await parts.drafts.find(f"{PREFIX}{pressed.target}")
-    if draft is not None and not may_fill(draft, asking.person):
+    if draft is not None and not await may_fill(parts.office, draft, asking.person):
         return Reply(answer("not-yours", who="somebody else", command="`/flow`").notice())
     if draft is None:
         return Reply(answer("gone-form", command="`/flow`").notice())

@@ -27,6 +27,11 @@ class Person:
     zone: str | None = None  # IANA name, where the platform tells
     roles: tuple[str, ...] = ()  # group or role ids the platform sent along
 
+    @property
+    def is_visiting(self) -> bool:
+        """Whether somebody of a chat acts on the page, where a link signed them in."""
+        return self.platform == "web" and self.id.startswith(("slack:", "discord:"))
+
 
 @dataclass(frozen=True, slots=True)
 class Room:

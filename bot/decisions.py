@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import approvals, documents, forms
+from bot import approvals, documents, forms, page_links
 from bot.approvals import Ask, Kill, Plan, Resume, Secure
 from bot.ballot_box import BallotBox
 from bot.conversation import Action, Attachment, FieldErrors, Form, Notice, Person, Reply, Room
@@ -90,7 +90,7 @@ class Decisions:
         plan: Plan = Kill() if asked.is_flow_gone else self._plan(case, wanted)
         match plan:
             case Secure():
-                return Reply(self._secure(case))
+                return Reply(await self._secure(case, wanted))
             case Ask():
                 return Reply(await self._ask(case, wanted, plan))
             case Resume(given):
@@ -178,11 +178,17 @@ class Decisions:
         what = "The run goes on with this as a no." if purpose == "reject" else ""
         return forms.intro(case.questions.fields, what)
 
-    def _secure(self, case: Case) -> Notice:
-        page = self.office.pages.execution(case.pause.namespace, case.pause.flow_id, case.execution.id)
-        instead = "Answer on the web page." if page else "Set `chat.public_url`, or answer with the command line."
-        actions = (Action("", "Open secure form", "link", url=page),) if page else ()
-        return answer("E14", instead=instead).notice(*actions)
+    async def _secure(self, case: Case, wanted: Wanted) -> Notice:
+        """A link to the page of the run, where secrets may be typed, which signs the person in there."""
+        if self.office.pages.base is None:
+            return answer("E14", instead=f"This asks for a secret, and {page_links.NO_ADDRESS}").notice()
+        back = f"/ui/executions/{case.flow}/{case.execution.id}#pause-{case.pause.id}"
+        again = answer("E14", instead="You have a link already; press again for a new one.").notice()
+        url = await page_links.offer(self.office, wanted.person, back, receipt=wanted.receipt, again=Reply(again))
+        if url is None:
+            return again
+        instead = "The button leads to the page of this run, as you, once, within 10 minutes."
+        return answer("E14", instead=instead).notice(Action("", "Open secure form", "link", url=url))
 
     async def _refused(
         self, case: Case, wanted: Wanted, given: Mapping[str, Any], resolved: Resolved

@@ -127,7 +127,8 @@ class Deliveries:
         known = chat_receipts.KnownPerson(person.id, person.name, person.platform, person.mention, person.zone)
 
         def work(unit: Unit) -> Receipt | None:
-            chat_receipts.remember(unit.connection, known, now)
+            if not person.is_visiting:  # the chat said better how they are called and reached
+                chat_receipts.remember(unit.connection, known, now)
             there = chat_receipts.open_receipt(unit.connection, key, kind, document, now)
             if there is None:
                 chat_audit.record(unit.connection, deed)

@@ -171,6 +171,13 @@ class FrontDesk:
         """A form again, with what is kept of it."""
         return await self.parts.drafts.redrawn(form_id)
 
+    async def form_of(self, form_id: str, person: Person) -> Form | None:
+        """The same, unless it is somebody else's."""
+        draft = await self.parts.drafts.find(form_id)
+        if draft is None or not await may_fill(self.office, draft, person):
+            return None
+        return await self.form(form_id)
+
     async def options(self, form_id: str, field_id: str, typed: str, limit: int) -> tuple[Option, ...]:
         """Choices of a field that fit what was typed."""
         form = await self.form(form_id)
@@ -251,7 +258,7 @@ class FrontDesk:
         if draft is None:
             return Reply(answer("gone-form", command="`/flow`").notice())
         person = submission.person
-        if not may_fill(draft, person):
+        if not await may_fill(self.office, draft, person):
             return Reply(answer("not-yours", who="somebody else", command="`/flow`").notice())
         try:
             return await self._filled(merged(draft, await self._readable(draft, submission.values)), submission)

@@ -162,9 +162,9 @@ class Drafts:
             return None
 
 
-def may_fill(draft: Draft, person: Person) -> bool:
-    """Whether a form is this person's: their own, or opened on the page by its unguessable address."""
-    return draft.person == person.id or person.platform in ("web", "cli")
+async def may_fill(office: Office, draft: Draft, person: Person) -> bool:
+    """Whether a form is this person's, under whatever account of theirs they opened it."""
+    return draft.person == person.id or draft.person in (await office.eligibility.identities.of(person.id)).accounts
 
 
 def submit_label(draft: Draft) -> str:

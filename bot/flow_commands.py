@@ -231,6 +231,7 @@ USAGE: dict[str, tuple[str, str]] = {
     "settings": ("settings [name=value]", "what holds in this room, such as the card of a run"),
     "link": ("link [code|list]", "use several accounts as one person"),
     "unlink": ("unlink", "take this account out again"),
+    "web": ("web [off]", "a link that opens the page as me, once"),
     "whoami": ("whoami", "how I am known here"),
     "help": ("help [command or flow]", "this list, or more about one"),
 }

@@ -98,6 +98,10 @@ class Pages:
         """A form on the web page, for what cannot be asked in chat."""
         return self._page("form", draft_id)
 
+    def sign_in(self, code: str) -> str | None:
+        """The page that signs a browser in, once."""
+        return self._page("in", code)
+
     def _page(self, *parts: str) -> str | None:
         if not self.base:
             return None

@@ -130,7 +130,7 @@ async def confirm(parts: Parts, asking: Asking, target: str) -> Reply:
     draft = await parts.drafts.find(f"{PREFIX}{target}")
     if draft is None or draft.purpose != PURPOSE:
         return Reply(answer("gone-form", command="`/flow schedule add`").notice())
-    if not may_fill(draft, asking.person):
+    if not await may_fill(parts.office, draft, asking.person):
         return Reply(answer("not-yours", who="somebody else", command="`/flow schedule add`").notice())
     flow = parts.drafts.flow(draft)
     resolved = await parts.office.engine.check_inputs(flow, draft.options["trigger"]["inputs"])

@@ -11,6 +11,7 @@ from bot import (
     room_settings,
     run_commands,
     schedule_commands,
+    visiting,
 )
 from bot.asking import Asking, Parts
 from bot.cards import menu
@@ -130,6 +131,7 @@ VERBS: Mapping[str, Verb] = {
     "help": help_,
     "link": linking.link,
     "unlink": linking.unlink,
+    "web": visiting.web,
     "whoami": whoami,
 }
 

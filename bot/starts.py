@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot import documents, forms
+from bot import documents, forms, page_links
 from bot.announcer import want_card
 from bot.conversation import Action, Field, FieldErrors, Notice, Person, Reply, Room
 from bot.drafts import Draft, Drafts
@@ -78,10 +78,10 @@ class Starts:
                 errors.setdefault(problem.input, forms.explain(problem, by_id.get(problem.input)))
             if form or errors:
                 told = {name: text for name, text in errors.items() if name in raw}  # what is missing needs no scolding
-                return await self._open(flow, replace(draft, errors=told), resolved, person)
+                return await self._open(flow, replace(draft, errors=told), resolved, person, receipt)
             return await self._commit(flow, read.given, resolved, person, room, receipt, draft)
 
-    async def _open(self, flow: Flow, draft: Draft, resolved: Resolved, person: Person) -> Reply:
+    async def _open(self, flow: Flow, draft: Draft, resolved: Resolved, person: Person, receipt: str) -> Reply:
         """The form of a flow; what can't be asked here is asked on the page."""
         fields = forms.fields_of(flow.inputs, resolved)
         may_type = self.office.reader(person).may_type_secrets
@@ -94,18 +94,24 @@ class Starts:
         draft = replace(draft, field_ids=shown, raw={**prefilled, **draft.raw})
         if needed and not may_type:
             whole = replace(draft, field_ids=(*shown, *(asked.id for asked in secret)))
-            return Reply(await self._on_page(whole))
+            return Reply(await self._on_page(whole, person, receipt))
         intro = forms.intro(fields, flow.description or "")
         if not fields:
             intro = intro or "This flow asks for nothing."
         return Reply(await self.drafts.open(draft, fields, f"Run {flow.id}", intro))
 
-    async def _on_page(self, draft: Draft) -> Notice:
+    async def _on_page(self, draft: Draft, person: Person, receipt: str) -> Notice:
+        """A link to the form on the page, which signs the person in there; nobody else may fill it."""
+        if self.office.pages.base is None:
+            return answer("E14", instead=f"This flow asks for a secret, and {page_links.NO_ADDRESS}").notice()
         await self.drafts.keep(draft)
-        page = self.office.pages.form(draft.form_id)
-        if page is None:
-            return answer("E14", instead="Start this flow on the web page.").notice()
-        return answer("E14", instead="Start this flow there.").notice(Action("", "Enter securely", "link", url=page))
+        back = f"/form/{draft.form_id}"
+        instead = "The button leads to the form of this flow, as you, once, within 10 minutes."
+        again = answer("E14", instead="You have a link to the form already; run the flow again for a new one.").notice()
+        url = await page_links.offer(self.office, person, back, receipt=receipt, again=Reply(again))
+        if url is None:
+            return again
+        return answer("E14", instead=instead).notice(Action("", "Enter securely", "link", url=url))
 
     async def submit(
         self, draft: Draft, typed: Mapping[str, Any], person: Person, room: Room, receipt: str

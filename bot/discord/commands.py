@@ -158,6 +158,12 @@ def _add_others(flow: app_commands.Group, hear: Hear, complete: Complete) -> Non
     async def unlink(interaction: discord.Interaction) -> None:
         await hear(interaction)
 
+    @flow.command(name="web", description="A link that opens the web page as you, once")
+    @describe(action="off: sign every browser of yours out")
+    @app_commands.choices(action=[Choice(name="off", value="off")])
+    async def web(interaction: discord.Interaction, action: str | None = None) -> None:
+        await hear(interaction)
+
     @flow.command(name="kv", description="Values that flows share")
     @describe(
         action="What to do", key="Which value", value="The new value", namespace="Where it is kept", inputs=_INPUTS

@@ -40,21 +40,25 @@ class WebSettings:
 
 def make_gate(engine: Engine, settings: WebSettings) -> Gate:
     """The gate of this instance; SettingInvalid when the page would be open to other machines without a token."""
-    if not is_loopback(settings.host) and not settings.tokens:
+    if not is_loopback(settings.host) and not settings.tokens and not settings.public_url:
         raise SettingInvalid(
             f"The page would listen on {settings.host} without asking who comes in.",
-            fix="Set web.token (PARLEY_WEB__TOKEN) to a long random text, or listen on 127.0.0.1.",
+            fix="Set web.token (PARLEY_WEB__TOKEN) to a long random text, or web.public_url for links from chat, or "
+            "listen on 127.0.0.1.",
         )
     everywhere = settings.host in EVERYWHERE
+    public = urlsplit(settings.public_url or "").hostname or ""
     hosts = set(LOOPBACK) if is_loopback(settings.host) or everywhere else {settings.host.lower()}
     if everywhere:
         hosts.add(socket.gethostname().lower())
-    if settings.public_url:
-        hosts.add((urlsplit(settings.public_url).hostname or "").lower())
+    if public:
+        hosts.add(public.lower())
     data = engine.settings.data
-    local = None if settings.tokens else Person(f"local:{_user()}", _user(), "web")
+    local = Person(f"local:{_user()}", _user(), "web")
     token = private_key(data / "api.token").hex()
-    return Gate(private_key(data / "web.key"), frozenset(hosts), local, dict(settings.tokens), token)
+    # What reaches a public address comes through a proxy or a tunnel: from this machine, and yet from anybody.
+    must_sign_in = bool(settings.tokens) or (bool(public) and not is_loopback(public))
+    return Gate(private_key(data / "web.key"), frozenset(hosts), local, dict(settings.tokens), token, must_sign_in)
 
 
 def make_app(
@@ -74,6 +78,7 @@ def make_app(
     app.state.settings = engine.settings
     app.state.demo = settings.demo
     app.state.desk = desk
+    app.state.public_url = settings.public_url
     app.state.slack_handler = slack_handler
     for part in (doors, pages, pauses, executions, api):
         app.include_router(part.routes)
@@ -151,7 +156,9 @@ class WebServer:
                 fix="Another Parley may be running. Stop it, or choose another port with --port.",
             ) from error
         self.socket = sock
-        host = "localhost" if is_loopback(self.settings.host) else self.settings.host
+        host = (
+            "localhost" if is_loopback(self.settings.host) or self.settings.host in EVERYWHERE else self.settings.host
+        )
         return f"http://{host}:{sock.getsockname()[1]}"
 
     async def serve(self) -> None:

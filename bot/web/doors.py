@@ -1,5 +1,6 @@
 """The routes that are open to everybody: health, static files, sign-in; and Slack's signed requests."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -7,15 +8,19 @@ from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Red
 
 from bot.execution_json import execution_json
 from bot.web import views
-from bot.web.gate import COOKIE, Gate
+from bot.web.gate import COOKIE, TOKEN, Gate
 from bot.web.requests import HEADERS, caller, refusal, safe_back, told, with_cookie
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
+from engine.store import chat_audit, chat_receipts, visits
+from engine.store.chat_audit import Deed
+from engine.store.database import Unit
 
 routes = APIRouter()
 STATIC = Path(__file__).parent / "static"
 WEBHOOK_WAIT = 600.0  # seconds; longer than any caller we know keeps a request open
+GONE = ("This link is wrong, used or too old.", "Type `/flow web` in your chat for a new one.")
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -60,12 +65,62 @@ async def sign_in(request: Request) -> Response:
     if name is None:
         return RedirectResponse("/sign-in?wrong", 303, headers=HEADERS)
     response = RedirectResponse(safe_back(form.get("back")), 303, headers=HEADERS)
-    return with_cookie(request, response, gate.new_session(name), fresh=True)
+    return with_cookie(request, response, gate.new_session(f"{TOKEN}{name}"), fresh=True)
+
+
+@routes.get("/in/{code}", name="visit_page")
+async def visit_page(request: Request, code: str) -> Response:
+    """What a link from chat opens: who would be signed in, and the button that does it. Looking uses nothing up."""
+    engine: Engine = request.app.state.engine
+    now = engine.clock.now()
+    found = await engine.database.read(lambda connection: visits.waiting(connection, code, now))
+    if found is None:
+        return refusal(404, *GONE)
+    known = await engine.database.read(lambda connection: chat_receipts.who(connection, {found.account}))
+    name = known[found.account].name if found.account in known else found.account
+    who, gate = caller(request), request.app.state.gate
+    page = views.page("visit.html", csrf=gate.csrf(who.session), name=name, account=found.account)
+    return with_cookie(request, HTMLResponse(page, headers=HEADERS), who.session, who.fresh)
+
+
+@routes.post("/in/{code}", name="visit")
+async def visit(request: Request, code: str) -> Response:
+    """Sign the browser in as who was given the link."""
+    engine: Engine = request.app.state.engine
+    gate: Gate = request.app.state.gate
+    now = engine.clock.now()
+    nonce = gate.new_session().nonce  # never the one the browser had: somebody else may know that
+
+    def work(unit: Unit) -> visits.Link | None:
+        found = visits.take(unit.connection, code, now)
+        if found is not None:
+            visits.end(unit.connection, caller(request).session.nonce)
+            visits.begin(unit.connection, nonce, found.account, now)
+            known = chat_receipts.who(unit.connection, {found.account}).get(found.account)
+            name = known.name if known else found.account
+            chat_audit.record(unit.connection, Deed(now, found.account, name, "web", "sign in", found.account))
+        return found
+
+    found = await engine.database.transact(work)
+    if found is None:
+        return refusal(404, *GONE)
+    session = replace(gate.new_session(found.account), nonce=nonce)
+    response = RedirectResponse(safe_back(found.back), 303, headers=HEADERS)
+    return with_cookie(request, response, session, fresh=True)
 
 
 @routes.post("/sign-out", name="sign_out")
-async def sign_out() -> Response:
+async def sign_out(request: Request) -> Response:
     """Forget the browser."""
+    engine: Engine = request.app.state.engine
+    who, now = caller(request), engine.clock.now()
+
+    def work(unit: Unit) -> None:
+        if visits.end(unit.connection, who.session.nonce):
+            person = who.person
+            chat_audit.record(unit.connection, Deed(now, person.id, person.name, "web", "sign out", person.id))
+
+    await engine.database.transact(work)
     response = RedirectResponse("/sign-in", 303, headers=HEADERS)
     response.delete_cookie(COOKIE)
     return response

@@ -18,17 +18,18 @@ from urllib.parse import urlsplit
 from bot.conversation import Person
 from engine.key_files import kept_key
 
-OPEN = frozenset({"health", "ready", "static_file", "sign_in_page", "sign_in"})
+OPEN = frozenset({"health", "ready", "static_file", "sign_in_page", "sign_in", "visit_page", "visit"})
 # The caller proves itself: by a signature, or by the key in the address.
 SIGNED = frozenset({"slack_events", "webhook", "webhook_of_tenant"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 SESSION_SECONDS = 14 * 24 * 3600
 COOKIE = "parley_session"
+TOKEN = "token:"  # noqa: S105 - what the ids of tokens begin with
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A browser: `nonce` ties CSRF tokens to it; `person` is empty until somebody signed in."""
+    """A browser: `nonce` ties CSRF tokens to it; `person` is the id of who signed in, empty until then."""
 
     nonce: str
     person: str = ""
@@ -39,8 +40,8 @@ class Session:
 class Gate:
     """What is allowed, for one instance.
 
-    `local` is who a request is when no tokens are set (only then; and the page then listens on loopback only).
-    `tokens` maps a token's name to its text; `api_token` lets the command line on this machine in.
+    `local` is who the command line on this machine is, by its `api_token`; and, unless everybody `must_sign_in`, every
+    request that brings nothing else (the page then listens on loopback only). `tokens` maps a token's name to its text.
     """
 
     key: bytes
@@ -48,6 +49,7 @@ class Gate:
     local: Person | None
     tokens: Mapping[str, str]
     api_token: str = ""
+    must_sign_in: bool = False
 
     def host_allowed(self, host: str | None) -> bool:
         """Whether a Host header names this instance; stops a page elsewhere from reaching it by DNS rebinding."""
@@ -92,21 +94,28 @@ class Gate:
                 found = name
         return found
 
-    def person(self, session: Session | None, bearer: str | None) -> Person | None:
-        """Who is asking: a token in the header, a signed-in browser, or the local user when no tokens are set."""
+    def person(self, session: Session | None, bearer: str | None, visitor: Person | None = None) -> Person | None:
+        """Who is asking: a token in the header, a browser signed in with one or by a link from chat (`visitor`), or the
+        local user where nobody else can reach the page."""
         if bearer is not None:
             if self.api_token and hmac.compare_digest(self.api_token.encode(), bearer.encode()) and self.local:
                 return self.local
             name = self.token_name(bearer)
-            return Person(f"token:{name}", name, "web") if name else None
-        if self.local is not None:
-            return self.local
-        if session is not None and session.person in self.tokens:
-            return Person(f"token:{session.person}", session.person, "web")
-        return None
+            return Person(f"{TOKEN}{name}", name, "web") if name else None
+        if visitor is not None:
+            return visitor
+        name = session.person.removeprefix(TOKEN) if session is not None and is_token(session.person) else ""
+        if name in self.tokens:
+            return Person(f"{TOKEN}{name}", name, "web")
+        return None if self.must_sign_in else self.local
 
     def _mac(self, text: str) -> str:
         return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def is_token(person: str) -> bool:
+    """Whether the id of a session's person stands for a token, not for an account of a chat."""
+    return person.startswith(TOKEN)
 
 
 def is_loopback(host: str) -> bool:

@@ -23,12 +23,17 @@ from bot.conversation import (
     Room,
     Submission,
 )
+from bot.desk import FrontDesk
 from bot.frontend import Desk
 from bot.web import views
 from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wants_fragment
 from bot.web.room import LOBBY, ChatRoom
 
 routes = APIRouter()
+NO_FORM = (
+    "This form is not there any more, or it is somebody else's.",
+    "Start again with the command or button that opened it.",
+)
 TRIES = ("/flow list", "/flow run order_lunch", "/flow run ship_release", "/flow run poster", "/flow run greet_team")
 
 
@@ -106,13 +111,16 @@ async def click(request: Request) -> Response:
 @routes.get("/form/{form_id}", name="form")
 async def show_form(request: Request, form_id: str) -> Response:
     """A form as a page of its own."""
-    form = await desk(request).form(form_id)
+    form = await _own_form(request, form_id)
     if form is None:
-        return refusal(
-            404, "This form is not there any more.", "Start again with the command or button that opened it."
-        )
+        return refusal(404, *NO_FORM)
     back = safe_back(request.query_params.get("back"))
     return html(request, "form.html", title=form.title, form=form, channel=LOBBY, errors={}, back=back)
+
+
+async def _own_form(request: Request, form_id: str) -> Form | None:
+    front_desk: FrontDesk = request.app.state.desk
+    return await front_desk.form_of(form_id, caller(request).person)
 
 
 @routes.post("/form/{form_id}", name="submit")
@@ -120,11 +128,9 @@ async def submit(request: Request, form_id: str) -> Response:
     """Somebody filled a form."""
     given = await request.form()
     room, who = room_of(given), caller(request).person
-    form = await desk(request).form(form_id)
+    form = await _own_form(request, form_id)
     if form is None:
-        return refusal(
-            404, "This form is not there any more.", "Start again with the command or button that opened it."
-        )
+        return refusal(404, *NO_FORM)
     values = await values_of(form, given)
     answer = f"web:{room.channel}:{who.id}"
     back = safe_back(given.get("back"))

@@ -4,14 +4,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from bot.conversation import Person
 from bot.web import views
-from bot.web.gate import COOKIE, OPEN, SIGNED, Gate, Session
+from bot.web.gate import COOKIE, OPEN, SIGNED, Gate, Session, is_token
+from engine.runtime import Engine
+from engine.store import chat_receipts, visits
 
+WITH_SESSION = frozenset({"sign_in_page", "visit_page"})  # open to all, and yet they begin a session
 PROGRAMS = ("/api/", "/events", "/metrics")  # asked by programs, which no sign-in page helps
 HEADERS = {
     "Content-Security-Policy": (
@@ -46,7 +50,7 @@ async def let_in(request: Request) -> None:
     """The dependency of every route: refuses what may not pass, and leaves the Caller in `request.state.caller`."""
     gate: Gate = request.app.state.gate
     name = request.scope["route"].name
-    if name in OPEN and request.method in ("GET", "HEAD") and name != "sign_in_page":
+    if name in OPEN - WITH_SESSION and request.method in ("GET", "HEAD"):
         return
     if not gate.host_allowed(request.headers.get("host")):
         raise Stopped(
@@ -60,11 +64,26 @@ async def let_in(request: Request) -> None:
     session = known or gate.new_session()
     if request.method not in ("GET", "HEAD") and bearer is None:
         await _check_form(request, gate, session)
-    person = gate.person(session, bearer)
+    person = gate.person(session, bearer, await _visitor(request, session))
     if person is None and name not in OPEN:
         raise Stopped(_ask_to_sign_in(request, bearer))
     nobody = Person("nobody", "nobody", "web")
     request.state.caller = Caller(person or nobody, session, fresh=known is None, bearer=bearer is not None)
+
+
+async def _visitor(request: Request, session: Session) -> Person | None:
+    """Who opened the page in this browser by a link from chat, as they are known there."""
+    if not session.person or is_token(session.person):
+        return None
+    engine: Engine = request.app.state.engine
+    now = engine.clock.now()
+    account = await engine.database.read(lambda connection: visits.account_of(connection, session.nonce, now))
+    if account is None or account != session.person:
+        return None
+    known = (await engine.database.read(lambda connection: chat_receipts.who(connection, {account}))).get(account)
+    if known is None:
+        return Person(account, account.partition(":")[2], "web")
+    return Person(account, known.name, "web", known.mention, known.zone)
 
 
 async def _check_form(request: Request, gate: Gate, session: Session) -> None:
@@ -102,7 +121,8 @@ def html(request: Request, template: str, *, status: int = 200, **names: Any) ->
     """A page for the caller, with its CSRF token, and its cookie when it has none yet."""
     gate: Gate = request.app.state.gate
     who = caller(request)
-    names = {"person": who.person, "csrf": gate.csrf(who.session), "here": "", **names}
+    signed_in = bool(who.session.person) and who.person.id == who.session.person
+    names = {"person": who.person, "csrf": gate.csrf(who.session), "here": "", "signed_in": signed_in, **names}
     return with_cookie(
         request, HTMLResponse(views.page(template, **names), status, headers=HEADERS), who.session, who.fresh
     )
@@ -112,7 +132,8 @@ def with_cookie(request: Request, response: Response, session: Session, fresh: b
     """Give the browser its session."""
     gate: Gate = request.app.state.gate
     if fresh:
-        secure = request.url.scheme == "https"
+        public = urlsplit(request.app.state.public_url or "")
+        secure = request.url.scheme == "https" or (public.scheme == "https" and request.url.hostname == public.hostname)
         response.set_cookie(COOKIE, gate.seal(session), httponly=True, samesite="lax", secure=secure, path="/")
     return response
 

@@ -70,7 +70,7 @@ async def test_it_connects_with_few_intents_and_says_where(front, wire):
     names = {option["name"] for option in wire.commands[0]["options"]}
     assert names == {
         "run", "list", "show", "status", "logs", "kill", "pending", "approve", "reject", "answer", "snooze", "delegate",
-        "kv", "help", "whoami", "audit", "link", "unlink", "schedule",
+        "kv", "help", "whoami", "audit", "link", "unlink", "web", "schedule",
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from bot.application import Application
+from bot.chat_settings import ChatSettings
 from bot.settings import BotSettings, WebSection
 from tests.shared import ROOT
 
@@ -41,6 +42,7 @@ async def running(folder, flows=None, approvals=(), roles=(), **web):
         approvals=approvals,
         roles=roles,
         web=WebSection(**{"port": 0, **web}),
+        chat=ChatSettings(public_url=web.get("public_url")),
         slack_bot_token=None,
         discord_token=None,
     )

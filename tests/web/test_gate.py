@@ -6,8 +6,9 @@ from bot.conversation import Person
 from bot.web.gate import Gate, Session, is_loopback, private_key
 
 ANN = Person("local:ann", "ann", "web")
+SUE = Person("slack:U1", "Sue", "web")
 LOCAL = Gate(b"k" * 32, frozenset({"localhost", "127.0.0.1", "[::1]"}), ANN, {}, "api-token")
-GUARDED = Gate(b"k" * 32, frozenset({"parley.example.com"}), None, {"ci": "long-token"})
+GUARDED = Gate(b"k" * 32, frozenset({"parley.example.com"}), ANN, {"ci": "long-token"}, "api-token", True)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_a_csrf_token_fits_one_browser_only():
 
 
 def test_a_cookie_that_was_touched_is_no_session():
-    sealed = GUARDED.seal(GUARDED.new_session("ci"))
+    sealed = GUARDED.seal(GUARDED.new_session("token:ci"))
     body, _, mac = sealed.partition(".")
     assert GUARDED.unseal(sealed) is not None
     assert GUARDED.unseal(f"{body}x.{mac}") is None
@@ -63,7 +64,7 @@ def test_a_cookie_that_was_touched_is_no_session():
 
 
 def test_an_old_cookie_is_no_session():
-    assert GUARDED.unseal(GUARDED.seal(Session("n", "ci", expires=1))) is None
+    assert GUARDED.unseal(GUARDED.seal(Session("n", "token:ci", expires=1))) is None
 
 
 def test_without_tokens_the_local_user_asks():
@@ -75,8 +76,11 @@ def test_without_tokens_the_local_user_asks():
 def test_with_tokens_only_they_open():
     assert GUARDED.person(None, None) is None
     assert GUARDED.person(GUARDED.new_session(), None) is None
-    assert GUARDED.person(GUARDED.new_session("gone"), None) is None
-    assert GUARDED.person(GUARDED.new_session("ci"), None).id == "token:ci"
+    assert GUARDED.person(GUARDED.new_session("token:gone"), None) is None
+    assert GUARDED.person(GUARDED.new_session("slack:U1"), None) is None  # a cookie alone proves no account of a chat
+    assert GUARDED.person(GUARDED.new_session("token:ci"), None).id == "token:ci"
+    assert GUARDED.person(GUARDED.new_session("token:ci"), None, SUE) == SUE
+    assert GUARDED.person(None, "api-token") == ANN  # the command line on this machine
     assert GUARDED.person(None, "long-token").name == "ci"
     assert GUARDED.person(None, "") is None
 
