@@ -4,11 +4,13 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from engine import expressions
@@ -22,6 +24,7 @@ from engine.core.variables import variables as variables_of
 from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
 from engine.expressions import Services, render
 from engine.files import NAMESPACE_FOLDER, SCHEME, FileStore, Scope
+from engine.http_function import HttpFunction
 from engine.key_values import KeyValueStore
 from engine.secrets import AtRest, Masker, Secrets
 from engine.settings import Settings
@@ -46,11 +49,15 @@ WAITING = frozenset(
     }
 )
 CALLERS = 64  # how far up the chain of calling executions files may be read
+# Threads for texts that wait: a service that is slow to answer http() keeps one, and no thread that others need.
+WAITING_ROOM = ThreadPoolExecutor(64, thread_name_prefix="expressions")
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    """Renders with the variables and services of an execution."""
+    """Renders with the variables and services of an execution. Without `calls`, http() is refused."""
 
     settings: Settings
     clock: Clock
@@ -61,6 +68,12 @@ class Renderer:
     database: Database
     sealer: AtRest
     envs: Mapping[str, str] = field(default_factory=lambda: environment())
+    calls: bool = True
+
+    @property
+    def quiet(self) -> Self:
+        """The same, for looking only: nothing outside is called."""
+        return replace(self, calls=False)
 
     @property
     def zone(self) -> tzinfo:
@@ -76,7 +89,8 @@ class Renderer:
     ) -> Services:
         """What functions reach for a flow of this namespace."""
         reach = Reach(self, namespace, scope or Scope(namespace), own_errors)
-        return Services(
+        warn = warn or _ignore
+        found = Services(
             now=self.clock.now,
             zone=self.zone,
             secret=reach.secret,
@@ -85,8 +99,9 @@ class Renderer:
             file_size=reach.file_size,
             file_exists=reach.file_exists,
             error_logs=reach.error_logs,
-            warn=warn or _ignore,
+            warn=warn,
         )
+        return replace(found, http=HttpFunction(self.settings, warn)) if self.calls else found
 
     def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
         """What an expression sees."""
@@ -107,9 +122,7 @@ class Renderer:
 
     async def answer(self, flow: Flow, execution: Execution, command: Render, now: datetime) -> Rendered:
         """What the expressions of a `Render` command return; its `error` says which could not be rendered."""
-        if waits(command.sources):
-            return await asyncio.to_thread(self.answer_now, flow, execution, command, now)
-        return self.answer_now(flow, execution, command, now)
+        return await aside(command.sources, lambda: self.answer_now(flow, execution, command, now))
 
     def answer_now(self, flow: Flow, execution: Execution, command: Render, now: datetime) -> Rendered:
         """The same in the calling thread, which may wait for a disk or a network."""
@@ -136,7 +149,7 @@ class Renderer:
                 return value_of(value, "typed", seen, services)
             return render(value, seen, services, guard=guard)
 
-        return await asyncio.to_thread(work) if waits(value) else work()
+        return await aside(value, work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +296,16 @@ def list_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
             shown = rendered if len(rendered) <= 100 else f"{rendered[:100]}…"
             raise ExpressionFailed(f"Expected a JSON list, but the expression gave `{shown}`.") from error
     return rendered
+
+
+async def aside(value: Any, work: Callable[[], Found]) -> Found:
+    """What some rendering of a value gives; it is done in a thread when it may wait for a disk or a network."""
+    return await in_a_thread(work) if waits(value) else work()
+
+
+async def in_a_thread(work: Callable[[], Found]) -> Found:
+    """What some rendering gives that may wait."""
+    return await asyncio.get_running_loop().run_in_executor(WAITING_ROOM, copy_context().run, work)
 
 
 def waits(value: Any) -> bool:

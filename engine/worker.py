@@ -25,7 +25,7 @@ from engine.errors import EngineError, NotFound, TaskFailed
 from engine.expressions import render
 from engine.logbook import LogBook, Note
 from engine.plugin import Outputs, Result, RunnableTask
-from engine.rendering import waits
+from engine.rendering import in_a_thread, waits
 from engine.run_context import Outside, TaskContext
 from engine.store.documents import dumps, plain
 
@@ -205,7 +205,7 @@ class Worker:
         def work() -> Task:
             return task.rendered(lambda value, guard: render(value, seen, services, guard=guard))
 
-        return await asyncio.to_thread(work) if late else work()
+        return await in_a_thread(work) if late else work()
 
     def _renders_late(self, flow: Flow, task: Task) -> bool:
         """Whether what a task says may wait for a disk or a network when it is rendered."""

@@ -236,8 +236,6 @@ def http(
     options: Value, accept: Value,
 ) -> Value:  # fmt: skip
     """The body an HTTP service answers, read by its content type."""
-    if body is not None and not isinstance(body, str):
-        body = to_json(body, frame.services.zone)
     return frame.services.http(
         _text(uri, "http", "uri"), method=to_text(method).upper(), query=query, body=body,
         content_type=content_type, headers=headers, options=options, accept=accept,

@@ -22,7 +22,7 @@ from engine.errors import ExpressionFailed, InputInvalid, InputProblem, Refused
 from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
 from engine.identifiers import new_id
-from engine.rendering import Renderer, typed_value, waits
+from engine.rendering import Renderer, aside, typed_value
 from engine.runtime.decision import Decision
 from engine.secrets import AtRest, Masker
 from engine.settings import Settings
@@ -87,7 +87,7 @@ class Creator:
                 inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed)
             )
 
-        return await asyncio.to_thread(work) if waits([plain_parts(one) for one in inputs]) else work()
+        return await aside([plain_parts(one) for one in inputs], work)
 
     def variables(self, flow: Flow) -> dict[str, Any]:
         """What expressions see before there is an execution."""

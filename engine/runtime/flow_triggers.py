@@ -13,7 +13,7 @@ from engine.core.state import State
 from engine.core.variables import labels_map
 from engine.errors import EngineError
 from engine.expressions import render
-from engine.rendering import typed_value
+from engine.rendering import in_a_thread, typed_value, waits
 from engine.runtime.creation import CORRELATION, Creator, Prepared
 from engine.runtime.flows import Flows
 from engine.store import commands as outbox
@@ -44,6 +44,15 @@ class Match:
         return trigger_key(self.flow.namespace, self.flow.id, self.trigger.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """An execution as triggers look at it: what conditions and expressions see, and what a new execution is told."""
+
+    upstream: Upstream
+    context: ConditionContext
+    told: Mapping[str, Any]
+
+
 class FlowTriggers:
     """Looks at announced changes of state and starts what they trigger."""
 
@@ -61,6 +70,7 @@ class FlowTriggers:
         self._current = current
         self._is_disabled = is_disabled
         self._states: frozenset[State] = frozenset()
+        self._waiting: dict[tuple[str, str, int, str], bool] = {}  # whether asking a trigger may take its time
 
     def refresh(self) -> None:
         """The flows changed: which states does anybody listen to?"""
@@ -71,6 +81,7 @@ class FlowTriggers:
             for part in parts:
                 states |= set(part.states or ())
         self._states = frozenset(states)
+        self._waiting.clear()
 
     def listens_to(self, execution: Execution, state: State) -> bool:
         """Whether some trigger may care that an execution reached a state."""
@@ -119,29 +130,44 @@ class FlowTriggers:
             names = {**seen, **extra}
             return typed_value(text, names, services) if typed else render(text, names, services)
 
-        context = ConditionContext(one, {"trigger": told})
+        scope = Scope(upstream, ConditionContext(one, {"trigger": told}), told)
         for flow, trigger in self._listeners():
             key = trigger_key(flow.namespace, flow.id, trigger.id)
             if (flow.namespace, flow.id) == (execution.namespace, execution.flow_id) or self._is_disabled(key):
                 continue
             try:
-                if not trigger.looks_at(upstream, context):
-                    continue
-                met = trigger.met(upstream, context) if trigger.needed() else {}
-                if trigger.needed() and not any(met.values()):
-                    continue
-                yield await self._match(flow, trigger, met, told, one)
+                match = await self._match(flow, trigger, scope)
+                if match is not None:
+                    yield match
             except EngineError as error:
                 log.warning("The trigger %s could not start its flow: %s", key, error)
 
-    async def _match(
-        self, flow: Flow, trigger: FlowTrigger, met: Mapping[str, frozenset[str]], told: Mapping[str, Any], one: Any
-    ) -> Match:
-        given = rendered(trigger.inputs, one)
+    async def _match(self, flow: Flow, trigger: FlowTrigger, scope: Scope) -> Match | None:
+        """What a trigger starts because of an execution, None when it does not care for it; EngineError."""
+        one = scope.context.render
+
+        def work() -> tuple[Mapping[str, frozenset[str]], dict[str, Any], tuple[tuple[str, str], ...]] | None:
+            if not trigger.looks_at(scope.upstream, scope.context):
+                return None
+            met = trigger.met(scope.upstream, scope.context) if trigger.needed() else {}
+            if trigger.needed() and not any(met.values()):
+                return None
+            labels = tuple((key, str(one(value, {}, False))) for key, value in read_labels(trigger.labels))
+            return met, rendered(trigger.inputs, one), labels
+
+        found = await in_a_thread(work) if self._waits(flow, trigger) else work()
+        if found is None:
+            return None
+        met, given, labels = found
         resolved = await self._creator.check(flow.inputs, given, flow)
         prepared = await self._creator.prepare(flow, resolved, local_files=False)
-        labels = tuple((key, str(one(value, {}, False))) for key, value in read_labels(trigger.labels))
-        return Match(flow, trigger, prepared, told, labels, met)
+        return Match(flow, trigger, prepared, scope.told, labels, met)
+
+    def _waits(self, flow: Flow, trigger: FlowTrigger) -> bool:
+        key = (flow.namespace, flow.id, flow.revision, trigger.id)
+        if key not in self._waiting:
+            self._waiting[key] = waits(trigger.model_dump(exclude_unset=True, warnings=False))
+        return self._waiting[key]
 
     def _is_complete(self, unit: Unit, match: Match) -> bool:
         """Whether every group of parts is met within its window; runs in the transaction."""

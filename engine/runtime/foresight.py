@@ -3,18 +3,16 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from engine import expressions
 from engine.core.flowable import PausingTask
 from engine.core.property import has_template
-from engine.errors import EngineError, ExpressionFailed
+from engine.errors import EngineError
 from engine.files import FileStore, Scope
 from engine.rendering import namespace_uri, texts
 from engine.runtime.operations import Operations
 
-REACHES_OUT = frozenset({"http", "subflow"})  # functions that would do something already
 MAX_TEXT = 256 * 1024
 _OUTPUTS = re.compile(r"outputs(?:\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
@@ -33,7 +31,8 @@ async def foresee(
     secrets as stars; Unknown where that can't be told; NotFound."""
     row = await operations.pause_row(pause_id)
     inputs, execution, flow = await operations.asked(row)
-    renderer, creator = operations.creator.renderer, operations.creator
+    creator = replace(operations.creator, renderer=operations.creator.renderer.quiet)
+    renderer = creator.renderer
     run = execution.task_runs.get(row.task_run_id)
     seen = renderer.variables(flow, execution, run)
     task = operations.flows.task(flow, row.task_id)
@@ -60,16 +59,7 @@ def _unknown(template: Any, outputs: Mapping[str, Any]) -> Unknown | None:
     written = [text for text in texts(template) if has_template(text)]
     named = [pair[0] or pair[1] for text in written for pair in _OUTPUTS.findall(text)]
     missing = [name for name in named if name not in outputs]
-    if missing:
-        return Unknown(tuple(dict.fromkeys(missing)))
-    return Unknown() if any(_reaches_out(text) for text in written) else None
-
-
-def _reaches_out(text: str) -> bool:
-    try:
-        return not REACHES_OUT.isdisjoint(expressions.parse(text).functions())
-    except ExpressionFailed:
-        return False
+    return Unknown(tuple(dict.fromkeys(missing))) if missing else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,10 +278,10 @@ class Operations:
         return execution
 
     async def render(self, execution_id: str, template: Any, task_run_id: str | None) -> Any:
-        """A template rendered with an execution's variables, secrets as stars; ExpressionFailed, NotFound."""
+        """A template rendered with an execution's variables, secrets as stars; http() is refused. ExpressionFailed."""
         execution = await self.decider.current(execution_id)
         flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
-        renderer = self.creator.renderer
+        renderer = self.creator.renderer.quiet
         seen = renderer.variables(flow, execution, execution.task_runs.get(task_run_id or ""))
         services = renderer.services(execution.namespace, renderer.scope(execution))
         return self.creator.masker.mask_value(await renderer.value(template, seen, services))

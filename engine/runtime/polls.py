@@ -168,7 +168,7 @@ class Polls:
             return None
         variables: Mapping[str, Any] = plain(found.model_dump(by_alias=True) if isinstance(found, Outputs) else found)
         names = {"trigger": variables}
-        if not self._starts.holds(one.flow, one.trigger, names):
+        if not await self._starts.holds(one.flow, one.trigger, names):
             return None
         return await self._starts.start(one.flow, one.trigger, variables, names)
 

@@ -7,15 +7,18 @@ chunk meets anything unexpected, all of the chunk are fired one by one, as sched
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
 from engine.clock import Clock
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
+from engine.core.labels import read_labels
 from engine.core.triggers import Dated, Scheduled
 from engine.errors import EngineError
+from engine.rendering import waits
+from engine.runtime.creation import plain_parts
 from engine.runtime.starts import Start, Starts
 from engine.scheduler import NextAfter
 from engine.store import triggers as rows
@@ -44,6 +47,14 @@ class Entry:
     state: TriggerState
     next_after: NextAfter
     ahead: Ahead | None = None
+    is_slow: bool = field(init=False)  # what it starts may have to wait for a disk or a network first
+
+    def __post_init__(self) -> None:
+        checks = [text for check in self.flow.checks for text in (check.condition, check.message)]
+        asked = [plain_parts(one) for one in self.flow.inputs]
+        self.is_slow = waits(
+            [self.trigger.inputs, [value for _, value in read_labels(self.trigger.labels)], asked, checks]
+        )
 
     @property
     def key(self) -> str:
@@ -82,7 +93,7 @@ def may_join(entry: Entry, until: datetime) -> bool:
     state, ahead = entry.state, entry.ahead
     due = state.next_date is not None and state.next_date <= until
     free = not state.disabled and state.backfill is None and state.execution_id is None
-    return due and free and entry.is_plain and ahead is not None and ahead.date == state.next_date
+    return due and free and entry.is_plain and not entry.is_slow and ahead is not None and ahead.date == state.next_date
 
 
 @dataclass(frozen=True, slots=True)

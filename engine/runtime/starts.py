@@ -14,7 +14,7 @@ from engine.core.triggers import Scheduled, Trigger
 from engine.errors import EngineError
 from engine.expressions import render
 from engine.identifiers import new_id
-from engine.rendering import typed_value
+from engine.rendering import aside, typed_value
 from engine.runtime.creation import Creator, Prepared
 from engine.runtime.flow_triggers import rendered
 
@@ -36,10 +36,14 @@ class Starts:
 
     creator: Creator
 
-    def render_for(self, flow: Flow) -> RenderFn:
-        """Renders for a trigger of a flow, before there is an execution."""
+    def render_for(self, flow: Flow, *, calls: bool = False) -> RenderFn:
+        """Renders for a trigger of a flow, before there is an execution.
+
+        Without `calls` http() is refused, as for the conditions of a schedule: they are asked for many dates ahead.
+        """
         seen = self.creator.variables(flow)
-        services = self.creator.renderer.services(flow.namespace)
+        renderer = self.creator.renderer if calls else self.creator.renderer.quiet
+        services = renderer.services(flow.namespace)
 
         def one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
             names = {**seen, **extra}
@@ -47,9 +51,11 @@ class Starts:
 
         return one
 
-    def holds(self, flow: Flow, trigger: Trigger, names: Mapping[str, Any]) -> bool:
+    async def holds(self, flow: Flow, trigger: Trigger, names: Mapping[str, Any]) -> bool:
         """Whether the trigger's conditions are met; ExpressionFailed."""
-        return trigger.holds(ConditionContext(self._render_with(flow, names), names))
+        context = ConditionContext(self._render_with(flow, names), names)
+        asked = trigger.model_dump(include={"conditions", "when"}, exclude_unset=True, warnings=False)
+        return await aside(asked, lambda: trigger.holds(context))
 
     async def start(
         self,
@@ -62,9 +68,13 @@ class Starts:
     ) -> Start:
         """The execution for what happened: the trigger's inputs and labels, then those given; EngineError."""
         one = self._render_with(flow, names)
-        given = {**rendered(trigger.inputs, one), **(inputs or {})}
-        own = tuple((key, str(one(value, {}, False))) for key, value in read_labels(trigger.labels))
-        resolved = await self.creator.check(flow.inputs, given, flow)
+        written = read_labels(trigger.labels)
+
+        def work() -> tuple[dict[str, Any], Pairs]:
+            return rendered(trigger.inputs, one), tuple((key, str(one(value, {}, False))) for key, value in written)
+
+        given, own = await aside([trigger.inputs, dict(written)], work)
+        resolved = await self.creator.check(flow.inputs, {**given, **(inputs or {})}, flow)
         prepared = await self.creator.prepare(flow, resolved, local_files=False)
         return Start(prepared, variables, (*own, *labels))
 
@@ -104,7 +114,7 @@ class Starts:
         return Start(Prepared(new_id(self.creator.clock.now()), flow, {}, reason), variables)
 
     def _render_with(self, flow: Flow, names: Mapping[str, Any]) -> RenderFn:
-        one = self.render_for(flow)
+        one = self.render_for(flow, calls=True)
 
         def render_one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
             return one(text, {**names, **extra}, typed)

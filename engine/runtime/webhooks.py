@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.core.conditions import ConditionContext
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
-from engine.core.labels import read_labels
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 from engine.runtime.creation import Creator
-from engine.runtime.flow_triggers import rendered
 from engine.runtime.flows import Flows
 from engine.runtime.schedules import Schedules
+from engine.runtime.starts import Starts
 from engine.store.database import Database
 from engine.store.documents import dumps, plain
 from engine.store.triggers import trigger_key
@@ -60,24 +58,16 @@ class Webhooks:
             "headers": {name: list(values) for name, values in (headers or {}).items()},
             "parameters": {name: list(values) for name, values in (parameters or {}).items()},
         }
-        one = self.schedules.render_for(flow)
-        names = {"trigger": variables}
-
-        def render_one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
-            return one(text, {**names, **extra}, typed)
-
-        if not trigger.holds(ConditionContext(render_one, names)):
+        starts, names = Starts(self.creator), {"trigger": variables}
+        if not await starts.holds(flow, trigger, names):
             return None
-        given = rendered(trigger.inputs, render_one)
-        labels = tuple((name, str(render_one(value, {}, False))) for name, value in read_labels(trigger.labels))
-        resolved = await self.creator.check(flow.inputs, given, flow)
-        prepared = await self.creator.prepare(flow, resolved, local_files=False)
+        start = await starts.start(flow, trigger, variables, names)
         return await self.creator.create(
             self.database,
-            prepared,
+            start.prepared,
             started_by="webhook",
             origin=Origin(trigger.id, trigger.type, variables),
-            labels=labels,
+            labels=start.labels,
             trigger_id=trigger.id,
         )
 

@@ -4,17 +4,30 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
-from engine.plugin import RunContext, TaskFailed
+from engine.plugin import Level, Settings, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.address_guard import check_address, check_peer
 from engine.tasks.http_options import DEFAULT, HttpOptions
 
 MAX_REDIRECTS = 20
 MAX_WAIT = 60.0  # seconds we are willing to obey a 429
+
+
+class Caller(Protocol):
+    """What a call needs of its surroundings; the context of a task is one."""
+
+    settings: Settings
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """The client for calls without a proxy of their own."""
+
+    def log(self, message: str, level: Level = "INFO") -> None:
+        """Tell whoever wrote the flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +44,15 @@ class Answer:
         """The body as text, for messages."""
         return self.content.decode("utf-8", "replace")
 
+    @property
+    def charset(self) -> str | None:
+        """How the service says its text is written, None when it does not say."""
+        return httpx.Response(200, headers={"Content-Type": self.headers.get("content-type", "")}).charset_encoding
+
 
 @asynccontextmanager
 async def opened(
-    context: RunContext,
+    context: Caller,
     method: str,
     url: str,
     *,
@@ -80,7 +98,7 @@ async def opened(
 
 
 async def send(
-    context: RunContext,
+    context: Caller,
     method: str,
     url: str,
     *,
@@ -121,7 +139,7 @@ async def read(response: httpx.Response, limit: int) -> bytes:
 
 
 async def deliver(
-    context: RunContext,
+    context: Caller,
     url: str,
     *,
     service: str,
@@ -164,7 +182,7 @@ def retry_after(answer: Answer) -> float:
     return max(seconds, 0.0)
 
 
-def destination(context: RunContext, url: str) -> str:
+def destination(context: Caller, url: str) -> str:
     """Where a URL really leads by the operator's aliases (and ours for services that moved); a change is logged."""
     url = url.strip().replace(" ", "%20")
     target = aliases.rewrite(url, context.settings.urls)

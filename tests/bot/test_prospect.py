@@ -9,6 +9,7 @@ from engine.runtime.foresight import Unknown
 from engine.tasks import catalogue
 from tests.bot.rig import BOB, DEV, Rig
 from tests.shared import seed
+from tests.wire.loopback import Answered, serving
 
 SHIP = """
 id: ship
@@ -102,6 +103,35 @@ async def test_the_card_shows_what_a_yes_would_run_with_secrets_as_stars(bot):
     message = "`log.Log` · message: `{{ outputs.deploy.code ?? 'none' }}` (known after `deploy`)"
     assert told(card, "Then report") == message
     assert told(card, "Then look").endswith("(known when it runs)"), "nothing is called for a preview"
+
+
+HIDDEN = """
+id: ship
+namespace: company.team
+variables: {{url: "{url}", look: "{{{{ http('{url}/hidden') }}}}"}}
+tasks:
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    onResume: [{{id: room, type: STRING, defaults: "{{{{ http('{url}/default') }}}}"}}]
+  - {{id: plain, type: io.kestra.plugin.core.debug.Return, format: "{{{{ http('{url}/plain') }}}}"}}
+  - {{id: deep, type: io.kestra.plugin.core.debug.Return, format: "{{{{ render(vars.look) }}}}"}}
+  - {{id: room, type: io.kestra.plugin.core.debug.Return, format: "{{{{ outputs.wait.onResume.room }}}}"}}
+"""
+
+
+async def test_nothing_is_called_while_somebody_only_looks(tmp_path):
+    with serving(lambda request: Answered("called")) as service:
+        rig = await Rig(tmp_path).start(HIDDEN.format(url=service.url))
+        try:
+            await rig.asked()
+            (pause,) = await rig.engine.pauses()
+            service.requests.clear()  # what the form asks for was asked when it was drawn
+            asked = ["http(vars.url)", "render(vars.look)", "outputs.wait.onResume.room"]
+            texts = [f"{{{{ {one} }}}}" for one in asked]
+            assert await rig.engine.foresee(pause.id, {}, texts) == [Unknown(), Unknown(), Unknown()]
+            assert service.requests == []
+        finally:
+            await rig.stop()
 
 
 async def test_the_last_decision_at_the_same_place_is_told(bot):

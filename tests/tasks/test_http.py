@@ -30,6 +30,11 @@ def echo(request: Received) -> Answered:
             return Answered("This endpoint is deprecated.", 410)
         case "/big":
             return Answered(b"x" * 5000)
+        case "/letters":
+            return Answered(
+                "é".encode(request.query["charset"]),
+                headers={"Content-Type": f"text/plain; charset={request.query['charset']}"},
+            )
         case "/binary":
             return Answered(b"\xff\xfe\x00")
         case "/file":
@@ -287,6 +292,12 @@ async def test_names_of_older_flows(context, service):
     options = {"proxyAddress": "127.0.0.1", "proxyPort": port, "proxyType": "DIRECT"}
     with pytest.raises(TaskFailed, match="could not be reached"):
         await context.run(type=REQUEST, uri="http://nowhere.invalid/x", options=options)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1", "UTF-16"])
+async def test_an_answer_is_read_in_the_charset_it_names(context, service, charset):
+    answer = await context.run(type=REQUEST, uri=f"{service.url}/letters?charset={charset}")
+    assert answer.body == "é"
 
 
 async def test_a_body_in_another_charset(context, service):

@@ -152,9 +152,7 @@ body: |
         return Response(uri=answer.url, code=answer.code, headers=grouped(answer.headers), **body)
 
     def _text(self, answer: Answer, options: HttpOptions) -> str:
-        charset = (
-            answer.headers.encoding if "charset" in answer.headers.get("content-type", "") else options.default_charset
-        )
+        charset = answer.charset or options.default_charset
         try:
             return answer.content.decode(charset)
         except (UnicodeDecodeError, LookupError) as error:
