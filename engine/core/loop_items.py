@@ -68,6 +68,11 @@ class OwnOutputs(Mapping[str, Any]):
         return repr(dict(self))
 
 
+def index_carrier(runs: Mapping[str, TaskRun], places: Mapping[str, Place], run: TaskRun) -> TaskRun | None:
+    """The run, this one or one above it, whose value is the index in the innermost Loop; None outside of loops."""
+    return next((below for below, _ in _loops(runs, places, run)), None)
+
+
 def own_outputs(
     every: Mapping[str, Any], runs: Mapping[str, TaskRun], places: Mapping[str, Place], run: TaskRun
 ) -> Mapping[str, Any]:

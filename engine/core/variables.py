@@ -72,7 +72,7 @@ def _execution(execution: Execution) -> dict[str, Any]:
 
 def _of_task_run(flow: Flow, runs: Mapping[str, TaskRun], run: TaskRun) -> dict[str, Any]:
     from engine.core.executor.plans import plan_of  # noqa: PLC0415  the executor itself needs this module
-    from engine.core.loop_items import item_variables, own_outputs  # noqa: PLC0415
+    from engine.core.loop_items import index_carrier, item_variables, own_outputs  # noqa: PLC0415
 
     places = plan_of(flow).places
     place = places.get(run.task_id)
@@ -82,11 +82,14 @@ def _of_task_run(flow: Flow, runs: Mapping[str, TaskRun], run: TaskRun) -> dict[
     parents = []
     above = runs.get(run.parent_id) if run.parent_id else None
     nearest = places.get(above.task_id) if above is not None else None
+    carrier = index_carrier(runs, places, run)  # an iteration of a Loop is a world of its own: `outputs` are below it
+    if run is carrier:
+        names["taskrun"].pop("value", None)
     if above is not None and nearest is not None and isinstance(nearest.task, DirectoryTask):
         names["workerTaskrun"] = task_run_variables(above)
-        if run.value is None and above.value is not None:
+        if run.value is None and above.value is not None and above is not carrier:
             names["taskrun"]["value"] = above.value
-    while above is not None:
+    while above is not None and carrier is not run and above is not carrier:
         entry: dict[str, Any] = {}
         if above.value is not None:
             entry["taskrun"] = {"value": above.value}

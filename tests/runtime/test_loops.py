@@ -129,6 +129,67 @@ async def test_loops_in_loops_know_those_around_them(deploy, run):
     assert sorted(said(done, "again")) == ["x0-1", "x0-2", "y1-1", "y1-2"]
 
 
+async def test_what_reads_the_same_iteration_does_so_inside_a_loop_too(deploy, run):
+    tasks = """
+      - id: make
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ item.value }}"
+      - id: same
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ currentEachOutput(outputs.make).value }} {{ taskrun.value ?? 'none' }} {{ parents | length }}"
+      - id: each
+        type: io.kestra.plugin.core.flow.ForEach
+        values: [p, q]
+        tasks:
+          - id: inner
+            type: io.kestra.plugin.core.debug.Return
+            format: "{{ item.value }}{{ taskrun.value }}"
+          - id: read
+            type: io.kestra.plugin.core.debug.Return
+            format: "{{ currentEachOutput(outputs.inner).value }}"
+"""
+    await deploy(loop("[x, y]", tasks))
+    done = await run()
+    assert done.state is State.SUCCESS
+    assert sorted(said(done, "same")) == ["x none 0", "y none 0"]
+    assert sorted(said(done, "read")) == ["xp", "xq", "yp", "yq"]
+
+
+@pytest.mark.parametrize("around", ["ForEach", "Loop"])
+async def test_batches_of_a_file_are_merged_in_each_iteration(deploy, run, engine, around):
+    await deploy(
+        """
+inputs: [{id: n, type: INT}]
+tasks: [{id: say, type: io.kestra.plugin.core.debug.Return, format: "{{ inputs.n }}"}]
+outputs: [{id: n, type: INT, value: "{{ inputs.n }}"}]
+""",
+        "child",
+    )
+    tasks = """
+      - id: both
+        type: io.kestra.plugin.core.flow.Sequential
+        tasks:
+          - id: file
+            type: io.kestra.plugin.core.storage.Write
+            content: "1\\n2\\n"
+          - id: items
+            type: io.kestra.plugin.core.flow.ForEachItem
+            items: "{{ FILE.uri }}"
+            namespace: company.team
+            flowId: child
+            inputs: {n: "{{ taskrun.iteration }}"}
+      - id: read
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ read(MERGED.subflowOutputs) }}"
+"""
+    for name, task in (("FILE", "file"), ("MERGED", "items_merge")):
+        tasks = tasks.replace(name, f"currentEachOutput(outputs.{task})")
+    await deploy(loop("[x, y]", tasks).replace("flow.Loop", f"flow.{around}"))
+    done = await run()
+    assert done.state is State.SUCCESS, [line.message for line in await engine.logs(done.id, level="ERROR")]
+    assert said(done, "read") == ['{"n": 1}\n{"n": 2}\n'] * 2
+
+
 @pytest.mark.parametrize(("transmit", "state"), [("true", State.FAILED), ("false", State.SUCCESS)])
 async def test_the_failure_of_one_item_does_not_stop_the_others(deploy, run, transmit, state):
     tasks = """

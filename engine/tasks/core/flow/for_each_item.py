@@ -61,10 +61,10 @@ class MergeOutputs(RunnableTask):
     source: str
 
     async def run(self, context: RunContext) -> Mapping[str, Any] | None:
-        found: Any = context.variables["outputs"][self.source]
+        found: Any = context.variables["outputs"].get(self.source, {})
         for above in reversed(context.variables.get("parents", [])):
             value = above.get("taskrun", {}).get("value")
-            found = found[value] if value is not None else found
+            found = found.get(value, {}) if value is not None else found  # no batch, nothing handed on
         results = found.get("subflowOutputs")
         if not results:
             return None
