@@ -94,6 +94,7 @@ class Writer:
         rows = self._rows(unit, decision)
         outbox.drop(batch, [key for key, row in rows.items() if row is None])
         outbox.put(batch, [row for row in rows.values() if row is not None], self.sealer)
+        self._pauses(unit, decision)
         lines = [*decision.lines, *(self._line(after, c, now) for c in decision.commands if isinstance(c, WriteLog))]
         write_notes(unit, lines)
 
@@ -116,16 +117,25 @@ class Writer:
                     rows[row.id] = row
                 case CancelTimer(key):
                     rows[timer_key(after.id, key)] = None
-                case OpenPause():
-                    self._open(unit, decision, command)
-                case ClosePause(task_run_id, reason):
-                    pauses.close_of_task_run(unit.batch, after.id, task_run_id, reason, now)
                 case StopSubflow(execution_id):
                     kill = KillAsked(now, by=f"execution:{after.id}", reason="Its parent was killed.")
                     self._post(unit, execution_id, kill, now, f"kill:{execution_id}:{after.id}:{after.version}")
                 case Announce(state) if state.is_terminal:
                     self._ended(unit, decision, state)
         return rows
+
+    def _pauses(self, unit: Unit, decision: Decision) -> None:
+        """Open and close pauses. What is closed again in the same decision is not opened: a batch inserts last."""
+        opened: dict[str, OpenPause] = {}
+        for command in decision.commands:
+            if isinstance(command, OpenPause):
+                opened[command.task_run_id] = command
+            elif isinstance(command, ClosePause):
+                opened.pop(command.task_run_id, None)
+                key, state = command.task_run_id, command.reason
+                pauses.close_of_task_run(unit.batch, decision.after.id, key, state, decision.now)
+        for command in opened.values():
+            self._open(unit, decision, command)
 
     def _open(self, unit: Unit, decision: Decision, command: OpenPause) -> None:
         run = decision.after.task_runs.get(command.task_run_id)

@@ -273,7 +273,7 @@ class Engine(Assembly):
     def kill_in(
         self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
     ) -> bool:
-        """Kill inside somebody's transaction; False when the pause was decided, or the execution had ended, before."""
+        """Kill inside somebody's transaction, or end a pause that outlived it; False when it was too late."""
         return self.operations.kill_in(unit, execution_id, by=by, reason=reason, now=now, pause_id=pause_id)
 
     async def kill(self, execution_id: str, *, by: str, reason: str = "") -> Execution:

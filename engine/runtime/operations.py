@@ -148,11 +148,13 @@ class Operations:
     def kill_in(
         self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
     ) -> bool:
-        """Kill inside somebody's transaction; False when the pause was decided, or the execution had ended, before."""
-        if pause_id is not None and pauses.decide(unit.connection, pause_id, "KILLED", by=by, now=now) is None:
-            return False
-        state = executions.state_of(unit.connection, execution_id)
-        if state is None or state.is_terminal:
+        """Kill inside somebody's transaction, or end a pause that outlived its execution; False when the pause was
+        decided, or the execution had ended, before."""
+        if pause_id is None:
+            state = executions.state_of(unit.connection, execution_id)
+            if state is None or state.is_terminal:
+                return False
+        elif pauses.decide(unit.connection, pause_id, "KILLED", by=by, now=now) is None:
             return False
         event = KillAsked(now, by, reason)
         posted = inbox.post(unit.connection, execution_id, event, now, self.creator.sealer)

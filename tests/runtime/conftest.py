@@ -19,7 +19,7 @@ def settings(tmp_path, where):
     return Settings(data=tmp_path / "data", database=where, flows=(tmp_path / "flows",), limits=Limits(workers=8))
 
 
-ON_BOTH = ("test_executions", "test_triggers_metrics", "test_polls", "test_slots")
+ON_BOTH = ("test_executions", "test_triggers_metrics", "test_polls", "test_slots", "test_pauses")
 
 
 def pytest_generate_tests(metafunc):

@@ -32,8 +32,8 @@ from engine.settings import Limits, Settings
 from tests.bot.memory_front_end import MemoryFrontEnd
 from tests.simulate.chat import person_of
 from tests.simulate.clock import START, SteadyClock, after
-from tests.simulate.databases import Alone, SteppedPostgres, SteppedSqlite, Stepwise
-from tests.simulate.histories import NO_ERROR, History
+from tests.simulate.databases import Alone, SteppedPostgres, SteppedSqlite, Stepwise, migrated_once
+from tests.simulate.histories import NO_ERROR, History, place_of
 from tests.simulate.invariants import Broken, Laws
 from tests.simulate.loop import Died, SimulatedLoop, Stalled
 from tests.simulate.rows import Seen, seen
@@ -230,23 +230,15 @@ class Bot:
             before = now
 
     async def _answered(self, engine: Engine, store: Any) -> bool:
-        for execution in store.executions.values():
-            if execution.held and not execution.state.is_terminal:
-                with suppress(Refused):
-                    await engine.resume(execution.id, {}, by="local:closer")
-                return True
-        for pause in store.waiting():
+        held = [one.id for one in store.executions.values() if one.held and not one.state.is_terminal]
+        waits = [(pause.execution_id, pause.task_run_id) for pause in store.waiting()]
+        for execution_id, task_run_id in [*((one, None) for one in held), *waits][:1]:
             given: dict[str, Any]
             for given in ({}, {"approve": True}):
-                try:
-                    await engine.resume(pause.execution_id, given, by="local:closer", task_run_id=pause.task_run_id)
-                except InputInvalid:
-                    continue
-                except Refused:
+                with suppress(InputInvalid, Refused):
+                    await engine.resume(execution_id, given, by="local:closer", task_run_id=task_run_id)
                     break
-                break
-            return True
-        return False
+        return bool(held or waits)
 
     async def _rows(self) -> Any:
         assert self.database is not None
@@ -338,6 +330,8 @@ def lived(history: History, address: str | None = None) -> History:
         law, detail = broken.law, broken.detail
     except FlowInvalid:
         pass  # what the language refuses
+    except Exception as error:  # noqa: BLE001 - of the bot or of those who play people: both are to be looked at
+        law, detail = NO_ERROR, f"{type(error).__name__}: {error} at {place_of(error)}"
     finally:
         for logger in loggers:
             logger.removeHandler(bot.errors)
@@ -354,11 +348,12 @@ def _fast() -> str | None:
 def opened(store: str) -> Iterator[Callable[[History], History]]:
     """What lives histories over a store, each on empty tables."""
     if store == "sqlite":
-        yield lived
+        with migrated_once():
+            yield lived
         return
     from tests.postgres import server
 
-    with server() as running:
+    with server() as running, migrated_once():
         address = running.create()
 
         def live(history: History) -> History:

@@ -1,18 +1,38 @@
 """The real stores, written and read on the simulated loop: the same statements, groups and redo, no threads."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from engine.store import database, postgres
 from engine.store.database import SqliteDatabase
+from engine.store.migrations import migrate
 from engine.store.postgres import PostgresDatabase
 from engine.store.writing import GROUP, GroupWriter, Order
 from tests.simulate.loop import SimulatedLoop
 
 R = TypeVar("R")
+
+
+@contextmanager
+def migrated_once() -> Iterator[None]:
+    """A database is brought up to date when it is opened first; in its later lives nothing is new."""
+    known: set[str] = set()
+
+    def first(connection: Connection, name: str) -> None:
+        if name not in known:
+            migrate(connection, name)
+        known.add(name)
+
+    database.migrate = postgres.migrate = first
+    try:
+        yield
+    finally:
+        database.migrate = postgres.migrate = migrate
 
 
 class Line:

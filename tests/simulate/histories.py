@@ -110,11 +110,12 @@ def played(history: History, world_kind: type[World] = World, dice: Dice | None 
     except Broken as broken:
         law, detail = broken.law, broken.detail
     except Exception as error:  # noqa: BLE001 - whatever the core raises is what we look for
-        law, detail = NO_ERROR, f"{type(error).__name__}: {error} at {_place(error)}"
+        law, detail = NO_ERROR, f"{type(error).__name__}: {error} at {place_of(error)}"
     return replace(history, steps=tuple(taken if dice is not None else history.steps), law=law, detail=detail)
 
 
-def _place(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
+    """File and line that an error came from."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
