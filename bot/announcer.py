@@ -7,17 +7,18 @@ looked at once, and the table of pauses is swept now and then, so that a card ap
 import asyncio
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 
-from bot import documents
+from bot import run_posts
 from bot.conversation import Room
 from bot.office import Office
+from bot.run_posts import want_card
 from bot.rungs import steps_of
 from engine.core.execution import Execution
+from engine.core.state import State
 from engine.errors import EngineError, NotFound
 from engine.store import chat_ladder, chat_messages
-from engine.store.chat_messages import DECISION, END, PROGRESS, Message
+from engine.store.chat_messages import DECISION, Message
 from engine.store.database import Unit
 from engine.store.pauses import PauseRow
 from engine.store.pauses import find as find_pauses
@@ -25,6 +26,7 @@ from engine.store.pauses import find as find_pauses
 log = logging.getLogger(__name__)
 SWEEP = 60.0  # seconds between two looks at all waiting pauses
 MANY = 10_000
+MAX_ERRORS = 200
 
 
 class Announcer:
@@ -91,14 +93,17 @@ class Announcer:
         shown, pauses = await engine.database.read(
             lambda c: (chat_messages.showing(c, execution_id=execution_id), find_pauses(c, execution_id=execution_id))
         )
-        may_want_card = self.office.settings.card == "end" and all(message.kind != "run" for message in shown)
-        if not shown and not pauses and not may_want_card:
+        if not shown and not pauses:
             return  # most executions: nobody in chat looks at them
         execution = await engine.execution(execution_id)
-        wants_card = may_want_card and execution.state.is_terminal
         missing = await self._missing(execution, pauses, shown)
-        room = await self._end_room(execution) if wants_card else None
-        await engine.database.transact(partial(self._write, execution, pauses, shown, missing, room))
+        errors: list[tuple[str, str]] = []
+        if execution.state is State.FAILED and any(
+            message.kind == "word" or message.state == "QUIET" for message in shown
+        ):
+            lines = await engine.logs(execution_id, level="ERROR", limit=MAX_ERRORS)
+            errors = [(line.task_id or "", line.message) for line in lines]
+        await engine.database.transact(partial(self._write, execution, pauses, shown, missing, errors))
         self.wake()
 
     async def _missing(
@@ -108,17 +113,13 @@ class Announcer:
         unseen = [pause for pause in pauses if pause.id not in there]
         return [(pause, room) for pause in unseen for room in await self.office.rooms_of(execution, pause)]
 
-    async def _end_room(self, execution: Execution) -> Room | None:
-        found = await self.office.engine.database.read(lambda c: chat_messages.start_of(c, [execution.id]))
-        return documents.room(found[execution.id].room) if found else None
-
     def _write(
         self,
         execution: Execution,
         pauses: list[PauseRow],
         shown: list[Message],
         missing: list[tuple[PauseRow, Room]],
-        end_room: Room | None,
+        errors: list[tuple[str, str]],
         unit: Unit,
     ) -> None:
         now = self.office.now()
@@ -127,21 +128,8 @@ class Announcer:
             unit.after_commit(self.planned)
         for pause, room in missing:
             want_card(unit, self.office.new_id(), "pause", pause.id, execution.id, room, now)
-        if end_room is not None:
-            want_card(unit, self.office.new_id(), "run", execution.id, execution.id, end_room, now)
+        run_posts.follow(unit, self.office, execution, shown, errors)
         waiting = {pause.id for pause in pauses}
         for message in shown:
-            if message.kind == "run":
-                urgency = END if execution.state.is_terminal else PROGRESS
-                chat_messages.touch(unit.connection, entity=message.entity, urgency=urgency, now=now)
-            elif message.state == "LIVE" and message.entity not in waiting:
+            if message.kind == "pause" and message.state == "LIVE" and message.entity not in waiting:
                 chat_messages.touch(unit.connection, entity=message.entity, urgency=DECISION, now=now)
-
-
-def want_card(
-    unit: Unit, id_: str, kind: chat_messages.Kind, entity: str, execution_id: str, room: Room, now: datetime
-) -> bool:
-    """Ask for a card in a room, inside somebody's transaction; False when the room has one."""
-    document = documents.dump(room)
-    place = documents.place(room)
-    return chat_messages.want(unit.connection, id_, kind, entity, execution_id, place=place, room=document, now=now)

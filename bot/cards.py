@@ -43,6 +43,7 @@ PLATFORMS = {"slack": "Slack", "discord": "Discord", "web": "the web page", "cli
 MAX_VALUE = 300
 MAX_FILES = 4
 ELAPSED = "Elapsed"
+READY = "Done around"
 
 
 def tone(state: State) -> Tone:

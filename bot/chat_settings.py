@@ -1,13 +1,15 @@
 """What an operator may say about the conversation: the `chat` section of parley.yaml."""
 
 import re
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator
 
 from bot.conversation import Platform, Room
 from engine.settings import Section
 
+CardMode = Literal["off", "end", "card", "thread", "all"]
+CARD_MODES = get_args(CardMode)
 _ROOM = re.compile(r"(slack|discord|web):(\S+)")
 
 
@@ -18,8 +20,11 @@ class ChatSettings(Section):
     default_rooms: tuple[str, ...] = Field(
         default=(), description="Rooms for the pauses of runs nobody started in chat, such as `slack:#ops`."
     )
-    card: Literal["live", "end", "off"] = Field(
-        default="live", description="Run cards: edited while the run goes on, only at its end, or none."
+    card: CardMode = Field(
+        default="card",
+        description="How a room without a mode of its own (`/flow settings card=\u2026`) shows runs. `card`: a message "
+        "edited while the run goes on; `thread`: that, with questions, log and files in its thread; `all`: log and "
+        "files in the thread, questions beside the card; `end`: a card at the end; `off`: none.",
     )
     per_person: int = Field(
         default=600,
@@ -30,6 +35,11 @@ class ChatSettings(Section):
     quick_answer: bool = Field(
         default=True, description="Approve at once although a text is asked for as well; the text is then empty."
     )
+
+    @field_validator("card", mode="before")
+    @classmethod
+    def _older_word(cls, card: Any) -> Any:
+        return "card" if card == "live" else "off" if card is False else card  # YAML 1.1 reads `off` as false
 
     @field_validator("default_rooms")
     @classmethod

@@ -2,7 +2,16 @@
 
 from dataclasses import replace
 
-from bot import batches, flow_commands, handing_on, pause_commands, run_commands, schedule_adding, slash_commands
+from bot import (
+    batches,
+    flow_commands,
+    handing_on,
+    muting,
+    pause_commands,
+    run_commands,
+    schedule_adding,
+    slash_commands,
+)
 from bot.asking import Asking, Parts, name_of
 from bot.conversation import Card, FieldErrors, MessageRef, Notice, Reply
 from bot.decisions import Wanted
@@ -53,14 +62,23 @@ async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldEr
             return await handing_on.offer(parts, asking, pressed)
         case "as":
             return await handing_on.ask(parts, asking, pressed)
-        case "aa" | "ba" | "sc":
+        case "aa" | "ba" | "sc" | "um":
             return await _shown_first(parts, asking, pressed)
         case "cn" | "bk" | "cx":
             return await _form(parts, asking, pressed)
+    return await _with_run(parts, asking, pressed)
+
+
+async def _with_run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
+    """What is done with the run that a button names."""
     execution = await parts.office.engine.execution(pressed.target)
     match pressed.verb:
         case "lg":
             return await run_commands.logs(parts, asking, Line("logs", (Word(execution.id),)))
+        case "mu":
+            return await muting.offer(parts, asking, execution, pressed.choice)
+        case "pa":
+            return await run_commands.post_again(parts, asking, execution)
         case "rs":
             return await run_commands.retry(parts, asking, execution)
         case "rp" | "ed":
@@ -116,7 +134,9 @@ async def _run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldE
 
 
 async def _shown_first(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
-    """What was shown before it is done: *Approve all…* shows it, the button below does it; *Schedule it*."""
+    """What was shown before it is done: *Approve all…* shows it, the button below does it; *Schedule it*; *Unmute*."""
+    if pressed.verb == "um":
+        return await muting.lift(parts, asking, pressed)
     if pressed.verb == "sc":
         return await schedule_adding.confirm(parts, asking, pressed.target)
     if pressed.verb == "ba":

@@ -35,6 +35,7 @@ from bot.frontend import FrontEnd
 from bot.identities import Identities
 from bot.ladder import Ladder
 from bot.links import ActionIds
+from bot.log_drawing import log_card
 from bot.office import Office, read_text
 from bot.outbox import Lane, Outbox
 from bot.pacing import Pace
@@ -47,7 +48,7 @@ from bot.starts import Starts
 from bot.texts import Answer, answer
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
-from engine.store import chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_votes
+from engine.store import chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_rooms, chat_votes
 from engine.store.chat_messages import Message
 from engine.store.database import Unit
 
@@ -130,6 +131,7 @@ class FrontDesk:
                 chat_messages.forget(unit.connection, now - chat_messages.KEEP)
                 chat_ladder.forget(unit.connection, now - chat_messages.KEEP)
                 chat_votes.forget(unit.connection, now - chat_messages.KEEP)
+                chat_rooms.forget(unit.connection, now)
 
             try:
                 await self.engine.database.transact(work)
@@ -307,4 +309,6 @@ class FrontDesk:
         drawing = self.parts.drawing
         if message.kind == "run":
             return await drawing.run(message.entity, message.desired)
+        if message.kind == "log":
+            return await log_card(self.office, message.execution_id, message.desired)
         return await drawing.pause(message.entity, message.desired)

@@ -2,26 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot import cards, outline, prospect
 from bot.approvals import FORM, decided_word, quick_values
 from bot.conversation import Card, Fact, FileRef, Platform
+from bot.forecast import Usual, usual
+from bot.log_lines import written
 from bot.office import Office, Questions
 from bot.pause_cards import Decided, PauseView, Voted, pause_card
 from bot.policy import NO_RULE
-from bot.run_cards import RunView, run_card
+from bot.run_cards import EXCERPT, RunView, run_card
 from bot.texts import plain
 from bot.votes import meter
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.property import has_template
 from engine.core.state import State
-from engine.store import chat_audit, chat_votes
+from engine.store import chat_audit, chat_votes, durations
+from engine.store.durations import PastRun
 from engine.store.pauses import PauseRow
 
 DECISIONS = frozenset({"approve", "reject", "answer", "choose", "kill", "resume"})
 MAX_ERRORS = 200
+REMEMBERED = timedelta(seconds=30)
+MAX_FLOWS = 500
 
 
 class Drawing:
@@ -29,16 +35,20 @@ class Drawing:
 
     def __init__(self, office: Office) -> None:
         self.office = office
+        self._history: dict[tuple[str, str], tuple[datetime, list[PastRun]]] = {}
 
     async def run(self, execution_id: str, version: int = 0) -> tuple[Card, bool]:
         """The card of a run, and whether it is over; NotFound."""
         office, engine = self.office, self.office.engine
         execution = self._shown(await engine.execution(execution_id))
         errors: tuple[tuple[str, str], ...] = ()
+        excerpt: tuple[str, ...] = ()
         if execution.state in (State.FAILED, State.WARNING):
             level = "ERROR" if execution.state is State.FAILED else "WARN"
-            lines = await engine.logs(execution_id, level=level, limit=MAX_ERRORS)
+            lines = await engine.logs(execution_id, level=level, limit=MAX_ERRORS, last=True)
             errors = tuple((line.task_id or "", line.message) for line in lines)
+        if execution.state is State.FAILED:
+            excerpt = written(await engine.logs(execution_id, limit=EXCERPT, last=True))
         waiting = await engine.pauses(execution_id=execution_id) if execution.state is State.PAUSED else []
         view = RunView(
             execution,
@@ -48,8 +58,21 @@ class Drawing:
             errors,
             tuple(pause.task_id for pause in waiting),
             version,
+            Usual() if execution.state.is_terminal else usual(await self._past(execution), execution.revision),
+            excerpt,
         )
         return run_card(view, office.ids, office.pages), execution.state.is_terminal
+
+    async def _past(self, execution: Execution) -> list[PastRun]:
+        """How earlier runs of its flow went; asked anew after a while only, however many cards are drawn."""
+        key, now = (execution.namespace, execution.flow_id), self.office.now()
+        known = self._history.get(key)
+        if known is None or now - known[0] > REMEMBERED:
+            if len(self._history) >= MAX_FLOWS:
+                self._history.clear()
+            known = (now, await self.office.engine.database.read(lambda c: durations.past(c, *key)))
+            self._history[key] = known
+        return known[1]
 
     async def pause(self, pause_id: str, version: int = 0) -> tuple[Card, bool]:
         """The card of a pause, and whether it is over; NotFound."""

@@ -228,7 +228,10 @@ USAGE: dict[str, tuple[str, str]] = {
         "what runs by itself, and when",
     ),
     "kv": ("kv list|get|set|delete <namespace> [key] [value]", "values that flows keep"),
-    "settings": ("settings [name=value]", "what holds in this room, such as the card of a run"),
+    "settings": (
+        "settings [card=off|end|card|thread|all] \u00b7 settings mute|unmute <flow> [8h]",
+        "what holds in this room: how runs show, which flows are muted",
+    ),
     "link": ("link [code|list]", "use several accounts as one person"),
     "unlink": ("unlink", "take this account out again"),
     "web": ("web [off]", "a link that opens the page as me, once"),

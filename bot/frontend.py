@@ -69,6 +69,10 @@ class FrontEnd(Protocol):
     async def edit_card(self, ref: MessageRef, card: Card) -> None:
         """Draw a card over its message."""
 
+    async def thread_below(self, ref: MessageRef, name: str) -> str | None:
+        """The thread of a message, opened under this name when there is none yet; None where messages have none.
+        Unreachable."""
+
     async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
         """Say something, privately to one person where the platform can; with the same nonce again nothing more, where
         the platform allows."""

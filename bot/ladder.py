@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot import documents
-from bot.announcer import want_card
 from bot.approvers import Approver, approver
 from bot.cards import elapsed
 from bot.chat_settings import room_of
@@ -21,6 +20,7 @@ from bot.eligibility import Bench
 from bot.office import Office
 from bot.policy import is_room
 from bot.references import short
+from bot.run_posts import posted_room, want_card
 from bot.texts import code, plain
 from engine.errors import EngineError, NotFound
 from engine.store import chat_ladder, chat_messages, chat_votes
@@ -180,7 +180,7 @@ class Ladder:
             return Said(Room("slack", id_, is_direct=True), notice, person)
         if platform == "discord":
             here = next((message for message in shown if message.platform == "discord"), None)
-            return Said(documents.room(here.room) if here else Room("discord", ""), notice, person)
+            return Said(posted_room(here) if here else Room("discord", ""), notice, person)
         return Said(Room("web", "lobby"), notice, person)
 
     def tell_in(self, unit: Unit, id_: str, person: Person | str, notice: Notice, now: datetime) -> None:
@@ -222,7 +222,7 @@ def _addressed(
 def _below(message: Message) -> Room:
     """Where a sentence about a card is said: in its thread, where a platform has threads of messages. A card that is
     not posted yet has none."""
-    room = documents.room(message.room)
+    room = posted_room(message)
     if message.platform != "slack" or message.message is None:
         return room
     reference = documents.message_ref(message.message)

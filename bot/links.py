@@ -35,6 +35,9 @@ VERBS = {
     "ba": "approve these",
     "sc": "schedule",
     "ed": "edit and replay",
+    "mu": "mute",
+    "um": "unmute",
+    "pa": "post again",
 }
 OPENS_FORM = frozenset({"rn", "ed", "an", "cn", "bk"})  # `rj` opens one only when there is something to ask
 _ID = re.compile(r"p1:([a-z]{2}):([A-Za-z0-9_-]{1,26}):([0-9a-f]{6})(?:\.([0-9]{1,2}))?")

@@ -18,13 +18,14 @@ from bot.identities import Unlinked
 from bot.links import ActionIds, Pages
 from bot.permissions import Permissions
 from bot.references import FlowName
+from bot.room_modes import below, mode_of, room_key
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.inputs import Input, Resolved
 from engine.errors import EngineError, FlowInvalid, NotFound
 from engine.identifiers import new_id
 from engine.runtime import Engine
-from engine.store import chat_messages, chat_receipts
+from engine.store import chat_messages, chat_receipts, chat_rooms
 from engine.store.pauses import PauseRow
 
 MAX_TEXT_FILE = 1024 * 1024
@@ -135,7 +136,16 @@ class Office:
         if start is None and execution.origin is not None:
             own = self.engine.schedules.own.find(execution.namespace, execution.flow_id, execution.origin.id)
             return (documents.room(own.room),) if own else self.settings.rooms
-        return (documents.room(start.room),) if start else self.settings.rooms
+        return (await self._start_room(start),) if start else self.settings.rooms
+
+    async def _start_room(self, start: chat_messages.Start) -> Room:
+        """The room a run was started in, or there the thread of its card, as the room wants it."""
+        room, now = documents.room(start.room), self.now()
+        own, muted_until = await self.engine.database.read(
+            lambda c: chat_rooms.of_flow(c, room_key(room), start.flow, now)
+        )
+        in_thread = muted_until is None and mode_of(own, self.settings.card) == "thread"
+        return below(room, start.execution_id) if in_thread else room
 
     async def render(self, execution: Execution, template: Any) -> Any:
         """A template of the flow rendered with the execution's variables; None when it can't be."""

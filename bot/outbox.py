@@ -18,10 +18,12 @@ from typing import Any
 from structlog.contextvars import bind_contextvars
 
 from bot import documents, trail
-from bot.cards import ELAPSED
+from bot.cards import ELAPSED, READY
 from bot.conversation import Card, Notice, Platform, Room
 from bot.frontend import FrontEnd, Unreachable
 from bot.pacing import Operation, Pace
+from bot.references import short
+from bot.room_modes import room_key, run_above
 from bot.texts import answer, code
 from engine.clock import Clock
 from engine.errors import NotFound
@@ -51,8 +53,9 @@ def short_digest(text: str) -> str:
 
 
 def digest(card: Card) -> str:
-    """Equal for cards that look alike; the time a run has taken so far is no reason to draw it again."""
-    steady = replace(card, version=0, facts=tuple(fact for fact in card.facts if fact.label != ELAPSED))
+    """Equal for cards that look alike; the time a run has taken so far, or may still take, is no reason to draw it
+    again."""
+    steady = replace(card, version=0, facts=tuple(fact for fact in card.facts if fact.label not in (ELAPSED, READY)))
     return hashlib.blake2b(json.dumps(documents.dump(steady), sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -150,6 +153,11 @@ class Lane:
     async def _send(self, row: Message, room: Room, operation: Operation) -> None:
         """Post or edit one message, and note how it went. `row.desired` was read before the card is drawn."""
         bind_contextvars(execution_id=row.execution_id)
+        if row.message is None and (above := run_above(room)):
+            found = await self._below(row, room, above)
+            if found is None:
+                return
+            room = found
         try:
             card, is_final = await self.draw(row)
         except NotFound as gone:
@@ -177,6 +185,30 @@ class Lane:
         # An earlier try may have arrived although nothing came back; the platform then keeps the card of that try.
         may_be_older = reference is not None and row.attempts > 0
         await self._shown(row, "" if may_be_older else drawn, reference, is_final, again=may_be_older)
+
+    async def _below(self, row: Message, room: Room, above: str) -> Room | None:
+        """The thread of a run's card; the room itself where there is none. None: not yet, it is tried again."""
+        shown = await self.database.read(lambda c: chat_messages.showing(c, entity=above))
+        cards = [
+            one
+            for one in shown
+            if one.kind == "run" and room_key(documents.room(one.room)) == room_key(room) and one.state != "DEAD"
+        ]
+        posted = [documents.message_ref(one.message) for one in cards if one.message is not None]
+        until = self.clock.now() + timedelta(seconds=1)
+        if not posted and cards:
+            await self.database.transact(lambda unit: chat_messages.wait(unit.connection, row.id, until))
+            return None
+        thread = None
+        if posted:
+            try:
+                thread = await self.front_end.thread_below(posted[0], f"Run {short(above)}")
+            except Unreachable as refusal:
+                if refusal.retry_after is not None:
+                    await self._later(row, refusal.retry_after, refusal.reason)
+                    return None
+                log.info("%s opens no thread, so it is said in the channel: %s", self.platform, refusal)
+        return replace(room, thread=thread)
 
     async def _refused(self, row: Message, room: Room, operation: Operation, refusal: Unreachable) -> None:
         if refusal.gone and row.message is not None and row.generation < MAX_GENERATIONS:

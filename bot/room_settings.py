@@ -3,15 +3,17 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from bot import documents
+from bot import documents, muting
 from bot.asking import Asking, Parts
+from bot.chat_settings import CARD_MODES
 from bot.conversation import Listing, Notice, Reply, Room, Row
 from bot.flow_commands import usage
-from bot.grammar import Line, Text
+from bot.grammar import Given, Line, Text
 from bot.permissions import Asked
 from bot.references import guess
+from bot.room_modes import mode_of, room_key
 from bot.texts import code
-from engine.store import chat_audit, chat_receipts
+from engine.store import chat_audit, chat_receipts, chat_rooms
 from engine.store.database import Unit
 
 
@@ -28,23 +30,34 @@ class RoomSetting:
 
 
 async def _card(parts: Parts, room: Room) -> str:
-    return parts.office.settings.card
+    office, now = parts.office, parts.office.now()
+    own = await office.engine.database.read(lambda c: chat_rooms.get(c, room_key(room), chat_rooms.CARD, now))
+    return mode_of(own and own[0], office.settings.card)
 
 
-SETTINGS: tuple[RoomSetting, ...] = (
-    RoomSetting("card", "a run's card: edited all along, only at its end, or none", ("live", "end", "off"), _card),
-)  # fmt: skip
+def _keep_card(unit: Unit, room: Room, value: str) -> None:
+    chat_rooms.put(unit.connection, room_key(room), chat_rooms.CARD, value)
+
+
+CARD = "a run's card: off, only at its end, edited all along, with all else in its thread, or with a thread beside"
+SETTINGS: tuple[RoomSetting, ...] = (RoomSetting("card", CARD, CARD_MODES, _card, _keep_card),)
 
 
 async def settings(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`settings [name=value \u2026]`: what holds here; changing it is for those who manage."""
+    if line.word(0).lower() in ("mute", "unmute"):
+        return await muting.typed(parts, asking, line)
     if not line.pairs and not line.words:
         rows = [await _row(parts, asking, one) for one in SETTINGS]
+        rows += await muting.rows(parts, asking)
         return Reply(Listing("Settings of this room", tuple(rows), "`/flow settings name=value` changes one"))
-    if line.words:
+    pairs: dict[str, Given] = dict(line.pairs)
+    if len(line.words) == 2:  # `settings card off`
+        pairs[line.word(0).lower()] = Text(line.word(1).lower())
+    elif line.words:
         return Reply(usage("settings", f"I don't understand {code(line.rest(0))}."))
     wanted: list[tuple[RoomSetting, str]] = []
-    for name, given in line.pairs.items():
+    for name, given in pairs.items():
         one = next((known for known in SETTINGS if known.name == name), None)
         if one is None:
             near = guess(name, [known.name for known in SETTINGS])

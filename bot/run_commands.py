@@ -1,27 +1,27 @@
 """`/flow status`, `logs`, `kill`, `restart`, `replay`: looking after runs."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from bot import documents
-from bot.announcer import want_card
 from bot.asking import Asking, Parts
 from bot.cards import STATE_WORDS
 from bot.conversation import FieldErrors, Notice, Reply, Transcript
 from bot.field_values import shown
 from bot.flow_commands import usage
 from bot.grammar import Line
+from bot.log_lines import written
 from bot.permissions import Asked
 from bot.records import told
 from bot.references import Unresolved, short
 from bot.roles import Deed
+from bot.run_posts import show_run
 from bot.texts import answer, code
 from engine.core.execution import Execution
 from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_messages import PROGRESS
 from engine.store.database import Unit
-from engine.store.logs import LEVELS, LogLine
+from engine.store.logs import LEVELS
 
 MAX_LINES = 5000
 
@@ -44,22 +44,16 @@ async def logs(parts: Parts, asking: Asking, line: Line) -> Reply:
     execution = await parts.execution(line.word(0), asking)
     if refusal := await _refuse(parts, asking, execution, "see"):
         return Reply(refusal)
-    found = await parts.office.engine.logs(execution.id, task_id=line.word(1) or None, level=level, limit=MAX_LINES)
+    found = await parts.office.engine.logs(
+        execution.id, task_id=line.word(1) or None, level=level, limit=MAX_LINES, last=True
+    )
     if wanted := line.flag("grep").lower():
         found = [entry for entry in found if wanted in entry.message.lower()]
     found = found[-line.number("tail", MAX_LINES) :]
     label = short(execution.id)
     if not found:
         return Reply(Notice("info", f"Run {code(label)} of {code(execution.flow_id)} has no such lines yet."))
-    return Reply(Transcript(f"Log of {execution.flow_id} {label}", _written(found), f"run-{execution.id}.log"))
-
-
-def _written(lines: Sequence[LogLine]) -> tuple[str, ...]:
-    return tuple(
-        f"{entry.at:%H:%M:%S} {entry.level:<5} {entry.task_id or '-'}: {part}"
-        for entry in lines
-        for part in entry.message.splitlines() or [""]
-    )
+    return Reply(Transcript(f"Log of {execution.flow_id} {label}", written(found), f"run-{execution.id}.log"))
 
 
 async def _refuse(parts: Parts, asking: Asking, execution: Execution, deed: Deed = "kill") -> Notice | None:
@@ -122,6 +116,21 @@ async def stop(parts: Parts, asking: Asking, execution: Execution, reason: str =
         return reply
     state = STATE_WORDS[(await office.engine.execution(execution.id)).state]
     return Reply(answer("E17", id=label, state=state, verb="stop").notice())
+
+
+async def post_again(parts: Parts, asking: Asking, execution: Execution) -> Reply:
+    """Cards that a platform did not take are tried once more: somebody has put it right meanwhile."""
+    if refusal := await _refuse(parts, asking, execution, "see"):
+        return Reply(refusal)
+    now = parts.office.now()
+
+    def work(unit: Unit) -> int:
+        unit.after_commit(parts.starts.wake)
+        return chat_messages.revive(unit.connection, execution.id, now)
+
+    count = await parts.office.engine.database.transact(work)
+    label = code(short(execution.id))
+    return Reply(Notice("info", f"Trying to post {label} again." if count else f"All of {label} is posted."))
 
 
 async def restart(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -189,7 +198,6 @@ async def again(parts: Parts, asking: Asking, execution: Execution, from_task_ru
     office, room, now = parts.office, asking.room, parts.office.now()
     operations = office.engine.operations
     fresh = await operations.replay_of(execution.id, from_task_run=from_task_run, by=asking.person.id)
-    card_id = office.new_id()
 
     def work(unit: Unit) -> Reply:
         known = chat_receipts.find(unit.connection, asking.receipt)
@@ -199,8 +207,7 @@ async def again(parts: Parts, asking: Asking, execution: Execution, from_task_ru
         document, place = documents.dump(room), documents.place(room)
         flow = f"{execution.namespace}/{execution.flow_id}"
         chat_messages.started(unit.connection, made.id, asking.person.id, document, place, flow, now)
-        if office.settings.card == "live":
-            want_card(unit, card_id, "run", made.id, made.id, room, now)
+        show_run(unit, office, made, room, now, quiet=False)
         chat_audit.record(unit.connection, _deed(asking, made, "replay", now))
         label = f"{code(execution.flow_id)} {code(short(made.id))}"
         reply = Reply(Notice("success", f"Started {label}, a replay of {code(short(execution.id))}."))

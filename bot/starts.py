@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from bot import documents, forms, page_links
-from bot.announcer import want_card
 from bot.conversation import Action, Field, FieldErrors, Notice, Person, Reply, Room
 from bot.drafts import Draft, Drafts
 from bot.field_values import Reader
 from bot.office import Office, channel_of
 from bot.permissions import Asked
 from bot.references import short
+from bot.run_posts import show_run
 from bot.texts import answer, code
 from bot.uploads import staged
 from engine.core.execution import Execution, Origin
@@ -170,8 +170,6 @@ class Starts:
         options = draft.options
         target = channel_of(options["in"], room) if options.get("in") else room
         values = office.engine.masker.mask_value(forms.masked(given, frozenset(draft.secrets)))
-        card_id = office.new_id()
-        shows_card = office.settings.card == "live" and not options.get("quiet")
         origin = Origin(
             person.id, person.platform if person.platform in ("web", "cli") else "chat", _told(person, target)
         )
@@ -194,8 +192,7 @@ class Starts:
             )
             document, place = documents.dump(target), documents.place(target)
             chat_messages.started(unit.connection, execution.id, person.id, document, place, full, now)
-            if shows_card:
-                want_card(unit, card_id, "run", execution.id, execution.id, target, now)
+            shows_card = show_run(unit, office, execution, target, now, quiet=bool(options.get("quiet")))
             deed = chat_audit.Deed(
                 now,
                 person.id,

@@ -100,6 +100,11 @@ def plain(text: str, limit: int = 300) -> str:
     return _MARKS.sub(r"\\\1", shorten(_BREAKS.sub(" ", text).strip(), limit))
 
 
+def fenced(lines: Iterable[str]) -> str:
+    """Lines as they are, in a block of code that none of them can end."""
+    return "\n".join(("```", *(line.replace("`", "\u02cb") for line in lines), "```"))
+
+
 def bare(markdown: str) -> str:
     """A sentence of ours without its marks: for logs, programs and terminals."""
     return re.sub(r"\\([\\`*_\[\]<>~|#])|\*\*|`", lambda found: found[1] or "", markdown)

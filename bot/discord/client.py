@@ -161,6 +161,10 @@ class DiscordFrontEnd:
         body = await self._transport.edit(channel, ref.message, {"attachments": [], **view.payload}, files)
         self._remember(body, files)
 
+    async def thread_below(self, ref: MessageRef, name: str) -> str | None:
+        """The thread of a message; Discord gives it the message's own id."""
+        return ref.thread or await self._transport.open_thread(ref.channel, ref.message, name)
+
     def _remember(self, body: Json, files: list[Sent]) -> None:
         by_name = {item.get("filename"): str(item.get("id")) for item in body.get("attachments") or []}
         message = str(body.get("id"))

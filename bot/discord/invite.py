@@ -10,6 +10,7 @@ _PERMISSIONS = {
     "Embed Links": 1 << 14,
     "Attach Files": 1 << 15,
     "Read Message History": 1 << 16,
+    "Create Public Threads": 1 << 35,
     "Send Messages in Threads": 1 << 38,
 }
 PERMISSIONS = sum(_PERMISSIONS.values())

@@ -57,3 +57,7 @@ LOG_LINES: Final = 20  # more are attached as a file
 # Seconds.
 GRACE: Final = 1.8  # Discord gives 3 until the first response
 CHOICES_GRACE: Final = 2.3
+
+# Threads.
+THREAD_NAME: Final = 100
+THREAD_MINUTES: Final = 1440  # after a day without a message it is put away; a new message brings it back

@@ -12,13 +12,14 @@ import aiohttp
 import discord
 from discord.http import Route
 
-from bot.discord.limits import NONCE
+from bot.discord.limits import NONCE, THREAD_MINUTES, THREAD_NAME
 from bot.frontend import Unreachable
-from bot.graphemes import size
+from bot.graphemes import line, shorten, size
 from bot.tallies import RATE_LIMITS
 
 Json = dict[str, Any]
 
+_HAS_THREAD = 160004
 _GONE = {10008: "The message was deleted.", 50005: "The message was written by another bot."}
 _SENTENCES = {
     10003: "Discord has no such channel. Check the channel id, and that the bot is in that server.",
@@ -71,6 +72,19 @@ class Transport:
         """Draw a message anew."""
         path = "/channels/{channel_id}/messages/{message_id}"
         return await self._send(Route("PATCH", path, channel_id=channel, message_id=message), payload, files)
+
+    async def open_thread(self, channel: str, message: str, name: str) -> str:
+        """The thread of a message; one that is there already is taken."""
+        path = "/channels/{channel_id}/messages/{message_id}/threads"
+        route = Route("POST", path, channel_id=channel, message_id=message)
+        body = {"name": shorten(line(name), THREAD_NAME) or "Run", "auto_archive_duration": THREAD_MINUTES}
+        try:
+            return str((await self._send(route, body)).get("id") or message)
+        except Unreachable as refusal:
+            cause = refusal.__cause__
+            if isinstance(cause, discord.HTTPException) and cause.code == _HAS_THREAD:
+                return message
+            raise
 
     async def direct(self, user: str) -> str:
         """The channel of direct messages with a person."""

@@ -259,6 +259,10 @@ class SlackFrontEnd:
         await self._out()[0].edit_card(ref, card)
         self._tell_homes(card)
 
+    async def thread_below(self, ref: MessageRef, name: str) -> str | None:
+        """Every message has a thread, which needs no opening."""
+        return ref.thread or ref.message
+
     def _tell_homes(self, card: Card) -> None:
         if card.kind == "pause" and self._homes is not None:
             self._homes.changed()

@@ -120,6 +120,10 @@ class ChatRoom:
             raise Unreachable("The message is gone.", gone=True)
         self._tell(_message(row))
 
+    async def thread_below(self, ref: MessageRef, name: str) -> str | None:
+        """The room has no threads."""
+        return None
+
     async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
         """Say something in the room, to one person when named; once for each nonce."""
         await self._add(room.channel, BOT, "bot", notice, private_to=person_id, nonce=nonce or None)

@@ -316,11 +316,12 @@ class Engine(Assembly):
         level: str | None = None,
         limit: int = 1000,
         after: int = 0,
+        last: bool = False,
     ) -> list[LogLine]:
-        """Log lines from a level up, after the line with id `after`."""
+        """Log lines from a level up, after the line with id `after`; of too many the first, or with `last` the last."""
         await self.logbook.flush()
         return await self.database.read(
-            lambda c: logs.find(c, execution_id, task_id=task_id, level=level, limit=limit, after=after)
+            lambda c: logs.find(c, execution_id, task_id=task_id, level=level, limit=limit, after=after, last=last)
         )
 
     async def metrics(self, execution_id: str) -> list[Metric]:

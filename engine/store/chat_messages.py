@@ -12,7 +12,7 @@ from engine.store.chat_tables import messages, notices, runs
 from engine.store.statements import insert_new
 from engine.store.tables import executions
 
-Kind = Literal["run", "pause"]
+Kind = Literal["run", "pause", "log", "word"]  # word: what to tell whoever started a run that is not shown
 DECISION, POST, END, PROGRESS = 0, 1, 2, 3
 KEEP = timedelta(days=30)
 MAX_CALLERS = 64  # how far up a chain of subflows the room is looked for
@@ -62,8 +62,11 @@ def want(
     place: str,
     room: Mapping[str, Any],
     now: datetime,
+    *,
+    is_quiet: bool = False,
 ) -> bool:
-    """Ask for a message about an entity in a place; False when there is one already."""
+    """Ask for a message about an entity in a place; False when there is one already. A quiet one is sent only once it
+    is woken."""
     row = {
         "id": id_,
         "kind": kind,
@@ -73,11 +76,11 @@ def want(
         "place": place,
         "room": json.dumps(room),
         "generation": 0,
-        "desired": 1,
+        "desired": 0 if is_quiet else 1,
         "shown": 0,
         "digest": "",
         "urgency": POST,
-        "state": "LIVE",
+        "state": "QUIET" if is_quiet else "LIVE",
         "problem": "",
         "attempts": 0,
         "due": now,
@@ -97,7 +100,27 @@ def touch(
         "urgency": more_urgent(messages.c.urgency, urgency),
         "changed": now,
     }
-    return connection.execute(update(messages).where(which, messages.c.state != "DEAD").values(**values)).rowcount
+    open_ = messages.c.state.not_in(("DEAD", "QUIET"))
+    return connection.execute(update(messages).where(which, open_).values(**values)).rowcount
+
+
+def wake(connection: Connection, id_: str, now: datetime) -> None:
+    """A quiet message is to be sent after all."""
+    values = {"desired": messages.c.desired + 1, "urgency": END, "state": "LIVE", "changed": now, "due": now}
+    connection.execute(update(messages).where(messages.c.id == id_, messages.c.state == "QUIET").values(**values))
+
+
+def settle(connection: Connection, id_: str, end: str) -> bool:
+    """A quiet message is done with at this end of its run; whether that is new."""
+    row = messages.c
+    which = (row.id == id_) & ((row.state == "QUIET") | ((row.state == "FINAL") & (row.digest != end)))
+    return connection.execute(update(messages).where(which).values(state="FINAL", digest=end)).rowcount == 1
+
+
+def rest(connection: Connection, id_: str) -> None:
+    """The run goes on, so a quiet message waits for its end again."""
+    values = update(messages).where(messages.c.id == id_, messages.c.state == "FINAL").values(state="QUIET")
+    connection.execute(values)
 
 
 def touch_live(connection: Connection, now: datetime) -> None:
@@ -136,7 +159,7 @@ def showing(connection: Connection, *, entity: str = "", execution_id: str = "")
 
 def live_executions(connection: Connection) -> list[str]:
     """Executions some message of which can still change."""
-    query = select(messages.c.execution_id).where(messages.c.state == "LIVE").distinct()
+    query = select(messages.c.execution_id).where(messages.c.state.in_(("LIVE", "QUIET"))).distinct()
     return [str(found) for found in connection.execute(query).scalars()]
 
 
@@ -163,6 +186,18 @@ def delay(connection: Connection, id_: str, until: datetime, problem: str) -> No
     """Try again later."""
     values = {"due": until, "problem": problem, "attempts": messages.c.attempts + 1}
     connection.execute(update(messages).where(messages.c.id == id_).values(**values))
+
+
+def wait(connection: Connection, id_: str, until: datetime) -> None:
+    """Not yet, which is nobody's refusal."""
+    connection.execute(update(messages).where(messages.c.id == id_).values(due=until))
+
+
+def revive(connection: Connection, execution_id: str, now: datetime) -> int:
+    """Try once more what was given up; how many messages."""
+    values = {"state": "LIVE", "desired": messages.c.desired + 1, "due": now, "attempts": 0, "urgency": POST}
+    dead = update(messages).where(messages.c.execution_id == execution_id, messages.c.state == "DEAD")
+    return connection.execute(dead.values(**values)).rowcount
 
 
 def post_again(connection: Connection, id_: str, now: datetime) -> None:

@@ -54,12 +54,22 @@ runs = Table(
     Index("chat_run_person", "person", "created"),
 )
 
-# One row a message that shows a run or a pause. `desired` beyond `shown` means it must be posted or edited.
+# What holds in a room (platform and channel): `card`, `mute <flow>` …; `until` when it ends by itself.
+room_settings = Table(
+    "chat_room_setting",
+    metadata,
+    Column("room", Chars, primary_key=True),
+    Column("name", Chars, primary_key=True),
+    Column("value", Chars, nullable=False),
+    Column("until", Instant),
+)
+
+# One row a message that shows a run, its log or a pause. `desired` beyond `shown` means it must be posted or edited.
 messages = Table(
     "chat_message",
     metadata,
     Column("id", Chars, primary_key=True),
-    Column("kind", Chars, nullable=False),  # run | pause
+    Column("kind", Chars, nullable=False),  # run | pause | log | word
     Column("entity", Chars, nullable=False),
     Column("execution_id", Chars, nullable=False),
     Column("platform", Chars, nullable=False),
@@ -71,7 +81,7 @@ messages = Table(
     Column("shown", BigInteger, nullable=False, default=0),
     Column("digest", Chars, nullable=False, default=""),
     Column("urgency", Integer, nullable=False),  # 0 decision, 1 new post, 2 end of a run, 3 progress
-    Column("state", Chars, nullable=False),  # LIVE | FINAL | DEAD
+    Column("state", Chars, nullable=False),  # LIVE | QUIET | FINAL | DEAD
     Column("problem", Chars, nullable=False, default=""),
     Column("attempts", Integer, nullable=False, default=0),
     Column("due", Instant, nullable=False),

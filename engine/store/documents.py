@@ -113,7 +113,8 @@ def _histories(histories: Histories) -> list[list[str]]:
     return [[state.value, moment.isoformat()] for state, moment in histories]
 
 
-def _from_histories(rows: list[list[str]]) -> Histories:
+def from_histories(rows: list[list[str]]) -> Histories:
+    """States and their times as they were written."""
     return tuple((State(state), datetime.fromisoformat(moment)) for state, moment in rows)
 
 
@@ -155,7 +156,7 @@ def execution_from(row: Any, doc: dict[str, Any], runs: Mapping[str, TaskRun], i
         state=State(row.state),
         version=row.version,
         started_by=row.started_by,
-        histories=_from_histories(doc["histories"]),
+        histories=from_histories(doc["histories"]),
         task_runs=runs,
         inputs=inputs,
         outputs=outputs,
@@ -194,7 +195,7 @@ def task_run_from(row: Any, doc: dict[str, Any], outputs: Any) -> TaskRun:
         id=row.id,
         task_id=row.task_id,
         state=State(row.state),
-        histories=_from_histories(doc["h"]),
+        histories=from_histories(doc["h"]),
         parent_id=doc.get("p"),
         value=doc.get("v"),
         iteration=doc.get("i"),

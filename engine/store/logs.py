@@ -66,8 +66,10 @@ def find(
     level: str | None = None,
     limit: int = 1000,
     after: int = 0,
+    last: bool = False,
 ) -> list[LogLine]:
-    """Lines in the order they were written, from `level` up, after the line with id `after`."""
+    """Lines in the order they were written, from `level` up, after the line with id `after`; of too many the first, or
+    with `last` the last."""
     query = select(logs).where(logs.c.execution_id == execution_id, logs.c.id > after)
     if task_id is not None:
         query = query.where(logs.c.task_id == task_id)
@@ -75,7 +77,9 @@ def find(
         query = query.where(logs.c.task_run_id == task_run_id)
     if level is not None:
         query = query.where(logs.c.level >= LEVELS[level])
-    return [_line(row) for row in connection.execute(query.order_by(logs.c.id).limit(limit))]
+    order = logs.c.id.desc() if last else logs.c.id
+    found = [_line(row) for row in connection.execute(query.order_by(order).limit(limit))]
+    return found[::-1] if last else found
 
 
 def purge(

@@ -70,6 +70,10 @@ class MemoryFrontEnd:
         self.messages[ref.message].versions.append(card)
         await self._tell()
 
+    async def thread_below(self, ref: MessageRef, name: str) -> str | None:
+        await self._hear("thread", name)
+        return None if self.platform == "web" else f"thread of {ref.message}"
+
     async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
         await self._hear("notify", notice.code)
         self.notices.append((room, notice, person_id))

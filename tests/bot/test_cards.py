@@ -58,8 +58,8 @@ def test_a_failed_card_says_which_task_and_what_to_do():
         State.FAILED, task_run(1, "draw", State.FAILED), errors=[("draw", "The service said 500. Raise `timeout`.")]
     )
     assert shown.body.startswith("**draw** failed: The service said 500. Raise \\`timeout\\`.")
-    assert "press **Retry**" in shown.body
-    assert labels(shown) == ["Log", "Retry", "Replay"]
+    assert "press **Retry from here**" in shown.body
+    assert labels(shown) == ["Log", "Retry from here", "Replay", "Mute…"]
     assert shown.tone == "danger"
 
 

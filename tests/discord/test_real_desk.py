@@ -14,6 +14,7 @@ from bot.pacing import Pace
 from bot.policy import ApprovalRule
 from engine.runtime import Engine
 from engine.settings import Settings
+from engine.store import chat_rooms
 from tests.wire.discord import CHANNEL, TOKEN, DiscordWire
 from tests.wire.discord_rules import walk
 
@@ -104,6 +105,26 @@ async def test_the_pressed_card_changes_by_its_own_click(bot):
     said = await wire.responses(await wire.click(pause["id"], button["custom_id"]), 2)
     assert "pproved by user42" in words(wire.messages[pause["id"]])
     assert "Approved." in str(said[-1])
+
+
+async def test_a_room_may_have_everything_of_a_run_in_the_thread_of_its_card(bot):
+    wire, engine = bot
+    await engine.database.transact(
+        lambda unit: chat_rooms.put(unit.connection, f"discord:{CHANNEL}", chat_rooms.CARD, "thread")
+    )
+    (opened,) = await wire.responses(await wire.slash("run", flow="picture"))
+    await wire.fill(opened["data"]["custom_id"], {"f:0": "x", "f:1": "large"})
+    pause = await wire.until(lambda: shown(wire, "Approve", "Answer in form"))
+    card = await wire.until(lambda: shown(wire, "picture: waiting"))
+    assert (pause["channel_id"], list(wire.threads)) == (card["id"], [card["id"]])
+    button = next(b for part in pause["components"] for b in walk(part) if b.get("label") == "Approve")
+    await wire.responses(await wire.click(pause["id"], button["custom_id"]))
+    log = await wire.until(lambda: shown(wire, "Log of picture"))
+    assert log["channel_id"] == card["id"]
+    await wire.until(lambda: shown(wire, "picture: done"))
+    assert len([call for call in wire.calls if call.path.endswith("/threads")]) <= 2, (
+        "known to be there: asked again once"
+    )
 
 
 async def test_a_missing_answer_brings_the_form_back(bot):

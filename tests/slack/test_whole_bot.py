@@ -81,6 +81,18 @@ async def test_the_bot_restarts_between_opening_a_form_and_sending_it(
     assert slack.refused == []
 
 
+async def test_a_channel_may_have_everything_of_a_run_in_the_thread_of_its_card(slack: FakeSlack, rig: Rig) -> None:
+    await slack.command("/flow settings card=thread")
+    await slack.command("/flow run ship")
+    pause = await slack.said("Approval needed", channel="C1")
+    card = await slack.said("ship: ", channel="C1")
+    assert (card.thread, pause.thread) == (None, card.ts)
+    await slack.press("Approve", user="U2", message=pause)
+    log = await slack.said("Log of ship", channel="C1")
+    assert log.thread == card.ts
+    assert slack.refused == []
+
+
 @pytest.mark.parametrize(
     "line", ["list", "help", "pending", "status", "show picture", "whoami", "nonsense", "logs last", ""]
 )

@@ -8,14 +8,14 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from engine.core import commands as core_commands
 from engine.core import events as core_events
 from engine.core.execution import Attempt, Execution, Origin, TaskRun, TaskRuns
 from engine.core.state import State
 from engine.plugin import Selection
-from engine.store import commands, events, executions, flows, kv, logs, metrics, pauses, records, triggers
+from engine.store import commands, durations, events, executions, flows, kv, logs, metrics, pauses, records, triggers
 from engine.store.database import SqliteDatabase
 from engine.store.documents import COMMANDS, EVENTS, plain
 from engine.store.executions import Caller
@@ -398,3 +398,46 @@ JSON = st.recursive(
 @given(JSON)
 def test_plain_json_is_left_as_it_is(value):
     assert plain(value) == value
+
+
+async def test_how_long_earlier_runs_took_is_read_from_the_latest_alone(database, sealer):
+    """Of the flow's newest runs the successful ones; other flows and what is older are not looked at."""
+    good = (State.CREATED, NOW), (State.RUNNING, NOW), (State.SUCCESS, LATER)
+
+    def add(unit):
+        for number in range(durations.AMONG + 30):
+            made = NOW + timedelta(minutes=number)
+            fine = number % 2 == 0
+            id_ = f"E{number:04}"
+            once, twice = run(1, id=f"{id_}.1"), [run(2, id=f"{id_}.{place}") for place in (2, 3)]
+            executions.create(
+                unit.connection,
+                Execution(id_, "a.b", "f", number % 3, State.SUCCESS if fine else State.FAILED,
+                          ((State.CREATED, made), *good[1:]), {one.id: one for one in (once, *twice)}),
+                NOW, sealer,
+            )  # fmt: skip
+        other = Execution("X", "a.b", "g", 1, State.SUCCESS, good, {})
+        executions.create(unit.connection, other, NOW, sealer)
+
+    await database.transact(add)
+    found = await database.read(lambda c: durations.past(c, "a.b", "f"))
+    assert len(found) == durations.MAX_RUNS
+    newest = durations.AMONG + 28
+    assert [one.revision for one in found] == [(newest - 2 * number) % 3 for number in range(durations.MAX_RUNS)]
+    assert list(found[0].tasks) == ["t1"], "what ran twice in a run is no measure"
+    assert found[0].histories[-1] == (State.SUCCESS, LATER)
+    assert await database.read(lambda c: durations.past(c, "a.b", "none")) == []
+
+
+async def test_reading_it_uses_the_index_of_the_flow(sqlite):
+    seen = []
+
+    def plans(connection):
+        event.listen(connection, "before_cursor_execute", lambda *call: seen.append((call[2], call[3])))
+        durations.past(connection, "a.b", "f")
+        return [row[3] for text_, given in list(seen) for row in connection.connection.execute(
+            f"EXPLAIN QUERY PLAN {text_}", given)]  # fmt: skip
+
+    steps = await sqlite.read(plans)
+    assert any("execution_by_flow" in step for step in steps)
+    assert not any(step.startswith(("SCAN execution", "SCAN task_run")) for step in steps), steps

@@ -46,6 +46,7 @@ class DiscordWire:
     calls: list[Call] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     messages: dict[str, Json] = field(default_factory=dict)
+    threads: dict[str, str] = field(default_factory=dict)  # name by the message they begin at
     files: dict[str, bytes] = field(default_factory=dict)
     sessions: list[Json] = field(default_factory=list)  # what IDENTIFY and RESUME said
     commands: list[Json] = field(default_factory=list)
@@ -316,6 +317,7 @@ class DiscordWire:
             ("POST", r"/users/@me/channels", lambda call, found: reply({"id": "400", "type": 1, "recipients": []})),
             ("POST", r"/channels/(\d+)/messages", self._post),
             ("PATCH", r"/channels/(\d+)/messages/(\d+)", self._edit),
+            ("POST", r"/channels/(\d+)/messages/(\d+)/threads", self._thread),
             ("POST", r"/interactions/(\d+)/([^/]+)/callback", self._callback),
             ("POST", r"/webhooks/(\d+)/([^/]+)", self._follow_up),
             ("PATCH", r"/webhooks/(\d+)/([^/]+)/messages/@original", self._edit_original),
@@ -365,6 +367,15 @@ class DiscordWire:
         if found[2] not in self.messages:
             return reply({"message": "Unknown Message", "code": 10008}, 404)
         return reply(self._fill(self.messages[found[2]], call.json, call))
+
+    def _thread(self, call: Call, found: re.Match[str]) -> web.Response:
+        if found[2] not in self.messages:
+            return reply({"message": "Unknown Message", "code": 10008}, 404)
+        if found[2] in self.threads:
+            already = {"message": "A thread has already been created for this message", "code": 160004}
+            return reply(already, 400)
+        self.threads[found[2]] = call.json["name"]
+        return reply({"id": found[2], "type": 11, "name": call.json["name"], "parent_id": found[1]}, 201)
 
     def _callback(self, call: Call, found: re.Match[str]) -> web.Response:
         known = self._interactions.get(found[1])
