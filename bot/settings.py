@@ -20,6 +20,7 @@ class WebSection(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8082, ge=0, le=65535)
+    worker_port: int | None = Field(default=None, ge=0, le=65535, description="Of a worker's health and numbers.")
     public_url: str | None = None
     token: SecretStr | None = None
     tokens: dict[str, SecretStr] = Field(default_factory=dict)

@@ -62,7 +62,7 @@ def up_settings(
 
 
 def _web(settings: BotSettings, host: str | None, port: int | None) -> object:
-    given = {"host": host, "port": port}
+    given = {"host": host, "port": port, "worker_port": port}
     return settings.web.model_copy(update={name: value for name, value in given.items() if value is not None})
 
 

@@ -19,7 +19,6 @@ from engine.errors import EngineError, NotFound, Refused
 from engine.plugin import Selection
 
 routes = APIRouter(prefix="/api/v1")
-watched = APIRouter()
 
 
 def program_only(request: Request) -> Response | None:
@@ -54,15 +53,6 @@ async def resume(request: Request, execution_id: str) -> Response:
     except EngineError as error:
         return told({"error": str(error)}, 409 if isinstance(error, Refused) else 422)
     return told({"id": run.id, "state": {"current": run.state}})
-
-
-@watched.get("/metrics", name="metrics")
-async def metrics(request: Request) -> Response:
-    """What a Prometheus scrapes."""
-    from bot.exposition import exposition  # noqa: PLC0415 - a bot that nobody watches need not load it
-
-    body, content_type = await exposition(engine_of(request), request.headers.get("accept", ""))
-    return Response(body, headers={**HEADERS, "Content-Type": content_type})
 
 
 @routes.post("/purge", name="purge")

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from bot.conversation import Person
 from bot.desk import FrontDesk
-from bot.web import api, doors, executions, pages, pauses
+from bot.web import api, doors, executions, health, pages, pauses
 from bot.web.body import BodyTooLarge, BoundedBody
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
 from bot.web.requests import Stopped, let_in, refusal
@@ -80,9 +80,25 @@ def make_app(
     app.state.desk = desk
     app.state.public_url = settings.public_url
     app.state.slack_handler = slack_handler
-    for part in (doors, pages, pauses, executions, api):
+    app.state.is_ready = lambda: room.desk is not None
+    for part in (health, doors, pages, pauses, executions, api):
         app.include_router(part.routes)
-    app.include_router(api.watched)
+    _answer_errors(app)
+    return app
+
+
+def make_watched(engine: Engine, gate: Gate, is_ready: Callable[[], bool]) -> FastAPI:
+    """What a process without a page says of itself: health and numbers, behind the same gate."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(let_in)])
+    app.add_middleware(BoundedBody)
+    app.state.engine, app.state.gate, app.state.is_ready = engine, gate, is_ready
+    app.include_router(health.routes)
+    _answer_errors(app)
+    return app
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Every error is a page that says what happened."""
 
     @app.exception_handler(Stopped)
     async def stopped(request: Request, error: Stopped) -> Response:
@@ -110,8 +126,6 @@ def make_app(
         return refusal(
             500, "Something broke on this side; the log of the bot says more.", "Nothing you typed was acted on twice."
         )
-
-    return app
 
 
 class _Server(uvicorn.Server):

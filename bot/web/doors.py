@@ -1,4 +1,4 @@
-"""The routes that are open to everybody: health, static files, sign-in; and Slack's signed requests."""
+"""The routes that are open to everybody: static files, sign-in; and Slack's signed requests."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,19 +22,6 @@ STATIC = Path(__file__).parent / "static"
 WEBHOOK_WAIT = 600.0  # seconds; longer than any caller we know keeps a request open
 GONE = ("This link is wrong, used or too old.", "Type `/flow web` in your chat for a new one.")
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-
-
-@routes.get("/healthz", name="health")
-async def health() -> Response:
-    """The process answers."""
-    return PlainTextResponse("ok\n")
-
-
-@routes.get("/readyz", name="ready")
-async def ready(request: Request) -> Response:
-    """Commands, clicks and schedules are taken."""
-    up = request.app.state.room.desk is not None
-    return PlainTextResponse("ready\n" if up else "starting\n", 200 if up else 503)
 
 
 @routes.get("/static/{name}", name="static_file")

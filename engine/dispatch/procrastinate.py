@@ -34,6 +34,7 @@ DEFAULT = "default"
 SILENT_BEATS = 3  # heartbeats a worker may miss
 POLL_SECONDS = 2.0  # how long a job waits at most when its notification is lost
 AGAIN_SECONDS = 1
+CONNECT_SECONDS = 10.0  # to reach the database, before it is tried again
 CONNECTIONS = 6
 BOUNDS = (16, 64, 256)  # jobs of one decision, from which on they let others pass
 
@@ -109,7 +110,7 @@ class ProcrastinateDispatcher:
         self._task: asyncio.Task[None] | None = None
         self._app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
-                conninfo=plain_address(database.address), min_size=1, max_size=CONNECTIONS, timeout=10
+                conninfo=plain_address(database.address), min_size=1, max_size=CONNECTIONS, timeout=CONNECT_SECONDS
             )
         )
         self._app.task(name=TASK, retry=Again())(self._perform)
@@ -214,20 +215,22 @@ class ProcrastinateDispatcher:
         wait = 0.5
         while True:
             try:
-                async with self._app.open_async():
-                    if not self._queues:
-                        await asyncio.Event().wait()
-                    await self._app.run_worker_async(
-                        queues=list(self._queues),
-                        concurrency=self._workers,
-                        install_signal_handlers=False,
-                        delete_jobs=DeleteJobCondition.SUCCESSFUL,
-                        fetch_job_polling_interval=POLL_SECONDS,
-                        update_heartbeat_interval=self._heartbeat,
-                        stalled_worker_timeout=SILENT_BEATS * self._heartbeat,
-                    )
+                await self._app.open_async()
+                if not self._queues:
+                    await asyncio.Event().wait()
+                await self._app.run_worker_async(
+                    queues=list(self._queues),
+                    concurrency=self._workers,
+                    install_signal_handlers=False,
+                    delete_jobs=DeleteJobCondition.SUCCESSFUL,
+                    fetch_job_polling_interval=POLL_SECONDS,
+                    update_heartbeat_interval=self._heartbeat,
+                    stalled_worker_timeout=SILENT_BEATS * self._heartbeat,
+                )
             except Exception as error:  # noqa: BLE001 - whatever it was, jobs must be run again
                 log.warning("No jobs can be taken (%s); trying again.", str(error).strip() or type(error).__name__)
+            finally:  # also a pool that never came up: its tasks would outlive us, and it would pass for an open one
+                await self._app.close_async()
             await asyncio.sleep(wait)
             wait = min(wait * 2, 5.0)
 
