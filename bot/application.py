@@ -46,6 +46,7 @@ class Application:
             desk = FrontDesk(
                 engine, ends, settings.chat, roles=settings.roles, approvals=settings.approvals, identities=who
             )
+            room.sight = desk
             address = settings.web.public_url or settings.public_url
             web = WebSettings(settings.web.host, settings.web.port, address, settings.web.all_tokens(), demo=demo)
             app = make_app(engine, room, make_gate(engine, web), web, desk, slack_handler)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -222,8 +222,29 @@ class FrontDesk:
         return await self.parts.drawing.pauses_of(execution_id, may_type_secrets=True)
 
     async def refuse(self, deed: Deed, person: Person, flow: str) -> Answer | None:
-        """Why somebody of the page or the API may not do something with a flow (`flow` as in `Asked`)."""
-        return await self.permissions.refuse(Asked(deed, person, Room("web", ""), flow))
+        """Why somebody of the page or the API may not do something with a flow (`flow` as in `Asked`). What they may
+        see is told by what is remembered of groups: a page asks it of many flows."""
+        return await self.permissions.refuse(Asked(deed, person, Room("web", ""), flow), fresh=deed != "see")
+
+    async def accounts(self, person: Person) -> Collection[str]:
+        """Every account of somebody."""
+        return (await self.office.eligibility.identities.of(person.id)).accounts
+
+    async def sees(self, person: Person, flow: str) -> bool:
+        """Whether somebody may see what the page's room tells of a flow."""
+        return not flow or await self.refuse("see", person, flow) is None
+
+    def storable(self, text: str) -> str:
+        """A command as it may be shown and kept: without secrets."""
+        mention, given = text.partition(" ")[0], text.partition(" ")[2]
+        if mention.lower() in ("/flow", "@parley"):
+            return f"{mention} {slash_commands.storable(self.parts, given)}".strip()
+        return slash_commands.storable(self.parts, text)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no roles are set."""
+        return isinstance(self.permissions, Everybody)
 
     # What is done about it
 

@@ -204,11 +204,11 @@ class DiscordFrontEnd:
         wanted = self._roles(group)
         if wanted.keys() & set(person.roles):
             return True
-        if person.roles or not fresh:
+        if person.roles:
             return False  # the roles that come with a click are those of that moment
         user = person.id.removeprefix("discord:")
         for guild in sorted(set(wanted.values()) - {""} or {str(guild.id) for guild in self.client.guilds}):
-            if wanted.keys() & await self._transport.roles(guild, user):
+            if wanted.keys() & await self._transport.roles(guild, user, fresh=fresh):
                 return True
         return False
 

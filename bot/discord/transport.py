@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from bot.tallies import RATE_LIMITS
 Json = dict[str, Any]
 
 _HAS_THREAD = 160004
+_ROLES_AGE = 300.0  # seconds
+_ROLES_KEPT = 5000  # people
 _GONE = {10008: "The message was deleted.", 50005: "The message was written by another bot."}
 _SENTENCES = {
     10003: "Discord has no such channel. Check the channel id, and that the bot is in that server.",
@@ -61,6 +64,7 @@ class Transport:
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
+        self._roles: dict[tuple[str, str], tuple[float, set[str]]] = {}
 
     async def post(self, channel: str, payload: Json, files: Sequence[Sent] = (), nonce: str = "") -> Json:
         """Post into a channel or thread; the same nonce again within minutes gives the first message."""
@@ -91,8 +95,19 @@ class Transport:
         body = await self._send(Route("POST", "/users/@me/channels"), {"recipient_id": user})
         return str(body["id"])
 
-    async def roles(self, guild: str, user: str) -> set[str]:
-        """The ids of somebody's roles in a server; none when they are not in it."""
+    async def roles(self, guild: str, user: str, *, fresh: bool = True) -> set[str]:
+        """The ids of somebody's roles in a server; none when they are not in it. Not `fresh`: as they were at most five
+        minutes ago."""
+        at, known = self._roles.get((guild, user), (-_ROLES_AGE, set[str]()))
+        if not fresh and time.monotonic() - at < _ROLES_AGE:
+            return known
+        known = await self._ask_for_roles(guild, user)
+        if len(self._roles) >= _ROLES_KEPT:
+            self._roles.clear()
+        self._roles[guild, user] = (time.monotonic(), known)
+        return known
+
+    async def _ask_for_roles(self, guild: str, user: str) -> set[str]:
         self._check()
         route = Route("GET", "/guilds/{guild_id}/members/{user_id}", guild_id=guild, user_id=user)
         try:

@@ -15,12 +15,13 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
 }
 
 
-def encode(body: Body | str) -> str:
-    """JSON text of a message; a plain string is what a person typed."""
+def encode(body: Body | str, about: str = "") -> str:
+    """JSON text of a message; a plain string is what a person typed. `about`: the flow it tells of."""
     if isinstance(body, str):
         return json.dumps({"kind": "text", "text": body}, ensure_ascii=False)
     adapter = _ADAPTERS[type(body).__name__]
-    return json.dumps({"kind": type(body).__name__, "body": adapter.dump_python(body, mode="json")}, ensure_ascii=False)
+    document = {"kind": type(body).__name__, "body": adapter.dump_python(body, mode="json"), "about": about}
+    return json.dumps(document, ensure_ascii=False)
 
 
 def decode(text: str) -> Body | str:
@@ -30,6 +31,11 @@ def decode(text: str) -> Body | str:
         return str(read["text"])
     body: Body = _ADAPTERS[read["kind"]].validate_python(read["body"])
     return body
+
+
+def about(text: str) -> str:
+    """The flow a message tells of; "" when it tells of none."""
+    return str(json.loads(text).get("about", ""))
 
 
 def card_of_post(post: ChatPost) -> Card:

@@ -89,7 +89,8 @@ async def say(request: Request) -> Response:
     text = str(form.get("text") or "").strip()
     if not text:
         return _done(request, room)
-    await chat(request).say(who, text, room.channel)
+    front_desk: FrontDesk = request.app.state.desk
+    await chat(request).say(who, front_desk.storable(text), room.channel)
     receipt = f"web:{uuid4()}"
     command = Command(said_to_us(text), who, room, receipt, answer_url=f"web:{room.channel}:{who.id}")
     return await show(request, room, await desk(request).command(command))
@@ -221,7 +222,9 @@ async def show(request: Request, room: Room, reply: Reply, back: str = "/") -> R
             return told({"form": views.part("form", form, csrf, room.channel, {}, back)})
         return RedirectResponse(f"/form/{form.id}?back={back}", 303, headers=HEADERS)
     if not reply.replaces:  # a replaced card is edited for everybody by the outbox
-        await chat(request).show(who.person, reply.body, room.channel, public=reply.public)
+        front_desk: FrontDesk = request.app.state.desk
+        public = reply.public and front_desk.is_open  # with roles, what comes of it shows on cards to whom it may
+        await chat(request).show(who.person, reply.body, room.channel, public=public)
     elif isinstance(reply.body, Notice):
         await chat(request).show(who.person, reply.body, room.channel, public=False)
     return _done(request, room, back)

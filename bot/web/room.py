@@ -1,10 +1,12 @@
 """The chat room of the page: a third platform beside Slack and Discord, with its messages in our own database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from functools import partial
+from typing import Literal, Protocol
 
 from bot.conversation import Body, Card, MessageRef, Notice, Person, Platform, Reply, Room
 from bot.frontend import Desk, Unreachable
@@ -14,6 +16,9 @@ from engine.runtime import Engine
 from engine.store import room as rows
 
 LOBBY = "lobby"
+EVERY_FLOW = "*"
+ULID = 26
+_TARGET = re.compile(r"p1:[a-z]{2}:([0-9A-Z]{26}):")  # the run or pause of a button
 KEPT = 500  # messages a channel shows; older ones stay in the database until they are purged
 BOT = "Parley"
 
@@ -31,6 +36,29 @@ class Message:
     private_to: str | None = None
     version: int = 0
     change: int = 0  # grows with every message and every edit
+    about: str = ""  # the flow it tells of: who may not see that does not see this
+
+
+class Sight(Protocol):
+    """Who sees what in the room."""
+
+    async def accounts(self, person: Person) -> Collection[str]:
+        """Every account of somebody: what is for one of them is for them."""
+
+    async def sees(self, person: Person, flow: str) -> bool:
+        """Whether somebody may see what belongs to a flow; "" is what belongs to none."""
+
+
+class Everything:
+    """No roles ask: a room for whoever is in it."""
+
+    async def accounts(self, person: Person) -> Collection[str]:
+        """The account itself."""
+        return (person.id,)
+
+    async def sees(self, person: Person, flow: str) -> bool:
+        """They do."""
+        return True
 
 
 class ChatRoom:
@@ -41,6 +69,7 @@ class ChatRoom:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.desk: Desk | None = None
+        self.sight: Sight = Everything()
         self._showing: set[asyncio.Task[None]] = set()
         self._listeners: set[asyncio.Queue[Message | None]] = set()
 
@@ -70,8 +99,8 @@ class ChatRoom:
         return "the web room (channel web:lobby)"
 
     async def say(self, person: Person, text: str, channel: str = LOBBY) -> Message:
-        """Write down what a person typed."""
-        return await self._add(channel, person.name, "person", text)
+        """Write down what a person typed, for themselves: what comes of it is what others see."""
+        return await self._add(channel, person.name, "person", text, private_to=person.id)
 
     async def show(self, person: Person, body: Body, channel: str, *, public: bool) -> Message:
         """Show an answer, to one person unless it is public."""
@@ -79,8 +108,11 @@ class ChatRoom:
 
     async def messages(self, channel: str, person: Person) -> list[Message]:
         """What this person sees of a channel, oldest first."""
-        found = await self.engine.database.read(lambda connection: rows.recent(connection, channel, person.id, KEPT))
-        return [_message(row) for row in found]
+        mine = await self.sight.accounts(person)
+        found = await self.engine.database.read(lambda connection: rows.recent(connection, channel, mine, KEPT))
+        every = [_message(row) for row in found]
+        seen = {about: await self.sight.sees(person, about) for about in {one.about for one in every}}
+        return [one for one in every if one.private_to is not None or seen[one.about]]
 
     async def listen(self, channel: str, person: Person, seen: int) -> AsyncIterator[Message | None]:
         """Messages new or edited since change number `seen`, then more as they come; None every 15 s so that a dead
@@ -99,20 +131,34 @@ class ChatRoom:
                     continue
                 if message is None:
                     return
-                if message.channel == channel and message.private_to in (None, person.id):
+                if message.channel == channel and await self._is_for(message, person):
                     yield message
         finally:
             self._listeners.discard(queue)
 
+    async def _is_for(self, message: Message, person: Person) -> bool:
+        if message.private_to is not None:
+            return message.private_to in await self.sight.accounts(person)
+        return await self.sight.sees(person, message.about)
+
+    async def _about(self, *ids: str) -> str:
+        """The flow that one of some runs, pauses or task runs belongs to. Of what belongs to none, only those hear who
+        may see every flow."""
+        for id_ in ids:
+            if found := await self.engine.database.read(partial(rows.flow_of, id_=id_)):
+                return found
+        return EVERY_FLOW
+
     async def post_card(self, room: Room, card: Card, nonce: str) -> MessageRef:
         """Post a card; the same nonce again is the same message."""
-        message = await self._add(room.channel, BOT, "bot", card, nonce=nonce)
+        about = await self._about(card.entity)
+        message = await self._add(room.channel, BOT, "bot", card, nonce=nonce, about=about)
         return MessageRef("web", room.channel, str(message.id), room.thread)
 
     async def edit_card(self, ref: MessageRef, card: Card) -> None:
         """Draw a newer version of a card over its message; an older one changes nothing."""
         now = self.engine.clock.now()
-        encoded = codec.encode(card)
+        encoded = codec.encode(card, await self._about(card.entity))
         row = await self.engine.database.transact(
             lambda unit: rows.edit(unit.connection, int(ref.message), encoded, card.version, now)
         )
@@ -126,7 +172,9 @@ class ChatRoom:
 
     async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
         """Say something in the room, to one person when named; once for each nonce."""
-        await self._add(room.channel, BOT, "bot", notice, private_to=person_id, nonce=nonce or None)
+        targets = [found[1] for action in notice.actions if (found := _TARGET.match(action.id))]
+        about = "" if person_id else await self._about(*targets)
+        await self._add(room.channel, BOT, "bot", notice, private_to=person_id, nonce=nonce or None, about=about)
 
     async def answer(self, answer_url: str, reply: Reply) -> None:
         """Answer late; `answer_url` is `web:<channel>:<person id>`."""
@@ -147,10 +195,10 @@ class ChatRoom:
 
     async def post(self, post: ChatPost) -> MessageRef:
         """A task's own message."""
-        card = codec.card_of_post(post)
-        return await self.post_card(
-            Room("web", post.channel.removeprefix("#") or LOBBY), card, post.nonce or card.entity
-        )
+        card, channel = codec.card_of_post(post), post.channel.removeprefix("#") or LOBBY
+        about = await self._about(post.nonce[:ULID])
+        message = await self._add(channel, BOT, "bot", card, nonce=post.nonce or card.entity, about=about)
+        return MessageRef("web", channel, str(message.id))
 
     async def _add(
         self,
@@ -161,9 +209,10 @@ class ChatRoom:
         *,
         private_to: str | None = None,
         nonce: str | None = None,
+        about: str = "",
     ) -> Message:
         now = self.engine.clock.now()
-        encoded = codec.encode(body)
+        encoded = codec.encode(body, about)
         version = body.version if isinstance(body, Card) else 0
         row = await self.engine.database.transact(
             lambda unit: rows.add(
@@ -192,6 +241,5 @@ class ChatRoom:
 
 def _message(row: rows.RoomRow) -> Message:
     kind: Literal["person", "bot"] = "person" if row.author_kind == "person" else "bot"
-    return Message(
-        row.id, row.channel, row.author, kind, row.at, codec.decode(row.body), row.private_to, row.version, row.change
-    )
+    body, about = codec.decode(row.body), codec.about(row.body)
+    return Message(row.id, row.channel, row.author, kind, row.at, body, row.private_to, row.version, row.change, about)

@@ -1,5 +1,6 @@
 """The messages of the page's own chat room."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Index, Integer, Table, func, insert, or_, select, update
 
 from engine.store.statements import serial
-from engine.store.tables import Chars, metadata
+from engine.store.tables import Chars, executions, metadata, pauses, task_runs
 
 room_messages = Table(
     "room_messages",
@@ -98,12 +99,26 @@ def one(connection: Connection, message_id: int) -> RoomRow | None:
     return None if found is None else _row(found)
 
 
-def recent(connection: Connection, channel: str, person_id: str, limit: int) -> list[RoomRow]:
-    """The newest messages of a channel that this person may see, oldest first."""
+def flow_of(connection: Connection, id_: str) -> str | None:
+    """The full name of the flow that a run, a pause or a task run belongs to."""
+    run = select(task_runs.c.execution_id).where(task_runs.c.id == id_).scalar_subquery()
+    for table, here in (
+        (executions, executions.c.id == id_),
+        (pauses, pauses.c.id == id_),
+        (executions, executions.c.id == run),
+    ):
+        row = connection.execute(select(table.c.namespace, table.c.flow_id).where(here)).one_or_none()
+        if row is not None:
+            return f"{row.namespace}/{row.flow_id}"
+    return None
+
+
+def recent(connection: Connection, channel: str, accounts: Collection[str], limit: int) -> list[RoomRow]:
+    """The newest messages of a channel that are for everybody or for a person of these accounts, oldest first."""
     table = room_messages.c
     newest = (
         select(room_messages)
-        .where(table.channel == channel, or_(table.private_to.is_(None), table.private_to == person_id))
+        .where(table.channel == channel, or_(table.private_to.is_(None), table.private_to.in_(accounts)))
         .order_by(table.id.desc())
         .limit(limit)
     )
