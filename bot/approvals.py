@@ -75,7 +75,7 @@ def answer_fields(fields: Sequence[Field], *, quick: bool) -> tuple[Field, ...]:
 
 
 def actions(
-    made: Shape, pause_id: str, ids: ActionIds, *, asks_on_reject: bool, secure_page: str | None = None
+    made: Shape, pause_id: str, ids: ActionIds, *, asks_on_reject: bool, has_page: bool = False
 ) -> tuple[Action, ...]:
     """The buttons of a waiting pause."""
     match made.kind:
@@ -96,8 +96,9 @@ def actions(
             in_form = (ids.button("an", pause_id, "Answer in form"),) if asks_on_reject else ()
             return (*buttons, *in_form)
         case "secure":
-            secure = (Action("", "Open secure form", "primary", url=secure_page),) if secure_page else ()
-            return (*secure, _cancel(pause_id, ids))
+            # Pressing it gives whoever may answer a link of their own; the card is for everybody to see.
+            secure = Action(ids("an", pause_id), "Open secure form", "primary")
+            return (*((secure,) if has_page else ()), _cancel(pause_id, ids))
         case "form":
             return (replace(ids.button("an", pause_id, "Answer\u2026"), style="primary"), _cancel(pause_id, ids))
 

@@ -5,16 +5,16 @@ answer.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import approvals, documents, forms, page_links
+from bot import approvals, documents, filling, forms, page_links
 from bot.approvals import Ask, Kill, Plan, Resume, Secure
 from bot.ballot_box import BallotBox
-from bot.conversation import Action, Attachment, FieldErrors, Form, Notice, Person, Reply, Room
+from bot.conversation import Action, Attachment, Field, FieldErrors, Form, Notice, Person, Reply, Room
 from bot.drafts import Draft, Drafts
 from bot.drawing import Drawing, platform_of
 from bot.field_values import shown as shown_value
@@ -102,6 +102,35 @@ class Decisions:
             case Kill():
                 return await self._commit(case, wanted, {}, None)
 
+    async def answer(self, wanted: Wanted, typed: Mapping[str, Any]) -> Reply | FieldErrors:
+        """Decide with what was typed into a form, `wanted.draft`; the next form when the answers ask for more."""
+        draft = wanted.draft
+        assert draft is not None  # noqa: S101 - the caller's promise
+        try:
+            case = await self.case(wanted.pause_id)
+        except NotFound:
+            return _say(answer("gone-pause"))
+        if case.pause.state != "WAITING" or case.questions.is_flow_gone:
+            return await self.decide(wanted)
+        reader = self.office.reader(wanted.person)
+        read = await filling.read(self.drafts.asking(draft, case.questions), typed, reader)
+        if read.errors:
+            return await self.drafts.refuse(draft, read.errors)
+        unseen = read.unseen_by(reader)
+        if unseen and draft.purpose == "answer":
+            return Reply(await self._more(case, draft, unseen, wanted.person, wanted.receipt))
+        return await self.decide(replace(wanted, given={**draft.fixed, **read.given}))
+
+    async def _more(
+        self, case: Case, draft: Draft, unseen: Sequence[Field], person: Person, receipt: str
+    ) -> Form | Notice:
+        fields = approvals.answer_fields(unseen, quick=case.questions.quick)
+        secret = [asked for asked in fields if asked.type == "SECRET"]
+        more = replace(draft, asked=draft.every_id, field_ids=tuple(asked.id for asked in fields), page=0)
+        if secret and not self.office.reader(person).may_type_secrets:
+            return await page_links.secret_form(self.drafts, more, person, secret, receipt)
+        return await self.drafts.open(more, fields, self.title(case, "answer"), "Your answers ask for these too.")
+
     async def _stored(self, case: Case, given: Mapping[str, Any]) -> dict[str, Any]:
         """Files somebody sent along, put where the flow can read them."""
         values = dict(given)
@@ -150,10 +179,21 @@ class Decisions:
 
     async def _ask(self, case: Case, wanted: Wanted, plan: Ask) -> Form:
         """Open a form; what is fixed by the button or was typed with the command is kept."""
+        draft, fields, aside = self._draft(case, wanted, plan), plan.fields, ""
+        if not self.office.reader(wanted.person).may_type_secrets:
+            secret = [asked for asked in fields if asked.type == "SECRET"]
+            aside = page_links.besides(secret, self.office.pages.base)
+            fields = tuple(asked for asked in fields if asked.type != "SECRET")
+            draft = replace(draft, field_ids=tuple(asked.id for asked in fields))
+        about = "\n\n".join(filter(None, (self.intro(case, plan.purpose), aside)))
+        draft = replace(draft, note=about)
+        return await self.drafts.open(draft, fields, self.title(case, plan.purpose), about)
+
+    def _draft(self, case: Case, wanted: Wanted, plan: Ask) -> Draft:
         secrets = forms.secret_ids(case.questions.inputs)
         shown = {asked.id for asked in plan.fields}
         kept = {name: value for name, value in plan.fixed.items() if name not in secrets}
-        draft = Draft(
+        return Draft(
             self.office.new_id(),
             wanted.person.id,
             plan.purpose,
@@ -164,9 +204,6 @@ class Decisions:
             raw={name: shown_value(value) for name, value in kept.items() if name in shown},
             fixed={name: value for name, value in kept.items() if name not in shown},
             secrets=tuple(secrets),
-        )
-        return await self.drafts.open(
-            draft, plan.fields, self.title(case, plan.purpose), self.intro(case, plan.purpose)
         )
 
     def title(self, case: Case, purpose: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot import clicks, documents, forms, slash_commands
+from bot import clicks, documents, slash_commands
 from bot.announcer import Announcer
 from bot.asking import Asking, Parts
 from bot.chat_settings import ChatSettings
@@ -48,7 +48,7 @@ from bot.starts import Starts
 from bot.texts import Answer, answer
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
-from engine.store import chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_rooms, chat_votes
+from engine.store import chat_audit, chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_rooms, chat_votes
 from engine.store.chat_messages import Message
 from engine.store.database import Unit
 
@@ -176,9 +176,20 @@ class FrontDesk:
     async def form_of(self, form_id: str, person: Person) -> Form | None:
         """The same, unless it is somebody else's."""
         draft = await self.parts.drafts.find(form_id)
-        if draft is None or not await may_fill(self.office, draft, person):
+        if draft is None:
+            return None
+        if not await may_fill(self.office, draft, person):
+            await self.tell_on(person, draft.form_id, "a form", draft.person, draft.flow)
             return None
         return await self.form(form_id)
+
+    async def tell_on(self, person: Person, entity: str, what: str, owner: str, flow: str = "") -> None:
+        """Record that somebody opened what was for another person, and was refused."""
+        details = {"text": f"opened {what} that is somebody else's", "owner": owner}
+        deed = chat_audit.Deed(
+            self.office.now(), person.id, person.name, person.platform, "refused", entity, "", flow, details
+        )
+        await self.engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
 
     async def options(self, form_id: str, field_id: str, typed: str, limit: int) -> tuple[Option, ...]:
         """Choices of a field that fit what was typed."""
@@ -292,22 +303,16 @@ class FrontDesk:
         if not submission.last:
             page = submission.page + 1
             draft = replace(draft, page=page)
-            await self.parts.drafts.keep(draft)
+        if not await self.parts.drafts.keep_on(draft):
+            return Reply(answer("gone-form", command="`/flow`").notice())
+        if not submission.last:
             return Reply(await self.parts.drafts.form(draft))
-        await self.parts.drafts.keep(draft)
         asking = self._asking(submission)
         typed = {**draft.raw, **{name: submission.values.get(name) for name in draft.secrets}}
         if draft.purpose == "run":
             return await self.parts.starts.submit(draft, typed, asking.person, asking.room, asking.receipt)
-        questions = await self.parts.drafts.questions(draft)
-        fields = [asked for asked in questions.fields if asked.id in draft.every_id]
-        blank = questions.quick and draft.purpose != "reject"
-        read = forms.read_form(fields, typed, self.office.reader(asking.person), blank_texts=blank)
-        if read.errors:
-            return await self.parts.drafts.refuse(draft, read.errors)
-        given = {**draft.fixed, **read.given}
-        wanted = Wanted(draft.target, draft.purpose, asking.person, asking.room, asking.receipt, given, draft=draft)
-        return await self.parts.decisions.decide(wanted)
+        wanted = Wanted(draft.target, draft.purpose, asking.person, asking.room, asking.receipt, draft=draft)
+        return await self.parts.decisions.answer(wanted, typed)
 
     async def _readable(self, draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
         """A file sent for a text, JSON or YAML field is read as its text."""

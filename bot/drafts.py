@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot import approvals, documents, forms
+from bot import approvals, documents, filling, forms
 from bot.conversation import Field, FieldErrors, Form, Person
 from bot.field_values import Reader
+from bot.filling import Asking
 from bot.office import Office, Questions
 from engine.core.flow import Flow
-from engine.core.inputs import Resolved
 from engine.errors import EngineError, NotFound
 from engine.store import chat_drafts
 
@@ -35,6 +35,7 @@ class Draft:
     errors: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()  # their values are used at once or asked again, never kept
     page: int = 0
+    note: str = ""  # said above the fields, where it is more than their flow says
 
     @property
     def form_id(self) -> str:
@@ -74,6 +75,14 @@ class Drafts:
             lambda unit: chat_drafts.keep(unit.connection, draft.id, draft.person, document, now)
         )
 
+    async def keep_on(self, draft: Draft) -> bool:
+        """Write a draft down that was found; False when it was sent or cancelled meanwhile, by another click."""
+        now = self.office.now()
+        document = documents.dump(draft)
+        return await self.office.engine.database.transact(
+            lambda unit: chat_drafts.keep_on(unit.connection, draft.id, document, now)
+        )
+
     async def drop(self, draft: Draft) -> None:
         """The draft was cancelled."""
         await self.office.engine.database.transact(lambda unit: chat_drafts.drop(unit.connection, draft.id))
@@ -94,8 +103,10 @@ class Drafts:
 
     async def refuse(self, draft: Draft, errors: Mapping[str, str]) -> FieldErrors:
         """Keep what was typed; the form again with what is wrong."""
-        wrong = replace(draft, errors=dict(errors), page=0)
-        await self.keep(wrong)
+        hidden = tuple(name for name in errors if name not in draft.field_ids)  # of an earlier step
+        shown = (*draft.field_ids, *hidden)
+        wrong = replace(draft, errors=dict(errors), page=0, asked=draft.every_id, field_ids=shown)
+        await self.keep_on(wrong)
         form = await self.form(wrong)
         return FieldErrors(form, dict(errors))
 
@@ -117,21 +128,22 @@ class Drafts:
         )
 
     async def fields(self, draft: Draft, reader: Reader | None = None) -> tuple[Field, ...]:
-        """Every field the draft's flow or pause has, with choices that fit the answers so far."""
-        if draft.purpose != "run":
-            asked = await self.questions(draft)
-            if draft.purpose == "reject":
-                return approvals.reject_fields(asked.fields_for("reject"), asked.shape)
-            return approvals.answer_fields(asked.fields, quick=asked.quick)
-        flow = self.flow(draft)
-        resolved = await self.office.engine.check_inputs(flow, {})
-        first = forms.fields_of(flow.inputs, resolved, ids=draft.every_id)
-        depends = any(one.depends_on or getattr(one, "expression", None) for one in flow.inputs)
-        if not (depends and draft.raw):
-            return first
-        given = forms.read_form(first, draft.raw, reader or Reader(self.office.now())).given
-        again: Resolved = await self.office.engine.check_inputs(flow, forms.without_files(given))
-        return forms.fields_of(flow.inputs, again, ids=draft.every_id)
+        """Every field the draft ever showed, with choices that fit the answers so far."""
+        reader = reader or Reader(self.office.now())
+        if draft.purpose == "run":
+            return await filling.fields_with(self.asking(draft), draft.raw, reader)
+        asked = self.asking(draft, await self.questions(draft))
+        return approvals.answer_fields(await filling.fields_with(asked, draft.raw, reader), quick=asked.blank_texts)
+
+    def asking(self, draft: Draft, questions: Questions | None = None) -> Asking:
+        """What the form of a draft asks; `questions` are those of its pause. NotFound when its flow is gone."""
+        engine = self.office.engine
+        if questions is None:
+            flow = self.flow(draft)
+            return Asking(flow.inputs, lambda given: engine.check_inputs(flow, given), draft.every_id, draft.fixed)
+        blank = questions.quick and draft.purpose != "reject"
+        check = lambda given: engine.check_answers(draft.target, given)  # noqa: E731
+        return Asking(questions.inputs, check, draft.every_id, draft.fixed, blank)
 
     async def questions(self, draft: Draft) -> Questions:
         """What the pause of a draft asks; NotFound."""
@@ -147,9 +159,9 @@ class Drafts:
     async def _heading(self, draft: Draft, shown: Sequence[Field]) -> tuple[str, str]:
         name = draft.flow.rpartition("/")[2]
         if draft.purpose == "run":
-            return f"Run {name}", forms.intro(shown, self.flow(draft).description or "")
+            return f"Run {name}", draft.note or forms.intro(shown, self.flow(draft).description or "")
         what = "The run goes on with this as a no." if draft.purpose == "reject" else ""
-        return f"{'Reject' if draft.purpose == 'reject' else 'Answer'}: {name}", forms.intro(shown, what)
+        return f"{'Reject' if draft.purpose == 'reject' else 'Answer'}: {name}", draft.note or forms.intro(shown, what)
 
     async def redrawn(self, form_id: str) -> Form | None:
         """A form by its id, however long ago it was opened; None when it can't be drawn any more."""

@@ -97,10 +97,6 @@ class Pages:
         """The page of a run, at the path Kestra uses."""
         return self._page("ui", "executions", namespace, flow_id, execution_id)
 
-    def form(self, draft_id: str) -> str | None:
-        """A form on the web page, for what cannot be asked in chat."""
-        return self._page("form", draft_id)
-
     def sign_in(self, code: str) -> str | None:
         """The page that signs a browser in, once."""
         return self._page("in", code)

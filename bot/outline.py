@@ -53,6 +53,18 @@ def _walk(tasks: tuple[Task, ...], parents: tuple[Place, ...]) -> Iterator[Place
             yield from _walk(inner, (*parents, place))
 
 
+def secret_questions(flow: Flow) -> tuple[str, ...]:
+    """The tasks that will ask whoever answers them for a secret that must be given."""
+    return tuple(
+        place.task.id
+        for place in places(flow)
+        if any(
+            one.type == "SECRET" and one.required and one.defaults is None
+            for one in getattr(place.task, "on_resume", None) or ()
+        )
+    )
+
+
 def places(flow: Flow) -> Iterator[Place]:
     """Every task of a flow, outer before inner, in the order they are written."""
     for tasks in (flow.tasks, flow.errors, flow.finally_, flow.after_execution):

@@ -11,7 +11,7 @@ from bot.cards import PLATFORMS, time_fact, value_text
 from bot.conversation import Action, Card, Fact, Field, FileRef, Tone
 from bot.links import ActionIds, Pages
 from bot.references import short
-from bot.texts import code, plain
+from bot.texts import TEXTS, code, plain
 
 THEN = {
     "RESUME": "the flow goes on without an answer",
@@ -90,7 +90,7 @@ def pause_card(view: PauseView, ids: ActionIds, pages: Pages) -> Card:
         tone,
         title,
         subtitle=f"{code(view.task_id)} \u00b7 run {code(short(view.execution_id))} of {code(view.namespace)}",
-        body=_body(view),
+        body=_body(view, pages),
         facts=_facts(view),
         files=view.files,
         actions=_open_actions(view, ids, pages) if is_open else _closed_actions(view, ids, pages),
@@ -114,7 +114,7 @@ def _head(view: PauseView) -> tuple[Tone, str]:
     return tone, f"{word}: {what}"
 
 
-def _body(view: PauseView) -> str:
+def _body(view: PauseView, pages: Pages) -> str:
     parts: list[str] = []
     if view.message:
         parts.append(plain_lines(view.message, MAX_MESSAGE))
@@ -128,7 +128,8 @@ def _body(view: PauseView) -> str:
         if view.is_flow_gone:
             parts.append("The flow's file is gone, so its questions can't be shown. The run can only be cancelled.")
         elif view.shape.kind == "secure":
-            parts.append("It asks for a secret, which is never typed in chat. Answer on the web page.")
+            where = "it is entered behind a link of your own." if pages.base else TEXTS["secret-later"]
+            parts.append(f"It asks for a secret, which is never typed in chat: {where}")
     else:
         parts.append(_verdict(view))
     return "\n\n".join(parts)
@@ -225,10 +226,10 @@ def _open_actions(view: PauseView, ids: ActionIds, pages: Pages) -> tuple[Action
         return actions(FORM, view.pause_id, ids, asks_on_reject=False)[1:]
     asks = any(item.id != view.shape.key for item in view.fields)
     page = pages.execution(view.namespace, view.flow_id, view.execution_id)
-    buttons = actions(view.shape, view.pause_id, ids, asks_on_reject=asks, secure_page=page)
+    buttons = actions(view.shape, view.pause_id, ids, asks_on_reject=asks, has_page=page is not None)
     if view.approvers and len(buttons) < MAX_BUTTONS - 1:
         buttons = (*buttons, ids.button("sz", view.pause_id, "Snooze"))
-    is_linked = page is None or view.shape.kind == "secure" or len(buttons) >= MAX_BUTTONS
+    is_linked = page is None or len(buttons) >= MAX_BUTTONS
     return buttons if is_linked else (*buttons, Action("", "Open", "link", url=page))
 
 

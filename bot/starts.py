@@ -5,21 +5,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot import documents, forms, page_links
-from bot.conversation import Action, Field, FieldErrors, Notice, Person, Reply, Room
+from bot import documents, filling, forms, outline, page_links
+from bot.conversation import Field, FieldErrors, Form, Notice, Person, Reply, Room
 from bot.drafts import Draft, Drafts
-from bot.field_values import Reader
 from bot.office import Office, channel_of
+from bot.page_links import NO_ADDRESS
 from bot.permissions import Asked
 from bot.references import short
 from bot.run_posts import show_run
-from bot.texts import answer, code
+from bot.texts import answer, code, listed
 from bot.uploads import staged
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.inputs import Resolved
 from engine.store import chat_audit, chat_drafts, chat_messages, chat_receipts
 from engine.store.database import Unit
+
+NOTHING_ASKED = "This flow asks for nothing."
 
 
 class Starts:
@@ -76,42 +78,35 @@ class Starts:
             resolved = await self.office.engine.check_inputs(flow, values)
             for problem in resolved.problems:
                 errors.setdefault(problem.input, forms.explain(problem, by_id.get(problem.input)))
-            if form or errors:
+            if form or errors or (not reader.may_type_secrets and self._warning(flow)):
                 told = {name: text for name, text in errors.items() if name in raw}  # what is missing needs no scolding
                 return await self._open(flow, replace(draft, errors=told), resolved, person, receipt)
             return await self._commit(flow, read.given, resolved, person, room, receipt, draft)
 
     async def _open(self, flow: Flow, draft: Draft, resolved: Resolved, person: Person, receipt: str) -> Reply:
-        """The form of a flow; what can't be asked here is asked on the page."""
+        """The form of a flow; secrets are asked on the page, behind a link for this person alone."""
         fields = forms.fields_of(flow.inputs, resolved)
-        may_type = self.office.reader(person).may_type_secrets
-        secret = [asked for asked in fields if asked.type == "SECRET"]
-        if not may_type:
-            fields = tuple(asked for asked in fields if asked.type != "SECRET")
-        needed = [asked for asked in secret if asked.required and asked.default is None]
         prefilled = {name: value for name, value in forms.prefilled(flow.inputs).items() if name not in draft.raw}
-        shown = tuple(asked.id for asked in fields)
-        draft = replace(draft, field_ids=shown, raw={**prefilled, **draft.raw})
-        if needed and not may_type:
-            whole = replace(draft, field_ids=(*shown, *(asked.id for asked in secret)))
-            return Reply(await self._on_page(whole, person, receipt))
-        intro = forms.intro(fields, flow.description or "")
+        whole = replace(draft, field_ids=tuple(asked.id for asked in fields), raw={**prefilled, **draft.raw})
+        about = forms.intro(fields, flow.description or "")
+        if not self.office.reader(person).may_type_secrets:
+            secret = [asked for asked in fields if asked.type == "SECRET"]
+            if any(asked.required and asked.default is None for asked in secret):
+                return Reply(await page_links.secret_form(self.drafts, whole, person, secret, receipt))
+            fields = tuple(asked for asked in fields if asked.type != "SECRET")
+            told = (about, page_links.besides(secret, self.office.pages.base), self._warning(flow))
+            about = "\n\n".join(filter(None, told))
         if not fields:
-            intro = intro or "This flow asks for nothing."
-        return Reply(await self.drafts.open(draft, fields, f"Run {flow.id}", intro))
+            about = about or "This flow asks for nothing."
+        shown = replace(whole, field_ids=tuple(asked.id for asked in fields), note=about)
+        return Reply(await self.drafts.open(shown, fields, f"Run {flow.id}", about))
 
-    async def _on_page(self, draft: Draft, person: Person, receipt: str) -> Notice:
-        """A link to the form on the page, which signs the person in there; nobody else may fill it."""
-        if self.office.pages.base is None:
-            return answer("E14", instead=f"This flow asks for a secret, and {page_links.NO_ADDRESS}").notice()
-        await self.drafts.keep(draft)
-        back = f"/form/{draft.form_id}"
-        instead = "The button leads to the form of this flow, as you, once, within 10 minutes."
-        again = answer("E14", instead="You have a link to the form already; run the flow again for a new one.").notice()
-        url = await page_links.offer(self.office, person, back, receipt=receipt, again=Reply(again))
-        if url is None:
-            return again
-        return answer("E14", instead=instead).notice(Action("", "Enter securely", "link", url=url))
+    def _warning(self, flow: Flow) -> str:
+        """What is to be known before a flow is started from chat: that a later question can't be answered here."""
+        later = outline.secret_questions(flow)
+        if not later or self.office.pages.base:
+            return ""
+        return f"⚠️ This flow asks for a secret later, at {listed(later)}. It is never typed in chat, and {NO_ADDRESS}"
 
     async def submit(
         self, draft: Draft, typed: Mapping[str, Any], person: Person, room: Room, receipt: str
@@ -121,35 +116,29 @@ class Starts:
         if refusal := await self.refuse(flow, person, room):
             return Reply(refusal)
         reader = self.office.reader(person)
-        fields = [asked for asked in await self.drafts.fields(draft, reader) if asked.id in draft.every_id]
-        read = forms.read_form(fields, typed, reader)
+        read = await filling.read(self.drafts.asking(draft), typed, reader)
         if read.errors:
-            return await self.drafts.refuse(_showing(draft, read.errors), read.errors)
+            return await self.drafts.refuse(draft, read.errors)
+        if unseen := read.unseen_by(reader):
+            return Reply(await self._more(flow, draft, unseen, person, receipt))
         async with staged(read.given) as values:
             resolved = await self.office.engine.check_inputs(flow, values)
-            if again := await self._not_yet(flow, draft, fields, resolved, reader):
-                return again
+            if resolved.problems:
+                by_id = {asked.id: asked for asked in read.fields}
+                errors = {one.input: forms.explain(one, by_id.get(one.input)) for one in resolved.problems}
+                return await self.drafts.refuse(draft, errors)
             room = documents.room(draft.room)
-            return await self._commit(flow, read.given, resolved, person, room, receipt, draft)
+            return await self._commit(flow, read.given, resolved, person, room, receipt, draft, was_kept=True)
 
-    async def _not_yet(
-        self, flow: Flow, draft: Draft, fields: Sequence[Field], resolved: Resolved, reader: Reader
-    ) -> Reply | FieldErrors | None:
-        """The next form when the answers ask for more, or this one when the flow's rules refuse something."""
-        unseen = [name for name, is_on in resolved.enabled.items() if is_on and name not in draft.every_id]
-        open_fields = list(forms.fields_of(flow.inputs, resolved, ids=unseen or [""]))
-        if not reader.may_type_secrets:
-            open_fields = [asked for asked in open_fields if asked.type != "SECRET"]
-        if open_fields:
-            more = replace(draft, asked=draft.every_id, field_ids=tuple(asked.id for asked in open_fields), page=0)
-            return Reply(
-                await self.drafts.open(more, open_fields, f"Run {flow.id}: more", "Your answers ask for these too.")
-            )
-        if resolved.problems:
-            by_id = {asked.id: asked for asked in fields}
-            errors = {one.input: forms.explain(one, by_id.get(one.input)) for one in resolved.problems}
-            return await self.drafts.refuse(_showing(draft, errors), errors)
-        return None
+    async def _more(
+        self, flow: Flow, draft: Draft, unseen: Sequence[Field], person: Person, receipt: str
+    ) -> Form | Notice:
+        """The next form: the answers ask for more."""
+        secret = [asked for asked in unseen if asked.type == "SECRET"]
+        more = replace(draft, asked=draft.every_id, field_ids=tuple(asked.id for asked in unseen), page=0)
+        if secret and not self.office.reader(person).may_type_secrets:
+            return await page_links.secret_form(self.drafts, more, person, secret, receipt)
+        return await self.drafts.open(more, unseen, f"Run {flow.id}: more", "Your answers ask for these too.")
 
     async def _commit(
         self,
@@ -160,6 +149,8 @@ class Starts:
         room: Room,
         receipt: str,
         draft: Draft,
+        *,
+        was_kept: bool = False,
     ) -> Reply:
         """Run, start, card, audit and answer in one transaction: all of it or nothing, once for each receipt."""
         office = self.office
@@ -179,7 +170,7 @@ class Starts:
 
         def work(unit: Unit) -> tuple[Execution, Reply] | None:
             known = chat_receipts.find(unit.connection, receipt)
-            if known is not None and known.is_done:
+            if (known is not None and known.is_done) or (was_kept and not chat_drafts.drop(unit.connection, draft.id)):
                 return None
             execution = office.engine.create_in(
                 unit,
@@ -207,7 +198,6 @@ class Starts:
             chat_audit.record(unit.connection, deed)
             reply = Reply(self._begun(flow, execution, shows_card, target != room, at))
             chat_receipts.finish(unit.connection, receipt, documents.dump_reply(reply))
-            chat_drafts.drop(unit.connection, draft.id)
             unit.after_commit(self.wake)
             return execution, reply
 
@@ -225,12 +215,6 @@ class Starts:
         text = f"Started {code(flow.id)} {label}.{when}{where if shows_card else ''}"
         actions = () if shows_card else (self.office.ids.button("st", execution.id, "Show the run"),)
         return Notice("success", text, actions)
-
-
-def _showing(draft: Draft, errors: Mapping[str, str]) -> Draft:
-    """A draft that shows the fields that are wrong, also those of an earlier step."""
-    hidden = [name for name in errors if name not in draft.field_ids]
-    return replace(draft, asked=draft.every_id, field_ids=(*draft.field_ids, *hidden))
 
 
 def _told(person: Person, room: Room) -> dict[str, Any]:

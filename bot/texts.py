@@ -44,6 +44,9 @@ TEXTS: dict[str, str] = {
     "many-runs": "{x} fits {n} runs: {list}. Type more of the id.",
     "no-pause": "{x} waits for no answer. `/flow pending` shows what does.",
     "many-pauses": "Run {x} waits for {n} answers: {list}. Name one of them.",
+    "secret": "{what} asks for a secret ({names}), which is never typed in chat. {instead}",
+    "secret-later": "this bot has no page to enter it on. Whoever runs the bot sets `web.public_url`, or answers with "
+    "the command line.",
     "gone-pause": "I don't know this request: it may be another instance's. `/flow pending` shows what waits here.",
     "gone-flow": "The flow {flow} is no longer there, so its questions can't be drawn. {instead}",
     "gone-form": "This form is no longer kept. Start again with {command}.",

@@ -1,6 +1,6 @@
 """Replies brought to the person who asked: as a modal, over the clicked message, privately or for everybody."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,16 +18,14 @@ from bot.slack.refusals import NO_TRIGGER, USED_TRIGGER
 from bot.slack.transport import Transport, error_code
 
 log = structlog.get_logger("parley.slack")
-SecureLink = Callable[[str, str], str | None]  # (form id, person id): address of the web form for its secrets
 
 
 class Answering:
     """Answers of one workspace."""
 
-    def __init__(self, transport: Transport, delivery: Delivery, secure_link: SecureLink | None) -> None:
+    def __init__(self, transport: Transport, delivery: Delivery) -> None:
         self._transport = transport
         self._delivery = delivery
-        self._secure_link = secure_link
 
     async def present(self, asked: Asked, reply: Reply) -> None:
         """Show a reply; when Slack refuses one way, the next that reaches the person."""
@@ -61,8 +59,7 @@ class Answering:
 
     def view(self, form: Form, asked: Asked, page: int | None = None) -> Rendered:
         """A page of a form as a view that knows where it was asked for."""
-        link = self._secure_link(form.id, asked.person.id) if self._secure_link else None
-        return form_view(form, Origin(asked.room, asked.answer_url), page, link)
+        return form_view(form, Origin(asked.room, asked.answer_url), page)
 
     async def _open(self, asked: Asked, form: Form) -> None:
         rendered = self.view(form, asked)

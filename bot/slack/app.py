@@ -19,7 +19,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.conversation import Card, MessageRef, Notice, Person, Platform, Reply, Room
 from bot.frontend import Desk, Unreachable
 from bot.slack import payloads
-from bot.slack.answering import Answering, SecureLink
+from bot.slack.answering import Answering
 from bot.slack.delivery import Delivery, Locate
 from bot.slack.hearing import Hearing
 from bot.slack.homes import Homes
@@ -52,7 +52,6 @@ class SlackFrontEnd:
         *,
         locate: Locate | None = None,
         inbox: Path | None = None,
-        secure_link: SecureLink | None = None,
         ping_interval: float = 5.0,
         grace: float = 5.0,
     ) -> None:
@@ -62,7 +61,6 @@ class SlackFrontEnd:
         self._base_url = base_url if base_url.endswith("/") else base_url + "/"
         self._locate = locate
         self._inbox = inbox
-        self._secure_link = secure_link
         self._ping_interval = ping_interval
         self._grace = grace
         self._work = Work()
@@ -88,7 +86,7 @@ class SlackFrontEnd:
             self._about = await self._who_am_i(self._transport)
             self._people = people = People(self._transport)
             self._delivery = Delivery(self._transport, self._work, self._locate)
-            self._answering = Answering(self._transport, self._delivery, self._secure_link)
+            self._answering = Answering(self._transport, self._delivery)
             bot_user = str(self._about.get("user_id") or "")
             inbox = Inbox(self._transport, self._inbox)
             self._homes = homes = Homes(desk, self._answering, people, self._work)

@@ -100,17 +100,12 @@ def _help(field: Field) -> str:
     return " ".join(part for part in (field.help.strip(), extra.strip()) if part)
 
 
-def _secret(field: Field, secure_link: str | None) -> Block:
+def _secret(field: Field) -> Block:
     name = inline(shorten(line(field.label or field.id), _SECRET_LABEL) or "Secret", "b")
-    text = f"🔒 {name}\nSecrets are not typed in chat."
-    if secure_link is None:
-        text += " Answer this one on the web page."
-        return section(text)
-    enter = {"type": "button", "text": plain("Enter securely"), "action_id": "link:secret", "url": secure_link}
-    return {**section(text), "accessory": enter}
+    return section(f"🔒 {name}\nSecrets are not typed in chat. Answer this one on the web page.")
 
 
-def _draw(form: Form, index: int, secure_link: str | None, *, hide: bool = False) -> _Drawn:
+def _draw(form: Form, index: int, *, hide: bool = False) -> _Drawn:
     """One field: what went wrong before, a long help, its element, and a text field for other values."""
     field = form.fields[index]
     blocks: list[Block] = []
@@ -131,7 +126,7 @@ def _draw(form: Form, index: int, secure_link: str | None, *, hide: bool = False
     if long := cut_options(field.options):
         overflow.append(Overflow(f"Choices of {_name(field)}", long))
     if field.type == "SECRET":
-        return _Drawn([*blocks, _secret(field, secure_link)], tuple(overflow))
+        return _Drawn([*blocks, _secret(field)], tuple(overflow))
     drawn, is_hidden = _inputs(form, index, hint, overflow, hide=hide)
     return _Drawn([*blocks, *drawn], tuple(overflow), is_hidden)
 
@@ -185,7 +180,7 @@ def pages(form: Form) -> tuple[tuple[int, ...], ...]:
     bare = replace(form, values={}, fields=_without_error(form.fields))
     blocks = used = 0
     for index in range(len(form.fields)):
-        drawn = _draw(bare, index, "x" * 300).blocks
+        drawn = _draw(bare, index).blocks
         height, weight = len(drawn) + 1, _bytes(drawn)  # one more block for an error above it
         if current and (len(current) >= limits.INPUTS or blocks + height > _PAGE_BLOCKS or used + weight > _PAGE_BYTES):
             found.append(tuple(current))
@@ -212,7 +207,7 @@ def page_of(form: Form, field_id: str) -> int | None:
     return None
 
 
-def form_view(form: Form, origin: Origin, page: int | None = None, secure_link: str | None = None) -> Rendered:
+def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
     """One page of a form as a modal, and what of it did not fit."""
     all_pages = pages(form)
     number = min(max(form.page if page is None else page, 0), len(all_pages) - 1)
@@ -235,12 +230,12 @@ def form_view(form: Form, origin: Origin, page: int | None = None, secure_link: 
     hidden: list[int] = []
     used = _bytes(blocks)
     for index in all_pages[number]:
-        drawn = _draw(form, index, secure_link)
+        drawn = _draw(form, index)
         if (
             used + _bytes(drawn.blocks) > _VIEW_BYTES
             and size(as_text(form.fields[index], kept(form, form.fields[index]))) > 500
         ):
-            drawn = _draw(form, index, secure_link, hide=True)
+            drawn = _draw(form, index, hide=True)
         used += _bytes(drawn.blocks)
         blocks.extend(drawn.blocks)
         overflow.extend(drawn.overflow)

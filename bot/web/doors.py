@@ -6,6 +6,8 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
+from bot.conversation import Person
+from bot.desk import FrontDesk
 from bot.execution_json import execution_json
 from bot.web import views
 from bot.web.gate import COOKIE, TOKEN, Gate
@@ -20,6 +22,11 @@ from engine.store.database import Unit
 routes = APIRouter()
 STATIC = Path(__file__).parent / "static"
 WEBHOOK_WAIT = 600.0  # seconds; longer than any caller we know keeps a request open
+NOT_YOURS = (
+    "This link is somebody else's, or was used in another browser. Nothing was shown, and this is on record.",
+    "Type `/flow web` in your chat for one of your own. If this is yours and you are signed in here under another "
+    "name, sign out first, or link the two accounts with `/flow link`.",
+)
 GONE = ("This link is wrong, used or too old.", "Type `/flow web` in your chat for a new one.")
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -61,6 +68,8 @@ async def visit_page(request: Request, code: str) -> Response:
     engine: Engine = request.app.state.engine
     now = engine.clock.now()
     found = await engine.database.read(lambda connection: visits.waiting(connection, code, now))
+    if refused := await _not_theirs(request, code, found.account if found else None):
+        return refused
     if found is None:
         return refusal(404, *GONE)
     known = await engine.database.read(lambda connection: chat_receipts.who(connection, {found.account}))
@@ -70,12 +79,30 @@ async def visit_page(request: Request, code: str) -> Response:
     return with_cookie(request, HTMLResponse(page, headers=HEADERS), who.session, who.fresh)
 
 
+async def _not_theirs(request: Request, code: str, account: str | None) -> Response | None:
+    """The refusal of a browser that is somebody else's, or that comes second: it is on record. None: let it go on."""
+    desk: FrontDesk = request.app.state.desk
+    engine, who = desk.engine, caller(request)
+    now = engine.clock.now()
+    owner = account or await engine.database.read(lambda connection: visits.used(connection, code, now))
+    if owner is None or (account and not who.session.person):
+        return None
+    if who.session.person and who.person.id in (await desk.office.eligibility.identities.of(owner)).accounts:
+        return None
+    person = who.person if who.session.person else Person("", "", "web")
+    await desk.tell_on(person, owner, "a one-time link", owner)
+    return refusal(403, *NOT_YOURS)
+
+
 @routes.post("/in/{code}", name="visit")
 async def visit(request: Request, code: str) -> Response:
     """Sign the browser in as who was given the link."""
     engine: Engine = request.app.state.engine
     gate: Gate = request.app.state.gate
     now = engine.clock.now()
+    waiting = await engine.database.read(lambda connection: visits.waiting(connection, code, now))
+    if refused := await _not_theirs(request, code, waiting.account if waiting else None):
+        return refused
     nonce = gate.new_session().nonce  # never the one the browser had: somebody else may know that
 
     def work(unit: Unit) -> visits.Link | None:

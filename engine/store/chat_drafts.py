@@ -26,9 +26,14 @@ class StoredDraft:
 
 def keep(connection: Connection, id_: str, person: str, document: Mapping[str, Any], now: datetime) -> None:
     """Write a draft down, or over its earlier version."""
+    if not keep_on(connection, id_, document, now):
+        insert_new(connection, drafts, {"id": id_, "person": person, "document": json.dumps(document), "changed": now})
+
+
+def keep_on(connection: Connection, id_: str, document: Mapping[str, Any], now: datetime) -> bool:
+    """Write a draft over its earlier version; False when it was sent, cancelled or forgotten meanwhile."""
     values = {"document": json.dumps(document), "changed": now}
-    if connection.execute(update(drafts).where(drafts.c.id == id_).values(**values)).rowcount == 0:
-        insert_new(connection, drafts, {"id": id_, "person": person, **values})
+    return connection.execute(update(drafts).where(drafts.c.id == id_).values(**values)).rowcount == 1
 
 
 def find(connection: Connection, id_: str) -> StoredDraft | None:
@@ -37,9 +42,9 @@ def find(connection: Connection, id_: str) -> StoredDraft | None:
     return StoredDraft(row.id, row.person, json.loads(row.document), row.changed) if row else None
 
 
-def drop(connection: Connection, id_: str) -> None:
-    """The draft has become a run or an answer, or was cancelled."""
-    connection.execute(delete(drafts).where(drafts.c.id == id_))
+def drop(connection: Connection, id_: str) -> bool:
+    """The draft has become a run or an answer, or was cancelled; False when it was gone already."""
+    return connection.execute(delete(drafts).where(drafts.c.id == id_)).rowcount == 1
 
 
 def forget(connection: Connection, before: datetime) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, delete, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, delete, insert, select, update
 
 from engine.store.tables import Chars, Instant, metadata
 
 LINK_LIVES = timedelta(minutes=10)
+USED = ""  # where a used link leads; it is kept until it is too old, to know whose it was when it comes again
 VISIT_LIVES = timedelta(hours=12)
 
 # Codes and the secret part of a browser's session are kept as digests only: who reads the database can use neither.
@@ -54,8 +55,16 @@ def waiting(connection: Connection, code: str, now: datetime) -> Link | None:
 
 def take(connection: Connection, code: str, now: datetime) -> Link | None:
     """The link with a code, once; None when it is wrong, used or too old."""
-    mine = delete(links).where(_fits(code, now)).returning(links.c.account, links.c.back)
-    return _link(connection.execute(mine).one_or_none())
+    found = waiting(connection, code, now)
+    mine = update(links).where(_fits(code, now)).values(back=USED)
+    return found if connection.execute(mine).rowcount == 1 else None
+
+
+def used(connection: Connection, code: str, now: datetime) -> str | None:
+    """Whose link it was, when it was used and is not too old."""
+    here = select(links.c.account).where(links.c.digest == _digest(code), links.c.expires > now, links.c.back == USED)
+    found: str | None = connection.execute(here).scalar_one_or_none()
+    return found
 
 
 def begin(connection: Connection, nonce: str, account: str, now: datetime) -> None:
@@ -83,7 +92,7 @@ def end_all(connection: Connection, accounts: Collection[str]) -> int:
 
 
 def _fits(code: str, now: datetime) -> ColumnElement[bool]:
-    return (links.c.digest == _digest(code)) & (links.c.expires > now)
+    return (links.c.digest == _digest(code)) & (links.c.expires > now) & (links.c.back != USED)
 
 
 def _link(row: Row[Any, Any] | None) -> Link | None:

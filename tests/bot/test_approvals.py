@@ -48,9 +48,10 @@ def test_each_shape_has_its_buttons(fields, kind, labels):
     assert [action.label for action in actions(made, PAUSE, IDS, asks_on_reject=asks)] == labels
 
 
-def test_a_secret_is_answered_on_the_page():
-    buttons = actions(shape([SECRET]), PAUSE, IDS, asks_on_reject=False, secure_page="https://parley.test/x")
-    assert (buttons[0].label, buttons[0].url) == ("Open secure form", "https://parley.test/x")
+def test_a_secret_is_answered_behind_a_link_of_ones_own():
+    buttons = actions(shape([SECRET]), PAUSE, IDS, asks_on_reject=False, has_page=True)
+    assert (buttons[0].label, buttons[0].url) == ("Open secure form", None)
+    assert IDS.read(buttons[0].id).verb == "an"
 
 
 def test_what_ends_a_run_asks_first():

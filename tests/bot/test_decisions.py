@@ -309,7 +309,10 @@ outputs:
 
 async def test_a_secret_is_never_asked_in_chat_and_never_kept(rig, tmp_path):
     await rig.engine.deploy(SECRET)
-    card = await rig.asked("run login")
+    warned = await rig.say("run login")
+    assert "asks for a secret later" in warned.intro, "it is said before the run starts"
+    await rig.fill(warned)
+    card = (await rig.slack.shows("pause", lambda shown: shown.tone == "paused")).card
     assert [action.label for action in card.actions] == ["Cancel run"]
     said = await rig.say("answer last token=correct-horse-battery")
     assert said.code == "E06" or said.code == "E14"

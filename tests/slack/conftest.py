@@ -35,7 +35,6 @@ async def connect(slack: FakeSlack, desk: ScriptedDesk, tmp_path: Path) -> Async
             base_url=f"{slack.url}/api/",
             locate=lambda uri: tmp_path / uri.rpartition("/")[2],
             inbox=tmp_path / "inbox",
-            secure_link=lambda form_id, person_id: f"https://parley.test/forms/{form_id}",
             ping_interval=0.2,
             grace=2.0,
         )
