@@ -1,6 +1,7 @@
 """Anthropic's Messages API: one call, its refusal in a sentence."""
 
 import json
+import ssl
 from typing import Any
 
 from engine.plugin import RunContext, TaskFailed
@@ -11,14 +12,16 @@ from engine.tasks.outbound import send
 API = "https://api.anthropic.com"
 
 
-async def ask(context: RunContext, api_key: str, base_url: str | None, body: dict[str, Any]) -> dict[str, Any]:
+async def ask(
+    context: RunContext, api_key: str, base_url: str | None, body: dict[str, Any], tls: ssl.SSLContext | None = None
+) -> dict[str, Any]:
     """The service's answer as it came; TaskFailed when it refuses."""
     context.mask(api_key)
     base = base_url or context.settings.provider("anthropic").base_url or API
     url = f"{base.rstrip('/').removesuffix('/v1')}/v1/messages"
     headers = {"x-api-key": api_key, "anthropic-version": "2023-06-01"}
     options = HttpOptions(retry_on_status_codes=(429, 529))
-    answer = await send(context, "POST", url, options=options, headers=headers, json=body)
+    answer = await send(context, "POST", url, options=options, headers=headers, tls=tls, json=body)
     try:
         found = json.loads(answer.text)
     except json.JSONDecodeError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import mimetypes
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -28,16 +29,20 @@ HINTS = {
 
 
 @asynccontextmanager
-async def connected(context: RunContext, api_key: str, model: str) -> AsyncIterator["Client"]:
+async def connected(
+    context: RunContext, api_key: str, model: str, base_url: str | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator["Client"]:
     """A client of Gemini; what it raises leaves as TaskFailed, which names the model."""
     genai, types, errors, http = await asyncio.to_thread(_sdk)
     provider = context.settings.provider("gemini")
-    if provider.base_url:
-        await check_address(provider.base_url, context.settings)
+    address = base_url or provider.base_url
+    if address:
+        await check_address(address, context.settings)
     context.mask(api_key)
-    wire = http.AsyncClient(timeout=provider.timeout)  # our own: the SDK would take aiohttp where that is installed
+    # our own: the SDK would take aiohttp where that is installed
+    wire = http.AsyncClient(timeout=provider.timeout, verify=tls or True)
     options = types.HttpOptions(
-        base_url=provider.base_url,
+        base_url=address,
         api_version="v1beta",
         timeout=int(provider.timeout * 1000),
         httpx_async_client=wire,
@@ -51,7 +56,7 @@ async def connected(context: RunContext, api_key: str, model: str) -> AsyncItera
             fix=HINTS.get(error.code, ""),
         ) from error
     except (http.HTTPError, OSError) as error:
-        where = provider.base_url or "its public address"
+        where = address or "its public address"
         raise TaskFailed(
             f"Gemini could not be reached at {where}: {error or type(error).__name__}.", fix="Check the network."
         ) from error

@@ -1,6 +1,7 @@
 """Services that speak OpenAI's API: the client, where it points, and its errors in sentences."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import ModuleType
@@ -24,7 +25,13 @@ HINTS = {
 
 @asynccontextmanager
 async def connected(
-    context: RunContext, service: str, api_key: str, base_url: str | None, default_url: str
+    context: RunContext,
+    service: str,
+    api_key: str,
+    base_url: str | None,
+    default_url: str,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator["openai.AsyncOpenAI"]:
     """A client of one service; what it raises leaves as TaskFailed.
 
@@ -35,9 +42,10 @@ async def connected(
     address = aliases.rewrite(base_url or provider.base_url or default_url, context.settings.urls)
     await check_address(address, context.settings)
     context.mask(api_key)
+    wire = sdk.DefaultAsyncHttpxClient(verify=tls) if tls else None
     try:
         async with sdk.AsyncOpenAI(
-            api_key=api_key, base_url=address, timeout=provider.timeout, max_retries=2
+            api_key=api_key, base_url=address, timeout=provider.timeout, max_retries=2, http_client=wire
         ) as client:
             yield client
     except sdk.APIStatusError as error:
@@ -48,7 +56,7 @@ async def connected(
         raise TaskFailed(
             f"{service} did not answer within {provider.timeout:g} s.", fix=f"Raise `providers.{service}.timeout`."
         ) from error
-    except sdk.APIConnectionError as error:
+    except (sdk.APIConnectionError, ssl.SSLError) as error:
         raise TaskFailed(
             f"{service} could not be reached at {address}: {error.__cause__ or error}.",
             fix="Check address and network.",

@@ -1,6 +1,7 @@
 """Calls to services: URL aliases, address guard, redirects one by one, bounded bodies, and errors in sentences."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ async def opened(
     *,
     options: HttpOptions = DEFAULT,
     headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
     **body: Any,
 ) -> AsyncIterator[httpx.Response]:
     """An answer whose body is still to be read; TaskFailed when there is none."""
@@ -69,8 +71,8 @@ async def opened(
         sent["Authorization"] = f"Bearer {credentials}"
     async with AsyncExitStack() as stack:
         client = context.http
-        if not options.is_plain:
-            verify = not (options.ssl and options.ssl.insecure_trust_all_certificates)
+        if not options.is_plain or tls:
+            verify = tls or not (options.ssl and options.ssl.insecure_trust_all_certificates)
             client = await stack.enter_async_context(httpx.AsyncClient(proxy=options.proxy_url(), verify=verify))
         try:
             request = client.build_request(method, address, headers=sent, timeout=options.timeouts(), **body)
@@ -93,7 +95,7 @@ async def opened(
             if "RESPONSE_HEADERS" in options.told:
                 context.log(f"{response.status_code} {dict(response.headers)}")
             yield response
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:  # a certificate is refused while we read
             raise unreachable(str(address), error, options) from error
 
 
@@ -104,6 +106,7 @@ async def send(
     *,
     options: HttpOptions = DEFAULT,
     headers: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
     **body: Any,
 ) -> Answer:
     """One call, its answer read up to the operator's limit; a refusal (4xx, 5xx) is an answer too."""
@@ -111,7 +114,7 @@ async def send(
     for attempt in range(1, _attempts(options) + 1):
         last = attempt == _attempts(options)
         try:
-            async with opened(context, method, url, options=options, headers=headers, **body) as response:
+            async with opened(context, method, url, options=options, headers=headers, tls=tls, **body) as response:
                 content = await read(response, limit)
         except TaskFailed as error:
             if last or not isinstance(error.__cause__, httpx.TransportError):

@@ -23,7 +23,7 @@ def ask(context: TestContext, openai_service):
     """Runs an agent with tools; the model uses the first list of calls, then answers."""
     provider = {"type": f"{AI}.provider.OpenAI", "modelName": "m", "apiKey": "k", "baseUrl": openai_service.url}
 
-    async def run(calls, *tools, **given):
+    async def run(calls, *tools, context=context, **given):
         openai_service.replies.clear()
         openai_service.replies.extend([calls, "Done."])
         task = {"type": f"{AI}.agent.AIAgent", "provider": provider, "prompt": "Do it.", "tools": list(tools)}
@@ -168,6 +168,16 @@ async def test_what_is_required_is_asked_for_and_no_output_is_success(ask):
     assert ask.context.said("^Hello!$")
     assert refused.startswith("Error: `uri`")
     assert [function["parameters"]["required"] for function in ask.functions()] == [["message"], ["uri"]]
+
+
+async def test_a_search_engine_of_one_s_own(make_context, ask):
+    item = {"title": "G", "link": "https://g.test", "snippet": "Foxes are quick."}
+    with serving(lambda request: Answered({"items": [item]})) as google:
+        context = make_context({"providers": {"google_search": {"base_url": google.url}}})
+        tool = {"type": f"{AI}.tool.GoogleCustomWebSearch", "apiKey": "g", "csi": "e", "maxResults": 2}
+        (result,) = await ask([("google_search", {"query": "foxes"})], tool, context=context)
+        assert google.last.query == {"key": "g", "cx": "e", "q": "foxes", "num": "2"}
+    assert json.loads(result) == [{"title": "G", "url": "https://g.test", "content": "Foxes are quick."}]
 
 
 async def test_another_agent_is_a_tool(ask, openai_service):

@@ -251,6 +251,8 @@ async def test_slack_app(make_context, slack_webhook):
     await context.run(type=f"{APP}.chats.Delete", timestamp="1.2", **given)
     await context.run(type=f"{APP}.reactions.Add", timestamp="1.2", name=":eyes:", **given)
     assert slack_webhook.messages[-1]["name"] == "eyes"
+    await context.run(type=f"{APP}.reactions.Remove", timestamp="1.2", name="wave", **given)
+    assert slack_webhook.messages[-1]["name"] == "wave"
     uri = await context.files.put(b"report", "report.txt")
     assert (await context.run(type=f"{APP}.files.Upload", from_=uri, **given)).fileId == "F1"
     assert slack_webhook.uploaded == b"report"

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
+from engine.core.state import State
 from engine.errors import EngineError, TaskFailed
 from tests.tasks.context import EXECUTION, NAMESPACE
 
@@ -286,3 +287,11 @@ async def test_a_templated_task_that_is_none_is_told(context, spec, said):
 async def test_labels_may_hold_maps(context):
     found = await context.run(type=f"{CORE}.execution.Labels", labels={"where": {"x": [1, True]}})
     assert found.effects == {"labels": {"where": '{"x":[1,true]}'}}
+
+
+async def test_a_stand_in_gives_what_it_was_told(context):
+    told = {"type": "parley.test.Fixture", "outputs": {"said": "{{ not rendered }}"}}
+    found = await context.run(**told, state="WARNING")
+    assert (found.outputs, found.state) == ({"said": "{{ not rendered }}"}, State.WARNING)
+    with pytest.raises(TaskFailed, match="lets this task fail"):
+        await context.run(**told, state="FAILED")

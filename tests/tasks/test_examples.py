@@ -1,7 +1,8 @@
-"""Every task class: its docstring, and examples that a flow may hold as they stand."""
+"""Every class that a flow can name: its docstring, examples that a flow may hold as they stand, tests that use it."""
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import engine.tasks
 from engine.core.task import Typed
 from engine.plugin import RunnableTask
 from engine.tasks import catalogue
+from engine.tasks.core.flow.template import Template
 from engine.tasks.runners import Runner
 
 ROOT = Path(engine.tasks.__file__).parent
@@ -35,6 +37,14 @@ def classes() -> Iterator[type[Typed]]:
 
 
 ALL = list(classes())
+EVERY = catalogue().classes()
+TESTS = ROOT.parent.parent / "tests"
+OWN = {Path(__file__).name, "test_core_types.py"}  # which list names, and run nothing
+WORDS = {
+    path: set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+    for path in [*TESTS.rglob("*.py"), *TESTS.rglob("*.yaml")]
+    if path.name not in OWN
+}
 
 
 def test_there_are_tasks():
@@ -60,3 +70,15 @@ def test_examples_parse(cls):
         task = found.model_validate(declaration, context={"registry": catalogue()})
         assert issubclass(found, RunnableTask)
         assert isinstance(task, cls) or "taskRunner" in declaration
+
+
+@pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.type_names()[0])
+def test_nothing_is_without_examples(cls):
+    assert cls.examples or cls is Template, "every class shows how it is used"
+
+
+@pytest.mark.parametrize("cls", EVERY, ids=lambda cls: cls.type_names()[0])
+def test_nothing_is_without_a_test(cls):
+    """A test names the class and its family; those of services do so where the service's own protocol is spoken."""
+    names = [tuple(name.split(".")[-2:]) for name in cls.type_names()]
+    assert any(family in words and own in words for family, own in names for words in WORDS.values())

@@ -82,6 +82,21 @@ async def test_what_does_not_fit(rag):
         await context.run(**{**ingest, "embeddings": claude}, provider=providers["OpenAI"])
 
 
+async def test_an_agent_reads_what_was_ingested(rag):
+    context, providers = rag
+    await context.run(
+        type=f"{AI}.rag.IngestDocument", provider=providers["OpenAI"], embeddings=STORE, fromDocuments=DOCUMENTS
+    )
+    retriever = {
+        "type": f"{AI}.retriever.EmbeddingStoreRetriever",
+        "embeddings": STORE,
+        "embeddingProvider": providers["OpenAI"],
+    }
+    agent = {"type": f"{AI}.agent.AIAgent", "provider": providers["OpenAI"], "contentRetrievers": [retriever]}
+    found = await context.run(**agent, prompt=DOCUMENTS[0]["content"])
+    assert found.sources[0] == DOCUMENTS[0]["content"]
+
+
 async def test_the_web_is_asked_every_time(make_context, openai_service):
     page = {"title": "T", "url": "https://x.test", "content": "Foxes are red."}
     item = {"title": "G", "link": "https://g.test", "snippet": "Foxes are quick."}

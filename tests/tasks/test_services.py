@@ -136,6 +136,8 @@ async def test_airbyte_in_the_cloud(make_context):
         assert (context.metrics["rows_synced"], context.metrics["duration"]) == (2, 3)
         begun = await context.run(**sync, token="t", wait=False)
         assert begun.job["jobId"] == 5
+        await context.run(**{**sync, "type": f"{PLUGIN}.airbyte.cloud.jobs.Reset"}, token="t", wait=False)
+        assert airbyte.last.json == {"connectionId": "c", "jobType": "reset"}
         with pytest.raises(TaskFailed, match="who asks"):
             await context.run(**sync)
     with serving(Jobs("failed")) as airbyte:

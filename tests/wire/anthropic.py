@@ -15,6 +15,7 @@ class AnthropicService:
 
     def __init__(self) -> None:
         self.replies: deque[Any] = deque(["Hello."])
+        self.blocks: list[dict[str, Any]] = []  # before the reply, for who lets the model think
         self.wire: Loopback
 
     @property
@@ -41,6 +42,8 @@ class AnthropicService:
                 {"type": "tool_use", "id": f"t{n}", "name": name, "input": given}
                 for n, (name, given) in enumerate(reply)
             ]
+        if "thinking" in body:
+            content = [*self.blocks, *content]
         return Answered(
             {
                 "id": "msg_1",

@@ -17,6 +17,7 @@ class OllamaService:
         self.speak = speak
         self.models: set[str] = set()
         self.prompts: list[str] = []
+        self.thinking: str | None = None
         self.wire: Loopback
 
     @property
@@ -69,6 +70,8 @@ class OllamaService:
 
         def part(piece: str, **more: Any) -> dict[str, Any]:
             said: Any = piece if key == "response" else {"role": "assistant", "content": piece}
+            if self.thinking and body.get("think") and key == "message":
+                said["thinking"] = self.thinking
             return {"model": body["model"], "created_at": "2026-01-01T00:00:00Z", key: said, "done": False, **more}
 
         end = {"done": True, "done_reason": "stop", "prompt_eval_count": len(prompt) // 4, "eval_count": len(text) // 4}

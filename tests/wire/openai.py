@@ -26,6 +26,7 @@ class OpenAiService:
         self.replies: deque[Any] = deque(["Hello."])
         self.refusals: deque[tuple[int, str]] = deque()
         self.picture_url: str | None = None
+        self.thinking: str | None = None  # DeepSeek's `reasoning_content`
         self.wire: Loopback
 
     @property
@@ -61,6 +62,8 @@ class OpenAiService:
         match request.path.removeprefix("/v1"):
             case "/chat/completions":
                 message: dict[str, Any] = {"role": "assistant", "content": text}
+                if self.thinking:
+                    message["reasoning_content"] = self.thinking
                 ended = "tool_calls" if isinstance(text, list) else "stop"
                 if isinstance(text, list):
                     functions = [{"name": name, "arguments": json.dumps(given)} for name, given in text]

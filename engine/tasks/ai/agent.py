@@ -28,6 +28,7 @@ class AgentAnswer(Outputs):
     finishReason: str  # noqa: N815
     toolExecutions: list[dict[str, Any]]  # noqa: N815
     intermediateResponses: list[dict[str, Any]]  # noqa: N815
+    thinking: str | None = None
     requestDuration: int  # noqa: N815
     outputFiles: dict[str, str]  # noqa: N815
     sources: list[str]
@@ -110,6 +111,7 @@ maxSequentialToolsInvocations: 5
             finishReason=said.finished,
             toolExecutions=list(done),
             intermediateResponses=list(between),
+            thinking=said.thinking,
             requestDuration=round((time.monotonic() - began) * 1000),
             outputFiles=dict(files or {}),
             sources=list(sources),

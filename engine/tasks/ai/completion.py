@@ -12,7 +12,7 @@ from engine.core.task import AnyTyped
 from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.ai.conversation import Configuration, Described, Media, ResponseFormat, Said, Turn
 from engine.tasks.ai.guardrails import Guardrails
-from engine.tasks.ai.provider import Provider
+from engine.tasks.ai.model_service import Provider
 from engine.tasks.ai.tool_use import conversation, offered
 from engine.tasks.property_types import OptionalText, Text, TextList, document_from_text
 from engine.tasks.structured_output import is_json, unfenced
@@ -104,6 +104,7 @@ class Answer(Outputs):
     finishReason: str  # noqa: N815
     toolExecutions: list[dict[str, Any]]  # noqa: N815
     intermediateResponses: list[dict[str, Any]]  # noqa: N815
+    thinking: str | None = None
     guardrailViolated: bool  # noqa: N815
     guardrailViolationMessage: str | None  # noqa: N815
 
@@ -163,6 +164,7 @@ messages:
             finishReason=said.finished,
             toolExecutions=list(done),
             intermediateResponses=list(between),
+            thinking=said.thinking,
             guardrailViolated=violated is not None,
             guardrailViolationMessage=violated,
         )

@@ -31,10 +31,10 @@ class Configuration(Part):
     max_token: Property[OptionalInteger] = None
     log_requests: Property[bool] = False
     log_responses: Property[bool] = False
-    thinking_enabled: Any = None
-    thinking_budget_tokens: Any = None
-    return_thinking: Any = None
-    prompt_caching: Any = None
+    thinking_enabled: Property[bool | None] = None
+    thinking_budget_tokens: Property[OptionalInteger] = None
+    return_thinking: Property[bool | None] = None
+    prompt_caching: Property[bool | None] = Field(default=None, description="Of the system message, by Anthropic.")
     chat_configuration: Any = Field(default=None, description="Accepted for flows that carry it; without effect.")
     response_format: ResponseFormat | None = None
 
@@ -113,6 +113,7 @@ class Said:
     finished: str = "STOP"
     calls: tuple[Call, ...] = ()
     raw: Any = None
+    thinking: str | None = None
 
     @property
     def usage(self) -> dict[str, int]:

@@ -81,6 +81,9 @@ def anthropic_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
         if turn.role == "system":
             continue
         blocks: list[dict[str, Any]] = [{"type": "text", "text": turn.text}] if turn.text else []
+        if turn.raw is not None:  # with what it thought, which it has signed
+            messages.append({"role": "assistant", "content": list(turn.raw)})
+            continue
         blocks += [
             {"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)} for call in turn.calls
         ]

@@ -1,28 +1,25 @@
 """`io.kestra.plugin.ai.provider`: whose model answers."""
 
 import base64
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
-from engine.plugin import Property, RunContext, TaskFailed, Typed
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks import aliases, anthropic_service, gemini
-from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, json_demand, parsed_arguments
+from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, json_demand
 from engine.tasks.ai.messages import (
     anthropic_messages,
     gemini_content,
     gemini_function,
     ollama_message,
     openai_function,
-    openai_message,
 )
+from engine.tasks.ai.model_service import OpenAiFamily, Provider
 from engine.tasks.ollama.client import models, server
-from engine.tasks.openai_service import connected
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
 
-FINISHED = {"stop": "STOP", "length": "LENGTH", "tool_calls": "TOOL_EXECUTION", "content_filter": "CONTENT_FILTER"}
 STOPPED = {
     "end_turn": "STOP",
     "stop_sequence": "STOP",
@@ -31,101 +28,26 @@ STOPPED = {
     "refusal": "CONTENT_FILTER",
 }
 MAX_TOKENS = 4096  # of an answer by Anthropic, which wants a number
-
-
-class Provider(Typed, ABC):
-    """A service with models."""
-
-    model_name: Property[Text]
-    base_url: Property[OptionalText] = None
-
-    @abstractmethod
-    async def ask(
-        self,
-        context: RunContext,
-        turns: Sequence[Turn],
-        configuration: Configuration,
-        tools: Sequence[Described] = (),
-    ) -> Said:
-        """The model's answer, or the tools it wants to be used first; TaskFailed when the service refuses."""
-
-    async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
-        """A vector for every text; TaskFailed when the provider makes none."""
-        raise TaskFailed(f"The provider {self.type} makes no embeddings here.", fix="Use OpenAI, Gemini or Ollama.")
-
-    async def draw(self, context: RunContext, prompt: str) -> str:
-        """A picture: a URI of internal storage or a link; TaskFailed when the provider makes none."""
-        raise TaskFailed(f"The provider {self.type} makes no pictures here.", fix="Use the provider OpenAI.")
-
-
-class OpenAiFamily(Provider):
-    """Services that speak OpenAI's API."""
-
-    service: ClassVar[str] = "openai"
-    default_url: ClassVar[str] = "https://api.openai.com/v1"
-    knows_schemas: ClassVar[bool] = True
-    api_key: Property[Text]
-
-    async def ask(
-        self,
-        context: RunContext,
-        turns: Sequence[Turn],
-        configuration: Configuration,
-        tools: Sequence[Described] = (),
-    ) -> Said:
-        if configuration.top_k is not None:
-            raise TaskFailed(f"The provider {self.type} has no `topK`.", fix="Leave it out.")
-        messages: list[Any] = [openai_message(turn) for turn in turns]
-        body: dict[str, Any] = {
-            "temperature": configuration.temperature,
-            "top_p": configuration.top_p,
-            "seed": configuration.seed,
-            "max_tokens": configuration.max_token,
-        }
-        if configuration.wants_json:
-            schema = configuration.schema_
-            if schema is not None and self.knows_schemas:
-                strict = bool(configuration.response_format and configuration.response_format.strict_json)
-                described = {"name": "answer", "strict": strict, "schema": schema}
-                body["response_format"] = {"type": "json_schema", "json_schema": described}
-            else:
-                body["response_format"] = {"type": "json_object"}
-                messages.insert(0, {"role": "system", "content": json_demand(schema)})
-        if tools:
-            body["tools"] = [{"type": "function", "function": openai_function(tool)} for tool in tools]
-        given = {key: value for key, value in body.items() if value is not None}
-        name = aliases.model(self.model_name, context.settings.models)
-        async with connected(context, self.service, self.api_key, self.base_url, self.default_url) as client:
-            answer: Any = await client.chat.completions.create(model=name, messages=messages, **given)
-        if not answer.choices:
-            raise TaskFailed(f"{self.service} gave no answer.")
-        first, usage = answer.choices[0], answer.usage
-        return Said(
-            first.message.content or "",
-            usage.prompt_tokens if usage else 0,
-            usage.completion_tokens if usage else 0,
-            FINISHED.get(first.finish_reason or "stop", "OTHER"),
-            tuple(
-                Call(call.id, call.function.name, parsed_arguments(call.function.arguments))
-                for call in first.message.tool_calls or ()
-            ),
-        )
-
-    async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
-        name = aliases.model(self.model_name, context.settings.models)
-        async with connected(context, self.service, self.api_key, self.base_url, self.default_url) as client:
-            answer = await client.embeddings.create(model=name, input=list(texts), encoding_format="float")
-        return [list(one.embedding) for one in sorted(answer.data, key=lambda one: one.index)]
+THINKING = 1024  # tokens, the least that Anthropic takes
 
 
 class OpenAI(OpenAiFamily):
     """OpenAI."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.OpenAI
+apiKey: "{{ secret('OPENAI_API_KEY') }}"
+modelName: gpt-5-mini
+baseUrl: https://llm.example.com/v1
+caPem: "{{ secret('COMPANY_CA') }}"
+""",
+    )
     type: Literal["io.kestra.plugin.ai.provider.OpenAI"]
 
     async def draw(self, context: RunContext, prompt: str) -> str:
         name = aliases.model(self.model_name, context.settings.models)
-        async with connected(context, self.service, self.api_key, self.base_url, self.default_url) as client:
+        async with self.connected(context) as client:
             answer = await client.images.generate(model=name, prompt=prompt)
         first = next(iter(answer.data or []), None)
         if first is not None and first.b64_json:
@@ -138,6 +60,13 @@ class OpenAI(OpenAiFamily):
 class DeepSeek(OpenAiFamily):
     """DeepSeek."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.DeepSeek
+apiKey: "{{ secret('DEEPSEEK_API_KEY') }}"
+modelName: deepseek-chat
+""",
+    )
     service: ClassVar[str] = "deepseek"
     default_url: ClassVar[str] = "https://api.deepseek.com/v1"
     knows_schemas: ClassVar[bool] = False
@@ -147,6 +76,13 @@ class DeepSeek(OpenAiFamily):
 class OpenRouter(OpenAiFamily):
     """OpenRouter."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.OpenRouter
+apiKey: "{{ secret('OPENROUTER_API_KEY') }}"
+modelName: anthropic/claude-sonnet-4
+""",
+    )
     service: ClassVar[str] = "openrouter"
     default_url: ClassVar[str] = "https://openrouter.ai/api/v1"
     type: Literal["io.kestra.plugin.ai.provider.OpenRouter"]
@@ -155,6 +91,13 @@ class OpenRouter(OpenAiFamily):
 class MistralAI(OpenAiFamily):
     """Mistral."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.MistralAI
+apiKey: "{{ secret('MISTRAL_API_KEY') }}"
+modelName: mistral-small
+""",
+    )
     service: ClassVar[str] = "mistral"
     default_url: ClassVar[str] = "https://api.mistral.ai/v1"
     type: Literal["io.kestra.plugin.ai.provider.MistralAI"]
@@ -163,6 +106,13 @@ class MistralAI(OpenAiFamily):
 class GitHubModels(OpenAiFamily):
     """Models at GitHub."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.GitHubModels
+gitHubToken: "{{ secret('GITHUB_TOKEN') }}"
+modelName: openai/gpt-4.1-mini
+""",
+    )
     service: ClassVar[str] = "github_models"
     default_url: ClassVar[str] = "https://models.github.ai/inference"
     type: Literal["io.kestra.plugin.ai.provider.GitHubModels"]
@@ -172,6 +122,13 @@ class GitHubModels(OpenAiFamily):
 class HuggingFace(OpenAiFamily):
     """Hugging Face."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.HuggingFace
+apiKey: "{{ secret('HUGGINGFACE_API_KEY') }}"
+modelName: HuggingFaceTB/SmolLM3-3B:hf-inference
+""",
+    )
     service: ClassVar[str] = "huggingface"
     default_url: ClassVar[str] = "https://router.huggingface.co/v1"
     type: Literal["io.kestra.plugin.ai.provider.HuggingFace"]
@@ -180,6 +137,13 @@ class HuggingFace(OpenAiFamily):
 class LocalAI(OpenAiFamily):
     """A server of one's own that speaks OpenAI's API."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.LocalAI
+baseUrl: http://localai.example.com:8080/v1
+modelName: phi-4
+""",
+    )
     service: ClassVar[str] = "localai"
     default_url: ClassVar[str] = "http://localhost:8080/v1"
     type: Literal["io.kestra.plugin.ai.provider.LocalAI"]
@@ -189,6 +153,13 @@ class LocalAI(OpenAiFamily):
 class DashScope(OpenAiFamily):
     """Alibaba's DashScope (Qwen)."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.DashScope
+apiKey: "{{ secret('DASHSCOPE_API_KEY') }}"
+modelName: qwen-plus
+""",
+    )
     service: ClassVar[str] = "dashscope"
     default_url: ClassVar[str] = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
     type: Literal["io.kestra.plugin.ai.provider.DashScope"]
@@ -197,6 +168,13 @@ class DashScope(OpenAiFamily):
 class ZhiPuAI(OpenAiFamily):
     """ZhiPu (GLM)."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.ZhiPuAI
+apiKey: "{{ secret('ZHIPU_API_KEY') }}"
+modelName: glm-4.5-flash
+""",
+    )
     service: ClassVar[str] = "zhipu"
     default_url: ClassVar[str] = "https://open.bigmodel.cn/api/paas/v4"
     type: Literal["io.kestra.plugin.ai.provider.ZhiPuAI"]
@@ -205,6 +183,13 @@ class ZhiPuAI(OpenAiFamily):
 class GoogleGemini(Provider):
     """Google's Gemini."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.GoogleGemini
+apiKey: "{{ secret('GEMINI_API_KEY') }}"
+modelName: gemini-2.5-flash
+""",
+    )
     type: Literal["io.kestra.plugin.ai.provider.GoogleGemini"]
     api_key: Property[Text]
 
@@ -218,9 +203,10 @@ class GoogleGemini(Provider):
         system = "\n\n".join(turn.text for turn in turns if turn.role == "system")
         contents = [gemini_content(turn) for turn in turns if turn.role != "system"]
         name = aliases.model(self.model_name, context.settings.models)
-        async with gemini.connected(context, self.api_key, name) as client:
+        async with gemini.connected(context, self.api_key, name, self.base_url, self.tls(context)) as client:
             from google.genai import types
 
+            thinking = gemini_thinking(configuration)
             config = types.GenerateContentConfig(
                 system_instruction=system or None,
                 temperature=configuration.temperature,
@@ -231,6 +217,7 @@ class GoogleGemini(Provider):
                 response_mime_type="application/json" if configuration.wants_json else None,
                 response_json_schema=configuration.schema_,
                 tools=[types.Tool(function_declarations=[gemini_function(tool) for tool in tools])] if tools else None,
+                thinking_config=types.ThinkingConfig(**thinking) if thinking else None,
                 automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             )
             answer = await client.aio.models.generate_content(
@@ -256,11 +243,12 @@ class GoogleGemini(Provider):
             ),
             calls,
             first.content if first else None,
+            "".join(part.text for part in parts if part.text and part.thought) or None,
         )
 
     async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
         name = aliases.model(self.model_name, context.settings.models)
-        async with gemini.connected(context, self.api_key, name) as client:
+        async with gemini.connected(context, self.api_key, name, self.base_url, self.tls(context)) as client:
             answer = await client.aio.models.embed_content(model=name, contents=list(texts))
         return [list(one.values or []) for one in answer.embeddings or []]
 
@@ -268,6 +256,13 @@ class GoogleGemini(Provider):
 class Ollama(Provider):
     """A model on an Ollama server."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.Ollama
+endpoint: http://127.0.0.1:11434
+modelName: gemma3:1b
+""",
+    )
     type: Literal["io.kestra.plugin.ai.provider.Ollama"]
     endpoint: Property[OptionalText] = None
 
@@ -287,13 +282,14 @@ class Ollama(Provider):
         }
         at = server(context, self.endpoint or self.base_url, None)
         name = aliases.model(self.model_name, context.settings.models)
-        async with models(context, at) as found:
+        async with models(context, at, self.tls(context)) as found:
             answer = await found.chat(
                 name,
                 [ollama_message(turn) for turn in turns],
                 (configuration.schema_ or "json") if configuration.wants_json else None,
                 {key: value for key, value in named.items() if value is not None},
                 [{"type": "function", "function": openai_function(tool)} for tool in tools],
+                configuration.thinking_enabled,
             )
         calls = tuple(
             Call(f"call-{n}", call.function.name, dict(call.function.arguments))
@@ -301,18 +297,30 @@ class Ollama(Provider):
         )
         finished = "LENGTH" if answer.done_reason == "length" else "STOP"
         return Said(
-            answer.message.content or "", answer.prompt_eval_count or 0, answer.eval_count or 0, finished, calls
+            answer.message.content or "",
+            answer.prompt_eval_count or 0,
+            answer.eval_count or 0,
+            finished,
+            calls,
+            thinking=answer.message.thinking if configuration.return_thinking else None,
         )
 
     async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
         at = server(context, self.endpoint or self.base_url, None)
-        async with models(context, at) as found:
+        async with models(context, at, self.tls(context)) as found:
             return await found.embed(aliases.model(self.model_name, context.settings.models), texts)
 
 
 class Anthropic(Provider):
     """Anthropic's Claude."""
 
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.Anthropic
+apiKey: "{{ secret('ANTHROPIC_API_KEY') }}"
+modelName: claude-sonnet-4-5
+""",
+    )
     type: Literal["io.kestra.plugin.ai.provider.Anthropic"]
     api_key: Property[Text]
     max_tokens: Property[OptionalInteger] = None
@@ -329,10 +337,17 @@ class Anthropic(Provider):
         system = [turn.text for turn in turns if turn.role == "system"]
         if configuration.wants_json:
             system.append(json_demand(configuration.schema_))
+        about: Any = "\n\n".join(system) or None
+        if about and configuration.prompt_caching:
+            about = [{"type": "text", "text": about, "cache_control": {"type": "ephemeral"}}]
+        budget = configuration.thinking_budget_tokens or THINKING
+        most = configuration.max_token or self.max_tokens or MAX_TOKENS
+        thinks = bool(configuration.thinking_enabled)
         body = {
             "model": aliases.model(self.model_name, context.settings.models),
-            "max_tokens": configuration.max_token or self.max_tokens or MAX_TOKENS,
-            "system": "\n\n".join(system) or None,
+            "max_tokens": max(most, budget + MAX_TOKENS) if thinks else most,
+            "thinking": {"type": "enabled", "budget_tokens": budget} if thinks else None,
+            "system": about,
             "messages": anthropic_messages(turns),
             "temperature": configuration.temperature,
             "top_p": configuration.top_p,
@@ -340,7 +355,7 @@ class Anthropic(Provider):
             "tools": [{"name": t.name, "description": t.description, "input_schema": t.schema} for t in tools] or None,
         }
         given = {key: value for key, value in body.items() if value is not None}
-        answer = await anthropic_service.ask(context, self.api_key, self.base_url, given)
+        answer = await anthropic_service.ask(context, self.api_key, self.base_url, given, self.tls(context))
         blocks, usage = answer.get("content") or [], answer.get("usage") or {}
         return Said(
             anthropic_service.text_of(answer),
@@ -348,4 +363,16 @@ class Anthropic(Provider):
             usage.get("output_tokens", 0),
             STOPPED.get(str(answer.get("stop_reason")), "OTHER"),
             tuple(Call(b["id"], b["name"], b.get("input") or {}) for b in blocks if b.get("type") == "tool_use"),
+            blocks if thinks else None,
+            "".join(b.get("thinking", "") for b in blocks) or None if configuration.return_thinking else None,
         )
+
+
+def gemini_thinking(configuration: Configuration) -> dict[str, Any]:
+    """How much Gemini may think; what is not said is left to the model, since some cannot do without."""
+    enabled, budget = configuration.thinking_enabled, configuration.thinking_budget_tokens
+    given = {
+        "thinking_budget": 0 if enabled is False else budget,
+        "include_thoughts": configuration.return_thinking,
+    }
+    return {name: value for name, value in given.items() if value is not None}

@@ -11,7 +11,7 @@ from engine.core.task import AnyTyped, ByType
 from engine.plugin import Property, RunContext, TaskFailed, Typed
 from engine.tasks import rest_service
 from engine.tasks.ai.embeddings import EmbeddingStore
-from engine.tasks.ai.provider import Provider
+from engine.tasks.ai.model_service import Provider
 from engine.tasks.property_types import Text
 
 TAVILY = "https://api.tavily.com"

@@ -82,7 +82,7 @@ async def _filled(context: RunContext, task: RunnableTask, chosen: Mapping[str, 
 
 
 def _marked(task: Task) -> Iterator[str]:
-    return (name for name in task.model_fields_set if getattr(task, name) == MARK)
+    return (name for name in type(task).model_fields if getattr(task, name) == MARK)
 
 
 def _chosen(task: RunnableTask) -> Iterator[tuple[str, dict[str, Any]]]:

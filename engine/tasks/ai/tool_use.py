@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import EngineError
@@ -46,7 +47,7 @@ async def conversation(
         said = await ask(turns, described)
         tokens_in, tokens_out = tokens_in + said.input_tokens, tokens_out + said.output_tokens
         if not said.calls:
-            return Said(said.text, tokens_in, tokens_out, said.finished), done, between
+            return replace(said, input_tokens=tokens_in, output_tokens=tokens_out), done, between
         if len(done) + len(said.calls) > most:
             raise TaskFailed(
                 f"The agent wanted to use tools more than {most} times.",

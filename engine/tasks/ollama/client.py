@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ class Models:
         format_: Any,
         options: Mapping[str, Any],
         tools: Sequence[Mapping[str, Any]] = (),
+        think: bool | None = None,
     ) -> "ChatResponse":
         """The model's answer to a conversation; a model that is not there yet is fetched first."""
         import ollama
@@ -111,7 +113,12 @@ class Models:
         for fetched in (False, True):
             try:
                 return await self.client.chat(
-                    model=model, messages=messages, format=format_, options=options, tools=list(tools) or None
+                    model=model,
+                    messages=messages,
+                    format=format_,
+                    options=options,
+                    tools=list(tools) or None,
+                    think=think,
                 )
             except ollama.ResponseError as error:
                 if error.status_code != 404 or fetched:
@@ -174,13 +181,14 @@ class Models:
 
 
 @asynccontextmanager
-async def models(context: RunContext, at: Server) -> AsyncIterator[Models]:
+async def models(context: RunContext, at: Server, tls: ssl.SSLContext | None = None) -> AsyncIterator[Models]:
     """The models of a server; what the client raises leaves as TaskFailed."""
     ollama = await asyncio.to_thread(_sdk)
     named = "ollama" in context.settings.providers
     wait = context.settings.provider("ollama").timeout if named else SLOW
     headers = {"Authorization": f"Bearer {at.api_key}"} if at.api_key else None
-    client = ollama.AsyncClient(host=at.url, timeout=httpx.Timeout(wait, connect=10), headers=headers)
+    patience = httpx.Timeout(wait, connect=10)
+    client = ollama.AsyncClient(host=at.url, timeout=patience, headers=headers, verify=tls or True)
     try:
         yield Models(client, context, at)
     except ollama.ResponseError as error:
@@ -191,7 +199,7 @@ async def models(context: RunContext, at: Server) -> AsyncIterator[Models]:
             f"Ollama at {at.url} was silent for {wait:g} s.",
             fix="Raise `providers.ollama.timeout`, or use a smaller model.",
         ) from error
-    except (httpx.HTTPError, ConnectionError) as error:
+    except (httpx.HTTPError, OSError) as error:
         raise TaskFailed(
             f"Ollama at {at.url} could not be reached: {error}.", fix="Start it with `ollama serve`."
         ) from error
