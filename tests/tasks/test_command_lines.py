@@ -29,6 +29,11 @@ BAD = {"unique_id": "test.shop.unique", "status": "fail", "message": "Got 2 resu
         ("azure.cli.AzCLI", "az"),
         ("cloudquery.CloudQueryCLI", "cloudquery"),
         ("dbt.cli.DbtCLI", "dbt"),
+        ("gcp.dataform.cli.DataformCLI", "dataform"),
+        ("modal.cli.ModalCLI", "modal"),
+        ("sqlmesh.cli.SQLMeshCLI", "sqlmesh"),
+        ("malloy.CLI", "malloy-cli"),
+        ("spark.SparkCLI", "spark-submit"),
     ],
 )
 async def test_every_tool(make_context, tools, kind, program):
@@ -113,12 +118,24 @@ async def test_commands_of_dbt_as_tasks(context, tools):
         ("Build", {"select": ["a+", "b c"], "fullRefresh": True, "projectDir": "shop", "threads": 4}),
         ("Run", {"exclude": ["x"], "debug": True, "target": "prod"}),
         ("Test", {"failFast": True, "warnError": True, "dockerOptions": {"image": "x"}}),
+        ("Compile", {"select": ["a"]}),
+        ("Deps", {}),
+        ("Freshness", {"target": "prod"}),
+        ("List", {}),
+        ("Seed", {"fullRefresh": True}),
+        ("Snapshot", {}),
     ):
         await context.run(type=f"{PLUGIN}.dbt.cli.{kind}", taskRunner=PROCESS, **given)
     assert tools.calls == [
         ["dbt", "build", "--project-dir", "shop", "--threads", "4", "--full-refresh", "--select", "a+", "b c"],
         ["dbt", "--debug", "run", "--target", "prod", "--exclude", "x"],
         ["dbt", "--fail-fast", "--warn-error", "test"],
+        ["dbt", "compile", "--select", "a"],
+        ["dbt", "deps"],
+        ["dbt", "source", "freshness", "--target", "prod"],
+        ["dbt", "list"],
+        ["dbt", "seed", "--full-refresh"],
+        ["dbt", "snapshot"],
     ]
 
 

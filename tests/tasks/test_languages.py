@@ -18,6 +18,8 @@ PROGRAMS = {
     "bun": ("bun", ["run"], ".ts"),
     "groovy": ("groovy", [], ".groovy"),
     "node": ("node", [], ".js"),
+    "jbang": ("jbang", ["--quiet"], ".java"),
+    "dotnet": ("dotnet", ["script"], ".csx"),
 }
 LOCAL = {"type": "io.kestra.plugin.core.runner.Process"}
 

@@ -59,8 +59,10 @@ async def test_github_issues_and_pulls(make_context):
         found = await context.run(type=f"{PLUGIN}.github.issues.Search", **who, query="fire in:title", open=True)
         assert len(context.files.text(found.uri).splitlines()) == 130
         assert github.last.query["q"] == "fire in:title is:issue repo:o/r state:open"
-        await context.run(type=f"{PLUGIN}.github.pulls.Search", **who, author="ann", createdAfter="2026-01-01")
-        assert github.last.query["q"] == "is:pr repo:o/r created:>=2026-01-01 author:ann"
+        await context.run(
+            type=f"{PLUGIN}.github.pulls.Search", **who, author="ann", createdAfter="2026-01-01", is_="draft"
+        )
+        assert github.last.query["q"] == "is:pr repo:o/r is:draft created:>=2026-01-01 author:ann"
         run = {"type": f"{PLUGIN}.github.actions.RunWorkflow", **who, "workflowId": "deploy.yml", "ref": "main"}
         assert await context.run(**run, inputs={"n": 1}) is None
         assert github.last.json == {"ref": "main", "inputs": {"n": "1"}}
@@ -69,6 +71,44 @@ async def test_github_issues_and_pulls(make_context):
             await context.run(type=f"{PLUGIN}.github.issues.Create", **{**who, "repository": "o/x"}, title="T")
         with pytest.raises(TaskFailed, match="owner/name"):
             await context.run(type=f"{PLUGIN}.github.issues.Create", **{**who, "repository": "o/../x"}, title="T")
+
+
+SEARCHES = {
+    "code": (
+        {"query": "addClass", "in": "file", "language": "js", "fork": "FORKS_ONLY"},
+        "addClass in:file language:js fork:only",
+    ),
+    "commits": (
+        {"repository": "o/r", "is": "public", "authorDate": ">2026-01-01", "merge": False},
+        "repo:o/r is:public author-date:>2026-01-01 merge:false",
+    ),
+    "repositories": ({"user": "o", "visibility": "PUBLIC", "sort": "STARS"}, "user:o is:public"),
+    "topics": (
+        {"query": "flow", "is": "NOT_CURATED", "repositories": ">100"},
+        "flow is:not-curated repositories:>100",
+    ),
+    "users": (
+        {"query": "o", "in": "login", "accountType": "ORGANIZATION", "repositories": 5},
+        "o repos:5 in:login type:org",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+async def test_what_github_is_searched_for(make_context, kind):
+    given, asked = SEARCHES[kind]
+
+    def search(request):
+        return Answered({"total_count": 1, "items": [{"name": "x"}]})
+
+    with serving(routes({("GET", f"/search/{kind}"): search})) as github:
+        context = make_context({"providers": {"github": {"base_url": github.url}}})
+        declared = {name if name not in ("in", "is") else f"{name}_": value for name, value in given.items()}
+        found = await context.run(type=f"{PLUGIN}.github.{kind}.Search", oauthToken="t", order="DESC", **declared)
+        assert context.files.text(found.uri) == '{"name": "x"}\n'
+        assert github.last.query["q"] == asked
+        sort = {"commits": "committer-date", "repositories": "stars", "users": "joined"}
+        assert github.last.query.get("sort") == sort.get(kind)
 
 
 async def test_jira(context):

@@ -127,7 +127,7 @@ class DbtCommand(DbtTask):
         words += ["--debug"] if self.debug else []
         words += ["--fail-fast"] if self.fail_fast else []
         words += ["--warn-error"] if self.warn_error else []
-        words.append(self.verb)
+        words += self.verb.split()
         words += ["--project-dir", self.project_dir] if self.project_dir else []
         words += ["--threads", str(self.threads)] if self.threads else []
         words += ["--full-refresh"] if self.full_refresh else []
@@ -168,3 +168,51 @@ class Test(DbtCommand):
     examples: ClassVar[tuple[str, ...]] = ("id: tests\ntype: io.kestra.plugin.dbt.cli.Test\nwarnError: true\n",)
     verb: ClassVar[str] = "test"
     type: Literal["io.kestra.plugin.dbt.cli.Test"]
+
+
+class Compile(DbtCommand):
+    """Compile a project to the SQL it runs: `dbt compile`."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: compile\ntype: io.kestra.plugin.dbt.cli.Compile\nselect: [orders+]\n",)
+    verb: ClassVar[str] = "compile"
+    type: Literal["io.kestra.plugin.dbt.cli.Compile"]
+
+
+class Deps(DbtCommand):
+    """Fetch the packages of a project: `dbt deps`."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: deps\ntype: io.kestra.plugin.dbt.cli.Deps\nprojectDir: warehouse\n",)
+    verb: ClassVar[str] = "deps"
+    type: Literal["io.kestra.plugin.dbt.cli.Deps"]
+
+
+class Freshness(DbtCommand):
+    """Look how old the sources are: `dbt source freshness`."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: freshness\ntype: io.kestra.plugin.dbt.cli.Freshness\ntarget: prod\n",)
+    verb: ClassVar[str] = "source freshness"
+    type: Literal["io.kestra.plugin.dbt.cli.Freshness"]
+
+
+class List(DbtCommand):
+    """List what is in a project: `dbt list`."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: list\ntype: io.kestra.plugin.dbt.cli.List\nselect: [tag:nightly]\n",)
+    verb: ClassVar[str] = "list"
+    type: Literal["io.kestra.plugin.dbt.cli.List"]
+
+
+class Seed(DbtCommand):
+    """Load the CSV files of a project: `dbt seed`."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: seed\ntype: io.kestra.plugin.dbt.cli.Seed\nfullRefresh: true\n",)
+    verb: ClassVar[str] = "seed"
+    type: Literal["io.kestra.plugin.dbt.cli.Seed"]
+
+
+class Snapshot(DbtCommand):
+    """Keep how mutable tables were: `dbt snapshot`."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: snapshot\ntype: io.kestra.plugin.dbt.cli.Snapshot\ntarget: prod\n",)
+    verb: ClassVar[str] = "snapshot"
+    type: Literal["io.kestra.plugin.dbt.cli.Snapshot"]

@@ -104,8 +104,8 @@ class SearchTask(GithubTask):
         if not wanted:
             raise TaskFailed("It is not said what to search for.", fix="Give `query`.")
         params = {"q": wanted, "per_page": "100", "order": self.order.lower()}
-        if self.sort:
-            params["sort"] = self.sort.lower()
+        if self.sort and self.sort.upper() != "BEST_MATCH":  # which is what it does by itself
+            params["sort"] = self.sort.lower().replace("_", "-")
         found: list[Any] = []
         for page in range(1, MOST_PAGES + 1):
             path = f"search/{self.kind}"

@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from engine.plugin import Outputs, Property, RunContext
 from engine.tasks.github.issues import SearchTask
 from engine.tasks.github.service import RepositoryTask
@@ -84,14 +86,14 @@ open: true
     created_before: Property[OptionalText] = None
     base: Property[OptionalText] = None
     head: Property[OptionalText] = None
-    is_: Property[OptionalText] = None
+    is_: Property[OptionalText] = Field(default=None, alias="is")
     commit: Property[OptionalText] = None
     author: Property[OptionalText] = None
 
     def terms(self) -> dict[str, str | None]:
         return {
             "repo": self.repository,
-            "is": "open" if self.open else "closed" if self.closed else "merged" if self.merged else None,
+            "is": self.is_ or ("open" if self.open else "closed" if self.closed else "merged" if self.merged else None),
             "draft": None if self.draft is None else str(self.draft).lower(),
             "assignee": self.assigned,
             "in:title": self.title,
