@@ -83,12 +83,12 @@ class FrontDesk:
         self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who)
         drawing = Drawing(self.office)
         given = paces or {}
-        self.outbox = Outbox(
-            [
-                Lane(end, engine.database, engine.clock, self._draw, given.get(end.platform) or Pace(end.platform))
-                for end in front_ends
-            ]
-        )
+
+        def lane(end: FrontEnd) -> Lane:
+            pace = given.get(end.platform) or Pace(end.platform)
+            return Lane(end, engine.database, engine.clock, self._draw, pace, lambda run: self.office.ids("pa", run))
+
+        self.outbox = Outbox([lane(end) for end in front_ends])
         self.ladder = Ladder(self.office, drawing, self.outbox.wake)
         self.announcer = Announcer(self.office, self.outbox.wake, self.ladder.look)
         drafts = Drafts(self.office)

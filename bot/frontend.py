@@ -1,6 +1,6 @@
 """The port between the conversation and a chat platform. Inbound goes to the Desk, outbound comes through FrontEnd."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bot.conversation import (
     Card,
@@ -41,13 +41,27 @@ class Desk(Protocol):
 
 
 class Unreachable(Exception):
-    """A message could not be posted or edited. `retry_after` seconds when trying again helps; None: never as is."""
+    """A message could not be posted or edited. `retry_after` seconds when trying again helps; None: never as is.
 
-    def __init__(self, reason: str, *, retry_after: float | None = None, gone: bool = False) -> None:
+    `about` says what else is refused for the same reason: this message alone, all in its place, or all on the platform,
+    which then does not know us any more. `outside`: the bot is not a member there.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        gone: bool = False,
+        about: Literal["message", "place", "platform"] = "place",
+        outside: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
-        self.gone = gone  # the message was deleted: post it anew
+        self.gone = gone  # the message was deleted, or can be edited no more: post it anew
+        self.about = about
+        self.outside = outside
 
 
 class FrontEnd(Protocol):

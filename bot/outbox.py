@@ -19,11 +19,12 @@ from structlog.contextvars import bind_contextvars
 
 from bot import documents, trail
 from bot.cards import ELAPSED, READY
-from bot.conversation import Card, Notice, Platform, Room
+from bot.conversation import Action, Card, Notice, Platform, Room
 from bot.frontend import FrontEnd, Unreachable
 from bot.pacing import Operation, Pace
 from bot.references import short
 from bot.room_modes import room_key, run_above
+from bot.tallies import REFUSALS
 from bot.texts import answer, code
 from engine.clock import Clock
 from engine.errors import NotFound
@@ -38,7 +39,8 @@ LOOK_AHEAD = 64  # rows looked at in one go
 AT_ONCE = 4  # sends under way on one platform
 LONGEST_BACKOFF = 300.0
 MAX_GENERATIONS = 5  # a message that is deleted again and again is left alone
-MAX_NOTICE_TRIES = 6
+MAX_NOTICE_TRIES = 6  # of a sentence that a fault keeps back
+MAX_NOTICE_WAITS = 300  # of one that the platform does not take now: with five minutes in between about a day
 IDLE = 30.0  # seconds after which the table is read although nobody called
 
 
@@ -68,8 +70,11 @@ class Lane:
     clock: Clock
     draw: Draw
     pace: Pace
+    again_id: Callable[[str], str]  # the id of a button that has the cards of a run tried again
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     sending: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    is_shut: bool = False
+    shut_until: float = 0.0
 
     @property
     def platform(self) -> Platform:
@@ -101,6 +106,9 @@ class Lane:
     async def _round(self) -> float:
         """Start what may be sent now; seconds until there may be more to do."""
         now = self.clock.now()
+        closed = self.shut_until - asyncio.get_running_loop().time()
+        if closed > 0:
+            return closed
         sentences = await self.database.read(lambda c: chat_messages.notices_due(c, self.platform, now, AT_ONCE))
         waits = [IDLE]
         for sentence in sentences:
@@ -212,14 +220,29 @@ class Lane:
 
     async def _refused(self, row: Message, room: Room, operation: Operation, refusal: Unreachable) -> None:
         if refusal.gone and row.message is not None and row.generation < MAX_GENERATIONS:
+            REFUSALS.add(self.platform, "reposted")
             now = self.clock.now()
             await self.database.transact(lambda unit: chat_messages.post_again(unit.connection, row.id, now))
         elif refusal.retry_after is not None:
             seconds = max(refusal.retry_after, 0.05)
-            self.pace.hold(operation, room, seconds, asyncio.get_running_loop().time())
+            if refusal.about == "platform":
+                self._shut(refusal, seconds)
+            elif refusal.about == "place":
+                self.pace.hold(operation, room, seconds, asyncio.get_running_loop().time())
+            if refusal.about != "platform":
+                REFUSALS.add(self.platform, "later")
             await self._later(row, seconds, refusal.reason)
         else:
-            await self._give_up(row, room, refusal.reason, tell=True)
+            REFUSALS.add(self.platform, "abandoned")
+            await self._give_up(row, room, refusal.reason, tell=True, is_outside=refusal.outside)
+
+    def _shut(self, refusal: Unreachable, seconds: float) -> None:
+        """The platform does not know us any more: nothing is tried for a while, and that is said once."""
+        REFUSALS.add(self.platform, "no token")
+        if not self.is_shut:
+            log.error("Nothing is sent to %s, and all is kept: %s", self.platform, refusal)
+        self.is_shut = True
+        self.shut_until = asyncio.get_running_loop().time() + seconds
 
     async def _later(self, row: Message, seconds: float, problem: str) -> None:
         until = self.clock.now() + timedelta(seconds=seconds)
@@ -228,6 +251,9 @@ class Lane:
     async def _shown(
         self, row: Message, drawn: str, reference: dict[str, Any] | None, is_final: bool, *, again: bool = False
     ) -> None:
+        if self.is_shut:
+            log.warning("%s takes messages again.", self.platform)
+            self.is_shut = False
         if is_final:
             self.pace.forget(row.id)
         now = self.clock.now()
@@ -243,21 +269,24 @@ class Lane:
 
         await self.database.transact(work)
 
-    async def _give_up(self, row: Message, room: Room, problem: str, *, tell: bool) -> None:
+    async def _give_up(self, row: Message, room: Room, problem: str, *, tell: bool, is_outside: bool = False) -> None:
         """Said once: in the log, and to whoever started the run when that was somewhere else."""
         if tell:
             log.warning("%s does not take the %s card of %s: %s", self.platform, row.kind, row.execution_id, problem)
-        sentence = answer("E16", channel=code(room.channel), tone="danger").notice()
+        channel, run = code(room.channel), code(short(row.execution_id))
+        what = f"the question of {run} (`/flow pending` has it)" if row.kind == "pause" else f"the card of {run}"
+        sentence = answer("E16", channel=channel, tone="danger")
+        if not is_outside:
+            sentence = answer("unshown", what=what, channel=channel, why=problem, tone="danger")
+        notice = documents.dump(sentence.notice(Action(self.again_id(row.execution_id), "Post again")))
         now = self.clock.now()
 
         def work(unit: Unit) -> None:
             chat_messages.give_up(unit.connection, row.id, problem)
             start = chat_messages.start_of(unit.connection, [row.execution_id]).get(row.execution_id)
             if tell and start is not None:
-                where = start.room
-                chat_messages.tell(
-                    unit.connection, f"{row.id}:dead", where, start.person, documents.dump(sentence), now
-                )
+                id_ = f"{row.id}:dead:{row.desired}"
+                chat_messages.tell(unit.connection, id_, start.room, start.person, notice, now)
 
         await self.database.transact(work)
 
@@ -266,13 +295,25 @@ class Lane:
         try:
             room, once = documents.room(sentence.room), short_digest(sentence.id)
             await self.front_end.notify(room, notice, sentence.person, once)
-        except Exception as refusal:  # noqa: BLE001 - whatever the front end does, the sentence is tried a few times
-            seconds = refusal.retry_after if isinstance(refusal, Unreachable) else backoff(sentence.attempts)
-            if seconds is not None and sentence.attempts + 1 < MAX_NOTICE_TRIES:
-                until = self.clock.now() + timedelta(seconds=max(seconds, 0.05))
-                await self.database.transact(lambda unit: chat_messages.tell_later(unit.connection, sentence.id, until))
-                return
-            log.warning("%s did not take a notice for %s: %s", self.platform, sentence.person, refusal)
+        except Unreachable as refusal:
+            if refusal.about == "platform" and refusal.retry_after is not None:
+                self._shut(refusal, refusal.retry_after)
+            wait = refusal.retry_after
+            later = None if wait is None else max(wait, 0.05, backoff(sentence.attempts - 6))
+            await self._unsaid(sentence, refusal, later, MAX_NOTICE_WAITS)
+        except Exception as error:  # noqa: BLE001 - whatever the front end does, the sentence is tried a few times
+            await self._unsaid(sentence, error, backoff(sentence.attempts), MAX_NOTICE_TRIES)
+        else:
+            await self.database.transact(lambda unit: chat_messages.told(unit.connection, sentence.id))
+
+    async def _unsaid(self, sentence: StoredNotice, why: Exception, wait: float | None, most: int) -> None:
+        """Said later when that helps; a platform that is away for hours loses none."""
+        if wait is not None and sentence.attempts + 1 < most:
+            until = self.clock.now() + timedelta(seconds=wait)
+            await self.database.transact(lambda unit: chat_messages.tell_later(unit.connection, sentence.id, until))
+            return
+        REFUSALS.add(self.platform, "sentence lost")
+        log.warning("%s did not take a notice for %s: %s", self.platform, sentence.person, why)
         await self.database.transact(lambda unit: chat_messages.told(unit.connection, sentence.id))
 
 

@@ -6,6 +6,8 @@ from engine.tallies import Tally
 DELIVERIES = Tally("platform", "kind", "outcome")  # commands, clicks and forms
 REDELIVERIES = Tally("platform", "kind")  # copies that got the answer of the first
 RATE_LIMITS = Tally("platform")  # times a platform asked us to slow down
+# What the outbox made of refusals: tried later, posted again, kept for want of a token, given up; and what it lost.
+REFUSALS = Tally("platform", "outcome")
 
 
 def outcome(reply: Reply | FieldErrors) -> str:

@@ -27,6 +27,7 @@ TEXTS: dict[str, str] = {
     "E14": "Don't type secrets in chat. I did not use the value; please delete your message. {instead}",
     "E15": "Slack doesn't allow slash commands in threads. Write `@parley {text}` here.",
     "E16": "I'm not in {channel}. Invite me with `/invite @parley`, then try again. Your input is kept.",
+    "unshown": "I can't show {what} in {channel}: {why}",
     "E17": "Run {id} is already {state}; nothing to {verb}.",
     "E18": "Step expired on this form, but your answers are saved. Press Continue.",
     "E19": "Chat is slowing me down ({platform}); the card will catch up in about {s} s. The run is not delayed.",

@@ -24,6 +24,7 @@ from bot.discord.transport import Json, Sent, Transport
 from bot.discord.views.components import EPHEMERAL
 from bot.discord.wire import interaction_json, message_json
 from bot.frontend import Desk, Unreachable
+from bot.tallies import REFUSALS
 from engine.errors import SettingInvalid
 from engine.plugin import ChatPost
 
@@ -94,6 +95,18 @@ class DiscordFrontEnd:
         if not ready.done():
             ready.cancel()
             await self._ended(self._connection)
+        self._connection.add_done_callback(self._lost)
+
+    def _lost(self, connection: asyncio.Task[None]) -> None:
+        """The connection is over for good: said once."""
+        if self._stopping or connection.cancelled():
+            return
+        error = connection.exception()
+        why = f"code {error.code}" if isinstance(error, discord.ConnectionClosed) else repr(error)
+        REFUSALS.add("discord", "no token")
+        log.error(
+            "Discord closed the connection for good (%s): the bot hears nothing there. %s Restart Parley.", why, _TOKEN
+        )
 
     async def _ended(self, connection: asyncio.Task[None]) -> None:
         await self.client.close()

@@ -20,7 +20,8 @@ from bot.tallies import RATE_LIMITS
 
 Json = dict[str, Any]
 
-_HAS_THREAD = 160004
+_HAS_THREAD, _OLD_MESSAGE = 160004, 30046
+_OUTSIDE = frozenset({10003, 10004, 50001, 50013})
 _ROLES_AGE = 300.0  # seconds
 _ROLES_KEPT = 5000  # people
 _GONE = {10008: "The message was deleted.", 50005: "The message was written by another bot."}
@@ -43,7 +44,7 @@ _SENTENCES = {
     160005: "The thread is locked. Unlock it, or post elsewhere.",
 }
 _LATER = {
-    30046: ("Discord allows only few edits of a message older than an hour; the card will catch up.", 600.0),
+    _OLD_MESSAGE: ("Discord allows only few edits of a message older than an hour; the card will catch up.", 120.0),
     20016: ("This channel is in slow mode.", 30.0),
     20028: ("This channel gets too many messages at once.", 10.0),
     40062: ("Discord limits this for the moment.", 30.0),
@@ -206,15 +207,16 @@ def unreachable(status: int, code: int, text: str) -> Unreachable:
         return Unreachable(_GONE[code], gone=True)
     if code in _LATER:
         reason, after = _LATER[code]
-        return Unreachable(reason, retry_after=after)
+        return Unreachable(reason, retry_after=after, about="message" if code == _OLD_MESSAGE else "place")
     if code in _SENTENCES:
-        return Unreachable(_SENTENCES[code])
+        return Unreachable(_SENTENCES[code], outside=code in _OUTSIDE)
     if status == 429:
         return Unreachable("Discord limits this bot for the moment.", retry_after=60.0)
     if status >= 500:
         return Unreachable("Discord has trouble of its own.", retry_after=10.0)
     if status == 401:
-        return Unreachable("Discord no longer takes the bot's token. Put a new one into DISCORD_TOKEN.")
+        reason = "Discord no longer takes the bot's token. Put a new one into DISCORD_TOKEN, restart Parley."
+        return Unreachable(reason, retry_after=60.0, about="platform")
     if status == 413:
         return Unreachable(_SENTENCES[40005])
     reason = " ".join(text.split())[:300] or "no reason given"

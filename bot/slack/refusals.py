@@ -2,8 +2,10 @@
 
 from bot.frontend import Unreachable
 
-TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "no_permission"})
+TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 _GONE = frozenset({"message_not_found", "thread_not_found"})
+_CLOSED = frozenset({"cant_update_message", "edit_window_closed"})
+_TOKEN_WAIT = 60.0  # seconds between two looks whether a token works again
 _PASSING = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited"}
 )
@@ -29,17 +31,22 @@ def refusal(code: str, channel: str = "", *, needed: str = "", retry_after: floa
         return Unreachable(f"Slack asks for a pause of {wait:g} s; the message follows then.", retry_after=wait)
     if code in _GONE:
         return Unreachable(f"The message in {where} was deleted.", gone=True)
+    if code in _CLOSED:
+        return Unreachable(f"Slack lets nobody edit the message in {where} any more ({code}).", gone=True)
     if code in ("not_in_channel", "channel_not_found"):
         return Unreachable(
-            f"I'm not in {where}. Invite me with `/invite @parley`, then press Retry. Your input is kept."
+            f"I'm not in {where}. Invite me with `/invite @parley`, then press Retry. Your input is kept.",
+            outside=True,
         )
     if code == "is_archived":
         return Unreachable(f"{where} is archived. Unarchive it, or name another channel.")
     if code in TOKEN:
         return Unreachable(
-            f"Slack no longer accepts the bot token ({code}). Reinstall the app, set SLACK_BOT_TOKEN, restart Parley."
+            f"Slack no longer accepts the bot token ({code}). Reinstall the app, set SLACK_BOT_TOKEN, restart Parley.",
+            retry_after=_TOKEN_WAIT,
+            about="platform",
         )
-    if code == "missing_scope":
+    if code in ("missing_scope", "no_permission"):
         return Unreachable(
             f"The Slack app lacks the scope {needed or 'it needs'}. Add it under OAuth & Permissions, then reinstall."
         )

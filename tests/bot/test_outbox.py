@@ -109,7 +109,7 @@ async def test_a_deleted_message_is_posted_anew(rig):
 
 
 async def test_what_a_platform_never_takes_is_given_up_and_said_once(rig, caplog):
-    rig.slack.refusal = lambda operation: Unreachable("not_in_channel") if operation == "post" else None
+    rig.slack.refusal = lambda operation: Unreachable("not_in_channel", outside=True) if operation == "post" else None
     said = await rig.say("run ship")
     assert said.tone == "success"
     _, notice, person = await rig.slack.until(lambda: rig.slack.notices and rig.slack.notices[0])

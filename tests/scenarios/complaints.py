@@ -23,6 +23,7 @@ COMMANDS = "tests/bot/test_commands.py::test_"
 DECISIONS = "tests/bot/test_decisions.py::test_"
 ELIGIBILITY = "tests/bot/test_eligibility.py::test_"
 LADDER = "tests/bot/test_ladder.py::test_"
+MODES = "tests/bot/test_room_modes.py::test_"
 OUTBOX = "tests/bot/test_outbox.py::test_"
 PACING = "tests/bot/test_pacing.py::test_"
 RESTART = "tests/bot/test_restart.py::test_"
@@ -410,7 +411,13 @@ COMPLAINTS = (
     Complaint(
         53,
         "Let us choose whether messages go into threads or into the channel.",
-        open="a card goes where one asked, or where `--in` says; a channel cannot yet be set to threads",
+        (
+            MODES + "in_a_thread_the_questions_and_the_log_of_a_run_lie_below_its_card",
+            MODES + "all_has_the_questions_beside_the_card_and_the_log_below_it",
+            MODES + "off_tells_whoever_started_a_run_that_it_failed",
+            SLACK_BOT + "a_channel_may_have_everything_of_a_run_in_the_thread_of_its_card",
+            DISCORD_DESK + "a_room_may_have_everything_of_a_run_in_the_thread_of_its_card",
+        ),
     ),
     Complaint(
         54,
@@ -435,7 +442,8 @@ COMPLAINTS = (
         57,
         "Edits of messages older than an hour are limited, and nobody says how much.",
         (
-            DISCORD + "refusals_are_sentences",
+            "tests/discord/test_refusals.py::test_an_old_message_that_may_not_be_edited_now_holds_up_no_other",
+            "tests/discord/test_refusals.py::test_the_end_is_shown_although_an_edit_was_refused",
             OUTBOX + "a_platform_that_was_down_while_it_was_decided_shows_the_end_at_once",
             DISCORD_DESK + "the_pressed_card_changes_by_its_own_click",
         ),

@@ -114,7 +114,7 @@ async def test_a_running_card_does_not_fill_its_thread_with_every_edit(slack: Fa
         (Refusal("not_in_channel"), r"I'm not in <#C1>\. Invite me with `/invite @parley`", None, False),
         (Refusal("channel_not_found"), "Invite me", None, False),
         (Refusal("is_archived"), "is archived. Unarchive it", None, False),
-        (Refusal("token_revoked"), "no longer accepts the bot token", None, False),
+        (Refusal("token_revoked"), "no longer accepts the bot token", 60.0, False),
         (Refusal("message_not_found"), "was deleted", None, True),
         (Refusal("internal_error"), "problem of its own", 5.0, False),
         (Refusal("oops", status=503), "problem of its own", 5.0, False),
