@@ -130,4 +130,5 @@ async def unlink(parts: Parts, asking: Asking, line: Line) -> Reply:
 def _deed(asking: Asking, action: str, parts: Parts, *, with_: str = "") -> Deed:
     person = asking.person
     details = {"with": with_} if with_ else {}
-    return Deed(parts.office.now(), person.id, person.name, person.platform, action, person.id, details=details)
+    # No account in what can not be taken out again: the row knows it as its person.
+    return Deed(parts.office.now(), person.id, person.name, person.platform, action, "", details=details)

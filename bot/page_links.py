@@ -58,7 +58,7 @@ async def offer(office: Office, person: Person, back: str, *, receipt: str, agai
         if known is not None and known.is_done:
             return False
         visits.offer(unit.connection, person.id, code, back, now)
-        chat_audit.record(unit.connection, Deed(now, person.id, person.name, person.platform, "web link", person.id))
+        chat_audit.record(unit.connection, Deed(now, person.id, person.name, person.platform, "web link", ""))
         chat_receipts.finish(unit.connection, receipt, documents.dump_reply(again))
         return True
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from engine.errors import Refused
 from engine.runtime import Engine
-from engine.store import audit_chain
+from engine.store import audit_chain, forgetting
 from engine.store.chat_audit import Deed
+from engine.store.forgetting import Forgotten
 
 
 async def verified(engine: Engine, head: str = "") -> dict[str, Any]:
@@ -28,10 +29,10 @@ async def rows(engine: Engine, since: str = "") -> list[dict[str, Any]]:
     return await engine.database.read(lambda connection: list(audit_chain.export(connection, start)))
 
 
-async def forget(engine: Engine, person: str) -> int:
-    """Take somebody out; how many texts are gone."""
+async def forget(engine: Engine, person: str) -> Forgotten:
+    """Take somebody out of everything that is kept."""
     now = engine.clock.now()
-    return await engine.database.transact(lambda unit: audit_chain.forget(unit.connection, [person], now))
+    return await engine.database.transact(lambda unit: forgetting.forget(unit.connection, [person], now))
 
 
 def moment(text: str) -> datetime | None:

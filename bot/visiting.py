@@ -47,7 +47,7 @@ async def _off(parts: Parts, asking: Asking) -> Reply:
         if known is not None and known.is_done:
             return
         ended = visits.end_all(unit.connection, who.accounts)
-        deed = Deed(now, person.id, person.name, person.platform, "sign out", person.id, details={"browsers": ended})
+        deed = Deed(now, person.id, person.name, person.platform, "sign out", "", details={"browsers": ended})
         chat_audit.record(unit.connection, deed)
         chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(done))
 

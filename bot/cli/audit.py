@@ -16,6 +16,7 @@ from bot.cli.kv import running
 from bot.settings import read_settings
 from engine.errors import Refused
 from engine.runtime import Engine
+from engine.store.forgetting import Forgotten
 
 R = TypeVar("R")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for a formula
@@ -51,11 +52,16 @@ def export(format: str, since: str, data: Path | None) -> None:
 def forget(person: str, data: Path | None) -> None:
     """Take a person out; exit 1 when the record knows nothing of them."""
     found = _ask(data, "POST", f"/forget/{quote(person, safe='')}", {}, lambda engine: records.forget(engine, person))
-    gone = json.loads(found)["removed"] if isinstance(found, str) else found
-    if not gone:
-        sys.stderr.write(f"The record knows nothing of {person}.\n")
+    told = json.loads(found) if isinstance(found, str) else {}
+    gone = Forgotten(told["removed"], told["runs"], told["underWay"]) if isinstance(found, str) else found
+    if gone.is_nothing:
+        sys.stderr.write(f"Nothing is kept of {person}.\n")
         sys.exit(1)
-    sys.stderr.write(f"{person} is taken out of the record: {gone} texts are gone.\n")
+    sys.stderr.write(
+        f"{person} is taken out: {gone.texts} texts of the record are gone, {gone.runs} runs no longer say who.\n"
+    )
+    if gone.under_way:
+        sys.stderr.write(f"Runs under way that still do: {gone.under_way}. Repeat this when they have ended.\n")
 
 
 def cell(value: Any) -> str:

@@ -142,4 +142,7 @@ async def audit_verify(request: Request, head: str = "") -> Response:
 @routes.post("/audit/forget/{person}", name="audit_forget")
 async def audit_forget(request: Request, person: str) -> Response:
     """Take a person out of the record."""
-    return await refused(request, "manage", "*") or told({"removed": await records.forget(engine_of(request), person)})
+    if (no := await refused(request, "manage", "*")) is not None:
+        return no
+    gone = await records.forget(engine_of(request), person)
+    return told({"removed": gone.texts, "runs": gone.runs, "underWay": gone.under_way})

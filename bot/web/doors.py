@@ -112,7 +112,7 @@ async def visit(request: Request, code: str) -> Response:
             visits.begin(unit.connection, nonce, found.account, now)
             known = chat_receipts.who(unit.connection, {found.account}).get(found.account)
             name = known.name if known else found.account
-            chat_audit.record(unit.connection, Deed(now, found.account, name, "web", "sign in", found.account))
+            chat_audit.record(unit.connection, Deed(now, found.account, name, "web", "sign in", ""))
         return found
 
     found = await engine.database.transact(work)
@@ -132,7 +132,7 @@ async def sign_out(request: Request) -> Response:
     def work(unit: Unit) -> None:
         if visits.end(unit.connection, who.session.nonce):
             person = who.person
-            chat_audit.record(unit.connection, Deed(now, person.id, person.name, "web", "sign out", person.id))
+            chat_audit.record(unit.connection, Deed(now, person.id, person.name, "web", "sign out", ""))
 
     await engine.database.transact(work)
     response = RedirectResponse("/sign-in", 303, headers=HEADERS)
