@@ -146,7 +146,7 @@ def _written(body: Any, kind: str) -> bytes | None:
     if plain == FORM and isinstance(body, Mapping):
         return urlencode([(name, form_field(one)) for name, value in body.items() for one in _many(value)]).encode()
     if plain in YAML_TYPES:
-        return yaml_of(body).encode()
+        return str(yaml_of(body)).encode()
     if plain.endswith(("/json", "+json")) or not isinstance(body, Mapping | list | tuple):
         return to_json(body).encode()
     _fail(f"http() can't write this body as {kind!r}.", "Give a text, or JSON, YAML or a form as `contentType`.")

@@ -3,7 +3,9 @@
 Time moves only when a test says so. Tasks run at once, or when a test lets them (`held_tasks`).
 """
 
+import shutil
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -52,7 +54,8 @@ class Driver:
         self.events: list[tuple[str, e.Event]] = []
         self.services = Services(now=lambda: self.now, zone=UTC, read=lambda uri, *_: self.files[uri].decode())
         self.on_event: Callable[[Flow, Execution, e.Event, Execution], None] | None = None
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(prefix="parley-core-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     # --- flows and executions
     def deploy(self, source: str | Mapping[str, Any]) -> Flow:

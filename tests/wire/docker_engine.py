@@ -59,6 +59,8 @@ def docker_engine() -> Iterator[DockerEngine]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
+        for mount in (root / "exec").glob("netns/*"):  # the engine leaves them, and a mount can't be deleted
+            subprocess.run(["umount", str(mount)], check=False, capture_output=True)
         shutil.rmtree(root, ignore_errors=True)
 
 
