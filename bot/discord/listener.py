@@ -38,7 +38,7 @@ _GONE = Notice(
 )
 _CHANGED = "The form has changed since you opened it, so this page was not used. Your other answers are kept."
 _CONFIRMS = 2000
-_ALL = 1000  # choices fetched for paging
+_ALL = 10_000  # choices fetched for paging
 
 
 class Listener:

@@ -18,7 +18,7 @@ from bot.desk import FrontDesk
 from bot.web import api, doors, executions, health, pages, pauses
 from bot.web.body import BodyTooLarge, BoundedBody
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
-from bot.web.requests import Stopped, let_in, refusal
+from bot.web.requests import Stopped, closed_after, let_in, refusal
 from bot.web.room import ChatRoom
 from engine.errors import SettingInvalid, StoreFailed
 from engine.runtime import Engine
@@ -70,7 +70,9 @@ def make_app(
     slack_handler: SlackHandler | None = None,
 ) -> FastAPI:
     """The application; every route passes `let_in` first."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(let_in)])
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(closed_after), Depends(let_in)]
+    )
     app.add_middleware(BoundedBody)
     app.state.engine = engine
     app.state.room = room
@@ -89,7 +91,9 @@ def make_app(
 
 def make_watched(engine: Engine, gate: Gate, is_ready: Callable[[], bool]) -> FastAPI:
     """What a process without a page says of itself: health and numbers, behind the same gate."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(let_in)])
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(closed_after), Depends(let_in)]
+    )
     app.add_middleware(BoundedBody)
     app.state.engine, app.state.gate, app.state.is_ready = engine, gate, is_ready
     app.include_router(health.routes)

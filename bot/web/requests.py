@@ -1,7 +1,7 @@
 """One request as the pages see it: who asks, from which browser, and the ways to answer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,6 +69,14 @@ async def let_in(request: Request) -> None:
         raise Stopped(_ask_to_sign_in(request, bearer))
     nobody = Person("nobody", "nobody", "web")
     request.state.caller = Caller(person or nobody, session, fresh=known is None, bearer=bearer is not None)
+
+
+async def closed_after(request: Request) -> AsyncIterator[None]:
+    """The other dependency of every route: files that came with a form are closed once it is answered."""
+    try:
+        yield
+    finally:
+        await request.close()
 
 
 async def _visitor(request: Request, session: Session) -> Person | None:

@@ -38,7 +38,7 @@ _EXAMPLES = {
     "URI": "https://…",
     "EMAIL": "name@example.com",
 }
-_LONG = frozenset({"JSON", "YAML", "ARRAY"})
+_LONG = frozenset({"JSON", "YAML", "ARRAY", "MULTISELECT"})
 _SHORT_TEXT = 150
 
 
@@ -112,6 +112,8 @@ def _hint(field: Field) -> str:
         bounds = f"At most {field.maximum}."
     if pickable(field):
         bounds = f"One of {len(field.options)}: type its name, or part of it."
+    elif field.type == "MULTISELECT" and field.options and not is_menus(field) and not field.allow_custom:
+        bounds = f"Some of {len(field.options)}: one a line."
     elif field.options and not is_menu(field) and not is_menus(field):
         bounds = "Such as " + ", ".join(line(option.label) for option in field.options[:3]) + "."
     if field.type == "FILE" and field.extensions:

@@ -1,0 +1,95 @@
+"""Everything a form can be, filled in Discord by a person: what was given is what the run has."""
+
+import json
+from typing import Any
+
+from tests.bot import monster
+from tests.discord.test_real_desk import bot, shown, words
+from tests.wire.discord import DiscordWire
+from tests.wire.discord_rules import walk
+
+__all__ = ["bot"]
+UPLOAD = "7001"
+
+
+def inputs_of(modal: dict[str, Any]) -> list[dict[str, Any]]:
+    return [part["component"] for part in modal["components"] if part["type"] == 18]
+
+
+def filled(component: dict[str, Any], asked: monster.Asked) -> dict[str, Any] | None:
+    """What the client sends for one component when the person has answered it; None: left as it is shown."""
+    kind, given = component["type"], asked.given
+    told = {"type": kind, "id": 9, "custom_id": component["custom_id"]}
+    if kind == 4:
+        text = component.get("value", "") if given is None else "\n".join(given) if isinstance(given, list) else given
+        assert len(text) <= 4000, "Discord's client takes 4000 characters"
+        assert component["style"] == 2 or "\n" not in text, "one line only"
+        return {**told, "value": text}
+    if kind == 19:
+        return {**told, "values": [UPLOAD]}
+    if isinstance(given, bool):
+        return {**told, "value": "true" if given else "false"}
+    wanted = [given] if isinstance(given, str) else given
+    chosen = [option["value"] for option in component["options"] if option["label"] in wanted]
+    assert len(chosen) <= component.get("max_values", 1)
+    return {**told, "value": chosen[0]} if kind == 21 else {**told, "values": chosen}
+
+
+def press(wire: DiscordWire, label: str) -> tuple[str, str] | None:
+    """The newest message with a button, and the button's id."""
+    for message in reversed(list(wire.messages.values())):
+        for part in message["components"]:
+            for each in walk(part):
+                if each.get("type") == 2 and each.get("label") == label:
+                    return message["id"], each["custom_id"]
+    return None
+
+
+async def fill_all(wire: DiscordWire, modal: dict[str, Any]) -> int:
+    """Fill window after window; how many there were."""
+    wire.files["notes.txt"] = monster.FILE.content
+    upload = {"id": UPLOAD, "filename": "notes.txt", "size": len(monster.FILE.content), "content_type": "text/plain",
+              "url": f"{wire.files_url}/notes.txt", "proxy_url": f"{wire.files_url}/notes.txt"}  # fmt: skip
+    for page in range(1, 40):
+        form = await wire.front.desk.form("draft:" + modal["custom_id"].rpartition("draft:")[2])
+        parts = []
+        for component in inputs_of(modal):
+            asked = monster.ASKED[form.fields[int(component["custom_id"].split(":")[1])].id]
+            parts.append({"type": 18, "id": 1, "component": filled(component, asked)})
+        data = {"custom_id": modal["custom_id"], "components": parts}
+        if "7001" in json.dumps(parts):
+            data["resolved"] = {"attachments": {UPLOAD: upload}}
+        (said, *_) = await wire.responses(await wire.interact(5, data))
+        assert "Please check" not in str(said), said
+        label = next((one for one in ("Continue", "Open the form") if f'"{one}"' in json.dumps(said)), None)
+        if label is None:
+            return page
+        found = press(wire, label)
+        assert found is not None
+        (opened, *_) = await wire.responses(await wire.click(*found))
+        assert opened["type"] == 9
+        modal = opened["data"]
+    raise AssertionError("the form never ends")
+
+
+async def test_sixty_inputs_of_every_type_reach_the_run_as_they_were_given(bot) -> None:
+    wire, engine = bot
+    await engine.deploy(monster.flow())
+    (opened, *_) = await wire.responses(await wire.slash("run", flow="monster"))
+    assert await fill_all(wire, opened["data"]) > 12
+    (run,) = await engine.executions(flow_id="monster")
+    monster.check(dict(run.inputs), lambda uri: engine.files.path(uri).read_bytes())
+
+
+async def test_a_question_of_sixty_inputs_is_answered_the_same_way(bot) -> None:
+    wire, engine = bot
+    await engine.deploy(monster.flow(pause=True))
+    await wire.responses(await wire.slash("run", flow="monster"))
+    await wire.until(lambda: shown(wire, "Approval needed"))
+    (opened, *_) = await wire.responses(await wire.click(*press(wire, "Answer…")))
+    assert opened["type"] == 9, words(opened["data"])
+    assert await fill_all(wire, opened["data"]) > 12
+    (run,) = await engine.executions(flow_id="monster")
+    ended = await engine.wait(run.id, timeout=20)
+    (waited,) = [one for one in ended.task_runs.values() if one.task_id == "wait"]
+    monster.check(dict(waited.outputs["onResume"]), lambda uri: engine.files.path(uri).read_bytes())
