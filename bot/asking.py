@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bot import documents
-from bot.conversation import Attachment, MessageRef, Person, Room
+from bot.conversation import Attachment, FieldErrors, MessageRef, Person, Reply, Room
 from bot.decisions import Decisions
 from bot.drafts import Drafts
 from bot.drawing import Drawing
@@ -16,7 +16,7 @@ from bot.texts import answer, code, listed
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.errors import NotFound
-from engine.store import chat_messages
+from engine.store import chat_messages, chat_receipts
 from engine.store.pauses import PauseRow
 
 STARTS = 2000  # runs started in chat that are looked through for a short id
@@ -52,6 +52,11 @@ class Parts:
         found = find_flow(text, self.office.flow_names())
         flow: Flow = self.office.engine.flows.get(found.namespace, found.id)
         return flow
+
+    async def answered(self, receipt: str) -> Reply | FieldErrors | None:
+        """The answer a delivery, or a part of one, got already."""
+        known = await self.office.engine.database.read(lambda c: chat_receipts.find(c, receipt))
+        return documents.load_reply(known.answer) if known is not None and known.answer is not None else None
 
     async def used(self, person_id: str) -> Counter[str]:
         """How often a person started which flow lately."""

@@ -11,6 +11,7 @@ from bot.references import short
 from bot.texts import answer, code, plain
 from engine.core.flow import Flow
 from engine.errors import NotFound
+from engine.store import chat_receipts
 from engine.store.pauses import PauseRow
 
 MOST = 25
@@ -78,15 +79,12 @@ async def approve(parts: Parts, asking: Asking, target: str) -> Reply:
     is_whole = True
     for pause_id in draft.options["pauses"]:
         pause = await parts.office.engine.pause_row(pause_id)
-        wanted = Wanted(
-            pause_id,
-            "approve",
-            asking.person,
-            asking.room,
-            f"{asking.receipt}#{pause_id}",
-            reason=draft.options.get("reason", ""),
-        )
-        said, is_done = await _said(parts, await parts.decisions.decide(wanted))
+        key = chat_receipts.part(asking.receipt, pause_id)
+        reason = draft.options.get("reason", "")
+        wanted = Wanted(pause_id, "approve", asking.person, asking.room, key, reason=reason)
+        # What was decided before the bot was cut off says what it said.
+        reply = await parts.answered(key) or await parts.decisions.decide(wanted)
+        said, is_done = await _said(parts, reply)
         is_whole = is_whole and is_done
         lines.append(f"- {code(short(pause.execution_id))}: {said}")
     await parts.drafts.drop(draft)

@@ -17,6 +17,7 @@ from bot.schedule_adding import add, deed_of, may, refused, trigger_of
 from bot.spoken_schedules import Spoken
 from bot.spoken_times import read_date, read_datetime
 from bot.texts import answer, code, listed, plain
+from engine.core.backfills import Backfill
 from engine.core.labels import read_labels
 from engine.core.triggers import Scheduled
 from engine.errors import NotFound
@@ -191,18 +192,30 @@ async def _once(
     text: str,
 ) -> Reply:
     """Some changes, their audit and their answer, in one transaction: once for each receipt."""
-    now, flow = parts.office.now(), name_of(entry.flow).full
-    reply = Reply(Notice("success", text), public=True)
+    reply, record = _recorded(parts, asking, entry, action, details, text)
 
     def work(unit: Unit) -> None:
         for one in works:
             one(unit)
-        told = {"schedule": entry.trigger.id, **details}
-        chat_audit.record(unit.connection, deed_of(asking, f"schedule {action}", flow, now, told))
-        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
+        record(unit)
 
     await parts.office.engine.database.transact(work)
     return reply
+
+
+def _recorded(
+    parts: Parts, asking: Asking, entry: Entry, action: str, details: Mapping[str, Any], text: str
+) -> tuple[Reply, Callable[[Unit], None]]:
+    """An answer, and the writes that belong beside the change: its audit, and the answer as that of the receipt."""
+    reply = Reply(Notice("success", text), public=True)
+    told = {"schedule": entry.trigger.id, **details}
+    deed = deed_of(asking, f"schedule {action}", name_of(entry.flow).full, parts.office.now(), told)
+
+    def record(unit: Unit) -> None:
+        chat_audit.record(unit.connection, deed)
+        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
+
+    return reply, record
 
 
 # All dates
@@ -213,11 +226,12 @@ async def _pause(parts: Parts, asking: Asking, line: Line) -> Reply:
     entry = await _named(parts, asking, line)
     off = line.word(0).lower() == "pause"
     flow = entry.flow
-    await parts.office.engine.schedules.toggle(flow.namespace, flow.id, entry.trigger.id, disabled=off)
     again = f"`/flow schedule resume {entry.trigger.id}` lets it go on." if off else ""
     said = "pauses" if off else "goes on"
     text = f"{code(entry.trigger.id)} of {code(flow.id)} {said}. {again}".strip()
-    return await _once(parts, asking, entry, "pause" if off else "resume", {}, [], text)
+    reply, beside = _recorded(parts, asking, entry, "pause" if off else "resume", {}, text)
+    await parts.office.engine.schedules.toggle(flow.namespace, flow.id, entry.trigger.id, disabled=off, beside=beside)
+    return reply
 
 
 async def _delete(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -257,21 +271,29 @@ async def _backfill(parts: Parts, asking: Asking, line: Line) -> Reply:
                 raise Unresolved(answer("E09", input="A date", what=what, value=code(text))) from error
         moments.append(day or None)
     triggers = [one.id for one in flow.triggers if isinstance(one, Scheduled)]
-    start = moments[0]
+    start, replies = moments[0], list[Reply]()
+
+    def beside(unit: Unit, made: Backfill) -> None:
+        span = f"{for_reader(made.start, asking.person)} to {for_reader(made.end, asking.person)}"
+        text = (
+            f"{code(line.word(2))} of {code(flow.id)} makes up for {span}, one run after another; its other dates wait."
+        )
+        details = {"start": made.start.isoformat(), "end": made.end.isoformat()}
+        entry = _entry(parts, f"{flow.namespace}/{flow.id}/{line.word(2)}")
+        reply, record = _recorded(parts, asking, entry, "backfill", details, text)
+        record(unit)
+        replies[:] = [reply]
+
     try:
-        made = await parts.office.engine.schedules.backfills.start(
-            flow.namespace, flow.id, line.word(2), start or now, moments[1]
+        await parts.office.engine.schedules.backfills.start(
+            flow.namespace, flow.id, line.word(2), start or now, moments[1], beside=beside
         )
     except NotFound as error:
         near = guess(line.word(2), triggers)
         raise refused(
             f"{code(flow.id)} has no schedule {code(line.word(2))}. {near} It has: {listed(triggers)}."
         ) from error
-    span = f"{for_reader(made.start, asking.person)} to {for_reader(made.end, asking.person)}"
-    text = f"{code(line.word(2))} of {code(flow.id)} makes up for {span}, one run after another; its other dates wait."
-    details = {"start": made.start.isoformat(), "end": made.end.isoformat()}
-    entry = _entry(parts, f"{flow.namespace}/{flow.id}/{line.word(2)}")
-    return await _once(parts, asking, entry, "backfill", details, [], text)
+    return replies[0]
 
 
 _ACTIONS: Mapping[str, Callable[[Parts, Asking, Line], Awaitable[Reply]]] = {

@@ -13,7 +13,7 @@ from engine.runtime.creation import Creator, check_labels
 from engine.runtime.salvos import Entry
 from engine.runtime.starts import Starts
 from engine.store import triggers as rows
-from engine.store.database import Database, Unit
+from engine.store.database import Beside, Database, Unit
 from engine.store.triggers import TriggerState
 
 
@@ -38,10 +38,12 @@ class Backfills:
         end: datetime | None = None,
         inputs: Mapping[str, Any] | None = None,
         labels: Sequence[tuple[str, str]] = (),
+        *,
+        beside: Callable[[Unit, Backfill], None] | None = None,
     ) -> Backfill:
         """Make up for the dates from `start` to `end` (now), one execution after another, the regular dates wait.
 
-        NotFound, Refused, InputInvalid.
+        `beside` is written in the same transaction. NotFound, Refused, InputInvalid.
         """
         entry = self.entry_of(namespace, flow_id, trigger_id)
         if entry.state.backfill is not None:
@@ -56,7 +58,7 @@ class Backfills:
         one = Backfill(new_id(self.clock.now()), start, end, first, dict(inputs or {}), tuple(labels))
         # Made once without being written: says now what will not do.
         await self.starts.at_date(entry.flow, entry.trigger, first, one.inputs, one.labels)
-        await self._set(entry, one)
+        await self._set(entry, one, None if beside is None else lambda unit: beside(unit, one))
         return one
 
     def of(self, namespace: str, flow_id: str, trigger_id: str) -> Backfill | None:
@@ -64,14 +66,20 @@ class Backfills:
         return self.read(self.entry_of(namespace, flow_id, trigger_id))
 
     async def change(
-        self, namespace: str, flow_id: str, trigger_id: str, to: Literal["PAUSE", "CONTINUE", "STOP"]
+        self,
+        namespace: str,
+        flow_id: str,
+        trigger_id: str,
+        to: Literal["PAUSE", "CONTINUE", "STOP"],
+        *,
+        beside: Beside = None,
     ) -> None:
         """Hold a backfill (the regular dates go on meanwhile), let it go on, or give it up; NotFound, Refused."""
         entry = self.entry_of(namespace, flow_id, trigger_id)
         there = self.read(entry)
         if there is None:
             raise Refused(f"There is no backfill of {entry.key}.", fix="It may have ended.")
-        await self._set(entry, None if to == "STOP" else replace(there, paused=to == "PAUSE"))
+        await self._set(entry, None if to == "STOP" else replace(there, paused=to == "PAUSE"), beside)
 
     def read(self, entry: Entry) -> Backfill | None:
         """The backfill of a schedule, as its row says."""
@@ -82,13 +90,15 @@ class Backfills:
         """A backfill as it lies in the row; what is given to executions is encrypted."""
         return None if backfill is None else self.creator.sealer.dumps(backfill.document(), f"backfill:{key}")
 
-    async def _set(self, entry: Entry, backfill: Backfill | None) -> None:
+    async def _set(self, entry: Entry, backfill: Backfill | None, beside: Beside = None) -> None:
         text = self.text(entry.key, backfill)
 
         def work(unit: Unit) -> TriggerState:
             there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, entry.trigger.id) or entry.state
             state = replace(there, backfill=text, updated=self.clock.now())
             rows.save(unit.connection, state)
+            if beside is not None:
+                beside(unit)
             return state
 
         self.moved(await self.database.transact(work))

@@ -20,7 +20,7 @@ from engine.runtime.flows import Flows
 from engine.runtime.operations import Operations
 from engine.runtime.records import TaskRecords
 from engine.store import executions, records
-from engine.store.database import Database
+from engine.store.database import Beside, Database, Unit
 
 EVERYTHING = frozenset({"execution", "log", "metric", "storage"})
 
@@ -36,23 +36,29 @@ class Corrections:
     keeper: TaskRecords
     changed: Callable[[Execution, Execution], None]
 
-    async def change_status(self, execution_id: str, to: State, *, by: str) -> Execution:
-        """Give an ended execution another final state; Refused."""
+    async def change_status(self, execution_id: str, to: State, *, by: str, beside: Beside = None) -> Execution:
+        """Give an ended execution another final state; Refused. `beside` is written in the same transaction."""
         before = await self.decider.current(execution_id)
-        return await self._write(before, status_changed(before, to, self.creator.clock.now()))
+        return await self._write(before, status_changed(before, to, self.creator.clock.now()), beside)
 
     async def change_task_state(self, execution_id: str, task_run_id: str, to: State, *, by: str) -> Execution:
         """Give a task run of an ended or paused execution another final state and go on from there.
 
         Refused, NotFound.
         """
+        return await self.decider.decide(execution_id, await self.task_state(execution_id, task_run_id, to, by=by))
+
+    async def task_state(self, execution_id: str, task_run_id: str, to: State, *, by: str) -> TaskStateAsked:
+        """The same as an event to be posted, once it is clear that it will do; Refused, NotFound."""
         before = await self.decider.current(execution_id)
         flow = await self.flows.fetch(before.namespace, before.flow_id, before.revision)
         now = self.creator.clock.now()
-        task_state_changed(flow, before, task_run_id, to, now)  # says now what will not do
-        return await self.decider.decide(execution_id, TaskStateAsked(now, task_run_id, to, by))
+        task_state_changed(flow, before, task_run_id, to, now)
+        return TaskStateAsked(now, task_run_id, to, by)
 
-    async def set_labels(self, execution_id: str, labels: Sequence[tuple[str, str]], *, by: str) -> Execution:
+    async def set_labels(
+        self, execution_id: str, labels: Sequence[tuple[str, str]], *, by: str, beside: Beside = None
+    ) -> Execution:
         """Add labels to an ended execution, or give those that are there another value; Refused."""
         before = await self.decider.current(execution_id)
         if not before.state.is_terminal:
@@ -61,22 +67,29 @@ class Corrections:
         there = dict(reversed(before.labels))  # of equal keys the first counts
         _refuse_system(new, there)
         kept = tuple(pair for pair in before.labels if pair[0] not in new)
-        return await self._write(before, replace(before, labels=(*kept, *new.items())))
+        return await self._write(before, replace(before, labels=(*kept, *new.items())), beside)
 
-    async def delete(self, execution_id: str, *, parts: frozenset[str] = EVERYTHING) -> Purged:
+    async def delete(self, execution_id: str, *, parts: frozenset[str] = EVERYTHING, beside: Beside = None) -> Purged:
         """Delete an ended execution with its logs, metrics and files, or only some of these; Refused, NotFound."""
         execution = await self.decider.current(execution_id)
         if not execution.state.is_terminal:
             raise Refused(f"The execution is {execution.state}, so it can't be deleted.", fix="Kill it first.")
-        gone = await self.keeper.purge_one(execution.namespace, execution.flow_id, execution_id, parts)
+        gone = await self.keeper.purge_one(execution.namespace, execution.flow_id, execution_id, parts, beside)
         if "execution" in parts and not gone.executions:
             raise Refused("Something of the execution still runs or is still to be told.", fix="Try again in a moment.")
         return gone
 
-    async def _write(self, before: Execution, changed: Execution) -> Execution:
+    async def _write(self, before: Execution, changed: Execution, beside: Beside = None) -> Execution:
         now, sealer = self.creator.clock.now(), self.creator.sealer
         after = executions.next_version(changed)
-        if not await self.database.transact(lambda unit: executions.save(unit.connection, before, after, now, sealer)):
+
+        def work(unit: Unit) -> bool:
+            saved = executions.save(unit.connection, before, after, now, sealer)
+            if saved and beside is not None:
+                beside(unit)
+            return saved
+
+        if not await self.database.transact(work):
             raise Refused("The execution changed meanwhile.", fix="Look at it again.")
         self.changed(before, after)
         return after

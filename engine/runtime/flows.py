@@ -19,7 +19,7 @@ from engine.core.task import Task
 from engine.errors import FlowInvalid, NotFound, Problem, Refused
 from engine.settings import Settings
 from engine.store import flows as rows
-from engine.store.database import Database
+from engine.store.database import Beside, Database, Unit
 from engine.store.flows import FlowRow
 
 log = logging.getLogger(__name__)
@@ -128,10 +128,10 @@ class Flows:
             raise NotFound(f"The flow {flow.namespace}.{flow.id} has no task {task_id!r} in revision {flow.revision}.")
         return place.task
 
-    async def deploy(self, source: str, *, file: str = "") -> Flow:
+    async def deploy(self, source: str, *, file: str = "", beside: Beside = None) -> Flow:
         """Keep a flow's text as a new revision, unless it is the newest already; FlowInvalid says what is wrong."""
         flow = await asyncio.to_thread(self._parse, source, file)
-        kept = await self._keep(flow, source, file)
+        kept = await self._keep(flow, source, file, beside)
         await self._tell()
         return kept
 
@@ -142,10 +142,11 @@ class Flows:
             raise self._missing(namespace, flow_id)
         return found
 
-    async def restore(self, namespace: str, flow_id: str, revision: int) -> Flow:
+    async def restore(self, namespace: str, flow_id: str, revision: int, *, beside: Beside = None) -> Flow:
         """Make the text of an old revision the newest again, in the flow's file if it has one; NotFound, Refused.
 
-        FlowInvalid when this program can't read that text any more.
+        `beside` is written in the same transaction as the revision. FlowInvalid when this program can't read that text
+        any more.
         """
         there = await self.revisions(namespace, flow_id)
         old = next((row for row in there if row.revision == revision), None)
@@ -159,7 +160,7 @@ class Flows:
                 await asyncio.to_thread(_replace, Path(file), old.source)
             except OSError as error:
                 raise Refused(f"{file} can't be written: {error.strerror}.", fix="Put the old text there.") from error
-        return await self.deploy(old.source, file=file)
+        return await self.deploy(old.source, file=file, beside=beside)
 
     async def delete(self, namespace: str, flow_id: str) -> None:
         """Nothing new starts from a flow any more; its history is kept. NotFound."""
@@ -281,11 +282,16 @@ class Flows:
     def _parse(self, source: str, file: str) -> Flow:
         return load(source, self.registry, file=file, globals_defaults=self._settings.plugin_defaults)
 
-    async def _keep(self, flow: Flow, source: str, file: str) -> Flow:
+    async def _keep(self, flow: Flow, source: str, file: str, beside: Beside = None) -> Flow:
         now = self._clock.now()
-        revision = await self._database.transact(
-            lambda unit: rows.deploy(unit.connection, flow.namespace, flow.id, source, file, now)
-        )
+
+        def work(unit: Unit) -> int:
+            kept = rows.deploy(unit.connection, flow.namespace, flow.id, source, file, now)
+            if beside is not None:
+                beside(unit)
+            return kept
+
+        revision = await self._database.transact(work)
         before = self._known.get((flow.namespace, flow.id))
         if (before is None or before.row.revision != revision) and (
             older := await asyncio.to_thread(older_names, source, self.registry)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from engine.core.commands import SetTimer
-from engine.core.events import ForceAsked, KillAsked, PauseAsked, RestartAsked, Resumed, TimerFired
+from engine.core.events import Event, ForceAsked, KillAsked, PauseAsked, RestartAsked, Resumed, TimerFired
 from engine.core.execution import Execution, TaskRuns
 from engine.core.executor import check_restart, replayed
 from engine.core.executor.replays import restarted_as
@@ -24,7 +24,7 @@ from engine.runtime.flows import Flows
 from engine.secrets import Masker
 from engine.store import events as inbox
 from engine.store import executions, pauses
-from engine.store.database import Database, Unit
+from engine.store.database import Beside, Database, Unit
 from engine.store.documents import plain
 from engine.store.pauses import PauseRow
 
@@ -227,6 +227,26 @@ class Operations:
         if posted is not None:
             unit.after_commit(lambda: self.decider.post_stored(posted, done))
         return posted is not None
+
+    async def ask(self, execution_id: str, event: Event, *, dedupe: str, beside: Beside = None) -> bool:
+        """Something is asked of an execution, once for each key, with the caller's writes (`beside`) in the same
+        transaction; what follows is on disk when this returns. False, and nothing written, when the key was used."""
+        done: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        now = self._now()
+
+        def work(unit: Unit) -> bool:
+            posted = inbox.post(unit.connection, execution_id, event, now, self.creator.sealer, dedupe)
+            if posted is None:
+                return False
+            if beside is not None:
+                beside(unit)
+            unit.after_commit(lambda: self.decider.post_stored(posted, done))
+            return True
+
+        is_new = await self.database.transact(work)
+        if is_new:
+            await done
+        return is_new
 
     async def check_restart(self, execution_id: str) -> None:
         """Refused when there is nothing to restart; NotFound."""

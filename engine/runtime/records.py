@@ -14,7 +14,7 @@ from engine.logbook import LogBook
 from engine.plugin import Level, Purged, Selection
 from engine.runtime.schedules import Schedules
 from engine.store import records
-from engine.store.database import Database, Unit
+from engine.store.database import Beside, Database, Unit
 
 LINES = 5_000  # log lines read, or deleted, in one go: the writer serves others in between
 
@@ -45,16 +45,28 @@ class TaskRecords:
             total += await self._purge_batch(found, parts)
             after = found[-1].id
 
-    async def purge_one(self, namespace: str, flow_id: str, execution_id: str, parts: frozenset[str]) -> Purged:
+    async def purge_one(
+        self,
+        namespace: str,
+        flow_id: str,
+        execution_id: str,
+        parts: frozenset[str],
+        beside: Beside = None,
+    ) -> Purged:
         """Delete parts of one execution that has ended; nothing while something of it is under way."""
         await self.logbook.flush()
         one = [records.Candidate(execution_id, namespace, flow_id)]
-        gone = await self._purge_batch(one, parts - {"storage"})
+        gone = await self._purge_batch(one, parts - {"storage"}, beside)
         if "storage" in parts and (gone.executions or "execution" not in parts):
             gone += await self._purge_batch(one, frozenset({"storage"}))
         return gone
 
-    async def _purge_batch(self, found: Sequence[records.Candidate], parts: frozenset[str]) -> Purged:
+    async def _purge_batch(
+        self,
+        found: Sequence[records.Candidate],
+        parts: frozenset[str],
+        beside: Beside = None,
+    ) -> Purged:
         rows = parts - {"storage"}
         total = Purged()
         if "storage" in parts:
@@ -65,7 +77,10 @@ class TaskRecords:
             return total
 
         def work(unit: Unit) -> Purged:
-            return sum((records.purge(unit.connection, one.id, rows) for one in found), Purged())
+            gone = sum((records.purge(unit.connection, one.id, rows) for one in found), Purged())
+            if beside is not None and (gone.executions or "execution" not in rows):
+                beside(unit)
+            return gone
 
         return total + await self.database.transact(work)
 

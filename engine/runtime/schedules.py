@@ -32,7 +32,7 @@ from engine.runtime.starts import Starts
 from engine.runtime.trigger_states import TriggerStates, definition_of
 from engine.scheduler import Scheduler
 from engine.store import triggers as rows
-from engine.store.database import Database, Unit
+from engine.store.database import Beside, Database, Unit
 from engine.store.triggers import TriggerState, trigger_key
 from engine.tallies import FIRE_LATENESS
 
@@ -135,16 +135,16 @@ class Schedules:
         self._look(state.key)
         self._polls.look(state.key)
 
-    async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool) -> None:
-        """Switch a trigger off or on; NotFound."""
+    async def toggle(
+        self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool, beside: Beside = None
+    ) -> None:
+        """Switch a trigger off or on, with the caller's writes (`beside`) in the same transaction; NotFound."""
         own = self.own.find(namespace, flow_id, trigger_id) is not None
-        state = await self._states.toggle(namespace, flow_id, trigger_id, disabled=disabled, is_known=own)
+        state = await self._states.toggle(namespace, flow_id, trigger_id, disabled=disabled, own=own, beside=beside)
         entry = self._entries.get(state.key)
         if entry is not None and not disabled:
             state = replace(state, next_date=await self._next(entry, self._clock.now()))
-        self._keep(state)
-        self._look(state.key)
-        self._polls.look(state.key)
+        self.released(state)
 
     def _entry_of(self, namespace: str, flow_id: str, trigger_id: str) -> Entry:
         entry = self._entries.get(trigger_key(namespace, flow_id, trigger_id))

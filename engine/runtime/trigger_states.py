@@ -10,7 +10,7 @@ from engine.errors import NotFound
 from engine.runtime.flows import Flows
 from engine.store import executions
 from engine.store import triggers as rows
-from engine.store.database import Database, Unit
+from engine.store.database import Beside, Database, Unit
 from engine.store.triggers import TriggerState
 
 
@@ -61,11 +61,18 @@ class TriggerStates:
             await asyncio.sleep(0)
 
     async def toggle(
-        self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool, is_known: bool = False
+        self,
+        namespace: str,
+        flow_id: str,
+        trigger_id: str,
+        *,
+        disabled: bool,
+        own: bool = False,
+        beside: Beside = None,
     ) -> TriggerState:
-        """Switch a trigger off or on; NotFound when its flow does not have it, unless it `is_known` elsewhere."""
+        """Switch a trigger off or on; NotFound when its flow does not have it, unless it is an `own` one."""
         flow = self._flows.get(namespace, flow_id)
-        if not is_known and all(trigger.id != trigger_id for trigger in flow.triggers):
+        if not own and all(trigger.id != trigger_id for trigger in flow.triggers):
             raise NotFound(f"The flow {namespace}.{flow_id} has no trigger {trigger_id!r}.")
         now = self._clock.now()
 
@@ -73,6 +80,8 @@ class TriggerStates:
             found = rows.get(unit.connection, namespace, flow_id, trigger_id)
             state = replace(found or TriggerState(namespace, flow_id, trigger_id, now), disabled=disabled, updated=now)
             rows.save(unit.connection, state)
+            if beside is not None:
+                beside(unit)
             return state
 
         state = await self._database.transact(work)

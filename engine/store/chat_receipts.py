@@ -42,15 +42,29 @@ def find(connection: Connection, key: str) -> Receipt | None:
     return _receipt(row) if row else None
 
 
+def part(key: str, name: str) -> str:
+    """The key of one piece of a delivery that does several things, each of which counts once."""
+    return f"{key}#{name}"
+
+
 def finish(connection: Connection, key: str, answer: Mapping[str, Any]) -> bool:
-    """Store the answer of an open receipt, of whose event only the way back is kept; False when it has one already."""
+    """Store the answer of an open receipt, of whose event only the way back is kept, or of a part of one; False when it
+    has one already."""
     row = connection.execute(select(receipts.c.event).where(receipts.c.key == key)).one_or_none()
     if row is None:
-        return False
+        return _finish_part(connection, key, answer)
     event = json.loads(row.event)
     kept = json.dumps({name: event[name] for name in ("answer_url", "person", "room") if name in event})
     done = update(receipts).where(receipts.c.key == key, receipts.c.state == "OPEN")
     return connection.execute(done.values(state="DONE", answer=json.dumps(answer), event=kept)).rowcount == 1
+
+
+def _finish_part(connection: Connection, key: str, answer: Mapping[str, Any]) -> bool:
+    whole = find(connection, key.rpartition("#")[0])
+    if whole is None:
+        return False
+    row = {"key": key, "kind": "part", "event": "{}", "state": "DONE", "answer": json.dumps(answer), "handed": True}
+    return insert_new(connection, receipts, {**row, "created": whole.created})
 
 
 def hand_over(connection: Connection, key: str) -> None:

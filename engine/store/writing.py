@@ -46,6 +46,9 @@ class Unit(Protocol):
         """Call `effect` on the event loop once the group is on disk (not when it failed)."""
 
 
+Beside = Callable[[Unit], object] | None  # a caller's own writes, in the same transaction as a change
+
+
 class Database(Protocol):
     """What store modules and their callers use."""
 
