@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from bot.chat_port import FrontEndChat
 from bot.desk import FrontDesk
+from bot.doctor import examine
 from bot.frontend import FrontEnd
 from bot.people import Linked
 from bot.settings import BotSettings
@@ -44,7 +46,13 @@ class Application:
             engine.chat = FrontEndChat(engine, ends)
             who = Linked(engine.database, settings.people.known)
             desk = FrontDesk(
-                engine, ends, settings.chat, roles=settings.roles, approvals=settings.approvals, identities=who
+                engine,
+                ends,
+                settings.chat,
+                roles=settings.roles,
+                approvals=settings.approvals,
+                identities=who,
+                examine=partial(examine, settings),
             )
             room.sight = desk
             address = settings.web.public_url or settings.public_url

@@ -1,13 +1,18 @@
 """Pressed buttons: what each verb does."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from bot import (
     batches,
+    bulk_commands,
     flow_commands,
     handing_on,
+    messages,
     muting,
     pause_commands,
+    revision_commands,
+    run_changes,
     run_commands,
     schedule_adding,
     slash_commands,
@@ -20,6 +25,7 @@ from bot.grammar import Line, Word
 from bot.links import VERBS, Pressed, flow_target
 from bot.references import Unresolved
 from bot.texts import answer
+from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
 from engine.store import chat_messages
 from engine.store.pauses import PauseRow
@@ -51,27 +57,14 @@ async def press(parts: Parts, asking: Asking, action_id: str) -> Reply | FieldEr
 async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
     if pressed.verb in PAUSE_VERBS:
         return await _decide(parts, asking, pressed)
-    match pressed.verb:
-        case "kl":
-            return await _kill(parts, asking, pressed)
-        case "rn":
-            return await _run(parts, asking, pressed)
-        case "ls":
-            return await LISTS.get(pressed.target, slash_commands.show_menu)(parts, asking, Line(""))
-        case "sz":
-            return await handing_on.offer(parts, asking, pressed)
-        case "as":
-            return await handing_on.ask(parts, asking, pressed)
-        case "aa" | "ba" | "sc" | "um":
-            return await _shown_first(parts, asking, pressed)
-        case "cn" | "bk" | "cx":
-            return await _form(parts, asking, pressed)
-    return await _with_run(parts, asking, pressed)
+    if (confirmed := CONFIRMED.get(pressed.verb)) is not None:
+        return await confirmed(parts, asking, pressed.target)
+    if (do := BY_BUTTON.get(pressed.verb)) is not None:
+        return await do(parts, asking, pressed)
+    return await _of_run(parts, asking, pressed, await parts.office.engine.execution(pressed.target))
 
 
-async def _with_run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
-    """What is done with the run that a button names."""
-    execution = await parts.office.engine.execution(pressed.target)
+async def _of_run(parts: Parts, asking: Asking, pressed: Pressed, execution: Execution) -> Reply | FieldErrors:
     match pressed.verb:
         case "lg":
             return await run_commands.logs(parts, asking, Line("logs", (Word(execution.id),)))
@@ -81,12 +74,22 @@ async def _with_run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | F
             return await run_commands.post_again(parts, asking, execution)
         case "rs":
             return await run_commands.retry(parts, asking, execution)
-        case "rp" | "ed":
-            do = run_commands.again if pressed.verb == "rp" else run_commands.edited
-            return await do(parts, asking, execution)
+        case "rp":
+            return await run_commands.again(parts, asking, execution)
+        case "ed":
+            return await run_commands.edited(parts, asking, execution)
         case _:
             card, _ = await parts.drawing.run(execution.id)
             return Reply(card)
+
+
+async def _list(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
+    return await LISTS.get(pressed.target, slash_commands.show_menu)(parts, asking, Line(""))
+
+
+async def _offer_all(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
+    """*Approve all…* shows them; the button below does it."""
+    return await batches.offer_for(parts, asking, pressed.target, await pause_commands.inbox(parts, asking))
 
 
 async def _decide(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
@@ -133,17 +136,6 @@ async def _run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldE
     )
 
 
-async def _shown_first(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
-    """What was shown before it is done: *Approve all…* shows it, the button below does it; *Schedule it*; *Unmute*."""
-    if pressed.verb == "um":
-        return await muting.lift(parts, asking, pressed)
-    if pressed.verb == "sc":
-        return await schedule_adding.confirm(parts, asking, pressed.target)
-    if pressed.verb == "ba":
-        return await batches.approve(parts, asking, pressed.target)
-    return await batches.offer_for(parts, asking, pressed.target, await pause_commands.inbox(parts, asking))
-
-
 async def _form(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
     draft = await parts.drafts.find(f"{PREFIX}{pressed.target}")
     if draft is not None and not await may_fill(parts.office, draft, asking.person):
@@ -174,3 +166,26 @@ async def _pause(parts: Parts, target: str) -> PauseRow | None:
     except NotFound:
         return None
     return pause
+
+
+# What was shown before it is done, by the draft that holds it.
+CONFIRMED: Mapping[str, Callable[[Parts, Asking, str], Awaitable[Reply]]] = {
+    "ba": batches.approve,
+    "sc": schedule_adding.confirm,
+    "dl": run_changes.confirmed,
+    "bu": bulk_commands.confirmed,
+    "rv": revision_commands.confirmed,
+}
+BY_BUTTON: Mapping[str, Callable[[Parts, Asking, Pressed], Awaitable[Reply | FieldErrors]]] = {
+    "kl": _kill,
+    "rn": _run,
+    "rm": messages.begin,
+    "ls": _list,
+    "sz": handing_on.offer,
+    "as": handing_on.ask,
+    "aa": _offer_all,
+    "um": muting.lift,
+    "cn": _form,
+    "bk": _form,
+    "cx": _form,
+}

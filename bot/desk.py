@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot import clicks, documents, slash_commands
+from bot import aliases, clicks, documents, slash_commands
 from bot.announcer import Announcer
 from bot.asking import Asking, Parts
 from bot.chat_settings import ChatSettings
@@ -30,6 +30,7 @@ from bot.deliveries import Deliveries, Event, receipt_key
 from bot.drafts import Draft, Drafts, may_fill, merged
 from bot.drawing import Drawing
 from bot.eligibility import Eligibility
+from bot.findings import Finding
 from bot.flow_commands import TEXT_TYPES
 from bot.frontend import FrontEnd
 from bot.identities import Identities
@@ -73,6 +74,7 @@ class FrontDesk:
         approvals: Sequence[ApprovalRule] = (),
         identities: Identities | None = None,
         paces: Mapping[str, Pace] | None = None,
+        examine: Callable[[], Awaitable[list[Finding]]] | None = None,
     ) -> None:
         self.engine = engine
         self.front_ends = {front_end.platform: front_end for front_end in front_ends}
@@ -81,6 +83,8 @@ class FrontDesk:
         self.permissions = permissions or (ByRole(roles, who.membership) if roles else Everybody())
         ids = ActionIds(secrets.token_bytes(32))
         self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who)
+        if examine is not None:
+            self.office.examine = examine
         drawing = Drawing(self.office)
         given = paces or {}
 
@@ -280,7 +284,8 @@ class FrontDesk:
         """A delivery as it may be written down: without what was typed for secrets."""
         document: dict[str, Any] = documents.dump(event)
         if isinstance(event, Command):
-            document["text"] = slash_commands.storable(self.parts, event.text)
+            whole = await aliases.expanded(self.parts, event.room, event.text, slash_commands.VERBS.keys())
+            document["text"] = slash_commands.storable(self.parts, whole)
         if isinstance(event, Submission):
             draft = await self.parts.drafts.find(event.form_id)
             known = set(draft.every_id).difference(draft.secrets) if draft else set()

@@ -3,12 +3,11 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import httpx
 
+from bot.findings import Finding
 from bot.policy import unreachable
 from bot.settings import BotSettings
 from bot.slack.manifest import SCOPES
@@ -18,20 +17,9 @@ from engine.core.documents import is_aside
 from engine.core.flow_source import check
 from engine.tasks import catalogue
 
-Verdict = Literal["ok", "hint", "wrong"]
 LITTLE_SPACE = 500 * 1024**2
 SHORTEST_TOKEN = 16
 SQLITE = b"SQLite format 3"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `fix` says what to do; a hint is no fault."""
-
-    name: str
-    verdict: Verdict
-    text: str
-    fix: str = ""
 
 
 async def examine(settings: BotSettings) -> list[Finding]:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bot import messages
 from bot.asking import Asking, Parts, name_of
 from bot.cards import elapsed, utc
 from bot.conversation import Action, Card, Fact, FieldErrors, Listing, Notice, Reply, Row
 from bot.field_values import FieldInvalid
 from bot.grammar import FromFile, Json, Line, Text
 from bot.links import flow_target
+from bot.manual import usage
 from bot.office import read_text
 from bot.permissions import Asked
 from bot.references import rank, short
@@ -16,15 +18,20 @@ from bot.spoken_times import read_datetime
 from bot.texts import answer, code, listed, plain
 from engine.core.flow import Flow
 from engine.core.inputs import Input
+from engine.store import executions
 
 PAGE = 10
-RUN_FLAGS = frozenset({"form", "quiet", "in", "label", "at"})
+RUN_FLAGS = frozenset({"form", "quiet", "wait", "in", "label", "at"})
+PATIENCE = {"web": 20.0}  # seconds that `--wait` keeps somebody waiting: a page has to answer
+WAIT = 600.0
 TEXT_TYPES = frozenset({"STRING", "JSON", "YAML", "ARRAY", "MULTISELECT"})
 
 
 async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
     """`run <flow> [k=v …] [--form] [--quiet] [--in=#channel] [--label=k:v] [--at=…]`."""
     if not line.words:
+        if asking.attachments:
+            return await messages.offer(parts, asking, await runnable(parts, asking))
         return await list_flows(parts, asking, line)
     if wrong := [name for name in line.flags if name not in RUN_FLAGS]:
         return Reply(usage("run", f"There is no `--{wrong[0]}` here."))
@@ -42,9 +49,32 @@ async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
         options = _options(line, asking, parts)
     except FieldInvalid as error:
         return Reply(error.answer.notice())
-    return await parts.starts.begin(
+    reply = await parts.starts.begin(
         flow, raw, asking.person, asking.room, asking.receipt, options, form="form" in line.flags
     )
+    return await _ended(parts, asking, reply) if "wait" in line.flags else reply
+
+
+async def _ended(parts: Parts, asking: Asking, reply: Reply | FieldErrors) -> Reply | FieldErrors:
+    """With `--wait`: how the run ended, or what it waits for; what was started goes on whatever becomes of the wait."""
+    engine, key = parts.office.engine, f"chat:{asking.receipt}"
+    sealer = engine.operations.creator.sealer
+    started = await engine.database.read(lambda c: executions.by_dedupe(c, key, sealer))
+    if started is None:
+        return reply
+    try:
+        patience = PATIENCE.get(asking.person.platform, WAIT)
+        await engine.wait(started.id, until="ended_or_paused", timeout=patience)
+    except TimeoutError:
+        return reply
+    card, _ = await parts.drawing.run(started.id)
+    return Reply(card)
+
+
+async def runnable(parts: Parts, asking: Asking) -> list[Flow]:
+    """The flows somebody may run."""
+    every = [flow for flow in parts.office.engine.flows.list() if not flow.disabled]
+    return [flow for flow in every if await may_run(parts, asking, flow)]
 
 
 async def raw_pairs(line: Line, declared: Mapping[str, Input], asking: Asking) -> dict[str, Any]:
@@ -197,49 +227,3 @@ async def my_runs(parts: Parts, asking: Asking, line: Line) -> Reply:
         text = f"{execution.state.lower()} \u00b7 {utc(execution.created)}"
         rows.append(Row(label, text, (parts.office.ids.button("st", execution.id, "Show"),)))
     return Reply(Listing("My runs", tuple(rows)))
-
-
-USAGE: dict[str, tuple[str, str]] = {
-    "run": (
-        "run <flow> [name=value \u2026] [--form] [--quiet] [--in=#channel] [--label=k:v] [--at=time]",
-        "start a flow",
-    ),
-    "list": ("list [text] [--ns=namespace]", "flows I may run"),
-    "show": ("show <flow>", "inputs, schedule and last runs of a flow"),
-    "status": ("status [run]", "how a run stands; without a name my last one here"),
-    "runs": ("runs", "what I started lately"),
-    "logs": ("logs <run> [task] [--level=ERROR] [--tail=50] [--grep=text]", "log of a run"),
-    "pending": ("pending [--all]", "what waits for an answer"),
-    "approve": (
-        "approve <run> [name=value \u2026] [reason] \u00b7 approve <flow> --all",
-        "say yes to a waiting run, or to all of a flow",
-    ),
-    "reject": ("reject <run> [name=value \u2026] [reason]", "say no to a waiting run"),
-    "answer": ("answer <run> [name=value \u2026]", "answer a waiting run"),
-    "snooze": ("snooze <run> <time>", "be asked again at 14:00, or in 1h"),
-    "delegate": ("delegate <run> @colleague", "let somebody else decide instead of you"),
-    "kill": ("kill <run> [reason]", "stop a run"),
-    "restart": ("restart <run>", "go on from what failed"),
-    "replay": ("replay <run> [--from=task] [--edit]", "run again from the start, from a task on, or with other inputs"),
-    "audit": ("audit <run>", "who did what with a run"),
-    "schedule": (
-        'schedule list|add <flow> "every weekday at 9:00" [name=value \u2026]|skip <id> [date]|shift <id> <time>'
-        "|pause <id>|resume <id>|delete <id>|backfill <flow> <trigger> <start> [end]",
-        "what runs by itself, and when",
-    ),
-    "kv": ("kv list|get|set|delete <namespace> [key] [value]", "values that flows keep"),
-    "settings": (
-        "settings [card=off|end|card|thread|all] \u00b7 settings mute|unmute <flow> [8h]",
-        "what holds in this room: how runs show, which flows are muted",
-    ),
-    "link": ("link [code|list]", "use several accounts as one person"),
-    "unlink": ("unlink", "take this account out again"),
-    "web": ("web [off]", "a link that opens the page as me, once"),
-    "whoami": ("whoami", "how I am known here"),
-    "help": ("help [command or flow]", "this list, or more about one"),
-}
-
-
-def usage(verb: str, what: str) -> Notice:
-    """How a command is written."""
-    return answer("usage", what=what, usage=f"`/flow {USAGE[verb][0]}`").notice()

@@ -7,10 +7,10 @@ from bot import documents
 from bot.asking import Asking, Parts
 from bot.cards import for_reader
 from bot.conversation import Notice, Person, Reply
-from bot.flow_commands import usage
 from bot.grammar import Line
 from bot.ladder import told
 from bot.links import Pressed
+from bot.manual import usage
 from bot.office import zone_of
 from bot.references import short
 from bot.spoken_times import read_datetime, read_duration, read_time

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from bot.asking import Asking, Parts
 from bot.conversation import Listing, Notice, Person, Reply, Row
-from bot.flow_commands import usage
 from bot.grammar import Json, Line, Text
+from bot.manual import usage
 from bot.permissions import Asked
 from bot.texts import answer, code, plain, shorten
 from engine.store import chat_audit

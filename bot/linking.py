@@ -5,8 +5,8 @@ import secrets
 from bot import documents
 from bot.asking import Asking, Parts
 from bot.conversation import Notice, Reply
-from bot.flow_commands import usage
 from bot.grammar import Line
+from bot.manual import usage
 from bot.people import Linked
 from bot.texts import answer, code, listed
 from engine.store import chat_audit, chat_links, chat_receipts

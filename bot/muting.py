@@ -8,9 +8,9 @@ from bot import documents
 from bot.asking import Asking, Parts
 from bot.cards import utc
 from bot.conversation import Notice, Reply, Row
-from bot.flow_commands import usage
 from bot.grammar import Line
 from bot.links import Pressed, flow_target
+from bot.manual import usage
 from bot.permissions import Asked
 from bot.room_modes import room_key
 from bot.spoken_times import read_duration

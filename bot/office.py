@@ -1,7 +1,7 @@
 """What every part of the desk works with: engine, settings, ids of buttons, flows and pauses made ready to show."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -14,6 +14,7 @@ from bot.chat_settings import ChatSettings
 from bot.conversation import Attachment, Field, Person, Platform, Room
 from bot.eligibility import Eligibility
 from bot.field_values import Reader
+from bot.findings import Finding
 from bot.identities import Unlinked
 from bot.links import ActionIds, Pages
 from bot.permissions import Permissions
@@ -69,6 +70,7 @@ class Office:
         self.eligibility = eligibility or Eligibility(engine, (), {}, Unlinked())
         self.ids = ids
         self.pages = Pages(settings.public_url)
+        self.examine: Callable[[], Awaitable[list[Finding]]] = _nothing
 
     def now(self) -> datetime:
         """The time now."""
@@ -153,6 +155,11 @@ class Office:
             return await self.engine.render(execution.id, template)
         except EngineError:
             return None
+
+
+async def _nothing() -> list[Finding]:
+    """Nobody can tell how this bot was set up."""
+    return []
 
 
 def _either(inputs: tuple[Input, ...], on_yes: tuple[Field, ...], on_no: tuple[Field, ...]) -> tuple[Field, ...]:

@@ -8,9 +8,10 @@ from bot.cards import elapsed
 from bot.conversation import FieldErrors, Listing, Notice, Reply, Row
 from bot.decisions import Wanted
 from bot.field_values import FieldInvalid
-from bot.flow_commands import PAGE, raw_pairs, usage
+from bot.flow_commands import PAGE, raw_pairs
 from bot.grammar import Line
 from bot.links import flow_target
+from bot.manual import usage
 from bot.permissions import Asked
 from bot.references import short
 from bot.texts import answer, code, listed, plain

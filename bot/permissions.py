@@ -62,8 +62,8 @@ class ByRole:
         """E04 unless a role of the person allows it."""
         permission, is_own = permission_for(asked.deed), False
         who = await self.membership.identities.of(asked.person.id)
-        if asked.deed == "kill" and asked.started_by in (who.id, *who.accounts):
-            permission, is_own = "run", True  # who may start a run may stop their own
+        if asked.deed in ("kill", "hold") and asked.started_by in (who.id, *who.accounts):
+            permission, is_own = "run", True  # who may start a run may stop and hold their own
         fitting = [role for role in self.roles if grants(role, permission, asked.flow, asked.values, is_own=is_own)]
         try:
             for role in fitting:

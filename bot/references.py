@@ -31,6 +31,11 @@ class FlowName:
         return f"{self.namespace}/{self.id}"
 
 
+def refused(why: str) -> Unresolved:
+    """Why something can't be done."""
+    return Unresolved(answer("refused", why=why))
+
+
 def short(identifier: str) -> str:
     """`#7F3A2K`: how a run is written on cards."""
     return f"#{identifier[-SHORT:]}"

@@ -9,12 +9,13 @@ from pydantic import Field, field_validator
 from bot.approvers import Approver, approver, labels
 from engine.settings import Section
 
-Deed = Literal["run", "decide", "kill", "see", "kv", "manage"]
+Deed = Literal["run", "decide", "kill", "hold", "see", "kv", "manage"]
 Permission = Literal["run", "approve", "see", "manage", "kv"]
 WORDS: Mapping[Deed, str] = {
     "run": "run",
     "decide": "decide in",
     "kill": "stop runs of",
+    "hold": "hold runs of",
     "see": "see",
     "kv": "read or change the values of",
     "manage": "manage",
@@ -65,7 +66,8 @@ def _limits(grant: Grant) -> str:
 def permission_for(deed: Deed) -> Permission:
     """The word of parley.yaml for something people do."""
     named: Mapping[Deed, Permission] = {
-        "run": "run", "decide": "approve", "kill": "manage", "see": "see", "kv": "kv", "manage": "manage",
+        "run": "run", "decide": "approve", "kill": "manage", "hold": "manage", "see": "see", "kv": "kv",
+        "manage": "manage",
     }  # fmt: skip
     return named[deed]
 

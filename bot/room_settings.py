@@ -7,8 +7,8 @@ from bot import documents, muting
 from bot.asking import Asking, Parts
 from bot.chat_settings import CARD_MODES
 from bot.conversation import Listing, Notice, Reply, Room, Row
-from bot.flow_commands import usage
 from bot.grammar import Given, Line, Text
+from bot.manual import usage
 from bot.permissions import Asked
 from bot.references import guess
 from bot.room_modes import mode_of, room_key

@@ -8,9 +8,9 @@ from bot.asking import Asking, Parts
 from bot.cards import STATE_WORDS
 from bot.conversation import FieldErrors, Notice, Reply, Transcript
 from bot.field_values import shown
-from bot.flow_commands import usage
 from bot.grammar import Line
 from bot.log_lines import written
+from bot.manual import usage
 from bot.permissions import Asked
 from bot.records import told
 from bot.references import Unresolved, short
@@ -29,7 +29,7 @@ MAX_LINES = 5000
 async def status(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`status [run]`: the card of a run, for the one who asks."""
     execution = await parts.execution(line.word(0), asking)
-    if refusal := await _refuse(parts, asking, execution, "see"):
+    if refusal := await refuse(parts, asking, execution, "see"):
         return Reply(refusal)
     card, _ = await parts.drawing.run(execution.id)
     return Reply(card)
@@ -42,7 +42,7 @@ async def logs(parts: Parts, asking: Asking, line: Line) -> Reply:
     if level is not None and level not in LEVELS:
         return Reply(usage("logs", f"{code(level)} is no level; use one of {', '.join(LEVELS)}."))
     execution = await parts.execution(line.word(0), asking)
-    if refusal := await _refuse(parts, asking, execution, "see"):
+    if refusal := await refuse(parts, asking, execution, "see"):
         return Reply(refusal)
     found = await parts.office.engine.logs(
         execution.id, task_id=line.word(1) or None, level=level, limit=MAX_LINES, last=True
@@ -56,7 +56,8 @@ async def logs(parts: Parts, asking: Asking, line: Line) -> Reply:
     return Reply(Transcript(f"Log of {execution.flow_id} {label}", written(found), f"run-{execution.id}.log"))
 
 
-async def _refuse(parts: Parts, asking: Asking, execution: Execution, deed: Deed = "kill") -> Notice | None:
+async def refuse(parts: Parts, asking: Asking, execution: Execution, deed: Deed = "kill") -> Notice | None:
+    """Why somebody may not do something with a run; None when they may."""
     flow = f"{execution.namespace}/{execution.flow_id}"
     inputs = execution.inputs if deed == "run" else None
     asked = Asked(deed, asking.person, asking.room, flow, "", execution.id, execution.started_by, inputs)
@@ -69,7 +70,7 @@ async def audit(parts: Parts, asking: Asking, line: Line) -> Reply:
     if not line.words:
         return Reply(usage("audit", "Which run?"))
     execution = await parts.execution(line.word(0), asking)
-    if refusal := await _refuse(parts, asking, execution, "see"):
+    if refusal := await refuse(parts, asking, execution, "see"):
         return Reply(refusal)
     deeds = await parts.office.engine.database.read(lambda c: chat_audit.about(c, execution.id, heard=True))
     label = short(execution.id)
@@ -93,13 +94,13 @@ async def stop(parts: Parts, asking: Asking, execution: Execution, reason: str =
         state = STATE_WORDS[execution.state]
         replay = office.ids.button("rp", execution.id, "Replay")
         return Reply(answer("E17", id=label, state=state, verb="stop").notice(replay))
-    if refusal := await _refuse(parts, asking, execution):
+    if refusal := await refuse(parts, asking, execution):
         return Reply(refusal)
     now = office.now()
     reply = Reply(Notice("warning", f"Run {label} of {code(execution.flow_id)} is being stopped."))
     person = asking.person
     details = {"reason": office.engine.masker.mask(reason)} if reason else {}
-    deed = replace(_deed(asking, execution, "kill", now), details=details)
+    deed = replace(deed_of(asking, execution, "kill", now), details=details)
 
     def work(unit: Unit) -> bool:
         known = chat_receipts.find(unit.connection, asking.receipt)
@@ -120,7 +121,7 @@ async def stop(parts: Parts, asking: Asking, execution: Execution, reason: str =
 
 async def post_again(parts: Parts, asking: Asking, execution: Execution) -> Reply:
     """Cards that a platform did not take are tried once more: somebody has put it right meanwhile."""
-    if refusal := await _refuse(parts, asking, execution, "see"):
+    if refusal := await refuse(parts, asking, execution, "see"):
         return Reply(refusal)
     now = parts.office.now()
 
@@ -142,7 +143,7 @@ async def restart(parts: Parts, asking: Asking, line: Line) -> Reply:
 
 async def retry(parts: Parts, asking: Asking, execution: Execution) -> Reply:
     """Run the failed tasks of a run again, once for each receipt."""
-    if refusal := await _refuse(parts, asking, execution, "run"):
+    if refusal := await refuse(parts, asking, execution, "run"):
         return Reply(refusal)
     office, now = parts.office, parts.office.now()
     await office.engine.operations.check_restart(execution.id)
@@ -154,7 +155,7 @@ async def retry(parts: Parts, asking: Asking, execution: Execution) -> Reply:
             return
         by, key = asking.person.id, f"chat:{asking.receipt}"
         if office.engine.operations.restart_in(unit, execution.id, by=by, now=now, dedupe=key):
-            chat_audit.record(unit.connection, _deed(asking, execution, "restart", now))
+            chat_audit.record(unit.connection, deed_of(asking, execution, "restart", now))
         chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
 
     await office.engine.database.transact(work)
@@ -182,7 +183,7 @@ async def edited(parts: Parts, asking: Asking, execution: Execution) -> Reply | 
     are asked for anew."""
     deeds: tuple[Deed, ...] = ("see", "run")
     for deed in deeds:
-        if refusal := await _refuse(parts, asking, execution, deed):
+        if refusal := await refuse(parts, asking, execution, deed):
             return Reply(refusal)
     engine, given = parts.office.engine, execution.inputs
     flow = engine.flows.get(execution.namespace, execution.flow_id)
@@ -193,7 +194,7 @@ async def edited(parts: Parts, asking: Asking, execution: Execution) -> Reply | 
 
 async def again(parts: Parts, asking: Asking, execution: Execution, from_task_run: str | None = None) -> Reply:
     """A new run with the inputs of an old one, once for each receipt; its card is shown where this was asked."""
-    if refusal := await _refuse(parts, asking, execution, "run"):
+    if refusal := await refuse(parts, asking, execution, "run"):
         return Reply(refusal)
     office, room, now = parts.office, asking.room, parts.office.now()
     operations = office.engine.operations
@@ -208,7 +209,7 @@ async def again(parts: Parts, asking: Asking, execution: Execution, from_task_ru
         flow = f"{execution.namespace}/{execution.flow_id}"
         chat_messages.started(unit.connection, made.id, asking.person.id, document, place, flow, now)
         show_run(unit, office, made, room, now, quiet=False)
-        chat_audit.record(unit.connection, _deed(asking, made, "replay", now))
+        chat_audit.record(unit.connection, deed_of(asking, made, "replay", now))
         label = f"{code(execution.flow_id)} {code(short(made.id))}"
         reply = Reply(Notice("success", f"Started {label}, a replay of {code(short(execution.id))}."))
         chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
@@ -218,6 +219,7 @@ async def again(parts: Parts, asking: Asking, execution: Execution, from_task_ru
     return await office.engine.database.transact(work)
 
 
-def _deed(asking: Asking, execution: Execution, action: str, now: datetime) -> chat_audit.Deed:
+def deed_of(asking: Asking, execution: Execution, action: str, now: datetime) -> chat_audit.Deed:
+    """What is written into the audit about a run."""
     person, flow = asking.person, f"{execution.namespace}/{execution.flow_id}"
     return chat_audit.Deed(now, person.id, person.name, person.platform, action, execution.id, execution.id, flow)

@@ -8,11 +8,12 @@ from bot import documents, forms
 from bot.asking import Asking, Parts, name_of
 from bot.conversation import Notice, Reply
 from bot.drafts import PREFIX, Draft, may_fill
-from bot.flow_commands import raw_pairs, usage
+from bot.flow_commands import raw_pairs
 from bot.grammar import FromFile, Line
+from bot.manual import usage
 from bot.office import zone_of
 from bot.permissions import Asked
-from bot.references import Unresolved
+from bot.references import Unresolved, refused
 from bot.roles import Deed
 from bot.spoken_schedules import EXAMPLES, Spoken, read_schedule
 from bot.texts import answer, code, listed, plain
@@ -26,11 +27,6 @@ from engine.store.own_schedules import OwnSchedule
 PURPOSE = "schedule"
 _CRON = "io.kestra.plugin.core.trigger.Schedule"
 _DATES = "io.kestra.plugin.core.trigger.ScheduleOnDates"
-
-
-def refused(what: str) -> Unresolved:
-    """Why something can't be scheduled."""
-    return Unresolved(answer("refused", why=what))
 
 
 async def may(

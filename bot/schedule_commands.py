@@ -8,12 +8,12 @@ from bot import documents
 from bot.asking import Asking, Parts, name_of
 from bot.cards import for_reader
 from bot.conversation import FieldErrors, Listing, Notice, Reply, Row
-from bot.flow_commands import usage
 from bot.grammar import Line
+from bot.manual import usage
 from bot.office import zone_of
 from bot.permissions import Asked
-from bot.references import Unresolved, guess
-from bot.schedule_adding import add, deed_of, may, refused, trigger_of
+from bot.references import Unresolved, guess, refused
+from bot.schedule_adding import add, deed_of, may, trigger_of
 from bot.spoken_schedules import Spoken
 from bot.spoken_times import read_date, read_datetime
 from bot.texts import answer, code, listed, plain

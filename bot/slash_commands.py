@@ -3,21 +3,26 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from bot import (
+    aliases,
+    bulk_commands,
     flow_commands,
     handing_on,
     kv_commands,
     linking,
     pause_commands,
+    revision_commands,
     room_settings,
+    run_changes,
     run_commands,
     schedule_commands,
     visiting,
+    watching,
 )
 from bot.asking import Asking, Parts
 from bot.cards import menu
-from bot.conversation import FieldErrors, Notice, Person, Reply
-from bot.flow_commands import USAGE
-from bot.grammar import FromFile, Json, Line, LineInvalid, Text, parse, write
+from bot.conversation import FieldErrors, Listing, Notice, Person, Reply, Row
+from bot.grammar import FromFile, Json, Line, LineInvalid, Text, Word, parse, write
+from bot.manual import MANUAL
 from bot.permissions import Asked, ByRole
 from bot.references import Unresolved, guess
 from bot.roles import Deed
@@ -26,38 +31,35 @@ from engine.errors import EngineError
 
 Verb = Callable[[Parts, Asking, Line], Awaitable[Reply | FieldErrors]]
 HIDDEN = "******"
+SYNONYMS = {"flows": "list", "log": "logs", "unwatch": "watch"}
 
 
 async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
-    """`help [command or flow]`."""
-    wanted = line.word(0).lower()
-    if not wanted:
-        allowed = await usable(parts, asking)
-        lines = "\n".join(f"- `/flow {how}`: {what}" for verb, (how, what) in USAGE.items() if verb in allowed)
-        text = f"{lines}\n\nIn threads and direct messages write `@parley run \u2026`. Quote blanks: `a='b c'`."
-        return Reply(Notice("info", text))
-    if wanted in USAGE:
-        how, what = USAGE[wanted]
-        return Reply(Notice("info", f"`/flow {how}`\n{what.capitalize()}."))
+    """`help [command or flow]`: what this person may do, each with examples to copy."""
+    wanted = line.word(0).lower().removeprefix("/")
+    allowed = await usable(parts, asking)
+    if not wanted or wanted == "flow":
+        lines = "\n".join(f"- `/flow {one.usage}`: {one.about}" for verb, one in MANUAL.items() if verb in allowed)
+        more = "`/flow help run` has examples. In threads and direct messages write `@parley run \u2026`."
+        return Reply(Notice("info", f"{lines}\n\n{more} Quote blanks: `a='b c'`."))
+    if (verb := SYNONYMS.get(wanted, wanted)) in MANUAL:
+        return Reply(_told(verb, is_allowed=verb in allowed))
+    if known := await aliases.known(parts, asking.room, wanted):
+        return Reply(Notice("info", f"`/flow {known.name}` stands for {code(f'/flow {known.command}', 300)}."))
     try:
         return Reply(await flow_commands.shown(parts, asking, parts.flow(line.word(0))))
-    except Unresolved as unknown:
-        return Reply(unknown.answer.notice())
+    except Unresolved as unknown_flow:
+        if near := guess(wanted, allowed):
+            return Reply(Notice("info", f"There is no command {code(wanted)}. {near}"))
+        return Reply(unknown_flow.answer.notice())
 
 
-NEEDS: Mapping[str, tuple[Deed, ...]] = {
-    "run": ("run",),
-    "approve": ("decide",),
-    "reject": ("decide",),
-    "answer": ("decide",),
-    "snooze": ("decide",),
-    "delegate": ("decide",),
-    "kill": ("kill", "run"),
-    "restart": ("run",),
-    "replay": ("run",),
-    "schedule": ("run", "manage"),
-    "kv": ("kv",),
-}
+def _told(verb: str, *, is_allowed: bool) -> Notice:
+    one = MANUAL[verb]
+    if not is_allowed:
+        return Notice("info", f"`/flow {one.usage}`\n{one.about.capitalize()}. You may do that with no flow here.")
+    examples = "\n".join(f"- `/flow {example}`" for example in one.examples)
+    return Notice("info", f"`/flow {one.usage}`\n{one.about.capitalize()}.\n\nFor example:\n{examples}")
 
 
 async def usable(parts: Parts, asking: Asking) -> set[str]:
@@ -73,9 +75,9 @@ async def usable(parts: Parts, asking: Asking) -> set[str]:
                 return True
         return not flows
 
-    for deed in {deed for deeds in NEEDS.values() for deed in deeds}:
+    for deed in {deed for one in MANUAL.values() for deed in one.needs}:
         known[deed] = await may(deed)
-    return {verb for verb in USAGE if verb not in NEEDS or any(known[deed] for deed in NEEDS[verb])}
+    return {verb for verb, one in MANUAL.items() if not one.needs or any(known[deed] for deed in one.needs)}
 
 
 async def whoami(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -96,6 +98,28 @@ async def _roles_of(parts: Parts, person: Person) -> str:
         return permissions.describe()
     held = await permissions.held_by(person)
     return f"Your roles: {', '.join(held)}." if held else "You have no role here, so there is nothing you may do."
+
+
+async def alias(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`alias list | set <name> "<command>" | delete <name>`."""
+    return await aliases.alias(parts, asking, line, VERBS.keys(), lambda text: storable(parts, text) != text)
+
+
+async def doctor(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`doctor`: what is wrong with the set-up, for those who manage."""
+    if denied := await parts.office.permissions.refuse(Asked("manage", asking.person, asking.room, "*")):
+        return Reply(denied.notice())
+    found = await parts.office.examine()
+    signs = {"ok": "ok", "hint": "hint", "wrong": "wrong"}
+    worst = [one for verdict in ("wrong", "hint", "ok") for one in found if one.verdict == verdict]
+    mask = parts.office.engine.masker.mask
+    rows = tuple(
+        Row(f"{plain(one.name, 60)}: {signs[one.verdict]}", plain(mask(f"{one.text} {one.fix}".strip()), 400))
+        for one in worst[:25]
+    )
+    return Reply(
+        Listing("Set-up", rows) if rows else Notice("info", "`parley doctor` on the machine of the bot tells.")
+    )
 
 
 async def show_menu(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -122,12 +146,26 @@ VERBS: Mapping[str, Verb] = {
     "snooze": handing_on.snooze,
     "delegate": handing_on.delegate,
     "kill": run_commands.kill,
+    "pause": run_changes.pause,
+    "resume": run_changes.resume,
+    "force": run_changes.force,
+    "mark": run_changes.mark,
+    "labels": run_changes.labels,
+    "delete": run_changes.delete,
+    "bulk": bulk_commands.bulk,
+    "revisions": revision_commands.revisions,
+    "restore": revision_commands.restore,
+    "watch": watching.watch,
+    "unwatch": watching.unwatch,
+    "files": watching.files,
     "restart": run_commands.restart,
     "replay": run_commands.replay,
     "audit": run_commands.audit,
     "schedule": schedule_commands.schedule,
     "kv": kv_commands.kv,
+    "alias": alias,
     "settings": room_settings.settings,
+    "doctor": doctor,
     "help": help_,
     "link": linking.link,
     "unlink": linking.unlink,
@@ -139,7 +177,7 @@ VERBS: Mapping[str, Verb] = {
 async def perform(parts: Parts, asking: Asking, text: str) -> Reply | FieldErrors:
     """Answer a typed command. What a person got wrong is an answer, never an error."""
     try:
-        line = parse(text)
+        line = parse(await aliases.expanded(parts, asking.room, text, VERBS.keys()))
         verb = VERBS.get(line.verb)
         if verb is None:
             return Reply(unknown(parts, line).notice())
@@ -167,6 +205,10 @@ def storable(parts: Parts, text: str) -> str:
         return ""
     if line.verb == "kv" and ("secret" in line.flags or line.flag("type").upper() == "SECRET"):
         return write(Line("kv", line.words[:3], {}, {"secret": True}))
+    if line.verb == "alias" and line.word(0).lower() == "set":
+        command = aliases.command_of(line)
+        kept = storable(parts, command)
+        return text if kept == command else write(Line("alias", (*line.words[:2], Word(kept))))
     if line.verb == "link" and line.word(0).lower() not in ("", "list"):
         return f"link {HIDDEN}"
     if line.verb != "run" or not line.words or not line.pairs:

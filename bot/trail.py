@@ -12,7 +12,17 @@ from engine.store.chat_audit import Deed
 from engine.store.chat_messages import Message
 
 Event = Command | Click | Submission
-OF_RUNS = frozenset(VERBS) - {"rn", "cn", "bk", "cx", "ls"}  # buttons whose target is a run or a pause
+OF_RUNS = frozenset(VERBS) - {
+    "rn",
+    "cn",
+    "bk",
+    "cx",
+    "ls",
+    "dl",
+    "bu",
+    "rv",
+    "rm",
+}  # buttons whose target is a run or a pause
 HIDDEN = "******"
 SAID = 2000  # characters of an answer
 
@@ -46,7 +56,7 @@ def recorded(text: str) -> str:
         line = parse(text)
     except LineInvalid:
         return ""
-    words = line.words[:3] if line.verb == "kv" else line.words
+    words = line.words[: {"kv": 3, "alias": 2}.get(line.verb, len(line.words))]
     return write(Line(line.verb, words, {name: Text(HIDDEN) for name in line.pairs}, line.flags))
 
 

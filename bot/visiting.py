@@ -7,8 +7,8 @@ that preview addresses use nothing up. The browser is then the chat account itse
 from bot import documents
 from bot.asking import Asking, Parts
 from bot.conversation import Action, Notice, Reply
-from bot.flow_commands import usage
 from bot.grammar import Line
+from bot.manual import usage
 from bot.page_links import CHATS, NO_ADDRESS, offer
 from bot.texts import answer
 from engine.store import chat_audit, chat_receipts, visits

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot.conversation import Card, Form, Notice, Reply, Room
+from bot.conversation import Card, FileRef, Form, Notice, Reply, Room
 from bot.frontend import Unreachable
 from bot.slack import payloads, views
 from bot.slack.blocks import Overflow, Rendered
@@ -42,6 +42,8 @@ class Answering:
                 await self._say_publicly(asked, rendered)
             else:
                 await self.say_privately(asked, rendered)
+                if isinstance(reply.body, Card) and reply.body.kind == "post" and reply.body.files:
+                    await self._hand_over(asked, reply.body.files)
         except Unreachable as error:
             log.warning("slack answer not delivered", reason=error.reason, channel=asked.room.channel)
             if reply.public or reply.replaces:
@@ -147,21 +149,38 @@ class Answering:
             await self._whisper(asked, payload)
         if not files:
             return
-        user = asked.person.id.removeprefix("slack:")
         try:
-            channel = asked.room.channel
-            if not channel.startswith("D"):
-                opened = await self._transport.patiently(lambda client: client.conversations_open(users=user))
-                channel = str(opened["channel"]["id"])
+            channel = await self._direct(asked)
             for name, text in files:
                 await self._delivery.upload(channel, None, name, log_bytes(text))
         except Unreachable as error:
             await self._whisper(asked, views.answered(f"I could not send the rest: {error.reason}"))
             return
+        await self._sent_directly(asked, channel, [name for name, _ in files])
+
+    async def _direct(self, asked: Asked) -> str:
+        """The channel of the direct conversation; Unreachable."""
+        if asked.room.channel.startswith("D"):
+            return asked.room.channel
+        user = asked.person.id.removeprefix("slack:")
+        opened = await self._transport.patiently(lambda client: client.conversations_open(users=user))
+        return str(opened["channel"]["id"])
+
+    async def _sent_directly(self, asked: Asked, channel: str, files: Sequence[str]) -> None:
         if channel != asked.room.channel:
-            names = ", ".join(f"`{name}`" for name, _ in files)
+            names = ", ".join(f"`{name}`" for name in files)
             note = views.notice(Notice("info", f"I sent you {names} in our direct conversation."))
             await self._whisper(asked, note.payload)
+
+    async def _hand_over(self, asked: Asked, files: Sequence[FileRef]) -> None:
+        """Files of an answer: private messages hold none, so they go into the direct conversation."""
+        try:
+            channel = await self._direct(asked)
+        except Unreachable as error:
+            await self._whisper(asked, views.answered(f"I could not send the files: {error.reason}"))
+            return
+        await self._delivery.attach(channel, None, files)
+        await self._sent_directly(asked, channel, [file.name for file in files])
 
     async def late(self, address: str, reply: Reply) -> None:
         """Answer through an address kept from before; Unreachable when nobody hears it any more."""

@@ -206,7 +206,7 @@ class Delivery:
             if new and not is_known:  # after a restart nobody remembers what lies there
                 there = await self._file_names(ref.channel, thread)
                 new = [file for file in new if file.name not in there]
-            await self._upload_all(ref, new)
+            await self.attach(ref.channel, thread, new)
 
     async def _file_names(self, channel: str, thread: str) -> set[str]:
         try:
@@ -218,19 +218,19 @@ class Delivery:
         written = answer.get("messages") or ()
         return {str(file.get("name")) for message in written for file in message.get("files") or ()}
 
-    async def _upload_all(self, ref: MessageRef, files: Sequence[FileRef]) -> None:
-        thread = ref.thread or ref.message
+    async def attach(self, channel: str, thread: str | None, files: Sequence[FileRef]) -> None:
+        """Files of internal storage into a channel or thread; one that can't be had is named there."""
         for file in files:
             try:
                 if self._locate is None:
                     raise Unreachable("This bot has no access to stored files.")
                 content = await asyncio.to_thread(self._locate(file.uri).read_bytes)
-                await self.upload(ref.channel, thread, file.name, content, file.alt)
+                await self.upload(channel, thread, file.name, content, file.alt)
             except Exception as error:  # noqa: BLE001 - whatever reading fails with, the thread says what is missing
                 reason = error.reason if isinstance(error, Unreachable) else getattr(error, "message", repr(error))
                 log.warning("slack upload failed", file=file.name, error=repr(error))
                 notice = views.answered(f"I could not attach `{file.name}`: {reason}")
-                await self.thread_message(ref.channel, thread, notice)
+                await self.thread_message(channel, thread, notice)
 
     async def upload(self, channel: str, thread: str | None, name: str, content: bytes, alt: str = "") -> None:
         """A file into a channel or thread; Unreachable."""

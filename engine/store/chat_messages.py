@@ -211,6 +211,13 @@ def give_up(connection: Connection, id_: str, problem: str) -> None:
     connection.execute(update(messages).where(messages.c.id == id_).values(state="DEAD", problem=problem))
 
 
+def leave(connection: Connection, execution_id: str, place: str) -> bool:
+    """A run's card in a place follows it no longer; False when there was none."""
+    row = messages.c
+    which = delete(messages).where(row.kind == "run", row.entity == execution_id, row.place == place)
+    return connection.execute(which).rowcount > 0
+
+
 def forget(connection: Connection, before: datetime) -> None:
     """Drop what is long final: such cards change no more, and their buttons are answered without it."""
     old = delete(messages).where(messages.c.state != "LIVE", messages.c.changed < before)

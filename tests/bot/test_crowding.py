@@ -1,5 +1,6 @@
 """One person who sends too much is told so, and keeps nobody else waiting."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -21,7 +22,7 @@ async def test_what_is_too_much_is_refused_with_a_sentence_and_not_done(rig):
     answers = [await rig.say("run ship", receipt=f"c{n}") for n in range(5)]
     assert [isinstance(one, Notice) and one.code == "E27" for one in answers] == [False, False, True, True, True]
     assert "more than 10" in answers[2].text
-    assert "send it again in 6 s" in answers[2].text
+    assert re.search(r"send it again in [1-6] s", answers[2].text)
     assert len(await rig.engine.executions()) == 2
     other = await rig.say("list", BOB, DEV)
     assert isinstance(other, Listing)

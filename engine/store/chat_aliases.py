@@ -1,0 +1,55 @@
+"""Aliases: short words that a workspace gave to commands."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, delete, select
+
+from engine.store.statements import put as put_row
+from engine.store.tables import Chars, Instant, metadata
+
+aliases = Table(
+    "chat_alias",
+    metadata,
+    Column("workspace", Chars, nullable=False),  # platform and workspace
+    Column("name", Chars, nullable=False),
+    Column("command", Chars, nullable=False),
+    Column("person", Chars, nullable=False),
+    Column("created", Instant, nullable=False),
+    PrimaryKeyConstraint("workspace", "name"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One of them; `command` is what it stands for, without the alias's own further words."""
+
+    workspace: str
+    name: str
+    command: str
+    person: str
+    created: datetime
+
+
+def put(connection: Connection, alias: Alias) -> None:
+    """Keep one, over what the name stood for."""
+    put_row(connection, aliases, {name: getattr(alias, name) for name in alias.__slots__})
+
+
+def remove(connection: Connection, workspace: str, name: str) -> bool:
+    """Forget one; False when there is none."""
+    row = aliases.c
+    return connection.execute(delete(aliases).where(row.workspace == workspace, row.name == name)).rowcount > 0
+
+
+def find(connection: Connection, workspace: str, name: str) -> Alias | None:
+    """One by its name."""
+    row = aliases.c
+    found = connection.execute(select(aliases).where(row.workspace == workspace, row.name == name)).one_or_none()
+    return Alias(**found._mapping) if found else None
+
+
+def every(connection: Connection, workspace: str) -> list[Alias]:
+    """All of a workspace, by name."""
+    query = select(aliases).where(aliases.c.workspace == workspace).order_by(aliases.c.name)
+    return [Alias(**row._mapping) for row in connection.execute(query)]

@@ -1,0 +1,70 @@
+"""Help: what this person may do, with examples that can be copied and mean what they say."""
+
+import pytest
+
+from bot.findings import Finding
+from bot.grammar import parse
+from bot.manual import MANUAL
+from bot.roles import Role
+from bot.slash_commands import SYNONYMS, VERBS
+from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
+from tests.bot.test_commands import MANY
+from tests.bot.test_run_changes import ROLES
+
+ONLY_SEES = Role.model_validate({"name": "guests", "members": ["local:eve"], "may": [{"do": ["see"]}]})
+
+
+def test_every_word_is_in_the_manual_and_the_other_way_round():
+    assert {SYNONYMS.get(verb, verb) for verb in VERBS} - {"", "menu"} == set(MANUAL)
+
+
+@pytest.mark.parametrize(
+    ("verb", "example"), [(verb, example) for verb, one in MANUAL.items() for example in one.examples]
+)
+def test_every_example_can_be_typed(verb, example):
+    line = parse(example)
+    assert SYNONYMS.get(line.verb, line.verb) == verb
+
+
+async def test_help_shows_what_one_may_do_and_no_more(tmp_path):
+    rig = await Rig(tmp_path, roles=(*ROLES, ONLY_SEES)).start(PLAIN, MANY)
+    try:
+        mine, theirs = (await rig.say("help")).text, (await rig.say("help", BOB, DEV)).text
+        for verb in ("delete", "bulk", "force", "mark", "restore", "doctor"):
+            assert f"`/flow {verb} " in mine or f"`/flow {verb}`" in mine, verb
+            assert f"`/flow {verb}" not in theirs, verb
+        for verb in ("run", "kill", "pause", "restart"):
+            assert f"`/flow {verb} " in theirs, verb
+        assert "You may do that with no flow here." in (await rig.say("help delete", BOB, DEV)).text
+        told = (await rig.say("help /run")).text
+        assert told.count("- `/flow run ") == len(MANUAL["run"].examples) > 2
+        assert "Did you mean `replay`?" in (await rig.say("help relpay")).text
+        assert (await rig.say("help many")).entity == "company.forms/many"
+        assert (await rig.say("delet x")).text.startswith("I don't know `delet`. Did you mean `delete`?")
+    finally:
+        await rig.stop()
+
+
+async def test_wait_answers_with_the_end_or_the_question(rig):
+    await rig.engine.deploy(MANY)
+    card = await rig.say("run many name=x --wait", ANN, OPS)
+    assert (card.kind, card.tone) == ("run", "success")
+    card = await rig.say("run ship --wait", ANN, OPS)
+    assert (card.kind, card.tone) == ("run", "paused")
+
+
+async def test_doctor_is_for_those_who_manage(tmp_path):
+    rig = await Rig(tmp_path, roles=ROLES).start(PLAIN)
+    try:
+        assert "can't manage" in (await rig.say("doctor", BOB, DEV)).text
+        assert "`parley doctor`" in (await rig.say("doctor")).text
+
+        async def examine():
+            return [Finding("git", "hint", "git is not installed."), Finding("Slack", "wrong", "No token.", "Set it.")]
+
+        rig.desk.office.examine = examine
+        rows = (await rig.say("doctor")).rows
+        assert [row.title for row in rows] == ["Slack: wrong", "git: hint"]
+        assert "Set it." in rows[0].text
+    finally:
+        await rig.stop()

@@ -1,0 +1,68 @@
+"""A message chosen in chat fills the form of a flow; nothing starts by itself."""
+
+import pytest
+from pydantic import TypeAdapter
+
+from bot.conversation import Attachment, Card, Form, Listing
+from bot.messages import filled
+from engine.core.inputs import Input
+from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
+from tests.bot.test_commands import MANY, SECRET, UPLOAD
+
+
+def sent(folder, name, content):
+    (folder / name).write_text(content)
+    return Attachment(name, str(folder / name), len(content), "text/plain")
+
+
+def declared(*types):
+    return [TypeAdapter(Input).validate_python({"id": f"i{n}", **one}) for n, one in enumerate(types)]
+
+
+@pytest.mark.parametrize(
+    ("types", "text", "expected"),
+    [
+        ([{"type": "STRING"}], " hello\nworld ", {"i0": "hello\nworld"}),
+        ([{"type": "INT"}, {"type": "STRING"}], "x", {"i1": "x"}),
+        ([{"type": "STRING", "defaults": "y"}, {"type": "STRING"}], "x", {"i1": "x"}),
+        ([{"type": "STRING", "defaults": "y"}], "x", {"i0": "x"}),
+        ([{"type": "URI"}], "see <https://a.test/b>.", {"i0": "https://a.test/b"}),
+        ([{"type": "EMAIL"}], "ask ann@a.test today", {"i0": "ann@a.test"}),
+        ([{"type": "URI"}], "no address", {}),
+        ([{"type": "SECRET"}], "hunter2", {}),
+        ([{"type": "STRING"}], "   ", {}),
+    ],
+)
+def test_what_of_a_message_goes_where(types, text, expected):
+    assert filled(declared(*types), text, []) == expected
+
+
+async def test_a_message_is_run_through_a_form(tmp_path):
+    rig = await Rig(tmp_path).start(PLAIN, MANY, SECRET, UPLOAD)
+    try:
+        files = (sent(tmp_path, "message.txt", "Ann Example"), sent(tmp_path, "data.csv", "a,b"))
+        listing = await rig.say("run", files=files)
+        assert isinstance(listing, Listing)
+        assert [row.title for row in listing.rows] == [
+            "company.forms/many", "company.forms/token", "company.forms/upload",
+        ]  # fmt: skip
+        assert "takes it as `name`" in listing.rows[0].text
+        press = {row.title: Card("post", "x", "info", "t", actions=row.actions) for row in listing.rows}
+        form = await rig.press(press["company.forms/many"], "Run…")
+        assert isinstance(form, Form)
+        assert form.values["name"] == "Ann Example"
+        assert await rig.engine.executions() == []
+        assert "belongs to" in (await rig.press(press["company.forms/many"], "Run…", BOB, DEV)).text
+        upload = await rig.press(press["company.forms/upload"], "Run…")
+        assert isinstance(upload, Form)
+        assert upload.values["file"].name == "data.csv"
+        rig = await rig.again()
+        again = await rig.press(press["company.forms/many"], "Run…", ANN, OPS)
+        assert isinstance(again, Form), "the message outlives a restart"
+    finally:
+        await rig.stop()
+
+
+async def test_a_message_that_no_flow_takes_says_so(rig, tmp_path):
+    said = await rig.say("run", files=(sent(tmp_path, "picture.png", "x"),))
+    assert "No flow you may run asks for a text or a file" in said.text
