@@ -14,7 +14,7 @@ from bot import documents, trail
 from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, Platform, Reply, Submission
 from bot.crowding import Crowding
 from bot.drafts import PREFIX
-from bot.frontend import FrontEnd, Unreachable
+from bot.frontend import KEPT, FrontEnd, Unreachable
 from bot.office import Office
 from bot.tallies import DELIVERIES, REDELIVERIES, outcome
 from bot.texts import answer, code
@@ -92,6 +92,8 @@ class Deliveries:
         try:
             known = await self._write_down(key, kind, event)
             is_written = True
+            if (kept := KEPT.get()) is not None:
+                kept()
             if known is not None and known.is_done and known.answer is not None:
                 REDELIVERIES.add(event.person.platform, kind)
                 return documents.load_reply(known.answer)
@@ -134,7 +136,7 @@ class Deliveries:
                 chat_audit.record(unit.connection, deed)
             return there
 
-        return await self.office.engine.database.transact(work)
+        return await self.office.engine.database.transact(work, urgent=True)
 
     async def _broken(self, key: str, what: str, reference: str, is_written: bool) -> Answer:
         """E26, unless the effect is there and only the way back broke: then its own answer."""

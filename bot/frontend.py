@@ -1,6 +1,8 @@
 """The port between the conversation and a chat platform. Inbound goes to the Desk, outbound comes through FrontEnd."""
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Final, Literal, Protocol
 
 from bot.conversation import (
     Card,
@@ -18,6 +20,9 @@ from bot.conversation import (
     Submission,
 )
 from engine.plugin import ChatPost
+
+# Called once what was handed to the desk is on disk, so that it may be acknowledged before it is answered.
+KEPT: Final[ContextVar[Callable[[], None] | None]] = ContextVar("kept", default=None)
 
 
 class Desk(Protocol):

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-import httpx
 from pydantic import BaseModel, Field
 
 from engine.core.property import Instead, JsonText, LateProperty, LateShellText, Property, ShellText
@@ -20,6 +19,9 @@ from engine.core.task import Part, Task, Typed
 from engine.core.triggers import Trigger
 from engine.errors import TaskFailed
 from engine.settings import Settings
+
+if TYPE_CHECKING:  # loaded by the first task that calls somebody
+    import httpx
 
 __all__ = [
     "ChatPort",
@@ -294,7 +296,7 @@ class RunContext(Protocol):
         """Internal storage, as this task run sees it."""
 
     @property
-    def http(self) -> httpx.AsyncClient:
+    def http(self) -> "httpx.AsyncClient":
         """A client, made on first use and closed with the attempt."""
 
     @property

@@ -24,7 +24,6 @@ from engine.core.variables import variables as variables_of
 from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
 from engine.expressions import Services, render
 from engine.files import NAMESPACE_FOLDER, SCHEME, FileStore, Scope
-from engine.http_function import HttpFunction
 from engine.key_values import KeyValueStore
 from engine.secrets import AtRest, Masker, Secrets
 from engine.settings import Settings
@@ -33,6 +32,7 @@ from engine.store.database import Database
 from engine.store.documents import plain
 
 # Functions that may wait for a disk or a network: a text that calls one is rendered in a thread.
+REFUSED = Services().http  # for who only looks
 WAITING = frozenset(
     {
         "kv",
@@ -53,6 +53,20 @@ CALLERS = 64  # how far up the chain of calling executions files may be read
 WAITING_ROOM = ThreadPoolExecutor(64, thread_name_prefix="expressions")
 
 Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """`http()`; what it needs is loaded with the first call."""
+
+    settings: Settings
+    warn: Callable[[str], None]
+
+    def __call__(self, uri: str, **given: Any) -> Any:
+        """The body of the answer; ExpressionFailed."""
+        from engine.http_function import HttpFunction  # noqa: PLC0415
+
+        return HttpFunction(self.settings, self.warn)(uri, **given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ class Renderer:
         """What functions reach for a flow of this namespace."""
         reach = Reach(self, namespace, scope or Scope(namespace), own_errors)
         warn = warn or _ignore
-        found = Services(
+        return Services(
             now=self.clock.now,
             zone=self.zone,
             secret=reach.secret,
@@ -99,9 +113,9 @@ class Renderer:
             file_size=reach.file_size,
             file_exists=reach.file_exists,
             error_logs=reach.error_logs,
+            http=Calls(self.settings, warn) if self.calls else REFUSED,
             warn=warn,
         )
-        return replace(found, http=HttpFunction(self.settings, warn)) if self.calls else found
 
     def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
         """What an expression sees."""

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
-
-import httpx
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.core.execution import Execution, TaskRun
 from engine.core.flow import Flow
@@ -29,6 +27,9 @@ from engine.store.documents import plain
 from engine.store.logs import LEVELS, LogLine
 from engine.store.metrics import Metric
 from engine.tallies import count_tokens
+
+if TYPE_CHECKING:
+    import httpx
 
 HTTP_TIMEOUT = 30.0
 UPSTREAM_WAIT = timedelta(minutes=10)  # how long a message about another execution waits for its end
@@ -179,9 +180,11 @@ class TaskContext:
         return self._directory
 
     @property
-    def http(self) -> httpx.AsyncClient:
+    def http(self) -> "httpx.AsyncClient":
         """A client, made on first use and closed with the attempt."""
         if self._http is None:
+            import httpx  # noqa: PLC0415 - heavy, and many a bot calls nobody
+
             self._http = httpx.AsyncClient(timeout=HTTP_TIMEOUT, follow_redirects=True)
         return self._http
 

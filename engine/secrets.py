@@ -12,17 +12,20 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from dotenv import dotenv_values
 
 from engine.errors import ExpressionFailed, SettingInvalid, StoreFailed
 from engine.key_files import kept_key
 from engine.settings import Settings
 from engine.store.documents import dumps, loads
+
+if TYPE_CHECKING:  # loaded with the first value that is sealed or opened
+    from cryptography.fernet import MultiFernet
 
 SEALED = "$sealed"  # a mapping with this one key stands for an encrypted value
 SHORTEST = 3  # characters; masking less would only garble the log
@@ -140,24 +143,39 @@ class Masker:
             return self._pattern
 
 
+def _is_key(text: str) -> bool:
+    """Whether Fernet takes a text for a key."""
+    try:
+        return len(base64.urlsafe_b64decode(text)) == 32
+    except ValueError:
+        return False
+
+
 class Vault:
     """Encrypts what must lie in the database. Each value is bound to its owner: moved elsewhere it does not open."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
-        except (ValueError, binascii.Error) as error:
+        self._keys = tuple(keys)
+        if not self._keys or not all(map(_is_key, self._keys)):
             raise SettingInvalid(
                 "The encryption key is not 32 bytes of URL-safe Base64.",
                 fix="Make one with `openssl rand -base64 32 | tr '+/' '-_'`; several go with commas, newest first.",
-            ) from error
+            )
+
+    @cached_property
+    def _fernet(self) -> "MultiFernet":
+        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415
+
+        return MultiFernet([Fernet(key) for key in self._keys])
 
     @classmethod
     def of(cls, settings: Settings) -> "Vault":
         """The vault under `encryption_key`, or under a key that is made once in the data folder."""
         if settings.encryption_key:
             return cls([key.strip() for key in settings.encryption_key.split(",") if key.strip()])
-        text = kept_key(settings.data / "encryption.key", lambda: Fernet.generate_key().decode() + "\n")
+        text = kept_key(
+            settings.data / "encryption.key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n"
+        )
         return cls([key.strip() for key in text.replace("\n", ",").split(",") if key.strip()])
 
     def seal(self, value: Any, owner: str) -> dict[str, str]:
@@ -166,6 +184,8 @@ class Vault:
 
     def open(self, sealed: Any, owner: str) -> Any:
         """The value inside; StoreFailed when the key is not the one it was sealed with, or the owner another."""
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415
+
         try:
             bound, value = json.loads(self._fernet.decrypt(sealed[SEALED].encode()))
         except InvalidToken as error:

@@ -6,9 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Literal
-
-import httpx
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.core.flow import Flow
 from engine.core.triggers import Trigger
@@ -21,6 +19,9 @@ from engine.rendering import Renderer
 from engine.run_context import HTTP_TIMEOUT, RunFiles
 from engine.secrets import Masker
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 LEVELS = {"TRACE": logging.DEBUG, "DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING}
@@ -64,9 +65,11 @@ class TriggerContext:
         self._folder: Path | None = None
 
     @property
-    def http(self) -> httpx.AsyncClient:
+    def http(self) -> "httpx.AsyncClient":
         """A client, made on first use and closed after the look."""
         if self._http is None:
+            import httpx  # noqa: PLC0415 - heavy, and many a bot calls nobody
+
             self._http = httpx.AsyncClient(timeout=HTTP_TIMEOUT, follow_redirects=True)
         return self._http
 

@@ -37,6 +37,9 @@ Port = Annotated[int | None, typer.Option("--port", help="Port of the page (defa
 @app.command()
 def demo(host: Host = None, port: Port = None, data: Data = None, log_format: LogFormat = None) -> None:
     """A chat room in the browser with flows to try; needs no account, key or network."""
+    from bot.cli import starting
+
+    starting.begin()
     from bot.cli.serve import serve
 
     serve(demo=True, host=host, port=port, data=data, flows=None, log_format=log_format)
@@ -58,6 +61,9 @@ def up(
     log_format: LogFormat = None,
 ) -> None:
     """Connect to Slack and Discord as far as tokens are set, serve the page, run the schedules."""
+    from bot.cli import starting
+
+    starting.begin()
     from bot.cli.serve import serve
 
     serve(

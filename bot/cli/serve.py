@@ -11,6 +11,7 @@ import uvloop
 
 from bot import logs
 from bot.application import Application
+from bot.cli import starting
 from bot.settings import BotSettings, LogSection, read_settings, shipped_flows
 from bot.worker_process import WorkerProcess
 
@@ -88,6 +89,7 @@ async def _serve(settings: BotSettings, demo: bool) -> bool:
         sys.stderr.write(_welcome(app, demo))
         sys.stdout.write(f"ready {app.url}\n")
         sys.stdout.flush()
+        starting.settle()
         await app.run(stop)
     finally:
         with contextlib.suppress(asyncio.CancelledError):

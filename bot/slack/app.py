@@ -208,6 +208,7 @@ class SlackFrontEnd:
             authorize=authorize,
             signing_secret=self._signing_secret or "",
             name="parley",
+            process_before_response=True,  # else Bolt looks for our acknowledgement every 10 ms
         )
 
         async def events(body: dict[str, Any], next_: Any) -> BoltResponse | None:

@@ -1,7 +1,7 @@
 """What people do in Slack, brought to the desk: acknowledged at once, answered when the desk has answered.
 
-An event is acknowledged once the desk has it, or after 150 ms, whichever comes first: the desk stores a receipt before
-anything else, so what was acknowledged is not lost by a crash, and a slow answer makes no spinner.
+An event is acknowledged once the desk has it on disk, or after 150 ms, whichever comes first: what was acknowledged is
+not lost by a crash, and neither a slow answer nor a slow disk makes a spinner.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from bot.conversation import Command, FieldErrors, Form, Notice, Person, Reply, Submission
-from bot.frontend import Desk, Unreachable
+from bot.frontend import KEPT, Desk, Unreachable
 from bot.slack import forms, payloads, views
 from bot.slack.answering import Answering
 from bot.slack.answers import SentFile, values_of
@@ -156,13 +156,21 @@ class Hearing:
         refresh_home: bool = False,
         patience: float = ACK_AFTER,
     ) -> None:
-        """Ask the desk, acknowledge, show the answer. A redelivery is asked, not shown again."""
-        asking = self._work.spawn(self._ask(asked, ask), "desk")
-        await asyncio.wait({asking}, timeout=patience)
+        """Ask the desk, acknowledge once it has what it was asked, show the answer. A redelivery is not shown again."""
+        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def hear(_: object = None) -> None:
+            if not heard.done():
+                heard.set_result(None)
+
+        asking = self._work.spawn(self._ask(asked, ask, hear), "desk")
+        asking.add_done_callback(hear)
+        await asyncio.wait({heard}, timeout=patience)
         self._work.spawn(self._present(asked, asking, refresh_home=refresh_home), "answer")
         await ack()
 
-    async def _ask(self, asked: Asked, ask: Callable[[], Awaitable[Reply]]) -> Reply:
+    async def _ask(self, asked: Asked, ask: Callable[[], Awaitable[Reply]], kept: Callable[[], None]) -> Reply:
+        KEPT.set(kept)
         try:
             return await ask()
         except Exception:

@@ -186,6 +186,7 @@ class WebServer:
             self.app,
             log_config=None,
             lifespan="off",
+            ws="none",
             access_log=False,
             timeout_graceful_shutdown=2,
             server_header=False,

@@ -4,14 +4,17 @@ import json
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, select_autoescape
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from bot.references import short
+
+if TYPE_CHECKING:  # loaded with the first page that shows such text
+    from markdown_it import MarkdownIt
 
 HERE = Path(__file__).parent
 INLINE_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -25,24 +28,35 @@ INPUT_TYPES = {
     "INT": "number", "FLOAT": "number", "DATE": "date", "TIME": "time", "EMAIL": "email", "SECRET": "password",
 }  # fmt: skip
 
-# Text of people and flows: no raw HTML, no images from elsewhere.
-_markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}).disable("image").enable("strikethrough")
-_document = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+@cache
+def _markdown() -> "MarkdownIt":
+    """For text of people and flows: no raw HTML, no images from elsewhere."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415
+
+    return MarkdownIt("commonmark", {"html": False, "breaks": True}).disable("image").enable("strikethrough")
+
+
+@cache
+def _document() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # noqa: PLC0415
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def markdown(text: object) -> Markup:
     """CommonMark to HTML; HTML in the text shows as text."""
-    return Markup(_markdown.render(str(text)))  # noqa: S704 - the renderer escapes, raw HTML is off
+    return Markup(_markdown().render(str(text)))  # noqa: S704 - the renderer escapes, raw HTML is off
 
 
 def inline(text: object) -> Markup:
     """One line of CommonMark to HTML."""
-    return Markup(_markdown.renderInline(str(text)))  # noqa: S704 - as above
+    return Markup(_markdown().renderInline(str(text)))  # noqa: S704 - as above
 
 
 def document(text: str) -> Markup:
     """A page of our own documentation to HTML."""
-    return Markup(_document.render(text))  # noqa: S704 - our own files
+    return Markup(_document().render(text))  # noqa: S704 - our own files
 
 
 def file_url(uri: str) -> str:

@@ -274,6 +274,7 @@ def is_plain(value: Any, mode: Mode) -> bool:
 
 def compact(value: Any) -> str:
     """Text as it is, anything else as compact JSON: what `taskrun.value` holds."""
-    return (
-        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
-    )
+    return value if isinstance(value, str) else _compact.encode(value)
+
+
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str)

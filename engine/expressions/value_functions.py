@@ -7,10 +7,7 @@ import secrets
 import time
 import uuid as uuids
 from functools import reduce
-from typing import Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, Final
 
 from engine.expressions.allowance import spend
 from engine.expressions.failures import fail, kind
@@ -20,6 +17,9 @@ from engine.expressions.operations import FUNCTIONS, REST
 from engine.expressions.operators import span
 from engine.expressions.printing import java_text
 from engine.expressions.values import Value, is_number
+
+if TYPE_CHECKING:  # loaded by the first expression that encrypts
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _NANO: Final = "_-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -139,7 +139,9 @@ def random_port(frame: Frame) -> int:
     return int(frame.services.random_port())
 
 
-def _cipher(key: Value, name: str) -> AESGCM:
+def _cipher(key: Value, name: str) -> "AESGCM":
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
     if not isinstance(key, str):
         fail(f"{name}() takes a base64 text as key, not {kind(key)}.")
     try:
@@ -166,6 +168,8 @@ def decrypt(key: Value, encrypted: Value) -> Value:
     """The text that encrypt() was given."""
     if encrypted is None or encrypted == "":
         return encrypted
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+
     if not isinstance(encrypted, str):
         fail(f"decrypt() takes a text, not {kind(encrypted)}.")
     cipher = _cipher(key, "decrypt")

@@ -183,8 +183,8 @@ class Decider:
             asyncio.get_running_loop().call_soon(self._round)
 
     def _round(self) -> None:
-        started = time.monotonic()
-        while self._ready and time.monotonic() - started < SLICE:
+        started = time.thread_time()
+        while self._ready and time.thread_time() - started < SLICE / 2:
             execution_id, box = self._ready[0]
             try:
                 done = self._open and self._decide_at_once(execution_id, box)
@@ -370,7 +370,7 @@ class Decider:
         for event in events:
             if step.is_long:
                 await asyncio.sleep(0)
-                step.began = time.monotonic()
+                step.began = time.thread_time()
             await self._advancer.advance(flow, step, event)
         return step, await self._called(flow, step)
 

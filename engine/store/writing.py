@@ -11,12 +11,15 @@ import logging
 import os
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import IO, Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError
@@ -28,8 +31,9 @@ from engine.tallies import GROUP_SIZE
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-GROUP = 128  # units in one commit
+GROUP = 64  # units in one commit; what is urgent waits for one group at most
 READERS = 4
+SLICE = 0.005  # seconds of telling what is on disk before others get a turn on the loop
 TRIES = 4  # of work that met something which passes, such as a deadlock
 
 
@@ -52,8 +56,9 @@ Beside = Callable[[Unit], object] | None  # a caller's own writes, in the same t
 class Database(Protocol):
     """What store modules and their callers use."""
 
-    async def transact(self, work: Callable[[Unit], R]) -> R:
-        """Run in the writer thread; durable when it returns. Raises what `work` raised (then nothing of it is kept)."""
+    async def transact(self, work: Callable[[Unit], R], *, urgent: bool = False) -> R:
+        """Run in the writer thread; durable when it returns. Raises what `work` raised (then nothing of it is kept).
+        `urgent`: a person waits; it is written before whatever else waits, and with nothing that is not as urgent."""
 
     def submit(self, work: Callable[[Unit], object], told: Callable[[BaseException | None], None]) -> None:
         """The same for who does not wait: `told` is called on the loop, with what went wrong if something did."""
@@ -108,7 +113,9 @@ class GroupWriter:
     def __init__(self, readers: int = READERS) -> None:
         self.groups = 0  # commits so far; with `units` it says how well they are grouped
         self.units = 0
-        self._queue: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Order | Literal["urgent"] | None] = queue.SimpleQueue()
+        self._urgent: deque[Order] = deque()  # each with an entry of `_queue` that tells the writer of it
+        self._untold: deque[Order] = deque()  # done, but nobody knows yet; the writer adds, the loop takes
         self._closing = False
         self._committing = False
         self._connection: Connection | None = None  # the writer's
@@ -119,7 +126,7 @@ class GroupWriter:
     _writer: Engine
     _reader: Engine
 
-    async def transact(self, work: Callable[[Unit], R]) -> R:
+    async def transact(self, work: Callable[[Unit], R], *, urgent: bool = False) -> R:
         """Run in the writer thread; durable when it returns. Raises what `work` raised (then nothing of it is kept)."""
         if self._closing:
             raise closed()
@@ -133,7 +140,10 @@ class GroupWriter:
             else:
                 answer.set_result(order.result)
 
-        self._queue.put(Order(work, told))
+        order = Order(work, told)
+        if urgent:
+            self._urgent.append(order)
+        self._queue.put("urgent" if urgent else order)
         return await answer
 
     def submit(self, work: Callable[[Unit], object], told: Callable[[BaseException | None], None]) -> None:
@@ -201,25 +211,35 @@ class GroupWriter:
 
     def _write(self) -> None:
         try:
-            while (order := self._queue.get()) is not None:
-                group = [order]
-                stopping = False
-                while len(group) < GROUP:
+            stopping = False
+            while not stopping:
+                group: list[Order] = []
+                entry = self._queue.get()
+                while entry is not None:
+                    if entry != "urgent":
+                        group.append(entry)
+                    if len(group) == GROUP:
+                        break
                     try:
-                        following = self._queue.get_nowait()
+                        entry = self._queue.get_nowait()
                     except queue.Empty:
                         break
-                    if following is None:
-                        stopping = True
-                        break
-                    group.append(following)
-                self._commit(group)
-                if stopping:
-                    break
+                stopping = entry is None
+                for orders in (self._take_urgent(), group):
+                    if orders:
+                        self._commit(orders)
         finally:
             if self._connection is not None:
                 self._connection.close()
         self._refuse_rest()
+
+    def _take_urgent(self) -> list[Order]:
+        taken: list[Order] = []
+        while self._urgent and len(taken) < GROUP:
+            taken.append(self._urgent.popleft())
+        if self._urgent:
+            self._queue.put("urgent")
+        return taken
 
     def _commit(self, group: list[Order]) -> None:
         """One transaction for the group; when a unit fails, each in its own, so that only the bad one fails."""
@@ -283,36 +303,42 @@ class GroupWriter:
             order.error.__cause__ = error
 
     def _tell(self, group: list[Order]) -> None:
+        self._untold.extend(group)
         try:
-            self._loop.call_soon_threadsafe(_deliver, group)
+            self._loop.call_soon_threadsafe(self._deliver)
         except RuntimeError:  # the loop is gone: nobody is waiting any more, and the work is on disk
             log.debug("The event loop ended before %d results were delivered.", len(group))
 
-    def _refuse_rest(self) -> None:
-        while True:
-            try:
-                order = self._queue.get_nowait()
-            except queue.Empty:
+    def _deliver(self) -> None:
+        """Effects and answers in the order of the units; runs on the loop, and lets others have a turn."""
+        began = time.thread_time()
+        while self._untold:
+            order = self._untold.popleft()
+            for effect in order.effects:
+                try:
+                    effect()
+                except Exception:
+                    log.exception("An effect after a commit failed; the commit stands.")
+            order.told(order)
+            if time.thread_time() - began > SLICE and self._untold:
+                self._loop.call_soon(self._deliver)
                 return
-            if order is not None:
-                order.error = closed()
-                self._tell([order])
+
+    def _refuse_rest(self) -> None:
+        rest = list(self._urgent)
+        with suppress(queue.Empty):
+            while True:
+                entry = self._queue.get_nowait()
+                if entry is not None and entry != "urgent":
+                    rest.append(entry)
+        for order in rest:
+            order.error = closed()
+            self._tell([order])
 
 
 def closed() -> StoreFailed:
     """What is said to who writes after the end."""
     return StoreFailed("The database is closed.", fix="Start Parley again.")
-
-
-def _deliver(group: list[Order]) -> None:
-    """Effects in the order of the units, then the callers' answers; runs on the loop."""
-    for order in group:
-        for effect in order.effects:
-            try:
-                effect()
-            except Exception:
-                log.exception("An effect after a commit failed; the commit stands.")
-        order.told(order)
 
 
 def take(path: Path) -> IO[str]:

@@ -3,10 +3,12 @@
 import asyncio
 import ipaddress
 import socket
-
-import httpx
+from typing import TYPE_CHECKING
 
 from engine.plugin import Settings, TaskFailed
+
+if TYPE_CHECKING:
+    import httpx
 
 METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata", "instance-data"})
 METADATA_ADDRESSES = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
@@ -23,10 +25,12 @@ def is_metadata_address(text: str) -> bool:
     return address.is_link_local or address in METADATA_ADDRESSES
 
 
-async def check_address(url: str | httpx.URL, settings: Settings) -> None:
+async def check_address(url: "str | httpx.URL", settings: Settings) -> None:
     """TaskFailed when a URL leads to a refused address; names are resolved first."""
     if not settings.http.deny_metadata:
         return
+    import httpx
+
     host = httpx.URL(url).host
     addresses = [host]
     if host and not is_metadata_address(host):
@@ -40,7 +44,7 @@ async def check_address(url: str | httpx.URL, settings: Settings) -> None:
         refuse(host)
 
 
-def check_peer(response: httpx.Response, settings: Settings) -> None:
+def check_peer(response: "httpx.Response", settings: Settings) -> None:
     """TaskFailed when the answer came from a refused address after all (a name that resolves differently twice)."""
     stream = response.extensions.get("network_stream")
     peer = stream.get_extra_info("server_addr") if stream is not None and settings.http.deny_metadata else None

@@ -1,14 +1,16 @@
 """`options` of everything that calls a URL: timeouts, proxy, auth, TLS, which answers count as failure."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import httpx
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from engine.core.retries import Retry
 from engine.plugin import Instead, Part
 from engine.tasks.property_types import JsonMap, OptionalText, document_from_text
+
+if TYPE_CHECKING:  # a flow that names it need not load it
+    import httpx
 
 LogPart = Literal["REQUEST_HEADERS", "REQUEST_BODY", "RESPONSE_HEADERS", "RESPONSE_BODY"]
 LOGGED: dict[str, tuple[LogPart, ...]] = {
@@ -36,6 +38,8 @@ class Proxy(Part):
 
     def url(self) -> str:
         """Where it is, with its user."""
+        import httpx
+
         scheme = "socks5" if self.type == "SOCKS" else "http"
         return str(
             httpx.URL(
@@ -98,8 +102,10 @@ class HttpOptions(Part):
         """What of a call is written to the log, also as the older `logLevel` says it."""
         return self.logs or LOGGED.get((self.log_level or "").upper(), ())
 
-    def timeouts(self) -> httpx.Timeout:
+    def timeouts(self) -> "httpx.Timeout":
         """The waits, 10 s to connect and five minutes between two bytes unless said otherwise."""
+        import httpx
+
         given = self.timeout or Timeouts()
         connect = given.connect_timeout or self.connect_timeout or timedelta(seconds=10)
         read = given.read_idle_timeout or self.read_idle_timeout or self.read_timeout or timedelta(minutes=5)
@@ -119,8 +125,10 @@ class HttpOptions(Part):
             ).url()
         return None
 
-    def credentials(self) -> httpx.Auth | str | None:
+    def credentials(self) -> "httpx.Auth | str | None":
         """User and password, a bearer token, or nothing."""
+        import httpx
+
         auth = self.auth
         if auth is None and self.basic_auth_user:
             auth = Auth(username=self.basic_auth_user, password=self.basic_auth_password)

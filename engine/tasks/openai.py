@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, Field
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.openai_service import connected
-from engine.tasks.outbound import send
 from engine.tasks.property_types import (
     JsonList,
     JsonMap,
@@ -240,6 +239,8 @@ size: LARGE
                 base64.b64decode(data), f"image-{n}{mimetypes.guess_extension(kind) or '.png'}"
             )
         if url and self.download:
+            from engine.tasks.outbound import send
+
             answer = await send(context, "GET", url)
             if answer.code >= 400:
                 raise TaskFailed(f"The picture at {url} could not be fetched: {answer.code}.")

@@ -5,11 +5,13 @@ import json
 import os
 import sqlite3
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -59,19 +61,32 @@ class Server:
         return resident_mb(self.pid)
 
 
+@cache
+def bytecode() -> tempfile.TemporaryDirectory[str]:
+    """Where processes of this run find compiled modules, as they do after an installation: the first one fills it, and
+    says nothing about starts."""
+    return tempfile.TemporaryDirectory(prefix="parley-bench-bytecode-")
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without settings of a bot."""
+    others = ("SLACK_", "DISCORD_", "PARLEY_", "PYTHON")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(others)}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": bytecode().name}
+
+
 @asynccontextmanager
 async def served(folder: Path, *flows: str, env: Mapping[str, str] | None = None) -> AsyncIterator[Server]:
     """`parley up` on some flows; ended with SIGTERM, and waited for."""
     (folder / "flows").mkdir(parents=True, exist_ok=True)
     for number, text in enumerate(flows):
         (folder / "flows" / f"flow{number}.yaml").write_text(text)
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(("SLACK_", "DISCORD_", "PARLEY_"))}
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", "up", "--port", "0", "--data", str(folder / "data")),
         *("--flows", str(folder / "flows")),
         cwd=folder,
-        env={**kept, "PYTHONPATH": str(ROOT), **(env or {})},
+        env={**environment(), **(env or {})},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection
 
@@ -36,18 +36,23 @@ def migrated_once() -> Iterator[None]:
 
 
 class Line:
-    """Takes the place of the queue in front of the writer: a while after something is put in, a group is written."""
+    """Takes the place of the queue in front of the writer: a while after something is put in, a group is written, and
+    before it what is urgent."""
 
-    def __init__(self, loop: SimulatedLoop, commit: Callable[[list[Order]], None]) -> None:
+    def __init__(
+        self, loop: SimulatedLoop, commit: Callable[[list[Order]], None], urgent: Callable[[], list[Order]]
+    ) -> None:
         self.loop = loop
         self.commit = commit
+        self.urgent = urgent
         self.orders: list[Order] = []
         self.asked = False
 
-    def put(self, order: Order | None) -> None:
-        if order is None:
+    def put(self, entry: Order | Literal["urgent"] | None) -> None:
+        if entry is None:
             return
-        self.orders.append(order)
+        if entry != "urgent":
+            self.orders.append(entry)
         if not self.asked:
             self.asked = True
             self.loop.call_later(self.loop.delay(), self.write)
@@ -57,8 +62,9 @@ class Line:
         self.asked = bool(self.orders)
         if self.asked:
             self.loop.call_later(self.loop.delay(), self.write)
-        if group:
-            self.commit(group)
+        for orders in (self.urgent(), group):
+            if orders:
+                self.commit(orders)
 
 
 class Stepwise(GroupWriter):
@@ -70,7 +76,7 @@ class Stepwise(GroupWriter):
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimulatedLoop)
         self._loop = loop
-        self._queue: Any = Line(loop, self._commit)
+        self._queue: Any = Line(loop, self._commit, self._take_urgent)
         self._open()
 
     async def read(self, query: Callable[[Connection], R]) -> R:
@@ -80,7 +86,7 @@ class Stepwise(GroupWriter):
         return found
 
     async def close(self) -> None:
-        while self._queue.orders:
+        while self._queue.orders or self._urgent:
             self._queue.write()
         self.let_go()
 

@@ -20,6 +20,7 @@ from bot.conversation import (
     Room,
     Submission,
 )
+from bot.frontend import KEPT
 
 Answer = Reply | FieldErrors
 
@@ -37,6 +38,7 @@ class ScriptedDesk:
     on_click: Callable[[Click], Reply] = lambda click: Reply(Notice("success", f"pressed {click.action_id}"))
     on_submit: Callable[[Submission], Answer] = lambda submission: Reply(Notice("success", "Sent."))
     gate: asyncio.Event | None = None  # set: answers wait for it
+    keeps: bool = False  # tells that it has a delivery before it answers
 
     def keep(self, form: Form) -> Form:
         """Store a form as a draft."""
@@ -45,6 +47,8 @@ class ScriptedDesk:
 
     async def _once(self, receipt: str, arrival: Any, decide: Callable[[], Answer]) -> Answer:
         self.deliveries.append(receipt)
+        if self.keeps and (kept := KEPT.get()) is not None:
+            kept()
         if self.gate is not None:
             await self.gate.wait()
         if receipt not in self.answers:

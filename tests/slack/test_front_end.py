@@ -26,6 +26,7 @@ from bot.conversation import (
 )
 from bot.frontend import Unreachable
 from bot.slack.app import SlackFrontEnd
+from bot.slack.hearing import Hearing
 from engine.errors import SettingInvalid
 from tests.slack.conftest import Connect
 from tests.slack.desk import ScriptedDesk, approve
@@ -74,6 +75,17 @@ async def test_a_slow_desk_does_not_hold_up_the_acknowledgement(
     heard = await slack.command("/flow list")
     assert heard.seconds is not None
     assert heard.seconds < 0.4
+    assert not slack.private("U1")
+    desk.gate.set()
+    await slack.said("heard list", user="U1")
+
+
+async def test_what_the_desk_has_kept_is_acknowledged_whatever_its_answer_takes(
+    slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Hearing._answer.__kwdefaults__, "patience", 60.0)
+    desk.gate, desk.keeps = asyncio.Event(), True
+    await slack.command("/flow list")  # fails unless it is acknowledged within three seconds
     assert not slack.private("U1")
     desk.gate.set()
     await slack.said("heard list", user="U1")

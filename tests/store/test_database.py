@@ -43,13 +43,39 @@ async def held_back(database):
 
 async def test_what_waits_is_written_in_one_commit(database):
     blocked, release = await held_back(database)
-    waiting = [asyncio.create_task(database.transact(write(str(n)))) for n in range(100)]
+    waiting = [asyncio.create_task(database.transact(write(str(n)))) for n in range(60)]
     await asyncio.sleep(0)
     before = database.groups
     release.set()
     await asyncio.gather(blocked, *waiting)
     assert database.groups - before == 2  # the one that blocked, then all others together
-    assert await messages(database) == [str(n) for n in range(100)]
+    assert await messages(database) == [str(n) for n in range(60)]
+
+
+async def test_what_is_urgent_is_written_before_what_waits_and_by_itself(database):
+    blocked, release = await held_back(database)
+    waiting = [asyncio.create_task(database.transact(write(str(n)))) for n in range(3)]
+    urgent = [asyncio.create_task(database.transact(write(f"urgent {n}"), urgent=True)) for n in range(100)]
+    await asyncio.sleep(0)
+    before = database.groups
+    release.set()
+    await asyncio.gather(blocked, *waiting, *urgent)
+    first, rest = ([f"urgent {n}" for n in some] for some in (range(64), range(64, 100)))
+    assert await messages(database) == [*first, "0", "1", "2", *rest]
+    assert database.groups - before == 4  # the one that blocked, and no group of both kinds
+
+
+async def test_what_is_urgent_at_the_end_is_written_too(sqlite, tmp_path):
+    blocked, release = await held_back(sqlite)
+    urgent = asyncio.create_task(sqlite.transact(write("kept"), urgent=True))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(sqlite.close())
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.gather(blocked, urgent, closing)
+    assert on_disk(tmp_path / "parley.db") == ["kept"]
+    with pytest.raises(StoreFailed, match="closed"):
+        await sqlite.transact(write("late"), urgent=True)
 
 
 async def test_of_a_group_only_the_unit_that_fails_fails(database):
