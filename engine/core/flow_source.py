@@ -71,7 +71,12 @@ def examine(
     if not isinstance(document, yaml_text.Map):
         message = "A flow is a mapping with `id`, `namespace` and `tasks`."
         return None, [Problem(path="", message=message, line=1, column=1, code="not-a-flow", file=file)]
-    merged = plugin_defaults.apply(document, _defaults(document), globals_defaults, registry.canonical)
+
+    def takes(kind: str, name: str) -> bool:
+        cls = registry.find(kind)
+        return cls is None or name in flow_problems.properties(cls)
+
+    merged = plugin_defaults.apply(document, _defaults(document), globals_defaults, registry.canonical, takes)
     data = yaml_text.plain(merged)
     findings: list[Finding] = []
     flow = None

@@ -6,6 +6,7 @@ that ask for it with `pluginDefaultsRef`; these get it in place of what their ty
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from engine.core.yaml_text import Map, Seq
@@ -40,13 +41,15 @@ def apply(
     defaults: Sequence[Mapping[str, Any]],
     global_defaults: Sequence[Mapping[str, Any]] = (),
     canonical: Callable[[str], str] = lambda name: name,
+    takes: Callable[[str, str], bool] = lambda kind, name: True,
 ) -> Any:
     """The document with defaults merged in; the block of defaults itself is left alone.
 
-    `canonical` gives the current name of a type, so that a default under an older name applies to both.
+    `canonical` gives the current name of a type, so that a default under an older name applies to both. `takes` says
+    whether a type has a property: what is said of a whole family (`io.kestra.plugin.gcp`) is for those that have it.
     """
     entries = [entry for entry in (*defaults, *global_defaults) if problem(entry) is None]
-    return _walk(document, entries, canonical, top=True) if entries else document
+    return _walk(document, entries, _Types(canonical, takes), top=True) if entries else document
 
 
 def problem(entry: Any) -> str | None:
@@ -60,22 +63,36 @@ def problem(entry: Any) -> str | None:
     return None if empty is None else f"Invalid Plugin Default: No value provided for key '{empty}'"
 
 
-def _walk(
-    value: Any, entries: Sequence[Mapping[str, Any]], canonical: Callable[[str], str], *, top: bool = False
-) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Types:
+    canonical: Callable[[str], str]
+    takes: Callable[[str, str], bool]
+
+    def values(self, entry: Mapping[str, Any], kind: str) -> Any:
+        """The values of an entry for one type: all of them when it names the type itself."""
+        values = entry["values"]
+        if self.canonical(entry["type"]) == self.canonical(kind):
+            return values
+        kept = Map({name: value for name, value in values.items() if self.takes(kind, name)})
+        kept.spots = {name: spot for name, spot in getattr(values, "spots", {}).items() if name in kept}
+        return kept
+
+
+def _walk(value: Any, entries: Sequence[Mapping[str, Any]], types: _Types, *, top: bool = False) -> Any:
     if isinstance(value, list):
-        items = Seq(_walk(item, entries, canonical) for item in value)
+        items = Seq(_walk(item, entries, types) for item in value)
         items.spots = getattr(value, "spots", {})
         return items
     if not isinstance(value, Mapping):
         return value
-    done = Map({key: item if top and key in BLOCKS else _walk(item, entries, canonical) for key, item in value.items()})
+    done = Map({key: item if top and key in BLOCKS else _walk(item, entries, types) for key, item in value.items()})
     done.spots = getattr(value, "spots", {})
     kind = done.get("type")
-    return done if top or not isinstance(kind, str) else _defaulted(done, kind, entries, canonical)
+    return done if top or not isinstance(kind, str) else _defaulted(done, kind, entries, types)
 
 
-def _defaulted(value: Any, kind: str, entries: Sequence[Mapping[str, Any]], canonical: Callable[[str], str]) -> Any:
+def _defaulted(value: Any, kind: str, entries: Sequence[Mapping[str, Any]], types: _Types) -> Any:
+    canonical = types.canonical
     names = (kind, canonical(kind))
     asked = value.get(ASKED) if isinstance(value.get(ASKED), str) else None
     named = [
@@ -97,10 +114,10 @@ def _defaulted(value: Any, kind: str, entries: Sequence[Mapping[str, Any]], cano
         value.spots = {key: spot for key, spot in spots.items() if key != ASKED}
     for entry in chosen:
         if not _forced(entry):
-            value = merge(entry["values"], value)
+            value = merge(types.values(entry, kind), value)
     for entry in reversed(chosen):
         if _forced(entry):
-            value = merge(value, entry["values"])
+            value = merge(value, types.values(entry, kind))
     return value
 
 

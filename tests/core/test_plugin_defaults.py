@@ -2,7 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.core.flow_source import load
 from engine.core.plugin_defaults import apply, merge
+from engine.errors import FlowInvalid
+from engine.tasks import catalogue
 
 
 def merged(task, *defaults, global_defaults=()):
@@ -104,3 +107,29 @@ def test_a_nested_part_asks_for_its_own():
     document = {"tasks": [{"type": "x.y.Task", "taskRunner": {"type": "x.r.Runner", "pluginDefaultsRef": "big"}}]}
     found = apply(document, [{**default({"cpus": 4}, type="x.r.Runner"), "ref": "big"}])
     assert found["tasks"][0]["taskRunner"] == {"type": "x.r.Runner", "cpus": 4}
+
+
+FAMILY = """
+id: setup
+namespace: zoomcamp
+tasks:
+  - id: bucket
+    type: io.kestra.plugin.gcp.gcs.CreateBucket
+    name: trips
+  - id: dataset
+    type: io.kestra.plugin.gcp.bigquery.CreateDataset
+    name: trips
+pluginDefaults:
+  - type: io.kestra.plugin.gcp
+    values:
+      projectId: p
+      location: EU
+      bucket: trips
+"""
+
+
+def test_what_is_said_of_a_family_is_for_those_that_have_the_property():
+    flow = load(FAMILY, catalogue())
+    assert [(task.project_id, task.location) for task in flow.tasks] == [("p", "EU"), ("p", "EU")]
+    with pytest.raises(FlowInvalid, match="Unknown property `bucket`"):
+        load(FAMILY.replace("io.kestra.plugin.gcp\n", "io.kestra.plugin.gcp.gcs.CreateBucket\n"), catalogue())

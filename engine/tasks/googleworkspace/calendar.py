@@ -1,17 +1,14 @@
 """`io.kestra.plugin.googleworkspace.calendar`: events of Google Calendar."""
 
-import asyncio
 import json
-import logging
 from datetime import datetime
-from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.google_account import access_token
 from engine.tasks.outbound import send
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList, document_from_text
 
@@ -77,11 +74,12 @@ class CalendarTask(RunnableTask):
         """One call of the calendar's events; TaskFailed when Google refuses."""
         provider = context.settings.provider("google_calendar")
         url = f"{provider.base_url or BASE_URL}/calendars/{quote(self.calendar_id, safe='')}/events{path}"
+        token = await access_token(context, self.service_account, self.scopes, self.read_timeout or 120)
         answer = await send(
             context,
             method,
             url,
-            headers={"Authorization": f"Bearer {await self._token(context)}"},
+            headers={"Authorization": f"Bearer {token}"},
             params={key: _param(value) for key, value in params.items() if value is not None},
             json=body,
         )
@@ -90,29 +88,6 @@ class CalendarTask(RunnableTask):
                 f"Google Calendar answered {answer.code}: {_reason(answer.text)}", fix=HINTS.get(answer.code, "")
             )
         return dict(json.loads(answer.content)) if answer.content.strip() else {}
-
-    async def _token(self, context: RunContext) -> str:
-        """An access token for the service account (or the machine's own default account)."""
-        if self.service_account:
-            context.mask(self.service_account)
-            try:
-                key = json.loads(self.service_account)
-            except json.JSONDecodeError as error:
-                raise TaskFailed(
-                    f"`serviceAccount` is not JSON ({error.msg}).",
-                    fix="Store the whole content of the key file as secret.",
-                ) from error
-            if not isinstance(key, dict):
-                raise TaskFailed(
-                    "`serviceAccount` is not a key.", fix="Store the whole content of the key file as secret."
-                )
-            await check_address(str(key.get("token_uri", "")), context.settings)
-            context.mask(str(key.get("private_key", "")))
-        else:
-            key = None
-        token = await asyncio.to_thread(_fetch_token, key, list(self.scopes), self.read_timeout or 120)
-        context.mask(token)
-        return token
 
 
 class EventFields(CalendarTask):
@@ -293,31 +268,6 @@ serviceAccount: "{{ secret('GOOGLE_SA') }}"
 
     async def run(self, context: RunContext) -> None:
         await self.call(context, "DELETE", _event_path(self.event_id), sendUpdates=self.send_updates)
-
-
-def _fetch_token(key: dict[str, Any] | None, scopes: list[str], timeout: int) -> str:
-    """Fetch a token in a thread: google-auth blocks."""
-    import google.auth
-    import requests
-    from google.auth.exceptions import GoogleAuthError
-    from google.auth.transport.requests import Request
-    from google.oauth2 import service_account
-
-    logging.getLogger("google.auth").setLevel(logging.WARNING)  # it writes tokens at DEBUG
-    try:
-        with requests.Session() as session:
-            if key is None:
-                credentials, _ = google.auth.default(scopes=scopes)
-            else:
-                credentials = service_account.Credentials.from_service_account_info(key, scopes=scopes)  # type: ignore[no-untyped-call]
-            credentials.refresh(partial(Request(session=session), timeout=timeout))  # type: ignore[no-untyped-call]
-    except (GoogleAuthError, ValueError) as error:
-        kind = "service account" if key is not None else "machine's default account"
-        raise TaskFailed(
-            f"Google gave no token for the {kind}: {error}",
-            fix="Check the key in `serviceAccount`: the whole JSON file, of an account that still exists.",
-        ) from error
-    return str(credentials.token)
 
 
 def _event_path(event_id: str) -> str:

@@ -1,0 +1,201 @@
+"""Cloud Storage and BigQuery, as their JSON APIs answer."""
+
+import json
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from tests.wire.gcp import gcp_service
+
+__all__ = ["gcp_service"]
+
+GCS, BIGQUERY = "io.kestra.plugin.gcp.gcs", "io.kestra.plugin.gcp.bigquery"
+
+
+@pytest.fixture
+def gcp(make_context, gcp_service):
+    """A context that reaches the service, and who asks."""
+    context = make_context(gcp_service.settings)
+    context.who = {"serviceAccount": gcp_service.service_account}
+    return context
+
+
+async def test_objects_there_and_back(gcp, gcp_service):
+    uri = await gcp.files.put(b"id;total\n1;2\n", "report.csv")
+    to = "gs://reports/2026/a report.csv"
+    done = await gcp.run(type=f"{GCS}.Upload", **gcp.who, from_=uri, to=to, contentType="text/csv")
+    assert done.uri == to
+    assert gcp_service.objects["reports", "2026/a report.csv"][1]["contentType"] == "text/csv"
+    found = await gcp.run(type=f"{GCS}.Download", **gcp.who, from_=to)
+    assert (found.bucket, found.path, gcp.files.text(found.uri)) == ("reports", "2026/a report.csv", "id;total\n1;2\n")
+    copied = await gcp.run(type=f"{GCS}.Copy", **gcp.who, from_=to, to="gs://archive/b.csv", delete=True)
+    assert copied.uri == "gs://archive/b.csv"
+    assert list(gcp_service.objects) == [("archive", "b.csv")]
+    gone = await gcp.run(type=f"{GCS}.Delete", **gcp.who, uri="gs://archive/b.csv")
+    assert (gone.deleted, gcp_service.objects) == (True, {})
+    assert not (await gcp.run(type=f"{GCS}.Delete", **gcp.who, uri="gs://archive/b.csv")).deleted
+    with pytest.raises(TaskFailed, match="There is no object"):
+        await gcp.run(type=f"{GCS}.Delete", **gcp.who, uri="gs://archive/b.csv", errorOnMissing=True)
+    with pytest.raises(TaskFailed, match=r"answered 404 for gs://archive/b\.csv"):
+        await gcp.run(type=f"{GCS}.Download", **gcp.who, from_="gs://archive/b.csv")
+    with pytest.raises(TaskFailed, match="Write it as gs://bucket/object"):
+        await gcp.run(type=f"{GCS}.Upload", **gcp.who, from_=uri, to="reports/a.csv")
+    with pytest.raises(TaskFailed, match="over itself"):
+        await gcp.run(type=f"{GCS}.Copy", **gcp.who, from_=to, to=to, delete=True)
+
+
+def filled(service, *names):
+    for name in names:
+        service.objects["inbox", name] = (name.encode(), {})
+
+
+async def test_lists_over_pages(gcp, gcp_service):
+    filled(gcp_service, "in/a.csv", "in/b.csv", "in/c.txt", "in/old/d.csv", "other.csv")
+    asked = {"type": f"{GCS}.List", **gcp.who, "from_": "gs://inbox/in/"}
+
+    async def names(**more):
+        return [blob["name"] for blob in (await gcp.run(**asked, **more)).blobs]
+
+    assert await names() == ["in/a.csv", "in/b.csv", "in/c.txt", "in/old/"]
+    assert await names(filter="FILES", regExp=r".*\.csv") == ["in/a.csv", "in/b.csv"]
+    assert await names(filter="DIRECTORY") == ["in/old/"]
+    assert (await names(listingType="RECURSIVE"))[3:] == ["in/old/d.csv"]
+    with pytest.raises(TaskFailed, match="not a regular expression"):
+        await names(regExp="(")
+
+
+async def test_objects_are_taken_and_moved(gcp, gcp_service):
+    filled(gcp_service, "in/a.csv", "in/b.csv", "in/c.csv")
+    take = {"type": f"{GCS}.Downloads", **gcp.who, "from_": "gs://inbox/in/"}
+    found = await gcp.run(**take, action="MOVE", moveDirectory="gs://archive/done/", maxFiles=2)
+    assert [gcp.files.text(blob["uri"]) for blob in found.blobs] == ["in/a.csv", "in/b.csv"]
+    assert list(found.outputFiles) == ["in/a.csv", "in/b.csv"]
+    kept = {("archive", "done/a.csv"), ("archive", "done/b.csv"), ("inbox", "in/c.csv")}
+    assert set(gcp_service.objects) == kept
+    assert gcp.said("the first 2 are taken")
+    with pytest.raises(TaskFailed, match="where to move"):
+        await gcp.run(**take, action="MOVE")
+    cls = catalogue().find(f"{GCS}.Trigger")
+    given = {"id": "t", "type": f"{GCS}.Trigger", **gcp.who, "from": "gs://inbox/{{ 'in' }}/", "action": "DELETE"}
+    trigger = cls.model_validate(given, context={"registry": catalogue()})
+    assert [blob["name"] for blob in (await trigger.poll(gcp)).blobs] == ["in/c.csv"]
+    assert await trigger.poll(gcp) is None
+
+
+async def test_buckets(gcp, gcp_service):
+    make = {"type": f"{GCS}.CreateBucket", **gcp.who, "name": "reports", "location": "EU"}
+    rules = [{"condition": {"age": 30}, "action": {"type": "DELETE"}}]
+    made = await gcp.run(**make, versioningEnabled=True, lifecycleRules=rules)
+    assert (made.created, made.bucket["project"]) == (True, "parley")
+    assert made.bucket["lifecycle"] == {"rule": [{"condition": {"age": 30}, "action": {"type": "Delete"}}]}
+    with pytest.raises(TaskFailed, match="answered 409"):
+        await gcp.run(**make)
+    skipped = await gcp.run(**make, ifExists="SKIP")
+    assert (skipped.created, skipped.updated, skipped.bucket["name"]) == (False, False, "reports")
+    changed = await gcp.run(**make, ifExists="UPDATE", labels={"team": "ops"}, projectId="other")
+    assert (changed.updated, changed.bucket["labels"]) == (True, {"team": "ops"})
+    await gcp.run(type=f"{GCS}.DeleteBucket", **gcp.who, name="reports")
+    assert gcp_service.buckets == {}
+
+
+FIELDS = [
+    {"name": "id", "type": "INTEGER"},
+    {"name": "price", "type": "NUMERIC"},
+    {"name": "at", "type": "TIMESTAMP"},
+    {"name": "ok", "type": "BOOLEAN"},
+    {"name": "tags", "type": "STRING", "mode": "REPEATED"},
+    {"name": "who", "type": "RECORD", "fields": [{"name": "name", "type": "STRING"}]},
+]
+CELLS = [
+    ["1", "2.50", "1.7675712E9", "true", [{"v": "a"}, {"v": "b"}], {"f": [{"v": "Ann"}]}],
+    ["2", "3", None, "false", [], None],
+]
+ROWS = [
+    {"id": 1, "price": 2.5, "at": "2026-01-05T00:00:00+00:00", "ok": True, "tags": ["a", "b"], "who": {"name": "Ann"}},
+    {"id": 2, "price": 3, "at": None, "ok": False, "tags": [], "who": None},
+]
+
+
+async def test_queries(gcp, gcp_service):
+    gcp_service.results["orders"] = (FIELDS, CELLS)
+    query = {"type": f"{BIGQUERY}.Query", **gcp.who, "sql": "SELECT * FROM shop.orders"}
+    found = await gcp.run(**query, fetchType="FETCH", labels={"team": "ops"})
+    assert (found.rows, found.size, found.jobId) == (ROWS, 2, "parley_01EXECUTION_1_1")
+    asked = gcp_service.jobs[found.jobId]
+    assert asked["jobReference"]["projectId"] == "parley"
+    assert asked["configuration"]["labels"] == {"team": "ops"}
+    assert asked["configuration"]["query"]["useLegacySql"] is False
+    again = await gcp.run(**query, fetchOne=True)  # the same attempt after a crash: its job is there
+    assert (again.row, again.size, len(gcp_service.jobs)) == (ROWS[0], 1, 1)
+    gcp.attempt = 2
+    stored = await gcp.run(**query, store=True, location="EU")
+    assert [json.loads(line) for line in gcp.files.text(stored.uri).splitlines()] == ROWS
+    gcp.attempt = 3
+    target = {"destinationTable": "p.shop.copy", "writeDisposition": "WRITE_TRUNCATE", "timePartitioningField": "at"}
+    await gcp.run(**query, **target, clusteringFields=["id"], defaultDataset="p.shop")
+    told = gcp_service.jobs["parley_01EXECUTION_1_3"]["configuration"]["query"]
+    assert told["destinationTable"] == {"projectId": "p", "datasetId": "shop", "tableId": "copy"}
+    assert told["timePartitioning"] == {"type": "DAY", "field": "at"}
+    assert told["defaultDataset"] == {"datasetId": "shop", "projectId": "p"}
+    gcp.attempt = 4
+    with pytest.raises(TaskFailed, match="BigQuery: Syntax error"):
+        await gcp.run(**{**query, "sql": "broken"})
+    assert gcp.said(r"at \[1:1\]", "ERROR")
+    with pytest.raises(TaskFailed, match=r"project\.dataset\.table"):
+        await gcp.run(**query, destinationTable="orders")
+
+
+async def test_a_query_starts_executions(gcp, gcp_service):
+    gcp_service.results |= {"refunds": (FIELDS[:1], [["7"]]), "nothing": (FIELDS[:1], [])}
+    cls = catalogue().find(f"{BIGQUERY}.Trigger")
+    given = {"id": "t", "type": f"{BIGQUERY}.Trigger", **gcp.who, "fetchType": "FETCH"}
+    for sql, rows in (("SELECT 1 FROM {{ 'refunds' }}", [{"id": 7}]), ("nothing", None)):
+        gcp.task_run_id += "x"
+        trigger = cls.model_validate({**given, "sql": sql}, context={"registry": catalogue()})
+        found = await trigger.poll(gcp)
+        assert (found.rows if found else None) == rows
+
+
+async def test_loads(gcp, gcp_service):
+    uri = await gcp.files.put(b"1;2\n", "rows.csv")
+    load = {"type": f"{BIGQUERY}.Load", **gcp.who, "destinationTable": "p.shop.orders", "format": "CSV"}
+    options = {"fieldDelimiter": ";", "skipLeadingRows": 1, "allowQuotedNewLines": True}
+    schema = {"fields": [{"name": "id", "type": "INT64"}]}
+    done = await gcp.run(**load, from_=uri, csvOptions=options, schema=schema, writeDisposition="WRITE_APPEND")
+    assert (done.rows, done.destinationTable, gcp_service.loaded) == (3, "p.shop.orders", [b"1;2\n"])
+    told = gcp_service.jobs[done.jobId]["configuration"]["load"]
+    assert (told["fieldDelimiter"], told["skipLeadingRows"], told["allowQuotedNewlines"]) == (";", 1, True)
+    assert (told["schema"], told["sourceFormat"]) == (schema, "CSV")
+    assert gcp.metrics["output.rows"] == 3
+    empty = await gcp.files.put(b"", "empty.csv")
+    with pytest.raises(TaskFailed, match="empty file"):
+        await gcp.run(**load, from_=empty)
+    assert (await gcp.run(**load, from_=empty, failedOnEmpty=False)).rows == 0
+    with pytest.raises(TaskFailed, match="no `fields`"):
+        await gcp.run(**load, from_=uri, schema={"id": "INT64"})
+    gcp.attempt = 2
+    given = {**load, "type": f"{BIGQUERY}.LoadFromGcs", "format": "JSON", "from_": ["gs://inbox/*.jsonl"]}
+    done = await gcp.run(**given, autodetect=True, impersonatedServiceAccount="robot@x.test")
+    told = gcp_service.jobs[done.jobId]["configuration"]["load"]
+    assert (told["sourceUris"], told["sourceFormat"]) == (["gs://inbox/*.jsonl"], "NEWLINE_DELIMITED_JSON")
+    assert gcp_service.wire.last.headers["authorization"] == "Bearer as-another"
+
+
+async def test_datasets(gcp, gcp_service):
+    make = {"type": f"{BIGQUERY}.CreateDataset", **gcp.who, "name": "shop", "location": "EU"}
+    assert (await gcp.run(**make)).created
+    with pytest.raises(TaskFailed, match="answered 409"):
+        await gcp.run(**make)
+    assert not (await gcp.run(**make, ifExists="SKIP")).created
+    assert not (await gcp.run(**make, ifExists="UPDATE", friendlyName="Shop")).created
+    assert gcp_service.datasets["shop"]["friendlyName"] == "Shop"
+
+
+async def test_who_asks_and_where(gcp, gcp_service):
+    with pytest.raises(TaskFailed, match=r"is not JSON"):
+        await gcp.run(type=f"{GCS}.List", serviceAccount="{", from_="gs://x/")
+    key = json.dumps({**json.loads(gcp_service.service_account), "project_id": None})
+    with pytest.raises(TaskFailed, match="in which project"):
+        await gcp.run(type=f"{BIGQUERY}.Query", serviceAccount=key, sql="SELECT 1")
+    assert key in gcp.masked
