@@ -6,6 +6,8 @@ Look-up order for NAME: environment `SECRET_NAME` (Base64, as in Kestra), `PARLE
 
 import base64
 import binascii
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -143,6 +145,10 @@ class Masker:
             return self._pattern
 
 
+OTHER_KEY = "A secret in the database was encrypted with another key."
+ADD_KEY = "Add the former key to PARLEY_ENCRYPTION_KEY, after the new one and a comma."
+
+
 def _is_key(text: str) -> bool:
     """Whether Fernet takes a text for a key."""
     try:
@@ -178,6 +184,10 @@ class Vault:
         )
         return cls([key.strip() for key in text.replace("\n", ",").split(",") if key.strip()])
 
+    def fingerprints(self) -> tuple[str, ...]:
+        """What tells each key from others and gives none away, the newest first."""
+        return tuple(hmac.new(key.encode(), b"fingerprint", hashlib.sha256).hexdigest() for key in self._keys)
+
     def seal(self, value: Any, owner: str) -> dict[str, str]:
         """A value as it may lie in the database: `{"$sealed": …}`."""
         return {SEALED: self._fernet.encrypt(json.dumps([owner, value]).encode()).decode()}
@@ -189,17 +199,19 @@ class Vault:
         try:
             bound, value = json.loads(self._fernet.decrypt(sealed[SEALED].encode()))
         except InvalidToken as error:
-            raise StoreFailed(
-                "A secret in the database was encrypted with another key.",
-                fix="Add the former key to PARLEY_ENCRYPTION_KEY, after the new one and a comma.",
-            ) from error
+            raise StoreFailed(OTHER_KEY, fix=ADD_KEY) from error
         if bound != owner:
             raise StoreFailed("A secret was moved from the place it was stored at.", fix="Store it again.")
         return value
 
     def rotate(self, sealed: Mapping[str, str]) -> dict[str, str]:
-        """The same value under the newest key."""
-        return {SEALED: self._fernet.rotate(sealed[SEALED].encode()).decode()}
+        """The same value under the newest key; StoreFailed when none of the keys opens it."""
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415
+
+        try:
+            return {SEALED: self._fernet.rotate(sealed[SEALED].encode()).decode()}
+        except InvalidToken as error:
+            raise StoreFailed(OTHER_KEY, fix=ADD_KEY) from error
 
 
 class AtRest:

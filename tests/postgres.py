@@ -48,7 +48,7 @@ class Server:
             tables = [sql.Identifier(name) for (name,) in names if not name.startswith("schema_")]
             if tables:
                 connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(tables)))
-                connection.execute("DELETE FROM schema_part WHERE name = 'encryption'")
+                connection.execute("DELETE FROM schema_part WHERE name LIKE 'encryption%'")
 
     def _run(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.address, autocommit=True) as connection:

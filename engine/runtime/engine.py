@@ -81,8 +81,8 @@ class Engine(Assembly):
 
     async def start(self, *, watch: bool = True, schedules: bool = True) -> None:
         """Read the flows, go on with what was under way when the process ended, keep the schedules if asked."""
+        await check_key(self.database, self.vault, shared=self.cluster is not None)
         if self.cluster is not None:
-            await check_key(self.database, self.vault)
             await self.cluster.join()
         await self.flows.start(watch=watch)
         self.flows.on_change(self._flows_changed)
