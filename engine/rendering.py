@@ -94,6 +94,12 @@ class Renderer:
         """The time zone of the server."""
         return ZoneInfo(self.settings.timezone)
 
+    @property
+    def surroundings(self) -> dict[str, Any]:
+        """What expressions see of the installation: `kestra.url` is where people reach the page, if it is known."""
+        url = self.settings.public_url
+        return {"kestra": {"url": url.rstrip("/")} if url else {}}
+
     def services(
         self,
         namespace: str,
@@ -119,7 +125,7 @@ class Renderer:
 
     def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
         """What an expression sees."""
-        return variables_of(flow, execution, run, envs=self.envs, globals_=self.settings.variables)
+        return variables_of(flow, execution, run, envs=self.envs, globals_=self.settings.variables) | self.surroundings
 
     def scope(self, execution: Execution) -> Scope:
         """Which files an execution may read."""

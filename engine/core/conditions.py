@@ -73,6 +73,9 @@ class ConditionContext:
 class Condition(Typed):
     """Something a trigger demands before it starts an execution."""
 
+    is_of_flow = True
+    noun = "a condition"
+    stands_in = "`conditions` of a trigger"
     id: str | None = None
     description: str | None = None
 

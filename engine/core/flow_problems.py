@@ -48,7 +48,7 @@ def _inside_unknown(found: Sequence[Finding], document: Any, registry: Registry)
         for path, value in walk(outer, one.path[:-1]):
             kind = value.get("type") if isinstance(value, Mapping) and value is not outer else None
             if isinstance(kind, str) and JAVA_NAME.fullmatch(kind) and registry.find(kind) is None:
-                error = UnknownTaskType(kind, registry.nearest(kind))
+                error = registry.unknown(kind)
                 yield Finding((*path, "type"), error.message, one.code, suggestion=error.fix)
 
 
@@ -134,7 +134,8 @@ def _finding(
         return Finding((*path, "type") if is_type else path, cause.message, code, suggestion=cause.fix)
     if first["type"] in ("wrong_kind", "unknown_input"):
         said = f"{_name(path)} {first['ctx']['said']}."
-        return Finding((*path, "type"), said, "unknown-type", suggestion=first["ctx"].get("advice", ""))
+        code = "wrong-place" if first["type"] == "wrong_kind" else "unknown-type"
+        return Finding((*path, "type"), said, code, suggestion=first["ctx"].get("advice", ""))
     if cause is not None:
         return Finding(path, str(cause), "invalid")
     expected = [found for found in map(expectation, errors) if found]

@@ -139,6 +139,10 @@ class PausingTask(FlowableTask):
         """How long it waits; ValueError says which duration cannot be read."""
         return PauseTerms()
 
+    def asked(self, due: str | None) -> Mapping[str, Any]:
+        """Outputs that are there from the moment it waits; `due` is its deadline."""
+        return {}
+
     def answered(self, inputs: Mapping[str, Any], by: str, at: str) -> Mapping[str, Any] | None:
         """Outputs once somebody answered."""
         return None
@@ -179,11 +183,11 @@ class ItemsTask(FlowableTask):
         """The file whose lines are the items, if that is what `values` names."""
         return None
 
-    def collector(self) -> str | None:
+    def collector(self, run: TaskRun) -> str | None:
         """The id of the task whose outputs are those of an iteration."""
         return None
 
-    def collected(self, given: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any]:
+    def collected(self, run: TaskRun, given: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any]:
         """Outputs of the whole, from those of the iterations."""
         return {}
 

@@ -59,7 +59,8 @@ class PropertyMarker:
 class Instead:
     """Marks a property that flows should no longer use; it works, and validation names what took its place.
 
-    `name` is a property of the same part, with dots for one further inside; "" when nothing takes its place.
+    `name` is a property of the same part, with dots for one further inside, with its value when only one will do; ""
+    when nothing takes its place.
     """
 
     name: str

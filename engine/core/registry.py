@@ -15,7 +15,8 @@ class Registry:
     """Classes by every name a flow may call them.
 
     `places` maps type names to `module:Class`; `rename` gives the installed name behind an older one, or None;
-    `plugins` finds third-party classes and is asked once, when a name is not among the others.
+    `plugins` finds third-party classes and is asked once, when a name is not among the others; `absent` says of types
+    that are not to be had what to do without them.
     """
 
     def __init__(
@@ -25,10 +26,12 @@ class Registry:
         places: Mapping[str, str] | None = None,
         rename: Callable[[str], str | None] = lambda name: None,
         plugins: Callable[[], Iterable[type[Typed]]] = tuple,
+        absent: Mapping[str, str] | None = None,
     ) -> None:
         self._loaded: dict[str, type[Typed]] = {}
         self._places = dict(places or {})
         self._rename = rename
+        self._absent = dict(absent or {})
         self._plugins: Callable[[], Iterable[type[Typed]]] | None = plugins
         self._nearest: dict[str, list[str]] = {}
         self._add(classes)
@@ -38,8 +41,12 @@ class Registry:
         name = declaration.get("type") if isinstance(declaration, Mapping) else None
         cls = self.find(str(name))
         if cls is None:
-            raise UnknownTaskType(str(name), self.nearest(str(name)))
+            raise self.unknown(str(name))
         return cls
+
+    def unknown(self, name: str) -> UnknownTaskType:
+        """What to tell about a type that is not installed."""
+        return UnknownTaskType(name, self.nearest(name), self._absent.get(name, ""))
 
     def find(self, name: str) -> type[Typed] | None:
         """Class of a type name or alias, None when it is not installed."""

@@ -61,6 +61,9 @@ class Typed(Part):
 
     examples: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[str] = ""  # what flows should use now, when the class is kept for older ones only
+    is_of_flow: ClassVar[bool] = False  # stands in a list of the flow, and in no property of a task
+    noun: ClassVar[str] = "another kind of part"  # what it is called
+    stands_in: ClassVar[str] = ""  # where it belongs in a flow
     type: str
 
     @classmethod
@@ -73,6 +76,9 @@ class Typed(Part):
 class Task(Typed):
     """Properties every task has (Kestra's `Task`)."""
 
+    is_of_flow = True
+    noun = "a task"
+    stands_in = "`tasks`"
     id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$", max_length=256)
     description: str | None = None
     disabled: bool = False
@@ -117,10 +123,10 @@ class ByType:
                 raise PydanticCustomError("type_missing", "{said}", {"said": f"is {self.kind} without its `type`"})
             context: Mapping[str, Any] = info.context or {}
             cls: type[Typed] = context["registry"].resolve(value)
-            if not issubclass(cls, self.base()):
-                raise PydanticCustomError(
-                    "wrong_kind", "{said}", {"said": f"has the type {value['type']!r}, which is not {self.kind}"}
-                )
+            if not issubclass(cls, self.base()) or (self.base() is Typed and cls.is_of_flow):
+                said = f"has the type {value['type']!r}, which is {cls.noun}, not {self.kind}"
+                advice = f"Move it to {cls.stands_in}." if cls.stands_in else ""
+                raise PydanticCustomError("wrong_kind", "{said}", {"said": said, "advice": advice})
             names = cls.type_names()
             declared = dict(value) if value["type"] in names else {**value, "type": names[0]}
             return cls.model_validate(declared, context=info.context, by_name=not context.get("source", False))
@@ -136,7 +142,7 @@ class ByType:
 
 
 AnyTask = Annotated[Task, ByType("AnyTask", "a task", lambda: Task)]
-AnyTyped = Annotated[Typed, ByType("AnyTyped", "a typed object", lambda: Typed)]
+AnyTyped = Annotated[Typed, ByType("AnyTyped", "what belongs here", lambda: Typed)]
 
 
 @lru_cache(maxsize=1024)

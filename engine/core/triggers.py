@@ -36,6 +36,9 @@ ZoneName = Annotated[str, AfterValidator(known_zone)]
 class Trigger(Typed):
     """Properties every trigger has."""
 
+    is_of_flow = True
+    noun = "a trigger"
+    stands_in = "`triggers`"
     id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$", max_length=256)
     description: str | None = None
     disabled: bool = False

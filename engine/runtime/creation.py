@@ -94,6 +94,7 @@ class Creator:
         return {
             "envs": self.renderer.envs,
             "globals": self.settings.variables,
+            **self.renderer.surroundings,
             "flow": {"id": flow.id, "namespace": flow.namespace, "revision": flow.revision, "tenantId": "main"},
             "vars": flow.variables,
             "labels": labels_map(flow.labels),

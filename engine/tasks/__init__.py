@@ -46,11 +46,20 @@ MOVED = (
     ("io.kestra.core.models.conditions.types.", "io.kestra.plugin.core.condition."),
 )
 
+# Types of the language that are not to be had → what does the same here.
+ABSENT = {
+    "io.kestra.plugin.core.trigger.BatchWebhook": "Use `io.kestra.plugin.core.trigger.Webhook`, which starts an "
+    "execution a request; let it keep what came with `core.kv.Set`, and a Schedule work on what is there.",
+    "io.kestra.plugin.core.trigger.McpToolTrigger": "Flows are no tools of an MCP server here. Let a "
+    "`io.kestra.plugin.core.trigger.Webhook` start the flow, or an AIAgent with the tool "
+    "`io.kestra.plugin.ai.tool.KestraFlow`.",
+}
+
 
 @lru_cache(maxsize=1)
 def catalogue() -> Registry:
     """All types of this installation: ours, read out of the source, and those of the entry points `parley.tasks`."""
-    return Registry(places=places(), rename=renamed, plugins=_third_party)
+    return Registry(places=places(), rename=renamed, plugins=_third_party, absent=ABSENT)
 
 
 def places() -> dict[str, str]:

@@ -35,6 +35,8 @@ class Ended:
 class Runner(Typed, ABC):
     """Runs a job; whatever it started is gone when it returns or is cancelled."""
 
+    noun = "a task runner"
+    stands_in = "`taskRunner` of a script"
     is_local: ClassVar[bool] = False  # on this machine, with its interpreters
 
     @abstractmethod

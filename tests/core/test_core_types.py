@@ -1,5 +1,7 @@
 """Every type of the core, by area, and every older name of the types there are: one that goes missing shows here."""
 
+import json
+
 import pytest
 
 from engine.core import older_names
@@ -246,3 +248,59 @@ def test_every_type_says_what_it_is_by_one_name_only():
     for cls in catalogue().classes():
         assert issubclass(cls, Typed)
         assert len(set(cls.type_names())) == len(cls.type_names())
+
+
+LOG = {"id": "a", "type": f"{CORE}.log.Log", "message": "x"}
+AT_EIGHT = {"id": "t", "type": f"{CORE}.trigger.Schedule", "cron": "0 8 * * *"}
+SHELL = {"id": "a", "type": "io.kestra.plugin.scripts.shell.Commands", "commands": ["ls"]}
+WEEKEND = {"type": f"{CORE}.condition.Weekend"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "path", "said", "advice"),
+    [
+        ({"tasks": [AT_EIGHT]}, "tasks[0].type", "a trigger, not a task", "`triggers`"),
+        ({"tasks": [LOG], "triggers": [LOG]}, "triggers[0].type", "a task, not a trigger", "`tasks`"),
+        ({"tasks": [{"id": "a", **WEEKEND}]}, "tasks[0].type", "a condition, not a task", "`conditions` of a trigger"),
+        (
+            {"tasks": [LOG], "triggers": [{**AT_EIGHT, "conditions": [LOG]}]},
+            "triggers[0].conditions[0].type",
+            "a task, not a condition",
+            "`tasks`",
+        ),
+        (
+            {"tasks": [{**SHELL, "taskRunner": LOG}]},
+            "tasks[0].taskRunner.type",
+            "a task, not what belongs here",
+            "`tasks`",
+        ),
+        (
+            {"tasks": [{"id": "a", "type": f"{CORE}.runner.Process"}]},
+            "tasks[0].type",
+            "a task runner, not a task",
+            "`taskRunner` of a script",
+        ),
+    ],
+)
+def test_a_type_in_the_wrong_place_is_told_where_it_belongs(parts, path, said, advice):
+    (found,) = check(json.dumps({"id": "f", "namespace": "a.b", **parts}), catalogue())
+    assert (found.code, found.path, found.severity) == ("wrong-place", path, "error")
+    assert f"which is {said}." in found.message
+    assert found.suggestion == f"Move it to {advice}."
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("BatchWebhook", "trigger.Webhook`, which starts"), ("McpToolTrigger", "ai.tool.KestraFlow")]
+)
+def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
+    trigger = {"id": "t", "type": f"{CORE}.trigger.{name}", "key": "x", "eventsCount": 3}
+    (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [LOG], "triggers": [trigger]}), catalogue())
+    assert (found.code, found.path) == ("unknown-type", "triggers[0].type")
+    assert advice in found.suggestion
+
+
+def test_the_older_prefix_of_a_namespace_says_which_comparison_it_is():
+    condition = {"type": f"{CORE}.condition.ExecutionNamespace", "namespace": "a", "prefix": True}
+    trigger = {"id": "t", "type": f"{CORE}.trigger.Flow", "conditions": [condition]}
+    text = json.dumps({"id": "f", "namespace": "a.b", "tasks": [LOG], "triggers": [trigger]})
+    assert [one.suggestion for one in check(text, catalogue())] == ["Write `comparison: PREFIX`."]

@@ -95,7 +95,7 @@ def test_the_seed_with_the_missing_subflow_is_told_when_flows_are_known():
             5,
             5,
             "tasks[0].type",
-            "which is not a task",
+            "which is a trigger, not a task",
         ),
         (
             "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: {a: 1}",

@@ -364,7 +364,7 @@ tasks:
     (folder / "agent.yaml").write_text(agent % "io.kestra.plugin.ai.retriever.Unheard")
     assert told(capsys, folder / "agent.yaml", expected=1) == [("agent.yaml", "error", "unknown-type", 10)]
     (folder / "agent.yaml").write_text(agent % "io.kestra.plugin.core.log.Log" + "        message: x\n        id: b\n")
-    assert told(capsys, folder / "agent.yaml", expected=1) == [("agent.yaml", "error", "unknown-type", 10)]
+    assert told(capsys, folder / "agent.yaml", expected=1) == [("agent.yaml", "error", "wrong-place", 10)]
 
 
 def test_types_inside_a_type_that_is_not_there_are_named_too(folder, capsys):

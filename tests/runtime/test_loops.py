@@ -106,7 +106,10 @@ async def test_each_iteration_sees_its_own_outputs_and_hands_on_what_it_declares
     assert said(done, "deep") == ["b! ahead b"]
     assert runs(done, "loop")[0].outputs == {
         "iterationCount": 2,
-        "outputs": [{"outputs": {"label": "a!", "length": 0}}, {"outputs": {"label": "b!", "length": 1}}],
+        "outputs": [
+            {"item": {"value": "a", "iteration": 0}, "outputs": {"label": "a!", "length": 0}},
+            {"item": {"value": "b", "iteration": 1}, "outputs": {"label": "b!", "length": 1}},
+        ],
     }
     assert said(done, "after") == ['["a!","b!"] 2']
 
@@ -215,6 +218,50 @@ async def test_a_hundred_items_a_few_at_once(deploy, run):
     assert len(said(done, "say")) == 100
 
 
-async def test_stored_outputs_are_refused_with_advice(deploy):
-    with pytest.raises(FlowInvalid, match="hand on its URI"):
-        await deploy(loop("[a]", SAY, "    fetchType: STORE\n"))
+STORED = """    outputs:
+      - {id: label, type: STRING, value: "{{ outputs.say.value }}"}
+      - {id: day, type: DATE, value: "2026-03-0{{ item.index + 1 }}"}
+"""
+READ = """
+  - id: after
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{ read(outputs.loop.outputs[1].outputs.uri) }}"
+"""
+FILE = """
+tasks:
+  - id: file
+    type: io.kestra.plugin.core.storage.Write
+    content: "x\\ny\\n"
+"""
+
+
+async def test_outputs_of_iterations_may_be_files(deploy, run):
+    await deploy(loop("[x, y]", SAY, "    fetchType: STORE\n" + STORED) + READ)
+    done = await run()
+    assert said(done, "after") == ['{"label": "1:y", "day": "2026-03-02"}']
+    (first, _) = runs(done, "loop")[0].outputs["outputs"]
+    assert first["item"] == {"value": "x", "iteration": 0}
+    assert list(first["outputs"]) == ["uri"]
+
+
+@pytest.mark.parametrize("kind", ["AUTO", "FETCH"])
+async def test_the_items_of_a_file_give_files_unless_told_otherwise(deploy, run, kind):
+    tail = (
+        loop('"{{ outputs.file.uri }}"', SAY, f"    fetchType: {kind}\n{STORED}")
+        .replace("tasks:\n", "", 1)
+        .lstrip("\n")
+    )
+    await deploy(FILE + tail)
+    entries = runs(await run(), "loop")[0].outputs["outputs"]
+    assert [sorted(one["outputs"]) for one in entries] == [["uri"] if kind == "AUTO" else ["day", "label"]] * 2
+
+
+async def test_a_template_that_gives_a_list_gives_outputs_at_hand(deploy, run):
+    await deploy(loop('"{{ range(1, 2) }}"', SAY, STORED))
+    entries = runs(await run(), "loop")[0].outputs["outputs"]
+    assert [one["outputs"]["label"] for one in entries] == ["0:1", "1:2"]
+
+
+async def test_a_secret_is_written_to_no_file(deploy):
+    with pytest.raises(FlowInvalid, match="a SECRET can't be among them"):
+        await deploy(loop("[a]", SAY, "    fetchType: STORE\n    outputs: [{id: s, type: SECRET, value: x}]\n"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.core.commands import CancelTimer, ClosePause, OpenPause, SetTimer
 from engine.core.events import Overruled, Resumed
-from engine.core.execution import TaskRun
+from engine.core.execution import TaskRun, altered
 from engine.core.executor.attempts import end, fail
 from engine.core.executor.closing import close, finish
 from engine.core.executor.decision import Decision
@@ -36,6 +36,9 @@ def pause(d: Decision, run: TaskRun, task: PausingTask) -> None:
         key = f"pause:{run.id}:{asked}"  # a timer that is late must not end the pause of a restart
         run = d.remember(run, timer=key)
         d.emit(SetTimer(key, deadline))
+    known = task.asked(deadline.isoformat() if deadline else None)
+    if known:
+        d.put(altered(run, outputs=_added(run, known)))
     d.emit(OpenPause(run.id, deadline, terms.behavior))
 
 
@@ -71,9 +74,14 @@ def overrule(d: Decision, event: Overruled) -> None:
 def go_on(d: Decision, run: TaskRun, outputs: Mapping[str, Any] | None) -> None:
     """The pause is over: its tasks run, if it has any."""
     rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
-    run = replace(run, outputs=outputs, rendered={**rendered, "answered": True})
+    run = replace(run, outputs=_added(run, outputs), rendered={**rendered, "answered": True})
     run = d.put(run.moved(State.RUNNING, d.now))
     d.dirty[run.id] = None
+
+
+def _added(run: TaskRun, outputs: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The outputs of a run with more."""
+    return run.outputs if outputs is None else {**(run.outputs or {}), **outputs}
 
 
 def expire(d: Decision, run: TaskRun) -> None:
@@ -95,7 +103,8 @@ def expire(d: Decision, run: TaskRun) -> None:
         go_on(d, run, outputs)
         return
     rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
-    run = d.put(replace(run, outputs=outputs if "decision" in (outputs or {}) else run.outputs, rendered=rendered))
+    said = outputs if "decision" in (outputs or {}) else None
+    run = d.put(replace(run, outputs=_added(run, said), rendered=rendered))
     d.log("WARN", f"Nobody answered {run.task_id!r} in time.", run)
     conclude(d, run, behavior)
 

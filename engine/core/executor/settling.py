@@ -99,11 +99,11 @@ def _outcome(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> tuple
 
 def _collected(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> TaskRun:
     """The run of a Loop with what its iterations handed on; others as they are."""
-    last = task.collector() if isinstance(task, ItemsTask) else None
+    last = task.collector(run) if isinstance(task, ItemsTask) else None
     if last is None or not isinstance(task, ItemsTask):
         return run
     ended = [d.run(main.runs.get((last, str(number)))) for number in range(len(run.rendered["items"]))]
-    outputs = {**(run.outputs or {}), **task.collected([one.outputs if one else None for one in ended])}
+    outputs = {**(run.outputs or {}), **task.collected(run, [one.outputs if one else None for one in ended])}
     return d.put(replace(run, outputs=outputs))
 
 

@@ -25,6 +25,8 @@ FINISHED = {"stop": "STOP", "length": "LENGTH", "tool_calls": "TOOL_EXECUTION", 
 class Provider(Typed, ABC):
     """A service with models."""
 
+    noun = "a provider of models"
+    stands_in = "`provider`"
     model_name: Property[Text]
     base_url: Property[OptionalText] = None
     client_pem: Property[OptionalText] = Field(default=None, description="Our certificate and its key, as PEM.")

@@ -21,6 +21,9 @@ GOOGLE = "https://www.googleapis.com/customsearch/v1"
 class Retriever(Typed, ABC):
     """Finds texts about a question."""
 
+    noun = "a content retriever"
+    stands_in = "`contentRetrievers`"
+
     @abstractmethod
     async def retrieve(self, context: RunContext, question: str) -> list[str]:
         """The texts, best first; TaskFailed."""

@@ -30,6 +30,9 @@ MAX_NAME = 64  # of a tool, at every service
 class Tool(Typed, ABC):
     """Something a model may ask to be done."""
 
+    noun = "a tool of an agent"
+    stands_in = "`tools`"
+
     @abstractmethod
     async def offers(self, context: RunContext, held: AsyncExitStack) -> Sequence[Offer]:
         """What the model may use while `held` is open; TaskFailed when it is declared wrongly or out of reach."""

@@ -68,7 +68,7 @@ class ExecutionNamespace(ExecutionCondition):
     ]
     namespace: str
     comparison: Comparison | None = None
-    prefix: Annotated[bool, Instead("comparison")] = False
+    prefix: Annotated[bool, Instead("comparison: PREFIX")] = False
 
     def holds(self, context: ConditionContext) -> bool:
         actual, wanted = self.upstream(context).namespace, context.text(self.namespace)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import Field
 
 from engine.core.execution import TaskRun
-from engine.core.flowable import Behavior, Body, PauseTerms, PausingTask, Section, Wanted, enabled, to_wait
+from engine.core.flowable import Behavior, Body, Opened, PauseTerms, PausingTask, Section, Wanted, enabled, to_wait
 from engine.core.inputs import AnyInput, BooleanInput, DependsOn, Input, StringInput
 from engine.core.property import Property, has_template
 from engine.core.task import AnyTask, Part, Task
@@ -16,6 +16,10 @@ from engine.core.task import AnyTask, Part, Task
 Then = Literal["CONTINUE", "WARN", "FAIL", "SUCCEED", "CANCEL", "KILL"]
 DENIED = "{{ inputs.approve == false }}"
 APPROVED = "{{ inputs.approve == true }}"
+PAGE = (
+    "{% set page = kestra.url ?? '' %}{% if page is not empty %}"
+    "{{ page }}/ui/executions/{{ flow.namespace }}/{{ flow.id }}/{{ execution.id }}{% endif %}"
+)
 
 
 def _behavior(then: Any, name: str) -> Behavior:
@@ -33,7 +37,10 @@ class Decisions(Part):
 
 
 class Approval(PausingTask):
-    """Wait until somebody approves or denies; `outputs.<id>.decision` is APPROVED, DENIED or EXPIRED."""
+    """Wait until somebody approves or denies; `outputs.<id>.decision` is APPROVED, DENIED or EXPIRED.
+
+    `outputs.<id>.url` (the execution's page, when the bot's address is known) and `due` are there while it waits.
+    """
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -85,8 +92,14 @@ onApprove:
         yield "finally", self.finally_
 
     def wanted(self) -> Wanted:
-        given = {"timeout": self.timeout, "autoApprove": self.auto_approve, **self._behaviors}
+        given = {"timeout": self.timeout, "autoApprove": self.auto_approve, "url": PAGE, **self._behaviors}
         return {name: (value, "text") for name, value in given.items() if has_template(value)}
+
+    def opened(self, rendered: Mapping[str, Any]) -> Opened:
+        return Opened({"url": rendered.get("url") or None})
+
+    def asked(self, due: str | None) -> Mapping[str, Any]:
+        return {"due": due}
 
     @property
     def _behaviors(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Loop: the same tasks for every item of a list, a map or a file."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -10,9 +11,11 @@ from engine.core.execution import TaskRun
 from engine.core.flowable import Body, ItemsTask, Opened, Section, Wanted, enabled
 from engine.core.inputs import FlowOutput, coerce_outputs
 from engine.core.loop_items import STORAGE, items_of
+from engine.core.property import has_template
 from engine.core.state import State
 from engine.core.task import AnyTask, Task
 from engine.errors import InputInvalid
+from engine.expressions.printing import to_text
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 
 
@@ -21,12 +24,17 @@ class CollectOutputs(RunnableTask):
 
     values: Property[dict[str, Any]]
     of: Any = Field(exclude=True)
+    stores: bool = False
 
     async def run(self, context: RunContext) -> Mapping[str, Any]:
         try:
-            return coerce_outputs(self.of, self.values)
+            found = coerce_outputs(self.of, self.values)
         except InputInvalid as error:
             raise TaskFailed(f"The outputs of the iteration do not fit: {error.message}") from error
+        if not self.stores:
+            return found
+        text = json.dumps(found, ensure_ascii=False, default=to_text)
+        return {"uri": await context.files.put(text.encode(), "outputs.json")}
 
 
 class Loop(ItemsTask):
@@ -57,29 +65,45 @@ tasks:
     outputs: tuple[FlowOutput, ...] = Field(
         default=(), description="What each iteration hands on: `outputs.<id>.outputs[n].outputs.<name>`."
     )
-    fetch_type: Literal["AUTO", "FETCH"] = "AUTO"
+    fetch_type: Literal["AUTO", "FETCH", "STORE"] = Field(
+        default="AUTO",
+        description="STORE: each iteration's outputs are a file of JSON, and `outputs.<id>.outputs[n].outputs.uri` "
+        "names it. AUTO: STORE when `values` is the URI of a file, else FETCH.",
+    )
     tasks: tuple[AnyTask, ...] = Field(min_length=1)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _outputs_are_fetched(cls, declaration: Any) -> Any:
-        if isinstance(declaration, Mapping) and declaration.get("fetchType") == "STORE":
-            raise ValueError(
-                "`fetchType: STORE` is not there: write large values to a file in the loop, hand on its URI"
-            )
-        return declaration
+    @model_validator(mode="after")
+    def _secrets_are_in_no_file(self) -> "Loop":
+        if self.fetch_type == "STORE" and self._has_secret:
+            raise ValueError("`fetchType: STORE` writes outputs to files: a SECRET can't be among them")
+        return self
+
+    @property
+    def _has_secret(self) -> bool:
+        return any(output.type == "SECRET" for output in self.outputs)
+
+    def _ways(self) -> tuple[bool, ...]:
+        """Whether outputs are stored; both ways when only the values can tell."""
+        if self.fetch_type != "AUTO" or self._has_secret or not isinstance(self.values, str):
+            return (self.fetch_type == "STORE",)
+        return (False, True) if has_template(self.values) else (self.values.strip().startswith(STORAGE),)
 
     @cached_property
-    def steps(self) -> tuple[Task, ...]:
-        """The tasks of one iteration."""
-        if not self.outputs:
-            return self.tasks
+    def _collectors(self) -> Mapping[bool, Task]:
+        """The last step of each iteration, by whether it stores."""
         values = {output.id: output.value for output in self.outputs}
-        last = CollectOutputs(id=f"{self.id}_outputs", type=self.type, values=values, of=self.outputs)
-        return (*self.tasks, last)
+        last = {"type": self.type, "values": values, "of": self.outputs}
+        return {
+            stores: CollectOutputs(id=f"{self.id}_{'stored' if stores else 'outputs'}", stores=stores, **last)
+            for stores in (self._ways() if self.outputs else ())
+        }
+
+    def _collector(self, run: TaskRun) -> Task | None:
+        ways = self._collectors
+        return ways.get("lines" in run.rendered) if len(ways) > 1 else next(iter(ways.values()), None)
 
     def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
-        yield "tasks", self.steps
+        yield "tasks", (*self.tasks, *self._collectors.values())
         yield "errors", self.errors
         yield "finally", self.finally_
 
@@ -100,13 +124,21 @@ tasks:
 
     def body(self, run: TaskRun) -> Body:
         numbers = tuple(str(number) for number in range(len(run.rendered["items"])))
-        return Body(enabled(self.steps), "groups", self.concurrency_limit, numbers, isolated=True)
+        last = self._collector(run)
+        steps = (*self.tasks, last) if last is not None else self.tasks
+        return Body(enabled(steps), "groups", self.concurrency_limit, numbers, isolated=True)
 
-    def collected(self, given: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any]:
-        return {"outputs": [{"outputs": dict(one or {})} for one in given]} if self.outputs else {}
+    def collected(self, run: TaskRun, given: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any]:
+        found = []
+        for number, one in enumerate(given):
+            value, key = run.rendered["items"][number]
+            item = {"value": value, "iteration": number, **({} if key is None else {"key": key})}
+            found.append({"item": item, "outputs": dict(one or {})})
+        return {"outputs": found} if self.outputs else {}
 
-    def collector(self) -> str | None:
-        return f"{self.id}_outputs" if self.outputs else None
+    def collector(self, run: TaskRun) -> str | None:
+        last = self._collector(run)
+        return last.id if last is not None else None
 
     def outcome(self, state: State) -> State:
         return State.SUCCESS if state in (State.FAILED, State.KILLED) and not self.transmit_failed else state
