@@ -1,11 +1,13 @@
-"""What the thread of a run's card gets at the end: the log."""
+"""What the thread of a run's card gets at the end: the log, and where it says more than text the timeline."""
 
 import asyncio
+from datetime import datetime
 
 from bot.cards import elapsed, tone
 from bot.conversation import Card, FileRef
 from bot.log_lines import written
 from bot.office import Office
+from bot.pictures.timeline import says_more, timeline
 from bot.references import short
 from bot.texts import code, fenced, shorten
 from engine.core.execution import Execution
@@ -25,6 +27,8 @@ async def log_card(office: Office, execution_id: str, version: int) -> tuple[Car
     label, files = short(execution.id), list[FileRef]()
     if len(lines) > SHOWN or any(len(line) > LONGEST for line in lines):
         files.append(await _kept(office, execution, f"run-{execution.id}.log", "\n".join(lines).encode(), "text/plain"))
+    if says_more(execution) and (drawn := await asyncio.to_thread(_timeline_png, execution, office.now())):
+        files.append(await _kept(office, execution, f"timeline-{execution.id}.png", drawn, "image/png"))
     took = ((execution.ended or office.now()) - execution.created).total_seconds()
     count = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
     shown = [shorten(line, LONGEST) for line in lines[-SHOWN:]]
@@ -40,6 +44,12 @@ async def log_card(office: Office, execution_id: str, version: int) -> tuple[Car
         fallback=f"Log of {execution.flow_id} {label}",
     )
     return card, execution.state.is_terminal
+
+
+def _timeline_png(execution: Execution, now: datetime) -> bytes | None:
+    from bot.pictures.raster import png  # noqa: PLC0415 - a library that only pictures need
+
+    return png(timeline(execution, now))
 
 
 async def _kept(office: Office, execution: Execution, name: str, content: bytes, media_type: str) -> FileRef:

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from bot.pictures.flow_graph import flow_graph
 from bot.preview.pictures import PLATFORMS, page, text
 from bot.preview.scenes import scenes
 from bot.settings import read_settings, shipped_flows
@@ -13,7 +14,7 @@ from engine.tasks import catalogue
 
 
 def preview(name: str, platform: str, out: Path | None, flows: list[Path] | None) -> None:
-    """Print the scenes as text; with a folder, write one HTML page a scene and platform into it."""
+    """Print the scenes as text; with a folder, write one HTML page a scene and platform, and the flow as a picture."""
     if platform not in (*PLATFORMS, "all"):
         raise SettingInvalid(f"There is no platform {platform!r}.", fix="Write slack, discord, web or all.")
     flow = find(name, flows)
@@ -25,6 +26,9 @@ def preview(name: str, platform: str, out: Path | None, flows: list[Path] | None
     if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)
+    picture = out / f"{flow.id}-graph.svg"
+    picture.write_text(flow_graph(flow), encoding="utf-8")
+    sys.stderr.write(f"wrote {picture}\n")
     for scene in found:
         for one in PLATFORMS if platform == "all" else (platform,):
             file = out / f"{scene.name}.{one}.html"

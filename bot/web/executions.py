@@ -8,9 +8,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from markupsafe import Markup
 
 from bot.conversation import Card
 from bot.desk import FrontDesk
+from bot.pictures.flow_graph import flow_graph
 from bot.texts import bare
 from bot.web import views
 from bot.web.pages import event
@@ -66,7 +68,10 @@ async def show_execution(request: Request, namespace: str, flow_id: str, executi
     if (run.namespace, run.flow_id) != (namespace, flow_id):
         return RedirectResponse(path_of(run), 303, headers=HEADERS)
     names = await _names(request, run)
-    return html(request, "execution.html", title=f"{namespace}/{flow_id}", here="executions", **names)
+    flow = names["flow"]
+    graph = Markup(flow_graph(flow)) if flow is not None and len(flow.tasks) > 1 else None  # noqa: S704 - it escapes
+    title = f"{namespace}/{flow_id}"
+    return html(request, "execution.html", title=title, here="executions", graph=graph, **names)
 
 
 @routes.get("/events/execution/{execution_id}", name="execution_events")

@@ -3,6 +3,7 @@
 import asyncio
 import html
 import re
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -15,6 +16,13 @@ from bot.web.gate import OPEN, SIGNED
 from engine.errors import SettingInvalid
 from tests.web.conftest import Browser, running
 
+DRAWN = """
+id: drawn
+namespace: web.tests
+tasks:
+  - {id: one, type: io.kestra.plugin.core.log.Log, message: a}
+  - {id: two, type: io.kestra.plugin.core.log.Log, message: a}
+"""
 FLOW = """
 id: ask
 namespace: web.tests
@@ -253,6 +261,15 @@ async def test_a_run_is_answered_on_its_page_without_script(parley, browser):
 async def test_a_tenant_in_the_path_is_understood(parley, browser, path):
     run = await started(parley, browser)
     assert run.id in (await browser.get(path.format(run.id))).text
+
+
+async def test_a_run_shows_its_flow_as_a_picture(parley, browser):
+    await parley.engine.deploy(DRAWN)
+    run = await parley.engine.create("web.tests", "drawn", {}, started_by="local:eve")
+    page = (await browser.get(f"/ui/executions/web.tests/drawn/{run.id}")).text
+    picture = ElementTree.fromstring(re.search(r"<svg.*?</svg>", page, re.DOTALL)[0])
+    said = ["".join(each.itertext()) for each in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"one", "two", "drawn"} <= set(said)
 
 
 async def test_a_run_that_is_not_there(browser):
