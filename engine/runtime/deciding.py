@@ -20,7 +20,7 @@ from engine.core.state import State
 from engine.errors import EngineError, FlowInvalid, NotFound, StoreFailed
 from engine.logbook import Note
 from engine.rendering import Renderer
-from engine.runtime.advancing import SLICE, Advancer, MustWait, Step
+from engine.runtime.advancing import Advancer, MustWait, Step
 from engine.runtime.decision import Called, Decision, Writer
 from engine.runtime.mailbox import UNDECIDED, Mailbox, Pending, answer, broken
 from engine.secrets import AtRest
@@ -35,6 +35,7 @@ from engine.tallies import count_change
 log = logging.getLogger(__name__)
 
 BATCH = 64  # events in one decision
+ROUND = 0.005  # seconds of deciding in one round of the loop, but for the last decision
 CACHED = 2000  # executions kept in memory between two events
 RETRY_LIMIT = 30.0  # seconds between two attempts to write at most
 
@@ -183,8 +184,8 @@ class Decider:
             asyncio.get_running_loop().call_soon(self._round)
 
     def _round(self) -> None:
-        started = time.thread_time()
-        while self._ready and time.thread_time() - started < SLICE / 2:
+        started = time.monotonic()
+        while self._ready and time.monotonic() - started < ROUND:
             execution_id, box = self._ready[0]
             try:
                 done = self._open and self._decide_at_once(execution_id, box)
@@ -370,7 +371,7 @@ class Decider:
         for event in events:
             if step.is_long:
                 await asyncio.sleep(0)
-                step.began = time.thread_time()
+                step.began = time.monotonic()
             await self._advancer.advance(flow, step, event)
         return step, await self._called(flow, step)
 

@@ -311,7 +311,7 @@ class GroupWriter:
 
     def _deliver(self) -> None:
         """Effects and answers in the order of the units; runs on the loop, and lets others have a turn."""
-        began = time.thread_time()
+        began = time.monotonic()
         while self._untold:
             order = self._untold.popleft()
             for effect in order.effects:
@@ -320,7 +320,7 @@ class GroupWriter:
                 except Exception:
                     log.exception("An effect after a commit failed; the commit stands.")
             order.told(order)
-            if time.thread_time() - began > SLICE and self._untold:
+            if time.monotonic() - began > SLICE and self._untold:
                 self._loop.call_soon(self._deliver)
                 return
 

@@ -1,6 +1,7 @@
 """An engine on a folder of its own, and the flows that are run on it."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import ClassVar, Literal
 
+from bot.cli import starting
 from engine.core.registry import Registry
 from engine.plugin import RunContext, RunnableTask
 from engine.runtime import Engine
@@ -47,13 +49,16 @@ def registry() -> Registry:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Engine]:
-    """An engine at work; `synchronous=FULL`, as it always is."""
+    """An engine at work; `synchronous=FULL`, as it always is, and what is loaded out of the collector's way, as in a
+    bot that runs."""
     (folder / "flows").mkdir(parents=True, exist_ok=True)
     engine = await Engine.open(Settings(data=folder / "data", flows=(folder / "flows",)), registry=registry())
     await engine.start(watch=False)
+    starting.settle()
     try:
         yield engine
     finally:
+        gc.unfreeze()
         await engine.stop(grace=0)
 
 
