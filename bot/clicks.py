@@ -145,6 +145,8 @@ async def _form(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
     if pressed.verb == "cx":
         await parts.drafts.drop(draft)
         return Reply(Notice("info", "Cancelled; nothing was sent."))
+    if pressed.verb == "lt":
+        draft = await parts.starts.earlier.fill(draft, asking.person)
     if pressed.verb == "bk":
         draft = replace(draft, page=max(0, draft.page - 1))
         await parts.drafts.keep(draft)
@@ -186,6 +188,7 @@ BY_BUTTON: Mapping[str, Callable[[Parts, Asking, Pressed], Awaitable[Reply | Fie
     "aa": _offer_all,
     "um": muting.lift,
     "cn": _form,
+    "lt": _form,
     "bk": _form,
     "cx": _form,
 }

@@ -166,6 +166,7 @@ class Field:
     extensions: tuple[str, ...] = ()
     item_type: str | None = None
     error: str | None = None
+    leads: bool = False  # whether other fields depend on it: they are asked anew once it is answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,8 @@ class Form:
     intro: str = ""
     page: int = 0
     values: Mapping[str, Any] = field(default_factory=dict)  # what is kept from earlier pages or a refused try
+    actions: tuple[Action, ...] = ()  # buttons beside the fields, where a form can have them; each draws the form anew
+    edition: int = 0  # grows when values are put into fields that a client may have drawn already
 
 
 @dataclass(frozen=True, slots=True)

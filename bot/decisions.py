@@ -235,10 +235,11 @@ class Decisions:
         errors = {one.input: forms.explain(one, fields.get(one.input)) for one in resolved.problems}
         if wanted.draft is not None:
             return await self.drafts.refuse(wanted.draft, errors)
-        plan = Ask("answer", tuple(case.questions.fields), given)
-        form = await self._ask(case, wanted, plan)
-        drawn = tuple(replace(asked, error=errors.get(asked.id)) for asked in form.fields)
-        return Reply(replace(form, fields=drawn))
+        draft = self._draft(case, wanted, Ask("answer", tuple(case.questions.fields), given))
+        reader = self.office.reader(wanted.person)
+        draft = await self.drafts.reconsidered(replace(draft, errors=errors, note=self.intro(case, "answer")), reader)
+        await self.drafts.keep(draft)
+        return Reply(await self.drafts.form(draft))
 
     async def _commit(
         self, case: Case, wanted: Wanted, given: Mapping[str, Any], resolved: Resolved | None

@@ -177,6 +177,15 @@ class FrontDesk:
         """A form again, with what is kept of it."""
         return await self.parts.drafts.redrawn(form_id)
 
+    async def revise(self, form_id: str, values: Mapping[str, Any], person: Person) -> Form | None:
+        """A form after an answer on which others depend, with what is asked by now; None when it is gone."""
+        draft = await self.parts.drafts.find(form_id)
+        if draft is None or not await may_fill(self.office, draft, person):
+            return None
+        draft = merged(draft, await self._readable(draft, values))
+        draft = await self.parts.drafts.reconsidered(draft, self.office.reader(person))
+        return await self.parts.drafts.form(draft) if await self.parts.drafts.keep_on(draft) else None
+
     async def form_of(self, form_id: str, person: Person) -> Form | None:
         """The same, unless it is somebody else's."""
         draft = await self.parts.drafts.find(form_id)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot import approvals, documents, filling, forms
-from bot.conversation import Field, FieldErrors, Form, Person
+from bot.conversation import Action, Field, FieldErrors, Form, Person
 from bot.field_values import Reader
 from bot.filling import Asking
 from bot.office import Office, Questions
@@ -35,6 +35,9 @@ class Draft:
     errors: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()  # their values are used at once or asked again, never kept
     page: int = 0
+    typed: bool = False  # whether a page of it was ever filled
+    has_last: bool = False  # whether *Last time* would fill something in
+    edition: int = 0  # of `Form`
     note: str = ""  # said above the fields, where it is more than their flow says
 
     @property
@@ -99,6 +102,8 @@ class Drafts:
             errors=draft.errors,
             intro=intro,
             page=draft.page,
+            actions=self._actions(draft),
+            edition=draft.edition,
         )
 
     async def refuse(self, draft: Draft, errors: Mapping[str, str]) -> FieldErrors:
@@ -125,6 +130,8 @@ class Drafts:
             errors=draft.errors,
             intro=intro,
             page=draft.page,
+            actions=self._actions(draft),
+            edition=draft.edition,
         )
 
     async def fields(self, draft: Draft, reader: Reader | None = None) -> tuple[Field, ...]:
@@ -145,6 +152,16 @@ class Drafts:
         check = lambda given: engine.check_answers(draft.target, given)  # noqa: E731
         return Asking(questions.inputs, check, draft.every_id, draft.fixed, blank)
 
+    async def reconsidered(self, draft: Draft, reader: Reader) -> Draft:
+        """A draft that shows what its answers ask for by now; what an earlier step asked stays there."""
+        questions = None if draft.purpose == "run" else await self.questions(draft)
+        asking = self.asking(draft, questions)
+        before = set(draft.asked).difference(draft.field_ids) | set(draft.fixed)
+        if not reader.may_type_secrets:
+            before |= set(draft.secrets)
+        asked = await filling.asked_now(asking, draft.raw, reader)
+        return replace(draft, field_ids=tuple(name for name in asked if name not in before))
+
     async def questions(self, draft: Draft) -> Questions:
         """What the pause of a draft asks; NotFound."""
         pause = await self.office.engine.pause_row(draft.target)
@@ -162,6 +179,9 @@ class Drafts:
             return f"Run {name}", draft.note or forms.intro(shown, self.flow(draft).description or "")
         what = "The run goes on with this as a no." if draft.purpose == "reject" else ""
         return f"{'Reject' if draft.purpose == 'reject' else 'Answer'}: {name}", draft.note or forms.intro(shown, what)
+
+    def _actions(self, draft: Draft) -> tuple[Action, ...]:
+        return (self.office.ids.button("lt", draft.id, "Last time"),) if draft.has_last else ()
 
     async def redrawn(self, form_id: str) -> Form | None:
         """A form by its id, however long ago it was opened; None when it can't be drawn any more."""
@@ -188,7 +208,7 @@ def merged(draft: Draft, values: Mapping[str, Any]) -> Draft:
     """The draft with one more page of values; secrets, and fields that are not its own, are left out."""
     known = set(draft.every_id).difference(draft.secrets)
     raw = {**draft.raw, **{name: _plain(value) for name, value in values.items() if name in known}}
-    return replace(draft, raw=raw, errors={})
+    return replace(draft, raw=raw, errors={}, typed=True)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 their choices."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot import forms
@@ -47,6 +47,13 @@ class Filled:
 async def fields_with(asking: Asking, typed: Mapping[str, Any], reader: Reader) -> tuple[Field, ...]:
     """The fields of a form, with defaults and choices that fit the answers so far."""
     return forms.fields_of(asking.inputs, await _resolved(asking, typed, reader), ids=asking.shown)
+
+
+async def asked_now(asking: Asking, typed: Mapping[str, Any], reader: Reader) -> tuple[str, ...]:
+    """Every input that is asked for with these answers, in the order of the flow."""
+    every = replace(asking, shown=tuple(one.id for one in asking.inputs))
+    resolved = await _resolved(every, typed, reader)
+    return tuple(one.id for one in asking.inputs if resolved.enabled.get(one.id, True))
 
 
 async def read(asking: Asking, typed: Mapping[str, Any], reader: Reader) -> Filled:

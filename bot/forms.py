@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.conversation import Attachment, Field, FieldType, Form, Option
+from bot.conversation import Action, Attachment, Field, FieldType, Form, Option
 from bot.field_values import ABSENT, FieldInvalid, Reader, is_blank, shown, value_of
 from bot.texts import answer, code, did_you_mean, listed, plain
 from engine.core.inputs import Input, Resolved
@@ -32,10 +32,15 @@ def fields_of(
     """A field for each input that is asked for; `resolved` (of nothing given) brings rendered defaults and
     choices; `ids`: these and no others, asked for or not."""
     enabled = resolved.enabled if resolved else {}
-    return tuple(_field(one, resolved) for one in inputs if (one.id in ids if ids else enabled.get(one.id, True)))
+    leading = {name for one in inputs if one.depends_on for name in one.depends_on.inputs}
+    return tuple(
+        _field(one, resolved, leads=one.id in leading)
+        for one in inputs
+        if (one.id in ids if ids else enabled.get(one.id, True))
+    )
 
 
-def _field(declared: Input, resolved: Resolved | None) -> Field:
+def _field(declared: Input, resolved: Resolved | None, *, leads: bool = False) -> Field:
     kind = _TYPES[declared.type]
     default = resolved.defaults.get(declared.id) if resolved else declared.defaults
     choices = resolved.options.get(declared.id, declared.choices) if resolved else declared.choices
@@ -59,6 +64,7 @@ def _field(declared: Input, resolved: Resolved | None) -> Field:
         multiline=kind in ("JSON", "YAML") or (kind == "STRING" and (is_long or bool(_LONG_TEXT.search(text)))),
         extensions=_extensions(declared),
         item_type=getattr(declared, "item_type", None),
+        leads=leads,
     )
 
 
@@ -157,13 +163,15 @@ def form(
     errors: Mapping[str, str] | None = None,
     intro: str = "",
     page: int = 0,
+    actions: tuple[Action, ...] = (),
+    edition: int = 0,
 ) -> Form:
     """The form to show: what was typed in its fields, what is wrong beside them. Secrets are never shown again."""
     typed = raw or {}
     wrong = errors or {}
     drawn = tuple(replace(asked, error=wrong.get(asked.id)) for asked in fields)
     values = {asked.id: _again(typed[asked.id]) for asked in fields if asked.id in typed and asked.type != "SECRET"}
-    return Form(form_id, title, submit, drawn, intro, page, values)
+    return Form(form_id, title, submit, drawn, intro, page, values, actions, edition)
 
 
 def _again(raw: Any) -> Any:

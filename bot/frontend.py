@@ -1,8 +1,8 @@
 """The port between the conversation and a chat platform. Inbound goes to the Desk, outbound comes through FrontEnd."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from bot.conversation import (
     Card,
@@ -37,6 +37,9 @@ class Desk(Protocol):
 
     async def form(self, form_id: str) -> Form | None:
         """A form again by its id, with the draft's values: for the next page, Back, Fix, and after a restart."""
+
+    async def revise(self, form_id: str, values: Mapping[str, Any], person: Person) -> Form | None:
+        """A form after an answer on which others depend, with what is asked by now; None when it is gone."""
 
     async def options(self, form_id: str, field_id: str, typed: str, limit: int) -> tuple[Option, ...]:
         """Choices of one field that fit what was typed so far."""

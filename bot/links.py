@@ -35,6 +35,7 @@ VERBS = {
     "ba": "approve these",
     "sc": "schedule",
     "ed": "edit and replay",
+    "lt": "last time",
     "mu": "mute",
     "um": "unmute",
     "pa": "post again",
@@ -43,7 +44,7 @@ VERBS = {
     "rv": "restore",
     "rm": "run with a message",
 }
-OPENS_FORM = frozenset({"rn", "rm", "ed", "an", "cn", "bk"})  # `rj` opens one only when there is something to ask
+OPENS_FORM = frozenset({"rn", "rm", "ed", "an", "cn", "bk", "lt"})  # `rj` opens one only when there is something to ask
 _ID = re.compile(r"p1:([a-z]{2}):([A-Za-z0-9_-]{1,26}):([0-9a-f]{6})(?:\.([0-9]{1,2}))?")
 
 

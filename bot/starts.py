@@ -8,6 +8,7 @@ from typing import Any
 from bot import documents, filling, forms, outline, page_links
 from bot.conversation import Field, FieldErrors, Form, Notice, Person, Reply, Room
 from bot.drafts import Draft, Drafts
+from bot.earlier import Earlier
 from bot.office import Office, channel_of
 from bot.page_links import NO_ADDRESS
 from bot.permissions import Asked
@@ -30,6 +31,7 @@ class Starts:
     def __init__(self, office: Office, drafts: Drafts, wake: Callable[[], None]) -> None:
         self.office = office
         self.drafts = drafts
+        self.earlier = Earlier(drafts)
         self.wake = wake
 
     async def refuse(
@@ -86,9 +88,15 @@ class Starts:
     async def _open(self, flow: Flow, draft: Draft, resolved: Resolved, person: Person, receipt: str) -> Reply:
         """The form of a flow; secrets are asked on the page, behind a link for this person alone."""
         fields = forms.fields_of(flow.inputs, resolved)
-        prefilled = {name: value for name, value in forms.prefilled(flow.inputs).items() if name not in draft.raw}
-        whole = replace(draft, field_ids=tuple(asked.id for asked in fields), raw={**prefilled, **draft.raw})
+        before = await self.earlier.unsent(draft.flow, person)
+        raw = {**forms.prefilled(flow.inputs), **before, **draft.raw}
+        whole = replace(draft, field_ids=tuple(asked.id for asked in fields), raw=raw, typed=bool(before))
+        if before:
+            whole = await self.drafts.reconsidered(whole, replace(self.office.reader(person), may_type_secrets=True))
+            fields = tuple(one for one in await self.drafts.fields(whole) if one.id in whole.field_ids)
         about = forms.intro(fields, flow.description or "")
+        if whole.typed:
+            about = "\n\n".join(filter(None, ("What you typed before and did not send is here again.", about)))
         if not self.office.reader(person).may_type_secrets:
             secret = [asked for asked in fields if asked.type == "SECRET"]
             if any(asked.required and asked.default is None for asked in secret):
@@ -99,6 +107,7 @@ class Starts:
         if not fields:
             about = about or "This flow asks for nothing."
         shown = replace(whole, field_ids=tuple(asked.id for asked in fields), note=about)
+        shown = await self.earlier.offered(flow, shown, person)
         return Reply(await self.drafts.open(shown, fields, f"Run {flow.id}", about))
 
     def _warning(self, flow: Flow) -> str:

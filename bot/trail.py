@@ -15,6 +15,7 @@ Event = Command | Click | Submission
 OF_RUNS = frozenset(VERBS) - {
     "rn",
     "cn",
+    "lt",
     "bk",
     "cx",
     "ls",

@@ -29,6 +29,11 @@ class Answering:
 
     async def present(self, asked: Asked, reply: Reply) -> None:
         """Show a reply; when Slack refuses one way, the next that reaches the person."""
+        if isinstance(reply.body, Form) and asked.view_id:
+            view = self.view(reply.body, asked)
+            await self._transport.call(lambda client: client.views_update(view_id=asked.view_id, view=view.payload))
+            await self.spill_privately(asked, view.overflow)
+            return
         if isinstance(reply.body, Form) and asked.trigger_id:
             await self._open(asked, reply.body)
             return

@@ -36,7 +36,7 @@ def field_name(index: int) -> str:
 
 def shape_of(form: Form) -> str:
     """A fingerprint of a form's fields: a view of another shape must not be read with this form."""
-    shape = json.dumps([(field.id, field.type) for field in form.fields])
+    shape = json.dumps([form.edition, *((field.id, field.type) for field in form.fields)])
     return hashlib.sha256(shape.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from bot.conversation import Attachment, Field, Form, Room
 from bot.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.slack import limits
-from bot.slack.blocks import Block, Overflow, Rendered, context, label, paragraphs, plain, section
+from bot.slack.blocks import Block, Overflow, Rendered, buttons, context, label, paragraphs, plain, section
 from bot.slack.elements import (
     CUSTOM,
     HINTS,
@@ -30,6 +30,7 @@ FORM = "form"  # callback id of every view of ours that is a form
 _HELP = 6_000  # of one field, beyond its hint
 _INTRO = 9_000
 _SECRET_LABEL = 500  # it stands in a paragraph, where escaping can make five of one
+_ACTIONS = 2_000  # for buttons above the fields
 _PAGE_BLOCKS = 90  # of 100: the rest is for title, introduction and notes
 _PAGE_BYTES = 150_000  # of 250,000: the rest is for what was typed
 _VIEW_BYTES = 225_000  # beyond this, long values are no longer shown in their fields
@@ -152,6 +153,8 @@ def _inputs(form: Form, index: int, hint: str, overflow: list[Overflow], *, hide
     }
     if hint:
         block["hint"] = plain(hint)
+    if field.leads:
+        block["dispatch_action"] = True
     if not takes_others:
         return [block], is_hidden
     other: Block = {"type": "plain_text_input", "action_id": name + CUSTOM}
@@ -221,6 +224,10 @@ def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
         overflow.extend(rest)
     if len(all_pages) > 1:
         blocks.append(context(f"Step {number + 1} of {len(all_pages)}"))
+    if number == 0 and form.actions:
+        drawn_buttons, rest = buttons(form.actions, _ACTIONS, rows=1)
+        blocks.extend(drawn_buttons)
+        overflow.extend(rest)
     if number == 0:
         more, rest = paragraphs("Introduction", form.intro, _INTRO)
         blocks.extend(more)

@@ -80,6 +80,10 @@ class Hearing:
 
     async def action(self, ack: Ack, body: Mapping[str, Any]) -> None:
         """A pressed button."""
+        if (changed := payloads.changed(body)) is not None:
+            await ack()
+            self._work.spawn(self._reconsider(changed), "reconsider")
+            return
         pressed = payloads.action(body)
         asked = self._with_roles(pressed.asked)
         if not views.is_own_action(pressed.action_id):
@@ -264,18 +268,40 @@ class Hearing:
         if shape_of(form) != ticket.shape:
             changed = forms.with_errors(form, {"": "The questions have changed meanwhile. Please look at them again."})
             return self._again(asked, changed, 0)
-        values = values_of(form, sent.state, ticket.hidden)
-        errors: dict[str, str] = {}
-        for name, value in values.items():
+        values, errors = await self._values(form, sent)
+        if errors:
+            return self._refused(asked, ticket.page, FieldErrors(form, errors))
+        is_last = ticket.page >= len(forms.pages(form)) - 1
+        return self._replied(sent, await self._desk.submit(_submission(sent, values, is_last=is_last)), is_last=is_last)
+
+    async def _values(self, form: Form, sent: Sent) -> tuple[dict[str, Any], dict[str, str]]:
+        """What stands in a view, files fetched; and which of them can't be had."""
+        values, errors = values_of(form, sent.state, sent.ticket.hidden), dict[str, str]()
+        for name, value in list(values.items()):
             if isinstance(value, SentFile):
                 try:
                     values[name] = (await self._inbox.fetch([value]))[0]
                 except FileRefused as error:
                     errors[name] = str(error)
-        if errors:
-            return self._refused(asked, ticket.page, FieldErrors(form, errors))
-        is_last = ticket.page >= len(forms.pages(form)) - 1
-        return self._replied(sent, await self._desk.submit(_submission(sent, values, is_last=is_last)), is_last=is_last)
+                    del values[name]
+        return values, errors
+
+    async def _reconsider(self, sent: Sent) -> None:
+        """Draw a form anew once an answer decides what else is asked."""
+        form = await self._desk.form(sent.ticket.form_id)
+        if form is None or shape_of(form) != sent.ticket.shape:
+            return  # gone, or drawn anew already
+        values, _ = await self._values(form, sent)
+        revised = await self._desk.revise(form.id, values, sent.asked.person)
+        if revised is None or replace(revised, values={}) == replace(form, values={}):
+            return
+        view = self._answering.view(revised, sent.asked, sent.ticket.page).payload
+        try:
+            await self._transport.call(
+                lambda client: client.views_update(view_id=sent.view_id, hash=sent.hash or None, view=view)
+            )
+        except Unreachable as error:
+            log.info("slack view not drawn anew", reason=error.reason)
 
     def _replied(self, sent: Sent, reply: Reply | FieldErrors, *, is_last: bool) -> _Outcome:
         asked, ticket = sent.asked, sent.ticket

@@ -27,6 +27,7 @@ class Asked:
     message: MessageRef | None = None
     is_ephemeral: bool = False
     files: tuple[SentFile, ...] = ()
+    view_id: str | None = None  # the modal it happened in
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Sent:
     ticket: Ticket
     view_id: str
     state: Json = field(default_factory=dict)
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ def action(body: Json) -> Pressed:
         body.get("response_url") or (ticket.origin.answer_url if ticket else None),
         ref,
         bool(container.get("is_ephemeral")),
+        view_id=str(view["id"]) if ticket and view.get("type") == "modal" else None,
     )
     return Pressed(asked, action_id, str(pressed.get("value") or ""))
 
@@ -156,6 +159,17 @@ def submission(body: Json) -> Sent | None:
     receipt = f"slack:view:{view['id']}:{view.get('hash', '')}"
     asked = Asked(person(body["user"]), origin.room, receipt, body.get("trigger_id"), origin.answer_url)
     return Sent(asked, ticket, str(view["id"]), (view.get("state") or {}).get("values") or {})
+
+
+def changed(body: Json) -> Sent | None:
+    """An answer in a form of ours on which other fields depend; None when something else was pressed."""
+    view = body.get("view") or {}
+    ticket = read_ticket(str(view.get("private_metadata") or ""))
+    if ticket is None or re.fullmatch(r"f:\d{1,6}", str(body["actions"][0]["action_id"]), re.ASCII) is None:
+        return None
+    asked = Asked(person(body["user"]), ticket.origin.room, "", None, ticket.origin.answer_url)
+    state = (view.get("state") or {}).get("values") or {}
+    return Sent(asked, ticket, str(view["id"]), state, str(view.get("hash") or ""))
 
 
 def search(body: Json) -> Searched | None:

@@ -42,6 +42,15 @@ def find(connection: Connection, id_: str) -> StoredDraft | None:
     return StoredDraft(row.id, row.person, json.loads(row.document), row.changed) if row else None
 
 
+def of(connection: Connection, person: str, limit: int) -> list[StoredDraft]:
+    """What a person typed last, newest first."""
+    query = select(drafts).where(drafts.c.person == person).order_by(drafts.c.changed.desc(), drafts.c.id.desc())
+    return [
+        StoredDraft(row.id, row.person, json.loads(row.document), row.changed)
+        for row in connection.execute(query.limit(limit))
+    ]
+
+
 def drop(connection: Connection, id_: str) -> bool:
     """The draft has become a run or an answer, or was cancelled; False when it was gone already."""
     return connection.execute(delete(drafts).where(drafts.c.id == id_)).rowcount == 1

@@ -103,3 +103,69 @@ async def test_a_question_of_sixty_inputs_is_answered_the_same_way(slack: FakeSl
     (waited,) = [one for one in ended.task_runs.values() if one.task_id == "wait"]
     monster.check(dict(waited.outputs["onResume"]), lambda uri: rig.engine.files.path(uri).read_bytes())
     assert slack.refused == []
+
+
+BREW = """
+id: brew
+namespace: company.team
+inputs:
+  - {id: name, type: STRING}
+  - {id: kind, type: SELECT, values: [tea, coffee]}
+  - id: cup
+    type: SELECT
+    values: [small, large]
+    dependsOn: {inputs: [kind], condition: "{{ inputs.kind == 'tea' }}"}
+  - id: beans
+    type: SELECT
+    expression: "{{ inputs.kind == 'coffee' ? ['dark', 'light'] : ['none'] }}"
+    dependsOn: {inputs: [kind], condition: "{{ inputs.kind == 'coffee' }}"}
+  - {id: card, type: FILE, required: false}
+tasks:
+  - {id: log, type: io.kestra.plugin.core.log.Log, message: brewed}
+"""
+
+
+def labels(window: Window) -> list[str]:
+    return [block["label"]["text"] for block in window.inputs]
+
+
+async def test_questions_come_and_go_with_the_answer_they_depend_on(slack: FakeSlack, rig: Rig) -> None:
+    await rig.engine.deploy(BREW)
+    await slack.command("/flow run brew")
+    window = await slack.modal()
+    assert labels(window) == ["name", "kind", "card"]
+    window.typed[window.input("name")["block_id"]] = "Ann"
+    window.typed[window.input("card")["block_id"]] = [slack.file("c.txt", b"card")]
+    await slack.choose(window, "kind", "tea")
+    await slack.until(lambda: "cup" in labels(window), "the cup is asked for")
+    assert window.input("name")["element"]["initial_value"] == "Ann", "what was typed stays"
+    await slack.choose(window, "kind", "coffee")
+    await slack.until(lambda: "beans" in labels(window), "the beans are asked for")
+    assert labels(window) == ["name", "kind", "beans", "card"]
+    await slack.fill(window, {"beans": "dark"})
+    assert not window.open
+    (run,) = await rig.engine.executions(flow_id="brew")
+    assert {name: run.inputs[name] for name in ("name", "kind", "beans")} == {
+        "name": "Ann",
+        "kind": "coffee",
+        "beans": "dark",
+    }
+    assert rig.engine.files.path(run.inputs["card"]).read_bytes() == b"card"
+    assert "cup" not in run.inputs
+    assert slack.refused == []
+
+
+async def test_last_times_values_fill_the_open_form(slack: FakeSlack, rig: Rig) -> None:
+    await rig.engine.deploy(BREW)
+    await slack.command("/flow run brew name=Ann kind=tea cup=large")
+    await slack.said("Started")
+    await slack.command("/flow run brew --form")
+    window = await slack.modal()
+    window.typed[window.input("name")["block_id"]] = "Zoe"
+    await slack.press("Last time")
+    await slack.until(lambda: "cup" in labels(window), "what last time's answers ask for")
+    assert window.input("name")["element"]["initial_value"] == "Ann"
+    await slack.fill(window)
+    found = await rig.engine.executions(flow_id="brew")
+    assert [run.inputs["cup"] for run in found] == ["large", "large"]
+    assert slack.refused == []

@@ -168,6 +168,15 @@ class FakeSlack(Workspace):
         self._suggested.setdefault(block["block_id"], []).extend(options)
         return [option["text"]["text"] for option in options]
 
+    async def choose(self, window: Window, name: str, value: Any) -> Heard:
+        """Answer an input that tells the app at once."""
+        block = window.input(name)
+        assert block.get("dispatch_action"), f"{name!r} tells the app nothing until the form is sent"
+        window.typed[block["block_id"]] = value
+        payload = self._view_press(window, block, block["element"])
+        payload["view"]["state"] = {"values": fill(window, {}, self._suggested, whole=False)}
+        return await self.deliver("interactive", payload)
+
     def submit_payload(self, window: Window, answers: Json) -> Json:
         state = fill(window, answers, self._suggested)
         view = {**window.view, "id": window.id, "hash": window.hash, "state": {"values": state}}

@@ -151,7 +151,7 @@ def is_empty(state: Json) -> bool:
     return not any(value for key, value in state.items() if key != "type")
 
 
-def fill(window: Window, answers: Json, suggested: dict[str, list[Json]]) -> Json:
+def fill(window: Window, answers: Json, suggested: dict[str, list[Json]], *, whole: bool = True) -> Json:
     """The state of a modal after somebody typed; AssertionError where the client would not let it go."""
     state: Json = {}
     for name, value in answers.items():
@@ -159,7 +159,7 @@ def fill(window: Window, answers: Json, suggested: dict[str, list[Json]]) -> Jso
     for block in window.inputs:
         name, element = block["block_id"], block["element"]
         one = state_of(element, window.typed.get(name), suggested.get(name, []))
-        missing = is_empty(one) and not block.get("optional", False)
+        missing = whole and is_empty(one) and not block.get("optional", False)
         assert not missing, f"{block['label']['text']!r} must be answered, says Slack's client"
         state[name] = {element["action_id"]: copy.deepcopy(one)}
     return state

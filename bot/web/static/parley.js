@@ -30,13 +30,14 @@
     dialog.querySelector(".error").textContent = text;
   }
 
-  async function send(form) {
+  async function send(form, pressed) {
     const buttons = form.querySelectorAll("button");
     buttons.forEach((button) => (button.disabled = true));
     try {
       const plain = form.enctype !== "multipart/form-data";
       const data = new FormData(form);
-      const answer = await fetch(form.getAttribute("action"), { // a field named `action` would hide form.action
+      if (pressed?.name) data.set(pressed.name, pressed.value);
+      const answer = await fetch(pressed?.getAttribute("formaction") || form.getAttribute("action"), { // a field named `action` would hide form.action
         method: "POST",
         headers: { "X-Parley-Fragment": "1" },
         body: plain ? new URLSearchParams(data) : data,
@@ -63,7 +64,7 @@
     event.preventDefault();
     const question = event.submitter?.dataset.confirm;
     if (question && !window.confirm(question)) return;
-    const sent = await send(form);
+    const sent = await send(form, event.submitter);
     if (sent && form.id === "say") form.reset();
   });
 
