@@ -112,6 +112,7 @@ def _add_slack(ends: list[FrontEnd], settings: BotSettings, engine: Engine) -> S
         base_url=settings.slack_base_url,
         locate=engine.files.path,
         inbox=settings.data / "uploads",
+        connections=settings.slack_connections,
     )
     ends.append(end)
     return end.handle if settings.slack_app_token is None else None

@@ -50,6 +50,7 @@ class BotSettings(Settings):
     slack_signing_secret: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET", "slack_signing_secret")
     )
+    slack_connections: int = Field(default=2, ge=1, le=10, description="Connections of Socket Mode; Slack allows 10.")
     slack_base_url: str = "https://slack.com/api/"
     discord_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("DISCORD_TOKEN", "discord_token")

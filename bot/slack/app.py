@@ -10,7 +10,6 @@ from typing import Any, Final
 import aiohttp
 import structlog
 from slack_bolt import BoltResponse
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -26,6 +25,7 @@ from bot.slack.homes import Homes
 from bot.slack.inbox import Inbox
 from bot.slack.people import People
 from bot.slack.refusals import TOKEN
+from bot.slack.sockets import Sockets
 from bot.slack.transport import Transport, error_code
 from bot.slack.views import notice as draw_notice
 from bot.slack.work import Work
@@ -34,7 +34,6 @@ from engine.plugin import ChatPost
 
 log = structlog.get_logger("parley.slack")
 _ANY: Final = re.compile(r".*", re.DOTALL)
-_HELLO = 15.0
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -54,6 +53,7 @@ class SlackFrontEnd:
         inbox: Path | None = None,
         ping_interval: float = 5.0,
         grace: float = 5.0,
+        connections: int = 1,
     ) -> None:
         self._bot_token = bot_token
         self._app_token = app_token
@@ -63,11 +63,12 @@ class SlackFrontEnd:
         self._inbox = inbox
         self._ping_interval = ping_interval
         self._grace = grace
+        self._connections = connections
         self._work = Work()
         self._about: Mapping[str, Any] = {}
         self._session: aiohttp.ClientSession | None = None
         self._app: AsyncApp | None = None
-        self._socket: AsyncSocketModeHandler | None = None
+        self._sockets: Sockets | None = None
         self._groups: asyncio.Task[None] | None = None
         self._transport: Transport | None = None
         self._delivery: Delivery | None = None
@@ -103,9 +104,9 @@ class SlackFrontEnd:
         """Stop hearing, let answers that are under way go out, close."""
         self._app = None
         self._about = {}
-        if self._socket is not None:
-            await _close(self._socket)
-            self._socket = None
+        if self._sockets is not None:
+            await self._sockets.stop()
+            self._sockets = None
         if self._groups is not None:
             self._groups.cancel()
             await asyncio.gather(self._groups, return_exceptions=True)
@@ -162,30 +163,10 @@ class SlackFrontEnd:
     async def _connect(self, app: AsyncApp, app_token: str) -> None:
         assert self._transport is not None  # noqa: S101 - set by start
         client = self._transport.client
+        self._sockets = Sockets(app, app_token, client, self._connections, self._ping_interval)
         try:
-            opened = await client.apps_connections_open(app_token=app_token)
-        except SlackApiError as error:
-            raise SettingInvalid(
-                f"Slack does not accept the app token ({error_code(error)}).",
-                fix="Switch on Socket Mode and make an app-level token with the scope connections:write.",
-            ) from error
+            await self._sockets.start()
         except (SlackClientError, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise self._unreached(error) from error
-        self._socket = AsyncSocketModeHandler(app, app_token, web_client=client, ping_interval=self._ping_interval)
-        # The SDK retries a refused token for ever, so the first address is asked for above.
-        self._socket.client.wss_uri = str(opened["url"])
-        hello = asyncio.Event()
-
-        async def listen(_: Any, message: dict[str, Any], __: str | None = None) -> None:
-            if message.get("type") == "hello":
-                hello.set()
-
-        self._socket.client.message_listeners.append(listen)
-        try:
-            async with asyncio.timeout(_HELLO):
-                await self._socket.connect_async()  # type: ignore[no-untyped-call]
-                await hello.wait()
-        except TimeoutError as error:
             raise self._unreached(error) from error
 
     # Inbound
@@ -325,11 +306,3 @@ def _listener(hear: Any) -> Any:
 
 async def _acknowledge(ack: Any) -> None:
     await ack()
-
-
-async def _close(socket: AsyncSocketModeHandler) -> None:
-    client = socket.client
-    left = [client.message_processor, client.current_session_monitor, client.message_receiver]
-    with suppress(aiohttp.ClientError, OSError):
-        await socket.close_async()  # type: ignore[no-untyped-call]
-    await asyncio.gather(*(task for task in left if task is not None), return_exceptions=True)

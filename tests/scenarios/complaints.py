@@ -428,7 +428,10 @@ COMPLAINTS = (
     Complaint(
         55,
         "Events over a socket come minutes late; several connections at once are advised.",
-        open="the bot holds one connection to Slack at a time; a second process stands by and takes over",
+        (
+            "tests/slack/test_sockets.py::test_events_are_heard_over_any_of_them_and_once",
+            "tests/slack/test_sockets.py::test_while_one_is_lost_the_others_hear_and_it_comes_back",
+        ),
     ),
     Complaint(
         56,

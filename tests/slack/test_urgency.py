@@ -1,0 +1,60 @@
+"""At the wire: what people decided goes out before what merely goes on, however much of that waits."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.pacing import Pace, Rate
+from bot.policy import ApprovalRule
+from engine.store import chat_messages
+from engine.store.chat_messages import PROGRESS
+from tests.bot.rig import PLAIN, Rig
+from tests.slack.test_whole_bot import connect
+from tests.wire.slack import FakeSlack
+
+TWICE = ApprovalRule.model_validate({"match": {"flow": "company.team/twice"}, "where": ["slack:C1", "slack:C2"]})
+NEVER = 1e-6  # a second: what is used up stays so as long as the test runs
+SCARCE = {("slack", "edit"): Rate(NEVER, 6, 4, "workspace"), ("slack", "post"): Rate(100, 100, 1, "channel")}
+
+
+@pytest.fixture
+async def rig(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[Rig]:
+    made = Rig(tmp_path, approvals=(TWICE,), paces={"slack": Pace("slack", SCARCE)})  # type: ignore[dict-item]
+    made.slack = connect(slack, tmp_path)  # type: ignore[assignment]
+    await made.start(PLAIN, PLAIN.replace("id: ship", "id: twice"))
+    yield made
+    await made.slack.stop()
+    await made.stop()
+
+
+async def test_a_decision_overtakes_the_progress_that_waits_for_the_workspaces_budget(
+    slack: FakeSlack, rig: Rig
+) -> None:
+    await slack.command("/flow run twice")
+    here = await slack.said("Approval needed", channel="C1")
+    there = await slack.said("Approval needed", channel="C2")
+    for _ in range(4):
+        await slack.command("/flow run ship")
+    await slack.until(lambda: sum("ship" in slack.text(one) for one in slack.public("C1")) == 8, "all cards", 60)
+    runs = await rig.engine.executions(flow_id="ship")
+    now = rig.engine.clock.now()
+
+    def touch_all(unit):  # type: ignore[no-untyped-def]
+        for run in runs:
+            chat_messages.touch(unit.connection, entity=run.id, urgency=PROGRESS, now=now)
+        unit.after_commit(rig.desk.outbox.wake)
+
+    await rig.engine.database.transact(touch_all)
+    await slack.press("Approve", user="U2", message=here)
+    await slack.until(lambda: "pproved by" in slack.text(there), "the decision in the other channel", 30)
+    await slack.until(lambda: "pproved by" in slack.text(here), "and where it was pressed", 30)
+    rows = [
+        row
+        for run in runs
+        for row in rig.engine.database.read_now(lambda c, of=run.id: chat_messages.showing(c, entity=of))
+        if row.desired > row.shown
+    ]
+    assert len(rows) >= 2, "the rest of the progress still waits"
+    assert {row.urgency for row in rows} == {PROGRESS}
+    assert slack.refused == []
