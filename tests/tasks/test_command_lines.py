@@ -164,11 +164,13 @@ async def test_aws_gets_its_credentials_and_takes_on_roles(context, tools):
         region="eu-central-1",
         stsRoleArn="arn:aws:iam::1:role/x y",
         stsRoleExternalId="ext",
+        stsRoleSessionDuration="PT20M",
         commands=["aws s3 ls"],
     )
     assume, listing = tools.calls
     assert assume[:8] == ["aws", "sts", "assume-role", "--role-arn", "arn:aws:iam::1:role/x y", *assume[5:8]]
     assert "ext" in assume
+    assert assume[assume.index("--duration-seconds") + 1] == "1200"
     assert listing == ["aws", "s3", "ls"]
     assert tools.env["AWS_ACCESS_KEY_ID"] == "ROLEKEY"
     assert (tools.env["AWS_SESSION_TOKEN"], tools.env["AWS_DEFAULT_REGION"]) == ("ROLETOKEN", "eu-central-1")

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.core.task import AnyTyped
-from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.ai.completion import CompletionTask, parsed_reply
 from engine.tasks.ai.conversation import Said, Turn
-from engine.tasks.ai.guardrails import Guardrails
+from engine.tasks.ai.guardrails import Guarded, Guardrails
 from engine.tasks.ai.memory import KestraKVStore
 from engine.tasks.ai.retriever import AnyRetriever, grounded
 from engine.tasks.ai.tool_use import MOST_CALLS, conversation, offered
@@ -19,21 +19,17 @@ from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.working_files import collect
 
 
-class AgentAnswer(Outputs):
+class AgentAnswer(Guarded):
     """The answer as text, or as JSON when that was asked for, and what was done on the way."""
 
     textOutput: str | None  # noqa: N815 - appears as written
     jsonOutput: Any  # noqa: N815
-    tokenUsage: dict[str, int]  # noqa: N815
-    finishReason: str  # noqa: N815
     toolExecutions: list[dict[str, Any]]  # noqa: N815
     intermediateResponses: list[dict[str, Any]]  # noqa: N815
     thinking: str | None = None
     requestDuration: int  # noqa: N815
     outputFiles: dict[str, str]  # noqa: N815
     sources: list[str]
-    guardrailViolated: bool = False  # noqa: N815
-    guardrailViolationMessage: str | None = None  # noqa: N815
 
 
 class AIAgent(CompletionTask):

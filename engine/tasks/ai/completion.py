@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from engine.core.task import AnyTyped
 from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.ai.conversation import Configuration, Described, Media, ResponseFormat, Said, Turn
-from engine.tasks.ai.guardrails import Guardrails
+from engine.tasks.ai.guardrails import Guarded, Guardrails
 from engine.tasks.ai.model_service import Provider
 from engine.tasks.ai.tool_use import conversation, offered
 from engine.tasks.property_types import OptionalText, Text, TextList, document_from_text
@@ -94,19 +94,15 @@ async def turn_of(context: RunContext, role: Role, text: str | None, blocks: Seq
     return Turn(role, "\n".join(texts), media=tuple(media))
 
 
-class Answer(Outputs):
+class Answer(Guarded):
     """The answer as text, or as JSON when that was asked for."""
 
     textOutput: str | None  # noqa: N815 - appears as written
     jsonOutput: Any  # noqa: N815
     aiResponse: str | None  # noqa: N815
-    tokenUsage: dict[str, int]  # noqa: N815
-    finishReason: str  # noqa: N815
     toolExecutions: list[dict[str, Any]]  # noqa: N815
     intermediateResponses: list[dict[str, Any]]  # noqa: N815
     thinking: str | None = None
-    guardrailViolated: bool  # noqa: N815
-    guardrailViolationMessage: str | None  # noqa: N815
 
 
 class ChatCompletion(CompletionTask):
@@ -170,15 +166,11 @@ messages:
         )
 
 
-class Extracted(Outputs):
+class Extracted(Guarded):
     """The document, as text."""
 
     schemaName: str  # noqa: N815 - appears as written
     extractedJson: str | None  # noqa: N815
-    tokenUsage: dict[str, int]  # noqa: N815
-    finishReason: str  # noqa: N815
-    guardrailViolated: bool = False  # noqa: N815
-    guardrailViolationMessage: str | None = None  # noqa: N815
 
 
 class JSONStructuredExtraction(CompletionTask):
@@ -233,14 +225,10 @@ prompt: "{{ inputs.mail }}"
         )
 
 
-class Classified(Outputs):
+class Classified(Guarded):
     """The class the text belongs to."""
 
     classification: str | None
-    tokenUsage: dict[str, int]  # noqa: N815 - appears as written
-    finishReason: str  # noqa: N815
-    guardrailViolated: bool = False  # noqa: N815
-    guardrailViolationMessage: str | None = None  # noqa: N815
 
 
 class Classification(CompletionTask):

@@ -4,9 +4,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine.plugin import LateProperty, Part, RunContext
+from engine.plugin import LateProperty, Outputs, Part, RunContext
 from engine.tasks.ai.conversation import Said
 from engine.tasks.property_types import OptionalText, Text, is_true
+
+
+class Guarded(Outputs):
+    """What every answer of a model comes with."""
+
+    tokenUsage: dict[str, int]  # noqa: N815 - appears as written
+    finishReason: str  # noqa: N815
+    guardrailViolated: bool = False  # noqa: N815
+    guardrailViolationMessage: str | None = None  # noqa: N815
 
 
 class Rule(Part):

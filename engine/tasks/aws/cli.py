@@ -3,13 +3,13 @@
 from typing import ClassVar, Literal
 
 from engine.plugin import Property, RunContext
-from engine.tasks.property_types import OptionalText
+from engine.tasks.aws.connection import Credentials
 from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, quoted
 
 ROLE_QUERY = "Credentials.[AccessKeyId,SecretAccessKey,SessionToken]"
 
 
-class AwsCLI(CommandsTask):
+class AwsCLI(Credentials, CommandsTask):
     """Run commands of `aws`; the credentials are in their environment."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -27,15 +27,6 @@ outputFiles:
     )
     default_image: ClassVar[str] = "amazon/aws-cli"
     type: Literal["io.kestra.plugin.aws.cli.AwsCLI"]
-    access_key_id: Property[OptionalText] = None
-    secret_key_id: Property[OptionalText] = None
-    session_token: Property[OptionalText] = None
-    region: Property[OptionalText] = None
-    endpoint_override: Property[OptionalText] = None
-    sts_role_arn: Property[OptionalText] = None
-    sts_role_session_name: Property[OptionalText] = None
-    sts_role_external_id: Property[OptionalText] = None
-    sts_endpoint_override: Property[OptionalText] = None
     output_format: Property[Literal["JSON", "TABLE", "TEXT", "YAML", "json", "table", "text", "yaml"]] = "JSON"
 
     def variables(self) -> dict[str, str]:
@@ -53,9 +44,7 @@ outputFiles:
         return {name: value for name, value in found.items() if value is not None}
 
     async def run(self, context: RunContext) -> ScriptResult:
-        for secret in (self.secret_key_id, self.session_token):
-            if secret:
-                context.mask(secret)
+        self.hide(context)
         lines = [*self._assumed(context), *await self.rendered_lines(context, self.commands)]
         return await self.run_commands(context, lines, env=self.variables())
 
@@ -67,6 +56,8 @@ outputFiles:
         call = ["aws", "sts", "assume-role", "--role-arn", self.sts_role_arn, "--role-session-name", name]
         if self.sts_role_external_id:
             call += ["--external-id", self.sts_role_external_id]
+        if "sts_role_session_duration" in self.model_fields_set:
+            call += ["--duration-seconds", str(round(self.sts_role_session_duration.total_seconds()))]
         call += ["--output", "text", "--query", ROLE_QUERY]
         return [
             f"assumed=$({quoted(call)}) || exit 1",

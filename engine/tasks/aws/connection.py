@@ -14,7 +14,7 @@ from engine.tasks.threads import in_own_thread
 R = TypeVar("R")
 
 
-class AwsConnected(Part):
+class Credentials(Part):
     """Credentials (else those of the environment), region and a role to take on."""
 
     access_key_id: Property[OptionalText] = None
@@ -28,12 +28,20 @@ class AwsConnected(Part):
     sts_role_session_duration: Property[timedelta] = timedelta(minutes=15)
     sts_endpoint_override: Property[OptionalText] = None
 
-    async def aws(self, context: RunContext, service: str, work: Callable[[Any], R]) -> R:
-        """What `work` does with a client of a service, in a thread; TaskFailed when the service refuses."""
-        boto3 = extra("boto3", "aws")
+    def hide(self, context: RunContext) -> None:
+        """Keep what is secret out of logs and cards."""
         for secret in (self.secret_key_id, self.session_token):
             if secret:
                 context.mask(secret)
+
+
+class AwsConnected(Credentials):
+    """A task that calls Amazon's services."""
+
+    async def aws(self, context: RunContext, service: str, work: Callable[[Any], R]) -> R:
+        """What `work` does with a client of a service, in a thread; TaskFailed when the service refuses."""
+        boto3 = extra("boto3", "aws")
+        self.hide(context)
         endpoint = self.endpoint_override or context.settings.provider("aws").base_url
         for address in (endpoint, self.sts_endpoint_override):
             if address:
