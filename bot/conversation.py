@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+MESSAGE_TEXT = "message.txt"  # the attachment that holds the text of a message somebody chose
 Platform = Literal["slack", "discord", "web", "cli"]
 Tone = Literal["info", "running", "success", "warning", "danger", "paused"]
 Style = Literal["primary", "neutral", "danger", "link"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot import aliases, clicks, documents, slash_commands
+from bot import aliases, clicks, completing, documents, slash_commands
 from bot.announcer import Announcer
 from bot.asking import Asking, Parts
 from bot.chat_settings import ChatSettings
@@ -43,7 +43,7 @@ from bot.pacing import Pace
 from bot.people import Linked
 from bot.permissions import Asked, ByRole, Everybody, Permissions
 from bot.policy import ApprovalRule
-from bot.references import rank, short
+from bot.references import rank
 from bot.roles import Deed, Role
 from bot.starts import Starts
 from bot.texts import Answer, answer
@@ -55,8 +55,6 @@ from engine.store.database import Unit
 
 log = logging.getLogger(__name__)
 
-WAITING = 500
-RECENT = 50
 TIDY = 3600.0  # seconds between two clean-ups
 
 
@@ -215,30 +213,8 @@ class FrontDesk:
 
     async def complete(self, argument: str, typed: str, person_id: str, room: Room, limit: int) -> tuple[Option, ...]:
         """Choices for an argument while it is typed."""
-        match argument:
-            case "flow":
-                names = [flow.full for flow in self.office.flow_names()]
-                person, best = Person(person_id, person_id, room.platform), list[Option]()
-                for name in rank(typed, names, await self.parts.used(person_id)):
-                    if len(best) == limit:
-                        break
-                    if await self.permissions.refuse(Asked("run", person, room, name), fresh=False) is None:
-                        best.append(Option(name, name))
-                return tuple(best)
-            case "run":
-                runs = await self.engine.executions(limit=RECENT)
-                labels = {f"{short(run.id)} {run.flow_id} ({run.state.lower()})": run.id for run in runs}
-            case "pause":
-                pauses = await self.engine.pauses(limit=WAITING)
-                labels = {f"{pause.flow_id} {short(pause.execution_id)} {pause.task_id}": pause.id for pause in pauses}
-            case "key":
-                namespaces = {flow.namespace for flow in self.engine.flows.list()}
-                keys = [(space, key) for space in sorted(namespaces) for key in await self.engine.kv.keys(space)]
-                labels = {f"{space} {key}": key for space, key in keys}
-            case _:
-                return ()
-        wanted = [label for label in labels if typed.strip().lower() in label.lower()]
-        return tuple(Option(labels[label], label) for label in wanted[:limit])
+        person = Person(person_id, person_id, room.platform)
+        return await completing.choices(self.parts, argument, typed, person, room, limit)
 
     async def pause_cards(self, execution_id: str) -> list[Card]:
         """The cards of every pause of a run, for the page that shows it."""

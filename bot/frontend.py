@@ -45,7 +45,8 @@ class Desk(Protocol):
         """Choices of one field that fit what was typed so far."""
 
     async def complete(self, argument: str, typed: str, person_id: str, room: Room, limit: int) -> tuple[Option, ...]:
-        """Choices for an argument of the command line while it is typed: `flow`, `run`, `pause`, `key`."""
+        """Choices for an argument of the command line while it is typed: `flow`, `run`, `pause`, `key`,
+        `schedule`, `alias`, `topic`."""
 
 
 class Unreachable(Exception):

@@ -37,7 +37,7 @@ MANUAL: Mapping[str, Entry] = {
     ),
     "runs": Entry("runs", "what I started lately", ("runs",)),
     "watch": Entry(
-        "watch <run> \u00b7 unwatch <run>",
+        "watch <run> [--stop] \u00b7 unwatch <run>",
         "follow a run in this channel, or no longer",
         ("watch #7F3A2K", "unwatch #7F3A2K"),
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot import documents
 from bot.asking import Asking, Parts, name_of
-from bot.conversation import Attachment, FieldErrors, Listing, Notice, Reply, Row
+from bot.conversation import MESSAGE_TEXT, Attachment, FieldErrors, Listing, Notice, Reply, Row
 from bot.drafts import PREFIX, Draft, may_fill
 from bot.links import Pressed
 from bot.office import read_text
@@ -17,7 +17,6 @@ from engine.core.inputs import Input
 from engine.errors import EngineError
 
 PURPOSE = "message"
-TEXT = "message.txt"  # the name under which a front end hands over the message's own text
 MOST = 25
 _ADDRESS = re.compile(r"https?://\S+")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -70,7 +69,7 @@ async def begin(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | Field
 async def _taken_apart(sent: Sequence[Attachment]) -> tuple[str, list[Attachment]]:
     text, files = "", list[Attachment]()
     for file in sent:
-        if file.name == TEXT and not text:
+        if file.name == MESSAGE_TEXT and not text:
             try:
                 text = await read_text(file)
             except (ValueError, OSError):

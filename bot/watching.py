@@ -27,6 +27,8 @@ async def watch(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`watch <run>`: its card is shown here and follows it."""
     if not line.words:
         return Reply(usage("watch", "Which run?"))
+    if "stop" in line.flags:
+        return await unwatch(parts, asking, line)
     execution = await parts.execution(line.word(0), asking)
     if refusal := await refuse(parts, asking, execution, "see"):
         return Reply(refusal)

@@ -17,7 +17,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.conversation import Card, MessageRef, Notice, Person, Reply, Room
-from bot.discord import commands, payloads, posts
+from bot.discord import commands, manage_commands, payloads, posts
 from bot.discord.files import Files, Locate
 from bot.discord.listener import Listener
 from bot.discord.transport import Json, Sent, Transport
@@ -310,6 +310,8 @@ class _Client(discord.Client):
         self._guild = guild
         self.tree = app_commands.CommandTree(self)
         self.tree.add_command(commands.group(self._command, self._complete), guild=guild)
+        self.tree.add_command(manage_commands.manage_group(self._command, self._complete), guild=guild)
+        self.tree.add_command(commands.message_menu(self._chosen_message), guild=guild)
 
     async def setup_hook(self) -> None:
         """Tell Discord about the commands when they changed."""
@@ -328,6 +330,10 @@ class _Client(discord.Client):
     async def _command(self, interaction: discord.Interaction) -> None:
         if not self._front.is_stopping:
             await self._front.hear(self._front.listener.command(interaction_json(interaction)))
+
+    async def _chosen_message(self, interaction: discord.Interaction) -> None:
+        if not self._front.is_stopping:
+            await self._front.hear(self._front.listener.chosen_message(interaction_json(interaction)))
 
     async def _complete(
         self, interaction: discord.Interaction, argument: str, typed: str

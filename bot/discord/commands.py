@@ -1,4 +1,5 @@
-"""The slash commands Discord offers: one group, `/flow`, whose subcommands have options and the free text of a command.
+"""The slash commands Discord offers: a group, `/flow`, whose subcommands have options and the free text of a command;
+what those who manage need stands in a group of its own, since Discord allows 25 in each.
 
 What each means is decided from the interaction's own JSON (`payloads.command_text`), so the functions below only
 declare options.
@@ -16,22 +17,33 @@ from discord.app_commands import Choice, describe
 Hear = Callable[[discord.Interaction], Awaitable[None]]
 Complete = Callable[[discord.Interaction, str, str], Awaitable[list[Choice[str]]]]
 
-_INPUTS = "More as text: name=value name:=JSON name=@attachment --flag"
+INPUTS = "More as text: name=value name:=JSON name=@attachment --flag"
 SCHEDULE_WORDS = ("list", "add", "skip", "shift", "pause", "resume", "delete", "backfill")
-_TEXT = app_commands.Range[str, 0, 6000]
+TEXT = app_commands.Range[str, 0, 6000]
 
 
 def group(hear: Hear, complete: Complete) -> app_commands.Group:
     """The group with its subcommands; `hear` gets every call, `complete` every half-typed argument."""
     flow = app_commands.Group(name="flow", description="Run flows and answer their questions")
     _add_runs(flow, hear, complete)
+    _add_following(flow, hear, complete)
+    _add_control(flow, hear, complete)
     _add_answers(flow, hear, complete)
     _add_handing_on(flow, hear, complete)
     _add_others(flow, hear, complete)
     return flow
 
 
-def _completing(complete: Complete, **arguments: str) -> Callable[[Any], Any]:
+def message_menu(chosen: Callable[[discord.Interaction], Awaitable[None]]) -> app_commands.ContextMenu:
+    """*Apps → Run flow with this message*."""
+
+    async def run_with(interaction: discord.Interaction, message: discord.Message) -> None:
+        await chosen(interaction)
+
+    return app_commands.ContextMenu(name="Run flow with this message", callback=run_with)
+
+
+def completing(complete: Complete, **arguments: str) -> Callable[[Any], Any]:
     """Autocomplete for options: which kind of argument each is."""
 
     def rows(argument: str) -> Any:
@@ -45,84 +57,129 @@ def _completing(complete: Complete, **arguments: str) -> Callable[[Any], Any]:
 
 def _add_runs(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
     @flow.command(name="run", description="Start a flow; its form opens when something is missing")
-    @describe(flow="Which flow", inputs=_INPUTS, form="Open the form in any case", file="A file for an input")
-    @_completing(complete, flow="flow")
+    @describe(flow="Which flow", inputs=INPUTS, form="Open the form in any case", file="A file for an input")
+    @completing(complete, flow="flow")
     async def run(
         interaction: discord.Interaction,
         flow: str,
-        inputs: _TEXT | None = None,
+        inputs: TEXT | None = None,
         form: bool = False,
         file: discord.Attachment | None = None,
     ) -> None:
         await hear(interaction)
 
     @flow.command(name="list", description="Flows you may run")
-    @describe(text="Only those that contain this", inputs=_INPUTS)
-    async def listing(interaction: discord.Interaction, text: str | None = None, inputs: _TEXT | None = None) -> None:
+    @describe(text="Only those that contain this", inputs=INPUTS)
+    async def listing(interaction: discord.Interaction, text: str | None = None, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
     @flow.command(name="show", description="A flow: its inputs, schedule and last runs")
-    @describe(flow="Which flow", inputs=_INPUTS)
-    @_completing(complete, flow="flow")
-    async def show(interaction: discord.Interaction, flow: str, inputs: _TEXT | None = None) -> None:
+    @describe(flow="Which flow", inputs=INPUTS)
+    @completing(complete, flow="flow")
+    async def show(interaction: discord.Interaction, flow: str, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
     @flow.command(name="status", description="How a run stands")
-    @describe(run="Which run; your last one when left out", inputs=_INPUTS)
-    @_completing(complete, run="run")
-    async def status(interaction: discord.Interaction, run: str | None = None, inputs: _TEXT | None = None) -> None:
+    @describe(run="Which run; your last one when left out", inputs=INPUTS)
+    @completing(complete, run="run")
+    async def status(interaction: discord.Interaction, run: str | None = None, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
+    @flow.command(name="runs", description="What you started lately")
+    async def runs(interaction: discord.Interaction) -> None:
+        await hear(interaction)
+
+
+def _add_following(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
     @flow.command(name="logs", description="The log of a run")
-    @describe(run="Which run", task="Only this task", grep="Only lines that contain this", inputs=_INPUTS)
-    @_completing(complete, run="run")
+    @describe(run="Which run", task="Only this task", grep="Only lines that contain this", inputs=INPUTS)
+    @completing(complete, run="run")
     async def logs(
         interaction: discord.Interaction,
         run: str | None = None,
         task: str | None = None,
         grep: str | None = None,
-        inputs: _TEXT | None = None,
+        inputs: TEXT | None = None,
     ) -> None:
         await hear(interaction)
 
+    @flow.command(name="files", description="Files that a run made")
+    @describe(run="Which run")
+    @completing(complete, run="run")
+    async def files(interaction: discord.Interaction, run: str) -> None:
+        await hear(interaction)
+
+    @flow.command(name="watch", description="Follow a run in this channel")
+    @describe(run="Which run", stop="Follow it no longer")
+    @completing(complete, run="run")
+    async def watch(interaction: discord.Interaction, run: str, stop: bool = False) -> None:
+        await hear(interaction)
+
+
+def _add_control(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
     @flow.command(name="kill", description="Stop a run")
-    @describe(run="Which run", reason="Why, for the log", inputs=_INPUTS)
-    @_completing(complete, run="run")
+    @describe(run="Which run", reason="Why, for the log", inputs=INPUTS)
+    @completing(complete, run="run")
     async def kill(
-        interaction: discord.Interaction, run: str, reason: str | None = None, inputs: _TEXT | None = None
+        interaction: discord.Interaction, run: str, reason: str | None = None, inputs: TEXT | None = None
     ) -> None:
+        await hear(interaction)
+
+    @flow.command(name="pause", description="Let nothing new start in a run")
+    @describe(run="Which run")
+    @completing(complete, run="run")
+    async def pause(interaction: discord.Interaction, run: str) -> None:
+        await hear(interaction)
+
+    @flow.command(name="resume", description="Let a paused run go on")
+    @describe(run="Which run", inputs=INPUTS)
+    @completing(complete, run="run")
+    async def resume(interaction: discord.Interaction, run: str, inputs: TEXT | None = None) -> None:
+        await hear(interaction)
+
+    @flow.command(name="restart", description="Go on from what failed")
+    @describe(run="Which run")
+    @completing(complete, run="run")
+    async def restart(interaction: discord.Interaction, run: str) -> None:
+        await hear(interaction)
+
+    @flow.command(name="replay", description="Run again: from the start, from a task on, or with other inputs")
+    @describe(run="Which run", from_="From which task on", edit="Open the form with its inputs")
+    @app_commands.rename(from_="from")
+    @completing(complete, run="run")
+    async def replay(interaction: discord.Interaction, run: str, from_: str | None = None, edit: bool = False) -> None:
         await hear(interaction)
 
 
 def _add_answers(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
     @flow.command(name="pending", description="Questions that wait for you")
-    @describe(all="Those that wait for others too", inputs=_INPUTS)
-    async def pending(interaction: discord.Interaction, all: bool = False, inputs: _TEXT | None = None) -> None:
+    @describe(all="Those that wait for others too", inputs=INPUTS)
+    async def pending(interaction: discord.Interaction, all: bool = False, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
     @flow.command(name="approve", description="Approve a waiting request")
-    @describe(pause="Which request; or a flow, with --all as text", reason="Why", inputs=_INPUTS)
-    @_completing(complete, pause="pause")
+    @describe(pause="Which request; or a flow, with --all as text", reason="Why", inputs=INPUTS)
+    @completing(complete, pause="pause")
     async def approve(
-        interaction: discord.Interaction, pause: str, reason: str | None = None, inputs: _TEXT | None = None
+        interaction: discord.Interaction, pause: str, reason: str | None = None, inputs: TEXT | None = None
     ) -> None:
         await hear(interaction)
 
     @flow.command(name="reject", description="Reject a waiting request")
-    @describe(pause="Which request", reason="Why", inputs=_INPUTS)
-    @_completing(complete, pause="pause")
+    @describe(pause="Which request", reason="Why", inputs=INPUTS)
+    @completing(complete, pause="pause")
     async def reject(
-        interaction: discord.Interaction, pause: str, reason: str | None = None, inputs: _TEXT | None = None
+        interaction: discord.Interaction, pause: str, reason: str | None = None, inputs: TEXT | None = None
     ) -> None:
         await hear(interaction)
 
     @flow.command(name="answer", description="Answer a waiting request in a form or with name=value")
-    @describe(pause="Which request", inputs=_INPUTS, file="A file for an input")
-    @_completing(complete, pause="pause")
+    @describe(pause="Which request", inputs=INPUTS, file="A file for an input")
+    @completing(complete, pause="pause")
     async def answer(
         interaction: discord.Interaction,
         pause: str,
-        inputs: _TEXT | None = None,
+        inputs: TEXT | None = None,
         file: discord.Attachment | None = None,
     ) -> None:
         await hear(interaction)
@@ -131,24 +188,18 @@ def _add_answers(flow: app_commands.Group, hear: Hear, complete: Complete) -> No
 def _add_handing_on(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
     @flow.command(name="snooze", description="Be asked again later")
     @describe(pause="Which request", until="When: 1h, 14:00, tomorrow 9:00")
-    @_completing(complete, pause="pause")
+    @completing(complete, pause="pause")
     async def snooze(interaction: discord.Interaction, pause: str, until: str) -> None:
         await hear(interaction)
 
     @flow.command(name="delegate", description="Let a colleague decide instead of you")
     @describe(pause="Which request", colleague="Who decides")
-    @_completing(complete, pause="pause")
+    @completing(complete, pause="pause")
     async def delegate(interaction: discord.Interaction, pause: str, colleague: discord.User) -> None:
         await hear(interaction)
 
 
 def _add_others(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
-    @flow.command(name="audit", description="Who did what with a run")
-    @describe(run="Which run")
-    @_completing(complete, run="run")
-    async def audit(interaction: discord.Interaction, run: str) -> None:
-        await hear(interaction)
-
     @flow.command(name="link", description="Use several accounts as one person")
     @describe(code="The code you were given with your other account, or: list")
     async def link(interaction: discord.Interaction, code: str | None = None) -> None:
@@ -164,36 +215,31 @@ def _add_others(flow: app_commands.Group, hear: Hear, complete: Complete) -> Non
     async def web(interaction: discord.Interaction, action: str | None = None) -> None:
         await hear(interaction)
 
-    @flow.command(name="kv", description="Values that flows share")
+    @flow.command(name="schedule", description="What runs by itself, and when")
     @describe(
-        action="What to do", key="Which value", value="The new value", namespace="Where it is kept", inputs=_INPUTS
+        action="What to do",
+        schedule="Which one; for add and backfill a flow",
+        inputs='What else it needs, such as: "every weekday at 9:00" env=prod',
     )
-    @app_commands.choices(action=[Choice(name=word, value=word) for word in ("list", "get", "set", "delete")])
-    @_completing(complete, key="key")
-    async def kv(
+    @app_commands.choices(action=[Choice(name=word, value=word) for word in SCHEDULE_WORDS])
+    @completing(complete, schedule="schedule")
+    async def schedule(
         interaction: discord.Interaction,
-        action: str,
-        key: str | None = None,
-        value: str | None = None,
-        namespace: str | None = None,
-        inputs: _TEXT | None = None,
+        action: str = "list",
+        schedule: str | None = None,
+        inputs: TEXT | None = None,
     ) -> None:
         await hear(interaction)
 
-    @flow.command(name="schedule", description="What runs by itself, and when")
-    @describe(action="What to do", inputs='What it needs, such as: deploy "every weekday at 9:00" env=prod')
-    @app_commands.choices(action=[Choice(name=word, value=word) for word in SCHEDULE_WORDS])
-    async def schedule(interaction: discord.Interaction, action: str = "list", inputs: _TEXT | None = None) -> None:
-        await hear(interaction)
-
     @flow.command(name="help", description="What you can do here")
-    @describe(topic="A command or a flow", inputs=_INPUTS)
-    async def help_(interaction: discord.Interaction, topic: str | None = None, inputs: _TEXT | None = None) -> None:
+    @describe(topic="A command or a flow", inputs=INPUTS)
+    @completing(complete, topic="topic")
+    async def help_(interaction: discord.Interaction, topic: str | None = None, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
     @flow.command(name="whoami", description="Who you are here, and what you may do")
-    @describe(inputs=_INPUTS)
-    async def whoami(interaction: discord.Interaction, inputs: _TEXT | None = None) -> None:
+    @describe(inputs=INPUTS)
+    async def whoami(interaction: discord.Interaction, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
 

@@ -45,6 +45,12 @@ class Files:
         path = await asyncio.to_thread(self._keep, safe_name(upload.name), content)
         return Attachment(upload.name, str(path), len(content), upload.media_type)
 
+    async def keep(self, name: str, text: str) -> Attachment:
+        """A text as an attachment."""
+        content = text.encode("utf-8", "replace")
+        path = await asyncio.to_thread(self._keep, safe_name(name), content)
+        return Attachment(name, str(path), len(content), "text/plain")
+
     def _keep(self, name: str, content: bytes) -> Path:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="parley-discord-"))

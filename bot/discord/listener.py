@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from bot.conversation import (
+    MESSAGE_TEXT,
     Attachment,
     Card,
     Command,
@@ -69,6 +70,21 @@ class Listener:
         async def work() -> Reply:
             sent = [await self._files.fetch(upload) for upload in payloads.uploads(interaction).values()]
             return await self._desk().command(payloads.command(interaction, sent, self._base_url()))
+
+        await self._answer(exchange, work())
+
+    async def chosen_message(self, interaction: Json) -> None:
+        """*Run flow with this message*: its text and files come along."""
+        exchange = Exchange(self._transport, interaction)
+
+        async def work() -> Reply:
+            message = payloads.target(interaction)
+            sent = [await self._files.fetch(upload) for upload in payloads.message_uploads(message).values()]
+            if text := str(message.get("content") or ""):
+                sent.insert(0, await self._files.keep(MESSAGE_TEXT, text))
+            if not sent:
+                return Reply(Notice("info", "There is neither text nor a file in that message."))
+            return await self._desk().command(payloads.command(interaction, sent, self._base_url(), "run"))
 
         await self._answer(exchange, work())
 

@@ -20,10 +20,16 @@ _WEBHOOK = re.compile(r"/webhooks/(\d+)/([^/?]+)$")
 # Options that are arguments by their place, in this order; `inputs` is text as typed, the rest become flags.
 _PLACES = (
     "action",
+    "to",
     "namespace",
     "flow",
+    "schedule",
     "run",
     "pause",
+    "state",
+    "revision",
+    "name",
+    "command",
     "code",
     "text",
     "topic",
@@ -35,6 +41,11 @@ _PLACES = (
     "colleague",
 )
 _TYPED = "inputs"
+# Options that elsewhere stand in their place but are flags of these commands.
+_FLAGS: Mapping[str, frozenset[str]] = {
+    "mark": frozenset({"task"}),
+    "bulk": frozenset({"flow", "state", "until"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +148,12 @@ def command_text(interaction: Json) -> str:
         words.append(str(options[0]["name"]))
         options = options[0].get("options") or []
     given = {str(option["name"]): option for option in options}
-    words += [quote(str(given[name]["value"])) for name in _PLACES if name in given]
+    flags = _FLAGS.get(words[-1] if words else "", frozenset())
+    places = [name for name in _PLACES if name not in flags]
+    words += [quote(str(given[name]["value"])) for name in places if name in given]
     typed = str(given[_TYPED]["value"]).strip() if _TYPED in given else ""
     for name, option in given.items():
-        if name in _PLACES or name == _TYPED or option.get("type") == 11:
+        if name in places or name == _TYPED or option.get("type") == 11:
             continue
         value = option.get("value")
         if value is True:
@@ -171,6 +184,14 @@ def uploads(interaction: Json) -> dict[str, Upload]:
     """Files sent along with a command or a modal, by Discord's id."""
     resolved: Json = (interaction.get("data") or {}).get("resolved") or {}
     return {str(key): _upload(value) for key, value in (resolved.get("attachments") or {}).items()}
+
+
+def target(interaction: Json) -> Json:
+    """The message a message command was used on."""
+    data: Json = interaction.get("data") or {}
+    messages: Json = (data.get("resolved") or {}).get("messages") or {}
+    found: Json = messages.get(str(data.get("target_id") or "")) or {}
+    return found
 
 
 def message_uploads(message: Json) -> dict[str, Upload]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from bot.conversation import Command, FieldErrors, Form, Notice, Person, Reply, Submission
+from bot.conversation import MESSAGE_TEXT, Command, FieldErrors, Form, Notice, Person, Reply, Submission
 from bot.frontend import KEPT, Desk, Unreachable
 from bot.slack import forms, payloads, views
 from bot.slack.answering import Answering
@@ -114,7 +114,7 @@ class Hearing:
         await self._answer(ack, asked, lambda: self._shortcut(asked, payloads.message_text(body)))
 
     async def _shortcut(self, asked: Asked, text: str) -> Reply:
-        attachments = [await self._inbox.keep("message.txt", text)] if text else []
+        attachments = [await self._inbox.keep(MESSAGE_TEXT, text)] if text else []
         with suppress(TimeoutError, FileRefused):
             async with asyncio.timeout(SHORTCUT_FILES):
                 attachments.extend(await self._inbox.fetch(asked.files))

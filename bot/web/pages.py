@@ -34,6 +34,13 @@ NO_FORM = (
     "This form is not there any more, or it is somebody else's.",
     "Start again with the command or button that opened it.",
 )
+_OF_RUN = "status logs files watch unwatch kill pause resume restart replay force mark labels delete audit"
+ARGUMENTS = {
+    **dict.fromkeys(("run", "show", "revisions", "restore"), "flow"),
+    **dict.fromkeys(_OF_RUN.split(), "run"),
+    **dict.fromkeys(("approve", "reject", "answer", "snooze", "delegate"), "pause"),
+    "help": "topic",
+}
 TRIES = ("/flow list", "/flow run order_lunch", "/flow run ship_release", "/flow run poster", "/flow run greet_team")
 
 
@@ -147,11 +154,11 @@ async def complete(request: Request) -> Response:
     text = request.query_params.get("text", "")[:400]
     room = Room("web", (request.query_params.get("channel") or LOBBY)[:80])
     words = text.split(" ")
-    arguments = {"run": "flow", "show": "flow", "status": "run", "logs": "run", "kill": "run"}
-    if len(words) != 3 or words[0] != "/flow" or words[1] not in arguments:
+    if len(words) not in (2, 3) or words[0] != "/flow":
         return told_list([])
-    found = await desk(request).complete(arguments[words[1]], words[2], caller(request).person.id, room, 12)
-    return told_list([f"/flow {words[1]} {option.value}" for option in found])
+    argument = "topic" if len(words) == 2 else ARGUMENTS.get(words[1], "")
+    found = await desk(request).complete(argument, words[-1], caller(request).person.id, room, 12)
+    return told_list([" ".join([*words[:-1], option.value]) for option in found])
 
 
 @routes.get("/events", name="room_events")

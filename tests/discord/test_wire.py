@@ -11,6 +11,7 @@ from discord.http import Route
 from bot.conversation import FileRef, Notice, Reply, Room
 from bot.discord.client import DiscordFrontEnd
 from bot.frontend import Unreachable
+from bot.slash_commands import SYNONYMS, VERBS
 from bot.tallies import RATE_LIMITS
 from engine.errors import SettingInvalid
 from tests.discord.desk import APPROVE, FORM, KILL, RuleDesk, pause_card
@@ -66,12 +67,14 @@ async def front(make, desk):
 async def test_it_connects_with_few_intents_and_says_where(front, wire):
     assert front.describe() == "Discord: parley (application 100000000000000001) in Team"
     assert wire.sessions == [{"kind": "identify", "intents": 1 | 1 << 9 | 1 << 12}]
-    assert [command["name"] for command in wire.commands] == ["flow"]
-    names = {option["name"] for option in wire.commands[0]["options"]}
-    assert names == {
-        "run", "list", "show", "status", "logs", "kill", "pending", "approve", "reject", "answer", "snooze", "delegate",
-        "kv", "help", "whoami", "audit", "link", "unlink", "web", "schedule",
+    named = {command["name"]: command for command in wire.commands}
+    assert {name: command["type"] for name, command in named.items()} == {
+        "flow": 1, "flow-manage": 1, "Run flow with this message": 3,
     }  # fmt: skip
+    names = {option["name"] for name in ("flow", "flow-manage") for option in named[name]["options"]}
+    # Discord's watch has an option to stop.
+    assert names | {"unwatch"} == {SYNONYMS.get(verb, verb) for verb in VERBS} - {"", "menu"} | {"unwatch"}
+    assert len(named["flow"]["options"]) == 25, "as many as Discord takes"
 
 
 async def test_commands_are_sent_only_when_they_changed(front, make, desk, wire, tmp_path):
@@ -351,3 +354,26 @@ async def test_stop_waits_for_answers_on_their_way(front, wire, desk):
     assert await wire.responses(interaction)
     assert isinstance(front.client, discord.Client)
     assert front.client.is_closed()
+
+
+MENU = {"id": "6", "name": "Run flow with this message", "type": 3, "target_id": "77"}
+
+
+async def test_a_message_is_brought_to_the_desk_with_its_files(front, wire, desk):
+    wire.files["data.csv"] = b"a,b"
+    url = f"{wire.files_url}/data.csv"
+    file = {"id": "9", "filename": "data.csv", "size": 3, "url": url, "proxy_url": url, "content_type": "text/csv"}
+    message = wire._message(id="77", content="Ship 1.2", attachments=[file])
+    await wire.responses(await wire.interact(2, {**MENU, "resolved": {"messages": {"77": message}}}))
+    heard = desk.heard[-1]
+    assert heard.text == "run"
+    assert [(one.name, Path(one.path).read_bytes()) for one in heard.attachments] == [
+        ("message.txt", b"Ship 1.2"), ("data.csv", b"a,b"),
+    ]  # fmt: skip
+
+
+async def test_an_empty_message_says_so(front, wire, desk):
+    message = wire._message(id="77", content="")
+    (said,) = await wire.responses(await wire.interact(2, {**MENU, "resolved": {"messages": {"77": message}}}))
+    assert "neither text nor a file" in str(said)
+    assert desk.heard == []

@@ -273,6 +273,11 @@ def _control(each: Any) -> Iterator[str]:
 
 def _command(command: Any, depth: int = 0) -> Iterator[str]:
     name, description = command.get("name", ""), command.get("description", "")
+    if depth == 0 and command.get("type", 1) in (2, 3):  # a menu of people or of messages
+        yield from _text("name of a menu", name, 1, 32)
+        if description or command.get("options"):
+            yield f"{name}: a menu has neither description nor options"
+        return
     if not _COMMAND_NAME.match(name) or name != name.lower():
         yield f"command name {name!r}: lower case letters, digits, - and _ only"
     yield from _text(f"description of {name}", description, 1, 100)

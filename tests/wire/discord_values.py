@@ -99,7 +99,7 @@ def message(id_: str) -> Json:
 
 
 def commands(given: list[Json]) -> list[Json]:
-    shown = {"application_id": APP, "version": "1", "default_member_permissions": None, "type": 1}
+    shown = {"application_id": APP, "version": "1", "default_member_permissions": None, "type": 1, "description": ""}
     return [{**shown, "id": str(500 + number), **command} for number, command in enumerate(given)]
 
 
