@@ -16,6 +16,7 @@ Json = Mapping[str, Any]
 
 _THREADS = frozenset({10, 11, 12})
 _DIRECT = frozenset({1, 3})
+_USER = 6  # the type of an option for a person
 _WEBHOOK = re.compile(r"/webhooks/(\d+)/([^/?]+)$")
 # Options that are arguments by their place, in this order; `inputs` is text as typed, the rest become flags.
 _PLACES = (
@@ -150,7 +151,7 @@ def command_text(interaction: Json) -> str:
     given = {str(option["name"]): option for option in options}
     flags = _FLAGS.get(words[-1] if words else "", frozenset())
     places = [name for name in _PLACES if name not in flags]
-    words += [quote(str(given[name]["value"])) for name in places if name in given]
+    words += [quote(_said(given[name])) for name in places if name in given]
     typed = str(given[_TYPED]["value"]).strip() if _TYPED in given else ""
     for name, option in given.items():
         if name in places or name == _TYPED or option.get("type") == 11:
@@ -161,6 +162,12 @@ def command_text(interaction: Json) -> str:
         elif value is not False:
             words.append(f"--{name}={quote(str(value))}")
     return " ".join([*words, *([typed] if typed else [])])
+
+
+def _said(option: Json) -> str:
+    """The value of an option as it is typed elsewhere: a person is mentioned."""
+    value = str(option.get("value"))
+    return f"<@{value}>" if option.get("type") == _USER else value
 
 
 def command(interaction: Json, attachments: Sequence[Attachment], base: str, text: str | None = None) -> Command:

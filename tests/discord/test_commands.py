@@ -96,6 +96,8 @@ def test_every_command_is_there_with_words_that_are_read_elsewhere(told):
 def _value(option):
     if option["type"] == 5:
         return True
+    if option["type"] == 6:
+        return "42"
     if choices := option.get("choices"):
         return choices[0]["value"]
     return FILLED.get(option["name"], "team=web" if option["name"] == "inputs" else f"my {option['name']}")
@@ -135,3 +137,9 @@ def test_options_stand_where_the_grammar_has_them(group, name, options, text):
     given = [{"name": key, "type": types[type(value)], "value": value} for key, value in options.items()]
     data = {"name": group, "type": 1, "options": [{"name": name, "type": 1, "options": given}]}
     assert command_text({"data": data}) == text
+
+
+def test_a_person_is_mentioned():
+    given = [{"name": "pause", "type": 3, "value": "01JP"}, {"name": "colleague", "type": 6, "value": "42"}]
+    data = {"name": "flow", "type": 1, "options": [{"name": "delegate", "type": 1, "options": given}]}
+    assert parse(command_text({"data": data})).word(1) == "<@42>"
