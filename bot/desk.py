@@ -50,7 +50,7 @@ from bot.texts import Answer, answer
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
 from engine.store import chat_audit, chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_rooms, chat_votes
-from engine.store.chat_messages import Message
+from engine.store.chat_messages import DECISION, Message
 from engine.store.database import Unit
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,8 @@ class FrontDesk:
 
         def lane(end: FrontEnd) -> Lane:
             pace = given.get(end.platform) or Pace(end.platform)
-            return Lane(end, engine.database, engine.clock, self._draw, pace, lambda run: self.office.ids("pa", run))
+            keep, draw, late = engine.database, self._draw, self._held_up
+            return Lane(end, keep, engine.clock, draw, pace, late, lambda run: self.office.ids("pa", run))
 
         self.outbox = Outbox([lane(end) for end in front_ends])
         self.ladder = Ladder(self.office, drawing, self.outbox.wake)
@@ -319,7 +320,25 @@ class FrontDesk:
             readable[name] = value
         return readable
 
-    # Drawing for the outbox
+    # For the outbox
+
+    async def _held_up(self, message: Message) -> None:
+        """The time to answer a question does not run while nobody can see it."""
+        if message.kind != "pause":
+            return
+        now = self.office.now()
+
+        def shown_anew(unit: Unit) -> None:
+            chat_messages.touch(unit.connection, entity=message.entity, urgency=DECISION, now=now)
+            unit.after_commit(self.outbox.wake)
+
+        shown = await self.engine.database.read(lambda c: chat_messages.showing(c, entity=message.entity))
+        if any(one.message is not None and one.id != message.id for one in shown):
+            return
+        try:
+            await self.engine.operations.begin_anew(message.entity, shown_anew)
+        except EngineError as error:
+            log.warning("The time to answer pause %s runs although nobody saw it: %s", message.entity, error)
 
     async def _draw(self, message: Message) -> tuple[Card, bool]:
         drawing = self.parts.drawing

@@ -70,6 +70,7 @@ class Lane:
     clock: Clock
     draw: Draw
     pace: Pace
+    held_up: Callable[[Message], Awaitable[None]]  # told of each message that the platform kept from being seen
     again_id: Callable[[str], str]  # the id of a button that has the cards of a run tried again
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     sending: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -184,6 +185,8 @@ class Lane:
                 await self.front_end.edit_card(documents.message_ref(row.message), card)
         except Unreachable as refusal:
             await self._refused(row, room, operation, refusal)
+            if row.message is None and refusal.retry_after is not None:
+                await self.held_up(row)
             return
         except Exception as error:  # a fault of the front end must not end the lane
             if row.attempts == 0:
@@ -193,6 +196,8 @@ class Lane:
         # An earlier try may have arrived although nothing came back; the platform then keeps the card of that try.
         may_be_older = reference is not None and row.attempts > 0
         await self._shown(row, "" if may_be_older else drawn, reference, is_final, again=may_be_older)
+        if reference is not None and row.problem:
+            await self.held_up(row)
 
     async def _below(self, row: Message, room: Room, above: str) -> Room | None:
         """The thread of a run's card; the room itself where there is none. None: not yet, it is tried again."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from engine.core.commands import SetTimer
@@ -12,6 +13,7 @@ from engine.core.execution import Execution, TaskRuns
 from engine.core.executor import check_restart, replayed
 from engine.core.executor.replays import restarted_as
 from engine.core.flow import Flow
+from engine.core.flowable import PausingTask
 from engine.core.inputs import Input, Resolved
 from engine.core.state import State
 from engine.errors import InputInvalid, NotFound, Refused
@@ -22,6 +24,7 @@ from engine.runtime.deciding import Decider
 from engine.runtime.doorkeeper import Door, Outcome
 from engine.runtime.flows import Flows
 from engine.secrets import Masker
+from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, pauses
 from engine.store.database import Beside, Database, Unit
@@ -144,6 +147,36 @@ class Operations:
                 unit.after_commit(lambda: self.decider.post_stored(posted))
 
         await self.database.transact(work)
+
+    async def begin_anew(self, pause_id: str, beside: Beside | None = None) -> bool:
+        """The time to answer begins now, for nobody could see the question before; False when it has no end. What only
+        waits, and asks nothing, goes on when it would have."""
+        row = await self.pause_row(pause_id)
+        if row.state != "WAITING" or row.deadline is None:
+            return False
+        asked, execution, flow = await self.asked(row)
+        run, task = execution.task_runs.get(row.task_run_id), self.flows.task(flow, row.task_id)
+        if run is None or not isinstance(task, PausingTask) or (row.deadline_behavior == "RESUME" and not asked):
+            return False
+        length = task.terms(run.rendered).deadline
+        if length is None:
+            return False
+        until, sealer = self._now() + length, self.creator.sealer
+
+        def work(unit: Unit) -> bool:
+            found = outbox.timers(unit.connection, sealer, row.execution_id, f"pause:{row.task_run_id}:")
+            if not found or not pauses.postpone(unit.connection, pause_id, until):
+                return False
+            for one in found:
+                if isinstance(one.command, SetTimer):
+                    timer = SetTimer(one.command.key, until)
+                    outbox.put(unit.connection, [outbox.stored(row.execution_id, timer, 0)], sealer)
+                    unit.after_commit(partial(self.creator.timer, row.execution_id, timer))
+            if beside is not None:
+                beside(unit)
+            return True
+
+        return await self.database.transact(work)
 
     def kill_in(
         self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None

@@ -100,6 +100,13 @@ def due(connection: Connection, sealer: Sealer, now: datetime, limit: int) -> li
     return _read(connection, select(commands).where(at.is_(None) | (at <= now)).limit(limit), sealer)
 
 
+def timers(connection: Connection, sealer: Sealer, execution_id: str, prefix: str) -> list[Stored]:
+    """The timers of an execution whose keys begin so."""
+    begin = timer_key(execution_id, prefix)
+    which = (commands.c.execution_id == execution_id, commands.c.id.startswith(begin, autoescape=True))
+    return _read(connection, select(commands).where(*which), sealer)
+
+
 def any_waiting(connection: Connection) -> bool:
     """Whether there is something to be done that does not wait for its time."""
     return connection.execute(select(commands.c.id).where(commands.c.run_at.is_(None)).limit(1)).first() is not None

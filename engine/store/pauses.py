@@ -94,6 +94,12 @@ def close_of_task_run(target: Target, execution_id: str, task_run_id: str, state
     write(target, _close, [row])
 
 
+def postpone(connection: Connection, pause_id: str, deadline: datetime) -> bool:
+    """Give a pause more time; False when it is decided, has no deadline, or a later one."""
+    which = (_row.id == pause_id, _row.state == text("'WAITING'"), _row.deadline < deadline)
+    return connection.execute(update(pauses).where(*which).values(deadline=deadline)).rowcount == 1
+
+
 def expire(connection: Connection, execution_id: str, task_run_id: str, deadline: datetime, now: datetime) -> bool:
     """Close what waits for a task run until `deadline`; False when nothing does: somebody answered, or asked anew."""
     waits = (_row.execution_id == execution_id, _row.task_run_id == task_run_id, _row.state == text("'WAITING'"))
