@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from bot import chats
 from bot.chat_port import FrontEndChat
 from bot.desk import FrontDesk
 from bot.doctor import examine
@@ -14,7 +15,7 @@ from bot.frontend import FrontEnd
 from bot.people import Linked
 from bot.settings import BotSettings
 from bot.speaking import LEASE, Speaking
-from bot.web.app import SlackHandler, WebServer, WebSettings, make_app, make_gate
+from bot.web.app import WebServer, WebSettings, make_app, make_gate
 from bot.web.room import ChatRoom
 from engine.clock import Clock
 from engine.runtime import Engine
@@ -41,8 +42,9 @@ class Application:
         try:
             room = ChatRoom(engine)
             ends: list[FrontEnd] = [room]
-            slack_handler = _add_slack(ends, settings, engine)
-            _add_discord(ends, settings, engine)
+            slack, discord = chats.slack(settings, engine.files.path), chats.discord(settings, engine.files.path)
+            ends += [end for end in (slack, discord) if end is not None]
+            slack_handler = slack.handle if slack is not None and settings.slack_app_token is None else None
             engine.chat = FrontEndChat(engine, ends)
             who = Linked(engine.database, settings.people.known)
             desk = FrontDesk(
@@ -98,37 +100,3 @@ class Application:
         if self.serving is not None:
             await asyncio.wait([self.serving], timeout=5)
         (self.engine.settings.data / "page.url").unlink(missing_ok=True)
-
-
-def _add_slack(ends: list[FrontEnd], settings: BotSettings, engine: Engine) -> SlackHandler | None:
-    if settings.slack_bot_token is None:
-        return None
-    from bot.slack.app import SlackFrontEnd  # noqa: PLC0415 - a bot without Slack need not load its SDK
-
-    end = SlackFrontEnd(
-        settings.slack_bot_token.get_secret_value(),
-        app_token=settings.slack_app_token.get_secret_value() if settings.slack_app_token else None,
-        signing_secret=settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None,
-        base_url=settings.slack_base_url,
-        locate=engine.files.path,
-        inbox=settings.data / "uploads",
-        connections=settings.slack_connections,
-    )
-    ends.append(end)
-    return end.handle if settings.slack_app_token is None else None
-
-
-def _add_discord(ends: list[FrontEnd], settings: BotSettings, engine: Engine) -> None:
-    if settings.discord_token is None:
-        return
-    from bot.discord.client import DiscordFrontEnd  # noqa: PLC0415 - as above
-
-    ends.append(
-        DiscordFrontEnd(
-            settings.discord_token.get_secret_value(),
-            locate=engine.files.path,
-            sync_state=settings.data / "discord-commands",
-            base_url=settings.discord_base_url,
-            gateway_url=settings.discord_gateway_url,
-        )
-    )

@@ -190,12 +190,20 @@ def test(
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, data: Data = None, flows: Flows = None
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    test_card: Annotated[
+        str | None,
+        typer.Option(
+            "--test-card", metavar="CHANNEL", help="Post a card to slack:#ops or discord:123 and wait for a click."
+        ),
+    ] = None,
+    data: Data = None,
+    flows: Flows = None,
 ) -> None:
-    """Look at tokens, scopes, flows and folders, and say what to mend, in order."""
+    """Look at folders, database, flows, tokens, scopes, intents, channels and clocks; say what to mend, in order."""
     from bot.cli.doctor import doctor as look
 
-    look(as_json, data, flows)
+    look(as_json, data, flows, test_card)
 
 
 @kv.command("get")

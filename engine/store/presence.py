@@ -29,7 +29,7 @@ ANSWER_SECONDS = 8  # how long the server may take to answer a look …
 SILENCE_SECONDS = 20  # … and how long it keeps the locks of who looks no more
 MEMBERS, LEASES = 0x504D, 0x504C  # first halves of the advisory locks' keys
 
-_LIVING = """
+LIVING = """
 SELECT m.id, m.role, m.queues, m.host, m.pid, m.started FROM member m JOIN pg_locks l
 ON l.locktype = 'advisory' AND l.classid = %s AND l.objid = m.id AND l.objsubid = 2 AND l.granted
 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY m.id
@@ -171,7 +171,7 @@ class Presence:
                 log.debug("A connection could not be closed: %s", error)
 
     async def _look(self) -> None:
-        found = await (await self._connection.execute(_LIVING, (MEMBERS,))).fetchall()
+        found = await (await self._connection.execute(LIVING, (MEMBERS,))).fetchall()
         members = tuple(
             Member(row[0], row[1], tuple(row[2].split()), row[3], row[4], datetime.fromtimestamp(row[5] / 1e6, UTC))
             for row in found

@@ -1,17 +1,26 @@
 """`parley doctor`: what it says of good and of broken set-ups."""
 
 import json
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
+from bot.chat_settings import ChatSettings
 from bot.doctor import examine
+from bot.doctor.clock import clock_of
+from bot.doctor.discord import permissions
 from bot.settings import BotSettings
+from bot.slack.manifest import SCOPES
+from engine.runtime import Engine
+from engine.settings import Settings
 from tests.shared import ROOT
-from tests.wire.discord import TOKEN, DiscordWire
+from tests.wire.discord import BOT, CHANNEL, GUILD, TOKEN, DiscordWire
 from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
 
 __all__ = ["slack"]
@@ -31,6 +40,7 @@ async def test_without_tokens_it_hints_and_is_content(tmp_path, monkeypatch):
     found = await examine(settings(tmp_path))
     assert verdicts(found) == {
         "data folder": "ok",
+        "database": "ok",
         "flows": "ok",
         "roles": "hint",
         "approvals": "hint",
@@ -112,6 +122,9 @@ async def test_a_disk_that_fills_up_and_a_file_that_is_no_database(tmp_path, mon
 @pytest.mark.parametrize(
     ("web", "verdict"),
     [
+        ({"public_url": "http://parley.example.com"}, "wrong"),
+        ({"public_url": "https://parley.example.com"}, None),
+        ({"host": "0.0.0.0", "public_url": "https://parley.example.com"}, None),
         ({"host": "0.0.0.0"}, "wrong"),
         ({"host": "0.0.0.0", "token": "short"}, "hint"),
         ({"host": "0.0.0.0", "token": "a-token-long-enough"}, None),
@@ -120,3 +133,118 @@ async def test_a_disk_that_fills_up_and_a_file_that_is_no_database(tmp_path, mon
 )
 async def test_a_page_that_is_open_to_other_machines(tmp_path, web, verdict):
     assert verdicts(await examine(settings(tmp_path, web=web))).get("page") == verdict
+
+
+def by_name(found):
+    return {finding.name: finding for finding in found}
+
+
+async def test_channels_that_the_settings_name(tmp_path, slack):
+    slack.scopes = ",".join(SCOPES)
+    slack.channels["C3"] = type(slack.channels["C1"])("C3", "town", {"U1"})
+    slack.channels["C4"] = type(slack.channels["C1"])("C4", "old", {"U1", "U0BOT"})
+    slack.channels["C4"].archived = True
+    rooms = ("slack:#ops", "slack:C2", "slack:#town", "slack:C4", "slack:G1", "slack:#nowhere")
+    given = {"slack_bot_token": BOT_TOKEN, "slack_app_token": APP_TOKEN, "slack_base_url": f"{slack.url}/api/"}
+    found = by_name(await examine(settings(tmp_path, chat=ChatSettings(default_rooms=rooms), **given)))
+    assert {name: found[f"Slack {name}"].verdict for name in ("#ops", "C2", "#town", "C4", "G1", "#nowhere")} == {
+        "#ops": "ok", "C2": "ok", "#town": "ok", "C4": "wrong", "G1": "wrong", "#nowhere": "wrong",
+    }  # fmt: skip
+    assert "/invite @parley" in found["Slack G1"].fix
+    assert "Slack scopes" not in found
+    slack.scopes = ",".join(scope for scope in SCOPES if scope != "chat:write.public")
+    found = by_name(await examine(settings(tmp_path, chat=ChatSettings(default_rooms=rooms), **given)))
+    assert found["Slack #town"].verdict == found["Slack scopes"].verdict == "wrong"
+
+
+async def test_a_clock_that_is_wrong_shows_by_the_answers_of_slack(tmp_path, slack):
+    slack.headers = {"Date": "Tue, 03 Mar 2026 10:00:00 GMT"}
+    given = {"slack_bot_token": BOT_TOKEN, "slack_app_token": APP_TOKEN, "slack_base_url": f"{slack.url}/api/"}
+    clock = by_name(await examine(settings(tmp_path, **given)))["clock"]
+    assert clock.verdict == "wrong"
+    assert "Slack's" in clock.text
+
+
+@pytest.mark.parametrize(("second", "verdicts"), [("00", []), ("29", []), ("31", ["hint"]), ("59", ["hint"])])
+def test_how_far_clocks_may_be_apart(second, verdicts):
+    at = datetime(2026, 3, 3, 10, 0, int(second), tzinfo=UTC)
+    assert [finding.verdict for finding in clock_of("Slack", "Tue, 03 Mar 2026 10:00:00 GMT", at)] == verdicts
+    assert clock_of("Slack", None, at) == clock_of("Slack", "soon", at) == []
+
+
+async def test_what_discord_says_of_the_app_its_servers_and_channels(tmp_path):
+    async with DiscordWire() as wire:
+        given = {"discord_token": TOKEN, "discord_base_url": wire.base_url}
+        rooms = ChatSettings(default_rooms=(f"discord:{CHANNEL}", "discord:999"))
+        wire.roles[BOT] = []
+        found = by_name(await examine(settings(tmp_path, chat=rooms, **given)))
+        assert found["Discord intents"].verdict == found["Discord servers"].verdict == "ok"
+        assert "View Channel, Send Messages" in found[f"Discord {CHANNEL}"].text
+        assert "Missing Access" in found["Discord 999"].text
+        wire.guild["roles"][0]["permissions"] = str(309237763072)  # what the invite link asks for
+        wire.app |= {"interactions_endpoint_url": "https://elsewhere.test/x", "flags": 1 << 19}
+        wire.servers.clear()
+        found = by_name(await examine(settings(tmp_path, chat=rooms, **given)))
+        assert found[f"Discord {CHANNEL}"].verdict == "ok"
+        assert "https://elsewhere.test/x" in found["Discord events"].text
+        assert "Message Content" in found["Discord intents"].text
+        assert "parley discord invite" in found["Discord servers"].fix
+
+
+@pytest.mark.parametrize(
+    ("overwrites", "may"),
+    [
+        ([], 0b111),
+        ([(GUILD, 0, 0b001)], 0b110),
+        ([(GUILD, 0, 0b001), ("7", 0b001, 0)], 0b111),
+        ([("7", 0b1000, 0b001), (BOT, 0, 0b1000)], 0b110),
+    ],
+)
+def test_permissions_of_a_channel(overwrites, may):
+    roles = [{"id": GUILD, "permissions": "1"}, {"id": "7", "permissions": "6"}, {"id": "8", "permissions": "64"}]
+    given = [{"id": id_, "allow": str(allow), "deny": str(deny)} for id_, allow, deny in overwrites]
+    assert permissions({"id": GUILD, "owner_id": "1", "roles": roles}, ["7"], given, BOT) == may
+    assert permissions({"id": GUILD, "owner_id": BOT, "roles": roles}, [], given, BOT) == ~0
+
+
+async def test_a_database_in_use_and_one_that_cannot_be_written(tmp_path):
+    given = settings(tmp_path)
+    given.data.mkdir()
+    file = given.data / "parley.db"
+    other = sqlite3.connect(file)
+    other.execute("CREATE TABLE t (x)")
+    other.execute("BEGIN IMMEDIATE")
+    assert by_name(await examine(given))["database"].text.endswith("in use")
+    other.close()
+    file.chmod(0o400)
+    found = by_name(await examine(given))["database"]
+    assert found.verdict == ("ok" if os.geteuid() == 0 else "wrong")  # root writes what it likes
+
+
+def settings_of(tmp_path, database, role):
+    key = "a" * 43 + "="  # processes on one database share it
+    return Settings(data=tmp_path / role, flows=(), database=database, role=role, encryption_key=key)
+
+
+async def test_a_database_server_and_who_works_on_it(tmp_path, new_postgres):
+    given = settings(tmp_path, database=new_postgres)
+    found = by_name(await examine(given))
+    assert (found["database"].verdict, found["processes"].verdict) == ("ok", "hint")
+    for role, verdict in (("worker", "wrong"), ("bot", "hint"), ("all", "ok")):
+        engine = await Engine.open(settings_of(tmp_path, new_postgres, role))
+        await engine.start(watch=False)
+        try:
+            looked = [one for one in await examine(given) if one.name == "processes"]
+        finally:
+            await engine.stop(0)
+        assert looked[-1].verdict == verdict, role
+        assert f"{role} on " in looked[0].text
+
+
+async def test_a_database_server_that_can_not_be_reached(tmp_path):
+    nowhere = "postgresql://parley:s3cret@127.0.0.1:1/parley"
+    found = by_name(await examine(settings(tmp_path, database=nowhere)))["database"]
+    assert found.verdict == "wrong"
+    assert "can't be reached" in found.text
+    assert "s3cret" not in found.text
+    assert found.fix

@@ -53,6 +53,12 @@ class DiscordWire:
     rules: list[Rule] = field(default_factory=list)
     held: dict[str, asyncio.Event] = field(default_factory=dict)  # answers that wait, by a part of their path
     roles: dict[str, list[str]] = field(default_factory=dict)  # of people in the server, as they are now
+    servers: list[Json] = field(default_factory=lambda: [{"id": GUILD, "name": "Team"}])
+    app: Json = field(default_factory=application)
+    guild: Json = field(default_factory=guild)
+    shown_channels: dict[str, Json] = field(
+        default_factory=lambda: {one["id"]: one for one in guild()["channels"]}  # that the bot may see
+    )
     limit: int | None = None  # requests a bucket takes in `window` seconds
     window: float = 0.2
     base_url: str = ""
@@ -311,7 +317,10 @@ class DiscordWire:
     def _route(self, call: Call) -> web.Response:
         for method, pattern, handle in (
             ("GET", r"/users/@me", lambda call, found: reply(account(BOT, bot=True))),
-            ("GET", r"/oauth2/applications/@me", lambda call, found: reply(application())),
+            ("GET", r"/oauth2/applications/@me", lambda call, found: reply(self.app)),
+            ("GET", r"/users/@me/guilds", lambda call, found: reply(self.servers)),
+            ("GET", rf"/guilds/{GUILD}", lambda call, found: reply(self.guild)),
+            ("GET", r"/channels/(\d+)", self._channel),
             ("PUT", r"/applications/(\d+)(?:/guilds/\d+)?/commands", self._sync),
             ("GET", rf"/guilds/{GUILD}/members/(\d+)", self._member),
             ("POST", r"/users/@me/channels", lambda call, found: reply({"id": "400", "type": 1, "recipients": []})),
@@ -326,6 +335,11 @@ class DiscordWire:
             if method == call.method and found:
                 return handle(call, found)
         return reply({"message": "404: Not Found", "code": 0}, 404)
+
+    def _channel(self, call: Call, found: re.Match[str]) -> web.Response:
+        if found[1] not in self.shown_channels:
+            return reply({"message": "Missing Access", "code": 50001}, 403)
+        return reply(self.shown_channels[found[1]])
 
     def _member(self, call: Call, found: re.Match[str]) -> web.Response:
         if found[1] not in self.roles:

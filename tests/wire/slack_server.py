@@ -28,6 +28,8 @@ class Workspace:
 
     url: str = ""
     token_error: str = ""
+    scopes: str = "chat:write,commands"
+    headers: dict[str, str] = field(default_factory=dict)
     trigger_life: float = 3.0
     may_read_history: bool = True
     signing_secret: str = "wire-secret"
@@ -160,7 +162,7 @@ class Workspace:
             answer = getattr(self, _name_of(method), self._unknown)(body)
             if planned.drops:
                 return _cut(request)
-            return web.json_response({"ok": True, **answer}, headers={"x-oauth-scopes": "chat:write,commands"})
+            return web.json_response({"ok": True, **answer}, headers={"x-oauth-scopes": self.scopes, **self.headers})
         except rules.SlackRefuses as error:
             self.refused.append(error)
             return web.json_response({"ok": False, "error": error.error, "detail": error.detail})
@@ -201,6 +203,29 @@ class Workspace:
     def _usergroups_list(self, body: Json) -> Json:
         found = [{"id": id_, "handle": handle, "users": users} for id_, (handle, users) in self.groups.items()]
         return {"usergroups": found}
+
+    def _about(self, channel: Channel) -> Json:
+        return {
+            "id": channel.id,
+            "name": channel.name,
+            "is_private": channel.private,
+            "is_archived": channel.archived,
+            "is_member": BOT in channel.members,
+        }
+
+    def _conversations_info(self, body: Json) -> Json:
+        found = self.channels.get(str(body["channel"]))
+        if found is None or (found.private and BOT not in found.members):
+            raise rules.SlackRefuses("channel_not_found", str(body["channel"]))
+        return {"channel": self._about(found)}
+
+    def _conversations_list(self, body: Json) -> Json:
+        """Two a page, so that whoever reads must turn pages."""
+        start = int(body.get("cursor") or 0)
+        shown = [one for one in self.channels.values() if not one.private or BOT in one.members]
+        more = str(start + 2) if start + 2 < len(shown) else ""
+        page = [self._about(one) for one in shown[start : start + 2]]
+        return {"channels": page, "response_metadata": {"next_cursor": more}}
 
     def _conversations_open(self, body: Json) -> Json:
         return {"channel": {"id": self.direct_channel(body["users"].split(",")[0])}}

@@ -1,0 +1,52 @@
+"""The database: whether it can be written, and on a server which processes are at work."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.findings import Finding
+from bot.settings import BotSettings
+from engine.store.health import Health, of_file, of_server
+from engine.store.postgres import is_postgres
+
+SKEW = 5.0  # seconds between two machines on one database; timers ring by the clock of whoever decides
+
+
+async def database(settings: BotSettings) -> list[Finding]:
+    """The file or the server that the settings name."""
+    named = settings.database
+    if named is not None and is_postgres(named):
+        health = await asyncio.to_thread(of_server, named)
+        return [_reached(health)] if health.problem else [_reached(health), *_server(health)]
+    file = settings.data / "parley.db" if named is None else Path(named)
+    return [_reached(await asyncio.to_thread(of_file, file))]
+
+
+def _reached(health: Health) -> Finding:
+    if health.problem:
+        return Finding("database", "wrong", health.problem, health.fix)
+    return Finding("database", "ok", f"{health.name}{', in use' if health.is_busy else ''}")
+
+
+def _server(health: Health) -> list[Finding]:
+    """Who works on a server, and whether its clock goes as ours."""
+    found = []
+    if health.now is not None and (off := abs((datetime.now(UTC) - health.now).total_seconds())) > SKEW:
+        fix = "Set both clocks by NTP: timers and deadlines ring by the clock of the process that decides."
+        found.append(Finding("clock", "hint", f"The database server's clock is {off:.0f} s away from ours.", fix))
+    roles = Counter(member.role for member in health.members)
+    if not roles:
+        return [*found, Finding("processes", "hint", "No process is at work on it now.", "Start one: `parley up`.")]
+    said = "; ".join(f"{one.role} on {one.host} (process {one.pid})" for one in health.members)
+    found.append(Finding("processes", "ok", said))
+    if not any(member.decides for member in health.members):
+        fix = "Start one with the role `bot`, `scheduler` or `all`."
+        found.append(Finding("processes", "wrong", "Only workers run: nobody decides what comes next.", fix))
+    elif not roles["all"] and not roles["bot"]:
+        fix = "Start one with the role `bot` or `all`."
+        found.append(Finding("processes", "wrong", "No process with the role `bot` runs: nobody answers chats.", fix))
+    elif not roles["all"] and not roles["worker"]:
+        fix = "Start one with `--role worker`, or run with the role `all`."
+        found.append(Finding("processes", "hint", "No worker runs: tasks wait for one.", fix))
+    return found
