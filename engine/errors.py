@@ -23,7 +23,8 @@ class EngineError(Exception):
     """Base of all errors: `message` says in a sentence what happened, `fix` what to do ("" when there is nothing)."""
 
     def __init__(self, message: str, *, fix: str = "") -> None:
-        super().__init__(f"{message} {fix}".strip())
+        stop = "." if fix and message[-1:].isalnum() else ""  # some of Kestra's sentences end without one
+        super().__init__(f"{message}{stop} {fix}".strip())
         self.message = message
         self.fix = fix
 

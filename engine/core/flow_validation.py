@@ -110,11 +110,9 @@ def _inputs(inputs: Iterable[Input], path: Path) -> Iterator[Finding]:
             if name not in declared:
                 message = f"Input with id '{one.id}' depends on a non-existent input '{name}'."
                 yield Finding((*path, index, "dependsOn"), message, "unknown-input")
-        refused = _default_refused(one) if isinstance(one, BoundedInput) else None
-        if refused:
-            yield Finding(
-                (*path, index, "defaults"), f"The default of input `{one.id}` does not fit: {refused}.", "default"
-            )
+        if isinstance(one, BoundedInput) and (refused := _default_refused(one)):
+            said = f"The default of input `{one.id}` does not fit: {refused[0]}."
+            yield Finding((*path, index, "defaults"), said, "default", refused[1])
         circle = _circle(one.id, needs)
         if circle:
             message = f"Cycle dependency detected for input with id '{one.id}': [{', '.join(circle)}]"
@@ -142,15 +140,19 @@ def unmet_refs(flow: Flow) -> Iterator[Finding]:
             yield Finding((*path, "pluginDefaultsRef"), message, "plugin-default", "warning")
 
 
-def _default_refused(one: Input) -> str | None:
+def _default_refused(one: Input) -> tuple[str, str] | None:
+    """Why a default will not do, and how bad that is: out of bounds, another value must be given each time."""
     if one.defaults is None or has_template(one.defaults):
         return None
     try:
         value = one.coerce(one.defaults)
+    except InputRefused as refusal:
+        return str(refusal), "error"
+    try:
         if getattr(one, "expression", None) is None:
             one.check(value)
     except InputRefused as refusal:
-        return str(refusal)
+        return str(refusal), "warning"
     return None
 
 

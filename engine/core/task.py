@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AliasChoices,
@@ -23,6 +23,7 @@ from engine.core.retries import Retry
 from engine.core.sentences import sentence
 from engine.errors import TaskFailed
 
+LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
 RenderValue = Callable[[Any, Guard], Any]
 
 
@@ -91,7 +92,7 @@ class Task(Typed):
     timeout: Property[timedelta] | None = None
     allow_failure: bool = False
     allow_warning: bool = False
-    log_level: str | None = None
+    log_level: LogLevel | None = Field(default=None, description="Lines below this level are left out.")
     log_to_file: bool = False
     worker_group: Any = None
     task_cache: Any = None

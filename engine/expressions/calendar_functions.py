@@ -1,5 +1,6 @@
 """Functions on the calendar: weekdays, weekends, working days."""
 
+import re
 from calendar import monthrange
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -7,11 +8,12 @@ from typing import Final
 
 from engine.expressions.allowance import spend
 from engine.expressions.date_filters import moment_of
+from engine.expressions.date_reading import read_iso
 from engine.expressions.failures import fail
 from engine.expressions.frame import Frame
 from engine.expressions.operations import FUNCTIONS
 from engine.expressions.printing import java_text
-from engine.expressions.values import Value
+from engine.expressions.values import Value, is_list
 
 _WEEKDAYS: Final = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _ORDER: Final = ("FIRST", "SECOND", "THIRD", "FOURTH")
@@ -25,34 +27,47 @@ def _moment(frame: Frame, value: Value, function: str) -> datetime:
     return moment_of(value, frame.services.zone)
 
 
+def _day(frame: Frame, value: Value, function: str) -> date:
+    """The day that is written: `2025-01-06T00:30:00+02:00` is a Monday wherever the server stands."""
+    found = read_iso(value) if isinstance(value, str) else value
+    return found if isinstance(found, date) else _moment(frame, value, function)
+
+
+def _date(day: date) -> date:
+    return day.date() if isinstance(day, datetime) else day
+
+
 @FUNCTIONS.add("dayOfWeek", "date", contextual=True)
 def day_of_week(frame: Frame, value: Value) -> str:
     """`MONDAY` to `SUNDAY`."""
-    return _WEEKDAYS[_moment(frame, value, "dayOfWeek").weekday()]
+    return _WEEKDAYS[_day(frame, value, "dayOfWeek").weekday()]
 
 
 @FUNCTIONS.add("dayOfMonth", "date", contextual=True)
 def day_of_month(frame: Frame, value: Value) -> int:
     """1 to 31."""
-    return _moment(frame, value, "dayOfMonth").day
+    return _day(frame, value, "dayOfMonth").day
 
 
 @FUNCTIONS.add("monthOfYear", "date", contextual=True)
 def month_of_year(frame: Frame, value: Value) -> int:
     """1 to 12."""
-    return _moment(frame, value, "monthOfYear").month
+    return _day(frame, value, "monthOfYear").month
 
 
 @FUNCTIONS.add("hourOfDay", "date", contextual=True)
 def hour_of_day(frame: Frame, value: Value) -> int:
-    """0 to 23."""
-    return _moment(frame, value, "hourOfDay").hour
+    """0 to 23, as it is written: it is not moved to another zone."""
+    found = _day(frame, value, "hourOfDay")
+    if not isinstance(found, datetime):
+        fail("hourOfDay() needs a date with its time.", "Write it as `2042-04-02T04:20:42Z`.")
+    return found.hour
 
 
 @FUNCTIONS.add("isWeekend", "date", contextual=True)
 def is_weekend(frame: Frame, value: Value) -> bool:
     """Whether it is a Saturday or Sunday."""
-    return _moment(frame, value, "isWeekend").weekday() >= _SATURDAY
+    return _day(frame, value, "isWeekend").weekday() >= _SATURDAY
 
 
 @FUNCTIONS.add(
@@ -60,7 +75,7 @@ def is_weekend(frame: Frame, value: Value) -> bool:
 )
 def is_public_holiday(frame: Frame, value: Value, country: Value, subdivision: Value) -> bool:
     """`isPublicHoliday(d, 'DE', 'BY')`: whether it is a public holiday of a country, or of a part of it."""
-    day = _moment(frame, value, "isPublicHoliday").date()
+    day = _date(_day(frame, value, "isPublicHoliday"))
     names = [None if one is None else java_text(one).upper() for one in (country, subdivision)]
     return day in _holidays(names[0] or _COUNTRY, names[1], day.year)
 
@@ -80,7 +95,7 @@ def _holidays(country: str, subdivision: str | None, year: int) -> frozenset[dat
 @FUNCTIONS.add("isDayWeekInMonth", "date", "dayOfWeek", "dayInMonth", contextual=True)
 def is_day_week_in_month(frame: Frame, value: Value, weekday: Value, order: Value) -> bool:
     """`isDayWeekInMonth(d, 'MONDAY', 'FIRST')`: whether it is the first Monday of its month."""
-    day = _moment(frame, value, "isDayWeekInMonth").date()
+    day = _date(_day(frame, value, "isDayWeekInMonth"))
     wanted, place = str(weekday).upper(), str(order).upper()
     if wanted not in _WEEKDAYS:
         fail(f"There is no weekday {str(weekday)[:40]!r}.", f"Use one of {', '.join(_WEEKDAYS)}.")
@@ -93,15 +108,25 @@ def is_day_week_in_month(frame: Frame, value: Value, weekday: Value, order: Valu
     return (day.day - 1) // 7 == _ORDER.index(place)
 
 
-@FUNCTIONS.add("isLastWorkingDay", "date", "days", contextual=True, days=None)
-def is_last_working_day(frame: Frame, value: Value, days: Value) -> bool:
-    """Whether it is the month's last day from Monday to Friday, or one of the given weekdays."""
-    day = _moment(frame, value, "isLastWorkingDay").date()
-    working = {str(one).upper() for one in days} if isinstance(days, (list, tuple)) else set(_WEEKDAYS[:_SATURDAY])
+@FUNCTIONS.add("isLastWorkingDay", "date", "workingDays", contextual=True, workingDays=None)
+def is_last_working_day(frame: Frame, value: Value, working_days: Value) -> bool:
+    """Whether it is the month's last day from Monday to Friday, or of the given weekdays (a list, or text)."""
+    day = _date(_day(frame, value, "isLastWorkingDay"))
+    working = _working(working_days)
     last = date(day.year, day.month, monthrange(day.year, day.month)[1])
-    while working & set(_WEEKDAYS) and _WEEKDAYS[last.weekday()] not in working:
+    while _WEEKDAYS[last.weekday()] not in working:
         last -= timedelta(days=1)
     return day == last
+
+
+def _working(days: Value) -> set[str]:
+    if days is None or days == "":
+        return set(_WEEKDAYS[:_SATURDAY])
+    named = re.split(r"[,\s]+", days.strip()) if isinstance(days, str) else days if is_list(days) else [days]
+    working = {java_text(one).upper() for one in named}
+    if wrong := sorted(working - set(_WEEKDAYS)):
+        fail(f"isLastWorkingDay() was given {wrong[0][:40]!r}, which is no weekday.", f"Use {', '.join(_WEEKDAYS)}.")
+    return working
 
 
 @FUNCTIONS.add("isDateBefore", "date", "before", contextual=True)

@@ -98,6 +98,15 @@ ROWS = [
     ("{{ env('nope') ?? 'x' }}", 'x'),
     ("{{ dayOfWeek('2024-03-05') }}{{ dayOfMonth('2024-03-05') }}{{ monthOfYear('2024-03-05T10:00:00Z') }}{{ hourOfDay('2024-03-05T10:00:00Z') }}", 'TUESDAY5310'),  # noqa: E501
     ("{{ isWeekend('2024-03-05') }}", 'false'),
+    # The day and hour are those that are written, whatever the zone of the server.
+    ("{{ dayOfWeek('2025-01-06T00:30:00+02:00') }}{{ hourOfDay('2025-01-06T00:30:00+02:00') }}", 'MONDAY0'),
+    ("{{ dayOfMonth('2025-02-01T00:30:00+02:00') }}{{ monthOfYear('2025-02-01T00:30:00+02:00') }}", '12'),
+    ("{{ isWeekend('2025-01-06T00:30:00+02:00') }}{{ isWeekend('2025-01-05T23:30:00-05:00') }}", 'falsetrue'),
+    ("{{ isPublicHoliday('2024-12-25T00:30:00+02:00', 'FR') }}", 'true'),
+    ("{{ isDayWeekInMonth('2025-01-06T00:30:00+02:00', 'MONDAY', 'FIRST') }}", 'true'),
+    ("{{ isLastWorkingDay('2024-03-30', 'SATURDAY, sunday') }}{{ isLastWorkingDay('2024-03-31', workingDays=['SUNDAY']) }}", 'falsetrue'),  # noqa: E501
+    ("{{ isLastWorkingDay('2024-03-30', 'FUNDAY') }}", FAILS),
+    ("{{ hourOfDay('2024-03-05') }}", FAILS),
     ("{{ isDayWeekInMonth('2024-03-26', 'TUESDAY', 'LAST') }}{{ isDayWeekInMonth('2024-03-05', 'TUESDAY', 'SECOND') }}", 'truefalse'),  # noqa: E501
     ("{{ isDayWeekInMonth('2024-03-05','TUESDAY','FIFTH') }}", FAILS),
     ("{{ isLastWorkingDay('2024-03-29') }}{{ isLastWorkingDay('2024-03-31') }}", 'truefalse'),

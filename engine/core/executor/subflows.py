@@ -213,7 +213,8 @@ def _has_ended(run: TaskRun, number: int) -> bool:
 
 def _count_batch(d: Decision, run: TaskRun, number: int, state: State, outputs: Mapping[str, Any] | None) -> None:
     done = int(run.rendered["ended"], 16) | 1 << number
-    counts = dict((run.outputs or {}).get("iterations", {}))
+    none = {"CREATED": 0, "RUNNING": 0} if run.rendered.get("waits", True) else {"RUNNING": 0}  # as Kestra counts
+    counts = {**none, **(run.outputs or {}).get("iterations", {})}
     counts[state.value] = counts.get(state.value, 0) + 1
     children = {key: child for key, child in run.rendered["children"].items() if key != str(number)}
     given = {**(run.outputs or {}), "iterations": counts}

@@ -133,7 +133,7 @@ class _Resolution:
         except ExpressionFailed as error:
             self.refuse(declared, f"Invalid condition: {error.message}", exact=True)
             return False
-        return answer is True or answer == "true"
+        return answer is True
 
     def typed(self, declared: Input, known: Mapping[str, Any]) -> Any:
         options = self.choices(declared, known)
