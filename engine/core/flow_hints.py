@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
-from engine.core import cron, flow_calls, flow_validation, older_names
+from engine.core import cron, flow_calls, flow_problems, flow_validation, meant_text, older_names
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_calls import FindFlow
+from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import marker
 from engine.core.registry import Registry
 from engine.core.shell_text import unquoted
@@ -33,6 +35,8 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *flow_validation.unmet_refs(flow),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
+        *meant_text.always_true(data),
+        *_untaken(data, registry),
     ]
 
 
@@ -74,6 +78,22 @@ def _shell(path: Path, part: Part) -> Iterator[Finding]:
                     yield Finding(
                         (*path, field.alias or name, *inner), message, "shell-quoting", "hint", advice, "", line, column
                     )
+
+
+def _untaken(data: Any, registry: Registry) -> Iterator[Finding]:
+    """Values of pluginDefaults for a family that none of the types here has."""
+
+    def takes(kind: str, name: str) -> bool:
+        cls = registry.find(kind)
+        return cls is None or name in flow_problems.properties(cls)
+
+    block = next((name for name in BLOCKS if isinstance(data.get(name), list)), "")
+    for index, name, kinds in meant_text.untaken(data, block, takes) if block else ():
+        known = [one for kind in kinds if (cls := registry.find(kind)) for one in flow_problems.properties(cls)]
+        near = get_close_matches(name, known, n=1)
+        advice = f"Did you mean `{near[0]}`?" if near else f"None of these has it: {', '.join(kinds[:5])}."
+        path = (block, index, "values", name)
+        yield Finding(path, f"Unknown property `{name}`.", "unknown-property", "warning", advice)
 
 
 def _files_of_directories(flow: Flow, data: Any) -> Iterator[Finding]:

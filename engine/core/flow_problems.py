@@ -136,9 +136,12 @@ def _finding(
         said = f"{_name(path)} {first['ctx']['said']}."
         code = "wrong-place" if first["type"] == "wrong_kind" else "unknown-type"
         return Finding((*path, "type"), said, code, suggestion=first["ctx"].get("advice", ""))
-    if cause is not None:
+    if isinstance(cause, Exception):
         return Finding(path, str(cause), "invalid")
     expected = [found for found in map(expectation, errors) if found]
+    if first["type"].startswith(("list", "tuple")) and isinstance(first["input"], Mapping):
+        advice = "Begin each item with `- `."
+        return Finding(path, f"{_name(path)} should be a list, but is a mapping.", "type", suggestion=advice)
     if len(expected) == len(errors) > 1:
         shown = sentence(first).rpartition(", but is ")[2]
         return Finding(path, f"{_name(path)} should be {' or '.join(dict.fromkeys(expected))}, but is {shown}.", "type")

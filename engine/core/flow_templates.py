@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from engine.core import meant_text
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_references import References
@@ -45,6 +46,8 @@ def _template(path: Path, text: str, references: References | None) -> Iterator[
         return
     yield from _unknown(path, "filter", template.filters() - FILTERS.keys(), template, FILTERS)
     yield from _unknown(path, "function", template.functions() - FUNCTIONS.keys(), template, FUNCTIONS)
+    for how_bad, said, advice, node in meant_text.dates(template):
+        yield Finding(path, said, "date-pattern", how_bad, advice, "", *node.at)
     if references is not None:
         yield from references.findings(path, template)
 

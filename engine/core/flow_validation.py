@@ -128,7 +128,7 @@ def unfit_defaults(flow: Flow) -> Iterator[Finding]:
     for index, one in enumerate(flow.inputs):
         refused = None if isinstance(one, BoundedInput) else _default_refused(one)
         if refused:
-            message = f"The default of input `{one.id}` would be refused: {refused}."
+            message = f"The default of input `{one.id}` would be refused: {refused[0]}."
             yield Finding(("inputs", index, "defaults"), message, "default", "warning")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from engine.core.task import Typed
 from engine.errors import UnknownTaskType
 
-LIKE = 0.8  # how much of a name must be the same for a guess
+LIKE = 0.8  # how much of a name must be the same for a guess …
+SAME = 0.55  # … and of what stands between the first part and the last
 
 
 class Registry:
@@ -89,12 +90,17 @@ class Registry:
     def nearest(self, name: str) -> list[str]:
         """Up to three installed names that look like this one, the likeliest first; none for a service of its own."""
         if name not in self._nearest:
-            wanted = name.rpartition(".")[2].lower()
+            package, _, last_name = name.rpartition(".")
+            wanted = last_name.lower()
 
             def likeness(candidate: str) -> float:
+                other, _, last = candidate.rpartition(".")
+                if not package:  # the end of a name alone
+                    return 3 if last.lower() == wanted else 0
                 whole = SequenceMatcher(None, name, candidate).ratio()
-                last = candidate.rpartition(".")[2].lower()
-                return SequenceMatcher(None, wanted, last).ratio() * 2 + whole if whole > LIKE else 0
+                if whole <= LIKE or not _of_one_service(package, other):
+                    return 0
+                return SequenceMatcher(None, wanted, last.lower()).ratio() * 2 + whole
 
             scored = sorted(((likeness(candidate), candidate) for candidate in self.names()), reverse=True)
             known = [candidate for score, candidate in scored if score > 2]
@@ -105,3 +111,9 @@ class Registry:
         for cls in classes:
             for name in cls.type_names():
                 self._loaded.setdefault(name, cls)
+
+
+def _of_one_service(package: str, other: str) -> bool:
+    """Whether two packages may be the same one misspelt: what every name begins with says nothing."""
+    mine, theirs = (one.removeprefix("io.kestra.").removeprefix("plugin.") for one in (package, other))
+    return SequenceMatcher(None, mine, theirs).ratio() > SAME

@@ -265,7 +265,10 @@ def _problem(node: Any, message: str, code: str) -> FlowInvalid:
 
 # What libyaml says → what to tell the author.
 _SENTENCES = (
-    ("mapping values are not allowed", "A `:` stands where YAML expects no key; put text that holds `: ` in quotes."),
+    (
+        "mapping values are not allowed",
+        "A `:` stands where YAML expects no key: put text that holds `: ` in quotes, and check the indentation.",
+    ),
     ("could not find expected ':'", "A key without its `:`; write `key: value`, and put longer text in quotes."),
     (
         "did not find expected key",

@@ -98,7 +98,7 @@ def test_what_can_not_be_there_is_a_warning_at_its_column(text, code, place):
         f"tasks:\n  - {task('a')}\nerrors:\n  - {task('b', '{{ outputs.a.value }}')}",
         f"tasks:\n  - {task('a')}\nfinally:\n  - {task('b', '{{ outputs.a.value }}')}",
         f"tasks:\n  - {task('a')}\nafterExecution:\n  - {task('b', '{{ outputs.a.value }}')}",
-        f"tasks:\n  - {task('a', more=', runIf: no')}\n  - {task('b', '{{ outputs.a.value }}')}",
+        f"tasks:\n  - {task('a', more=', runIf: false')}\n  - {task('b', '{{ outputs.a.value }}')}",
         f"tasks:\n  - {task('a', more=', disabled: true')}\n  - {task('b', '{{ outputs.a.value }}')}",
         "tasks:\n  - id: i\n    type: io.kestra.plugin.core.flow.If\n    condition: '{{ true }}'\n"
         f"    then:\n      - {task('a')}\n  - {task('b', '{{ outputs.a.value }}')}",

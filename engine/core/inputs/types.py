@@ -231,7 +231,7 @@ class ArrayInput(Input):
         if kind == "ARRAY":
             raise ValueError("`itemType` cannot be `ARRAY`")
         if kind not in INPUT_TYPES:
-            raise ValueError(f"there is no input type {kind!r}; use one of {', '.join(INPUT_TYPES)}")
+            raise ValueError(f"there is no input type {kind!r}. {_nearest(kind)}")
         return kind
 
     def coerce(self, value: Any) -> list[Any]:
@@ -247,6 +247,30 @@ INPUT_TYPES: dict[str, type[Input]] = {
     )
     for name in get_args(cls.model_fields["type"].annotation)
 }  # fmt: skip
+
+# What other tools call a type → its name here.
+ELSEWHERE = {
+    "NUMBER": "FLOAT",
+    "INTEGER": "INT",
+    "LONG": "INT",
+    "DOUBLE": "FLOAT",
+    "DECIMAL": "FLOAT",
+    "TEXT": "STRING",
+    "TEXTAREA": "STRING",
+    "STR": "STRING",
+    "OBJECT": "JSON",
+    "MAP": "JSON",
+    "DICT": "JSON",
+    "LIST": "ARRAY",
+    "TIMESTAMP": "DATETIME",
+    "PASSWORD": "SECRET",
+    "CHECKBOX": "BOOLEAN",
+    "DROPDOWN": "SELECT",
+    "CHOICE": "SELECT",
+    "RADIO": "SELECT",
+    "URL": "URI",
+    "UPLOAD": "FILE",
+}
 
 
 def of_type(kind: str, **properties: Any) -> Input:
@@ -291,6 +315,14 @@ def _not_among(values: tuple[str, ...]) -> InputRefused:
     return InputRefused(f"it must match the values `[{', '.join(values)}]`")
 
 
+def _nearest(kind: str) -> str:
+    """What to write instead of a type there is not."""
+    wanted = kind.upper()
+    near = get_close_matches(wanted, INPUT_TYPES, n=1, cutoff=0.7)
+    meant = ELSEWHERE.get(wanted) or (near[0] if near else None)
+    return f"Did you mean `{meant}`?" if meant else f"Use one of {', '.join(INPUT_TYPES)}."
+
+
 class _ByInputType:
     """Choose the input class by `type`."""
 
@@ -306,9 +338,7 @@ class _ByInputType:
             if not isinstance(kind, str):
                 raise PydanticCustomError("type_missing", "{said}", {"said": "is an input without its `type`"})
             if kind not in INPUT_TYPES:
-                near = get_close_matches(kind.upper(), INPUT_TYPES, n=1, cutoff=0.5)
-                advice = f"Did you mean `{near[0]}`?" if near else f"Use one of {', '.join(INPUT_TYPES)}."
-                said = {"said": f"has the type `{kind}`, which inputs don't have", "advice": advice}
+                said = {"said": f"has the type `{kind}`, which inputs don't have", "advice": _nearest(kind)}
                 raise PydanticCustomError("unknown_input", "{said}. {advice}", said)
             by_name = not (info.context or {}).get("source", False)
             return INPUT_TYPES[kind].model_validate(value, context=info.context, by_name=by_name)

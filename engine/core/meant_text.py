@@ -1,0 +1,84 @@
+"""Texts that say something else than their author meant: conditions that always hold, dates printed as minutes."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.core.finding import Finding
+from engine.core.property import has_template
+from engine.core.yaml_text import walk
+from engine.errors import ExpressionFailed
+from engine.expressions import Template, nodes
+from engine.expressions.date_formatting import format_date
+from engine.expressions.date_names import ENGLISH
+
+CONDITIONS = frozenset({"condition", "runIf", "when", "assert", "responseCondition"})
+PLAIN = frozenset({"", "true", "false", "0", "1", "-0"})
+DATES = frozenset({"date", "dateFormat"})
+EXAMPLE = datetime(2024, 3, 5, 14, 30, tzinfo=UTC)
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_OPERATOR = re.compile(r"[=!<>]=|[<>]|\b(?:and|or|not|is|contains|equals)\b")
+# Letters that people take for others → what they are, and what is meant.
+_LETTERS = (
+    (re.compile(r"YYYY(?!.*w)"), "`YYYY` is the year that the week belongs to", "yyyy"),
+    (re.compile(r"DD"), "`DD` is the day of the year", "dd"),
+    (re.compile(r"(?<=[yY][-/.])mm|mm(?=[-/.][ydD])"), "`mm` are minutes", "MM"),
+)
+
+
+def always_true(data: Any) -> Iterator[Finding]:
+    """Hints for conditions whose text is no expression, or compares outside of its braces: such a text is true."""
+    for path, text in walk(data):
+        if not path or path[-1] not in CONDITIONS or not isinstance(text, str):
+            continue
+        if not has_template(text) and text.strip().lower() not in PLAIN:
+            message = f"`{path[-1]}` is a plain text, which is always true."
+            yield Finding(path, message, "constant-condition", "hint", f"Write `{{{{ {text.strip()[:80]} }}}}`.")
+        elif has_template(text) and _OPERATOR.search(_TAG.sub("", text)):
+            message = f"`{path[-1]}` compares outside of its braces: it is a text, which is always true."
+            yield Finding(path, message, "constant-condition", "hint", "Put all of it between one {{ and }}.")
+
+
+def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:
+    """What is wrong with the date patterns of a template: severity, sentence, advice, where."""
+    for node in nodes.walk(template.tree):
+        if not isinstance(node, nodes.Filter) or node.name not in DATES:
+            continue
+        given = dict(node.arguments.named).get("format") or next(iter(node.arguments.positional), None)
+        if not isinstance(given, nodes.Constant) or not isinstance(given.value, str):
+            continue
+        pattern = given.value
+        try:
+            format_date(EXAMPLE, pattern, ENGLISH)
+        except ExpressionFailed as error:
+            yield "warning", error.message, error.fix, node
+            continue
+        for letters, are, meant in _LETTERS:
+            if letters.search(pattern):
+                yield (
+                    "hint",
+                    f"In the date pattern {pattern!r}, {are}.",
+                    f"Write `{letters.sub(meant, pattern)}`.",
+                    node,
+                )
+                break
+
+
+def untaken(
+    data: Mapping[str, Any], block: str, takes: Callable[[str, str], bool]
+) -> Iterator[tuple[int, str, list[str]]]:
+    """Values of families in pluginDefaults that no type of the flow has: which entry, which name, for which types."""
+    kinds = {
+        value["type"]
+        for path, value in walk(data)
+        if isinstance(value, Mapping) and isinstance(value.get("type"), str) and path[:1] != (block,)
+    }
+    for index, entry in enumerate(data[block]):
+        family = entry.get("type") if isinstance(entry, Mapping) else None
+        if not isinstance(family, str) or not isinstance(entry.get("values"), Mapping):
+            continue
+        meant = sorted(kind for kind in kinds if kind.startswith(family) and kind != family)
+        for name in entry["values"] if meant else ():
+            if not any(takes(kind, name) for kind in meant):
+                yield index, name, meant

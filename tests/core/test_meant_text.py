@@ -1,0 +1,104 @@
+"""What validation says about texts that mean something else than it seems, and about types that are misspelt."""
+
+import pytest
+
+from tests.core.language import problems
+
+LOG = "io.kestra.plugin.core.log.Log"
+
+
+def told(text, *severities):
+    return [(one.code, one.path, one.suggestion) for one in problems(text) if one.severity in severities]
+
+
+@pytest.mark.parametrize(
+    ("condition", "advice"),
+    [
+        ("inputs.a == 1", "Write `{{ inputs.a == 1 }}`."),
+        ("no", "Write `{{ no }}`."),
+        ("'{{ flow.id }} == 1'", "Put all of it between one {{ and }}."),
+        ("'{{ flow.id }} and {{ flow.namespace }}'", "Put all of it between one {{ and }}."),
+    ],
+)
+def test_a_condition_that_is_always_true_is_told(condition, advice):
+    text = f"tasks:\n  - {{id: a, type: {LOG}, message: x, runIf: {condition}}}"
+    assert told(text, "hint") == [("constant-condition", "tasks[0].runIf", advice)]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "true", "false", "'0'", "'{{ flow.id == 1 }}'", "'{{ flow.id }}'", "'  {{ 1 < 2 and true }}  '",
+        "'{% if flow.id == 1 %}true{% else %}false{% endif %}'", "'{# a > b #}{{ true }}'",
+    ],
+)  # fmt: skip
+def test_other_conditions_are_left_alone(condition):
+    assert problems(f"tasks:\n  - {{id: a, type: {LOG}, message: x, runIf: {condition}}}") == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "severity", "advice"),
+    [
+        ("yyyy-MM-ddT", "warning", "Put text between single quotes, such as 'T'."),
+        ("YYYY-MM-dd", "hint", "Write `yyyy-MM-dd`."),
+        ("yyyy-MM-DD", "hint", "Write `yyyy-MM-dd`."),
+        ("yyyy-mm-dd", "hint", "Write `yyyy-MM-dd`."),
+        ("dd/mm/yyyy", "hint", "Write `dd/MM/yyyy`."),
+    ],
+)
+def test_a_date_pattern_is_looked_at(pattern, severity, advice):
+    text = f"tasks:\n  - {{id: a, type: {LOG}, message: \"{{{{ now() | date('{pattern}') }}}}\"}}"
+    assert told(text, severity) == [("date-pattern", "tasks[0].message", advice)]
+
+
+@pytest.mark.parametrize("pattern", ["yyyy-MM-dd HH:mm", "HH:mm", "iso", "YYYY-'W'ww", "dd.MM.yyyy", "full"])
+def test_other_date_patterns_are_left_alone(pattern):
+    text = f'tasks:\n  - {{id: a, type: {LOG}, message: "{{{{ now() | date(format=\\"{pattern}\\") }}}}"}}'
+    assert problems(text) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        ("Log", f"Did you mean '{LOG}'?"),
+        ("io.kestra.plugin.core.log.Logg", f"Did you mean '{LOG}'?"),
+        ("io.kestra.plugin.core.logs.Log", f"Did you mean '{LOG}'?"),
+        ("io.kestra.plugin.http.Request", "Did you mean 'io.kestra.plugin.core.http.Request'?"),
+        ("io.kestra.plugin.snowflake.Query", "Run `parley plugins` to list them."),
+    ],
+)
+def test_a_type_that_is_not_there_names_the_nearest_of_the_same_service(kind, advice):
+    ((_, path, suggestion),) = told(f"tasks:\n  - {{id: a, type: {kind}, message: x}}", "error")
+    assert path == "tasks[0].type"
+    assert suggestion.startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [("NUMBER", "FLOAT"), ("integer", "INT"), ("Text", "STRING"), ("STRNG", "STRING"), ("LIST", "ARRAY")],
+)
+def test_an_input_type_of_another_tool_is_named_as_it_is_called_here(kind, advice):
+    text = f"inputs: [{{id: a, type: {kind}}}]\ntasks:\n  - {{id: a, type: {LOG}, message: x}}"
+    assert told(text, "error") == [("unknown-type", "inputs[0].type", f"Did you mean `{advice}`?")]
+
+
+def test_a_duration_that_is_none_says_how_one_is_written():
+    (found,) = problems(f"tasks:\n  - {{id: a, type: {LOG}, message: x, timeout: 5 minutes}}")
+    assert found.message == '`timeout` should be a duration such as `PT30S` or `P1D`, but is "5 minutes".'
+
+
+def test_a_mapping_in_the_place_of_a_list_says_how_a_list_is_written():
+    (found,) = problems(f"tasks:\n  a: {{type: {LOG}, message: x}}")
+    assert (found.message, found.suggestion) == (
+        "`tasks` should be a list, but is a mapping.",
+        "Begin each item with `- `.",
+    )
+
+
+def test_a_default_of_a_family_that_nothing_here_takes_is_told():
+    text = "pluginDefaults:\n  - type: io.kestra.plugin.core\n    values: {level: WARN, levl: INFO, quite_other: 1}\n"
+    text += f"tasks:\n  - {{id: a, type: {LOG}, message: x}}"
+    assert told(text, "warning") == [
+        ("unknown-property", "pluginDefaults[0].values.levl", "Did you mean `level`?"),
+        ("unknown-property", "pluginDefaults[0].values.quite_other", f"None of these has it: {LOG}."),
+    ]
