@@ -7,6 +7,7 @@ from typing import Any, Literal
 from bot.conversation import Action, Confirm, Field, Option
 from bot.links import ActionIds
 from bot.texts import shorten
+from engine.core.task import Task
 
 Kind = Literal["plain", "yes_no", "choice", "form", "secure"]
 MAX_CHOICES = 4
@@ -43,6 +44,17 @@ def shape(fields: Sequence[Field], *, quick: bool = True) -> Shape:
         if _rest_answers_itself(fields, only, quick):
             return Shape("choice", only.id, only.options)
     return FORM
+
+
+def shape_of(task: Task, fields: Sequence[Field], *, quick: bool) -> tuple[Shape, bool]:
+    """The shape of a task's questions, and whether its texts may stay empty. An Approval says itself whether a remark
+    may be left out, and what its buttons are called."""
+    names = getattr(task, "decisions", None)
+    quick = quick and getattr(task, "comment_required", "NEVER") == "NEVER"
+    made = shape(fields, quick=quick or names is not None)
+    if names is not None:
+        made = replace(made, yes=names.approve or made.yes, no=names.deny or made.no)
+    return made, quick
 
 
 def _must_be_filled(field: Field) -> bool:

@@ -213,7 +213,7 @@ class Decisions:
     def intro(self, case: Case, purpose: str) -> str:
         """What the form says above its fields."""
         what = "The run goes on with this as a no." if purpose == "reject" else ""
-        return forms.intro(case.questions.fields, what)
+        return forms.intro(what)
 
     async def _secure(self, case: Case, wanted: Wanted) -> Notice:
         """A link to the page of the run, where secrets may be typed, which signs the person in there."""

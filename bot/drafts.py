@@ -120,7 +120,7 @@ class Drafts:
         fields = await self.fields(draft, reader)
         by_id = {asked.id: asked for asked in fields}
         shown = [by_id[name] for name in draft.field_ids if name in by_id]
-        title, intro = await self._heading(draft, shown)
+        title, intro = await self._heading(draft)
         return forms.form(
             draft.form_id,
             title,
@@ -173,12 +173,12 @@ class Drafts:
         flow: Flow = self.office.engine.flows.get(namespace, flow_id)
         return flow
 
-    async def _heading(self, draft: Draft, shown: Sequence[Field]) -> tuple[str, str]:
+    async def _heading(self, draft: Draft) -> tuple[str, str]:
         name = draft.flow.rpartition("/")[2]
         if draft.purpose == "run":
-            return f"Run {name}", draft.note or forms.intro(shown, self.flow(draft).description or "")
+            return f"Run {name}", draft.note or forms.intro(self.flow(draft).description or "")
         what = "The run goes on with this as a no." if draft.purpose == "reject" else ""
-        return f"{'Reject' if draft.purpose == 'reject' else 'Answer'}: {name}", draft.note or forms.intro(shown, what)
+        return f"{'Reject' if draft.purpose == 'reject' else 'Answer'}: {name}", draft.note or forms.intro(what)
 
     def _actions(self, draft: Draft) -> tuple[Action, ...]:
         return (self.office.ids.button("lt", draft.id, "Last time"),) if draft.has_last else ()

@@ -183,11 +183,9 @@ def prefilled(inputs: Sequence[Input]) -> dict[str, Any]:
     return {one.id: shown(one.prefill) for one in inputs if one.prefill is not None and not one.required}
 
 
-def intro(fields: Sequence[Field], description: str = "", limit: int = 100) -> str:
-    """Help that is too long for a field's own place on some platform, said once above the form."""
-    long = [f"**{plain(asked.label, 60)}**: {plain(asked.help, 1000)}" for asked in fields if len(asked.help) > limit]
-    parts = [plain(description, 600)] if description else []
-    return "\n\n".join([*parts, *long])
+def intro(description: str) -> str:
+    """What stands above a form."""
+    return plain(description, 600) if description else ""
 
 
 def secret_ids(inputs: Sequence[Input]) -> frozenset[str]:

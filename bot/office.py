@@ -106,17 +106,12 @@ class Office:
             return Questions()
         resolved: Resolved = await self.engine.check_answers(pause.id, {})
         fields = forms.fields_of(inputs, resolved)
-        # An Approval says itself whether a remark may be left out, and what its buttons are called.
-        names = getattr(place.task, "decisions", None)
-        quick = self.settings.quick_answer and getattr(place.task, "comment_required", "NEVER") == "NEVER"
-        made = approvals.shape(fields, quick=quick or names is not None)
+        made, quick = approvals.shape_of(place.task, fields, quick=self.settings.quick_answer)
         on_yes = on_no = None
         if made.kind == "yes_no" and any(one.depends_on for one in inputs):
             on_yes = forms.fields_of(inputs, await self.engine.check_answers(pause.id, {made.key: True}))
             on_no = forms.fields_of(inputs, await self.engine.check_answers(pause.id, {made.key: False}))
             fields = _either(inputs, on_yes, on_no)
-        if names is not None:
-            made = replace(made, yes=names.approve or made.yes, no=names.deny or made.no)
         return Questions(inputs, fields, made, False, quick, on_yes, on_no)
 
     # People and rooms

@@ -94,7 +94,7 @@ class Starts:
         if before:
             whole = await self.drafts.reconsidered(whole, replace(self.office.reader(person), may_type_secrets=True))
             fields = tuple(one for one in await self.drafts.fields(whole) if one.id in whole.field_ids)
-        about = forms.intro(fields, flow.description or "")
+        about = forms.intro(flow.description or "")
         if whole.typed:
             about = "\n\n".join(filter(None, ("What you typed before and did not send is here again.", about)))
         if not self.office.reader(person).may_type_secrets:

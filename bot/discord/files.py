@@ -22,7 +22,8 @@ class TooLarge(Exception):
 
     def __init__(self, name: str, size: int, limit: int) -> None:
         super().__init__(name)
-        self.text = f"{name} is {size / MIB:.1f} MB; the limit here is {limit / MIB:.0f} MB. Upload it on the web page."
+        told = f"{name} is {size / MIB:.1f} MB; the limit here is {limit / MIB:.0f} MB."
+        self.text = f"{told} Upload it on the page: `/flow web` opens it."
 
 
 class Files:

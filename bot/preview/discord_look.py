@@ -26,8 +26,9 @@ def modal(payload: Json) -> str:
     """A modal as HTML."""
     inside = "".join(_component(component) for component in payload.get("components") or ())
     title = html.escape(str(payload.get("title") or ""))
-    submit = '<div class="row"><span class="button s1">Submit</span></div>'
-    return f'<div class="discord"><div></div><div><h2>{title}</h2>{inside}{submit}</div></div>'
+    buttons = '<div class="foot"><span class="button quiet">Cancel</span><span class="button s1">Submit</span></div>'
+    head = f'<div class="title"><h2>{title}</h2><span class="close">✕</span></div>'
+    return f'<div class="discord window">{head}{inside}{buttons}</div>'
 
 
 def markdown(text: str) -> str:
@@ -88,20 +89,25 @@ def _label(component: Json) -> str:
     about = component.get("description")
     inner = _component(component.get("component") or {})
     small = f"<small>{html.escape(str(about))}</small>" if about else ""
-    return f"<label>{html.escape(str(component.get('label') or ''))}</label>{small}{inner}"
+    must = ' <b class="must">*</b>' if (component.get("component") or {}).get("required", True) else ""
+    return f'<label dir="auto">{html.escape(str(component.get("label") or ""))}{must}</label>{small}{inner}'
 
 
 def _choices(component: Json) -> str:
-    sign = "☐" if int(component["type"]) in (22, 23) else "◯"
+    empty, full = ("☐", "☑") if int(component["type"]) in (22, 23) else ("◯", "◉")
     return "".join(
-        f"<div>{sign} {html.escape(str(option.get('label')))}</div>" for option in component.get("options") or ()
+        f'<div class="choice">{full if option.get("default") else empty} {html.escape(str(option.get("label")))}</div>'
+        for option in component.get("options") or ()
     )
 
 
 def _box(component: Json) -> str:
-    chosen = next((option["label"] for option in component.get("options") or () if option.get("default")), None)
-    shown = component.get("value") or chosen or component.get("placeholder") or " "
-    return f'<div class="box">{html.escape(str(shown))}</div>'
+    chosen = ", ".join(str(option["label"]) for option in component.get("options") or () if option.get("default"))
+    given = component.get("value") or chosen
+    hint = component.get("placeholder") or ("Make a selection" if component["type"] == 3 else " ")
+    kind = "box menu" if component["type"] == 3 else "box tall" if component.get("style") == 2 else "box"
+    shown = html.escape(str(given or hint)).replace("\n", "<br>")
+    return f'<div class="{kind}{" given" if given else ""}" dir="auto">{shown}</div>'
 
 
 def _gallery(component: Json) -> str:

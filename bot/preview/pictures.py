@@ -3,6 +3,7 @@
 from bot.conversation import Card, Form, Room
 from bot.discord.views import cards as discord_cards
 from bot.discord.views import forms as discord_forms
+from bot.discord.views import steps as discord_steps
 from bot.preview import discord_look, slack_look
 from bot.preview.scenes import Scene
 from bot.slack import forms as slack_forms
@@ -55,7 +56,11 @@ def _discord(body: Card | Form) -> tuple[str, str, str]:
     if isinstance(body, Card):
         return discord_look.message(discord_cards.card(body).payload), discord_look.STYLE, "#313338"
     count = len(discord_forms.pages(body))
-    drawn = [discord_look.modal(discord_forms.modal(body, number).payload) for number in range(count)]
+    drawn = []
+    for number in range(count):
+        if number:
+            drawn.append(discord_look.message(discord_steps.step(body, number).payload))
+        drawn.append(discord_look.modal(discord_forms.modal(body, number).payload))
     return "<br>".join(drawn), discord_look.STYLE, "#313338"
 
 

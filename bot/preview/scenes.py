@@ -3,19 +3,25 @@
 Expressions are shown as they are written, since there is no run to render them with.
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
-from bot.approvals import answer_fields, shape
-from bot.conversation import Card, Form
+from bot.approvals import answer_fields, reject_fields, shape_of
+from bot.conversation import Card, Field, Form
 from bot.forms import fields_of, form, intro
 from bot.links import ActionIds, Pages
 from bot.outline import continues_with, message_before, message_text, places
-from bot.pause_cards import PauseView, pause_card
+from bot.pause_cards import Decided, PauseView, pause_card
 from bot.prospect import facts, following
+from bot.run_cards import RunView, run_card
+from engine.core.execution import Execution
 from engine.core.flow import Flow
+from engine.core.state import State
+from engine.core.task import Task
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # a fixed moment, so that two previews of one flow are the same
+TOOK = timedelta(minutes=2)
 PAUSE_ID = "01PREVIEW0000000000000000A"
 RUN_ID = "01PREVIEW0000000000000RUN1"
 
@@ -30,39 +36,63 @@ class Scene:
 
 def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
     """Everything the flow shows, in order."""
+    ids, pages = ActionIds(b"preview"), Pages(public_url)
     found = []
-    full_name = f"{flow.namespace}/{flow.id}"
     asked = fields_of(flow.inputs)
     if asked:
-        about = intro(asked, flow.description or "")
-        found.append(Scene(f"{flow.id}-form", form("draft:preview", full_name, "Run", asked, intro=about)))
-    ids, pages = ActionIds(b"preview"), Pages(public_url)
+        about = intro(flow.description or "")
+        found.append(Scene(f"{flow.id}-form", form("draft:preview", f"Run {flow.id}", "Run", asked, intro=about)))
+    found.append(Scene(f"{flow.id}-running", _run(flow, State.RUNNING, ids, pages)))
     for place in places(flow):
-        task = place.task
-        if not task.type.endswith((".Pause", ".Approval")):
-            continue
-        questions = fields_of(getattr(task, "on_resume", ()) or ())
-        message = message_before(flow, task.id)
-        view = PauseView(
-            PAUSE_ID,
-            RUN_ID,
-            task.id,
-            flow.namespace,
-            flow.id,
-            "WAITING",
-            NOON,
-            NOON,
-            "you",
-            questions,
-            shape(questions),
-            description=task.description or "",
-            message=message_text(message) if message else "",
-            continues=continues_with(flow, task.id),
-            next_steps=facts(following(flow, task.id), ()),
-        )
-        found.append(Scene(f"{flow.id}-{task.id}", pause_card(view, ids, pages)))
-        if questions:
-            title = task.description or task.id
-            fields = answer_fields(questions, quick=True)
-            found.append(Scene(f"{flow.id}-{task.id}-answer", form("draft:preview", title, "Send", fields)))
+        if place.task.type.endswith((".Pause", ".Approval")):
+            found += _pause(flow, place.task, ids, pages)
+    found.append(Scene(f"{flow.id}-ended", _run(flow, State.SUCCESS, ids, pages)))
     return found
+
+
+def _run(flow: Flow, state: State, ids: ActionIds, pages: Pages) -> Card:
+    histories: tuple[tuple[State, datetime], ...] = ((State.CREATED, NOON), (State.RUNNING, NOON))
+    if state.is_terminal:
+        histories = (*histories, (state, NOON + TOOK))
+    outputs = {one.id: str(one.value) for one in flow.outputs} if state.is_terminal else None
+    run = Execution(RUN_ID, flow.namespace, flow.id, 1, state, histories, outputs=outputs, started_by="local:you")
+    return run_card(RunView(run, flow, "you", NOON + TOOK), ids, pages)
+
+
+def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
+    questions = fields_of(getattr(task, "on_resume", None) or ())
+    made, quick = shape_of(task, questions, quick=True)
+    message = message_before(flow, task.id)
+    view = PauseView(
+        PAUSE_ID,
+        RUN_ID,
+        task.id,
+        flow.namespace,
+        flow.id,
+        "WAITING",
+        NOON,
+        NOON,
+        "you",
+        questions,
+        made,
+        description=task.description or "",
+        message=message_text(message) if message else "",
+        continues=continues_with(flow, task.id),
+        next_steps=facts(following(flow, task.id), ()),
+    )
+    name = f"{flow.id}-{task.id}"
+    found = [Scene(name, pause_card(view, ids, pages))]
+    if questions:
+        fields = answer_fields(questions, quick=quick)
+        found.append(_form(f"{name}-answer", f"Answer: {flow.id}", "Answer", fields))
+    rest = reject_fields(questions, made)
+    if made.kind == "yes_no" and rest:
+        about = "The run goes on with this as a no."
+        found.append(_form(f"{name}-reject", f"Reject: {flow.id}", "Reject", rest, about))
+    decided = Decided("approve" if made.kind in ("plain", "yes_no") else "answer", "Ann", "slack", NOON + TOOK)
+    done = replace(view, state="RESUMED", decided=decided, decided_at=NOON + TOOK)
+    return [*found, Scene(f"{name}-decided", pause_card(done, ids, pages))]
+
+
+def _form(name: str, title: str, submit: str, fields: Sequence[Field], about: str = "") -> Scene:
+    return Scene(name, form("draft:preview", title, submit, fields, intro=intro(about)))

@@ -10,6 +10,16 @@ from typing import Any
 Json = Mapping[str, Any]
 _CODE = re.compile(r"```(.+?)```|`([^`\n]+)`", re.DOTALL)
 _LINK = re.compile(r"&lt;(https?://[^|&]+|mailto:[^|&]+)\|([^&]+?)&gt;")
+_ADDRESS = re.compile(r"&lt;(https?://[^|\s]+?)&gt;")
+_MENUS = frozenset(
+    {"static_select", "external_select", "multi_static_select", "multi_external_select", "datepicker", "timepicker",
+     "datetimepicker"}
+)  # fmt: skip
+_EMPTY = {
+    "static_select": "Select an option", "external_select": "Select an option", "datepicker": "Select a date",
+    "multi_static_select": "Select options", "multi_external_select": "Select options", "timepicker": "Select a time",
+    "datetimepicker": "Select a date and time", "file_input": "📎 Upload a file",
+}  # fmt: skip
 _DATE = re.compile(r"&lt;!date\^(\d+)\^[^|]*\|([^&]+?)&gt;")
 STYLE = (Path(__file__).parent / "slack.css").read_text(encoding="utf-8")
 
@@ -35,10 +45,9 @@ def modal(view: Json) -> str:
     inside = "".join(_block(block) for block in view.get("blocks") or ())
     button = f'<span class="button primary">{submit}</span>' if submit else ""
     close = _plain(view.get("close")) or "Cancel"
-    return (
-        f'<div class="slack"><div class="modal"><h3>{title}</h3><hr>{inside}<hr>'
-        f'<span class="button">{close}</span>{button}</div></div>'
-    )
+    head = f'<div class="title"><span class="face">P</span><h3>{title}</h3><span class="close">✕</span></div>'
+    foot = f'<div class="foot"><span class="button">{close}</span>{button}</div>'
+    return f'<div class="slack window">{head}<div class="inside">{inside}</div>{foot}</div>'
 
 
 def _block(block: Json) -> str:
@@ -63,7 +72,7 @@ def _image(block: Json) -> str:
 def _input(block: Json) -> str:
     hint = f'<div class="hint">{_plain(block.get("hint"))}</div>' if block.get("hint") else ""
     optional = " <span class=hint>(optional)</span>" if block.get("optional") else ""
-    return f"<label>{_plain(block.get('label'))}{optional}</label>{_element(block['element'])}{hint}"
+    return f"<label dir=auto>{_plain(block.get('label'))}{optional}</label>{_element(block['element'])}{hint}"
 
 
 def _element(element: Json) -> str:
@@ -74,15 +83,30 @@ def _element(element: Json) -> str:
     if kind == "image":
         return _image(element)
     if kind in ("radio_buttons", "checkboxes"):
-        sign = "◯" if kind == "radio_buttons" else "☐"
-        return "".join(f"<div>{sign} {_plain(option.get('text'))}</div>" for option in _options(element))
+        empty, full = ("◯", "◉") if kind == "radio_buttons" else ("☐", "☑")
+        chosen = [element.get("initial_option"), *(element.get("initial_options") or ())]
+        return "".join(
+            f'<div class="choice">{full if option in chosen else empty} {_plain(option.get("text"))}</div>'
+            for option in _options(element)
+        )
     if kind == "mrkdwn" or kind == "plain_text":
         return _text(element)
-    shown = element.get("initial_value") or element.get("initial_date") or element.get("initial_time")
-    if shown is None and element.get("initial_option"):
-        shown = element["initial_option"]["text"]["text"]
-    text = html.escape(str(shown)) if shown is not None else _plain(element.get("placeholder"))
-    return f'<div class="box">{text or "&nbsp;"}</div>'
+    shown = _given(element)
+    given = html.escape(shown).replace("\n", "<br>") or _plain(element.get("placeholder"))
+    look = "box menu" if kind in _MENUS else "box tall" if element.get("multiline") else "box"
+    return f'<div class="{look}{" given" if shown else ""}" dir="auto">{given or _EMPTY.get(kind, "&nbsp;")}</div>'
+
+
+def _given(element: Json) -> str:
+    """What stands in an element beforehand."""
+    chosen = [element.get("initial_option"), *(element.get("initial_options") or ())]
+    labels = [str(option["text"]["text"]) for option in chosen if option]
+    if (epoch := element.get("initial_date_time")) is not None:
+        return datetime.fromtimestamp(int(epoch), UTC).strftime("%d %b %Y %H:%M")
+    for key in ("initial_value", "initial_date", "initial_time"):
+        if element.get(key):
+            return str(element[key])
+    return ", ".join(labels)
 
 
 def _options(element: Json) -> Sequence[Json]:
@@ -113,6 +137,7 @@ def _mrkdwn(text: str) -> str:
     safe = _CODE.sub(keep, safe)
     safe = _DATE.sub(lambda m: datetime.fromtimestamp(int(m[1]), UTC).strftime("%d %b %Y %H:%M"), safe)
     safe = _LINK.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[2]}</a>', safe)
+    safe = _ADDRESS.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[1]}</a>', safe)
     safe = re.sub(r"(?<!\w)\*([^*\n]+)\*(?!\w)", r"<b>\1</b>", safe)
     safe = re.sub(r"(?<!\w)_([^_\n]+)_(?!\w)", r"<i>\1</i>", safe)
     safe = re.sub(r"(?<!\w)~([^~\n]+)~(?!\w)", r"<s>\1</s>", safe)

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
 from bot.references import short
+from bot.web.body import MAX_BODY
 
 if TYPE_CHECKING:  # loaded with the first page that shows such text
     from markdown_it import MarkdownIt
@@ -155,6 +156,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "trigger_text": _trigger_text,
 }
 environment.filters |= _FILTERS
+environment.globals["max_upload"] = MAX_BODY // (1024 * 1024)
 
 
 def page(template: str, **names: Any) -> str:

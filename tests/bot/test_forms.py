@@ -163,12 +163,6 @@ def test_the_engines_refusals_are_told_in_our_words(message, value, says):
     assert says in forms.explain(InputProblem("feedback", message, value), fields(SEED)[1])
 
 
-def test_long_help_is_said_above_the_form():
-    asked = fields(f"- {{id: a, type: STRING, description: {'long ' * 40}}}")
-    assert forms.intro(asked).startswith("**a**: long long")
-    assert forms.intro(fields(SEED)) == ""
-
-
 def test_the_seeds_question_needs_only_a_button_when_quick():
     assert shape(fields(SEED)).kind == "yes_no"
     assert shape(fields(SEED), quick=False).kind == "form"

@@ -35,19 +35,26 @@ def _slots(field: Field) -> int:
     return 1
 
 
+def is_explained(field: Field) -> bool:
+    """Whether a field's help is too long for its own place, so that it stands above the fields of its page."""
+    return _slots(field) > 0 and size(line(field.help)) > limits.MODAL_DESCRIPTION
+
+
 def pages(form: Form) -> tuple[tuple[int, ...], ...]:
-    """Positions of the fields on each page; at least one page. An intro takes a place on the first."""
+    """Positions of the fields on each page; at least one page. An intro, or long help, takes a place on its page."""
     every: list[tuple[int, ...]] = []
     current: list[int] = []
-    used = 0 if is_blank(form.intro) else 1
+    has_text = not is_blank(form.intro)
+    used = int(has_text)
     for index, field in enumerate(form.fields):
-        slots = _slots(field)
-        if current and used + slots > limits.MODAL_COMPONENTS:
+        slots, is_long = _slots(field), is_explained(field)
+        if current and used + slots + int(is_long and not has_text) > limits.MODAL_COMPONENTS:
             every.append(tuple(current))
-            current, used = [], 0
+            current, used, has_text = [], 0, False
         if slots:
             current.append(index)
-            used += slots
+            used += slots + int(is_long and not has_text)
+            has_text = has_text or is_long
     if current or not every:
         every.append(tuple(current))
     return tuple(every)

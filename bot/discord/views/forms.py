@@ -3,6 +3,7 @@
 On the wire a field is its position: `f:<index>`, with `:<part>` behind it where one field needs several menus.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from bot.conversation import Field, Form, Option
@@ -12,6 +13,7 @@ from bot.discord.views.fields import (
     as_text,
     check_of,
     current,
+    is_explained,
     is_menu,
     is_menus,
     keeps_blank,
@@ -20,7 +22,7 @@ from bot.discord.views.fields import (
     pickable,
     wire_values,
 )
-from bot.discord.views.markdown import excerpt, markdown
+from bot.discord.views.markdown import escape, excerpt, markdown
 from bot.graphemes import clean, is_blank, line, shorten, size
 
 __all__ = ["draw_choice", "modal", "pages"]
@@ -48,11 +50,11 @@ def modal(form: Form, page: int, *, over: bool = False) -> Rendered:
     page = min(max(page, 0), len(every) - 1)
     lost: list[Overflow] = []
     parts: list[Json] = []
-    if page == 0 and not is_blank(form.intro):
-        intro, was_cut = excerpt(markdown(form.intro), limits.MODAL_TEXT)
-        parts.append({"type": 10, "content": intro})
+    if above := _above(form, page, every[page]):
+        text, was_cut = excerpt(above, limits.MODAL_TEXT)
+        parts.append({"type": 10, "content": text})
         if was_cut:
-            lost.append(Overflow("intro", form.intro))
+            lost.append(Overflow("text", above))
     for index in every[page]:
         drawn, unshown = _field(index, form.fields[index], current(form, form.fields[index]))
         parts += drawn
@@ -70,6 +72,14 @@ def modal(form: Form, page: int, *, over: bool = False) -> Rendered:
         "components": parts,
     }
     return Rendered(payload, tuple(lost))
+
+
+def _above(form: Form, page: int, indexes: Sequence[int]) -> str:
+    """What stands above the fields of a page: the intro, and help that is too long for a field's own place."""
+    parts = [markdown(form.intro)] if page == 0 and not is_blank(form.intro) else []
+    long = [form.fields[index] for index in indexes if is_explained(form.fields[index])]
+    parts += [f"**{escape(shorten(label_of(field), limits.TITLE))}**: {escape(clean(field.help))}" for field in long]
+    return "\n\n".join(parts)
 
 
 def _title(form: Form, page: int, count: int, lost: list[Overflow]) -> str:
@@ -118,7 +128,12 @@ def _hint(field: Field) -> str:
         bounds = "Such as " + ", ".join(line(option.label) for option in field.options[:3]) + "."
     if field.type == "FILE" and field.extensions:
         bounds = "Only " + ", ".join(field.extensions) + "."
-    return line(" ".join(part for part in (f"⚠ {field.error}" if field.error else "", bounds, field.help) if part))
+    if field.type == "FILE":
+        bounds = (
+            f"{bounds} At most {limits.FILE_BYTES // limits.MIB} MB; larger ones on the page, by /flow web.".strip()
+        )
+    about = "Explained above." if is_explained(field) else field.help
+    return line(" ".join(part for part in (f"⚠ {field.error}" if field.error else "", bounds, about) if part))
 
 
 def _controls(index: int, field: Field, value: Any) -> tuple[list[Json], list[Overflow]]:

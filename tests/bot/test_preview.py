@@ -1,0 +1,118 @@
+"""`parley preview`: every form and card of a flow, in both platforms' looks, without an account."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from bot.cli.preview import preview
+from bot.conversation import Form, Room
+from bot.discord.views import cards as discord_cards
+from bot.discord.views import forms as discord_forms
+from bot.preview import pictures
+from bot.preview.scenes import scenes
+from bot.slack import forms as slack_forms
+from bot.slack import views as slack_views
+from engine.core.flow_source import load
+from engine.tasks import catalogue
+from tests.bot import monster
+from tests.shared import ROOT
+from tests.wire import slack_rules
+from tests.wire.discord_spec import judge
+
+APPROVAL = """
+id: release
+namespace: company.team
+tasks:
+  - id: gate
+    type: io.kestra.plugin.core.flow.Approval
+    description: Ship it?
+    commentRequired: ON_DENY
+    decisions: {approve: Ship, deny: Hold}
+    inputs:
+      - {id: size, type: SELECT, values: [all, some], defaults: all}
+outputs:
+  - {id: said, type: STRING, value: "{{ outputs.gate.decision }}"}
+"""
+FLOWS = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / "flows").rglob("*.yaml"))}
+FLOWS |= {"monster": monster.flow(), "monster_pause": monster.flow(pause=True), "approval": APPROVAL}
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Tags(HTMLParser):
+    """Fails where tags do not nest, and keeps the words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+        assert not [name for name, _ in attributes if name.startswith("on")]
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def read(text):
+    return load(text, catalogue())
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_every_scene_is_what_the_platforms_take_and_reads_as_a_page(name):
+    for scene in scenes(read(FLOWS[name])):
+        body = scene.body
+        if isinstance(body, Form):
+            for page in range(len(slack_forms.pages(body))):
+                slack_rules.check_view(
+                    slack_forms.form_view(body, slack_forms.Origin(Room("slack", "C1")), page).payload
+                )
+            for page in range(len(discord_forms.pages(body))):
+                modal = discord_forms.modal(body, page).payload
+                assert judge("POST", "/interactions/1/t/callback", {"type": 9, "data": modal}) == []
+        else:
+            slack_rules.check_message(slack_views.card(body).payload)
+            assert judge("POST", "/channels/1/messages", discord_cards.card(body).payload) == []
+        for platform in pictures.PLATFORMS:
+            words = Tags(pictures.page(scene, platform)).words
+            assert scene.name in words
+            for field in body.fields if isinstance(body, Form) else ():
+                assert field.label[:30] in words, (platform, field.id)
+        assert pictures.text(scene).startswith(f"── {scene.name}")
+
+
+def test_an_approval_has_all_its_scenes():
+    found = {scene.name: scene.body for scene in scenes(read(APPROVAL))}
+    assert list(found) == [
+        "release-running", "release-gate", "release-gate-answer", "release-gate-reject", "release-gate-decided",
+        "release-ended",
+    ]  # fmt: skip
+    assert [action.label for action in found["release-gate"].actions] == ["Ship", "Hold…", "Answer in form"]
+    assert "Approved" in found["release-gate-decided"].title
+    assert found["release-ended"].facts[-1].label == "said"
+
+
+def test_data_of_a_flow_is_never_markup():
+    flow = APPROVAL.replace("Ship it?", "'<img src=x onerror=alert(1)> <script>x</script>'")
+    for scene in scenes(read(flow)):
+        for platform in pictures.PLATFORMS:
+            assert "<script" not in pictures.page(scene, platform)
+            Tags(pictures.page(scene, platform))
+
+
+def test_the_command_writes_a_page_for_each_scene_and_look(tmp_path, capsys):
+    source = tmp_path / "release.yaml"
+    source.write_text(APPROVAL)
+    preview(str(source), "all", tmp_path / "out", None)
+    said = capsys.readouterr()
+    assert "── release-gate-reject" in said.out
+    assert {path.name for path in (tmp_path / "out").glob("*.html")} == {
+        f"{scene.name}.{platform}.html" for scene in scenes(read(APPROVAL)) for platform in pictures.PLATFORMS
+    }
