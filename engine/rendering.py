@@ -48,6 +48,7 @@ WAITING = frozenset(
         "subflow",
     }
 )
+NAMESPACES = 1000  # whose services are kept at hand
 CALLERS = 64  # how far up the chain of calling executions files may be read
 # Threads for texts that wait: a service that is slow to answer http() keeps one, and no thread that others need.
 WAITING_ROOM = ThreadPoolExecutor(64, thread_name_prefix="expressions")
@@ -83,6 +84,7 @@ class Renderer:
     sealer: AtRest
     envs: Mapping[str, str] = field(default_factory=lambda: environment())
     calls: bool = True
+    _of_namespace: dict[tuple[str, bool], Services] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def quiet(self) -> Self:
@@ -108,8 +110,24 @@ class Renderer:
         own_errors: Callable[[], list[logs.LogLine]] | None = None,
     ) -> Services:
         """What functions reach for a flow of this namespace."""
-        reach = Reach(self, namespace, scope or Scope(namespace), own_errors)
-        warn = warn or _ignore
+        if scope is None and warn is None and own_errors is None:
+            known = self._of_namespace.get((namespace, self.calls))
+            if known is None:
+                if len(self._of_namespace) > NAMESPACES:
+                    self._of_namespace.clear()
+                known = self._services(namespace, Scope(namespace), _ignore, None)
+                self._of_namespace[namespace, self.calls] = known
+            return known
+        return self._services(namespace, scope or Scope(namespace), warn or _ignore, own_errors)
+
+    def _services(
+        self,
+        namespace: str,
+        scope: Scope,
+        warn: Callable[[str], None],
+        own_errors: Callable[[], list[logs.LogLine]] | None,
+    ) -> Services:
+        reach = Reach(self, namespace, scope, own_errors)
         return Services(
             now=self.clock.now,
             zone=self.zone,

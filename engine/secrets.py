@@ -14,7 +14,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -82,6 +82,15 @@ def _decoded(name: str, coded: str) -> str:
         ) from error
 
 
+@lru_cache(REMEMBERED)
+def _spellings(secret: str) -> frozenset[str]:
+    found = {secret, secret.strip(), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    found |= {repr(secret)[1:-1], *(quote(secret, safe, errors="replace") for safe in ("", "/"))}
+    if "\n" in secret:
+        found |= {line.strip() for line in secret.splitlines() if len(line.strip()) >= 12}
+    return frozenset(text for text in found if len(text) >= SHORTEST and text.lower() not in COMMON)
+
+
 class Masker:
     """Replaces every secret it was told of, in any text."""
 
@@ -92,14 +101,8 @@ class Masker:
 
     def add(self, secret: str) -> None:
         """Never show this text from now on, nor its lines, nor its spelling in JSON, in a `repr` or in an address."""
-        spellings = {secret, secret.strip(), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-        spellings |= {repr(secret)[1:-1], *(quote(secret, safe, errors="replace") for safe in ("", "/"))}
-        if "\n" in secret:
-            spellings |= {line.strip() for line in secret.splitlines() if len(line.strip()) >= 12}
         with self._lock:
-            for text in spellings:
-                if len(text) < SHORTEST or text.lower() in COMMON:
-                    continue
+            for text in _spellings(secret):
                 if text in self._secrets:
                     self._secrets.move_to_end(text)
                 else:

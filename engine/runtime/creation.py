@@ -79,6 +79,8 @@ class Creator:
         scope: Scope | None = None,
     ) -> Resolved:
         """What came of given values: all problems at once, options, what is asked for at all."""
+        if not inputs:
+            return resolve((), {}, lambda text, extra, typed: text)
         variables = dict(seen) if seen is not None else self.variables(flow)
         services = self.renderer.services(flow.namespace, scope)
 
@@ -160,6 +162,8 @@ class Creator:
 
     async def failing_checks(self, flow: Flow, inputs: Mapping[str, Any]) -> list["FailedCheck"]:
         """The checks of a flow that these inputs do not pass."""
+        if not flow.checks:
+            return []
         seen = self.variables(flow) | {"inputs": inputs}
         services = self.renderer.services(flow.namespace)
         failing = []

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
+from engine.core.property import has_template
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 from engine.runtime.creation import Creator
@@ -113,8 +114,11 @@ class Webhooks:
                 continue
             if self.schedules.is_disabled(trigger_key(flow.namespace, flow.id, trigger.id)):
                 continue
-            services = self.creator.renderer.services(flow.namespace)
-            own = str(await self.creator.renderer.value(trigger.key, self.creator.variables(flow), services)).strip()
+            own = trigger.key
+            if has_template(own):
+                services = self.creator.renderer.services(flow.namespace)
+                own = str(await self.creator.renderer.value(own, self.creator.variables(flow), services))
+            own = own.strip()
             self.creator.masker.add(own)
             if own and hmac.compare_digest(own.encode(), key.encode()):
                 found = trigger
