@@ -1,17 +1,19 @@
 """Flow triggers: executions that start because executions of other flows reached a state."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from engine.core.conditions import ConditionContext, Upstream
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
+from engine.core.inputs import RenderFn
 from engine.core.labels import read_labels
 from engine.core.state import State
 from engine.core.variables import labels_map
-from engine.errors import EngineError
+from engine.errors import EngineError, NotFound
 from engine.expressions import render
 from engine.rendering import in_a_thread, typed_value, waits
 from engine.runtime.creation import CORRELATION, Creator, Prepared
@@ -27,16 +29,24 @@ from engine.tasks.core.trigger.flow import Flow as FlowTrigger
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+Pairs = tuple[tuple[str, str], ...]
+# Beside the parts that were met a window keeps which executions met them, under this and their id.
+EXECUTION = "execution:"
+
+
+class Moved(Exception):
+    """A window is not any more as it was read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
-    """A trigger that an execution concerns, with everything its own execution needs."""
+    """A trigger that an execution concerns; `render` sees what the execution saw, `met` are the parts it meets."""
 
     flow: Flow
     trigger: FlowTrigger
-    prepared: Prepared
-    variables: Mapping[str, Any]
-    labels: tuple[tuple[str, str], ...]
-    met: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    execution: Execution
+    render: RenderFn
+    met: Mapping[str, frozenset[str]]
 
     @property
     def key(self) -> str:
@@ -45,12 +55,23 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """An execution as triggers look at it: what conditions and expressions see, and what a new execution is told."""
+class Moving:
+    """A window as it was read and as it is to be; one that closes is forgotten."""
 
-    upstream: Upstream
-    context: ConditionContext
-    told: Mapping[str, Any]
+    before: rows.Window | None
+    after: rows.Window
+    closes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What becomes of a match, ready to be written; without `prepared` only its windows move."""
+
+    match: Match
+    windows: tuple[Moving, ...]
+    prepared: Prepared | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
+    labels: Pairs = ()
 
 
 class FlowTriggers:
@@ -92,24 +113,38 @@ class FlowTriggers:
         announced = row.command
         assert isinstance(announced, Announcement)  # noqa: S101 - the caller looked
         execution = replace(await self._current(row.execution_id), state=State(announced.state))
-        matches = [match async for match in self._matches(execution)]
+        concerned = [one async for one in self._concerned(execution)]
+        while True:
+            starts = [await self._start(one) for one in concerned]
+            try:
+                await self._database.transact(partial(self._write, row=row, starts=starts))
+            except Moved:  # another execution was counted meanwhile: look again at what is still missing
+                continue
+            return
 
-        def work(unit: Unit) -> None:
-            if not outbox.take(unit.connection, row.id):
-                return
-            for match in matches:
-                if self._is_complete(unit, match):
-                    self._creator.create_in(
-                        unit,
-                        match.prepared,
-                        started_by="trigger",
-                        origin=Origin(match.trigger.id, match.trigger.type, match.variables),
-                        labels=match.labels,
-                        dedupe=f"{row.id}:{match.key}",
-                        trigger_id=match.trigger.id,
-                    )
-
-        await self._database.transact(work)
+    def _write(self, unit: Unit, row: Stored, starts: Sequence[Start]) -> None:
+        if not outbox.take(unit.connection, row.id):
+            return
+        for start in starts:
+            trigger = start.match.trigger
+            for window in start.windows:
+                there = rows.window(unit.connection, window.after.trigger_key, window.after.window_id)
+                if there != window.before:
+                    raise Moved
+                if window.closes:
+                    rows.drop_window(unit.connection, window.after.trigger_key, window.after.window_id)
+                else:
+                    rows.save_window(unit.connection, window.after)
+            if start.prepared is not None:
+                self._creator.create_in(
+                    unit,
+                    start.prepared,
+                    started_by="trigger",
+                    origin=Origin(trigger.id, trigger.type, start.told),
+                    labels=start.labels,
+                    dedupe=f"{row.id}:{start.match.key}",
+                    trigger_id=trigger.id,
+                )
 
     def _listeners(self) -> Iterator[tuple[Flow, FlowTrigger]]:
         for flow in self._flows.list():
@@ -119,49 +154,87 @@ class FlowTriggers:
                 if isinstance(trigger, FlowTrigger) and not trigger.disabled:
                     yield flow, trigger
 
-    async def _matches(self, execution: Execution) -> Any:
-        upstream = Upstream.of(execution)
+    async def _concerned(self, execution: Execution) -> AsyncIterator[Match]:
+        """The triggers that care for an execution, and which of their parts it meets."""
         source = await self._flows.fetch(execution.namespace, execution.flow_id, execution.revision)
-        told = told_of(execution)
-        seen = self._creator.renderer.variables(source, execution, None) | {"trigger": told}
+        seen = self._creator.renderer.variables(source, execution, None)
         services = self._creator.renderer.services(execution.namespace)
 
         def one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
             names = {**seen, **extra}
             return typed_value(text, names, services) if typed else render(text, names, services)
 
-        scope = Scope(upstream, ConditionContext(one, {"trigger": told}), told)
+        context = ConditionContext(one, {"trigger": told_of(execution)})
+        upstream = Upstream.of(execution)
         for flow, trigger in self._listeners():
             key = trigger_key(flow.namespace, flow.id, trigger.id)
             if (flow.namespace, flow.id) == (execution.namespace, execution.flow_id) or self._is_disabled(key):
                 continue
+
+            def met(trigger: FlowTrigger = trigger) -> Mapping[str, frozenset[str]] | None:
+                if not trigger.looks_at(upstream, context):
+                    return None
+                found = trigger.met(upstream, context) if trigger.needed() else {}
+                return None if trigger.needed() and not any(found.values()) else found
+
             try:
-                match = await self._match(flow, trigger, scope)
-                if match is not None:
-                    yield match
+                found = await in_a_thread(met) if self._waits(flow, trigger) else met()
             except EngineError as error:
-                log.warning("The trigger %s could not start its flow: %s", key, error)
+                log.warning("The trigger %s could not look at %s: %s", key, execution.id, error)
+                continue
+            if found is not None:
+                yield Match(flow, trigger, execution, one, found)
 
-    async def _match(self, flow: Flow, trigger: FlowTrigger, scope: Scope) -> Match | None:
-        """What a trigger starts because of an execution, None when it does not care for it; EngineError."""
-        one = scope.context.render
+    async def _start(self, match: Match) -> Start:
+        """What becomes of a match: windows that move, and the new execution when every group of parts is met."""
+        now = self._creator.clock.now()
+        zoned = now.astimezone(self._creator.renderer.zone)
+        windows, complete = [], True
+        for group in match.trigger.needed():
+            starts, ends = group.window.bounds(zoned)
+            query = partial(rows.window, key=match.key, window_id=group.key, to_write=False)
+            there = await self._database.read(query)
+            met = {part: at for part, at in (there.met if there else {}).items() if at >= starts.timestamp()}
+            if starts < ends:
+                parts = (*match.met.get(group.key, ()), f"{EXECUTION}{match.execution.id}")
+                met |= dict.fromkeys(parts, now.timestamp())
+            complete = complete and group.enough(frozenset(met))
+            windows.append(Moving(there, rows.Window(match.key, group.key, starts, ends, met), group.reset))
+        if not complete:
+            return Start(match, tuple(replace(one, closes=False) for one in windows))
+        moving = tuple(windows)
+        try:
+            return await self._complete(match, moving)
+        except EngineError as error:
+            log.warning("The trigger %s could not start its flow: %s", match.key, error)
+            return Start(match, moving)
 
-        def work() -> tuple[Mapping[str, frozenset[str]], dict[str, Any], tuple[tuple[str, str], ...]] | None:
-            if not trigger.looks_at(scope.upstream, scope.context):
-                return None
-            met = trigger.met(scope.upstream, scope.context) if trigger.needed() else {}
-            if trigger.needed() and not any(met.values()):
-                return None
-            labels = tuple((key, str(one(value, {}, False))) for key, value in read_labels(trigger.labels))
-            return met, rendered(trigger.inputs, one), labels
+    async def _complete(self, match: Match, windows: tuple["Moving", ...]) -> Start:
+        """The new execution, told of every execution that met a part; EngineError."""
+        ids = {part.removeprefix(EXECUTION) for one in windows for part in one.after.met if part.startswith(EXECUTION)}
+        others = [await self._output_of(one) for one in sorted(ids - {match.execution.id})]
+        told = told_of(match.execution, [one for one in others if one is not None])
+        trigger, one = match.trigger, match.render
 
-        found = await in_a_thread(work) if self._waits(flow, trigger) else work()
-        if found is None:
+        def work() -> tuple[dict[str, Any], Pairs]:
+            def rendered_one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
+                return one(text, {"trigger": told, **extra}, typed)
+
+            written = read_labels(trigger.labels)
+            labels = tuple((key, str(rendered_one(value, {}, False))) for key, value in written)
+            return rendered(trigger.inputs, rendered_one), labels
+
+        given, labels = await in_a_thread(work) if self._waits(match.flow, trigger) else work()
+        resolved = await self._creator.check(match.flow.inputs, given, match.flow)
+        prepared = await self._creator.prepare(match.flow, resolved, local_files=False)
+        own = tuple(label for label in match.execution.labels if label[0] == CORRELATION)[:1]
+        return Start(match, windows, prepared, told, (*labels, *own))
+
+    async def _output_of(self, execution_id: str) -> Execution | None:
+        try:
+            return await self._current(execution_id)
+        except NotFound:  # it was deleted since
             return None
-        met, given, labels = found
-        resolved = await self._creator.check(flow.inputs, given, flow)
-        prepared = await self._creator.prepare(flow, resolved, local_files=False)
-        return Match(flow, trigger, prepared, scope.told, labels, met)
 
     def _waits(self, flow: Flow, trigger: FlowTrigger) -> bool:
         key = (flow.namespace, flow.id, flow.revision, trigger.id)
@@ -169,35 +242,9 @@ class FlowTriggers:
             self._waiting[key] = waits(trigger.model_dump(exclude_unset=True, warnings=False))
         return self._waiting[key]
 
-    def _is_complete(self, unit: Unit, match: Match) -> bool:
-        """Whether every group of parts is met within its window; runs in the transaction."""
-        now = self._creator.clock.now()
-        groups = match.trigger.needed()
-        complete = True
-        for group in groups:
-            zone = self._creator.renderer.zone
-            starts, ends = group.window.bounds(now.astimezone(zone))
-            there = rows.window(unit.connection, match.key, group.key)
-            known = there.met if there is not None else {}
-            met = {part: at for part, at in known.items() if at >= plain_time(starts)}
-            if starts < ends:
-                met |= {part: plain_time(now) for part in match.met.get(group.key, ())}
-            rows.save_window(unit.connection, rows.Window(match.key, group.key, starts, ends, met))
-            complete = complete and group.enough(frozenset(met))
-        if complete:
-            for group in groups:
-                if group.reset:
-                    rows.drop_window(unit.connection, match.key, group.key)
-        return complete
 
-
-def plain_time(moment: Any) -> float:
-    """Seconds since 1970, for comparing."""
-    return float(moment.timestamp())
-
-
-def told_of(execution: Execution) -> dict[str, Any]:
-    """What the new execution sees as `trigger`."""
+def told_of(execution: Execution, others: Sequence[Execution] = ()) -> dict[str, Any]:
+    """What the new execution sees as `trigger`; `others` met parts of it before, and their outputs are there too."""
     runs = list(execution.task_runs.values())
     told: dict[str, Any] = {
         "executionId": execution.id,
@@ -211,8 +258,10 @@ def told_of(execution: Execution) -> dict[str, Any]:
         "firstFailedTaskId": next((run.task_id for run in runs if run.state is State.FAILED), None),
         "lastTaskId": runs[-1].task_id if runs else None,
     }
-    if execution.outputs is not None:
-        told["outputs"] = {**plain(execution.outputs), execution.flow_id: plain(execution.outputs)}
+    given = [(one.flow_id, plain(one.outputs)) for one in (*others, execution) if one.outputs is not None]
+    if given:
+        every = {name: value for _, outputs in given for name, value in outputs.items()}
+        told["outputs"] = {**every, **dict(given)}
     return told
 
 

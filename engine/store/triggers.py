@@ -175,9 +175,10 @@ class Window:
     met: dict[str, Any]
 
 
-def window(connection: Connection, key: str, window_id: str) -> Window | None:
+def window(connection: Connection, key: str, window_id: str, *, to_write: bool = True) -> Window | None:
     """The present window of a flow trigger."""
-    serial(connection, f"window {key}")  # it is read to be written
+    if to_write:
+        serial(connection, f"window {key}")
     row = trigger_windows.c
     found = connection.execute(
         select(trigger_windows).where(row.trigger_key == key, row.window_id == window_id)

@@ -110,6 +110,47 @@ triggers:
     assert trigger["endDate"] == plain(made.ended)
 
 
+def made_of(name):
+    return f"tasks: [{{id: t, type: io.kestra.plugin.core.debug.Return, format: {name}}}]\n" + (
+        f"outputs: [{{id: made, type: STRING, value: '{name}'}}, {{id: of_{name}, type: STRING, value: '{name}!'}}]"
+    )
+
+
+BOTH = """
+inputs: [{id: a, type: STRING}, {id: b, type: STRING}, {id: flat, type: STRING}]
+tasks: [{id: t, type: io.kestra.plugin.core.debug.Return, format: "{{ trigger.outputs }}"}]
+triggers:
+  - id: both
+    type: io.kestra.plugin.core.trigger.Flow
+    dependsOn: [{flowId: one, states: [SUCCESS]}, {flowId: two, states: [SUCCESS]}]
+    inputs:
+      a: "{{ trigger.outputs.one.made }}"
+      b: "{{ trigger.outputs.two.made }}"
+      flat: "{{ trigger.outputs.of_one }}"
+"""
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one"), ("at once",)])
+async def test_a_trigger_on_two_flows_sees_the_outputs_of_both(engine, deploy, order):
+    for name in ("one", "two"):
+        await deploy(made_of(name), name)
+    await deploy(BOTH, "both")
+    together = order == ("at once",)
+    names = ("one", "two") if together else order
+    made = []
+    for name in names:
+        made.append(await engine.create("company.team", name, {}, started_by="local:ann"))
+        if not together:
+            await until(lambda: not engine.is_busy)
+    await until(lambda: not engine.is_busy)
+    (started,) = await engine.executions(flow_id="both")
+    found = await engine.execution(started.id)
+    assert found.inputs == {"a": "one", "b": "two", "flat": "one!"}
+    correlation = dict(found.labels)["system.correlationId"]
+    assert correlation in {one.id for one in made}, "what started it can be followed back"
+    assert correlation == found.origin.variables["executionId"]
+
+
 async def test_an_announcement_survives_a_kill(settings, clock):
     """The row that says what happened is written with it: were it lost, nobody would start the listener."""
     first = await Engine.open(settings, registry=registry(), clock=clock)
