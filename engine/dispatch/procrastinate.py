@@ -6,6 +6,7 @@ attempt runs at least once, and its end is recorded once, because the core ignor
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -15,11 +16,13 @@ import procrastinate
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.schema import SchemaManager
+from procrastinate.worker import Worker
 from sqlalchemy import Connection, text
 
 from engine.core.commands import RunTask
 from engine.core.execution import Execution
 from engine.dispatch.inline import Job
+from engine.errors import StoreFailed
 from engine.store import parts
 from engine.store.batches import Row
 from engine.store.postgres import PostgresDatabase, plain_address
@@ -35,6 +38,7 @@ SILENT_BEATS = 3  # heartbeats a worker may miss
 POLL_SECONDS = 2.0  # how long a job waits at most when its notification is lost
 AGAIN_SECONDS = 1
 CONNECT_SECONDS = 10.0  # to reach the database, before it is tried again
+STEADY_SECONDS = 60.0  # after which a lost connection is the first again
 CONNECTIONS = 6
 BOUNDS = (16, 64, 256)  # jobs of one decision, from which on they let others pass
 
@@ -86,6 +90,31 @@ class Deferral:
         return len(rows)
 
 
+class Shift(Worker):
+    """A Procrastinate worker until its connection is lost. It then waits for what it runs, which may take hours: `over`
+    says that it takes no more."""
+
+    def __init__(self, over: asyncio.Event, **given: Any) -> None:
+        super().__init__(**given)
+        self.over = over
+        self.registered = asyncio.Event()
+
+    async def _run_loop(self) -> None:
+        self.registered.set()
+        await super()._run_loop()  # type: ignore[no-untyped-call]
+
+    async def _shutdown(self, side_tasks: list[asyncio.Task[Any]]) -> None:
+        self.over.set()
+        await super()._shutdown(side_tasks)
+
+    async def _process_job(self, context: Any) -> None:
+        try:
+            await super()._process_job(context)
+        except procrastinate.exceptions.ConnectorException as error:
+            run = context.job.task_kwargs.get("run")
+            log.warning("That task run %s is done can't be told (%s); it is offered again.", run, error.__cause__)
+
+
 class ProcrastinateDispatcher:
     """Stores jobs for whoever runs them, and runs those of some queues (none: only stores)."""
 
@@ -108,14 +137,22 @@ class ProcrastinateDispatcher:
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._killed: set[tuple[str, int]] = set()
         self._task: asyncio.Task[None] | None = None
-        self._app = procrastinate.App(
-            connector=procrastinate.PsycopgConnector(
-                conninfo=plain_address(database.address), min_size=1, max_size=CONNECTIONS, timeout=CONNECT_SECONDS
-            )
-        )
-        self._app.task(name=TASK, retry=Again())(self._perform)
+        self._room = asyncio.Semaphore(workers)  # also when two shifts overlap
+        self._app = self._new_app()
         for name in ("procrastinate", "psycopg.pool"):
             logging.getLogger(name).setLevel(logging.CRITICAL if name == "procrastinate" else logging.ERROR)
+
+    def _new_app(self) -> procrastinate.App:
+        app = procrastinate.App(
+            connector=procrastinate.PsycopgConnector(
+                conninfo=plain_address(self._database.address),
+                min_size=1,
+                max_size=CONNECTIONS,
+                timeout=CONNECT_SECONDS,
+            )
+        )
+        app.task(name=TASK, retry=Again())(self._perform)
+        return app
 
     @property
     def under_way(self) -> int:
@@ -211,28 +248,60 @@ class ProcrastinateDispatcher:
             await asyncio.wait(late, timeout=5)
 
     async def _work(self) -> None:
-        """Run jobs, again when the connection to the database was lost."""
-        wait = 0.5
-        while True:
+        """Run jobs. When the connection is lost a new shift begins, beside what the one before still runs."""
+        wait, shifts = 0.5, set[asyncio.Task[None]]()
+        try:
+            while True:
+                began, over = time.monotonic(), asyncio.Event()
+                self._app = self._new_app()
+                shift = asyncio.create_task(self._shift(self._app, over), name="shift")
+                shifts.add(shift)
+                shift.add_done_callback(shifts.discard)
+                told = asyncio.create_task(over.wait())
+                await asyncio.wait([shift, told], return_when=asyncio.FIRST_COMPLETED)
+                told.cancel()
+                wait = 0.5 if time.monotonic() - began > STEADY_SECONDS else min(wait * 2, 5.0)
+                await asyncio.sleep(wait)
+        finally:
+            for shift in shifts:
+                shift.cancel()
+            await asyncio.gather(*shifts, return_exceptions=True)
+
+    async def _shift(self, app: procrastinate.App, over: asyncio.Event) -> None:
+        try:
+            await app.open_async()
+            if not self._queues:
+                await asyncio.Event().wait()
+            worker = Shift(
+                over,
+                app=app,
+                queues=list(self._queues),
+                concurrency=self._workers,
+                install_signal_handlers=False,
+                delete_jobs=DeleteJobCondition.SUCCESSFUL,
+                fetch_job_polling_interval=POLL_SECONDS,
+                update_heartbeat_interval=self._heartbeat,
+                stalled_worker_timeout=SILENT_BEATS * self._heartbeat,
+            )
+            adopting = asyncio.create_task(self._adopt(worker))
             try:
-                await self._app.open_async()
-                if not self._queues:
-                    await asyncio.Event().wait()
-                await self._app.run_worker_async(
-                    queues=list(self._queues),
-                    concurrency=self._workers,
-                    install_signal_handlers=False,
-                    delete_jobs=DeleteJobCondition.SUCCESSFUL,
-                    fetch_job_polling_interval=POLL_SECONDS,
-                    update_heartbeat_interval=self._heartbeat,
-                    stalled_worker_timeout=SILENT_BEATS * self._heartbeat,
-                )
-            except Exception as error:  # noqa: BLE001 - whatever it was, jobs must be run again
-                log.warning("No jobs can be taken (%s); trying again.", str(error).strip() or type(error).__name__)
-            finally:  # also a pool that never came up: its tasks would outlive us, and it would pass for an open one
-                await self._app.close_async()
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, 5.0)
+                await worker.run()  # type: ignore[no-untyped-call]
+            finally:
+                adopting.cancel()
+        except Exception as error:  # noqa: BLE001 - whatever it was, jobs must be run again
+            log.warning("No jobs can be taken (%s); trying again.", str(error).strip() or type(error).__name__)
+        finally:  # also a pool that never came up: its tasks would outlive us, and it would pass for an open one
+            await app.close_async()
+
+    async def _adopt(self, worker: Shift) -> None:
+        """What runs here belongs to the new shift, so that nobody thinks its worker silent."""
+        await worker.registered.wait()
+        given = {"worker": worker.worker_id, "runs": sorted(self.running())}
+        try:
+            if given["runs"]:
+                await self._database.transact(lambda unit: unit.connection.execute(_taken_over, given).rowcount)
+        except StoreFailed as error:
+            log.debug("What runs here is offered again: %s", error)
 
     async def _perform(self, execution: str, run: str, attempt: int, version: int = 0) -> None:
         job = _job(execution, run, attempt, version)
@@ -241,7 +310,7 @@ class ProcrastinateDispatcher:
         if there is not None:  # we were thought silent, and got our own job again
             await asyncio.wait([there])
             return
-        task = asyncio.create_task(self._run(job), name=f"job {run}")
+        task = asyncio.create_task(self._in_its_turn(job), name=f"job {run}")
         self._running[key] = task
         try:
             await task
@@ -253,8 +322,15 @@ class ProcrastinateDispatcher:
             self._killed.discard(key)
             del self._running[key]
 
+    async def _in_its_turn(self, job: Job) -> None:
+        async with self._room:
+            await self._run(job)
+
 
 _take_back = text("DELETE FROM procrastinate_jobs WHERE status = 'todo' AND args->>'run' = :run RETURNING args")
+_taken_over = text(
+    "UPDATE procrastinate_jobs SET worker_id = :worker WHERE status = 'doing' AND args->>'run' = ANY(:runs)"
+)
 _unfinished = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
 _tell = text(f"SELECT pg_notify('{CHANNEL}', :line)")
 _unserved = text(

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0  # between two looks at rows nobody told us of
 PATIENCE = 6.0  # seconds after which a row that is still there is taken up again
+SWEEP_SECONDS = 2.0  # between two looks at workers that are silent
+AWAY_SECONDS = 1.0  # between two tries while the database is away
 AT_ONCE = 1000  # rows taken up in one look
 
 
@@ -73,8 +75,8 @@ class Cluster:
             "event": lambda signal: self._look_at(signal.words[0]),
             "command": lambda signal: self.wake(signal.words[0]),
             "execution": self._moved,
-            "flow": lambda signal: self._spawn(parts.flows.heard(signal.words[0], signal.words[1])),
-            "trigger": lambda signal: self._spawn(parts.schedules.told(*signal.words[:3])),
+            "flow": lambda signal: self._see_to(lambda: parts.flows.heard(signal.words[0], signal.words[1])),
+            "trigger": lambda signal: self._see_to(lambda: parts.schedules.told(*signal.words[:3])),
             "stop": lambda signal: parts.dispatcher.interrupt(signal.words[0]),
         }
         self._events: set[str] = set()  # executions of which an event waits
@@ -160,7 +162,7 @@ class Cluster:
     def _members_changed(self) -> None:
         """Somebody came or went, or we were away and may have missed something."""
         if self._started:
-            self._spawn(self._parts.flows.catch_up())
+            self._see_to(self._parts.flows.catch_up)
         if self.decides:
             self._parts.decider.keep_only(self.owns)
             self.wake()
@@ -175,7 +177,7 @@ class Cluster:
         self._parts.decider.heard(execution_id, int(version))
         change = Change(execution_id, namespace, flow_id, State(state))
         if self._parts.changes.heard(change) and (change.state.is_terminal or change.state is State.PAUSED):
-            self._spawn(self._arrived(execution_id))
+            self._see_to(lambda: self._arrived(execution_id))
 
     async def _arrived(self, execution_id: str) -> None:
         try:
@@ -269,7 +271,7 @@ class Cluster:
     def _lead_changed(self, held: bool) -> None:
         self.leads = held
         if self._started:
-            self._spawn(self._set_leading(held))
+            self._see_to(lambda: self._set_leading(held))
 
     async def _lead_no_more(self) -> None:
         self.leads = False
@@ -294,7 +296,7 @@ class Cluster:
         """Offer again what silent workers had, and say which executions wait for a worker that is not there."""
         said: set[str] = set()
         while True:
-            await asyncio.sleep(min(2.0, self._heartbeat / 2))
+            await asyncio.sleep(min(SWEEP_SECONDS, self._heartbeat / 2))
             try:
                 await self._parts.dispatcher.sweep()
                 await self._parts.places.offer_all()
@@ -321,6 +323,18 @@ class Cluster:
                     execution_id=job.execution_id,
                 )
             )
+
+    def _see_to(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._spawn(self._insistent(work))
+
+    async def _insistent(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do something, again while the database is away: nobody will say it a second time."""
+        while True:
+            try:
+                return await work()
+            except StoreFailed as error:
+                log.warning("What another process said can't be followed yet: %s", error)
+            await asyncio.sleep(AWAY_SECONDS)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

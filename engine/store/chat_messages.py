@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, func, select, update
+from sqlalchemy import BindParameter, Connection, Integer, Row, bindparam, delete, func, select, update
 
 from engine.store.chat_tables import messages, notices, runs
 from engine.store.statements import insert_new
@@ -129,25 +129,40 @@ def touch_live(connection: Connection, now: datetime) -> None:
     connection.execute(live.values(desired=messages.c.desired + 1, due=now, attempts=0))
 
 
+# What every look of every outbox asks, built once.
+_platform: BindParameter[Any] = bindparam("platform")
+_now: BindParameter[Any] = bindparam("now")
+_most = bindparam("most", type_=Integer())
+_behind = (messages.c.platform == _platform, messages.c.desired > messages.c.shown, messages.c.state != "DEAD")
+_due = (
+    select(messages)
+    .where(*_behind, messages.c.due <= _now)
+    .order_by(messages.c.urgency, messages.c.changed, messages.c.id)
+    .limit(_most)
+)
+_put_off = (
+    select(func.min(messages.c.due)).where(*_behind, messages.c.due > _now),
+    select(func.min(notices.c.due)).where(notices.c.platform == _platform, notices.c.due > _now),
+)
+_notices_due = (
+    select(notices).where(notices.c.platform == _platform, notices.c.due <= _now).order_by(notices.c.due).limit(_most)
+)
+
+
 def due(
     connection: Connection, platform: str, now: datetime, limit: int, *, passing: Collection[str] = ()
 ) -> list[Message]:
     """Messages of a platform that are behind and may be tried now: the urgent first, then who waited longest; those in
     the places of `passing` are passed over."""
-    behind = (messages.c.desired > messages.c.shown) & (messages.c.state != "DEAD")
-    query = select(messages).where(messages.c.platform == platform, behind, messages.c.due <= now)
-    if passing:
-        query = query.where(messages.c.place.not_in(passing))
-    ordered = query.order_by(messages.c.urgency, messages.c.changed, messages.c.id).limit(limit)
-    return [_message(row) for row in connection.execute(ordered)]
+    query = _due.where(messages.c.place.not_in(passing)) if passing else _due
+    asked = {"platform": platform, "now": now, "most": limit}
+    return [_message(row) for row in connection.execute(query, asked)]
 
 
 def next_try(connection: Connection, platform: str, now: datetime) -> datetime | None:
     """When the next message or sentence that was put off may be tried; None when none was."""
-    behind = (messages.c.desired > messages.c.shown) & (messages.c.state != "DEAD")
-    late = select(func.min(messages.c.due)).where(messages.c.platform == platform, behind, messages.c.due > now)
-    said = select(func.min(notices.c.due)).where(notices.c.platform == platform, notices.c.due > now)
-    found = [when for query in (late, said) if (when := connection.execute(query).scalar()) is not None]
+    asked = {"platform": platform, "now": now}
+    found = [when for query in _put_off if (when := connection.execute(query, asked).scalar()) is not None]
     return min(found, default=None)
 
 
@@ -315,12 +330,10 @@ def tell(
 
 def notices_due(connection: Connection, platform: str, now: datetime, limit: int) -> list[StoredNotice]:
     """Sentences to be said now."""
-    query = (
-        select(notices).where(notices.c.platform == platform, notices.c.due <= now).order_by(notices.c.due).limit(limit)
-    )
+    asked = {"platform": platform, "now": now, "most": limit}
     return [
         StoredNotice(row.id, row.platform, json.loads(row.room), row.person, json.loads(row.notice), row.attempts)
-        for row in connection.execute(query.order_by(notices.c.due).limit(limit))
+        for row in connection.execute(_notices_due, asked)
     ]
 
 

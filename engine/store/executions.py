@@ -200,7 +200,8 @@ def state_of(connection: Connection, execution_id: str) -> State | None:
 def stopped(connection: Connection, ids: Collection[str]) -> set[str]:
     """Those of some executions of which nothing may run on: killed, or gone."""
     row = executions.c
-    states = dict(connection.execute(select(row.id, row.state).where(row.id.in_(ids))).tuples())
+    found = connection.execute(select(row.id, row.state).where(row.id.in_(ids)))
+    states: dict[str, str] = {one.id: one.state for one in found}
     return {key for key in ids if states.get(key) in (None, State.KILLING.value, State.KILLED.value)}
 
 

@@ -154,6 +154,8 @@ class GroupWriter:
 
     async def read(self, query: Callable[[Connection], R]) -> R:
         """Run on a read-only connection in a thread."""
+        if self._closing:
+            raise closed()
         return await self._loop.run_in_executor(self._readers, partial(self.read_now, query))
 
     def read_now(self, query: Callable[[Connection], R]) -> R:

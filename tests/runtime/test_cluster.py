@@ -3,8 +3,10 @@
 import pytest
 
 from engine.core.state import State
+from engine.dispatch.procrastinate import POLL_SECONDS, SILENT_BEATS
 from engine.errors import SettingInvalid, StoreFailed
 from engine.runtime import Engine
+from engine.runtime.cluster import SWEEP_SECONDS
 from engine.settings import Settings
 from engine.store import executions
 from tests.runtime.marks import registry
@@ -51,6 +53,23 @@ async def test_flows_executions_and_answers_are_everybodys(two):
     for number, each in enumerate(made):
         await two[number % 2].resume(each.id, {}, by="b")
         assert (await two[1 - number % 2].wait(each.id, timeout=20)).state is State.SUCCESS
+
+
+async def test_a_kill_whose_word_was_lost_is_seen_all_the_same(two):
+    one, other = two
+    await one.deploy(FLOW)
+    made = [await one.create("company.team", "f", {}, started_by="a") for _ in range(2)]
+    for each in made:
+        await one.wait(each.id, until="ended_or_paused", timeout=20)
+    await one.kill(made[0].id, by="a")
+    await one.wait(made[0].id, timeout=20)
+    ids = [made[0].id, made[1].id, "purged"]
+    assert await other.database.read(lambda c: executions.stopped(c, ids)) == {made[0].id, "purged"}
+
+
+def test_a_silent_worker_is_missed_within_twenty_seconds_by_default():
+    heartbeat = Settings().heartbeat
+    assert SILENT_BEATS * heartbeat + min(SWEEP_SECONDS, heartbeat / 2) + POLL_SECONDS <= 20
 
 
 async def test_executions_are_shared_out_and_fall_to_who_is_left(two):

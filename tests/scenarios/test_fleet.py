@@ -1,12 +1,16 @@
 """Several processes on PostgreSQL, as they are set up for real, and killed at the worst moment."""
 
 import asyncio
+import contextlib
 import json
 import signal
 
+import httpx
 import pytest
 
-from tests.scenarios.fleet import Fleet
+from tests.postgres import server
+from tests.scenarios.fleet import KEY, Fleet
+from tests.shared import part
 from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
 
 __all__ = ["slack"]
@@ -61,6 +65,49 @@ async def test_a_killed_workers_task_runs_again_and_counts_once(fleet):
     for life in (second, bot):
         assert await asyncio.to_thread(life.stop, signal.SIGTERM) == 0
         assert "Traceback" not in "".join(life.said)
+
+
+@pytest.mark.parametrize(("how", "away"), [("fast", 12), ("immediate", 0)])
+async def test_a_restart_of_the_server_interrupts_nothing(tmp_path, how, away):
+    with server() as own:
+        part(own.restart is not None, "A PostgreSQL server of our own", "unset PARLEY_TEST_PG_URL")
+        fleet = Fleet(tmp_path, own.create())
+        try:
+            await restarted(fleet, lambda: own.restart(how, away))
+        finally:
+            await fleet.stop()
+
+
+async def restarted(fleet, restart):
+    gate = fleet.folder / "gate"
+    fleet.flow("long", "tasks:\n" + shell(fleet, "hard", f"while [ ! -e {gate} ]; do sleep 0.05; done"))
+    fleet.flow("short", "tasks:\n" + shell(fleet, "quick"))
+    bot, worker = await asyncio.gather(fleet.start("bot"), fleet.start("worker"))
+    execution = await fleet.begin(bot, "long")
+    await fleet.until(lambda: fleet.marks() == ["hard begins"], "the task")
+    await asyncio.to_thread(restart)
+    beats = "SELECT count(*) FROM procrastinate_jobs j JOIN procrastinate_workers w ON w.id = j.worker_id WHERE "
+    await fleet.until(lambda: fleet.query(beats + "j.status = 'doing'") == [(1,)], "the task in the next shift")
+    before = fleet.query("SELECT max(last_heartbeat) FROM procrastinate_workers")
+    silence = f"SELECT max(last_heartbeat) > '{before[0][0]}'::timestamptz + interval '3 s' FROM procrastinate_workers"
+    await fleet.until(lambda: begun_and_ended(fleet, bot), "another task of the same worker")
+    await fleet.until(lambda: fleet.query(silence) == [(True,)], "more heartbeats than may be missed")
+    assert fleet.marks().count("hard begins") == 1
+    gate.touch()
+    await fleet.until(lambda: fleet.states("long")["SUCCESS"] == 1, "the end")
+    assert successes(fleet, execution) == [("hard", "SUCCESS", 1)]
+    await fleet.until(lambda: fleet.query("SELECT count(*) FROM procrastinate_jobs") == [(0,)], "no job that is left")
+    for life in (worker, bot):
+        assert await asyncio.to_thread(life.stop, signal.SIGTERM) == 0
+        assert "Traceback" not in "".join(life.said)
+
+
+def begun_and_ended(fleet, bot):
+    """Start the short flow, as often as it is refused; whether one has ended."""
+    if not sum(fleet.states("short").values()):
+        with contextlib.suppress(httpx.HTTPError):
+            httpx.post(f"{bot.url}/api/v1/executions/webhook/fleet/short/{KEY}", json={}, timeout=30)
+    return fleet.states("short")["SUCCESS"] >= 1
 
 
 async def test_a_bot_that_dies_leaves_its_executions_to_the_other(fleet):
@@ -175,7 +222,7 @@ async def test_two_bots_on_one_token_answer_once_and_the_second_takes_over(fleet
     )
     bots = [await fleet.start("bot") for _ in range(2)]
     await slack.connected()
-    assert "stands by" in "".join(bots[1].said)
+    await fleet.until(lambda: "stands by" in "".join(bots[1].said), "the second bot's word")
     await fleet.begin(bots[1], "ask")  # started on the bot that stands by, shown by the one that is on the chats
     await slack.said("Release it?", channel="C1")
     await slack.command("/flow list")
@@ -196,8 +243,6 @@ def cards(slack):
 async def command(bot, text):
     """Type into the page's chat room."""
     import re
-
-    import httpx
 
     async with httpx.AsyncClient(base_url=bot.url, timeout=30, follow_redirects=True) as client:
         page = await client.get("/")

@@ -12,6 +12,7 @@ import structlog
 
 from bot import logs
 from bot.settings import LogSection
+from engine.errors import StoreFailed
 from engine.secrets import Masker
 from tests.scenarios.process import Parley
 
@@ -75,6 +76,18 @@ def test_no_secret_stands_in_any_line(written, look):
         lines = [json.loads(line) for line in text.splitlines()]
         assert len(lines) == 8
         assert {line["logger"] for line in lines} == {"parley", "some.library"}
+
+
+@pytest.mark.parametrize(("level", "traces"), [("INFO", 0), ("DEBUG", 1)])
+def test_an_error_that_speaks_for_itself_is_told_in_its_words(written, level, traces):
+    logs.configure(LogSection(format="json", level=level))
+    try:
+        raise StoreFailed("The disk is full.", fix="Free some space; nothing was lost.")
+    except StoreFailed:
+        logging.getLogger("bot.outbox").exception("The outbox could not read what is due; trying again.")
+    text = written()
+    assert text.count("The disk is full. Free some space; nothing was lost.") == 1
+    assert text.count("Traceback") == traces
 
 
 def test_lines_of_libraries_carry_the_task(written):

@@ -32,7 +32,7 @@ from engine.settings import Limits, Settings
 from tests.bot.memory_front_end import MemoryFrontEnd
 from tests.simulate.chat import person_of
 from tests.simulate.clock import START, SteadyClock, after
-from tests.simulate.databases import Alone, SteppedPostgres, SteppedSqlite, Stepwise, migrated_once
+from tests.simulate.databases import Alone, SteppedPostgres, SteppedSqlite, Stepwise, eased
 from tests.simulate.histories import NO_ERROR, History, place_of
 from tests.simulate.invariants import Broken, Laws
 from tests.simulate.loop import Died, SimulatedLoop, Stalled
@@ -348,12 +348,12 @@ def _fast() -> str | None:
 def opened(store: str) -> Iterator[Callable[[History], History]]:
     """What lives histories over a store, each on empty tables."""
     if store == "sqlite":
-        with migrated_once():
+        with eased():
             yield lived
         return
     from tests.postgres import server
 
-    with server() as running, migrated_once():
+    with server() as running, eased():
         address = running.create()
 
         def live(history: History) -> History:

@@ -19,9 +19,11 @@ R = TypeVar("R")
 
 
 @contextmanager
-def migrated_once() -> Iterator[None]:
-    """A database is brought up to date when it is opened first; in its later lives nothing is new."""
+def eased() -> Iterator[None]:
+    """A database is brought up to date when it is opened first, nothing is new in its later lives; and a server lets
+    whoever is slow take their time: the simulated clock may stand still for long."""
     known: set[str] = set()
+    patience = postgres.IDLE_SECONDS
 
     def first(connection: Connection, name: str) -> None:
         if name not in known:
@@ -29,10 +31,12 @@ def migrated_once() -> Iterator[None]:
         known.add(name)
 
     database.migrate = postgres.migrate = first
+    postgres.IDLE_SECONDS = 0
     try:
         yield
     finally:
         database.migrate = postgres.migrate = migrate
+        postgres.IDLE_SECONDS = patience
 
 
 class Line:

@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.postgres import server
 from tests.torture import clocks, disk, lock
+from tests.torture.fleet import fleet
 from tests.torture.kills import kills
 
 
@@ -27,17 +29,26 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if given.kills < 1:
         parser.error("--kills must be 1 or more")
-    if given.store != "sqlite":
-        parser.error("--store postgresql is not there yet; tests/scenarios/test_fleet.py kills processes on PostgreSQL")
     return given
 
 
-async def tortured(folder: Path, number: int, seed: int) -> dict[str, dict[str, Any]]:
-    """The report of every scenario, by name; those that mostly wait go at the same time."""
+async def on_a_file(folder: Path, number: int, seed: int) -> dict[str, dict[str, Any]]:
+    """The report of every scenario on SQLite, by name; those that mostly wait go at the same time."""
     names = ("disk full", "database locked", "clocks")
     found = {"kills": await kills(folder / "kills", number, seed)}
     rest = (disk.disk_full(folder / "disk", seed), lock.locked(folder / "lock", seed), clocks.jumps(folder / "clocks"))
     return found | dict(zip(names, await asyncio.gather(*rest), strict=True))
+
+
+def tortured(store: str, folder: Path, number: int, seed: int) -> dict[str, dict[str, Any]]:
+    """The report of every scenario on a store, by name."""
+    found: dict[str, dict[str, Any]] = {}
+    if store != "postgresql":
+        found |= asyncio.run(on_a_file(folder, number, seed))
+    if store != "sqlite":
+        with server() as running:
+            found["fleet"] = asyncio.run(fleet(folder / "fleet", number, seed, running))
+    return found
 
 
 def main() -> int:
@@ -46,7 +57,7 @@ def main() -> int:
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
     sys.stderr.write(f"seed {seed}\n")
     folder = Path(tempfile.mkdtemp(prefix="parley-torture-"))
-    found = asyncio.run(tortured(folder, given.kills, seed))
+    found = tortured(given.store, folder, given.kills, seed)
     ok = not any(one["broken"] for one in found.values())
     if given.json:
         print(json.dumps({"seed": seed, "ok": ok, "scenarios": found}, indent=1))

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from tests.torture.promises import Fire, Ran, TaskRow
 
 Query = Callable[[str], list[Any]]
@@ -18,6 +20,16 @@ def of_file(path: Path) -> Query:
 
     def ask(statement: str) -> list[Any]:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
+            return connection.execute(statement).fetchall()
+
+    return ask
+
+
+def of_server(address: str) -> Query:
+    """Asks a PostgreSQL database."""
+
+    def ask(statement: str) -> list[Any]:
+        with psycopg.connect(address, autocommit=True, connect_timeout=10) as connection:
             return connection.execute(statement).fetchall()
 
     return ask

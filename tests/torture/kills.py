@@ -38,9 +38,21 @@ async def kills(folder: Path, number: int, seed: int) -> dict[str, Any]:
 
 async def closed(world: World, ask: books.Query, since: datetime, **figures: Any) -> dict[str, Any]:
     """Let everything come to its end, stop the process, and hold the promises against the books."""
+    until_date = datetime.now(UTC)
+    broken = await settled(world, ask, until_date)
+    world.close()
+    status = await asyncio.to_thread(world.lives[-1].stop, signal.SIGTERM)
+    if status != 0:
+        broken["clean end"] = [f"SIGTERM gave status {status}"]
+    broken |= held(world, ask, since, until_date)
+    broken["database is whole"] = damage(world.data / "parley.db")
+    return report(world, ask, broken, **figures)
+
+
+async def settled(world: World, ask: books.Query, until_date: datetime) -> dict[str, list[str]]:
+    """Wait until schedules have caught up, switch them off, and see everything end; what did not."""
     answering = asyncio.create_task(world.answering(lambda: books.waiting(ask)))
     broken: dict[str, list[str]] = {}
-    until_date = datetime.now(UTC)
     try:
         await until(lambda: all(at >= until_date for at in next_dates(ask)), "the schedules catch up")
         world.schedules(on=False)
@@ -51,13 +63,7 @@ async def closed(world: World, ask: books.Query, since: datetime, **figures: Any
     finally:
         answering.cancel()
         await asyncio.gather(answering, return_exceptions=True)
-    world.url = None
-    status = await asyncio.to_thread(world.lives[-1].stop, signal.SIGTERM)
-    if status != 0:
-        broken["clean end"] = [f"SIGTERM gave status {status}"]
-    broken |= held(world, ask, since, until_date)
-    broken["database is whole"] = damage(world.data / "parley.db")
-    return report(world, ask, broken, **figures)
+    return broken
 
 
 def next_dates(ask: books.Query) -> list[datetime]:

@@ -21,7 +21,7 @@ HOOK = f"/api/v1/executions/webhook/torture/order/{KEY}"
 SHELL = """
   - id: {id}
     type: io.kestra.plugin.scripts.shell.Commands
-    taskRunner: {{type: io.kestra.plugin.core.runner.Process}}
+    taskRunner: {{type: io.kestra.plugin.core.runner.Process}}{more}
     commands: ['echo {text} >> {marks}']
 """
 ORDER = """
@@ -83,17 +83,20 @@ STEPS = {"every_second": timedelta(seconds=1), "every_other": timedelta(seconds=
 class World:
     """One data folder through many lives of the process. `url` is None while nothing listens."""
 
+    url: str | None
+    group: str | None = None  # of workers that carry out one of the tasks
+
     def __init__(self, folder: Path, seed: int, *, data: Path | None = None) -> None:
         self.folder = folder
         self.data = data or folder / "data"
         self.marks_file = folder / "marks"
         self.random = random.Random(seed)
         self.told = Told()
-        self.url: str | None = None
+        self.close()
         self.lives: list[Parley] = []
         self.refusals: list[tuple[int, str]] = []
         (folder / "flows").mkdir(parents=True)
-        self._write("order", order_flow(self.marks_file))
+        self._write("order", order_flow(self.marks_file, self.group))
         self._write("leaf", LEAF)
         self.schedules(on=True)
 
@@ -103,12 +106,26 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         for life in self.lives:
             await asyncio.to_thread(life.stop, signal.SIGKILL)
+        self.write_down()
+
+    def write_down(self) -> None:
+        """Keep what every life said beside the rest."""
+        for number, life in enumerate(self.lives):
+            (self.folder / f"life-{number}.log").write_text("".join(life.said))
 
     def _write(self, name: str, text: str) -> None:
         file = self.folder / "flows" / f"{name}.yaml"
         beside = file.with_suffix(".new")
         beside.write_text(text)
         beside.rename(file)
+
+    def close(self) -> None:
+        """Clients find nobody from now on."""
+        self.url = None
+
+    def token(self, _url: str) -> str:
+        """What the API wants to see."""
+        return (self.data / "api.token").read_text().strip()
 
     def schedules(self, *, on: bool) -> None:
         """Switch the schedules in their flow's file, which the process watches."""
@@ -129,7 +146,7 @@ class World:
 
     async def kill(self, life: Parley) -> None:
         """kill -9; clients find nobody from now on."""
-        self.url = None
+        self.close()
         await asyncio.to_thread(life.stop, signal.SIGKILL)
 
     def marks(self) -> list[str]:
@@ -169,7 +186,7 @@ class World:
 
     async def _by_api(self, client: httpx.AsyncClient, url: str, execution: str, _pause: str) -> None:
         word = self._word(execution)
-        header = {"Authorization": f"Bearer {(self.data / 'api.token').read_text().strip()}"}
+        header = {"Authorization": f"Bearer {self.token(url)}"}
         with contextlib.suppress(httpx.HTTPError):
             address = f"{url}/api/v1/executions/{execution}/resume"
             taken = await client.post(address, json={"word": word}, headers=header)
@@ -225,11 +242,15 @@ class World:
                 await asyncio.sleep(0.05)
 
 
-def order_flow(marks: Path) -> str:
-    """The flow that orders start: an effect, a loop, a question, an effect that tells the answer, a subflow."""
+def order_flow(marks: Path, group: str | None = None) -> str:
+    """The flow that orders start: an effect, a loop, a question, an effect that tells the answer, a subflow.
+
+    With a worker group, its workers are who carries out the second effect.
+    """
+    more = f"\n    workerGroup: {{key: {group}}}" if group else ""
     number = "{{ trigger.body.order }}"
-    before = SHELL.format(id="before", text=f"{number} before", marks=marks)
-    after = SHELL.format(id="after", text=f"{number} after {{{{ outputs.ask.onResume.word }}}}", marks=marks)
+    before = SHELL.format(id="before", text=f"{number} before", marks=marks, more="")
+    after = SHELL.format(id="after", text=f"{number} after {{{{ outputs.ask.onResume.word }}}}", marks=marks, more=more)
     return ORDER.format(before=before, after=after, key=KEY)
 
 
