@@ -16,7 +16,7 @@ from bot.texts import answer, code, listed
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.errors import NotFound
-from engine.store import chat_messages, chat_receipts
+from engine.store import chat_messages, chat_receipts, executions
 from engine.store.pauses import PauseRow
 
 STARTS = 2000  # runs started in chat that are looked through for a short id
@@ -57,6 +57,13 @@ class Parts:
         """The answer a delivery, or a part of one, got already."""
         known = await self.office.engine.database.read(lambda c: chat_receipts.find(c, receipt))
         return documents.load_reply(known.answer) if known is not None and known.answer is not None else None
+
+    async def made_by(self, receipt: str) -> str | None:
+        """The run that a delivery made."""
+        engine = self.office.engine
+        sealer = engine.operations.creator.sealer
+        found = await engine.database.read(lambda c: executions.by_dedupe(c, f"chat:{receipt}", sealer))
+        return found.id if found else None
 
     async def used(self, person_id: str) -> Counter[str]:
         """How often a person started which flow lately."""

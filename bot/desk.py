@@ -47,6 +47,7 @@ from bot.references import rank
 from bot.roles import Deed, Role
 from bot.starts import Starts
 from bot.texts import Answer, answer
+from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
 from engine.store import chat_audit, chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_rooms, chat_votes
@@ -235,12 +236,28 @@ class FrontDesk:
         """Whether somebody may see what the page's room tells of a flow."""
         return not flow or await self.refuse("see", person, flow) is None
 
-    def storable(self, text: str) -> str:
-        """A command as it may be shown and kept: without secrets."""
+    async def may(self, deed: Deed, person: Person, run: Execution) -> bool:
+        """Whether somebody of the page may do something to a run, by what is remembered of groups: for its buttons."""
+        flow, inputs = f"{run.namespace}/{run.flow_id}", run.inputs if deed == "run" else None
+        asked = Asked(deed, person, Room("web", ""), flow, "", run.id, run.started_by, inputs)
+        return await self.permissions.refuse(asked, fresh=False) is None
+
+    async def operate(
+        self, person: Person, do: Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]
+    ) -> Reply | FieldErrors:
+        """What a program asks for through the API, which has no room."""
+        await self._prepare()
+        return await do(self.parts, Asking(person, Room("web", ""), f"api:{self.office.new_id()}"))
+
+    async def storable(self, text: str, room: Room) -> str:
+        """A command as it may be shown and kept: without secrets, also when an alias stands for it."""
         mention, given = text.partition(" ")[0], text.partition(" ")[2]
-        if mention.lower() in ("/flow", "@parley"):
-            return f"{mention} {slash_commands.storable(self.parts, given)}".strip()
-        return slash_commands.storable(self.parts, text)
+        is_named = mention.lower() in ("/flow", "@parley")
+        typed = given if is_named else text
+        whole = await aliases.expanded(self.parts, room, typed, slash_commands.VERBS.keys())
+        kept = slash_commands.storable(self.parts, whole)
+        shown = typed if kept == whole else kept
+        return f"{mention} {shown}".strip() if is_named else shown
 
     @property
     def is_open(self) -> bool:

@@ -18,7 +18,6 @@ from bot.spoken_times import read_datetime
 from bot.texts import answer, code, listed, plain
 from engine.core.flow import Flow
 from engine.core.inputs import Input
-from engine.store import executions
 
 PAGE = 10
 RUN_FLAGS = frozenset({"form", "quiet", "wait", "in", "label", "at"})
@@ -57,17 +56,16 @@ async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
 
 async def _ended(parts: Parts, asking: Asking, reply: Reply | FieldErrors) -> Reply | FieldErrors:
     """With `--wait`: how the run ended, or what it waits for; what was started goes on whatever becomes of the wait."""
-    engine, key = parts.office.engine, f"chat:{asking.receipt}"
-    sealer = engine.operations.creator.sealer
-    started = await engine.database.read(lambda c: executions.by_dedupe(c, key, sealer))
+    engine = parts.office.engine
+    started = await parts.made_by(asking.receipt)
     if started is None:
         return reply
     try:
         patience = PATIENCE.get(asking.person.platform, WAIT)
-        await engine.wait(started.id, until="ended_or_paused", timeout=patience)
+        await engine.wait(started, until="ended_or_paused", timeout=patience)
     except TimeoutError:
         return reply
-    card, _ = await parts.drawing.run(started.id)
+    card, _ = await parts.drawing.run(started)
     return Reply(card)
 
 

@@ -207,8 +207,9 @@ async def again(parts: Parts, asking: Asking, execution: Execution, from_task_ru
         made = operations.insert_in(unit, fresh, now, f"chat:{asking.receipt}")
         document, place = documents.dump(room), documents.place(room)
         flow = f"{execution.namespace}/{execution.flow_id}"
-        chat_messages.started(unit.connection, made.id, asking.person.id, document, place, flow, now)
-        show_run(unit, office, made, room, now, quiet=False)
+        if room.channel:  # a program has no room to show it in
+            chat_messages.started(unit.connection, made.id, asking.person.id, document, place, flow, now)
+            show_run(unit, office, made, room, now, quiet=False)
         chat_audit.record(unit.connection, deed_of(asking, made, "replay", now))
         label = f"{code(execution.flow_id)} {code(short(made.id))}"
         reply = Reply(Notice("success", f"Started {label}, a replay of {code(short(execution.id))}."))

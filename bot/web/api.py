@@ -12,6 +12,7 @@ from bot import records
 from bot.desk import FrontDesk
 from bot.kv_commands import changed
 from bot.roles import Deed
+from bot.run_changes import let_go
 from bot.texts import bare
 from bot.web.executions import engine_of
 from bot.web.requests import HEADERS, caller, refusal, told
@@ -45,6 +46,14 @@ async def resume(request: Request, execution_id: str) -> Response:
         values: Any = json.loads(text or b"{}")
         if not isinstance(values, dict):
             raise ValueError("no object")
+        held = await engine.execution(execution_id)
+        if held.held:  # somebody paused it: nothing is asked, and who may hold it lets it go on
+            desk: FrontDesk = request.app.state.desk
+            if not await desk.may("hold", caller(request).person, held):
+                return await refused(request, "hold", f"{held.namespace}/{held.flow_id}") or told({}, 403)
+            await desk.operate(caller(request).person, lambda parts, asking: let_go(parts, asking, held))
+            held = await engine.execution(execution_id)
+            return told({"id": held.id, "state": {"current": held.state}})
         run = await engine.resume(execution_id, values, by=caller(request).person.id)
     except ValueError:
         return told({"error": 'The body is no JSON object. Send for example {"approve": true}.'}, 400)

@@ -15,6 +15,7 @@ from bot.desk import FrontDesk
 from bot.pictures.flow_graph import flow_graph
 from bot.texts import bare
 from bot.web import views
+from bot.web.operations import BULK, allowed
 from bot.web.pages import event
 from bot.web.pauses import waiting_forms
 from bot.web.requests import HEADERS, caller, html, refusal
@@ -37,7 +38,7 @@ def engine_of(request: Request) -> Engine:
 async def show_executions(request: Request) -> Response:
     """The newest runs."""
     runs = [run for run in await engine_of(request).executions(limit=100) if await _hidden(request, run) is None]
-    return html(request, "executions.html", title="Runs", here="executions", runs=runs)
+    return html(request, "executions.html", title="Runs", here="executions", runs=runs, bulk=BULK)
 
 
 @routes.get("/ui/flows", name="flows")
@@ -206,6 +207,7 @@ async def _names(request: Request, run: Execution) -> dict[str, Any]:
         "logs": await engine.logs(run.id, limit=LOG_LINES),
         "pauses": pauses,
         "forms": await waiting_forms(desk, run.id),
+        "deeds": await allowed(desk, caller(request).person, run),
         "here_url": path_of(run),
     }
 

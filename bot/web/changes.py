@@ -1,0 +1,287 @@
+"""The API for what people do to runs and flows, at Kestra's paths: same permissions, record and refusals as in chat."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from bot import revision_commands, run_changes, run_commands
+from bot.asking import Asking, Parts
+from bot.conversation import FieldErrors, Notice, Reply
+from bot.desk import FrontDesk
+from bot.execution_json import execution_json
+from bot.references import Unresolved
+from bot.texts import bare
+from bot.web.api import program_only, refused
+from bot.web.executions import engine_of
+from bot.web.requests import HEADERS, caller, told
+from engine.core.execution import Execution
+from engine.core.state import State
+from engine.errors import EngineError, NotFound
+from engine.runtime.corrections import Rule, any_, ended, only, open_
+from engine.store import records
+
+routes = APIRouter(prefix="/api/v1")
+Change = Callable[[Parts, Asking, Execution], Awaitable[Reply | FieldErrors]]
+MOST = 500
+
+
+class Wrong(Exception):
+    """What was sent can't be read."""
+
+
+async def _restart(parts: Parts, asking: Asking, run: Execution) -> Reply:
+    return await run_commands.retry(parts, asking, run)
+
+
+async def _replay(parts: Parts, asking: Asking, run: Execution) -> Reply:
+    return await run_commands.again(parts, asking, run)
+
+
+async def _kill(parts: Parts, asking: Asking, run: Execution) -> Reply:
+    return await run_commands.stop(parts, asking, run)
+
+
+async def _delete(parts: Parts, asking: Asking, run: Execution) -> Reply:
+    return await run_changes.deleted(parts, asking, run)
+
+
+def _marking(text: str, task: str = "") -> Change:
+    if text not in run_changes.ENDS:
+        raise Wrong(f"Give a state to end in: {', '.join(run_changes.ENDS)}.")
+    return lambda parts, asking, run: run_changes.marked(parts, asking, run, State(text), task)
+
+
+def _labelling(given: Any) -> Change:
+    try:
+        labels = {str(one["key"]): str(one["value"]) for one in given}
+    except (TypeError, KeyError) as error:
+        raise Wrong('Send labels as a list: [{"key": "team", "value": "web"}].') from error
+    if not labels:
+        raise Wrong("Send at least one label.")
+    return lambda parts, asking, run: run_changes.labelled(parts, asking, run, labels)
+
+
+# Many runs, before the routes of one: `by-ids` is no id
+
+BULK: dict[str, tuple[str, Rule, Change]] = {
+    "restart": ("POST", only(State.FAILED), _restart),
+    "replay": ("POST", any_, _replay),
+    "pause": ("POST", only(State.RUNNING), run_changes.hold),
+    "force-run": ("POST", open_, run_changes.begin_now),
+    "kill": ("DELETE", open_, _kill),
+}
+
+
+@routes.post("/executions/{what}/by-ids", name="change_executions")
+@routes.delete("/executions/{what}/by-ids", name="kill_executions")
+async def change_many(request: Request, what: str) -> Response:
+    """The same to many runs by their ids: one that does not fit refuses all, as in Kestra."""
+    if (stranger := program_only(request)) is not None:
+        return stranger
+    try:
+        sent = await _json(request)
+        if what == "change-status":
+            return await _many(request, sent, ended, _marking(request.query_params.get("newStatus", "")))
+        if what == "labels":
+            given = sent if isinstance(sent, dict) else {}
+            return await _many(request, given.get("executionsId"), ended, _labelling(given.get("executionLabels")))
+        method, rule, do = BULK.get(what, ("", any_, _replay))
+        if method != request.method:
+            return told({"error": f"There is no {request.method} {what}."}, 404)
+        return await _many(request, sent, rule, do)
+    except Wrong as error:
+        return told({"error": str(error)}, 400)
+
+
+@routes.delete("/executions/by-ids", name="delete_executions")
+async def delete_many(request: Request) -> Response:
+    """Delete many runs that have ended, with their logs and files."""
+    if (stranger := program_only(request)) is not None:
+        return stranger
+    try:
+        return await _many(request, await _json(request), ended, _delete)
+    except Wrong as error:
+        return told({"error": str(error)}, 400)
+
+
+async def _many(request: Request, ids: Any, rule: Rule, do: Change) -> Response:
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids) or not 0 < len(ids) <= MOST:
+        raise Wrong(f"Send a JSON list of 1 to {MOST} ids.")
+    engine, wanted = engine_of(request), list(dict.fromkeys(ids))
+    states = await engine.database.read(lambda c: records.states_of(c, wanted))
+    said = {one: rule(states[one]) if one in states else "execution not found" for one in wanted}
+    if wrong := [{"id": one, "message": why} for one, why in said.items() if why is not None]:
+        return told({"error": "Some executions do not fit; nothing was done.", "invalids": wrong}, 400)
+    done, problems = 0, list[dict[str, str]]()
+    for one in wanted:
+        status, text = await _one(request, one, do)
+        done += status < 400
+        problems += [] if status < 400 else [{"id": one, "message": text}]
+        if status == 403 and not done:
+            return told({"error": text}, 403)
+    return told({"count": done, **({"invalids": problems} if problems else {})}, 409 if problems and not done else 200)
+
+
+# One run
+
+
+@routes.post("/executions/{execution_id}/restart", name="restart_execution")
+async def restart(request: Request, execution_id: str) -> Response:
+    """Go on from what failed."""
+    return await _changed(request, execution_id, _restart)
+
+
+@routes.post("/executions/{execution_id}/replay", name="replay_execution")
+async def replay(request: Request, execution_id: str) -> Response:
+    """A new run with the same inputs, from a task run on when `taskRunId` names one; the new run is told."""
+    task_run = request.query_params.get("taskRunId") or None
+    return await _changed(request, execution_id, lambda p, a, run: run_commands.again(p, a, run, task_run))
+
+
+@routes.post("/executions/{execution_id}/pause", name="pause_execution")
+async def pause(request: Request, execution_id: str) -> Response:
+    """Let nothing new start in it."""
+    return await _changed(request, execution_id, run_changes.hold)
+
+
+@routes.post("/executions/{execution_id}/force-run", name="force_execution")
+async def force(request: Request, execution_id: str) -> Response:
+    """Let it begin now."""
+    return await _changed(request, execution_id, run_changes.begin_now)
+
+
+@routes.post("/executions/{execution_id}/change-status", name="change_status")
+async def change_status(request: Request, execution_id: str) -> Response:
+    """Give an ended run another final state: `?status=SUCCESS`."""
+    try:
+        return await _changed(request, execution_id, _marking(request.query_params.get("status", "")))
+    except Wrong as error:
+        return program_only(request) or told({"error": str(error)}, 400)
+
+
+@routes.post("/executions/{execution_id}/state", name="change_task_state")
+async def change_task_state(request: Request, execution_id: str) -> Response:
+    """Give a task run another final state and go on from there: `{"taskRunId": "…", "state": "SUCCESS"}`."""
+    if (stranger := program_only(request)) is not None:
+        return stranger
+    try:
+        sent = await _json(request)
+        if not isinstance(sent, dict) or not isinstance(sent.get("taskRunId"), str) or not sent["taskRunId"]:
+            raise Wrong('Send {"taskRunId": "…", "state": "SUCCESS"}.')
+        return await _changed(request, execution_id, _marking(str(sent.get("state")), sent["taskRunId"]))
+    except Wrong as error:
+        return told({"error": str(error)}, 400)
+
+
+@routes.post("/executions/{execution_id}/labels", name="label_execution")
+async def label(request: Request, execution_id: str) -> Response:
+    """Add labels to an ended run."""
+    if (stranger := program_only(request)) is not None:
+        return stranger
+    try:
+        return await _changed(request, execution_id, _labelling(await _json(request)))
+    except Wrong as error:
+        return told({"error": str(error)}, 400)
+
+
+@routes.delete("/executions/{execution_id}/kill", name="kill_execution")
+async def kill(request: Request, execution_id: str) -> Response:
+    """Stop it."""
+    return await _changed(request, execution_id, _kill)
+
+
+@routes.delete("/executions/{execution_id}", name="delete_execution")
+async def delete(request: Request, execution_id: str) -> Response:
+    """Delete an ended run with its log and files."""
+    return await _changed(request, execution_id, _delete)
+
+
+# Flows
+
+
+@routes.get("/flows/{namespace}/{flow_id}/revisions", name="api_revisions")
+async def revisions(request: Request, namespace: str, flow_id: str) -> Response:
+    """Every text a flow had, oldest first."""
+    if (no := await refused(request, "see", f"{namespace}/{flow_id}")) is not None:
+        return no
+    try:
+        found = await engine_of(request).flows.revisions(namespace, flow_id)
+    except NotFound as error:
+        return told({"error": str(error)}, 404)
+    mask = engine_of(request).masker.mask
+    rows = [{"revision": row.revision, "created": row.created.isoformat(), "source": mask(row.source)} for row in found]
+    return Response(json.dumps(rows), headers=HEADERS, media_type="application/json")
+
+
+@routes.post("/flows/{namespace}/{flow_id}/revisions/{revision}/restore", name="api_restore")
+async def restore(request: Request, namespace: str, flow_id: str, revision: int) -> Response:
+    """Make an old text of a flow the newest again, in its file too."""
+    if (no := await refused(request, "manage", f"{namespace}/{flow_id}")) is not None:
+        return no
+    flows = engine_of(request).flows
+
+    async def do(parts: Parts, asking: Asking) -> Reply:
+        return await revision_commands.restored(parts, asking, flows.get(namespace, flow_id), revision)
+
+    status, text = await _answered(request, do)
+    if status >= 400:
+        return told({"error": text}, status)
+    return told({"namespace": namespace, "id": flow_id, "revision": flows.get(namespace, flow_id).revision})
+
+
+# What they share
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return json.loads(await request.body() or b"null")
+    except ValueError as error:
+        raise Wrong("The body is no JSON.") from error
+
+
+async def _changed(request: Request, execution_id: str, do: Change) -> Response:
+    """Do it to one run; the run as it is then."""
+    if (stranger := program_only(request)) is not None:
+        return stranger
+    made: list[str] = []
+    status, text = await _one(request, execution_id, do, made)
+    if status >= 400:
+        return told({"error": text}, status)
+    engine = engine_of(request)
+    try:
+        run = await engine.execution(made[0] if made else execution_id)
+    except NotFound:
+        return Response(status_code=204, headers=HEADERS)
+    return told(execution_json(run, engine.masker.mask))
+
+
+async def _one(request: Request, execution_id: str, do: Change, made: list[str] | None = None) -> tuple[int, str]:
+    """Status and sentence of doing it to one run; what a replay made goes into `made`."""
+    engine = engine_of(request)
+
+    async def to_run(parts: Parts, asking: Asking) -> Reply | FieldErrors:
+        reply = await do(parts, asking, await engine.execution(execution_id))
+        if made is not None and (fresh := await parts.made_by(asking.receipt)) is not None:
+            made.append(fresh)
+        return reply
+
+    return await _answered(request, to_run)
+
+
+async def _answered(request: Request, do: Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]) -> tuple[int, str]:
+    desk: FrontDesk = request.app.state.desk
+    try:
+        reply = await desk.operate(caller(request).person, do)
+    except NotFound as error:
+        return 404, str(error)
+    except Unresolved as error:
+        return (403 if error.answer.code == "E04" else 409), bare(error.answer.text)
+    except EngineError as error:
+        return 409, str(error)
+    body = reply.body if isinstance(reply, Reply) else None
+    if isinstance(body, Notice) and body.code:
+        return (403 if body.code == "E04" else 409), bare(body.text)
+    return 200, bare(body.text) if isinstance(body, Notice) else ""
