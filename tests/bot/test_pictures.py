@@ -18,6 +18,7 @@ from engine.core.flow_source import load
 from engine.core.state import State
 from engine.tasks import catalogue
 from tests.bot.rig import ANN, OPS, Rig
+from tests.shared import part
 
 NOON = datetime(2026, 3, 24, 12, tzinfo=UTC)
 ID = "01JD0000000000000000ABCDEF"
@@ -185,8 +186,7 @@ def test_a_huge_flow_is_cut_and_says_so():
 
 
 def test_a_picture_becomes_a_png_of_its_size():
-    if not has_fonts():
-        pytest.skip("no fonts here, so no pictures")
+    part(has_fonts(), "A font", "install fonts-dejavu-core.")
     for number in (5, 60):
         picture = timeline(execution([usual_run(n, HARD[n % len(HARD)]) for n in range(number)]), NOON)
         drawn = png(picture)
