@@ -37,6 +37,11 @@ class KubectlTask(RunnableTask):
         """The namespace: the task's, else the connection's."""
         return self.namespace or (self.connection and self.connection.namespace) or "default"
 
+    @property
+    def patience(self) -> timedelta:
+        """How long it is waited for a resource to be ready."""
+        return self.wait_until_ready
+
     @asynccontextmanager
     async def cluster(self, context: RunContext) -> AsyncIterator[Cluster]:
         """The cluster's API."""
@@ -45,14 +50,14 @@ class KubectlTask(RunnableTask):
 
     async def ready(self, cluster: Cluster, path: str, found: dict[str, Any]) -> dict[str, Any]:
         """A resource as soon as it is ready; TaskFailed when that takes longer than `waitUntilReady`."""
-        most = self.wait_until_ready.total_seconds()
+        most = self.patience.total_seconds()
         if not most:
             return found
         loop = asyncio.get_running_loop()
         until = loop.time() + most
         while not _is_ready(found):
             if loop.time() >= until:
-                raise TaskFailed(f"{found['metadata']['name']} was not ready within {self.wait_until_ready}.")
+                raise TaskFailed(f"{found['metadata']['name']} was not ready within {self.patience}.")
             await asyncio.sleep(POLL)
             found = await cluster.call("GET", path)
         return found
@@ -229,6 +234,12 @@ patch: '{"spec": {"replicas": 5}}'
     resource_name: Property[Text]
     patch: Property[Text]
     patch_strategy: Property[Literal["STRATEGIC_MERGE", "JSON_MERGE", "JSON_PATCH"]] = "STRATEGIC_MERGE"
+    wait: Property[bool] = False
+    wait_timeout: Property[timedelta] = timedelta(minutes=10)
+
+    @property
+    def patience(self) -> timedelta:
+        return self.wait_until_ready or (self.wait_timeout if self.wait else timedelta(0))
 
     async def run(self, context: RunContext) -> Patched:
         headers = {"Content-Type": PATCHES[self.patch_strategy]}

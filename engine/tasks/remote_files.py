@@ -1,0 +1,102 @@
+"""Files on other machines: listed, fetched, put and moved through a client of SFTP."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from pydantic import Field
+
+from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.runners import WORK
+
+MOST_DEEP = 32  # folders inside of folders
+RemoteFile = dict[str, Any]
+
+
+class ListFields(Part):
+    """Which files are meant."""
+
+    from_: Property[Text] = Field(alias="from")
+    reg_exp: Property[OptionalText] = None
+    recursive: Property[bool] = False
+    max_files: Property[int] = Field(default=25, ge=1, description="Of a download; a longer list is cut.")
+
+
+class ActionFields(ListFields):
+    """What becomes of files once they are taken."""
+
+    action: Property[Literal["MOVE", "DELETE", "NONE"] | None] = None
+    move_directory: Property[OptionalText] = None
+
+
+class Files(Outputs):
+    """The files; those that were downloaded with the URI of their content as `path`."""
+
+    files: list[RemoteFile]
+    outputFiles: dict[str, str] | None = None  # noqa: N815 - appears as written
+
+
+async def listed(sftp: Any, fields: ListFields, folder: str, depth: int = 0) -> list[RemoteFile]:
+    """What is in a folder, by name; TaskFailed when the pattern is none."""
+    try:
+        pattern = re.compile(fields.reg_exp) if fields.reg_exp else None
+    except re.error as error:
+        raise TaskFailed(f"`regExp` {fields.reg_exp!r} is not a regular expression: {error}.") from error
+    found: list[RemoteFile] = []
+    for entry in sorted(await sftp.readdir(folder), key=lambda one: str(one.filename)):
+        if entry.filename in (".", ".."):
+            continue
+        path = f"{folder.rstrip('/')}/{entry.filename}"
+        is_folder = entry.attrs.type == 2
+        if pattern is None or pattern.fullmatch(f"/{path.removeprefix('./').lstrip('/')}") or pattern.fullmatch(path):
+            moment = datetime.fromtimestamp(entry.attrs.mtime or 0, UTC).isoformat()
+            kind = "FOLDER" if is_folder else "FILE"
+            about = {"name": entry.filename, "serverPath": path, "path": path, "size": entry.attrs.size or 0}
+            found.append({**about, "fileType": kind, "updatedDate": moment})
+        if is_folder and fields.recursive and depth < MOST_DEEP:
+            found += await listed(sftp, fields, path, depth + 1)
+    return found
+
+
+async def taken(sftp: Any, context: RunContext, files: Sequence[RemoteFile]) -> list[RemoteFile]:
+    """The files with the URIs of their contents in internal storage."""
+    folder = context.working_dir / WORK / f"sftp-{context.task_run_id}"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = []
+    for one in files:
+        path, name = folder / "file", PurePosixPath(one["serverPath"]).name
+        await sftp.get(one["serverPath"], str(path))
+        context.metric("file.size", path.stat().st_size)
+        done.append({**one, "name": name, "path": await context.files.put(path, name or "file")})
+        path.unlink()
+    return done
+
+
+async def put(sftp: Any, context: RunContext, uri: str, target: str, *, overwrite: bool) -> str:
+    """Where a file of internal storage was put; folders on the way are made."""
+    if target.endswith("/"):
+        target += PurePosixPath(uri).name
+    await _ready(sftp, target, overwrite=overwrite)
+    path = context.files.path(uri)
+    await sftp.put(str(path), target)
+    context.metric("file.size", path.stat().st_size)
+    return target
+
+
+async def moved(sftp: Any, source: str, target: str, *, overwrite: bool) -> None:
+    """Move a file; folders on the way are made."""
+    await _ready(sftp, target, overwrite=overwrite)
+    if overwrite and await sftp.exists(target):
+        await sftp.remove(target)
+    await sftp.rename(source, target)
+
+
+async def _ready(sftp: Any, target: str, *, overwrite: bool) -> None:
+    if not overwrite and await sftp.exists(target):
+        raise TaskFailed(f"There is a file {target} already.", fix="Set `overwrite: true`, or give another name.")
+    parent = str(PurePosixPath(target).parent)
+    if parent not in ("", ".", "/"):
+        await sftp.makedirs(parent, exist_ok=True)

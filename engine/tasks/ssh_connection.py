@@ -1,0 +1,105 @@
+"""Connections by SSH: with a password or a key of the flow, never with those of the machine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from pydantic import Field
+
+from engine.plugin import Part, Property, RunContext, TaskFailed
+from engine.tasks.address_guard import check_address
+from engine.tasks.extras import extra
+from engine.tasks.property_types import OptionalText, Text
+
+PATIENCE = 30  # seconds for a connection
+
+
+class SshConnected(Part):
+    """Which machine, and who we are to it."""
+
+    host: Property[Text]
+    port: Property[Text] = "22"
+    username: Property[OptionalText] = None
+    password: Property[OptionalText] = None
+
+    def key(self) -> tuple[str | None, str | None]:
+        """A private key and its passphrase, if there is one."""
+        return None, None
+
+    def options(self) -> dict[str, Any]:
+        """What is said of the connection beside who we are."""
+        return {"known_hosts": None}
+
+    @asynccontextmanager
+    async def connected(self, context: RunContext) -> AsyncIterator[Any]:
+        """A connection; TaskFailed when the machine can't be reached or doesn't let us in."""
+        asyncssh = extra("asyncssh", "ssh")
+        if not self.port.strip().isdigit():
+            raise TaskFailed(f"`port` {self.port!r} is not a number.", fix="Usually it is 22.")
+        await check_address(f"ssh://[{self.host}]" if ":" in self.host else f"ssh://{self.host}", context.settings)
+        text, passphrase = self.key()
+        for secret in (self.password, text, passphrase):
+            if secret:
+                context.mask(secret)
+        try:
+            keys = [asyncssh.import_private_key(text.strip() + "\n", passphrase)] if text else None
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            raise TaskFailed(f"The private key cannot be read: {error}.", fix="Give its whole text.") from error
+        where = f"{self.host}:{self.port}"
+        try:
+            async with asyncssh.connect(
+                self.host,
+                int(self.port),
+                username=self.username or "root",
+                password=self.password,
+                client_keys=keys,
+                agent_path=None,
+                config=None,
+                connect_timeout=PATIENCE,
+                **self.options(),
+            ) as connection:
+                yield connection
+        except asyncssh.PermissionDenied as error:
+            raise TaskFailed(
+                f"{where} does not let {self.username or 'root'} in: {error.reason}.",
+                fix="Check user and password or key.",
+            ) from error
+        except asyncssh.SFTPError as error:
+            raise TaskFailed(
+                f"{where} refused: {error.reason}.", fix="Check the path, and what the user may do."
+            ) from error
+        except (asyncssh.Error, OSError, TimeoutError) as error:
+            raise TaskFailed(
+                f"{where} could not be reached: {error or type(error).__name__}.", fix="Check host, port and network."
+            ) from error
+
+
+class KeyFields(SshConnected):
+    """A machine that files are exchanged with."""
+
+    keyfile: Property[OptionalText] = Field(default=None, description="The private key's text.")
+    passphrase: Property[OptionalText] = None
+    root_dir: Property[bool] = Field(default=True, description="Whether `/` means the user's home.")
+    key_exchange_algorithm: Property[OptionalText] = None
+    proxy_address: Property[OptionalText] = None
+    proxy_host: Property[OptionalText] = None
+    proxy_port: Property[OptionalText] = None
+    proxy_username: Property[OptionalText] = None
+    proxy_user: Property[OptionalText] = None
+    proxy_password: Property[OptionalText] = None
+    proxy_type: Property[Literal["HTTP", "SOCKS", "SOCKS5", "STREAM", "http", "socks", "socks5", "stream"] | None] = (
+        None
+    )
+
+    def key(self) -> tuple[str | None, str | None]:
+        return self.keyfile, self.passphrase
+
+    def options(self) -> dict[str, Any]:
+        if self.proxy_address or self.proxy_host:
+            raise TaskFailed("SFTP by way of a proxy is not supported.", fix="Reach the machine directly.")
+        more = {"kex_algs": [self.key_exchange_algorithm]} if self.key_exchange_algorithm else {}
+        return {**super().options(), **more}
+
+    def place(self, path: str) -> str:
+        """A path as the server knows it."""
+        return path.strip().lstrip("/") or "." if self.root_dir else path.strip()
