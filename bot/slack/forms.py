@@ -97,7 +97,8 @@ def _help(field: Field) -> str:
         bounds = [f"from {field.minimum}" if field.minimum else "", f"to {field.maximum}" if field.maximum else ""]
         extra = f"{extra} Allowed: {' '.join(bound for bound in bounds if bound)}."
     if field.type == "FILE":
-        extra = "At most 10 MB; larger ones on the page, by /flow web."
+        only = f"Only {', '.join(field.extensions)}. " if field.extensions else ""
+        extra = f"{only}At most 10 MB; larger ones on the page, by /flow web."
     return " ".join(part for part in (field.help.strip(), extra.strip()) if part)
 
 

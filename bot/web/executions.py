@@ -140,6 +140,15 @@ async def docs(request: Request) -> Response:
     return RedirectResponse("/docs/start", 303, headers=HEADERS)
 
 
+@routes.get("/docs/pictures/{name}", name="doc_picture")
+async def doc_picture(name: str) -> Response:
+    """A picture of the documentation."""
+    file = DOCS / "pictures" / name
+    if file.suffix != ".png" or file.parent != DOCS / "pictures" or not file.is_file():
+        return refusal(404, "There is no such picture.", "")
+    return FileResponse(file, media_type="image/png", headers={"X-Content-Type-Options": "nosniff"})
+
+
 @routes.get("/docs/{slug}", name="doc")
 async def doc(request: Request, slug: str) -> Response:
     """One page of the documentation."""

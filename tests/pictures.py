@@ -1,0 +1,97 @@
+"""`python -m tests.pictures`: the documentation's pictures, drawn by the bot's own renderers and taken by Chromium.
+
+They go into `bot/docs/pictures` and `.github`. Nothing in them is drawn by hand: when a card or a form changes its
+looks, run this again. The machine needs a font with emoji (Debian: `fonts-noto-color-emoji`).
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bot.approvals import reject_fields, shape
+from bot.conversation import Card, Fact, Form
+from bot.forms import fields_of, form
+from bot.links import ActionIds, Pages
+from bot.pause_cards import Decided, PauseView, Voted, pause_card
+from bot.preview.pictures import page
+from bot.preview.scenes import Scene
+from engine.core.flow import Flow
+from engine.core.flow_source import load
+from engine.tasks import catalogue
+from tests.scenarios.browser import chromium
+from tests.shared import ROOT
+
+DOCS, FRONT = Path("bot", "docs", "pictures"), Path(".github")
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+IDS = ActionIds(b"pictures")
+PAUSE, RUN = "01JQ8H5V0000000000000000PA", "01JQ8H5V00000000000000K7QD"
+LARGEST = 100_000  # bytes of one picture
+FLOW = """
+id: poster
+namespace: team.design
+inputs:
+  - {id: subject, type: STRING, displayName: What shall it show?, description: One sentence is enough.}
+  - {id: size, type: SELECT, displayName: Size, values: [A4, A3, A1], defaults: A3, isRadio: true}
+  - {id: shops, type: MULTISELECT, displayName: Shops, values: [Bern, Lyon, Oslo, Porto], required: false}
+  - {id: due, type: DATE, displayName: Needed by, defaults: "2026-03-20"}
+  - {id: copies, type: INT, displayName: Copies, min: 1, max: 500, defaults: 20}
+  - {id: colours, type: STRING, displayName: Colours, description: Such as two of the house style., required: false}
+  - {id: logo, type: FILE, displayName: Logo, allowedFileExtensions: [.png, .svg], required: false}
+tasks:
+  - id: approval
+    type: io.kestra.plugin.core.flow.Pause
+    onResume:
+      - {id: happy, type: BOOLEAN, description: Are you happy with the poster?}
+      - {id: feedback, type: STRING, displayName: What should change?, description: The next try starts from this.}
+"""
+
+
+def scenes() -> Iterator[tuple[Path, Card | Form, str]]:
+    """(file, what it shows, in whose look)."""
+    flow = load(FLOW, catalogue())
+    waiting = _waiting(flow)
+    card = pause_card(waiting, IDS, Pages("https://parley.example"))
+    decided = Decided("approve", "Ben", "discord", NOON + timedelta(minutes=21), {"happy": True}, "looks good")
+    done = replace(waiting, state="RESUMED", decided=decided, decided_at=decided.at, meter="2 of 2")
+    ended = pause_card(done, IDS, Pages("https://parley.example"))
+    rest = reject_fields(waiting.fields, waiting.shape)
+    no = form("draft:p", "Reject: poster", "Reject", rest, intro="The run goes on with this as a no.")
+    start = form("draft:p", "Run poster", "Run", fields_of(flow.inputs), raw={"subject": "A fox reading the news"})
+    for platform in ("slack", "discord"):
+        yield DOCS / f"approval-{platform}.png", card, platform
+        yield DOCS / f"decided-{platform}.png", ended, platform
+        yield DOCS / f"reject-{platform}.png", no, platform
+        yield DOCS / f"form-{platform}.png", start, platform
+        yield FRONT / f"{platform}-card.png", card, platform
+
+
+def _waiting(flow: Flow) -> PauseView:
+    fields = fields_of(getattr(flow.tasks[0], "on_resume", ()))
+    return PauseView(
+        PAUSE, RUN, "approval", flow.namespace, flow.id, "WAITING", NOON, NOON - timedelta(minutes=2), "Ann", fields,
+        shape(fields), description="Are you happy with the poster?",
+        message="A fox reading the news, A3, 20 copies: https://parley.example/files/poster.png",
+        continues="print", deadline=NOON + timedelta(hours=24), behavior="CANCEL",
+        approvers="`slack:usergroup:design`, `discord:role:1234`", need=2, meter="1 of 2",
+        votes=(Voted("Cleo", "slack", "approve"),),
+        next_steps=(Fact("Then print", "`http.Request` · uri: `https://print.example/jobs`", short=False),),
+        last_time="approved by Ben (Discord), 2026-02-27 09:40 UTC",
+    )  # fmt: skip
+
+
+async def draw(root: Path) -> None:
+    """Draw every picture anew."""
+    async with chromium() as browser:
+        context = await browser.new_context(viewport={"width": 760, "height": 600})
+        tab = await context.new_page()
+        for file, body, platform in scenes():
+            await tab.set_content(page(Scene(file.stem, body), platform))
+            await tab.locator("body").screenshot(path=root / file)
+            sys.stdout.write(f"{file}: {(root / file).stat().st_size} bytes\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(draw(ROOT))
