@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from jinja2.sandbox import SandboxedEnvironment
 
 from engine.core.flow_source import check, load
 from engine.expressions import Services, render
-from tests.bench.rig import chain, percentile, registry
+from tests.bench.rig import chain, opened, percentile, registry, runs, watched
 from tests.bench.rows import Limits, Row, row
 from tests.bench.server import served
 from tests.bench.workloads import create_paused
@@ -88,6 +89,25 @@ async def paused(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[
         scale=limits.scale,
         more_is_better=False,
     )
+    growth = await _growth(folder / "bare", folder / "many", 50 if quick else 150)
+    series = f"cost of a step with {number} stored"
+    yield row("paused", series, growth, "x CPU", number, must=1.2, aim=1.05, more_is_better=False)
+
+
+async def _growth(few: Path, many: Path, number: int) -> float:
+    """What a step costs in a database that holds many executions, beside one that holds few; measured in turns."""
+    spent: dict[Path, list[float]] = {few: [], many: []}
+    async with opened(few) as first, opened(many) as second:
+        engines = {few: first, many: second}
+        for engine in engines.values():
+            await engine.deploy(chain("stored", "worker", 3))
+            await runs(engine, "stored", 10)
+        for _ in range(7):
+            for place, engine in engines.items():
+                with watched() as watch:
+                    await runs(engine, "stored", number)
+                spent[place].append(watch.cpu)
+    return median(spent[many]) / median(spent[few])
 
 
 async def _child(folder: Path) -> dict[str, float]:
