@@ -7,6 +7,7 @@ looked at once, and the table of pauses is swept now and then, so that a card ap
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import partial
 
 from bot import run_posts
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 SWEEP = 60.0  # seconds between two looks at all waiting pauses
 MANY = 10_000
 MAX_ERRORS = 200
+FRESH = timedelta(hours=1)  # how late a date may be for its run to be shown
 
 
 class Announcer:
@@ -60,7 +62,8 @@ class Announcer:
         async with self.office.engine.subscribe() as changes:
             subscribed.set()
             async for change in changes:
-                await self._guarded(change.execution_id)
+                own = self.office.engine.schedules.own
+                await self._guarded(change.execution_id, scheduled=own.any_of(change.namespace, change.flow_id))
 
     async def _sweep(self) -> None:
         while True:
@@ -77,9 +80,9 @@ class Announcer:
         for execution_id in dict.fromkeys([*(pause.execution_id for pause in waiting), *live]):
             await self._guarded(execution_id)
 
-    async def _guarded(self, execution_id: str) -> None:
+    async def _guarded(self, execution_id: str, *, scheduled: bool = False) -> None:
         try:
-            await self.look_at(execution_id)
+            await self.look_at(execution_id, scheduled=scheduled)
         except NotFound:
             return
         except EngineError as error:
@@ -87,15 +90,21 @@ class Announcer:
         except Exception:
             log.exception("Chat can't show run %s.", execution_id)
 
-    async def look_at(self, execution_id: str) -> None:
-        """Bring the wishes for one execution up to its state."""
+    async def look_at(self, execution_id: str, *, scheduled: bool = False) -> None:
+        """Bring the wishes for one execution up to its state; `scheduled`: its flow has schedules that were added in a
+        room, which wants to see what they start."""
         engine = self.office.engine
         shown, pauses = await engine.database.read(
             lambda c: (chat_messages.showing(c, execution_id=execution_id), find_pauses(c, execution_id=execution_id))
         )
-        if not shown and not pauses:
+        if not shown and not pauses and not scheduled:
             return  # most executions: nobody in chat looks at them
         execution = await engine.execution(execution_id)
+        room = self.office.scheduled_room(execution) if all(one.kind == "pause" for one in shown) else None
+        if room is not None and _is_made_up_for(execution):
+            room = None
+        if not shown and not pauses and room is None:
+            return
         missing = await self._missing(execution, pauses, shown)
         errors: list[tuple[str, str]] = []
         if execution.state is State.FAILED and any(
@@ -103,7 +112,7 @@ class Announcer:
         ):
             lines = await engine.logs(execution_id, level="ERROR", limit=MAX_ERRORS)
             errors = [(line.task_id or "", line.message) for line in lines]
-        await engine.database.transact(partial(self._write, execution, pauses, shown, missing, errors))
+        await engine.database.transact(partial(self._write, execution, pauses, shown, missing, errors, room))
         self.wake()
 
     async def _missing(
@@ -120,16 +129,30 @@ class Announcer:
         shown: list[Message],
         missing: list[tuple[PauseRow, Room]],
         errors: list[tuple[str, str]],
+        room: Room | None,
         unit: Unit,
     ) -> None:
         now = self.office.now()
         steps = [step for pause in pauses for step in steps_of(self.office.eligibility.rule(pause), pause)]
         if chat_ladder.plan(unit.connection, steps):
             unit.after_commit(self.planned)
-        for pause, room in missing:
-            want_card(unit, self.office.new_id(), "pause", pause.id, execution.id, room, now)
+        for pause, where in missing:
+            want_card(unit, self.office.new_id(), "pause", pause.id, execution.id, where, now)
+        if room is not None:
+            run_posts.show_run(unit, self.office, execution, room, now, quiet=False)
+            shown = chat_messages.showing(unit.connection, execution_id=execution.id)
         run_posts.follow(unit, self.office, execution, shown, errors)
         waiting = {pause.id for pause in pauses}
         for message in shown:
             if message.kind == "pause" and message.state == "LIVE" and message.entity not in waiting:
                 chat_messages.touch(unit.connection, entity=message.entity, urgency=DECISION, now=now)
+
+
+def _is_made_up_for(execution: Execution) -> bool:
+    """Whether a run stands for a date long before it: of a backfill, or missed while the bot was away. Cards of such
+    would come by the hundred."""
+    date = execution.origin.variables.get("date") if execution.origin is not None else None
+    try:
+        return execution.created - datetime.fromisoformat(str(date)) > FRESH
+    except (ValueError, TypeError):
+        return False

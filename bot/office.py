@@ -131,18 +131,26 @@ class Office:
             return rooms
         start = await self.engine.database.read(lambda c: chat_messages.start_above(c, execution.id))
         if start is None and execution.origin is not None:
-            own = self.engine.schedules.own.find(execution.namespace, execution.flow_id, execution.origin.id)
-            return (documents.room(own.room),) if own else self.settings.rooms
-        return (await self._start_room(start),) if start else self.settings.rooms
+            own = self.scheduled_room(execution)
+            flow = f"{execution.namespace}/{execution.flow_id}"
+            return (await self._card_room(own, flow, execution.id),) if own else self.settings.rooms
+        if start is None:
+            return self.settings.rooms
+        return (await self._card_room(documents.room(start.room), start.flow, start.execution_id),)
 
-    async def _start_room(self, start: chat_messages.Start) -> Room:
-        """The room a run was started in, or there the thread of its card, as the room wants it."""
-        room, now = documents.room(start.room), self.now()
-        own, muted_until = await self.engine.database.read(
-            lambda c: chat_rooms.of_flow(c, room_key(room), start.flow, now)
-        )
+    def scheduled_room(self, execution: Execution) -> Room | None:
+        """Where the schedule that started a run was added; None when it is a flow's own, or none."""
+        if execution.origin is None:
+            return None
+        own = self.engine.schedules.own.find(execution.namespace, execution.flow_id, execution.origin.id)
+        return documents.room(own.room) if own else None
+
+    async def _card_room(self, room: Room, flow: str, execution_id: str) -> Room:
+        """The room where a run's card is shown, or there the thread of the card, as the room wants it."""
+        now = self.now()
+        own, muted_until = await self.engine.database.read(lambda c: chat_rooms.of_flow(c, room_key(room), flow, now))
         in_thread = muted_until is None and mode_of(own, self.settings.card) == "thread"
-        return below(room, start.execution_id) if in_thread else room
+        return below(room, execution_id) if in_thread else room
 
     async def render(self, execution: Execution, template: Any) -> Any:
         """A template of the flow rendered with the execution's variables; None when it can't be."""

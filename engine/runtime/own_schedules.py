@@ -59,6 +59,10 @@ class OwnSchedules:
         wanted = (flow.namespace, flow.id)
         return tuple(made for one, made in self._known.values() if (one.namespace, one.flow_id) == wanted)
 
+    def any_of(self, namespace: str, flow_id: str) -> bool:
+        """Whether a flow has any."""
+        return any((one.namespace, one.flow_id) == (namespace, flow_id) for one, _ in self._known.values())
+
     def find(self, namespace: str, flow_id: str, id_: str) -> OwnSchedule | None:
         """One of them; None when it is none."""
         known = self._known.get(trigger_key(namespace, flow_id, id_))

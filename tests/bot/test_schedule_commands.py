@@ -11,8 +11,8 @@ from bot.conversation import Card, Listing, Notice
 from bot.spoken_schedules import Spoken, read_schedule
 from bot.texts import answer
 from engine.clock import ShiftedClock
-from engine.store import triggers
-from tests.bot.rig import BOB, DEV, Rig
+from engine.store import chat_messages, triggers
+from tests.bot.rig import BOB, DEV, OPS, Rig
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 LONDON = ZoneInfo("Europe/London")
@@ -136,6 +136,34 @@ async def test_one_date_starts_one_run_with_what_was_given(timed):
     assert len(await timed.engine.database.read(lambda c: triggers.fires(c, entry.key))) == 1
     listing = await timed.say("schedule list")
     assert [row.title for row in listing.rows] == ["company.team/greet nightly"]
+
+
+async def quiet(rig):
+    """Whether some run was kept out of its room, and is over."""
+    runs = [run.id for run in await rig.engine.executions()]
+    shown = [await rig.engine.database.read(lambda c, of=of: chat_messages.showing(c, execution_id=of)) for of in runs]
+    return any(row.kind == "word" and row.state == "FINAL" for rows in shown for row in rows)
+
+
+async def test_what_a_schedule_starts_shows_in_the_room_where_it_was_added(timed):
+    async def due(who):
+        before = {one.trigger.id for one in own_of(timed)}
+        await add(timed, f"schedule add greet 'in 2 minutes' who={who}")
+        (entry,) = [one for one in own_of(timed) if one.trigger.id not in before]
+        timed.clock.jump_to(entry.state.next_date + timedelta(seconds=2))
+
+    await due("team")
+    shown = await timed.slack.shows("run", lambda card: card.tone == "success")
+    assert shown.room == OPS
+    await timed.say("settings mute greet 1d")
+    await due("again")
+    async with asyncio.timeout(30):
+        while len(await timed.engine.database.read(chat_messages.live_executions)) or not await quiet(timed):
+            await asyncio.sleep(0.05)
+    assert len(timed.slack.of("run")) == 1
+    await timed.say("settings unmute greet")
+    await due("loud")
+    await timed.slack.until(lambda: len(timed.slack.of("run")) == 2)
 
 
 async def test_the_next_date_is_skipped_and_another_moved(timed):
