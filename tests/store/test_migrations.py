@@ -16,7 +16,7 @@ from engine.runtime import Engine
 from engine.settings import Settings
 from engine.store import migrations
 from engine.store.tables import schema_version
-from tests.store.schemas import NOW, SCHEMAS, WAITING, fresh
+from tests.store.schemas import NOW, SCHEDULE, SCHEMAS, WAITING, fresh
 
 VERSIONS = range(1, len(migrations.STEPS) + 1)
 
@@ -73,6 +73,19 @@ async def test_what_waited_under_a_released_schema_goes_on(version, tmp_path):
         await engine.resume(WAITING, {"word": "late"}, by="ann")
         ended = await engine.wait(WAITING, timeout=20)
         assert (ended.state, ended.outputs) == (State.SUCCESS, {"said": "late"})
+    finally:
+        await engine.stop(grace=0)
+
+
+async def test_schedules_from_chat_stay_in_force(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    load(2, data / "parley.db")
+    engine = await Engine.open(Settings(data=data, flows=()))
+    try:
+        await engine.start(watch=False)
+        assert engine.schedules.own.find("ops", "ask", SCHEDULE.id) == SCHEDULE
+        assert f"ops/ask/{SCHEDULE.id}" in engine.schedules.next_dates()
     finally:
         await engine.stop(grace=0)
 

@@ -21,6 +21,14 @@ CREATE TABLE audit_private (
 	content TEXT NOT NULL, 
 	PRIMARY KEY ("key")
 );
+CREATE TABLE chat_alias (
+	workspace TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	command TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	created BIGINT NOT NULL, 
+	PRIMARY KEY (workspace, name)
+);
 CREATE TABLE chat_delegation (
 	pause_id VARCHAR(64) NOT NULL, 
 	giver VARCHAR(200) NOT NULL, 
@@ -85,6 +93,13 @@ CREATE TABLE chat_receipt (
 	handed BOOLEAN NOT NULL, 
 	created BIGINT NOT NULL, 
 	PRIMARY KEY ("key")
+);
+CREATE TABLE chat_room_setting (
+	room TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	value TEXT NOT NULL, 
+	until BIGINT, 
+	PRIMARY KEY (room, name)
 );
 CREATE TABLE chat_run (
 	execution_id TEXT NOT NULL, 
@@ -159,7 +174,7 @@ CREATE TABLE execution (
 	PRIMARY KEY (id), 
 	UNIQUE (dedupe)
 );
-INSERT INTO "execution" VALUES('WAITINGEXECUTION','ops','ask',1,'PAUSED',1,'ann',NULL,NULL,NULL,NULL,1767225601441187,1767225601441187,'{"histories":[["CREATED","2026-01-01T00:00:01.441187+00:00"],["RUNNING","2026-01-01T00:00:01.441265+00:00"],["PAUSED","2026-01-01T00:00:01.441265+00:00"]],"labels":[["system.correlationId","WAITINGEXECUTION"]],"variables":{},"origin":null,"parent":null,"original":"WAITINGEXECUTION","attempt":1,"sequence":1,"rendered":{"begun":true},"in":{}}');
+INSERT INTO "execution" VALUES('WAITINGEXECUTION','ops','ask',1,'PAUSED',1,'ann',NULL,NULL,NULL,NULL,1767225600320698,1767225600320698,'{"histories":[["CREATED","2026-01-01T00:00:00.320698+00:00"],["RUNNING","2026-01-01T00:00:00.320754+00:00"],["PAUSED","2026-01-01T00:00:00.320754+00:00"]],"labels":[["system.correlationId","WAITINGEXECUTION"]],"variables":{},"origin":null,"parent":null,"original":"WAITINGEXECUTION","attempt":1,"sequence":1,"rendered":{"begun":true},"in":{}}');
 CREATE TABLE flow (
 	namespace TEXT NOT NULL, 
 	id TEXT NOT NULL, 
@@ -180,7 +195,7 @@ tasks:
       - {id: word, type: STRING}
 outputs:
   - {id: said, type: STRING, value: "{{ outputs.gate.onResume.word }}"}
-','',0,1767225601407208);
+','',0,1767225600315237);
 CREATE TABLE key_value (
 	namespace TEXT NOT NULL, 
 	"key" TEXT NOT NULL, 
@@ -227,6 +242,18 @@ CREATE TABLE output (
 	doc TEXT NOT NULL, 
 	PRIMARY KEY (id)
 );
+CREATE TABLE own_schedule (
+	namespace TEXT NOT NULL, 
+	flow_id TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	"trigger" TEXT NOT NULL, 
+	words TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	room TEXT NOT NULL, 
+	created BIGINT NOT NULL, 
+	PRIMARY KEY (namespace, flow_id, id)
+);
+INSERT INTO "own_schedule" VALUES('ops','ask','chat-abc123','{"id": "chat-abc123", "type": "io.kestra.plugin.core.trigger.Schedule", "cron": "0 9 * * 1-5", "timezone": "UTC"}','every weekday at 9:00','slack:U1','{"platform": "slack", "channel": "C1", "thread": null, "workspace": "T1", "is_direct": false}',1767225600000000);
 CREATE TABLE pause (
 	id TEXT NOT NULL, 
 	execution_id TEXT NOT NULL, 
@@ -243,7 +270,7 @@ CREATE TABLE pause (
 	inputs TEXT, 
 	PRIMARY KEY (id)
 );
-INSERT INTO "pause" VALUES('01KDVDNBD1N38SAAYHY6V8PA53','WAITINGEXECUTION','WAITINGEXECUTION.1','gate','ops','ask','WAITING',1767225601441688,NULL,'RESUME',NULL,NULL,NULL);
+INSERT INTO "pause" VALUES('01KDVDNAA1HVF90NV7RMA8RWHR','WAITINGEXECUTION','WAITINGEXECUTION.1','gate','ops','ask','WAITING',1767225600321231,NULL,'RESUME',NULL,NULL,NULL);
 CREATE TABLE person_code (
 	digest TEXT NOT NULL, 
 	account TEXT NOT NULL, 
@@ -281,13 +308,14 @@ CREATE TABLE schema_part (
 	version TEXT NOT NULL, 
 	PRIMARY KEY (name)
 );
+INSERT INTO "schema_part" VALUES('encryption key','7a1cc8fdf6731b1946be7fe5ac74e793d1e193373bb24ba8637c400862a3db81');
 CREATE TABLE schema_version (
 	version INTEGER NOT NULL, 
 	applied BIGINT NOT NULL, 
 	PRIMARY KEY (version)
 );
-INSERT INTO "schema_version" VALUES(1,1795817746776537);
-INSERT INTO "schema_version" VALUES(2,1795817746849678);
+INSERT INTO "schema_version" VALUES(1,1795825192901504);
+INSERT INTO "schema_version" VALUES(2,1795825192918307);
 CREATE TABLE task_run (
 	id TEXT NOT NULL, 
 	execution_id TEXT NOT NULL, 
@@ -297,7 +325,7 @@ CREATE TABLE task_run (
 	doc TEXT NOT NULL, 
 	PRIMARY KEY (id)
 );
-INSERT INTO "task_run" VALUES('WAITINGEXECUTION.1','WAITINGEXECUTION',1,'gate','PAUSED','{"h":[["CREATED","2026-01-01T00:00:01.441265+00:00"],["RUNNING","2026-01-01T00:00:01.441265+00:00"],["PAUSED","2026-01-01T00:00:01.441265+00:00"]]}');
+INSERT INTO "task_run" VALUES('WAITINGEXECUTION.1','WAITINGEXECUTION',1,'gate','PAUSED','{"h":[["CREATED","2026-01-01T00:00:00.320754+00:00"],["RUNNING","2026-01-01T00:00:00.320754+00:00"],["PAUSED","2026-01-01T00:00:00.320754+00:00"]]}');
 CREATE TABLE trigger_fire (
 	trigger_key TEXT NOT NULL, 
 	scheduled_at BIGINT NOT NULL, 
@@ -318,6 +346,7 @@ CREATE TABLE trigger_state (
 	updated BIGINT NOT NULL, 
 	PRIMARY KEY (namespace, flow_id, trigger_id)
 );
+INSERT INTO "trigger_state" VALUES('ops','ask','chat-abc123',NULL,NULL,NULL,0,NULL,NULL,1767225600000000);
 CREATE TABLE trigger_window (
 	trigger_key TEXT NOT NULL, 
 	window_id TEXT NOT NULL, 
@@ -326,32 +355,46 @@ CREATE TABLE trigger_window (
 	doc TEXT NOT NULL, 
 	PRIMARY KEY (trigger_key, window_id)
 );
-CREATE INDEX execution_by_flow ON execution (namespace, flow_id, created);
-CREATE INDEX execution_by_caller ON execution (caller_id) WHERE caller_id IS NOT NULL;
+CREATE TABLE web_link (
+	digest TEXT NOT NULL, 
+	account TEXT NOT NULL, 
+	back TEXT NOT NULL, 
+	expires BIGINT NOT NULL, 
+	PRIMARY KEY (digest)
+);
+CREATE TABLE web_visit (
+	digest TEXT NOT NULL, 
+	account TEXT NOT NULL, 
+	expires BIGINT NOT NULL, 
+	PRIMARY KEY (digest)
+);
 CREATE INDEX execution_by_state ON execution (state, created);
+CREATE INDEX execution_by_caller ON execution (caller_id) WHERE caller_id IS NOT NULL;
+CREATE INDEX execution_by_flow ON execution (namespace, flow_id, created);
 CREATE INDEX task_run_by_execution ON task_run (execution_id, position);
 CREATE INDEX output_by_execution ON output (execution_id);
 CREATE INDEX event_waiting ON event (execution_id) WHERE consumed = 0;
 CREATE INDEX command_by_time ON command (run_at) WHERE 0;
 CREATE INDEX command_by_execution ON command (execution_id);
-CREATE INDEX pause_waiting ON pause (created) WHERE state = 'WAITING';
 CREATE INDEX pause_by_execution ON pause (execution_id);
+CREATE INDEX pause_waiting ON pause (created) WHERE state = 'WAITING';
 CREATE INDEX log_by_execution ON log (execution_id, id);
 CREATE INDEX metric_by_execution ON metric (execution_id);
 CREATE INDEX chat_receipt_open ON chat_receipt (state, handed);
 CREATE INDEX chat_receipt_created ON chat_receipt (created);
 CREATE INDEX chat_run_person ON chat_run (person, created);
+CREATE INDEX chat_message_due ON chat_message (platform, state, urgency, due);
 CREATE UNIQUE INDEX chat_message_place ON chat_message (kind, entity, platform, place);
 CREATE INDEX chat_message_execution ON chat_message (execution_id);
-CREATE INDEX chat_message_due ON chat_message (platform, state, urgency, due);
 CREATE INDEX chat_notice_due ON chat_notice (platform, due);
 CREATE INDEX chat_draft_changed ON chat_draft (changed);
-CREATE INDEX audit_entry_execution ON audit_entry (execution_id);
 CREATE INDEX audit_entry_entity ON audit_entry (entity);
+CREATE INDEX audit_entry_execution ON audit_entry (execution_id);
 CREATE INDEX audit_private_owner ON audit_private (owner);
 CREATE INDEX chat_rung_pause ON chat_rung (pause_id);
 CREATE INDEX chat_rung_due ON chat_rung (state, due);
 CREATE INDEX ix_person_link_person ON person_link (person);
-CREATE INDEX room_messages_by_change ON room_messages (change);
 CREATE INDEX room_messages_by_channel ON room_messages (channel, id);
+CREATE INDEX room_messages_by_change ON room_messages (change);
+CREATE INDEX ix_web_visit_account ON web_visit (account);
 COMMIT;

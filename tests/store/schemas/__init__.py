@@ -13,6 +13,7 @@ from engine.clock import ShiftedClock
 from engine.runtime import Engine
 from engine.settings import Settings
 from engine.store import migrations
+from engine.store.own_schedules import OwnSchedule
 
 SCHEMAS = Path(__file__).parent
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,6 +31,18 @@ outputs:
 """
 
 
+SCHEDULE = OwnSchedule(
+    "ops",
+    "ask",
+    "chat-abc123",
+    {"id": "chat-abc123", "type": "io.kestra.plugin.core.trigger.Schedule", "cron": "0 9 * * 1-5", "timezone": "UTC"},
+    "every weekday at 9:00",
+    "slack:U1",
+    {"platform": "slack", "channel": "C1", "thread": None, "workspace": "T1", "is_direct": False},
+    NOW,
+)
+
+
 def fresh(path: Path) -> None:
     """A new database of the present schema."""
     engine = create_engine(f"sqlite:///{path}")
@@ -44,6 +57,7 @@ async def _waiting(data: Path) -> str:
     await engine.deploy(FLOW)
     made = await engine.create("ops", "ask", {}, started_by="ann")
     await engine.wait(made.id, until="ended_or_paused")
+    await engine.database.transact(lambda unit: engine.schedules.own.add_in(unit, SCHEDULE))
     await engine.stop(grace=0)
     return made.id
 

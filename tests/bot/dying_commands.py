@@ -1,0 +1,72 @@
+"""A bot that kills itself while it carries out a command that changes something. Run as a child process."""
+
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from bot.conversation import Click, Command
+from engine.store import chat_audit
+from engine.store.chat_audit import HEARD
+from tests.bot.dying_desk import FAILS, arm, die
+from tests.bot.rig import ANN, OPS, PLAIN, Rig
+from tests.bot.test_schedule_commands import GREET
+
+TYPED = {
+    "skip": "schedule skip nightly",
+    "shift": "schedule shift nightly +2h",
+    "pause": "schedule pause nightly",
+    "backfill": "schedule backfill greet nightly",
+}
+REQUESTS = 3
+
+
+async def prepared(rig: Rig, deed: str) -> Click | Command:
+    """What arrives and is not survived."""
+    if deed in TYPED:
+        text = TYPED[deed]
+        if deed == "backfill":
+            text = f"schedule backfill greet nightly {(rig.clock.now() - timedelta(days=5)).date().isoformat()}"
+        return Command(text, ANN, OPS, "the click", answer_url="https://answer.test/1")
+    if deed == "add":
+        shown = await rig.say("schedule add greet 'every weekday at 9:00' who=chat")
+    elif deed == "batch":
+        for _ in range(REQUESTS):
+            await rig.asked()
+        shown = await rig.say("approve ship --all")
+    else:
+        await rig.say("run fails --quiet")
+        failed = await rig.engine.wait((await rig.engine.executions(limit=1))[0].id, timeout=20)
+        shown = await rig.say({"delete": f"delete {failed.id}", "bulk": "bulk mark SUCCESS --flow=fails"}[deed])
+    return Click(shown.actions[0].id, ANN, OPS, "the click", answer_url="https://answer.test/1")
+
+
+def arm_between() -> None:
+    """Die when the second of several is decided, inside its transaction."""
+    record, seen = chat_audit.record, []
+
+    def second(connection, deed):
+        if deed.action not in HEARD:
+            seen.append(deed)
+            if len(seen) == 2:
+                die()
+        record(connection, deed)
+
+    chat_audit.record = second
+
+
+async def main(folder: Path, step: str, deed: str) -> None:
+    rig = await Rig(folder).start(PLAIN, FAILS, GREET)
+    arrives = await prepared(rig, deed)
+    print(arrives.text if isinstance(arrives, Command) else arrives.action_id, flush=True)
+    if step == "between two":
+        arm_between()
+    else:
+        arm(step, rig)
+    await (rig.desk.command(arrives) if isinstance(arrives, Command) else rig.desk.click(arrives))
+    await asyncio.gather(*tuple(rig.desk.deliveries._later))
+    die()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))
