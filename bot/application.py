@@ -46,7 +46,7 @@ class Application:
             ends += [end for end in (slack, discord) if end is not None]
             slack_handler = slack.handle if slack is not None and settings.slack_app_token is None else None
             engine.chat = FrontEndChat(engine, ends)
-            who = Linked(engine.database, settings.people.known)
+            who = Linked(engine.database, settings.people.known, ends if settings.people.link_by_email else None)
             desk = FrontDesk(
                 engine,
                 ends,

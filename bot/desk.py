@@ -32,7 +32,7 @@ from bot.drawing import Drawing
 from bot.eligibility import Eligibility
 from bot.findings import Finding
 from bot.flow_commands import TEXT_TYPES
-from bot.frontend import FrontEnd
+from bot.frontend import FrontEnd, Unreachable
 from bot.identities import Identities
 from bot.ladder import Ladder
 from bot.links import ActionIds
@@ -230,7 +230,10 @@ class FrontDesk:
 
     async def accounts(self, person: Person) -> Collection[str]:
         """Every account of somebody."""
-        return (await self.office.eligibility.identities.of(person.id)).accounts
+        try:
+            return (await self.office.eligibility.identities.of(person.id)).accounts
+        except Unreachable:  # whose they are can't be told now: only their own
+            return (person.id,)
 
     async def sees(self, person: Person, flow: str) -> bool:
         """Whether somebody may see what the page's room tells of a flow."""

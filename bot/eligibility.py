@@ -80,8 +80,8 @@ class Eligibility:
         if not self.rules:
             return None
         bench = await self.bench(pause)
-        who = await self.identities.of(person.id)
         try:
+            who = await self.identities.of(person.id)
             denied = await self._not_asked(bench, pause, who, person, room, fresh)
             return denied or await self._four_eyes(bench, execution, who, fresh)
         except Unreachable as silence:
@@ -153,7 +153,9 @@ class Eligibility:
             if kind != "execution":
                 break
             starters.append((await self.engine.execution(caller)).started_by)
-        return [one for starter in starters if starter for one in (starter, (await self.identities.of(starter)).id)]
+        return [
+            one for starter in starters if starter for one in (starter, *(await self.identities.of(starter)).accounts)
+        ]
 
     async def _editor(self, execution: Execution) -> Editor | Unknown:
         row = await self.engine.database.read(

@@ -8,7 +8,8 @@ from bot.conversation import Notice, Reply
 from bot.grammar import Line
 from bot.manual import usage
 from bot.people import Linked
-from bot.texts import answer, code, listed
+from bot.permissions import Asked, ByRole
+from bot.texts import Answer, answer, code, listed
 from engine.store import chat_audit, chat_links, chat_receipts
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
@@ -109,22 +110,35 @@ def _are_two(identities: Linked, unit: Unit, one: str, other: str) -> bool:
 
 
 async def unlink(parts: Parts, asking: Asking, line: Line) -> Reply:
-    """`unlink`: the account that asks stands for itself again."""
-    gone = Reply(Notice("success", f"{code(asking.person.id)} stands for itself again."))
-    none = Reply(answer("refused", why="This account is linked with no other by a code.").notice())
+    """`unlink`: the account that asks stands for itself again; `unlink <account>`: another one, by who manages all."""
+    account = line.word(0) or asking.person.id
+    if account != asking.person.id and (refusal := await _no_administrator(parts, asking)) is not None:
+        return Reply(refusal.notice())
+    gone = Reply(Notice("success", f"{code(account)} stands for itself again."))
+    none = Reply(answer("refused", why=f"{code(account)} is linked with no other by a code.").notice())
 
     def work(unit: Unit) -> Reply:
         known = chat_receipts.find(unit.connection, asking.receipt)
         if known is not None and known.is_done:
             return gone
         reply = none
-        if chat_links.unlink(unit.connection, asking.person.id):
-            chat_audit.record(unit.connection, _deed(asking, "unlink", parts))
+        if chat_links.unlink(unit.connection, account):
+            with_ = "" if account == asking.person.id else account
+            chat_audit.record(unit.connection, _deed(asking, "unlink", parts, with_=with_))
             reply = gone
         chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
         return reply
 
     return await parts.office.engine.database.transact(work)
+
+
+async def _no_administrator(parts: Parts, asking: Asking) -> Answer | None:
+    """Why somebody may not unlink another's account: it takes who manages every flow, by a role."""
+    if not isinstance(parts.office.permissions, ByRole):
+        return answer(
+            "refused", why="Without `roles` nobody is an administrator here. Their owner can type `/flow unlink`."
+        )
+    return await parts.office.permissions.refuse(Asked("manage", asking.person, asking.room, "*"))
 
 
 def _deed(asking: Asking, action: str, parts: Parts, *, with_: str = "") -> Deed:

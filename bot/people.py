@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from pydantic import Field, field_validator
 
 from bot.approvers import approver
+from bot.frontend import FrontEnd
 from bot.identities import NAMED, Identity
 from engine.settings import Section
-from engine.store import chat_links
-from engine.store.database import Database
+from engine.store import chat_audit, chat_links, chat_receipts
+from engine.store.chat_audit import Deed
+from engine.store.database import Database, Unit
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -42,6 +45,11 @@ class PeopleSection(Section):
     """Who is who across platforms."""
 
     known: tuple[KnownPerson, ...] = ()
+    link_by_email: bool = Field(
+        default=False,
+        description="Accounts of which platforms confirm one address are one person, and so are the "
+        "accounts of whoever `known` gives that address to.",
+    )
 
     @field_validator("known")
     @classmethod
@@ -53,14 +61,20 @@ class PeopleSection(Section):
 
 
 class Linked:
-    """Implements `bot.identities.Identities` over the file and the store."""
+    """Implements `bot.identities.Identities` over the file and the store; with `by_email` also over the addresses that
+    these front ends confirm."""
 
-    def __init__(self, database: Database, known: Sequence[KnownPerson] = ()) -> None:
+    def __init__(
+        self, database: Database, known: Sequence[KnownPerson] = (), by_email: Sequence[FrontEnd] | None = None
+    ) -> None:
         self.database = database
         self.known = tuple(known)
+        self.front_ends = {str(end.platform): end for end in by_email or ()}
+        self._learnt: dict[str, str | None] = {}
 
     async def of(self, person_id: str) -> Identity:
-        """The identity an account belongs to; an account nobody linked is an identity of its own."""
+        """The identity an account belongs to; an account nobody linked is an identity of its own. Unreachable, where
+        accounts are linked by e-mail and the platform can't be asked."""
         accounts, person = await self._reached(person_id)
         emails = person.emails if person else ()
         kind, _, own = person_id.partition(":")
@@ -73,14 +87,55 @@ class Linked:
 
     async def _reached(self, account: str) -> tuple[list[str], KnownPerson | None]:
         """Every account, the one that stands for the person first, and what the file says of them."""
-        accounts = await self._linked(account)
-        person = self.written_down(accounts)
-        if person is None:
-            return accounts, None
-        every = list(person.accounts)
-        for one in person.accounts:
-            every += await self._linked(one)
-        return list(dict.fromkeys([*every, *accounts])), person
+        roots, every = {}, dict.fromkeys(await self._linked(account))
+        person = self.written_down(tuple(every))
+        waiting = [*every, *(person.accounts if person else ())]
+        while waiting:
+            one = waiting.pop(0)
+            if one in roots:
+                continue
+            linked = await self._linked(one)
+            roots[one] = linked[0]
+            every |= dict.fromkeys(linked)
+            waiting += linked
+            for other in await self._of_the_same_address(one):
+                theirs = self.written_down((other,))
+                if person is None or theirs in (None, person):  # the file knows better who is two people
+                    person = person or theirs
+                    waiting += [other, *(person.accounts if person else ())]
+        first = person.accounts if person else (min(set(roots.values())),)
+        return list(dict.fromkeys([*first, *every, *roots])), person
+
+    async def _of_the_same_address(self, account: str) -> list[str]:
+        """Accounts that are the same person's by a confirmed address."""
+        end = self.front_ends.get(account.partition(":")[0])
+        if end is None:
+            return []
+        email = await end.email_of(account)
+        if account not in self._learnt or self._learnt[account] != email:
+            now = datetime.now(UTC)
+            await self.database.transact(lambda unit: self._learn(unit, account, email, now))
+            self._learnt[account] = email
+        if email is None:
+            return []
+        written = [one.accounts[0] for one in self.known if email in one.emails]
+        return [*written, *await self.database.read(lambda connection: chat_links.accounts_by_email(connection, email))]
+
+    def _learn(self, unit: Unit, account: str, email: str | None, now: datetime) -> None:
+        """Write an address down; that it made two accounts one person's is recorded."""
+        others = chat_links.learn(unit.connection, account, email, now)
+        if email is None or others is None:
+            return
+        others = (
+            *others,
+            *(one.accounts[0] for one in self.known if email in one.emails and account not in one.accounts),
+        )
+        if others:
+            known = chat_receipts.who(unit.connection, {account}).get(account)
+            platform = account.partition(":")[0]
+            name = known.name if known else account
+            details = {"with": others[0], "by": "a confirmed address"}
+            chat_audit.record(unit.connection, Deed(now, account, name, platform, "link", "", details=details))
 
     async def _linked(self, account: str) -> list[str]:
         return await self.database.read(lambda connection: chat_links.accounts_with(connection, account))

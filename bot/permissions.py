@@ -61,7 +61,10 @@ class ByRole:
     async def refuse(self, asked: Asked, *, fresh: bool = True) -> Answer | None:
         """E04 unless a role of the person allows it."""
         permission, is_own = permission_for(asked.deed), False
-        who = await self.membership.identities.of(asked.person.id)
+        try:
+            who = await self.membership.identities.of(asked.person.id)
+        except Unreachable as silence:
+            return answer("unsure", why=silence.reason)
         if asked.deed in ("kill", "hold") and asked.started_by in (who.id, *who.accounts):
             permission, is_own = "run", True  # who may start a run may stop and hold their own
         fitting = [role for role in self.roles if grants(role, permission, asked.flow, asked.values, is_own=is_own)]

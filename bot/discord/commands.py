@@ -206,7 +206,8 @@ def _add_others(flow: app_commands.Group, hear: Hear, complete: Complete) -> Non
         await hear(interaction)
 
     @flow.command(name="unlink", description="Take this account out of those that are yours")
-    async def unlink(interaction: discord.Interaction) -> None:
+    @describe(code="An account such as discord:42, for administrators")
+    async def unlink(interaction: discord.Interaction, code: str | None = None) -> None:
         await hear(interaction)
 
     @flow.command(name="web", description="A link that opens the web page as you, once")

@@ -38,6 +38,37 @@ tries = Table(
 )
 
 
+# What platforms confirmed of accounts: one address is one person, where the administrator says so.
+emails = Table(
+    "person_email",
+    metadata,
+    Column("account", Chars, primary_key=True),
+    Column("email", Chars, nullable=False, index=True),
+    Column("seen", Instant, nullable=False),
+)
+
+
+def learn(connection: Connection, account: str, email: str | None, now: datetime) -> tuple[str, ...] | None:
+    """Keep the confirmed address of an account, or that it has none; the accounts it now shares an address with, None
+    when nothing changed."""
+    known = connection.execute(select(emails.c.email).where(emails.c.account == account)).scalar_one_or_none()
+    if known == email:
+        return None
+    connection.execute(delete(emails).where(emails.c.account == account))
+    if email is None:
+        return ()
+    others = accounts_by_email(connection, email)
+    connection.execute(insert(emails).values(account=account, email=email, seen=now))
+    return tuple(others)
+
+
+def accounts_by_email(connection: Connection, email: str) -> list[str]:
+    """Every account that a platform confirmed an address of."""
+    return list(
+        connection.execute(select(emails.c.account).where(emails.c.email == email).order_by(emails.c.account)).scalars()
+    )
+
+
 def accounts_with(connection: Connection, account: str) -> list[str]:
     """Every account of the person behind one; the account under which they are counted comes first."""
     root = connection.execute(select(links.c.person).where(links.c.account == account)).scalar_one_or_none()

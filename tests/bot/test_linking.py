@@ -7,8 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from bot.conversation import Person
+from bot.frontend import Unreachable
 from bot.people import KnownPerson, Linked, PeopleSection
 from bot.policy import ApprovalRule
+from bot.roles import Role
 from engine.store import audit_chain, chat_links
 from tests.bot.rig import ANN, BOB, DEV, OPS, PAGE, PLAIN, WEB, Rig
 
@@ -154,3 +156,88 @@ async def test_the_file_says_who_is_who(tmp_path):
 def test_a_file_that_contradicts_itself(known):
     with pytest.raises(ValidationError):
         PeopleSection.model_validate({"known": known})
+
+
+# By a confirmed address
+
+
+@pytest.fixture
+async def mailed(tmp_path):
+    """A bot that links by e-mail: the file gives Bob's Discord account the address that Slack confirms of Ann."""
+    rig = await Rig(tmp_path, approvals=FOUR).start(PLAIN)
+    known = (KnownPerson(name="ann", accounts=(BOB.id,), emails=("ann@example.com",)),)
+    rig.desk.office.eligibility.identities = Linked(rig.engine.database, known, (rig.slack, rig.discord))
+    rig.desk.office.eligibility.membership.identities = rig.desk.office.eligibility.identities
+    yield rig
+    await rig.stop()
+
+
+async def test_a_confirmed_address_makes_two_accounts_one_person(mailed):
+    mailed.slack.emails = {ANN.id: "ann@example.com", EVE.id: "eve@example.com", "slack:W1": "ann@example.com"}
+    card = await mailed.asked("run ship", BOB, DEV)
+    assert (await mailed.press(card, "Approve", ANN)).code == "E22"
+    assert (await mailed.press(card, "Approve", Person("slack:W1", "Ann", "slack"))).code == "E22"
+    who = await mailed.desk.office.eligibility.identities.of(ANN.id)
+    assert (who.id, who.name) == (BOB.id, "ann")
+    assert {ANN.id, BOB.id, "slack:W1"} <= set(who.accounts)
+    assert (await mailed.press(card, "Approve", EVE)).text.startswith("Approved.")
+    rows = await mailed.engine.database.read(lambda c: list(audit_chain.export(c)))
+    joined = [row for row in rows if row["action"] == "link"]
+    assert [(row["person"], row["details"]["by"]) for row in joined] == [
+        (ANN.id, "a confirmed address"),
+        ("slack:W1", "a confirmed address"),
+    ]
+    assert "ann@example.com" not in str(rows)
+
+
+async def test_an_address_that_changed_links_no_more(mailed):
+    mailed.slack.emails = {ANN.id: "ann@example.com"}
+    identities = mailed.desk.office.eligibility.identities
+    assert (await identities.of(ANN.id)).id == BOB.id
+    mailed.slack.emails = {ANN.id: "ann@elsewhere.example"}
+    assert (await identities.of(ANN.id)).accounts == (ANN.id,)
+    mailed.slack.emails = {}
+    assert (await identities.of(ANN.id)).accounts == (ANN.id,)
+
+
+async def test_without_an_answer_nothing_is_decided(mailed):
+    """Whether they asked for the run themselves can't be told, so they can't approve it now."""
+    card = await mailed.asked("run ship", BOB, DEV)
+    mailed.slack.refusal = lambda operation: Unreachable("Slack is silent.") if operation == "email" else None
+    assert "can't tell now" in (await mailed.press(card, "Approve", ANN)).text
+    assert (await mailed.engine.pause_row(card.entity)).state == "WAITING"
+    mailed.slack.refusal = lambda operation: None
+    mailed.slack.emails = {ANN.id: "ann@example.com"}
+    assert (await mailed.press(card, "Approve", ANN)).code == "E22"
+
+
+async def test_the_file_knows_better_than_an_address(tmp_path):
+    rig = await Rig(tmp_path).start(PLAIN)
+    try:
+        rig.slack.emails = {ANN.id: "team@example.com", EVE.id: "team@example.com"}  # an address of several people
+        known = (KnownPerson(name="ann", accounts=(ANN.id,)), KnownPerson(name="eve", accounts=(EVE.id,)))
+        people = Linked(rig.engine.database, known, (rig.slack,))
+        assert ((await people.of(ANN.id)).name, (await people.of(EVE.id)).name) == ("ann", "eve")
+        assert (await people.of(ANN.id)).accounts == (ANN.id,)
+        assert (await Linked(rig.engine.database, ()).of(ANN.id)).accounts == (ANN.id,)  # not unless it is allowed
+    finally:
+        await rig.stop()
+
+
+async def test_an_administrator_takes_accounts_apart(tmp_path):
+    boss = Role.model_validate({"name": "boss", "members": [EVE.id], "may": [{"do": ["manage"]}]})
+    rest = Role.model_validate({"name": "rest", "members": ["anyone"], "may": [{"do": ["run"]}]})
+    rig = await Rig(tmp_path, roles=(boss, rest)).start(PLAIN)
+    try:
+        await link(rig)
+        assert (await rig.say(f"unlink {BOB.id}", WEB, PAGE)).code == "E04"
+        assert (await rig.say(f"unlink {BOB.id}", EVE)).tone == "success"
+        assert "linked with no other" in (await rig.say(f"unlink {BOB.id}", EVE)).text
+        assert (await rig.desk.office.eligibility.identities.of(ANN.id)).accounts == (ANN.id,)
+    finally:
+        await rig.stop()
+
+
+async def test_without_roles_nobody_unlinks_others(rig):
+    await link(rig)
+    assert "nobody is an administrator" in (await rig.say(f"unlink {BOB.id}", EVE)).text
