@@ -1,0 +1,115 @@
+"""Blobs in Azure Storage: Microsoft's own emulator answers."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
+
+from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from tests.wire.azurite import ACCOUNT, KEY, azurite
+
+BLOB = "io.kestra.plugin.azure.storage.blob"
+
+pytestmark = pytest.mark.node
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    with azurite(tmp_path_factory.mktemp("azurite")) as found:
+        yield found
+
+
+@pytest.fixture
+def who(endpoint):
+    return {"endpoint": endpoint, "sharedKeyAccountName": ACCOUNT, "sharedKeyAccountAccessKey": KEY}
+
+
+@pytest.fixture
+def containers(endpoint, request):
+    """Two containers of the test's own."""
+    name = request.node.name.replace("_", "-")[:50].strip("-")
+    with BlobServiceClient(endpoint, credential=KEY) as client:
+        for one in ("in", "out"):
+            client.create_container(f"{name}-{one}")
+    return f"{name}-in", f"{name}-out"
+
+
+async def test_blobs_there_and_back(context, who, containers, endpoint):
+    inbox, archive = containers
+    uri = await context.files.put(b"1;2\n", "report.csv")
+    given = {"container": inbox, "from_": uri, "name": "2026/report.csv", "metadata": {"team": "ops"}}
+    done = await context.run(type=f"{BLOB}.Upload", **who, **given, accessTier="COOL")
+    assert (done.blob["name"], done.blob["size"]) == ("2026/report.csv", 4)
+    with BlobServiceClient(endpoint, credential=KEY) as client:
+        about = client.get_blob_client(inbox, "2026/report.csv").get_blob_properties()
+        assert (about.metadata, about.blob_tier) == ({"team": "ops"}, "Cool")
+    connection = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={endpoint};"
+    place = {"container": inbox, "name": "2026/report.csv"}
+    found = await context.run(type=f"{BLOB}.Download", connectionString=connection, **place)
+    assert context.files.text(found.blob["uri"]) == "1;2\n"
+    assert {KEY, connection} <= context.masked
+    copy = {"type": f"{BLOB}.Copy", "from_": place, "to": {"container": archive, "name": "b.csv"}}
+    copied = await context.run(**copy, **who, delete=True)
+    assert (copied.blob["container"], copied.blob["name"], copied.blob["size"]) == (archive, "b.csv", 4)
+    gone = {"type": f"{BLOB}.Delete", **who, **place}
+    assert not (await context.run(**gone)).deleted
+    with pytest.raises(TaskFailed, match="There is no blob"):
+        await context.run(**gone, errorOnMissing=True)
+    assert (await context.run(type=f"{BLOB}.Delete", **who, container=archive, name="b.csv")).deleted
+    with pytest.raises(TaskFailed, match="Azure answered BlobNotFound"):
+        await context.run(type=f"{BLOB}.Download", **who, **place)
+
+
+async def test_blobs_are_listed_taken_and_deleted(context, who, containers, endpoint):
+    inbox, archive = containers
+    with BlobServiceClient(endpoint, credential=KEY) as client:
+        for name in ("in/a.csv", "in/b.csv", "in/c.txt", "in/old/d.csv"):
+            client.get_blob_client(inbox, name).upload_blob(name.encode())
+
+    async def names(**more):
+        found = await context.run(type=f"{BLOB}.List", **who, container=inbox, prefix="in/", **more)
+        return [blob["name"] for blob in found.blobs]
+
+    assert await names() == ["in/a.csv", "in/b.csv", "in/c.txt", "in/old/d.csv"]
+    assert await names(delimiter="/", filter="BOTH") == ["in/a.csv", "in/b.csv", "in/c.txt", "in/old/"]
+    assert await names(regexp=r".*\.csv", maxFiles=2) == ["in/a.csv", "in/b.csv"]
+    take = {"type": f"{BLOB}.Downloads", **who, "container": inbox, "prefix": "in/", "regexp": r"in/[ab]\.csv"}
+    found = await context.run(**take, action="MOVE", moveTo={"container": archive, "name": "done/"})
+    assert [context.files.text(blob["uri"]) for blob in found.blobs] == ["in/a.csv", "in/b.csv"]
+    with BlobServiceClient(endpoint, credential=KEY) as client:
+        kept = [blob.name for blob in client.get_container_client(archive).list_blobs()]
+    assert kept == ["done/a.csv", "done/b.csv"]
+    with pytest.raises(TaskFailed, match="where to move"):
+        await context.run(**take, action="MOVE")
+    cls = catalogue().find(f"{BLOB}.Trigger")
+    given = {"id": "t", "type": f"{BLOB}.Trigger", **who, "container": inbox, "prefix": "{{ 'in/c' }}"}
+    trigger = cls.model_validate({**given, "action": "DELETE"}, context={"registry": catalogue()})
+    assert [blob["name"] for blob in (await trigger.poll(context)).blobs] == ["in/c.txt"]
+    assert await trigger.poll(context) is None
+    tidy = {"type": f"{BLOB}.DeleteList", **who, "container": inbox, "prefix": "in/"}
+    tidied = await context.run(**tidy)
+    assert (tidied.count, tidied.size) == (1, len("in/old/d.csv"))
+    with pytest.raises(TaskFailed, match="nothing to delete"):
+        await context.run(**tidy, errorOnEmpty=True)
+
+
+async def test_who_asks(context, who, containers, endpoint):
+    inbox, _ = containers
+    listing = {"type": f"{BLOB}.List", "container": inbox}
+    until = datetime.now(UTC) + timedelta(hours=1)
+    allowed = AccountSasPermissions(read=True, list=True)
+    sas = generate_account_sas(ACCOUNT, KEY, ResourceTypes(container=True, object=True), allowed, until)
+    assert (await context.run(**listing, endpoint=endpoint, sasToken=sas)).blobs == []
+    assert sas in context.masked
+    wrong = {**who, "sharedKeyAccountAccessKey": "d3Jvbmc="}
+    with pytest.raises(TaskFailed, match=r"Azure answered \w+: .*Check the credentials"):
+        await context.run(**listing, **wrong)
+    with pytest.raises(TaskFailed, match="who asks"):
+        await context.run(**listing, endpoint=endpoint)
+    with pytest.raises(TaskFailed, match="which storage account"):
+        await context.run(**listing, sasToken=sas)
+    with pytest.raises(TaskFailed, match="`connectionString` is none"):
+        await context.run(**listing, connectionString="nonsense")
+    with pytest.raises(TaskFailed, match="link-local"):
+        await context.run(**listing, endpoint="http://169.254.169.254/x", sasToken=sas)
