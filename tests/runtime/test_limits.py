@@ -1,5 +1,6 @@
 """No flow stops the others: each limit at its value and one past it, with other work going on beside it."""
 
+import asyncio
 import os
 import re
 from pathlib import Path
@@ -76,6 +77,12 @@ tasks:
           if [ "$1" -gt 0 ]; then breed $(($1 - 1)) & breed $(($1 - 1)) & fi
           sleep 1000
         }
+        away() {
+          setsid bash -c 'echo $$ >> "$PIDS"; sleep 1000' &
+          (setsid bash -c 'echo $$ >> "$PIDS"; exec sleep 1000' &)
+        }
+        away
+        env -i PIDS="$PIDS" setsid bash -c 'echo $$ >> "$PIDS"; sleep 1000' &
         breed 4
 """
 
@@ -150,14 +157,46 @@ async def test_a_task_that_talks_without_end(engine):
     assert len(said.splitlines()) < 110
 
 
-async def test_a_task_that_forks_leaves_nobody(engine, tmp_path):
+@pytest.mark.parametrize("way", ["times out", "is killed", "is stopped"])
+async def test_a_task_that_forks_leaves_nobody(engine, tmp_path, way):
     pids = tmp_path / "pids"
-    await engine.deploy(FORKS % pids)
+    await engine.deploy(FORKS.replace("PT2S", "PT3S" if way == "times out" else "PT10M") % pids)
+    begun = await engine.create("n", "forks", {}, started_by="test")
+    born = await until(lambda: ids if len(ids := numbers(pids)) >= 31 + 3 else None)
+    if way == "is killed":
+        await engine.kill(begun.id, by="ann")
+    if way == "is stopped":
+        await engine.stop(grace=0)
+    else:
+        done = await engine.wait(begun.id, timeout=60)
+        assert done.state is (State.FAILED if way == "times out" else State.KILLED)
+    await until(lambda: not [pid for pid in born if lives(pid)])
+
+
+async def test_what_a_script_leaves_behind_ends_soon_after_it(engine, tmp_path):
+    pids = tmp_path / "pids"
+    begun, _, _ = FORKS.partition("        env -i")
+    await engine.deploy(
+        begun.replace("PT2S", "PT10M") % pids + '        until [ "$(wc -l < $PIDS)" = 2 ]; do sleep 0.05; done\n'
+    )
     done, _ = await ended(engine, "forks")
-    assert done.state is State.FAILED
-    born = [int(pid) for pid in pids.read_text().split()]
-    assert len(born) > 10
-    assert [pid for pid in born if lives(pid)] == []
+    assert done.state is State.SUCCESS
+    born = numbers(pids)
+    assert len(born) == 2  # one in a session of its own, one without a parent beside
+    await until(lambda: not [pid for pid in born if lives(pid)])
+
+
+def numbers(path: Path) -> list[int]:
+    """The process ids in a file."""
+    return [int(pid) for pid in path.read_text().split()] if path.exists() else []
+
+
+async def until(found):
+    """The first true answer."""
+    async with asyncio.timeout(60):
+        while not (answer := found()):
+            await asyncio.sleep(0.05)
+    return answer
 
 
 def lives(pid: int) -> bool:

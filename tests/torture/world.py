@@ -77,6 +77,7 @@ triggers:
     cron: "*/2 * * * * *"
     disabled: {disabled}
 """
+PATIENCE = 60  # seconds: a locked database refuses what waited behind another write after twice the time of one
 STEPS = {"every_second": timedelta(seconds=1), "every_other": timedelta(seconds=2)}
 
 
@@ -227,14 +228,14 @@ class World:
                 raise one
 
     async def _ordering(self, pace: float) -> None:
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             while True:
                 await self.order(client)
                 await asyncio.sleep(self.random.uniform(0, 2 * pace))
 
     async def answering(self, waiting: Callable[[], Sequence[tuple[str, str]]]) -> None:
         """Answer whatever waits, some of it at once, until cancelled."""
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
             while True:
                 there = list(await asyncio.to_thread(waiting)) if self.url is not None else []
                 some = self.random.sample(there, min(len(there), 6))

@@ -3,21 +3,27 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import RunContext, TaskFailed
+from engine.tasks import descendants
 from engine.tasks.runners import WORK, Ended, Job, Runner, Stream
 from engine.tasks.threads import in_own_thread
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
 BLOCK = 1 << 16
-DRAIN = 5.0  # seconds to wait for output of a grandchild that left our process group
+DRAIN = 5.0  # seconds to wait for output that somebody holds open who could not be ended
+HELD = 0.2  # seconds after which output that is still open is held by what the script left
 
 
 class Process(Runner):
-    """Run on this machine, without this program's secrets: a clean environment, its own home, its own process group."""
+    """Run on this machine, without this program's secrets: a clean environment, its own home, its own process group.
+
+    What a script starts ends with it, also in the background, in a session of its own or without a parent.
+    """
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -42,11 +48,12 @@ commands:
             folder.mkdir(parents=True, exist_ok=True)
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", **environment, "HOME": str(home), "TMPDIR": str(scratch)}
+        mark = secrets.token_hex(8)
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
                 *job.command,
                 cwd=job.folder,
-                env={**environment, **job.env},
+                env={**environment, **job.env, descendants.MARK: mark},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -60,7 +67,7 @@ commands:
                 f"{job.command[0]!r} could not be started: {error}.", fix="Check `interpreter`."
             ) from error
         except asyncio.CancelledError:
-            await _stopped(starting)
+            await _stopped(starting, mark)
             raise
         readers = [
             asyncio.create_task(_pass_on(process.stdout, "stdout", job)),
@@ -68,6 +75,10 @@ commands:
         ]
         try:
             await _ended(process.pid)
+            await _left(process.pid, mark, readers)
+        except asyncio.CancelledError:
+            await asyncio.shield(in_own_thread(lambda: descendants.end(mark, process.pid)))
+            raise
         finally:
             _kill_group(process.pid)  # what it left in the background, or all of it when we are being stopped
             await asyncio.shield(_drained(process, readers))
@@ -75,11 +86,21 @@ commands:
         return Ended(code if code >= 0 else 128 - code, {"pid": process.pid})
 
 
-async def _stopped(starting: asyncio.Future[asyncio.subprocess.Process]) -> None:
+async def _left(pid: int, mark: str, readers: Sequence[asyncio.Task[Any]]) -> None:
+    """End what a script left in the background: at once where it holds the output open, else soon."""
+    _kill_group(pid)
+    _, late = await asyncio.wait(readers, timeout=HELD)
+    if late:
+        await in_own_thread(lambda: descendants.end_marked({mark}))
+    else:
+        descendants.LEFTOVERS.expect(mark)
+
+
+async def _stopped(starting: asyncio.Future[asyncio.subprocess.Process], mark: str) -> None:
     """End a script that was cancelled while it started: asyncio alone would wait for its children, and leave them."""
     with contextlib.suppress(OSError, ValueError):
         process = await asyncio.shield(starting)
-        _kill_group(process.pid)
+        await in_own_thread(lambda: descendants.end(mark, process.pid))
         await _drained(process, [asyncio.create_task(process.communicate())])
 
 
