@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.approvals import reject_fields, shape
-from bot.conversation import Card, Fact, Form
+from bot.cards import menu
+from bot.conversation import Card, Fact, Form, Listing, Notice, Row
 from bot.forms import fields_of, form
 from bot.links import ActionIds, Pages
 from bot.pause_cards import Decided, PauseView, Voted, pause_card
@@ -49,7 +50,7 @@ tasks:
 """
 
 
-def scenes() -> Iterator[tuple[Path, Card | Form, str]]:
+def scenes() -> Iterator[tuple[Path, Card | Form | Listing | Notice, str]]:
     """(file, what it shows, in whose look)."""
     flow = load(FLOW, catalogue())
     waiting = _waiting(flow)
@@ -66,6 +67,8 @@ def scenes() -> Iterator[tuple[Path, Card | Form, str]]:
         yield DOCS / f"reject-{platform}.png", no, platform
         yield DOCS / f"form-{platform}.png", start, platform
         yield FRONT / f"{platform}-card.png", card, platform
+        for name, said in _said().items():
+            yield DOCS / f"{name}-{platform}.png", said, platform
 
 
 def _waiting(flow: Flow) -> PauseView:
@@ -80,6 +83,32 @@ def _waiting(flow: Flow) -> PauseView:
         next_steps=(Fact("Then print", "`http.Request` · uri: `https://print.example/jobs`", short=False),),
         last_time="approved by Ben (Discord), 2026-02-27 09:40 UTC",
     )  # fmt: skip
+
+
+def _said() -> dict[str, Card | Listing | Notice]:
+    """Answers to commands: the menu, an inbox, a schedule before it holds, and what will be done to many runs."""
+    days = [datetime(2026, 3, day, 9, 0, tzinfo=UTC) for day in (3, 4, 5, 6, 9)]
+    dates = "\n".join(f"- {day:%a %Y-%m-%d %H:%M %Z}" for day in days)
+    schedule = Notice(
+        "info",
+        f"Run `team.design/poster` with `subject`, every weekday at 9:00?\n{dates}",
+        (IDS.button("sc", RUN, "Schedule it"), IDS.button("cx", RUN, "Cancel")),
+    )
+    runs = "\n".join(f"- `poster` `#{short}`, failed" for short in ("7F3A2K", "9QW1ZD", "M2XK8A"))
+    yes = replace(IDS.button("bu", RUN, "Yes, restart 3"), style="primary")
+    bulk = Notice("paused", f"3 runs will be restarted:\n{runs}", (yes, IDS.button("cx", RUN, "Cancel")))
+    buttons = [
+        (replace(IDS.button("ap", one, "Approve"), style="primary"), IDS.button("rj", one, "Reject\u2026"))
+        for one in (PAUSE, RUN)
+    ]
+    inbox = Listing(
+        "Waiting for an answer",
+        (
+            Row("poster #00K7QD", "`approval` \u00b7 waits for 2 min 5 s \u00b7 23 h 57 min left", buttons[0]),
+            Row("deploy #7F3A2K", "`go_live` \u00b7 waits for 1 h 4 min", buttons[1]),
+        ),
+    )
+    return {"menu": menu(IDS, 2, name="Ann"), "pending": inbox, "schedule": schedule, "bulk": bulk}
 
 
 async def draw(root: Path) -> None:

@@ -1,8 +1,9 @@
 """Scenes as pages and as text, in the look of one platform."""
 
-from bot.conversation import Card, Form, Room
+from bot.conversation import Card, Form, Listing, Notice, Room
 from bot.discord.views import cards as discord_cards
 from bot.discord.views import forms as discord_forms
+from bot.discord.views import listings as discord_listings
 from bot.discord.views import steps as discord_steps
 from bot.preview import discord_look, slack_look
 from bot.preview.scenes import Scene
@@ -26,6 +27,10 @@ def text(scene: Scene) -> str:
     """The scene as plain lines."""
     lines = [f"── {scene.name}"]
     body = scene.body
+    if isinstance(body, Notice):
+        return "\n".join([*lines, body.text, "  ".join(f"[{action.label}]" for action in body.actions)]).rstrip() + "\n"
+    if isinstance(body, Listing):
+        return "\n".join([*lines, body.title, *(f"{row.title}: {row.text}" for row in body.rows)]) + "\n"
     if isinstance(body, Card):
         lines += [body.title, *([body.subtitle] if body.subtitle else []), *([body.body] if body.body else [])]
         lines += [f"{fact.label}: {fact.value}" for fact in body.facts]
@@ -43,18 +48,24 @@ def text(scene: Scene) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _slack(body: Card | Form) -> tuple[str, str, str]:
-    if isinstance(body, Card):
-        return slack_look.message(slack_views.card(body).payload), slack_look.STYLE, "#fff"
+def _slack(body: Card | Form | Listing | Notice) -> tuple[str, str, str]:
+    if not isinstance(body, Form):
+        return slack_look.message(slack_views.message(body).payload), slack_look.STYLE, "#fff"
     origin = slack_forms.Origin(Room("slack", "C0PREVIEW"))
     count = len(slack_forms.pages(body))
     drawn = [slack_look.modal(slack_forms.form_view(body, origin, number).payload) for number in range(count)]
     return "<br>".join(drawn), slack_look.STYLE, "#fff"
 
 
-def _discord(body: Card | Form) -> tuple[str, str, str]:
-    if isinstance(body, Card):
-        return discord_look.message(discord_cards.card(body).payload), discord_look.STYLE, "#313338"
+def _discord(body: Card | Form | Listing | Notice) -> tuple[str, str, str]:
+    ground = "#313338"
+    match body:
+        case Card():
+            return discord_look.message(discord_cards.card(body).payload), discord_look.STYLE, ground
+        case Listing():
+            return discord_look.message(discord_listings.listing(body).payload), discord_look.STYLE, ground
+        case Notice():
+            return discord_look.message(discord_cards.notice(body).payload), discord_look.STYLE, ground
     count = len(discord_forms.pages(body))
     drawn = []
     for number in range(count):
@@ -64,8 +75,8 @@ def _discord(body: Card | Form) -> tuple[str, str, str]:
     return "<br>".join(drawn), discord_look.STYLE, "#313338"
 
 
-def _web(body: Card | Form) -> tuple[str, str, str]:
+def _web(body: Card | Form | Listing | Notice) -> tuple[str, str, str]:
     style = (web_views.HERE / "static" / "parley.css").read_text(encoding="utf-8")
-    if isinstance(body, Card):
-        return web_views.part("card", body, "", "lobby"), style, "#f3f6f9"
+    if not isinstance(body, Form):
+        return web_views.part(type(body).__name__.lower(), body, "", "lobby"), style, "#f3f6f9"
     return web_views.part("form", body, "", "lobby"), style, "#f3f6f9"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bot.approvals import answer_fields, reject_fields, shape_of
-from bot.conversation import Card, Field, Form
+from bot.conversation import Card, Field, Form, Listing, Notice
 from bot.forms import fields_of, form, intro
 from bot.links import ActionIds, Pages
 from bot.outline import continues_with, message_before, message_text, places
@@ -31,7 +31,7 @@ class Scene:
     """One thing people see, and when."""
 
     name: str
-    body: Card | Form
+    body: Card | Form | Listing | Notice
 
 
 def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
