@@ -40,6 +40,7 @@ def discord(settings: BotSettings, locate: Locate | None = None) -> "DiscordFron
         settings.discord_token.get_secret_value(),
         locate=locate,
         sync_state=settings.data / "discord-commands",
+        inbox=settings.data / "uploads",
         base_url=settings.discord_base_url,
         gateway_url=settings.discord_gateway_url,
     )

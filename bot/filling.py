@@ -8,6 +8,8 @@ from typing import Any
 from bot import forms
 from bot.conversation import Field
 from bot.field_values import Reader
+from bot.texts import answer, code
+from bot.uploads import lost
 from engine.core.inputs import Input, Resolved
 
 Check = Callable[[Mapping[str, Any]], Awaitable[Resolved]]
@@ -61,7 +63,8 @@ async def read(asking: Asking, typed: Mapping[str, Any], reader: Reader) -> Fill
     resolved = await _resolved(asking, typed, reader)
     fields = forms.fields_of(asking.inputs, resolved, ids=asking.shown)
     found = forms.read_form(fields, typed, reader, blank_texts=asking.blank_texts)
-    errors = {name: text for name, text in found.errors.items() if resolved.enabled.get(name, True)}
+    gone = {name: answer("lost-file", file=code(file)).text for name, file in (await lost(found.given)).items()}
+    errors = {name: text for name, text in {**found.errors, **gone}.items() if resolved.enabled.get(name, True)}
     given = {name: value for name, value in found.given.items() if resolved.enabled.get(name, True)}
     known = {*asking.shown, *asking.fixed}
     unseen = [name for name, is_on in resolved.enabled.items() if is_on and name not in known]

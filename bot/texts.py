@@ -50,6 +50,7 @@ TEXTS: dict[str, str] = {
     "the command line.",
     "gone-pause": "I don't know this request: it may be another instance's. `/flow pending` shows what waits here.",
     "gone-flow": "The flow {flow} is no longer there, so its questions can't be drawn. {instead}",
+    "lost-file": "{file} was sent too long ago and is no longer kept. Send it again.",
     "gone-form": "This form is no longer kept. Start again with {command}.",
     "not-yours": "This form belongs to {who}. Start your own with {command}.",
     "handed": "You handed this decision to {who}. Nothing changed.",

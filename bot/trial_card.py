@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import uuid4
 
 from bot import chats
@@ -67,6 +68,10 @@ class TrialDesk:
         return await self.command(Command("", submission.person, submission.room, submission.receipt))
 
     async def form(self, form_id: str) -> Form | None:
+        """None is kept."""
+        return None
+
+    async def revise(self, form_id: str, values: Mapping[str, Any], person: Person) -> Form | None:
         """None is kept."""
         return None
 

@@ -57,6 +57,7 @@ class DiscordFrontEnd:
         base_url: str | None = None,
         gateway_url: str | None = None,
         max_upload: int = _MAX_UPLOAD,
+        inbox: Path | None = None,
     ) -> None:
         if base_url:
             Route.BASE = base_url.rstrip("/")
@@ -66,7 +67,7 @@ class DiscordFrontEnd:
         self.client = _Client(self, sync_state, discord.Object(int(guild)) if guild else None)
         self._token = token
         self._transport = Transport(self.client)
-        self._files = Files(self._transport, locate, max_upload)
+        self._files = Files(self._transport, locate, max_upload, inbox)
         self.listener = Listener(self._the_desk, self._transport, self._files, lambda: Route.BASE)
         self._connection: asyncio.Task[None] | None = None
         self._busy: set[asyncio.Task[Any]] = set()

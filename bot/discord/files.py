@@ -1,8 +1,6 @@
-"""Files on their way: what people send along is fetched to a temporary folder, what cards show is read from storage."""
+"""Files on their way: what people send along is fetched to a folder, what cards show is read from storage."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from bot.discord.limits import FILE_BYTES, MIB
 from bot.discord.payloads import Upload
 from bot.discord.transport import Sent, Transport
 from bot.discord.views.components import DETAILS, Rendered, details, safe_name
+from bot.uploads import Uploads
 from engine.errors import EngineError
 
 Locate = Callable[[str], Path]
@@ -27,14 +26,14 @@ class TooLarge(Exception):
 
 
 class Files:
-    """Reads files out of internal storage (`locate` gives their path) and keeps what came in until `close`."""
+    """Reads files out of internal storage (`locate` gives their path), and keeps what came in: in `inbox` for a day,
+    else until `close`."""
 
-    def __init__(self, transport: Transport, locate: Locate | None, max_upload: int) -> None:
+    def __init__(self, transport: Transport, locate: Locate | None, max_upload: int, inbox: Path | None = None) -> None:
         self._transport = transport
         self._locate = locate
         self._max_upload = max_upload
-        self._folder: Path | None = None
-        self._count = 0
+        self._uploads = Uploads(inbox)
 
     async def fetch(self, upload: Upload) -> Attachment:
         """A file somebody sent along, on disk; TooLarge, Unreachable."""
@@ -43,24 +42,11 @@ class Files:
         content = await self._transport.fetch(upload.url)
         if len(content) > self._max_upload:
             raise TooLarge(safe_name(upload.name), len(content), self._max_upload)
-        path = await asyncio.to_thread(self._keep, safe_name(upload.name), content)
-        return Attachment(upload.name, str(path), len(content), upload.media_type)
+        return await self._uploads.keep(upload.name, content, upload.media_type)
 
     async def keep(self, name: str, text: str) -> Attachment:
         """A text as an attachment."""
-        content = text.encode("utf-8", "replace")
-        path = await asyncio.to_thread(self._keep, safe_name(name), content)
-        return Attachment(name, str(path), len(content), "text/plain")
-
-    def _keep(self, name: str, content: bytes) -> Path:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="parley-discord-"))
-        self._count += 1
-        folder = self._folder / str(self._count)
-        folder.mkdir()
-        path = folder / name
-        path.write_bytes(content)
-        return path
+        return await self._uploads.keep(name, text.encode("utf-8", "replace"), "text/plain")
 
     async def read(self, refs: Sequence[FileRef]) -> tuple[tuple[FileRef, ...], dict[str, bytes]]:
         """The references with their true sizes, and the contents by URI; what can't be read or sent has no content."""
@@ -81,10 +67,8 @@ class Files:
         return tuple(known), contents
 
     def close(self) -> None:
-        """Delete what came in."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        """Delete what came in, unless it has a folder to be kept in."""
+        self._uploads.close()
 
 
 def to_send(rendered: Rendered, contents: Mapping[str, bytes]) -> list[Sent]:

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from bot.conversation import Person
 from bot.desk import FrontDesk
+from bot.uploads import Uploads
 from bot.web import api, changes, doors, executions, health, operations, pages, pauses
 from bot.web.body import BodyTooLarge, BoundedBody
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
@@ -80,6 +81,7 @@ def make_app(
     app.state.settings = engine.settings
     app.state.demo = settings.demo
     app.state.desk = desk
+    app.state.uploads = Uploads(engine.settings.data / "uploads")
     app.state.public_url = settings.public_url
     app.state.slack_handler = slack_handler
     app.state.is_ready = lambda: room.desk is not None

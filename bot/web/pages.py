@@ -1,7 +1,6 @@
 """The room: what is typed, pressed and filled in goes to the desk; what comes back is shown in the room."""
 
 import json
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from bot.conversation import (
 )
 from bot.desk import FrontDesk
 from bot.frontend import Desk
+from bot.uploads import Uploads
 from bot.web import views
 from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wants_fragment
 from bot.web.room import LOBBY, ChatRoom
@@ -139,7 +139,7 @@ async def submit(request: Request, form_id: str) -> Response:
     form = await _own_form(request, form_id)
     if form is None:
         return refusal(404, *NO_FORM)
-    values = await values_of(form, given)
+    values = await values_of(form, given, request.app.state.uploads)
     answer = f"web:{room.channel}:{who.id}"
     back = safe_back(given.get("back"))
     result = await desk(request).submit(Submission(form_id, values, who, room, f"web:{uuid4()}", answer_url=answer))
@@ -191,7 +191,7 @@ def told_list(values: list[str]) -> Response:
     return Response(json.dumps(values), media_type="application/json", headers=HEADERS)
 
 
-async def values_of(form: Form, given: Any) -> dict[str, Any]:
+async def values_of(form: Form, given: Any, uploads: Uploads) -> dict[str, Any]:
     """Raw values by field id. Fields go by position; a field that was not sent at all is left out."""
     values: dict[str, Any] = {}
     for index, field in enumerate(form.fields):
@@ -199,7 +199,7 @@ async def values_of(form: Form, given: Any) -> dict[str, Any]:
         if not sent:
             continue
         if field.type == "FILE":
-            attachment = await _keep(sent[-1])
+            attachment = await _keep(sent[-1], uploads)
             if attachment is not None:
                 values[field.id] = attachment
         elif field.type == "MULTISELECT" and not field.allow_custom:
@@ -209,14 +209,11 @@ async def values_of(form: Form, given: Any) -> dict[str, Any]:
     return values
 
 
-async def _keep(upload: Any) -> Attachment | None:
+async def _keep(upload: Any, uploads: Uploads) -> Attachment | None:
     if not isinstance(upload, UploadFile) or not upload.filename:
         return None
-    folder = Path(tempfile.mkdtemp(prefix="parley-upload-"))
     name = Path(upload.filename.replace("\\", "/")).name or "file"
-    content = await upload.read()
-    (folder / "upload").write_bytes(content)
-    return Attachment(name, str(folder / "upload"), len(content), upload.content_type or "application/octet-stream")
+    return await uploads.keep(name, await upload.read(), upload.content_type or "application/octet-stream")
 
 
 async def show(request: Request, room: Room, reply: Reply, back: str = "/") -> Response:

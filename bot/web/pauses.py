@@ -46,7 +46,7 @@ async def answer_pause(request: Request, pause_id: str) -> Response:
     opened = await desk.click(Click(desk.office.ids("an", pause_id), person, room, f"web:{uuid4()}", answer_url=answer))
     if not isinstance(opened.body, Form):
         return await show(request, room, opened, back)
-    values = await values_of(opened.body, given)
+    values = await values_of(opened.body, given, request.app.state.uploads)
     sent = Submission(opened.body.id, values, person, room, f"web:{uuid4()}", answer_url=answer)
     result = await desk.submit(sent)
     if isinstance(result, FieldErrors):

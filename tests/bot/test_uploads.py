@@ -1,0 +1,63 @@
+"""Files people send are kept for a day, whatever becomes of the process, and asked for again after that."""
+
+import os
+import time
+from pathlib import Path
+
+from bot.conversation import FieldErrors
+from bot.uploads import KEEP, Uploads
+from tests.bot.rig import Rig
+
+FLOW = """
+id: photo
+namespace: company.team
+inputs:
+  - {id: name, type: STRING}
+  - {id: photo, type: FILE}
+tasks:
+  - {id: log, type: io.kestra.plugin.core.log.Log, message: got it}
+"""
+
+
+async def test_a_folder_that_is_given_outlives_the_process_and_forgets_after_a_day(tmp_path):
+    uploads = Uploads(tmp_path / "uploads")
+    kept = await uploads.keep("../../a name/evil.txt", b"abc", "text/plain")
+    again = await uploads.keep("evil.txt", b"def")
+    assert kept.path != again.path
+    assert (kept.name, kept.size) == ("../../a name/evil.txt", 3)
+    uploads.close()
+    assert Path(kept.path).read_bytes() == b"abc"
+    old = time.time() - KEEP - 60
+    os.utime(Path(kept.path).parent, (old, old))
+    Uploads.sweep(uploads)
+    assert not Path(kept.path).exists()
+    assert Path(again.path).is_file()
+    assert Path(again.path).is_relative_to(tmp_path / "uploads")
+
+
+async def test_without_one_nothing_is_left(tmp_path):
+    uploads = Uploads()
+    kept = await uploads.keep("a.txt", b"abc")
+    uploads.close()
+    assert not Path(kept.path).exists()
+    uploads.close()
+
+
+async def test_a_file_on_an_earlier_page_is_there_after_a_restart_or_asked_for_again(tmp_path):
+    rig = await Rig(tmp_path).start(FLOW)
+    uploads = Uploads(tmp_path / "uploads")
+    form = await rig.say("run photo --form")
+    await rig.fill(form, last=False, photo=await uploads.keep("fox.png", b"a fox"))
+    uploads.close()
+    await rig.again()
+    await rig.fill(form, page=1, receipt="n1", name="Ann")
+    (run,) = await rig.engine.executions(flow_id="photo")
+    assert rig.engine.files.path(run.inputs["photo"]).read_bytes() == b"a fox"
+    form = await rig.say("run photo --form", receipt="n2")
+    lost = await uploads.keep("late.png", b"late")
+    await rig.fill(form, last=False, receipt="n3", photo=lost)
+    Path(lost.path).unlink()
+    refused = await rig.fill(form, page=1, receipt="n4", name="Ann")
+    assert isinstance(refused, FieldErrors)
+    assert "`late.png` was sent too long ago" in refused.errors["photo"]
+    await rig.stop()
