@@ -304,3 +304,55 @@ def test_the_older_prefix_of_a_namespace_says_which_comparison_it_is():
     trigger = {"id": "t", "type": f"{CORE}.trigger.Flow", "conditions": [condition]}
     text = json.dumps({"id": "f", "namespace": "a.b", "tasks": [LOG], "triggers": [trigger]})
     assert [one.suggestion for one in check(text, catalogue())] == ["Write `comparison: PREFIX`."]
+
+
+PAUSE = {"id": "p", "type": f"{CORE}.flow.Pause"}
+FAIL = {"id": "a", "type": f"{CORE}.execution.Fail"}
+FLOW_TRIGGER = {"id": "t", "type": f"{CORE}.trigger.Flow"}
+CONSTANT = {"type": "constant", "interval": "PT1S"}
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ({"tasks": [{**LOG, "runIf": "{{ true }}"}]}, {"tasks": [{**LOG, "when": "{{ true }}"}]}),
+        ({"tasks": [{**PAUSE, "delay": "PT1S"}]}, {"tasks": [{**PAUSE, "pauseDuration": "PT1S"}]}),
+        (
+            {"tasks": [{**FAIL, "retry": {**CONSTANT, "maxAttempt": 2}}]},
+            {"tasks": [{**FAIL, "retry": {**CONSTANT, "maxAttempts": 2}}]},
+        ),
+        (
+            {"tasks": [LOG], "checks": [{"condition": "{{ true }}", "message": "m"}]},
+            {"tasks": [LOG], "checks": [{"when": "{{ true }}", "message": "m"}]},
+        ),
+        (
+            {"tasks": [LOG], "taskDefaults": [{"type": f"{CORE}.log.Log", "values": {"level": "WARN"}}]},
+            {"tasks": [LOG], "pluginDefaults": [{"type": f"{CORE}.log.Log", "values": {"level": "WARN"}}]},
+        ),
+        (
+            {"tasks": [LOG], "triggers": [{**AT_EIGHT, "conditions": [WEEKEND]}]},
+            {"tasks": [LOG], "triggers": [{**AT_EIGHT, "when": "{{ isWeekend(trigger.date) }}"}]},
+        ),
+        (
+            {
+                "tasks": [LOG],
+                "triggers": [
+                    {**FLOW_TRIGGER, "preconditions": {"id": "p", "flows": [{"namespace": "n", "flowId": "x"}]}}
+                ],
+            },
+            {"tasks": [LOG], "triggers": [{**FLOW_TRIGGER, "dependsOn": [{"flowId": "x"}]}]},
+        ),
+        (
+            {"tasks": [LOG], "inputs": [{"name": "b", "type": "BOOLEAN"}]},
+            {"tasks": [LOG], "inputs": [{"id": "b", "type": "BOOL"}]},
+        ),
+        (
+            {"tasks": [{**LOG, "message": "{{ json('1') }}"}]},
+            {"tasks": [{**LOG, "message": "{{ fromJson('1') }}"}]},
+        ),
+    ],
+)
+def test_both_generations_of_the_language_are_read(older, newer):
+    for parts in (older, newer):
+        found = check(json.dumps({"id": "f", "namespace": "a.b", **parts}), catalogue())
+        assert [one.message for one in found if one.severity == "error" or not one.code.startswith("old-")] == []

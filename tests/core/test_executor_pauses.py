@@ -190,3 +190,52 @@ def test_a_comment_is_asked_for_when_the_answer_needs_one():
     denied = resolve(asked, {"approve": False}, driver._render_input)
     assert [problem.input for problem in denied.problems] == ["comment"]
     assert not resolve(asked, {"approve": True}, driver._render_input).problems
+
+
+# --- what still runs when a pause ends the execution
+
+
+def left_by(more, siblings=(), held=(), **of_flow):
+    driver = Driver()
+    ask = task("flow.Approval", "ask", onApprove=[log("yes")], onDeny=[log("no")], **more)
+    source = flow(task("flow.Parallel", "p", tasks=[ask, *siblings]), log("after"), **of_flow)
+    return driver, started(driver, source, *held)
+
+
+@pytest.mark.parametrize(
+    ("more", "answer", "state", "ran"),
+    [
+        ({"timeout": "PT1H"}, None, State.CANCELLED, ["own", "cleanup"]),
+        ({"timeout": "PT1H", "expireBehavior": "FAIL"}, None, State.FAILED, ["own", "cleanup"]),
+        ({"timeout": "PT1H", "expireBehavior": "WARN"}, None, State.WARNING, ["own", "after", "cleanup"]),
+        ({}, {"approve": False}, State.CANCELLED, ["no", "own", "cleanup"]),
+        ({"approveBehavior": "SUCCEED"}, {"approve": True}, State.SUCCESS, ["yes", "own", "cleanup"]),
+        ({"denyBehavior": "KILL"}, {"approve": False}, State.KILLED, ["no", "own"]),
+    ],
+)
+def test_what_belongs_to_the_end_runs_whatever_was_answered(more, answer, state, ran):
+    finally_ = {"finally": [task("flow.Sequential", "last", tasks=[log("cleanup")])]}
+    driver, execution = left_by({"finally": [log("own")], **more}, **finally_)
+    if answer is not None:
+        driver.resume(execution, answer)
+    driver.pass_time(timedelta(hours=2))
+    after = driver.executions[execution.id]
+    assert after.state is state
+    assert [name for name in states(after) if name not in ("p", "ask", "last")] == ran
+    assert not [run for run in after.task_runs.values() if not run.state.is_terminal]
+
+
+@pytest.mark.parametrize("of_flow", [{}, {"finally": [log("cleanup")]}])
+def test_a_denial_lets_end_what_runs_and_closes_what_waits(of_flow):
+    siblings = [log("slow"), task("flow.Pause", "other")]
+    driver, execution = left_by({}, siblings, ["slow"], **of_flow)
+    ask = run_of(driver.executions[execution.id], "ask")
+    driver.resume(execution, {"approve": False}, ask.id)
+    now = driver.executions[execution.id]
+    assert (run_of(now, "slow").state, run_of(now, "other").state) == (State.RUNNING, State.KILLED)
+    assert now.state is (State.RUNNING if of_flow else State.CANCELLED)
+    end(driver, execution, "slow")
+    after = driver.executions[execution.id]
+    assert (after.state, run_of(after, "slow").state) == (State.CANCELLED, State.SUCCESS)
+    assert ("cleanup" in states(after)) is bool(of_flow)
+    assert "after" not in states(after)

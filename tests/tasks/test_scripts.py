@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from engine.errors import TaskFailed
 from tests.shared import part
@@ -180,6 +181,41 @@ async def test_older_ways_to_say_where_a_script_runs(make_context):
     found = task(context, type=f"{SHELL}.Commands", commands=["x"], docker={"dockerHost": "tcp://h:1", "image": "i"})
     runner = found.chosen_runner(context)
     assert (runner.host, runner.image) == ("tcp://h:1", "i")
+
+
+OLDEST = "io.kestra.core.tasks.scripts"
+
+
+async def test_the_script_tasks_of_the_first_releases_run_as_they_were_written(make_context):
+    context = make_context(inputs={"name": 'Ann "the" Fox'})
+    bash = {"type": f"{OLDEST}.Bash", "runner": "PROCESS", "interpreter": "/bin/bash", "interpreterArgs": ["-e", "-c"]}
+    found = await context.run(
+        **bash, commands=["[[ 1 == 1 ]] && echo yes > first.txt", "echo no > {{ outputFiles.second }}"],
+        outputsFiles=["first.txt"], files=["second"],
+    )  # fmt: skip
+    assert {name: context.files.text(uri) for name, uri in found.outputFiles.items()} == {
+        "first.txt": "yes\n",
+        "second": "no\n",
+    }
+    main = "import sys, json\nprint('::' + json.dumps({'outputs': {'given': sys.argv[1:]}}) + '::')"
+    python = {"type": f"{OLDEST}.Python", "runner": "PROCESS", "inputFiles": {"main.py": main}}
+    found = await context.run(**python, args=["{{ inputs.name }}", "a b"])
+    assert found.vars == {"given": ['Ann "the" Fox', "a b"]}
+
+
+def test_the_first_releases_had_other_names(make_context):
+    context = make_context()
+    node = task(context, type=f"{OLDEST}.Node", args=["x"])
+    assert node.commands == ["node main.js x"]
+    python = task(context, type=f"{OLDEST}.Python", commands=["./bin/python a.py"], requirements=["requests"])
+    assert (python.commands[1], python.dependencies) == ("./bin/python a.py", ["requests"])
+    assert task(context, **python.model_dump(by_alias=True, exclude_unset=True)).commands == python.commands
+    assert task(context, type=f"{OLDEST}.Bash", commands=["x"], interpreter="/bin/bash").interpreter == [
+        "/bin/bash",
+        "-c",
+    ]
+    with pytest.raises(ValidationError, match="interpreterArgs"):
+        task(context, type=f"{SHELL}.Commands", commands=["x"], interpreterArgs=["-c"])
 
 
 async def test_a_script_for_windows_does_not_set_what_its_shell_lacks(context):

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.core.commands import Render
 from engine.core.executor.decision import Decision
+from engine.core.flowable import enabled
 from engine.core.state import State
 from engine.errors import EngineError
 
@@ -20,6 +21,28 @@ def close(d: Decision, state: State) -> None:
     if "ending" in known:
         return
     finish(d, state)
+
+
+def leave(d: Decision, state: State) -> None:
+    """End the execution before its tasks are through; its `finally` runs first, once what is under way has ended."""
+    known = d.execution.rendered
+    if "leaving" in known:
+        return
+    if "ending" not in known and enabled(d.flow.finally_):
+        d.note(leaving=state.value)
+        d.dirty[None] = None
+        return
+    left(d, state)
+
+
+def left(d: Decision, state: State) -> None:
+    """End an execution that was left before its tasks were through."""
+    d.forget("leaving")
+    if state is State.CANCELLED:
+        finish(d, state)
+        return
+    d.note(exiting=True)
+    close(d, state)
 
 
 def outputs_rendered(d: Decision, values: Mapping[str, Any], error: str | None) -> None:

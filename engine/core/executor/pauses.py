@@ -8,10 +8,10 @@ from engine.core.commands import CancelTimer, ClosePause, OpenPause, SetTimer
 from engine.core.events import Overruled, Resumed
 from engine.core.execution import TaskRun, altered
 from engine.core.executor.attempts import end, fail
-from engine.core.executor.closing import close, finish
+from engine.core.executor.closing import leave
 from engine.core.executor.decision import Decision
-from engine.core.executor.stopping import leave_with, stop_everything
-from engine.core.flowable import Behavior, PausingTask
+from engine.core.executor.stopping import leave_with, stop_waiting
+from engine.core.flowable import Behavior, PausingTask, enabled
 from engine.core.state import State
 
 ENDS: dict[Behavior, State] = {"CANCEL": State.CANCELLED, "KILL": State.KILLED, "SUCCEED": State.SUCCESS}
@@ -104,6 +104,10 @@ def expire(d: Decision, run: TaskRun) -> None:
         return
     rendered = {key: value for key, value in run.rendered.items() if key != "timer"}
     said = outputs if "decision" in (outputs or {}) else None
+    if enabled(task.finally_):  # it ends when they have run
+        d.log("WARN", f"Nobody answered {run.task_id!r} in time.", run)
+        go_on(d, d.remember(run, verdict=behavior), said if said is not None else run.outputs)
+        return
     run = d.put(replace(run, outputs=_added(run, said), rendered=rendered))
     d.log("WARN", f"Nobody answered {run.task_id!r} in time.", run)
     conclude(d, run, behavior)
@@ -115,17 +119,15 @@ def conclude(d: Decision, run: TaskRun, behavior: Behavior) -> None:
         d.move(run, ENDS[behavior])
         return
     if behavior == "CANCEL":
-        d.move(run, State.CANCELLED)
-        for above in d.ancestors(run):
-            d.move(above, State.CANCELLED)
-        stop_everything(d, State.KILLED)
-        finish(d, State.CANCELLED)
+        leave_with(d, run, State.CANCELLED)
+        stop_waiting(d)
+        leave(d, State.CANCELLED)
     elif behavior == "KILL":
         leave_with(d, run, State.KILLED)
     elif behavior == "SUCCEED":
         leave_with(d, run, State.SUCCESS)
-        d.note(exiting=True)
-        close(d, State.SUCCESS)
+        stop_waiting(d)
+        leave(d, State.SUCCESS)
     else:
         end(d, run, STATES.get(behavior, State.SUCCESS))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from engine.core.execution import TaskRun, number_of
 from engine.core.executor.attempts import end
-from engine.core.executor.closing import close
+from engine.core.executor.closing import close, left
 from engine.core.executor.decision import Decision
 from engine.core.executor.levels import Lane, Level
 from engine.core.executor.loops import repeat
@@ -22,6 +22,8 @@ from engine.core.flowable import (
 )
 from engine.core.state import State
 
+STOPPED = frozenset({"late", "verdict"})  # none of its tasks begins any more: it took too long, or nobody answered
+
 
 def settle(d: Decision, run_id: str | None) -> None:
     """Create what may run next under a run, or end the run when nothing is left."""
@@ -30,7 +32,7 @@ def settle(d: Decision, run_id: str | None) -> None:
         return
     run = d.run(run_id)
     task = d.task(run) if run else None
-    if run is not None and run.state.is_terminal and d.is_killing:
+    if run is not None and run.state.is_terminal and (d.is_killing or "leaving" in d.execution.rendered):
         d.dirty[None] = None  # a task below left the execution: what was open beside it may have been the last
     if run is None or not run.state.is_running or not isinstance(task, FlowableTask):
         return
@@ -42,7 +44,7 @@ def settle(d: Decision, run_id: str | None) -> None:
     if d.execution.held:
         return
     place = d.place(run)
-    is_left = _is_left(d) and place is not None and place.root_section != "after"
+    is_left = place is not None and _is_left(d, place.root_section)
     if isinstance(task, DirectoryTask):
         _settle_directory(d, run, task, level, is_left)
         return
@@ -66,7 +68,7 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
     main = level.lane("tasks")
     if "waiting" in run.rendered:
         return
-    if (body.isolated or not main.has(State.FAILED)) and "late" not in run.rendered:
+    if (body.isolated or not main.has(State.FAILED)) and STOPPED.isdisjoint(run.rendered):
         grow(d, run, main, body)
     if main.open:
         return
@@ -80,7 +82,7 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
         return
     run = _collected(d, run, task, main)
     if isinstance(task, PausingTask) and state in (State.SUCCESS, State.WARNING):
-        verdict = task.verdict(run)
+        verdict = run.rendered.get("verdict") or task.verdict(run)
         if verdict != "RESUME":
             conclude(d, run, verdict)
             return
@@ -121,9 +123,11 @@ def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Lev
         end(d, run, State(state))
 
 
-def _is_left(d: Decision) -> bool:
-    """Whether the execution has ended, or is about to and only its outputs are still to be rendered."""
-    return d.execution.state.is_terminal or "ending" in d.execution.rendered
+def _is_left(d: Decision, section: Section) -> bool:
+    """Whether the execution has ended, or is about to and only its outputs or its `finally` are still to come."""
+    if "leaving" in d.execution.rendered and section == "tasks":
+        return True
+    return section != "after" and (d.execution.state.is_terminal or "ending" in d.execution.rendered)
 
 
 def _settle_root(d: Decision) -> None:
@@ -139,6 +143,11 @@ def _settle_root(d: Decision) -> None:
         grow(d, None, level.lane("after"), d.plan.lists["after"])
         return
     main = level.lane("tasks")
+    if "leaving" in d.execution.rendered:
+        is_busy = not level.lane("finally").runs and d.index.open
+        if not is_busy and not _busy(d, None, None, level, "finally"):
+            left(d, State(d.execution.rendered["leaving"]))
+        return
     if not main.has(State.FAILED):
         grow(d, None, main, d.plan.lists["tasks"])
     if main.open:

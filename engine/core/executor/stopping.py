@@ -123,6 +123,15 @@ def stop_everything(d: Decision, state: State, first: State | None = None) -> No
             first = None
 
 
+def stop_waiting(d: Decision) -> None:
+    """End every run that has not begun, waits for a person or for another attempt; what runs may end."""
+    for run_id in reversed(list(d.index.open)):
+        run = d.run(run_id)
+        if run is not None and (run.state.is_created or run.state in (State.PAUSED, State.RETRYING)):
+            stop_work(d, run)
+            d.move(run, State.KILLED)
+
+
 def leave_with(d: Decision, run: TaskRun, state: State) -> None:
     """Exit: end a run, all above it and the execution in a state; KILLED also stops what runs beside them."""
     d.move(run, state)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from engine.core.task import AnyTyped
 from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, TaskFailed
@@ -17,6 +17,7 @@ from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
 from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text, scalar_to_text
 from engine.tasks.runners import WORK, Job, Runner
 from engine.tasks.script_output import SWITCHED, ScriptOutput
+from engine.tasks.scripts import older_shape
 from engine.tasks.scripts.runner.docker import older_docker
 from engine.tasks.working_files import collect, fetch_uris, place
 
@@ -179,6 +180,11 @@ class CommandsTask(ScriptTask):
     """A list of shell commands."""
 
     commands: LateShellText[list[str] | str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_is_written_today(cls, declaration: Any) -> Any:
+        return older_shape.modern(declaration)
 
     async def run(self, context: RunContext) -> ScriptResult:
         return await self.run_commands(context, await self.rendered_lines(context, self.commands), env=self.variables())

@@ -1,0 +1,45 @@
+"""The script tasks of the first releases (`io.kestra.core.tasks.scripts.…`), which had properties of other names."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+FAMILY = "io.kestra.core.tasks.scripts."
+# What ran when nothing else was said. Python lay in the folder then.
+DEFAULTS = {"Python": "./bin/python main.py", "Node": "node main.js"}
+OWN_PYTHON = 'mkdir -p bin && ln -sf "$(command -v python3 || command -v python)" bin/python'
+LISTS = ("files", "outputsFiles", "outputFiles")
+LEFT_OUT = ("interpreterArgs", "args", "requirements", "pythonPath", "virtualEnv", "nodePath", "npmPath", *LISTS[:2])
+
+
+def modern(declaration: Any) -> Any:
+    """The same task as it is written today; anything else as it is. What it gives is left alone when it comes again."""
+    kind = declaration.get("type") if isinstance(declaration, Mapping) else None
+    if not isinstance(kind, str) or not kind.startswith(FAMILY):
+        return declaration
+    found = {name: value for name, value in declaration.items() if name not in LEFT_OUT}
+    if isinstance(found.get("interpreter"), str) or "interpreterArgs" in declaration:
+        arguments = declaration.get("interpreterArgs")
+        found["interpreter"] = [str(found.get("interpreter") or "/bin/sh"), *_listed(arguments or ["-c"])]
+    if files := [name for key in LISTS for name in _listed(declaration.get(key))]:
+        found["outputFiles"] = files
+    if "requirements" in declaration:
+        found["dependencies"] = declaration["requirements"]
+    name = kind.removeprefix(FAMILY)
+    if "commands" not in found and name in DEFAULTS:
+        arguments = " ".join(_word(one) for one in _listed(declaration.get("args")))
+        found["commands"] = [f"{DEFAULTS[name]} {arguments}".strip()]
+    commands = found.get("commands")
+    if isinstance(commands, list | tuple) and OWN_PYTHON not in commands and "bin/python" in str(commands):
+        found["commands"] = [OWN_PYTHON, *commands]
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
+
+
+def _word(value: Any) -> str:
+    """A word of a command; a template is put between quotes, where its value is kept inside."""
+    text = str(value)
+    return f'"{text}"' if "{{" in text and '"' not in text else shlex.quote(text)
