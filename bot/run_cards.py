@@ -68,7 +68,8 @@ def _body(view: RunView) -> str:
         task_id, message = view.errors[-1]
         where = f"**{plain(task_id)}** failed: " if task_id else ""
         again = "Put it right, then press **Retry from here** to go on, or **Replay** to start over."
-        return "\n\n".join(filter(None, [f"{where}{plain(message, MAX_ERROR)}", _excerpt(view), again]))
+        said, excerpt = f"{where}{plain(message, MAX_ERROR)}", _excerpt(view)
+        return f"{said}\n{excerpt}\n{again}" if excerpt else f"{said}\n\n{again}"
     if execution.state is State.WARNING and view.errors:
         task_id, message = view.errors[-1]
         return f"Warning from **{plain(task_id)}**: {plain(message, MAX_ERROR)}"

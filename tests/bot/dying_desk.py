@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.conversation import Click, Command
 from bot.deliveries import Deliveries
 from bot.policy import ApprovalRule
-from engine.store import chat_audit, chat_receipts
+from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_audit import HEARD
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 
@@ -74,6 +74,17 @@ async def main(folder: Path, step: str, deed: str) -> None:
         arm(step, rig)
         typed = Command(f"{deed} {failed.id}", ANN, OPS, "the click", answer_url="https://answer.test/1")
         await rig.desk.command(typed)
+    elif deed == "a run that is not shown":
+        await rig.say("settings card=off")
+        await rig.say("settings mute ship 1d")
+        if step == "before the failure is noted":
+            chat_messages.settle = die
+        elif step == "while it is noted":
+            chat_messages.tell = die
+        else:
+            rig.slack.notify = die
+        await rig.say("run fails")
+        await asyncio.sleep(60)
     else:
         arm(step, rig)
         await rig.desk.command(Command("run ship", ANN, OPS, "the click", answer_url="https://answer.test/1"))

@@ -156,3 +156,20 @@ async def test_killed_while_running_again_then_delivered_again(tmp_path, step, d
         assert [one.action for one in deeds].count(deed) == 1
     finally:
         await rig.stop()
+
+
+@pytest.mark.parametrize("step", ["before the failure is noted", "while it is noted", "while it is said"])
+async def test_killed_before_somebody_is_told_that_their_hidden_run_failed(tmp_path, step):
+    await killed_at(tmp_path, step, "a run that is not shown")
+    rig = await Rig(tmp_path).start()
+    try:
+        await rig.slack.until(lambda: rig.slack.notices)
+        (run,) = await rig.engine.executions()
+        await rig.engine.wait(run.id, timeout=20)
+        assert [(room, person) for room, _, person in rig.slack.notices] == [(OPS, ANN.id)]
+        assert "failed" in rig.slack.notices[0][1].text
+        held = await rig.say("settings", receipt="later")
+        assert {"card=off", "muted: company.team/ship"} <= {row.title for row in held.rows}
+        assert not rig.slack.messages
+    finally:
+        await rig.stop()
