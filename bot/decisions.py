@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bot import approvals, documents, filling, forms, page_links
+from bot import approvals, documents, filling, forms, page_links, trail
 from bot.approvals import Ask, Kill, Plan, Resume, Secure
 from bot.ballot_box import BallotBox
 from bot.conversation import Action, Attachment, Field, FieldErrors, Form, Notice, Person, Reply, Room
@@ -299,6 +299,9 @@ class Decisions:
         platform = platform_of(by)
         person = Person(by, name, platform)
         if refusal := await self.refuse(case, person, Room(platform, "")):
+            why = Answer(refusal.code, refusal.text)
+            said = trail.denied(person, "answer", case.flow, why, self.office.now(), pause.id)
+            await self.office.engine.database.transact(lambda unit: chat_audit.record(unit.connection, said))
             raise Refused(bare(refusal.text))
         given = {name: value for name, value in resolved.flat.items() if name not in resolved.secrets}
         deed = self._deed(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot import aliases, clicks, completing, documents, slash_commands
+from bot import aliases, clicks, completing, documents, slash_commands, trail
 from bot.announcer import Announcer
 from bot.asking import Asking, Parts
 from bot.chat_settings import ChatSettings
@@ -19,6 +19,7 @@ from bot.conversation import (
     Command,
     FieldErrors,
     Form,
+    Notice,
     Option,
     Person,
     Reply,
@@ -43,8 +44,8 @@ from bot.pacing import Pace
 from bot.people import Linked
 from bot.permissions import Asked, ByRole, Everybody, Permissions
 from bot.policy import ApprovalRule
-from bot.references import rank
-from bot.roles import Deed, Role
+from bot.references import Unresolved, rank
+from bot.roles import WORDS, Deed, Role
 from bot.starts import Starts
 from bot.texts import Answer, answer
 from engine.core.execution import Execution
@@ -109,14 +110,15 @@ class FrontDesk:
     async def start(self) -> None:
         """Show what is wanted, and carry on what was cut off. Start it once the engine and the front ends run; what
         arrives before is answered all the same."""
-        await self._prepare()
+        await self.prepare()
         self.outbox.start(self.engine.clock)
         await self.announcer.start()
         await self.ladder.start()
         self._tidying = asyncio.create_task(self._tidy(), name="desk clean-up")
         self.deliveries.do_later(self.deliveries.carry_on())
 
-    async def _prepare(self) -> None:
+    async def prepare(self) -> None:
+        """Read what every process on the database has in common; whatever comes first does it."""
         if self._prepared:
             return
         fresh = secrets.token_hex(32)
@@ -220,13 +222,16 @@ class FrontDesk:
 
     async def pause_cards(self, execution_id: str) -> list[Card]:
         """The cards of every pause of a run, for the page that shows it."""
-        await self._prepare()
+        await self.prepare()
         return await self.parts.drawing.pauses_of(execution_id, may_type_secrets=True)
 
     async def refuse(self, deed: Deed, person: Person, flow: str) -> Answer | None:
         """Why somebody of the page or the API may not do something with a flow (`flow` as in `Asked`). What they may
         see is told by what is remembered of groups: a page asks it of many flows."""
-        return await self.permissions.refuse(Asked(deed, person, Room("web", ""), flow), fresh=deed != "see")
+        denied = await self.permissions.refuse(Asked(deed, person, Room("web", ""), flow), fresh=deed != "see")
+        if denied is not None and deed != "see":  # who looks around changes nothing
+            await self._denied(trail.denied(person, WORDS[deed], flow, denied, self.office.now()))
+        return denied
 
     async def accounts(self, person: Person) -> Collection[str]:
         """Every account of somebody."""
@@ -249,8 +254,20 @@ class FrontDesk:
         self, person: Person, do: Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]
     ) -> Reply | FieldErrors:
         """What a program asks for through the API, which has no room."""
-        await self._prepare()
-        return await do(self.parts, Asking(person, Room("web", ""), f"api:{self.office.new_id()}"))
+        await self.prepare()
+        try:
+            reply = await do(self.parts, Asking(person, Room("web", ""), f"api:{self.office.new_id()}"))
+        except (Unresolved, EngineError) as refusal:
+            why = refusal.answer if isinstance(refusal, Unresolved) else Answer("", refusal.message)
+            await self._denied(trail.denied(person, "change", "", why, self.office.now()))
+            raise
+        if isinstance(reply, Reply) and isinstance(reply.body, Notice) and reply.body.code:
+            why = Answer(reply.body.code, reply.body.text)
+            await self._denied(trail.denied(person, "change", "", why, self.office.now()))
+        return reply
+
+    async def _denied(self, deed: chat_audit.Deed) -> None:
+        await self.engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
 
     async def storable(self, text: str, room: Room) -> str:
         """A command as it may be shown and kept: without secrets, also when an alias stands for it."""
@@ -270,7 +287,7 @@ class FrontDesk:
     # What is done about it
 
     async def _once(self, kind: str, event: Event) -> Reply | FieldErrors:
-        await self._prepare()
+        await self.prepare()
         return await self.deliveries.once(kind, event)
 
     async def _handle(self, event: Event) -> Reply | FieldErrors:

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from bot import documents
-from bot.conversation import Click, Command, FieldErrors, Notice, Reply, Submission
+from bot.conversation import Click, Command, FieldErrors, Notice, Person, Reply, Submission
 from bot.grammar import Line, LineInvalid, Text, parse, write
 from bot.links import VERBS, ActionIds
+from bot.texts import Answer, bare
 from engine.store.chat_audit import Deed
 from engine.store.chat_messages import Message
 
@@ -73,6 +74,12 @@ def refused(event: Event, reply: Reply | FieldErrors, key: str, ids: ActionIds, 
     person = event.person
     entity = target_of(event, key, ids)
     return Deed(now, person.id, person.name, person.platform, "refused", entity, details=details)
+
+
+def denied(person: Person, what: str, about: str, why: Answer, now: datetime, entity: str = "") -> Deed:
+    """That somebody may not do something that came past the desk: by the API or the command line."""
+    details = {"code": why.code, "text": bare(why.text)[:SAID], "what": what}
+    return Deed(now, person.id, person.name, person.platform, "refused", entity, flow=about, details=details)
 
 
 def posted(row: Message, reference: Mapping[str, Any], now: datetime) -> Deed:

@@ -1,6 +1,7 @@
 """`parley run`: one flow, here, with live progress; its pauses are answered at the prompt or by `--resume`."""
 
 import asyncio
+import getpass
 import json
 import sys
 import tempfile
@@ -13,14 +14,18 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
 from bot.cli.arguments import given_inputs, given_resumes
+from bot.conversation import Person, Room
 from bot.execution_json import execution_json
-from bot.settings import read_settings, shipped_flows
+from bot.settings import BotSettings, read_settings, shipped_flows
+from bot.texts import bare
 from bot.web.views import MARKS, duration_text
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.state import State
-from engine.errors import FlowInvalid, InputInvalid, NotFound
+from engine.errors import FlowInvalid, InputInvalid, NotFound, Refused
 from engine.runtime import Engine
+from engine.store import chat_audit
+from engine.store.chat_audit import Deed
 
 GOOD = frozenset({State.SUCCESS, State.WARNING})
 
@@ -36,9 +41,9 @@ def run_flow(
     try:
         if data is None:
             with tempfile.TemporaryDirectory(prefix="parley-run-") as folder:
-                status = asyncio.run(_run(flow, inputs, resumes, output, Path(folder), flows, console))
+                status = asyncio.run(_run(flow, inputs, resumes, output, Path(folder), flows, console, is_kept=False))
         else:
-            status = asyncio.run(_run(flow, inputs, resumes, output, data, flows, console))
+            status = asyncio.run(_run(flow, inputs, resumes, output, data, flows, console, is_kept=True))
     except FlowInvalid as error:
         for problem in error.problems:
             console.print(
@@ -65,6 +70,8 @@ async def _run(
     data: Path,
     folders: list[Path] | None,
     console: Console,
+    *,
+    is_kept: bool,
 ) -> int:
     file = Path(name)
     beside = (file.resolve().parent,) if file.is_file() else ()
@@ -76,8 +83,12 @@ async def _run(
     try:
         await engine.start(watch=False, schedules=False)
         flow = await _flow(engine, name)
-        answers = given_resumes(resumes)
-        execution = await engine.create(flow.namespace, flow.id, given_inputs(inputs), started_by="cli")
+        answers, given = given_resumes(resumes), given_inputs(inputs)
+        if is_kept:  # what is only tried out asks nobody and leaves no record
+            await _admitted(engine, settings, flow, given)
+        execution = await engine.create(flow.namespace, flow.id, given, started_by=me().id)
+        if is_kept:
+            await _recorded(engine, flow, execution)
         execution = await _follow(engine, flow, execution, answers, console, output)
         if output == "json":
             sys.stdout.write(json.dumps(execution_json(execution, engine.masker.mask), ensure_ascii=False) + "\n")
@@ -86,6 +97,33 @@ async def _run(
         return 0 if execution.state in GOOD else 1
     finally:
         await engine.stop()
+
+
+def me() -> Person:
+    """Who sits at this terminal."""
+    user = getpass.getuser()
+    return Person(f"cli:{user}", user, "cli")
+
+
+async def _admitted(engine: Engine, settings: BotSettings, flow: Flow, given: dict[str, Any]) -> None:
+    """Roles and approvals of parley.yaml hold for a data folder, whoever works on it; Refused."""
+    from bot.desk import FrontDesk
+    from bot.people import Linked
+    from bot.permissions import Asked
+
+    who = Linked(engine.database, settings.people.known)
+    desk = FrontDesk(engine, (), settings.chat, roles=settings.roles, approvals=settings.approvals, identities=who)
+    await desk.prepare()
+    resolved = await engine.check_inputs(flow, given)
+    asked = Asked("run", me(), Room("cli", ""), f"{flow.namespace}/{flow.id}", values=resolved.flat)
+    if denied := await desk.permissions.refuse(asked):
+        raise Refused(bare(denied.text))
+
+
+async def _recorded(engine: Engine, flow: Flow, execution: Execution) -> None:
+    person, full = me(), f"{flow.namespace}/{flow.id}"
+    deed = Deed(engine.clock.now(), person.id, person.name, "cli", "run", execution.id, execution.id, full)
+    await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
 
 
 async def _flow(engine: Engine, name: str) -> Flow:
@@ -158,7 +196,7 @@ async def _answer(
     if given is None and not asked:
         Prompt.ask(f"{task.description or task_id}: press Enter to continue", console=console)
     try:
-        await engine.resume(execution.id, values, by="cli", task_run_id=task_run_id)
+        await engine.resume(execution.id, values, by=me().id, task_run_id=task_run_id)
     except InputInvalid as error:
         for problem in error.problems:
             console.print(f"{problem.input}: {problem.message}", markup=False)

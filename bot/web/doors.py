@@ -10,7 +10,7 @@ from bot.conversation import Person
 from bot.desk import FrontDesk
 from bot.execution_json import execution_json
 from bot.web import views
-from bot.web.gate import COOKIE, TOKEN, Gate
+from bot.web.gate import COOKIE, TOKEN, Gate, is_token
 from bot.web.requests import HEADERS, caller, refusal, safe_back, told, with_cookie
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
@@ -58,6 +58,9 @@ async def sign_in(request: Request) -> Response:
     name = gate.token_name(str(form.get("token") or ""))
     if name is None:
         return RedirectResponse("/sign-in?wrong", 303, headers=HEADERS)
+    engine: Engine = request.app.state.engine
+    deed = Deed(engine.clock.now(), f"{TOKEN}{name}", name, "web", "sign in", "")
+    await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
     response = RedirectResponse(safe_back(form.get("back")), 303, headers=HEADERS)
     return with_cookie(request, response, gate.new_session(f"{TOKEN}{name}"), fresh=True)
 
@@ -130,7 +133,7 @@ async def sign_out(request: Request) -> Response:
     who, now = caller(request), engine.clock.now()
 
     def work(unit: Unit) -> None:
-        if visits.end(unit.connection, who.session.nonce):
+        if visits.end(unit.connection, who.session.nonce) or is_token(who.session.person):
             person = who.person
             chat_audit.record(unit.connection, Deed(now, person.id, person.name, "web", "sign out", ""))
 

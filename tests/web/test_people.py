@@ -53,7 +53,8 @@ async def test_a_token_may_do_what_its_roles_say(tmp_path):
         assert put.status_code == 200
         rows = [json.loads(line) for line in (await owner.get("/api/v1/audit")).text.splitlines()]
         assert [(row["person"], row["action"], row["entity"]) for row in rows] == [
-            ("token:owner", "kv set", "team/KEY")
+            *[("token:guest", "refused", "")] * 6,
+            ("token:owner", "kv set", "team/KEY"),
         ]
         assert (await owner.get("/api/v1/audit", params={"since": "soon"})).status_code == 422
 

@@ -1,0 +1,292 @@
+"""Every act is in the record: each command word, each button, each route that changes something, the command line."""
+
+import asyncio
+import json
+from uuid import uuid4
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from bot.cli import app as commands
+from bot.conversation import Click, Command, MessageRef, Person, Room
+from bot.links import VERBS as BUTTONS
+from bot.roles import Role
+from bot.slash_commands import VERBS
+from engine.store import audit_chain
+from tests.web.conftest import Browser, running
+from tests.web.test_page import routes
+
+ANN = Person("slack:U1", "Ann", "slack", "<@U1>")
+OPS = Room("slack", "C1", workspace="T1")
+TOKENS = {"owner": "the-token-of-owners", "guest": "the-token-of-guests"}
+ROLES = (
+    Role.model_validate(
+        {"name": "owners", "members": ["token:owner"], "may": [{"do": ["run", "approve", "manage", "kv"]}]}
+    ),
+    Role.model_validate({"name": "guests", "members": ["token:guest"], "may": [{"do": ["run"], "flow": "t/nothing"}]}),
+)
+FLOWS = (
+    "id: ask\nnamespace: t\ntasks:\n  - id: wait\n    type: io.kestra.plugin.core.flow.Pause\n"
+    "    onResume: [{id: word, type: STRING}]\n",
+    "id: good\nnamespace: t\ntasks:\n  - {id: a, type: io.kestra.plugin.core.debug.Return, format: ok}\n",
+    "id: bad\nnamespace: t\ntasks:\n  - {id: a, type: io.kestra.plugin.core.execution.Fail}\n",
+    "id: long\nnamespace: t\ntasks:\n  - {id: a, type: io.kestra.plugin.core.flow.Sleep, duration: PT1H}\n",
+    "id: form\nnamespace: t\ninputs: [{id: name, type: STRING}]\n"
+    "tasks:\n  - {id: a, type: io.kestra.plugin.core.debug.Return, format: ok}\n",
+)
+
+
+async def rows(app):
+    return await app.engine.database.read(lambda connection: list(audit_chain.export(connection)))
+
+
+async def new(app, before, wanted, person):
+    """The action that a row added since has; an AssertionError with what was added instead."""
+    added = (await rows(app))[before:]
+    found = {row["action"] for row in added if row["person"] == person}
+    assert found & wanted, (sorted(wanted), [(row["action"], row["person"]) for row in added])
+
+
+@pytest.fixture
+async def app(tmp_path):
+    async with running(tmp_path, roles=ROLES, tokens=TOKENS, public_url="http://localhost") as made:
+        for flow in FLOWS:
+            await made.engine.deploy(flow)
+        yield made
+
+
+async def test_every_word_and_every_button(tmp_path):
+    async with running(tmp_path) as app:
+        for number, word in enumerate(VERBS):
+            before = len(await rows(app))
+            await app.desk.command(Command(word, ANN, OPS, f"c{number}"))
+            added = (await rows(app))[before:]
+            (heard,) = [row for row in added if row["action"] == "command"]
+            assert (heard["person"], heard["details"].get("text", ""), heard["details"]["room"]) == (
+                ANN.id, word, "slack:T1:C1:",
+            ), word  # fmt: skip
+        for number, (verb, name) in enumerate(BUTTONS.items()):
+            before = len(await rows(app))
+            message = MessageRef("slack", "C1", "170.1")
+            await app.desk.click(Click(app.desk.office.ids(verb, "0" * 26), ANN, OPS, f"b{number}", message))
+            added = (await rows(app))[before:]
+            (heard,) = [row for row in added if row["action"] == "click"]
+            assert (heard["details"]["button"], heard["details"]["message"]["message"]) == (name, "170.1"), verb
+            assert heard["person"] == ANN.id
+        assert (await app.engine.database.read(audit_chain.verify)).is_whole
+
+
+class World:
+    """Somebody at the page and at the API, and runs in every state."""
+
+    def __init__(self, app):
+        self.app = app
+        self.api = httpx.AsyncClient(base_url=app.url, headers={"Authorization": f"Bearer {TOKENS['owner']}"})
+        self.page = Browser(app.url)
+
+    async def run(self, flow):
+        made = await self.app.engine.create("t", flow, {}, started_by="local:somebody")
+        until = "ended_or_paused" if flow == "ask" else "ended"
+        if flow != "long":
+            return (await self.app.engine.wait(made.id, until=until, timeout=30)).id
+        async with asyncio.timeout(30):
+            while (await self.app.engine.execution(made.id)).state != "RUNNING":
+                await asyncio.sleep(0.02)
+        return made.id
+
+    async def pause(self):
+        run = await self.run("ask")
+        (pause,) = await self.app.engine.pauses(execution_id=run)
+        return pause
+
+    async def revised(self):
+        await self.app.engine.deploy(FLOWS[1].replace("format: ok", "format: better"))
+
+    async def form(self):
+        return (await self.page.say("/flow run t/form")).text.partition('action="/form/')[2].partition('"')[0]
+
+
+async def _submit(w):
+    found = await w.form()
+    return await w.page.post(f"/form/{found}", **{"f:0": "Ada"})
+
+
+async def _link(w):
+    from engine.store import visits
+
+    now, code = w.app.engine.clock.now(), str(uuid4())
+    await w.app.engine.database.transact(lambda unit: visits.offer(unit.connection, "token:owner", code, "/", now))
+    other = Browser(w.app.url)
+    await other.get(f"/in/{code}")
+    await other.post(f"/in/{code}")
+    await other.get("/docs/start")
+    return other
+
+
+async def _sign_out(w):
+    other = await _link(w)
+    await other.post("/sign-out")
+    await other.client.aclose()
+
+
+async def _visit(w):
+    await (await _link(w)).client.aclose()
+
+
+async def _sign_in(w):
+    other = Browser(w.app.url)
+    await other.get("/sign-in")
+    await other.post("/sign-in", token=TOKENS["owner"])
+    await other.client.aclose()
+
+
+E = "/api/v1/executions"
+# What each changing route is called with, and what the record then says of it.
+ACTS = {
+    "say": (lambda w: w.page.say("/flow list"), {"command"}),
+    "click": (lambda w: w.page.post("/click", action=w.app.desk.office.ids("ls", "flows")), {"click"}),
+    "submit": (_submit, {"run"}),
+    "press": (lambda w: w.page.post("/ui/press", action=w.app.desk.office.ids("ls", "flows")), {"click"}),
+    "sign_in": (_sign_in, {"sign in"}),
+    "visit": (_visit, {"sign in"}),
+    "sign_out": (_sign_out, {"sign out"}),
+    "kv_set": (lambda w: w.api.put("/api/v1/kv/t/K", json={"value": "1"}), {"kv set"}),
+    "kv_delete": (lambda w: w.api.request("DELETE", "/api/v1/kv/t/K"), {"kv delete"}),
+    "purge": (lambda w: _purge(w), {"purge"}),
+}
+
+
+async def _purge(w):
+    await w.run("good")
+    await w.api.post("/api/v1/purge", json={"before": "2100-01-01T00:00:00Z"})
+
+
+async def _answer_pause(w):
+    pause = await w.pause()
+    return await w.page.post(f"/pauses/{pause.id}", **{"f:0": "yes"})
+
+
+async def _of_run(w, flow, method, path, **given):
+    run = await w.run(flow)
+    answer = await w.api.request(method, f"{E}/{run}{path}", **given)
+    assert answer.status_code < 300 or path == "/force-run", (path, answer.text)  # it begins by itself here
+
+
+async def _state(w):
+    run = await w.run("bad")
+    task = next(iter((await w.app.engine.execution(run)).task_runs))
+    await w.api.post(f"{E}/{run}/state", json={"taskRunId": task, "state": "SUCCESS"})
+
+
+async def _many(w, method, path):
+    run = await w.run("bad" if "restart" in path else "long" if "kill" in path else "good")
+    answer = await w.api.request(method, f"{E}{path}", json=[run])
+    assert answer.status_code < 300, answer.text
+
+
+async def _restored(w, page):
+    await w.revised()
+    if page:
+        return await w.page.post("/ui/flows/t/good/restore", revision="1")
+    return await w.api.post("/api/v1/flows/t/good/revisions/1/restore")
+
+
+async def _do(w):
+    run = await w.run("good")
+    await w.page.post(f"/ui/executions/{run}/do", word="labels", given="a=b")
+
+
+ACTS |= {
+    "answer_pause": (_answer_pause, {"answer", "resume"}),
+    "resume_execution": (
+        lambda w: _of_run(w, "ask", "POST", "/resume", json={"word": "yes"}), {"resume"},
+    ),
+    "restart_execution": (lambda w: _of_run(w, "bad", "POST", "/restart"), {"restart"}),
+    "replay_execution": (lambda w: _of_run(w, "good", "POST", "/replay"), {"replay"}),
+    "pause_execution": (lambda w: _of_run(w, "long", "POST", "/pause"), {"pause"}),
+    "force_execution": (lambda w: _of_run(w, "long", "POST", "/force-run"), {"force", "refused"}),
+    "kill_execution": (lambda w: _of_run(w, "long", "DELETE", "/kill"), {"kill"}),
+    "change_status": (lambda w: _of_run(w, "good", "POST", "/change-status?status=WARNING"), {"mark"}),
+    "change_task_state": (_state, {"mark"}),
+    "label_execution": (
+        lambda w: _of_run(w, "good", "POST", "/labels", json=[{"key": "a", "value": "b"}]), {"labels"},
+    ),
+    "delete_execution": (lambda w: _of_run(w, "good", "DELETE", ""), {"delete"}),
+    "change_executions": (lambda w: _many(w, "POST", "/restart/by-ids"), {"restart"}),
+    "kill_executions": (lambda w: _many(w, "DELETE", "/kill/by-ids"), {"kill"}),
+    "delete_executions": (lambda w: _many(w, "DELETE", "/by-ids"), {"delete"}),
+    "api_restore": (lambda w: _restored(w, page=False), {"restore"}),
+    "restore_flow": (lambda w: _restored(w, page=True), {"command"}),
+    "do_to_execution": (_do, {"labels"}),
+    "do_to_executions": (lambda w: w.page.post("/ui/executions/bulk", what="kill", flow="t/long"), {"command"}),
+}  # fmt: skip
+# Nobody in particular does these: a key in an address, Slack's own signature; and `forget` takes out whoever is named.
+NOBODY = {"webhook", "webhook_of_tenant", "slack_events", "audit_forget"}
+
+
+async def test_every_route_that_changes_something(app):
+    changing = {route.name for route in routes(app) if route.methods - {"GET", "HEAD"}}
+    assert changing - NOBODY == set(ACTS)
+    w = World(app)
+    await w.page.get("/sign-in")
+    await w.page.post("/sign-in", token=TOKENS["owner"])
+    for name, (act, wanted) in ACTS.items():
+        await w.page.get("/")
+        before = len(await rows(app))
+        await act(w)
+        try:
+            await new(app, before, wanted, "token:owner")
+        except AssertionError as missing:
+            raise AssertionError(f"{name}: {missing}") from missing
+    await w.api.post("/api/v1/audit/forget/slack:U404")
+    assert (await app.engine.database.read(audit_chain.verify)).is_whole
+    # What a purge of runs deletes, the record keeps.
+    kept = len(await rows(app))
+    await w.api.post("/api/v1/purge", json={"before": "2100-01-01T00:00:00Z"})
+    assert len(await rows(app)) > kept
+    assert (await app.engine.database.read(audit_chain.verify)).is_whole
+    await w.api.aclose()
+    await w.page.client.aclose()
+
+
+async def test_what_the_policy_refuses_is_recorded_wherever_it_was_asked(app):
+    run = await app.engine.create("t", "ask", {}, started_by="local:somebody")
+    await app.engine.wait(run.id, until="ended_or_paused", timeout=30)
+    guest = httpx.AsyncClient(base_url=app.url, headers={"Authorization": f"Bearer {TOKENS['guest']}"})
+    for method, path, sent in (
+        ("PUT", "/api/v1/kv/t/K", {"value": "1"}),
+        ("POST", "/api/v1/purge", {"before": "2000-01-01T00:00:00Z"}),
+        ("GET", "/api/v1/audit", None),
+        ("POST", f"{E}/{run.id}/resume", {"word": "yes"}),
+        ("DELETE", f"{E}/{run.id}/kill", None),
+    ):
+        before = len(await rows(app))
+        answer = await guest.request(method, path, json=sent)
+        assert answer.status_code in (403, 409), (path, answer.text)
+        try:
+            await new(app, before, {"refused"}, "token:guest")
+        except AssertionError as missing:
+            raise AssertionError(f"{method} {path}: {missing}") from missing
+    await guest.aclose()
+
+
+def test_the_command_line_alone_on_a_data_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "ask.yaml").write_text(FLOWS[0])
+
+    def call(*words):
+        done = CliRunner().invoke(commands, [*words, "--data", str(tmp_path / "data")])
+        assert done.exit_code == 0, (words, done.output)
+        return done.stdout
+
+    call("run", "flows/ask.yaml", "--resume", "wait.word=yes")
+    call("kv", "set", "t", "K", "1")
+    call("kv", "delete", "t", "K")
+    call("purge", "--before", "2100-01-01")
+    told = [json.loads(line) for line in call("audit", "export").splitlines()]
+    said = [(row["action"], row["person"].partition(":")[0]) for row in told]
+    assert said == [("run", "cli"), ("resume", "cli"), ("kv set", "cli"), ("kv delete", "cli"), ("purge", "local")]
+    assert len({row["person"] for row in told if row["person"].startswith("cli:")}) == 1
+    call("audit", "verify")
