@@ -77,9 +77,9 @@ MANUAL: Mapping[str, Entry] = {
     "resume": Entry("resume <run>", "let a paused run go on", ("resume last",), ("hold", "run", "decide")),
     "restart": Entry("restart <run>", "go on from what failed", ("restart last",), ("run",)),
     "replay": Entry(
-        "replay <run> [--from=task] [--edit]",
+        "replay <run> [--from=task] [--revision=newest] [--edit]",
         "run again from the start, from a task on, or with other inputs",
-        ("replay last", "replay last --from=build", "replay last --edit"),
+        ("replay last", "replay last --from=build", "replay last --revision=newest", "replay last --edit"),
         ("run",),
     ),
     "force": Entry(
@@ -121,7 +121,7 @@ MANUAL: Mapping[str, Entry] = {
     ),
     "schedule": Entry(
         'schedule list|add <flow> "every weekday at 9:00" [name=value \u2026]|skip <id> [date]|shift <id> <time>'
-        "|pause <id>|resume <id>|delete <id>|backfill <flow> <trigger> <start> [end]",
+        "|pause <id>|resume <id>|delete <id>|backfill <flow> <trigger> <start> [end]|backfill pause|continue|stop <id>",
         "what runs by itself, and when",
         (
             "schedule list",
@@ -130,6 +130,7 @@ MANUAL: Mapping[str, Entry] = {
             "schedule shift nightly +2h",
             "schedule pause nightly",
             "schedule backfill report nightly 2026-03-01 2026-03-07",
+            "schedule backfill stop nightly",
         ),
         ("run", "manage"),
     ),
@@ -159,6 +160,17 @@ MANUAL: Mapping[str, Entry] = {
     "whoami": Entry("whoami", "how I am known here, and what I may do", ("whoami",)),
     "help": Entry("help [command or flow]", "this list, or more about one", ("help run", "help deploy")),
 }  # fmt: skip
+
+
+# What Discord, which takes 25 words in a group, has in a group of its own.
+MANAGING = frozenset(
+    {"force", "mark", "labels", "delete", "bulk", "revisions", "restore", "audit", "kv", "alias", "settings", "doctor"}
+)
+
+
+def slash(verb: str, platform: str) -> str:
+    """The slash command that has a word."""
+    return "/flow-manage" if platform == "discord" and verb in MANAGING else "/flow"
 
 
 def usage(verb: str, what: str) -> Notice:

@@ -18,6 +18,7 @@ from bot.roles import Deed
 from bot.run_posts import show_run
 from bot.texts import answer, code
 from engine.core.execution import Execution
+from engine.runtime.operations import Revision
 from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_messages import PROGRESS
 from engine.store.database import Unit
@@ -175,7 +176,17 @@ async def replay(parts: Parts, asking: Asking, line: Line) -> Reply | FieldError
         if not runs:
             raise Unresolved(answer("refused", why=f"Run {code(short(execution.id))} has no task {code(task)}."))
         from_run = runs[0]
-    return await again(parts, asking, execution, from_run)
+    return await again(parts, asking, execution, from_run, _revision(line.flag("revision")))
+
+
+def _revision(said: str) -> Revision:
+    """`newest`, `latest` or a number; none: the revision that ran."""
+    if said.lower() in ("newest", "latest"):
+        return "newest"
+    if said and not said.isdecimal():
+        what = 'revisions as 3 (or "newest")'
+        raise Unresolved(answer("E09", input="`--revision`", what=what, value=code(said)))
+    return int(said) if said else None
 
 
 async def edited(parts: Parts, asking: Asking, execution: Execution) -> Reply | FieldErrors:
@@ -192,13 +203,20 @@ async def edited(parts: Parts, asking: Asking, execution: Execution) -> Reply | 
     return await parts.starts.begin(flow, raw, asking.person, asking.room, asking.receipt, {}, form=True)
 
 
-async def again(parts: Parts, asking: Asking, execution: Execution, from_task_run: str | None = None) -> Reply:
+async def again(
+    parts: Parts,
+    asking: Asking,
+    execution: Execution,
+    from_task_run: str | None = None,
+    revision: Revision = None,
+) -> Reply:
     """A new run with the inputs of an old one, once for each receipt; its card is shown where this was asked."""
     if refusal := await refuse(parts, asking, execution, "run"):
         return Reply(refusal)
     office, room, now = parts.office, asking.room, parts.office.now()
     operations = office.engine.operations
-    fresh = await operations.replay_of(execution.id, from_task_run=from_task_run, by=asking.person.id)
+    by = asking.person.id
+    fresh = await operations.replay_of(execution.id, from_task_run=from_task_run, by=by, revision=revision)
 
     def work(unit: Unit) -> Reply:
         known = chat_receipts.find(unit.connection, asking.receipt)

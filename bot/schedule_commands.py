@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from bot import documents
 from bot.asking import Asking, Parts, name_of
@@ -253,7 +253,9 @@ async def _delete(parts: Parts, asking: Asking, line: Line) -> Reply:
 
 
 async def _backfill(parts: Parts, asking: Asking, line: Line) -> Reply:
-    """`schedule backfill <flow> <trigger> <start> [end]`."""
+    """`schedule backfill <flow> <trigger> <start> [end]`; `schedule backfill pause|continue|stop <id>`."""
+    if line.word(1).lower() in _HOLDING:
+        return await _hold_backfill(parts, asking, line)
     if len(line.words) < 4:
         return Reply(usage("schedule", "I need a flow, a trigger and a start, such as `2026-03-01`."))
     flow = parts.flow(line.word(1))
@@ -296,6 +298,23 @@ async def _backfill(parts: Parts, asking: Asking, line: Line) -> Reply:
     return replies[0]
 
 
+async def _hold_backfill(parts: Parts, asking: Asking, line: Line) -> Reply:
+    what = line.word(1).lower()
+    entry = _entry(parts, line.word(2))
+    flow = entry.flow
+    await may(parts, asking, flow, deed="manage")
+    to, said = _HOLDING[what]
+    text = f"The backfill of {code(entry.trigger.id)} of {code(flow.id)} {said}."
+    reply, beside = _recorded(parts, asking, entry, f"backfill {what}", {}, text)
+    await parts.office.engine.schedules.backfills.change(flow.namespace, flow.id, entry.trigger.id, to, beside=beside)
+    return reply
+
+
+_HOLDING: Mapping[str, tuple[Literal["PAUSE", "CONTINUE", "STOP"], str]] = {
+    "pause": ("PAUSE", "pauses; the regular dates go on meanwhile"),
+    "continue": ("CONTINUE", "goes on"),
+    "stop": ("STOP", "is given up; what it started goes on"),
+}
 _ACTIONS: Mapping[str, Callable[[Parts, Asking, Line], Awaitable[Reply]]] = {
     "list": _list,
     "add": add,

@@ -22,7 +22,7 @@ from bot.asking import Asking, Parts
 from bot.cards import menu
 from bot.conversation import FieldErrors, Listing, Notice, Person, Reply, Row
 from bot.grammar import FromFile, Json, Line, LineInvalid, Text, Word, parse, write
-from bot.manual import MANUAL
+from bot.manual import MANUAL, slash
 from bot.permissions import Asked, ByRole
 from bot.references import Unresolved, guess
 from bot.roles import Deed
@@ -39,11 +39,14 @@ async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
     wanted = line.word(0).lower().removeprefix("/")
     allowed = await usable(parts, asking)
     if not wanted or wanted == "flow":
-        lines = "\n".join(f"- `/flow {one.usage}`: {one.about}" for verb, one in MANUAL.items() if verb in allowed)
+        at = asking.person.platform
+        lines = "\n".join(
+            f"- `{slash(verb, at)} {one.usage}`: {one.about}" for verb, one in MANUAL.items() if verb in allowed
+        )
         more = "`/flow help run` has examples. In threads and direct messages write `@parley run \u2026`."
         return Reply(Notice("info", f"{lines}\n\n{more} Quote blanks: `a='b c'`."))
     if (verb := SYNONYMS.get(wanted, wanted)) in MANUAL:
-        return Reply(_told(verb, is_allowed=verb in allowed))
+        return Reply(_told(verb, slash(verb, asking.person.platform), is_allowed=verb in allowed))
     if known := await aliases.known(parts, asking.room, wanted):
         return Reply(Notice("info", f"`/flow {known.name}` stands for {code(f'/flow {known.command}', 300)}."))
     try:
@@ -54,12 +57,12 @@ async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
         return Reply(unknown_flow.answer.notice())
 
 
-def _told(verb: str, *, is_allowed: bool) -> Notice:
+def _told(verb: str, typed: str, *, is_allowed: bool) -> Notice:
     one = MANUAL[verb]
     if not is_allowed:
-        return Notice("info", f"`/flow {one.usage}`\n{one.about.capitalize()}. You may do that with no flow here.")
-    examples = "\n".join(f"- `/flow {example}`" for example in one.examples)
-    return Notice("info", f"`/flow {one.usage}`\n{one.about.capitalize()}.\n\nFor example:\n{examples}")
+        return Notice("info", f"`{typed} {one.usage}`\n{one.about.capitalize()}. You may do that with no flow here.")
+    examples = "\n".join(f"- `{typed} {example}`" for example in one.examples)
+    return Notice("info", f"`{typed} {one.usage}`\n{one.about.capitalize()}.\n\nFor example:\n{examples}")
 
 
 async def usable(parts: Parts, asking: Asking) -> set[str]:

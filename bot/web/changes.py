@@ -21,6 +21,7 @@ from engine.core.execution import Execution
 from engine.core.state import State
 from engine.errors import EngineError, NotFound
 from engine.runtime.corrections import Rule, any_, ended, only, open_
+from engine.runtime.operations import Revision
 from engine.store import records
 
 routes = APIRouter(prefix="/api/v1")
@@ -38,6 +39,14 @@ async def _restart(parts: Parts, asking: Asking, run: Execution) -> Reply:
 
 async def _replay(parts: Parts, asking: Asking, run: Execution) -> Reply:
     return await run_commands.again(parts, asking, run)
+
+
+async def _resume(parts: Parts, asking: Asking, run: Execution) -> Reply:
+    """Let a paused run go on; one that asks people is answered with its defaults, by the rules of its question."""
+    if run.held:
+        return await run_changes.let_go(parts, asking, run)
+    await parts.office.engine.resume(run.id, {}, by=asking.person.id)
+    return Reply(Notice("success", "Answered."))
 
 
 async def _kill(parts: Parts, asking: Asking, run: Execution) -> Reply:
@@ -70,6 +79,7 @@ BULK: dict[str, tuple[str, Rule, Change]] = {
     "restart": ("POST", only(State.FAILED), _restart),
     "replay": ("POST", any_, _replay),
     "pause": ("POST", only(State.RUNNING), run_changes.hold),
+    "resume": ("POST", only(State.PAUSED), _resume),
     "force-run": ("POST", open_, run_changes.begin_now),
     "kill": ("DELETE", open_, _kill),
 }
@@ -136,9 +146,15 @@ async def restart(request: Request, execution_id: str) -> Response:
 
 @routes.post("/executions/{execution_id}/replay", name="replay_execution")
 async def replay(request: Request, execution_id: str) -> Response:
-    """A new run with the same inputs, from a task run on when `taskRunId` names one; the new run is told."""
-    task_run = request.query_params.get("taskRunId") or None
-    return await _changed(request, execution_id, lambda p, a, run: run_commands.again(p, a, run, task_run))
+    """A new run with the same inputs, from a task run on when `taskRunId` names one, of a `revision` or of the newest
+    (`latestRevision=true`); the new run is told."""
+    given = request.query_params
+    task_run, number = given.get("taskRunId") or None, given.get("revision") or ""
+    if number and not number.isdecimal():
+        return program_only(request) or told({"error": "`revision` is a number."}, 400)
+    newest = given.get("latestRevision") == "true"
+    revision: Revision = "newest" if newest else int(number) if number else None
+    return await _changed(request, execution_id, lambda p, a, run: run_commands.again(p, a, run, task_run, revision))
 
 
 @routes.post("/executions/{execution_id}/pause", name="pause_execution")

@@ -33,6 +33,7 @@ async def test_help_shows_what_one_may_do_and_no_more(tmp_path):
         for verb in ("delete", "bulk", "force", "mark", "restore", "doctor"):
             assert f"`/flow {verb} " in mine or f"`/flow {verb}`" in mine, verb
             assert f"`/flow {verb}" not in theirs, verb
+        assert "`/flow-manage labels " in theirs, "Bob is on Discord"
         for verb in ("run", "kill", "pause", "restart"):
             assert f"`/flow {verb} " in theirs, verb
         assert "You may do that with no flow here." in (await rig.say("help delete", BOB, DEV)).text

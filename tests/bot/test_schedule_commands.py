@@ -11,7 +11,7 @@ from bot.conversation import Card, Listing, Notice
 from bot.spoken_schedules import Spoken, read_schedule
 from bot.texts import answer
 from engine.clock import ShiftedClock
-from engine.store import chat_messages, triggers
+from engine.store import chat_audit, chat_messages, triggers
 from tests.bot.rig import BOB, DEV, OPS, Rig
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
@@ -198,6 +198,19 @@ async def test_a_schedule_pauses_and_goes_on_and_makes_up(timed):
         while not (runs := await timed.engine.executions()):
             await asyncio.sleep(0.01)
     assert {run.flow_id for run in runs} == {"greet"}
+
+
+async def test_a_backfill_is_held_goes_on_and_is_given_up(timed):
+    await timed.say(f"schedule backfill greet nightly {(timed.clock.now() - timedelta(days=300)).date().isoformat()}")
+    for word, says in (("pause", "pauses"), ("continue", "goes on"), ("stop", "is given up")):
+        said = await timed.say(f"schedule backfill {word} nightly", receipt=word)
+        assert says in said.text
+        assert await timed.say(f"schedule backfill {word} nightly", receipt=word) == said
+    assert "There is no backfill" in (await timed.say("schedule backfill stop nightly")).text
+    told = await timed.engine.database.read(lambda c: chat_audit.about(c, ""))
+    assert [deed.action for deed in told] == [
+        "schedule backfill", "schedule backfill pause", "schedule backfill continue", "schedule backfill stop",
+    ]  # fmt: skip
 
 
 class RunnersOnly:

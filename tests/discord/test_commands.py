@@ -9,7 +9,7 @@ from discord import app_commands
 from bot.discord import commands, manage_commands
 from bot.discord.payloads import command_text
 from bot.grammar import parse
-from bot.manual import MANUAL
+from bot.manual import MANAGING, MANUAL
 from bot.slash_commands import SYNONYMS, VERBS
 from tests.wire.discord_rules import _weight, problems
 from tests.wire.discord_spec import judge
@@ -91,6 +91,7 @@ def test_every_command_is_there_with_words_that_are_read_elsewhere(told):
             assert line.verb == command["name"]
             assert line.verb in VERBS
     assert seen == set(MANUAL)
+    assert {command["name"] for command in told[1]["options"]} == MANAGING, "help names the group that has a word"
 
 
 def _value(option):

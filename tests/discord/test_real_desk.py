@@ -182,3 +182,20 @@ async def test_roles_of_somebody_who_is_not_here_are_fetched(bot):
                      headers={"Retry-After": "60", "Via": "1.1"})  # fmt: skip
     with pytest.raises(Unreachable):
         await front.is_member(zoe, "77")
+
+
+async def test_a_message_fills_the_form_of_a_flow(bot):
+    wire, engine = bot
+    message = wire._message(id="77", content="a fox in the snow")
+    menu = {"id": "6", "name": "Run flow with this message", "type": 3, "target_id": "77"}
+    said = await wire.responses(await wire.interact(2, {**menu, "resolved": {"messages": {"77": message}}}))
+    answer = said[-1].get("data") or said[-1]
+    button = next(b for part in answer["components"] for b in walk(part) if b.get("label") == "Run…")
+    shown = wire._message(components=answer["components"], flags=64)
+    (opened,) = await wire.responses(await wire.click(shown["id"], button["custom_id"]))
+    assert opened["type"] == 9
+    prompt = opened["data"]["components"][0]["component"]
+    assert prompt["value"] == "a fox in the snow"
+    assert await engine.executions() == []
+    await wire.fill(opened["data"]["custom_id"], {"f:0": "a fox in the snow", "f:1": "large"})
+    await wire.until(lambda: shown and any("picture" in words(m) for m in wire.messages.values() if m["components"]))

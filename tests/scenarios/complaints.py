@@ -20,6 +20,9 @@ class Complaint:
 BATCHES = "tests/bot/test_batches.py::test_"
 CARDS = "tests/bot/test_cards.py::test_"
 COMMANDS = "tests/bot/test_commands.py::test_"
+EVERY_WORD = "tests/scenarios/test_every_word.py::test_"
+HELP = "tests/bot/test_help.py::test_"
+MESSAGES = "tests/bot/test_messages.py::test_"
 DECISIONS = "tests/bot/test_decisions.py::test_"
 ELIGIBILITY = "tests/bot/test_eligibility.py::test_"
 LADDER = "tests/bot/test_ladder.py::test_"
@@ -378,7 +381,12 @@ COMPLAINTS = (
     Complaint(
         48,
         "Commands with a slash cannot be given in threads.",
-        (SLACK + "mentions_are_commands_in_threads", SLACK + "shortcuts_start_a_run_with_a_message"),
+        (
+            SLACK + "mentions_are_commands_in_threads",
+            SLACK + "shortcuts_start_a_run_with_a_message",
+            EVERY_WORD + "to_the_bot_by_name_on_discord",
+            MESSAGES + "a_message_is_run_through_a_form",
+        ),
     ),
     Complaint(
         49,
@@ -425,7 +433,13 @@ COMPLAINTS = (
     Complaint(
         54,
         "Help lists commands that the bot then does not understand.",
-        (COMMANDS + "help_lists_only_commands_that_are_understood",),
+        (
+            COMMANDS + "help_lists_only_commands_that_are_understood",
+            HELP + "every_example_can_be_typed",
+            EVERY_WORD + "on_slack",
+            EVERY_WORD + "on_discord",
+            EVERY_WORD + "on_the_page",
+        ),
     ),
     # The platforms
     Complaint(

@@ -1,5 +1,6 @@
 """The real desk and the real engine behind the front end: flows run, asked about and decided in Slack."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from bot.slack.app import SlackFrontEnd
 from engine.core.state import State
 from engine.store import chat_audit
 from tests.bot.rig import ASKING, PLAIN, Rig
+from tests.bot.test_watching import WRITES
 from tests.wire.slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Refusal
 
 
@@ -136,3 +138,29 @@ async def test_the_pressed_card_changes_by_its_own_click_and_times_are_the_reade
     assert "Already approved by" in slack.text(said)
     assert "<!date^" in slack.text(said)
     assert slack.refused == []
+
+
+async def test_files_of_a_run_come_into_the_direct_conversation(slack: FakeSlack, tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.slack = SlackFrontEnd(  # type: ignore[assignment]
+        BOT_TOKEN,
+        APP_TOKEN,
+        base_url=f"{slack.url}/api/",
+        inbox=tmp_path / "inbox",
+        locate=lambda uri: rig.engine.files.path(uri),
+        grace=2,
+    )
+    await rig.start(WRITES)
+    try:
+        await slack.command("/flow run writes --quiet")
+        async with asyncio.timeout(20):
+            while not (runs := await rig.engine.executions()) or not runs[0].state.is_terminal:
+                await asyncio.sleep(0.01)
+        await slack.command("/flow files last")
+        await slack.said("Files of writes", user="U1")
+        await slack.said("in our direct conversation", user="U1")
+        assert any(one.get("channel_id", "").startswith("D") for one in slack.called("files.completeUploadExternal"))
+        assert slack.refused == []
+    finally:
+        await rig.slack.stop()
+        await rig.stop()
