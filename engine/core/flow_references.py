@@ -34,6 +34,16 @@ CODES = {"inputs": "unknown-input", "vars": "unknown-variable", "outputs": "unkn
 NOUNS = {"inputs": "input", "vars": "variable", "outputs": "task", "tasks": "task"}
 
 
+# What these names have, wherever they are read …
+HAVE = {
+    "flow": ("id", "namespace", "revision", "tenantId"),
+    "task": ("id", "type"),
+    "execution": ("id", "startDate", "endDate", "originalId", "state", "outputs"),
+    "taskrun": ("id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"),
+}
+OPEN = frozenset({"execution", "taskrun"})  # … and those that have more in messages and messages about other runs
+
+
 class References:
     """The names there are in a flow."""
 
@@ -63,6 +73,8 @@ class References:
         root, *rest = read.path
         if not rest:
             return _unknown_root(path, read)
+        if root in HAVE and rest[0] not in HAVE[root]:
+            return _unknown_part(path, read)
         if root not in ROOTS and root != "tasks":
             return _unknown_root(path, read)
         if root == "taskrun":
@@ -197,6 +209,16 @@ def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | N
     advice = f"Did you mean `{root}.{near[0]}`?" if near else ""
     message = f"`{root}.{name}` names no {NOUNS[root]} of this flow."
     return _finding(path, read, message, CODES[root], advice, "hint" if read.guarded else "warning")
+
+
+def _unknown_part(path: Path, read: Read) -> Finding | None:
+    """`flow.nam`: something that this name does not have."""
+    root, name = read.path[:2]
+    near = get_close_matches(name, HAVE[root], n=1, cutoff=0.75 if root in OPEN else 0.5)
+    if read.guarded or (root in OPEN and not near):
+        return None
+    advice = f"Did you mean `{root}.{near[0]}`?" if near else f"It has {', '.join(HAVE[root])}."
+    return _finding(path, read, f"`{root}` has no `{name}`.", "unknown-variable", advice)
 
 
 def _unknown_root(path: Path, read: Read) -> Finding | None:

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 from engine.core.finding import Finding
 from engine.core.property import has_template
-from engine.core.yaml_text import walk
+from engine.core.yaml_text import Path, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import Template, nodes
 from engine.expressions.date_formatting import format_date
@@ -30,7 +31,7 @@ _LETTERS = (
 def always_true(data: Any) -> Iterator[Finding]:
     """Hints for conditions whose text is no expression, or compares outside of its braces: such a text is true."""
     for path, text in walk(data):
-        if not path or path[-1] not in CONDITIONS or not isinstance(text, str):
+        if not path or path[-1] not in CONDITIONS or not isinstance(text, str) or not _is_condition(data, path):
             continue
         if not has_template(text) and text.strip().lower() not in PLAIN:
             message = f"`{path[-1]}` is a plain text, which is always true."
@@ -38,6 +39,14 @@ def always_true(data: Any) -> Iterator[Finding]:
         elif has_template(text) and _OPERATOR.search(_TAG.sub("", text)):
             message = f"`{path[-1]}` compares outside of its braces: it is a text, which is always true."
             yield Finding(path, message, "constant-condition", "hint", "Put all of it between one {{ and }}.")
+
+
+def _is_condition(data: Any, path: Path) -> bool:
+    """Whether a property of such a name is one of the language, and not some value that a task is given."""
+    if path[0] in ("checks", "sla") or path[-2:-1] == ("dependsOn",):
+        return True
+    holder = reduce(lambda value, step: value[step], path[:-1], data)
+    return isinstance(holder, Mapping) and "." in str(holder.get("type", ""))
 
 
 def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:

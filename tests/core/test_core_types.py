@@ -94,6 +94,8 @@ OLDER = {
     f"{CORE}.runner.ProcessTaskRunner": f"{CORE}.runner.Process",
     "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner": f"{CORE}.runner.Process",
     "io.kestra.plugin.scripts.runner.docker.DockerTaskRunner": "io.kestra.plugin.scripts.runner.docker.Docker",
+    "org.kestra.core.tasks.scripts.Bash": "io.kestra.plugin.scripts.shell.Commands",
+    "org.kestra.core.tasks.debugs.Return": f"{CORE}.debug.Return",
     "io.kestra.core.tasks.scripts.Bash": "io.kestra.plugin.scripts.shell.Commands",
     "io.kestra.core.tasks.scripts.Python": "io.kestra.plugin.scripts.python.Commands",
     "io.kestra.core.tasks.scripts.Node": "io.kestra.plugin.scripts.node.Commands",

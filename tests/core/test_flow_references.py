@@ -250,3 +250,25 @@ def test_the_place_inside_a_text_is_found_in_every_notation(text, line, column):
     (found,) = check(source(text), catalogue())
     assert lines[found.line - 1][found.column - 1 :].startswith("outputs.nope")
     assert (found.line, found.column) == (line, column)
+
+
+@pytest.mark.parametrize(
+    ("expression", "advice"),
+    [
+        ("flow.name", "Did you mean `flow.namespace`?"),
+        ("flow.xyz", "It has id, namespace, revision, tenantId."),
+        ("execution.startDat", "Did you mean `execution.startDate`?"),
+        ("taskrun.attempsCount", "Did you mean `taskrun.attemptsCount`?"),
+        ("task.name", "It has id, type."),
+    ],
+)
+def test_a_part_that_a_name_does_not_have_is_told(expression, advice):
+    (found,) = problems(f"tasks:\n  - {task('a', f'{{{{ {expression} }}}}')}")
+    assert (found.severity, found.code, found.suggestion) == ("warning", "unknown-variable", advice)
+
+
+@pytest.mark.parametrize(
+    "expression", ["flow.id", "flow.xyz ?? 1", "execution.other", "taskrun.startDate", "execution.state", "task['id']"]
+)
+def test_other_parts_are_left_alone(expression):
+    assert problems(f"tasks:\n  - {task('a', f'{{{{ {expression} }}}}')}") == []

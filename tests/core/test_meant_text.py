@@ -36,6 +36,13 @@ def test_other_conditions_are_left_alone(condition):
     assert problems(f"tasks:\n  - {{id: a, type: {LOG}, message: x, runIf: {condition}}}") == []
 
 
+def test_values_that_only_go_by_the_name_of_a_condition_are_left_alone():
+    sub = "type: io.kestra.plugin.core.flow.Subflow, namespace: a.b, flowId: c, inputs: {condition: new, when: later}"
+    assert problems(f"variables: {{condition: good}}\ntasks:\n  - {{id: a, {sub}}}") == []
+    text = f"checks: [{{condition: inputs.a > 1, message: m}}]\ntasks:\n  - {{id: a, type: {LOG}, message: x}}"
+    assert told(text, "hint") == [("constant-condition", "checks[0].condition", "Write `{{ inputs.a > 1 }}`.")]
+
+
 @pytest.mark.parametrize(
     ("pattern", "severity", "advice"),
     [
