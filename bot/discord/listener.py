@@ -31,6 +31,7 @@ from bot.discord.transport import Sent, Transport
 from bot.discord.views import answers, cards, components, fields, forms, listings, steps
 from bot.discord.views.components import Json, Rendered
 from bot.frontend import Desk, Unreachable
+from bot.tallies import REFUSALS
 
 log = logging.getLogger("parley.discord")
 
@@ -147,6 +148,7 @@ class Listener:
         try:
             await self._transport.post(bot_channel, {**view.payload, "message_reference": reference}, files)
         except Unreachable as error:
+            REFUSALS.add("discord", "answer lost")
             log.warning("A message could not be answered: %s", error.reason)
 
     # What we show for ourselves.
@@ -298,6 +300,7 @@ class Listener:
             try:
                 await exchange.show(cards.notice(notice))
             except Unreachable as final:
+                REFUSALS.add("discord", "answer lost")
                 log.warning("An interaction stays without answer: %s", final.reason)
 
     async def _show(self, exchange: Exchange, reply: Reply) -> None:

@@ -16,6 +16,7 @@ from bot.slack.forms import Origin, form_view
 from bot.slack.payloads import Asked
 from bot.slack.refusals import NO_TRIGGER, USED_TRIGGER
 from bot.slack.transport import Transport, error_code
+from bot.tallies import REFUSALS
 
 log = structlog.get_logger("parley.slack")
 
@@ -50,6 +51,7 @@ class Answering:
                 if isinstance(reply.body, Card) and reply.body.kind == "post" and reply.body.files:
                     await self._hand_over(asked, reply.body.files)
         except Unreachable as error:
+            REFUSALS.add("slack", "answer lost")
             log.warning("slack answer not delivered", reason=error.reason, channel=asked.room.channel)
             if reply.public or reply.replaces:
                 told = Rendered(views.answered(error.reason))

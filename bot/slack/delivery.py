@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ from bot.slack.blocks import Overflow, Rendered
 from bot.slack.mrkdwn import escape_within
 from bot.slack.transport import Transport
 from bot.slack.work import Work
+from bot.tallies import REFUSALS
 from engine.plugin import ChatPost
 
 Locate = Callable[[str], Path]  # an internal storage URI's file on disk
@@ -25,6 +27,7 @@ log = structlog.get_logger("parley.slack")
 V = TypeVar("V")
 
 EVENT_TYPE = "parley_message"
+_INSIST = 40  # tries of what belongs into a thread
 _RECOVERY = 60.0  # seconds after the start in which a nonce may have been posted by the process before us
 _POST_KEYS = frozenset(
     {"text", "blocks", "attachments", "thread_ts", "reply_broadcast", "unfurl_links", "unfurl_media", "mrkdwn"}
@@ -200,13 +203,24 @@ class Delivery:
             said = hashlib.sha256(repr(overflow).encode("utf-8", "surrogatepass")).hexdigest()
             if overflow and said != below.text:
                 below.text = said
-                await self.spill(ref.channel, thread, overflow)
+                await self._insist_on_spilling(ref.channel, thread, overflow)
             new = [file for file in files if file.uri not in below.files]
             below.files.update(file.uri for file in new)
             if new and not is_known:  # after a restart nobody remembers what lies there
                 there = await self._file_names(ref.channel, thread)
                 new = [file for file in new if file.name not in there]
             await self.attach(ref.channel, thread, new)
+
+    async def _insist_on_spilling(self, channel: str, thread: str, overflow: Sequence[Overflow]) -> None:
+        messages, files = views.spill(overflow)
+        try:
+            for payload in messages:
+                await insist(partial(self.thread_message, channel, thread, payload))
+            for name, text in files:
+                await insist(partial(self.upload, channel, thread, name, log_bytes(text)))
+        except Unreachable as error:
+            REFUSALS.add("slack", "thread incomplete")
+            log.warning("slack thread is incomplete", channel=channel, thread=thread, reason=error.reason)
 
     async def _file_names(self, channel: str, thread: str) -> set[str]:
         try:
@@ -225,9 +239,10 @@ class Delivery:
                 if self._locate is None:
                     raise Unreachable("This bot has no access to stored files.")
                 content = await asyncio.to_thread(self._locate(file.uri).read_bytes)
-                await self.upload(channel, thread, file.name, content, file.alt)
+                await insist(partial(self.upload, channel, thread, file.name, content, file.alt))
             except Exception as error:  # noqa: BLE001 - whatever reading fails with, the thread says what is missing
                 reason = error.reason if isinstance(error, Unreachable) else getattr(error, "message", repr(error))
+                REFUSALS.add("slack", "thread incomplete")
                 log.warning("slack upload failed", file=file.name, error=repr(error))
                 notice = views.answered(f"I could not attach `{file.name}`: {reason}")
                 await self.thread_message(channel, thread, notice)
@@ -251,6 +266,18 @@ class Delivery:
             await self.thread_message(channel, thread, payload)
         for name, text in files:
             await self.upload(channel, thread, name, log_bytes(text))
+
+
+async def insist(doing: Callable[[], Awaitable[None]]) -> None:
+    """Do it, through outages and long pauses: nobody waits for it, and no outbox repeats it."""
+    for _ in range(_INSIST):
+        try:
+            return await doing()
+        except Unreachable as error:
+            if error.retry_after is None:
+                raise
+            await asyncio.sleep(max(error.retry_after, 0.05))
+    return await doing()
 
 
 def log_bytes(text: str) -> bytes:

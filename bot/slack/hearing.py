@@ -27,6 +27,7 @@ from bot.slack.payloads import Asked, Sent
 from bot.slack.people import People
 from bot.slack.transport import FileRefused, Transport
 from bot.slack.work import Work
+from bot.tallies import REFUSALS
 
 log = structlog.get_logger("parley.slack")
 Ack = Callable[..., Awaitable[Any]]
@@ -190,6 +191,7 @@ class Hearing:
         try:
             await self._answering.present(asked, reply)
         except Unreachable as error:
+            REFUSALS.add("slack", "answer lost")
             log.warning("slack answer reached nobody", reason=error.reason, receipt=asked.receipt)
         if refresh_home:
             await self._homes.draw(asked)
@@ -249,6 +251,7 @@ class Hearing:
                 self._presented.put(asked.receipt, True)
                 await self._answering.present(replace(asked, trigger_id=None), outcome.reply)
         except Unreachable as error:
+            REFUSALS.add("slack", "answer lost")
             log.warning("slack answer reached nobody", reason=error.reason, receipt=asked.receipt)
 
     async def _submit(self, sent: Sent) -> _Outcome:

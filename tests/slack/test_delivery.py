@@ -7,7 +7,7 @@ import pytest
 from bot.conversation import Card, FileRef, MessageRef, Notice, Reply, Room
 from bot.frontend import Unreachable
 from bot.slack.app import SlackFrontEnd
-from bot.tallies import RATE_LIMITS
+from bot.tallies import RATE_LIMITS, REFUSALS
 from engine.plugin import ChatPost
 from tests.slack.conftest import Connect
 from tests.slack.desk import ScriptedDesk, approve
@@ -87,6 +87,20 @@ async def test_what_does_not_fit_continues_in_the_thread(slack: FakeSlack, end: 
     assert all(one.thread == ref.message for one in slack.messages[1:])
     shown = "\n".join(slack.text(one) for one in slack.messages)
     assert all(f"line {number}" in shown for number in range(0, 3000, 97))
+
+
+async def test_the_thread_is_filled_although_slack_was_away_for_a_while(slack: FakeSlack, end: SlackFrontEnd) -> None:
+    slack.scripts["files.getUploadURLExternal"] = [Refusal(retry_after=0)] * 10
+    await end.post_card(ROOM, replace(CARD, body="\n".join("word " * 20 for _ in range(5_000))), "n1")
+    await slack.until(lambda: any(one.files for one in slack.messages), "the file")
+
+
+async def test_a_thread_that_can_not_be_filled_is_counted(slack: FakeSlack, end: SlackFrontEnd) -> None:
+    before = REFUSALS.counts.get(("slack", "thread incomplete"), 0)
+    slack.scripts["files.getUploadURLExternal"] = [Refusal("missing_scope")]
+    await end.post_card(ROOM, replace(CARD, body="\n".join("word " * 20 for _ in range(5_000))), "n1")
+    await end.stop()
+    assert REFUSALS.counts["slack", "thread incomplete"] == before + 1
 
 
 async def test_far_too_much_becomes_a_file(slack: FakeSlack, end: SlackFrontEnd) -> None:
