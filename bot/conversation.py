@@ -27,6 +27,7 @@ class Person:
     mention: str = ""
     zone: str | None = None  # IANA name, where the platform tells
     roles: tuple[str, ...] = ()  # group or role ids the platform sent along
+    workspace: str = ""  # the workspace the platform says they are of, where it has several
 
     @property
     def is_visiting(self) -> bool:

@@ -106,7 +106,7 @@ class Eligibility:
         self, wanted: Approver, pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool
     ) -> bool:
         if wanted.kind == "channel":
-            return await self._is_shown_in(pause, room)
+            return await self._is_shown_in(pause, room) and not await self.membership.is_stranger(person)
         return await self.membership.fits(wanted, who, person, fresh=fresh)
 
     async def _is_shown_in(self, pause: PauseRow, room: Room) -> bool:

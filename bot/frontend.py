@@ -113,6 +113,10 @@ class FrontEnd(Protocol):
     async def zone_of(self, person_id: str) -> str | None:
         """The IANA name of somebody's time zone, where the platform knows it; None, also when it can't be asked."""
 
+    async def is_stranger(self, person: Person) -> bool:
+        """Whether somebody is of another company, here by a channel that two companies share. Unreachable when it can't
+        be told."""
+
     async def email_of(self, person_id: str) -> str | None:
         """The address the platform knows somebody by, lower case; None when it has none. Unreachable as above."""
 

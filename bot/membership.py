@@ -22,7 +22,7 @@ class Membership:
         """Whether an entry means this person; Unreachable when a platform would have to tell and does not."""
         match wanted.kind:
             case "anyone":
-                return True
+                return not await self.is_stranger(person)
             case "channel":
                 return False  # a place, which only the caller can know
             case "account":
@@ -35,6 +35,11 @@ class Membership:
         if wanted.kind == "email":
             return wanted.value in emails
         return any(email.rpartition("@")[2] == wanted.value for email in emails)
+
+    async def is_stranger(self, person: Person) -> bool:
+        """Whether somebody is of another company: such a one must be named. Unreachable."""
+        end = self.front_ends.get(person.platform)
+        return end is not None and await end.is_stranger(person)
 
     async def emails(self, who: Identity) -> set[str]:
         """The confirmed addresses of somebody, lower case; Unreachable."""

@@ -39,12 +39,21 @@ class Permissions(Protocol):
         """One sentence for the start-up log."""
 
 
+@dataclass(frozen=True, slots=True)
 class Everybody:
-    """No roles are set: whoever can talk to the bot in a room may run flows and decide there."""
+    """No roles are set: whoever can talk to the bot in a room may run flows and decide there, but for people of other
+    companies in a channel shared with them."""
+
+    membership: Membership | None = None
 
     async def refuse(self, asked: Asked, *, fresh: bool = True) -> Answer | None:
-        """Nobody is refused."""
-        return None
+        """Nobody of ours is refused."""
+        try:
+            if self.membership is None or not await self.membership.is_stranger(asked.person):
+                return None
+        except Unreachable as silence:
+            return answer("unsure", why=silence.reason)
+        return answer("stranger", do=WORDS[asked.deed], flow=code(asked.flow))
 
     def describe(self) -> str:
         """One sentence for the start-up log."""

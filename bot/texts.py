@@ -55,6 +55,8 @@ TEXTS: dict[str, str] = {
     "not-yours": "This form belongs to {who}. Start your own with {command}.",
     "handed": "You handed this decision to {who}. Nothing changed.",
     "unsure": "I can't tell now whether you may decide this: {why} Nothing changed; press again in a minute.",
+    "stranger": "You are from another company, so you can't {do} {flow} unless a role names you. "
+    "Ask whoever keeps parley.yaml.",
     "own-edit": "You changed this flow last, so someone else must approve it (four eyes). Ask {approver}.",
     "unknown-editor": "Nobody can approve this now: who changed the flow last must not, and {why}. "
     "Commit the flow's file, or set `unknown_editor: allow` in `approvals`.",

@@ -242,6 +242,10 @@ class DiscordFrontEnd:
         """Discord tells bots no zones."""
         return None
 
+    async def is_stranger(self, person: Person) -> bool:
+        """Servers of Discord belong to no company."""
+        return False
+
     async def email_of(self, person_id: str) -> str | None:
         """Discord tells bots no addresses."""
         return None

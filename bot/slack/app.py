@@ -286,6 +286,17 @@ class SlackFrontEnd:
             return await self._people.zone_of(person_id.removeprefix("slack:")) if self._people else None
         return None
 
+    async def is_stranger(self, person: Person) -> bool:
+        """Whether Slack says that somebody is of another company. In an organization of several workspaces it is asked,
+        else another workspace is another company; Unreachable."""
+        if not person.workspace or person.workspace == self._about.get("team_id"):
+            return False
+        if not self._about.get("enterprise_id"):
+            return True
+        if self._people is None:
+            raise Unreachable("Slack is not connected.", retry_after=5.0)
+        return await self._people.is_stranger(person.id.removeprefix("slack:"))
+
     async def email_of(self, person_id: str) -> str | None:
         """The address in somebody's profile; Unreachable."""
         if self._people is None:

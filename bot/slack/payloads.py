@@ -88,7 +88,8 @@ def unescape(text: str) -> str:
 def person(user: Json) -> Person:
     """A user object of an interaction; `name` is the best Slack sent along."""
     name = user.get("name") or user.get("username") or user.get("id")
-    return Person(f"slack:{user['id']}", str(name), "slack", f"<@{user['id']}>")
+    workspace = str(user.get("team_id") or "")
+    return Person(f"slack:{user['id']}", str(name), "slack", f"<@{user['id']}>", workspace=workspace)
 
 
 def _direct(channel: str, name: Any = "") -> bool:
@@ -102,7 +103,7 @@ def _team(body: Json) -> str:
 
 def slash(body: Json) -> tuple[Asked, str]:
     """`/flow …`: who asked what, where."""
-    who = person({"id": body["user_id"], "name": body.get("user_name")})
+    who = person({"id": body["user_id"], "name": body.get("user_name"), "team_id": body.get("team_id")})
     channel = str(body.get("channel_id") or body["user_id"])
     room = Room(
         "slack",
@@ -218,7 +219,8 @@ def mention(body: Json, bot_user: str) -> tuple[Asked, str] | None:
     room = Room("slack", channel, event.get("thread_ts"), team, is_direct)
     url = private_address(channel, str(user), event.get("thread_ts"), is_direct=is_direct)
     files = tuple(sent_file(file) for file in event.get("files") or ())
-    asked = Asked(person({"id": user}), room, f"slack:event:{body['event_id']}", None, url, files=files)
+    who = person({"id": user, "team_id": event.get("user_team") or event.get("team")})
+    asked = Asked(who, room, f"slack:event:{body['event_id']}", None, url, files=files)
     return asked, unescape(spoken).strip(" :,\n\t")
 
 

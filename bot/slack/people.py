@@ -28,6 +28,7 @@ class People:
         self._groups: dict[str, tuple[str, frozenset[str]]] = {}  # group id: its handle and its members
         self._members_at: dict[str, float] = {}  # when the members of a group were told last
         self._profiles: OrderedDict[str, tuple[float, str | None, str | None]] = OrderedDict()
+        self._strangers: set[str] = set()
 
     async def named(self, person: Person) -> Person:
         """The person with the name Slack shows; as it is when Slack does not tell."""
@@ -104,6 +105,11 @@ class People:
         """The confirmed address in a user's profile, at most an hour old; Unreachable."""
         return (await self._profile(user))[0]
 
+    async def is_stranger(self, user: str) -> bool:
+        """Whether a user is of another company, as told at most an hour ago; Unreachable."""
+        await self._profile(user)
+        return user in self._strangers
+
     async def zone_of(self, user: str) -> str | None:
         """The time zone of a user, at most an hour old; Unreachable."""
         return (await self._profile(user))[1]
@@ -115,6 +121,7 @@ class People:
             about: Mapping[str, Any] = answer.get("user") or {}
             email = (about.get("profile") or {}).get("email")
             # People of connected workspaces may carry any address; one nobody has confirmed proves nothing.
+            (self._strangers.add if about.get("is_stranger") else self._strangers.discard)(user)
             is_ours = not about.get("is_stranger") and about.get("is_email_confirmed", True)
             zone = about.get("tz")
             known = (time.monotonic(), str(email).lower() if email and is_ours else None, str(zone) if zone else None)

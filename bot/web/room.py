@@ -189,6 +189,10 @@ class ChatRoom:
         """The page knows no zones."""
         return None
 
+    async def is_stranger(self, person: Person) -> bool:
+        """Whoever is on the page signed in there."""
+        return False
+
     async def email_of(self, person_id: str) -> str | None:
         """The page knows no addresses."""
         return None

@@ -37,6 +37,7 @@ class MemoryFrontEnd:
     calls: list[tuple[str, str]] = field(default_factory=list)
     groups: dict[str, set[str]] = field(default_factory=dict)  # name: ids of people, as the platform has them now
     emails: dict[str, str] = field(default_factory=dict)
+    strangers: set[str] = field(default_factory=set)
     zones: dict[str, str] = field(default_factory=dict)
     desk: object = None
 
@@ -91,6 +92,9 @@ class MemoryFrontEnd:
 
     async def zone_of(self, person_id: str) -> str | None:
         return self.zones.get(person_id)
+
+    async def is_stranger(self, person) -> bool:
+        return person.id in self.strangers
 
     async def email_of(self, person_id: str) -> str | None:
         await self._hear("email", person_id)

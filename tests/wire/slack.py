@@ -65,7 +65,7 @@ class FakeSlack(Workspace):
                 "id": user,
                 "username": self.users.get(user, user),
                 "name": self.users.get(user, user),
-                "team_id": TEAM,
+                "team_id": self.teams.get(user, TEAM),
             },
             "api_app_id": "A1",
             "token": "verification",
@@ -77,7 +77,7 @@ class FakeSlack(Workspace):
         name = self.channels[channel].name if channel in self.channels else "directmessage"
         return {
             "token": "verification",
-            "team_id": TEAM,
+            "team_id": self.teams.get(user, TEAM),
             "user_id": user,
             "user_name": self.users.get(user, user),
             "channel_id": channel,

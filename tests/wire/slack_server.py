@@ -34,6 +34,9 @@ class Workspace:
     may_read_history: bool = True
     signing_secret: str = "wire-secret"
     users: dict[str, str] = field(default_factory=lambda: {"U1": "ann", "U2": "bob", BOT: "parley"})
+    teams: dict[str, str] = field(default_factory=dict)  # of users who are of another workspace
+    strangers: set[str] = field(default_factory=set)  # those of another company
+    enterprise: str = ""
     groups: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     emails: dict[str, str] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
@@ -181,7 +184,9 @@ class Workspace:
         raise rules.SlackRefuses("unknown_method", str(body)[:60])
 
     def _auth_test(self, body: Json) -> Json:
-        return {"url": self.url, "team": "Wire", "user": "parley", "team_id": TEAM, "user_id": BOT, "bot_id": "B0BOT"}
+        grid = {"enterprise_id": self.enterprise} if self.enterprise else {}
+        about = {"url": self.url, "team": "Wire", "user": "parley", "team_id": TEAM, "user_id": BOT, "bot_id": "B0BOT"}
+        return about | grid
 
     def _apps_connections_open(self, body: Json) -> Json:
         self.connections_opened += 1
@@ -193,7 +198,9 @@ class Workspace:
         name = self.users[body["user"]]
         profile = {"display_name": name} | ({"email": self.emails[body["user"]]} if body["user"] in self.emails else {})
         zone = "America/New_York"
-        return {"user": {"id": body["user"], "name": name, "tz": zone, "is_email_confirmed": True, "profile": profile}}
+        about = {"id": body["user"], "name": name, "tz": zone, "is_email_confirmed": True, "profile": profile}
+        about |= {"team_id": self.teams.get(body["user"], TEAM), "is_stranger": body["user"] in self.strangers}
+        return {"user": about}
 
     def _usergroups_users_list(self, body: Json) -> Json:
         if body["usergroup"] not in self.groups:
