@@ -93,3 +93,31 @@ async def test_a_question_of_sixty_inputs_is_answered_the_same_way(bot) -> None:
     ended = await engine.wait(run.id, timeout=20)
     (waited,) = [one for one in ended.task_runs.values() if one.task_id == "wait"]
     monster.check(dict(waited.outputs["onResume"]), lambda uri: engine.files.path(uri).read_bytes())
+
+
+async def test_any_of_three_thousand_choices_can_be_picked(bot) -> None:
+    wire, engine = bot
+    await engine.deploy(
+        "id: trip\nnamespace: company.team\ninputs:\n  - {id: city, type: SELECT, values: "
+        + json.dumps(monster.MANY)
+        + "}\ntasks: [{id: end, type: io.kestra.plugin.core.log.Log, message: hi}]\n"
+    )
+    (opened, *_) = await wire.responses(await wire.slash("run", flow="trip"))
+    (refused, *_) = await wire.responses(await wire.fill(opened["data"]["custom_id"], {"f:0": "city-"}))
+    assert "Please check" in str(refused)
+    (listed, *_) = await wire.responses(await wire.click(*press(wire, "Choose city")))
+    assert "3000 choices · page 1 of 120" in str(listed)
+    (asked, *_) = await wire.responses(await wire.click(*press(wire, "Filter…")))
+    source = wire.messages[press(wire, "Filter…")[0]]
+    (found, *_) = await wire.responses(await wire.fill(asked["data"]["custom_id"], {"typed": "299"}, message=source))
+    assert "13 choices that fit “299”" in words(found["data"])
+    source = wire.messages[press(wire, "Filter…")[0]]
+    menu = next(each for part in source["components"] for each in walk(part) if each.get("type") == 3)
+    assert "city-2999" in [option["value"] for option in menu["options"]]
+    await wire.responses(await wire.click(source["id"], menu["custom_id"], values=["city-2999"]))
+    (again, *_) = await wire.responses(await wire.click(*press(wire, "Continue")))
+    (field,) = inputs_of(again["data"])
+    assert field["value"] == "city-2999"
+    await wire.responses(await wire.fill(again["data"]["custom_id"], {"f:0": field["value"]}))
+    (run,) = await engine.executions(flow_id="trip")
+    assert run.inputs["city"] == "city-2999"
