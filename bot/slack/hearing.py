@@ -1,7 +1,7 @@
 """What people do in Slack, brought to the desk: acknowledged at once, answered when the desk has answered.
 
-An event is acknowledged once the desk has it on disk, or after 150 ms, whichever comes first: what was acknowledged is
-not lost by a crash, and neither a slow answer nor a slow disk makes a spinner.
+An event is acknowledged once the desk has it on disk: what was acknowledged is not lost by a crash, and a slow answer
+holds nothing up. Only a disk that takes two seconds is not waited for; after three Slack says that nobody answered.
 """
 
 import asyncio
@@ -32,9 +32,8 @@ from bot.tallies import REFUSALS
 log = structlog.get_logger("parley.slack")
 Ack = Callable[..., Awaitable[Any]]
 
-ACK_AFTER = 0.15  # seconds
+ACK_AFTER = 2.0  # seconds without a word that the desk has it
 SUBMIT_AFTER = 2.3  # seconds: a submission's answer is its acknowledgement, which Slack awaits for three
-EVENT_AFTER = 2.0  # seconds: nobody looks at a spinner, and a name may have to be looked up first
 SHORTCUT_FILES = 1.0  # seconds: a shortcut's trigger is dead after three
 _BROKEN = "Something broke on my side. Look at the run with `/flow status` before you try again."
 
@@ -129,7 +128,7 @@ class Hearing:
             case "app_mention" | "message":
                 if heard := payloads.mention(body, self._bot_user):
                     asked, text = heard
-                    await self._answer(_no_ack, asked, lambda: self._spoken(asked, text), patience=EVENT_AFTER)
+                    await self._answer(_no_ack, asked, lambda: self._spoken(asked, text))
             case "app_home_opened":
                 if opened := payloads.home_opened(body):
                     self._work.spawn(self._homes.draw(opened), "home")
@@ -159,7 +158,6 @@ class Hearing:
         ask: Callable[[], Awaitable[Reply]],
         *,
         refresh_home: bool = False,
-        patience: float = ACK_AFTER,
     ) -> None:
         """Ask the desk, acknowledge once it has what it was asked, show the answer. A redelivery is not shown again."""
         heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -170,7 +168,7 @@ class Hearing:
 
         asking = self._work.spawn(self._ask(asked, ask, hear), "desk")
         asking.add_done_callback(hear)
-        await asyncio.wait({heard}, timeout=patience)
+        await asyncio.wait({heard}, timeout=ACK_AFTER)
         self._work.spawn(self._present(asked, asking, refresh_home=refresh_home), "answer")
         await ack()
 

@@ -214,7 +214,7 @@ class GroupWriter:
     def _write(self) -> None:
         try:
             stopping = False
-            while not stopping:
+            while self._urgent or not stopping:
                 group: list[Order] = []
                 entry = self._queue.get()
                 while entry is not None:
@@ -226,7 +226,7 @@ class GroupWriter:
                         entry = self._queue.get_nowait()
                     except queue.Empty:
                         break
-                stopping = entry is None
+                stopping = stopping or entry is None
                 for orders in (self._take_urgent(), group):
                     if orders:
                         self._commit(orders)

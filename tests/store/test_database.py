@@ -67,13 +67,13 @@ async def test_what_is_urgent_is_written_before_what_waits_and_by_itself(databas
 
 async def test_what_is_urgent_at_the_end_is_written_too(sqlite, tmp_path):
     blocked, release = await held_back(sqlite)
-    urgent = asyncio.create_task(sqlite.transact(write("kept"), urgent=True))
+    urgent = [asyncio.create_task(sqlite.transact(write(str(n)), urgent=True)) for n in range(150)]
     await asyncio.sleep(0)
     closing = asyncio.create_task(sqlite.close())
     await asyncio.sleep(0)
     release.set()
-    await asyncio.gather(blocked, urgent, closing)
-    assert on_disk(tmp_path / "parley.db") == ["kept"]
+    await asyncio.gather(blocked, *urgent, closing)
+    assert on_disk(tmp_path / "parley.db") == [str(n) for n in range(150)]
     with pytest.raises(StoreFailed, match="closed"):
         await sqlite.transact(write("late"), urgent=True)
 
