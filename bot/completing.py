@@ -50,12 +50,15 @@ async def choices(
             standing = parts.office.engine.schedules.occurrences.standing()
             seen = await _allowed(parts, "see", person, room, {f"{e.flow.namespace}/{e.flow.id}" for e in standing})
             labels = {e.key: e.key for e in standing if seen[f"{e.flow.namespace}/{e.flow.id}"]}
+            # Where a schedule is added, or made up for, a flow is named.
+            labels |= {one.value: one.value for one in await _flows(parts, typed, person, room, limit)}
         case "alias":
             workspace = workspace_of(room)
             found = await parts.office.engine.database.read(lambda c: chat_aliases.every(c, workspace))
             labels = {f"{one.name}: {one.command}"[:100]: one.name for one in found}
         case "topic":
-            labels = {verb: verb for verb in await usable(parts, Asking(person, room, ""))}
+            labels = {verb: verb for verb in sorted(await usable(parts, Asking(person, room, "")))}
+            labels |= {one.value: one.value for one in await _flows(parts, typed, person, room, limit)}
         case _:
             return ()
     return tuple(Option(labels[label], label) for label in _fitting(typed, labels)[:limit])

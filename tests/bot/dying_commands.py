@@ -6,10 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.conversation import Click, Command
+from engine.core.state import State
 from engine.store import chat_audit
 from engine.store.chat_audit import HEARD
 from tests.bot.dying_desk import FAILS, arm, die
 from tests.bot.rig import ANN, OPS, PLAIN, Rig
+from tests.bot.test_run_changes import LONG
 from tests.bot.test_schedule_commands import GREET
 
 TYPED = {
@@ -34,6 +36,18 @@ async def prepared(rig: Rig, deed: str) -> Click | Command:
         for _ in range(REQUESTS):
             await rig.asked()
         shown = await rig.say("approve ship --all")
+    elif deed == "hold":
+        await rig.say("run long --quiet")
+        run = (await rig.engine.executions(limit=1))[0]
+        while (await rig.engine.execution(run.id)).state is not State.RUNNING:
+            await asyncio.sleep(0.01)
+        return Command(f"pause {run.id}", ANN, OPS, "the click", answer_url="https://answer.test/1")
+    elif deed == "restore":
+        file = rig.folder / "flows" / "kept.yaml"
+        for text in ("first", "second"):
+            file.write_text(PLAIN.replace("id: ship", "id: kept").replace("shipped", text))
+            await rig.engine.flows.look()
+        shown = await rig.say("restore kept 1")
     else:
         await rig.say("run fails --quiet")
         failed = await rig.engine.wait((await rig.engine.executions(limit=1))[0].id, timeout=20)
@@ -56,7 +70,7 @@ def arm_between() -> None:
 
 
 async def main(folder: Path, step: str, deed: str) -> None:
-    rig = await Rig(folder).start(PLAIN, FAILS, GREET)
+    rig = await Rig(folder).start(PLAIN, FAILS, GREET, LONG)
     arrives = await prepared(rig, deed)
     print(arrives.text if isinstance(arrives, Command) else arrives.action_id, flush=True)
     if step == "between two":

@@ -96,6 +96,35 @@ async def test_killed_while_approving_several(tmp_path, step):
         await rig.stop()
 
 
+async def test_killed_while_holding_a_run(tmp_path):
+    said = await killed(tmp_path, "inside the transaction", "hold")
+    rig = await Rig(tmp_path).start()
+    try:
+        (run,) = await rig.engine.executions(flow_id="long")
+        assert not (await rig.engine.execution(run.id)).held
+        assert (await again(rig, said)).tone == "paused"
+        assert (await rig.engine.execution(run.id)).held
+        assert (await recorded(rig))["pause"] == 1
+        await rig.say(f"kill {run.id}")
+    finally:
+        await rig.stop()
+
+
+async def test_killed_while_restoring_a_revision(tmp_path):
+    """The flow's file is written before the transaction: what the next start reads is taken over by the delivery."""
+    said = await killed(tmp_path, "inside the transaction", "restore")
+    assert "first" in (tmp_path / "flows" / "kept.yaml").read_text()
+    rig = await Rig(tmp_path).start()
+    try:
+        answer = await again(rig, said)
+        assert answer.tone == "success", answer.text
+        assert (await recorded(rig))["restore"] == 1
+        every = await rig.engine.flows.revisions("company.team", "kept")
+        assert [("first" in row.source) for row in every] == [True, False, True]
+    finally:
+        await rig.stop()
+
+
 @pytest.mark.parametrize(("deed", "action"), [("delete", "delete"), ("bulk", "mark")])
 async def test_killed_while_putting_runs_right(tmp_path, deed, action):
     said = await killed(tmp_path, "inside the transaction", deed)
