@@ -172,16 +172,20 @@ def _collect(task_id: Value, entry: Value, wanted: str, value: Value, found: lis
 
 @FUNCTIONS.add("iterationOutput", "taskId", "iteration", contextual=True, taskId=None, iteration=None)
 def iteration_output(frame: Frame, task_id: Value, iteration: Value) -> Value:
-    """The `value` a task put out in an iteration: the one before, unless a number is given."""
+    """The `value` a task put out in an iteration, the one before unless a number is given; null before it has run."""
     current = _variable(frame, "taskrun", "iteration")
     if current is None:
         fail("iterationOutput() works inside a loop only.")
     wanted = current - 1 if iteration is None else iteration
+    if isinstance(wanted, str) and wanted.isdecimal() and len(wanted) < 10:
+        wanted = int(wanted)
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
         fail(f"iterationOutput() has no iteration {java_text(wanted)[:20]}.", "The first iteration is 0.")
     outputs = _variable(frame, "outputs", java_text(_variable(frame, "task", "id") if task_id is None else task_id))
     for value in reversed(_parent_values(frame)):
-        outputs = _level(outputs, value, "iterationOutput")
+        outputs = outputs.get(value) if is_map(outputs) else None
+    if outputs is None:  # the task has not run there
+        return None
     entries = list(outputs.values()) if is_map(outputs) else []
     if wanted >= len(entries):
         fail(f"iterationOutput() has no iteration {wanted}: there are {len(entries)}.")

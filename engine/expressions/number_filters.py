@@ -94,7 +94,9 @@ def _whole(digits: str) -> int:
 
 @FILTERS.add("string")
 def string(value: Value) -> Value:
-    """A number, or a text that is one, as text."""
+    """A number, or a text that is one, as text; null stays null."""
+    if value is None:
+        return None
     if is_number(value):
         return scalar_text(value)
     if isinstance(value, str) and len(value) <= MAX_DIGITS:

@@ -122,7 +122,7 @@ ROWS = [
     ("{{ 42 | string }}{{ 1.5 | string }}{{ '42' | string }}{{ '1.50' | string }}", '421.5421.50'),
     ("{{ 'abc' | string }}", FAILS),
     ('{{ l | string }}', FAILS),
-    ('{{ nul | string }}', FAILS),
+    ('{{ (nul | string) is null }}', 'true'),
     ('{{ true | string }}', FAILS),
     ("{{ 'abc' | regexMatch('b') }}{{ 'abc' | regexMatch('^b') }}{{ nul | regexMatch('a') }}", 'truefalsefalse'),
     ("{{ 'a' | regexMatch(regex='a') }}", 'true'),

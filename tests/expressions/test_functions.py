@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.expressions import Services, render
 from tests.expressions.table import FAILS, printed
 
 ROWS = [
@@ -178,3 +179,21 @@ ROWS = [
 @pytest.mark.parametrize(("template", "expected"), ROWS, ids=[row[0][:60] for row in ROWS])
 def test_a_template(template, expected):
     assert printed(template) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("iterationOutput('t', 0)", "first"),
+        ("iterationOutput('t', '0')", "first"),
+        ("iterationOutput('t')", "first"),
+        ("iterationOutput('other', 0) is null", "true"),
+        ("iterationOutput('in', 0)", "deep"),
+        ("iterationOutput('far', 0) is null", "true"),
+    ],
+)
+def test_the_output_of_an_iteration_is_null_where_the_task_has_not_run(expression, expected):
+    outer = [{"taskrun": {"value": "x"}}] if "'in'" in expression or "'far'" in expression else []
+    outputs = {"t": {"a": {"value": "first"}}, "in": {"x": {"a": {"value": "deep"}}}, "far": {"y": {}}}
+    seen = {"outputs": outputs, "parents": outer, "task": {"id": "t"}, "taskrun": {"iteration": 1, "value": "b"}}
+    assert render(f"{{{{ {expression} }}}}", seen, Services()) == expected
