@@ -237,6 +237,11 @@ class Lane:
             if refusal.about != "platform":
                 REFUSALS.add(self.platform, "later")
             await self._later(row, seconds, refusal.reason)
+        elif row.message is None and run_above(documents.room(row.room)):
+            # The thread was deleted or locked: what belongs there is said in the channel.
+            channel, now = documents.dump(replace(room, thread=None)), self.clock.now()
+            log.info("%s takes nothing in the thread of %s: %s", self.platform, row.execution_id, refusal)
+            await self.database.transact(lambda unit: chat_messages.move(unit.connection, row.id, channel, now))
         else:
             REFUSALS.add(self.platform, "abandoned")
             await self._give_up(row, room, refusal.reason, tell=True, is_outside=refusal.outside)

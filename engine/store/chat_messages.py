@@ -208,6 +208,12 @@ def wait(connection: Connection, id_: str, until: datetime) -> None:
     connection.execute(update(messages).where(messages.c.id == id_).values(due=until))
 
 
+def move(connection: Connection, id_: str, room: Mapping[str, Any], now: datetime) -> None:
+    """A message that is not posted yet goes elsewhere, now."""
+    values = {"room": json.dumps(room), "due": now}
+    connection.execute(update(messages).where(messages.c.id == id_, messages.c.message.is_(None)).values(**values))
+
+
 def revive(connection: Connection, execution_id: str, now: datetime) -> int:
     """Try once more what was given up; how many messages."""
     values = {"state": "LIVE", "desired": messages.c.desired + 1, "due": now, "attempts": 0, "urgency": POST}

@@ -92,6 +92,23 @@ async def test_a_thread_that_can_not_be_opened_is_the_channel(rig):
     assert rig.slack.of("pause")[0].ref.thread is None
 
 
+async def test_what_a_thread_does_not_take_any_more_comes_to_the_channel(rig):
+    original = rig.slack.post_card
+
+    async def post_card(room, card, nonce):
+        if room.thread:
+            raise Unreachable("the thread is locked")
+        return await original(room, card, nonce)
+
+    rig.slack.post_card = post_card
+    await rig.say("settings card=thread")
+    await rig.press(await rig.asked(), "Approve")
+    await rig.slack.shows("post")
+    await rig.slack.shows("pause", lambda card: card.tone == "success")
+    assert {shown.ref.thread for shown in rig.slack.messages.values()} == {None}
+    assert not rig.slack.notices
+
+
 async def test_a_run_asked_for_in_a_thread_stays_there(rig):
     await rig.say("settings card=thread")
     await rig.asked("run ship", ANN, Room("slack", "C1", "17.5", "T1"))
