@@ -52,6 +52,12 @@ async def known(parts: Parts, room: Room, name: str) -> Alias | None:
     return await parts.office.engine.database.read(lambda c: chat_aliases.find(c, workspace, name))
 
 
+async def names(parts: Parts, room: Room) -> list[str]:
+    """Every alias that holds in a room."""
+    workspace = workspace_of(room)
+    return [one.name for one in await parts.office.engine.database.read(lambda c: chat_aliases.every(c, workspace))]
+
+
 async def alias(
     parts: Parts, asking: Asking, line: Line, verbs: Collection[str], hidden: Callable[[str], bool]
 ) -> Reply:

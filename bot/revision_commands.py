@@ -32,7 +32,7 @@ async def revisions(parts: Parts, asking: Asking, line: Line) -> Reply:
     rows = tuple(
         Row(
             f"{flow.id} {row.revision}",
-            f"{'the newest' if row is every[0] else 'since'} {for_reader(row.created, asking.person)} \u00b7 "
+            f"{'the newest, since' if row is every[0] else 'since'} {for_reader(row.created, asking.person)} \u00b7 "
             f"{len(row.source.splitlines())} lines",
         )
         for row in shown

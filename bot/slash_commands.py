@@ -1,6 +1,6 @@
 """`/flow …`: which words there are, and who answers them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot import (
     aliases,
@@ -43,6 +43,8 @@ async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
         lines = "\n".join(
             f"- `{slash(verb, at)} {one.usage}`: {one.about}" for verb, one in MANUAL.items() if verb in allowed
         )
+        short = listed(await aliases.names(parts, asking.room), 20)
+        lines += f"\n- Aliases here: {short}" if short != "none" else ""
         more = "`/flow help run` has examples. In threads and direct messages write `@parley run \u2026`."
         return Reply(Notice("info", f"{lines}\n\n{more} Quote blanks: `a='b c'`."))
     if (verb := SYNONYMS.get(wanted, wanted)) in MANUAL:
@@ -183,7 +185,7 @@ async def perform(parts: Parts, asking: Asking, text: str) -> Reply | FieldError
         line = parse(await aliases.expanded(parts, asking.room, text, VERBS.keys()))
         verb = VERBS.get(line.verb)
         if verb is None:
-            return Reply(unknown(parts, line).notice())
+            return Reply(unknown(parts, line, await aliases.names(parts, asking.room)).notice())
         return await verb(parts, asking, line)
     except (LineInvalid, Unresolved) as refused:
         return Reply(refused.answer.notice())
@@ -191,12 +193,12 @@ async def perform(parts: Parts, asking: Asking, text: str) -> Reply | FieldError
         return Reply(Notice("warning", f"{plain(error.message, 600)} {plain(error.fix, 300)}".strip()))
 
 
-def unknown(parts: Parts, line: Line) -> Answer:
+def unknown(parts: Parts, line: Line, names: Sequence[str] = ()) -> Answer:
     """E01, with the nearest word; a flow's name alone is most likely meant to be run."""
     try:
         near = did_you_mean([f"/flow run {parts.flow(line.verb).id}"])
     except (Unresolved, EngineError):
-        near = guess(line.verb, [verb for verb in VERBS if verb])
+        near = guess(line.verb, [*(verb for verb in VERBS if verb), *names])
     return answer("E01", verb=code(line.verb), guess=near)
 
 

@@ -146,4 +146,5 @@ async def _answer(request: Request, said: Reply, back: str) -> Response:
 async def _said(request: Request, notice: Notice, back: str) -> Response:
     names: dict[str, Any] = {"notice": notice, "channel": LOBBY, "back": back}
     status = 403 if notice.code == "E04" else 200
-    return html(request, "answer.html", title="Done" if notice.tone == "success" else "Parley", status=status, **names)
+    title = "Sure?" if notice.actions else "That did not work" if notice.tone in ("warning", "danger") else "Done"
+    return html(request, "answer.html", title=title, status=status, **names)

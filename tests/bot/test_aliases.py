@@ -57,6 +57,8 @@ async def test_an_alias_stands_for_a_command_with_more_behind_it(kept):
     assert (await kept.say("GO count=4")).text.startswith("Started `many`")
     assert (await kept.say("run go count=5")).text.startswith("Started `many`"), "as Discord's fixed commands say it"
     assert "stands for `/flow run many name=Ann`" in (await kept.say("help go")).text
+    assert "Aliases here: `go`" in (await kept.say("help")).text
+    assert "Did you mean `go`?" in (await kept.say("goo")).text
     runs = await kept.engine.executions(limit=3)
     assert sorted(run.inputs["count"] for run in runs) == [4, 4, 5]
     told = await kept.engine.database.read(lambda c: chat_audit.about(c, "slack:T1/go"))

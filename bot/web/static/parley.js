@@ -60,10 +60,13 @@
 
   document.addEventListener("submit", async (event) => {
     const form = event.target;
+    const question = event.submitter?.dataset.confirm;
+    if (question && !window.confirm(question)) {
+      event.preventDefault();
+      return;
+    }
     if (form.method !== "post" || !list) return;
     event.preventDefault();
-    const question = event.submitter?.dataset.confirm;
-    if (question && !window.confirm(question)) return;
     const sent = await send(form, event.submitter);
     if (sent && form.id === "say") form.reset();
   });
