@@ -188,6 +188,12 @@ class FrontDesk:
         draft = await self.parts.drafts.reconsidered(draft, self.office.reader(person))
         return await self.parts.drafts.form(draft) if await self.parts.drafts.keep_on(draft) else None
 
+    async def keep(self, form_id: str, values: Mapping[str, Any], person: Person) -> None:
+        """What stands in a form that is not sent yet; its questions stay as they are drawn."""
+        draft = await self.parts.drafts.find(form_id)
+        if draft is not None and await may_fill(self.office, draft, person):
+            await self.parts.drafts.keep_on(merged(draft, values))
+
     async def form_of(self, form_id: str, person: Person) -> Form | None:
         """The same, unless it is somebody else's."""
         draft = await self.parts.drafts.find(form_id)

@@ -15,6 +15,10 @@ from bot.slack.mrkdwn import plain_line
 
 Choice = Literal["radio", "menu", "search", "checkboxes", "multi_menu", "multi_search", "text"]
 CUSTOM = ":custom"  # the text field beside a choice that takes other values too
+CHOSEN = frozenset(
+    {"radio_buttons", "static_select", "external_select", "checkboxes", "multi_static_select", "multi_external_select",
+     "datepicker", "timepicker", "datetimepicker"}
+)  # fmt: skip
 _HASHED = "ref:"
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,9})?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)

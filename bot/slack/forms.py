@@ -10,6 +10,7 @@ from bot.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.slack import limits
 from bot.slack.blocks import Block, Overflow, Rendered, buttons, context, label, paragraphs, plain, section
 from bot.slack.elements import (
+    CHOSEN,
     CUSTOM,
     HINTS,
     as_text,
@@ -154,8 +155,10 @@ def _inputs(form: Form, index: int, hint: str, overflow: list[Overflow], *, hide
     }
     if hint:
         block["hint"] = plain(hint)
-    if field.leads:
-        block["dispatch_action"] = True
+    if field.leads or drawn["type"] in CHOSEN:
+        block["dispatch_action"] = (
+            True  # each choice sends what stands in the window: should it be closed, that is kept
+        )
     if not takes_others:
         return [block], is_hidden
     other: Block = {"type": "plain_text_input", "action_id": name + CUSTOM}

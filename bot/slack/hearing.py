@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from bot.conversation import MESSAGE_TEXT, Command, FieldErrors, Form, Notice, Person, Reply, Submission
+from bot.conversation import MESSAGE_TEXT, Attachment, Command, FieldErrors, Form, Notice, Person, Reply, Submission
 from bot.frontend import KEPT, Desk, Unreachable
 from bot.slack import forms, payloads, views
 from bot.slack.answering import Answering
@@ -275,11 +275,15 @@ class Hearing:
         is_last = ticket.page >= len(forms.pages(form)) - 1
         return self._replied(sent, await self._desk.submit(_submission(sent, values, is_last=is_last)), is_last=is_last)
 
-    async def _values(self, form: Form, sent: Sent) -> tuple[dict[str, Any], dict[str, str]]:
-        """What stands in a view, files fetched; and which of them can't be had."""
+    async def _values(self, form: Form, sent: Sent, *, known: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
+        """What stands in a view, files fetched; and which of them can't be had. `known`: not those fetched before."""
         values, errors = values_of(form, sent.state, sent.ticket.hidden), dict[str, str]()
         for name, value in list(values.items()):
+            before = form.values.get(name)
             if isinstance(value, SentFile):
+                if known and isinstance(before, Attachment) and (before.name, before.size) == (value.name, value.size):
+                    values[name] = before
+                    continue
                 try:
                     values[name] = (await self._inbox.fetch([value]))[0]
                 except FileRefused as error:
@@ -292,7 +296,7 @@ class Hearing:
         form = await self._desk.form(sent.ticket.form_id)
         if form is None or shape_of(form) != sent.ticket.shape:
             return  # gone, or drawn anew already
-        values, _ = await self._values(form, sent)
+        values, _ = await self._values(form, sent, known=True)
         revised = await self._desk.revise(form.id, values, sent.asked.person)
         if revised is None or replace(revised, values={}) == replace(form, values={}):
             return

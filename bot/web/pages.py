@@ -30,6 +30,7 @@ from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wa
 from bot.web.room import LOBBY, ChatRoom
 
 routes = APIRouter()
+CHANGED = "The questions have changed meanwhile, so nothing was sent. Please look at them again."
 NO_FORM = (
     "This form is not there any more, or it is somebody else's.",
     "Start again with the command or button that opened it.",
@@ -139,6 +140,8 @@ async def submit(request: Request, form_id: str) -> Response:
     form = await _own_form(request, form_id)
     if form is None:
         return refusal(404, *NO_FORM)
+    if given.get("shape") not in (None, views.shape(form)):
+        return form_again(request, room, FieldErrors(form, {"": CHANGED}), safe_back(given.get("back")))
     values = await values_of(form, given, request.app.state.uploads)
     answer = f"web:{room.channel}:{who.id}"
     back = safe_back(given.get("back"))
@@ -146,6 +149,18 @@ async def submit(request: Request, form_id: str) -> Response:
     if isinstance(result, FieldErrors):
         return form_again(request, room, result, back)
     return await show(request, room, result, back=back)
+
+
+@routes.post("/form/{form_id}/keep", name="keep_form")
+async def keep_form(request: Request, form_id: str) -> Response:
+    """What stands in a form that is not sent yet: kept, should the page be closed."""
+    given = await request.form()
+    form = await _own_form(request, form_id)
+    if form is not None and given.get("shape") == views.shape(form):
+        values = await values_of(form, given, request.app.state.uploads)
+        texts = {name: value for name, value in values.items() if not isinstance(value, Attachment)}
+        await request.app.state.desk.keep(form_id, texts, caller(request).person)
+    return Response(status_code=204, headers=HEADERS)
 
 
 @routes.get("/complete", name="complete")

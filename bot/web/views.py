@@ -1,5 +1,6 @@
 """What the page shows, as HTML. Pure: the conversation's values in, text out; whatever came from outside is escaped."""
 
+import hashlib
 import json
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
+from bot.conversation import Form
 from bot.references import short
 from bot.web.body import MAX_BODY
 
@@ -152,11 +154,18 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "input_type": lambda name: INPUT_TYPES.get(name, "text"),
     "value_html": value_html,
     "took": _took,
+    "shape": lambda form: shape(form),
     "short": lambda run: short(run.id),
     "trigger_text": _trigger_text,
 }
 environment.filters |= _FILTERS
 environment.globals["max_upload"] = MAX_BODY // (1024 * 1024)
+
+
+def shape(form: Form) -> str:
+    """A fingerprint of a form's fields: what was sent from a page of another shape must not be read with this form."""
+    told = json.dumps([(field.id, field.type) for field in form.fields])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def page(template: str, **names: Any) -> str:

@@ -169,3 +169,19 @@ async def test_last_times_values_fill_the_open_form(slack: FakeSlack, rig: Rig) 
     found = await rig.engine.executions(flow_id="brew")
     assert [run.inputs["cup"] for run in found] == ["large", "large"]
     assert slack.refused == []
+
+
+async def test_a_window_that_is_closed_opens_again_with_what_stood_in_it(slack: FakeSlack, rig: Rig) -> None:
+    await rig.engine.deploy(BREW)
+    await slack.command("/flow run brew")
+    window = await slack.modal()
+    window.typed[window.input("name")["block_id"]] = "Ann"
+    await slack.choose(window, "kind", "coffee")
+    await slack.until(lambda: "beans" in labels(window), "the answer is heard")
+    window.open = False  # the person closes it
+    await slack.command("/flow run brew")
+    again = await slack.until(lambda: slack.window("U1"), "the form")
+    assert labels(again) == ["name", "kind", "beans", "card"]
+    assert again.input("name")["element"]["initial_value"] == "Ann"
+    assert again.input("kind")["element"]["initial_option"]["value"] == "coffee"
+    assert slack.refused == []

@@ -71,3 +71,27 @@ async def test_a_question_of_sixty_inputs_is_answered_the_same_way(parley, brows
     ended = await parley.engine.wait(pause.execution_id, timeout=20)
     (waited,) = [one for one in ended.task_runs.values() if one.task_id == "wait"]
     monster.check(dict(waited.outputs["onResume"]), lambda uri: parley.engine.files.path(uri).read_bytes())
+
+
+async def test_what_stands_in_a_form_is_kept_when_the_page_is_closed(parley, browser) -> None:
+    await parley.engine.deploy(monster.flow())
+    page = await browser.say("/flow run monster")
+    path = page.url.path
+    page = await browser.get(path)
+    shape = re.search(r'name="shape" value="([^"]+)"', page.text)[1]
+    await browser.post(f"{path}/keep", **{"f:0": "half a sentence", "f:6": "41", "shape": shape})
+    await browser.post(f"{path}/keep", **{"f:0": "of another page", "shape": "000000000000"})
+    await browser.client.get(f"{path}/keep")
+    again = await browser.get(str((await browser.say("/flow run monster")).url))
+    assert "half a sentence" in again.text
+    assert "did not send" in again.text
+    assert not await parley.engine.executions(flow_id="monster")
+
+
+async def test_a_page_of_other_questions_is_not_used(parley, browser) -> None:
+    await parley.engine.deploy(monster.flow())
+    page = await browser.say("/flow run monster")
+    await browser.get(page.url.path)
+    answer = await browser.post(page.url.path, **{"f:0": "x", "shape": "000000000000"})
+    assert "questions have changed" in unescape(answer.text)
+    assert not await parley.engine.executions(flow_id="monster")

@@ -71,6 +71,15 @@
     if (sent && form.id === "say") form.reset();
   });
 
+  document.addEventListener("change", (event) => { // what is typed is kept, should the page be closed
+    const form = event.target.closest?.("form.fill");
+    const action = form?.getAttribute("action") || "";
+    if (!action.startsWith("/form/") || /password|file/.test(event.target.type)) return;
+    const data = new FormData(form);
+    form.querySelectorAll("input[type=password], input[type=file]").forEach((hidden) => data.delete(hidden.name));
+    fetch(`${action}/keep`, { method: "POST", body: data, keepalive: true }).catch(() => undefined);
+  });
+
   document.addEventListener("click", (event) => {
     if (dialog && event.target.closest(".cancel") && dialog.open) {
       event.preventDefault();
