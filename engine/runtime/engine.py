@@ -94,6 +94,8 @@ class Engine(Assembly):
         if schedules:
             self.retention.start()
         if self.cluster is not None:
+            cluster = self.cluster
+            self.retention.falls_to_us = lambda: cluster.leads
             await self.cluster.start(schedules=schedules)
             return
         await self._recover()

@@ -67,6 +67,14 @@ async def test_a_kill_whose_word_was_lost_is_seen_all_the_same(two):
     assert await other.database.read(lambda c: executions.stopped(c, ids)) == {made[0].id, "purged"}
 
 
+async def test_who_leads_purges_and_nobody_else(two):
+    one, other = two
+    await until(lambda: one.cluster.leads)
+    assert (one.retention.falls_to_us(), other.retention.falls_to_us()) == (True, False)
+    await one.stop(grace=0)
+    await until(lambda: other.retention.falls_to_us())
+
+
 def test_a_silent_worker_is_missed_within_twenty_seconds_by_default():
     heartbeat = Settings().heartbeat
     assert SILENT_BEATS * heartbeat + min(SWEEP_SECONDS, heartbeat / 2) + POLL_SECONDS <= 20

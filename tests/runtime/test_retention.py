@@ -125,3 +125,30 @@ async def test_the_running_bot_purges_every_day(settings, clock):
         assert (deed.platform, deed.details["executions"]) == ("retention", 1)
     finally:
         await engine.stop(grace=0)
+
+
+async def test_who_does_not_lead_purges_nothing_until_it_does(settings, clock):
+    settings = Settings(**{**settings.model_dump(), "retention": {"company.team": "P7D"}})
+    engine = await Engine.open(settings, registry=registry(), clock=clock)
+    asked, leads = [], False
+
+    def falls_to_us():
+        asked.append(clock.now())
+        return leads
+
+    engine.retention.falls_to_us = falls_to_us
+    try:
+        await engine.start(watch=False)
+        await engine.deploy(f"id: f\nnamespace: company.team\n{QUICK}")
+        await engine.wait((await engine.create("company.team", "f", {}, started_by="x")).id)
+        clock.jump(timedelta(days=8))
+        async with asyncio.timeout(20):
+            while not asked:
+                await asyncio.sleep(0.01)
+            assert len(await engine.executions(limit=10)) == 1
+            leads = True
+            clock.jump(timedelta(minutes=2))
+            while await engine.executions(limit=10):
+                await asyncio.sleep(0.01)
+    finally:
+        await engine.stop(grace=0)

@@ -236,6 +236,32 @@ async def test_two_bots_on_one_token_answer_once_and_the_second_takes_over(fleet
     assert slack.refused == []
 
 
+async def test_two_bots_behind_one_address_answer_a_delivery_of_slack_once(fleet, slack):
+    fleet.env |= {
+        "SLACK_BOT_TOKEN": BOT_TOKEN,
+        "SLACK_SIGNING_SECRET": slack.signing_secret,
+        "PARLEY_SLACK_BASE_URL": f"{slack.url}/api/",
+    }
+    fleet.flow("quick", "tasks:\n  - {id: say, type: io.kestra.plugin.core.log.Log, message: hello}\n")
+    bots = [await fleet.start("bot") for _ in range(2)]
+    await fleet.until(lambda: "stands by" in "".join(bots[1].said), "the second bot's word")
+    body, media_type = slack.http_body("slash_commands", slack.slash_payload("/flow run fleet/quick"))
+
+    def deliver(bot):
+        headers = {"Content-Type": media_type, **slack.sign(body)}
+        return httpx.post(f"{bot.url}/slack/events", content=body, headers=headers, timeout=30).status_code
+
+    answers = await asyncio.gather(*(asyncio.to_thread(deliver, bot) for bot in (*bots, *bots)))
+    assert sorted(answers) == [200, 200, 503, 503]  # who stands by says so, for whatever shares the requests out
+    await fleet.until(lambda: sum(fleet.states("quick").values()), "the run")
+    fleet.kill(bots[0])
+    await fleet.until(lambda: deliver(bots[1]) == 200, "the second bot")
+    assert await asyncio.to_thread(deliver, bots[1]) == 200
+    await fleet.start("worker")
+    await fleet.until(lambda: fleet.states("quick")["SUCCESS"], "the end")
+    assert sum(fleet.states("quick").values()) == 1
+
+
 def cards(slack):
     return [one for one in slack.visible("C1", None) if "Release it?" in slack.text(one)]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from tests.postgres import Server
 from tests.scenarios.process import Parley
@@ -65,6 +66,7 @@ class FleetWorld(World):
         super().__init__(folder, seed)
         self.ends = Counter[str]()
         self.closing = False
+        self.homes: dict[str, str] = {}  # address → the bot that had it last
         self.posts: list[Post] = []
         self._keepers: list[asyncio.Task[None]] = []
         env = {
@@ -82,8 +84,9 @@ class FleetWorld(World):
     @property
     def url(self) -> str | None:  # type: ignore[override]
         """A bot that is there."""
-        there = [post.life.url for post in self.posts if post.role == "bot" and post.is_up and post.life]
-        return self.random.choice(there) if there and not self.closing else None
+        there = {post.life.url: post.name for post in self.posts if post.role == "bot" and post.is_up and post.life}
+        self.homes |= there
+        return self.random.choice(list(there)) if there and not self.closing else None
 
     def close(self) -> None:
         """Clients find nobody from now on."""
@@ -91,8 +94,7 @@ class FleetWorld(World):
 
     def token(self, url: str) -> str:
         """What the API of a bot wants to see."""
-        [name] = {post.name for post in self.posts if post.life and post.life.url == url}
-        return (self.folder / name / "api.token").read_text().strip()
+        return (self.folder / self.homes[url] / "api.token").read_text().strip()
 
     async def __aenter__(self) -> "FleetWorld":
         self.closing = False
@@ -173,6 +175,8 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
             await world.works()
         until_date = datetime.now(UTC)
         broken = await settled(world, ask, until_date)
+        if broken:  # whoever is to look at it wants to see it as it stands, before everybody leaves
+            write_down(address, folder / "stuck")
         try:
             await until(lambda: ask("SELECT count(*) FROM procrastinate_jobs") == [(0,)], "no job is left")
         except TimeoutError as error:
@@ -189,9 +193,22 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
             "bytes held back": cable.held,
         }
         found = report(world, ask, broken, **figures)
-    if not any(broken.values()):
-        server.drop(address)
+    if found["broken"]:
+        write_down(address, folder / "tables")
+    server.drop(address)
     return found
+
+
+def write_down(address: str, folder: Path) -> None:
+    """Keep every table as a file: the server is gone when somebody looks."""
+    folder.mkdir()
+    with psycopg.connect(address, autocommit=True) as connection:
+        for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall():
+            with (folder / f"{name}.csv").open("wb") as file, connection.cursor() as cursor:
+                command = sql.SQL("COPY {} TO STDOUT (FORMAT csv, HEADER)").format(sql.Identifier(name))
+                with cursor.copy(command) as rows:
+                    for block in rows:
+                        file.write(block)
 
 
 def waiting(ask: books.Query) -> list[tuple[str, str]]:
