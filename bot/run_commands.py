@@ -12,12 +12,15 @@ from bot.grammar import Line
 from bot.log_lines import written
 from bot.manual import usage
 from bot.permissions import Asked
+from bot.policy import NO_RULE, rule_for
 from bot.records import told
-from bot.references import Unresolved, short
+from bot.references import Unresolved, refused, short
 from bot.roles import Deed
 from bot.run_posts import show_run
 from bot.texts import answer, code
 from engine.core.execution import Execution
+from engine.core.executor import plan_of
+from engine.core.flowable import PausingTask
 from engine.runtime.operations import Revision
 from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_messages import PROGRESS
@@ -217,6 +220,11 @@ async def again(
     operations = office.engine.operations
     by = asking.person.id
     fresh = await operations.replay_of(execution.id, from_task_run=from_task_run, by=by, revision=revision)
+    if (passed := await _passed_over(parts, fresh)) is not None:
+        raise refused(
+            f"{code(passed)} was decided for run {code(short(execution.id))} alone, and who may decide it is ruled. "
+            f"Replay from there: `--from={passed}` asks again."
+        )
 
     def work(unit: Unit) -> Reply:
         known = chat_receipts.find(unit.connection, asking.receipt)
@@ -236,6 +244,20 @@ async def again(
         return reply
 
     return await office.engine.database.transact(work)
+
+
+async def _passed_over(parts: Parts, fresh: Execution) -> str | None:
+    """A question with a rule of its own that a replay would take over as decided: an answer holds for one run."""
+    rules, flow = parts.office.eligibility.rules, await parts.office.flow_of(fresh)
+    if not rules or flow is None:
+        return None
+    places, name = plan_of(flow).places, f"{fresh.namespace}/{fresh.flow_id}"
+    for run in fresh.task_runs.values():
+        place = places.get(run.task_id)
+        asks = place is not None and isinstance(place.task, PausingTask) and run.state.is_terminal
+        if asks and rule_for(rules, name, run.task_id) is not NO_RULE:
+            return run.task_id
+    return None
 
 
 def deed_of(asking: Asking, execution: Execution, action: str, now: datetime) -> chat_audit.Deed:

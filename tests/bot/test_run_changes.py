@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bot.conversation import Card, Listing, Notice
+from bot.policy import ApprovalRule
 from bot.roles import Role
 from engine.core.state import State
 from engine.store import audit_chain, chat_audit
@@ -160,3 +161,23 @@ async def test_deleting_asks_first_and_keeps_the_record(kept):
     assert "no longer kept" in (await kept.press(buttons(shown), "Delete it")).text
     assert run.id not in {one.id for one in await kept.engine.executions(limit=10)}
     assert await deeds(kept, run) == ["run", "delete"]
+
+
+async def test_no_replay_passes_over_a_question_that_has_a_rule(tmp_path):
+    rule = ApprovalRule.model_validate({"match": {"flow": "company.team/ship"}, "approvers": ["discord:7"]})
+    rig = await Rig(tmp_path, approvals=(rule,)).start(PLAIN, INSIDE)
+    try:
+        run = await started(rig, "ship", until="ended_or_paused")
+        await rig.say(f"approve {run.id}", BOB, DEV)
+        await in_state(rig, run, State.SUCCESS)
+        refused = await rig.say(f"replay {run.id} --from=after")
+        assert "`wait` was decided for run" in refused.text
+        assert len(await rig.engine.executions()) == 1
+        assert "Started" in (await rig.say(f"replay {run.id} --from=wait")).text
+        assert len(await rig.engine.pauses()) == 1
+        free = await started(rig, "inside", until="ended_or_paused")
+        await rig.say(f"approve {free.id}")
+        await in_state(rig, free, State.SUCCESS)
+        assert "Started" in (await rig.say(f"replay {free.id} --from=deploy")).text, "without a rule as in Kestra"
+    finally:
+        await rig.stop()
