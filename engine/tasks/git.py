@@ -1,32 +1,31 @@
 """`io.kestra.plugin.git`: repositories."""
 
 import asyncio
-import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.errors import Refused
-from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks import git_contents as contents
 from engine.tasks.core.namespace import Namespace
-from engine.tasks.git_commit import CommitTask, FilesPushed, FlowsPushed, Pushed, ReplaceTask, listed
+from engine.tasks.git_both import SyncBothTask, SyncFlowTask
+from engine.tasks.git_commit import FilesPushed, FlowsPushed, ReplaceTask, listed
+from engine.tasks.git_outputs import PushOutputsTask
+from engine.tasks.git_push import PushTask
 from engine.tasks.git_repository import (
     PLAIN_REF,
-    Author,
-    Checkout,
     GitTask,
     default_branch,
     explained,
     fix,
+    forget_configuration,
     without_password,
 )
 from engine.tasks.git_sync import FilesSynced, FlowsSynced, SyncTask, chosen_files, flow_row, flows_of
-from engine.tasks.namespace_files import NamespaceFiles
-from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.working_files import glob, inside, place
+from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.working_files import glob, inside
 
 if TYPE_CHECKING:
     from git import Repo
@@ -93,7 +92,7 @@ depth: 50
         plain = without_password(url)
         with self.environment(url, context.working_dir, context.settings.git.protocols) as environment:
             try:
-                _forget_configuration(target)
+                forget_configuration(target)
                 # One way for empty and filled folders: a WorkingDirectory may have put files there already.
                 with git.Repo.init(target) as repository:
                     repository.git.update_environment(**environment)
@@ -127,31 +126,7 @@ depth: 50
             git.submodule("update", "--init", "--recursive", *shallow)
 
 
-def _forget_configuration(target: Path) -> None:
-    """Remove a `.git` that is there: a script in a container may have written programs for git to run into it."""
-    present = target / ".git"
-    if present.is_symlink() or present.is_file():
-        present.unlink()
-    elif present.is_dir():
-        shutil.rmtree(present)
-
-
-class AuthorNames(Part):
-    """Who commits."""
-
-    name: Property[OptionalText] = None
-    email: Property[OptionalText] = None
-
-
-class PushedFlows(Part):
-    """Which flows go along with a push."""
-
-    enabled: Property[bool] = True
-    child_namespaces: Property[bool] = True
-    git_directory: Property[Text] = "_flows"
-
-
-class Push(CommitTask):
+class Push(PushTask):
     """Commit files of the working directory, of the namespace, and flows, and push them to a branch."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -170,49 +145,35 @@ flows:
 """,
     )
     type: Literal["io.kestra.plugin.git.Push"]
-    directory: Property[OptionalText] = None
-    namespace_files: Property[NamespaceFiles | bool | None] = None
-    flows: PushedFlows = Field(default_factory=PushedFlows)
-    input_files: Property[JsonMap | None] = None
-    add_files_pattern: Property[TextList] = Field(default_factory=lambda: ["."])
-    author_: AuthorNames | None = Field(default=None, alias="author")
 
-    async def run(self, context: RunContext) -> Pushed:
-        source = inside(context.working_dir, self.directory) if self.directory else context.working_dir
-        was_cloned = await asyncio.to_thread((source / ".git").exists)
-        shared = await self._namespace_files(context)
-        flows = await self._flows(context)
-        await place(context, self.input_files or {}, source)
 
-        def fill(checkout: Checkout) -> Sequence[str]:
-            contents.overlay(checkout.folder, source, mirror=was_cloned)
-            contents.write_below(checkout.folder, ".", shared)
-            contents.write_below(checkout.folder, self.flows.git_directory, flows)
-            return self.add_files_pattern
+class PushExecutionFiles(PushOutputsTask):
+    """Commit files that an execution made, and push them to a branch; what else lies in the folder there stays."""
 
-        pushed, _ = await self.commit(context, fill, self.commit_message or "Update by a flow")
-        return pushed
-
-    def author(self) -> Author:
-        given = self.author_ or AuthorNames()
-        usual = super().author()
-        return Author(given.name or usual.name, given.email or usual.email)
-
-    async def _namespace_files(self, context: RunContext) -> dict[str, bytes]:
-        wanted = self.namespace_files
-        if not wanted or (isinstance(wanted, NamespaceFiles) and not wanted.enabled):
-            return {}
-        chosen = wanted if isinstance(wanted, NamespaceFiles) else NamespaceFiles()
-        found: dict[str, bytes] = {}
-        for namespace in chosen.namespaces or [context.namespace]:
-            found |= await chosen_files(context, namespace, chosen.include or [], chosen.exclude or [])
-        return found
-
-    async def _flows(self, context: RunContext) -> dict[str, bytes]:
-        if not self.flows.enabled or context.flows is None:
-            return {}
-        found = await context.flows.list(context.namespace, below=self.flows.child_namespaces)
-        return {contents.pushed_path(f.namespace, f.id, context.namespace): f.source.encode() for f in found}
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: push
+type: io.kestra.plugin.git.PushExecutionFiles
+url: https://github.com/company/reports
+branch: reports
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+files: ["*.csv"]
+gitDirectory: analytics
+commitMessage: "Reports of {{ now() }}"
+""",
+        """
+id: archive
+type: io.kestra.plugin.git.PushExecutionFiles
+url: https://github.com/company/logs
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+filesMap:
+  "run-{{ execution.id }}.log": "{{ outputs.generate.outputFiles['run.log'] }}"
+gitDirectory: logs
+""",
+    )
+    type: Literal["io.kestra.plugin.git.PushExecutionFiles"]
 
 
 class PushFlows(ReplaceTask):
@@ -389,3 +350,43 @@ branch: main
             rows.append({"syncState": "DELETED", "kestraPath": f"/{path}"})
         self.tell(context, rows)
         return FilesSynced(files=await listed(context, rows))
+
+
+class SyncFlow(SyncFlowTask):
+    """Deploy one flow of a repository to a namespace, whatever namespace its text names."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: sync
+type: io.kestra.plugin.git.SyncFlow
+url: https://github.com/company/flows
+branch: main
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+flowPath: marketing/weekly_report.yml
+targetNamespace: company.marketing
+""",
+    )
+    type: Literal["io.kestra.plugin.git.SyncFlow"]
+
+
+class Sync(SyncBothTask):
+    """Make the files and the flows (those in the folder `_flows`) of the flow's namespace what a repository holds.
+
+    What the repository lacks is deleted. `SyncFlows` and `SyncNamespaceFiles` do one of the two each.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: sync
+type: io.kestra.plugin.git.Sync
+url: https://github.com/company/flows
+branch: main
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+gitDirectory: production
+namespaceFilesDirectory: scripts
+dryRun: true
+""",
+    )
+    type: Literal["io.kestra.plugin.git.Sync"]

@@ -97,6 +97,12 @@ def with_namespace(source: str, namespace: str) -> str:
     return NAMESPACE.sub(lambda found: found[1] + namespace, source, count=1).rstrip() + "\n"
 
 
+def declared_namespace(source: str) -> str | None:
+    """The namespace a flow's text names in a line of its own."""
+    found = NAMESPACE.search(source)
+    return found["name"] if found else None
+
+
 def pushed_path(namespace: str, flow_id: str, source_namespace: str) -> str:
     """Where a flow lies in the repository, below its folder."""
     below = namespace.removeprefix(source_namespace).removeprefix(".")

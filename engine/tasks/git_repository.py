@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -168,14 +169,15 @@ class Checkout:
 
 
 @contextmanager
-def checked_out(task: GitTask, context: RunContext, url: str, branch: str, *, make: bool) -> Iterator[Checkout]:
-    """A copy of a branch that is gone afterwards; with `make`, a branch that is not there begins at the default one.
+def checked_out(task: GitTask, context: RunContext, url: str, branch: str | None, *, make: bool) -> Iterator[Checkout]:
+    """A copy of a branch, without one of the default branch, that is gone afterwards; with `make`, a branch that is
+    not there begins at the default one.
 
     TaskFailed when the repository, or a branch that must be there, cannot be had; git's refusals leave as TaskFailed.
     """
     import git
 
-    if not PLAIN_REF.match(branch):
+    if branch is not None and not PLAIN_REF.match(branch):
         raise TaskFailed(f"`branch` {branch!r} is not a name git allows.", fix="Give the name of a branch.")
     plain, protocols = without_password(url), context.settings.git.protocols
     with (
@@ -189,16 +191,16 @@ def checked_out(task: GitTask, context: RunContext, url: str, branch: str, *, ma
                 for name, value in (task.git_config or {}).items():
                     repository.git.config(str(name), str(value))
                 repository.git.remote("add", "origin", plain)
-                _check_out(repository, branch, make)
-                yield Checkout(repository, folder, branch)
+                yield Checkout(repository, folder, _check_out(repository, branch, make))
         except git.GitCommandError as error:
             raise TaskFailed(explained(plain, "reached", error.stderr or str(error)), fix=fix(error.stderr)) from error
         except git.GitCommandNotFound as error:
             raise TaskFailed("There is no `git` on this machine.", fix="Install git.") from error
 
 
-def _check_out(repository: "Repo", branch: str, make: bool) -> None:
+def _check_out(repository: "Repo", branch: str | None, make: bool) -> str:
     git = repository.git
+    branch = branch or default_branch(git)
     heads = {line.split("\t")[1] for line in str(git.ls_remote("--heads", "origin")).splitlines()}
     start = branch
     if f"refs/heads/{branch}" not in heads:
@@ -206,10 +208,11 @@ def _check_out(repository: "Repo", branch: str, make: bool) -> None:
             raise TaskFailed(f"The repository has no branch {branch!r}.", fix="Check `branch`.")
         if not heads:
             git.symbolic_ref("HEAD", f"refs/heads/{branch}")
-            return
+            return branch
         start = default_branch(git)
     git.fetch("--depth", "1", "--no-tags", "--", "origin", f"+refs/heads/{start}:refs/remotes/origin/{start}")
     git.checkout("--force", "-B", branch, f"refs/remotes/origin/{start}")
+    return branch
 
 
 def _lines(count: str) -> int:
@@ -278,3 +281,12 @@ def default_branch(git: Any) -> str:
     if found:
         return found[1]
     raise TaskFailed("The repository has no default branch; it may be empty.", fix="Give `branch`.")
+
+
+def forget_configuration(target: Path) -> None:
+    """Remove a `.git` that is there: a script in a container may have written programs for git to run into it."""
+    present = target / ".git"
+    if present.is_symlink() or present.is_file():
+        present.unlink()
+    elif present.is_dir():
+        shutil.rmtree(present)

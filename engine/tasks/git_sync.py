@@ -26,30 +26,55 @@ class FilesSynced(Outputs):
     files: str
 
 
-class SyncTask(GitTask):
-    """What both tasks have that bring a folder of a repository here."""
+class FetchTask(GitTask):
+    """What every task has that brings something of a repository here."""
 
-    branch: Property[Text] = "main"
-    delete: Property[bool] = False
     dry_run: Property[bool] = False
-    fail_on_missing_directory: Property[bool] = True
-    ignore_invalid_flows: Property[bool] = False
-    include_child_namespaces: Property[bool] = False
     clone_submodules: Any = None
     kestra_url: Any = None
     auth: Any = None
 
-    async def fetched(self, context: RunContext, directory: str) -> list[Found] | None:
-        """The files below a folder of the branch; None, with a warning, when it is missing and that is fine."""
+    async def below(self, context: RunContext, directory: str) -> list[Found] | None:
+        """The files below a folder of the branch, without one of the default branch; None when it is missing."""
         url = await self.address(context)
 
         def work() -> list[Found] | None:
             with checked_out(self, context, url, self.branch, make=False) as checkout:
                 return contents.files_below(checkout.folder, directory)
 
-        found = await asyncio.to_thread(work)
+        return await asyncio.to_thread(work)
+
+    def missing(self, directory: str) -> str:
+        """The sentence about a folder that is not there."""
+        branch = f"The branch {self.branch!r}" if self.branch else "The default branch"
+        return f"{branch} of {without_password(self.url.strip())} has no folder {directory!r}."
+
+    async def deleted(self, context: RunContext, flows: Flows, flow: DeployedFlow) -> bool:
+        """Whether a flow that the repository lacks is gone; the running flow and those of watched folders stay."""
+        if (flow.namespace, flow.id) == (context.namespace, context.flow_id):
+            return False
+        if flow.file:
+            context.log(f"{flow.namespace}.{flow.id} is kept by {flow.file}; it is not deleted.", "WARN")
+            return False
+        if not self.dry_run:
+            await flows.delete(flow.namespace, flow.id)
+        return True
+
+
+class SyncTask(FetchTask):
+    """What both tasks have that bring a folder of a repository here."""
+
+    branch: Property[Text] = "main"
+    delete: Property[bool] = False
+    fail_on_missing_directory: Property[bool] = True
+    ignore_invalid_flows: Property[bool] = False
+    include_child_namespaces: Property[bool] = False
+
+    async def fetched(self, context: RunContext, directory: str) -> list[Found] | None:
+        """The files below a folder of the branch; None, with a warning, when it is missing and that is fine."""
+        found = await self.below(context, directory)
         if found is None:
-            missing = f"The branch {self.branch!r} of {without_password(url)} has no folder {directory!r}."
+            missing = self.missing(directory)
             if self.fail_on_missing_directory:
                 raise TaskFailed(missing, fix="Correct `gitDirectory`, or set `failOnMissingDirectory: false`.")
             context.log(f"{missing} Nothing is changed.", "WARN")
@@ -85,17 +110,6 @@ class SyncTask(GitTask):
         if invalid and self.delete:
             context.log("As long as flows of the repository are invalid, none is deleted.", "WARN")
         return wanted, not invalid
-
-    async def deleted(self, context: RunContext, flows: Flows, flow: DeployedFlow) -> bool:
-        """Whether a flow that the repository lacks is gone; the running flow and those of watched folders stay."""
-        if (flow.namespace, flow.id) == (context.namespace, context.flow_id):
-            return False
-        if flow.file:
-            context.log(f"{flow.namespace}.{flow.id} is kept by {flow.file}; it is not deleted.", "WARN")
-            return False
-        if not self.dry_run:
-            await flows.delete(flow.namespace, flow.id)
-        return True
 
     def tell(self, context: RunContext, rows: Sequence[Mapping[str, Any]]) -> None:
         """Log what became of how many."""

@@ -201,6 +201,96 @@ async def test_namespace_files_both_ways(desk):
     }
 
 
+async def test_one_flow_of_a_repository_is_deployed(desk):
+    desk.commit({"flows/a.yml": flow("a", "elsewhere"), "top.yml": flow("top"), "bad.yml": "id: bad\n"})
+    found = await desk.run("SyncFlow", flowPath="flows/a.yml", targetNamespace="prod", dryRun=True)
+    assert found == {"flowId": "a", "namespace": "prod", "revision": 0}
+    assert not desk.engine.flows.exists("prod", "a")
+    assert (await desk.run("SyncFlow", flowPath="flows/a.yml", targetNamespace="prod"))["revision"] == 1
+    assert (await desk.run("SyncFlow", flowPath="top.yml", targetNamespace="prod"))["flowId"] == "top"
+    assert desk.engine.flows.get("prod", "a").revision == 1
+    for path, said in (("flows/none.yml", "no file 'flows/none.yml'"), ("bad.yml", "no valid flow")):
+        await desk.run("SyncFlow", State.FAILED, flowPath=path, targetNamespace="prod")
+        assert said in desk.said
+
+
+async def test_flows_and_files_become_what_the_repository_holds(desk):
+    files, engine = desk.engine.files, desk.engine
+    for path in ("kept.txt", "scripts/old.py", "scripts/main.py"):
+        files.put_namespace_file("system", path, b"here\n")
+    await engine.deploy(flow("gone", "system"))
+    await engine.deploy(flow("below", "system.team"))
+    repository = {
+        "prod/_flows/a.yml": flow("a", "other"),
+        "prod/_flows/b.yml": flow("b", "system.team"),
+        "prod/main.py": "there\n",
+        "prod/lib/x.py": "x\n",
+        "prod/secret/y.py": "y\n",
+        "prod/.kestraignore": "secret/\n.kestraignore\n*.tmp\n!kept.tmp\n",
+        "prod/a.tmp": "",
+        "prod/kept.tmp": "k\n",
+        "README.txt": "not below\n",
+    }
+    desk.commit(repository)
+    given = {"gitDirectory": "prod", "namespaceFilesDirectory": "/scripts"}
+    await desk.run("Sync", **given, dryRun=True)
+    lines = ("+ /_flows/a.yml", "+ /_flows/b.yml", "- /_flows/gone.yml", "- /old.py", "~ /main.py", "+ /lib/x.py")
+    assert all(line in desk.said for line in lines)
+    assert "secret" not in desk.said
+    assert engine.flows.exists("system", "gone")
+    assert not engine.flows.exists("system", "a")
+    await desk.run("Sync", **given, branch="main")
+    desk.commit({"prod/.kestraignore": "nothing\n.kestraignore*\nsecret/\n*.tmp\n!kept.tmp\n"})
+    await desk.run("Sync", **given)
+    assert {path: file.read_text() for path, file in files.namespace_files("system")} == {
+        "kept.txt": "here\n",
+        "scripts/main.py": "there\n",
+        "scripts/lib/x.py": "x\n",
+        "scripts/kept.tmp": "k\n",
+    }
+    assert [engine.flows.exists("system", name) for name in ("a", "gone", "system_git")] == [True, False, True]
+    assert [engine.flows.exists("system.team", name) for name in ("b", "below")] == [True, True]
+
+
+async def test_a_folder_with_a_wrong_flow_changes_nothing(desk):
+    wrong = (
+        ({"_flows/a.yml": flow("a"), "_flows/b.yml": "id: b\n"}, "b.yml is no valid flow"),
+        ({"_flows/b.yml": flow("a")}, "has the same id"),
+        ({"_flows/b.yml": None, "_flows/deep/c.yml": flow("c")}, "lies in a folder of its own"),
+    )
+    for change, said in wrong:
+        desk.commit(change)
+        await desk.run("Sync", State.FAILED)
+        assert said in desk.said
+        assert not desk.engine.flows.exists("system", "a")
+    await desk.run("Sync", State.FAILED, gitDirectory="nowhere")
+    assert "has no folder 'nowhere'" in desk.said
+
+
+async def test_files_of_an_execution_are_pushed(desk):
+    runner = {"taskRunner": {"type": "io.kestra.plugin.core.runner.Process"}}
+    shell = {"type": "io.kestra.plugin.scripts.shell.Commands", **runner}
+    made = {"id": "made", **shell, "commands": ["echo 1 > a.csv; echo 2 > b.log"], "outputFiles": ["*.csv", "*.log"]}
+    here = {"id": "here", **shell, "commands": ["echo 3 > c.txt"]}
+    first = await desk.run("PushExecutionFiles", before=[made, here], files="*.csv")
+    assert (first["commitId"], [row["file"] for row in desk.rows]) == (
+        git(desk.bare, "rev-parse", "main").strip(),
+        ["_outputs/a.csv"],
+    )
+    await desk.run("PushExecutionFiles", before=[made, here], files=["*.txt"], gitDirectory="out")
+    renamed = {"runs/x.log": "{{ outputs.made.outputFiles['b.log'] }}"}
+    await desk.run("PushExecutionFiles", before=[made], filesMap=renamed, gitDirectory="out")
+    assert desk.tree() == ["README.md", "_outputs/a.csv", "out/c.txt", "out/runs/x.log"]
+    assert desk.show("out/runs/x.log") == "2\n"
+    await desk.run("PushExecutionFiles", before=[made], gitDirectory="all")
+    assert [row["file"] for row in desk.rows] == ["all/a.csv", "all/b.log"]
+    assert (await desk.run("PushExecutionFiles", before=[made], files="*.pdf"))["commitId"] is None
+    assert desk.rows == []
+    assert "No file fits" in desk.said
+    await desk.run("PushExecutionFiles", State.FAILED, errorOnMissing=True)
+    assert "no files to push" in desk.said
+
+
 async def test_links_of_a_repository_lead_nowhere(desk, tmp_path):
     work = desk.host.root / "flows-work"
     (work / "_files").mkdir()

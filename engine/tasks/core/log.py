@@ -51,7 +51,9 @@ flowId: "{{ trigger.flowId }}"
 level: WARN
 """,
     )
-    type: Literal["io.kestra.plugin.core.log.Fetch", "io.kestra.core.tasks.log.Fetch"]
+    type: Literal[
+        "io.kestra.plugin.core.log.Fetch", "io.kestra.core.tasks.log.Fetch", "io.kestra.plugin.kestra.logs.Fetch"
+    ]
     level: Property[Level] = Field(default="INFO", description="Lines from this level up.")
     execution_id: Property[OptionalText] = None
     namespace: Property[OptionalText] = None
