@@ -28,6 +28,23 @@ def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_at(database, number: int) -> None:
+    """Whoever writes for the `number`th time from now on, in whatever way, is the death of the process."""
+    seen = 0
+
+    def counting(write):
+        def counted(*given, **more):
+            nonlocal seen
+            seen += 1
+            if seen == number:
+                die()
+            return write(*given, **more)
+
+        return counted
+
+    database.transact, database.submit = counting(database.transact), counting(database.submit)
+
+
 def arm(step: str, rig: Rig) -> None:
     """Die when the step is reached. Real code runs up to there."""
     database = rig.engine.database
@@ -46,6 +63,8 @@ def arm(step: str, rig: Rig) -> None:
     elif step == "inside the transaction":
         record = chat_audit.record
         chat_audit.record = lambda connection, deed: record(connection, deed) if deed.action in HEARD else die()
+    elif step.startswith("write "):
+        die_at(database, int(step.partition(" ")[2]))
     elif step == "after the transaction":
         finish = Deliveries._answered
 
@@ -67,6 +86,10 @@ async def main(folder: Path, step: str, deed: str) -> None:
         arm(step, rig)
         approve = rig.desk.office.ids("ap", card.entity)
         await rig.desk.click(Click(approve, ANN, OPS, "the click", answer_url="https://answer.test/1"))
+        if step.startswith("write "):  # all that follows, too: the run goes on, the cards are drawn
+            await rig.engine.wait((await rig.engine.pause_row(card.entity)).execution_id, timeout=20)
+            await rig.slack.shows("pause", lambda shown: shown.tone == "success")
+            await rig.slack.shows("run", lambda shown: shown.tone == "success")
     elif deed in ("replay", "restart"):
         await rig.say("run fails")
         failed = await rig.engine.wait((await rig.engine.executions())[0].id, timeout=20)

@@ -68,6 +68,34 @@ async def test_killed_while_deciding_then_delivered_again(tmp_path, step):
         await rig.stop()
 
 
+WRITES = 8  # from the click to the last edit of a card; then the child dies of its own accord
+
+
+@pytest.mark.parametrize("number", range(1, WRITES + 2))
+async def test_killed_before_each_write_from_the_click_to_the_last_card_then_delivered_again(tmp_path, number):
+    """Between two writes nothing is durable: dying before each of them is dying between every two steps."""
+    pause_id = await killed_at(tmp_path, f"write {number}", "approve")
+    rig = await Rig(tmp_path).start()
+    try:
+        run = (await rig.engine.pause_row(pause_id)).execution_id
+        approve = rig.desk.office.ids("ap", pause_id)
+        for _ in range(2):
+            again = Click(approve, ANN, OPS, "the click", answer_url="https://answer.test/1")
+            assert (await rig.desk.click(again)).body.text.startswith("Approved.")
+        done = await rig.engine.wait(run, timeout=20)
+        assert [task.task_id for task in done.task_runs.values()] == ["wait", "after"]
+        deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, run))
+        assert [deed.action for deed in deeds] == ["run", "approve"]
+        heard = await rig.engine.database.read(lambda connection: chat_audit.about(connection, run, heard=True))
+        assert [deed.action for deed in heard].count("click") == 1
+        assert (await rig.engine.database.read(audit_chain.verify)).is_whole
+        async with asyncio.timeout(20):
+            while [(row.state, row.desired - row.shown) for row in await pause_rows(rig, pause_id)] != [("FINAL", 0)]:
+                await asyncio.sleep(0.02)
+    finally:
+        await rig.stop()
+
+
 @pytest.mark.parametrize("step", [step for step in STEPS if step != "before the receipt"])
 async def test_killed_while_deciding_and_never_delivered_again(tmp_path, step):
     """What is written down is carried on at the next start, and answered by the address that came along."""
