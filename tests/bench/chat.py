@@ -53,7 +53,7 @@ async def connected(folder: Path, *flows: str) -> AsyncIterator[tuple[Server, Fa
 
 async def chats(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
     """Memory with both chats connected; and how soon a slash command is acknowledged while 200 runs of ten steps and
-    one of a thousand items are going: until all have ended, and no longer."""
+    one of a thousand items are going: until all have ended, and no longer. The limit is the lone commit before it."""
     turns = 1 if quick else 4
     async with connected(folder / "compiling"):
         pass  # the modules are compiled from now on
@@ -80,6 +80,7 @@ async def chats(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[R
             percentile(times, share),
             "ms",
             len(times),
+            limit=1000 / limits.lone,
             scale=limits.scale,
             more_is_better=False,
             **promised,

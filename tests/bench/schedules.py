@@ -65,7 +65,15 @@ async def schedules(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterat
     assert states == {"SUCCESS"}, states
     promised = {} if quick else {"must": 3.0}
     yield row(
-        "schedules", "last fire on disk", max(late), "s", number, scale=limits.scale, more_is_better=False, **promised
+        "schedules",
+        "last fire on disk",
+        max(late),
+        "s",
+        number,
+        limit=number / limits.grouped,
+        scale=limits.scale,
+        more_is_better=False,
+        **promised,
     )
     yield row("schedules", "loop blocked", blocked * 1000, "ms", number, must=100.0, more_is_better=False)
     yield row("schedules", "memory", peak - loaded, "MB", number, must=80.0, more_is_better=False)
