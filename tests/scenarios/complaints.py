@@ -122,7 +122,7 @@ COMPLAINTS = (
         11,
         "A press is not received, and the platform shows a warning because nobody acknowledged it.",
         (
-            SLACK + "a_slow_desk_does_not_hold_up_the_acknowledgement",
+            SLACK + "what_the_desk_has_kept_is_acknowledged_whatever_its_answer_takes",
             SLACK + "many_commands_at_once_are_all_acknowledged",
             DISCORD_WIRE + "a_click_on_anything_is_answered",
         ),
