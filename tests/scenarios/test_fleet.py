@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 
 import httpx
 import pytest
 
+from engine.store import migrations
 from tests.postgres import server
 from tests.scenarios.fleet import KEY, Fleet
-from tests.shared import part
+from tests.shared import ROOT, part
 from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
 
 __all__ = ["slack"]
@@ -234,6 +236,52 @@ async def test_two_bots_on_one_token_answer_once_and_the_second_takes_over(fleet
     await fleet.until(lambda: len(cards(slack)) == 2, "the second card")
     assert len(cards(slack)) == 2
     assert slack.refused == []
+
+
+NEWER = """
+from engine.store import migrations
+
+
+def more(connection):
+    connection.exec_driver_sql("CREATE TABLE of_a_newer_program (id INTEGER)")
+
+
+migrations.STEPS += (more,)
+migrations.COMPATIBLE = {compatible}
+"""
+
+
+def newer(folder, compatible):
+    """The environment of a program one schema ahead, which says from which on older ones go beside it."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(NEWER.format(compatible=compatible))
+    return {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
+
+
+async def test_old_and_new_processes_work_side_by_side_while_one_is_replaced_after_the_other(fleet):
+    known = len(migrations.STEPS)
+    fleet.flow("both", "tasks:\n" + shell(fleet, "old", more="workerGroup: {key: old}") +
+               shell(fleet, "new", more="workerGroup: {key: new}"))  # fmt: skip
+    bot, _ = await asyncio.gather(fleet.start("bot"), fleet.start("worker", "--worker-group", "old"))
+    first = await fleet.begin(bot, "both")
+    await fleet.until(lambda: "old ends" in fleet.marks(), "the old worker")
+    ahead = newer(fleet.folder / "ahead", known)
+    await fleet.start("worker", "--worker-group", "new", env=ahead)
+    await fleet.until(lambda: fleet.states("both")["SUCCESS"] == 1, "the new worker")
+    assert fleet.query("SELECT max(version) FROM schema_version") == [(known + 1,)]
+    late = await fleet.start("bot")  # an old one that is started again on the newer schema
+    await fleet.begin(late, "both")
+    await fleet.begin(await fleet.start("bot", env=ahead), "both")
+    await fleet.until(lambda: fleet.states("both")["SUCCESS"] == 3, "runs of old and new bots")
+    assert successes(fleet, first) == [("old", "SUCCESS", 1), ("new", "SUCCESS", 1)]
+    assert not [life for life in fleet.lives if life.process.poll() is not None or "Traceback" in "".join(life.said)]
+
+
+async def test_an_old_process_says_so_where_it_can_not_go_beside_the_new(fleet):
+    known = len(migrations.STEPS)
+    await fleet.start("worker", env=newer(fleet.folder / "ahead", known + 1))
+    with pytest.raises(AssertionError, match="was written by a newer Parley"):
+        await fleet.start("worker")
 
 
 async def test_two_bots_behind_one_address_answer_a_delivery_of_slack_once(fleet, slack):
