@@ -69,7 +69,13 @@ class Deliveries:
             self._running[key] = running
             running.add_done_callback(lambda done: self._running.pop(key, None))
         # A caller that hangs up (a page that is closed) does not undo what was asked.
-        reply = await asyncio.shield(running)
+        try:
+            reply = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if not running.cancelled() or (caller is not None and caller.cancelling()):
+                raise
+            raise StoreFailed("Parley is stopping.", fix="What arrived is kept; try again in a moment.") from None
         self.do_later(self._handed(key))
         return reply
 

@@ -27,6 +27,7 @@ LINE = re.compile(r"^parley (up --role (\w+).*?)\s*# machines? ([A-Z])(?: and ([
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 HEARTBEAT = 1.0  # seconds; the default of 5 would only make everything wait longer
 CUT_SECONDS = 3 * HEARTBEAT + 3  # long enough that what the worker had runs elsewhere
+PACE = 0.5  # seconds between two orders of a client: seven processes and a server share this machine
 WORKING = 3  # orders that must come through after something broke before the next thing does
 
 
@@ -154,7 +155,7 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
     ask = books.of_server(address)
     async with Cable(address) as cable, FleetWorld(folder, seed, address, cable.address) as world:
         since = datetime.now(UTC)
-        async with world.clients(lambda: waiting(ask)):
+        async with world.clients(lambda: waiting(ask), PACE):
             await world.works()
             for count in range(number):
                 await asyncio.sleep(world.random.uniform(0.3, 2.5))

@@ -54,10 +54,12 @@ async def settled(world: World, ask: books.Query, until_date: datetime) -> dict[
     answering = asyncio.create_task(world.answering(lambda: books.waiting(ask)))
     broken: dict[str, list[str]] = {}
     try:
-        await until(lambda: all(at >= until_date for at in next_dates(ask)), "the schedules catch up")
+        caught_up = lambda: all(at >= until_date for at in next_dates(ask))  # noqa: E731
+        await until(caught_up, "the schedules catch up", moves=lambda: next_dates(ask))
         world.schedules(on=False)
         await until(lambda: not next_dates(ask) or is_off(ask), "the schedules are off")
-        await until(lambda: not books.under_way(ask) and books.left(ask) == (0, 0), "everything ends")
+        rest = lambda: (books.under_way(ask), *books.left(ask))  # noqa: E731
+        await until(lambda: rest() == (0, 0, 0), "everything ends", moves=rest)
     except TimeoutError as error:
         broken["all ends"] = [str(error)]
     finally:

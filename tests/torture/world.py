@@ -255,11 +255,16 @@ def order_flow(marks: Path, group: str | None = None) -> str:
     return ORDER.format(before=before, after=after, key=KEY)
 
 
-async def until(found: Callable[[], Any], what: str, timeout: float = 120) -> Any:
-    """The first true answer; TimeoutError says what never came."""
-    end = time.monotonic() + timeout
+async def until(
+    found: Callable[[], Any], what: str, timeout: float = 120, moves: Callable[[], Any] = lambda: None
+) -> Any:
+    """The first true answer; TimeoutError says what never came. While `moves` gives something new, it is waited on."""
+    seen, end = moves(), time.monotonic() + timeout
     while not (answer := await asyncio.to_thread(found)):
+        now = await asyncio.to_thread(moves)
+        if now != seen:
+            seen, end = now, time.monotonic() + timeout
         if time.monotonic() > end:
-            raise TimeoutError(f"{what}: not within {timeout:g} s")
+            raise TimeoutError(f"{what}: nothing moves for {timeout:g} s")
         await asyncio.sleep(0.1)
     return answer
