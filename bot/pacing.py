@@ -96,5 +96,6 @@ class Pace:
         rate = self.rates.get((self.platform, operation))
         if rate is None:
             return None
-        scope = room.workspace if rate.scope == "workspace" else f"{room.workspace}:{room.channel}"
+        # A bot serves one workspace, which rooms named in the settings don't tell.
+        scope = "" if rate.scope == "workspace" else room.channel
         return self.buckets.setdefault((operation, scope), Bucket(rate, rate.burst, now))

@@ -57,3 +57,12 @@ def test_discord_counts_by_channel_and_heeds_a_hold():
     pace.hold("edit", here, 7.0, 0.0)
     assert pace.wait("edit", here, "m", DECISION, 0.0) == 7.0
     assert pace.wait("edit", there, "m", DECISION, 0.0) == 0
+
+
+def test_rooms_of_the_settings_share_the_budget_of_the_workspace():
+    """They are named without it: `slack:#ops` beside a room where somebody typed."""
+    pace, typed, named = Pace("slack"), Room("slack", "C1", workspace="T1"), Room("slack", "C2")
+    for number in range(10):
+        assert pace.wait("edit", typed, f"m{number}", DECISION, 0.0) == 0
+        pace.take("edit", typed, f"m{number}", 0.0)
+    assert pace.wait("edit", named, "m", DECISION, 0.0) > 0

@@ -1,5 +1,6 @@
 """At the wire: what people decided goes out before what merely goes on, however much of that waits."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from bot.pacing import Pace, Rate
 from bot.policy import ApprovalRule
 from engine.store import chat_messages
-from engine.store.chat_messages import PROGRESS
+from engine.store.chat_messages import DECISION, PROGRESS
 from tests.bot.rig import PLAIN, Rig
 from tests.slack.test_whole_bot import connect
 from tests.wire.slack import FakeSlack
@@ -28,21 +29,35 @@ async def rig(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[Rig]:
     await made.stop()
 
 
+async def all_posted(rig: Rig, flow: str, count: int) -> list[str]:
+    """The runs of a flow, once the card and the question of each stand there."""
+    for _ in range(2000):
+        runs = [run.id for run in await rig.engine.executions(flow_id=flow)]
+        rows = [
+            row
+            for run in runs
+            for row in rig.engine.database.read_now(lambda c, of=run: chat_messages.showing(c, execution_id=of))
+        ]
+        if len(rows) == 2 * count and all(row.message for row in rows):
+            return runs
+        await asyncio.sleep(0.02)
+    raise AssertionError("not everything was posted")
+
+
 async def test_a_decision_overtakes_the_progress_that_waits_for_the_workspaces_budget(
     slack: FakeSlack, rig: Rig
 ) -> None:
     await slack.command("/flow run twice")
     here = await slack.said("Approval needed", channel="C1")
     there = await slack.said("Approval needed", channel="C2")
-    for _ in range(4):
+    for _ in range(6):
         await slack.command("/flow run ship")
-    await slack.until(lambda: sum("ship" in slack.text(one) for one in slack.public("C1")) == 8, "all cards", 60)
-    runs = await rig.engine.executions(flow_id="ship")
+    runs = await all_posted(rig, "ship", 6)
     now = rig.engine.clock.now()
 
     def touch_all(unit):  # type: ignore[no-untyped-def]
         for run in runs:
-            chat_messages.touch(unit.connection, entity=run.id, urgency=PROGRESS, now=now)
+            chat_messages.touch(unit.connection, entity=run, urgency=PROGRESS, now=now)
         unit.after_commit(rig.desk.outbox.wake)
 
     await rig.engine.database.transact(touch_all)
@@ -52,9 +67,9 @@ async def test_a_decision_overtakes_the_progress_that_waits_for_the_workspaces_b
     rows = [
         row
         for run in runs
-        for row in rig.engine.database.read_now(lambda c, of=run.id: chat_messages.showing(c, entity=of))
+        for row in rig.engine.database.read_now(lambda c, of=run: chat_messages.showing(c, entity=of))
         if row.desired > row.shown
     ]
-    assert len(rows) >= 2, "the rest of the progress still waits"
-    assert {row.urgency for row in rows} == {PROGRESS}
+    assert rows, "the rest of the progress still waits"
+    assert DECISION not in {row.urgency for row in rows}
     assert slack.refused == []
