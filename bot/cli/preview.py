@@ -21,8 +21,6 @@ def preview(name: str, platform: str, out: Path | None, flows: list[Path] | None
     found = scenes(flow, None)
     for scene in found:
         sys.stdout.write(text(scene) + "\n")
-    if not found:
-        sys.stdout.write(f"{flow.namespace}/{flow.id} asks nothing: it has no inputs and no pause.\n")
     if out is None:
         return
     out.mkdir(parents=True, exist_ok=True)
