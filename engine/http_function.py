@@ -50,8 +50,16 @@ class HttpFunction:
 
     settings: Settings
     warn: Callable[[str], None]
+    mask: Callable[[str], str] = str
 
-    def __call__(
+    def __call__(self, uri: str, **given: Any) -> Any:
+        """The body of the answer: a value for JSON and YAML, else text; ExpressionFailed, without a secret in it."""
+        try:
+            return self._called(uri, **given)
+        except ExpressionFailed as error:
+            raise ExpressionFailed(self.mask(error.message), fix=error.fix) from None
+
+    def _called(
         self,
         uri: str,
         *,
@@ -63,7 +71,6 @@ class HttpFunction:
         options: Any,
         accept: Any,
     ) -> Any:
-        """The body of the answer: a value for JSON and YAML, else text; ExpressionFailed."""
         with suppress(RuntimeError):
             asyncio.get_running_loop()
             _fail("http() is not available here.", "Use it in a property of a task.")

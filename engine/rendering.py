@@ -62,12 +62,13 @@ class Calls:
 
     settings: Settings
     warn: Callable[[str], None]
+    mask: Callable[[str], str]
 
     def __call__(self, uri: str, **given: Any) -> Any:
-        """The body of the answer; ExpressionFailed."""
+        """The body of the answer; ExpressionFailed, without a secret in it."""
         from engine.http_function import HttpFunction  # noqa: PLC0415
 
-        return HttpFunction(self.settings, self.warn)(uri, **given)
+        return HttpFunction(self.settings, self.warn, self.mask)(uri, **given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Renderer:
             file_size=reach.file_size,
             file_exists=reach.file_exists,
             error_logs=reach.error_logs,
-            http=Calls(self.settings, warn) if self.calls else REFUSED,
+            http=Calls(self.settings, warn, self.masker.mask) if self.calls else REFUSED,
             warn=warn,
         )
 

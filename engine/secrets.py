@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from dotenv import dotenv_values
 
@@ -85,7 +85,11 @@ def _decoded(name: str, coded: str) -> str:
 @lru_cache(REMEMBERED)
 def _spellings(secret: str) -> frozenset[str]:
     found = {secret, secret.strip(), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    found |= {repr(secret)[1:-1], *(quote(secret, safe, errors="replace") for safe in ("", "/"))}
+    found |= {
+        repr(secret)[1:-1],
+        quote_plus(secret, errors="replace"),
+        *(quote(secret, safe, errors="replace") for safe in ("", "/")),
+    }
     if "\n" in secret:
         found |= {line.strip() for line in secret.splitlines() if len(line.strip()) >= 12}
     return frozenset(text for text in found if len(text) >= SHORTEST and text.lower() not in COMMON)

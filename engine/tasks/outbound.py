@@ -63,7 +63,7 @@ async def opened(
     **body: Any,
 ) -> AsyncIterator[httpx.Response]:
     """An answer whose body is still to be read; TaskFailed when there is none."""
-    address = destination(context, url)
+    address = with_parameters(destination(context, url), body.pop("params", None))
     sent = httpx.Headers({"User-Agent": "Parley", **(headers or {})})
     credentials = options.credentials()
     auth = credentials if isinstance(credentials, httpx.Auth) else None
@@ -194,6 +194,14 @@ def destination(context: Caller, url: str) -> str:
     if httpx_scheme(target) not in ("http", "https"):
         raise TaskFailed(f"{target!r} is not an http or https address.", fix="Check the expression that makes it.")
     return target
+
+
+def with_parameters(url: str, parameters: Any) -> str:
+    """The address with more in its query; the client itself would put them in the place of what stands there."""
+    if not parameters:
+        return url
+    address, mark, part = url.partition("#")
+    return f"{address}{'&' if '?' in address else '?'}{httpx.QueryParams(parameters)}{mark}{part}"
 
 
 def httpx_scheme(url: str) -> str:

@@ -78,6 +78,9 @@ def test_the_query_may_be_in_the_address_and_beside_it(ask, service):
     assert service.last.query == {"q": "a b&c", "n": "3", "ok": "true"}
     ask("http(url ~ '/echo?q=1')")
     assert service.last.query == {"q": "1"}
+    ask("http(url ~ '/echo?q=1', query={'r': [2, 3]})")
+    assert service.last.path == "/echo"
+    assert service.last.query == {"q": "1", "r": "3"}
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,22 @@ tasks:
         ("e", State.FAILED),
     ]  # fmt: skip
     assert next(iter(ended.task_runs.values())).outputs == {"value": "GET blue"}
+
+
+async def test_a_form_whose_options_can_not_be_asked_for_shows_no_secret(service, engine, deploy, monkeypatch):
+    monkeypatch.setenv("PARLEY_SECRET_TOKEN", "hunter2 hunter2")
+    await deploy(f"""
+inputs:
+  - id: color
+    type: SELECT
+    expression: "{{{{ http('{service.url}/gone', query={{'t': secret('TOKEN')}}) }}}}"
+tasks: [{{id: a, {RETURN}, format: x}}]
+""")
+    found = await engine.check_inputs(engine.flows.get("company.team", "f"), {"color": "red"})
+    (problem,) = found.problems
+    assert "answered 404" in problem.message
+    assert service.last.query == {"t": "hunter2 hunter2"}
+    assert "hunter2" not in problem.message
 
 
 async def test_triggers_call_too_but_not_while_dates_are_looked_for(engine, service):

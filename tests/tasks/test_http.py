@@ -300,6 +300,12 @@ async def test_an_answer_is_read_in_the_charset_it_names(context, service, chars
     assert answer.body == "é"
 
 
+async def test_parameters_come_beside_those_of_the_address(context, service):
+    uri = f"{service.url}/echo?a=1#part"
+    answer = await context.run(type=REQUEST, uri=uri, params={"b": "x y", "c": 2})
+    assert json.loads(answer.body)["query"] == {"a": "1", "b": "x y", "c": "2"}
+
+
 async def test_a_body_in_another_charset(context, service):
     await context.run(type=REQUEST, uri=service.url, method="POST", body="é", options={"defaultCharset": "ISO-8859-1"})
     assert service.last.body == b"\xe9"
