@@ -177,6 +177,9 @@ async def test_roles_of_somebody_who_is_not_here_are_fetched(bot):
     wire.roles["55"] = ["77"]
     assert await front.is_member(zoe, "77")
     assert not await front.is_member(zoe, "78")
+    wire.roles["55"] = []
+    assert await front.is_member(zoe, "77", fresh=False)  # for lists: as it was told a moment ago
+    assert not await front.is_member(zoe, "77")  # for decisions: as it is
     assert not await front.is_member(zoe, "77", fresh=False)
     wire.answer_with("GET", "members", 429, {"message": "limited", "retry_after": 60.0, "global": False},
                      headers={"Retry-After": "60", "Via": "1.1"})  # fmt: skip
