@@ -197,7 +197,7 @@ def _folded(lines: list[Step]) -> tuple[Step, ...]:
         return tuple(lines)
     surplus = len(lines) - MAX_STEPS + 1
     quiet = [number for number, line in enumerate(lines) if line.state in ("SUCCESS", "SKIPPED", "CREATED")]
-    dropped = set(quiet[:surplus]) or set(range(surplus))
-    dropped |= set(range(len(lines) - (surplus - len(dropped)), len(lines))) if len(dropped) < surplus else set()
+    loud = [number for number in range(len(lines)) if number not in quiet]
+    dropped = {*[*quiet, *loud][:surplus]}  # what went well first, then what is longest ago
     kept = [line for number, line in enumerate(lines) if number not in dropped]
     return (Step("SKIPPED", f"{len(dropped)} more steps", "not shown"), *kept)
