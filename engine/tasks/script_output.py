@@ -11,6 +11,7 @@ from engine.tasks.runners import Stream
 
 MARKED = re.compile(r"^::(\{.*\})::$", re.DOTALL)
 MAX_LINE = 1 << 20  # a longer line is told in pieces
+SMALLER = "Write large data to a file and list it in `outputFiles`."
 SWITCHED: dict[str, Level] = {"##kestra:log:debug##": "DEBUG", "##kestra:log:info##": "INFO"}  # of what follows
 LEVELS: dict[Stream, Level] = {"stdout": "INFO", "stderr": "ERROR"}
 
@@ -52,6 +53,11 @@ class ScriptOutput:
         elif stream == "stdout" and line.strip() in SWITCHED:
             self._levels[stream] = SWITCHED[line.strip()]
         elif line.strip():
+            if len(line) == MAX_LINE and line.startswith("::{"):
+                said = (
+                    f"Outputs in a line of more than {MAX_LINE:,} characters are not read; write large data in a file."
+                )
+                self.context.log(said, "WARN")
             self._log(line, self._levels[stream])
 
     def _log(self, line: str, level: Level) -> None:

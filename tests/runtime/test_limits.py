@@ -199,6 +199,33 @@ async def until(found):
     return answer
 
 
+async def test_the_real_sizes_do_not_stop_another_execution(tmp_path):
+    """With the limits as they come: 100 MB of output, 100,001 log lines and 10,001 values, all at once."""
+    opened = await Engine.open(Settings(data=tmp_path / "data", flows=(tmp_path / "none",)))
+    await opened.start(watch=False)
+    try:
+        for flow in (BESIDE, LARGE, TALKATIVE.replace("seq 10000", "seq 100001"), EACH):
+            await opened.deploy(flow)
+        heavy = {"large": {"size": 100_000_000}, "talkative": {}, "each": {"last": 10_001}}
+        made = {flow: await opened.create("n", flow, given, started_by="test") for flow, given in heavy.items()}
+        beside = await opened.create("n", "beside", {}, started_by="test")
+        assert (await opened.wait(beside.id, timeout=60)).state is State.SUCCESS
+        done = {flow: await opened.wait(one.id, timeout=110) for flow, one in made.items()}
+        assert {flow: one.state for flow, one in done.items()} == {
+            "large": State.SUCCESS, "talkative": State.SUCCESS, "each": State.FAILED,
+        }  # fmt: skip
+        said = {flow: [line.message for line in await opened.logs(one.id, limit=200_000)] for flow, one in made.items()}
+        assert any("Outputs in a line of more than 1,048,576 characters are not read" in line for line in said["large"])
+        assert any("The script wrote more than" in line for line in said["large"])
+        assert sum(map(len, said["large"])) < 20_000_000
+        assert any(
+            "The task wrote more than 100,000 lines" in line.replace("100000", "100,000") for line in said["talkative"]
+        )
+        assert any("There are 10001 values" in line.replace(",", "") for line in said["each"])
+    finally:
+        await opened.stop(1)
+
+
 def lives(pid: int) -> bool:
     """Whether a process does anything still; one that ended and was not yet collected does not."""
     try:
