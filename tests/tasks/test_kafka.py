@@ -1,0 +1,174 @@
+"""Messages in Kafka: the mock cluster of the client's own library answers, over sockets."""
+
+import json
+import struct
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from engine.tasks.kafka_connection import headers_of, login, reader, writer
+
+KAFKA = "io.kestra.plugin.kafka"
+
+
+@pytest.fixture(scope="module")
+def servers():
+    cluster = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in cluster.list_topics(timeout=10).brokers.values())
+    del cluster
+
+
+@pytest.fixture
+def properties(servers):
+    """The mock cluster lets a member of a group in when the one before has timed out, whether or not it has left."""
+    return {
+        "bootstrap.servers": servers,
+        "auto.offset.reset": "earliest",
+        "session.timeout.ms": 6000,
+        "key.serializer": "x",
+    }
+
+
+@pytest.fixture
+def topic():
+    return f"orders-{uuid.uuid4().hex[:8]}"
+
+
+def held(servers, topic):
+    """Key, value and headers of what another client reads."""
+    reading = Consumer({"bootstrap.servers": servers, "group.id": uuid.uuid4().hex, "log_level": 0})
+    reading.assign(
+        [TopicPartition(topic, n, 0) for n in reading.list_topics(topic, timeout=10).topics[topic].partitions]
+    )
+    found = []
+    while message := reading.poll(2):
+        assert message.error() is None
+        found.append((message.key() or b"", message.value(), message.headers() or []))
+    reading.close()
+    return sorted(found)
+
+
+@pytest.mark.parametrize("transactional", [True, False])
+async def test_messages_are_sent(context, servers, properties, topic, transactional):
+    rows = [
+        {"key": 1, "value": {"a": "ä"}, "headers": {"from": "flow"}, "timestamp": "2026-01-31T09:00:00Z"},
+        {"key": "2", "value": [1], "partition": 0, "headers": [{"x": "1"}, {"x": "2"}]},
+    ]
+    uri = await context.files.put("".join(json.dumps(row) + "\n" for row in rows).encode(), "rows.jsonl")
+    given = {"type": f"{KAFKA}.Produce", "properties": properties, "topic": topic, "transactional": transactional}
+    kinds = {"keySerializer": "INTEGER", "valueSerializer": "JSON"}
+    assert (await context.run(**given, **kinds, from_=uri)).messagesCount == 2
+    assert (await context.run(**given, from_={"value": "text"})).messagesCount == 1
+    assert held(servers, topic) == [
+        (b"", b"text", []),
+        (struct.pack(">i", 1), '{"a": "ä"}'.encode(), [("from", b"flow")]),
+        (struct.pack(">i", 2), b"[1]", [("x", b"1"), ("x", b"2")]),
+    ]
+
+
+async def test_a_group_goes_on_where_it_was(context, servers, properties, topic):
+    where = {"properties": properties, "topic": topic}
+    read = {"type": f"{KAFKA}.Consume", **where, "groupId": f"g-{topic}", "valueDeserializer": "JSON"}
+    read |= {"pollDuration": "PT1S"}
+
+    async def send(*values):
+        await context.run(
+            type=f"{KAFKA}.Produce", **where, valueSerializer="JSON", from_=[{"key": "k", "value": v} for v in values]
+        )
+
+    async def rows(**more):
+        found = await context.run(**read, **more)
+        lines = [json.loads(line) for line in context.files.text(found.uri).splitlines()]
+        assert found.messagesCount == len(lines)
+        return lines
+
+    await send(1, 2, 3)
+    first = await rows(maxRecords=2)
+    assert [row["value"] for row in first] == [1, 2]
+    assert (first[0]["key"], first[0]["topic"], first[1]["offset"] - first[0]["offset"]) == ("k", topic, 1)
+    assert first[0]["timestamp"].endswith("+00:00")
+    assert [row["value"] for row in await rows()] == [3]
+    assert await rows(maxDuration="PT1S") == []
+    no_times = ({"since": "2026-01-31T09:00:00Z"}, 0)  # the mock cluster says "nothing since then" to every time
+    for more, expected in (({}, 3), ({"partitions": [first[0]["partition"]]}, 3), no_times):
+        again = await context.run(**{name: value for name, value in read.items() if name != "groupId"}, **more)
+        assert again.messagesCount == expected
+    await send(4)
+    given = {"id": "t", "type": f"{KAFKA}.Trigger", **where, "groupId": f"{{{{ 'g-{topic}' }}}}"}
+    trigger = (
+        catalogue()
+        .find(f"{KAFKA}.Trigger")
+        .model_validate({**given, "pollDuration": "PT1S"}, context={"registry": catalogue()})
+    )
+    assert (await trigger.poll(context)).messagesCount == 1
+    assert await trigger.poll(context) is None
+
+
+async def test_what_cannot_be_read_is_not_lost(context, properties, topic):
+    where = {"properties": {**properties, "group.id": f"g-{topic}"}, "topic": topic}
+    await context.run(type=f"{KAFKA}.Produce", **where, from_={"value": "no JSON"})
+    with pytest.raises(TaskFailed, match="A message is no JSON"):
+        await context.run(type=f"{KAFKA}.Consume", **where, valueDeserializer="JSON", pollDuration="PT1S")
+    found = await context.run(type=f"{KAFKA}.Consume", **where, pollDuration="PT1S")
+    assert found.messagesCount == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"properties": {}}, "lack `bootstrap.servers`"),
+        ({"properties": {"bootstrap.servers": "127.0.0.1:1", "nonsense": "1"}}, "nonsense"),
+        ({"properties": {"bootstrap.servers": "127.0.0.1:1", "plugin.library.paths": "/x.so"}}, "may not have"),
+        ({"properties": {"bootstrap.servers": "127.0.0.1:1", "ssl.keystore.location": "/x"}}, "may not have"),
+        ({"properties": {"bootstrap.servers": "127.0.0.1:1", "sasl.kerberos.kinit.cmd": "id"}}, "may not have"),
+        ({"topic": None}, "Either `topic` or `topicPattern`"),
+        ({"topic": None, "topicPattern": "a.*"}, "needs `groupId`"),
+        ({"valueDeserializer": "AVRO"}, "schema registry"),
+        ({"since": "yesterday"}, "no point in time"),
+    ],
+)
+async def test_what_cannot_be_read_says_why(context, properties, topic, given, said):
+    with pytest.raises(TaskFailed, match=said):
+        await context.run(**{"type": f"{KAFKA}.Consume", "properties": properties, "topic": topic, **given})
+
+
+async def test_a_broker_that_is_not_there_says_so(context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.kafka.PATIENCE", 1)
+    given = {"properties": {"bootstrap.servers": "127.0.0.1:1"}, "topic": "t"}
+    for kind, more in (("Produce", {"from_": {"value": "x"}}), ("Consume", {})):
+        with pytest.raises(TaskFailed, match="Kafka: "):
+            await context.run(type=f"{KAFKA}.{kind}", **given, **more)
+    for wrong in ("no map", [{"topic": "", "value": 1}]):
+        with pytest.raises(TaskFailed, match=r"is no map|which topic"):
+            await context.run(type=f"{KAFKA}.Produce", properties=given["properties"], from_=wrong)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("STRING", "ä"),
+        ("JSON", {"a": 1}),
+        ("LONG", 2**40),
+        ("SHORT", -3),
+        ("DOUBLE", 1.5),
+        ("BYTES", "AAE="),
+        ("VOID", None),
+    ],
+)
+def test_values_are_bytes_and_back(kind, value):
+    assert reader(kind)(writer(kind)(value)) == value
+
+
+def test_logins_and_headers_of_java():
+    line = 'org.apache.kafka.common.security.plain.PlainLoginModule required username="ann" password="a\\"b;c";'
+    assert login(line) == {"sasl.username": "ann", "sasl.password": 'a"b;c'}
+    with pytest.raises(TaskFailed, match="no user and password"):
+        login("nothing")
+    assert headers_of({"a": 1}) == [("a", b"1")]
+    with pytest.raises(TaskFailed, match="is no INTEGER"):
+        writer("INTEGER")("x")
+    with pytest.raises(TaskFailed, match="neither a map"):
+        headers_of("x")
