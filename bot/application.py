@@ -10,7 +10,7 @@ import structlog
 from bot import chats
 from bot.chat_port import FrontEndChat
 from bot.desk import FrontDesk
-from bot.doctor import examine
+from bot.findings import Finding
 from bot.frontend import FrontEnd
 from bot.people import Linked
 from bot.settings import BotSettings
@@ -54,7 +54,7 @@ class Application:
                 roles=settings.roles,
                 approvals=settings.approvals,
                 identities=who,
-                examine=partial(examine, settings),
+                examine=partial(_examine, settings),
             )
             room.sight = desk
             address = settings.web.public_url or settings.public_url
@@ -100,3 +100,9 @@ class Application:
         if self.serving is not None:
             await asyncio.wait([self.serving], timeout=5)
         (self.engine.settings.data / "page.url").unlink(missing_ok=True)
+
+
+async def _examine(settings: BotSettings) -> list[Finding]:
+    from bot.doctor import examine  # noqa: PLC0415 - asked for seldom, and it loads an HTTP client
+
+    return await examine(settings)
