@@ -12,7 +12,7 @@ from bot.chat_port import FrontEndChat
 from bot.desk import FrontDesk
 from bot.findings import Finding
 from bot.frontend import FrontEnd
-from bot.people import Linked
+from bot.people.accounts import Linked
 from bot.settings import BotSettings
 from bot.speaking import LEASE, Speaking
 from bot.web.app import WebServer, WebSettings, make_app, make_gate

@@ -4,14 +4,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bot import documents
+from bot.approvals.decisions import Decisions
+from bot.approvals.ladder import Ladder
+from bot.cards.drawing import Drawing
+from bot.commands.references import FlowName, Unresolved, find_flow, find_run, short
+from bot.commands.starts import Starts
 from bot.conversation import Attachment, FieldErrors, MessageRef, Person, Reply, Room
-from bot.decisions import Decisions
-from bot.drafts import Drafts
-from bot.drawing import Drawing
-from bot.ladder import Ladder
+from bot.forms.drafts import Drafts
 from bot.office import Office
-from bot.references import FlowName, Unresolved, find_flow, find_run, short
-from bot.starts import Starts
 from bot.texts import answer, code, listed
 from engine.core.execution import Execution
 from engine.core.flow import Flow

@@ -3,27 +3,20 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from bot import (
-    batches,
-    bulk_commands,
-    flow_commands,
-    handing_on,
-    messages,
-    muting,
-    pause_commands,
-    revision_commands,
-    run_changes,
-    run_commands,
-    schedule_adding,
-    slash_commands,
-)
+from bot.approvals.decisions import Wanted
 from bot.asking import Asking, Parts, name_of
+from bot.commands import batches, handing_on, messages, muting, run_changes, schedule_adding
+from bot.commands import bulk as bulk_commands
+from bot.commands import flows as flow_commands
+from bot.commands import pauses as pause_commands
+from bot.commands import revisions as revision_commands
+from bot.commands import runs as run_commands
+from bot.commands import verbs as slash_commands
+from bot.commands.grammar import Line, Word
+from bot.commands.references import Unresolved
 from bot.conversation import Card, FieldErrors, MessageRef, Notice, Reply
-from bot.decisions import Wanted
-from bot.drafts import PREFIX, may_fill
-from bot.grammar import Line, Word
+from bot.forms.drafts import PREFIX, may_fill
 from bot.links import VERBS, Pressed, flow_target
-from bot.references import Unresolved
 from bot.texts import answer
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound

@@ -10,10 +10,11 @@ from typing import Any
 
 from structlog.contextvars import bind_contextvars
 
-from bot import documents, trail
+from bot import documents
+from bot.audit import trail
+from bot.commands.crowding import Crowding
 from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, Platform, Reply, Submission
-from bot.crowding import Crowding
-from bot.drafts import PREFIX
+from bot.forms.drafts import PREFIX
 from bot.frontend import KEPT, FrontEnd, Unreachable
 from bot.office import Office
 from bot.tallies import DELIVERIES, REDELIVERIES, outcome

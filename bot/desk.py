@@ -8,10 +8,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot import aliases, clicks, completing, documents, slash_commands, trail
-from bot.announcer import Announcer
+from bot import clicks, documents
+from bot.approvals.decisions import Decisions, Wanted
+from bot.approvals.eligibility import Eligibility
+from bot.approvals.ladder import Ladder
+from bot.approvals.policy import ApprovalRule
 from bot.asking import Asking, Parts
+from bot.audit import trail
+from bot.cards.announcer import Announcer
+from bot.cards.drawing import Drawing
+from bot.cards.log_drawing import log_card
+from bot.cards.outbox import Lane, Outbox
+from bot.cards.pacing import Pace
 from bot.chat_settings import ChatSettings
+from bot.commands import aliases, completing
+from bot.commands import verbs as slash_commands
+from bot.commands.flows import TEXT_TYPES
+from bot.commands.references import Unresolved, rank
+from bot.commands.starts import Starts
 from bot.conversation import (
     Attachment,
     Card,
@@ -26,27 +40,16 @@ from bot.conversation import (
     Room,
     Submission,
 )
-from bot.decisions import Decisions, Wanted
 from bot.deliveries import Deliveries, Event, receipt_key
-from bot.drafts import Draft, Drafts, may_fill, merged
-from bot.drawing import Drawing
-from bot.eligibility import Eligibility
 from bot.findings import Finding
-from bot.flow_commands import TEXT_TYPES
+from bot.forms.drafts import Draft, Drafts, may_fill, merged
 from bot.frontend import FrontEnd, Unreachable
-from bot.identities import Identities
-from bot.ladder import Ladder
 from bot.links import ActionIds
-from bot.log_drawing import log_card
 from bot.office import Office, read_text
-from bot.outbox import Lane, Outbox
-from bot.pacing import Pace
-from bot.people import Linked
-from bot.permissions import Asked, ByRole, Everybody, Permissions
-from bot.policy import ApprovalRule
-from bot.references import Unresolved, rank
-from bot.roles import WORDS, Deed, Role
-from bot.starts import Starts
+from bot.people.accounts import Linked
+from bot.people.identities import Identities
+from bot.people.permissions import Asked, ByRole, Everybody, Permissions
+from bot.people.roles import WORDS, Deed, Role
 from bot.texts import Answer, answer
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot import approvals, documents, forms, outline
-from bot.approvals import Shape
+from bot import documents
+from bot.approvals import answering
+from bot.approvals.answering import Shape
+from bot.approvals.eligibility import Eligibility
+from bot.cards import outline
+from bot.cards.room_modes import below, mode_of, room_key
 from bot.chat_settings import ChatSettings
+from bot.commands.references import FlowName
 from bot.conversation import Attachment, Field, Person, Platform, Room
-from bot.eligibility import Eligibility
-from bot.field_values import Reader
 from bot.findings import Finding
-from bot.identities import Unlinked
+from bot.forms import questions as forms
+from bot.forms.values import Reader
 from bot.links import ActionIds, Pages
-from bot.permissions import Permissions
-from bot.references import FlowName
-from bot.room_modes import below, mode_of, room_key
+from bot.people.identities import Unlinked
+from bot.people.permissions import Permissions
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.inputs import Input, Resolved
@@ -41,7 +44,7 @@ class Questions:
 
     inputs: tuple[Input, ...] = ()
     fields: tuple[Field, ...] = ()
-    shape: Shape = approvals.PLAIN
+    shape: Shape = answering.PLAIN
     is_flow_gone: bool = False
     quick: bool = True
     on_yes: tuple[Field, ...] | None = None
@@ -106,7 +109,7 @@ class Office:
             return Questions()
         resolved: Resolved = await self.engine.check_answers(pause.id, {})
         fields = forms.fields_of(inputs, resolved)
-        made, quick = approvals.shape_of(place.task, fields, quick=self.settings.quick_answer)
+        made, quick = answering.shape_of(place.task, fields, quick=self.settings.quick_answer)
         on_yes = on_no = None
         if made.kind == "yes_no" and any(one.depends_on for one in inputs):
             on_yes = forms.fields_of(inputs, await self.engine.check_answers(pause.id, {made.key: True}))

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 
+from bot.approvals.policy import ApprovalRule
 from bot.chat_settings import ChatSettings
-from bot.people import PeopleSection
-from bot.policy import ApprovalRule
-from bot.roles import Role
+from bot.people.accounts import PeopleSection
+from bot.people.roles import Role
 from engine.errors import SettingInvalid
 from engine.settings import Section, Settings
 

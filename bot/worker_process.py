@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.approvals.silence import Silence
 from bot.settings import BotSettings
-from bot.silence import Silence
 from engine.clock import Clock
 from engine.runtime import Engine
 

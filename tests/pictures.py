@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot.approvals import reject_fields, shape
-from bot.cards import menu
+from bot.approvals.answering import reject_fields, shape
+from bot.cards.parts import menu
+from bot.cards.pause_cards import Decided, PauseView, Voted, pause_card
 from bot.conversation import Card, Fact, Form, Listing, Notice, Row
-from bot.forms import fields_of, form
+from bot.forms.questions import fields_of, form
 from bot.links import ActionIds, Pages
-from bot.pause_cards import Decided, PauseView, Voted, pause_card
 from bot.preview.pictures import page
 from bot.preview.scenes import Scene
 from engine.core.flow import Flow

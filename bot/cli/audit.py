@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from bot import records
+from bot.audit import records
 from bot.cli.kv import running
 from bot.settings import read_settings
 from engine.errors import Refused

@@ -6,9 +6,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bot import trial_card
 from bot.cli.kv import running
-from bot.doctor import examine
+from bot.doctor import examine, trial_card
 from bot.findings import Finding
 from bot.settings import BotSettings, read_settings
 from engine.errors import Refused

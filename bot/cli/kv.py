@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from bot.commands.kv import changed
 from bot.conversation import Person
-from bot.kv_commands import changed
 from bot.settings import read_settings
 from engine.errors import NotFound, Refused
 from engine.runtime import Engine

@@ -13,9 +13,9 @@ from rich.live import Live
 from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
+from bot.cards.execution_json import execution_json
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
-from bot.execution_json import execution_json
 from bot.settings import BotSettings, read_settings, shipped_flows
 from bot.texts import bare
 from bot.web.views import MARKS, duration_text
@@ -108,8 +108,8 @@ def me() -> Person:
 async def _admitted(engine: Engine, settings: BotSettings, flow: Flow, given: dict[str, Any]) -> None:
     """Roles and approvals of parley.yaml hold for a data folder, whoever works on it; Refused."""
     from bot.desk import FrontDesk
-    from bot.people import Linked
-    from bot.permissions import Asked
+    from bot.people.accounts import Linked
+    from bot.people.permissions import Asked
 
     who = Linked(engine.database, settings.people.known)
     desk = FrontDesk(engine, (), settings.chat, roles=settings.roles, approvals=settings.approvals, identities=who)

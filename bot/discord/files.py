@@ -10,7 +10,7 @@ from bot.discord.limits import FILE_BYTES, MIB
 from bot.discord.payloads import Upload
 from bot.discord.transport import Sent, Transport
 from bot.discord.views.components import DETAILS, Rendered, details, safe_name
-from bot.uploads import Uploads
+from bot.forms.uploads import Uploads
 from engine.errors import EngineError
 
 Locate = Callable[[str], Path]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from bot.cards.graphemes import cut, size
 from bot.discord.limits import CUSTOM_ID
-from bot.graphemes import cut, size
 
 Verb = Literal[
     "open",  # page, owner, form: show this page of a form

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot.cards.graphemes import size
+from bot.commands.grammar import quote
 from bot.conversation import Attachment, Click, Command, MessageRef, Person, Room, Submission
 from bot.discord.limits import CHOICE
 from bot.discord.views.components import EPHEMERAL
-from bot.grammar import quote
-from bot.graphemes import size
 
 Json = Mapping[str, Any]
 

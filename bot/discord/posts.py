@@ -3,6 +3,7 @@
 import mimetypes
 from collections.abc import Mapping, Sequence
 
+from bot.cards.graphemes import is_blank, line, size
 from bot.conversation import FileRef, Notice
 from bot.discord import limits
 from bot.discord.files import to_send
@@ -11,7 +12,6 @@ from bot.discord.views import components as c
 from bot.discord.views.components import Json, Overflow, Rendered
 from bot.discord.views.markdown import escape, excerpt, markdown
 from bot.frontend import Unreachable
-from bot.graphemes import is_blank, line, size
 from engine.plugin import ChatPost
 
 __all__ = ["channel_id", "draw", "file_refs", "to_send"]

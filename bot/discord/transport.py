@@ -13,9 +13,9 @@ import aiohttp
 import discord
 from discord.http import Route
 
+from bot.cards.graphemes import line, shorten, size
 from bot.discord.limits import NONCE, THREAD_MINUTES, THREAD_NAME
 from bot.frontend import Unreachable
-from bot.graphemes import line, shorten, size
 from bot.tallies import RATE_LIMITS
 
 Json = dict[str, Any]

@@ -4,8 +4,8 @@ import asyncio
 import shutil
 from urllib.parse import urlsplit
 
+from bot.approvals.policy import unreachable
 from bot.findings import Finding
-from bot.policy import unreachable
 from bot.settings import BotSettings
 from bot.texts import bare
 from bot.web.gate import is_loopback

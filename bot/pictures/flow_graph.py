@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.outline import branches
+from bot.cards.outline import branches
 from bot.pictures import svg
 from engine.core.flow import Flow
 from engine.core.task import Task

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from html import escape
 from itertools import groupby
 
-from bot.graphemes import clusters
+from bot.cards.graphemes import clusters
 
 FONT = "'DejaVu Sans', 'Noto Sans', Arial, sans-serif"
 # Who draws us looks for another font only where another family is named, so what few fonts have names its own.

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 
-from bot.cards import STATE_WORDS, elapsed, utc
+from bot.cards.parts import STATE_WORDS, elapsed, utc
+from bot.commands.references import short
 from bot.pictures import svg
-from bot.references import short
 from engine.core.execution import Execution, TaskRun
 from engine.core.state import State
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from bot.approvals import answer_fields, reject_fields, shape_of
+from bot.approvals.answering import answer_fields, reject_fields, shape_of
+from bot.approvals.prospect import facts, following
+from bot.cards.outline import continues_with, message_before, message_text, places
+from bot.cards.pause_cards import Decided, PauseView, pause_card
+from bot.cards.run_cards import RunView, run_card
 from bot.conversation import Card, Field, Form, Listing, Notice
-from bot.forms import fields_of, form, intro
+from bot.forms.questions import fields_of, form, intro
 from bot.links import ActionIds, Pages
-from bot.outline import continues_with, message_before, message_text, places
-from bot.pause_cards import Decided, PauseView, pause_card
-from bot.prospect import facts, following
-from bot.run_cards import RunView, run_card
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.state import State

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.cards.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.conversation import Action, Confirm, Step, Tone
-from bot.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.slack import limits
 from bot.slack.mrkdwn import inline, plain_line, sections
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from bot.cards.graphemes import line, shorten, size
 from bot.conversation import Attachment, Field, Form, Option
-from bot.graphemes import line, shorten, size
 from bot.slack import limits
 from bot.slack.blocks import Block, Overflow, label, plain
 from bot.slack.mrkdwn import plain_line

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bot.cards.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.conversation import Attachment, Field, Form, Room
-from bot.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.slack import limits
 from bot.slack.blocks import Block, Overflow, Rendered, buttons, context, label, paragraphs, plain, section
 from bot.slack.elements import (

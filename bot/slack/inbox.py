@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.conversation import Attachment
+from bot.forms.uploads import Uploads
 from bot.slack.answers import SentFile
 from bot.slack.limits import FILE_BYTES
 from bot.slack.transport import Transport
-from bot.uploads import Uploads
 
 
 class Inbox:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bot.graphemes import clean, cut, shorten, size
+from bot.cards.graphemes import clean, cut, shorten, size
 
 JOINER = "\u2060"  # breaks `@here` without being seen
 SPACE = "\u200b"  # Slack wants a boundary beside `*`

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.cards.graphemes import line, shorten, size
+from bot.cards.moments import in_their_zone
 from bot.conversation import Action, Body, Card, Fact, FileRef, Form, Listing, Notice, Row, Transcript
-from bot.graphemes import line, shorten, size
-from bot.moments import in_their_zone
 from bot.slack import limits
 from bot.slack.blocks import (
     LINK,

@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from bot import records
+from bot.audit import records
+from bot.commands.kv import changed
+from bot.commands.run_changes import let_go
 from bot.desk import FrontDesk
-from bot.kv_commands import changed
-from bot.roles import Deed
-from bot.run_changes import let_go
+from bot.people.roles import Deed
 from bot.texts import bare
 from bot.web.executions import engine_of
 from bot.web.requests import HEADERS, caller, refusal, told

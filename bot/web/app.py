@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from bot.conversation import Person
 from bot.desk import FrontDesk
-from bot.uploads import Uploads
+from bot.forms.uploads import Uploads
 from bot.web import api, changes, doors, executions, health, operations, pages, pauses
 from bot.web.body import BodyTooLarge, BoundedBody
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key

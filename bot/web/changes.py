@@ -7,12 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from bot import revision_commands, run_changes, run_commands
 from bot.asking import Asking, Parts
+from bot.cards.execution_json import execution_json
+from bot.commands import revisions as revision_commands
+from bot.commands import run_changes
+from bot.commands import runs as run_commands
+from bot.commands.references import Unresolved
 from bot.conversation import FieldErrors, Notice, Reply
 from bot.desk import FrontDesk
-from bot.execution_json import execution_json
-from bot.references import Unresolved
 from bot.texts import bare
 from bot.web.api import program_only, refused
 from bot.web.executions import engine_of

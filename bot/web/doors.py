@@ -6,9 +6,9 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
+from bot.cards.execution_json import execution_json
 from bot.conversation import Person
 from bot.desk import FrontDesk
-from bot.execution_json import execution_json
 from bot.web import views
 from bot.web.gate import COOKIE, TOKEN, Gate, is_token
 from bot.web.requests import HEADERS, caller, refusal, safe_back, told, with_cookie

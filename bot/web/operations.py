@@ -9,11 +9,11 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from bot.commands.grammar import Line, Text, Word, write
+from bot.commands.run_changes import ENDS
 from bot.conversation import Click, Command, Form, Listing, Notice, Person, Reply, Room
 from bot.desk import FrontDesk
-from bot.grammar import Line, Text, Word, write
-from bot.roles import Deed
-from bot.run_changes import ENDS
+from bot.people.roles import Deed
 from bot.web.requests import HEADERS, caller, html, safe_back
 from bot.web.room import LOBBY
 from engine.core.execution import Execution

@@ -23,8 +23,8 @@ from bot.conversation import (
     Submission,
 )
 from bot.desk import FrontDesk
+from bot.forms.uploads import Uploads
 from bot.frontend import Desk
-from bot.uploads import Uploads
 from bot.web import views
 from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wants_fragment
 from bot.web.room import LOBBY, ChatRoom

@@ -5,7 +5,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from bot import approvals
+from bot.approvals import answering
 from bot.conversation import Click, FieldErrors, Form, Submission
 from bot.desk import FrontDesk
 from bot.web.pages import form_again, room_of, show, values_of
@@ -60,7 +60,7 @@ async def waiting_forms(desk: FrontDesk, execution_id: str) -> list[Form]:
     execution = await desk.engine.execution(execution_id)
     for pause in await desk.engine.pauses(execution_id=execution_id):
         asked = await desk.office.questions(pause, execution)
-        fields = approvals.answer_fields(asked.fields, quick=asked.quick)
+        fields = answering.answer_fields(asked.fields, quick=asked.quick)
         if fields:
             found.append(Form(pause.id, _title(pause), "Send", fields))
     return found

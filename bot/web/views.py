@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
+from bot.commands.references import short
 from bot.conversation import Form
-from bot.references import short
 from bot.web.body import MAX_BODY
 
 if TYPE_CHECKING:  # loaded with the first page that shows such text

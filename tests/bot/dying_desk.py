@@ -6,9 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
+from bot.approvals.policy import ApprovalRule
 from bot.conversation import Click, Command
 from bot.deliveries import Deliveries
-from bot.policy import ApprovalRule
 from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_audit import HEARD
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig

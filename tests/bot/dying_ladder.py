@@ -7,8 +7,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bot.ladder import Ladder
-from bot.policy import ApprovalRule
+from bot.approvals.ladder import Ladder
+from bot.approvals.policy import ApprovalRule
 from engine.clock import ShiftedClock
 from engine.store import chat_ladder, chat_messages
 from tests.bot.rig import PLAIN, Rig

@@ -4,11 +4,11 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.cards.pacing import Pace
 from bot.chat_port import FrontEndChat
 from bot.chat_settings import ChatSettings
 from bot.conversation import Attachment, Card, Click, Command, Person, Room, Submission
 from bot.desk import FrontDesk
-from bot.pacing import Pace
 from engine.clock import ShiftedClock
 from engine.runtime import Engine
 from engine.settings import Settings

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import select
 
+from bot.commands.verbs import VERBS
 from bot.conversation import Listing, Room
-from bot.slash_commands import VERBS
 from engine.store import chat_audit
 from engine.store.chat_tables import audit_private, receipts
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
@@ -86,7 +86,7 @@ async def test_a_command_that_comes_later_is_not_hidden_by_an_alias(kept, monkey
 
 
 async def test_there_is_a_most_of_aliases(kept, monkeypatch):
-    monkeypatch.setattr("bot.aliases.MOST", 2)
+    monkeypatch.setattr("bot.commands.aliases.MOST", 2)
     for name in ("one", "two"):
         assert "stands for" in (await kept.say(f"alias set {name} list")).text
     assert "2 aliases here already" in (await kept.say("alias set three list")).text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.approvals import Ask, Kill, Resume, Secure, actions, plan, shape
+from bot.approvals.answering import Ask, Kill, Resume, Secure, actions, plan, shape
 from bot.conversation import Field, Option
 from bot.links import ActionIds
 

@@ -7,9 +7,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from bot.approvals.policy import ApprovalRule
 from bot.cli import app
 from bot.cli.audit import cell
-from bot.policy import ApprovalRule
 from engine.store import audit_chain, chat_audit
 from tests.bot.rig import ASKING, BOB, DEV, PLAIN, Rig
 

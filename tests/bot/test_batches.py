@@ -1,7 +1,7 @@
 """Several requests of one flow approved together."""
 
+from bot.approvals.policy import ApprovalRule
 from bot.conversation import Card, Notice
-from bot.policy import ApprovalRule
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.approvals import shape
-from bot.cards import elapsed, files, menu, output_facts, value_text
+from bot.approvals.answering import shape
+from bot.cards.outbox import digest
+from bot.cards.parts import elapsed, files, menu, output_facts, value_text
+from bot.cards.pause_cards import Decided, PauseView, pause_card, plain_lines
+from bot.cards.run_cards import MAX_STEPS, RunView, run_card, steps
 from bot.conversation import Field
 from bot.links import ActionIds, Pages
-from bot.outbox import digest
-from bot.pause_cards import Decided, PauseView, pause_card, plain_lines
-from bot.run_cards import MAX_STEPS, RunView, run_card, steps
 from bot.texts import code, plain, shorten
 from engine.core.execution import Attempt, Execution, TaskRun
 from engine.core.state import State

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.roles import Role
+from bot.people.roles import Role
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_run_changes import started
 from tests.bot.test_schedule_commands import GREET

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from bot.chat_settings import ChatSettings
+from bot.commands.crowding import REMEMBERED, Crowding
 from bot.conversation import Listing, Notice
-from bot.crowding import REMEMBERED, Crowding
 from tests.bot.rig import ANN, ASKING, BOB, DEV, PLAIN, Rig
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from bot.conversation import Card, FieldErrors, Form, Notice
-from bot.permissions import Asked
+from bot.people.permissions import Asked
 from bot.texts import answer
 from engine.core.state import State
 from tests.bot.rig import ANN, BOB, DEV, OPS, PAGE, PLAIN, WEB, Rig

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from bot.approvals.policy import ApprovalRule
 from bot.conversation import Person, Room
 from bot.frontend import Unreachable
-from bot.identities import Identity
-from bot.policy import ApprovalRule
+from bot.people.identities import Identity
 from engine.core.state import State
 from engine.errors import Refused
 from tests.bot.rig import ANN, ASKING, BOB, DEV, OPS, PAGE, PLAIN, WEB, Rig

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.commands.spoken_times import read_duration
 from bot.conversation import Attachment, Field, FieldType, Option
-from bot.field_values import FieldInvalid, Reader, value_of
-from bot.spoken_times import read_duration
+from bot.forms.values import FieldInvalid, Reader, value_of
 from engine.core.durations import to_iso
 
 # A Tuesday, half past eleven in the evening in London's winter.

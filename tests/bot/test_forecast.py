@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.forecast import ENOUGH, Usual, ready_at, usual, worked
+from bot.cards.forecast import ENOUGH, Usual, ready_at, usual, worked
+from bot.cards.outbox import digest
+from bot.cards.run_cards import RunView, run_card
 from bot.links import ActionIds, Pages
-from bot.outbox import digest
-from bot.run_cards import RunView, run_card
 from engine.core.execution import Execution, TaskRun
 from engine.core.state import State
 from engine.store.durations import PastRun

@@ -3,9 +3,9 @@
 import sqlite3
 from contextlib import closing
 
-from bot import records
+from bot.approvals.policy import ApprovalRule
+from bot.audit import records
 from bot.conversation import Person
-from bot.policy import ApprovalRule
 from bot.web.room import ChatRoom
 from engine.store import audit_chain, visits
 from tests.bot.rig import ASKING, BOB, DEV, OPS, PLAIN, Rig

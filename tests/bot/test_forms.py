@@ -6,9 +6,9 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from bot import forms
-from bot.approvals import answer_fields, shape
-from bot.field_values import Reader
+from bot.approvals.answering import answer_fields, shape
+from bot.forms import questions
+from bot.forms.values import Reader
 from engine.core.inputs import AnyInput, resolve
 from engine.errors import InputProblem
 
@@ -27,7 +27,7 @@ def as_is(text, extra, typed):
 
 def fields(text, **given):
     every = declared(text)
-    return forms.fields_of(every, resolve(every, given, as_is))
+    return questions.fields_of(every, resolve(every, given, as_is))
 
 
 NAMES = "prompt colour size tags count day wait sure data list file token code"
@@ -90,11 +90,11 @@ def test_an_input_that_is_not_asked_for_has_no_field():
     def answers(text, extra, typed):
         return extra["inputs"].get("kind") == "fancy"
 
-    assert [one.id for one in forms.fields_of(every, resolve(every, {}, answers))] == ["kind"]
+    assert [one.id for one in questions.fields_of(every, resolve(every, {}, answers))] == ["kind"]
     fancy = resolve(every, {"kind": "fancy"}, answers)
-    assert [one.id for one in forms.fields_of(every, fancy)] == ["kind", "colour"]
+    assert [one.id for one in questions.fields_of(every, fancy)] == ["kind", "colour"]
     plain = resolve(every, {"kind": "plain"}, answers)
-    assert [one.id for one in forms.fields_of(every, plain, ids=["colour"])] == ["colour"], "a shown field stays"
+    assert [one.id for one in questions.fields_of(every, plain, ids=["colour"])] == ["colour"], "a shown field stays"
 
 
 SEED = """
@@ -115,20 +115,20 @@ SEED = """
     ],
 )
 def test_reading_a_filled_form(raw, blank_texts, given, wrong):
-    read = forms.read_form(fields(SEED), raw, READER, blank_texts=blank_texts)
+    read = questions.read_form(fields(SEED), raw, READER, blank_texts=blank_texts)
     assert dict(read.given) == given
     assert list(read.errors) == wrong
 
 
 def test_an_emptied_default_is_an_empty_text_and_an_untouched_one_is_the_default():
     asked = fields("- {id: name, type: STRING, defaults: Ann}\n- {id: n, type: INT, defaults: 3}")
-    assert forms.read_form(asked, {"name": "", "n": ""}, READER).given == {"name": ""}
-    assert forms.read_form(asked, {}, READER).given == {}
+    assert questions.read_form(asked, {"name": "", "n": ""}, READER).given == {"name": ""}
+    assert questions.read_form(asked, {}, READER).given == {}
 
 
 def test_on_the_command_line_an_empty_text_is_a_value():
     asked = fields(SEED)
-    assert forms.read_pairs(asked, {"feedback": "", "approve": "yes"}, READER).given == {
+    assert questions.read_pairs(asked, {"feedback": "", "approve": "yes"}, READER).given == {
         "feedback": "",
         "approve": True,
     }
@@ -136,7 +136,8 @@ def test_on_the_command_line_an_empty_text_is_a_value():
 
 def test_a_refused_form_keeps_what_was_typed_but_no_secret():
     asked = fields("- {id: n, type: INT}\n- {id: token, type: SECRET}")
-    form = forms.form("draft:1", "Run", "Run", asked, raw={"n": "three", "token": "hunter2"}, errors={"n": "no number"})
+    raw = {"n": "three", "token": "hunter2"}
+    form = questions.form("draft:1", "Run", "Run", asked, raw=raw, errors={"n": "no number"})
     assert form.values == {"n": "three"}
     assert [one.error for one in form.fields] == ["no number", None]
     assert "hunter2" not in repr(form)
@@ -144,7 +145,7 @@ def test_a_refused_form_keeps_what_was_typed_but_no_secret():
 
 def test_masked_values_hide_secrets_and_name_files():
     every = declared("- {id: token, type: SECRET}\n- {id: n, type: INT}")
-    assert forms.masked({"token": "hunter2", "n": 3}, forms.secret_ids(every)) == {"token": "******", "n": "3"}
+    assert questions.masked({"token": "hunter2", "n": 3}, questions.secret_ids(every)) == {"token": "******", "n": "3"}
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_masked_values_hide_secrets_and_name_files():
     ],
 )
 def test_the_engines_refusals_are_told_in_our_words(message, value, says):
-    assert says in forms.explain(InputProblem("feedback", message, value), fields(SEED)[1])
+    assert says in questions.explain(InputProblem("feedback", message, value), fields(SEED)[1])
 
 
 def test_the_seeds_question_needs_only_a_button_when_quick():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grammar import FromFile, Json, Line, LineInvalid, Text, Word, parse, read_json, unwrap, write
+from bot.commands.grammar import FromFile, Json, Line, LineInvalid, Text, Word, parse, read_json, unwrap, write
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 import pytest
 
+from bot.commands.grammar import parse
+from bot.commands.manual import MANUAL
+from bot.commands.verbs import SYNONYMS, VERBS
 from bot.findings import Finding
-from bot.grammar import parse
-from bot.manual import MANUAL
-from bot.roles import Role
-from bot.slash_commands import SYNONYMS, VERBS
+from bot.people.roles import Role
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_commands import MANY
 from tests.bot.test_run_changes import ROLES

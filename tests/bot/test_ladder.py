@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.approvals.policy import ApprovalRule
+from bot.approvals.rungs import steps_of
+from bot.commands.handing_on import account_of, moment
 from bot.conversation import Click, Person
-from bot.handing_on import account_of, moment
-from bot.policy import ApprovalRule
-from bot.rungs import steps_of
 from bot.settings import BotSettings
 from bot.worker_process import WorkerProcess
 from engine.clock import ShiftedClock

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
+from bot.approvals.policy import ApprovalRule
 from bot.conversation import Person
 from bot.frontend import Unreachable
-from bot.people import KnownPerson, Linked, PeopleSection
-from bot.policy import ApprovalRule
-from bot.roles import Role
+from bot.people.accounts import KnownPerson, Linked, PeopleSection
+from bot.people.roles import Role
 from engine.store import audit_chain, chat_links
 from tests.bot.rig import ANN, BOB, DEV, OPS, PAGE, PLAIN, WEB, Rig
 

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import TypeAdapter
 
+from bot.commands.messages import filled
 from bot.conversation import Attachment, Card, Form, Listing
-from bot.messages import filled
 from engine.core.inputs import Input
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_commands import MANY, SECRET, UPLOAD

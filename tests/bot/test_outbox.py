@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import pytest
 
+from bot.cards.outbox import digest
+from bot.cards.pacing import Pace
 from bot.chat_port import FrontEndChat
 from bot.chat_settings import ChatSettings
 from bot.conversation import Room
 from bot.frontend import Unreachable
-from bot.outbox import digest
-from bot.pacing import Pace
 from engine.core.state import State
 from engine.errors import TaskFailed
 from engine.plugin import ChatPost

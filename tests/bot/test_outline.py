@@ -1,6 +1,6 @@
 """What comes before and after a step, read from flows as the parser gives them."""
 
-from bot.outline import continues_with, find, message_before, message_text, places
+from bot.cards.outline import continues_with, find, message_before, message_text, places
 from engine.core.flow_source import load
 from engine.tasks import catalogue
 from tests.shared import seed

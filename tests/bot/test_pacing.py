@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.cards.pacing import Pace
 from bot.conversation import Room
-from bot.pacing import Pace
 from engine.store.chat_messages import DECISION, END, POST, PROGRESS
 
 ROOMS = [Room("slack", name, workspace="T1") for name in ("C1", "C2", "C3")]

@@ -7,10 +7,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.approvers import Approver, approver, labels
+from bot.approvals.approvers import Approver, approver, labels
+from bot.approvals.policy import NO_RULE, ApprovalRule, rule_for, unreachable
+from bot.approvals.quiet_hours import QuietHours
 from bot.doctor import examine
-from bot.policy import NO_RULE, ApprovalRule, rule_for, unreachable
-from bot.quiet_hours import QuietHours
 from bot.settings import read_settings
 from engine.errors import SettingInvalid
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.outline import find
-from bot.prospect import diff, facts, following, templates
+from bot.approvals.prospect import diff, facts, following, templates
+from bot.cards.outline import find
 from engine.core.flow_source import load
 from engine.runtime.foresight import Unknown
 from engine.tasks import catalogue

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.references import FlowName, Unresolved, find_flow, find_run, guess, rank, short
+from bot.commands.references import FlowName, Unresolved, find_flow, find_run, guess, rank, short
 
 FLOWS = [
     FlowName("company.ai", "gen_img_approval"),

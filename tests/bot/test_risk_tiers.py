@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.policy import ApprovalRule
-from bot.roles import Role
+from bot.approvals.policy import ApprovalRule
+from bot.people.roles import Role
 from engine.core.state import State
 from tests.bot.rig import BOB, DEV, PLAIN, Rig
 

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from bot.conversation import Listing, Notice
-from bot.permissions import ByRole
-from bot.roles import Role, grants
+from bot.people.permissions import ByRole
+from bot.people.roles import Role, grants
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, WEB, Rig
 
 DEPLOY = """

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot import room_settings
+from bot.commands import room_settings
+from bot.commands.room_settings import RoomSetting
 from bot.conversation import Listing
-from bot.roles import Role
-from bot.room_settings import RoomSetting
+from bot.people.roles import Role
 from engine.store import chat_audit, parts
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 

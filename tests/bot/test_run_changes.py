@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from bot.approvals.policy import ApprovalRule
 from bot.conversation import Card, Listing, Notice
-from bot.policy import ApprovalRule
-from bot.roles import Role
+from bot.people.roles import Role
 from engine.core.state import State
 from engine.store import audit_chain, chat_audit
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.commands.spoken_schedules import Spoken, read_schedule
 from bot.conversation import Card, Listing, Notice
-from bot.spoken_schedules import Spoken, read_schedule
 from bot.texts import answer
 from engine.clock import ShiftedClock
 from engine.store import chat_audit, chat_messages, triggers

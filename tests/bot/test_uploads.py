@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from bot.conversation import FieldErrors
-from bot.uploads import KEEP, Uploads
+from bot.forms.uploads import KEEP, Uploads
 from tests.bot.rig import Rig
 
 FLOW = """

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.approvals import Shape
+from bot.approvals.answering import Shape
+from bot.approvals.policy import ApprovalRule
+from bot.approvals.votes import NO, ballot, tally
 from bot.conversation import Field, Form, Option, Person
-from bot.policy import ApprovalRule
-from bot.votes import NO, ballot, tally
 from engine.core.state import State
 from engine.errors import Refused
 from engine.store import chat_audit, chat_votes

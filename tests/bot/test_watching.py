@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from bot.commands.watching import made
 from bot.conversation import Card
-from bot.watching import made
 from engine.core.state import State
 from tests.bot.rig import BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_run_changes import in_state, started

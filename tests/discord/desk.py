@@ -4,7 +4,7 @@ the front end, as the real one's database does."""
 import asyncio
 from dataclasses import replace
 
-from bot import grammar
+from bot.commands import grammar
 from bot.conversation import (
     Action,
     Card,

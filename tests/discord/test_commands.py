@@ -6,11 +6,11 @@ import discord
 import pytest
 from discord import app_commands
 
+from bot.commands.grammar import parse
+from bot.commands.manual import MANAGING, MANUAL
+from bot.commands.verbs import SYNONYMS, VERBS
 from bot.discord import commands, manage_commands
 from bot.discord.payloads import command_text
-from bot.grammar import parse
-from bot.manual import MANAGING, MANUAL
-from bot.slash_commands import SYNONYMS, VERBS
 from tests.wire.discord_rules import _weight, problems
 from tests.wire.discord_spec import judge
 

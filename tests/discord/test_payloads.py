@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bot import grammar
+from bot.commands import grammar
 from bot.conversation import Room
 from bot.discord import ids, payloads, posts
 from bot.discord.invite import PERMISSIONS, invite_url

@@ -4,14 +4,14 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.approvals.policy import ApprovalRule
+from bot.cards.pacing import Pace
 from bot.chat_port import FrontEndChat
 from bot.chat_settings import ChatSettings
 from bot.conversation import Notice, Person, Room
 from bot.desk import FrontDesk
 from bot.discord.client import DiscordFrontEnd
 from bot.frontend import Unreachable
-from bot.pacing import Pace
-from bot.policy import ApprovalRule
 from engine.runtime import Engine
 from engine.settings import Settings
 from engine.store import chat_rooms

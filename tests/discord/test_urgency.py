@@ -6,9 +6,9 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.cards.pacing import Pace, Rate
 from bot.conversation import Person, Room
 from bot.discord.client import DiscordFrontEnd
-from bot.pacing import Pace, Rate
 from engine.store import chat_messages
 from engine.store.chat_messages import DECISION, PROGRESS
 from tests.bot.rig import ANN, OPS, PLAIN, Rig

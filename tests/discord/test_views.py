@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from bot.cards.graphemes import clean, clusters, cut, shorten, size
 from bot.conversation import Action, Card, Confirm, Fact, Field, FileRef, Form, Listing, Notice, Option, Row, Transcript
 from bot.discord.views import answers, cards, fields, forms, listings, steps
 from bot.discord.views.components import DETAILS, details
 from bot.discord.views.markdown import escape, excerpt, markdown, title
-from bot.graphemes import clean, clusters, cut, shorten, size
 from tests.discord import strategies
 from tests.wire.discord_rules import length, walk
 from tests.wire.discord_spec import judge

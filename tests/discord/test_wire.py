@@ -8,10 +8,10 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.commands.verbs import SYNONYMS, VERBS
 from bot.conversation import FileRef, Notice, Reply, Room
 from bot.discord.client import DiscordFrontEnd
 from bot.frontend import Unreachable
-from bot.slash_commands import SYNONYMS, VERBS
 from bot.tallies import RATE_LIMITS
 from engine.errors import SettingInvalid
 from tests.discord.desk import APPROVE, FORM, KILL, RuleDesk, pause_card

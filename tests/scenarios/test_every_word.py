@@ -12,12 +12,12 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.commands.grammar import Line, parse, write
+from bot.commands.verbs import SYNONYMS, VERBS
 from bot.discord import commands, manage_commands
 from bot.discord.client import DiscordFrontEnd
 from bot.discord.payloads import _FLAGS, _PLACES, command_text
-from bot.grammar import Line, parse, write
 from bot.slack.app import SlackFrontEnd
-from bot.slash_commands import SYNONYMS, VERBS
 from tests.bot.rig import PLAIN, Rig
 from tests.web.conftest import Browser, running
 from tests.wire.discord import TOKEN, DiscordWire

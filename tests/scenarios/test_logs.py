@@ -84,7 +84,7 @@ def test_an_error_that_speaks_for_itself_is_told_in_its_words(written, level, tr
     try:
         raise StoreFailed("The disk is full.", fix="Free some space; nothing was lost.")
     except StoreFailed:
-        logging.getLogger("bot.outbox").exception("The outbox could not read what is due; trying again.")
+        logging.getLogger("bot.cards.outbox").exception("The outbox could not read what is due; trying again.")
     text = written()
     assert text.count("The disk is full. Free some space; nothing was lost.") == 1
     assert text.count("Traceback") == traces

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot import trial_card
+from bot.doctor import trial_card
 from bot.settings import BotSettings
 from bot.slack.manifest import SCOPES
 from engine.errors import Refused

@@ -19,11 +19,11 @@ from typing import Any
 
 import yaml
 
+from bot.cards.pacing import Pace
 from bot.chat_port import FrontEndChat
 from bot.chat_settings import ChatSettings
 from bot.conversation import Click, Command, Form, Reply, Room, Submission
 from bot.desk import FrontDesk
-from bot.pacing import Pace
 from engine import identifiers
 from engine.errors import EngineError, FlowInvalid, InputInvalid, Refused
 from engine.runtime import Engine, advancing, deciding

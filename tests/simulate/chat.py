@@ -8,10 +8,11 @@ permissions); what it does in a transaction is done here with the rows of the si
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from bot import approvals, forms
+from bot.approvals import answering
 from bot.conversation import Person, Room
+from bot.forms import questions as forms
 from bot.links import ActionIds
-from bot.permissions import Asked
+from bot.people.permissions import Asked
 from bot.texts import Answer, answer
 from engine.core import events as e
 from engine.core.execution import Execution
@@ -114,13 +115,13 @@ class Chat:
             self._reply(receipt, refusal)
             return
         fields, inputs = self.world.questions(execution, pause)
-        shape = approvals.shape(fields)
+        shape = answering.shape(fields)
         action = "kill" if pressed.verb == "kl" else deed.what
-        plan: Any = approvals.plan(shape, fields, action, {}, may_type_secrets=True)
-        if isinstance(plan, approvals.Ask):  # the form it opens is filled and sent
+        plan: Any = answering.plan(shape, fields, action, {}, may_type_secrets=True)
+        if isinstance(plan, answering.Ask):  # the form it opens is filled and sent
             given = {**plan.fixed, "approve": deed.what == "approve"}
-            plan = approvals.plan(shape, fields, action, given, was_asked=True)
-        if isinstance(plan, approvals.Kill):
+            plan = answering.plan(shape, fields, action, given, was_asked=True)
+        if isinstance(plan, answering.Kill):
             self.process.ready[f"settle {receipt.key}"] = lambda: self._settle(receipt, deed, pause, None)
             return
         resolved = resolve(inputs, plan.given, self.world.render_input)

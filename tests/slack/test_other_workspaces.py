@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.approvals.policy import ApprovalRule
 from bot.chat_settings import ChatSettings
-from bot.people import KnownPerson, Linked
-from bot.policy import ApprovalRule
-from bot.roles import Role
+from bot.people.accounts import KnownPerson, Linked
+from bot.people.roles import Role
 from engine.core.state import State
 from tests.bot.rig import PLAIN, Rig
 from tests.slack.test_whole_bot import connect, ended

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.pacing import Pace, Rate
-from bot.policy import ApprovalRule
+from bot.approvals.policy import ApprovalRule
+from bot.cards.pacing import Pace, Rate
 from engine.store import chat_messages
 from engine.store.chat_messages import DECISION, PROGRESS
 from tests.bot.rig import PLAIN, Rig

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from bot.roles import Role
+from bot.people.roles import Role
 from engine.core.state import State
 from engine.store import chat_audit
 from tests.bot.rig import PLAIN

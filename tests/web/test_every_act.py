@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.cli import app as commands
+from bot.commands.verbs import VERBS
 from bot.conversation import Click, Command, MessageRef, Person, Room
 from bot.links import VERBS as BUTTONS
-from bot.roles import Role
-from bot.slash_commands import VERBS
+from bot.people.roles import Role
 from engine.store import audit_chain
 from tests.web.conftest import Browser, running
 from tests.web.test_page import routes

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from bot.policy import ApprovalRule
+from bot.approvals.policy import ApprovalRule
 from bot.settings import WebSection
 from bot.web import doors
 from bot.web.gate import OPEN, SIGNED

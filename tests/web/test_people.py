@@ -7,7 +7,7 @@ import httpx
 from typer.testing import CliRunner
 
 from bot.cli import app as commands
-from bot.roles import Role
+from bot.people.roles import Role
 from tests.web.conftest import Browser, running
 
 SEES_ONE = Role.model_validate(

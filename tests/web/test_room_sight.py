@@ -3,7 +3,7 @@
 import asyncio
 
 from bot.conversation import Notice, Person, Room
-from bot.roles import Role
+from bot.people.roles import Role
 from engine.store import chat_links
 from tests.web.conftest import Browser, running
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from bot.approvals.policy import ApprovalRule
 from bot.conversation import Click, Command, Person, Room
-from bot.policy import ApprovalRule
-from bot.roles import Role
+from bot.people.roles import Role
 from engine.store import audit_chain, chat_receipts, visits
 from tests.web.conftest import Browser, running
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from bot.cards.graphemes import is_blank, line, shorten, size
+from bot.cards.moments import in_their_zone
 from bot.conversation import Action, Card, Confirm, Fact, Notice, Step
 from bot.discord import ids, limits
 from bot.discord.views import components as c
 from bot.discord.views.components import Json, Overflow, Rendered
 from bot.discord.views.markdown import excerpt, inline, markdown, title
-from bot.graphemes import is_blank, line, shorten, size
-from bot.moments import in_their_zone
 
 _REST = f"-# The rest is in {c.DETAILS}."
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from bot.cards.graphemes import clean, cut, is_blank, line, shorten, size
 from bot.conversation import Action, FileRef, Tone
 from bot.discord import ids, limits
-from bot.graphemes import clean, cut, is_blank, line, shorten, size
 
 Json = dict[str, Any]
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from bot.cards.graphemes import clean, is_blank, line, size
 from bot.conversation import Field, Form, Option
 from bot.discord import ids, limits
-from bot.graphemes import clean, is_blank, line, size
 
 MENUS = 4  # of 25 choices each
 

@@ -6,6 +6,7 @@ On the wire a field is its position: `f:<index>`, with `:<part>` behind it where
 from collections.abc import Sequence
 from typing import Any
 
+from bot.cards.graphemes import clean, is_blank, line, shorten, size
 from bot.conversation import Field, Form, Option
 from bot.discord import ids, limits
 from bot.discord.views.components import Json, Overflow, Rendered
@@ -23,7 +24,6 @@ from bot.discord.views.fields import (
     wire_values,
 )
 from bot.discord.views.markdown import escape, excerpt, markdown
-from bot.graphemes import clean, is_blank, line, shorten, size
 
 __all__ = ["draw_choice", "modal", "pages"]
 

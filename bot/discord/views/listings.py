@@ -1,12 +1,12 @@
 """Listings and transcripts as Discord messages."""
 
+from bot.cards.graphemes import is_blank, line, shorten, size
 from bot.conversation import Listing, Notice, Row, Tone, Transcript
 from bot.discord import ids, limits
 from bot.discord.views import cards
 from bot.discord.views import components as c
 from bot.discord.views.components import Json, Overflow, Rendered
 from bot.discord.views.markdown import code_block, excerpt, inline, markdown, title
-from bot.graphemes import is_blank, line, shorten, size
 
 _ROW_TEXT = 600
 _NOTE = 600

@@ -2,7 +2,7 @@
 
 import re
 
-from bot.graphemes import ELLIPSIS, clean, cut, line, size
+from bot.cards.graphemes import ELLIPSIS, clean, cut, line, size
 
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
 _IMAGE = re.compile(r"!\[([^\]\n]*)\]\(")

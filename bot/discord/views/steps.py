@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from bot.cards.graphemes import line, shorten, size
 from bot.conversation import Form, Notice, Option
 from bot.discord import ids, limits
 from bot.discord.views import cards
@@ -10,7 +11,6 @@ from bot.discord.views.components import Json, Overflow, Rendered
 from bot.discord.views.fields import label_of, page_of, pages, pickable, wire_values
 from bot.discord.views.forms import draw_choice
 from bot.discord.views.markdown import escape, excerpt, markdown, title
-from bot.graphemes import line, shorten, size
 
 
 def step(form: Form, page: int, *, saved: bool = True, owner: str = "") -> Rendered:

@@ -1,0 +1,175 @@
+"""Who may decide a pause: the policy's approvers, looked up when somebody decides, and four eyes.
+
+This is asked by the one path on which pauses are decided (`bot/approvals/decisions.py`), and by the lists that show
+what waits.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.approvals.approvers import Approver, approver, labels
+from bot.approvals.editors import Editor, Unknown, editor_of
+from bot.approvals.policy import ApprovalRule, is_room, rule_for
+from bot.conversation import Person, Platform, Room
+from bot.frontend import FrontEnd, Unreachable
+from bot.people.identities import Identities, Identity
+from bot.people.membership import Membership
+from bot.texts import Answer, answer, plain
+from engine.core.execution import Execution
+from engine.runtime import Engine
+from engine.store import chat_ladder, chat_messages, chat_receipts, chat_votes, flows
+from engine.store.chat_votes import Delegation
+from engine.store.pauses import PauseRow
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Who may decide one pause: the rule, with who was added to it, and whose votes went to somebody else."""
+
+    rule: ApprovalRule
+    approvers: tuple[Approver, ...]
+    delegations: tuple[Delegation, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # of accounts we have heard from
+
+    @property
+    def label(self) -> str:
+        """Who may decide, in words."""
+        return labels(self.approvers, self.names)
+
+    def handed(self, names: Mapping[str, str]) -> str:
+        """Who decides instead of whom, in words."""
+        return "; ".join(
+            f"**{plain(names[one.taker], 60)}** instead of {plain(one.giver_name, 60)}" for one in self.delegations
+        )
+
+
+class Eligibility:
+    """Knows who may decide."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        rules: Sequence[ApprovalRule],
+        front_ends: Mapping[Platform, FrontEnd],
+        identities: Identities,
+    ) -> None:
+        self.engine = engine
+        self.rules = tuple(rules)
+        self.membership = Membership(front_ends, identities)
+        self.identities = identities
+
+    def rule(self, pause: PauseRow) -> ApprovalRule:
+        """The entry that governs a pause."""
+        return rule_for(self.rules, f"{pause.namespace}/{pause.flow_id}", pause.task_id)
+
+    async def bench(self, pause: PauseRow) -> Bench:
+        """Who may decide a pause now."""
+        rule = self.rule(pause)
+        handed, escalated = await self.engine.database.read(
+            lambda c: (chat_votes.delegations_of(c, pause.id), chat_ladder.done(c, pause.id, "escalate"))
+        )
+        added = [approver(text) for step in escalated for text in step.detail["to"] if not is_room(text)]
+        approvers = tuple(dict.fromkeys([*rule.people, *added]))
+        accounts = {one.value for one in approvers if one.kind == "account"}
+        known = await self.engine.database.read(lambda c: chat_receipts.who(c, accounts)) if accounts else {}
+        return Bench(rule, approvers, tuple(handed), {id_: person.name for id_, person in known.items()})
+
+    async def refuse(
+        self, pause: PauseRow, execution: Execution, person: Person, room: Room, *, fresh: bool = True
+    ) -> Answer | None:
+        """Why somebody can't decide a pause; None when they can. Not `fresh`: by what is remembered, for lists."""
+        if not self.rules:
+            return None
+        bench = await self.bench(pause)
+        try:
+            who = await self.identities.of(person.id)
+            denied = await self._not_asked(bench, pause, who, person, room, fresh)
+            return denied or await self._four_eyes(bench, execution, who, fresh)
+        except Unreachable as silence:
+            return answer("unsure", why=silence.reason)
+
+    async def _not_asked(
+        self, bench: Bench, pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool
+    ) -> Answer | None:
+        """E20 unless the person is among the approvers, or somebody who is handed them the decision."""
+        handed = next((one for one in bench.delegations if one.giver in {who.id, *who.accounts}), None)
+        if handed is not None:
+            taker = await self._name(handed.taker)
+            return answer("handed", who=f"**{plain(taker, 60)}**")
+        if any(one.taker in who.accounts for one in bench.delegations):
+            return None
+        for one in bench.approvers:
+            if await self._is(one, pause, who, person, room, fresh):
+                return None
+        return answer("E20", approvers=bench.label)
+
+    async def _is(
+        self, wanted: Approver, pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool
+    ) -> bool:
+        if wanted.kind == "channel":
+            return await self._is_shown_in(pause, room) and not await self.membership.is_stranger(person)
+        return await self.membership.fits(wanted, who, person, fresh=fresh)
+
+    async def _is_shown_in(self, pause: PauseRow, room: Room) -> bool:
+        """Whether the card stands in the channel in which something was pressed or typed."""
+        shown = await self.engine.database.read(lambda c: chat_messages.showing(c, entity=pause.id))
+        return any(
+            message.platform == room.platform
+            and room.channel in (message.room["channel"], (message.message or {}).get("channel"))
+            for message in shown
+        )
+
+    # Four eyes
+
+    async def _four_eyes(self, bench: Bench, execution: Execution, who: Identity, fresh: bool) -> Answer | None:
+        """E22 for who started the run, or changed the flow last, where the policy wants somebody else."""
+        eyes = bench.rule.four_eyes
+        if eyes == "none":
+            return None
+        if await self._has_asked(execution, who):
+            return answer("E22", approver=bench.label)
+        if eyes == "requester" or not fresh:
+            return None
+        editor = await self._editor(execution)
+        if isinstance(editor, Unknown):
+            return None if bench.rule.unknown_editor == "allow" else answer("unknown-editor", why=editor.why)
+        names = {name.casefold() for name in (who.name, await self._name(who.id)) if name}
+        if editor.email in await self.membership.emails(who) or editor.name.casefold() in names:
+            return answer("own-edit", approver=bench.label)
+        return None
+
+    async def is_requester(self, pause: PauseRow, execution: Execution, who: Identity) -> bool:
+        """Whether four eyes keep somebody from deciding because they asked for the run."""
+        return self.rule(pause).four_eyes != "none" and await self._has_asked(execution, who)
+
+    async def _has_asked(self, execution: Execution, who: Identity) -> bool:
+        return bool(set(await self._requesters(execution)) & {who.id, *who.accounts})
+
+    async def _requesters(self, execution: Execution) -> Iterable[str]:
+        """Whoever asked for a run: its starter, and whoever started the run that called it."""
+        above = await self.engine.database.read(lambda c: chat_messages.start_above(c, execution.id))
+        starters = [*([above.person] if above else []), execution.started_by]
+        for _ in range(chat_messages.MAX_CALLERS):
+            kind, _, caller = starters[-1].partition(":")
+            if kind != "execution":
+                break
+            starters.append((await self.engine.execution(caller)).started_by)
+        return [
+            one for starter in starters if starter for one in (starter, *(await self.identities.of(starter)).accounts)
+        ]
+
+    async def _editor(self, execution: Execution) -> Editor | Unknown:
+        row = await self.engine.database.read(
+            lambda c: flows.revision(c, execution.namespace, execution.flow_id, execution.revision)
+        )
+        return await editor_of(row.file if row else "")
+
+    async def _name(self, person_id: str) -> str:
+        known = await self.engine.database.read(lambda c: chat_receipts.who(c, {person_id}))
+        return known[person_id].name if person_id in known else person_id.partition(":")[2] or person_id
+
+    def describe(self) -> str:
+        """What is in force, for the start-up log."""
+        if not self.rules:
+            return "No `approvals` are set: whoever may talk to the bot may decide."
+        return " | ".join(f"{number}. {rule.describe()}" for number, rule in enumerate(self.rules, 1))

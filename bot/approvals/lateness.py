@@ -1,0 +1,56 @@
+"""What somebody is told who comes too late: who decided a pause, when and where, or that its time ran out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.approvals import answering
+from bot.cards.drawing import DECISIONS, platform_of
+from bot.cards.parts import PLATFORMS, STATE_WORDS, elapsed, for_reader
+from bot.cards.pause_cards import THEN
+from bot.commands.references import short
+from bot.conversation import Person
+from bot.office import Office
+from bot.texts import Answer, answer, code, plain
+from engine.store import chat_audit
+from engine.store.pauses import PauseRow
+
+
+class Lateness:
+    """Tells latecomers how things stand."""
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+
+    async def told(self, pause: PauseRow, person: Person) -> Answer:
+        """E21 or E24: who ended a pause, when and where."""
+        if pause.state == "EXPIRED":
+            return self.expired(pause, person)
+        deed = await self.office.engine.database.read(
+            lambda connection: chat_audit.last(connection, pause.id, DECISIONS)
+        )
+        now = self.office.now()
+        if deed is not None:
+            who, platform, when = deed.name, PLATFORMS.get(deed.platform, deed.platform), deed.at
+            decided = answering.decided_word(deed.action, {"choice": _one_choice(deed.details)})
+        elif pause.decided_by and pause.decided_at:
+            names = await self.office.names({pause.decided_by})
+            who, when = names[pause.decided_by], pause.decided_at
+            platform = PLATFORMS[platform_of(pause.decided_by)]
+            decided = "answered" if pause.state == "RESUMED" else "cancelled"
+        else:
+            execution = await self.office.engine.execution(pause.execution_id)
+            return answer("E17", id=code(short(execution.id)), state=STATE_WORDS[execution.state], verb="answer")
+        ago = f"{elapsed((now - when).total_seconds())} ago ({for_reader(when, person)})"
+        return answer("E21", decided=decided, who=f"**{plain(who, 80)}**", when=ago, platform=platform)
+
+    def expired(self, pause: PauseRow, person: Person) -> Answer:
+        """E24: when the time ran out, and what the flow did then."""
+        ended = pause.deadline or pause.decided_at or pause.created
+        why = f"no answer in {elapsed(round((ended - pause.created).total_seconds()))}"
+        outcome = THEN.get(pause.deadline_behavior, "the flow decided")
+        return answer("E24", time=for_reader(ended, person), why=why, outcome=outcome, run=short(pause.execution_id))
+
+
+def _one_choice(details: Mapping[str, Any]) -> str:
+    values = [value for value in details.get("values", {}).values() if isinstance(value, str) and value]
+    return code(values[0]) if values else ""

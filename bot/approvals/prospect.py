@@ -1,0 +1,135 @@
+"""What happens if a pause is answered with yes: the next tasks, with what they would be given. Pure.
+
+A task's values are named as in its flow; what can't be known before it runs is shown as it is written there.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bot.cards.outline import Place, branches, find
+from bot.cards.parts import value_text
+from bot.conversation import Fact
+from bot.texts import code, listed, shorten
+from engine.core.durations import to_iso
+from engine.core.flow import Flow
+from engine.core.flowable import FlowableTask, PausingTask
+from engine.core.task import Task
+from engine.runtime.foresight import Unknown
+
+MAX_TASKS = 4
+MAX_VALUES = 3
+MAX_VALUE = 160
+MAX_FILES = 3
+MAX_DIFF = 1200
+MAX_DIFF_LINES = 40
+AFTER_YES = ("on_approve", "tasks")  # lists of a pausing task itself that run once it is answered with yes
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A task that follows, and the properties worth showing: (name in the flow, what is written there)."""
+
+    task: Task
+    written: tuple[tuple[str, Any], ...]
+
+
+def following(flow: Flow, task_id: str, limit: int = MAX_TASKS) -> list[Next]:
+    """The tasks that run after a pause was answered with yes, in order, up to the next question."""
+    place = find(flow, task_id)
+    if place is None:
+        return []
+    found: list[Next] = []
+    for task in _after(place):
+        found += [Next(one, _written(one)) for one in _opened(task, task_id)]
+        if isinstance(task, PausingTask) or len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def _after(place: Place) -> Iterator[Task]:
+    own: Task = place.task
+    for name in AFTER_YES:
+        yield from getattr(own, name, ())
+    for here in (place, *reversed(place.parents)):
+        yield from (task for task in here.siblings[here.index + 1 :] if not task.disabled)
+
+
+def _opened(task: Task, asked: str) -> list[Task]:
+    """A condition on the answer is looked through: what it leads to with yes."""
+    condition = getattr(task, "condition", None)
+    if isinstance(condition, str) and f"outputs.{asked}." in condition:
+        then = next((tasks for name, tasks in branches(task) if name == "then"), ())
+        if then:
+            return [inner for inner in then if not inner.disabled]
+    return [task]
+
+
+def _written(task: Task) -> tuple[tuple[str, Any], ...]:
+    if isinstance(task, FlowableTask):
+        return ()
+    shown = []
+    for name, field in type(task).model_fields.items():
+        value = getattr(task, name)
+        if name in Task.model_fields or value is None or value == field.default or _holds_task(value):
+            continue
+        said = to_iso(value) if isinstance(value, timedelta) else value
+        shown.append((not field.is_required(), field.alias or name, said))
+    return tuple((name, value) for _, name, value in sorted(shown, key=lambda one: one[0])[:MAX_VALUES])
+
+
+def _holds_task(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds_task(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_holds_task(item) for item in value)
+    return isinstance(value, Task)
+
+
+def facts(steps: Sequence[Next], values: Sequence[Any]) -> tuple[Fact, ...]:
+    """A line a task; `values` are what `foresee` gave for everything written, in order."""
+    told = iter(values)
+    lines = []
+    for step in steps:
+        parts = [code(step.task.type.rpartition("plugin.")[2].removeprefix("core."), 60)]
+        parts += [f"{name}: {_value(next(told, Unknown()), written)}" for name, written in step.written]
+        lines.append(Fact(f"Then {shorten(step.task.id, 50)}", " \u00b7 ".join(parts), short=False))
+    return tuple(lines)
+
+
+def _value(value: Any, written: Any) -> str:
+    if not isinstance(value, Unknown):
+        return value_text(value, MAX_VALUE)
+    text = code(written, MAX_VALUE)
+    return f"{text} (known after {listed(value.tasks, 2)})" if value.tasks else f"{text} (known when it runs)"
+
+
+def uploads(steps: Sequence[Next]) -> list[Any]:
+    """Of each task that puts named files into a namespace: where, and which, as its flow writes it."""
+    found = []
+    for step in steps:
+        if step.task.type.endswith(".namespace.UploadFiles"):
+            listed_files = getattr(step.task, "files", None)
+            files = getattr(step.task, "files_map", None) or (listed_files if isinstance(listed_files, Mapping) else {})
+            if files:
+                found.append({"namespace": getattr(step.task, "namespace", ""), "files": files})
+    return found
+
+
+def templates(steps: Sequence[Next]) -> list[Any]:
+    """Everything written, in the order of `facts`."""
+    return [written for step in steps for _, written in step.written]
+
+
+def diff(path: str, before: str | None, after: str) -> str:
+    """How a file would change, as a unified diff in a block of code; "" when it would not. Cut where it is long."""
+    if before == after:
+        return ""
+    old, new = (before or "").splitlines(), after.splitlines()
+    was = f"a/{path}" if before is not None else "/dev/null"
+    lines = list(difflib.unified_diff(old, new, was, f"b/{path}", lineterm="", n=2))
+    text = "\n".join(lines[:MAX_DIFF_LINES])[:MAX_DIFF].replace("```", "'''")
+    more = "\n\u2026" if len(lines) > MAX_DIFF_LINES or len(text) < len("\n".join(lines[:MAX_DIFF_LINES])) else ""
+    return f"```\n{text}{more}\n```"

@@ -1,0 +1,1 @@
+"""Audit: the record of deeds, what goes into it and how people read it."""

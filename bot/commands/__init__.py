@@ -1,0 +1,1 @@
+"""Commands: the words people type after `/flow`, and what each does."""

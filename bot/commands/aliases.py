@@ -1,0 +1,161 @@
+"""`/flow alias`: short words for long commands, for everybody of a workspace. An alias never hides a command."""
+
+import re
+from collections.abc import Callable, Collection
+
+from bot import documents
+from bot.asking import Asking, Parts
+from bot.commands.grammar import Line, LineInvalid, parse, write
+from bot.commands.manual import usage
+from bot.commands.references import guess, refused
+from bot.conversation import Listing, Notice, Reply, Room, Row
+from bot.people.permissions import Asked
+from bot.texts import answer, code, plain
+from engine.store import chat_aliases, chat_audit, chat_receipts
+from engine.store.chat_aliases import Alias
+from engine.store.database import Unit
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_FIRST = re.compile(r"\s*(\S+)")
+_RUN = re.compile(r"\s*run\s+(\S+)", re.IGNORECASE)  # what Discord, whose commands are fixed, makes of an alias
+LONGEST = 1000
+MOST = 200
+SHOWN = 25
+
+
+def workspace_of(room: Room) -> str:
+    """Where an alias holds: one workspace, one server, the page."""
+    return f"{room.platform}:{room.workspace}"
+
+
+async def expanded(parts: Parts, room: Room, text: str, verbs: Collection[str]) -> str:
+    """A command with the alias at its front, or as the flow of `run`, replaced by what it stands for; what is no alias
+    stays as it is."""
+    is_run = _RUN.match(text)
+    found = is_run or _FIRST.match(text)
+    word = found[1].lower() if found else ""
+    if not found or not _NAME.fullmatch(word):
+        return text
+    if is_run and any(word in (flow.id.lower(), flow.full.lower()) for flow in parts.office.flow_names()):
+        return text
+    if not is_run and word in verbs:
+        return text
+    alias = await known(parts, room, word)
+    if alias is None or (is_run and not alias.command.startswith("run ")):
+        return text
+    return f"{alias.command}{text[found.end() :]}"
+
+
+async def known(parts: Parts, room: Room, name: str) -> Alias | None:
+    """The alias of a name, where there is one."""
+    workspace = workspace_of(room)
+    return await parts.office.engine.database.read(lambda c: chat_aliases.find(c, workspace, name))
+
+
+async def names(parts: Parts, room: Room) -> list[str]:
+    """Every alias that holds in a room."""
+    workspace = workspace_of(room)
+    return [one.name for one in await parts.office.engine.database.read(lambda c: chat_aliases.every(c, workspace))]
+
+
+async def alias(
+    parts: Parts, asking: Asking, line: Line, verbs: Collection[str], hidden: Callable[[str], bool]
+) -> Reply:
+    """`alias list | set <name> "<command>" | delete <name>`; `hidden`: whether a command holds a secret."""
+    action, name = line.word(0).lower() or "list", line.word(1).lower()
+    if action == "list":
+        return await _list(parts, asking)
+    if action not in ("set", "delete"):
+        return Reply(usage("alias", f"I don't know {code(action)}. {guess(action, ('list', 'set', 'delete'))}".strip()))
+    if not name:
+        return Reply(usage("alias", "Which name?"))
+    asked = Asked("manage", asking.person, asking.room, "*")
+    if denied := await parts.office.permissions.refuse(asked):
+        return Reply(denied.notice())
+    if action == "delete":
+        return await _delete(parts, asking, name)
+    command = command_of(line)
+    if wrong := _wrong(name, command, verbs, hidden):
+        return Reply(usage("alias", wrong))
+    return await _set(parts, asking, name, command)
+
+
+def command_of(line: Line) -> str:
+    """The command that `alias set name …` is about, quoted or not."""
+    if line.pairs or line.flags or len(line.words) > 3:
+        return write(Line(line.word(2), line.words[3:], line.pairs, line.flags))
+    return line.word(2).strip().removeprefix("/flow ").strip()
+
+
+def _wrong(name: str, command: str, verbs: Collection[str], hidden: Callable[[str], bool]) -> str:
+    """Why a name can't stand for a command, "" when it can."""
+    if not _NAME.fullmatch(name):
+        return f"{code(name)} is no name for an alias: small letters, digits, `-` and `_`, at most 32 characters."
+    if name in verbs:
+        return f"{code(name)} is a command, which no alias may hide. Choose another name."
+    try:
+        line = parse(command)
+    except LineInvalid as error:
+        return error.answer.text
+    if line.verb not in verbs:
+        return f"It must begin with a command. {guess(line.verb, [verb for verb in verbs if verb])}".strip()
+    if line.verb == "alias":
+        return "An alias can't make aliases."
+    if len(command) > LONGEST:
+        return f"That is longer than {LONGEST} characters."
+    return "An alias can't keep a secret." if hidden(command) else ""
+
+
+async def _list(parts: Parts, asking: Asking) -> Reply:
+    workspace = workspace_of(asking.room)
+    found = await parts.office.engine.database.read(lambda c: chat_aliases.every(c, workspace))
+    if not found:
+        return Reply(Notice("info", 'No aliases here yet. `/flow alias set ship-it "run deploy env=prod"` makes one.'))
+    names = await parts.office.names({one.person for one in found})
+    rows = tuple(
+        Row(one.name, f"{code(f'/flow {one.command}', 200)} \u00b7 by {plain(names[one.person], 60)}") for one in found
+    )
+    note = f"{SHOWN} of {len(rows)}" if len(rows) > SHOWN else ""
+    return Reply(Listing("Aliases", rows[:SHOWN], note))
+
+
+async def _set(parts: Parts, asking: Asking, name: str, command: str) -> Reply:
+    workspace, now = workspace_of(asking.room), parts.office.now()
+    one = Alias(workspace, name, command, asking.person.id, now)
+    reply = Reply(
+        Notice("success", f"{code(f'/flow {name}')} stands for {code(f'/flow {command}', 300)}."), public=True
+    )
+    deed = _deed(parts, asking, "alias set", f"{workspace}/{name}", {"command": command})
+
+    def work(unit: Unit) -> None:
+        there = chat_aliases.every(unit.connection, workspace)
+        if len(there) >= MOST and all(known.name != name for known in there):
+            raise refused(f"There are {MOST} aliases here already. Delete one first.")
+        chat_aliases.put(unit.connection, one)
+        chat_audit.record(unit.connection, deed)
+        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
+
+    await parts.office.engine.database.transact(work)
+    return reply
+
+
+async def _delete(parts: Parts, asking: Asking, name: str) -> Reply:
+    workspace = workspace_of(asking.room)
+    reply = Reply(Notice("success", f"{code(name)} stands for nothing any more."), public=True)
+    deed = _deed(parts, asking, "alias delete", f"{workspace}/{name}", {})
+
+    def work(unit: Unit) -> bool:
+        if not chat_aliases.remove(unit.connection, workspace, name):
+            return False
+        chat_audit.record(unit.connection, deed)
+        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
+        return True
+
+    if await parts.office.engine.database.transact(work):
+        return reply
+    return Reply(answer("refused", why=f"There is no alias {code(name)}. `/flow alias list` shows all.").notice())
+
+
+def _deed(parts: Parts, asking: Asking, action: str, entity: str, details: dict[str, str]) -> chat_audit.Deed:
+    person = asking.person
+    return chat_audit.Deed(parts.office.now(), person.id, person.name, person.platform, action, entity, details=details)

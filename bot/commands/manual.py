@@ -1,0 +1,178 @@
+"""What each command is for, as `help` tells it: how it is written, what it does, examples to copy. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.conversation import Notice
+from bot.people.roles import Deed
+from bot.texts import answer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command. `needs`: any of these deeds with some flow makes it of use; none: it is everybody's."""
+
+    usage: str
+    about: str
+    examples: tuple[str, ...]
+    needs: tuple[Deed, ...] = ()
+
+
+MANUAL: Mapping[str, Entry] = {
+    "run": Entry(
+        "run <flow> [name=value \u2026] [--form] [--wait] [--quiet] [--in=#channel] [--label=k:v] [--at=time]",
+        "start a flow",
+        (
+            "run deploy env=prod note='all good'",
+            "run company.team/deploy --form",
+            "run report days:=7 --in=#reports --label=team:web",
+            "run deploy --at='tomorrow 9:00'",
+        ),
+        ("run",),
+    ),
+    "list": Entry("list [text] [--ns=namespace]", "flows I may run", ("list", "list deploy", "list --ns=company.team")),
+    "show": Entry("show <flow>", "inputs, schedule and last runs of a flow", ("show deploy",)),
+    "status": Entry(
+        "status [run]", "how a run stands; without a name my last one here", ("status", "status #7F3A2K", "status last")
+    ),
+    "runs": Entry("runs", "what I started lately", ("runs",)),
+    "watch": Entry(
+        "watch <run> [--stop] \u00b7 unwatch <run>",
+        "follow a run in this channel, or no longer",
+        ("watch #7F3A2K", "unwatch #7F3A2K"),
+    ),
+    "logs": Entry(
+        "logs <run> [task] [--level=ERROR] [--tail=50] [--grep=text]",
+        "log of a run",
+        ("logs last", "logs last build --tail=50", "logs #7F3A2K --level=ERROR --grep=timeout"),
+    ),
+    "files": Entry("files <run>", "files that a run made", ("files last",)),
+    "pending": Entry("pending [--all]", "what waits for an answer", ("pending", "pending --all")),
+    "approve": Entry(
+        "approve <run> [name=value \u2026] [reason] \u00b7 approve <flow> --all",
+        "say yes to a waiting run, or to all of a flow",
+        ("approve last looks good", "approve #7F3A2K", "approve deploy --all"),
+        ("decide",),
+    ),
+    "reject": Entry(
+        "reject <run> [name=value \u2026] [reason]", "say no to a waiting run", ("reject last too risky",), ("decide",)
+    ),
+    "answer": Entry(
+        "answer <run> [name=value \u2026]",
+        "answer a waiting run",
+        ("answer last", "answer last size=large"),
+        ("decide",),
+    ),
+    "snooze": Entry(
+        "snooze <run> <time>",
+        "be asked again at 14:00, or in 1h",
+        ("snooze last 1h", "snooze last 14:00", "snooze last 'tomorrow 9:00'"),
+        ("decide",),
+    ),
+    "delegate": Entry(
+        "delegate <run> @colleague", "let somebody else decide instead of you", ("delegate last @bob",), ("decide",)
+    ),
+    "kill": Entry("kill <run> [reason]", "stop a run", ("kill last", "kill #7F3A2K wrong branch"), ("kill", "run")),
+    "pause": Entry("pause <run>", "let nothing new start in a run", ("pause last",), ("hold", "run")),
+    "resume": Entry("resume <run>", "let a paused run go on", ("resume last",), ("hold", "run", "decide")),
+    "restart": Entry("restart <run>", "go on from what failed", ("restart last",), ("run",)),
+    "replay": Entry(
+        "replay <run> [--from=task] [--revision=newest] [--edit]",
+        "run again from the start, from a task on, or with other inputs",
+        ("replay last", "replay last --from=build", "replay last --revision=newest", "replay last --edit"),
+        ("run",),
+    ),
+    "force": Entry(
+        "force <run>", "let a run begin now that waits for its date or its turn", ("force last",), ("manage",)
+    ),
+    "mark": Entry(
+        "mark <run> <STATE> [--task=id]",
+        "count an ended run as ended otherwise, or one task of it and go on from there",
+        ("mark last SUCCESS", "mark #7F3A2K SUCCESS --task=build", "mark last FAILED"),
+        ("manage",),
+    ),
+    "labels": Entry(
+        "labels <run> [name=value \u2026]",
+        "the labels of a run; with values they are added",
+        ("labels last", "labels last team=web ticket=OPS-12"),
+    ),
+    "delete": Entry(
+        "delete <run>", "delete an ended run with its log and files; you are asked first", ("delete #7F3A2K",),
+        ("manage",),
+    ),
+    "bulk": Entry(
+        "bulk kill|pause|resume|restart|replay|force|mark <STATE>|labels name=value|delete "
+        "[--flow=] [--ns=] [--state=FAILED] [--since=] [--until=]",
+        "the same to many runs: they are shown first, a button does it to exactly those",
+        (
+            "bulk restart --flow=deploy --state=FAILED --since=yesterday",
+            "bulk kill --ns=company.team --state=RUNNING",
+            "bulk labels reviewed=yes --flow=deploy --state=FAILED",
+            "bulk delete --flow=deploy --until=2026-01-31",
+        ),
+        ("manage",),
+    ),
+    "revisions": Entry("revisions <flow>", "every text a flow had", ("revisions deploy",)),
+    "restore": Entry(
+        "restore <flow> <revision>",
+        "make an old text of a flow the newest again; you see the difference first",
+        ("restore deploy 3",),
+        ("manage",),
+    ),
+    "schedule": Entry(
+        'schedule list|add <flow> "every weekday at 9:00" [name=value \u2026]|skip <id> [date]|shift <id> <time>'
+        "|pause <id>|resume <id>|delete <id>|backfill <flow> <trigger> <start> [end]|backfill pause|continue|stop <id>",
+        "what runs by itself, and when",
+        (
+            "schedule list",
+            'schedule add deploy "every weekday at 9:00" env=test',
+            "schedule skip nightly friday",
+            "schedule shift nightly +2h",
+            "schedule pause nightly",
+            "schedule backfill report nightly 2026-03-01 2026-03-07",
+            "schedule backfill stop nightly",
+        ),
+        ("run", "manage"),
+    ),
+    "kv": Entry(
+        "kv list|get|set|delete <namespace> [key] [value]",
+        "values that flows keep",
+        ("kv list company.team", "kv get company.team greeting", "kv set company.team greeting 'Good morning'"),
+        ("kv",),
+    ),
+    "alias": Entry(
+        'alias list|set <name> "<command>"|delete <name>',
+        "short words for long commands, for everybody here",
+        ("alias list", 'alias set ship-it "run deploy env=prod"', "alias delete ship-it"),
+    ),
+    "settings": Entry(
+        "settings [card=off|end|card|thread|all] \u00b7 settings mute|unmute <flow> [8h]",
+        "what holds in this room: how runs show, which flows are muted",
+        ("settings", "settings card=thread", "settings mute deploy 8h"),
+    ),
+    "audit": Entry("audit <run>", "who did what with a run", ("audit last",)),
+    "doctor": Entry("doctor", "what is wrong with the set-up of this bot", ("doctor",), ("manage",)),
+    "link": Entry(
+        "link [code|list]", "use several accounts as one person", ("link", "link ABCD-EFGH", "link list")
+    ),
+    "unlink": Entry("unlink [account]", "take this account out again", ("unlink",)),
+    "web": Entry("web [off]", "a link that opens the page as me, once", ("web", "web off")),
+    "whoami": Entry("whoami", "how I am known here, and what I may do", ("whoami",)),
+    "help": Entry("help [command or flow]", "this list, or more about one", ("help run", "help deploy")),
+}  # fmt: skip
+
+
+# What Discord, which takes 25 words in a group, has in a group of its own.
+MANAGING = frozenset(
+    {"force", "mark", "labels", "delete", "bulk", "revisions", "restore", "audit", "kv", "alias", "settings", "doctor"}
+)
+
+
+def slash(verb: str, platform: str) -> str:
+    """The slash command that has a word."""
+    return "/flow-manage" if platform == "discord" and verb in MANAGING else "/flow"
+
+
+def usage(verb: str, what: str) -> Notice:
+    """How a command is written."""
+    return answer("usage", what=what, usage=f"`/flow {MANUAL[verb].usage}`").notice()

@@ -1,0 +1,69 @@
+"""`/flow web`: a link that opens the page as the person who asked for it in chat.
+
+The link works once and for ten minutes. Opening it only asks; the button on that page signs the browser in, so chats
+that preview addresses use nothing up. The browser is then the chat account itself: same roles, four eyes, record.
+"""
+
+from bot import documents
+from bot.asking import Asking, Parts
+from bot.commands.grammar import Line
+from bot.commands.manual import usage
+from bot.conversation import Action, Notice, Reply
+from bot.frontend import Unreachable
+from bot.people.page_links import CHATS, NO_ADDRESS, offer
+from bot.texts import Answer, answer
+from engine.store import chat_audit, chat_receipts, visits
+from engine.store.chat_audit import Deed
+from engine.store.database import Unit
+
+
+async def web(parts: Parts, asking: Asking, line: Line) -> Reply:
+    """`web`, `web off`."""
+    word = line.word(0).lower()
+    if word == "off":
+        return await _off(parts, asking)
+    if word:
+        return Reply(usage("web", "It takes no name: the link is for you."))
+    if asking.person.platform not in CHATS:
+        return Reply(Notice("info", "You are on the page already. In Slack or Discord this word gives a link to it."))
+    if (no := await _stranger(parts, asking)) is not None:
+        return Reply(no.notice())
+    if parts.office.pages.base is None:
+        return Reply(answer("refused", why=f"You can't: {NO_ADDRESS}").notice())
+    text = (
+        "The link opens the page as you, once, within 10 minutes. Give it to nobody: whoever opens it acts as you. "
+        "`/flow web off` signs every browser of yours out."
+    )
+    # The link itself is in no receipt: a delivery that comes again is told to ask anew.
+    again = Reply(Notice("info", "You have a link already. If you lost it, type `/flow web` again."))
+    url = await offer(parts.office, asking.person, "/", receipt=asking.receipt, again=again)
+    return Reply(Notice("info", text, (Action("", "Open the page", "link", url=url),))) if url else again
+
+
+async def _stranger(parts: Parts, asking: Asking) -> Answer | None:
+    """The page is for people of this company: it would not know that somebody is of another one."""
+    try:
+        is_stranger = await parts.office.eligibility.membership.is_stranger(asking.person)
+    except Unreachable as silence:
+        return answer("unsure", why=silence.reason)
+    return (
+        answer("refused", why="You are from another company, so the page is not open to you.") if is_stranger else None
+    )
+
+
+async def _off(parts: Parts, asking: Asking) -> Reply:
+    who = await parts.office.eligibility.identities.of(asking.person.id)
+    now, person = parts.office.now(), asking.person
+    done = Reply(Notice("success", "No browser is signed in as you any more, and links you were given are void."))
+
+    def work(unit: Unit) -> None:
+        known = chat_receipts.find(unit.connection, asking.receipt)
+        if known is not None and known.is_done:
+            return
+        ended = visits.end_all(unit.connection, who.accounts)
+        deed = Deed(now, person.id, person.name, person.platform, "sign out", "", details={"browsers": ended})
+        chat_audit.record(unit.connection, deed)
+        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(done))
+
+    await parts.office.engine.database.transact(work)
+    return done

@@ -1,0 +1,68 @@
+"""Whether somebody is one of those whom an administrator wrote down: accounts, names, groups, addresses.
+
+The platforms are asked for groups and addresses. Approvals and roles both ask here.
+"""
+
+from collections.abc import Mapping
+
+from bot.approvals.approvers import Approver
+from bot.conversation import Person, Platform
+from bot.frontend import FrontEnd, Unreachable
+from bot.people.identities import Identities, Identity
+
+
+class Membership:
+    """Knows who is behind an account, and which entries fit them."""
+
+    def __init__(self, front_ends: Mapping[Platform, FrontEnd], identities: Identities) -> None:
+        self.front_ends = front_ends
+        self.identities = identities
+
+    async def fits(self, wanted: Approver, who: Identity, person: Person, *, fresh: bool = True) -> bool:
+        """Whether an entry means this person; Unreachable when a platform would have to tell and does not."""
+        match wanted.kind:
+            case "anyone":
+                return not await self.is_stranger(person)
+            case "channel":
+                return False  # a place, which only the caller can know
+            case "account":
+                return wanted.value in who.accounts
+            case "name":
+                return bool(who.name) and who.name == wanted.value
+            case "group":
+                return await self._is_in_group(wanted, who, person, fresh)
+        emails = await self.emails(who)
+        if wanted.kind == "email":
+            return wanted.value in emails
+        return any(email.rpartition("@")[2] == wanted.value for email in emails)
+
+    async def is_stranger(self, person: Person) -> bool:
+        """Whether somebody is of another company: such a one must be named. Unreachable."""
+        end = self.front_ends.get(person.platform)
+        return end is not None and await end.is_stranger(person)
+
+    async def emails(self, who: Identity) -> set[str]:
+        """The confirmed addresses of somebody, lower case; Unreachable."""
+        found = {email.lower() for email in who.emails}
+        for account in who.accounts:
+            platform = account.partition(":")[0]
+            if platform in self.front_ends and (email := await self._front_end(platform).email_of(account)):
+                found.add(email)
+        return found
+
+    async def _is_in_group(self, wanted: Approver, who: Identity, person: Person, fresh: bool) -> bool:
+        accounts = [account for account in who.accounts if account.partition(":")[0] == wanted.platform]
+        if not accounts:
+            return False
+        end = self._front_end(wanted.platform)
+        for account in accounts:
+            asked = person if person.id == account else Person(account, account, end.platform)
+            if await end.is_member(asked, wanted.value, fresh=fresh):
+                return True
+        return False
+
+    def _front_end(self, platform: str) -> FrontEnd:
+        found = next((end for name, end in self.front_ends.items() if name == platform), None)
+        if found is None:
+            raise Unreachable(f"The bot is not connected to {platform}, which would have to say who is in the group.")
+        return found
