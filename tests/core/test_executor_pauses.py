@@ -239,3 +239,28 @@ def test_a_denial_lets_end_what_runs_and_closes_what_waits(of_flow):
     assert (after.state, run_of(after, "slow").state) == (State.CANCELLED, State.SUCCESS)
     assert ("cleanup" in states(after)) is bool(of_flow)
     assert "after" not in states(after)
+
+
+@pytest.mark.parametrize("behavior", ["RETRY_FAILED_TASK", "CREATE_NEW_EXECUTION"])
+@pytest.mark.parametrize("of_flow", [{}, {"finally": [log("cleanup")]}])
+def test_nothing_is_tried_again_once_a_pause_has_ended_the_run(behavior, of_flow):
+    retry = {"retry": {"type": "constant", "interval": "PT1S", "maxAttempts": 3, "behavior": behavior}}
+    driver, execution = left_by({}, [log("slow")], ["slow"], **of_flow, **retry)
+    driver.resume(execution, {"approve": False}, run_of(driver.executions[execution.id], "ask").id)
+    end(driver, execution, "slow", State.FAILED)
+    driver.pass_time(timedelta(hours=1))
+    after = driver.executions[execution.id]
+    assert (after.state, run_of(after, "slow").state) == (State.CANCELLED, State.FAILED)
+    assert ("cleanup" in states(after)) is bool(of_flow)
+    assert driver.replacements == []
+
+
+def test_what_runs_at_the_end_is_tried_again_as_ever():
+    retry = {"type": "constant", "interval": "PT1S", "maxAttempts": 3}
+    cleanup = {**log("cleanup"), "retry": retry}
+    driver, execution = left_by({}, [], ["cleanup"], **{"finally": [cleanup]})
+    driver.resume(execution, {"approve": False}, run_of(driver.executions[execution.id], "ask").id)
+    end(driver, execution, "cleanup", State.FAILED)
+    driver.pass_time(timedelta(seconds=2))
+    after = end(driver, execution, "cleanup", attempt=2)
+    assert (after.state, run_of(after, "cleanup").state) == (State.CANCELLED, State.SUCCESS)

@@ -77,10 +77,13 @@ def policy_of(d: Decision, run: TaskRun) -> Retry | None:
 
 def tried_again(d: Decision, run: TaskRun) -> TaskRun | None:
     """The run waiting for another try, or replaced by another execution; None when its failure is definite."""
-    policy = policy_of(d, run)
-    if policy is None:
+    policy, place = policy_of(d, run), d.place(run)
+    if policy is None or place is None:
         return None
-    if policy.behavior == "CREATE_NEW_EXECUTION":
+    is_new = policy.behavior == "CREATE_NEW_EXECUTION"
+    if "leaving" in d.execution.rendered and (is_new or place.root_section == "tasks"):
+        return None  # the execution has its end already, and only lets end what runs
+    if is_new:
         return _tried_as_new_execution(d, run, policy)
     number = len(run.attempts)
     at = next_try(policy, number, run.attempts[0].started, d.now, run.id)
