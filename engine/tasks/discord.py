@@ -53,15 +53,16 @@ class Embed(Part):
     color: tuple[int, int, int] | None = Field(default=None, description="Red, green and blue, 0 to 255 each.")
     footer: OptionalText = None
 
-    def body(self) -> dict[str, Any]:
-        """The box in Discord's JSON."""
+    def body(self, avatar: str | None = None) -> dict[str, Any]:
+        """The box in Discord's JSON; whoever it is by has the picture and the page of the message."""
         red, green, blue = self.color or (0, 0, 0)
+        author = {"name": self.author_name, "url": self.website_url, "icon_url": avatar}
         parts = {
             "title": self.title,
             "description": self.description,
             "url": self.website_url,
             "thumbnail": {"url": self.thumbnail} if self.thumbnail else None,
-            "author": {"name": self.author_name} if self.author_name else None,
+            "author": {key: value for key, value in author.items() if value} if self.author_name else None,
             "color": red << 16 | green << 8 | blue if self.color else None,
             "footer": {"text": self.footer} if self.footer else None,
         }
@@ -102,7 +103,7 @@ embedList:
             body = payload_object(self.payload, "Discord")
         else:
             about = facts(await context.execution_map(self.execution_id))
-            embeds = [embed.body() for embed in self.embed_list or []]
+            embeds = [embed.body(self.avatar_url) for embed in self.embed_list or []]
             body = execution_body(about, self.content, embeds, self.custom_message, self.custom_fields or {})
             names = {"username": self.username, "avatar_url": self.avatar_url}
             body |= {key: value for key, value in names.items() if value}

@@ -46,6 +46,8 @@ class MailTask(RunnableTask):
     subject: Property[OptionalText] = None
     attachments: Property[Attachments | None] = None
     embedded_images: Property[Attachments | None] = None
+    html_text_content: Property[OptionalText] = None
+    plain_text_content: Property[OptionalText] = None
     session_timeout: Property[OptionalInteger] = 10_000
     verify_server_identity: Property[bool] = True
 
@@ -86,7 +88,8 @@ class MailTask(RunnableTask):
                 content = await context.files.read(image.uri)
                 main, _, sub = self._kind(image).partition("/")
                 markup_part.add_related(content, main, sub, cid=f"<{image.name}>", filename=image.name)  # type: ignore[union-attr]
-        for attachment in self.attachments or []:
+        loose = [] if markup is not None else self.embedded_images or []  # no HTML that could show them
+        for attachment in [*(self.attachments or []), *loose]:
             content = await context.files.read(attachment.uri)
             main, _, sub = self._kind(attachment).partition("/")
             message.add_attachment(content, main, sub, filename=attachment.name)
@@ -137,8 +140,6 @@ attachments:
 """,
     )
     type: Literal["io.kestra.plugin.email.MailSend", "io.kestra.plugin.notifications.mail.MailSend"]
-    html_text_content: Property[OptionalText] = None
-    plain_text_content: Property[OptionalText] = None
 
     async def run(self, context: RunContext) -> None:
         await self.send(context, self.plain_text_content or PLAIN, self.html_text_content)
@@ -164,10 +165,12 @@ executionId: "{{ trigger.executionId }}"
 
     async def run(self, context: RunContext) -> None:
         about = facts(await context.execution_map(self.execution_id))
-        text = summary_text(about, self.custom_message, self.custom_fields or {})
+        fields = {"Execution ID": about.id, **(self.custom_fields or {})}
+        text = summary_text(about, self.custom_message, fields)
         subject = self.subject or f"[{about.namespace}] {about.flow_id} ➛ {about.state}"
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines())
-        await self.model_copy(update={"subject": subject}).send(context, text, lines)
+        markup = self.html_text_content or lines
+        await self.model_copy(update={"subject": subject}).send(context, self.plain_text_content or text, markup)
 
 
 def addresses(text: str, name: str) -> tuple[Address, ...]:

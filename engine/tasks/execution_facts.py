@@ -21,6 +21,7 @@ class ExecutionFacts:
     link: str | None
     last_task: str
     failed_task: str
+    has_failed: bool = False  # any task run of it, also while the handlers of `errors` are at work
 
     @property
     def outcome(self) -> str:
@@ -37,18 +38,23 @@ class ExecutionFacts:
 def facts(execution_map: Mapping[str, Any]) -> ExecutionFacts:
     """The facts a message needs; what the map lacks is empty."""
     execution = execution_map.get("execution") or {}
-    state = execution.get("state") or {}
     return ExecutionFacts(
         id=str(execution.get("id", "")),
         namespace=str(execution.get("namespace", "")),
         flow_id=str(execution.get("flowId", "")),
-        state=str(state.get("current", "") if isinstance(state, Mapping) else state),
+        state=_state(execution),
         duration=str(execution_map.get("duration") or "00:00:00.000"),
         started=_epoch(execution_map.get("startDate")),
         link=execution_map.get("link") or None,
         last_task=_task_id(execution_map.get("lastTask")),
         failed_task=_task_id(execution_map.get("firstFailed")),
+        has_failed=any(_state(run) == "FAILED" for run in execution.get("taskRunList") or []),
     )
+
+
+def _state(held: Mapping[str, Any]) -> str:
+    state = held.get("state") or {}
+    return str(state.get("current", "") if isinstance(state, Mapping) else state)
 
 
 def _task_id(run: Any) -> str:

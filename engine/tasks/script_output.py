@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+import sys
 from typing import Any, get_args
 
 from engine.plugin import Level, RunContext
@@ -73,7 +74,7 @@ class ScriptOutput:
     def _read(self, text: str) -> None:
         try:
             said = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also numbers too long, and lists too deep, to be read
             self.context.log(f"Invalid outputs: {error}: {text[:200]}", "WARN")
             return
         outputs = said.get("outputs")
@@ -91,6 +92,7 @@ class ScriptOutput:
             not name
             or isinstance(value, bool)
             or not isinstance(value, int | float)
+            or not abs(value) <= sys.float_info.max
             or kind not in ("counter", "timer", "gauge")
         ):
             self.context.log(f"Invalid metric: {metric}", "WARN")

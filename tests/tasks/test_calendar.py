@@ -1,8 +1,10 @@
 """Google Calendar with a service account."""
 
 import json
+import socket
 
 import pytest
+from pydantic import ValidationError
 
 from engine.errors import TaskFailed
 from tests.wire.google import CALENDAR
@@ -68,8 +70,21 @@ async def test_what_we_refuse_ourselves(calendar):
         await calendar(
             "InsertEvent", summary="x", startTime={"dateTime": "2026-01-02T09:00:00"}, endTime=WHEN["endTime"]
         )
+    with pytest.raises(TaskFailed, match="`summary` of the event is empty"):
+        await calendar("InsertEvent", summary="{{ '' }}", **WHEN)
+    with pytest.raises(ValidationError, match="summary"):
+        await calendar("InsertEvent", **WHEN)
     with pytest.raises(TaskFailed, match="`serviceAccount` is not JSON"):
         await calendar("GetEvent", eventId="x", serviceAccount="not a key")
+
+
+async def test_a_silent_calendar_is_waited_for_as_long_as_the_task_says(make_context, google_service):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        context = make_context({"providers": {"google_calendar": {"base_url": url}}})
+        given = {"calendarId": CALENDAR, "serviceAccount": google_service.service_account, "readTimeout": 1}
+        with pytest.raises(TaskFailed, match="was silent for 1 s"):
+            await context.run(type=f"{KIND}.ListEvents", **given)
 
 
 async def test_a_bad_key_is_explained(calendar, google_service):

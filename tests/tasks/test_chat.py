@@ -7,6 +7,7 @@ from engine.tasks import aliases
 from engine.tasks.chat_messages import chunks
 from engine.tasks.discord import execution_body as discord_body
 from engine.tasks.execution_facts import facts
+from engine.tasks.slack.notifications import execution_body as slack_body
 from engine.tasks.slack.notifications import mrkdwn
 from tests.tasks.context import TestChat
 from tests.wire.openai import PIXEL
@@ -89,6 +90,34 @@ async def test_slack_execution(make_context, slack_webhook):
     fields = {field["title"]: field["value"] for field in message["attachments"][0]["fields"]}
     assert (fields["Customer"], fields["Final task ID"]) == ("ACME", "the_task")
     assert message["attachments"][0]["color"] == "danger"
+
+
+@pytest.mark.parametrize(
+    ("state", "runs", "color"),
+    [
+        ("SUCCESS", [], "good"),
+        ("WARNING", ["FAILED"], "warning"),
+        ("FAILED", [], "danger"),
+        ("KILLED", [], "danger"),
+        ("CANCELLED", [], "danger"),
+        ("RUNNING", ["SUCCESS", "FAILED", "RUNNING"], "danger"),
+        ("RUNNING", ["SUCCESS", "RUNNING"], "#439FE0"),
+    ],
+)
+def test_a_slack_message_has_the_color_of_what_it_tells(state, runs, color):
+    held = [{"taskId": f"t{n}", "state": {"current": run}} for n, run in enumerate(runs)]
+    execution = {"id": "e", "namespace": "n", "flowId": "f", "state": {"current": state}, "taskRunList": held}
+    assert slack_body(facts({"execution": execution}), "", {})["attachments"][0]["color"] == color
+
+
+async def test_an_author_has_the_page_of_the_box_and_the_picture_of_the_message(context, discord_webhook):
+    box = {"title": "Report", "authorName": "Ann", "websiteUrl": "https://flows.test/r"}
+    kind = {"type": f"{DISCORD}.DiscordExecution", "url": discord_webhook.url}
+    await context.run(**kind, embedList=[box], avatarUrl="https://flows.test/a.png")
+    await context.run(**kind, embedList=[{"authorName": "Ann"}])
+    full, plain = (message["embeds"][0]["author"] for message in discord_webhook.messages)
+    assert full == {"name": "Ann", "url": "https://flows.test/r", "icon_url": "https://flows.test/a.png"}
+    assert plain == {"name": "Ann"}
 
 
 async def test_discord_execution_with_a_picture(make_context, discord_webhook):

@@ -49,6 +49,17 @@ async def test_mail_about_an_execution(mail, mail_server):
     (message,) = mail_server.messages
     assert message["Subject"] == "[company.ai] a_flow ➛ RUNNING"
     assert "Look &lt;here&gt;" in message.get_body(("html",)).get_content()
+    assert "Execution ID: 01EXECUTION" in message.get_body(("html",)).get_content()
+    await mail("MailExecution", htmlTextContent="<b>Mine</b>")
+    assert "<b>Mine</b>" in mail_server.messages[-1].get_body(("html",)).get_content()
+    assert "RUNNING" in mail_server.messages[-1].get_body(("plain",)).get_content()
+
+
+async def test_a_picture_for_a_page_that_is_not_there_is_attached(mail, context, mail_server):
+    picture = await context.files.put(PIXEL, "p.png")
+    await mail(plainTextContent="Hi", embeddedImages=[{"name": "p.png", "uri": picture}])
+    (attached,) = mail_server.messages[0].iter_attachments()
+    assert (attached.get_filename(), attached.get_content()) == ("p.png", PIXEL)
 
 
 async def test_what_a_mail_server_refuses(mail):

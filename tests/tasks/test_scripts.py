@@ -237,6 +237,50 @@ async def test_broken_lines_are_told(context):
     assert ("INFO", "no-newline") in context.lines
 
 
+@pytest.mark.parametrize(
+    "value", ["[" * 50_000 + "]" * 50_000, "9" * 5000], ids=["too deep a list", "too long a number"]
+)
+async def test_what_cannot_be_read_stops_no_other_line(context, value):
+    line = f'::{{"outputs":{{"x":{value}}}}}::'
+    found = await shell(context, "cat lines.txt", inputFiles={"lines.txt": f'{line}\n::{{"outputs":{{"y":1}}}}::\n'})
+    assert found.vars == {"y": 1}
+    assert context.said("Invalid outputs", "WARN")
+
+
+async def test_a_metric_too_large_for_a_number_is_told(context):
+    value = "9" * 400
+    found = await shell(
+        context,
+        f'echo \'::{{"metrics":[{{"name":"n","type":"counter","value":{value}}}],"outputs":{{}}}}::\'',
+        'echo \'::{"outputs":{"y":1}}::\'',
+    )
+    assert found.vars == {"y": 1}
+    assert context.said("Invalid metric", "WARN")
+
+
+def test_a_version_of_python_is_that_of_the_container(context):
+    def image(**given):
+        return task(context, type=f"{PYTHON}.Script", script="", **given).usual_image()
+
+    assert (image(), image(pythonVersion="3.11")) == ("python:3.13-slim", "python:3.11-slim")
+
+
+async def test_a_version_of_python_here(context, monkeypatch):
+    folder = context.working_dir / "bin"
+    folder.mkdir()
+    (folder / "python9.8").write_text("#!/bin/sh\necho this is 9.8\n")
+    (folder / "python9.8").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    given = {"type": f"{PYTHON}.Script", "taskRunner": PROCESS, "script": "print('the usual')"}
+    await context.run(**given, pythonVersion="9.8.7")
+    assert ("INFO", "this is 9.8") in context.lines
+    await context.run(**given, pythonVersion="9.7")
+    assert context.said("There is no Python 9.7 here", "WARN")
+    assert ("INFO", "the usual") in context.lines
+    with pytest.raises(TaskFailed, match=r"'\.\./x' is not a version"):
+        await context.run(**given, pythonVersion="../x")
+
+
 async def test_a_cancelled_script_is_gone_with_its_children(context):
     pids = context.working_dir / "pids"
     running = asyncio.create_task(

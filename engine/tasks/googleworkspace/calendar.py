@@ -1,7 +1,7 @@
 """`io.kestra.plugin.googleworkspace.calendar`: events of Google Calendar."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.google_account import access_token
+from engine.tasks.http_options import HttpOptions, Timeouts
 from engine.tasks.outbound import send
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList, document_from_text
 
@@ -74,11 +75,13 @@ class CalendarTask(RunnableTask):
         """One call of the calendar's events; TaskFailed when Google refuses."""
         provider = context.settings.provider("google_calendar")
         url = f"{provider.base_url or BASE_URL}/calendars/{quote(self.calendar_id, safe='')}/events{path}"
-        token = await access_token(context, self.service_account, self.scopes, self.read_timeout or 120)
+        seconds = self.read_timeout or 120
+        token = await access_token(context, self.service_account, self.scopes, seconds)
         answer = await send(
             context,
             method,
             url,
+            options=HttpOptions(timeout=Timeouts(read_idle_timeout=timedelta(seconds=seconds))),
             headers={"Authorization": f"Bearer {token}"},
             params={key: _param(value) for key, value in params.items() if value is not None},
             json=body,
@@ -134,10 +137,13 @@ endTime:
 """,
     )
     type: Literal["io.kestra.plugin.googleworkspace.calendar.InsertEvent"]
+    summary: Property[Text]
+    start_time: Property[When]
+    end_time: Property[When]
 
     async def run(self, context: RunContext) -> Event:
-        if self.start_time is None or self.end_time is None or not self.summary:
-            raise TaskFailed("An event needs `summary`, `startTime` and `endTime`.")
+        if not self.summary:
+            raise TaskFailed("`summary` of the event is empty.", fix="Check the expression that makes it.")
         return Event(event=_kept(await self.call(context, "POST", body=self.event(), fields="id")))
 
 

@@ -1,12 +1,17 @@
 """`io.kestra.plugin.scripts.python`: Python."""
 
+import re
+import shutil
 from typing import Any, ClassVar, Literal
 
-from engine.plugin import LateProperty, Property, RunContext
+from pydantic import Field
+
+from engine.plugin import LateProperty, Property, RunContext, TaskFailed
 from engine.tasks.property_types import OptionalText, TextList
 from engine.tasks.runners import WORK
 from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, local_python, quoted
 
+VERSION = re.compile(r"(\d+(?:\.\d+)?)(?:\.\d+)?")
 ENVIRONMENT = {
     "PYTHONUNBUFFERED": "true",
     "PIP_ROOT_USER_ACTION": "ignore",
@@ -19,16 +24,32 @@ class PythonTask(ScriptTask):
 
     default_image: ClassVar[str] = "python:3.13-slim"
     dependencies: Property[TextList | None] = None
-    python_version: Property[OptionalText] = None
+    python_version: Property[OptionalText] = Field(
+        default=None, description="Such as `3.12`; in containers when no `containerImage` is named."
+    )
     package_manager: Property[Literal["UV", "PIP"]] = "PIP"
     dependency_cache_enabled: Any = None
 
     def interpreter_name(self, context: RunContext) -> str:
         """The Python to call: in a container its own, on this machine one that is there for certain."""
-        return local_python() if self.chosen_runner(context).is_local else "python"
+        if not self.chosen_runner(context).is_local:
+            return "python"
+        return self._local_version() or local_python()
+
+    def usual_image(self) -> str:
+        return f"python:{self.python_version}-slim" if self.python_version else self.default_image
+
+    def _local_version(self) -> str | None:
+        """The Python of `pythonVersion`, if this machine has it."""
+        found = VERSION.fullmatch(self.python_version or "")
+        return shutil.which(f"python{found[1]}") if found else None
 
     def install(self, context: RunContext) -> list[str]:
-        """The command that installs `dependencies` for this task only."""
+        """The command that installs `dependencies` for this task only; TaskFailed when `pythonVersion` is none."""
+        if self.python_version and not VERSION.fullmatch(self.python_version):
+            raise TaskFailed(f"`pythonVersion` {self.python_version!r} is not a version.", fix="Write it as 3.12.")
+        if self.python_version and self.chosen_runner(context).is_local and not self._local_version():
+            context.log(f"There is no Python {self.python_version} here; {local_python()} is used.", "WARN")
         if not self.dependencies:
             return []
         target = str(context.working_dir / WORK / "packages")

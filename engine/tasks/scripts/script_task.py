@@ -68,6 +68,10 @@ class ScriptTask(RunnableTask):
             return Process(type="io.kestra.plugin.core.runner.Process")
         return older_docker(self.docker or {})
 
+    def usual_image(self) -> str:
+        """The image when the task names none."""
+        return self.default_image
+
     async def rendered_text(self, context: RunContext, template: Any, guard: Literal["none", "shell"] = "shell") -> str:
         """A command or script with its expressions rendered once, and storage URIs replaced by paths."""
         if guard == "shell" and context.settings.scripts.escape == "off":
@@ -121,7 +125,7 @@ class ScriptTask(RunnableTask):
             folder=context.working_dir,
             env=self._environment(context, env or {}),
             hear=heard.hear,
-            image=self.container_image or (self.docker or {}).get("image") or self.default_image,
+            image=self.container_image or (self.docker or {}).get("image") or self.usual_image(),
             volumes=volumes,
         )
         try:

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Literal
 from engine.plugin import JsonText, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import Message, find_images, json_object, payload_object, post, shortened
-from engine.tasks.execution_facts import ExecutionFacts, facts
+from engine.tasks.execution_facts import FINISHED, ExecutionFacts, facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 
 MAX_TEXT = 40_000  # Slack truncates longer text
 MAX_SECTION = 3000
 COLORS = {"SUCCESS": "good", "WARNING": "warning"}
+UNDER_WAY = "#439FE0"
 
 
 class SlackIncomingWebhook(RunnableTask):
@@ -143,9 +144,7 @@ def execution_body(about: ExecutionFacts, message: str, fields: Mapping[str, Any
         "Final task ID": about.last_task,
     }
     attachment: dict[str, Any] = {
-        "color": COLORS.get(
-            about.state, "danger" if about.failed_task or about.state in ("FAILED", "KILLED") else "#439FE0"
-        ),
+        "color": COLORS.get(about.state, "danger" if about.has_failed or about.state in FINISHED else UNDER_WAY),
         "fields": [{"title": title, "value": value, "short": True} for title, value in rows.items() if value],
     }
     if about.started is not None:
