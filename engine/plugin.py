@@ -276,6 +276,7 @@ class RunContext(Protocol):
     task_run_id: str
     task_id: str
     attempt: int
+    time_limit: float | None  # seconds the attempt may take, where its task says so
     settings: Settings
     kv: KeyValues
     chat: ChatPort | None

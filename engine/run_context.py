@@ -125,6 +125,7 @@ class TaskContext:
         self.task_run_id = run.id
         self.task_id = task.id
         self.attempt = attempt
+        self.time_limit: float | None = None
         self.settings = outside.settings
         self.kv: KeyValues = outside.kv
         self.storage = outside.files

@@ -223,8 +223,9 @@ class Worker:
     async def _timed(self, task: Task, run: Callable[[], Awaitable[Answer]], context: TaskContext) -> Ended:
         if task.timeout is None:
             return self._well_ended(await run(), context)
+        context.time_limit = task.timeout.total_seconds()
         try:
-            async with asyncio.timeout(task.timeout.total_seconds()) as limit:
+            async with asyncio.timeout(context.time_limit) as limit:
                 result = await run()
         except TimeoutError:
             if not limit.expired():

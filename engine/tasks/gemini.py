@@ -18,7 +18,7 @@ from engine.tasks.working_files import STORAGE
 
 if TYPE_CHECKING:
     from google.genai import Client
-    from google.genai.types import GenerateContentResponse
+    from google.genai.types import Candidate, GenerateContentResponse
 
 HINTS = {
     400: "Check the API key and the schema.",
@@ -36,15 +36,16 @@ async def connected(
     genai, types, errors, http = await asyncio.to_thread(_sdk)
     provider = context.settings.provider("gemini")
     address = base_url or provider.base_url
+    limit = context.time_limit or provider.timeout
     if address:
         await check_address(address, context.settings)
     context.mask(api_key)
     # our own: the SDK would take aiohttp where that is installed
-    wire = http.AsyncClient(timeout=provider.timeout, verify=tls or True)
+    wire = http.AsyncClient(timeout=limit, verify=tls or True)
     options = types.HttpOptions(
         base_url=address,
         api_version="v1beta",
-        timeout=int(provider.timeout * 1000),
+        timeout=int(limit * 1000),
         httpx_async_client=wire,
     )
     client = genai.Client(api_key=api_key, http_options=options, vertexai=False)
@@ -54,6 +55,11 @@ async def connected(
         raise TaskFailed(
             f"Gemini answered {error.code} for the model {model}: {error.message or error.status}",
             fix=HINTS.get(error.code, ""),
+        ) from error
+    except http.ReadTimeout as error:
+        raise TaskFailed(
+            f"Gemini did not answer within {limit:g} s for the model {model}.",
+            fix="Give the task a longer `timeout`, or raise `providers.gemini.timeout`.",
         ) from error
     except (http.HTTPError, OSError) as error:
         where = address or "its public address"
@@ -292,7 +298,7 @@ contents:
             text=None if blocked else _text(answer),
             images=images,
             finishReason=reason,
-            safetyRatings=_ratings(answer),
+            safetyRatings=_ratings(answer.candidates[0]) if answer.candidates else [],
             blocked=blocked,
         )
 
@@ -321,15 +327,14 @@ def _reason(answer: "GenerateContentResponse") -> str | None:
     return str(blocked.value) if blocked else None
 
 
-def _ratings(answer: "GenerateContentResponse") -> list[dict[str, Any]]:
-    ratings = (answer.candidates[0].safety_ratings or []) if answer.candidates else []
+def _ratings(candidate: "Candidate") -> list[dict[str, Any]]:
     return [
         {
             "category": rating.category.value if rating.category else None,
             "probability": rating.probability.value if rating.probability else None,
             "blocked": bool(rating.blocked),
         }
-        for rating in ratings
+        for rating in candidate.safety_ratings or []
     ]
 
 
@@ -344,7 +349,7 @@ def _predictions(answer: "GenerateContentResponse") -> list[Prediction]:
                 citationMetadata=citation.model_dump(mode="json", by_alias=True, exclude_none=True)
                 if citation
                 else None,
-                safetyRatings=_ratings(answer),
+                safetyRatings=_ratings(candidate),
             )
         )
     return found

@@ -115,7 +115,7 @@ prompt: "Summarize in two sentences: {{ inputs.text }}"
     max_tokens: Property[OptionalInteger] = None
     presence_penalty: Property[OptionalNumber] = None
     frequency_penalty: Property[OptionalNumber] = None
-    logit_bias: Property[JsonMap | None] = None
+    logit_bias: Property[Annotated[dict[str, int], BeforeValidator(document_from_text)] | None] = None
     functions: Property[Annotated[list[Function], BeforeValidator(document_from_text)] | None] = None
     function_call: Property[OptionalText] = None
     json_response_schema: Property[OptionalText] = None
@@ -123,7 +123,7 @@ prompt: "Summarize in two sentences: {{ inputs.text }}"
 
     async def run(self, context: RunContext) -> Completion:
         body = self._body(context)
-        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL) as client:
+        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL, self.client_timeout) as client:
             import openai
 
             try:
@@ -135,12 +135,7 @@ prompt: "Summarize in two sentences: {{ inputs.text }}"
                 body["response_format"]["json_schema"]["strict"] = False
                 answer = await client.chat.completions.create(**body)
         found = answer.model_dump(mode="json", exclude_none=True)
-        usage = found.get("usage") or {}
-        context.metric("usage.prompt.tokens", usage.get("prompt_tokens", 0))
-        context.metric("usage.completion.tokens", usage.get("completion_tokens", 0))
-        context.metric("usage.total.tokens", usage.get("total_tokens", 0))
-        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
-        context.metric("usage.prompt.cached_tokens", cached)
+        _measure(context, found.get("usage") or {}, "prompt_tokens", "completion_tokens")
         return Completion.model_validate(found)
 
     def _body(self, context: RunContext) -> dict[str, Any]:
@@ -161,7 +156,6 @@ prompt: "Summarize in two sentences: {{ inputs.text }}"
             "frequency_penalty": self.frequency_penalty,
             "logit_bias": self.logit_bias,
             "user": self.user,
-            "timeout": self.client_timeout,
         }
         if self.prompt_caching:
             body["extra_body"] = {"prompt_cache_retention": "24h"}
@@ -221,9 +215,8 @@ size: LARGE
             "n": self.n,
             "user": self.user,
             "quality": self.quality.lower() if self.quality else None,
-            "timeout": self.client_timeout,
         }
-        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL) as client:
+        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL, self.client_timeout) as client:
             answer = await client.images.generate(**{key: value for key, value in body.items() if value is not None})  # type: ignore[call-overload]
         found = [await self._stored(context, item.b64_json, item.url, n) for n, item in enumerate(answer.data or [], 1)]
         if not found:
@@ -273,7 +266,7 @@ purpose: user_data
     async def run(self, context: RunContext) -> FileId:
         path = context.files.path(self.from_)
         content = await asyncio.to_thread(path.read_bytes)
-        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL) as client:
+        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL, self.client_timeout) as client:
             purpose: Any = self.purpose.lower()
             made = await client.files.create(file=(path.name, content), purpose=purpose)
         return FileId(fileId=made.id)
@@ -336,15 +329,11 @@ tools:
             "parallel_tool_calls": self.parallel_tool_calls,
             "extra_body": {"prompt_cache_retention": "24h"} if self.prompt_caching else None,
             "user": self.user,
-            "timeout": self.client_timeout,
         }
-        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL) as client:
+        async with connected(context, "openai", self.api_key, self.base_url, BASE_URL, self.client_timeout) as client:
             answer = await client.responses.create(**{key: value for key, value in body.items() if value is not None})
         raw = answer.model_dump(mode="json", exclude_none=True)
-        usage = raw.get("usage") or {}
-        context.metric("usage.prompt.tokens", usage.get("input_tokens", 0))
-        context.metric("usage.completion.tokens", usage.get("output_tokens", 0))
-        context.metric("usage.total.tokens", usage.get("total_tokens", 0))
+        _measure(context, raw.get("usage") or {}, "input_tokens", "output_tokens")
         return Answer(responseId=raw["id"], outputText=_text(raw), sources=_sources(raw), rawResponse=raw)
 
     async def _input(self, context: RunContext) -> Any:
@@ -374,6 +363,14 @@ async def _inlined(context: RunContext, value: Any) -> Any:
         content = await asyncio.to_thread(context.files.path(uri).read_bytes)
         found["image_url"] = f"data:{kind};base64,{base64.b64encode(content).decode()}"
     return found
+
+
+def _measure(context: RunContext, usage: dict[str, Any], asked: str, answered: str) -> None:
+    """Record the tokens, under the names that this part of the API has for them."""
+    context.metric("usage.prompt.tokens", usage.get(asked, 0))
+    context.metric("usage.completion.tokens", usage.get(answered, 0))
+    context.metric("usage.total.tokens", usage.get("total_tokens", 0))
+    context.metric("usage.prompt.cached_tokens", (usage.get(f"{asked}_details") or {}).get("cached_tokens", 0))
 
 
 def _text(raw: dict[str, Any]) -> str:

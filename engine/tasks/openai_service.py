@@ -21,6 +21,7 @@ HINTS = {
     402: "The account has no balance left.",
     429: "Too many requests, or the quota is used up: retry later or add `retry` to the task.",
 }
+LONGER = "Give the task a longer `timeout`, or raise `providers.{service}.timeout`."
 
 
 @asynccontextmanager
@@ -30,22 +31,25 @@ async def connected(
     api_key: str,
     base_url: str | None,
     default_url: str,
+    wanted_limit: float | None = None,
     *,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator["openai.AsyncOpenAI"]:
     """A client of one service; what it raises leaves as TaskFailed.
 
     The task's own `baseUrl` wins over the operator's `providers.<service>.base_url`, that over the public address.
+    An answer may take `wanted_limit` seconds, else as long as its task may, else what the operator's settings say.
     """
     sdk = await asyncio.to_thread(_sdk)
     provider = context.settings.provider(service)
     address = aliases.rewrite(base_url or provider.base_url or default_url, context.settings.urls)
+    limit = wanted_limit or context.time_limit or provider.timeout
     await check_address(address, context.settings)
     context.mask(api_key)
     wire = sdk.DefaultAsyncHttpxClient(verify=tls) if tls else None
     try:
         async with sdk.AsyncOpenAI(
-            api_key=api_key, base_url=address, timeout=provider.timeout, max_retries=2, http_client=wire
+            api_key=api_key, base_url=address, timeout=limit, max_retries=2, http_client=wire
         ) as client:
             yield client
     except sdk.APIStatusError as error:
@@ -54,7 +58,8 @@ async def connected(
         ) from error
     except sdk.APITimeoutError as error:
         raise TaskFailed(
-            f"{service} did not answer within {provider.timeout:g} s.", fix=f"Raise `providers.{service}.timeout`."
+            f"{service} did not answer within {limit:g} s.",
+            fix="Raise `clientTimeout`." if wanted_limit else LONGER.format(service=service),
         ) from error
     except (sdk.APIConnectionError, ssl.SSLError) as error:
         raise TaskFailed(

@@ -102,6 +102,19 @@ async def test_an_exception_nobody_expected_is_a_failed_attempt_with_a_sentence(
     assert not any("Traceback" in line.message for line in lines if line.level != "TRACE")
 
 
+async def test_a_task_knows_how_long_it_may_take(deploy, run, monkeypatch):
+    limits = []
+
+    async def looks(self, context):
+        limits.append(context.time_limit)
+
+    monkeypatch.setattr("tests.runtime.marks.Mark.run", looks)
+    limited = "  - {id: limited, type: tests.Mark, timeout: \"{{ 'PT5M' }}\"}\n"
+    await deploy(f"tasks:\n  - {{id: free, type: tests.Mark}}\n{limited}")
+    assert (await run()).state is State.SUCCESS
+    assert limits == [None, 300]
+
+
 async def test_outputs_have_a_bound(engine, deploy, run):
     flow = "tasks:\n  - id: big\n    type: io.kestra.plugin.core.debug.Return\n    format: " + "y" * 1_100_000 + "\n"
     await deploy(flow)

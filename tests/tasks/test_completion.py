@@ -112,6 +112,34 @@ async def test_pictures_go_along(
         await providers("Classification", provider, prompt="x", contentBlocks=blocks, classes=["a"])
 
 
+async def test_what_comes_with_an_answer(providers):
+    messages = [{"type": "USER", "content": "Hi"}]
+    found = await providers("ChatCompletion", "OpenAI", messages=messages)
+    assert found.aiResponse == found.textOutput == "Hello."
+    assert (found.outputFiles, found.sources, found.thinking) == ({}, [], None)
+    assert found.requestDuration >= 0
+    assert providers.context.metrics["ai.provider.calls"] == 1
+    assert not providers.context.said("Hi")
+    await providers(
+        "ChatCompletion", "OpenAI", messages=messages, configuration={"logRequests": True, "logResponses": True}
+    )
+    assert providers.context.said('m is asked: .*"role": "user", "content": "Hi"')
+    assert providers.context.said('m answers: .*"content": "Hello."')
+
+
+@pytest.mark.parametrize("provider", ["OpenAI", "DeepSeek", "GoogleGemini", "Ollama", "Anthropic"])
+async def test_a_schema_is_described(
+    providers, provider, openai_service, gemini_service, ollama_service, anthropic_service
+):
+    providers.answers("{}")
+    wanted = {"type": "JSON", "jsonSchema": {"type": "object"}, "jsonSchemaDescription": "A ticket"}
+    messages = [{"type": "USER", "content": "x"}]
+    await providers("ChatCompletion", provider, messages=messages, configuration={"responseFormat": wanted})
+    services = (openai_service, gemini_service, ollama_service, anthropic_service)
+    (sent,) = [service.wire.last.body.decode() for service in services if service.wire.requests]
+    assert "A ticket" in sent
+
+
 async def test_guardrails(providers, openai_service):
     rails = {
         "input": [{"expression": "{{ message | length < 10 }}", "message": "Too long."}],

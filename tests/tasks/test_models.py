@@ -1,10 +1,12 @@
 """DeepSeek, OpenAI, Gemini and Ollama through their own clients, against loopback services."""
 
 import json
+import threading
 
 import pytest
 
 from engine.errors import TaskFailed
+from tests.wire.loopback import Answered, Received, serving
 from tests.wire.openai import PIXEL
 
 DEEPSEEK = "io.kestra.plugin.deepseek.ChatCompletion"
@@ -180,6 +182,49 @@ async def test_responses(make_context, openai_service):
     (asked,) = openai_service.asked
     assert asked["input"][0]["content"][1]["image_url"].startswith("data:image/png;base64,iVBOR")
     assert asked["tool_choice"] == "auto"
+    names = ("prompt.tokens", "completion.tokens", "total.tokens", "prompt.cached_tokens")
+    assert [context.metrics[f"usage.{name}"] for name in names] == [5, 2, 7, 3]
+
+
+async def test_how_long_an_answer_may_take(make_context, openai_service):
+    context = make_context({"providers": {"openai": {"base_url": openai_service.url, "timeout": 90}}})
+    task = {"type": f"{OPENAI}.ChatCompletion", "apiKey": "k", "model": "m", "prompt": "x"}
+    for limit, given in ((None, {}), (600.0, {}), (600.0, {"clientTimeout": 30})):
+        context.time_limit = limit
+        await context.run(**task, **given)
+    waited = [request.headers["x-stainless-read-timeout"] for request in openai_service.wire.requests]
+    assert [float(seconds) for seconds in waited] == [90, 600, 30]
+
+
+async def test_who_does_not_answer_in_time(make_context):
+    over = threading.Event()
+
+    def silent(_: Received) -> Answered:
+        over.wait(60)
+        return Answered({})
+
+    with serving(silent) as wire:
+        context = make_context(
+            {"providers": {name: {"base_url": wire.url} for name in ("openai", "gemini", "anthropic")}}
+        )
+        context.time_limit = 0.1
+        given = {"apiKey": "k", "model": "m", "prompt": "x"}
+        with pytest.raises(TaskFailed, match=r"openai did not answer within 0.1 s.*`providers.openai.timeout`"):
+            await context.run(type=f"{OPENAI}.ChatCompletion", **given)
+        with pytest.raises(TaskFailed, match=r"Gemini did not answer within 0.1 s.*`providers.gemini.timeout`"):
+            await context.run(type=f"{GEMINI}.TextCompletion", **given)
+        claude = {"type": "io.kestra.plugin.ai.provider.Anthropic", "modelName": "m", "apiKey": "k"}
+        asked = {"type": "io.kestra.plugin.ai.completion.Classification", "prompt": "x", "classes": ["a"]}
+        with pytest.raises(TaskFailed, match=r"Anthropic did not answer within 0.1 s.*`providers.anthropic.timeout`"):
+            await context.run(**asked, provider=claude)
+        over.set()
+
+
+async def test_biases_are_numbers(make_context, openai_service):
+    context = make_context({"providers": {"openai": {"base_url": openai_service.url}}}, inputs={"bias": "-100"})
+    task = {"type": f"{OPENAI}.ChatCompletion", "apiKey": "k", "model": "m", "prompt": "x"}
+    await context.run(**task, logitBias={50256: "{{ inputs.bias }}", "11": 5})
+    assert openai_service.asked[-1]["logit_bias"] == {"50256": -100, "11": 5}
 
 
 @pytest.fixture
@@ -231,6 +276,18 @@ async def test_gemini_text_and_chat(gemini, gemini_service):
     assert asked["systemInstruction"]["parts"][0]["text"] == "Be brief"
     with pytest.raises(TaskFailed, match="must be of type USER"):
         await gemini("ChatCompletion", messages=messages[:-1])
+
+
+async def test_every_candidate_has_its_own_ratings(gemini, gemini_service, monkeypatch):
+    def rated(probability):
+        rating = {"category": "HARM_CATEGORY_HARASSMENT", "probability": probability}
+        return {"content": {"role": "model", "parts": [{"text": probability}]}, "safetyRatings": [rating]}
+
+    monkeypatch.setattr(
+        gemini_service.wire, "handler", lambda _: Answered({"candidates": [*map(rated, ("LOW", "HIGH"))]})
+    )
+    found = (await gemini("TextCompletion", prompt="x")).predictions
+    assert [(one.content, one.safetyRatings[0]["probability"]) for one in found] == [("LOW", "LOW"), ("HIGH", "HIGH")]
 
 
 async def test_gemini_sees_pictures(gemini, gemini_service):

@@ -109,7 +109,12 @@ class OpenAiService:
                         "parallel_tool_calls": True,
                         "tool_choice": "auto",
                         "tools": [],
-                        "usage": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7},
+                        "usage": {
+                            "input_tokens": 5,
+                            "input_tokens_details": {"cached_tokens": 3},
+                            "output_tokens": 2,
+                            "total_tokens": 7,
+                        },
                     }
                 )
         return Answered({"error": {"message": f"No route {request.path}"}}, 404)

@@ -9,27 +9,14 @@ from pydantic import Field
 
 from engine.core.task import AnyTyped
 from engine.plugin import Property, RunContext, TaskFailed
-from engine.tasks.ai.completion import CompletionTask, parsed_reply
+from engine.tasks.ai.completion import Answer, CompletionTask, parsed_reply
 from engine.tasks.ai.conversation import Said, Turn
-from engine.tasks.ai.guardrails import Guarded, Guardrails
+from engine.tasks.ai.guardrails import Guardrails
 from engine.tasks.ai.memory import KestraKVStore
 from engine.tasks.ai.retriever import AnyRetriever, grounded
 from engine.tasks.ai.tool_use import MOST_CALLS, conversation, offered
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.working_files import collect
-
-
-class AgentAnswer(Guarded):
-    """The answer as text, or as JSON when that was asked for, and what was done on the way."""
-
-    textOutput: str | None  # noqa: N815 - appears as written
-    jsonOutput: Any  # noqa: N815
-    toolExecutions: list[dict[str, Any]]  # noqa: N815
-    intermediateResponses: list[dict[str, Any]]  # noqa: N815
-    thinking: str | None = None
-    requestDuration: int  # noqa: N815
-    outputFiles: dict[str, str]  # noqa: N815
-    sources: list[str]
 
 
 class AIAgent(CompletionTask):
@@ -67,7 +54,7 @@ maxSequentialToolsInvocations: 5
     guardrails: Guardrails = Field(default_factory=Guardrails)
     observability: Any = None
 
-    async def run(self, context: RunContext) -> AgentAnswer:
+    async def run(self, context: RunContext) -> Answer:
         began = time.monotonic()
         if violated := await self.guardrails.of_message(context, self.prompt):
             return self._answer(began, Said(""), violated=violated)
@@ -99,8 +86,8 @@ maxSequentialToolsInvocations: 5
         files: Mapping[str, str] | None = None,
         sources: Sequence[str] = (),
         violated: str | None = None,
-    ) -> AgentAnswer:
-        return AgentAnswer(
+    ) -> Answer:
+        return Answer(
             textOutput=None if self.configuration.wants_json or violated else said.text,
             jsonOutput=parsed,
             tokenUsage=said.usage,

@@ -2,6 +2,7 @@
 
 import json
 import mimetypes
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
@@ -10,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from engine.core.task import AnyTyped
 from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.ai.conversation import Configuration, Described, Media, ResponseFormat, Said, Turn
+from engine.tasks.ai.conversation import Configuration, Described, Media, ResponseFormat, Said, Turn, told
 from engine.tasks.ai.guardrails import Guarded, Guardrails
 from engine.tasks.ai.model_service import Provider
 from engine.tasks.ai.tool_use import conversation, offered
@@ -41,8 +42,14 @@ class CompletionTask(RunnableTask):
         configuration: Configuration | None = None,
         tools: Sequence[Described] = (),
     ) -> Said:
-        """The answer, with its tokens recorded."""
-        said = await self.model().ask(context, turns, configuration or self.configuration, tools)
+        """The answer, with its tokens recorded, and in the log what the configuration wants there."""
+        model, chosen = self.model(), configuration or self.configuration
+        if chosen.log_requests:
+            context.log(f"{model.model_name} is asked: {told(turns)}")
+        context.metric("ai.provider.calls", 1, provider=model.type)
+        said = await model.ask(context, turns, chosen, tools)
+        if chosen.log_responses:
+            context.log(f"{model.model_name} answers: {told([Turn('assistant', said.text, said.calls)])}")
         context.metric("input.token.count", said.input_tokens)
         context.metric("output.token.count", said.output_tokens)
         context.metric("total.token.count", said.input_tokens + said.output_tokens)
@@ -95,14 +102,22 @@ async def turn_of(context: RunContext, role: Role, text: str | None, blocks: Seq
 
 
 class Answer(Guarded):
-    """The answer as text, or as JSON when that was asked for."""
+    """The answer as text, or as JSON when that was asked for, and what was done on the way."""
 
     textOutput: str | None  # noqa: N815 - appears as written
     jsonOutput: Any  # noqa: N815
-    aiResponse: str | None  # noqa: N815
     toolExecutions: list[dict[str, Any]]  # noqa: N815
     intermediateResponses: list[dict[str, Any]]  # noqa: N815
     thinking: str | None = None
+    requestDuration: int  # noqa: N815
+    outputFiles: dict[str, str] = Field(default_factory=dict)  # noqa: N815
+    sources: list[str] = Field(default_factory=list)
+
+
+class ChatAnswer(Answer):
+    """The answer; `aiResponse` is an older name of its text."""
+
+    aiResponse: str | None  # noqa: N815 - appears as written
 
 
 class ChatCompletion(CompletionTask):
@@ -128,31 +143,33 @@ messages:
     tools: list[AnyTyped] = Field(default_factory=list)
     guardrails: Guardrails = Field(default_factory=Guardrails)
 
-    async def run(self, context: RunContext) -> Answer:
+    async def run(self, context: RunContext) -> ChatAnswer:
+        began = time.monotonic()
         if not self.messages or self.messages[-1].type != "USER":
             raise TaskFailed("The last message must be of type USER.", fix="Add what the model is to answer.")
         if sum(message.type == "SYSTEM" for message in self.messages) > 1:
             raise TaskFailed("There may be one message of type SYSTEM.", fix="Put them together.")
         turns = [await message.turn(context) for message in self.messages]
         if violated := await self.guardrails.of_message(context, turns[-1].text):
-            return self._answer(Said(""), violated=violated)
+            return self._answer(began, Said(""), violated=violated)
         ask = partial(self.ask, context)
         async with offered(context, self.tools) as tools:
             said, done, between = await conversation(lambda t, d: ask(t, tools=d), context, turns, tools)
         if violated := await self.guardrails.of_answer(context, said):
-            return self._answer(said, violated=violated)
-        return self._answer(said, done, between)
+            return self._answer(began, said, violated=violated)
+        return self._answer(began, said, done, between)
 
     def _answer(
         self,
+        began: float,
         said: Said,
         done: Sequence[dict[str, Any]] = (),
         between: Sequence[dict[str, Any]] = (),
         violated: str | None = None,
-    ) -> Answer:
+    ) -> ChatAnswer:
         as_json = self.configuration.wants_json and not violated
         text = None if as_json or violated else said.text
-        return Answer(
+        return ChatAnswer(
             textOutput=text,
             jsonOutput=parsed_reply(said.text) if as_json else None,
             aiResponse=text,
@@ -161,6 +178,7 @@ messages:
             toolExecutions=list(done),
             intermediateResponses=list(between),
             thinking=said.thinking,
+            requestDuration=round((time.monotonic() - began) * 1000),
             guardrailViolated=violated is not None,
             guardrailViolationMessage=violated,
         )
@@ -305,6 +323,7 @@ prompt: "{{ inputs.prompt }}"
     async def run(self, context: RunContext) -> Drawn:
         if not isinstance(self.provider, Provider):
             raise TaskFailed(f"{self.provider.type!r} is not a provider of models.")
+        context.metric("ai.provider.calls", 1, provider=self.provider.type)
         url = await self.provider.draw(context, self.prompt)
         return Drawn(imageUrl=url, tokenUsage=Said("").usage, finishReason="STOP")
 

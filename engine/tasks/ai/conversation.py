@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,7 +49,10 @@ class Configuration(Part):
     @property
     def schema_(self) -> dict[str, Any] | None:
         """The schema of the answer, if there is one."""
-        return self.response_format.json_schema if self.response_format else None
+        wanted = self.response_format or ResponseFormat()
+        if wanted.json_schema is None or not wanted.json_schema_description:
+            return wanted.json_schema
+        return {"description": wanted.json_schema_description, **wanted.json_schema}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,24 @@ class Said:
             "outputTokenCount": self.output_tokens,
             "totalTokenCount": total,
         }
+
+
+def told(turns: Sequence[Turn]) -> str:
+    """What a model is asked, for a line in the log."""
+    shown = [
+        {
+            "role": turn.role,
+            "content": turn.text,
+            **(
+                {"calls": [{"name": call.name, "arguments": call.arguments} for call in turn.calls]}
+                if turn.calls
+                else {}
+            ),
+            **({"media": [media.kind for media in turn.media]} if turn.media else {}),
+        }
+        for turn in turns
+    ]
+    return json.dumps(shown, ensure_ascii=False, default=str)
 
 
 def json_demand(schema: Mapping[str, Any] | None) -> str:

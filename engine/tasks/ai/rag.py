@@ -10,7 +10,8 @@ from pydantic import Field
 from engine.core.task import AnyTyped
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.ai.agent import AgentAnswer, AIAgent
+from engine.tasks.ai.agent import AIAgent
+from engine.tasks.ai.completion import Answer
 from engine.tasks.ai.conversation import Configuration
 from engine.tasks.ai.embeddings import Segment
 from engine.tasks.ai.guardrails import Guardrails
@@ -170,7 +171,7 @@ class RetrieverConfiguration(Part):
     min_score: float = Field(default=0.0, ge=0, le=1)
 
 
-class Grounded(AgentAnswer):
+class Grounded(Answer):
     """The answer; `completion` is its older name."""
 
     completion: str | None

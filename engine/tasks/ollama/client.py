@@ -185,7 +185,7 @@ async def models(context: RunContext, at: Server, tls: ssl.SSLContext | None = N
     """The models of a server; what the client raises leaves as TaskFailed."""
     ollama = await asyncio.to_thread(_sdk)
     named = "ollama" in context.settings.providers
-    wait = context.settings.provider("ollama").timeout if named else SLOW
+    wait = context.time_limit or (context.settings.provider("ollama").timeout if named else SLOW)
     headers = {"Authorization": f"Bearer {at.api_key}"} if at.api_key else None
     patience = httpx.Timeout(wait, connect=10)
     client = ollama.AsyncClient(host=at.url, timeout=patience, headers=headers, verify=tls or True)
@@ -197,7 +197,7 @@ async def models(context: RunContext, at: Server, tls: ssl.SSLContext | None = N
     except httpx.TimeoutException as error:
         raise TaskFailed(
             f"Ollama at {at.url} was silent for {wait:g} s.",
-            fix="Raise `providers.ollama.timeout`, or use a smaller model.",
+            fix="Give the task a longer `timeout`, raise `providers.ollama.timeout`, or use a smaller model.",
         ) from error
     except (httpx.HTTPError, OSError) as error:
         raise TaskFailed(
