@@ -1,6 +1,7 @@
 """A whole bot with its page on a free port."""
 
 import re
+import shutil
 from contextlib import asynccontextmanager
 
 import httpx
@@ -33,12 +34,19 @@ class Browser:
         return await self.post("/say", text=text)
 
 
+def _tour(folder):
+    """The tour's flows but the one that runs by itself: tests count executions."""
+    if not (there := folder / "tour").exists():
+        shutil.copytree(ROOT / "flows" / "tour", there, ignore=shutil.ignore_patterns("water_the_plants.*"))
+    return there
+
+
 @asynccontextmanager
 async def running(folder, flows=None, approvals=(), roles=(), **web):
     """The application, started; stopped at the end."""
     settings = BotSettings(
         data=folder / "data",
-        flows=(flows or ROOT / "flows" / "tour",),
+        flows=(flows or _tour(folder),),
         approvals=approvals,
         roles=roles,
         web=WebSection(**{"port": 0, **web}),
