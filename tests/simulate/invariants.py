@@ -384,7 +384,7 @@ def outcome(world: "World") -> dict[str, object]:
 def _plain(run: TaskRun) -> object:
     """Outputs without ids and moments."""
     outputs = dict(run.outputs or {})
-    for key in ("on", "resumed", "executionId"):
+    for key in ("on", "due", "resumed", "executionId"):
         value = outputs.pop(key, None)
         if key == "resumed" and value:
             outputs["by"] = value["by"]
