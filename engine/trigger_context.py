@@ -49,6 +49,7 @@ class TriggerContext:
         self.task_id = trigger.id
         self.attempt = 1
         self.value: str | None = None
+        self.time_limit: float | None = None
         self.settings = settings
         self.kv = kv
         self.chat: ChatPort | None = None
