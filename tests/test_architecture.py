@@ -32,16 +32,12 @@ def test_the_top_level_is_what_was_asked_for():
 
 
 def test_no_file_names_a_machine_or_a_registry():
-    names = re.compile(r"/work/|/root/(?!\.ollama)|files\.pythonhosted|registry\.npmjs|pypi\.org/simple")
-    wrong = []
-    for name in tracked():
-        path = ROOT / name
-        if path.suffix in {".py", ".md", ".toml", ".yaml", ".yml", ".html", ".js", ".css", ""} and path.is_file():
-            if name == "tests/test_architecture.py":
-                continue
-            if names.search(path.read_text(encoding="utf-8", errors="ignore")):
-                wrong.append(name)
-    assert wrong == []
+    # In halves, so that this file passes too.
+    halves = ("/", "work/"), ("/", r"root/(?!\.ollama)"), ("files", r"\.pythonhosted"), ("registry", r"\.npmjs")
+    names = re.compile("|".join("".join(pair) for pair in (*halves, (r"pypi\.org", "/simple"))))
+    kinds = {".py", ".md", ".toml", ".yaml", ".yml", ".html", ".js", ".css", ""}
+    files = [path for name in tracked() if (path := ROOT / name).suffix in kinds and path.is_file()]
+    assert [str(path) for path in files if names.search(path.read_text(encoding="utf-8", errors="ignore"))] == []
 
 
 def test_nothing_that_wheels_need_is_missing():
