@@ -5,6 +5,7 @@ tasks it runs in which order (`body`). It never sees the execution: the executor
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -164,16 +165,16 @@ class PausingTask(FlowableTask):
         return "RESUME"
 
 
-class LoopingTask(FlowableTask):
+class LoopingTask(FlowableTask, ABC):
     """A flowable that runs its tasks again until a condition holds."""
 
+    @abstractmethod
     def until(self) -> Any:
         """The condition that ends the loop."""
-        raise NotImplementedError
 
+    @abstractmethod
     def limits(self, rendered: Mapping[str, Any]) -> LoopTerms:
         """How often and how long; ValueError says which value cannot be read."""
-        raise NotImplementedError
 
 
 class ItemsTask(FlowableTask):
@@ -196,16 +197,16 @@ class DirectoryTask(FlowableTask):
     """A flowable whose tasks run one after another inside one job of a worker."""
 
 
-class ExecutableTask(Task):
+class ExecutableTask(Task, ABC):
     """A task that starts another execution and may wait for its end."""
 
     def wanted(self) -> Wanted:
         """What is rendered before the execution is asked for."""
         return {}
 
+    @abstractmethod
     def call(self, rendered: Mapping[str, Any]) -> ChildCall:
         """The execution to start; ValueError says what does not fit."""
-        raise NotImplementedError
 
     def told(self, state: State, call: ChildCall) -> State:
         """The task's own state when the execution ended in a state; before its allowances."""
@@ -214,24 +215,24 @@ class ExecutableTask(Task):
         return State.SUCCESS
 
 
-class BatchTask(ExecutableTask):
+class BatchTask(ExecutableTask, ABC):
     """A task that starts one execution for each batch its sibling `batches_of` made."""
 
+    @abstractmethod
     def batches_of(self) -> str:
         """The id of the task whose run holds the batches."""
-        raise NotImplementedError
 
 
-class TimedTask(Task):
+class TimedTask(Task, ABC):
     """A task that only waits, without a worker."""
 
     def wanted(self) -> Wanted:
         """What is rendered before the wait begins."""
         return {}
 
+    @abstractmethod
     def wait(self, rendered: Mapping[str, Any]) -> timedelta:
         """How long; ValueError says why that cannot be read."""
-        raise NotImplementedError
 
 
 def enabled(tasks: tuple[Task, ...]) -> tuple[Task, ...]:

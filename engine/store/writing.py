@@ -12,6 +12,7 @@ import os
 import queue
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -107,7 +108,7 @@ class Order:
         self.effects = unit.effects
 
 
-class GroupWriter:
+class GroupWriter(ABC):
     """A Database but for how it is opened, what its errors mean, and which of them pass."""
 
     def __init__(self, readers: int = READERS) -> None:
@@ -180,16 +181,17 @@ class GroupWriter:
 
     # What each database says for itself
 
+    @abstractmethod
     def _open(self) -> None:
         """Connect, bring the schema up to date, set `_writer` and `_reader`; StoreFailed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _release(self) -> None:
         """Let go of what `_open` took."""
 
+    @abstractmethod
     def _failed(self, error: DatabaseError) -> StoreFailed:
         """The sentence for what the database said."""
-        raise NotImplementedError
 
     def _is_lost(self, error: Exception) -> bool:
         """Whether the connection is gone with this error."""

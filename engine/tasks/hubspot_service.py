@@ -1,6 +1,7 @@
 """HubSpot's objects: created, read, changed, deleted and searched, whatever kind they are."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -78,38 +79,38 @@ class CreateTask(WriteTask):
         return await self.kept(context, await self.hubspot(context, "POST", json=body))
 
 
-class UpdateTask(WriteTask):
+class UpdateTask(WriteTask, ABC):
     """Change properties of an object."""
 
+    @abstractmethod
     def record(self) -> str:
         """Its id."""
-        raise NotImplementedError
 
     async def run(self, context: RunContext) -> Kept:
         body = {"properties": self.properties_given()}
         return await self.kept(context, await self.hubspot(context, "PATCH", path_of(self.record()), json=body))
 
 
-class GetTask(HubspotTask):
+class GetTask(HubspotTask, ABC):
     """Read an object."""
 
     properties: Property[TextList | None] = None
 
+    @abstractmethod
     def record(self) -> str:
         """Its id."""
-        raise NotImplementedError
 
     async def run(self, context: RunContext) -> Kept:
         params = {"properties": ",".join(self.properties)} if self.properties else {}
         return await self.kept(context, await self.hubspot(context, "GET", path_of(self.record()), params=params))
 
 
-class DeleteTask(HubspotTask):
+class DeleteTask(HubspotTask, ABC):
     """Delete an object."""
 
+    @abstractmethod
     def record(self) -> str:
         """Its id."""
-        raise NotImplementedError
 
     async def run(self, context: RunContext) -> None:
         await self.hubspot(context, "DELETE", path_of(self.record()))

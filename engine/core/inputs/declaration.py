@@ -1,6 +1,7 @@
 """What every input has, whatever its type."""
 
 import json
+from abc import ABC, abstractmethod
 from typing import Any
 
 from pydantic import AliasChoices, Field
@@ -22,7 +23,7 @@ class DependsOn(Part):
     condition: str | bool | None = None
 
 
-class Input(Part):
+class Input(Part, ABC):
     """One value a flow, or somebody who resumes it, is asked for. A dot in the id nests: `a.b` is `inputs.a.b`."""
 
     id: str = Field(pattern=r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*$", validation_alias=AliasChoices("id", "name"))
@@ -49,9 +50,9 @@ class Input(Part):
         """Whether an empty text is a value of this type rather than nothing."""
         return False
 
+    @abstractmethod
     def coerce(self, value: Any) -> Any:
         """The value as its type; InputRefused when it can't be read as such. `value` is not None."""
-        raise NotImplementedError
 
     def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
         """InputRefused when a typed value breaks a rule of this input. `options` replaces `choices` when given."""
