@@ -10,7 +10,7 @@ from bot.cards.drawing import Drawing
 from bot.commands.references import FlowName, Unresolved, find_flow, find_run, short
 from bot.commands.starts import Starts
 from bot.conversation import Attachment, FieldErrors, MessageRef, Person, Reply, Room
-from bot.forms.drafts import Drafts
+from bot.forms.drafts import PREFIX, Draft, Drafts, may_fill
 from bot.office import Office
 from bot.texts import answer, code, listed
 from engine.core.execution import Execution
@@ -57,6 +57,15 @@ class Parts:
         """The answer a delivery, or a part of one, got already."""
         known = await self.office.engine.database.read(lambda c: chat_receipts.find(c, receipt))
         return documents.load_reply(known.answer) if known is not None and known.answer is not None else None
+
+    async def shown(self, asking: Asking, draft_id: str, purpose: str, command: str) -> Draft:
+        """What somebody was shown before the button they pressed; Unresolved when it is gone, or somebody else's."""
+        draft = await self.drafts.find(f"{PREFIX}{draft_id}")
+        if draft is None or draft.purpose != purpose:
+            raise Unresolved(answer("gone-form", command=command))
+        if not await may_fill(self.office, draft, asking.person):
+            raise Unresolved(answer("not-yours", who="somebody else", command=command))
+        return draft
 
     async def made_by(self, receipt: str) -> str | None:
         """The run that a delivery made."""

@@ -6,7 +6,7 @@ from bot.asking import Asking, Parts, name_of
 from bot.cards.parts import elapsed
 from bot.commands.references import short
 from bot.conversation import FieldErrors, Form, Notice, Reply
-from bot.forms.drafts import PREFIX, Draft, may_fill
+from bot.forms.drafts import Draft
 from bot.links import flow_target
 from bot.texts import answer, code, plain
 from engine.core.flow import Flow
@@ -70,11 +70,7 @@ async def offer_for(parts: Parts, asking: Asking, target: str, mine: list[PauseR
 
 async def approve(parts: Parts, asking: Asking, target: str) -> Reply:
     """Approve what was shown: each with its own rules, votes and audit; what one refuses stops none of the others."""
-    draft = await parts.drafts.find(f"{PREFIX}{target}")
-    if draft is None or draft.purpose != PURPOSE:
-        return Reply(answer("gone-form", command="`/flow pending`").notice())
-    if not await may_fill(parts.office, draft, asking.person):
-        return Reply(answer("not-yours", who="somebody else", command="`/flow pending`").notice())
+    draft = await parts.shown(asking, target, PURPOSE, "`/flow pending`")
     lines = []
     is_whole = True
     for pause_id in draft.options["pauses"]:

@@ -15,7 +15,7 @@ from bot.commands.manual import usage
 from bot.commands.references import Unresolved, guess, refused, short
 from bot.commands.spoken_times import read_date, read_datetime
 from bot.conversation import Confirm, FieldErrors, Notice, Reply
-from bot.forms.drafts import PREFIX, Draft, may_fill
+from bot.forms.drafts import Draft
 from bot.office import zone_of
 from bot.people.permissions import Asked
 from bot.people.roles import Deed
@@ -201,11 +201,7 @@ def _runs(count: int) -> str:
 
 async def confirmed(parts: Parts, asking: Asking, target: str) -> Reply:
     """Do what was shown. What was done before the bot was cut off is not done again."""
-    draft = await parts.drafts.find(f"{PREFIX}{target}")
-    if draft is None or draft.purpose != PURPOSE:
-        return Reply(answer("gone-form", command="`/flow bulk`").notice())
-    if not await may_fill(parts.office, draft, asking.person):
-        return Reply(answer("not-yours", who="somebody else", command="`/flow bulk`").notice())
+    draft = await parts.shown(asking, target, PURPOSE, "`/flow bulk`")
     operation, given = OPERATIONS[draft.options["what"]], draft.options["given"]
     done, wrong = 0, list[str]()
     for one in draft.options["runs"]:

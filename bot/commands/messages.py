@@ -8,7 +8,7 @@ from bot import documents
 from bot.asking import Asking, Parts, name_of
 from bot.commands.references import rank
 from bot.conversation import MESSAGE_TEXT, Attachment, FieldErrors, Listing, Notice, Reply, Row
-from bot.forms.drafts import PREFIX, Draft, may_fill
+from bot.forms.drafts import Draft
 from bot.links import Pressed
 from bot.office import read_text
 from bot.texts import answer, code, listed, plain
@@ -51,11 +51,9 @@ async def offer(parts: Parts, asking: Asking, flows: Sequence[Flow]) -> Reply:
 
 async def begin(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
     """The form of the chosen flow, with the message in it; nothing starts before it is sent."""
-    draft = await parts.drafts.find(f"{PREFIX}{pressed.target}")
-    if draft is None or draft.purpose != PURPOSE or not 0 <= pressed.choice < len(draft.options["flows"]):
+    draft = await parts.shown(asking, pressed.target, PURPOSE, "the message's menu")
+    if not 0 <= pressed.choice < len(draft.options["flows"]):
         return Reply(answer("gone-form", command="the message's menu").notice())
-    if not await may_fill(parts.office, draft, asking.person):
-        return Reply(answer("not-yours", who="somebody else", command="the message's menu").notice())
     namespace, _, flow_id = draft.options["flows"][pressed.choice].rpartition("/")
     try:
         flow = parts.office.engine.flows.get(namespace, flow_id)

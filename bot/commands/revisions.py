@@ -12,8 +12,8 @@ from bot.commands.manual import usage
 from bot.commands.references import refused
 from bot.commands.schedule_adding import deed_of, may
 from bot.conversation import Confirm, Listing, Notice, Reply, Row
-from bot.forms.drafts import PREFIX, Draft, may_fill
-from bot.texts import answer, code, listed
+from bot.forms.drafts import Draft
+from bot.texts import code, listed
 from engine.core.flow import Flow
 from engine.store import chat_audit, chat_drafts, chat_receipts
 from engine.store.database import Unit
@@ -77,11 +77,7 @@ async def restore(parts: Parts, asking: Asking, line: Line) -> Reply:
 
 async def confirmed(parts: Parts, asking: Asking, target: str) -> Reply:
     """*Restore* was pressed: nothing else than what was shown."""
-    draft = await parts.drafts.find(f"{PREFIX}{target}")
-    if draft is None or draft.purpose != PURPOSE:
-        return Reply(answer("gone-form", command="`/flow restore`").notice())
-    if not await may_fill(parts.office, draft, asking.person):
-        return Reply(answer("not-yours", who="somebody else", command="`/flow restore`").notice())
+    draft = await parts.shown(asking, target, PURPOSE, "`/flow restore`")
     flow = parts.drafts.flow(draft)
     every = {row.revision: row for row in await parts.office.engine.flows.revisions(flow.namespace, flow.id)}
     wanted, newest = every[draft.options["revision"]], every[max(every)]

@@ -16,7 +16,7 @@ from bot.commands.pauses import give_answer
 from bot.commands.references import Unresolved, guess, refused, short
 from bot.commands.runs import deed_of, refuse
 from bot.conversation import Confirm, FieldErrors, Listing, Notice, Reply, Row
-from bot.forms.drafts import PREFIX, Draft, may_fill
+from bot.forms.drafts import Draft
 from bot.texts import answer, code, plain
 from engine.core.events import ForceAsked, PauseAsked, Resumed
 from engine.core.execution import Execution, TaskRun
@@ -244,11 +244,7 @@ async def offer(parts: Parts, asking: Asking, execution: Execution) -> Reply:
 
 async def confirmed(parts: Parts, asking: Asking, target: str) -> Reply:
     """*Delete it* was pressed."""
-    draft = await parts.drafts.find(f"{PREFIX}{target}")
-    if draft is None or draft.purpose != PURPOSE:
-        return Reply(answer("gone-form", command="`/flow delete`").notice())
-    if not await may_fill(parts.office, draft, asking.person):
-        return Reply(answer("not-yours", who="somebody else", command="`/flow delete`").notice())
+    draft = await parts.shown(asking, target, PURPOSE, "`/flow delete`")
     execution = await parts.office.engine.execution(draft.target)
     return await deleted(parts, asking, execution, draft.id)
 

@@ -13,7 +13,7 @@ from bot.commands.references import Unresolved, refused
 from bot.commands.spoken_schedules import EXAMPLES, Spoken, read_schedule
 from bot.conversation import Notice, Reply
 from bot.forms import questions
-from bot.forms.drafts import PREFIX, Draft, may_fill
+from bot.forms.drafts import Draft
 from bot.office import zone_of
 from bot.people.permissions import Asked
 from bot.people.roles import Deed
@@ -124,11 +124,7 @@ def _own(draft: Draft, asking: Asking, now: datetime) -> OwnSchedule:
 
 async def confirm(parts: Parts, asking: Asking, target: str) -> Reply:
     """*Schedule it* was pressed: schedule, audit and answer in one transaction, once."""
-    draft = await parts.drafts.find(f"{PREFIX}{target}")
-    if draft is None or draft.purpose != PURPOSE:
-        return Reply(answer("gone-form", command="`/flow schedule add`").notice())
-    if not await may_fill(parts.office, draft, asking.person):
-        return Reply(answer("not-yours", who="somebody else", command="`/flow schedule add`").notice())
+    draft = await parts.shown(asking, target, PURPOSE, "`/flow schedule add`")
     flow = parts.drafts.flow(draft)
     resolved = await parts.office.engine.check_inputs(flow, draft.options["trigger"]["inputs"])
     await may(parts, asking, flow, resolved.flat)

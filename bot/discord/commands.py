@@ -55,6 +55,16 @@ def completing(complete: Complete, **arguments: str) -> Callable[[Any], Any]:
     return app_commands.autocomplete(**{option: rows(argument) for option, argument in arguments.items()})
 
 
+def about_run(flow: app_commands.Group, hear: Hear, complete: Complete, name: str, description: str) -> None:
+    """Add a command that is told a run and nothing else."""
+
+    @flow.command(name=name, description=description)
+    @describe(run="Which run")
+    @completing(complete, run="run")
+    async def command(interaction: discord.Interaction, run: str) -> None:
+        await hear(interaction)
+
+
 def _add_runs(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
     @flow.command(name="run", description="Start a flow; its form opens when something is missing")
     @describe(flow="Which flow", inputs=INPUTS, form="Open the form in any case", file="A file for an input")
@@ -103,11 +113,7 @@ def _add_following(flow: app_commands.Group, hear: Hear, complete: Complete) -> 
     ) -> None:
         await hear(interaction)
 
-    @flow.command(name="files", description="Files that a run made")
-    @describe(run="Which run")
-    @completing(complete, run="run")
-    async def files(interaction: discord.Interaction, run: str) -> None:
-        await hear(interaction)
+    about_run(flow, hear, complete, "files", "Files that a run made")
 
     @flow.command(name="watch", description="Follow a run in this channel")
     @describe(run="Which run", stop="Follow it no longer")
@@ -125,11 +131,7 @@ def _add_control(flow: app_commands.Group, hear: Hear, complete: Complete) -> No
     ) -> None:
         await hear(interaction)
 
-    @flow.command(name="pause", description="Let nothing new start in a run")
-    @describe(run="Which run")
-    @completing(complete, run="run")
-    async def pause(interaction: discord.Interaction, run: str) -> None:
-        await hear(interaction)
+    about_run(flow, hear, complete, "pause", "Let nothing new start in a run")
 
     @flow.command(name="resume", description="Let a paused run go on")
     @describe(run="Which run", inputs=INPUTS)
@@ -137,11 +139,7 @@ def _add_control(flow: app_commands.Group, hear: Hear, complete: Complete) -> No
     async def resume(interaction: discord.Interaction, run: str, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
-    @flow.command(name="restart", description="Go on from what failed")
-    @describe(run="Which run")
-    @completing(complete, run="run")
-    async def restart(interaction: discord.Interaction, run: str) -> None:
-        await hear(interaction)
+    about_run(flow, hear, complete, "restart", "Go on from what failed")
 
     @flow.command(name="replay", description="Run again: from the start, from a task on, or with other inputs")
     @describe(run="Which run", from_="From which task on", edit="Open the form with its inputs")

@@ -4,7 +4,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, describe
 
-from bot.discord.commands import INPUTS, TEXT, Complete, Hear, completing
+from bot.discord.commands import INPUTS, TEXT, Complete, Hear, about_run, completing
 
 ENDS = ("SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED")
 STATES = ("CREATED", "QUEUED", "RUNNING", "PAUSED", "RETRYING", "RESTARTED", "KILLING", *ENDS)
@@ -25,11 +25,7 @@ def _choices(words: tuple[str, ...]) -> list[Choice[str]]:
 
 
 def _add_corrections(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:
-    @flow.command(name="force", description="Let a run begin now that waits for its date or its turn")
-    @describe(run="Which run")
-    @completing(complete, run="run")
-    async def force(interaction: discord.Interaction, run: str) -> None:
-        await hear(interaction)
+    about_run(flow, hear, complete, "force", "Let a run begin now that waits for its date or its turn")
 
     @flow.command(name="mark", description="Count an ended run, or one task of it, as ended otherwise")
     @describe(run="Which run", state="As what it counts", task="Only this task; the run goes on from there")
@@ -44,17 +40,9 @@ def _add_corrections(flow: app_commands.Group, hear: Hear, complete: Complete) -
     async def labels(interaction: discord.Interaction, run: str, inputs: TEXT | None = None) -> None:
         await hear(interaction)
 
-    @flow.command(name="delete", description="Delete an ended run with its log and files; you are asked first")
-    @describe(run="Which run")
-    @completing(complete, run="run")
-    async def delete(interaction: discord.Interaction, run: str) -> None:
-        await hear(interaction)
+    about_run(flow, hear, complete, "delete", "Delete an ended run with its log and files; you are asked first")
 
-    @flow.command(name="audit", description="Who did what with a run")
-    @describe(run="Which run")
-    @completing(complete, run="run")
-    async def audit(interaction: discord.Interaction, run: str) -> None:
-        await hear(interaction)
+    about_run(flow, hear, complete, "audit", "Who did what with a run")
 
 
 def _add_bulk(flow: app_commands.Group, hear: Hear, complete: Complete) -> None:

@@ -96,18 +96,7 @@ class Drafts:
     async def open(self, draft: Draft, fields: Sequence[Field], title: str, intro: str) -> Form:
         """Keep a new draft, or one with new fields; its form."""
         await self.keep(draft)
-        return forms.form(
-            draft.form_id,
-            title,
-            submit_label(draft),
-            fields,
-            raw=draft.raw,
-            errors=draft.errors,
-            intro=intro,
-            page=draft.page,
-            actions=self._actions(draft),
-            edition=draft.edition,
-        )
+        return self._drawn(draft, fields, title, intro)
 
     async def refuse(self, draft: Draft, errors: Mapping[str, str]) -> FieldErrors:
         """Keep what was typed; the form again with what is wrong."""
@@ -124,11 +113,14 @@ class Drafts:
         by_id = {asked.id: asked for asked in fields}
         shown = [by_id[name] for name in draft.field_ids if name in by_id]
         title, intro = await self._heading(draft)
+        return self._drawn(draft, shown, title, intro)
+
+    def _drawn(self, draft: Draft, fields: Sequence[Field], title: str, intro: str) -> Form:
         return forms.form(
             draft.form_id,
             title,
             submit_label(draft),
-            shown,
+            fields,
             raw=draft.raw,
             errors=draft.errors,
             intro=intro,

@@ -5,7 +5,7 @@ from pydantic import TypeAdapter
 
 from bot.commands.messages import filled
 from bot.conversation import Attachment, Card, Form, Listing
-from engine.core.inputs import Input
+from engine.core.inputs import AnyInput
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_commands import MANY, SECRET, UPLOAD
 
@@ -16,7 +16,7 @@ def sent(folder, name, content):
 
 
 def declared(*types):
-    return [TypeAdapter(Input).validate_python({"id": f"i{n}", **one}) for n, one in enumerate(types)]
+    return [TypeAdapter(AnyInput).validate_python({"id": f"i{n}", **one}) for n, one in enumerate(types)]
 
 
 @pytest.mark.parametrize(
