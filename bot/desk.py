@@ -82,7 +82,7 @@ class FrontDesk:
         self.engine = engine
         self.front_ends = {front_end.platform: front_end for front_end in front_ends}
         # The key of the ids is read from the database when the desk starts; until then nothing is drawn.
-        who = Eligibility(engine, approvals, self.front_ends, identities or Linked(engine.database))
+        who = Eligibility(engine, approvals, self.front_ends, identities or Linked(engine.database), roles)
         self.permissions = permissions or (ByRole(roles, who.membership) if roles else Everybody(who.membership))
         ids = ActionIds(secrets.token_bytes(32))
         self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who)

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.approvals.approvers import Approver, approver, labels
+from bot.approvals.assignment import assigned
 from bot.approvals.editors import Editor, Unknown, editor_of
-from bot.approvals.policy import ApprovalRule, is_room, rule_for
+from bot.approvals.policy import NO_RULE, ApprovalRule, is_room, rule_for
 from bot.conversation import Person, Platform, Room
 from bot.frontend import FrontEnd, Unreachable
 from bot.people.identities import Identities, Identity
 from bot.people.membership import Membership
+from bot.people.roles import Role
 from bot.texts import Answer, answer, plain
 from engine.core.execution import Execution
 from engine.runtime import Engine
@@ -24,17 +26,27 @@ from engine.store.pauses import PauseRow
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Who may decide one pause: the rule, with who was added to it, and whose votes went to somebody else."""
+    """Who may decide one pause: the rule, with who was added to it, and whose votes went to somebody else.
+
+    `only`: whom the flow assigned, when the policy names approvers too; who decides must be of both.
+    """
 
     rule: ApprovalRule
     approvers: tuple[Approver, ...]
+    only: tuple[Approver, ...] = ()
     delegations: tuple[Delegation, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)  # of accounts we have heard from
 
     @property
     def label(self) -> str:
         """Who may decide, in words."""
-        return labels(self.approvers, self.names)
+        said = labels(self.approvers, self.names)
+        return f"{said}, who is also {labels(self.only, self.names)}" if self.only else said
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither the policy nor the flow says who decides."""
+        return self.rule is NO_RULE and self.approvers == NO_RULE.people
 
     def handed(self, names: Mapping[str, str]) -> str:
         """Who decides instead of whom, in words."""
@@ -52,9 +64,11 @@ class Eligibility:
         rules: Sequence[ApprovalRule],
         front_ends: Mapping[Platform, FrontEnd],
         identities: Identities,
+        roles: Sequence[Role] = (),
     ) -> None:
         self.engine = engine
         self.rules = tuple(rules)
+        self.roles = tuple(roles)
         self.membership = Membership(front_ends, identities)
         self.identities = identities
 
@@ -62,25 +76,33 @@ class Eligibility:
         """The entry that governs a pause."""
         return rule_for(self.rules, f"{pause.namespace}/{pause.flow_id}", pause.task_id)
 
-    async def bench(self, pause: PauseRow) -> Bench:
+    def assigned(self, execution: Execution, task_run_id: str) -> tuple[Approver, ...]:
+        """Whom the flow itself assigned a question to; () for nobody."""
+        return assigned(execution, task_run_id, self.roles, self.membership.front_ends)
+
+    async def bench(self, pause: PauseRow, execution: Execution) -> Bench:
         """Who may decide a pause now."""
-        rule = self.rule(pause)
+        rule, only = self.rule(pause), self.assigned(execution, pause.task_run_id)
+        people = rule.people
+        if only and not rule.names_approvers:
+            people, only = only, ()
         handed, escalated = await self.engine.database.read(
             lambda c: (chat_votes.delegations_of(c, pause.id), chat_ladder.done(c, pause.id, "escalate"))
         )
         added = [approver(text) for step in escalated for text in step.detail["to"] if not is_room(text)]
-        approvers = tuple(dict.fromkeys([*rule.people, *added]))
-        accounts = {one.value for one in approvers if one.kind == "account"}
+        approvers = tuple(dict.fromkeys([*people, *added]))
+        only = tuple(dict.fromkeys([*only, *added])) if only else ()
+        accounts = {one.value for one in (*approvers, *only) if one.kind == "account"}
         known = await self.engine.database.read(lambda c: chat_receipts.who(c, accounts)) if accounts else {}
-        return Bench(rule, approvers, tuple(handed), {id_: person.name for id_, person in known.items()})
+        return Bench(rule, approvers, only, tuple(handed), {id_: person.name for id_, person in known.items()})
 
     async def refuse(
         self, pause: PauseRow, execution: Execution, person: Person, room: Room, *, fresh: bool = True
     ) -> Answer | None:
         """Why somebody can't decide a pause; None when they can. Not `fresh`: by what is remembered, for lists."""
-        if not self.rules:
+        if not self.rules and not self.assigned(execution, pause.task_run_id):
             return None
-        bench = await self.bench(pause)
+        bench = await self.bench(pause, execution)
         try:
             who = await self.identities.of(person.id)
             denied = await self._not_asked(bench, pause, who, person, room, fresh)
@@ -98,10 +120,18 @@ class Eligibility:
             return answer("handed", who=f"**{plain(taker, 60)}**")
         if any(one.taker in who.accounts for one in bench.delegations):
             return None
-        for one in bench.approvers:
+        for allowed in (bench.approvers, bench.only):
+            if allowed and not await self._is_any(allowed, pause, who, person, room, fresh):
+                return answer("E20", approvers=bench.label)
+        return None
+
+    async def _is_any(
+        self, wanted: Iterable[Approver], pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool
+    ) -> bool:
+        for one in wanted:
             if await self._is(one, pause, who, person, room, fresh):
-                return None
-        return answer("E20", approvers=bench.label)
+                return True
+        return False
 
     async def _is(
         self, wanted: Approver, pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool

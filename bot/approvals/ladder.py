@@ -154,7 +154,8 @@ class Ladder:
         if step.kind == "snooze":
             text = f"You wanted to be asked again: {about} waits for an answer, since {waits}."
             return [self._privately(step.person, Notice("paused", text, card.actions[:MAX_BUTTONS]), ())]
-        bench = await self.office.eligibility.bench(pause)
+        execution = await self.office.engine.execution(pause.execution_id)
+        bench = await self.office.eligibility.bench(pause, execution)
         shown, votes, snoozed = await self.office.engine.database.read(
             lambda c: (
                 chat_messages.showing(c, entity=pause.id),

@@ -109,6 +109,11 @@ class ApprovalRule(Section):
         return tuple(approver(text) for text in self.approvers)
 
     @property
+    def names_approvers(self) -> bool:
+        """Whether an administrator wrote down who decides, so that a flow can narrow it and not widen it."""
+        return self is not NO_RULE and "approvers" in self.model_fields_set
+
+    @property
     def rooms(self) -> tuple[Room, ...]:
         """Where cards go; () for the room of the run."""
         return tuple(room_of(text) for text in self.where)

@@ -7,7 +7,6 @@ from typing import Any
 
 from bot.approvals import prospect
 from bot.approvals.answering import FORM, decided_word, quick_values
-from bot.approvals.policy import NO_RULE
 from bot.approvals.votes import meter
 from bot.cards import outline, parts
 from bot.cards.forecast import Usual, usual
@@ -112,15 +111,15 @@ class Drawing:
             pause.decided_at,
             asked.is_flow_gone,
             version,
-            *await self._policy(pause),
+            *await self._policy(pause, execution),
             *await self._outlook(pause, flow, asked),
         )
         return pause_card(view, office.ids, office.pages)
 
-    async def _policy(self, pause: PauseRow) -> tuple[str, int, str, tuple[Voted, ...]]:
+    async def _policy(self, pause: PauseRow, execution: Execution) -> tuple[str, int, str, tuple[Voted, ...]]:
         """Who may decide, how many of them, and how far the vote is."""
-        bench = await self.office.eligibility.bench(pause)
-        if bench.rule is NO_RULE:
+        bench = await self.office.eligibility.bench(pause, execution)
+        if bench.is_open:
             return "", 1, "", ()
         cast = await self.office.engine.database.read(lambda c: chat_votes.votes_on(c, pause.id))
         told = tuple(Voted(vote.name, vote.platform, vote.word) for vote in cast)

@@ -84,14 +84,11 @@ async def _is_mine(parts: Parts, asking: Asking, pause: PauseRow) -> bool:
     asked = Asked("decide", asking.person, asking.room, flow, pause.task_id, pause.execution_id)
     if await parts.office.permissions.refuse(asked, fresh=False) is not None:
         return False
-    eligibility = parts.office.eligibility
-    if not eligibility.rules:
-        return True
     try:
         execution = await parts.office.engine.execution(pause.execution_id)
     except NotFound:
         return False
-    return await eligibility.refuse(pause, execution, asking.person, asking.room, fresh=False) is None
+    return await parts.office.eligibility.refuse(pause, execution, asking.person, asking.room, fresh=False) is None
 
 
 async def approve(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:

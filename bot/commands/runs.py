@@ -248,14 +248,15 @@ async def again(
 
 async def _passed_over(parts: Parts, fresh: Execution) -> str | None:
     """A question with a rule of its own that a replay would take over as decided: an answer holds for one run."""
-    rules, flow = parts.office.eligibility.rules, await parts.office.flow_of(fresh)
-    if not rules or flow is None:
+    eligibility, flow = parts.office.eligibility, await parts.office.flow_of(fresh)
+    if flow is None:
         return None
     places, name = plan_of(flow).places, f"{fresh.namespace}/{fresh.flow_id}"
     for run in fresh.task_runs.values():
         place = places.get(run.task_id)
         asks = place is not None and isinstance(place.task, PausingTask) and run.state.is_terminal
-        if asks and rule_for(rules, name, run.task_id) is not NO_RULE:
+        has_rule = rule_for(eligibility.rules, name, run.task_id) is not NO_RULE
+        if asks and (has_rule or eligibility.assigned(fresh, run.id)):
             return run.task_id
     return None
 

@@ -44,7 +44,7 @@ def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
         found.append(Scene(f"{flow.id}-form", form("draft:preview", f"Run {flow.id}", "Run", asked, intro=about)))
     found.append(Scene(f"{flow.id}-running", _run(flow, State.RUNNING, ids, pages)))
     for place in places(flow):
-        if place.task.type.endswith((".Pause", ".Approval")):
+        if place.task.type.endswith((".Pause", ".Approval", ".HumanTask")):
             found += _pause(flow, place.task, ids, pages)
     found.append(Scene(f"{flow.id}-ended", _run(flow, State.SUCCESS, ids, pages)))
     return found
