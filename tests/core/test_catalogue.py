@@ -1,3 +1,5 @@
+import ast
+import inspect
 import subprocess
 import sys
 import textwrap
@@ -43,6 +45,25 @@ def test_every_class_with_a_type_is_in_the_catalogue():
     for cls in ours:
         for name in cls.type_names():
             assert catalogue().find(name) is cls or not name.endswith(f".{cls.__name__}"), name
+
+
+def test_the_outputs_a_flow_may_read_are_those_of_what_run_returns():
+    """Validation goes by the annotation: a narrower class that is returned has outputs it would call unknown."""
+    tried = 0
+    for cls in catalogue().classes():
+        run = vars(cls).get("run")
+        if run is None:
+            continue
+        tree, annotated = (
+            ast.parse(textwrap.dedent(inspect.getsource(run))),
+            str(inspect.signature(run).return_annotation),
+        )
+        returned = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return)]
+        made = [value.func.id for value in returned if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)]
+        for name in made:
+            tried += 1
+            assert not name[0].isupper() or name in annotated, f"{cls.__name__}.run returns a {name}"
+    assert tried
 
 
 def test_reading_the_catalogue_imports_no_task():

@@ -201,7 +201,7 @@ fetchType: STORE
     takes_several: ClassVar[bool] = True
     type: Literal["io.kestra.plugin.jdbc.duckdb.Query"]
 
-    async def run(self, context: RunContext) -> Fetched:
+    async def run(self, context: RunContext) -> OneFetched:
         prepared = await self.prepared(context)
         found = await super(Query, prepared).run(context)
         files = await self.stored_files(context)
@@ -227,7 +227,7 @@ fetchType: FETCH_ONE
     )
     type: Literal["io.kestra.plugin.jdbc.duckdb.Queries"]
 
-    async def run(self, context: RunContext) -> AllFetched:
+    async def run(self, context: RunContext) -> ManyFetched:
         prepared = await self.prepared(context)
         found = await super(Queries, prepared).run(context)
         files = await self.stored_files(context)

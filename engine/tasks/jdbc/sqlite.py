@@ -111,7 +111,7 @@ fetchType: FETCH
     )
     type: Literal["io.kestra.plugin.jdbc.sqlite.Query"]
 
-    async def run(self, context: RunContext) -> Fetched:
+    async def run(self, context: RunContext) -> OneFetched:
         found = await super().run(context)
         return OneFetched(**found.model_dump(), **await self.kept(context))
 
@@ -133,7 +133,7 @@ outputDbFile: true
     )
     type: Literal["io.kestra.plugin.jdbc.sqlite.Queries"]
 
-    async def run(self, context: RunContext) -> AllFetched:
+    async def run(self, context: RunContext) -> ManyFetched:
         found = await super().run(context)
         return ManyFetched(**found.model_dump(), **await self.kept(context))
 
