@@ -120,3 +120,7 @@ def _without_effect(flow: Flow) -> Iterator[Finding]:
             message = "`childFailurePolicy` has no effect: after a failure no further value begins."
             advice = "Put `allowFailure: true` on the tasks whose failure should not stop the others."
             yield Finding((*path, "childFailurePolicy"), message, "no-effect", "warning", advice)
+        if getattr(task, "break_when", None) is not None and not getattr(task, "concurrency_limit", 1):
+            message = "`breakWhen` comes too late: without a `concurrencyLimit` every item begins at once."
+            advice = "Write `concurrencyLimit: 1` to look at it after each item."
+            yield Finding((*path, "breakWhen"), message, "no-effect", "warning", advice)

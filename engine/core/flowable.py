@@ -6,7 +6,7 @@ tasks it runs in which order (`body`). It never sees the execution: the executor
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -39,6 +39,7 @@ class Body:
     limit: int = 1
     values: tuple[str, ...] | None = None
     isolated: bool = False  # groups: the failure of one value does not stop the others
+    closing: str = ""  # groups: the task that runs at the end of each value, also when one before it failed
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
@@ -188,9 +189,14 @@ class ItemsTask(FlowableTask):
         """The id of the task whose outputs are those of an iteration."""
         return None
 
-    def collected(self, run: TaskRun, given: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any]:
-        """Outputs of the whole, from those of the iterations."""
+    def collected(self, run: TaskRun, given: Mapping[int, Mapping[str, Any] | None]) -> Mapping[str, Any]:
+        """Outputs of the whole, from those of the iterations that began, by their numbers."""
         return {}
+
+    @property
+    def closing(self) -> Task | None:
+        """The task at the end of each iteration that tells, as its output `breaks`, whether no further one begins."""
+        return None
 
 
 class DirectoryTask(FlowableTask):

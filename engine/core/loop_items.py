@@ -7,6 +7,8 @@ from typing import Any
 from engine.core.execution import TaskRun
 from engine.core.executor.plans import Place
 from engine.core.flowable import ItemsTask, compact
+from engine.core.outputs import paths_of
+from engine.core.state import State
 
 STORAGE = "kestra://"
 
@@ -42,6 +44,24 @@ def item_variables(runs: Mapping[str, TaskRun], places: Mapping[str, Place], run
         return None
     innermost, *parents = found
     return {**innermost, "parents": parents, **({"parent": parents[0]} if parents else {})}
+
+
+def ended_iteration(runs: Mapping[str, TaskRun], places: Mapping[str, Place], run: TaskRun) -> dict[str, Any] | None:
+    """The state and the outputs of the iteration at whose end a run stands; None for any other run."""
+    loop = runs.get(run.parent_id or "")
+    task = places[loop.task_id].task if loop is not None and loop.task_id in places else None
+    if loop is None or not isinstance(task, ItemsTask) or task.closing is None or task.closing.id != run.task_id:
+        return None
+    paths = paths_of(runs)
+    path = paths.of_run[run.id]
+    steps = [step.id for _, tasks in task.lists() for step in tasks]
+    known = {one.id: one for step in steps for found in paths.runs.get((step, path), ()) if (one := runs.get(found))}
+    beside = [one for one in known.values() if one.parent_id == run.parent_id and one.id != run.id]
+    states = {one.state for one in beside}
+    state = next((state for state in (State.KILLED, State.FAILED, State.WARNING) if state in states), State.SUCCESS)
+    collector = task.collector(loop)
+    outputs = next((one.outputs for one in beside if one.task_id == collector), None)
+    return {"state": state.value, "outputs": outputs or {}}
 
 
 class OwnOutputs(Mapping[str, Any]):

@@ -36,7 +36,7 @@ def variables(
         if execution.origin.type.endswith((".Schedule", ".ScheduleOnDates")):
             names["schedule"] = execution.origin.variables
     if task_run is not None:
-        names.update(_of_task_run(flow, runs, task_run))
+        names.update(_of_task_run(flow, execution, task_run))
     return names
 
 
@@ -70,11 +70,11 @@ def _execution(execution: Execution) -> dict[str, Any]:
     return names
 
 
-def _of_task_run(flow: Flow, runs: Mapping[str, TaskRun], run: TaskRun) -> dict[str, Any]:
+def _of_task_run(flow: Flow, execution: Execution, run: TaskRun) -> dict[str, Any]:
     from engine.core.executor.plans import plan_of  # noqa: PLC0415  the executor itself needs this module
-    from engine.core.loop_items import index_carrier, item_variables, own_outputs  # noqa: PLC0415
+    from engine.core.loop_items import ended_iteration, index_carrier, item_variables, own_outputs  # noqa: PLC0415
 
-    places = plan_of(flow).places
+    places, runs = plan_of(flow).places, execution.task_runs
     place = places.get(run.task_id)
     names: dict[str, Any] = {"taskrun": task_run_variables(run)}
     if place is not None:
@@ -104,6 +104,9 @@ def _of_task_run(flow: Flow, runs: Mapping[str, TaskRun], run: TaskRun) -> dict[
     item = item_variables(runs, places, run)
     if item is not None:
         names["item"] = item
+        iteration = ended_iteration(runs, places, run)
+        if iteration is not None:
+            names["iteration"] = {"executionId": execution.id, **iteration}
         names["outputs"] = own_outputs(outputs_of(runs), runs, places, run)
     return names
 

@@ -10,7 +10,7 @@ from engine.expressions.operations import FUNCTIONS
 
 OUTSIDE_ROOTS: Final = frozenset({
     "inputs", "outputs", "trigger", "taskrun", "parent", "parents", "item", "labels", "execution", "tasks", "files",
-    "error", "errors", "outputFiles", "inputFiles", "inputFile", "workingDir", "outputDir", "loop",
+    "iteration", "error", "errors", "outputFiles", "inputFiles", "inputFile", "workingDir", "outputDir", "loop",
     "_context",
 })  # fmt: skip
 OUTSIDE_FUNCTIONS: Final = frozenset({

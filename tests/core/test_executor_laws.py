@@ -69,7 +69,9 @@ def leaf(kind: str, id: str, behavior: str | None) -> dict[str, Any]:
 
 @st.composite
 def tasks(draw: st.DrawFn, names: Names, depth: int) -> dict[str, Any]:
-    kind = draw(st.sampled_from(LEAVES + (["seq", "par", "each", "if", "allow", "loop", "dag"] if depth else [])))
+    kind = draw(
+        st.sampled_from(LEAVES + (["seq", "par", "each", "if", "allow", "loop", "dag", "items"] if depth else []))
+    )
     id = names(kind)
     if kind in LEAVES:
         return leaf(kind, id, draw(st.sampled_from([None, *BEHAVIORS])) if kind == "pause" else None)
@@ -83,6 +85,12 @@ def tasks(draw: st.DrawFn, names: Names, depth: int) -> dict[str, Any]:
     if kind == "each":
         values = draw(st.lists(st.sampled_from(["a", "b", "c"]), max_size=3))
         return each(id, values, *children, concurrencyLimit=limit, **more)
+    if kind == "items":
+        outputs = [{"id": "x", "type": "STRING", "value": "{{ item.value }}"}] if draw(st.booleans()) else []
+        early = {"breakWhen": "{{ item.index > 0 }}"} if draw(st.booleans()) else {}
+        values = draw(st.lists(st.sampled_from(["a", "b"]), max_size=3))
+        more |= {"concurrencyLimit": limit, "outputs": outputs, "transmitFailed": draw(st.booleans()), **early}
+        return task("flow.Loop", id, values=values, tasks=children, **more)
     if kind == "if":
         condition = draw(st.sampled_from(["true", "false", "{{ 1 == 1 }}"]))
         return task("flow.If", id, condition=condition, then=children[:1], **{"else": children[1:]}, **more)
@@ -150,7 +158,12 @@ class Shuffled(Driver):
         run = self.executions[execution_id].task_runs[run_id]
         state = S.FAILED if run.task_id.startswith(("fail", "soft", "retry")) else S.SUCCESS
         self.post(execution_id, e.TaskStarted(self.now, run_id, attempt))
-        self.post(execution_id, e.TaskEnded(self.now, run_id, attempt, state, self.now, {"value": "x"}))
+        outputs = (
+            {"value": "x", "breaks": self.data.draw(st.booleans())}
+            if run.task_id.endswith("_break")
+            else {"value": "x"}
+        )
+        self.post(execution_id, e.TaskEnded(self.now, run_id, attempt, state, self.now, outputs))
 
     def work(self) -> None:
         while self.queue:

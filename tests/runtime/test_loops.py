@@ -265,3 +265,76 @@ async def test_a_template_that_gives_a_list_gives_outputs_at_hand(deploy, run):
 async def test_a_secret_is_written_to_no_file(deploy):
     with pytest.raises(FlowInvalid, match="a SECRET can't be among them"):
         await deploy(loop("[a]", SAY, "    fetchType: STORE\n    outputs: [{id: s, type: SECRET, value: x}]\n"))
+
+
+COUNT = """
+      - id: check
+        type: io.kestra.plugin.core.execution.Fail
+        condition: "{{ item.value == 'bad' }}"
+      - id: size
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ item.value | length }}"
+"""
+SIZES = '    outputs: [{id: size, type: INT, value: "{{ outputs.size.value }}"}]\n'
+
+
+@pytest.mark.parametrize(
+    ("values", "condition", "begun", "state"),
+    [
+        ("[a, bb, ccc, dddd]", "{{ iteration.outputs.size >= 2 }}", ["a", "bb"], State.SUCCESS),
+        ("[a, bb, ccc]", "{{ item.value == 'bb' }}", ["a", "bb"], State.SUCCESS),
+        ("[a, bb, ccc]", "{{ item.index == 9 }}", ["a", "bb", "ccc"], State.SUCCESS),
+        ("[a, bad, ccc]", "{{ iteration.state == 'FAILED' }}", ["a", "bad"], State.FAILED),
+        ("[a, bad, ccc]", "{{ iteration.state == 'SUCCESS' and item.index > 0 }}", ["a", "bad", "ccc"], State.FAILED),
+        ("[a, bb]", "{{ iteration.executionId == execution.id and outputs.size.value == '1' }}", ["a"], State.SUCCESS),
+        ("[a, bb]", "true", ["a"], State.SUCCESS),
+        ("[]", "true", [], State.SUCCESS),
+    ],
+)
+async def test_a_loop_ends_early(deploy, run, values, condition, begun, state):
+    await deploy(loop(values, COUNT, f'    concurrencyLimit: 1\n    breakWhen: "{condition}"\n{SIZES}'))
+    done = await run()
+    assert done.state is state
+    (whole,) = runs(done, "loop")
+    assert [one["item"]["value"] for one in whole.outputs["outputs"]] == begun
+    assert len(runs(done, "check")) == len(begun)
+
+
+async def test_what_is_under_way_when_a_loop_ends_early_goes_on(deploy, run):
+    tasks = """
+      - id: nap
+        type: io.kestra.plugin.core.flow.Sleep
+        duration: "PT0.{{ item.value }}S"
+      - id: say
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ item.value }}"
+"""
+    await deploy(loop("['30', '01', '02']", tasks, '    concurrencyLimit: 2\n    breakWhen: "true"\n'))
+    assert sorted(said(await run(), "say")) == ["01", "30"]
+
+
+async def test_a_condition_that_cannot_be_read_fails_its_iteration_and_says_so(deploy, run, engine):
+    await deploy(loop("[a]", SAY, '    concurrencyLimit: 1\n    breakWhen: "{{ nothing.here }}"\n'))
+    done = await run()
+    assert done.state is State.FAILED
+    assert any("nothing" in line.message for line in await engine.logs(done.id, level="ERROR"))
+
+
+async def test_a_loop_that_ended_early_is_looked_at_again_after_a_restart(deploy, run, engine):
+    tasks = """
+      - id: check
+        type: io.kestra.plugin.core.execution.Fail
+        condition: "{{ item.value == 'b' and taskrun.attemptsCount == 0 }}"
+      - id: say
+        type: io.kestra.plugin.core.debug.Return
+        format: "{{ item.value }}"
+"""
+    broken = """    concurrencyLimit: 1
+    breakWhen: "{{ iteration.state == 'FAILED' or item.value == 'c' }}"
+"""
+    await deploy(loop("[a, b, c, d]", tasks, broken))
+    done = await run()
+    assert (done.state, said(done, "say")) == (State.FAILED, ["a"])
+    await engine.restart(done.id, by="local:ann")
+    again = await engine.wait(done.id, until="ended_or_paused", timeout=20)
+    assert (again.state, sorted(said(again, "say"))) == (State.SUCCESS, ["a", "b", "c"])

@@ -110,7 +110,11 @@ async def serve_tools():
 async def test_a_server_over_http(ask, serve_tools):
     url = await serve_tools("streamable-http")
     tool = {"type": f"{AI}.tool.StreamableHttpMcpClient", "url": f"{url}/mcp", "headers": {"X-Team": "ops"}}
-    assert await ask([("add", {"a": 1, "b": 2})], tool) == ["1 + 2 = 3"]
+    assert await ask([("add", {"a": 1, "b": 2})], {**tool, "logRequests": True}) == ["1 + 2 = 3"]
+    assert ask.context.said('The MCP server is asked: add {"a": 1, "b": 2}')
+    assert not ask.context.said("The MCP server answers")
+    await ask([("add", {"a": 1, "b": 2})], {**tool, "logResponses": True})
+    assert ask.context.said(r"The MCP server answers: add 1 \+ 2 = 3")
     older = {"type": f"{AI}.tool.SseMcpClient", "sseUrl": f"{url}/mcp"}
     assert await ask([("add", {"a": 1, "b": 2})], older) == ["1 + 2 = 3"]
     (failed,) = await ask([("fail", {})], tool)

@@ -1,9 +1,12 @@
 """Shell, Python and Node scripts as child processes of the test."""
 
 import asyncio
+import importlib
 import os
 import shutil
 import signal
+import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -353,6 +356,45 @@ Kestra.logger().warning("careful")
     assert ("WARN", "careful") in context.lines
     with pytest.raises(TaskFailed, match="exit code 1"):
         await context.run(type=f"{PYTHON}.Script", taskRunner=PROCESS, script="raise SystemExit(1)")
+
+
+@pytest.fixture
+def wheel(tmp_path):
+    """A package of one module, as an index would hand it out."""
+    file = tmp_path / "tiny_pack-1.0-py3-none-any.whl"
+    about = "tiny_pack-1.0.dist-info"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("tiny_pack.py", "SIZE = 7\n")
+        archive.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: tiny-pack\nVersion: 1.0\n")
+        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{about}/RECORD", "")
+    return file
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("manager", ["PIP", "UV", "UV that is not there"])
+async def test_dependencies_are_installed_for_the_task_alone(context, wheel, monkeypatch, tmp_path, manager, cached):
+    found = shutil.which("uv", path=sysconfig.get_path("scripts"))
+    assert found, "the tests install uv"
+    (tmp_path / "bin").mkdir()
+    paths = [str(tmp_path / "bin"), "/usr/bin", "/bin"]
+    assert not shutil.which("uv", path=os.pathsep.join(paths))
+    if manager == "UV":
+        (tmp_path / "bin" / "uv").symlink_to(found)
+    monkeypatch.setenv("PATH", os.pathsep.join(paths))
+    await context.run(
+        type=f"{PYTHON}.Script",
+        taskRunner=PROCESS,
+        dependencies=[str(wheel)],
+        packageManager=manager.partition(" ")[0],
+        dependencyCacheEnabled=cached,
+        script="from importlib.metadata import distribution as d; print('by', d('tiny-pack').read_text('INSTALLER'))",
+    )
+    assert ("INFO", "by uv" if manager == "UV" else "by pip") in context.lines
+    assert any("no uv" in line for level, line in context.lines if level == "WARN") is manager.endswith("there")
+    assert not [line for level, line in context.lines if level == "ERROR"]
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("tiny_pack")
 
 
 async def test_python_commands(context):

@@ -13,7 +13,7 @@ from engine.core.executor.levels import take
 from engine.core.executor.plans import Plan, plan_of
 from engine.core.executor.timeouts import watch
 from engine.core.flow import Flow
-from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask
+from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, ItemsTask
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 
@@ -55,6 +55,7 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
     for run_id in above:
         if run_id in runs:
             runs[run_id] = reopened(runs[run_id], now)
+    _forget_ends(plan, runs, {run.id for run in failed} | above)
     kept = {key: value for key, value in execution.rendered.items() if key == "vars"}
     return replace(
         execution.moved(State.RESTARTED, now),
@@ -84,6 +85,7 @@ def task_state_changed(flow: Flow, execution: Execution, task_run_id: str, to: S
             _drop(runs, run)
     for run_id in ancestors_of(runs, runs[task_run_id]):
         runs[run_id] = reopened(runs[run_id], now)
+    _forget_ends(plan, runs, {task_run_id, *ancestors_of(runs, runs[task_run_id])})
     runs[task_run_id] = runs[task_run_id].moved(to, now)
     kept = {key: value for key, value in execution.rendered.items() if key == "vars"}
     again = execution.moved(State.RESTARTED, now)
@@ -95,9 +97,23 @@ def reopened(run: TaskRun, now: datetime) -> TaskRun:
     kept = {
         key: value
         for key, value in run.rendered.items()
-        if key not in ("looped", "until", "waiting", "result", "late", "limit")
+        if key not in ("looped", "until", "waiting", "result", "late", "limit", "broken")
     }
     return replace(run, rendered=kept).moved(State.RUNNING, now)
+
+
+def _forget_ends(plan: Plan, runs: dict[str, TaskRun], again: Collection[str]) -> None:
+    """Take out what was said at the end of iterations that are not at their end any more."""
+    open_ = {(run.parent_id, run.value) for run_id in again if (run := runs.get(run_id)) and run.value is not None}
+    for run in list(runs.values()) if open_ else ():
+        if run.id not in again and (run.parent_id, run.value) in open_ and _is_closing(plan, run):
+            _drop(runs, run)
+
+
+def _is_closing(plan: Plan, run: TaskRun) -> bool:
+    place = plan.places.get(run.task_id)
+    loop = place.parent.task if place is not None and place.parent is not None else None
+    return isinstance(loop, ItemsTask) and loop.closing is not None and loop.closing.id == run.task_id
 
 
 def _iteration(plan: Plan, run: TaskRun) -> int | None:

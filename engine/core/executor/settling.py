@@ -68,6 +68,7 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
     main = level.lane("tasks")
     if "waiting" in run.rendered:
         return
+    run = _heeded(d, run, main, body)
     if (body.isolated or not main.has(State.FAILED)) and STOPPED.isdisjoint(run.rendered):
         grow(d, run, main, body)
     if main.open:
@@ -104,9 +105,25 @@ def _collected(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> Tas
     last = task.collector(run) if isinstance(task, ItemsTask) else None
     if last is None or not isinstance(task, ItemsTask):
         return run
-    ended = [d.run(main.runs.get((last, str(number)))) for number in range(len(run.rendered["items"]))]
-    outputs = {**(run.outputs or {}), **task.collected(run, [one.outputs if one else None for one in ended])}
-    return d.put(replace(run, outputs=outputs))
+    begun = (number for number in range(len(run.rendered["items"])) if str(number) in main.latest)
+    ended = {number: d.run(main.runs.get((last, str(number)))) for number in begun}
+    given = {number: one.outputs if one else None for number, one in ended.items()}
+    return d.put(replace(run, outputs={**(run.outputs or {}), **task.collected(run, given)}))
+
+
+def _heeded(d: Decision, run: TaskRun, main: Lane, body: Body) -> TaskRun:
+    """The run; once the end of one value said that no further one begins, it remembers, and none does."""
+    if not body.closing or body.values is None:
+        return run
+    if "broken" not in run.rendered and any(_breaks(d.run(main.latest[value]), body) for value in main.ready):
+        run = d.remember(run, broken=True)
+    if "broken" in run.rendered:
+        main.cursor = len(body.values)
+    return run
+
+
+def _breaks(latest: TaskRun | None, body: Body) -> bool:
+    return latest is not None and latest.task_id == body.closing and bool((latest.outputs or {}).get("breaks"))
 
 
 def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Level, is_left: bool) -> None:
@@ -214,10 +231,9 @@ def _grow_groups(d: Decision, parent: TaskRun | None, lane: Lane, body: Body, va
         latest = d.run(lane.latest[value])
         if latest is None or not latest.state.is_terminal:
             continue
-        if body.isolated and latest.state in (State.FAILED, State.KILLED):
-            continue
+        is_over = body.isolated and latest.state in (State.FAILED, State.KILLED)
         for task in body.tasks[positions.get(latest.task_id, -1) + 1 :]:
-            if (task.id, value) not in lane.runs:
+            if (task.id, value) not in lane.runs and (not is_over or task.id == body.closing):
                 d.create(task, parent, value, latest.iteration)
                 break
     while body.tasks and lane.cursor < len(values) and (not body.limit or lane.open < body.limit):

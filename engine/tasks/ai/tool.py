@@ -4,8 +4,9 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
@@ -297,8 +298,22 @@ class HttpMcpTool(McpTool):
     """The tools of an MCP server that is reached over HTTP."""
 
     headers: Property[dict[str, Text]] = Field(default_factory=dict)
-    log_requests: Property[bool] = False
-    log_responses: Property[bool] = False
+    log_requests: Property[bool] = Field(default=False, description="Log what the server is asked.")
+    log_responses: Property[bool] = Field(default=False, description="Log what the server answers.")
+
+    async def offers(self, context: RunContext, held: AsyncExitStack) -> Sequence[Offer]:
+        return [replace(one, use=self._told(context, one)) for one in await super().offers(context, held)]
+
+    def _told(self, context: RunContext, one: Offer) -> Callable[[Call, int], Awaitable[str]]:
+        async def use(call: Call, number: int) -> str:
+            if self.log_requests:
+                context.log(f"The MCP server is asked: {call.name} {json.dumps(dict(call.arguments))}")
+            answer = await one.use(call, number)
+            if self.log_responses:
+                context.log(f"The MCP server answers: {call.name} {answer}")
+            return answer
+
+        return use
 
 
 class SseMcpClient(HttpMcpTool):

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,9 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "true",
     "PIP_ROOT_USER_ACTION": "ignore",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "UV_LINK_MODE": "copy",  # its cache and the task's folder are often on different disks, which uv complains about
 }
+NO_UV = '::{"logs":[{"level":"WARN","message":"There is no uv here, so pip installs the dependencies."}]}::'
 
 
 class PythonTask(ScriptTask):
@@ -27,8 +29,10 @@ class PythonTask(ScriptTask):
     python_version: Property[OptionalText] = Field(
         default=None, description="Such as `3.12`; in containers when no `containerImage` is named."
     )
-    package_manager: Property[Literal["UV", "PIP"]] = "PIP"
-    dependency_cache_enabled: Any = None
+    package_manager: Property[Literal["UV", "PIP"]] = Field(
+        default="PIP", description="What installs `dependencies`; UV: pip when there is no uv."
+    )
+    dependency_cache_enabled: Property[bool] = Field(default=True, description="Keep what was downloaded.")
 
     def interpreter_name(self, context: RunContext) -> str:
         """The Python to call: in a container its own, on this machine one that is there for certain."""
@@ -53,8 +57,13 @@ class PythonTask(ScriptTask):
         if not self.dependencies:
             return []
         target = str(context.working_dir / WORK / "packages")
-        pip = [self.interpreter_name(context), "-m", "pip", "install", "--quiet", "--target", target, "--"]
-        return [quoted([*pip, *self.dependencies])]
+        python, given = self.interpreter_name(context), ["--target", target, "--", *self.dependencies]
+        fresh = [] if self.dependency_cache_enabled else ["--no-cache"]
+        pip = quoted([python, "-m", "pip", "install", "--quiet", *(f"{flag}-dir" for flag in fresh), *given])
+        if self.package_manager == "PIP":
+            return [pip]
+        uv = quoted(["uv", "pip", "install", "--quiet", "--python", python, *fresh, *given])
+        return [f"if command -v uv >/dev/null 2>&1; then {uv}; else {quoted(['echo', NO_UV])}; {pip}; fi"]
 
     def environment(self, context: RunContext) -> dict[str, str]:
         """Where Python finds our module and the dependencies."""

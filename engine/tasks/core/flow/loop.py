@@ -1,14 +1,14 @@
 """Loop: the same tasks for every item of a list, a map or a file."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from engine.core.execution import TaskRun
-from engine.core.flowable import Body, ItemsTask, Opened, Section, Wanted, enabled
+from engine.core.flowable import Body, ItemsTask, Opened, Section, Wanted, enabled, truthy
 from engine.core.inputs import FlowOutput, coerce_outputs
 from engine.core.loop_items import STORAGE, items_of
 from engine.core.property import has_template
@@ -35,6 +35,16 @@ class CollectOutputs(RunnableTask):
             return found
         text = json.dumps(found, ensure_ascii=False, default=to_text)
         return {"uri": await context.files.put(text.encode(), "outputs.json")}
+
+
+class CheckBreak(RunnableTask):
+    """What stands at the end of each iteration when a loop may end early."""
+
+    asked: Property[str]
+    is_pure: ClassVar[bool] = True
+
+    async def run(self, context: RunContext) -> Mapping[str, Any]:
+        return {"breaks": truthy(self.asked)}
 
 
 class Loop(ItemsTask):
@@ -70,6 +80,11 @@ tasks:
         description="STORE: each iteration's outputs are a file of JSON, and `outputs.<id>.outputs[n].outputs.uri` "
         "names it. AUTO: STORE when `values` is the URI of a file, else FETCH.",
     )
+    break_when: Property[str] | None = Field(
+        default=None,
+        description="Looked at when an item's tasks have ended, also when one failed: when it is true no further item "
+        "begins. It sees `item`, `iteration.state` and `iteration.outputs` beside what the tasks see.",
+    )
     tasks: tuple[AnyTask, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -98,12 +113,18 @@ tasks:
             for stores in (self._ways() if self.outputs else ())
         }
 
+    @cached_property
+    def closing(self) -> Task | None:
+        if self.break_when is None:
+            return None
+        return CheckBreak(id=f"{self.id}_break", type=self.type, asked=self.break_when)
+
     def _collector(self, run: TaskRun) -> Task | None:
         ways = self._collectors
         return ways.get("lines" in run.rendered) if len(ways) > 1 else next(iter(ways.values()), None)
 
     def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
-        yield "tasks", (*self.tasks, *self._collectors.values())
+        yield "tasks", (*self.tasks, *self._collectors.values(), *((self.closing,) if self.closing else ()))
         yield "errors", self.errors
         yield "finally", self.finally_
 
@@ -124,13 +145,14 @@ tasks:
 
     def body(self, run: TaskRun) -> Body:
         numbers = tuple(str(number) for number in range(len(run.rendered["items"])))
-        last = self._collector(run)
-        steps = (*self.tasks, last) if last is not None else self.tasks
-        return Body(enabled(steps), "groups", self.concurrency_limit, numbers, isolated=True)
+        ends = tuple(task for task in (self._collector(run), self.closing) if task is not None)
+        closing = self.closing.id if self.closing is not None else ""
+        steps = enabled((*self.tasks, *ends))
+        return Body(steps, "groups", self.concurrency_limit, numbers, isolated=True, closing=closing)
 
-    def collected(self, run: TaskRun, given: Sequence[Mapping[str, Any] | None]) -> Mapping[str, Any]:
+    def collected(self, run: TaskRun, given: Mapping[int, Mapping[str, Any] | None]) -> Mapping[str, Any]:
         found = []
-        for number, one in enumerate(given):
+        for number, one in given.items():
             value, key = run.rendered["items"][number]
             item = {"value": value, "iteration": number, **({} if key is None else {"key": key})}
             found.append({"item": item, "outputs": dict(one or {})})
