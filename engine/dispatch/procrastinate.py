@@ -122,7 +122,8 @@ class ProcrastinateDispatcher:
         self,
         database: PostgresDatabase,
         run: Callable[[Job], Coroutine[Any, Any, None]],
-        killed: Callable[[Job], None],
+        killed: Callable[[Job], Coroutine[Any, Any, None]],
+        killed_in: Callable[[Unit, Job], None],
         workers: int,
         queues: Sequence[str],
         heartbeat: float,
@@ -130,6 +131,7 @@ class ProcrastinateDispatcher:
         self._database = database
         self._run = run
         self._tell_killed = killed
+        self._tell_killed_in = killed_in
         self._workers = workers
         self._queues = tuple(queues)
         self._heartbeat = heartbeat
@@ -193,9 +195,8 @@ class ProcrastinateDispatcher:
         def work(unit: Unit) -> None:
             gone = unit.connection.execute(_take_back, {"run": task_run_id}).scalars().all()
             unit.connection.execute(_tell, {"line": f"stop {task_run_id}"})
-            for arguments in gone:
-                job = _job(**arguments)
-                unit.after_commit(lambda job=job: self._tell_killed(job))  # type: ignore[misc]
+            for arguments in gone:  # with the job goes what would have it run again: its end must be there instead
+                self._tell_killed_in(unit, _job(**arguments))
 
         def told(error: BaseException | None) -> None:
             if error is not None:
@@ -309,6 +310,7 @@ class ProcrastinateDispatcher:
         there = self._running.get(key)
         if there is not None:  # we were thought silent, and got our own job again
             await asyncio.wait([there])
+            there.result()  # what did not end well is not done with for being offered twice
             return
         task = asyncio.create_task(self._in_its_turn(job), name=f"job {run}")
         self._running[key] = task
@@ -317,7 +319,7 @@ class ProcrastinateDispatcher:
         except asyncio.CancelledError:
             if key not in self._killed:
                 raise
-            self._tell_killed(job)
+            await self._tell_killed(job)
         finally:
             self._killed.discard(key)
             del self._running[key]

@@ -16,7 +16,7 @@ from engine.logbook import LogBook
 from engine.rendering import Renderer
 from engine.run_context import Outside
 from engine.runtime.advancing import Advancer
-from engine.runtime.carrying import Carrier
+from engine.runtime.carrying import Carrier, killed
 from engine.runtime.changes import Changes
 from engine.runtime.corrections import Bulk, Corrections
 from engine.runtime.creation import Creator
@@ -121,30 +121,23 @@ class Assembly:
         self._outside.flows = TaskFlows(self.flows)
         self._outside.records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
         self.cluster: Cluster | None = None
-        self._carrier.home = self._home()
+        shared = SharedHome(self.decider, self.flows, database, clock, self.sealer, self._owns)
+        self._carrier.home = shared if isinstance(database, PostgresDatabase) else WorkerHome(self.decider, self.flows)
         self._worker = Worker(self._carrier.home, self._outside, settings.data / "work", run_directory)
         advancer.at_once = self._worker.at_once
-        self.dispatcher: Dispatcher
+        alone = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
         self._carrier.decider = self.decider
         self._carrier.flow_triggers = self._flow_triggers
         self._carrier.operations = self.operations
         self._carrier.subflows = Subflows(database, self.flows, self.creator, self.decider.current)
-        if isinstance(database, PostgresDatabase):
-            self._join(database)
-        else:
-            self.dispatcher = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
+        self.dispatcher: Dispatcher = self._join(database, shared) if isinstance(database, PostgresDatabase) else alone
         self._carrier.dispatcher = self.dispatcher
 
     def _owns(self, execution_id: str) -> bool:
         return self.cluster is None or self.cluster.owns(execution_id)
 
-    def _home(self) -> WorkerHome:
-        if not isinstance(self.database, PostgresDatabase):
-            return WorkerHome(self.decider, self.flows)
-        return SharedHome(self.decider, self.flows, self.database, self.clock, self.sealer, self._owns)
-
-    def _join(self, database: PostgresDatabase) -> None:
-        """Be one of several processes on a database."""
+    def _join(self, database: PostgresDatabase, home: SharedHome) -> Dispatcher:
+        """Be one of several processes on a database; what runs tasks then."""
         from engine.dispatch.procrastinate import ProcrastinateDispatcher, queue_of  # noqa: PLC0415 - only there
         from engine.runtime.cluster import Cluster, Parts  # noqa: PLC0415 - as above
 
@@ -153,7 +146,13 @@ class Assembly:
         if settings.role not in ("all", "worker"):
             queues = ()
         dispatcher = ProcrastinateDispatcher(
-            database, self._worker.run, self._carrier.killed, settings.limits.workers, queues, settings.heartbeat
+            database,
+            self._worker.run,
+            self._carrier.end_killed,
+            lambda unit, job: home.end_in(unit, job.execution_id, killed(job, self.clock.now())),
+            settings.limits.workers,
+            queues,
+            settings.heartbeat,
         )
         places = Places(database, self.flows, self.slots, self.clock, self.decider.post)
         parts = Parts(
@@ -169,12 +168,14 @@ class Assembly:
             places,
             self.logbook,
         )
-        self.dispatcher = dispatcher
         self.cluster = Cluster(parts, settings.role, queues, settings.heartbeat)
-        self.decider.owns = self._owns
+        presence, memory = self.cluster.presence, self.decider.memory
+        self.decider.owns = memory.owns = self._owns
+        memory.hears = lambda: presence.hears
         self.decider.superseded = lambda execution: places.recount(execution.namespace, execution.flow_id)
         self._carrier.places = places
         self._carrier.alarm = self.cluster.wake
+        return dispatcher
 
     def _decided(self, decision: Decision) -> None:
         """A decision is on disk."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 
 from engine.clock import Clock
@@ -116,9 +117,11 @@ class Carrier:
 
     def killed(self, job: Job) -> None:
         """An attempt was interrupted, or taken back before it began, because its execution is killed."""
-        now = self.clock.now()
-        ended = TaskEnded(now, job.task_run_id, job.attempt, State.KILLED, now)
-        self.home.mention(job.execution_id, ended, self.logbook.take(job.execution_id))
+        self.home.mention(job.execution_id, killed(job, self.clock.now()), self.logbook.take(job.execution_id))
+
+    async def end_killed(self, job: Job) -> None:
+        """The same; kept when this returns."""
+        await self.home.end(job.execution_id, killed(job, self.clock.now()), self.logbook.take(job.execution_id))
 
     async def stop(self) -> None:
         """Do nothing more; rows stay for the next start."""
@@ -134,6 +137,11 @@ class Carrier:
         task = asyncio.create_task(_until_stored(work))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def killed(job: Job, now: datetime) -> TaskEnded:
+    """The end of an attempt whose execution is killed."""
+    return TaskEnded(now, job.task_run_id, job.attempt, State.KILLED, now)
 
 
 async def _until_stored(work: Callable[[], Awaitable[None]]) -> None:

@@ -164,7 +164,7 @@ class Cluster:
         if self._started:
             self._see_to(self._parts.flows.catch_up)
         if self.decides:
-            self._parts.decider.keep_only(self.owns)
+            self._parts.decider.memory.forget()
             self.wake()
 
     def _look_at(self, execution_id: str) -> None:
@@ -174,7 +174,7 @@ class Cluster:
 
     def _moved(self, signal: Signal) -> None:
         execution_id, version, state, namespace, flow_id = signal.words[:5]
-        self._parts.decider.heard(execution_id, int(version))
+        self._parts.decider.memory.heard(execution_id, int(version))
         change = Change(execution_id, namespace, flow_id, State(state))
         if self._parts.changes.heard(change) and (change.state.is_terminal or change.state is State.PAUSED):
             self._see_to(lambda: self._arrived(execution_id))
@@ -293,20 +293,27 @@ class Cluster:
                 await schedules.start(leads=held)
 
     async def _sweep(self) -> None:
-        """Offer again what silent workers had, and say which executions wait for a worker that is not there."""
+        """Offer again what silent workers had, and see to jobs whose worker is not there."""
         said: set[str] = set()
         while True:
             await asyncio.sleep(min(SWEEP_SECONDS, self._heartbeat / 2))
             try:
                 await self._parts.dispatcher.sweep()
                 await self._parts.places.offer_all()
-                await self._say_who_is_missing(said)
+                await self._see_to_unserved(said)
             except Exception as error:  # noqa: BLE001 - the next round comes soon
                 log.warning("Could not look after silent workers: %s", error)
 
-    async def _say_who_is_missing(self, said: set[str]) -> None:
+    async def _see_to_unserved(self, said: set[str]) -> None:
+        """Say which executions wait for a worker that is not there; those that are killed need none."""
         served = {queue for member in self.presence.members for queue in member.queues}
-        for group, job in await self._parts.dispatcher.unserved(sorted(served)):
+        unserved = await self._parts.dispatcher.unserved(sorted(served))
+        ids = {job.execution_id for _, job in unserved}
+        stopped = await self._parts.database.read(lambda c: executions.stopped(c, ids)) if ids else set()
+        for group, job in unserved:
+            if job.execution_id in stopped:  # whoever killed it died before the job was taken back
+                self._parts.dispatcher.withdraw(job.task_run_id)
+                continue
             if job.task_run_id in said:
                 continue
             said.add(job.task_run_id)

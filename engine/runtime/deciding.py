@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from engine.clock import Clock
@@ -23,6 +23,7 @@ from engine.rendering import Renderer
 from engine.runtime.advancing import Advancer, MustWait, Step
 from engine.runtime.decision import Called, Decision, Writer
 from engine.runtime.mailbox import UNDECIDED, Mailbox, Pending, answer, broken
+from engine.runtime.memory import Memory
 from engine.secrets import AtRest
 from engine.store import events as inbox
 from engine.store import executions
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 
 BATCH = 64  # events in one decision
 ROUND = 0.005  # seconds of deciding in one round of the loop, but for the last decision
-CACHED = 2000  # executions kept in memory between two events
 RETRY_LIMIT = 30.0  # seconds between two attempts to write at most
 
 
@@ -67,13 +67,11 @@ class Decider:
         self._decided = decided
         self._listens_to = listens_to
         self._boxes: dict[str, Mailbox] = {}
-        self._cache: OrderedDict[str, Execution] = OrderedDict()
+        self.memory = Memory(database, sealer)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready: deque[tuple[str, Mailbox]] = deque()  # executions whose turn comes in this round of the loop
         self._writing = 0  # decisions on their way to the disk that no task waits for
         self._written_all: asyncio.Future[None] | None = None
-        self._reads = 0  # executions that are being read …
-        self._moved: set[str] = set()  # … and those written meanwhile, of which the reader may see an older version
         self._open = True
         self.owns: Callable[[str], bool] = lambda execution_id: True  # what falls to others, they will take up
         self.superseded: Callable[[Execution], Awaitable[None]] | None = None  # before it is decided again
@@ -91,7 +89,7 @@ class Decider:
         """An execution was made and is on disk; its first event is decided upon soon."""
         if not self.owns(execution.id):
             return
-        self._remember(execution)
+        self.memory.keep(execution)
         self.post(execution.id, event, drops=drops)
 
     def first(self, flow: Flow, execution: Execution, event: Event) -> Decision | None:
@@ -122,34 +120,7 @@ class Decider:
 
     async def current(self, execution_id: str, version: int = 0) -> Execution:
         """The execution as it was last written, at least in a version; NotFound."""
-        cached = self._cache.get(execution_id)
-        if cached is not None and cached.version >= version:
-            self._cache.move_to_end(execution_id)
-            return cached
-        self._reads += 1
-        try:
-            found = await self._database.read(lambda c: executions.load(c, execution_id, self._sealer))
-        finally:
-            self._reads -= 1
-            moved = execution_id in self._moved
-            if not self._reads:
-                self._moved.clear()
-        if found is None:
-            raise NotFound(f"There is no execution {execution_id}.", fix="It may have been purged.")
-        if not moved and not found.state.is_terminal and self.owns(execution_id):
-            self._remember(found)  # whoever reads what is under way will soon ask again
-        return found
-
-    def heard(self, execution_id: str, version: int) -> None:
-        """Another process wrote an execution: what we remember of it is old."""
-        cached = self._cache.get(execution_id)
-        if cached is not None and cached.version < version:
-            del self._cache[execution_id]
-
-    def keep_only(self, owned: Callable[[str], bool]) -> None:
-        """Other executions fall to us than before: forget those that others write now."""
-        for execution_id in [key for key in self._cache if not owned(key)]:
-            del self._cache[execution_id]
+        return await self.memory.current(execution_id, version)
 
     async def stop(self) -> None:
         """Decide no more; what is undecided is in the inbox or will be done again."""
@@ -202,7 +173,7 @@ class Decider:
 
     def _decide_at_once(self, execution_id: str, box: Mailbox) -> bool:
         """Decide without waiting for anything but the disk; False when there is something to wait for first."""
-        before = self._cache.get(execution_id)
+        before = self.memory.get(execution_id)
         flow = self._flow_at_hand(before.namespace, before.flow_id, before.revision) if before else None
         if before is None or flow is None:
             return False
@@ -219,9 +190,6 @@ class Decider:
             return False
         batch = [box.pending.popleft() for _ in range(number)]
         decision = self._decision(before, step, batch, Called())
-        if decision.is_empty:
-            self._settled(execution_id, box, batch, before)
-            return True
 
         def told(error: BaseException | None) -> None:
             self._writing -= 1
@@ -230,7 +198,7 @@ class Decider:
             if error is None:
                 self._settled(execution_id, box, batch, decision.after)
                 return
-            self._cache.pop(execution_id, None)  # decide again, from what lies there
+            self.memory.drop(execution_id)  # decide again, from what lies there
             box.pending.extendleft(reversed(batch))
             task = asyncio.create_task(self._work(execution_id, box), name=f"decide {execution_id}")
             self._tasks.add(task)
@@ -263,9 +231,10 @@ class Decider:
             try:
                 after = await self._decide(execution_id, batch)
             except Superseded:  # another hand wrote meanwhile: decide again from what lies there
-                self._cache.pop(execution_id, None)
+                self.memory.drop(execution_id)
                 box.pending.extendleft(reversed(await self._undecided(execution_id, batch)))
-            except StoreFailed as error:
+            except StoreFailed as error:  # it may have been written all the same, and only the answer was lost
+                self.memory.drop(execution_id)
                 log.error("Execution %s can't be written (%s); trying again in %.1f s.", execution_id, error, wait)
                 box.pending.extendleft(reversed(batch))
                 await asyncio.sleep(wait)
@@ -306,8 +275,6 @@ class Decider:
         before = await self.current(execution_id)
         step, called = await self._advance_all(before, [pending.event for pending in batch])
         decision = self._decision(before, step, batch, called)
-        if decision.is_empty:
-            return before
         await self._database.transact(lambda unit: self._written(unit, decision))
         return decision.after
 
@@ -345,19 +312,12 @@ class Decider:
         execution = decision.after
         if decision.before.state is not execution.state:
             count_change(decision.before, execution, decision.now)
-        if self._reads:
-            self._moved.add(execution.id)
+        self.memory.moved(execution.id)
         if execution.state.is_terminal or execution.state in (State.PAUSED, State.QUEUED):
-            self._cache.pop(execution.id, None)  # a row is enough for what only waits
-        elif self.owns(execution.id):
-            self._remember(execution)
+            self.memory.drop(execution.id)  # a row is enough for what only waits
+        else:
+            self.memory.keep(execution)
         self._decided(decision)
-
-    def _remember(self, execution: Execution) -> None:
-        self._cache[execution.id] = execution
-        self._cache.move_to_end(execution.id)
-        while len(self._cache) > CACHED:
-            self._cache.popitem(last=False)
 
     async def _advance_all(self, before: Execution, events: Sequence[Event]) -> tuple[Step, Called]:
         """What becomes of an execution because of some events."""

@@ -59,12 +59,6 @@ class Decision:
     announcements: tuple[Stored, ...] = ()  # changes of state that flow triggers have to look at
     called: Called = Called()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to write: the events did not fit, and no row waits for them."""
-        ends_row = any(isinstance(event, TaskEnded | TimerFired) for event in self.events)
-        return self.after is self.before and not (self.commands or self.posted or self.lines or self.drops or ends_row)
-
 
 @dataclass(frozen=True, slots=True)
 class Writer:
@@ -83,7 +77,7 @@ class Writer:
         """Everything of a decision; Superseded when the execution is not the one it was decided from."""
         self.check(unit, decision)
         before, after = decision.before, decision.after
-        if after is not before and not executions.save(unit.batch, before, after, decision.now, self.sealer):
+        if not executions.save(unit.batch, before, after, decision.now, self.sealer):
             raise Superseded(after.id)
         self.write_rest(unit, decision)
 

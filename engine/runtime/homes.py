@@ -124,6 +124,12 @@ class SharedHome(WorkerHome):
             else:
                 return None
 
+    def end_in(self, unit: Unit, execution_id: str, event: Event) -> None:
+        """The same inside somebody's transaction."""
+        posted = inbox.post(unit.connection, execution_id, event, self._clock.now(), self._sealer)
+        if posted is not None:
+            unit.after_commit(lambda: self._decider.post_stored(posted))
+
     def mention(self, execution_id: str, event: Event, lines: tuple[Note, ...] = ()) -> None:
         """The same without waiting."""
         if self._owns(execution_id):

@@ -118,7 +118,7 @@ class Batch:
 Target = Connection | Batch
 
 
-def write(target: Target, statement: Statement, rows: Sequence[Row]) -> bool:
+def write(target: Target, statement: Kind, rows: Sequence[Row]) -> bool:
     """Run a statement for some rows, with the group where there is one; False when a row that must be there is not."""
     if not rows:
         return True

@@ -11,6 +11,7 @@ from engine.core.execution import Execution, TaskRuns, altered
 from engine.core.state import State
 from engine.store import outputs, tables, task_runs
 from engine.store.batches import Batch, Statement, Target, write
+from engine.store.batches import Row as Values
 from engine.store.documents import Sealer, dumps, execution_document, execution_from, loads
 from engine.store.statements import insert_new
 from engine.store.tables import commands, events, executions, instant, logs, metrics, pauses
@@ -29,6 +30,23 @@ _save = Statement(
     ),
     each=True,
 )
+
+
+class Standing:
+    """Executions of which nothing is written must lie there in a version, and stay so until the commit."""
+
+    rank = 0
+    each = True
+
+    def run(self, connection: Connection, rows: Sequence[Values]) -> int:
+        """How many of them do."""
+        row = executions.c
+        asked = select(row.id, row.version).where(row.id.in_([one["key"] for one in rows]))
+        there = {one.id: one.version for one in connection.execute(asked.order_by(row.id).with_for_update(read=True))}
+        return sum(there.get(one["key"]) == one["expected"] for one in rows)
+
+
+_standing = Standing()
 _one = select(executions).where(executions.c.id == bindparam("key"))
 _insert = Statement(insert(executions), columns=[column.name for column in executions.columns])
 
@@ -87,8 +105,11 @@ def create(
 def save(target: Target, before: Execution, after: Execution, now: datetime, sealer: Sealer) -> bool:
     """Write a decided execution over the version it was decided from; False when that is not what lies there.
 
-    In a batch nobody knows that yet: the batch raises Superseded when it is written.
+    In a batch nobody knows that yet: the batch raises Superseded when it is written. A decision to change nothing must
+    rest on what lies there as well: from an older version an answer would look as if nobody had asked.
     """
+    if after is before:
+        return write(target, _standing, [{"key": before.id, "expected": before.version}])
     values = {"in": after.inputs, "out": after.outputs}
     text, large = outputs.place(execution_document(after), values, after.id, after.id, sealer)
     row = {

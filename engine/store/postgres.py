@@ -50,7 +50,7 @@ class PostgresDatabase(GroupWriter):
         self._folder = folder
         self._lock: IO[str] | None = None
         self.address = database
-        self.backends: set[int] = set()  # the server's ids of our connections: what they say we know already
+        self.backend = 0  # the server's id of the writer's connection: what it says we know already
         self._url = parse(database)
         self.name = f"{self._url.host or self._url.query.get('host', 'localhost')}/{self._url.database or ''}"
 
@@ -106,8 +106,8 @@ class PostgresDatabase(GroupWriter):
         def connected(raw: Any, _record: object) -> None:
             raw.adapters.register_dumper(str, _dumper())
             raw.read_only = reads_only
-            if not reads_only:
-                self.backends.add(raw.info.backend_pid)
+            if not reads_only:  # one at a time: after a restart of the server an earlier id may be anybody's
+                self.backend = raw.info.backend_pid
 
         event.listen(engine, "connect", connected)
         return engine

@@ -62,6 +62,7 @@ class Presence:
     said: Callable[[Signal], None] = lambda signal: None
     changed: Callable[[], None] = lambda: None  # somebody came or went, or we were away and may have missed something
     id: int = 0  # another with each connection: the old one may still be believed to live
+    hears: bool = False  # whether we are told what the others write
     members: tuple[Member, ...] = ()
     leases: list[Lease] = field(default_factory=list)
     _deciders: tuple[int, ...] = ()
@@ -73,6 +74,7 @@ class Presence:
         try:
             await self._connect()
             await self._look()
+            self.hears = True
         except Exception as error:
             await self._leave()
             raise StoreFailed(
@@ -115,6 +117,7 @@ class Presence:
                 if self._connection is None:
                     await self._connect()
                     log.info("Connected to %s again.", self.database.name)
+                    self.hears = True
                     self.changed()
                 await self._listen()
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -131,7 +134,7 @@ class Presence:
 
     async def _listen(self) -> None:
         async for line in self._connection.notifies(timeout=TICK):
-            if line.pid not in self.database.backends:
+            if line.pid != self.database.backend:
                 self.said(parse(line.payload))
 
     async def _connect(self) -> None:
@@ -159,6 +162,7 @@ class Presence:
 
     async def _leave(self) -> None:
         connection, self._connection = self._connection, None
+        self.hears = False
         for lease in self.leases:
             if lease.held:
                 lease.held = False

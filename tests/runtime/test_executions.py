@@ -40,9 +40,9 @@ tasks:
 HANG = "tasks:\n  - {id: stuck, type: tests.Mark, hang: true}\n  - {id: never, type: tests.Mark}\n"
 
 
-async def until(condition):
+async def until(condition, patience=20):
     """Wait for something that is about to happen."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(patience):
         while not condition():
             await asyncio.sleep(0.005)
 

@@ -123,9 +123,6 @@ class Process:
             self.world.now,
             tuple(pending.drops for pending in batch if pending.drops is not None),
         )
-        if decision.is_empty:
-            self._settled(execution_id, box, batch)
-            return
         self.ready[f"commit {execution_id}"] = lambda: self._commit(decision, box, batch)
 
     def advanced(self, flow: Flow, execution: Execution, event: e.Event) -> tuple[Execution, list[c.Command]]:

@@ -84,6 +84,25 @@ async def test_of_a_group_only_the_superseded_execution_is_refused(database, sea
     assert found == {f"E{n}": State.CREATED if n == 7 else State.RUNNING for n in range(NUMBER)}
 
 
+async def test_a_decision_to_change_nothing_rests_on_what_lies_there(database, sealer):
+    for number in range(NUMBER):
+        await database.transact(lambda u, n=number: executions.create(u.batch, made(n), NOW, sealer))
+
+    def stay(number):
+        seen = made(number) if number not in (7, NUMBER) else replace(made(number), version=3)
+
+        def work(unit):
+            executions.save(unit.batch, seen, seen, LATER, sealer)
+            unit.batch.add(ADD, [row(str(number))])
+
+        return work
+
+    given = await grouped(database, [stay(number) for number in range(NUMBER + 1)])
+    assert [number for number, one in enumerate(given) if isinstance(one, Superseded)] == [7, NUMBER]
+    stored = await database.read(lambda c: set(c.execute(select(outputs.c.id)).scalars()))
+    assert stored == {str(number) for number in range(NUMBER) if number != 7}
+
+
 async def test_a_row_the_database_refuses_fails_its_unit_only(database):
     await database.transact(lambda u: u.batch.add(ADD, [row("there")]))
     keys = ["a", "there", "b"]

@@ -37,10 +37,13 @@ def cut(pid):
 async def test_a_connection_that_ended_meanwhile_is_replaced_and_nobody_notices(two):
     one, other = two
     await one.transact(write("before"))
-    await other.transact(cut(await one.transact(backend)))
+    first = await one.transact(backend)
+    assert one.backend == first
+    await other.transact(cut(first))
     given = await asyncio.gather(*(one.transact(write(str(n))) for n in range(20)), return_exceptions=True)
     assert given == [given[0]] * 20 or all(not isinstance(one, Exception) for one in given)
     assert sorted(await messages(one)) == sorted(["before", *map(str, range(20))])
+    assert first != one.backend == await one.transact(backend)  # the first may be anybody's by now
 
 
 async def test_a_connection_that_ends_within_a_unit_loses_nothing_and_doubles_nothing(two):
@@ -91,6 +94,31 @@ async def test_of_two_processes_that_decide_at_once_one_is_superseded(two, seale
     given = await asyncio.gather(one.transact(save), other.transact(save), return_exceptions=True)
     assert sorted(type(each) for each in given if each is not None) == [Superseded]
     same(await other.read(lambda c: executions.load(c, "E1", sealer)), after)
+
+
+async def test_a_decision_to_change_nothing_waits_for_the_one_under_way_elsewhere(two, sealer):
+    one, other = two
+    await create(one, sealer)
+    after = executions.next_version(EXECUTION.moved(State.SUCCESS, LATER))
+    written, go_on = threading.Event(), threading.Event()
+
+    def save(unit):
+        executions.save(unit.connection, EXECUTION, after, LATER, sealer)
+        written.set()
+        go_on.wait(10)
+
+    saving = asyncio.create_task(one.transact(save))
+    await asyncio.to_thread(written.wait, 10)
+    staying = asyncio.create_task(
+        other.transact(lambda u: executions.save(u.batch, EXECUTION, EXECUTION, LATER, sealer))
+    )
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not await one.read(lambda c: c.execute(text(waits)).scalar_one()):
+        await asyncio.sleep(0.01)
+    go_on.set()
+    with pytest.raises(Superseded):
+        await staying
+    await saving
 
 
 async def test_a_deadlock_between_two_processes_passes(two):
