@@ -5,7 +5,7 @@ A task that does work derives from RunnableTask and has `run`. A task that decid
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,11 +36,13 @@ __all__ = [
     "LateProperty",
     "LateShellText",
     "Level",
+    "Message",
     "Outputs",
     "Part",
     "PollingTrigger",
     "Property",
     "Purged",
+    "RealtimeTrigger",
     "Records",
     "Result",
     "RunContext",
@@ -349,4 +351,27 @@ class PollingTrigger(Trigger, ABC):
         """What is there now, as `trigger.*` of a new execution; None when there is nothing. TaskFailed.
 
         Nothing is rendered yet; the context belongs to no execution.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a realtime trigger heard, as `trigger.*` of its execution. The same `key` again is the same message, however
+    often it comes; one without a key starts an execution each time. What can't be read has a `problem`, and becomes a
+    FAILED execution."""
+
+    variables: Outputs | Mapping[str, Any]
+    key: str | None = None
+    problem: TaskFailed | None = None
+
+
+class RealtimeTrigger(Trigger, ABC):
+    """A trigger that listens for as long as its flow is there; each message starts an execution."""
+
+    @abstractmethod
+    def listen(self, context: RunContext) -> AsyncGenerator[Sequence[Message], None]:
+        """Messages as they come, a few at once. TaskFailed when there is nobody to hear.
+
+        Who asks for more has committed the executions of those before: only then are they acknowledged. Nothing is
+        rendered yet; the context belongs to no execution.
         """

@@ -20,7 +20,6 @@ from engine.store import triggers as rows
 from engine.store.database import Database, Unit
 from engine.store.documents import plain
 from engine.store.triggers import TriggerState, trigger_key
-from engine.trigger_context import TriggerContext
 
 log = logging.getLogger(__name__)
 LONGEST = 600.0  # seconds one look may take
@@ -146,17 +145,7 @@ class Polls:
 
     async def _found(self, one: Polled) -> Start | None:
         """The execution for what the trigger sees, None when it sees nothing or its conditions say no; EngineError."""
-        creator = self._creator
-        context = TriggerContext(
-            one.flow,
-            one.trigger,
-            creator.variables(one.flow),
-            settings=creator.settings,
-            renderer=creator.renderer,
-            files=creator.files,
-            masker=creator.masker,
-            kv=self._kv,
-        )
+        context = self._starts.context(one.flow, one.trigger, self._kv)
         try:
             async with asyncio.timeout(LONGEST):
                 found = await one.trigger.poll(context)

@@ -26,10 +26,10 @@ from engine.runtime.backfills import Backfills
 from engine.runtime.creation import Creator
 from engine.runtime.flows import Flows
 from engine.runtime.own_schedules import Occurrences, OwnSchedules
-from engine.runtime.polls import Polls
 from engine.runtime.salvos import Entry, Salvos, may_join
 from engine.runtime.starts import Starts
 from engine.runtime.trigger_states import TriggerStates, definition_of
+from engine.runtime.watches import Watches
 from engine.scheduler import Scheduler
 from engine.store import triggers as rows
 from engine.store.database import Beside, Database, Unit
@@ -57,7 +57,7 @@ class Schedules:
         self._starts = Starts(creator)
         self._entries: dict[str, Entry] = {}
         self._states = TriggerStates(database, flows, clock)
-        self._polls = Polls(database, flows, self._starts, self._states, timers, kv)
+        self._watches = Watches(database, flows, self._starts, self._states, timers, kv)
         self.backfills = Backfills(database, creator, self._starts, clock, self._entry_of, self._next, self._moved)
         self.own = OwnSchedules(database, flows.registry)
         self.occurrences = Occurrences(database, clock, lambda: self._entries, self._next, self._moved)
@@ -81,7 +81,7 @@ class Schedules:
         await self._refresh(recovering=True)
         if leads:
             self._scheduler.start()
-            await self._polls.start()
+            await self._watches.start()
 
     async def told(self, namespace: str, flow_id: str, trigger_id: str) -> None:
         """Another process moved a trigger."""
@@ -105,14 +105,14 @@ class Schedules:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._polls.stop()
+        await self._watches.stop()
 
     async def refresh(self) -> None:
         """The flows changed: what they say holds when this returns."""
         if self._is_known:
             await self._refresh()
         if self._is_open:
-            await self._polls.refresh()
+            await self._watches.refresh()
 
     def is_disabled(self, key: str) -> bool:
         """Whether somebody switched a trigger off (`stopAfter`, Toggle), whatever its flow says."""
@@ -133,7 +133,7 @@ class Schedules:
         """The execution a trigger waited for has ended."""
         self._keep(state)
         self._look(state.key)
-        self._polls.look(state.key)
+        self._watches.look(state.key)
 
     async def toggle(
         self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool, beside: Beside = None
@@ -158,7 +158,7 @@ class Schedules:
     @property
     def busy(self) -> int:
         """How many schedules are being looked at."""
-        return len(self._tasks) + len(self._called) + self._polls.busy
+        return len(self._tasks) + len(self._called) + self._watches.busy
 
     def next_dates(self) -> dict[str, datetime]:
         """The next date of every trigger that has one, by `namespace/flow/trigger`."""

@@ -14,9 +14,11 @@ from engine.core.triggers import Scheduled, Trigger
 from engine.errors import EngineError
 from engine.expressions import render
 from engine.identifiers import new_id
+from engine.key_values import KeyValueStore
 from engine.rendering import aside, typed_value
 from engine.runtime.creation import Creator, Prepared
 from engine.runtime.flow_triggers import rendered
+from engine.trigger_context import TriggerContext
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -35,6 +37,20 @@ class Starts:
     """Prepares executions for triggers."""
 
     creator: Creator
+
+    def context(self, flow: Flow, trigger: Trigger, kv: KeyValueStore) -> TriggerContext:
+        """What a trigger may touch while it looks or listens; to be closed."""
+        creator = self.creator
+        return TriggerContext(
+            flow,
+            trigger,
+            creator.variables(flow),
+            settings=creator.settings,
+            renderer=creator.renderer,
+            files=creator.files,
+            masker=creator.masker,
+            kv=kv,
+        )
 
     def render_for(self, flow: Flow, *, calls: bool = False) -> RenderFn:
         """Renders for a trigger of a flow, before there is an execution.

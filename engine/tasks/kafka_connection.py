@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Literal
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
@@ -156,3 +157,21 @@ def headers_of(given: Any) -> list[tuple[str, bytes]] | None:
     if not isinstance(maps, list) or not all(isinstance(one, Mapping) for one in maps):
         raise TaskFailed("`headers` is neither a map nor a list of maps.")
     return [(str(name), text_of(value).encode()) for one in maps for name, value in one.items()]
+
+
+class Silent:
+    """The library's own log; what fails is raised anyway."""
+
+    def log(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def milliseconds(given: Any) -> int | None:
+    """A point in time as Kafka counts it; TaskFailed when it is none."""
+    if given is None or isinstance(given, int):
+        return given
+    try:
+        found = datetime.fromisoformat(str(given).split("[")[0])
+    except ValueError as error:
+        raise TaskFailed(f"{given!r} is no point in time: {error}.", fix="2026-01-31T09:00:00Z") from error
+    return int((found if found.tzinfo else found.astimezone()).timestamp() * 1000)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
@@ -14,7 +14,7 @@ from engine.tasks.property_types import Text
 SerdeType = Literal["STRING", "JSON"]
 
 
-class RedisTask(RunnableTask):
+class RedisConnected(Part):
     """Where Redis is."""
 
     url: Property[Text]
@@ -38,6 +38,10 @@ class RedisTask(RunnableTask):
             raise TaskFailed(f"Redis: {error}") from error
         finally:
             await client.aclose()
+
+
+class RedisTask(RedisConnected, RunnableTask):
+    """A task that calls Redis."""
 
 
 def written(value: Any, kind: SerdeType) -> str:

@@ -1,7 +1,9 @@
 """A RunContext for tests of single tasks: real HTTP, files and expressions; logs and metrics are kept to look at."""
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from engine import expressions
 from engine.core.property import has_template
 from engine.core.registry import Registry
 from engine.errors import ExpressionFailed, NotFound, Refused
-from engine.plugin import ChatPost, RunnableTask, Settings
+from engine.plugin import ChatPost, Message, RealtimeTrigger, RunnableTask, Settings
 from engine.tasks import catalogue
 
 NAMESPACE, FLOW, EXECUTION = "company.ai", "a_flow", "01EXECUTION"
@@ -249,3 +251,26 @@ def task(context: TestContext, **declaration: Any) -> RunnableTask:
     """A task as the worker hands it to `run`: every Property rendered and typed."""
     seen, services = context.variables, context.services()
     return parsed(**declaration).rendered(lambda value, guard: expressions.render(value, seen, services, guard=guard))
+
+
+async def heard(
+    context: TestContext, count: int, *, acknowledged: Callable[[], bool] = lambda: True, **declaration: Any
+) -> list[Message]:
+    """The first messages that a realtime trigger hears. Nothing is acknowledged while they are in hand; all of them
+    are once it is asked for more, as it is when their executions are there."""
+    registry = catalogue()
+    kind = registry.resolve(declaration)
+    trigger = kind.model_validate({"id": "the_trigger", **declaration}, context={"registry": registry})
+    assert isinstance(trigger, RealtimeTrigger)
+    found: list[Message] = []
+    ears = trigger.listen(context)  # type: ignore[arg-type]
+    async with asyncio.timeout(60), aclosing(ears) as batches:
+        while len(found) < count:
+            found += await anext(batches)
+        more = asyncio.ensure_future(anext(batches))
+        while not await asyncio.to_thread(acknowledged):
+            await asyncio.wait([more], timeout=0.02)
+        while not more.done():  # some libraries lose a cancel while they connect
+            more.cancel()
+            await asyncio.wait([more], timeout=1)
+    return found

@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
+from tests.tasks.context import heard
 from tests.wire.aws import aws
 
 PLUGIN = "io.kestra.plugin.aws"
@@ -163,6 +164,18 @@ async def test_queues_and_topics(context, at, server):
     await context.run(**send, from_={"data": {"n": 5}})
     taken = await trigger.poll(context)
     assert json.loads(context.files.text(taken.uri)) == {"n": 5}
+    await context.run(**send, from_=[{"data": {"n": 6}}, {"data": "no JSON"}])
+
+    def all_gone():
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return all(left[name] == "0" for name in names)
+
+    ears = {"type": f"{PLUGIN}.sqs.RealtimeTrigger", **at, "queueUrl": url, "serdeType": "JSON", "waitTime": "PT1S"}
+    messages = await heard(context, 2, **ears, acknowledged=all_gone)
+    assert sorted(str(one.variables["data"]) for one in messages) == ["no JSON", "{'n': 6}"]
+    assert sorted(one.problem is None for one in messages) == [False, True]
+    assert len({one.key for one in messages}) == 2
     for client in (sqs, sns):
         client.close()
 

@@ -6,11 +6,12 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
+from tests.tasks.context import heard
 from tests.wire.gcp import gcp_service
 
 __all__ = ["gcp_service"]
 
-GCS, BIGQUERY = "io.kestra.plugin.gcp.gcs", "io.kestra.plugin.gcp.bigquery"
+GCS, BIGQUERY, PUBSUB = (f"io.kestra.plugin.gcp.{name}" for name in ("gcs", "bigquery", "pubsub"))
 
 
 @pytest.fixture
@@ -199,3 +200,33 @@ async def test_who_asks_and_where(gcp, gcp_service):
     with pytest.raises(TaskFailed, match="in which project"):
         await gcp.run(type=f"{BIGQUERY}.Query", serviceAccount=key, sql="SELECT 1")
     assert key in gcp.masked
+
+
+async def test_messages_there_and_back(gcp, gcp_service):
+    where = {**gcp.who, "projectId": "p", "topic": "orders"}
+    rows = [{"data": "one", "attributes": {"a": "b"}}, {"data": {"n": 2}}, "three"]
+    assert (await gcp.run(type=f"{PUBSUB}.Publish", **where, from_=rows)).messagesCount == 3
+    read = {**where, "subscription": "flows"}
+    found = await gcp.run(type=f"{PUBSUB}.Consume", **read, maxRecords=2)
+    lines = [json.loads(line) for line in gcp.files.text(found.uri).splitlines()]
+    assert [(one["data"], one["attributes"]) for one in lines] == [("one", {"a": "b"}), ('{"n": 2}', {})]
+    assert gcp_service.subscriptions == {"projects/p/subscriptions/flows": "projects/p/topics/orders"}
+    assert [one["messageId"] for one in gcp_service.waiting] == ["m2"]
+    declared = {"id": "t", "type": f"{PUBSUB}.Trigger", **read, "maxRecords": 5}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    assert (await trigger.poll(gcp)).count == 1
+    assert await trigger.poll(gcp) is None
+    await gcp.run(
+        type=f"{PUBSUB}.Publish", **where, from_=[{"data": {"n": 4}, "orderingKey": "k"}, {"data": "no JSON"}]
+    )
+    ears = {"type": f"{PUBSUB}.RealtimeTrigger", **read, "serdeType": "JSON"}
+    messages = await heard(gcp, 2, **ears, acknowledged=lambda: not gcp_service.waiting)
+    assert (messages[0].variables["data"], messages[0].variables["orderingKey"]) == ({"n": 4}, "k")
+    assert [one.problem is None for one in messages] == [True, False]
+    assert [one.key for one in messages] == ["m0", "m1"]
+    with pytest.raises(TaskFailed, match="answered 404"):
+        await gcp.run(
+            type=f"{PUBSUB}.Consume", **{**read, "subscription": "x"}, maxRecords=1, autoCreateSubscription=False
+        )
+    with pytest.raises(TaskFailed, match="when to stop"):
+        await gcp.run(type=f"{PUBSUB}.Consume", **read)

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from engine.tasks.kafka_connection import headers_of, login, reader, writer
+from tests.tasks.context import heard
 
 KAFKA = "io.kestra.plugin.kafka"
 
@@ -107,6 +108,28 @@ async def test_a_group_goes_on_where_it_was(context, servers, properties, topic)
     assert await trigger.poll(context) is None
 
 
+async def test_messages_are_heard_as_they_come(context, servers, properties, topic):
+    where = {"properties": properties, "topic": topic}
+    send = {"type": f"{KAFKA}.Produce", **where}
+    await context.run(**send, from_=[{"key": "k", "value": '{"a": 1}'}, {"value": "no JSON"}])
+    group = {"type": f"{KAFKA}.RealtimeTrigger", **where, "groupId": f"g-{topic}", "valueDeserializer": "JSON"}
+    place = Consumer({"bootstrap.servers": servers, "group.id": f"g-{topic}", "log_level": 0})
+    numbers = place.list_topics(topic, timeout=10).topics[topic].partitions
+
+    def committed():
+        return sum(max(at.offset, 0) for at in place.committed([TopicPartition(topic, n) for n in numbers], timeout=10))
+
+    assert committed() == 0
+    found = await heard(context, 2, **group, acknowledged=lambda: committed() == 2)
+    place.close()
+    read = next(one for one in found if one.problem is None)
+    assert (read.variables["key"], read.variables["value"], read.variables["topic"]) == ("k", {"a": 1}, topic)
+    bad = next(one for one in found if one.problem is not None)
+    assert (bad.variables["value"], "is no JSON" in bad.problem.message) == ("no JSON", True)
+    assert len({one.key for one in found}) == 2
+    assert read.key.startswith(f"{topic}/")
+
+
 async def test_what_cannot_be_read_is_not_lost(context, properties, topic):
     where = {"properties": {**properties, "group.id": f"g-{topic}"}, "topic": topic}
     await context.run(type=f"{KAFKA}.Produce", **where, from_={"value": "no JSON"})
@@ -137,6 +160,7 @@ async def test_what_cannot_be_read_says_why(context, properties, topic, given, s
 
 async def test_a_broker_that_is_not_there_says_so(context, monkeypatch):
     monkeypatch.setattr("engine.tasks.kafka.PATIENCE", 1)
+    monkeypatch.setattr("engine.tasks.kafka_reading.PATIENCE", 1)
     given = {"properties": {"bootstrap.servers": "127.0.0.1:1"}, "topic": "t"}
     for kind, more in (("Produce", {"from_": {"value": "x"}}), ("Consume", {})):
         with pytest.raises(TaskFailed, match="Kafka: "):

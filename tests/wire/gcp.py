@@ -26,11 +26,13 @@ class GcpService(GoogleService):
         self.results: dict[str, tuple[list[dict[str, Any]], list[list[Any]]]] = {}
         self.uploads: list[dict[str, Any]] = []
         self.loaded: list[bytes] = []
+        self.subscriptions: dict[str, str] = {}
+        self.waiting: list[dict[str, Any]] = []  # messages that nobody acknowledged
 
     @property
     def settings(self) -> dict[str, Any]:
         """Where the services are, for a context."""
-        at = {"gcs": "/storage/v1", "bigquery": "/bigquery/v2", "gcp_iam": "/iam/v1"}
+        at = {"gcs": "/storage/v1", "bigquery": "/bigquery/v2", "pubsub": "/pubsub/v1", "gcp_iam": "/iam/v1"}
         return {"providers": {name: {"base_url": f"{self.wire.url}{path}"} for name, path in at.items()}}
 
     def answer(self, request: Received) -> Answered:
@@ -45,7 +47,29 @@ class GcpService(GoogleService):
         if request.path.startswith("/session/"):
             return self._receive(request)
         area, rest = request.path.split("/", 3)[1], request.path.split("/", 3)[3]
+        if area == "pubsub":
+            return self._pubsub(request, f"projects/{rest.removeprefix('projects/')}")
         return self._storage(request, rest) if area == "storage" else self._bigquery(request, rest)
+
+    def _pubsub(self, request: Received, name: str) -> Answered:
+        name, _, verb = name.partition(":")
+        if request.method == "PUT":
+            if name in self.subscriptions:
+                return _error(409, "Resource already exists in the project.")
+            self.subscriptions[name] = request.json["topic"]
+            return Answered({"name": name, **request.json})
+        if verb == "publish":
+            first = len(self.waiting)
+            ids = [f"m{first + n}" for n in range(len(request.json["messages"]))]
+            self.waiting += [{"messageId": i, **m} for i, m in zip(ids, request.json["messages"], strict=True)]
+            return Answered({"messageIds": ids})
+        if name not in self.subscriptions:
+            return _error(404, f"Resource not found (resource={name}).")
+        if verb == "acknowledge":
+            self.waiting = [one for one in self.waiting if f"ack-{one['messageId']}" not in request.json["ackIds"]]
+            return Answered({})
+        got = self.waiting[: request.json["maxMessages"]]
+        return Answered({"receivedMessages": [{"ackId": f"ack-{m['messageId']}", "message": m} for m in got]})
 
     def _begin(self, request: Received) -> Answered:
         if request.query.get("uploadType") != "resumable":

@@ -40,22 +40,22 @@ class AwsConnected(Credentials):
 
     async def aws(self, context: RunContext, service: str, work: Callable[[Any], R]) -> R:
         """What `work` does with a client of a service, in a thread; TaskFailed when the service refuses."""
+        client = await self.client(context, service)
+        try:
+            return await asked(service, lambda: work(client))
+        finally:
+            client.close()
+
+    async def client(self, context: RunContext, service: str) -> Any:
+        """A client of a service, to be closed; TaskFailed when it is not said who asks, or where."""
         boto3 = extra("boto3", "aws")
         self.hide(context)
         endpoint = self.endpoint_override or context.settings.provider("aws").base_url
         for address in (endpoint, self.sts_endpoint_override):
             if address:
                 await check_address(address, context.settings)
-
-        def run() -> R:
-            with explained(service):
-                client = self._client(boto3, service, endpoint, f"parley-{context.task_run_id}"[:64])
-                try:
-                    return work(client)
-                finally:
-                    client.close()
-
-        return await in_own_thread(run)
+        session = f"parley-{context.task_run_id}"[:64]
+        return await asked(service, lambda: self._client(boto3, service, endpoint, session))
 
     def _client(self, boto3: Any, service: str, endpoint: str | None, session: str) -> Any:
         keys = {
@@ -84,6 +84,16 @@ class AwsConnected(Credentials):
         """How the client behaves."""
         config = extra("botocore.config", "aws").Config
         return config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10)
+
+
+async def asked(service: str, work: Callable[[], R]) -> R:
+    """What a call gives, in a thread; TaskFailed when the service refuses."""
+
+    def run() -> R:
+        with explained(service):
+            return work()
+
+    return await in_own_thread(run)
 
 
 @contextmanager

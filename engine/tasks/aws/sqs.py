@@ -2,16 +2,20 @@
 
 import json
 import time
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine import plugin
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import given_rows
-from engine.tasks.aws.connection import AwsConnected
+from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
 from engine.tasks.property_types import OptionalInteger, Text
+from engine.tasks.trigger_fields import fields_of
 
 MOST_AT_ONCE = 10  # SQS gives no more
 LONGEST_WAIT = 20
@@ -140,11 +144,82 @@ maxRecords: 10
     type: Literal["io.kestra.plugin.aws.sqs.Trigger"]
 
     async def poll(self, context: RunContext) -> Consumed | None:
-        names = set(ConsumeFields.model_fields) & self.model_fields_set
-        given = self.model_dump(include=names, by_alias=True, exclude_unset=True, warnings=False)
-        fields = ConsumeFields.model_validate(await context.render(given), context={"rendered": True})
-        found = await fields.consumed(context)
+        found = await (await fields_of(self, ConsumeFields, context)).consumed(context)
         return found if found.count else None
+
+
+class ListenFields(AwsConnected):
+    """Which queue, and how long a message stays hidden from others until its execution is there."""
+
+    queue_url: Property[Text]
+    visibility_timeout: Property[OptionalInteger] = 30
+    max_number_of_message: Property[int] = Field(default=MOST_AT_ONCE, ge=1, le=MOST_AT_ONCE)
+    wait_time: Property[timedelta] = timedelta(seconds=LONGEST_WAIT)
+    auto_delete: Property[bool] = True
+    serde_type: Property[Literal["STRING", "JSON"]] = "STRING"
+    client_retry_max_attempts: Property[OptionalInteger] = None
+    consumer_fetch_size: Property[OptionalInteger] = None
+
+    def received(self, client: Any) -> list[dict[str, Any]]:
+        """The next messages; none when there were none for as long as SQS waits."""
+        wait = min(max(int(self.wait_time.total_seconds()), 1), LONGEST_WAIT)
+        got = client.receive_message(
+            QueueUrl=self.queue_url,
+            MaxNumberOfMessages=self.max_number_of_message,
+            WaitTimeSeconds=wait,
+            VisibilityTimeout=self.visibility_timeout or 30,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["MessageGroupId", "MessageDeduplicationId"],
+        )
+        return list(got.get("Messages", []))
+
+    def deleted(self, client: Any, handles: Sequence[str]) -> None:
+        """Take messages out; one that can't be comes again, and starts nothing then."""
+        entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
+        client.delete_message_batch(QueueUrl=self.queue_url, Entries=entries)
+
+    def message(self, got: dict[str, Any]) -> Message:
+        """A message as flows see it."""
+        system = got.get("Attributes", {})
+        more = {"groupId": system.get("MessageGroupId"), "deduplicationId": system.get("MessageDeduplicationId")}
+        seen = {"data": got["Body"], **{name: value for name, value in more.items() if value is not None}}
+        if self.serde_type == "JSON":
+            try:
+                seen["data"] = json.loads(got["Body"])
+            except json.JSONDecodeError as error:
+                problem = TaskFailed(f"The message is not JSON: {error}.", fix="Use `serdeType: STRING`.")
+                return Message(seen, got["MessageId"], problem)
+        return Message(seen, got["MessageId"])
+
+
+class RealtimeTrigger(ListenFields, plugin.RealtimeTrigger):
+    """Start an execution for each message, as it comes; a message is taken out when its execution is there."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: work
+type: io.kestra.plugin.aws.sqs.RealtimeTrigger
+region: eu-central-1
+queueUrl: https://sqs.eu-central-1.amazonaws.com/000000000000/work
+serdeType: JSON
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.sqs.RealtimeTrigger"]
+
+    async def listen(self, context: RunContext) -> AsyncGenerator[Sequence[Message], None]:
+        fields = await fields_of(self, ListenFields, context)
+        client = await fields.client(context, "sqs")
+        try:
+            while True:
+                got = await asked("sqs", lambda: fields.received(client))
+                if not got:
+                    continue
+                yield [fields.message(one) for one in got]
+                if fields.auto_delete:
+                    handles = [one["ReceiptHandle"] for one in got]
+                    await asked("sqs", partial(fields.deleted, client, handles))
+        finally:
+            client.close()
 
 
 def _message(row: Any) -> dict[str, Any]:

@@ -1,17 +1,24 @@
 """`io.kestra.plugin.redis.list`: lists in Redis."""
 
 import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine import plugin
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.property_types import OptionalInteger, Text
-from engine.tasks.redis_task import RedisTask, SerdeType, heard, written
+from engine.tasks.redis_task import RedisConnected, RedisTask, SerdeType, heard, written
 from engine.tasks.rows import lines_of
 from engine.tasks.runners import WORK
+from engine.tasks.trigger_fields import fields_of
+
+PATIENCE = 5  # seconds Redis waits for a value
+AT_ONCE = 50
 
 
 class Pushed(Outputs):
@@ -53,27 +60,17 @@ class Popped(Outputs):
     uri: str
 
 
-class ListPop(RedisTask):
-    """Take values from the head of a list, into a file."""
+class PopFields(RedisConnected):
+    """Which list, and how much of it."""
 
-    examples: ClassVar[tuple[str, ...]] = (
-        """
-id: pop
-type: io.kestra.plugin.redis.list.ListPop
-url: redis://:secret@cache.example.com:6379/0
-key: queue
-serdeType: JSON
-maxRecords: 100
-""",
-    )
-    type: Literal["io.kestra.plugin.redis.list.ListPop", "io.kestra.plugin.redis.ListPop"]
     key: Property[Text]
     serde_type: Property[SerdeType] = "STRING"
     count: Property[int] = 100
     max_records: Property[OptionalInteger] = None
     max_duration: Property[timedelta | None] = None
 
-    async def run(self, context: RunContext) -> Popped:
+    async def popped(self, context: RunContext) -> Popped:
+        """Take values and store them in a file."""
         if self.max_records is None and self.max_duration is None:
             raise TaskFailed("`maxRecords` or `maxDuration` is missing: a list may never become empty.")
         loop = asyncio.get_running_loop()
@@ -92,3 +89,93 @@ maxRecords: 100
                     total += len(found)
         context.metric("popped.records.count", total, key=self.key)
         return Popped(count=total, uri=await context.files.put(path, path.name))
+
+
+class ListPop(PopFields, RunnableTask):
+    """Take values from the head of a list, into a file."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: pop
+type: io.kestra.plugin.redis.list.ListPop
+url: redis://:secret@cache.example.com:6379/0
+key: queue
+serdeType: JSON
+maxRecords: 100
+""",
+    )
+    type: Literal["io.kestra.plugin.redis.list.ListPop", "io.kestra.plugin.redis.ListPop"]
+
+    async def run(self, context: RunContext) -> Popped:
+        return await self.popped(context)
+
+
+class Trigger(PopFields, PollingTrigger):
+    """Start an execution when there are values in a list; they are taken out."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: watch
+type: io.kestra.plugin.redis.list.Trigger
+interval: PT30S
+url: redis://:secret@cache.example.com:6379/0
+key: queue
+maxRecords: 100
+""",
+    )
+    type: Literal["io.kestra.plugin.redis.list.Trigger", "io.kestra.plugin.redis.TriggerList"]
+
+    async def poll(self, context: RunContext) -> Popped | None:
+        found = await (await fields_of(self, PopFields, context)).popped(context)
+        return found if found.count else None
+
+
+class ListenFields(RedisConnected):
+    """Which list."""
+
+    key: Property[Text]
+    serde_type: Property[SerdeType] = "STRING"
+
+    def message(self, text: str, key: str) -> Message:
+        """A value as flows see it."""
+        try:
+            return Message({"value": heard(text, self.serde_type)}, key)
+        except TaskFailed as error:
+            return Message({"value": text}, key, error)
+
+
+class RealtimeTrigger(ListenFields, plugin.RealtimeTrigger):
+    """Start an execution for each value of a list, as it comes.
+
+    Values in hand stand in a list of the trigger's own, beside the name of the lot, until their executions are there:
+    what is left there by a process that died is taken up first, and by its name it starts nothing twice.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: work
+type: io.kestra.plugin.redis.list.RealtimeTrigger
+url: redis://:secret@cache.example.com:6379/0
+key: queue
+serdeType: JSON
+""",
+    )
+    type: Literal["io.kestra.plugin.redis.list.RealtimeTrigger", "io.kestra.plugin.redis.RealtimeTrigger"]
+
+    async def listen(self, context: RunContext) -> AsyncGenerator[Sequence[Message], None]:
+        fields = await fields_of(self, ListenFields, context)
+        own = f"{fields.key}:parley:{context.namespace}:{context.flow_id}:{context.task_id}"
+        lot = f"{own}:lot"
+        async with fields.redis(context) as client:
+            while True:
+                if not await client.llen(own):
+                    await client.set(lot, uuid.uuid4().hex)
+                    if await client.blmove(fields.key, own, PATIENCE, "LEFT", "RIGHT") is None:
+                        continue
+                    async with client.pipeline(transaction=True) as more:
+                        for _ in range(AT_ONCE - 1):
+                            more.lmove(fields.key, own, "LEFT", "RIGHT")
+                        await more.execute()
+                name, values = await client.get(lot), await client.lrange(own, 0, -1)
+                yield [fields.message(value, f"{name}/{n}") for n, value in enumerate(values)]
+                await client.delete(own, lot)
