@@ -12,6 +12,7 @@ import uvloop
 from bot import logs
 from bot.application import Application
 from bot.cli import starting
+from bot.cli.leaving import leave_soon
 from bot.settings import BotSettings, LogSection, read_settings, shipped_flows
 from bot.worker_process import WorkerProcess
 
@@ -36,9 +37,10 @@ def serve(
     logs.configure(section)
     logs.hide(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        interrupted = runner.run(_serve(settings, demo))
-    if interrupted:
-        sys.exit(130)
+        status = 130 if runner.run(_serve(settings, demo)) else 0
+        leave_soon(status)
+    if status:
+        sys.exit(status)
 
 
 def demo_settings(host: str | None, port: int | None, data: Path | None) -> BotSettings:
