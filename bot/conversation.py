@@ -111,6 +111,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A text that belongs to a card whole and is too long for it: front ends send it along as a file."""
+
+    name: str
+    what: str  # what it is, in words
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A message about a run or a pause. Text fields are Markdown (CommonMark subset: bold, italic, code, links, lists).
 
@@ -131,6 +140,7 @@ class Card:
     footer: str = ""
     version: int = 0
     fallback: str = ""  # the plain sentence for notifications
+    enclosed: tuple[Enclosure, ...] = ()
 
 
 FieldType = Literal[

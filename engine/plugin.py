@@ -19,15 +19,19 @@ from engine.core.task import Part, Task, Typed
 from engine.core.triggers import Trigger
 from engine.errors import TaskFailed
 from engine.settings import Settings
+from engine.sight import Changes, Content, DeployedFlow, FileChange, SeenFiles, SeenFlows, Sight
 
 if TYPE_CHECKING:  # loaded by the first task that calls somebody
     import httpx
 
 __all__ = [
+    "Changes",
     "ChatPort",
     "ChatPost",
+    "Content",
     "DeployedFlow",
     "Executions",
+    "FileChange",
     "Files",
     "Flows",
     "Instead",
@@ -50,6 +54,7 @@ __all__ = [
     "Selection",
     "Settings",
     "ShellText",
+    "Sight",
     "TaskFailed",
     "Typed",
 ]
@@ -124,7 +129,7 @@ class KeyValues(Protocol):
         """Keys that have not expired."""
 
 
-class Files(Protocol):
+class Files(SeenFiles, Protocol):
     """Internal storage: `kestra:///…` URIs; readable are files of the own execution, its parents and its namespace."""
 
     async def put(self, source: Path | bytes, name: str) -> str:
@@ -133,23 +138,14 @@ class Files(Protocol):
     async def read(self, uri: str) -> bytes:
         """The content; NotFound or Refused."""
 
-    def path(self, uri: str) -> Path:
-        """A local file to read from; NotFound or Refused."""
-
     async def delete(self, uri: str) -> None:
         """Remove a file; NotFound or Refused."""
-
-    async def namespace_files(self, namespace: str | None = None) -> Mapping[str, Path]:
-        """The files of a namespace (the own one): path below its folder → a local file to read from; Refused."""
 
     async def put_namespace_file(self, namespace: str, path: str, source: Path | bytes) -> str:
         """Write a file of a namespace over what was there; its URI. Refused when the path leaves the namespace."""
 
     async def delete_namespace_file(self, namespace: str, path: str, *, tidy: bool = False) -> bool:
         """Whether there was one; with `tidy` folders left empty go too. Refused."""
-
-    async def namespaces(self) -> list[str]:
-        """Namespaces that have files."""
 
     async def purge_execution(self) -> list[str]:
         """Delete every file of the own execution; their URIs."""
@@ -175,27 +171,8 @@ class Executions(Protocol):
         """Start a flow; the execution's id. NotFound, InputInvalid, Refused. A FILE input takes a URI only."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeployedFlow:
-    """A flow as it is deployed; `file` is where a watched folder keeps it, "" when none does."""
-
-    namespace: str
-    id: str
-    revision: int
-    source: str
-    file: str = ""
-    description: str = ""
-    inputs: Sequence[Mapping[str, Any]] = ()  # as declared
-
-
-class Flows(Protocol):
+class Flows(SeenFlows, Protocol):
     """The flows there are, and the way to change them."""
-
-    async def list(self, namespace: str, *, below: bool = False) -> Sequence[DeployedFlow]:
-        """The flows of a namespace, with `below` of its child namespaces too."""
-
-    async def check(self, source: str) -> tuple[str, str]:
-        """Namespace and id of the flow a text describes; FlowInvalid."""
 
     async def deploy(self, source: str) -> DeployedFlow:
         """Keep a text as the newest revision; FlowInvalid, Refused when a file of a watched folder keeps the flow."""
@@ -333,6 +310,22 @@ class RunnableTask(Task, ABC):
     is_pure: ClassVar[bool] = False
     """Whether it only computes. Outputs and log lines are all that comes of it, so it may run again, and inside the
     transaction that starts it."""
+
+    untold: ClassVar[frozenset[str]] = frozenset()
+    """Properties that `changes` does without."""
+
+    async def changes(self, sight: Sight, *, is_shared: bool) -> Sequence[Changes]:
+        """Which files `run` would change, as far as what is at hand tells; TaskFailed where it can't work.
+
+        Nothing is done and nobody is called: people look at this before they decide. Every Property that is not
+        `untold` is rendered. `is_shared`: it would run in a folder that other tasks have filled by then.
+        """
+        return ()
+
+    @classmethod
+    def tells_changes(cls) -> bool:
+        """Whether it is a task that changes files, and says which."""
+        return cls.changes is not RunnableTask.changes
 
     @abstractmethod
     async def run(self, context: RunContext) -> Outputs | Mapping[str, Any] | Result | None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bot.approvals.answering import reject_fields, shape
+from bot.approvals.prospect import Outlook
 from bot.cards.parts import menu
 from bot.cards.pause_cards import Decided, PauseView, Voted, pause_card
 from bot.conversation import Card, Fact, Form, Listing, Notice, Row
@@ -80,8 +81,10 @@ def _waiting(flow: Flow) -> PauseView:
         continues="print", deadline=NOON + timedelta(hours=24), behavior="CANCEL",
         approvers="`slack:usergroup:design`, `discord:role:1234`", need=2, meter="1 of 2",
         votes=(Voted("Cleo", "slack", "approve"),),
-        next_steps=(Fact("Then print", "`http.Request` · uri: `https://print.example/jobs`", short=False),),
-        last_time="approved by Ben (Discord), 2026-02-27 09:40 UTC",
+        outlook=Outlook(
+            (Fact("Then print", "`http.Request` · uri: `https://print.example/jobs`", short=False),),
+            last_time="approved by Ben (Discord), 2026-02-27 09:40 UTC",
+        ),
     )  # fmt: skip
 
 

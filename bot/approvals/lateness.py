@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.approvals import answering
-from bot.cards.drawing import DECISIONS, platform_of
+from bot.approvals.outlook import DECISIONS
+from bot.cards.drawing import platform_of
 from bot.cards.parts import PLATFORMS, STATE_WORDS, elapsed, for_reader
 from bot.cards.pause_cards import THEN
 from bot.commands.references import short

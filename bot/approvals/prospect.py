@@ -3,7 +3,6 @@
 A task's values are named as in its flow; what can't be known before it runs is shown as it is written there.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,21 +10,33 @@ from typing import Any
 
 from bot.cards.outline import Place, branches, find
 from bot.cards.parts import value_text
-from bot.conversation import Fact
+from bot.conversation import Enclosure, Fact
 from bot.texts import code, listed, shorten
 from engine.core.durations import to_iso
 from engine.core.flow import Flow
-from engine.core.flowable import FlowableTask, PausingTask
+from engine.core.flowable import DirectoryTask, FlowableTask, PausingTask
 from engine.core.task import Task
-from engine.runtime.foresight import Unknown
+from engine.runtime.foresight import Ahead, Unknown
 
 MAX_TASKS = 4
 MAX_VALUES = 3
 MAX_VALUE = 160
-MAX_FILES = 3
-MAX_DIFF = 1200
-MAX_DIFF_LINES = 40
+MAX_AHEAD = 12
+IN_ANY_CASE = frozenset({"Sequential", "Parallel", "Dag", "AllowFailure", "WorkingDirectory"})
 AFTER_YES = ("on_approve", "tasks")  # lists of a pausing task itself that run once it is answered with yes
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is to be known before somebody decides."""
+
+    steps: tuple[Fact, ...] = ()
+    changes: tuple[str, ...] = ()  # files that would change, in words and as a diff in a block of code
+    enclosed: tuple[Enclosure, ...] = ()  # the whole diff, where `changes` has a part of it
+    last_time: str = ""
+
+
+NOTHING = Outlook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,28 @@ def following(flow: Flow, task_id: str, limit: int = MAX_TASKS) -> list[Next]:
         if isinstance(task, PausingTask) or len(found) >= limit:
             break
     return found[:limit]
+
+
+def ahead(flow: Flow, task_id: str) -> list[Ahead]:
+    """The tasks that run in any case after a yes, up to the next question, also those inside others, that tell which
+    files they change."""
+    place = find(flow, task_id)
+    found: list[Ahead] = []
+    for task in _after(place) if place else ():
+        for one in _opened(task, task_id):
+            found += _inner(one, is_shared=False)
+        if isinstance(task, PausingTask):
+            break
+    return [one for one in found if one.tells][:MAX_AHEAD]
+
+
+def _inner(task: Task, *, is_shared: bool) -> Iterator[Ahead]:
+    yield Ahead(task, is_shared)
+    if task.type.rpartition(".")[2] in IN_ANY_CASE:
+        for name, tasks in branches(task):
+            for one in tasks if name == "tasks" else ():
+                if not one.disabled:
+                    yield from _inner(one, is_shared=is_shared or isinstance(task, DirectoryTask))
 
 
 def _after(place: Place) -> Iterator[Task]:
@@ -106,30 +139,6 @@ def _value(value: Any, written: Any) -> str:
     return f"{text} (known after {listed(value.tasks, 2)})" if value.tasks else f"{text} (known when it runs)"
 
 
-def uploads(steps: Sequence[Next]) -> list[Any]:
-    """Of each task that puts named files into a namespace: where, and which, as its flow writes it."""
-    found = []
-    for step in steps:
-        if step.task.type.endswith(".namespace.UploadFiles"):
-            listed_files = getattr(step.task, "files", None)
-            files = getattr(step.task, "files_map", None) or (listed_files if isinstance(listed_files, Mapping) else {})
-            if files:
-                found.append({"namespace": getattr(step.task, "namespace", ""), "files": files})
-    return found
-
-
 def templates(steps: Sequence[Next]) -> list[Any]:
     """Everything written, in the order of `facts`."""
     return [written for step in steps for _, written in step.written]
-
-
-def diff(path: str, before: str | None, after: str) -> str:
-    """How a file would change, as a unified diff in a block of code; "" when it would not. Cut where it is long."""
-    if before == after:
-        return ""
-    old, new = (before or "").splitlines(), after.splitlines()
-    was = f"a/{path}" if before is not None else "/dev/null"
-    lines = list(difflib.unified_diff(old, new, was, f"b/{path}", lineterm="", n=2))
-    text = "\n".join(lines[:MAX_DIFF_LINES])[:MAX_DIFF].replace("```", "'''")
-    more = "\n\u2026" if len(lines) > MAX_DIFF_LINES or len(text) < len("\n".join(lines[:MAX_DIFF_LINES])) else ""
-    return f"```\n{text}{more}\n```"

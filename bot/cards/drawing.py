@@ -1,21 +1,19 @@
 """Cards of runs and pauses as they stand now, drawn from the engine's rows each time."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from bot.approvals import prospect
-from bot.approvals.answering import FORM, decided_word, quick_values
+from bot.approvals.answering import FORM
+from bot.approvals.outlook import DECISIONS, outlook, yes_to
+from bot.approvals.prospect import NOTHING, Outlook
 from bot.approvals.votes import meter
 from bot.cards import outline, parts
 from bot.cards.forecast import Usual, usual
 from bot.cards.log_lines import written
 from bot.cards.pause_cards import Decided, PauseView, Voted, pause_card
 from bot.cards.run_cards import EXCERPT, RunView, run_card
-from bot.conversation import Card, Fact, FileRef, Platform
+from bot.conversation import Card, FileRef, Platform
 from bot.office import Office, Questions
-from bot.texts import plain
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.property import has_template
@@ -24,7 +22,6 @@ from engine.store import chat_audit, chat_votes, durations
 from engine.store.durations import PastRun
 from engine.store.pauses import PauseRow
 
-DECISIONS = frozenset({"approve", "reject", "answer", "choose", "kill", "resume"})
 MAX_ERRORS = 200
 REMEMBERED = timedelta(seconds=30)
 MAX_FLOWS = 500
@@ -112,7 +109,7 @@ class Drawing:
             asked.is_flow_gone,
             version,
             *await self._policy(pause, execution),
-            *await self._outlook(pause, flow, asked),
+            outlook=await self._outlook(pause, flow, asked),
         )
         return pause_card(view, office.ids, office.pages)
 
@@ -129,40 +126,11 @@ class Drawing:
             who = f"{who}; {bench.handed(names)}"
         return who, bench.rule.need, meter(cast, bench.rule), told
 
-    async def _outlook(
-        self, pause: PauseRow, flow: Flow | None, asked: Questions
-    ) -> tuple[tuple[Fact, ...], tuple[str, ...], str]:
-        """What a yes leads to, which files it changes, and how it went last time; nothing once it is decided."""
+    async def _outlook(self, pause: PauseRow, flow: Flow | None, asked: Questions) -> Outlook:
+        """What a yes leads to; nothing once it is decided."""
         if pause.state != "WAITING" or flow is None or asked.is_flow_gone:
-            return (), (), ""
-        before = await self.office.engine.database.read(
-            lambda c: chat_audit.previous(c, pause.namespace, pause.flow_id, pause.task_id, pause.id, DECISIONS)
-        )
-        last = ""
-        if before is not None:
-            where = parts.PLATFORMS.get(before.platform, before.platform)
-            last = f"{decided_word(before.action)} by {plain(before.name, 60)} ({where}), {parts.utc(before.at)}"
-        steps = prospect.following(flow, pause.task_id)
-        yes = quick_values(asked.fields_for("approve"), asked.shape.key, True) if asked.shape.kind == "yes_no" else {}
-        is_known = asked.shape.kind in ("plain", "yes_no")
-        uploads = prospect.uploads(steps)
-        written = [*prospect.templates(steps), *uploads]
-        values = await self.office.engine.foresee(pause.id, yes if is_known else None, written)
-        cut = len(values) - len(uploads)
-        changes = []
-        for upload in values[cut:]:
-            changes += await self._changes(pause, upload)
-        return prospect.facts(steps, values[:cut]), tuple(changes), last
-
-    async def _changes(self, pause: PauseRow, upload: Any) -> list[str]:
-        if not isinstance(upload, Mapping) or not isinstance(upload.get("files"), Mapping):
-            return []
-        found = await self.office.engine.file_changes(pause.id, str(upload["namespace"]), upload["files"])
-        mask = self.office.engine.masker.mask
-        drawn = [
-            prospect.diff(one.path, None if one.before is None else mask(one.before), mask(one.after)) for one in found
-        ]
-        return [text for text in drawn if text][: prospect.MAX_FILES]
+            return NOTHING
+        return await outlook(self.office.engine, pause, flow, yes_to(asked))
 
     def _shown(self, execution: Execution) -> Execution:
         """Nothing secret reaches a card."""

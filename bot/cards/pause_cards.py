@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.approvals.answering import FORM, PLAIN, Shape, actions, decided_word
+from bot.approvals.prospect import NOTHING, Outlook
 from bot.cards.parts import PLATFORMS, time_fact, value_text
 from bot.commands.references import short
 from bot.conversation import Action, Card, Fact, Field, FileRef, Tone
@@ -75,9 +76,7 @@ class PauseView:
     need: int = 1
     meter: str = ""  # `1 of 2`
     votes: tuple[Voted, ...] = ()
-    next_steps: tuple[Fact, ...] = ()  # what runs after a yes
-    changes: tuple[str, ...] = ()  # files that would change, as diffs in blocks of code
-    last_time: str = ""
+    outlook: Outlook = NOTHING
 
 
 def pause_card(view: PauseView, ids: ActionIds, pages: Pages) -> Card:
@@ -98,6 +97,7 @@ def pause_card(view: PauseView, ids: ActionIds, pages: Pages) -> Card:
         footer="" if is_open else "Decided; the buttons are gone.",
         version=view.version,
         fallback=f"{title} (run {short(view.execution_id)})",
+        enclosed=view.outlook.enclosed if is_open else (),
     )
 
 
@@ -124,7 +124,7 @@ def _body(view: PauseView, pages: Pages) -> str:
         ]
         if questions:
             parts.append("\n".join(f"- {plain(question)}" for question in questions[:8]))
-        parts += view.changes
+        parts += view.outlook.changes
         if view.is_flow_gone:
             parts.append("The flow's file is gone, so its questions can't be shown. The run can only be cancelled.")
         elif view.shape.kind == "secure":
@@ -178,15 +178,15 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
     ]
     if view.state == "WAITING":
         facts.append(time_fact("Waiting since", view.created))
-        if view.continues and not view.next_steps:
+        if view.continues and not view.outlook.steps:
             verb = "Approve" if view.shape.kind in ("plain", "yes_no") else "An answer"
             facts.append(Fact(f"{verb} continues with", code(view.continues, 100), short=False))
         if view.approvers:
             several = f"; {view.need} must agree" if view.need > 1 else ""
             facts.append(Fact("Who may decide", f"{view.approvers}{several}", short=False))
-        facts += view.next_steps
-        if view.last_time:
-            facts.append(Fact("Last time", view.last_time, short=False))
+        facts += view.outlook.steps
+        if view.outlook.last_time:
+            facts.append(Fact("Last time", view.outlook.last_time, short=False))
         if view.deadline:
             facts.append(Fact("Without an answer", THEN.get(view.behavior, "the flow decides"), short=False))
     else:
@@ -218,6 +218,7 @@ def evidence(card: Card) -> str:
     told = [card.title, card.subtitle, card.body, card.fallback]
     told += [f"{fact.label}: {fact.value}" for fact in card.facts if fact.label != VOTES]
     told += [file.uri for file in card.files]
+    told += [enclosed.text for enclosed in card.enclosed]
     return hashlib.sha256("\x00".join(told).encode("utf-8", "surrogatepass")).hexdigest()
 
 

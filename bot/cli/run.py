@@ -14,6 +14,7 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
 from bot.cards.execution_json import execution_json
+from bot.cli.ahead import show_outlook
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
 from bot.settings import BotSettings, read_settings, shipped_flows
@@ -154,6 +155,8 @@ async def _follow(
             return execution
         for pause in await engine.pauses(execution_id=execution.id):
             given = answers.pop(pause.task_id, None)
+            if given is None:
+                await show_outlook(engine, flow, pause, console)
             if given is None and not sys.stdin.isatty():
                 console.print(
                     f"{pause.task_id} waits for an answer, and there is no terminal to ask at. "

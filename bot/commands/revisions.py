@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bot import documents
-from bot.approvals import prospect
+from bot.approvals.diffs import diff
 from bot.asking import Asking, Parts, name_of
 from bot.cards.parts import for_reader
 from bot.commands.flows import PAGE
@@ -58,7 +58,7 @@ async def restore(parts: Parts, asking: Asking, line: Line) -> Reply:
     if old.revision == every[-1].revision:
         raise refused(f"Revision {old.revision} of {code(flow.id)} is the newest already.")
     mask = parts.office.engine.masker.mask
-    difference = prospect.diff(f"{flow.id}.yaml", mask(every[-1].source), mask(old.source))
+    difference = diff(f"{flow.id}.yaml", mask(every[-1].source), mask(old.source))
     draft = Draft(
         parts.office.new_id(),
         asking.person.id,

@@ -9,7 +9,7 @@ from bot.conversation import Attachment, FileRef
 from bot.discord.limits import FILE_BYTES, MIB
 from bot.discord.payloads import Upload
 from bot.discord.transport import Sent, Transport
-from bot.discord.views.components import DETAILS, Rendered, details, safe_name
+from bot.discord.views.components import DETAILS, Rendered, details, file_of, safe_name
 from bot.forms.uploads import Uploads
 from engine.errors import EngineError
 
@@ -74,4 +74,7 @@ class Files:
 def to_send(rendered: Rendered, contents: Mapping[str, bytes]) -> list[Sent]:
     """The files a payload names, in its order: the overflow, and `contents` by attachment name."""
     names = [str(item["filename"]) for item in rendered.payload.get("attachments", [])]
-    return [Sent(name, details(rendered.overflow) if name == DETAILS else contents[name]) for name in names]
+    texts = {item.file: file_of(item.text) for item in rendered.overflow if item.file}
+    if DETAILS in names:
+        texts[DETAILS] = details(rendered.overflow)
+    return [Sent(name, texts[name] if name in texts else contents[name]) for name in names]

@@ -12,6 +12,7 @@ SECTION_TEXTS: Final = 3
 GALLERY_ITEMS: Final = 10
 MEDIA_DESCRIPTION: Final = 1024
 ATTACHMENTS: Final = 10
+ENCLOSED: Final = 2  # texts of a card that are files of their own; further ones go where all goes that did not fit
 FILE_NAME: Final = 100
 FILE_BYTES: Final = 10 * MIB  # one file, on a server without boosts
 UPLOAD_BYTES: Final = 24 * MIB  # one request

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bot.approvals.answering import answer_fields, reject_fields, shape_of
-from bot.approvals.prospect import facts, following
+from bot.approvals.prospect import Outlook, facts, following
 from bot.cards.outline import continues_with, message_before, message_text, places
 from bot.cards.pause_cards import Decided, PauseView, pause_card
 from bot.cards.run_cards import RunView, run_card
@@ -78,7 +78,7 @@ def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
         description=task.description or "",
         message=message_text(message) if message else "",
         continues=continues_with(flow, task.id),
-        next_steps=facts(following(flow, task.id), ()),
+        outlook=Outlook(facts(following(flow, task.id), ())),
     )
     name = f"{flow.id}-{task.id}"
     found = [Scene(name, pause_card(view, ids, pages))]

@@ -144,6 +144,7 @@ def card(body: Card) -> Rendered:
     said = (Overflow("Notification", body.fallback),) if size(line(body.fallback)) > _SAID else ()
     overflow = (
         *head_rest, *said, *subtitle_rest, *text_rest, *facts_rest, *steps_rest, *files_rest, *rows_rest, *footer_rest,
+        *(Overflow(one.what, one.text, one.name) for one in body.enclosed),
     )  # fmt: skip
     fallback = body.fallback or plain_line(body.title)
     return _rendered(fallback, blocks or [section("…")], overflow)

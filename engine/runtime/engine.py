@@ -18,7 +18,7 @@ from engine.runtime.assembly import Assembly
 from engine.runtime.changes import Change, Until
 from engine.runtime.counting import count_limited
 from engine.runtime.creation import FailedCheck, Prepared, check_labels
-from engine.runtime.foresight import FileChange, file_changes, foresee
+from engine.runtime.foresight import Ahead, Foreseen, file_changes, foresee
 from engine.runtime.key_check import check_key
 from engine.runtime.opening import open_database
 from engine.runtime.operations import masked
@@ -264,9 +264,11 @@ class Engine(Assembly):
         """Templates of later tasks as if a pause were answered so, secrets as stars; Unknown for what nobody knows."""
         return await foresee(self.operations, pause_id, given, templates)
 
-    async def file_changes(self, pause_id: str, namespace: str, files: Mapping[str, Any]) -> list[FileChange]:
-        """What an upload of stored files into a namespace would change there."""
-        return await file_changes(self.operations, pause_id, namespace, files)
+    async def file_changes(
+        self, pause_id: str, given: Mapping[str, Any] | None, tasks: Sequence[Ahead]
+    ) -> list[Foreseen]:
+        """Which files later tasks would change if a pause were answered so, as far as that can be told."""
+        return await file_changes(self.operations, pause_id, given, tasks)
 
     def resume_in(self, unit: Unit, pause_id: str, resolved: Resolved, *, by: str, now: datetime) -> bool:
         """Answer a pause inside somebody's transaction; False when someone was faster."""

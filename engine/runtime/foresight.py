@@ -1,4 +1,5 @@
-"""What later tasks would be given if a pause were answered in a certain way. Nothing runs, nothing is called."""
+"""What later tasks would be given, and which files they would change, if a pause were answered in a certain way.
+Nothing runs, nothing is called."""
 
 import asyncio
 import re
@@ -6,14 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.core.execution import Execution
+from engine.core.flow import Flow
 from engine.core.flowable import PausingTask
-from engine.core.property import has_template
+from engine.core.property import Guard, has_template
+from engine.core.task import Task
 from engine.errors import EngineError
-from engine.files import FileStore, Scope
-from engine.rendering import namespace_uri, texts
+from engine.expressions import Services, render
+from engine.files import task_folder
+from engine.plugin import Changes, Content, RunnableTask, Settings
+from engine.rendering import in_a_thread, texts
+from engine.run_context import RunFiles
+from engine.runtime.creation import Creator
 from engine.runtime.operations import Operations
+from engine.runtime.task_flows import TaskFlows
+from engine.sight import SeenFiles, SeenFlows
 
-MAX_TEXT = 256 * 1024
 _OUTPUTS = re.compile(r"outputs(?:\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
@@ -24,77 +33,162 @@ class Unknown:
     tasks: tuple[str, ...] = ()
 
 
+class NotYet(Exception):
+    """A property of a task can't be known yet."""
+
+    def __init__(self, why: Unknown) -> None:
+        super().__init__()
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An execution as it would go on from a pause that was answered."""
+
+    creator: Creator
+    flow: Flow
+    execution: Execution
+    seen: Mapping[str, Any]
+    services: Services
+
+    @classmethod
+    async def of(cls, operations: Operations, pause_id: str, given: Mapping[str, Any] | None) -> "Answered":
+        """With these values (None: nobody knows with which); NotFound."""
+        row = await operations.pause_row(pause_id)
+        inputs, execution, flow = await operations.asked(row)
+        creator = replace(operations.creator, renderer=operations.creator.renderer.quiet)
+        renderer = creator.renderer
+        run = execution.task_runs.get(row.task_run_id)
+        seen = renderer.variables(flow, execution, run)
+        task = operations.flows.task(flow, row.task_id)
+        outputs = dict(seen.get("outputs", {}))
+        if given is not None and isinstance(task, PausingTask):
+            resolved = await creator.check(inputs, given, flow, seen, scope=renderer.scope(execution))
+            outputs[row.task_id] = task.answered(resolved.values, "", row.created.isoformat()) or {}
+        services = renderer.services(execution.namespace, renderer.scope(execution))
+        return cls(creator, flow, execution, {**seen, "outputs": outputs}, services)
+
+    def unknown(self, template: Any) -> Unknown | None:
+        """What a template needs that is not there yet."""
+        written = [text for text in texts(template) if has_template(text)]
+        named = [pair[0] or pair[1] for text in written for pair in _OUTPUTS.findall(text)]
+        missing = [name for name in named if name not in self.seen["outputs"]]
+        return Unknown(tuple(dict.fromkeys(missing))) if missing else None
+
+
 async def foresee(
     operations: Operations, pause_id: str, given: Mapping[str, Any] | None, templates: Sequence[Any]
 ) -> list[Any]:
     """Each template rendered as if the pause had been answered with these values (None: nobody knows with which),
     secrets as stars; Unknown where that can't be told; NotFound."""
-    row = await operations.pause_row(pause_id)
-    inputs, execution, flow = await operations.asked(row)
-    creator = replace(operations.creator, renderer=operations.creator.renderer.quiet)
-    renderer = creator.renderer
-    run = execution.task_runs.get(row.task_run_id)
-    seen = renderer.variables(flow, execution, run)
-    task = operations.flows.task(flow, row.task_id)
-    outputs = dict(seen.get("outputs", {}))
-    if given is not None and isinstance(task, PausingTask):
-        resolved = await creator.check(inputs, given, flow, seen, scope=renderer.scope(execution))
-        outputs[row.task_id] = task.answered(resolved.values, "", row.created.isoformat()) or {}
-    services = renderer.services(execution.namespace, renderer.scope(execution))
+    after = await Answered.of(operations, pause_id, given)
     found: list[Any] = []
     for template in templates:
-        unknown = _unknown(template, outputs)
+        unknown = after.unknown(template)
         if unknown is not None:
             found.append(unknown)
             continue
         try:
-            rendered = await renderer.value(template, {**seen, "outputs": outputs}, services)
-            found.append(creator.masker.mask_value(rendered))
+            rendered = await after.creator.renderer.value(template, after.seen, after.services)
+            found.append(after.creator.masker.mask_value(rendered))
         except EngineError:
             found.append(Unknown())
     return found
 
 
-def _unknown(template: Any, outputs: Mapping[str, Any]) -> Unknown | None:
-    written = [text for text in texts(template) if has_template(text)]
-    named = [pair[0] or pair[1] for text in written for pair in _OUTPUTS.findall(text)]
-    missing = [name for name in named if name not in outputs]
-    return Unknown(tuple(dict.fromkeys(missing))) if missing else None
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A task that is asked which files it would change. `is_shared`: it runs in a folder that others fill."""
+
+    task: Task
+    is_shared: bool = False
+
+    @property
+    def tells(self) -> bool:
+        """Whether it changes files and can say which."""
+        return isinstance(self.task, RunnableTask) and self.task.tells_changes()
 
 
 @dataclass(frozen=True, slots=True)
-class FileChange:
-    """A file of a namespace as it is (None: it is not there) and as it would be."""
+class Foreseen:
+    """Which files a task would change. `unknown`: nobody can tell yet; `problem`: why it would fail."""
 
-    path: str
-    before: str | None
-    after: str
+    task_id: str
+    changes: tuple[Changes, ...] = ()
+    unknown: Unknown | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """What a task sees that is only asked."""
+
+    namespace: str
+    flow_id: str
+    settings: Settings
+    variables: Mapping[str, Any]
+    files: SeenFiles
+    flows: SeenFlows
 
 
 async def file_changes(
-    operations: Operations, pause_id: str, namespace: str, files: Mapping[str, Any]
-) -> list[FileChange]:
-    """What an upload of stored files into a namespace would change, as far as those are texts that exist now."""
-    row = await operations.pause_row(pause_id)
-    execution = await operations.decider.current(row.execution_id)
-    renderer = operations.creator.renderer
-    scope = renderer.scope(execution)
+    operations: Operations, pause_id: str, given: Mapping[str, Any] | None, tasks: Sequence[Ahead]
+) -> list[Foreseen]:
+    """Which files each of the tasks would change that says so, secrets as stars; NotFound."""
+    asked = [one for one in tasks if one.tells]
+    if not asked:
+        return []
+    after = await Answered.of(operations, pause_id, given)
+    mask = after.creator.masker.mask
+    found = []
+    for one in asked:
+        try:
+            found.append(Foreseen(one.task.id, await _changes(operations, after, one)))
+        except NotYet as error:
+            found.append(Foreseen(one.task.id, unknown=error.why))
+        except EngineError as error:
+            found.append(Foreseen(one.task.id, problem=mask(str(error))))
+    return found
 
-    def work() -> list[FileChange]:
-        found = []
-        for path, uri in files.items():
-            after = _text(renderer.files, str(uri), scope)
-            if after is not None:
-                there = namespace_uri(namespace, path)
-                found.append(FileChange(path.lstrip("/"), _text(renderer.files, there, Scope(namespace)), after))
-        return found
 
-    return await asyncio.to_thread(work)
+async def _changes(operations: Operations, after: Answered, ahead: Ahead) -> tuple[Changes, ...]:
+    creator, execution = after.creator, after.execution
+    store, settings = creator.renderer.files, creator.settings
+    rendered = await _rendered(after, ahead.task)
+    if not isinstance(rendered, RunnableTask):
+        return ()
+    if store.is_remote:
+        await asyncio.to_thread(store.fetch, str(rendered.model_dump(warnings=False)))
+    folder = task_folder(execution.namespace, execution.flow_id, execution.id, ahead.task.id, "ahead")
+    files = RunFiles(store, creator.renderer.scope(execution), folder, execution.flow_id)
+    flows = TaskFlows(operations.flows)
+    sight = Looking(execution.namespace, execution.flow_id, settings, after.seen, files, flows)
+    found = await rendered.changes(sight, is_shared=ahead.is_shared)
+    return tuple([_masked(one, creator.masker.mask) for one in found])
 
 
-def _text(files: FileStore, uri: str, scope: Scope) -> str | None:
-    try:
-        path = files.path(uri, scope)
-        return path.read_text("utf-8") if path.stat().st_size <= MAX_TEXT else None
-    except (EngineError, OSError, ValueError):
-        return None
+async def _rendered(after: Answered, task: Task) -> Task:
+    """The task with what it tells changes by rendered; NotYet where that can't be known."""
+    asked = task.model_copy()
+    if isinstance(task, RunnableTask):
+        asked.model_fields_set.difference_update(task.untold)
+
+    def known(value: Any, guard: Guard) -> Any:
+        if (unknown := after.unknown(value)) is not None:
+            raise NotYet(unknown)
+        try:
+            return render(value, after.seen, after.services, guard=guard)
+        except EngineError as error:
+            raise NotYet(Unknown()) from error
+
+    return await in_a_thread(lambda: asked.rendered(known))
+
+
+def _masked(changes: Changes, mask: Any) -> Changes:
+    def content(held: Content | None) -> Content | None:
+        return held if held is None or held.text is None else replace(held, text=mask(held.text))
+
+    files = [
+        replace(one, path=mask(one.path), before=content(one.before), after=content(one.after)) for one in changes.files
+    ]
+    return replace(changes, place=mask(changes.place), files=files, note=mask(changes.note))

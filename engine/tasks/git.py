@@ -2,18 +2,15 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.errors import Refused
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
-from engine.tasks import git_contents as contents
-from engine.tasks.core.namespace import Namespace
 from engine.tasks.git_both import SyncBothTask, SyncFlowTask
-from engine.tasks.git_commit import FilesPushed, FlowsPushed, ReplaceTask, listed
 from engine.tasks.git_outputs import PushOutputsTask
 from engine.tasks.git_push import PushTask
+from engine.tasks.git_replace import PushFilesTask, PushFlowsTask
 from engine.tasks.git_repository import (
     PLAIN_REF,
     GitTask,
@@ -23,9 +20,9 @@ from engine.tasks.git_repository import (
     forget_configuration,
     without_password,
 )
-from engine.tasks.git_sync import FilesSynced, FlowsSynced, SyncTask, chosen_files, flow_row, flows_of
-from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.working_files import glob, inside
+from engine.tasks.git_sync_folders import SyncFilesTask, SyncFlowsTask
+from engine.tasks.property_types import OptionalInteger, OptionalText
+from engine.tasks.working_files import inside
 
 if TYPE_CHECKING:
     from git import Repo
@@ -96,7 +93,9 @@ depth: 50
                 # One way for empty and filled folders: a WorkingDirectory may have put files there already.
                 with git.Repo.init(target) as repository:
                     repository.git.update_environment(**environment)
-                    self._fetch(repository, plain)
+                    branch = self._fetch(repository, plain)
+                    if branch is not None:
+                        self.keeper(context, url).keep(repository, branch, self.branch)
                     for name, value in (self.git_config or {}).items():
                         repository.git.config(str(name), str(value))
             except git.GitCommandError as error:
@@ -105,8 +104,9 @@ depth: 50
             except git.GitCommandNotFound as error:
                 raise TaskFailed("There is no `git` on this machine.", fix="Install git.") from error
 
-    def _fetch(self, repository: "Repo", url: str) -> None:
-        git = repository.git
+    def _fetch(self, repository: "Repo", url: str) -> str | None:
+        """The branch that is there now; None of a tag or a commit."""
+        git, branch = repository.git, None
         git.remote("add", "origin", url)
         shallow = (
             ["--depth", str(self.depth)] if self.depth and self.depth > 0 and not (self.commit or self.tag) else []
@@ -124,6 +124,7 @@ depth: 50
             git.branch("--set-upstream-to", f"origin/{branch}", branch)
         if self.clone_submodules:
             git.submodule("update", "--init", "--recursive", *shallow)
+        return branch
 
 
 class Push(PushTask):
@@ -176,7 +177,7 @@ gitDirectory: logs
     type: Literal["io.kestra.plugin.git.PushExecutionFiles"]
 
 
-class PushFlows(ReplaceTask):
+class PushFlows(PushFlowsTask):
     """Commit the flows of a namespace and push them to a branch; flows that are gone go from the folder as well."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -195,33 +196,9 @@ commitMessage: "Flows of {{ now() | date('yyyy-MM-dd') }}"
 """,
     )
     type: Literal["io.kestra.plugin.git.PushFlows"]
-    source_namespace: Property[Namespace | None] = None
-    target_namespace: Property[Namespace | None] = None
-    flows: Property[TextList | None] = None
-    include_child_namespaces: Property[bool] = False
-    git_directory: Property[Text] = "_flows"
-
-    async def run(self, context: RunContext) -> FlowsPushed:
-        source = self.source_namespace or context.namespace
-        patterns = [glob(pattern) for pattern in self.flows or ["**"]]
-        files = {
-            contents.pushed_path(flow.namespace, flow.id, source): contents.pushed_source(
-                flow.source, flow.namespace, source, self.target_namespace
-            ).encode()
-            for flow in await flows_of(context).list(source, below=self.include_child_namespaces)
-            if any(pattern.fullmatch(flow.id) for pattern in patterns)
-        }
-
-        def meant(path: str) -> bool:
-            is_flow = contents.is_flow(path, below=self.include_child_namespaces)
-            return is_flow and any(pattern.fullmatch(Path(path).stem) for pattern in patterns)
-
-        message = self.commit_message or f"Add flows from {source} namespace"
-        pushed, changes = await self.replace(context, self.git_directory, files, meant, message)
-        return FlowsPushed(**pushed.model_dump(), flows=await listed(context, (change.row() for change in changes)))
 
 
-class PushNamespaceFiles(ReplaceTask):
+class PushNamespaceFiles(PushFilesTask):
     """Commit the files of a namespace and push them to a branch; files that are gone go from the folder as well."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -237,27 +214,9 @@ commitMessage: Prompts and scripts
 """,
     )
     type: Literal["io.kestra.plugin.git.PushNamespaceFiles"]
-    namespace: Property[Namespace | None] = None
-    files: Property[TextList | None] = None
-    git_directory: Property[Text] = "_files"
-    error_on_missing: Property[bool] = False
-
-    async def run(self, context: RunContext) -> FilesPushed:
-        namespace = self.namespace or context.namespace
-        files = await chosen_files(context, namespace, self.files or [])
-        if not files and self.error_on_missing:
-            raise TaskFailed(f"No file of {namespace} matches `files`.", fix="Correct the patterns.")
-        patterns = [glob(pattern) for pattern in self.files or ["**"]]
-
-        def meant(path: str) -> bool:
-            return any(pattern.fullmatch(path) for pattern in patterns)
-
-        message = self.commit_message or f"Add files from {namespace} namespace"
-        pushed, changes = await self.replace(context, self.git_directory, files, meant, message)
-        return FilesPushed(**pushed.model_dump(), files=await listed(context, (change.row() for change in changes)))
 
 
-class SyncFlows(SyncTask):
+class SyncFlows(SyncFlowsTask):
     """Deploy the flows of a repository's folder to a namespace, all of them or, when one is invalid, none."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -275,43 +234,9 @@ password: "{{ secret('GIT_TOKEN') }}"
 """,
     )
     type: Literal["io.kestra.plugin.git.SyncFlows"]
-    target_namespace: Property[Namespace]
-    git_directory: Property[Text] = "_flows"
-
-    async def run(self, context: RunContext) -> FlowsSynced:
-        flows = flows_of(context)
-        found = await self.fetched(context, self.git_directory)
-        if found is None:
-            return FlowsSynced(flows=await listed(context, []))
-        present = {
-            (flow.namespace, flow.id): flow
-            for flow in await flows.list(self.target_namespace, below=self.include_child_namespaces)
-        }
-        wanted, complete = await self.checked(context, flows, found, self.target_namespace)
-        rows: list[dict[str, Any]] = []
-        for key, (path, source) in wanted.items():
-            before = present.get(key)
-            state = "ADDED" if before is None else "UPDATED"
-            if before is not None and before.source.rstrip() == source.rstrip():
-                state = "UNCHANGED"
-            revision = before.revision if before is not None else 0
-            if state != "UNCHANGED" and not self.dry_run:
-                try:
-                    revision = (await flows.deploy(source)).revision
-                except Refused as error:
-                    raise TaskFailed(f"{path} cannot be deployed: {error.message}", fix=error.fix) from error
-            rows.append(flow_row(state, *key, revision, f"{self.git_directory.rstrip('/')}/{path}"))
-        gone = [flow for key, flow in present.items() if key not in wanted] if self.delete and complete else []
-        rows += [
-            flow_row("DELETED", flow.namespace, flow.id, flow.revision)
-            for flow in gone
-            if await self.deleted(context, flows, flow)
-        ]
-        self.tell(context, rows)
-        return FlowsSynced(flows=await listed(context, rows))
 
 
-class SyncNamespaceFiles(SyncTask):
+class SyncNamespaceFiles(SyncFilesTask):
     """Copy the files of a repository's folder to the files of a namespace."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -325,31 +250,6 @@ branch: main
 """,
     )
     type: Literal["io.kestra.plugin.git.SyncNamespaceFiles"]
-    namespace: Property[Namespace | None] = None
-    git_directory: Property[Text] = "_files"
-
-    async def run(self, context: RunContext) -> FilesSynced:
-        namespace = self.namespace or context.namespace
-        found = await self.fetched(context, self.git_directory)
-        if found is None:
-            return FilesSynced(files=await listed(context, []))
-        present = await context.files.namespace_files(namespace)
-        rows: list[dict[str, Any]] = []
-        for file in found:
-            state, before = "ADDED", present.get(file.path)
-            if before is not None:
-                state = "UNCHANGED" if await asyncio.to_thread(before.read_bytes) == file.content else "OVERWRITTEN"
-            if state != "UNCHANGED" and not self.dry_run:
-                await context.files.put_namespace_file(namespace, file.path, file.content)
-            path = f"{self.git_directory.rstrip('/')}/{file.path}"
-            rows.append({"gitPath": path, "syncState": state, "kestraPath": f"/{file.path}"})
-        kept = {file.path for file in found}
-        for path in sorted(set(present) - kept) if self.delete else ():
-            if not self.dry_run:
-                await context.files.delete_namespace_file(namespace, path)
-            rows.append({"syncState": "DELETED", "kestraPath": f"/{path}"})
-        self.tell(context, rows)
-        return FilesSynced(files=await listed(context, rows))
 
 
 class SyncFlow(SyncFlowTask):

@@ -8,11 +8,14 @@ from pathlib import Path
 from pydantic import Field
 
 from engine.errors import FlowInvalid, Refused
-from engine.plugin import Flows, Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Changes, Flows, Outputs, Property, RunContext, Sight, TaskFailed
+from engine.sight import SeenFlows
 from engine.tasks import git_contents as contents
 from engine.tasks.core.namespace import Namespace
 from engine.tasks.git_contents import Found
-from engine.tasks.git_sync import FetchTask, flows_of
+from engine.tasks.git_copies import BranchCopy
+from engine.tasks.git_sync import FetchTask, as_seen, chosen, flow_change, flows_of
+from engine.tasks.git_sync_folders import files_changed
 from engine.tasks.property_types import OptionalText, Text
 
 FLOWS = "_flows/"
@@ -48,6 +51,16 @@ class SyncFlowTask(FetchTask):
         context.log(f"{'A dry run: ' if self.dry_run else ''}{'.'.join(key)}, revision {revision}.")
         return FlowSynced(flowId=key[1], namespace=key[0], revision=revision)
 
+    async def seen_changes(self, sight: Sight, copy: BranchCopy) -> Sequence[Changes]:
+        flows = flows_of(sight)
+        held = copy.files.get(self.flow_path.removeprefix("/"))
+        if held is None:
+            raise TaskFailed(f"The repository has no file {self.flow_path!r}.", fix="Correct `flowPath`.")
+        key, source = await checked(flows, Found(self.flow_path, (held.text or "").encode()), self.target_namespace)
+        present = {(flow.namespace, flow.id): flow.source for flow in await flows.list(self.target_namespace)}
+        place = f"flows of {self.target_namespace}"
+        return (chosen(place, [flow_change(key, present.get(key), source)], as_seen(copy)),)
+
 
 class SyncBothTask(FetchTask):
     """Flows and files of the flow's namespace, made what a repository holds."""
@@ -69,17 +82,36 @@ class SyncBothTask(FetchTask):
             await self._flows(context, flows_of(context), flows)
         await self._files(context, [file for file in found if not file.path.startswith(FLOWS)])
 
+    async def seen_changes(self, sight: Sight, copy: BranchCopy) -> Sequence[Changes]:
+        held = copy.below((self.git_directory or "").strip("/") or ".")
+        if (ignore := held.get(IGNORE)) is not None:
+            ignored = await asyncio.to_thread(_ignored, (ignore.text or "").encode(), list(held))
+            held = {path: content for path, content in held.items() if path not in ignored}
+        home, note, found = sight.namespace, as_seen(copy), []
+        if any(path.startswith(FLOWS) for path in held):
+            flows = flows_of(sight)
+            texts = [Found(p, (c.text or "").encode()) for p, c in held.items() if p.startswith(FLOWS)]
+            wanted = await self._wanted(flows, home, texts)
+            present = {(flow.namespace, flow.id): flow for flow in await flows.list(home, below=True)}
+            kept = {flow_id for _, flow_id in wanted} | {sight.flow_id}
+            gone = [key for key, flow in present.items() if key[0] == home and key[1] not in kept and not flow.file]
+            changed = [flow_change(k, present[k].source if k in present else None, s) for k, (_, s) in wanted.items()]
+            changed += [flow_change(key, present[key].source, None) for key in gone]
+            found.append(chosen(f"flows of {home}", changed, note))
+        files = {self._prefix + path: content for path, content in held.items() if not path.startswith(FLOWS)}
+        there = await sight.files.namespace_files(home)
+        there = {path: file for path, file in there.items() if path.startswith(self._prefix)}
+        found.append(await asyncio.to_thread(files_changed, home, there, files, note, delete=True))
+        return found
+
+    @property
+    def _prefix(self) -> str:
+        prefix = "/".join(filter(None, (self.namespace_files_directory or "").split("/")))
+        return f"{prefix}/" if prefix else ""
+
     async def _flows(self, context: RunContext, flows: Flows, found: Sequence[Found]) -> None:
         home = context.namespace
-        wanted: dict[tuple[str, str], tuple[str, str]] = {}
-        for file in found:
-            if "/" in file.path.removeprefix(FLOWS):
-                raise TaskFailed(f"{file.path} lies in a folder of its own.", fix=f"Keep all flows in {FLOWS} itself.")
-            own = contents.declared_namespace(file.content.decode("utf-8", "replace"))
-            key, source = await checked(flows, file, own if own and own.startswith(f"{home}.") else home)
-            if key in wanted:
-                raise TaskFailed(f"{file.path}: {wanted[key][0]} has the same id.", fix="Rename one of them.")
-            wanted[key] = (file.path, source)
+        wanted = await self._wanted(flows, home, found)
         present = {(flow.namespace, flow.id) for flow in await flows.list(home, below=True)}
         for key, (path, source) in wanted.items():
             if not self.dry_run:
@@ -90,9 +122,23 @@ class SyncBothTask(FetchTask):
             if flow.id not in kept and await self.deleted(context, flows, flow):
                 context.log(f"- /{FLOWS}{flow.id}.yml")
 
+    async def _wanted(
+        self, flows: SeenFlows, home: str, found: Sequence[Found]
+    ) -> dict[tuple[str, str], tuple[str, str]]:
+        """(namespace, id) → path and text of every flow; TaskFailed."""
+        wanted: dict[tuple[str, str], tuple[str, str]] = {}
+        for file in found:
+            if "/" in file.path.removeprefix(FLOWS):
+                raise TaskFailed(f"{file.path} lies in a folder of its own.", fix=f"Keep all flows in {FLOWS} itself.")
+            own = contents.declared_namespace(file.content.decode("utf-8", "replace"))
+            key, source = await checked(flows, file, own if own and own.startswith(f"{home}.") else home)
+            if key in wanted:
+                raise TaskFailed(f"{file.path}: {wanted[key][0]} has the same id.", fix="Rename one of them.")
+            wanted[key] = (file.path, source)
+        return wanted
+
     async def _files(self, context: RunContext, found: Sequence[Found]) -> None:
-        prefix = "/".join(filter(None, (self.namespace_files_directory or "").split("/")))
-        prefix = f"{prefix}/" if prefix else ""
+        prefix = self._prefix
         present = {path for path in await context.files.namespace_files(context.namespace) if path.startswith(prefix)}
         wanted = {prefix + file.path: file.content for file in found}
         for path in sorted(present - set(wanted)):
@@ -105,7 +151,7 @@ class SyncBothTask(FetchTask):
                 await context.files.put_namespace_file(context.namespace, path, content)
 
 
-async def checked(flows: Flows, file: Found, namespace: str) -> tuple[tuple[str, str], str]:
+async def checked(flows: SeenFlows, file: Found, namespace: str) -> tuple[tuple[str, str], str]:
     """Namespace and id of a repository's flow, and its text in that namespace; TaskFailed when it is none."""
     source = contents.with_namespace(file.content.decode("utf-8", "replace"), namespace)
     try:

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
-from engine.plugin import Outputs, Property, RunContext
-from engine.tasks import git_contents as contents
+from engine.plugin import Changes, Content, FileChange, Outputs, Property, RunContext, Sight, TaskFailed
+from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import Author, Change, Checkout, GitTask, checked_out, commit_url, without_password
 from engine.tasks.property_types import OptionalText, Text
 
@@ -18,9 +21,18 @@ class Pushed(Outputs):
     commitURL: str | None = None  # noqa: N815
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a commit would hold: path in the repository → content (None: it would be gone); and what can't be told."""
+
+    files: Mapping[str, Content | None]
+    note: str = ""
+
+
 class CommitTask(GitTask):
     """What every task that commits has."""
 
+    untold = GitTask.untold | {"commit_message", "author_name", "author_email", "author_"}
     branch: Property[Text] = "main"
     commit_message: Property[OptionalText] = None
     author_name: Property[OptionalText] = None
@@ -32,6 +44,21 @@ class CommitTask(GitTask):
     def author(self) -> Author:
         """Who commits: as the task says, else the user of the repository."""
         return Author(self.author_name or self.username or "Parley", self.author_email or "parley@localhost")
+
+    async def changes(self, sight: Sight, *, is_shared: bool) -> Sequence[Changes]:
+        """What the commit would change, compared with what a task of the namespace saw of the branch last."""
+        if self.dry_run:
+            return ()
+        copy = await self.last_seen(sight)
+        meant = await self.meant(sight, copy, is_shared=is_shared)
+        there = copy.files if copy else {}
+        found = [FileChange(path, there.get(path), held) for path, held in sorted(meant.files.items())]
+        note = " ".join(filter(None, (compared(copy), meant.note)))
+        return (Changes(self.place(sight), [one for one in found if one.is_one], note),)
+
+    @abstractmethod
+    async def meant(self, sight: Sight, copy: BranchCopy | None, *, is_shared: bool) -> Meant:
+        """What the commit would hold, as far as what is at hand tells."""
 
     async def commit(
         self, context: RunContext, fill: Callable[[Checkout], Sequence[str]], message: str
@@ -66,28 +93,24 @@ class FilesPushed(Pushed):
     files: str
 
 
-class ReplaceTask(CommitTask):
-    """What both tasks have that bring a folder of the repository up to date."""
+def compared(copy: BranchCopy | None) -> str:
+    """The sentence on what a branch was compared with."""
+    if copy is None:
+        return "No task of this namespace has seen the branch yet: files that are there already show as new."
+    return f"Compared with commit {copy.commit[:12]}, seen at {copy.seen:%Y-%m-%d %H:%M} UTC."
 
-    delete: Property[bool] = True
 
-    async def replace(
-        self,
-        context: RunContext,
-        directory: str,
-        files: Mapping[str, bytes],
-        meant: Callable[[str], bool],
-        message: str,
-    ) -> tuple[Pushed, list[Change]]:
-        """Commit and push files; with `delete`, those of the folder go that are `meant` and no longer there."""
+def contents_of(files: Mapping[str, bytes], directory: str = "") -> dict[str, Content]:
+    """Files below a folder of the repository, as a commit would hold them."""
+    return {at(directory, name): Content.of(content) for name, content in files.items()}
 
-        def fill(checkout: Checkout) -> Sequence[str]:
-            if self.delete:
-                contents.drop_below(checkout.folder, directory, files, meant)
-            contents.write_below(checkout.folder, directory, files)
-            return ["."]
 
-        return await self.commit(context, fill, message)
+def at(directory: str, name: str) -> str:
+    """A path in the repository; TaskFailed when it leads out of it."""
+    parts = PurePosixPath(directory, name.removeprefix("./")).parts
+    if PurePosixPath(directory, name).is_absolute() or ".." in parts:
+        raise TaskFailed(f"{name!r} is no path in the repository.", fix="Leave out `..`.")
+    return str(PurePosixPath(*parts))
 
 
 async def listed(context: RunContext, rows: Iterable[Mapping[str, Any]]) -> str:

@@ -1,14 +1,16 @@
 """Files that an execution made, committed."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext, TaskFailed
+from engine.plugin import Content, Property, RunContext, Sight, TaskFailed
 from engine.tasks import git_contents as contents
-from engine.tasks.git_commit import CommitTask, FilesPushed, listed
+from engine.tasks.git_commit import CommitTask, FilesPushed, Meant, at, listed
+from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import Checkout
 from engine.tasks.property_types import JsonMap, Text, TextList
 from engine.tasks.working_files import below, glob
@@ -26,7 +28,7 @@ class PushOutputsTask(CommitTask):
     error_on_missing: Property[bool] = False
 
     async def run(self, context: RunContext) -> FilesPushed:
-        found = self._meant(context)
+        found = self._found(context, context.working_dir)
         if not found:
             said = f"No file fits {self.files}." if self.files else "There are no files to push."
             if self.error_on_missing:
@@ -42,15 +44,19 @@ class PushOutputsTask(CommitTask):
         pushed, changes = await self.commit(context, fill, message)
         return FilesPushed(**pushed.model_dump(), files=await listed(context, (change.row() for change in changes)))
 
-    def _meant(self, context: RunContext) -> dict[str, Path]:
+    async def meant(self, sight: Sight, copy: BranchCopy | None, *, is_shared: bool) -> Meant:
+        found = await asyncio.to_thread(self._found, sight, None)
+        read = await asyncio.to_thread(lambda: {name: Content.read(path) for name, path in found.items()})
+        here = is_shared and self.files_map is None and bool(self.files)
+        note = "What its working directory holds by then comes first." if here else ""
+        return Meant({at(self.git_directory, name): held for name, held in read.items() if held is not None}, note)
+
+    def _found(self, sight: Sight, folder: Path | None) -> dict[str, Path]:
         if self.files_map is not None:
-            return {str(name): context.files.path(str(uri)) for name, uri in self.files_map.items()}
+            return {str(name): sight.files.path(str(uri)) for name, uri in self.files_map.items()}
         patterns = [glob(pattern) for pattern in self.files or ["**"]]
-        here = {
-            path.relative_to(context.working_dir).as_posix(): path
-            for path in (below(context.working_dir) if self.files else ())
-        }
-        made = {name: context.files.path(uri) for name, uri in made_files(context.variables.get("outputs"))}
+        here = {path.relative_to(folder).as_posix(): path for path in below(folder)} if folder and self.files else {}
+        made = {name: sight.files.path(uri) for name, uri in made_files(sight.variables.get("outputs"))}
         for held in (here, made):
             if fits := {name: path for name, path in held.items() if any(p.fullmatch(name) for p in patterns)}:
                 return fits

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from pydantic import Field
 
-from engine.plugin import Part, Property, RunContext
+from engine.plugin import Content, Part, Property, RunContext, Sight
 from engine.tasks import git_contents as contents
-from engine.tasks.git_commit import CommitTask, Pushed
+from engine.tasks.git_commit import CommitTask, Meant, Pushed, at, contents_of
+from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import Author, Checkout
 from engine.tasks.git_sync import chosen_files
 from engine.tasks.namespace_files import NamespaceFiles
-from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
-from engine.tasks.working_files import inside, place
+from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList, scalar_to_text
+from engine.tasks.working_files import STORAGE, inside, place
 
 
 class AuthorNames(Part):
@@ -56,12 +58,36 @@ class PushTask(CommitTask):
         pushed, _ = await self.commit(context, fill, self.commit_message or "Update by a flow")
         return pushed
 
+    async def meant(self, sight: Sight, copy: BranchCopy | None, *, is_shared: bool) -> Meant:
+        held = await asyncio.to_thread(self._given, sight)
+        held |= contents_of(await self._namespace_files(sight))
+        held |= contents_of(await self._flows(sight), self.flows.git_directory)
+        told = {path: content for path, content in held.items() if self._is_added(path)}
+        return Meant(told, "And what its working directory holds by then." if is_shared else "")
+
+    def _given(self, sight: Sight) -> dict[str, Content]:
+        """What `inputFiles` puts beside the rest. Blocks."""
+        found = {}
+        for name, content in (self.input_files or {}).items():
+            text = "" if content is None else str(scalar_to_text(content))
+            stored = Content.read(sight.files.path(text.strip())) if text.strip().startswith(STORAGE) else None
+            found[at("", name)] = stored or Content.of(text.encode())
+        return found
+
+    def _is_added(self, path: str) -> bool:
+        """Whether `addFilesPattern` takes a path: folders, files and globs, as git reads them."""
+        for pattern in self.add_files_pattern:
+            plain = pattern.removeprefix("./").rstrip("/")
+            if plain in ("", ".") or path == plain or path.startswith(f"{plain}/") or fnmatchcase(path, plain):
+                return True
+        return False
+
     def author(self) -> Author:
         given = self.author_ or AuthorNames()
         usual = super().author()
         return Author(given.name or usual.name, given.email or usual.email)
 
-    async def _namespace_files(self, context: RunContext) -> dict[str, bytes]:
+    async def _namespace_files(self, context: Sight) -> dict[str, bytes]:
         wanted = self.namespace_files
         if not wanted or (isinstance(wanted, NamespaceFiles) and not wanted.enabled):
             return {}
@@ -71,7 +97,7 @@ class PushTask(CommitTask):
             found |= await chosen_files(context, namespace, chosen.include or [], chosen.exclude or [])
         return found
 
-    async def _flows(self, context: RunContext) -> dict[str, bytes]:
+    async def _flows(self, context: Sight) -> dict[str, bytes]:
         if not self.flows.enabled or context.flows is None:
             return {}
         found = await context.flows.list(context.namespace, below=self.flows.child_namespaces)

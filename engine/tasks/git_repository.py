@@ -1,5 +1,6 @@
 """Repositories: how they are reached, and a copy of a branch that is changed and pushed."""
 
+import asyncio
 import base64
 import os
 import re
@@ -9,12 +10,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
-from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Property, RunContext, RunnableTask, Sight, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.address_guard import check_address
+from engine.tasks.git_copies import BranchCopy, Keeper
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ HARMLESS = (("core.symlinks", "false"), ("core.hooksPath", os.devnull), ("core.f
 class GitTask(RunnableTask):
     """What every task about a repository has."""
 
+    untold: ClassVar[frozenset[str]] = frozenset(
+        {"username", "password", "private_key", "passphrase", "trusted_ca_pem_path", "git_config", "no_proxy"}
+        | {"connect_timeout", "read_timeout", "timeout"}
+    )
     url: Property[Text]
     branch: Property[OptionalText] = None
     username: Property[OptionalText] = None
@@ -57,6 +63,20 @@ class GitTask(RunnableTask):
         if protocol in ("http", "https"):
             await check_address(url, context.settings)
         return url
+
+    def keeper(self, context: RunContext, url: str) -> Keeper:
+        """Keeps what is seen of the repository, for those who are asked before it is changed."""
+        return Keeper(context.settings, context.namespace, without_password(url))
+
+    async def last_seen(self, sight: Sight) -> BranchCopy | None:
+        """What the branch held when a task of this namespace last saw it; nobody is called for it."""
+        url = without_password(aliases.rewrite(self.url.strip(), sight.settings.urls))
+        return await asyncio.to_thread(BranchCopy.find, sight.settings, sight.namespace, url, self.branch or "")
+
+    def place(self, sight: Sight) -> str:
+        """The branch, and where its repository is."""
+        url = without_password(aliases.rewrite(self.url.strip(), sight.settings.urls))
+        return f"{self.branch or 'the default branch'} of {url}"
 
     @contextmanager
     def environment(
@@ -191,11 +211,25 @@ def checked_out(task: GitTask, context: RunContext, url: str, branch: str | None
                 for name, value in (task.git_config or {}).items():
                     repository.git.config(str(name), str(value))
                 repository.git.remote("add", "origin", plain)
-                yield Checkout(repository, folder, _check_out(repository, branch, make))
+                checkout = Checkout(repository, folder, _check_out(repository, branch, make))
+                keeper = task.keeper(context, url)
+                seen = _keep(keeper, checkout, branch, "")
+                yield checkout
+                _keep(keeper, checkout, branch, seen)
         except git.GitCommandError as error:
             raise TaskFailed(explained(plain, "reached", error.stderr or str(error)), fix=fix(error.stderr)) from error
         except git.GitCommandNotFound as error:
             raise TaskFailed("There is no `git` on this machine.", fix="Install git.") from error
+
+
+def _keep(keeper: Keeper, checkout: Checkout, branch: str | None, seen: str) -> str:
+    """Keep what a checkout holds unless that was `seen`; its commit, "" of an empty repository."""
+    head = checkout.repository.head
+    if not head.is_valid():
+        return ""
+    if (commit := head.commit.hexsha) != seen:
+        keeper.keep(checkout.repository, checkout.branch, branch)
+    return commit
 
 
 def _check_out(repository: "Repo", branch: str | None, make: bool) -> str:

@@ -1,14 +1,28 @@
 """What a repository holds, brought here: flows and files of namespaces."""
 
 import asyncio
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from engine.errors import FlowInvalid
-from engine.plugin import DeployedFlow, Flows, Outputs, Property, RunContext, TaskFailed
+from engine.plugin import (
+    Changes,
+    Content,
+    DeployedFlow,
+    FileChange,
+    Flows,
+    Outputs,
+    Property,
+    RunContext,
+    Sight,
+    TaskFailed,
+)
+from engine.sight import SeenFlows
 from engine.tasks import git_contents as contents
 from engine.tasks.git_contents import Found
+from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import GitTask, checked_out, without_password
 from engine.tasks.property_types import Text
 from engine.tasks.working_files import glob
@@ -33,6 +47,20 @@ class FetchTask(GitTask):
     clone_submodules: Any = None
     kestra_url: Any = None
     auth: Any = None
+
+    async def changes(self, sight: Sight, *, is_shared: bool) -> Sequence[Changes]:
+        """What would be different here, if the branch still holds what a task of the namespace saw last."""
+        if self.dry_run:
+            return ()
+        copy = await self.last_seen(sight)
+        if copy is None:
+            note = "No task of this namespace has seen the branch yet, so what it brings can't be told before."
+            return (Changes(self.place(sight), (), note, is_told=False),)
+        return await self.seen_changes(sight, copy)
+
+    @abstractmethod
+    async def seen_changes(self, sight: Sight, copy: BranchCopy) -> Sequence[Changes]:
+        """What a branch brings that holds this."""
 
     async def below(self, context: RunContext, directory: str) -> list[Found] | None:
         """The files below a folder of the branch, without one of the default branch; None when it is missing."""
@@ -124,15 +152,44 @@ def flow_row(state: str, namespace: str, flow_id: str, revision: int, path: str 
     return {"gitPath": path, **row} if path else row
 
 
-def flows_of(context: RunContext) -> Flows:
+@overload
+def flows_of(context: RunContext) -> Flows: ...
+
+
+@overload
+def flows_of(context: Sight) -> SeenFlows: ...
+
+
+def flows_of(context: Sight) -> SeenFlows:
     """The flows there are; TaskFailed when this run cannot reach them."""
     if context.flows is None:
         raise TaskFailed("This run cannot reach the flows.", fix="Run the flow with `parley up`.")
     return context.flows
 
 
+def as_seen(copy: BranchCopy) -> str:
+    """The sentence on what a branch is taken to hold."""
+    return f"As of commit {copy.commit[:12]}, seen at {copy.seen:%Y-%m-%d %H:%M} UTC."
+
+
+def chosen(place: str, found: Sequence[FileChange], note: str) -> Changes:
+    """The changes among them."""
+    return Changes(place, [one for one in found if one.is_one], note)
+
+
+def source_in(held: Content, namespace: str) -> str:
+    """A flow's text, brought to a namespace."""
+    return contents.with_namespace(held.text or "", namespace)
+
+
+def flow_change(key: tuple[str, str], before: str | None, after: str | None) -> FileChange:
+    """How the text of a flow would change; blanks at its end are nothing."""
+    told = [None if text is None else Content.of(f"{text.rstrip()}\n".encode()) for text in (before, after)]
+    return FileChange(f"{key[0]}/{key[1]}.yml", *told)
+
+
 async def chosen_files(
-    context: RunContext, namespace: str, include: Sequence[str], exclude: Sequence[str] = ()
+    context: Sight, namespace: str, include: Sequence[str], exclude: Sequence[str] = ()
 ) -> dict[str, bytes]:
     """The files of a namespace that patterns choose, all of them without patterns; path → content."""
     wanted, unwanted = [glob(p) for p in include or ["**"]], [glob(p) for p in exclude]

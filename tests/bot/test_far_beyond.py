@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.conversation import Action, Attachment, Card, Fact, Field, FileRef, Form, Option, Room, Step
+from bot.conversation import Action, Attachment, Card, Enclosure, Fact, Field, FileRef, Form, Option, Room, Step
 from bot.discord.views import answers as discord_answers
 from bot.discord.views import cards as discord_cards
 from bot.discord.views import fields as discord_fields
@@ -141,9 +141,10 @@ def cards(draw) -> tuple[str, Card]:
         for n in range(count(10))
     )
     actions = tuple(Action(f"p1:ch:01JD{n}:00000a", f"{n} {label}") for n in range(count(25)))
+    enclosed = tuple(Enclosure(f"{n % 3}.diff", label, value) for n in range(count(2)))
     return cluster, Card(
         "pause", "01JD", draw(st.sampled_from(["info", "paused"])), text(256), text(2000), text(12_000), facts, steps,
-        files, actions, at, text(2000), fallback=text(4000),
+        files, actions, at, text(2000), fallback=text(4000), enclosed=enclosed,
     )  # fmt: skip
 
 

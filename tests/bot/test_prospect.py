@@ -2,7 +2,8 @@
 
 import pytest
 
-from bot.approvals.prospect import diff, facts, following, templates
+from bot.approvals.diffs import diff
+from bot.approvals.prospect import facts, following, templates
 from bot.cards.outline import find
 from engine.core.flow_source import load
 from engine.runtime.foresight import Unknown

@@ -43,7 +43,10 @@ def card(card: Card) -> Rendered:
     steps = _steps(card.steps, lost)
     footer = _footer(card, lost)
 
-    names, unsent = c.attachment_names(card.files, limits.ATTACHMENTS - 1)
+    own = {index: c.safe_name(one.name) for index, one in enumerate(card.enclosed[: limits.ENCLOSED])}
+    lost += [Overflow(one.what, one.text, own.get(index, "")) for index, one in enumerate(card.enclosed)]
+
+    names, unsent = c.attachment_names(card.files, limits.ATTACHMENTS - 1 - len(own), set(own.values()))
     lost += unsent
     rows, unplaced = c.controls(card.actions)
     lost += unplaced
@@ -73,9 +76,12 @@ def message(
     view: Card | Notice, parts: list[Json], rows: list[Json], files: list[str], lost: list[Overflow]
 ) -> Rendered:
     """The parts in a coloured container, with the overflow attached."""
-    if lost:
+    enclosed = list(dict.fromkeys(one.file for one in lost if one.file))
+    if any(not one.file for one in lost):
         parts += [c.text(_REST), c.file(c.DETAILS)]
         files.append(c.DETAILS)
+    parts += [c.file(name) for name in enclosed]
+    files += enclosed
     if rows and parts:
         parts.append(c.separator())
     parts += rows

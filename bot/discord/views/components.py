@@ -32,10 +32,12 @@ _EMPTY_LABEL = "Open"
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """One part that did not fit: `part` names it, `text` is the whole of it."""
+    """One part that did not fit: `part` names it, `text` is the whole of it. With a `file` it is sent under that name,
+    else in one file with others."""
 
     part: str
     text: str
+    file: str = ""
 
 
 class Rendered(NamedTuple):
@@ -177,7 +179,9 @@ def count(component: Json) -> int:
     return 1 + sum(count(child) for child in nested) + (1 if "accessory" in component else 0)
 
 
-def attachment_names(files: Sequence[FileRef], room: int) -> tuple[dict[int, str], list[Overflow]]:
+def attachment_names(
+    files: Sequence[FileRef], room: int, taken: Iterable[str] = ()
+) -> tuple[dict[int, str], list[Overflow]]:
     """Names under which files can be sent, by their index; files too many or too large are overflow."""
     names: dict[int, str] = {}
     lost: list[Overflow] = []
@@ -187,7 +191,7 @@ def attachment_names(files: Sequence[FileRef], room: int) -> tuple[dict[int, str
             lost.append(Overflow("file", f"{line(ref.name)} ({ref.size} bytes)"))
             continue
         total += ref.size
-        names[index] = _unique(safe_name(ref.name), set(names.values()) | {DETAILS})
+        names[index] = _unique(safe_name(ref.name), {*names.values(), *taken, DETAILS})
     return names, lost
 
 
@@ -215,5 +219,10 @@ def _unique(name: str, taken: set[str]) -> str:
 
 def details(overflow: Sequence[Overflow]) -> bytes:
     """The attachment that carries the overflow, whole, up to Discord's size of a file."""
-    whole = "\n\n".join(f"## {item.part}\n\n{item.text}" for item in overflow) + "\n"
-    return cut(whole, limits.FILE_BYTES // 4)[0].encode(errors="replace")
+    whole = "\n\n".join(f"## {item.part}\n\n{item.text}" for item in overflow if not item.file) + "\n"
+    return file_of(whole)
+
+
+def file_of(text: str) -> bytes:
+    """A text as an attachment, up to Discord's size of a file."""
+    return cut(text, limits.FILE_BYTES // 4)[0].encode(errors="replace")

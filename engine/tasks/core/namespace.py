@@ -1,13 +1,24 @@
 """`io.kestra.plugin.core.namespace`: the files that the flows of a namespace share."""
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    Changes,
+    Content,
+    FileChange,
+    Outputs,
+    Property,
+    RunContext,
+    RunnableTask,
+    Sight,
+    TaskFailed,
+)
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList, document_from_text
 from engine.tasks.purging import NamespacesTask, Versions
 from engine.tasks.working_files import STORAGE, below, glob
@@ -59,7 +70,7 @@ conflict: OVERWRITE
     conflict: Property[Literal["OVERWRITE", "ERROR", "SKIP"]] = "OVERWRITE"
 
     async def run(self, context: RunContext) -> Uploaded:
-        sources = dict(self._sources(context))
+        sources = dict(self._sources(context, context.working_dir))
         if not sources:
             raise TaskFailed("There is no file to upload.", fix="Check `files`: patterns name files of this task.")
         namespace = self.namespace or context.namespace
@@ -73,7 +84,18 @@ conflict: OVERWRITE
         context.metric("uploaded", len(written))
         return Uploaded(files=written)
 
-    def _sources(self, context: RunContext) -> list[tuple[str, Path]]:
+    async def changes(self, sight: Sight, *, is_shared: bool) -> Sequence[Changes]:
+        namespace = self.namespace or sight.namespace
+        sources = dict(await asyncio.to_thread(self._sources, sight, None))
+        there = await sight.files.namespace_files(namespace)
+        if self.conflict == "ERROR" and (taken := sorted(sources.keys() & there.keys())):
+            raise TaskFailed(f"The namespace {namespace} has a file {taken[0]} already.", fix="Set `conflict`.")
+        after = {path: file for path, file in sources.items() if not (self.conflict == "SKIP" and path in there)}
+        patterns = [one for one in self.files if not one.startswith(STORAGE)] if isinstance(self.files, list) else []
+        note = f"And what fits {', '.join(patterns)} in its working directory by then." if patterns else ""
+        return (await asyncio.to_thread(changed, namespace, there, after, note),)
+
+    def _sources(self, context: Sight, folder: Path | None) -> list[tuple[str, Path]]:
         """(path in the namespace, local file) of everything to upload."""
         found: list[tuple[str, Path]] = []
         named: Mapping[str, Any] = {**(self.files if isinstance(self.files, dict) else {}), **(self.files_map or {})}
@@ -86,8 +108,9 @@ conflict: OVERWRITE
             source = context.files.path(uri)
             found.append((self._at(source.name), source))
         patterns = [glob(one) for one in listed if not one.startswith(STORAGE)]
-        folder = context.working_dir
-        for source in below(folder) if patterns else ():
+        if folder is None or not patterns:
+            return found
+        for source in below(folder):
             name = source.relative_to(folder).as_posix()
             if any(pattern.fullmatch(name) for pattern in patterns):
                 found.append((self._at(name), source))
@@ -128,6 +151,15 @@ files: ["templates/**.html"]
         return Files(files=found)
 
 
+def changed(namespace: str, there: Mapping[str, Path], after: Mapping[str, Path | None], note: str = "") -> Changes:
+    """Files of a namespace that would be replaced, or (None) be gone. Blocks."""
+    found = [
+        FileChange(path, Content.read(there[path]) if path in there else None, Content.read(source) if source else None)
+        for path, source in sorted(after.items())
+    ]
+    return Changes(f"files of {namespace}", [one for one in found if one.is_one], note)
+
+
 class Deleted(Outputs):
     """Paths that were deleted."""
 
@@ -149,6 +181,11 @@ files: ["drafts/**"]
     namespace: Property[Namespace]
     files: Property[TextList] = Field(description="A path or pattern, or a list of them.")
     delete_parent_folder: Property[bool] = Field(default=False, description="Folders left empty go too.")
+
+    async def changes(self, sight: Sight, *, is_shared: bool) -> Sequence[Changes]:
+        gone = dict.fromkeys(path for path, _ in await _matching(sight, self.namespace, self.files))
+        there = await sight.files.namespace_files(self.namespace)
+        return (await asyncio.to_thread(changed, self.namespace, there, gone),)
 
     async def run(self, context: RunContext) -> Deleted:
         matching = await _matching(context, self.namespace, self.files)
@@ -182,6 +219,16 @@ behavior:
     file_pattern: Property[OptionalText] = None
     behavior: Property[Versions] = Versions(keep_amount=1)
 
+    async def changes(self, sight: Sight, *, is_shared: bool) -> Sequence[Changes]:
+        if self.behavior.spares_the_newest:
+            return ()
+        pattern, found = glob(self.file_pattern or "**"), []
+        for namespace in filter(self.covers, await sight.files.namespaces()):
+            there = await sight.files.namespace_files(namespace)
+            gone = dict.fromkeys(path for path in there if pattern.fullmatch(path) or pattern.fullmatch(f"/{path}"))
+            found.append(await asyncio.to_thread(changed, namespace, there, gone))
+        return [one for one in found if one.files]
+
     async def run(self, context: RunContext) -> PurgedFiles:
         if self.behavior.spares_the_newest:
             context.log("A file has one version here, its newest: there is nothing older to purge.")
@@ -196,7 +243,7 @@ behavior:
         return PurgedFiles(size=size)
 
 
-async def _matching(context: RunContext, namespace: str, patterns: list[str]) -> list[tuple[str, Path]]:
+async def _matching(context: Sight, namespace: str, patterns: list[str]) -> list[tuple[str, Path]]:
     compiled = [glob(pattern) for pattern in patterns]
     there = await context.files.namespace_files(namespace)
     return [(path, file) for path, file in there.items() if any(one.fullmatch(path) for one in compiled)]

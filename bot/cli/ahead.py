@@ -1,0 +1,26 @@
+"""What an answer leads to, in a terminal: the tasks that follow, and the files they change, whole."""
+
+from rich.console import Console
+
+from bot.approvals.answering import shape_of
+from bot.approvals.outlook import outlook, yes_to
+from bot.forms.questions import fields_of
+from bot.office import Questions
+from bot.texts import bare
+from engine.core.flow import Flow
+from engine.runtime import Engine
+from engine.store.pauses import PauseRow
+
+
+async def show_outlook(engine: Engine, flow: Flow, pause: PauseRow, console: Console) -> None:
+    """Print what a card in chat shows of it."""
+    task = engine.flows.task(flow, pause.task_id)
+    inputs = tuple(getattr(task, "on_resume", None) or ())
+    fields = fields_of(inputs, await engine.check_answers(pause.id, {})) if inputs else ()
+    shape, quick = shape_of(task, fields, quick=True)
+    found = await outlook(engine, pause, flow, yes_to(Questions(inputs, fields, shape, quick=quick)))
+    lines = [f"{fact.label}: {bare(fact.value)}" for fact in found.steps]
+    said = found.changes[:-2] if found.enclosed else found.changes  # the part of the diff, and where the whole is
+    lines += [part[4:-4] if part.startswith("```") else bare(part) for part in said]
+    for line in [*lines, *(one.text for one in found.enclosed)]:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
