@@ -5,6 +5,7 @@ import getpass
 import json
 import sys
 import tempfile
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ from bot.cli.ahead import show_outlook
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
 from bot.settings import BotSettings, read_settings, shipped_flows
+from bot.testing.suites import FlowFolders
 from bot.texts import bare
 from bot.web.views import MARKS, duration_text
+from engine.core import yaml_text
 from engine.core.execution import Execution
 from engine.core.flow import Flow
+from engine.core.flow_calls import called_names
 from engine.core.state import State
 from engine.errors import FlowInvalid, InputInvalid, NotFound, Refused
 from engine.runtime import Engine
@@ -46,14 +50,7 @@ def run_flow(
         else:
             status = asyncio.run(_run(flow, inputs, resumes, output, data, flows, console, is_kept=True))
     except FlowInvalid as error:
-        for problem in error.problems:
-            console.print(
-                f"{problem.file or flow}:{problem.line}:{problem.column} {problem.message}",
-                markup=False,
-                soft_wrap=True,
-            )
-        if not error.problems:
-            console.print(str(error), markup=False)
+        _print_problems(console, error, flow)
         status = 2
     except InputInvalid as error:
         for wrong in error.problems:
@@ -79,11 +76,12 @@ async def _run(
     shipped = shipped_flows("demo")
     extra = tuple(folders or ())
     own = read_settings().flows if not beside and not extra else ()
-    settings = read_settings(data=data, flows=tuple(dict.fromkeys((*beside, *extra, *own, shipped))))
+    settings = read_settings(data=data, flows=())
+    found = FlowFolders(tuple(dict.fromkeys((*beside, *extra, *own, shipped))))
     engine = await Engine.open(settings)
     try:
         await engine.start(watch=False, schedules=False)
-        flow = await _flow(engine, name)
+        flow = await _flow(engine, name, found, console)
         answers, given = given_resumes(resumes), given_inputs(inputs)
         if is_kept:  # what is only tried out asks nobody and leaves no record
             await _admitted(engine, settings, flow, given)
@@ -127,10 +125,14 @@ async def _recorded(engine: Engine, flow: Flow, execution: Execution) -> None:
     await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
 
 
-async def _flow(engine: Engine, name: str) -> Flow:
+async def _flow(engine: Engine, name: str, folders: FlowFolders, console: Console) -> Flow:
+    """The flow that is asked for, deployed with those it calls; of other files in the folders nothing is said."""
     file = Path(name)
     if file.is_file():
-        return await engine.deploy(file.read_text(encoding="utf-8"), file=str(file))
+        source = file.read_text(encoding="utf-8-sig")
+        flow = await engine.deploy(source, file=str(file))
+        await _deploy_called(engine, source, file, folders, console)
+        return flow
     if file.suffix in (".yaml", ".yml"):
         raise NotFound(f"There is no file {name}.", fix="Check the path.")
     namespace, _, flow_id = name.rpartition("/")
@@ -138,7 +140,42 @@ async def _flow(engine: Engine, name: str) -> Flow:
         raise NotFound(
             f"{name!r} is neither a file nor NAMESPACE/ID.", fix="Write for example `parley run tour/greet_team`."
         )
-    return engine.flows.get(namespace, flow_id)
+    written = folders.find(namespace, flow_id)
+    if written is not None:
+        flow = await engine.deploy(written.text, file=str(written.file))
+        await _deploy_called(engine, written.text, written.file, folders, console)
+        return flow
+    if engine.flows.exists(namespace, flow_id):
+        return engine.flows.get(namespace, flow_id)
+    for where, unread in folders.unread(flow_id):
+        _print_problems(console, unread, str(where))
+    near = get_close_matches(name, [one.name for one in folders.every()], n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "Give its folder with --flows, or its file."
+    raise NotFound(f"There is no flow {name}.", fix=hint)
+
+
+async def _deploy_called(engine: Engine, source: str, file: Path, folders: FlowFolders, console: Console) -> None:
+    """What the flow may start; where one of these can't be read, the reason is printed and the run goes on."""
+    document = yaml_text.read(source)
+    called = folders.needed(document, file)
+    for one, by_name in called:
+        try:
+            await engine.deploy(one.text, file=str(one.file))
+        except FlowInvalid as error:
+            if by_name:
+                _print_problems(console, error, str(one.file))
+    for written in (document, *(one.document for one, _ in called)):
+        for key in called_names(written):
+            for where, unread in folders.unread(key[1]) if key is not None and not engine.flows.exists(*key) else ():
+                _print_problems(console, unread, str(where))
+
+
+def _print_problems(console: Console, error: FlowInvalid, file: str) -> None:
+    for one in error.problems:
+        text = f"{one.file or file}:{one.line}:{one.column} {one.message} {one.suggestion}".strip()
+        console.print(text, markup=False, soft_wrap=True)
+    if not error.problems:
+        console.print(str(error), markup=False)
 
 
 async def _follow(

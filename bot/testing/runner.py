@@ -15,7 +15,6 @@ from bot.testing.cases import Assertion, Case, Suite, TaskFixture, judge, misfit
 from bot.testing.suites import FlowFolders, WrittenFlow
 from engine.clock import ShiftedClock
 from engine.core.execution import Execution, Origin
-from engine.core.flow_calls import called_names
 from engine.core.flow_source import load
 from engine.core.yaml_text import plain
 from engine.errors import EngineError, FlowInvalid, InputInvalid, NameMissing, NotFound
@@ -93,7 +92,7 @@ async def _run(suite: Suite, case: Case, tested: WrittenFlow, flows: FlowFolders
         engine = await Engine.open(settings, clock=clock, chat=chat)
         try:
             await engine.start(watch=False, schedules=False)
-            for neighbour in _needed(document, flows, tested):
+            for neighbour, _ in flows.needed(document, tested.file):
                 await _deploy(engine, neighbour)
             await engine.deploy(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
             return await _play(engine, suite, case, chat, seen, clock)
@@ -146,19 +145,6 @@ class _Fixtures:
 
 def _is_file(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("file:///")
-
-
-def _needed(document: Any, flows: FlowFolders, tested: WrittenFlow) -> list[WrittenFlow]:
-    """The flows that a flow may call, and those that they may call."""
-    waiting, found = [document], {tested.file: tested}
-    while waiting:
-        for name in called_names(waiting.pop()):
-            called = flows.every() if name is None else [one for one in [flows.find(*name)] if one is not None]
-            for one in called:
-                if one.file not in found:
-                    found[one.file] = one
-                    waiting.append(one.document)
-    return list(found.values())[1:]
 
 
 async def _deploy(engine: Engine, flow: WrittenFlow) -> None:

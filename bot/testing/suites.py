@@ -1,5 +1,6 @@
 """Test files: found, read, and matched with the flows they are about."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from bot.testing.cases import Suite
 from engine.core import flow_problems, yaml_text
 from engine.core.documents import is_test
+from engine.core.flow_calls import called_names
 from engine.core.registry import Registry
 from engine.errors import FlowInvalid, NotFound, SettingInvalid
 
@@ -40,6 +42,11 @@ class WrittenFlow:
     text: str
     document: Mapping[str, Any]
 
+    @property
+    def name(self) -> str:
+        """As it is written on the command line."""
+        return f"{self.document.get('namespace')}/{self.document.get('id')}"
+
 
 class FlowFolders:
     """The flows in folders, by namespace and id; each file is read once."""
@@ -47,6 +54,7 @@ class FlowFolders:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
         self._flows: dict[tuple[str, str], WrittenFlow] | None = None
+        self._unread: dict[Path, tuple[str, FlowInvalid]] = {}
 
     def find(self, namespace: str, flow_id: str) -> WrittenFlow | None:
         """One flow, as written."""
@@ -56,6 +64,26 @@ class FlowFolders:
         """All of them."""
         return list(self._all().values())
 
+    def needed(self, document: Mapping[str, Any], file: Path | None = None) -> list[tuple[WrittenFlow, bool]]:
+        """The flows that a flow may call and those that they may call; whether each is called by its name."""
+        seen = set() if file is None else {file.resolve()}
+        waiting, found = [document], []
+        while waiting:
+            for name in called_names(waiting.pop()):
+                called = self.every() if name is None else [one for one in [self.find(*name)] if one is not None]
+                for one in called:
+                    if one.file.resolve() not in seen:
+                        seen.add(one.file.resolve())
+                        found.append((one, name is not None))
+                        waiting.append(one.document)
+        return found
+
+    def unread(self, flow_id: str) -> list[tuple[Path, FlowInvalid]]:
+        """Files that are no YAML, and seem to hold a flow of this id."""
+        self._all()
+        wanted = re.compile(rf"^id:\s*[\"']?{re.escape(flow_id)}\b", re.MULTILINE)
+        return [(file, error) for file, (text, error) in self._unread.items() if wanted.search(text)]
+
     def _all(self) -> dict[tuple[str, str], WrittenFlow]:
         if self._flows is None:
             self._flows = {}
@@ -63,8 +91,9 @@ class FlowFolders:
                 text = _text(file)
                 try:
                     document = yaml_text.read(text)
-                except FlowInvalid:
-                    continue  # a broken neighbour is not what is tested
+                except FlowInvalid as error:
+                    self._unread[file] = (text, error)  # a broken neighbour is not what is asked for
+                    continue
                 if isinstance(document, Mapping) and "tasks" in document:
                     key = (str(document.get("namespace")), str(document.get("id")))
                     self._flows.setdefault(key, WrittenFlow(file, text, document))
