@@ -17,7 +17,7 @@ class Registry:
 
     `places` maps type names to `module:Class`; `rename` gives the installed name behind an older one, or None;
     `plugins` finds third-party classes and is asked once, when a name is not among the others; `absent` says of types
-    that are not to be had what to do without them.
+    that are not to be had, and of families of them (`….`), what to do without them.
     """
 
     def __init__(
@@ -47,7 +47,8 @@ class Registry:
 
     def unknown(self, name: str) -> UnknownTaskType:
         """What to tell about a type that is not installed."""
-        return UnknownTaskType(name, self.nearest(name), self._absent.get(name, ""))
+        family = max((one for one in self._absent if one.endswith(".") and name.startswith(one)), key=len, default="")
+        return UnknownTaskType(name, self.nearest(name), self._absent.get(name) or self._absent.get(family, ""))
 
     def find(self, name: str) -> type[Typed] | None:
         """Class of a type name or alias, None when it is not installed."""

@@ -54,6 +54,15 @@ ABSENT = {
     "io.kestra.plugin.core.trigger.McpToolTrigger": "Flows are no tools of an MCP server here. Let a "
     "`io.kestra.plugin.core.trigger.Webhook` start the flow, or an AIAgent with the tool "
     "`io.kestra.plugin.ai.tool.KestraFlow`.",
+    # Whole families, by what their names begin with.
+    "io.kestra.plugin.debezium.": "Debezium is a library for Java and reads a database's own log. Let a `Trigger` of "
+    "`io.kestra.plugin.jdbc` look for new rows, or a Debezium Server send the changes to Kafka, which "
+    "`io.kestra.plugin.kafka.RealtimeTrigger` hears.",
+    "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
+    "io.kestra.plugin.github.triggers.": "GitHub calls a `io.kestra.plugin.core.trigger.Webhook`: give its address to "
+    "the repository's webhooks, and say with `conditions` which events start the flow.",
+    "io.kestra.plugin.github.conditions.": "Use `io.kestra.plugin.core.condition.Expression` on the body of the "
+    "Webhook that GitHub calls: `{{ trigger.body.action == 'opened' }}`.",
 }
 
 

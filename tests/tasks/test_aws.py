@@ -219,3 +219,24 @@ async def test_lambda(context, at):
         assert (found.contentType, found.contentLength) == ("application/json", 10)
         with pytest.raises(TaskFailed, match=r"adder failed: KeyError: boom"):
             await context.run(**invoke, functionPayload={"fail": True})
+
+
+async def test_clusters(context, at, server):
+    emr = boto3.client("emr", endpoint_url=server, region_name="eu-central-1",
+                       aws_access_key_id="A", aws_secret_access_key="s")  # fmt: skip
+    step = {"name": "count", "jar": "command-runner.jar", "actionOnFailure": "CONTINUE"}
+    step["commands"] = ["spark-submit s3://jobs/count.py --to s3://out"]
+    given = {"clusterName": "nightly", "masterInstanceType": "m5.xlarge", "slaveInstanceType": "m5.xlarge"}
+    given |= {"instanceCount": 3, "applications": ["Spark"], "keepJobFlowAliveWhenNoSteps": True, "wait": True}
+    kind = f"{PLUGIN}.emr.CreateClusterAndSubmitSteps"
+    made = await context.run(type=kind, **at, **given, steps=[step], completionCheckInterval="PT0.1S")
+    about = emr.describe_cluster(ClusterId=made.jobFlowId)["Cluster"]
+    assert (about["Name"], about["Status"]["State"]) == ("nightly", "WAITING")
+    await context.run(
+        type=f"{PLUGIN}.emr.SubmitSteps", **at, clusterId=made.jobFlowId, steps=[{**step, "mainClass": "M"}]
+    )
+    steps = emr.list_steps(ClusterId=made.jobFlowId)["Steps"]
+    assert [one["Config"]["Args"] for one in steps] == [["spark-submit", "s3://jobs/count.py", "--to", "s3://out"]] * 2
+    await context.run(type=f"{PLUGIN}.emr.DeleteCluster", **at, clusterIds=[made.jobFlowId])
+    assert emr.describe_cluster(ClusterId=made.jobFlowId)["Cluster"]["Status"]["State"] == "TERMINATED"
+    emr.close()

@@ -9,7 +9,7 @@ from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from tests.wire.azurite import ACCOUNT, KEY, azurite
 
-BLOB = "io.kestra.plugin.azure.storage.blob"
+BLOB, ADLS = "io.kestra.plugin.azure.storage.blob", "io.kestra.plugin.azure.storage.adls"
 
 pytestmark = pytest.mark.node
 
@@ -113,3 +113,24 @@ async def test_who_asks(context, who, containers, endpoint):
         await context.run(**listing, connectionString="nonsense")
     with pytest.raises(TaskFailed, match="link-local"):
         await context.run(**listing, endpoint="http://169.254.169.254/x", sasToken=sas)
+
+
+async def test_files_of_a_lake(context, who, containers):
+    lake, _ = containers
+    where = {**who, "fileSystem": lake}
+    uri = await context.files.put(b"1;2\n", "a.csv")
+    for name in ("a.csv", "reports/b.csv", "reports/old/c.csv"):
+        made = await context.run(type=f"{ADLS}.Upload", **where, filePath=f"/{name}", from_=uri)
+        assert (made.file["name"], made.file["size"], made.file["isDirectory"]) == (name, 4, False)
+    found = await context.run(type=f"{ADLS}.List", **where, directoryPath="/")
+    assert [(one["name"], one["isDirectory"]) for one in found.files] == [("a.csv", False), ("reports", True)]
+    found = await context.run(type=f"{ADLS}.List", **where, directoryPath="reports", maxFiles=1)
+    assert len(found.files) == 1
+    assert context.said("There are 2 files; the first 1", "WARN")
+    read = await context.run(type=f"{ADLS}.Read", **where, filePath="reports/b.csv")
+    assert (read.file["fileName"], context.files.text(read.file["uri"])) == ("b.csv", "1;2\n")
+    gone = {"type": f"{ADLS}.Delete", **where, "filePath": "reports/b.csv"}
+    assert (await context.run(**gone)).deleted
+    assert not (await context.run(**gone)).deleted
+    with pytest.raises(TaskFailed, match="There is no file"):
+        await context.run(**gone, errorOnMissing=True)

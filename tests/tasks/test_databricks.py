@@ -1,0 +1,150 @@
+"""Databricks and Aikido: their REST APIs, faked at the wire."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks.databricks_service import worded
+from tests.tasks.test_services import routes
+from tests.wire.loopback import Answered, serving
+
+SQL, JOB = "io.kestra.plugin.databricks.sql", "io.kestra.plugin.databricks.job"
+AIKIDO = "io.kestra.plugin.aikido"
+
+
+async def test_a_statement_of_sql(make_context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.databricks.sql.EVERY", 0.01)
+    kinds = ("id", "LONG"), ("total", "DECIMAL"), ("paid", "BOOLEAN"), ("tags", "ARRAY"), ("name", "STRING")
+    columns = [{"name": name, "type_name": kind} for name, kind in kinds]
+    more = "/api/2.0/sql/statements/s1/result/chunks/1"
+    done = {
+        "statement_id": "s1",
+        "status": {"state": "SUCCEEDED"},
+        "manifest": {"schema": {"columns": columns}},
+        "result": {"data_array": [["1", "2.50", "true", '["a"]', "Ann"]], "next_chunk_internal_link": more},
+    }
+    failed = {"statement_id": "s2", "status": {"state": "FAILED", "error": {"message": "TABLE_OR_VIEW_NOT_FOUND"}}}
+    table = {
+        ("POST", "/api/2.0/sql/statements"): lambda request: Answered(
+            failed if "nothing" in request.body.decode() else {"statement_id": "s1", "status": {"state": "PENDING"}}
+        ),
+        ("GET", "/api/2.0/sql/statements/s1"): done,
+        ("GET", more): {"data_array": [["2", None, "false", None, "Bob"]]},
+    }
+    with serving(routes(table)) as databricks:
+        context = make_context()
+        ask = {"type": f"{SQL}.Query", "accessToken": "t0ken", "host": databricks.url}
+        ask |= {"httpPath": "/sql/1.0/warehouses/w1", "catalog": "main", "schema": "shop"}
+        found = await context.run(**ask, sql="SELECT * FROM t")
+        rows = [json.loads(line) for line in context.files.text(found.uri).splitlines()]
+        assert rows == [
+            {"id": 1, "total": 2.5, "paid": True, "tags": ["a"], "name": "Ann"},
+            {"id": 2, "total": None, "paid": False, "tags": None, "name": "Bob"},
+        ]
+        sent = databricks.requests[0]
+        assert sent.json == {
+            "warehouse_id": "w1",
+            "statement": "SELECT * FROM t",
+            "catalog": "main",
+            "schema": "shop",
+            "wait_timeout": "10s",
+        }
+        assert sent.headers["authorization"] == "Bearer t0ken"
+        with pytest.raises(TaskFailed, match="could not run the statement: TABLE_OR_VIEW"):
+            await context.run(**ask, sql="SELECT nothing")
+        with pytest.raises(TaskFailed, match="is no SQL warehouse"):
+            await context.run(**{**ask, "httpPath": "sql/protocolv1/o/1/2"}, sql="x")
+        with pytest.raises(TaskFailed, match="who asks Databricks"):
+            await context.run(**{**ask, "accessToken": ""}, sql="x")
+
+
+async def test_jobs_and_runs(make_context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.databricks.job.EVERY", datetime.resolution)
+    looks = []
+
+    def run(request):
+        looks.append(request.query["run_id"])
+        over = len(looks) > 2
+        failed = request.query["run_id"] == "9"
+        state = {"life_cycle_state": "TERMINATED", "result_state": "FAILED" if failed else "SUCCESS"}
+        state |= {"state_message": "no such file"} if failed else {}
+        return Answered({"job_id": 3, "state": state if over else {"life_cycle_state": "RUNNING"}})
+
+    table = {
+        ("POST", "/oidc/v1/token"): {"access_token": "from-oidc"},
+        ("POST", "/api/2.1/jobs/runs/submit"): {"run_id": 8},
+        ("POST", "/api/2.1/jobs/create"): {"job_id": 3},
+        ("POST", "/api/2.1/jobs/run-now"): {"run_id": 9},
+        ("GET", "/api/2.1/jobs/runs/get"): run,
+    }
+    with serving(routes(table)) as databricks:
+        context = make_context({"providers": {"databricks": {"base_url": databricks.url}}})
+        who = {"host": "ignored.example.com", "authentication": {"clientId": "c", "clientSecret": "s3cret"}}
+        tasks = [
+            {"taskKey": "a", "sparkPythonTask": {"pythonFile": "/x.py", "sparkPythonTaskSource": "WORKSPACE"}},
+            {"taskKey": "b", "dependsOn": ["a"], "notebookTask": {"baseParameters": {"aB": "1"}}},
+        ]
+        done = await context.run(type=f"{JOB}.SubmitRun", **who, runName="n", runTasks=tasks, waitForCompletion="PT1M")
+        assert (done.runId, done.runURI) == (8, f"{databricks.url}/#job/3/run/8")
+        sent = next(one for one in databricks.requests if one.path.endswith("submit"))
+        assert sent.json["tasks"] == [
+            {"task_key": "a", "spark_python_task": {"python_file": "/x.py", "source": "WORKSPACE"}},
+            {"task_key": "b", "depends_on": [{"task_key": "a"}], "notebook_task": {"base_parameters": {"aB": "1"}}},
+        ]
+        assert sent.headers["authorization"] == "Bearer from-oidc"
+        assert {"s3cret", "from-oidc"} <= context.masked
+        made = await context.run(type=f"{JOB}.CreateJob", **who, jobName="j", jobTasks=tasks)
+        assert (made.jobId, made.runId) == (3, 9)
+        with pytest.raises(TaskFailed, match=r"The run 9 ended as FAILED\. no such file"):
+            await context.run(type=f"{JOB}.CreateJob", **who, jobTasks=tasks, waitForCompletion="PT1M")
+        with pytest.raises(TaskFailed, match="A task is no map"):
+            await context.run(type=f"{JOB}.SubmitRun", **who, runTasks=["x"])
+    assert worded({"aBc": {"dE": [{"fG": None, "hI": 1}]}}) == {"a_bc": {"d_e": [{"h_i": 1}]}}
+
+
+async def test_aikido(make_context):
+    groups = [{"id": n, "severity": "critical" if n % 2 else "low"} for n in range(15)]
+
+    def listed(request):
+        page, size = int(request.query["page"]), int(request.query["per_page"])
+        return Answered(groups[page * size : (page + 1) * size])
+
+    at = "/api/public/v1"
+    table = {
+        ("POST", "/api/oauth/token"): {"access_token": "t0ken", "expires_in": 3600},
+        ("GET", f"{at}/report/soc2/overview"): [
+            {"overview": {"CC6": {"ok": True}}, "total_complying_rule_count": 7, "total_rule_count": 9}
+        ],
+        ("GET", f"{at}/report/nis2/overview"): [],
+        ("PUT", f"{at}/issues/groups/5004/snooze"): {"success": True, "snoozed_single_issues_amount": 3},
+        ("PUT", f"{at}/issues/groups/5004/unsnooze"): {"success": True},
+        ("GET", f"{at}/issues/groups/5004"): {"id": 5004, "title": "CVE"},
+        ("GET", f"{at}/open-issue-groups"): listed,
+    }
+    with serving(routes(table)) as aikido:
+        context = make_context({"providers": {"aikido": {"base_url": aikido.url}}})
+        who = {"clientId": "c", "clientSecret": "s3cret"}
+        report = await context.run(type=f"{AIKIDO}.compliance.GetReport", **who, framework="SOC2")
+        assert (report.overview, report.totalComplyingRuleCount, report.totalRuleCount) == ({"CC6": {"ok": True}}, 7, 9)
+        assert aikido.requests[0].headers["authorization"].startswith("Basic ")
+        assert aikido.last.headers["authorization"] == "Bearer t0ken"
+        with pytest.raises(TaskFailed, match="no report about NIS2"):
+            await context.run(type=f"{AIKIDO}.compliance.GetReport", **who, framework="NIS2")
+        group = {**who, "issueGroupId": "5004"}
+        later = "2099-01-01T00:00:00Z"
+        slept = await context.run(type=f"{AIKIDO}.issues.Snooze", **group, until=later, reason="false alarm")
+        assert (slept.success, slept.snoozedSingleIssuesAmount) == (True, 3)
+        moment = int(datetime(2099, 1, 1, tzinfo=UTC).timestamp())
+        assert aikido.last.json == {"snooze_until": moment, "reason": "false alarm"}
+        with pytest.raises(TaskFailed, match="in the past"):
+            await context.run(type=f"{AIKIDO}.issues.Snooze", **group, until="2020-01-01T00:00:00Z")
+        assert (await context.run(type=f"{AIKIDO}.issues.Unsnooze", **group)).success
+        assert (await context.run(type=f"{AIKIDO}.issues.Get", **group))["issueGroup"]["title"] == "CVE"
+        ask = {"type": f"{AIKIDO}.issues.ListOpen", **who, "pageSize": 10}
+        assert (await context.run(**ask)).size == 15
+        urgent = await context.run(**ask, severities=["CRITICAL"], filterTeamId=4, fetchType="STORE")
+        assert (urgent.size, aikido.last.query["filter_team_id"]) == (7, "4")
+        with pytest.raises(TaskFailed, match="who asks Aikido"):
+            await context.run(type=f"{AIKIDO}.issues.Get", issueGroupId="1")
