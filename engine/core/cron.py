@@ -44,12 +44,16 @@ def expand(cron: str, with_seconds: bool = False) -> str:
     if len(fields) != wanted:
         names = ", ".join((("second",) if with_seconds else ()) + _FIELDS)
         more = " or set `withSeconds: true`" if len(fields) == 6 else ""
+        more = more or ("; every day at nine is `0 9 * * *`" if not _FIELD.match(text) or text[0].isalpha() else "")
         raise CronInvalid(
             f"invalid cron expression '{cron}': it has {len(fields)} fields, but needs {wanted} ({names}){more}"
         )
     for field in fields:
         if not _FIELD.fullmatch(field):
-            raise CronInvalid(f"invalid cron expression '{cron}': {field!r} is not a number, name, list, range or step")
+            more = "; write `*`" if field == "?" else ""
+            raise CronInvalid(
+                f"invalid cron expression '{cron}': {field!r} is not a number, name, list, range or step{more}"
+            )
     expanded = " ".join(fields)
     try:
         CronSim(expanded, _ANCHOR)

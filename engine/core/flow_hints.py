@@ -33,6 +33,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *flow_calls.triggered(flow),
         *flow_validation.unfit_defaults(flow),
         *flow_validation.unmet_refs(flow),
+        *_without_value(flow),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
         *meant_text.always_true(data),
@@ -111,6 +112,19 @@ def _files_of_directories(flow: Flow, data: Any) -> Iterator[Finding]:
                     if used in value:
                         message = f"`{used}` are files that `{owner}` declares; they are found, but only here."
                         yield Finding(path, message, "directory-files", "hint", f"Write `outputs.{owner}.outputFiles`.")
+
+
+def _without_value(flow: Flow) -> Iterator[Finding]:
+    """Outputs that say nothing, and questions without an answer to choose."""
+    for index, output in enumerate(flow.outputs):
+        if output.value is None and output.required:
+            message = f"The output `{output.id}` has no `value`: every execution would fail at its end."
+            yield Finding(("outputs", index), message, "no-value", "warning", 'Write `value: "{{ … }}"`.')
+    for index, one in enumerate(flow.inputs):
+        given = [getattr(one, name, None) for name in ("values", "options", "expression")]
+        if one.type in ("SELECT", "ENUM", "MULTISELECT") and not any(given):
+            message = f"The input `{one.id}` has nothing to choose from."
+            yield Finding(("inputs", index), message, "no-value", "warning", "Give it `values`, or an `expression`.")
 
 
 def _without_effect(flow: Flow) -> Iterator[Finding]:

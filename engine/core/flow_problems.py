@@ -19,6 +19,9 @@ from engine.core.task import Typed
 from engine.core.yaml_text import Path, walk
 from engine.errors import EngineError, UnknownTaskType
 
+CHOICE = re.compile(r"'([^']*)'")
+MEANT = re.compile(r"Did you mean `([^`]+)`\?")
+NO_NAME = re.compile(r"[^a-zA-Z0-9._-]+")
 JAVA_NAME = re.compile(r"[a-z][\w-]*(\.[\w-]+){2,}\.[A-Z]\w*")  # a type of a plugin, not of a schema or an input
 
 
@@ -36,6 +39,8 @@ def translate(error: ValidationError, document: Any, registry: Registry, root: t
         for path, errors in places.items()
         if not (_is_vague(path, errors, tagged) and any(_is_inside(other, path) for other in places))
     ]
+    misspelt = {(*one.path[:-1], name) for one in found for name in MEANT.findall(one.suggestion)}
+    found = [one for one in found if not one.missing or (*one.path, one.missing) not in misspelt]
     return [*found, *_inside_unknown(found, document, registry)]
 
 
@@ -142,13 +147,30 @@ def _finding(
     if first["type"].startswith(("list", "tuple")) and isinstance(first["input"], Mapping):
         advice = "Begin each item with `- `."
         return Finding(path, f"{_name(path)} should be a list, but is a mapping.", "type", suggestion=advice)
+    advice = _advice(first)
     if len(expected) == len(errors) > 1:
         shown = sentence(first).rpartition(", but is ")[2]
-        return Finding(path, f"{_name(path)} should be {' or '.join(dict.fromkeys(expected))}, but is {shown}.", "type")
+        said = f"should be {' or '.join(dict.fromkeys(expected))}, but is {shown}"
+        return Finding(path, f"{_name(path)} {said}.", "type", suggestion=advice)
     said = " or ".join(dict.fromkeys(sentence(one) for one in errors))
-    return Finding(
-        path, f"{_name(path)} {said}{'' if said.endswith(('.', '?')) else '.'}", "type" if expected else "invalid"
-    )
+    message = f"{_name(path)} {said}{'' if said.endswith(('.', '?')) else '.'}"
+    return Finding(path, message, "type" if expected else "invalid", suggestion=advice)
+
+
+def _advice(error: ErrorDetails) -> str:
+    """What to write instead, where that can be told from what is there."""
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind in ("literal_error", "enum") and isinstance(given, str):
+        choices = {one.lower(): one for one in CHOICE.findall(str(context["expected"]))}
+        near = get_close_matches(given.lower(), choices, n=1)
+        return f"Did you mean `{choices[near[0]]}`?" if near else ""
+    if kind.startswith(("dict", "mapping", "model")) and isinstance(given, list):
+        return "Write `name: value` in each line, without `- `."
+    if kind == "string_pattern_mismatch" and isinstance(given, str):
+        mended = NO_NAME.sub("-", given.strip()).strip("-._")
+        mended = mended if re.search(context["pattern"], mended) else mended.lower()
+        return f"Write for example `{mended}`." if mended and re.search(context["pattern"], mended) else ""
+    return ""
 
 
 def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel]) -> Finding:

@@ -1,6 +1,6 @@
 """The names in a flow's templates: do they exist, and is there a value yet where they are read?"""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, get_args
@@ -17,6 +17,7 @@ from engine.core.yaml_text import Path, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import parse
 from engine.expressions.templates import Template
+from engine.expressions.trust import OUTSIDE_ROOTS
 
 ITEMS = ("_split", "_items", "_merge")  # task runs that a ForEachItem makes of itself
 ROOTS = frozenset({"inputs", "outputs", "vars", "labels", "trigger", "execution", "taskrun", "flow"})
@@ -40,6 +41,14 @@ HAVE = {
     "task": ("id", "type"),
     "execution": ("id", "startDate", "endDate", "originalId", "state", "outputs"),
     "taskrun": ("id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"),
+}
+# Names that some templates have beside these: of triggers, tasks, webhooks, conditions, macros …
+GIVEN = (
+    ROOTS | OUTSIDE_ROOTS | {"task", "tasks", "vars", "envs", "globals", "kestra", "schedule", "response", "iteration"}
+)
+ELSEWHERE: Mapping[str, Callable[[str], str]] = {
+    "secrets": lambda name: f"Write `secret('{name}')`.",
+    "env": lambda name: f"Write `envs.{name.lower()}`.",
 }
 OPEN = frozenset({"execution", "taskrun"})  # … and those that have more in messages and messages about other runs
 
@@ -72,11 +81,11 @@ class References:
     def _finding(self, path: Path, read: Read) -> Finding | None:
         root, *rest = read.path
         if not rest:
-            return _unknown_root(path, read)
+            return self._meant_root(path, read) or _unknown_root(path, read)
         if root in HAVE and rest[0] not in HAVE[root]:
             return _unknown_part(path, read)
         if root not in ROOTS and root != "tasks":
-            return _unknown_root(path, read)
+            return self._meant_root(path, read) or _unknown_root(path, read)
         if root == "taskrun":
             return self._value_of_loop(path, read)
         if not FOREIGN.get(root, set()).isdisjoint(path) or self._of_subflow(path):
@@ -89,6 +98,23 @@ class References:
         if rest[0] not in known:
             return _unknown_name(path, read, known)
         return None if root != "outputs" or read.guarded else self._output(path, read)
+
+    def _meant_root(self, path: Path, read: Read) -> Finding | None:
+        """`{{ name }}` for an input or a variable, `{{ task.value }}` for what a task hands on, `{{ secrets.X }}`."""
+        root, *rest = read.path
+        if root in ELSEWHERE and rest and not read.guarded:
+            return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", ELSEWHERE[root](rest[0]))
+        if root in GIVEN or read.guarded or not FOREIGN["inputs"].isdisjoint(path) or self._of_subflow(path):
+            return None
+        for kind in ("inputs", "vars", *(("outputs",) if rest else ())):
+            if root in self.known.get(kind, ()) and not self._sets_variables():
+                advice = f"Write `{'.'.join((kind, *read.path))}`."
+                return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", advice)
+        return None
+
+    def _sets_variables(self) -> bool:
+        """Whether a task may set variables of any name while the flow runs."""
+        return any(type(task).__name__ in ("SetVariables", "TemplatedTask") for task in self.scope.tasks.values())
 
     def _value_of_loop(self, path: Path, read: Read) -> Finding | None:
         """`taskrun.value` outside of loops over values."""
@@ -203,10 +229,13 @@ def _labels(flow: Flow, scope: Scope) -> frozenset[str] | None:
 
 def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | None:
     root, name = read.path[:2]
-    near = get_close_matches(name, known, n=1)
+    dashed = [one for one in known if one.startswith(f"{name}-")]
+    near = dashed or get_close_matches(name, known, n=1)
     if read.guarded and not near:
         return None
     advice = f"Did you mean `{root}.{near[0]}`?" if near else ""
+    if dashed:
+        advice = f"A `-` in a name is read as minus; write `{root}['{dashed[0]}']`."
     message = f"`{root}.{name}` names no {NOUNS[root]} of this flow."
     return _finding(path, read, message, CODES[root], advice, "hint" if read.guarded else "warning")
 

@@ -14,6 +14,22 @@ from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, Template, nodes, parse
 
 NOT_RENDERED = frozenset({"pluginDefaults", "taskDefaults", "listeners", "extend"})
+# What other languages call it → what it is here.
+ELSEWHERE: Mapping[str, Mapping[str, str]] = {
+    "len": {"function": "value | length"},
+    "size": {"function": "value | length", "filter": "value | length"},
+    "count": {"function": "value | length", "filter": "value | length"},
+    "str": {"function": "value | string"},
+    "int": {"function": "value | number", "filter": "value | number"},
+    "float": {"function": "value | number", "filter": "value | number"},
+    "strftime": {"function": "now() | date('yyyy-MM-dd')", "filter": "value | date('yyyy-MM-dd')"},
+    "format_date": {"filter": "value | date('yyyy-MM-dd')"},
+    "today": {"function": "now() | date('yyyy-MM-dd')"},
+    "tojson": {"filter": "value | toJson"},
+    "to_json": {"filter": "value | toJson"},
+    "from_json": {"function": "fromJson(value)", "filter": "fromJson(value)"},
+    "getenv": {"function": "envs.name"},
+}
 PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks only
 
 
@@ -52,12 +68,23 @@ def _template(path: Path, text: str, references: References | None) -> Iterator[
         yield from references.findings(path, template)
 
 
+def _instead(kind: str, name: str, installed: Collection[str]) -> str:
+    """What to write for a name that is none here, or none of this kind."""
+    if kind in ELSEWHERE.get(name, {}):
+        return f"Write `{ELSEWHERE[name][kind]}`."
+    if kind == "function" and name in FILTERS:
+        return f"It is a filter: write `value | {name}`."
+    if kind == "filter" and name in FUNCTIONS:
+        return f"It is a function: write `{name}(…)`."
+    near = get_close_matches(name, installed, n=1)
+    return f"Did you mean `{near[0]}`?" if near else ""
+
+
 def _unknown(
     path: Path, kind: str, used: Collection[str], template: Template, installed: Collection[str]
 ) -> Iterator[Finding]:
     for name in sorted(used):
-        near = get_close_matches(name, installed, n=1)
-        advice = f"Did you mean `{near[0]}`?" if near else ""
+        advice = _instead(kind, name, installed)
         calls = (one for one in nodes.walk(template.tree) if isinstance(one, (nodes.Call, nodes.Filter)))
         at = next(one.at for one in calls if one.name == name)
         yield Finding(path, f"There is no {kind} `{name}`.", f"unknown-{kind}", "warning", advice, "", *at)

@@ -98,6 +98,8 @@ class Registry:
                 other, _, last = candidate.rpartition(".")
                 if not package:  # the end of a name alone
                     return 3 if last.lower() == wanted else 0
+                if candidate.endswith(f".{name}"):
+                    return 4
                 whole = SequenceMatcher(None, name, candidate).ratio()
                 if whole <= LIKE or not _of_one_service(package, other):
                     return 0

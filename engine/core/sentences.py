@@ -37,6 +37,12 @@ _SHAPES = {
     "time_type": "a time of day such as `10:15:30`",
     "time_parsing": "a time of day such as `10:15:30`",
 }
+_PATTERNS = {
+    "^[a-z0-9][a-z0-9._-]*$": "lower case letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+    "^[a-zA-Z0-9][a-zA-Z0-9_-]*$": "letters, digits, `_` and `-`, and begins with a letter or digit",
+    "^[a-zA-Z0-9][a-zA-Z0-9._-]*$": "letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+    "^[a-zA-Z0-9][.a-zA-Z0-9_-]*$": "letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+}
 _BOUNDS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -81,6 +87,8 @@ def sentence(error: ErrorDetails) -> str:
         return "is missing"
     if kind == "extra_forbidden":
         return "is not a property here"
+    if kind == "string_pattern_mismatch" and context["pattern"] in _PATTERNS:
+        return f"is {_shown(error['input'])}, but may hold only {_PATTERNS[context['pattern']]}"
     if kind == "string_pattern_mismatch":
         return f"is {_shown(error['input'])}, which does not match `{context['pattern']}`"
     raised = context.get("error") if isinstance(context, Mapping) else None

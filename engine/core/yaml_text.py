@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from yaml._yaml import CParser
 
+from engine.core import yaml_slips
 from engine.errors import FlowInvalid, Problem
 
 Path = tuple[str | int, ...]
@@ -19,8 +20,6 @@ Path = tuple[str | int, ...]
 MAX_VALUES = 50_000  # anchors can multiply a small text into an endless document
 MAX_DEPTH = 200
 SAFE_LENGTH = 10_000  # a shorter text can't be nested so deep that composing it exhausts the C stack
-_QUOTE_TEMPLATE = 'YAML reads `{{ … }}` at the start of a value as a mapping; put it in quotes: "{{ … }}".'
-_UNQUOTED = re.compile(r"(?:: +|- +)(?P<template>\{\{)")
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -236,7 +235,7 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode):
             return str(node.value)
         if isinstance(node, yaml.MappingNode):
-            raise _problem(owner, _QUOTE_TEMPLATE, "yaml-template")
+            raise _problem(owner, yaml_slips.QUOTE_TEMPLATE, "yaml-template")
         raise _problem(node, "A key must be text.", "yaml-key")
 
     def check_tag(self, node: yaml.Node, expected: str) -> None:
@@ -263,56 +262,14 @@ def _problem(node: Any, message: str, code: str) -> FlowInvalid:
     return FlowInvalid(message, problems=[problem])
 
 
-# What libyaml says → what to tell the author.
-_SENTENCES = (
-    (
-        "mapping values are not allowed",
-        "A `:` stands where YAML expects no key: put text that holds `: ` in quotes, and check the indentation.",
-    ),
-    ("could not find expected ':'", "A key without its `:`; write `key: value`, and put longer text in quotes."),
-    (
-        "did not find expected key",
-        "A line does not fit here; look at its indentation, and at quotes in the lines before.",
-    ),
-    (
-        "did not find expected '-' indicator",
-        "A list item starts with `- `, at the same indentation as the items before.",
-    ),
-    (
-        "cannot start any token",
-        "A value can't start with this character; put it in quotes, and indent with blanks, not tabs.",
-    ),
-    ("found unexpected end of stream", "A quote is opened but never closed."),
-    ("found undefined alias", "An alias (`*name`) names no anchor (`&name`)."),
-    ("found duplicate anchor", "Two anchors have the same name."),
-    (
-        "did not find expected ',' or '}'",
-        "A `{` without its `}`, or a `,` is missing; put a value that starts with `{{` in quotes.",
-    ),
-    ("did not find expected ',' or ']'", "A `[` without its `]`, or a `,` is missing."),
-    ("did not find expected node content", "A value is missing, or starts with a character that needs quotes."),
-    ("block sequence entries are not allowed", "A list can't start in the same line as its key."),
-    ("found unknown escape character", 'A backslash in "…" starts an escape; write `\\\\`, or use single quotes.'),
-    ("found character that cannot start", "A value can't start with this character; put it in quotes."),
-    ("expected <document start>", "The text ends before this line; look at its indentation."),
-    ("did not find expected <document start>", "The text ends before this line; look at its indentation."),
-    ("control characters are not allowed", "A control character stands in the text; remove it."),
-    ("nesting", f"The document is nested more than {MAX_DEPTH} levels deep."),
-)
-
-
 def _broken(error: Exception, text: str) -> FlowInvalid:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    opened = getattr(error, "context_mark", None)
     said = " ".join(str(getattr(error, part, "") or "") for part in ("problem", "context")).strip() or str(error)
-    if isinstance(error, RecursionError):
-        said = "nesting"
-    sentence = next((ours for theirs, ours in _SENTENCES if theirs in said), f"This is not YAML: {said}.")
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    lines = text.split("\n")
-    unquoted = _UNQUOTED.search(lines[line - 1]) if line <= len(lines) else None
-    if unquoted:
-        sentence, column = _QUOTE_TEMPLATE, unquoted.start("template") + 1
-    context = getattr(error, "context_mark", None)
-    if "found unexpected end of stream" in said and context:
-        line, column = context.line + 1, context.column + 1
-    return FlowInvalid(sentence, problems=[Problem(path="", message=sentence, line=line, column=column, code="yaml")])
+    at = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if isinstance(error, RecursionError) or "nesting" in said:
+        found = yaml_slips.Slip(f"The document is nested more than {MAX_DEPTH} levels deep.", *at)
+    else:
+        found = yaml_slips.slip(text, said, at, (opened.line + 1, opened.column + 1) if opened else None)
+    problem = Problem(path="", message=found.sentence, line=found.line, column=found.column, code="yaml")
+    return FlowInvalid(found.sentence, problems=[problem])

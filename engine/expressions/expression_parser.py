@@ -53,7 +53,8 @@ class ExpressionParser:
         """Refuse what stands here."""
         token = self.token
         what = "the end of the template" if token.kind == "end" else f"{token.value[:40]!r}"
-        self.fail(f"Expected {wanted} but found {what}.")
+        fix = "Two values are compared with `==`." if (token.kind, token.value) == ("mark", "=") else ""
+        self.fail(f"Expected {wanted} but found {what}.", fix)
 
     def at(self, kind: TokenKind, value: str | None = None) -> bool:
         """Whether the next token is of a kind, and has a value."""

@@ -179,7 +179,9 @@ class _Lexer:
             self.mark(char)
         elif char in ")]}":
             if not brackets or brackets.pop() != _PAIRS[char]:
-                self.fail(f"{char!r} has no opening bracket.", start)
+                self.fail(
+                    f"{char!r} has no opening bracket.", start, "A template ends with `}}`." if char == "}" else ""
+                )
             self.mark(char)
         elif char in ",.:=?":
             self.mark(char)

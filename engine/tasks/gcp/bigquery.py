@@ -1,5 +1,6 @@
 """`io.kestra.plugin.gcp.bigquery`: queries, loads and datasets of BigQuery."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -69,7 +70,6 @@ class QueryFields(Destination):
     flatten_results: Property[bool] = True
     dry_run: Property[bool] = False
     job_timeout: Property[timedelta | None] = None
-    labels: Property[JsonMap | None] = None
     maximum_billing_tier: Property[OptionalInteger] = None
     maximum_bytes_billed: Property[OptionalInteger] = None
     max_results: Property[OptionalInteger] = None
@@ -103,10 +103,14 @@ class QueryFields(Destination):
         """What is said of a job beside its query."""
         given = {
             "dryRun": self.dry_run or None,
-            "labels": self.labels,
+            "labels": self.job_labels(),
             "jobTimeoutMs": str(round(self.job_timeout.total_seconds() * 1000)) if self.job_timeout else None,
         }
         return {name: value for name, value in given.items() if value is not None}
+
+    def job_labels(self) -> Mapping[str, Any] | None:
+        """Labels of the job, which are not those of an execution."""
+        return None
 
     def query(self) -> dict[str, Any]:
         """The query in Google's JSON."""
@@ -142,6 +146,10 @@ fetchType: STORE
 """,
     )
     type: Literal["io.kestra.plugin.gcp.bigquery.Query"]
+    labels: Property[JsonMap | None] = None
+
+    def job_labels(self) -> Mapping[str, Any] | None:
+        return self.labels
 
     async def run(self, context: RunContext) -> Queried:
         return await self.queried(context)

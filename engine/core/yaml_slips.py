@@ -1,0 +1,158 @@
+"""Text that is no YAML: what its author probably meant, where it stands, and how it is written."""
+
+import re
+from dataclasses import dataclass
+
+QUOTE_TEMPLATE = 'YAML reads `{{ … }}` at the start of a value as a mapping; put it in quotes: "{{ … }}".'
+
+_UNQUOTED = re.compile(r"(?:: +|- +)(?P<template>\{\{)")
+_TABBED = re.compile(r" *\t")
+_NO_BLANK = re.compile(r"\s*(?:- +)?(?P<key>[A-Za-z][\w-]*):(?P<value>[^\s:/].*)")
+_NO_BLANK_AFTER_DASH = re.compile(r"\s*-(?P<rest>[A-Za-z][\w-]*:)")
+_KEYS = frozenset({"id", "type", "namespace", "description", "value", "message", "format", "cron", "key", "uri"})
+_WITH_VALUE = re.compile(r"""\s*(?:- +)?[\w.-]+:\s+(?![|>&{\["'#])\S""")
+_BLOCK = re.compile(r".*:\s+[|>][+-]?\d?\s*$")
+_DASHES = re.compile(r"\s*(?:- +)*")
+
+# What libyaml says → what to tell the author.
+_SENTENCES = (
+    (
+        "mapping values are not allowed",
+        "A `:` stands where YAML expects no key: put text that holds `: ` in quotes, and check the indentation.",
+    ),
+    ("could not find expected ':'", "A key without its `:`; write `key: value`, and put longer text in quotes."),
+    (
+        "did not find expected key",
+        "A line does not fit here; look at its indentation, and at quotes in the lines before.",
+    ),
+    (
+        "did not find expected '-' indicator",
+        "A list item starts with `- `, at the same indentation as the items before.",
+    ),
+    ("while scanning an alias", "A `*` at the start of a value names an anchor; put the value in quotes."),
+    ("while scanning an anchor", "An `&` at the start of a value begins an anchor; put the value in quotes."),
+    ("found unexpected end of stream", "A quote is opened but never closed."),
+    (
+        "found undefined alias",
+        "An alias (`*name`) names no anchor (`&name`); put text that starts with `*` in quotes.",
+    ),
+    ("found duplicate anchor", "Two anchors have the same name."),
+    (
+        "did not find expected ',' or '}'",
+        "A `{` without its `}`, or a `,` is missing; put a value that starts with `{{` in quotes.",
+    ),
+    ("did not find expected ',' or ']'", "A `[` without its `]`, or a `,` is missing."),
+    ("did not find expected node content", "A value is missing, or starts with a character that needs quotes."),
+    ("block sequence entries are not allowed", "A list can't start in the same line as its key."),
+    ("found unknown escape character", 'A backslash in "…" starts an escape; write `\\\\`, or use single quotes.'),
+    ("expected <document start>", "The text ends before this line; look at its indentation."),
+    ("did not find expected <document start>", "The text ends before this line; look at its indentation."),
+    ("control characters are not allowed", "A control character stands in the text; remove it."),
+)
+_OF_INDENTATION = ("did not find expected key", "did not find expected '-' indicator", "mapping values are not allowed")
+_UNENDED = "found unexpected end of stream"
+_OPENED = ("did not find expected ',' or", _UNENDED, "could not find expected ':'")
+_NO_START = ("cannot start any token", "found character that cannot start")
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """One sentence, and where in the text it belongs; lines and columns from 1."""
+
+    sentence: str
+    line: int
+    column: int
+
+
+def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
+    """What to tell about what libyaml said at a place; `opened` is where it began to read what went wrong."""
+    lines = text.split("\n")
+    if opened is not None and any(one in said for one in _OPENED) and (at[0] != opened[0] or _UNENDED in said):
+        at = opened
+    line, column = at
+    numbers = [number for number in (_before(lines, line), line) if 0 < number <= len(lines)]
+    for number in numbers:
+        if found := _in_line(lines[number - 1], number, is_last=number == line):
+            return found
+    if found := _indentation(lines, said, line):
+        return found
+    if any(one in said for one in _NO_START) and line <= len(lines) and column <= len(lines[line - 1]):
+        return Slip(f"A value can't start with `{lines[line - 1][column - 1]}`; put it in quotes.", line, column)
+    sentence = next((ours for theirs, ours in _SENTENCES if theirs in said), f"This is not YAML: {said}.")
+    return Slip(sentence, line, column)
+
+
+def _in_line(line: str, number: int, *, is_last: bool) -> Slip | None:
+    """What a single line gives away."""
+    if is_last and (unquoted := _UNQUOTED.search(line)):
+        return Slip(QUOTE_TEMPLATE, number, unquoted.start("template") + 1)
+    if tab := _TABBED.match(line):
+        return Slip("A tab stands in the indentation; YAML wants blanks there.", number, tab.end())
+    if (close := _NO_BLANK.fullmatch(line)) and (is_last or close["key"] in _KEYS):
+        meant = f"{close['key']}: {close['value']}"
+        sentence = f"A blank is missing after the `:`; write `{meant if len(meant) < 80 else close['key'] + ': …'}`."
+        return Slip(sentence, number, close.end("key") + 1)
+    if close := _NO_BLANK_AFTER_DASH.match(line):
+        return Slip(f"A blank is missing after the `-`; write `- {close['rest']} …`.", number, close.start("rest") + 1)
+    return None
+
+
+def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
+    """A line that begins in a column in which nothing it could belong to begins."""
+    above = _before(lines, line)
+    if not above or line > len(lines):
+        return None
+    begins, before = _indent(lines[line - 1]), lines[above - 1]
+    if "could not find expected ':'" in said and _BLOCK.fullmatch(before) and begins <= _content(before):
+        return Slip("The text of a block is indented deeper than its key.", line, begins + 1)
+    if not any(one in said for one in _OF_INDENTATION):
+        return None
+    if begins > _content(before) and _WITH_VALUE.match(before):
+        sentence = (
+            "This line is indented deeper than the one above, which has a value already: "
+            f"it begins in column {begins + 1}, and the one above in column {_content(before) + 1}."
+        )
+        return Slip(sentence, line, begins + 1)
+    columns = _columns(lines, line)
+    if columns and begins not in columns:
+        nearest = min(columns, key=lambda column: (abs(column - begins), -column))
+        sentence = (
+            f"This line begins in column {begins + 1}, in which nothing above it begins; "
+            f"what belongs together begins in the same column, here probably {nearest + 1}."
+        )
+        return Slip(sentence, line, begins + 1)
+    return None
+
+
+def _before(lines: list[str], line: int) -> int:
+    """The number of the last line above one that says something; 0 when there is none."""
+    for number in range(min(line - 1, len(lines)), 0, -1):
+        if (told := lines[number - 1].strip()) and not told.startswith("#"):
+            return number
+    return 0
+
+
+def _columns(lines: list[str], line: int) -> set[int]:
+    """The columns in which what is open above a line begins: keys, and the dashes of lists."""
+    found: set[int] = set()
+    least = 1 << 30
+    number = _before(lines, line)
+    while number:
+        one = lines[number - 1]
+        if _indent(one) < least:
+            least = _indent(one)
+            found |= {least, _content(one)}
+        number = _before(lines, number)
+    return found
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _content(line: str) -> int:
+    """The column in which the key of a line begins, behind its dashes."""
+    found = _DASHES.match(line)
+    return found.end() if found else 0

@@ -1,0 +1,191 @@
+"""Flows as somebody writes them for the first time: each finding says what is wrong, where, and what to write."""
+
+import pytest
+
+from engine.core.flow_source import check
+from engine.core.triggers import Trigger
+from engine.tasks import catalogue
+from tests.core.test_core_types import CORE
+
+LOG = f"  - id: log\n    type: {CORE}.log.Log\n"
+SAY = f"tasks:\n{LOG}    message: hi\n"
+
+
+def flow(text: str) -> str:
+    return f"id: f\nnamespace: a.b\n{text}"
+
+
+def said(text):
+    return [(one.line, one.column, f"{one.message} {one.suggestion}".strip()) for one in check(text, catalogue(), "")]
+
+
+def message(value: str) -> str:
+    return flow(f"tasks:\n{LOG}    message: {value}\n")
+
+
+def cron(value: str, more: str = "") -> str:
+    return flow(f"{SAY}triggers:\n  - id: t\n    type: {CORE}.trigger.Schedule\n    cron: {value}\n{more}")
+
+
+def inputs(text: str, tasks: str = SAY) -> str:
+    return flow(f"inputs:\n{text}{tasks}")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "sentence"),
+    [
+        (flow(f"tasks:\n  - id: log\n   type: {CORE}.log.Log\n"), 5, 4, "in which nothing above it begins; what"),
+        (
+            flow(f"tasks:\n  - id: log\n      type: {CORE}.log.Log\n"),
+            5,
+            7,
+            "deeper than the one above, which has a value",
+        ),
+        (flow("tasks:\n\t- id: log\n"), 4, 1, "A tab stands in the indentation"),
+        (flow(f"tasks:\n  - id: log\n\t  type: {CORE}.log.Log\n"), 5, 1, "A tab stands in the indentation"),
+        (
+            flow(f"tasks:\n  - id:log\n    type: {CORE}.log.Log\n"),
+            4,
+            7,
+            "A blank is missing after the `:`; write `id: log`",
+        ),
+        (
+            flow(f"tasks:\n  - id: log\n    type:{CORE}.log.Log\n    message: a\n"),
+            5,
+            9,
+            "A blank is missing after the `:`",
+        ),
+        (
+            flow(f"tasks:\n  -id: log\n   type: {CORE}.log.Log\n"),
+            4,
+            4,
+            "A blank is missing after the `-`; write `- id: …`",
+        ),
+        (message("{{ flow.id }}"), 6, 14, "put it in quotes"),
+        (message("{{ flow.id }} is here"), 6, 14, "put it in quotes"),
+        (message("[a, b"), 6, 14, "A `[` without its `]`"),
+        (message('"never closed'), 6, 14, "A quote is opened but never closed"),
+        (message("@here look"), 6, 14, "A value can't start with `@`; put it in quotes."),
+        (message("%hello"), 6, 14, "A value can't start with `%`; put it in quotes."),
+        (message('"C:\\dir"'), 6, 17, "A backslash"),
+        (message("|\n    hello"), 7, 5, "The text of a block is indented deeper than its key."),
+        (message("a\n    message: b"), 7, 5, "The key `message` is given twice; it stands in line 6 already."),
+        (flow(f"description: note: this\n{SAY}"), 3, 18, "put text that holds `: ` in quotes"),
+        (cron("* 9 * * *"), 10, 12, "A `*` at the start of a value names an anchor; put the value in quotes."),
+        (message('"hello {{ flow.id"'), 6, 21, "{{ is not closed. Close it with }}."),
+        (message('"hello {{ flow.id }"'), 6, 32, "'}' has no opening bracket. A template ends with `}}`."),
+        (message("\"{{ flow.id = 'x' }}\""), 6, 26, "found '='. Two values are compared with `==`."),
+        (message('"{{ len(flow.id) }}"'), 6, 18, "There is no function `len`. Write `value | length`."),
+        (message('"{{ upper(flow.id) }}"'), 6, 18, "It is a filter: write `value | upper`."),
+        (message('"{{ flow.id | secret }}"'), 6, 28, "It is a function: write `secret(…)`."),
+        (message('"{{ flow.id | tojson }}"'), 6, 28, "There is no filter `tojson`. Write `value | toJson`."),
+        (message('"{{ secrets.TOKEN }}"'), 6, 18, "There is no variable `secrets`. Write `secret('TOKEN')`."),
+        (message('"{{ log.value }}"'), 6, 18, "There is no variable `log`. Write `outputs.log.value`."),
+        ("namespace: a.b\n" + SAY, 1, 1, "`id` is missing."),
+        (flow("tasks:\n"), 3, 1, "`tasks` should be a list, but is empty."),
+        (
+            flow("tasks:\n  log:\n    message: hi\n"),
+            3,
+            1,
+            "should be a list, but is a mapping. Begin each item with `- `.",
+        ),
+        (flow(f"variables:\n  - a: 1\n{SAY}"), 3, 1, "but is a list. Write `name: value` in each line, without `- `."),
+        (f"id: my flow\nnamespace: a.b\n{SAY}", 1, 1, "begins with a letter or digit. Write for example `my-flow`."),
+        (f"id: f\nnamespace: Company.Team\n{SAY}", 2, 1, "Write for example `company.team`."),
+        (flow(f"tasks:\n{LOG}    message: a\n    run_if: x\n"), 7, 5, "Did you mean `runIf`?"),
+        (
+            flow(f"tasks:\n  - id: s\n    type: {CORE}.flow.Subflow\n    flow_id: g\n    namespace: a.b\n"),
+            6,
+            5,
+            "`flowId`?",
+        ),
+        (flow(f"tasks:\n{LOG}    message: a\n    level: warning\n"), 7, 5, 'is "warning". Did you mean `WARN`?'),
+        (
+            flow("tasks:\n  - id: log\n    type: core.log.Log\n    message: a\n"),
+            5,
+            5,
+            f"Did you mean '{CORE}.log.Log'?",
+        ),
+        (cron('"0 0 9 * * *"'), 10, 5, "it has 6 fields, but needs 5"),
+        (cron("every day at 9"), 10, 5, "every day at nine is `0 9 * * *`"),
+        (cron('"0 9 ? * MON"'), 10, 5, "write `*`"),
+        (cron('"0 9 * * *"', "    timezone: Berlin\n"), 11, 5, "there is no time zone 'Berlin'; write it as"),
+        (inputs("  name:\n    type: STRING\n"), 3, 1, "should be a list, but is a mapping. Begin each item with `- `."),
+        (inputs("  - id: a\n    type: string\n"), 5, 5, "Did you mean `STRING`?"),
+        (inputs("  - id: a\n    type: STRING\n    default: x\n"), 6, 5, "Did you mean `defaults`?"),
+        (
+            inputs("  - id: a\n    type: SELECT\n"),
+            4,
+            5,
+            "has nothing to choose from. Give it `values`, or an `expression`.",
+        ),
+        (
+            inputs("  - id: my-name\n    type: STRING\n", f'tasks:\n{LOG}    message: "{{{{ inputs.my-name }}}}"\n'),
+            9,
+            18,
+            "read as minus; write `inputs['my-name']`.",
+        ),
+        (
+            inputs("  - id: who\n    type: STRING\n", f'tasks:\n{LOG}    message: "{{{{ who }}}}"\n'),
+            9,
+            18,
+            "There is no variable `who`. Write `inputs.who`.",
+        ),
+        (flow(f"{SAY}outputs:\n  - id: a\n    type: STRING\n"), 8, 5, "The output `a` has no `value`"),
+    ],
+)
+def test_one_slip_gives_one_sentence(text, line, column, sentence):
+    (found,) = said(text)
+    assert found[:2] == (line, column)
+    assert sentence in found[2]
+
+
+FINE = """
+id: 12
+namespace: a.b
+labels: [{key: team, value: 7}]
+variables: {who: Ann, deep: {list: [1, {a: "{{ 1 }}"}]}}
+inputs:
+  - {id: item, type: STRING, defaults: x}
+  - {id: response, type: STRING, required: false}
+  - {id: pick, type: SELECT, expression: "{{ ['a', 'b'] }}", required: false}
+  - {id: a.b, type: INT, defaults: 1}
+tasks:
+  - {id: 1, type: io.kestra.plugin.core.log.Log, message: ["{{ item ?? 'none' }}", "{% set who = 'me' %}{{ who }}"]}
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: "{{ range(1, 3) }}"
+    tasks:
+      - {id: inner, type: io.kestra.plugin.core.log.Log, message: "{% for n in [1] %}{{ n }}{% endfor %}"}
+  - id: text
+    type: io.kestra.plugin.core.log.Log
+    message: |
+      key:value and -dash, * star, @at, 12:30:00, {% raw %}{{ who }} ${{ secrets.X }}{% endraw %}
+       deeper
+    timeout: 30
+  - {id: long, type: io.kestra.plugin.core.log.Log, message: 'it''s "quoted": yes', logLevel: WARN, disabled: true}
+  - id: &name anchored
+    type: io.kestra.plugin.core.debug.Return
+    format: *name
+triggers:
+  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", timezone: Europe/Berlin}
+outputs:
+  - {id: nothing, type: STRING, required: false}
+"""
+
+
+def test_what_looks_odd_and_is_right():
+    assert said(FINE.lstrip()) == []
+
+
+def test_variables_a_task_sets_are_no_slips():
+    set_ = f"{{id: set, type: {CORE}.execution.SetVariables, variables: {{log: 1}}}}"
+    read = f'{{id: read, type: {CORE}.log.Log, message: "{{{{ who }}}} {{{{ read.x }}}}"}}'
+    assert said(flow(f"inputs: [{{id: who, type: STRING}}]\ntasks:\n  - {set_}\n  - {read}\n")) == []
+
+
+def test_labels_of_a_trigger_are_those_of_what_it_starts():
+    """Whatever a service calls its own labels."""
+    for cls in catalogue().classes():
+        if issubclass(cls, Trigger):
+            assert cls.model_fields["labels"].annotation == Trigger.model_fields["labels"].annotation, cls
