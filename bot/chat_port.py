@@ -1,7 +1,8 @@
 """The engine's way to chat: tasks post through the bot's own connections and learn where their run was started."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from bot.frontend import FrontEnd, Unreachable
 from bot.texts import TEXTS
@@ -12,6 +13,15 @@ from engine.store import chat_messages
 
 PATIENCE = 60.0  # seconds a task waits in all when a platform asks it to
 LONGEST = 30.0  # and at once
+R = TypeVar("R")
+
+
+@runtime_checkable
+class OpenInterface(Protocol):
+    """A front end whose platform can be asked for anything that the bot may do there."""
+
+    async def call(self, method: str, given: Mapping[str, str]) -> Mapping[str, Any]:
+        """One call as the bot; what the platform answers, a refusal too. Unreachable."""
 
 
 class FrontEndChat:
@@ -25,28 +35,27 @@ class FrontEndChat:
         """Post and return the platform's message id; TaskFailed says what to do when the channel can't be reached."""
         front_end = self._front_ends.get(post.platform)
         if front_end is None:
+            raise _not_connected(post.platform)
+        about = f"a post to {post.channel}"
+        try:
+            return (await _patient(post.platform, about, lambda: front_end.post(post))).message
+        except Unreachable as refusal:
             raise TaskFailed(
-                f"The bot is not connected to {post.platform}.",
-                fix=f"Set the token for {post.platform} and restart; `parley doctor` shows what is missing.",
-            )
-        waited = 0.0
-        while True:
-            try:
-                return (await front_end.post(post)).message
-            except Unreachable as refusal:
-                seconds = refusal.retry_after
-                if seconds is None:
-                    raise TaskFailed(
-                        f"{post.platform} did not take the message for {post.channel}: {refusal.reason}",
-                        fix=TEXTS["E16"].format(channel=post.channel).replace(" Your input is kept.", ""),
-                    ) from refusal
-                if seconds > LONGEST or waited + seconds > PATIENCE:
-                    raise TaskFailed(
-                        f"{post.platform} wants {seconds:g} s before a post to {post.channel}: {refusal.reason}",
-                        fix="Give the task a `retry` with a longer interval, or post less often.",
-                    ) from refusal
-                waited += seconds
-                await asyncio.sleep(max(seconds, 0.05))
+                f"{post.platform} did not take the message for {post.channel}: {refusal.reason}",
+                fix=TEXTS["E16"].format(channel=post.channel).replace(" Your input is kept.", ""),
+            ) from refusal
+
+    async def call(self, platform: Literal["slack"], method: str, given: Mapping[str, str]) -> Mapping[str, Any]:
+        """Do something else there as the bot; what the platform answers, a refusal too. TaskFailed."""
+        front_end = self._front_ends.get(platform)
+        if not isinstance(front_end, OpenInterface):
+            raise _not_connected(platform)
+        try:
+            return await _patient(platform, method, lambda: front_end.call(method, given))
+        except Unreachable as refusal:
+            raise TaskFailed(
+                f"{platform} did not do {method}: {refusal.reason}", fix="Give the task a `retry`."
+            ) from refusal
 
     def origin_channel(self, execution_id: str) -> tuple[str, str] | None:
         """(platform, channel) from which an execution was started, also by way of subflows; None when not in chat."""
@@ -54,3 +63,29 @@ class FrontEndChat:
         if start is None or start.room["platform"] not in self._front_ends:
             return None
         return start.room["platform"], start.room["channel"]
+
+
+def _not_connected(platform: str) -> TaskFailed:
+    return TaskFailed(
+        f"The bot is not connected to {platform}.",
+        fix=f"Set the token for {platform} and restart; `parley doctor` shows what is missing.",
+    )
+
+
+async def _patient(platform: str, about: str, doing: Callable[[], Awaitable[R]]) -> R:
+    """What is done, once the platform lets us: pauses that it asks for are waited out. Unreachable, TaskFailed."""
+    waited = 0.0
+    while True:
+        try:
+            return await doing()
+        except Unreachable as refusal:
+            seconds = refusal.retry_after
+            if seconds is None:
+                raise
+            if seconds > LONGEST or waited + seconds > PATIENCE:
+                raise TaskFailed(
+                    f"{platform} wants {seconds:g} s before {about}: {refusal.reason}",
+                    fix="Give the task a `retry` with a longer interval, or post less often.",
+                ) from refusal
+            waited += seconds
+            await asyncio.sleep(max(seconds, 0.05))

@@ -96,6 +96,10 @@ class ChatPort(Protocol):
     async def post(self, post: ChatPost) -> str:
         """Post and return the platform's message id; TaskFailed says what to do when the channel can't be reached."""
 
+    async def call(self, platform: Literal["slack"], method: str, given: Mapping[str, str]) -> Mapping[str, Any]:
+        """Do something else there as the bot, in the platform's own words; what it answers, a refusal too. TaskFailed
+        when the bot is not connected to it, or it can't be reached."""
+
     def origin_channel(self, execution_id: str) -> tuple[str, str] | None:
         """(platform, channel) from which an execution was started, if a person started it in chat."""
 

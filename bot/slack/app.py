@@ -251,6 +251,14 @@ class SlackFrontEnd:
         """A task's own message; Unreachable."""
         return await self._out()[0].post(post)
 
+    async def call(self, method: str, given: Mapping[str, str]) -> Mapping[str, Any]:
+        """One method of Slack's Web API with the bot's token, which stays here; what Slack answers, also when that is a
+        refusal. Unreachable."""
+        self._out()
+        if self._transport is None:
+            raise Unreachable("Slack is not connected.", retry_after=5.0)
+        return await self._transport.ask(method, given)
+
     async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
         """Say something in a room, or to one person of ours alone; once for each nonce, but for what Slack shows one
         person in a channel, which it does not keep. Unreachable."""

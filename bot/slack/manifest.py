@@ -5,8 +5,8 @@ from typing import Any
 import yaml
 
 SCOPES = (
-    "commands", "chat:write", "chat:write.public", "chat:write.customize", "files:write", "files:read", "users:read",
-    "users:read.email",
+    "commands", "chat:write", "chat:write.public", "chat:write.customize", "reactions:write", "files:write",
+    "files:read", "users:read", "users:read.email",
     "usergroups:read", "channels:read", "groups:read", "im:write", "im:history", "app_mentions:read",
 )  # fmt: skip
 HISTORY = ("channels:history", "groups:history")

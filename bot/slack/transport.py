@@ -81,6 +81,19 @@ class Transport:
         except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
             raise as_unreachable(error, channel) from error
 
+    async def ask(self, method: str, given: Mapping[str, str]) -> Mapping[str, Any]:
+        """What Slack answers to any method, a refusal too; Unreachable when it can't be asked now."""
+        try:
+            answer = await self.client.api_call(method, data=dict(given))
+        except SlackApiError as error:
+            data = error.response.data
+            if error.response.status_code == 200 and isinstance(data, dict):
+                return data
+            raise as_unreachable(error) from error
+        except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise as_unreachable(error) from error
+        return answer.data if isinstance(answer.data, dict) else {}
+
     async def patiently(self, doing: Call, channel: str = "") -> AsyncSlackResponse:
         """One call that waits out short pauses; for answers that no outbox repeats."""
         return await patient(lambda: self.call(doing, channel))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -17,7 +17,7 @@ from engine.clock import ShiftedClock
 from engine.core.execution import Execution, Origin
 from engine.core.flow_source import load
 from engine.core.yaml_text import plain
-from engine.errors import EngineError, FlowInvalid, InputInvalid, NameMissing, NotFound
+from engine.errors import EngineError, FlowInvalid, InputInvalid, NameMissing, NotFound, TaskFailed
 from engine.expressions import Services, render
 from engine.files import FileStore
 from engine.plugin import ChatPost
@@ -50,6 +50,10 @@ class Recorder:
         """Keep the text."""
         self.messages.append(post.text or str((post.body or {}).get("text") or (post.body or {}).get("content") or ""))
         return str(len(self.messages))
+
+    async def call(self, platform: Literal["slack"], method: str, given: Mapping[str, str]) -> Mapping[str, Any]:
+        """There is no platform in a test; a fixture says what the task gives."""
+        raise TaskFailed(f"No test talks to {platform}.", fix="Give the task a fixture in the test.")
 
     def origin_channel(self, execution_id: str) -> tuple[str, str] | None:
         """Every run of a test was started from the same room."""

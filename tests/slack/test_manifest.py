@@ -24,6 +24,7 @@ SCOPE_OF = {
     "views_open": None,
     "views_update": None,
     "views_publish": None,
+    "api_call": "reactions:write",  # what flows do as the bot; for all else `slack.md` names the scope
     "auth_test": None,
     "apps_connections_open": None,
 }

@@ -110,11 +110,16 @@ class TestChat:
 
     def __init__(self, origin: tuple[str, str] | None = None) -> None:
         self.posts: list[ChatPost] = []
+        self.calls: list[tuple[str, dict[str, str]]] = []
         self.origin = origin
 
     async def post(self, post: ChatPost) -> str:
         self.posts.append(post)
         return f"message-{len(self.posts)}"
+
+    async def call(self, platform: str, method: str, given: Mapping[str, str]) -> Mapping[str, Any]:
+        self.calls.append((method, dict(given)))
+        return {"ok": True, "ts": given.get("ts")}
 
     def origin_channel(self, execution_id: str) -> tuple[str, str] | None:
         return self.origin

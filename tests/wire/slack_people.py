@@ -24,6 +24,7 @@ class Written:
     files: list[Json] = field(default_factory=list)
     edits: int = 0
     pings: list[str] = field(default_factory=list)
+    reactions: list[str] = field(default_factory=list)
     deleted: bool = False
 
     @property

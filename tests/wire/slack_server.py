@@ -289,6 +289,16 @@ class Workspace:
         one.payload, one.edits, one.pings = content, one.edits + 1, one.pings + seeing.pings(content)
         return {"channel": channel.id, "ts": one.ts, "text": content.get("text", "")}
 
+    def _reactions_add(self, body: Json) -> Json:
+        channel = self._place(str(body["channel"]))
+        one = next((one for one in self.public(channel.id) if one.ts == body["timestamp"]), None)
+        if one is None:
+            raise rules.SlackRefuses("message_not_found", str(body["timestamp"]))
+        if body["name"] in one.reactions:
+            raise rules.SlackRefuses("already_reacted", body["name"])
+        one.reactions.append(body["name"])
+        return {}
+
     def _history(self, found: list[Written]) -> Json:
         if not self.may_read_history:
             raise rules.SlackRefuses("missing_scope", "channels:history")

@@ -1,4 +1,4 @@
-"""Slack's incoming webhooks, with Slack's own refusals, and the few Web API methods tasks call."""
+"""Slack's incoming webhooks, with Slack's own refusals, and the Web API that tasks call."""
 
 import json
 from collections import deque
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.wire.loopback import Answered, Loopback, Received, serving
+from tests.wire.slack_methods import SlackMethods
 
 
 class SlackWebhook:
@@ -16,7 +17,7 @@ class SlackWebhook:
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.waits: deque[float] = deque()
-        self.uploaded: bytes | None = None
+        self.methods = SlackMethods()
         self.wire: Loopback
 
     @property
@@ -30,9 +31,9 @@ class SlackWebhook:
     def answer(self, request: Received) -> Answered:
         if self.waits:
             return Answered("rate limited", 429, {"Retry-After": str(self.waits.popleft())})
-        if request.path == "/upload":
-            self.uploaded = request.body
-            return Answered("OK")
+        if request.path.startswith("/upload/"):
+            taken = self.methods.upload(request.path.removeprefix("/upload/"), request.body)
+            return Answered("OK") if taken else Answered("length", 400)
         if request.path.startswith("/api/"):
             return self._method(request, request.path.removeprefix("/api/"))
         if request.path != "/services/T1/B1/secret":
@@ -49,16 +50,10 @@ class SlackWebhook:
     def _method(self, request: Received, method: str) -> Answered:
         if request.headers.get("authorization") != "Bearer xoxb-good":
             return Answered({"ok": False, "error": "invalid_auth"})
-        if method == "files.getUploadURLExternal":
-            given = request.form
-            if not given.get("filename") or not given.get("length"):
-                return Answered({"ok": False, "error": "invalid_arguments"})
-            return Answered({"ok": True, "upload_url": f"{self.wire.url}/upload", "file_id": "F1"})
-        body = request.json
-        if method.startswith("chat.") and not str(body.get("channel", "")).startswith(("C", "#")):
-            return Answered({"ok": False, "error": "channel_not_found"})
-        self.messages.append({"method": method, **body})
-        return Answered({"ok": True, "ts": "1700000000.000100", "message_ts": "1700000000.000200"})
+        if "json" in request.headers.get("content-type", ""):
+            return Answered({"ok": False, "error": "invalid_form_data"})  # many methods take forms only
+        self.methods.upload_url = f"{self.wire.url}/upload"
+        return Answered(self.methods.answer(method, request.form))
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 """`io.kestra.plugin.slack.app.chats`: messages through Slack's Web API."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from engine.plugin import ChatPost, JsonText, Outputs, Property, RunContext, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.slack.app.web_api import SlackTask
+from engine.tasks.slack.app.web_api import SlackTask, as_timestamp
 from engine.tasks.slack.notifications import message_body
-
-EPOCH_SECONDS = 10  # digits of a date written as a number
 
 
 class Posted(Outputs):
@@ -18,22 +18,36 @@ class Posted(Outputs):
     timestamp: str
 
 
+class Streamed(Outputs):
+    """Slack's name for a message that is still being written, and the channel's id."""
+
+    timestamp: str
+    channel: str
+
+
+class Scheduled(Outputs):
+    """Slack's name for a message that waits, and when it is posted (seconds since 1970)."""
+
+    messageId: str  # noqa: N815 - appears as written
+    postAt: int  # noqa: N815
+
+
 class MessageTask(SlackTask):
     """What every task that writes a message has."""
 
-    channel: Property[OptionalText] = None
-    payload: JsonText[OptionalText] = None
-    message_text: Property[OptionalText] = None
-    timestamp: Property[OptionalText] = None
-    username: Property[OptionalText] = None
-    icon_url: Property[OptionalText] = None
-    icon_emoji: Property[OptionalText] = None
+    channel: Property[OptionalText] = Field(default=None, description="The channel's id or name.")
+    payload: JsonText[OptionalText] = Field(default=None, description="The message in Slack's own JSON.")
+    message_text: Property[OptionalText] = Field(default=None, description="The message as Markdown.")
+    timestamp: Property[OptionalText] = Field(default=None, description="Of a message: an answer in its thread.")
+    username: Property[OptionalText] = Field(default=None, description="A name to write under.")
+    icon_url: Property[OptionalText] = Field(default=None, description="The address of a picture beside it.")
+    icon_emoji: Property[OptionalText] = Field(default=None, description="An emoji beside it, instead of `iconUrl`.")
 
     def body(self, context: RunContext, thread_key: str = "thread_ts") -> dict[str, Any]:
         """The message in Slack's JSON; what the payload says wins."""
         given = {
             "channel": self.channel,
-            thread_key: self.timestamp,
+            thread_key: as_timestamp(self.timestamp),
             "username": self.username,
             "icon_url": self.icon_url,
             "icon_emoji": self.icon_emoji,
@@ -91,30 +105,45 @@ messageText: Only you see this.
 """,
     )
     type: Literal["io.kestra.plugin.slack.app.chats.PostEphemeral"]
-    user: Property[Text]
+    user: Property[OptionalText] = Field(default=None, description="Whose it is; may stand in the payload instead.")
 
     async def run(self, context: RunContext) -> Posted:
-        said = await self.call(context, "chat.postEphemeral", {**self.body(context), "user": self.user})
-        return Posted(timestamp=str(said["message_ts"]))
+        body = self.body(context)
+        if self.user:
+            body["user"] = self.user
+        if not body.get("user"):
+            raise TaskFailed("Nobody is named who sees the message.", fix="Give `user`.")
+        return Posted(timestamp=str((await self.call(context, "chat.postEphemeral", body))["message_ts"]))
 
 
 class Update(MessageTask):
-    """Change a message that was posted before."""
+    """Change a message that was posted before: with `token` one of that app, without it one of the bot."""
 
     examples: ClassVar[tuple[str, ...]] = (
+        """
+id: update
+type: io.kestra.plugin.slack.app.chats.Update
+channel: C0123456789
+timestamp: "{{ outputs.post.timestamp }}"
+messageText: Done.
+""",
         """
 id: update
 type: io.kestra.plugin.slack.app.chats.Update
 token: "{{ secret('SLACK_BOT_TOKEN') }}"
 channel: C0123456789
 timestamp: "{{ outputs.post.timestamp }}"
-messageText: Done.
+payload: |
+  {"text": "{{ inputs.version }} is out."}
 """,
     )
     type: Literal["io.kestra.plugin.slack.app.chats.Update"]
 
     async def run(self, context: RunContext) -> Posted:
-        return Posted(timestamp=str((await self.call(context, "chat.update", self.body(context, "ts")))["ts"]))
+        body = self.body(context, "ts")
+        if not body.get("ts"):
+            raise TaskFailed("No message is named.", fix="Give `timestamp`: what the task that posted it gave.")
+        return Posted(timestamp=str((await self.call(context, "chat.update", body))["ts"]))
 
 
 class Schedule(MessageTask):
@@ -131,20 +160,33 @@ postAt: "2026-12-01T08:55:00Z"
 """,
     )
     type: Literal["io.kestra.plugin.slack.app.chats.Schedule"]
-    post_at: Property[Text]
+    post_at: Property[Text] = Field(description="When: a date, or seconds since 1970.")
 
-    async def run(self, context: RunContext) -> dict[str, Any]:
-        if self.post_at.isdigit() and len(self.post_at) == EPOCH_SECONDS:
-            at = int(self.post_at)
-        else:
-            try:
-                at = int(datetime.fromisoformat(self.post_at).timestamp())
-            except ValueError as error:
-                raise TaskFailed(
-                    f"`postAt` {self.post_at!r} is not a date.", fix="Write 2026-12-01T08:55:00Z."
-                ) from error
+    async def run(self, context: RunContext) -> Scheduled:
+        at = int(float(as_timestamp(self.post_at, "postAt") or 0))
         said = await self.call(context, "chat.scheduleMessage", {**self.body(context), "post_at": at})
-        return {"scheduledMessageId": said["scheduled_message_id"]}
+        return Scheduled(messageId=str(said["scheduled_message_id"]), postAt=int(said.get("post_at") or at))
+
+
+class DeleteScheduled(SlackTask):
+    """Take back a message that Slack was to post later."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: never
+type: io.kestra.plugin.slack.app.chats.DeleteScheduled
+token: "{{ secret('SLACK_BOT_TOKEN') }}"
+channel: C0123456789
+scheduledMessageId: "{{ outputs.later.messageId }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.slack.app.chats.DeleteScheduled"]
+    channel: Property[Text] = Field(description="The id of the channel it was to go to.")
+    scheduled_message_id: Property[Text] = Field(description="What the task that scheduled it gave.")
+
+    async def run(self, context: RunContext) -> None:
+        given = {"channel": self.channel, "scheduled_message_id": self.scheduled_message_id}
+        await self.call(context, "chat.deleteScheduledMessage", given)
 
 
 class Delete(SlackTask):
@@ -160,9 +202,106 @@ timestamp: "{{ outputs.post.timestamp }}"
 """,
     )
     type: Literal["io.kestra.plugin.slack.app.chats.Delete"]
-    channel: Property[Text]
-    timestamp: Property[Text]
+    channel: Property[Text] = Field(description="The channel's id.")
+    timestamp: Property[Text] = Field(description="Of the message; what the task that posted it gave.")
 
     async def run(self, context: RunContext) -> Posted:
-        said = await self.call(context, "chat.delete", {"channel": self.channel, "ts": self.timestamp})
-        return Posted(timestamp=str(said["ts"]))
+        given = {"channel": self.channel, "ts": as_timestamp(self.timestamp)}
+        return Posted(timestamp=str((await self.call(context, "chat.delete", given))["ts"]))
+
+
+class StartStream(SlackTask):
+    """Begin a message that is written piece by piece."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: begin
+type: io.kestra.plugin.slack.app.chats.StartStream
+token: "{{ secret('SLACK_BOT_TOKEN') }}"
+channel: C0123456789
+timestamp: "{{ outputs.question.timestamp }}"
+markdownText: Looking into it.
+recipientUserId: U0123456789
+recipientTeamId: T0123456789
+""",
+    )
+    type: Literal["io.kestra.plugin.slack.app.chats.StartStream"]
+    channel: Property[Text] = Field(description="The channel's id.")
+    markdown_text: Property[OptionalText] = Field(default=None, description="The first piece, as Markdown.")
+    timestamp: Property[OptionalText] = Field(default=None, description="Of a message: an answer in its thread.")
+    recipient_user_id: Property[OptionalText] = Field(default=None, description="Whom it answers, in a channel.")
+    recipient_team_id: Property[OptionalText] = Field(default=None, description="Their workspace, in a channel.")
+
+    async def run(self, context: RunContext) -> Streamed:
+        given = {
+            "channel": self.channel,
+            "markdown_text": self.markdown_text,
+            "thread_ts": as_timestamp(self.timestamp),
+            "recipient_user_id": self.recipient_user_id,
+            "recipient_team_id": self.recipient_team_id,
+        }
+        return streamed(await self.call(context, "chat.startStream", given), given)
+
+
+class StreamTask(SlackTask):
+    """What tasks have that go on with a message that is being written."""
+
+    channel: Property[Text] = Field(description="The channel's id, as the task that began it gave it.")
+    timestamp: Property[Text] = Field(description="Of the message, as the task that began it gave it.")
+
+
+class AppendStream(StreamTask):
+    """Write the next piece of a message."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: more
+type: io.kestra.plugin.slack.app.chats.AppendStream
+token: "{{ secret('SLACK_BOT_TOKEN') }}"
+channel: "{{ outputs.begin.channel }}"
+timestamp: "{{ outputs.begin.timestamp }}"
+markdownText: " Found it."
+""",
+    )
+    type: Literal["io.kestra.plugin.slack.app.chats.AppendStream"]
+    markdown_text: Property[Text] = Field(description="The next piece, as Markdown.")
+
+    async def run(self, context: RunContext) -> Streamed:
+        given = {"channel": self.channel, "ts": as_timestamp(self.timestamp), "markdown_text": self.markdown_text}
+        return streamed(await self.call(context, "chat.appendStream", given), given)
+
+
+class StopStream(StreamTask):
+    """Finish a message that is written piece by piece."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: done
+type: io.kestra.plugin.slack.app.chats.StopStream
+token: "{{ secret('SLACK_BOT_TOKEN') }}"
+channel: "{{ outputs.begin.channel }}"
+timestamp: "{{ outputs.begin.timestamp }}"
+blocks: |
+  [{"type": "section", "text": {"type": "mrkdwn", "text": "*{{ inputs.version }}* is out."}}]
+""",
+    )
+    type: Literal["io.kestra.plugin.slack.app.chats.StopStream"]
+    markdown_text: Property[OptionalText] = Field(default=None, description="The last piece, as Markdown.")
+    blocks: JsonText[OptionalText] = Field(default=None, description="Blocks below the text, as JSON.")
+    metadata: JsonText[OptionalText] = Field(default=None, description="The message's metadata, as JSON.")
+
+    async def run(self, context: RunContext) -> Streamed:
+        given = {
+            "channel": self.channel,
+            "ts": as_timestamp(self.timestamp),
+            "markdown_text": self.markdown_text,
+            "blocks": self.blocks,
+            "metadata": self.metadata,
+        }
+        return streamed(await self.call(context, "chat.stopStream", given), given)
+
+
+def streamed(said: Mapping[str, Any], given: Mapping[str, Any]) -> Streamed:
+    """Where a message that is being written stands; what Slack leaves out is as it was given."""
+    timestamp, channel = said.get("ts") or given.get("ts"), said.get("channel") or given["channel"]
+    return Streamed(timestamp=str(timestamp), channel=str(channel))

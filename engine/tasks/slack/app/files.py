@@ -1,24 +1,30 @@
-"""`io.kestra.plugin.slack.app.files`: files for Slack."""
+"""`io.kestra.plugin.slack.app.files`: files at Slack."""
 
 import asyncio
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import ChatPost, Outputs, Property, RunContext, TaskFailed
-from engine.tasks.outbound import deliver, send
-from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.slack.app.web_api import BASE_URL, SlackTask, checked
+from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks.outbound import send
+from engine.tasks.property_types import OptionalText, Text, TextList
+from engine.tasks.slack.app.answers import File, Said
+from engine.tasks.slack.app.web_api import SlackTask, as_timestamp
 
 
-class Uploaded(Outputs):
-    """Slack's id of the file, or of the message the bot posted it with."""
+class Uploaded(Said):
+    """What Slack made of the file."""
 
-    fileId: str  # noqa: N815 - appears as written
+    id: str
+    title: str | None = None
+    name: str | None = None
+    permalink: str | None = None
+    permalink_public: str | None = None
+    url_private: str | None = None
 
 
 class Upload(SlackTask):
-    """Share a file from internal storage in a channel: with `token` as that app, without it as the bot."""
+    """Share a file from internal storage in channels: with `token` as that app, without it as the bot."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -26,62 +32,89 @@ id: share
 type: io.kestra.plugin.slack.app.files.Upload
 token: "{{ secret('SLACK_BOT_TOKEN') }}"
 from: "{{ outputs.report.uri }}"
-channel: C0123456789
+channels: [C0123456789]
+filename: report.pdf
 title: Report
 """,
     )
     type: Literal["io.kestra.plugin.slack.app.files.Upload"]
-    from_: Property[Text] = Field(alias="from")
-    channel: Property[OptionalText] = None
-    title: Property[OptionalText] = None
-    filename: Property[OptionalText] = None
-    initial_comment: Property[OptionalText] = None
-    timestamp: Property[OptionalText] = None
+    from_: Property[Text] = Field(alias="from", description="The file's URI in internal storage.")
+    channels: Property[TextList | None] = Field(default=None, description="Ids of the channels.")
+    channel: Property[OptionalText] = Field(default=None, description="The id of the only channel.")
+    filename: Property[OptionalText] = Field(default=None, description="Its name at Slack; else its own.")
+    title: Property[OptionalText] = Field(default=None, description="What people read.")
+    alt_txt: Property[OptionalText] = Field(default=None, description="What is in the picture, for who can't see it.")
+    snippet_type: Property[OptionalText] = Field(default=None, description="The language of a piece of code.")
+    initial_comment: Property[OptionalText] = Field(default=None, description="A message that comes with the file.")
+    timestamp: Property[OptionalText] = Field(default=None, description="Of a message: into its thread.")
 
     async def run(self, context: RunContext) -> Uploaded:
         path = context.files.path(self.from_)
-        if not self.token and context.chat is not None:
-            if not self.channel:
-                raise TaskFailed("No channel is named.", fix="Give `channel`.")
-            post = ChatPost(
-                platform="slack",
-                channel=self.channel,
-                text=self.initial_comment or self.title or "",
-                thread=self.timestamp,
-                files=[self.from_],
-                nonce=context.task_run_id,
-            )
-            return Uploaded(fileId=await context.chat.post(post))
         name = self.filename or path.name
         content = await asyncio.to_thread(path.read_bytes)
-        slot = await self._slot(context, name, len(content))
+        if not content:
+            raise TaskFailed(f"{name} is empty, and Slack takes no empty files.")
+        about = {
+            "filename": name,
+            "length": len(content),
+            "alt_txt": self.alt_txt or None,
+            "snippet_type": self.snippet_type or None,
+        }
+        slot = await self.call(context, "files.getUploadURLExternal", about)
         answer = await send(context, "POST", str(slot["upload_url"]), content=content)
         if answer.code >= 400:
             raise TaskFailed(f"Slack did not take the file: {answer.code}.")
-        file = {"id": slot["file_id"], "title": self.title or name}
-        await self.call(
+        places = [*(self.channels or []), *([self.channel] if self.channel else [])]
+        where = {"channel_id": places[0]} if len(places) == 1 else {"channels": ",".join(places) or None}
+        done = await self.call(
             context,
             "files.completeUploadExternal",
             {
-                "files": [file],
-                "channel_id": self.channel,
-                "initial_comment": self.initial_comment,
-                "thread_ts": self.timestamp,
+                "files": [{"id": slot["file_id"], "title": self.title or name}],
+                **where,
+                "initial_comment": self.initial_comment or None,
+                "thread_ts": as_timestamp(self.timestamp),
             },
         )
-        return Uploaded(fileId=str(slot["file_id"]))
+        found: dict[str, Any] = next(iter(done.get("files") or []), {})
+        return Uploaded.model_validate({"name": name, "title": self.title or name, "id": slot["file_id"], **found})
 
-    async def _slot(self, context: RunContext, name: str, length: int) -> dict[str, Any]:
-        """Where to send the bytes; this method takes a form, not JSON."""
-        if not self.token:
-            raise TaskFailed("There is neither a `token` nor a bot connected to Slack.")
-        context.mask(self.token)
-        base = context.settings.provider("slack").base_url or BASE_URL
-        answer = await deliver(
-            context,
-            f"{base.rstrip('/')}/files.getUploadURLExternal",
-            service="Slack",
-            headers={"Authorization": f"Bearer {self.token}"},
-            data={"filename": name, "length": str(length)},
-        )
-        return checked(answer.content, "files.getUploadURLExternal")
+
+class FileTask(SlackTask):
+    """What tasks have that are about one file."""
+
+    file_id: Property[Text] = Field(description="The file's id (F0123456789).")
+
+
+class Info(FileTask):
+    """Read about a file."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: about
+type: io.kestra.plugin.slack.app.files.Info
+token: "{{ secret('SLACK_BOT_TOKEN') }}"
+fileId: "{{ outputs.share.id }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.slack.app.files.Info"]
+
+    async def run(self, context: RunContext) -> File:
+        return File.of((await self.call(context, "files.info", {"file": self.file_id}))["file"])
+
+
+class Delete(FileTask):
+    """Delete a file; fine when it is deleted already."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: away
+type: io.kestra.plugin.slack.app.files.Delete
+token: "{{ secret('SLACK_BOT_TOKEN') }}"
+fileId: "{{ outputs.share.id }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.slack.app.files.Delete"]
+
+    async def run(self, context: RunContext) -> None:
+        await self.call(context, "files.delete", {"file": self.file_id}, fine=("file_deleted",))

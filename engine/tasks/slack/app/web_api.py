@@ -1,53 +1,161 @@
 """Slack's Web API for tasks: the task's own token, or the bot's connection."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from pydantic import Field
+
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.outbound import deliver
-from engine.tasks.property_types import OptionalText
+from engine.tasks.property_types import OptionalText, moment_from_text
+from engine.tasks.rows import lines_of
 
 BASE_URL = "https://slack.com/api"
+PAGE = 200  # entries a page, as Slack recommends
 HINTS = {
     "channel_not_found": "Check the channel's name or id.",
+    "invalid_channel": "Give the channel's id (C0123456789), not its name.",
     "not_in_channel": "Invite the app to the channel: /invite @app.",
     "invalid_auth": "Check the token.",
+    "account_inactive": "Install the app again, and use its new token.",
+    "token_revoked": "Install the app again, and use its new token.",
     "missing_scope": "Add the scope to the app and install it again.",
+    "name_taken": "Choose another name.",
+    "users_not_found": "Nobody has this address, or the app lacks the scope users:read.email.",
+    "already_in_channel": "Name those who are not in the channel yet.",
+    "cant_update_message": "An app changes its own messages only: use the token the message was posted with.",
+    "cant_delete_message": "An app deletes its own messages only: use the token the message was posted with.",
+    "time_in_past": "Give a moment in the future.",
+    "time_too_far": "Slack takes messages for the next 120 days.",
 }
+_TIMESTAMP = re.compile(r"\d+(\.\d+)?")
 
 
 class SlackTask(RunnableTask):
     """What every task of the app has."""
 
-    token: Property[OptionalText] = None
+    token: Property[OptionalText] = Field(
+        default=None, description="The app's bot token; without one the task acts as the bot that runs the flow."
+    )
 
-    async def call(self, context: RunContext, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Call one method with the task's token; TaskFailed when Slack refuses."""
-        if not self.token:
-            raise TaskFailed(
-                f"`{method}` needs a `token`.", fix="Give the app's bot token: {{ secret('SLACK_BOT_TOKEN') }}."
+    async def call(
+        self, context: RunContext, method: str, given: Mapping[str, Any], *, fine: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """What Slack answers to a method; TaskFailed when it refuses, but for refusals that are `fine`."""
+        form = as_form(given)
+        if self.token:
+            context.mask(self.token)
+            base = context.settings.provider("slack").base_url or BASE_URL
+            answer = await deliver(
+                context,
+                f"{base.rstrip('/')}/{method}",
+                service="Slack",
+                headers={"Authorization": f"Bearer {self.token}"},
+                data=form,
             )
-        context.mask(self.token)
-        base = context.settings.provider("slack").base_url or BASE_URL
-        given = {key: value for key, value in body.items() if value is not None}
-        answer = await deliver(
-            context,
-            f"{base.rstrip('/')}/{method}",
-            service="Slack",
-            headers={"Authorization": f"Bearer {self.token}"},
-            json=given,
-        )
-        return checked(answer.content, method)
+            return judged(_parsed(answer.content, method), method, fine)
+        if context.chat is None:
+            raise TaskFailed(
+                f"`{method}` needs a `token`, since no bot is connected to Slack here.",
+                fix="Give the app's bot token: {{ secret('SLACK_BOT_TOKEN') }}.",
+            )
+        return judged(dict(await context.chat.call("slack", method, form)), method, fine)
+
+    async def every(
+        self, context: RunContext, method: str, given: Mapping[str, Any], key: str
+    ) -> AsyncIterator[list[Any]]:
+        """The entries of a list, page by page."""
+        cursor, seen = "", set[str]()
+        while cursor not in seen:
+            seen.add(cursor)
+            answer = await self.call(context, method, {"limit": PAGE, **given, "cursor": cursor or None})
+            yield answer.get(key) or []
+            cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                return
+
+    async def stored(
+        self,
+        context: RunContext,
+        method: str,
+        given: Mapping[str, Any],
+        key: str,
+        row: Callable[[Any], Mapping[str, Any]],
+    ) -> "Stored":
+        """Every entry of a list, as a file of rows."""
+        path = context.working_dir / f"{context.task_id}-{context.task_run_id}.jsonl".replace("/", "-")
+        size = 0
+        try:
+            async for page in self.every(context, method, given, key):
+                size += len(page)
+                await asyncio.to_thread(_append, path, "".join(lines_of(row(entry) for entry in page)))
+            uri = await context.files.put(path, f"{key}.jsonl")
+        finally:
+            path.unlink(missing_ok=True)
+        context.metric("records", size)
+        return Stored(uri=uri, size=size)
 
 
-def checked(content: bytes, method: str) -> dict[str, Any]:
-    """Slack's answer when it says `ok`; TaskFailed with its reason otherwise."""
+class Stored(Outputs):
+    """A file with a row an entry, and how many there are."""
+
+    uri: str
+    size: int
+
+
+def as_form(given: Mapping[str, Any]) -> dict[str, str]:
+    """Arguments as every method takes them: lists and maps as JSON, nothing for what was not given."""
+    return {key: _argument(value) for key, value in given.items() if value is not None}
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+
+
+def as_timestamp(text: str | None, name: str = "timestamp") -> str | None:
+    """A moment as Slack names messages (1700000000.000100), given like that or as a date; TaskFailed."""
+    if text is None or not text.strip():
+        return None
+    if _TIMESTAMP.fullmatch(text.strip()):
+        return text.strip()
+    try:
+        moment = moment_from_text(text)
+    except ValueError as error:
+        raise TaskFailed(
+            f"`{name}` {text!r} is neither a message's timestamp nor a date.",
+            fix="Use {{ outputs.post.timestamp }}, or write 2026-12-01T08:55:00Z.",
+        ) from error
+    seconds = int(moment.timestamp())
+    return f"{seconds}.{moment.microsecond:06d}" if moment.microsecond else str(seconds)
+
+
+def judged(said: Mapping[str, Any], method: str, fine: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Slack's answer when it says `ok` or refuses for a reason that is fine; TaskFailed with its reason otherwise."""
+    if said.get("ok"):
+        return dict(said)
+    reason = str(said.get("error") or "unknown_error")
+    if reason in fine:
+        return dict(said)
+    fix = HINTS.get(reason, "")
+    if reason == "missing_scope" and said.get("needed"):
+        fix = f"Add the scope {said['needed']} to the app and install it again."
+    raise TaskFailed(f"Slack refused {method}: {reason}", fix=fix)
+
+
+def _parsed(content: bytes, method: str) -> dict[str, Any]:
     try:
         said = json.loads(content)
     except json.JSONDecodeError as error:
         raise TaskFailed(f"Slack's answer to {method} is not JSON.") from error
-    if not isinstance(said, dict) or not said.get("ok"):
-        reason = str(said.get("error", "unknown_error")) if isinstance(said, dict) else "unknown_error"
-        raise TaskFailed(f"Slack refused {method}: {reason}", fix=HINTS.get(reason, ""))
-    return said
+    return said if isinstance(said, dict) else {}
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
