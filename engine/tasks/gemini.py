@@ -3,7 +3,7 @@
 import asyncio
 import mimetypes
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -30,11 +30,19 @@ HINTS = {
 
 @asynccontextmanager
 async def connected(
-    context: RunContext, api_key: str, model: str, base_url: str | None = None, tls: ssl.SSLContext | None = None
+    context: RunContext,
+    api_key: str,
+    model: str,
+    base_url: str | None = None,
+    tls: ssl.SSLContext | None = None,
+    vertex: Mapping[str, str] | None = None,
 ) -> AsyncIterator["Client"]:
-    """A client of Gemini; what it raises leaves as TaskFailed, which names the model."""
+    """A client of Gemini; what it raises leaves as TaskFailed, which names the model.
+
+    With `vertex` (`project` and `location`) the client is one of Vertex AI, and the key an access token.
+    """
     genai, types, errors, http = await asyncio.to_thread(_sdk)
-    provider = context.settings.provider("gemini")
+    provider = context.settings.provider("vertex" if vertex else "gemini")
     address = base_url or provider.base_url
     limit = context.time_limit or provider.timeout
     if address:
@@ -44,11 +52,17 @@ async def connected(
     wire = http.AsyncClient(timeout=limit, verify=tls or True)
     options = types.HttpOptions(
         base_url=address,
-        api_version="v1beta",
+        api_version="v1" if vertex else "v1beta",
         timeout=int(limit * 1000),
         httpx_async_client=wire,
     )
-    client = genai.Client(api_key=api_key, http_options=options, vertexai=False)
+    if vertex:
+        from google.oauth2.credentials import Credentials
+
+        who = Credentials(api_key)  # type: ignore[no-untyped-call]
+        client = genai.Client(vertexai=True, credentials=who, http_options=options, **vertex)
+    else:
+        client = genai.Client(api_key=api_key, http_options=options, vertexai=False)
     try:
         yield client
     except errors.APIError as error:

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,14 @@ HINTS = {
 LONGER = "Give the task a longer `timeout`, or raise `providers.{service}.timeout`."
 
 
+@dataclass(frozen=True, slots=True)
+class AzureDeployments:
+    """Models at Azure: each in a deployment, under a version of the API, for a key or a token of Entra."""
+
+    api_version: str
+    by_token: bool
+
+
 @asynccontextmanager
 async def connected(
     context: RunContext,
@@ -34,6 +43,7 @@ async def connected(
     wanted_limit: float | None = None,
     *,
     tls: ssl.SSLContext | None = None,
+    azure: AzureDeployments | None = None,
 ) -> AsyncIterator["openai.AsyncOpenAI"]:
     """A client of one service; what it raises leaves as TaskFailed.
 
@@ -48,9 +58,13 @@ async def connected(
     context.mask(api_key)
     wire = sdk.DefaultAsyncHttpxClient(verify=tls) if tls else None
     try:
-        async with sdk.AsyncOpenAI(
-            api_key=api_key, base_url=address, timeout=limit, max_retries=2, http_client=wire
-        ) as client:
+        settings = {"timeout": limit, "max_retries": 2, "http_client": wire}
+        if azure is None:
+            made = sdk.AsyncOpenAI(api_key=api_key, base_url=address, **settings)
+        else:
+            who = {"azure_ad_token": api_key} if azure.by_token else {"api_key": api_key}
+            made = sdk.AsyncAzureOpenAI(azure_endpoint=address, api_version=azure.api_version, **who, **settings)
+        async with made as client:
             yield client
     except sdk.APIStatusError as error:
         raise TaskFailed(

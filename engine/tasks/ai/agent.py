@@ -12,7 +12,7 @@ from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.ai.completion import Answer, CompletionTask, parsed_reply
 from engine.tasks.ai.conversation import Said, Turn
 from engine.tasks.ai.guardrails import Guardrails
-from engine.tasks.ai.memory import KestraKVStore
+from engine.tasks.ai.memory import Memory
 from engine.tasks.ai.retriever import AnyRetriever, grounded
 from engine.tasks.ai.tool_use import MOST_CALLS, conversation, offered
 from engine.tasks.property_types import OptionalText, Text, TextList
@@ -102,7 +102,7 @@ maxSequentialToolsInvocations: 5
             guardrailViolationMessage=violated,
         )
 
-    def _memory(self) -> KestraKVStore | None:
-        if self.memory is not None and not isinstance(self.memory, KestraKVStore):
+    def _memory(self) -> Memory | None:
+        if self.memory is not None and not isinstance(self.memory, Memory):
             raise TaskFailed(f"{self.memory.type!r} is not a memory.", fix="Use KestraKVStore.")
         return self.memory

@@ -102,3 +102,31 @@ def anthropic_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
         else:
             messages.append({"role": role, "content": blocks})
     return messages
+
+
+def bedrock_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Messages of Bedrock's Converse API, in which the answers to the calls of one turn are one message."""
+    messages: list[dict[str, Any]] = []
+    for turn in turns:
+        if turn.role == "system":
+            continue
+        blocks: list[dict[str, Any]] = [{"text": turn.text}] if turn.text else []
+        blocks += [_bedrock_part(media) for media in turn.media]
+        blocks += [
+            {"toolUse": {"toolUseId": call.id, "name": call.name, "input": dict(call.arguments)}} for call in turn.calls
+        ]
+        if turn.answers is not None:
+            blocks = [{"toolResult": {"toolUseId": turn.answers.id, "content": [{"text": turn.text}]}}]
+        role = "assistant" if turn.role == "assistant" else "user"
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += blocks
+        else:
+            messages.append({"role": role, "content": blocks})
+    return messages
+
+
+def _bedrock_part(media: Media) -> dict[str, Any]:
+    kind, _, form = media.kind.partition("/")
+    if kind == "image":
+        return {"image": {"format": "jpeg" if form == "jpg" else form, "source": {"bytes": media.data}}}
+    return {"document": {"format": form, "name": "document", "source": {"bytes": media.data}}}

