@@ -66,6 +66,11 @@ class Limits(Section):
     """Bounds that keep one flow from stopping the others."""
 
     workers: int = Field(default=32, ge=1, description="Task attempts running at once; the others wait their turn.")
+    workers_per_flow: int = Field(
+        default=24,
+        ge=1,
+        description="Of these of one flow, so that a flow whose tasks hang leaves room for others (not on PostgreSQL).",
+    )
     output_bytes: int = Field(
         default=1024 * 1024,
         ge=1,

@@ -1,13 +1,14 @@
 """Carries out commands in this process: task attempts side by side, timers one after the other.
 
-Attempts wait in lanes (one a flow) that take turns, so that a fan-out of a thousand does not keep another flow waiting.
+Attempts wait in lanes (one a flow) that take turns, so that a fan-out of a thousand does not keep another flow waiting;
+and a lane has its share of what may run, so that tasks of one flow that hang leave room for others.
 """
 
 import asyncio
 import heapq
 import itertools
 import logging
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -60,13 +61,21 @@ class Dispatcher(Protocol):
 
 
 class InlineDispatcher:
-    """Runs jobs as asyncio tasks, at most `workers` at once."""
+    """Runs jobs as asyncio tasks, at most `workers` at once, of one lane at most `share` of them."""
 
-    def __init__(self, run: Callable[[Job], Awaitable[None]], killed: Callable[[Job], None], workers: int) -> None:
+    def __init__(
+        self,
+        run: Callable[[Job], Awaitable[None]],
+        killed: Callable[[Job], None],
+        workers: int,
+        share: int | None = None,
+    ) -> None:
         self._run = run
         self._tell_killed = killed
         self._interrupted: set[tuple[str, int]] = set()
         self._workers = workers
+        self._share = workers if share is None else share
+        self._taken = Counter[str]()  # by lane, of those that run
         self._lanes: OrderedDict[str, deque[Job]] = OrderedDict()
         self._known: dict[tuple[str, int], Job] = {}  # waiting or running
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -112,6 +121,8 @@ class InlineDispatcher:
                 running.cancel()
                 continue
             self._lanes[job.lane].remove(job)
+            if not self._lanes[job.lane]:
+                del self._lanes[job.lane]
             del self._known[key]
             waiting.append(job)
         return waiting
@@ -128,17 +139,19 @@ class InlineDispatcher:
                 await asyncio.wait(late, timeout=5)
 
     def _fill(self) -> None:
-        while self._open and self._lanes and len(self._running) < self._workers:
-            lane, jobs = self._lanes.popitem(last=False)
-            if not jobs:
-                continue
+        while self._open and len(self._running) < self._workers and (lane := self._next_lane()) is not None:
+            jobs = self._lanes.pop(lane)
             job = jobs.popleft()
             if jobs:
                 self._lanes[lane] = jobs  # to the end of the row
+            self._taken[lane] += 1
             key = (job.task_run_id, job.attempt)
             task = asyncio.create_task(self._guarded(job), name=f"job {job.task_run_id}")
             self._running[key] = task
             task.add_done_callback(lambda done, job=job: self._ended(done, job))  # type: ignore[misc]
+
+    def _next_lane(self) -> str | None:
+        return next((lane for lane, jobs in self._lanes.items() if jobs and self._taken[lane] < self._share), None)
 
     async def _guarded(self, job: Job) -> None:
         try:
@@ -150,6 +163,9 @@ class InlineDispatcher:
         key = (job.task_run_id, job.attempt)
         self._running.pop(key, None)
         self._known.pop(key, None)
+        self._taken[job.lane] -= 1
+        if not self._taken[job.lane]:
+            del self._taken[job.lane]
         if key in self._interrupted:
             self._interrupted.discard(key)
             if done.cancelled():

@@ -125,7 +125,7 @@ class Assembly:
         self._carrier.home = shared if isinstance(database, PostgresDatabase) else WorkerHome(self.decider, self.flows)
         self._worker = Worker(self._carrier.home, self._outside, settings.data / "work", run_directory)
         advancer.at_once = self._worker.at_once
-        alone = InlineDispatcher(self._worker.run, self._carrier.killed, settings.limits.workers)
+        alone = InlineDispatcher(self._worker.run, self._carrier.killed, limits.workers, limits.workers_per_flow)
         self._carrier.decider = self.decider
         self._carrier.flow_triggers = self._flow_triggers
         self._carrier.operations = self.operations

@@ -9,7 +9,6 @@ from functools import partial
 from engine.clock import Clock
 from engine.core.commands import CancelTimer, CreateRetry, RunTask, SetTimer, StartSubflow, StopTask
 from engine.core.events import Started, TaskEnded, TimerFired
-from engine.core.execution import Execution
 from engine.core.state import State
 from engine.dispatch.inline import Dispatcher, Job, Timers
 from engine.errors import StoreFailed
@@ -23,7 +22,7 @@ from engine.runtime.flows import Flows
 from engine.runtime.homes import WorkerHome
 from engine.runtime.operations import Operations
 from engine.runtime.places import Places
-from engine.runtime.slots import Slots
+from engine.runtime.slots import FlowKey, Slots
 from engine.runtime.subflows import Subflows
 from engine.store.commands import Announcement, Stored, stored, timer_key
 
@@ -64,7 +63,7 @@ class Carrier:
         for command in decision.commands:
             match command:
                 case RunTask():
-                    self._offer(execution.id, command, execution)
+                    self._offer(execution.id, command, (execution.namespace, execution.flow_id))
                 case StopTask(task_run_id):
                     for job in self.dispatcher.withdraw(task_run_id):
                         self.killed(job)
@@ -84,11 +83,11 @@ class Carrier:
             self._spawn(partial(self.places.offer, execution.namespace, execution.flow_id))
         self.changes.publish(decision.before, execution)
 
-    def take_up(self, row: Stored) -> None:
-        """Do what a row of the outbox asks for."""
+    def take_up(self, row: Stored, flow: FlowKey | None = None) -> None:
+        """Do what a row of the outbox asks for; `flow`: of its execution, where that is known."""
         match row.command:
             case RunTask() as command:
-                self._offer(row.execution_id, command, None)
+                self._offer(row.execution_id, command, flow)
             case SetTimer() as command:
                 self.set_timer(row.execution_id, command)
             case StartSubflow():
@@ -129,8 +128,8 @@ class Carrier:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
 
-    def _offer(self, execution_id: str, command: RunTask, execution: Execution | None) -> None:
-        lane = f"{execution.namespace}/{execution.flow_id}" if execution is not None else execution_id
+    def _offer(self, execution_id: str, command: RunTask, flow: FlowKey | None) -> None:
+        lane = execution_id if flow is None else "/".join(flow)
         self.dispatcher.offer(Job(execution_id, command.task_run_id, command.attempt, lane))
 
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:

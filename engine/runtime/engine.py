@@ -133,8 +133,9 @@ class Engine(Assembly):
         await count_limited(self.database, self.flows, self.slots, await self.database.read(executions.queueing))
         for posted in await self.database.read(lambda c: inbox.waiting(c, self.sealer)):
             self.decider.post_stored(posted)
+        flows = await self.database.read(outbox.flows)
         for row in await self.database.read(lambda c: outbox.waiting(c, self.sealer)):
-            self._carrier.take_up(row)
+            self._carrier.take_up(row, flows.get(row.execution_id))
         for execution_id in self.slots.first_waiting():
             self.decider.post(execution_id, Started(now))
 

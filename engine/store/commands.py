@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 from engine.core.commands import Command, CreateRetry, RunTask, SetTimer, StartSubflow
 from engine.store.batches import Statement, Target, write
 from engine.store.documents import Sealer, command_from, payload
-from engine.store.tables import commands, instant
+from engine.store.tables import commands, executions, instant
 
 ANNOUNCE = "Announce"
 
@@ -92,6 +92,14 @@ def take(connection: Connection, key: str) -> bool:
 def waiting(connection: Connection, sealer: Sealer) -> list[Stored]:
     """Everything that is still to be done."""
     return _read(connection, select(commands), sealer)
+
+
+def flows(connection: Connection) -> dict[str, tuple[str, str]]:
+    """(namespace, id) of the flow of every execution that asks for an attempt."""
+    row = executions.c
+    asking = select(commands.c.execution_id).where(commands.c.kind == RunTask.__name__)
+    found = connection.execute(select(row.id, row.namespace, row.flow_id).where(row.id.in_(asking)))
+    return {one.id: (one.namespace, one.flow_id) for one in found}
 
 
 def due(connection: Connection, sealer: Sealer, now: datetime, limit: int) -> list[Stored]:

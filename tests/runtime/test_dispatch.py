@@ -12,11 +12,11 @@ from tests.runtime.conftest import START
 class Bench:
     """A dispatcher whose jobs end when told."""
 
-    def __init__(self, workers):
+    def __init__(self, workers, share=None):
         self.began = []
         self.killed = []
         self.gates = {}
-        self.dispatcher = InlineDispatcher(self.run, self.killed.append, workers)
+        self.dispatcher = InlineDispatcher(self.run, self.killed.append, workers, share)
         self.dispatcher.start()
 
     async def run(self, job):
@@ -57,6 +57,26 @@ async def test_no_more_at_once_than_there_are_workers():
     assert len(bench.began) == 2
     await bench.end(bench.began[0])
     assert len(bench.began) == 3
+
+
+async def test_a_lane_whose_jobs_hang_leaves_room_for_others():
+    bench = Bench(workers=4, share=3)
+    for number in range(8):
+        bench.dispatcher.offer(job(f"a{number}", "a"))
+    await bench.turns()
+    assert bench.began == ["a0", "a1", "a2"]
+    for name in ("b1", "b2"):
+        bench.dispatcher.offer(job(name, "b"))
+    await bench.turns()
+    assert bench.began[3:] == ["b1"]
+    await bench.end("b1")
+    assert bench.began[4:] == ["b2"]
+    await bench.end("a1")  # as many as before, of whoever waits
+    assert bench.began[5:] == ["a3"]
+    bench.dispatcher.withdraw("a3")
+    await bench.turns()
+    assert bench.began[6:] == ["a4"]
+    assert [one.task_run_id for one in bench.dispatcher.withdraw("a7")] == ["a7"]
 
 
 async def test_the_same_attempt_is_not_taken_twice():

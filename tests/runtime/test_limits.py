@@ -13,6 +13,16 @@ from engine.settings import Limits, Settings
 from tests.shared import ROOT
 
 BESIDE = "{id: beside, namespace: n, tasks: [{id: a, type: io.kestra.plugin.core.output.OutputValues, values: {a: b}}]}"
+ASKS = "{id: asks, namespace: n, tasks: [{id: ask, type: io.kestra.plugin.core.flow.Pause}]}"
+HANGS = """
+id: hangs
+namespace: n
+tasks:
+  - id: hang
+    type: io.kestra.plugin.scripts.shell.Commands
+    taskRunner: {type: io.kestra.plugin.core.runner.Process}
+    commands: [sleep infinity]
+"""
 EACH = """
 id: each
 namespace: n
@@ -173,6 +183,26 @@ async def test_a_task_that_forks_leaves_nobody(engine, tmp_path, way):
     await until(lambda: not [pid for pid in born if lives(pid)])
 
 
+async def test_tasks_that_hang_leave_room_for_others_also_after_a_restart(tmp_path):
+    limits = Limits(workers=4, workers_per_flow=3)
+    settings = Settings(data=tmp_path / "data", flows=(tmp_path / "none",), limits=limits)
+    for life in range(2):
+        opened = await Engine.open(settings)
+        await opened.start(watch=False)
+        try:
+            await opened.deploy(BESIDE.replace("{a: b}", "{a: b}, timeout: PT1M"))  # with a limit it is a worker's task
+            await opened.deploy(HANGS)
+            for _ in range(0 if life else 5):
+                await opened.create("n", "hangs", {}, started_by="test")
+            await until(lambda opened=opened: opened.dispatcher.under_way == 3)
+            made = [await opened.create("n", "beside", {}, started_by="test") for _ in range(5)]
+            assert {(await opened.wait(one.id, timeout=60)).state for one in made} == {State.SUCCESS}
+            await until(lambda opened=opened: opened.dispatcher.under_way == 3)
+            assert len(await opened.executions(states=[State.RUNNING])) == 5
+        finally:
+            await opened.stop(0)
+
+
 async def test_what_a_script_leaves_behind_ends_soon_after_it(engine, tmp_path):
     pids = tmp_path / "pids"
     begun, _, _ = FORKS.partition("        env -i")
@@ -197,6 +227,30 @@ async def until(found):
         while not (answer := found()):
             await asyncio.sleep(0.05)
     return answer
+
+
+async def test_ten_thousand_values_by_default_and_others_get_their_turns(tmp_path):
+    """Each value is a worker's task, once; another execution is begun, asked, answered and ended meanwhile."""
+    opened = await Engine.open(Settings(data=tmp_path / "data", flows=(tmp_path / "none",)))
+    await opened.start(watch=False)
+    try:
+        await opened.deploy(EACH.replace('taskrun.value }}"', 'taskrun.value }}", timeout: PT1M'))
+        await opened.deploy(ASKS)
+        made = await opened.create("n", "each", {"last": 10_000}, started_by="test")
+        turns = 0
+        while not (await opened.execution(made.id)).state.is_terminal:
+            asked = await opened.create("n", "asks", {}, started_by="test")
+            assert (await opened.wait(asked.id, until="ended_or_paused", timeout=60)).state is State.PAUSED
+            await opened.resume(asked.id, {}, by="ann")
+            assert (await opened.wait(asked.id, timeout=60)).state is State.SUCCESS
+            turns += 1
+        done = await opened.execution(made.id)
+        each = [run for run in done.task_runs.values() if run.task_id == "one"]
+        assert (done.state, len(each), {len(run.attempts) for run in each}) == (State.SUCCESS, 10_000, {1})
+        assert sorted(int(run.outputs["value"]) for run in each) == list(range(1, 10_001))
+        assert turns >= 3
+    finally:
+        await opened.stop(1)
 
 
 async def test_the_real_sizes_do_not_stop_another_execution(tmp_path):
