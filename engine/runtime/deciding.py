@@ -22,7 +22,7 @@ from engine.logbook import Note
 from engine.rendering import Renderer
 from engine.runtime.advancing import Advancer, MustWait, Step
 from engine.runtime.decision import Called, Decision, Writer
-from engine.runtime.mailbox import UNDECIDED, Mailbox, Pending, answer, broken
+from engine.runtime.mailbox import UNDECIDED, Mailbox, Pending, answer, broken, stopping
 from engine.runtime.memory import Memory
 from engine.secrets import AtRest
 from engine.store import events as inbox
@@ -133,15 +133,15 @@ class Decider:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        for box in self._boxes.values():  # their rows wait for the next start
+            answer(list(box.pending), stopping())
 
     def _put(self, execution_id: str, pending: Pending) -> None:
         box = self._boxes.setdefault(execution_id, Mailbox())
-        if pending.posted is not None:
-            if pending.posted.id in box.seen:
-                return
-            box.seen.add(pending.posted.id)
+        if box.knows(pending):
+            return
         if not self._open:  # its row waits for the next start; whoever waits for an answer must not
-            answer([pending], StoreFailed("The engine is stopping.", fix="Try again when it is back."))
+            answer([pending], stopping())
             return
         box.pending.append(pending)
         if not box.working:
@@ -214,8 +214,7 @@ class Decider:
 
     def _settled(self, execution_id: str, box: Mailbox, batch: list[Pending], after: Execution) -> None:
         """A batch is decided upon: tell who waits for it, go on with what came meanwhile."""
-        if box.seen:
-            box.seen.difference_update(p.posted.id for p in batch if p.posted is not None)
+        box.settled(batch)
         answer(batch, after)
         if box.pending and self._open:
             self._call(execution_id, box)
@@ -230,9 +229,12 @@ class Decider:
             batch = [box.pending.popleft() for _ in range(min(BATCH, len(box.pending)))]
             try:
                 after = await self._decide(execution_id, batch)
+            except asyncio.CancelledError:
+                box.pending.extendleft(reversed(batch))
+                raise
             except Superseded:  # another hand wrote meanwhile: decide again from what lies there
                 self.memory.drop(execution_id)
-                box.pending.extendleft(reversed(await self._undecided(execution_id, batch)))
+                box.pending.extendleft(reversed(await self._undecided(execution_id, box, batch)))
             except StoreFailed as error:  # it may have been written all the same, and only the answer was lost
                 self.memory.drop(execution_id)
                 log.error("Execution %s can't be written (%s); trying again in %.1f s.", execution_id, error, wait)
@@ -242,19 +244,21 @@ class Decider:
             except NotFound as error:
                 log.warning("%s", error)
                 await self._drop(batch)
+                box.settled(batch)
                 answer(batch, error)
             except Exception as error:
                 log.exception("Execution %s could not be decided upon; its rows stay for the next start.", execution_id)
+                box.settled(batch)
                 answer(batch, error if isinstance(error, EngineError) else EngineError(UNDECIDED))
             else:
                 wait = 0.5
-                box.seen.difference_update(p.posted.id for p in batch if p.posted is not None)
+                box.settled(batch)
                 answer(batch, after)
         box.working = False
         if not box.pending:
             self._boxes.pop(execution_id, None)
 
-    async def _undecided(self, execution_id: str, batch: list[Pending]) -> list[Pending]:
+    async def _undecided(self, execution_id: str, box: Mailbox, batch: list[Pending]) -> list[Pending]:
         """What of a batch nobody else has decided upon."""
         numbers = [pending.posted.id for pending in batch if pending.posted is not None]
         if not numbers and self.superseded is None:
@@ -268,6 +272,7 @@ class Decider:
             log.warning("Execution %s can't be read: %s", execution_id, error)
             return batch
         gone = [pending for pending in batch if pending.posted is not None and pending.posted.id not in left]
+        box.settled(gone)
         answer(gone, after)
         return [pending for pending in batch if pending.posted is None or pending.posted.id in left]
 
@@ -356,5 +361,8 @@ class Decider:
     async def _drop(self, batch: list[Pending]) -> None:
         """Events of an execution that is not there any more."""
         posted = [pending.posted for pending in batch if pending.posted is not None]
-        if posted:
-            await self._database.transact(lambda unit: inbox.drop(unit.connection, posted))
+        try:
+            if posted:
+                await self._database.transact(lambda unit: inbox.drop(unit.connection, posted))
+        except StoreFailed as error:
+            log.warning("Events of an execution that is gone stay for the next start: %s", error)

@@ -8,7 +8,7 @@ from engine.core.commands import Announce, Command, StopTask, WriteLog
 from engine.core.events import Event
 from engine.core.execution import Execution, TaskRuns
 from engine.core.state import State
-from engine.errors import EngineError
+from engine.errors import EngineError, StoreFailed
 from engine.logbook import Note
 from engine.store.events import Posted
 
@@ -31,8 +31,25 @@ class Mailbox:
     """What waits for one execution."""
 
     pending: deque[Pending] = field(default_factory=deque)
-    seen: set[int] = field(default_factory=set)  # inbox rows that are in `pending`
+    seen: dict[int, Pending] = field(default_factory=dict)  # by the number of their inbox row: waiting or being decided
     working: bool = False
+
+    def knows(self, pending: Pending) -> bool:
+        """Whether a row of the inbox is here already; who waits for its answer gets that one's."""
+        if pending.posted is None:
+            return False
+        there = self.seen.setdefault(pending.posted.id, pending)
+        if there is pending:
+            return False
+        if there.done is None:
+            there.done = pending.done
+        return True
+
+    def settled(self, batch: list[Pending]) -> None:
+        """These are decided upon."""
+        for pending in batch:
+            if pending.posted is not None:
+                self.seen.pop(pending.posted.id, None)
 
 
 def broken(execution: Execution, error: Exception, event: Event) -> tuple[Execution, list[Command]]:
@@ -45,6 +62,11 @@ def broken(execution: Execution, error: Exception, event: Event) -> tuple[Execut
     failed = replace(execution.moved(State.FAILED, now), task_runs=runs)
     stops = [StopTask(key) for key, run in execution.task_runs.items() if run.state.is_running]
     return failed, [WriteLog("ERROR", reason), *stops, Announce(State.FAILED)]
+
+
+def stopping() -> StoreFailed:
+    """What is said to who waits for a decision that this process does not come to any more."""
+    return StoreFailed("The engine is stopping.", fix="Try again when it is back.")
 
 
 def answer(batch: list[Pending], result: Execution | EngineError) -> None:

@@ -35,9 +35,9 @@ def test_a_seed_is_the_same_life_each_time(tmp_path):
 def test_work_that_a_restart_forgets_is_noticed(monkeypatch):
     take_up = Carrier.take_up
 
-    def forgets(self, row):
+    def forgets(self, row, flow=None):
         if not isinstance(row.command, RunTask):
-            take_up(self, row)
+            take_up(self, row, flow)
 
     monkeypatch.setattr(Carrier, "take_up", forgets)
     assert first_broken() in ("every execution ends", "every task run ends", "the outbox empties", "it comes to rest")
