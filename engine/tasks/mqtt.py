@@ -1,0 +1,172 @@
+"""`io.kestra.plugin.mqtt`: messages of things."""
+
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine import plugin
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import given_rows
+from engine.tasks.mqtt_connection import MqttConnected, SerdeType, read, written
+from engine.tasks.property_types import OptionalInteger, Text, TextList
+from engine.tasks.trigger_fields import fields_of
+
+AT_ONCE = 50
+IDLE = 2.0  # seconds of silence after which a task that may end has heard all there is
+
+
+class Published(Outputs):
+    """How many messages were sent."""
+
+    messagesCount: int  # noqa: N815 - appears as written
+
+
+class Publish(MqttConnected, RunnableTask):
+    """Send messages to a topic."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: send
+type: io.kestra.plugin.mqtt.Publish
+server: tcp://broker.example.com:1883
+clientId: flows
+topic: kitchen/oven
+from: {temperature: 180}
+retain: true
+""",
+    )
+    type: Literal["io.kestra.plugin.mqtt.Publish"]
+    topic: Property[Text]
+    from_: Property[Any] = Field(alias="from")
+    retain: Property[bool] = False
+    serde_type: Property[SerdeType] = "JSON"
+
+    async def run(self, context: RunContext) -> Published:
+        rows = await given_rows.rows(context, self.from_)
+        name = self.client_id or f"parley-{uuid.uuid4().hex[:16]}"
+        async with self.connected(context, name, lasting=False) as client:
+            for row in rows:
+                await client.publish(self.topic, written(row, self.serde_type), retain=self.retain)
+        context.metric("records", len(rows), topic=self.topic)
+        return Published(messagesCount=len(rows))
+
+
+class Subscribed(Outputs):
+    """How many messages were heard, and the file they are in."""
+
+    messagesCount: int  # noqa: N815 - appears as written
+    uri: str
+
+
+class SubscribeFields(MqttConnected):
+    """Which topics, how many messages, and for how long."""
+
+    topic: Property[TextList]
+    serde_type: Property[SerdeType] = "JSON"
+    max_records: Property[OptionalInteger] = None
+    max_duration: Property[timedelta | None] = None
+
+    def name(self, context: RunContext) -> str:
+        """Under which the broker knows us; the same again finds what came meanwhile."""
+        return self.client_id or f"parley-{context.namespace}-{context.flow_id}-{context.task_id}"
+
+    async def subscribed(self, context: RunContext) -> Subscribed:
+        """Hear messages and store them as rows; they are acknowledged when they are stored."""
+        if self.max_records is None and self.max_duration is None:
+            raise TaskFailed("It is not said when to stop.", fix="Give `maxRecords` or `maxDuration`.")
+        until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
+        got: list[Any] = []
+        async with self.connected(context, self.name(context), lasting=True) as client:
+            await client.subscribe(self.topic)
+            while self.max_records is None or len(got) < self.max_records:
+                patience = IDLE if until is None else until - time.monotonic()
+                if patience <= 0:
+                    break
+                most = AT_ONCE if self.max_records is None else self.max_records - len(got)
+                found = await client.heard(most, patience)
+                if not found:
+                    break
+                got += found
+            messages = [read(one, self.serde_type) for one in got]
+            if problem := next((one.problem for one in messages if one.problem), None):
+                raise problem
+            text = "".join(json.dumps(one.variables, ensure_ascii=False) + "\n" for one in messages)
+            uri = await context.files.put(text.encode(), "messages.jsonl")
+            client.acknowledge(got)
+        context.metric("records", len(got))
+        return Subscribed(messagesCount=len(got), uri=uri)
+
+
+class Subscribe(SubscribeFields, RunnableTask):
+    """Hear messages of topics, into a file."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: listen
+type: io.kestra.plugin.mqtt.Subscribe
+server: tcp://broker.example.com:1883
+clientId: flows
+topic: [kitchen/oven, kitchen/fridge]
+maxRecords: 100
+maxDuration: PT30S
+""",
+    )
+    type: Literal["io.kestra.plugin.mqtt.Subscribe"]
+
+    async def run(self, context: RunContext) -> Subscribed:
+        return await self.subscribed(context)
+
+
+class Trigger(SubscribeFields, PollingTrigger):
+    """Start an execution when there are messages."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: kitchen
+type: io.kestra.plugin.mqtt.Trigger
+interval: PT1M
+server: tcp://broker.example.com:1883
+clientId: flows
+topic: kitchen/#
+maxRecords: 100
+""",
+    )
+    type: Literal["io.kestra.plugin.mqtt.Trigger"]
+
+    async def poll(self, context: RunContext) -> Subscribed | None:
+        found = await (await fields_of(self, SubscribeFields, context)).subscribed(context)
+        return found if found.messagesCount else None
+
+
+class RealtimeTrigger(SubscribeFields, plugin.RealtimeTrigger):
+    """Start an execution for each message, as it comes; it is acknowledged when its execution is there.
+
+    MQTT gives messages no lasting id: what the bot had in hand when it died comes again, and may start a second one.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: kitchen
+type: io.kestra.plugin.mqtt.RealtimeTrigger
+server: ssl://broker.example.com:8883
+clientId: flows
+topic: kitchen/#
+username: flows
+password: "{{ secret('MQTT_PASSWORD') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.mqtt.RealtimeTrigger"]
+
+    async def listen(self, context: RunContext) -> AsyncGenerator[Sequence[Message], None]:
+        fields = await fields_of(self, SubscribeFields, context)
+        async with fields.connected(context, fields.name(context), lasting=True) as client:
+            await client.subscribe(fields.topic)
+            while True:
+                if got := await client.heard(AT_ONCE, 60.0):
+                    yield [read(one, fields.serde_type) for one in got]
+                    client.acknowledge(got)

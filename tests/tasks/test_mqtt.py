@@ -1,0 +1,78 @@
+"""Messages over MQTT: paho's client against a broker on loopback, in both versions of the protocol."""
+
+import json
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from tests.tasks.context import heard
+from tests.wire.mqtt import mqtt_broker
+
+MQTT = "io.kestra.plugin.mqtt"
+
+
+@pytest.fixture(scope="module")
+def broker():
+    with mqtt_broker("s3cret") as running:
+        yield running
+
+
+@pytest.fixture(params=["V3", "V5"])
+def at(broker, request):
+    """What every task says."""
+    who = {"username": "flows", "password": "s3cret", "mqttVersion": request.param}
+    return {"server": f"tcp://127.0.0.1:{broker.port}", "clientId": f"c-{request.node.name[-40:]}", **who}
+
+
+async def test_messages_there_and_back(context, broker, at, monkeypatch):
+    monkeypatch.setattr("engine.tasks.mqtt.IDLE", 0.3)
+    read = {**at, "topic": "kitchen/#", "maxRecords": 10}
+    assert (await context.run(type=f"{MQTT}.Subscribe", **read)).messagesCount == 0  # from now on the broker keeps them
+    send = {"type": f"{MQTT}.Publish", **at, "clientId": "sender", "topic": "kitchen/oven"}
+    assert (await context.run(**send, from_=[{"t": 180}, {"t": "ä"}], retain=True)).messagesCount == 2
+    assert json.loads(broker.retained["kitchen/oven"]) == {"t": "ä"}
+    found = await context.run(type=f"{MQTT}.Subscribe", **read)
+    rows = [json.loads(line) for line in context.files.text(found.uri).splitlines()]
+    assert [(row["topic"], row["payload"], row["qos"]) for row in rows] == [
+        ("kitchen/oven", {"t": 180}, 1),
+        ("kitchen/oven", {"t": "ä"}, 1),
+    ]
+    declared = {"id": "t", "type": f"{MQTT}.Trigger", **read}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    assert await trigger.poll(context) is None
+    await context.run(**send, from_="warm", serdeType="STRING")
+    with pytest.raises(TaskFailed, match="A message is not JSON: 'warm'"):
+        await trigger.poll(context)
+    found = await context.run(type=f"{MQTT}.Subscribe", **read, serdeType="STRING")  # it was not lost
+    assert json.loads(context.files.text(found.uri))["payload"] == "warm"
+    assert "s3cret" in context.masked
+    with pytest.raises(TaskFailed, match="when to stop"):
+        await context.run(type=f"{MQTT}.Subscribe", **at, topic="x")
+
+
+async def test_messages_are_heard_as_they_come(context, broker, at):
+    ears = {"type": f"{MQTT}.RealtimeTrigger", **at, "topic": ["a/b", "c"]}
+    kind = catalogue().resolve(ears)
+    trigger = kind.model_validate({"id": "the_trigger", **ears}, context={"registry": catalogue()})
+    client = at["clientId"]
+    broker.sessions[client] = {"topics": ["a/b", "c"], "unsaid": {}, "connection": None, "lasting": True}
+    broker.publish("a/b", b'{"n": 1}')
+    dying = trigger.listen(context)
+    (first,) = await anext(dying)
+    await dying.aclose()  # it died with the message in hand
+    assert (first.variables["payload"], broker.waiting(client)) == ({"n": 1}, 1)
+    broker.publish("c", b"no JSON")
+    messages = await heard(context, 2, **ears, acknowledged=lambda: broker.waiting(client) == 0)
+    assert [one.variables["payload"] for one in messages] == [{"n": 1}, "no JSON"]
+    assert [one.problem is None for one in messages] == [True, False]
+
+
+async def test_what_goes_wrong_is_told(context, at, monkeypatch):
+    send = {"type": f"{MQTT}.Publish", **at, "topic": "t", "from_": "x"}
+    with pytest.raises(TaskFailed, match=r"refused the connection: .*Check `username`"):
+        await context.run(**{**send, "password": "wrong"})
+    with pytest.raises(TaskFailed, match="could not be reached"):
+        await context.run(**{**send, "server": "tcp://127.0.0.1:9"})
+    with pytest.raises(TaskFailed, match="is no address of a broker"):
+        await context.run(**{**send, "server": "tcp://"})
