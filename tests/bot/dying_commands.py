@@ -14,21 +14,49 @@ from tests.bot.rig import ANN, OPS, PLAIN, Rig
 from tests.bot.test_run_changes import LONG
 from tests.bot.test_schedule_commands import GREET
 
-TYPED = {
+SAID = {
+    "alias set": 'alias set ship-it "run ship"',
+    "settings": "settings card=off",
+    "mute": "settings mute ship 1d",
     "skip": "schedule skip nightly",
     "shift": "schedule shift nightly +2h",
     "pause": "schedule pause nightly",
-    "backfill": "schedule backfill greet nightly",
 }
+BEFORE = {
+    "alias delete": ('alias set ship-it "run ship"', "alias delete ship-it"),
+    "unmute": ("settings mute ship 1d", "settings unmute ship"),
+    "force": ("run greet who=Ann --at='in 3 days'", "force {}"),
+}
+RIGHTS = {"labels": "labels {} team=web", "mark --task": "mark {} SUCCESS --task=boom"}
 REQUESTS = 3
+
+
+async def typed(rig: Rig, deed: str) -> str | None:
+    """The command that arrives, where one does; what it is about is there."""
+    if deed in SAID:
+        return SAID[deed]
+    if deed in BEFORE:
+        before, text = BEFORE[deed]
+        await rig.say(before)
+        return text.format(*(run.id for run in await rig.engine.executions(limit=1)))
+    if deed == "backfill":
+        return f"schedule backfill greet nightly {(rig.clock.now() - timedelta(days=5)).date().isoformat()}"
+    if deed in RIGHTS:
+        await rig.say("run fails --quiet")
+        failed = await rig.engine.wait((await rig.engine.executions(limit=1))[0].id, timeout=20)
+        return RIGHTS[deed].format(failed.id)
+    if deed == "hold":
+        await rig.say("run long --quiet")
+        run = (await rig.engine.executions(limit=1))[0]
+        while (await rig.engine.execution(run.id)).state is not State.RUNNING:
+            await asyncio.sleep(0.01)
+        return f"pause {run.id}"
+    return None
 
 
 async def prepared(rig: Rig, deed: str) -> Click | Command:
     """What arrives and is not survived."""
-    if deed in TYPED:
-        text = TYPED[deed]
-        if deed == "backfill":
-            text = f"schedule backfill greet nightly {(rig.clock.now() - timedelta(days=5)).date().isoformat()}"
+    if (text := await typed(rig, deed)) is not None:
         return Command(text, ANN, OPS, "the click", answer_url="https://answer.test/1")
     if deed == "add":
         shown = await rig.say("schedule add greet 'every weekday at 9:00' who=chat")
@@ -36,12 +64,6 @@ async def prepared(rig: Rig, deed: str) -> Click | Command:
         for _ in range(REQUESTS):
             await rig.asked()
         shown = await rig.say("approve ship --all")
-    elif deed == "hold":
-        await rig.say("run long --quiet")
-        run = (await rig.engine.executions(limit=1))[0]
-        while (await rig.engine.execution(run.id)).state is not State.RUNNING:
-            await asyncio.sleep(0.01)
-        return Command(f"pause {run.id}", ANN, OPS, "the click", answer_url="https://answer.test/1")
     elif deed == "restore":
         file = rig.folder / "flows" / "kept.yaml"
         for text in ("first", "second"):

@@ -137,3 +137,42 @@ async def test_killed_while_putting_runs_right(tmp_path, deed, action):
         assert states == ([] if deed == "delete" else [State.SUCCESS])
     finally:
         await rig.stop()
+
+
+# What each of them leaves: once, whether the process died before it was written or before it was answered.
+LEAVES = {
+    "alias set": "alias set",
+    "alias delete": "alias delete",
+    "settings": "settings",
+    "mute": "mute",
+    "unmute": "unmute",
+    "labels": "labels",
+    "mark --task": "mark",
+    "force": "force",
+}
+
+
+@pytest.mark.parametrize("step", ["inside the transaction", "after the transaction"])
+@pytest.mark.parametrize("deed", LEAVES)
+async def test_killed_inside_a_command_then_delivered_again(tmp_path, deed, step):
+    said = await killed(tmp_path, step, deed)
+    rig = await Rig(tmp_path).start()
+    try:
+        first, second = await again(rig, said), await again(rig, said)
+        assert first.tone == ("info" if deed.endswith("mute") else "success"), first.text
+        assert second == first
+        assert (await recorded(rig))[LEAVES[deed]] == 1
+        held = {row.title for row in (await rig.say("settings", receipt="later")).rows}
+        aliases = await rig.say("alias list", receipt="later still")
+        assert ("card=off" in held) is (deed == "settings")
+        assert any(title.startswith("muted: company.team/ship") for title in held) is (deed == "mute")
+        assert ("ship-it" in [row.title for row in getattr(aliases, "rows", ())]) is (deed == "alias set")
+        runs = await rig.engine.executions()
+        if deed in ("force", "mark --task"):
+            done = await rig.engine.wait(runs[0].id, timeout=20)
+            assert done.state is State.SUCCESS
+            assert len(done.task_runs) == 1
+        if deed == "labels":
+            assert [label for label in runs[0].labels if label[0] == "team"] == [("team", "web")]
+    finally:
+        await rig.stop()
