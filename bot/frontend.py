@@ -96,6 +96,13 @@ class FrontEnd(Protocol):
         """The thread of a message, opened under this name when there is none yet; None where messages have none.
         Unreachable."""
 
+    def has_sequel(self, card: Card, *, is_fresh: bool) -> bool:
+        """Whether something of a card follows its message: files, or what did not fit. Posting or editing the card
+        sends it beside. `is_fresh`: the message was posted for this card, not edited."""
+
+    async def send_sequel(self, ref: MessageRef, card: Card, *, is_fresh: bool) -> None:
+        """All that follows a card's message is there, and nothing twice; Unreachable."""
+
     async def notify(self, room: Room, notice: Notice, person_id: str | None = None, nonce: str = "") -> None:
         """Say something, privately to one person where the platform can; with the same nonce again nothing more, where
         the platform allows."""

@@ -22,6 +22,7 @@ from bot.audit import trail
 from bot.cards.pacing import Operation, Pace
 from bot.cards.parts import ELAPSED, READY
 from bot.cards.room_modes import room_key, run_above
+from bot.cards.sequels import Sequels
 from bot.commands.references import short
 from bot.conversation import Action, Card, Notice, Platform, Room
 from bot.frontend import FrontEnd, Unreachable
@@ -29,8 +30,9 @@ from bot.tallies import REFUSALS
 from bot.texts import answer, code
 from engine.clock import Clock
 from engine.errors import NotFound
-from engine.store import chat_audit, chat_messages
+from engine.store import chat_audit, chat_messages, chat_sequels
 from engine.store.chat_messages import Message, StoredNotice
+from engine.store.chat_sequels import Sequel
 from engine.store.database import Database, Unit
 
 Draw = Callable[[Message], Awaitable[tuple[Card, bool]]]
@@ -75,8 +77,12 @@ class Lane:
     again_id: Callable[[str], str]  # the id of a button that has the cards of a run tried again
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     sending: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    sequels: Sequels = field(init=False)
     is_shut: bool = False
     shut_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.sequels = Sequels(self.front_end, self.database, self.draw)
 
     @property
     def platform(self) -> Platform:
@@ -85,6 +91,10 @@ class Lane:
 
     async def run(self) -> None:
         """Send whatever is due, until cancelled."""
+        try:
+            await self.sequels.catch_up()
+        except Exception:
+            log.exception("What %s still lacks below its cards could not be looked up.", self.platform)
         while True:
             self.woken.clear()
             try:
@@ -104,6 +114,7 @@ class Lane:
             await asyncio.wait(self.sending.values(), timeout=grace)
         for task in self.sending.values():
             task.cancel()
+        await self.sequels.stop()
 
     async def _round(self) -> float:
         """Start what may be sent now; seconds until there may be more to do."""
@@ -196,7 +207,12 @@ class Lane:
             return
         # An earlier try may have arrived although nothing came back; the platform then keeps the card of that try.
         may_be_older = reference is not None and row.attempts > 0
-        await self._shown(row, "" if may_be_older else drawn, reference, is_final, again=may_be_older)
+        is_fresh = reference is not None
+        has_more = self.front_end.has_sequel(card, is_fresh=is_fresh)
+        sequel = Sequel(row.id, row.desired, is_fresh) if has_more else None
+        await self._shown(row, "" if may_be_older else drawn, reference, is_final, again=may_be_older, sequel=sequel)
+        if sequel is not None:
+            self.sequels.follow(sequel, documents.message_ref(reference or row.message or {}), card)
         if reference is not None and row.problem:
             await self.held_up(row)
 
@@ -260,7 +276,14 @@ class Lane:
         await self.database.transact(lambda unit: chat_messages.delay(unit.connection, row.id, until, problem))
 
     async def _shown(
-        self, row: Message, drawn: str, reference: dict[str, Any] | None, is_final: bool, *, again: bool = False
+        self,
+        row: Message,
+        drawn: str,
+        reference: dict[str, Any] | None,
+        is_final: bool,
+        *,
+        again: bool = False,
+        sequel: Sequel | None = None,
     ) -> None:
         if self.is_shut:
             log.warning("%s takes messages again.", self.platform)
@@ -273,6 +296,8 @@ class Lane:
             chat_messages.shown(
                 unit.connection, row.id, version=row.desired, digest=drawn, reference=reference, is_final=is_final
             )
+            if sequel is not None:
+                chat_sequels.owe(unit.connection, self.platform, sequel)
             if reference is not None:
                 chat_audit.record(unit.connection, trail.posted(row, reference, now))
             if again:

@@ -175,6 +175,13 @@ class DiscordFrontEnd:
         body = await self._transport.edit(channel, ref.message, {"attachments": [], **view.payload}, files)
         self._remember(body, files)
 
+    def has_sequel(self, card: Card, *, is_fresh: bool) -> bool:
+        """Whether something follows a card's message: all of it is attached to it."""
+        return False
+
+    async def send_sequel(self, ref: MessageRef, card: Card, *, is_fresh: bool) -> None:
+        """There is nothing to send."""
+
     async def thread_below(self, ref: MessageRef, name: str) -> str | None:
         """The thread of a message; Discord gives it the message's own id."""
         return ref.thread or await self._transport.open_thread(ref.channel, ref.message, name)

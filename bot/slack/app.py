@@ -19,7 +19,7 @@ from bot.conversation import Card, MessageRef, Notice, Person, Platform, Reply, 
 from bot.frontend import Desk, Unreachable
 from bot.slack import payloads
 from bot.slack.answering import Answering
-from bot.slack.delivery import Delivery, Locate
+from bot.slack.delivery import Delivery, Locate, has_sequel
 from bot.slack.hearing import Hearing
 from bot.slack.homes import Homes
 from bot.slack.inbox import Inbox
@@ -238,6 +238,14 @@ class SlackFrontEnd:
         """Draw a card over its message; Unreachable, with `gone` when it was deleted."""
         await self._out()[0].edit_card(ref, card)
         self._tell_homes(card)
+
+    def has_sequel(self, card: Card, *, is_fresh: bool) -> bool:
+        """Whether files, or what did not fit, follow a card in its thread."""
+        return has_sequel(card, is_fresh=is_fresh)
+
+    async def send_sequel(self, ref: MessageRef, card: Card, *, is_fresh: bool) -> None:
+        """All that follows a card is in its thread, once."""
+        await self._out()[0].send_sequel(ref, card, is_fresh=is_fresh)
 
     async def thread_below(self, ref: MessageRef, name: str) -> str | None:
         """Every message has a thread, which needs no opening."""

@@ -64,6 +64,34 @@ class _Below:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What Slack says lies in a thread: numbers of our messages, names of files, and names with sizes."""
+
+    nonces: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    files: frozenset[tuple[str, int]] = frozenset()
+
+
+def has_sequel(card: Card, *, is_fresh: bool) -> bool:
+    """Whether files, or what did not fit, follow a card in its thread."""
+    return bool(card.files or ((is_fresh or _is_final(card)) and views.card(card).overflow))
+
+
+def _is_final(card: Card) -> bool:
+    return card.tone not in ("running", "paused")
+
+
+def _metadata(nonce: str, entity: str) -> dict[str, Any]:
+    return {"event_type": EVENT_TYPE, "event_payload": {"nonce": nonce, "entity": entity}}
+
+
+def _nonce_of(written: Mapping[str, Any]) -> str | None:
+    """The number we gave a message; None when it is not ours."""
+    metadata = written.get("metadata") or {}
+    return metadata.get("event_payload", {}).get("nonce") if metadata.get("event_type") == EVENT_TYPE else None
+
+
 class Delivery:
     """Posts, edits and uploads of one workspace."""
 
@@ -93,8 +121,16 @@ class Delivery:
             lambda client: client.chat_update(channel=ref.channel, ts=ref.message, **rendered.payload), ref.channel
         )
         is_known = self._below.get((ref.channel, ref.message)) is not None
-        is_final = card.tone not in ("running", "paused")
-        self._fill_thread(ref, rendered.overflow, card.files, is_known=is_known, is_final=is_final)
+        self._fill_thread(ref, rendered.overflow, card.files, is_known=is_known, is_final=_is_final(card))
+
+    async def send_sequel(self, ref: MessageRef, card: Card, *, is_fresh: bool) -> None:
+        """All that follows a card is in its thread, once: what this process put there, it knows; else it looks."""
+        rendered = views.card(card)
+        key = (ref.channel, ref.message)
+        is_known = self._below.get(key) is not None
+        below = self._below.get(key) or self._below.put(key, _Below())
+        texts = rendered.overflow if is_fresh or _is_final(card) else ()
+        await self._fill(ref, below, texts, card.files, is_known=is_known)
 
     async def post(self, post: ChatPost) -> MessageRef:
         """A task's own message: Slack's own JSON when it has one, else its Markdown; the rest goes into the thread."""
@@ -139,7 +175,7 @@ class Delivery:
         in_doubt = self._doubtful.get(nonce) or time.monotonic() - self._started < _RECOVERY
         if nonce and in_doubt and (found := await self._find(channel, thread, nonce)):
             return self._posted.put(nonce, found), False
-        metadata = {"event_type": EVENT_TYPE, "event_payload": {"nonce": nonce, "entity": entity}} if nonce else None
+        metadata = _metadata(nonce, entity) if nonce else None
         try:
             answer = await self._transport.call(
                 lambda client: client.chat_postMessage(
@@ -173,8 +209,7 @@ class Delivery:
             log.debug("slack history is closed to us", reason=error.reason)
             return None
         for written in answer.get("messages") or ():
-            metadata = written.get("metadata") or {}
-            if metadata.get("event_type") == EVENT_TYPE and metadata.get("event_payload", {}).get("nonce") == nonce:
+            if _nonce_of(written) == nonce:
                 return MessageRef("slack", channel, str(written["ts"]), thread)
         return None
 
@@ -200,37 +235,55 @@ class Delivery:
     ) -> None:
         thread = ref.thread or ref.message
         async with below.lock:
-            said = hashlib.sha256(repr(overflow).encode("utf-8", "surrogatepass")).hexdigest()
-            if overflow and said != below.text:
-                below.text = said
-                await self._insist_on_spilling(ref.channel, thread, overflow)
+            said = hashlib.sha256(repr(tuple(overflow)).encode("utf-8", "surrogatepass")).hexdigest()
+            texts = overflow if said != below.text else ()
             new = [file for file in files if file.uri not in below.files]
+            if not texts and not new:
+                return
+            # After a restart nobody remembers what lies there.
+            there = _There() if is_known else await self._in_thread(ref.channel, thread)
+            if texts:
+                below.text = said
+                await self._insist_on_spilling(ref.channel, thread, texts, there)
             below.files.update(file.uri for file in new)
-            if new and not is_known:  # after a restart nobody remembers what lies there
-                there = await self._file_names(ref.channel, thread)
-                new = [file for file in new if file.name not in there]
-            await self.attach(ref.channel, thread, new)
+            await self.attach(ref.channel, thread, [file for file in new if file.name not in there.names])
 
-    async def _insist_on_spilling(self, channel: str, thread: str, overflow: Sequence[Overflow]) -> None:
+    async def _insist_on_spilling(
+        self, channel: str, thread: str, overflow: Sequence[Overflow], there: "_There"
+    ) -> None:
         messages, files = views.spill(overflow)
         try:
-            for payload in messages:
-                await insist(partial(self.thread_message, channel, thread, payload))
+            for number, payload in enumerate(messages):
+                nonce = hashlib.sha256(f"{thread}:{number}:{payload}".encode("utf-8", "surrogatepass")).hexdigest()[:24]
+                if nonce not in there.nonces:
+                    marked = {**payload, "metadata": _metadata(nonce, "")}
+                    await insist(partial(self.thread_message, channel, thread, marked))
             for name, text in files:
-                await insist(partial(self.upload, channel, thread, name, log_bytes(text)))
+                content = log_bytes(text)
+                if (name, len(content)) not in there.files:
+                    await insist(partial(self.upload, channel, thread, name, content))
         except Unreachable as error:
             REFUSALS.add("slack", "thread incomplete")
             log.warning("slack thread is incomplete", channel=channel, thread=thread, reason=error.reason)
 
-    async def _file_names(self, channel: str, thread: str) -> set[str]:
+    async def _in_thread(self, channel: str, thread: str) -> "_There":
+        """What lies in a thread; nothing where the app may not read."""
         try:
             answer = await self._transport.patiently(
-                lambda client: client.conversations_replies(channel=channel, ts=thread, limit=200)
+                lambda client: client.conversations_replies(
+                    channel=channel, ts=thread, limit=200, include_all_metadata=True
+                )
             )
         except Unreachable:
-            return set()
+            return _There()
         written = answer.get("messages") or ()
-        return {str(file.get("name")) for message in written for file in message.get("files") or ()}
+        nonces = {str(found) for one in written if (found := _nonce_of(one))}
+        files = [file for one in written for file in one.get("files") or ()]
+        return _There(
+            frozenset(nonces),
+            frozenset(str(file.get("name")) for file in files),
+            frozenset((str(file.get("name")), int(file.get("size") or 0)) for file in files),
+        )
 
     async def attach(self, channel: str, thread: str | None, files: Sequence[FileRef]) -> None:
         """Files of internal storage into a channel or thread; one that can't be had is named there."""

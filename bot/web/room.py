@@ -166,6 +166,13 @@ class ChatRoom:
             raise Unreachable("The message is gone.", gone=True)
         self._tell(_message(row))
 
+    def has_sequel(self, card: Card, *, is_fresh: bool) -> bool:
+        """Whether something follows a card's message: all of it is shown in it."""
+        return False
+
+    async def send_sequel(self, ref: MessageRef, card: Card, *, is_fresh: bool) -> None:
+        """There is nothing to send."""
+
     async def thread_below(self, ref: MessageRef, name: str) -> str | None:
         """The room has no threads."""
         return None

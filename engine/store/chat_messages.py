@@ -172,6 +172,12 @@ def showing(connection: Connection, *, entity: str = "", execution_id: str = "")
     return [_message(row) for row in connection.execute(select(messages).where(which).order_by(messages.c.id))]
 
 
+def find(connection: Connection, id_: str) -> Message | None:
+    """One message."""
+    row = connection.execute(select(messages).where(messages.c.id == id_)).one_or_none()
+    return None if row is None else _message(row)
+
+
 def live_executions(connection: Connection) -> list[str]:
     """Executions some message of which can still change."""
     query = select(messages.c.execution_id).where(messages.c.state.in_(("LIVE", "QUIET"))).distinct()

@@ -71,6 +71,13 @@ class MemoryFrontEnd:
         self.messages[ref.message].versions.append(card)
         await self._tell()
 
+    def has_sequel(self, card: Card, *, is_fresh: bool) -> bool:
+        """Whether something follows a card's message: nothing does."""
+        return False
+
+    async def send_sequel(self, ref: MessageRef, card: Card, *, is_fresh: bool) -> None:
+        """There is nothing to send."""
+
     async def thread_below(self, ref: MessageRef, name: str) -> str | None:
         await self._hear("thread", name)
         return None if self.platform == "web" else f"thread of {ref.message}"

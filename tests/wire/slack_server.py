@@ -370,7 +370,14 @@ class Workspace:
         for file in files:
             if file["id"] not in self.contents:
                 raise rules.SlackRefuses("file_not_found", file["id"])
-            done.append({"id": file["id"], "name": self.uploads[file["id"]]["name"], "title": file.get("title", "")})
+            done.append(
+                {
+                    "id": file["id"],
+                    "name": self.uploads[file["id"]]["name"],
+                    "title": file.get("title", ""),
+                    "size": len(self.contents[file["id"]]),
+                }
+            )
         channel = self._place(str(body["channel_id"]))
         if channel.id != body["channel_id"]:
             raise rules.SlackRefuses("invalid_channel", str(body["channel_id"]))
