@@ -120,6 +120,8 @@ class WriteLog:
     level: str
     message: str
     task_run_id: str | None = None
+    at: datetime | None = field(default=None, compare=False)  # when it was decided, and during which attempt
+    attempt: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,8 @@ class Writer:
         outbox.drop(batch, [key for key, row in rows.items() if row is None])
         outbox.put(batch, [row for row in rows.values() if row is not None], self.sealer)
         self._pauses(unit, decision)
-        lines = [*decision.lines, *(self._line(after, c, now) for c in decision.commands if isinstance(c, WriteLog))]
-        write_notes(unit, lines)
+        said = (self._line(after, c, now) for c in decision.commands if isinstance(c, WriteLog))
+        write_notes(unit, sorted([*decision.lines, *said], key=lambda note: note.at))
 
     def _rows(self, unit: Unit, decision: Decision) -> Mapping[str, Stored | None]:
         """Rows of the outbox to put, and (None) to drop; of the same row the last word counts."""
@@ -194,7 +194,7 @@ class Writer:
 
     def _line(self, execution: Execution, command: WriteLog, now: datetime) -> LogLine:
         run = execution.task_runs.get(command.task_run_id or "")
-        attempt = len(run.attempts) if run is not None and run.attempts else None
         message = self.masker.mask(command.message)
         task = run.task_id if run is not None else None
-        return LogLine(now, command.level, task, command.task_run_id, attempt, message, execution_id=execution.id)
+        at, made = command.at or now, command.attempt
+        return LogLine(at, command.level, task, command.task_run_id, made, message, execution_id=execution.id)

@@ -165,7 +165,8 @@ class Decision:
 
     def log(self, level: str, message: str, run: TaskRun | None = None) -> None:
         """Add a line to the execution's log."""
-        self.emit(WriteLog(level, message, run.id if run else None))
+        attempt = len(run.attempts) if run is not None and run.attempts else None
+        self.emit(WriteLog(level, message, run.id if run else None, self.now, attempt))
 
     def ask(self, run: TaskRun, wanted: Wanted) -> TaskRun | None:
         """The run once everything wanted is known; None after asking for what is missing."""
