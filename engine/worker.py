@@ -102,7 +102,7 @@ class Worker:
         try:
             execution = await self.home.current(job.execution_id, job.version)
             run = execution.task_runs.get(job.task_run_id)
-            if run is None or run.state.is_terminal or execution.state is State.KILLING:
+            if run is None or run.state.is_terminal or State.KILLING in (execution.state, run.state):
                 return Ended(State.KILLED)
             flow = await self.home.flow(execution)
             task = self.home.task(flow, run.task_id)

@@ -28,7 +28,7 @@ from engine.runtime.schedules import Schedules
 from engine.secrets import AtRest
 from engine.store import commands as outbox
 from engine.store import events as inbox
-from engine.store import executions
+from engine.store import task_runs
 from engine.store.commands import Stored
 from engine.store.logs import LogLine
 from engine.store.postgres import PostgresDatabase
@@ -225,7 +225,9 @@ class Cluster:
         if len(self._taken) > 10 * AT_ONCE:
             self._taken = {key: at for key, at in self._taken.items() if now - at < PATIENCE}
         self._taken[row.id] = now
-        if isinstance(row.command, SetTimer):
+        if isinstance(row.command, SetTimer) and row.command.key.startswith("pause:"):
+            self._parts.carrier.expire(row.execution_id, row.command)
+        elif isinstance(row.command, SetTimer):
             moment, key = self._parts.clock.now(), row.command.key
             event = Started(moment) if key == START else TimerFired(moment, key)
             self._parts.decider.post(row.execution_id, event, drops=row.id)
@@ -245,20 +247,18 @@ class Cluster:
         await self._parts.database.transact(work)
 
     async def _watch_own(self) -> None:
-        """Stop what runs here for executions that are killed: the word that said so may have been lost."""
+        """Stop what runs here and was killed: the word that said so may have been lost."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             running = self._parts.dispatcher.running()
-            ids = sorted({key.rpartition(".")[0] for key in running})
-            if not ids:
+            if not running:
                 continue
             try:
-                stopped = await self._parts.database.read(lambda c, ids=ids: executions.stopped(c, ids))  # type: ignore[misc]
+                stopped = await self._parts.database.read(lambda c, ids=running: task_runs.stopped(c, ids))  # type: ignore[misc]
             except StoreFailed:
                 continue
-            for key in running:
-                if key.rpartition(".")[0] in stopped:
-                    self._parts.dispatcher.interrupt(key)
+            for key in stopped:
+                self._parts.dispatcher.interrupt(key)
 
     # Leading
 
@@ -308,10 +308,10 @@ class Cluster:
         """Say which executions wait for a worker that is not there; those that are killed need none."""
         served = {queue for member in self.presence.members for queue in member.queues}
         unserved = await self._parts.dispatcher.unserved(sorted(served))
-        ids = {job.execution_id for _, job in unserved}
-        stopped = await self._parts.database.read(lambda c: executions.stopped(c, ids)) if ids else set()
+        ids = {job.task_run_id for _, job in unserved}
+        stopped = await self._parts.database.read(lambda c: task_runs.stopped(c, ids)) if ids else set()
         for group, job in unserved:
-            if job.execution_id in stopped:  # whoever killed it died before the job was taken back
+            if job.task_run_id in stopped:  # whoever killed it died before the job was taken back
                 self._parts.dispatcher.withdraw(job.task_run_id)
                 continue
             if job.task_run_id in said:

@@ -27,6 +27,7 @@ from engine.secrets import Masker
 from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, pauses
+from engine.store.commands import timer_key
 from engine.store.database import Beside, Database, Unit
 from engine.store.documents import plain
 from engine.store.pauses import PauseRow
@@ -140,6 +141,8 @@ class Operations:
         now, task_run_id = self._now(), timer.key.split(":")[1]
 
         def work(unit: Unit) -> None:
+            if not outbox.is_there(unit.connection, timer_key(execution_id, timer.key)):
+                return  # cancelled: a pause that was asked anew, even at the same moment, has a timer of its own
             if not pauses.expire(unit.connection, execution_id, task_run_id, timer.at, now):
                 return
             posted = inbox.post(unit.connection, execution_id, TimerFired(now, timer.key), now, self.creator.sealer)

@@ -89,6 +89,11 @@ def take(connection: Connection, key: str) -> bool:
     return _delete.run(connection, [{"key": key}]) == 1
 
 
+def is_there(connection: Connection, key: str) -> bool:
+    """Whether one is still to be done."""
+    return connection.execute(select(commands.c.id).where(commands.c.id == key)).first() is not None
+
+
 def waiting(connection: Connection, sealer: Sealer) -> list[Stored]:
     """Everything that is still to be done."""
     return _read(connection, select(commands), sealer)

@@ -218,14 +218,6 @@ def state_of(connection: Connection, execution_id: str) -> State | None:
     return None if found is None else State(found)
 
 
-def stopped(connection: Connection, ids: Collection[str]) -> set[str]:
-    """Those of some executions of which nothing may run on: killed, or gone."""
-    row = executions.c
-    found = connection.execute(select(row.id, row.state).where(row.id.in_(ids)))
-    states: dict[str, str] = {one.id: one.state for one in found}
-    return {key for key in ids if states.get(key) in (None, State.KILLING.value, State.KILLED.value)}
-
-
 def open_rows(connection: Connection, namespace: str, flow_id: str) -> Sequence[Any]:
     """(id, state) of every execution of a flow that has not ended, oldest first."""
     row = executions.c

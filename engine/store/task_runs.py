@@ -1,15 +1,16 @@
 """Rows of task runs: one each, so that a fan-out of a thousand does not rewrite one document."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from engine.core.execution import TaskRun, TaskRuns, number_of
+from engine.core.state import State
 from engine.store import outputs
 from engine.store.batches import Statement, Target, write
 from engine.store.documents import Sealer, task_run_document, task_run_from
-from engine.store.tables import task_runs
+from engine.store.tables import executions, task_runs
 
 _insert = Statement(insert(task_runs), columns=("id", "execution_id", "position", "task_id", "state", "doc"))
 _update = Statement(
@@ -53,6 +54,16 @@ def drop(target: Target, ids: Iterable[str]) -> None:
     if gone:
         write(target, _delete, [{"key": key} for key in gone])
         outputs.drop(target, gone)
+
+
+def stopped(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of some task runs that may not run on: stopped, gone, or of an execution that is being killed. What comes
+    after the end of a killed execution may."""
+    of_one = task_runs.c.execution_id == executions.c.id
+    asked = select(task_runs.c.id, task_runs.c.state, executions.c.state.label("whole")).where(of_one)
+    found = connection.execute(asked.where(task_runs.c.id.in_(ids)))
+    over = (State.KILLING.value, State.KILLED.value)
+    return set(ids) - {row.id for row in found if row.state not in over and row.whole != State.KILLING.value}
 
 
 def of_execution(connection: Connection, execution_id: str, large: Mapping[str, Any], sealer: Sealer) -> TaskRuns:

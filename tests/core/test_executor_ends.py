@@ -243,3 +243,43 @@ def test_a_restart_of_a_held_execution_offers_no_attempt_twice():
     driver.post(execution.id, e.RestartAsked(driver.now))
     driver.work()
     assert len([command for _, command in driver.commands if isinstance(command, c.RunTask)]) == 1
+
+
+AFTER_EXIT = [parallel("p", pause("asks"), task("execution.Exit", "out", state="FAILED"))]
+
+
+def test_what_runs_after_the_end_and_is_killed_stays_killed_however_it_ends():
+    driver = Driver()
+    driver.carry_out = lambda *_: None  # nobody stops it: the process has died
+    execution = driver.start(driver.deploy(flow(log("first"), afterExecution=[log("slow")])))
+    driver.work()
+    driver.post(execution.id, e.TaskEnded(driver.now, f"{execution.id}.1", 1, State.SUCCESS, driver.now))
+    driver.post(execution.id, e.TaskStarted(driver.now, f"{execution.id}.2", 1))
+    for _ in range(2):
+        driver.post(execution.id, e.KillAsked(driver.now))
+    driver.work()
+    assert run_of(driver.executions[execution.id], "slow").state is State.KILLING
+    exits = {"exit": "SUCCESS"}
+    driver.post(execution.id, e.TaskEnded(driver.now, f"{execution.id}.2", 1, State.SUCCESS, driver.now, None, exits))
+    driver.work()
+    after = driver.executions[execution.id]
+    assert (after.state, run_of(after, "slow").state) == (State.SUCCESS, State.KILLED)
+
+
+def test_a_child_that_exists_only_after_the_kill_of_what_follows_the_end_is_stopped():
+    driver = Driver()
+    child = driver.deploy(flow(pause("ask"), id="child"))
+    call = task("flow.Subflow", "call", namespace="tests", flowId="child")
+    driver.start_subflow = lambda *_: None
+    execution = driver.start(driver.deploy(flow(*AFTER_EXIT, afterExecution=[call])))
+    driver.work()
+    driver.kill(execution)
+    run = run_of(driver.executions[execution.id], "call")
+    assert (run.state, run_of(driver.executions[execution.id], "asks").state) == (State.KILLING, State.KILLED)
+    made = driver.start(child)
+    driver.parents[made.id] = (execution.id, run.id, None)
+    driver.post(execution.id, e.SubflowCreated(driver.now, run.id, made.id, attempt=1))
+    driver.rest()
+    after = driver.executions[execution.id]
+    assert driver.executions[made.id].state is State.KILLED
+    assert (after.state, run_of(after, "call").state) == (State.FAILED, State.KILLED)

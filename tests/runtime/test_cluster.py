@@ -1,14 +1,17 @@
 """Two processes' engines on one database, side by side: what one does, the other hears of."""
 
+from datetime import timedelta
+
 import pytest
 
+from engine.core.events import Resumed
 from engine.core.state import State
 from engine.dispatch.procrastinate import POLL_SECONDS, SILENT_BEATS
 from engine.errors import SettingInvalid, StoreFailed
 from engine.runtime import Engine
 from engine.runtime.cluster import SWEEP_SECONDS
 from engine.settings import Settings
-from engine.store import executions
+from engine.store import executions, pauses, task_runs
 from tests.runtime.marks import registry
 from tests.runtime.test_executions import until
 
@@ -63,8 +66,37 @@ async def test_a_kill_whose_word_was_lost_is_seen_all_the_same(two):
         await one.wait(each.id, until="ended_or_paused", timeout=20)
     await one.kill(made[0].id, by="a")
     await one.wait(made[0].id, timeout=20)
-    ids = [made[0].id, made[1].id, "purged"]
-    assert await other.database.read(lambda c: executions.stopped(c, ids)) == {made[0].id, "purged"}
+    ids = {f"{made[0].id}.1", f"{made[1].id}.1", "purged.1"}
+    assert await other.database.read(lambda c: task_runs.stopped(c, ids)) == {f"{made[0].id}.1", "purged.1"}
+
+
+async def test_what_comes_after_the_end_of_a_killed_execution_is_not_stopped(two):
+    one, other = two
+    await one.deploy(f"{FLOW}afterExecution:\n  - {{id: late, type: tests.Mark, hang: true}}\n")
+    made = await one.create("company.team", "f", {}, started_by="a")
+    await one.wait(made.id, until="ended_or_paused", timeout=20)
+    await one.kill(made.id, by="a")
+    late = f"{made.id}.2"
+    await until(lambda: late in one.dispatcher.running() | other.dispatcher.running())
+    assert (await one.execution(made.id)).state is State.KILLED
+    assert await other.database.read(lambda c: task_runs.stopped(c, {f"{made.id}.1", late})) == {f"{made.id}.1"}
+
+
+async def test_a_deadline_does_not_overtake_an_answer_that_is_on_its_way(two, clock):
+    one, _ = two
+    await one.deploy(FLOW.replace("Pause}", "Pause, pauseDuration: PT1H, behavior: FAIL}"))
+    made = await one.create("company.team", "f", {}, started_by="a")
+    await one.wait(made.id, until="ended_or_paused", timeout=20)
+    owner = next(engine for engine in two if engine.cluster.owns(made.id))
+    [pause] = await owner.pauses(execution_id=made.id)
+    now = clock.now()
+    await owner.database.transact(lambda unit: pauses.decide(unit.connection, pause.id, "RESUMED", by="a", now=now))
+    taken = owner.cluster._taken
+    clock.jump(timedelta(hours=2))
+    await until(lambda: any(key.startswith(f"timer:{made.id}:pause") for key in taken))
+    await until(lambda: not owner._carrier._background)
+    owner.decider.post(made.id, Resumed(clock.now(), pause.task_run_id, {}, by="a"))
+    assert (await one.wait(made.id, until="ended", timeout=20)).state is State.SUCCESS
 
 
 async def test_who_leads_purges_and_nobody_else(two):

@@ -263,6 +263,42 @@ async def test_a_task_interrupted_by_the_end_of_the_process_runs_again(settings,
         await second.stop()
 
 
+async def test_what_was_killed_after_the_end_does_not_run_again_at_the_next_start(settings, clock, monkeypatch):
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    await first.deploy("""
+id: f
+namespace: company.team
+tasks:
+  - id: both
+    type: io.kestra.plugin.core.flow.Parallel
+    tasks:
+      - {id: ask, type: io.kestra.plugin.core.flow.Pause}
+      - {id: out, type: io.kestra.plugin.core.execution.Exit, state: FAILED}
+afterExecution:
+  - {id: stuck, type: tests.Mark, hang: true}
+""")
+    made = await first.create("company.team", "f", {}, started_by="a")
+    await until(lambda: marks(settings.data))
+    [pause] = await first.pauses(execution_id=made.id)
+    monkeypatch.setattr(first.dispatcher, "withdraw", lambda _: [])  # the process ends before it can stop the work
+    given = {"by": "a", "reason": "", "now": clock.now(), "pause_id": pause.id}
+    assert await first.database.transact(lambda unit: first.operations.kill_in(unit, made.id, **given))
+    async with asyncio.timeout(20):
+        while (await first.execution(made.id)).task_runs[pause.task_run_id].state is not State.KILLED:
+            await asyncio.sleep(0.01)
+    await first.stop(grace=0)
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        await until(lambda: not second.is_busy)
+        ended = await second.execution(made.id)
+        assert [run.state.value for run in ended.task_runs.values()][-2:] == ["FAILED", "KILLED"]
+        assert (ended.state, len(marks(settings.data))) == (State.FAILED, 1)
+    finally:
+        await second.stop()
+
+
 async def test_a_limit_queues_the_rest_in_order(engine, deploy):
     await deploy("concurrency: {limit: 2}\n" + ASK)
     made = [await engine.create("company.team", "f", {}, started_by="a") for _ in range(5)]

@@ -1,6 +1,7 @@
 """Time limits of flowables and Subflows, what a restart does to a Subflow, and newer defaults."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -319,5 +320,7 @@ async def test_a_deadline_of_the_time_before_a_restart_leaves_the_new_pause_alon
     await engine.operations.expire(paused.id, timer)
     [second] = await engine.pauses(execution_id=paused.id)
     assert second.id != first.id
+    await engine.operations.expire(paused.id, replace(timer, at=second.deadline))  # restarted at the same moment
+    assert await engine.pauses(execution_id=paused.id) == [second]
     clock.jump(timedelta(hours=2))
     assert (await engine.wait(paused.id, until="ended", timeout=20)).state is State.FAILED

@@ -182,7 +182,7 @@ def _task_ended(d: Decision, event: TaskEnded) -> None:
         d.log("ERROR", event.error, run)
     apply(d, run, event.effects)
     run = d.run(run.id) or run
-    if "exit" in event.effects and event.state is not State.FAILED:
+    if "exit" in event.effects and event.state is not State.FAILED and run.state is not State.KILLING:
         _exit(d, run, str(event.effects["exit"]))
     elif isinstance(d.task(run), DirectoryTask):
         directories.directory_ended(d, run, event.state)

@@ -52,6 +52,8 @@ def fail_attempt(d: Decision, run: TaskRun, message: str) -> TaskRun:
 def end_attempt(d: Decision, run: TaskRun, state: State, started: datetime | None = None) -> TaskRun:
     """End the attempt of a run: the run ends with it or is tried again later."""
     run = run.attempted(state, d.now, started)
+    if run.state is State.KILLING:
+        return d.move(run, State.KILLED)
     if state is State.FAILED and not d.is_killing and not d.execution.state.is_terminal:
         again = tried_again(d, run)
         if again is not None:

@@ -7,6 +7,7 @@ from engine.core.execution import Attempt, TaskRun
 from engine.core.executor.attempts import end_attempt, softened, tried_again
 from engine.core.executor.decision import Decision
 from engine.core.executor.effects import apply
+from engine.core.executor.stopping import is_stopping
 from engine.core.flowable import DirectoryTask
 from engine.core.state import State
 
@@ -72,7 +73,7 @@ def directory_ended(d: Decision, run: TaskRun, state: State) -> None:
             d.move(child.attempted(ended, d.now), softened(d.task(child), ended))
     task = d.task(run)
     handled = isinstance(task, DirectoryTask) and (task.finally_ or (task.errors and state is State.FAILED))
-    if not handled or d.is_killing or state is State.KILLED:
+    if not handled or is_stopping(d, run) or state is State.KILLED:
         end_attempt(d, run, state)
         return
     run = run.attempted(state, d.now)

@@ -37,6 +37,8 @@ def kill(d: Decision, by: str, reason: str, *, cascade: bool = True) -> None:
 def _interrupt(d: Decision, run: TaskRun) -> None:
     """Ask one run to stop; what only waits ends at once."""
     task = d.task(run)
+    if run.state is State.KILLING and not isinstance(task, FlowableTask):
+        return
     if isinstance(task, FlowableTask) and (not isinstance(task, DirectoryTask) or "result" in run.rendered):
         forget_waits(d, run)
         if run.state.is_created or run.state is State.PAUSED:
@@ -48,9 +50,16 @@ def _interrupt(d: Decision, run: TaskRun) -> None:
         return  # it ends with the directory's job
     elif run.state is State.RUNNING and not isinstance(task, TimedTask) and not spares(d, task):
         stop_work(d, run)
+        if d.execution.state.is_terminal:  # its own state does not say that this one is stopped, and a crash forgets it
+            d.move(run, State.KILLING)
     else:
         stop_work(d, run)
         d.move(cut_short(run, d), State.KILLED)
+
+
+def is_stopping(d: Decision, run: TaskRun) -> bool:
+    """Whether a run has been asked to stop: with its execution, or by itself once that has ended."""
+    return d.is_killing or run.state is State.KILLING
 
 
 def spares(d: Decision, task: Task | None) -> bool:

@@ -9,7 +9,7 @@ from engine.core.events import SubflowCreated, SubflowEnded
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import begin, end_attempt, fail_attempt
 from engine.core.executor.decision import Decision
-from engine.core.executor.stopping import children_of, spares
+from engine.core.executor.stopping import children_of, is_stopping, spares
 from engine.core.executor.timeouts import limited, watch
 from engine.core.flowable import BatchTask, ChildCall, ExecutableTask
 from engine.core.state import State
@@ -66,7 +66,7 @@ def created(d: Decision, event: SubflowCreated) -> None:
     task = d.task(run) if run else None
     if run is None or not isinstance(task, ExecutableTask):
         return
-    if run.state is not State.RUNNING or event.attempt not in (None, len(run.attempts)):
+    if not run.state.is_running or event.attempt not in (None, len(run.attempts)):
         _came_too_late(d, run, task, event)
         return
     if event.execution_id in run.rendered.get("past", ()):
@@ -79,7 +79,7 @@ def created(d: Decision, event: SubflowCreated) -> None:
     if event.execution_id is None:
         fail_attempt(d, run, event.error or "The execution could not be created.")
         return
-    if d.is_killing:
+    if is_stopping(d, run):
         d.emit(StopSubflow(event.execution_id))
     run = d.put(replace(run, outputs={"executionId": event.execution_id}))
     if not task.call(run.rendered).waits:
@@ -96,7 +96,7 @@ def _came_too_late(d: Decision, run: TaskRun, task: ExecutableTask, event: Subfl
         return  # batches of an attempt that failed go on, as they do when the attempt was still open
     if run.state is State.KILLED and spares(d, task):
         return
-    if run.state in (State.KILLED, State.FAILED, State.RETRYING, State.RUNNING):
+    if run.state in (State.KILLED, State.FAILED, State.RETRYING, State.RUNNING, State.KILLING):
         d.emit(StopSubflow(event.execution_id))
         d.remember(run, past=[*past, event.execution_id])
 
@@ -105,7 +105,7 @@ def ended(d: Decision, event: SubflowEnded) -> None:
     """An execution that a run waits for has ended."""
     run = d.run(event.task_run_id)
     task = d.task(run) if run else None
-    if run is None or run.state is not State.RUNNING or not isinstance(task, ExecutableTask):
+    if run is None or not run.state.is_running or not isinstance(task, ExecutableTask):
         return
     if isinstance(task, BatchTask):
         _batch_ended(d, run, task, event)
@@ -122,7 +122,7 @@ def ended(d: Decision, event: SubflowEnded) -> None:
     if event.error:
         fail_attempt(d, run, event.error)
         return
-    state = State.KILLED if d.is_killing else task.told(event.state, called)
+    state = State.KILLED if is_stopping(d, run) else task.told(event.state, called)
     if state is State.FAILED:
         name = f"{called.namespace}/{called.flow_id}"
         see = f"see the log of its run {event.execution_id}."
@@ -192,7 +192,7 @@ def _batch_created(d: Decision, run: TaskRun, task: BatchTask, event: SubflowCre
         d.log("ERROR", event.error or "The execution could not be created.", run)
         _count_batch(d, run, number, State.FAILED, None)
         return
-    if d.is_killing:
+    if is_stopping(d, run):
         d.emit(StopSubflow(event.execution_id))
     if not run.rendered.get("waits", True):
         _count_batch(d, run, number, State.SUCCESS, None)
@@ -227,7 +227,7 @@ def _count_batch(d: Decision, run: TaskRun, number: int, state: State, outputs: 
 
 
 def _batches_state(d: Decision, run: TaskRun, counts: Mapping[str, int]) -> State:
-    if d.is_killing:
+    if is_stopping(d, run):
         return State.KILLED
     if not run.rendered.get("transmits", True):
         return State.SUCCESS
