@@ -47,10 +47,15 @@ class Server:
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-            tables = [sql.Identifier(name) for (name,) in names if not name.startswith("schema_")]
+            names = [name for (name,) in names if not name.startswith("schema_")]
+            if not names:
+                return
+            asks = [sql.SQL("EXISTS (SELECT FROM {})").format(sql.Identifier(name)) for name in names]
+            full = connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(asks))).fetchone() or ()
+            tables = [sql.Identifier(name) for name, is_full in zip(names, full, strict=True) if is_full]
             if tables:
                 connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(tables)))
-                connection.execute("DELETE FROM schema_part WHERE name LIKE 'encryption%'")
+            connection.execute("DELETE FROM schema_part WHERE name LIKE 'encryption%'")
 
     def _run(self, statement: sql.Composed) -> None:
         with psycopg.connect(self.address, autocommit=True) as connection:

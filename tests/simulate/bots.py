@@ -7,6 +7,7 @@ again what nobody answered. The laws look at every decision, at what lies on dis
 import asyncio
 import gc
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ from engine.errors import EngineError, FlowInvalid, InputInvalid, Refused
 from engine.runtime import Engine, advancing, deciding
 from engine.runtime.decision import Decision
 from engine.settings import Limits, Settings
+from engine.store import writing
+from engine.store.database import SqliteDatabase
 from tests.bot.memory_front_end import MemoryFrontEnd
 from tests.simulate.chat import person_of
 from tests.simulate.clock import START, SteadyClock, after
@@ -300,24 +303,27 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def pinned(seed: int) -> Iterator[None]:
-    """Nothing but the seed decides: ids, and how long the machine thinks a decision has taken."""
+    """Nothing but the seed decides: ids, and how long the machine thinks a decision or telling of one has taken."""
     random, standing = Random(seed), SimpleNamespace(monotonic=lambda: 0.0)
-    made, kept = identifiers._identifiers, (deciding.time, advancing.time)
+    made, kept = identifiers._identifiers, (deciding.time, advancing.time, writing.time)
     made._last = 0
     made._bits = random.getrandbits  # type: ignore[method-assign]
-    deciding.time = advancing.time = standing  # type: ignore[assignment]
+    deciding.time = advancing.time = writing.time = standing  # type: ignore[assignment]
     try:
         yield
     finally:
         del made._bits
         made._last = 0
-        deciding.time, advancing.time = kept
+        deciding.time, advancing.time, writing.time = kept
 
 
 def lived(history: History, address: str | None = None) -> History:
     """A history lived over a real store, with the law that broke."""
-    folder = Path(tempfile.mkdtemp(prefix="parley-simulate-", dir=_fast()))
-    (folder / "flows").mkdir()
+    folder = _fast() / f"parley-simulate-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "flows").mkdir(parents=True)
+    if address is None and _empty:
+        (folder / "parley.db").write_bytes(_empty[0])
     bot = Bot(history, folder, address)
     loggers = [logging.getLogger(name) for name in ("engine", "bot")]
     for logger in loggers:
@@ -339,16 +345,37 @@ def lived(history: History, address: str | None = None) -> History:
     return replace(history, steps=tuple(bot.steps), law=law, detail=detail)
 
 
-def _fast() -> str | None:
+_empty: list[bytes] = []  # a file with tables and no rows, while many seeds are lived over one
+
+
+def _fast() -> Path:
     memory = Path("/dev/shm")
-    return str(memory) if memory.is_dir() else None
+    return memory if memory.is_dir() else Path(tempfile.gettempdir())
+
+
+@contextmanager
+def _prepared() -> Iterator[None]:
+    """Seeds over SQLite begin with tables that are there already."""
+    with tempfile.TemporaryDirectory(prefix="parley-simulate-") as folder:
+        file = Path(folder) / "parley.db"
+        asyncio.run(_made(file))
+        _empty.append(file.read_bytes())
+    try:
+        yield
+    finally:
+        _empty.clear()
+
+
+async def _made(file: Path) -> None:
+    database = await SqliteDatabase.open(file)
+    await database.close()
 
 
 @contextmanager
 def opened(store: str) -> Iterator[Callable[[History], History]]:
     """What lives histories over a store, each on empty tables."""
     if store == "sqlite":
-        with eased():
+        with _prepared(), eased():
             yield lived
         return
     from tests.postgres import server

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event, inspect
 
 from engine.store import database, postgres
 from engine.store.database import SqliteDatabase
@@ -22,13 +22,11 @@ R = TypeVar("R")
 def eased() -> Iterator[None]:
     """A database is brought up to date when it is opened first, nothing is new in its later lives; and a server lets
     whoever is slow take their time: the simulated clock may stand still for long."""
-    known: set[str] = set()
     patience = postgres.IDLE_SECONDS
 
     def first(connection: Connection, name: str) -> None:
-        if name not in known:
+        if not inspect(connection).has_table("schema_version"):
             migrate(connection, name)
-        known.add(name)
 
     database.migrate = postgres.migrate = first
     postgres.IDLE_SECONDS = 0
@@ -37,6 +35,10 @@ def eased() -> Iterator[None]:
     finally:
         database.migrate = postgres.migrate = migrate
         postgres.IDLE_SECONDS = patience
+        _engines.clear()
+
+
+_engines: dict[tuple[str, bool], Engine] = {}  # address, whether it only reads → kept over lives, with its statements
 
 
 class Line:
@@ -115,6 +117,12 @@ class SteppedSqlite(Stepwise, SqliteDatabase):
         await database._begin()
         return database
 
+    def _engine(self, uri: str, *, readers: int) -> Engine:
+        key = uri, readers > 1
+        if key not in _engines:
+            _engines[key] = super()._engine(uri, readers=readers)
+        return _engines[key]
+
 
 class SteppedPostgres(Stepwise, PostgresDatabase):
     """PostgreSQL."""
@@ -125,6 +133,18 @@ class SteppedPostgres(Stepwise, PostgresDatabase):
         database = cls(address)
         await database._begin()
         return Alone(database)
+
+    def _engine(self, size: int, isolation: Any, *, reads_only: bool) -> Engine:
+        """As the product's. But a read is one step, in which nobody writes: it needs no snapshot, nor a look at whether
+        its connection is alive, each a way to the server and back."""
+        key = self.address, reads_only
+        if key not in _engines:
+            made = super()._engine(size, "AUTOCOMMIT" if reads_only else isolation, reads_only=reads_only)
+            if reads_only:
+                made.pool._pre_ping = False
+                event.listen(made, "connect", lambda raw, _: raw.execute("SET default_transaction_read_only = on"))
+            _engines[key] = made
+        return _engines[key]
 
 
 class Alone:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from engine.core.commands import RunTask, StopTask
-from engine.core.events import TaskEnded
+from engine.core.events import RestartAsked, TaskEnded
 from engine.core.execution import Execution, TaskRun, TaskRuns
 from engine.core.executor import find_task, plan_of
 from engine.core.flowable import BatchTask, DirectoryTask, ExecutableTask, FlowableTask, TimedTask
@@ -289,7 +289,10 @@ class Laws:
 
     def _child_goes_on(self, child: str) -> bool:
         execution = self.world.store.executions[child]
-        return not execution.state.is_terminal or execution.state is S.RETRIED
+        if not execution.state.is_terminal or execution.state is S.RETRIED:
+            return True  # … or is about to: a caller that was restarted asks its child to, and may hear of it first
+        inbox = self.world.store.inbox.values()
+        return any(isinstance(one.event, RestartAsked) for one in inbox if one.execution_id == child)
 
     def _pauses(self, after: Execution) -> None:
         for pause in self.world.store.waiting(after.id):

@@ -218,6 +218,8 @@ class Process:
 
     def _expire(self, execution_id: str, timer: c.SetTimer) -> None:
         """A deadline decides a pause as a person does: whoever closes its row first."""
+        if timer_key(execution_id, timer.key) not in self.store.outbox:
+            return  # cancelled meanwhile
         run_id = timer.key.split(":")[1]
         waiting = [pause for pause in self.store.waiting(execution_id) if pause.task_run_id == run_id]
         if not waiting or waiting[0].deadline is None or waiting[0].deadline > timer.at:
@@ -239,7 +241,7 @@ class Process:
     def _begin(self, execution_id: str, run_id: str, attempt: int, key: str) -> None:
         execution = self.store.executions[execution_id]
         run = execution.task_runs.get(run_id)
-        if run is None or run.state.is_terminal or execution.state is State.KILLING:
+        if run is None or run.state.is_terminal or State.KILLING in (execution.state, run.state):
             self.job_ended(execution_id, key, self.world.killed(run_id, attempt))
             return
         self.jobs[key] = True

@@ -16,6 +16,7 @@ from tests.simulate.seeds import play, world_of
 from tests.simulate.shrinking import shrunk
 from tests.simulate.work import flow_of
 
+ONCE_BROKEN = sorted((ROOT / "tests" / "simulate" / "once_broken").glob("*.json"))
 NEAR = 300  # seeds looked at when the generator has changed and a plant's own seed catches it no more
 
 
@@ -34,6 +35,25 @@ def test_a_planted_bug_is_caught(name):
 
 def test_the_first_seeds_break_no_law():
     assert [(history.seed, history.law, history.detail) for history in play(range(60), "")] == []
+
+
+@pytest.mark.parametrize("file", ONCE_BROKEN, ids=lambda file: file.stem)
+def test_what_broke_a_law_once_breaks_it_no_more(file):
+    assert played(History.from_json(file.read_text(encoding="utf-8"))).law == ""
+
+
+def test_where_order_is_not_to_count_a_random_retry_waits_as_long_whatever_its_id():
+    found = [one for seed in range(200) for one in retries(Scene.drawn(Random(seed), ordered=True).as_json())]
+    assert len(found) > 5
+    assert all(one["minInterval"] == one["maxInterval"] for one in found)
+
+
+def retries(part):
+    """The random retries below a part of a scene."""
+    if isinstance(part, dict):
+        here = [part] if part.get("type") == "random" else []
+        return here + [one for value in part.values() for one in retries(value)]
+    return [one for value in part for one in retries(value)] if isinstance(part, list | tuple) else []
 
 
 def test_a_seed_is_the_same_history_each_time():
