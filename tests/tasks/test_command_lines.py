@@ -214,3 +214,33 @@ async def test_cloudquery_gets_its_configurations(context):
     assert written == "kind: source\nspec:\n  tables:\n  - '*'\n\n---\nkind: destination\n"
     with pytest.raises(TaskFailed, match="cannot be read"):
         await context.run(type=f"{PLUGIN}.cloudquery.Sync", taskRunner=PROCESS, configs=["kestra:///9/none.yml"])
+
+
+async def test_a_pipeline_of_beam(context, tools):
+    tools.install("python3", body='mkdir -p .beam/bin; cp "$0" .beam/bin/python; echo "$@" >> calls.txt')
+    pipeline = {"type": f"{PLUGIN}.beam.RunPipeline", "taskRunner": PROCESS, "sdk": "PYTHON"}
+    text = "pipeline:\n  type: chain\n"
+    done = await context.run(
+        **pipeline,
+        definition=text,
+        runner="FLINK",
+        options={"parallelism": "4"},
+        runnerConfig={"flinkRestUrl": "http://f:8081", "jarPath": "x"},
+        requirements=["numpy<3"],
+    )
+    assert (done.state, done.runner, done.sdk) == ("FINISHED", "FLINK", "PYTHON")
+    assert (context.working_dir / "pipeline.yaml").read_text() == text
+    calls = (context.working_dir / "calls.txt").read_text().splitlines()
+    assert calls[-2:] == [
+        "-m pip install --quiet apache-beam[yaml] numpy<3",
+        "-m apache_beam.yaml.main --yaml_pipeline_file=pipeline.yaml --runner=FlinkRunner"
+        " --flink_master=http://f:8081 --parallelism=4",
+    ]
+    assert context.said("`runnerConfig.jarPath` has no effect", "WARN")
+    uri = await context.files.put(text.encode(), "p.yaml")
+    await context.run(**{**pipeline, "sdk": "JAVA"}, file=uri)
+    assert context.said("there is no Java here", "WARN")
+    with pytest.raises(TaskFailed, match="Either `definition` or `file`"):
+        await context.run(**pipeline)
+    with pytest.raises(TaskFailed, match=r"no file 'gone\.yaml'"):
+        await context.run(**pipeline, file="gone.yaml")

@@ -2,11 +2,13 @@
 
 import base64
 import json
+import re
 
 import pytest
 import yaml
 
 from engine.errors import TaskFailed
+from engine.tasks.kubernetes.core import pod_name
 from tests.wire.loopback import Answered, serving
 
 KUBECTL = "io.kestra.plugin.kubernetes.kubectl"
@@ -119,6 +121,84 @@ async def test_resources_are_applied_changed_and_deleted(run, cluster):
     for wrong in ("a: [", "just text", "kind: Pod"):
         with pytest.raises(TaskFailed, match="`spec` is no"):
             await run("Apply", spec=wrong)
+
+
+class Pods:
+    """A cluster whose pods run for a few looks and end as their command says."""
+
+    def __init__(self):
+        self.pods, self.looks, self.deleted = {}, {}, []
+
+    def __call__(self, request):
+        name = request.path.removeprefix("/api/v1/namespaces/shop/pods").strip("/")
+        if request.method == "POST":
+            pod = request.json
+            self.pods[pod["metadata"]["name"]], self.looks[pod["metadata"]["name"]] = pod, 0
+            return Answered(pod, 201)
+        if name.endswith("/log"):
+            said = f'{request.query["container"]} says hello\n::{{"outputs": {{"n": 3}}}}::\n'
+            return Answered(said)
+        if name not in self.pods:
+            return Answered({"message": f'pods "{name}" not found'}, 404)
+        if request.method == "DELETE":
+            self.deleted.append(name)
+            return Answered(self.pods.pop(name))
+        pod, self.looks[name] = self.pods[name], self.looks[name] + 1
+        bad = pod["spec"]["containers"][0]["image"] == "bad"
+        state = {"terminated": {"reason": "Error", "exitCode": 3}} if bad else {"terminated": {"exitCode": 0}}
+        ended = {"phase": "Failed" if bad else "Succeeded", "containerStatuses": [{"name": "main", "state": state}]}
+        waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+        pulls = {"phase": "Pending", "containerStatuses": [{"name": "main", "state": waiting}]}
+        if pod["spec"]["containers"][0]["image"] == "none":
+            return Answered({**pod, "status": pulls})
+        return Answered({**pod, "status": {1: pulls, 2: {"phase": "Running"}}.get(self.looks[name], ended)})
+
+
+@pytest.fixture
+def pods(make_context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.kubernetes.core.POLL", 0.01)
+    context, cluster = make_context(), Pods()
+    with serving(cluster) as server:
+
+        async def create(image, **given):
+            spec = {"containers": [{"name": "main", "image": image}]}
+            where = {"connection": {"masterUrl": server.url}, "namespace": "shop"}
+            return await context.run(type="io.kestra.plugin.kubernetes.core.PodCreate", **where, spec=spec, **given)
+
+        create.context, create.cluster = context, cluster
+        yield create
+
+
+async def test_a_pod_runs_to_its_end(pods):
+    done = await pods("good", metadata={"labels": {"team": "ops"}})
+    assert (done.status["phase"], done.vars) == ("Succeeded", {"n": 3})
+    assert done.metadata["labels"] == {"parley/flow": "a_flow", "parley/execution": "01EXECUTION",
+                                       "parley/task": "the_task", "team": "ops"}  # fmt: skip
+    assert pods.context.said("main says hello")
+    name = done.metadata["name"]
+    assert (name, pods.cluster.deleted) == (pod_name("a_flow", "the_task", "01EXECUTION.1"), [name])
+    kept = await pods("good", metadata={"name": "mine"}, delete=False)
+    assert kept.metadata["name"] in pods.cluster.pods
+    await pods("good", metadata={"name": "mine"})  # which is there, and is not made again
+    assert pods.context.said("Going on with the pod mine")
+
+
+async def test_a_pod_that_does_not_do_well(pods):
+    with pytest.raises(TaskFailed, match=r"The pod failed\. main: Error \(exit code 3\)") as caught:
+        await pods("bad")
+    assert caught.value.outputs["status"]["phase"] == "Failed"
+    with pytest.raises(TaskFailed, match=r"not running within .* main: ImagePullBackOff\. no such image"):
+        await pods("none", waitUntilRunning="PT0.05S")
+    assert len(pods.cluster.deleted) == 2
+    with pytest.raises(TaskFailed, match="Files do not go in"):
+        await pods("good", outputFiles=["a"])
+
+
+def test_a_pod_s_name_is_one_that_kubernetes_takes():
+    name = pod_name("A_very.long flow" * 6, "the_task", "01HX.Y7")
+    assert 50 < len(name) <= 63
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)
+    assert name.endswith("-01hx-y7")
 
 
 async def test_a_certificate_that_is_none_is_told(make_context):
