@@ -1,0 +1,101 @@
+"""`io.kestra.plugin.jdbc.trino`: statements for Trino, over HTTP."""
+
+import asyncio
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import RunContext, TaskFailed
+from engine.tasks import rest_service
+from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, basic, row_of
+
+
+class TrinoConnected(HttpSqlFields):
+    """Trino's HTTP interface."""
+
+    service: ClassVar[str] = "Trino"
+    driver: ClassVar[str] = "jdbc:trino:"
+    default_port: ClassVar[int] = 8080
+
+    async def rows(self, context: RunContext, statement: str) -> list[Row]:
+        at, path, _ = self.place
+        catalog, schema = (*path, "", "")[:2]
+        given = {
+            "X-Trino-User": self.username or "parley",
+            "X-Trino-Catalog": catalog,
+            "X-Trino-Schema": schema,
+            "X-Trino-Time-Zone": self.time_zone_id or "",
+        }
+        headers = {name: value for name, value in given.items() if value}
+        headers |= basic(self.username, self.password) if self.password else {}
+        found: list[Row] = []
+        answer = await self._told(context, "POST", f"{at}/v1/statement", headers, content=statement.encode())
+        while True:
+            names = [column["name"] for column in answer.get("columns") or []]
+            found += [row_of(names, values) for values in answer.get("data") or []]
+            if not (more := answer.get("nextUri")):
+                return found
+            try:
+                answer = await self._told(context, "GET", more, headers)
+            except asyncio.CancelledError:
+                await self.ask(context, "DELETE", more, headers=headers)
+                raise
+
+    async def _told(self, context: RunContext, method: str, url: str, headers: dict[str, str], **body: Any) -> Any:
+        found = rest_service.parsed(await self.ask(context, method, url, headers=headers, **body), self.service) or {}
+        if error := found.get("error"):
+            raise TaskFailed(f"Trino refused: {error.get('message')}")
+        return found
+
+
+class Query(TrinoConnected, HttpQueryTask):
+    """Run one statement in Trino."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: rows
+type: io.kestra.plugin.jdbc.trino.Query
+url: jdbc:trino://trino.example.com:8080/hive/shop
+username: flows
+password: "{{ secret('DB_PASSWORD') }}"
+sql: SELECT id, total FROM orders
+fetchType: FETCH
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.trino.Query"]
+
+
+class Queries(TrinoConnected, HttpQueriesTask):
+    """Run several statements in Trino, one after the other."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: all
+type: io.kestra.plugin.jdbc.trino.Queries
+url: jdbc:trino://trino.example.com:8080/hive/shop
+username: flows
+password: "{{ secret('DB_PASSWORD') }}"
+sql: |
+  SELECT id, total FROM orders;
+  SELECT id FROM orders WHERE NOT seen;
+fetchType: FETCH
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.trino.Queries"]
+
+
+class Trigger(TrinoConnected, HttpSqlTrigger):
+    """Start an execution when a statement in Trino gives rows."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: fresh
+type: io.kestra.plugin.jdbc.trino.Trigger
+interval: PT5M
+url: jdbc:trino://trino.example.com:8080/hive/shop
+username: flows
+password: "{{ secret('DB_PASSWORD') }}"
+sql: SELECT id FROM orders WHERE NOT seen
+fetchType: FETCH
+""",
+    )
+    asks: ClassVar[type[HttpSqlFields]] = TrinoConnected
+    type: Literal["io.kestra.plugin.jdbc.trino.Trigger"]
