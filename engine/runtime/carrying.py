@@ -103,20 +103,20 @@ class Carrier:
         def fire() -> None:
             if self.alarm is not None:
                 self.alarm()
-                return
-            now = self.clock.now()
-            if timer.key == START:
-                self.decider.post(execution_id, Started(now), drops=timer_key(execution_id, START))
-            elif timer.key.startswith("pause:"):
-                self.expire(execution_id, timer)
             else:
-                self.decider.post(execution_id, TimerFired(now, timer.key))
+                self.fire(execution_id, timer)
 
         self.timers.set(timer_key(execution_id, timer.key), timer.at, fire)
 
-    def expire(self, execution_id: str, timer: SetTimer) -> None:
-        """The deadline of a pause has come."""
-        self._spawn(lambda: self.operations.expire(execution_id, timer))
+    def fire(self, execution_id: str, timer: SetTimer) -> None:
+        """The time of a timer has come."""
+        now = self.clock.now()
+        if timer.key == START:
+            self.decider.post(execution_id, Started(now), drops=timer_key(execution_id, START))
+        elif timer.key.startswith("pause:"):
+            self._spawn(lambda: self.operations.expire(execution_id, timer))
+        else:
+            self.decider.post(execution_id, TimerFired(now, timer.key))
 
     def killed(self, job: Job) -> None:
         """An attempt was interrupted, or taken back before it began, because its execution is killed."""

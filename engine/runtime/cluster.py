@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.clock import Clock
-from engine.core.commands import START, RunTask, SetTimer
-from engine.core.events import Started, TimerFired
+from engine.core.commands import RunTask, SetTimer
 from engine.core.state import State
 from engine.dispatch.procrastinate import ProcrastinateDispatcher
 from engine.errors import NotFound, StoreFailed
@@ -225,12 +224,8 @@ class Cluster:
         if len(self._taken) > 10 * AT_ONCE:
             self._taken = {key: at for key, at in self._taken.items() if now - at < PATIENCE}
         self._taken[row.id] = now
-        if isinstance(row.command, SetTimer) and row.command.key.startswith("pause:"):
-            self._parts.carrier.expire(row.execution_id, row.command)
-        elif isinstance(row.command, SetTimer):
-            moment, key = self._parts.clock.now(), row.command.key
-            event = Started(moment) if key == START else TimerFired(moment, key)
-            self._parts.decider.post(row.execution_id, event, drops=row.id)
+        if isinstance(row.command, SetTimer):
+            self._parts.carrier.fire(row.execution_id, row.command)
         elif isinstance(row.command, RunTask):
             self._spawn(self._adopt(row, row.command))
         else:

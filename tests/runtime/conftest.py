@@ -19,7 +19,15 @@ def settings(tmp_path, where):
     return Settings(data=tmp_path / "data", database=where, flows=(tmp_path / "flows",), limits=Limits(workers=8))
 
 
-ON_BOTH = ("test_executions", "test_triggers_metrics", "test_polls", "test_slots", "test_pauses")
+ON_BOTH = (
+    "test_executions",
+    "test_triggers_metrics",
+    "test_polls",
+    "test_slots",
+    "test_pauses",
+    "test_timeouts_restarts",
+    "test_waiting_for_decisions",
+)
 
 
 def pytest_generate_tests(metafunc):

@@ -226,7 +226,8 @@ async def test_a_child_that_is_gone_is_replaced(deploy, run, engine):
 
 
 async def test_a_restart_of_a_subflow_survives_the_end_of_the_process(deploy, settings, clock):
-    first = await Engine.open(settings.model_copy(update={"data": settings.data.parent / "other"}), registry=registry())
+    own = settings.model_copy(update={"data": settings.data.parent / "other", "database": None})
+    first = await Engine.open(own, registry=registry())
     await first.start(watch=False)
     try:
         await first.deploy(f"id: child\nnamespace: company.team\n{CHILD}")
@@ -237,9 +238,7 @@ async def test_a_restart_of_a_subflow_survives_the_end_of_the_process(deploy, se
         await first.restart(made.id, by="ann")
     finally:
         await first.stop()
-    second = await Engine.open(
-        settings.model_copy(update={"data": settings.data.parent / "other"}), registry=registry()
-    )
+    second = await Engine.open(own, registry=registry())
     await second.start(watch=False)
     try:
         assert (await second.wait(made.id, timeout=20)).state is State.SUCCESS
