@@ -1,11 +1,13 @@
 """What a flow will show in chat: its form, each question it asks, and each answer form. Pure.
 
-Expressions are shown as they are written, since there is no run to render them with.
+Defaults and choices are rendered as in chat; an expression that needs more than the flow is shown as it is written,
+since there is no run to render it with.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bot.approvals.answering import answer_fields, reject_fields, shape_of
 from bot.approvals.prospect import Outlook, facts, following
@@ -17,8 +19,11 @@ from bot.forms.questions import fields_of, form, intro
 from bot.links import ActionIds, Pages
 from engine.core.execution import Execution
 from engine.core.flow import Flow
+from engine.core.inputs import Input, resolve
 from engine.core.state import State
 from engine.core.task import Task
+from engine.errors import ExpressionFailed
+from engine.expressions import Services, evaluate, render
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # a fixed moment, so that two previews of one flow are the same
 TOOK = timedelta(minutes=2)
@@ -38,7 +43,7 @@ def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
     """Everything the flow shows, in order."""
     ids, pages = ActionIds(b"preview"), Pages(public_url)
     found = []
-    asked = fields_of(flow.inputs)
+    asked = _asked(flow, flow.inputs)
     if asked:
         about = intro(flow.description or "")
         found.append(Scene(f"{flow.id}-form", form("draft:preview", f"Run {flow.id}", "Run", asked, intro=about)))
@@ -48,6 +53,24 @@ def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
             found += _pause(flow, place.task, ids, pages)
     found.append(Scene(f"{flow.id}-ended", _run(flow, State.SUCCESS, ids, pages)))
     return found
+
+
+def _asked(flow: Flow, inputs: Sequence[Input]) -> tuple[Field, ...]:
+    """A field for each input, also for those that are asked for after others only."""
+    services = Services(now=lambda: NOON)
+    known = {"flow": {"id": flow.id, "namespace": flow.namespace, "revision": flow.revision}, "vars": flow.variables}
+
+    def rendered(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
+        try:
+            return (evaluate if typed else render)(text, {**known, **extra}, services)
+        except ExpressionFailed:
+            return None if typed else text
+
+    resolved = resolve(inputs, {}, rendered)
+    written = {one.id: one.defaults for one in inputs if one.defaults is not None}
+    return fields_of(
+        inputs, replace(resolved, defaults={**written, **resolved.defaults}), ids=[one.id for one in inputs]
+    )
 
 
 def _run(flow: Flow, state: State, ids: ActionIds, pages: Pages) -> Card:
@@ -60,7 +83,7 @@ def _run(flow: Flow, state: State, ids: ActionIds, pages: Pages) -> Card:
 
 
 def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
-    questions = fields_of(getattr(task, "on_resume", None) or ())
+    questions = _asked(flow, getattr(task, "on_resume", None) or ())
     made, quick = shape_of(task, questions, quick=True)
     message = message_before(flow, task.id)
     view = PauseView(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, JsonValue, model_validator
 
 from engine.core.inputs import AnyInput, FlowOutput
 from engine.core.labels import Labels
@@ -50,6 +50,19 @@ class Check(Part):
     behavior: Literal["BLOCK_EXECUTION", "FAIL_EXECUTION", "CREATE_EXECUTION"] = "BLOCK_EXECUTION"
 
 
+# One entry as editors see it; its values are merged into the text before a flow is read, so here they are anything.
+DEFAULTS_ENTRY: dict[str, JsonValue] = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"type": "string", "description": "A whole type, or what several begin with."},
+        "values": {"type": "object", "description": "Properties by name; those of a task itself win."},
+        "forced": {"type": "boolean", "description": "Whether these win over those of a task."},
+        "ref": {"type": "string", "description": "For the parts alone that ask for it with `pluginDefaultsRef`."},
+    },
+}
+
+
 class Flow(Part):
     """Tasks to run, in order, under an id in a namespace. `revision` is assigned when it is deployed."""
 
@@ -69,7 +82,10 @@ class Flow(Part):
     retry: Retry | None = None
     concurrency: Concurrency | None = None
     plugin_defaults: tuple[Any, ...] = Field(
-        default=(), validation_alias=AliasChoices("pluginDefaults", "taskDefaults"), description="Merged already."
+        default=(),
+        validation_alias=AliasChoices("pluginDefaults", "taskDefaults"),
+        description="Values for everything whose `type` is, or begins with, one.",
+        json_schema_extra={"items": DEFAULTS_ENTRY},
     )
     sla: tuple[Sla, ...] = ()
     checks: tuple[Check, ...] = ()

@@ -38,7 +38,7 @@ def flow_schema(registry: Registry) -> Schema:
         "AnyTask": ([cls for cls in classes if issubclass(cls, Task)], ["id", "type"]),
         "AnyTrigger": ([cls for cls in classes if issubclass(cls, Trigger)], ["id", "type"]),
         "AnyCondition": ([cls for cls in classes if issubclass(cls, Condition)], ["type"]),
-        "AnyTyped": (classes, ["type"]),
+        "AnyTyped": ([cls for cls in classes if not issubclass(cls, Task | Trigger | Condition)], ["type"]),
     }
     inputs = list(dict.fromkeys(INPUT_TYPES.values()))
     definitions |= {f"{name}Type": _types(members, OLDER) for name, (members, _) in kinds.items()}

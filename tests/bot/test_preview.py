@@ -19,6 +19,42 @@ from tests.shared import ROOT
 from tests.wire import slack_rules
 from tests.wire.discord_spec import judge
 
+ASKING = """
+id: asking
+namespace: company.team
+variables: {team: ops}
+inputs:
+  - {id: day, type: STRING, defaults: "{{ now() | date('yyyy-MM-dd') }}"}
+  - {id: team, type: STRING, defaults: "{{ vars.team }} of {{ flow.namespace }}"}
+  - {id: label, type: STRING, defaults: "{{ inputs.team | upper }}"}
+  - {id: key, type: STRING, defaults: "{{ kv('key') }}"}
+  - {id: size, type: SELECT, expression: "{{ ['S', 'M'] }}", defaults: M}
+  - {id: near, type: SELECT, expression: "{{ kv('places') }}", defaults: here}
+  - {id: more, type: STRING, defaults: x, dependsOn: {inputs: [size], condition: "{{ inputs.size == 'XL' }}"}}
+tasks:
+  - id: gate
+    type: io.kestra.plugin.core.flow.Pause
+    onResume: [{id: until, type: DATETIME, defaults: "{{ now() }}"}]
+"""
+
+
+def test_defaults_and_choices_are_what_the_form_in_chat_shows():
+    shown = scenes(load(ASKING, catalogue()))
+    asked = {field.id: field for field in shown[0].body.fields}
+    assert {name: field.default for name, field in asked.items()} == {
+        "day": "2026-01-05",
+        "team": "ops of company.team",
+        "label": "OPS OF COMPANY.TEAM",
+        "key": "{{ kv('key') }}",
+        "size": "M",
+        "near": "here",
+        "more": "x",
+    }
+    assert [choice.value for choice in asked["size"].options] == ["S", "M"]
+    (until,) = next(scene for scene in shown if scene.name == "asking-gate-answer").body.fields
+    assert until.default.startswith("2026-01-05T12:00")
+
+
 APPROVAL = """
 id: release
 namespace: company.team

@@ -186,3 +186,94 @@ def test_hovering_tells_what_a_type_and_a_property_are_for(editor):
     property_ = REQUEST + "    uri: x\n    al|lowFailure: true\n"
     assert "Go on after a failure" in editor.hover("property.yaml", property_)
     assert "The tasks, in order." in editor.hover("top.yaml", REQUEST.replace("tasks", "ta|sks") + "    uri: x\n")
+
+
+CORE = "io.kestra.plugin.core"
+LOG_TYPE = f"{CORE}.log.Log"
+SHELL = HEAD + "tasks:\n  - id: a\n    type: io.kestra.plugin.scripts.shell.Commands\n    commands: [ls]\n"
+AGENT = HEAD + "tasks:\n  - id: a\n    type: io.kestra.plugin.ai.agent.AIAgent\n    prompt: x\n"
+LOGGED = HEAD + f"tasks:\n  - id: a\n    type: {LOG_TYPE}\n    message: x\n"
+
+
+def flowable(kind: str, more: str) -> str:
+    return HEAD + f"tasks:\n  - id: a\n    type: {CORE}.flow.{kind}\n{more}"
+
+
+def trigger(kind: str, more: str) -> str:
+    return HEAD + f"triggers:\n  - id: t\n    type: {CORE}.trigger.{kind}\n{more}"
+
+
+@pytest.mark.parametrize(
+    ("text", "offered", "not_offered"),
+    [
+        (flowable("Dag", "    tasks:\n      - task:\n          id: b\n          type: |"), {LOG_TYPE}, {"STRING"}),
+        (flowable("Dag", "    tasks:\n      - |"), {"task", "dependsOn"}, {"message"}),
+        (
+            flowable("Switch", "    value: x\n    cases:\n      k:\n        - id: b\n          type: |"),
+            {LOG_TYPE},
+            set(),
+        ),
+        (flowable("Loop", "    values: [1]\n    |"), {"breakWhen", "outputs", "fetchType"}, {"values", "cron"}),
+        (flowable("Pause", "    onResume:\n      - id: b\n        type: |"), {"BOOL", "SELECT", "FILE"}, {LOG_TYPE}),
+        (
+            flowable("Pause", "    onResume:\n      - id: b\n        type: SELECT\n        |"),
+            {"values", "expression"},
+            {"min"},
+        ),
+        (HEAD + "errors:\n  - id: e\n    type: |", {LOG_TYPE}, {f"{CORE}.trigger.Schedule"}),
+        (HEAD + "inputs:\n  - id: x\n    type: INT\n    |", {"min", "max", "defaults", "dependsOn"}, {"validator"}),
+        (HEAD + "inputs:\n  - id: x\n    type: INT\n    dependsOn:\n      |", {"inputs", "condition"}, {"min"}),
+        (HEAD + "outputs:\n  - id: x\n    type: |", {"STRING", "JSON", "FILE"}, {LOG_TYPE}),
+        (HEAD + "pluginDefaults:\n  - |", {"type", "values", "forced"}, {"id"}),
+        (HEAD + "concurrency:\n  limit: 1\n  behavior: |", {"QUEUE", "CANCEL", "FAIL"}, set()),
+        (HEAD + "sla:\n  - id: a\n    type: |", {"MAX_DURATION", "EXECUTION_ASSERTION"}, set()),
+        (HEAD + "checks:\n  - |", {"when", "message", "style", "behavior"}, {"type"}),
+        (LOGGED + "    retry:\n      type: |", {"constant", "exponential", "random"}, set()),
+        (LOGGED + "    retry:\n      type: constant\n      |", {"interval", "maxAttempts", "behavior"}, {"message"}),
+        (LOGGED + "    level: |", {"DEBUG", "WARN"}, set()),
+        (SHELL + "    taskRunner:\n      type: |", {f"{CORE}.runner.Process"}, {LOG_TYPE, f"{CORE}.trigger.Schedule"}),
+        (SHELL + f"    taskRunner:\n      type: {CORE}.runner.Process\n      |", set(), {"commands", "image"}),
+        (AGENT + "    provider:\n      type: |", {"io.kestra.plugin.ai.provider.OpenAI"}, {LOG_TYPE}),
+        (AGENT + "    tools:\n      - type: |", {"io.kestra.plugin.ai.tool.KestraFlow"}, {LOG_TYPE}),
+        (REQUEST + "    uri: x\n    options:\n      auth:\n        type: |", {"BASIC", "BEARER"}, set()),
+        (
+            trigger("Schedule", "    cron: x\n    conditions:\n      - type: |"),
+            {f"{CORE}.condition.DayWeek"},
+            {LOG_TYPE},
+        ),
+        (trigger("Flow", "    preconditions:\n      |"), {"flows", "where", "timeWindow"}, {"cron"}),
+        (
+            trigger("Flow", "    preconditions:\n      id: x\n      timeWindow:\n        type: |"),
+            {"SLIDING_WINDOW"},
+            set(),
+        ),
+    ],
+)
+def test_what_fits_is_proposed_at_every_depth(editor, text, offered, not_offered):
+    found = set(editor.complete("deep.yaml", text))
+    assert offered <= found
+    assert not not_offered & found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (trigger("Schedule", "    cr|on: x\n"), "Five Unix fields"),
+        (
+            trigger("Schedule", f"    cron: x\n    conditions:\n      - type: {CORE}.condition.Day|Week\n"),
+            "day of the week",
+        ),
+        (LOGGED + "    retry:\n      type: constant\n      inter|val: PT1S\n", "How long to wait"),
+        (HEAD + "inputs:\n  - id: x\n    type: SEL|ECT\n    values: [a]\n", "One of a list."),
+        (HEAD + "inputs:\n  - id: x\n    type: INT\n    depe|ndsOn: {inputs: [a]}\n", "When an input is asked for"),
+        (HEAD + "concurr|ency: {limit: 1}\n", "How many executions of the flow"),
+        (HEAD + "plugin|Defaults: [{type: x}]\n", "Values for everything whose"),
+        (flowable("Loop", "    values: [1]\n    break|When: x\n    tasks: []\n"), "no further item"),
+        (
+            flowable("Dag", f"    tasks:\n      - task:\n          id: b\n          type: {CORE}.log.L|og\n"),
+            "execution's log",
+        ),
+    ],
+)
+def test_hovering_tells_at_every_depth(editor, text, said):
+    assert said in editor.hover("deep.yaml", text).replace("\\", "")

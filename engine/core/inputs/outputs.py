@@ -15,8 +15,8 @@ class FlowOutput(Part):
     """One value an execution hands to whoever started it."""
 
     id: str = Field(pattern=r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*$")
-    type: str = "STRING"
-    item_type: str = "STRING"
+    type: str = Field(default="STRING", json_schema_extra={"enum": list(INPUT_TYPES)})
+    item_type: str = Field(default="STRING", json_schema_extra={"enum": list(INPUT_TYPES)})
     value: Any = None
     description: str | None = None
     display_name: str | None = None
