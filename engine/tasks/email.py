@@ -2,6 +2,7 @@
 
 import html
 import mimetypes
+import re
 import smtplib
 import ssl
 from email.headerregistry import Address
@@ -14,10 +15,11 @@ from pydantic import BeforeValidator, Field
 from engine.plugin import Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.execution_facts import facts
-from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, document_from_text
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, document_from_text
 from engine.tasks.threads import in_own_thread
 from engine.tasks.webhook_task import summary_text
 
+SEMICOLON = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside quoted names
 PLAIN = "Please view this email in a modern email client"
 
 
@@ -50,6 +52,9 @@ class MailTask(RunnableTask):
     plain_text_content: Property[OptionalText] = None
     session_timeout: Property[OptionalInteger] = 10_000
     verify_server_identity: Property[bool] = True
+    trusted_hosts: Property[TextList | None] = Field(
+        default=None, description="Hosts whose certificate is taken as it is; all others must have a good one."
+    )
 
     async def send(self, context: RunContext, plain: str, markup: str | None) -> None:
         """Send one message; TaskFailed when the server refuses it."""
@@ -103,7 +108,8 @@ class MailTask(RunnableTask):
     def _deliver(self, message: EmailMessage) -> None:
         seconds = (self.session_timeout or 10_000) / 1000
         tls = ssl.create_default_context()
-        if not self.verify_server_identity:
+        trusted = self.host in self.trusted_hosts if self.trusted_hosts else not self.verify_server_identity
+        if trusted:
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         if self.transport_strategy == "SMTPS":
             client: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port or 465, timeout=seconds, context=tls)
@@ -174,9 +180,9 @@ executionId: "{{ trigger.executionId }}"
 
 
 def addresses(text: str, name: str) -> tuple[Address, ...]:
-    """Addresses written with commas; TaskFailed when one is none."""
+    """Addresses written with commas or semicolons; TaskFailed when one is none."""
     found = []
-    for shown, address in getaddresses([" ".join(text.split())]):
+    for shown, address in getaddresses([SEMICOLON.sub(",", " ".join(text.split()).rstrip("; "))]):
         local, at, domain = address.rpartition("@")
         if not (at and local and domain):
             raise TaskFailed(
