@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -59,7 +60,8 @@ async def sign_in(request: Request) -> Response:
     form = await request.form()
     name = gate.token_name(str(form.get("token") or ""))
     if name is None:
-        return RedirectResponse("/sign-in?wrong", 303, headers=HEADERS)
+        back = quote(safe_back(form.get("back")), safe="/")
+        return RedirectResponse(f"/sign-in?wrong&back={back}", 303, headers=HEADERS)
     engine: Engine = request.app.state.engine
     deed = Deed(engine.clock.now(), f"{TOKEN}{name}", name, "web", "sign in", "")
     await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
