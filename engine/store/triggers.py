@@ -1,6 +1,6 @@
 """Where triggers stand, and what they fired: UNIQUE per trigger and date, so that a date fires once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,6 +75,13 @@ def memory(connection: Connection, key: str) -> dict[str, Any]:
 def save_memory(connection: Connection, key: str, seen: Mapping[str, Any]) -> None:
     """Write what a polling trigger has seen."""
     put_row(connection, trigger_memories, {"trigger_key": key, "doc": dumps(seen)})
+
+
+def waited_for(connection: Connection, executions: Collection[str]) -> set[str]:
+    """Those of some executions that a trigger waits for."""
+    row = trigger_states.c.execution_id
+    found: set[str] = set(connection.execute(select(row).where(row.in_(executions))).scalars())
+    return found
 
 
 def claim_fire(
