@@ -27,6 +27,7 @@ ON_BOTH = (
     "test_pauses",
     "test_timeouts_restarts",
     "test_waiting_for_decisions",
+    "test_corrections",
 )
 
 
