@@ -265,6 +265,25 @@ tasks:
     assert done.state is State.FAILED
 
 
+@pytest.mark.parametrize("kind", ["Parallel", "Dag"])
+@pytest.mark.parametrize(("limit", "at_once"), [("1", 1), ("2", 2), ("0", 3), ("many", 0)])
+async def test_how_many_run_at_once_may_be_a_template(deploy, run, engine, kind, limit, at_once):
+    pauses = [f"{{id: p{number}, type: T.flow.Pause}}" for number in range(3)]
+    tasks = [f"{{task: {one}}}" for one in pauses] if kind == "Dag" else pauses
+    await deploy(
+        flow(f"""
+variables: {{limit: '{limit}'}}
+tasks: [{{id: all, type: T.flow.{kind}, concurrent: "{{{{ vars.limit }}}}", tasks: [{", ".join(tasks)}]}}]
+""")
+    )
+    begun = await run()
+    assert sum(one.state is State.PAUSED for one in begun.task_runs.values()) == at_once
+    if not at_once:
+        assert begun.state is State.FAILED
+        (line,) = await engine.logs(begun.id, level="ERROR")
+        assert "`concurrent` is 'many': write a whole number." in line.message
+
+
 async def test_a_restart_takes_up_what_was_stopped(deploy, run, engine):
     slow = "{id: nap, type: T.flow.Sleep, duration: \"{{ kv('nap', errorOnMissing=false) ?? 'PT60S' }}\"}"
     await deploy(
