@@ -182,6 +182,7 @@ executionId: "{{ trigger.executionId }}"
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
 
     async def run(self, context: RunContext) -> None:
         about = facts(await context.execution_map(self.execution_id))

@@ -1,6 +1,6 @@
 """`io.kestra.plugin.telegram`: messages by a bot of Telegram."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -78,6 +78,7 @@ executionId: "{{ trigger.executionId }}"
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
 
     async def run(self, context: RunContext) -> None:
         if self.payload and self.payload.strip():

@@ -6,7 +6,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -55,6 +55,7 @@ executionId: "{{ trigger.executionId }}"
     execution_id: Property[OptionalText] = Field(default=None, description="Which execution; this one unless given.")
     custom_fields: Property[JsonMap | None] = Field(default=None, description="More lines: names and values.")
     custom_message: Property[OptionalText] = Field(default=None, description="The first line.")
+    template_render_map: Any = None
     options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:

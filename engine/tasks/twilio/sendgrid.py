@@ -107,6 +107,7 @@ executionId: "{{ trigger.executionId }}"
     execution_id: Property[OptionalText] = Field(default=None, description="Which execution; this one unless given.")
     custom_fields: Property[JsonMap | None] = Field(default=None, description="More lines: names and values.")
     custom_message: Property[OptionalText] = Field(default=None, description="The first line.")
+    template_render_map: Any = None
 
     async def run(self, context: RunContext) -> Accepted:
         about = facts(await context.execution_map(self.execution_id))
