@@ -95,6 +95,22 @@ async def test_a_purge_takes_all_of_what_has_ended_and_nothing_of_what_waits(eng
     assert (await engine.wait(waiting.id)).state == "SUCCESS"
 
 
+async def test_what_is_purged_makes_room_for_what_comes(engine, deploy, run, clock):
+    """The file does not shrink, and does not grow either."""
+    await deploy("tasks: [{id: say, type: io.kestra.plugin.core.debug.Return, format: '" + "x" * 50_000 + "'}]")
+    sizes = []
+    for _ in range(4):
+        for _ in range(20):
+            await run()
+        clock.jump(timedelta(days=8))
+        gone = await engine.retention.purge(Selection("company", until=clock.now(), below=True))
+        assert gone.executions == 20
+        pages = await engine.database.read(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
+        sizes.append(pages * 4096)
+    assert sizes[0] > 20 * 50_000
+    assert max(sizes[1:]) < 1.2 * sizes[0]
+
+
 async def test_every_table_that_speaks_of_executions_is_purged(engine):
     """A table that is added later is either emptied by a purge or named here."""
     kept = {"audit_entry", "trigger_fire", "trigger_state"}
