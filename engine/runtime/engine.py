@@ -136,7 +136,7 @@ class Engine(Assembly):
         flows = await self.database.read(outbox.flows)
         for row in await self.database.read(lambda c: outbox.waiting(c, self.sealer)):
             self._carrier.take_up(row, flows.get(row.execution_id))
-        for execution_id in self.slots.first_waiting():
+        for execution_id in self.slots.first_waiting(self.flows.limit_of):
             self.decider.post(execution_id, Started(now))
 
     async def _flows_changed(self) -> None:

@@ -85,6 +85,12 @@ class Flows:
             return known.flow
         return self._old.get((namespace, flow_id, revision))
 
+    def limit_of(self, namespace: str, flow_id: str) -> int | None:
+        """How many executions of a flow may be under way at once, as it stands now; None for any number."""
+        known = self._known.get((namespace, flow_id))
+        flow = known.flow if known is not None else None
+        return None if flow is None or flow.concurrency is None else flow.concurrency.limit
+
     async def fetch(self, namespace: str, flow_id: str, revision: int) -> Flow:
         """One revision of a flow, also of one that was removed since; NotFound."""
         old = self.at_hand(namespace, flow_id, revision)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from engine.clock import Clock
-from engine.core.events import Event, ForceAsked, Started
+from engine.core.events import Event, Started
 from engine.core.execution import Execution
 from engine.core.state import State
 from engine.runtime.decision import Decision
@@ -38,8 +38,6 @@ class Places:
         limit = self._limit(after)
         if limit is None or before.state not in WAITS or after.state in WAITS or after.state.is_terminal:
             return
-        if any(isinstance(event, ForceAsked) for event in decision.events):  # whatever the limit says
-            return
         serial(unit.connection, f"places {after.namespace} {after.flow_id}")
         taken = executions.running(unit.connection, after.namespace, after.flow_id) - {after.id}
         if len(taken) >= limit:
@@ -58,7 +56,7 @@ class Places:
     async def offer(self, namespace: str, flow_id: str) -> None:
         """Let the next start, as many as there are free places."""
         await self.recount(namespace, flow_id)
-        for execution_id in self._slots.following(namespace, flow_id, self._limit_of(namespace, flow_id)):
+        for execution_id in self._slots.following(namespace, flow_id, self._flows.limit_of(namespace, flow_id)):
             self._post(execution_id, Started(self._clock.now()))
 
     async def offer_all(self) -> None:
@@ -68,8 +66,4 @@ class Places:
 
     def _limit(self, execution: Execution) -> int | None:
         flow = self._flows.at_hand(execution.namespace, execution.flow_id, execution.revision)
-        return None if flow is None or flow.concurrency is None else flow.concurrency.limit
-
-    def _limit_of(self, namespace: str, flow_id: str) -> int | None:
-        flow = next((one for one in self._flows.list() if (one.namespace, one.id) == (namespace, flow_id)), None)
         return None if flow is None or flow.concurrency is None else flow.concurrency.limit

@@ -1,7 +1,7 @@
 """Concurrency limits of flows: which executions count, and which wait for their turn."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from engine.core.events import Event, ForceAsked, LimitReached, Started
@@ -99,6 +99,6 @@ class Slots:
         lane.running.add(following)  # the place is taken until it starts
         return following
 
-    def first_waiting(self) -> list[str]:
-        """The queued executions of every flow, oldest first: each is offered a place."""
-        return [execution_id for lane in self._lanes.values() for execution_id in lane.queued]
+    def first_waiting(self, limit_of: Callable[[str, str], int | None]) -> list[str]:
+        """The queued executions of every flow for which there are places, oldest first; none may overtake another."""
+        return [execution_id for key in self._lanes for execution_id in self.following(*key, limit_of(*key))]

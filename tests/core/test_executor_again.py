@@ -160,6 +160,26 @@ def test_a_failed_run_declared_a_success_lets_the_flow_go_on():
 # --- directories, limits, late events
 
 
+def test_what_a_directory_ran_is_corrected_only_as_a_whole():
+    driver = Driver()
+    source = flow(task("flow.WorkingDirectory", "wd", tasks=[fail("boom")]), log("next"))
+    failed = driver.run(source)
+    with pytest.raises(Refused, match="'boom' is a part of a WorkingDirectory"):
+        task_state_changed(driver.flow_of(failed), failed, run_of(failed, "boom").id, State.SUCCESS, driver.now)
+    driver.post(failed.id, e.TaskStateAsked(driver.now, run_of(failed, "wd").id, State.SUCCESS))
+    driver.rest()
+    assert driver.executions[failed.id].state is State.SUCCESS
+
+
+def test_what_ran_within_a_handler_can_be_corrected():
+    driver = Driver()
+    failed = driver.run(flow(fail("boom"), errors=[sequential("told", fail("inner"), log("more"))]))
+    driver.post(failed.id, e.TaskStateAsked(driver.now, run_of(failed, "inner").id, State.SUCCESS))
+    driver.rest()
+    after = driver.executions[failed.id]
+    assert (after.state, states(after)["told"], states(after)["more"]) == (State.FAILED, State.SUCCESS, State.SUCCESS)
+
+
 def test_errors_of_a_directory_run_after_its_job():
     driver = Driver()
     source = flow(task("flow.WorkingDirectory", "wd", tasks=[fail("boom"), log("never")], errors=[log("handler")]))

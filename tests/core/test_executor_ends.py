@@ -87,6 +87,23 @@ def test_a_deadline_that_meets_a_restart_does_not_end_the_pause_that_was_asked_a
     assert driver.executions[execution.id].state is State.FAILED
 
 
+def test_a_limit_of_the_time_before_a_restart_leaves_alone_what_was_under_way_all_along():
+    driver = Driver()
+    execution = driver.start(driver.deploy(flow(parallel("p", pause("ask"), fail("no"), timeout="PT5S"))))
+    driver.work()
+    [timer] = [command.key for _, command in driver.commands if isinstance(command, c.SetTimer)]
+    driver.now += timedelta(seconds=2)
+    driver.post(execution.id, e.RestartAsked(driver.now))
+    driver.post(execution.id, e.TimerFired(driver.now, timer))
+    driver.work()
+    assert driver.executions[execution.id].state is State.PAUSED
+    assert [key for _, key in driver.timers if key == timer] == []
+    driver.pass_time(timedelta(seconds=4))
+    assert driver.executions[execution.id].state is State.PAUSED
+    driver.pass_time(timedelta(seconds=1))
+    assert driver.executions[execution.id].state is State.FAILED
+
+
 def test_a_start_that_is_told_again_starts_no_attempt_twice():
     driver = Driver()
     execution = started(driver, flow(pause("ask", pauseDuration="PT1H", behavior="WARN"), log("slow")))
@@ -283,3 +300,23 @@ def test_a_child_that_exists_only_after_the_kill_of_what_follows_the_end_is_stop
     after = driver.executions[execution.id]
     assert driver.executions[made.id].state is State.KILLED
     assert (after.state, run_of(after, "call").state) == (State.FAILED, State.KILLED)
+
+
+def test_word_of_a_batch_of_an_attempt_that_failed_does_not_count_for_the_next():
+    driver = Driver()
+    driver.deploy(flow(pause("ask"), id="child", inputs=[{"id": "n", "type": "INT", "required": False}]))
+    driver.files["kestra:///two"] = b"a\nb\n"
+    retry = {"type": "constant", "interval": "PT1S", "maxAttempts": 2}
+    given = {"n": "{{ taskrun.iteration == 2 and taskrun.attemptsCount == 0 ? unknown : 1 }}"}
+    call = {"namespace": "tests", "flowId": "child", "retry": retry, "inputs": given}
+    execution = started(driver, flow(task("flow.ForEachItem", "each", items="kestra:///two", **call)))
+    run = run_of(driver.executions[execution.id], "each_items")
+    [old, *rest] = [one.id for one in driver.executions.values() if one.flow_id == "child"]
+    assert (run.state, len(run.attempts), len(rest)) == (State.RUNNING, 2, 2)
+    driver.post(old, e.Resumed(driver.now, f"{old}.1", by="ann"))
+    driver.rest()
+    assert run_of(driver.executions[execution.id], "each_items").rendered["ended"] == "0"
+    for one in rest:
+        driver.post(one, e.Resumed(driver.now, f"{one}.1", by="ann"))
+    driver.rest()
+    assert driver.executions[execution.id].state is State.SUCCESS

@@ -45,3 +45,10 @@ def test_what_was_restarted_counts_although_nobody_let_it_in():
     assert isinstance(slots.admit(FLOW, execution("E2", State.CREATED), Started(START)), LimitReached)
     assert slots.committed(execution("E2", State.QUEUED)) is None
     assert slots.committed(execution("E1", State.SUCCESS)) == "E2"
+
+
+def test_after_a_start_only_as_many_are_let_in_as_there_are_places_and_in_their_order():
+    slots = Slots()
+    slots.load(("a", "f"), [("1", "RUNNING"), ("2", "QUEUED"), ("3", "QUEUED"), ("4", "QUEUED")])
+    slots.load(("a", "g"), [("5", "QUEUED"), ("6", "QUEUED")])
+    assert slots.first_waiting(lambda _, flow: {"f": 2}.get(flow)) == ["2", "5", "6"]

@@ -40,7 +40,7 @@ from tests.simulate.histories import NO_ERROR, History, place_of
 from tests.simulate.invariants import Broken, Laws
 from tests.simulate.loop import Died, SimulatedLoop, Stalled
 from tests.simulate.rows import Seen, seen
-from tests.simulate.scenes import Deed, Scene
+from tests.simulate.scenes import WIDE, Deed, Scene
 from tests.simulate.work import flow_of, registry
 
 LONGEST = 4000.0  # simulated seconds
@@ -66,7 +66,7 @@ class Bot:
 
     def __init__(self, history: History, folder: Path, address: str | None) -> None:
         self.random = Random(history.seed)
-        Scene.drawn(self.random)  # so that a smaller scene meets the same chances
+        Scene.drawn(self.random, wide=history.seed >= WIDE)  # so that a smaller scene meets the same chances
         self.scene = history.scene
         self.folder = folder
         self.address = address
@@ -395,11 +395,4 @@ def opened(store: str) -> Iterator[Callable[[History], History]]:
 
 def drawn_over(seed: int, store: str) -> History:
     """The history of a seed, not lived yet."""
-    return History(seed, "wild", Scene.drawn(Random(seed)), store=store)
-
-
-def play_with(seeds: range, store: str) -> list[History]:
-    """Those of some seeds that break a law over a real store."""
-    with opened(store) as live:
-        histories = [live(drawn_over(seed, store)) for seed in seeds]
-    return [history for history in histories if history.law]
+    return History(seed, "wild", Scene.drawn(Random(seed), wide=seed >= WIDE), store=store)

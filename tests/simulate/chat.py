@@ -16,7 +16,7 @@ from bot.people.permissions import Asked
 from bot.texts import Answer, answer
 from engine.core import events as e
 from engine.core.execution import Execution
-from engine.core.executor import check_restart, find_task, replayed
+from engine.core.executor import check_restart, find_task, replayed, task_state_changed
 from engine.core.inputs import resolve
 from engine.core.state import State
 from engine.errors import EngineError
@@ -187,6 +187,10 @@ class Chat:
         match deed.what:
             case "kill":
                 return e.KillAsked(now, by), "It has ended." if execution.state.is_terminal else ""
+            case "spare":
+                return e.KillAsked(now, by, cascade=False), "It has ended." if execution.state.is_terminal else ""
+            case "correct":
+                return self._corrected(execution, deed, by)
             case "hold":
                 return e.PauseAsked(now, by), "" if execution.state is State.RUNNING else "It does not run."
             case "release":
@@ -198,6 +202,19 @@ class Chat:
                     return None, str(error)
                 return e.RestartAsked(now, by), ""
         return None, "" if execution.state.is_terminal else "It is still under way."
+
+    def _corrected(self, execution: Execution, deed: Deed, by: str) -> tuple[e.Event | None, str]:
+        """Some task run is to have ended otherwise."""
+        runs = sorted(execution.task_runs.values(), key=lambda run: path_of(execution, run))
+        if not runs:
+            return None, "It has no task runs."
+        run, now = runs[int(deed.at * 1000) % len(runs)], self.world.now
+        to = (State.SUCCESS, State.FAILED, State.WARNING)[deed.which % 3]
+        try:
+            task_state_changed(self.world.flow(execution), execution, run.id, to, now)
+        except EngineError as error:
+            return None, str(error)
+        return e.TaskStateAsked(now, run.id, to, by), ""
 
     def _replay(self, execution: Execution, number: int, by: str) -> None:
         world = self.world

@@ -295,3 +295,13 @@ class Maker:
             self.callable = (id, *self.callable)
         self.left = self.random.randint(3, 14)
         return [self.flow("main", self.random.randint(1, 3), 4), *called]
+
+
+class WideMaker(Maker):
+    """Draws from more, in a seed space of its own: what the others draw stays as it is."""
+
+    def _loop(self, id: str, depth: int) -> Task:
+        made = super()._loop(id, depth)
+        if self.chance(2):
+            made["breakWhen"] = self.random.choice(("{{ item.index == 1 }}", "{{ item.value == 'b' }}", self.truth()))
+        return made

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Literal
 
 from tests.simulate.invariants import Broken, outcome
-from tests.simulate.scenes import Scene
+from tests.simulate.scenes import WIDE, Scene
 from tests.simulate.world import World
 
 Mode = Literal["storm", "wild"]
@@ -154,5 +154,5 @@ def drawn(seed: int, world_kind: type[World] = World, plant: str = "") -> Histor
     """The history of a seed, played."""
     random = Random(seed)
     mode: Mode = "storm" if seed % 2 == 0 else "wild"
-    scene = Scene.drawn(random, ordered=mode == "storm")
+    scene = Scene.drawn(random, ordered=mode == "storm", wide=seed >= WIDE)
     return played(History(seed, mode, scene, plant=plant), world_kind, Dice(random, mode))

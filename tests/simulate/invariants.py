@@ -2,11 +2,11 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from engine.core.commands import RunTask, StopTask
-from engine.core.events import RestartAsked, TaskEnded
+from engine.core.events import RestartAsked, TaskEnded, TaskStateAsked
 from engine.core.execution import Execution, TaskRun, TaskRuns
 from engine.core.executor import find_task, plan_of
 from engine.core.flowable import BatchTask, DirectoryTask, ExecutableTask, FlowableTask, TimedTask
@@ -26,7 +26,8 @@ EXECUTION = {
     S.RUNNING: ENDS - {S.SKIPPED} | {S.PAUSED, S.KILLING, S.RETRYING},
     S.PAUSED: {S.RESTARTED, S.KILLING, S.KILLED, S.CANCELLED},
     S.RESTARTED: ENDS - {S.SKIPPED} | {S.RUNNING, S.PAUSED, S.RETRYING, S.KILLING},
-    S.RETRYING: {S.RUNNING, S.PAUSED, S.KILLING, S.FAILED, S.CANCELLED, S.SUCCESS, S.WARNING},
+    S.RETRYING: ENDS - {S.SKIPPED}
+    | {S.RUNNING, S.PAUSED, S.KILLING},  # when time is up for what waits to be tried again
     S.KILLING: {S.KILLED},
     **{state: {S.RESTARTED} for state in ENDS},
 }
@@ -67,6 +68,7 @@ class Laws:
         self.answers: dict[int, str] = {}
         self.children: dict[str, str] = {}
         self.lives: set[tuple[object, ...]] = set()
+        self.corrected: set[str] = set()  # task runs whose state somebody changed
 
     # --- what the world tells
     def reported(self, run_id: str, attempt: int, state: State) -> None:
@@ -120,7 +122,12 @@ class Laws:
         self._moved(before, after)
         changed = self._changed(before, after)
         for run in changed:
-            self._run_moved(before.task_runs.get(run.id), run, after)
+            corrected = {
+                event.state
+                for event in decision.events
+                if isinstance(event, TaskStateAsked) and event.task_run_id == run.id
+            }
+            self._run_moved(before.task_runs.get(run.id), run, after, corrected)
         if after.sequence != before.sequence:
             self._unique(after)
         self._ended_for_good(decision)
@@ -141,7 +148,9 @@ class Laws:
             if two not in EXECUTION[one]:
                 raise Broken("legal transitions", f"execution {after.id}: {one} → {two}")
 
-    def _run_moved(self, before: TaskRun | None, run: TaskRun, execution: Execution) -> None:
+    def _run_moved(
+        self, before: TaskRun | None, run: TaskRun, execution: Execution, corrected: Collection[State]
+    ) -> None:
         known = 0
         if before is not None:
             if run.histories[: len(before.histories)] != before.histories:
@@ -149,9 +158,12 @@ class Laws:
             known = len(before.histories) - 1
         new = run.histories[known:]
         for (one, _), (two, _) in itertools.pairwise(new):
-            if two not in RUN.get(one, AGAIN) and not (one in ENDS and two in AGAIN):
+            if two not in RUN.get(one, AGAIN) and not (one in ENDS and two in AGAIN) and two not in corrected:
                 raise Broken("legal transitions", f"{run.id} ({run.task_id}): {one} → {two}")
         if self.in_folder(run, execution):  # its folder is gone after a crash, so its work is done again
+            return
+        self.corrected.update([run.id] if corrected else ())
+        if run.id in self.corrected:  # somebody said that it had not succeeded
             return
         successes = sum(attempt.state is S.SUCCESS for attempt in run.attempts)
         if successes > 1 and getattr(find_task(self.world.flow(execution), run.task_id), "exit", None) is None:

@@ -77,7 +77,8 @@ class Process:
             self.post_stored(posted)
         for _, row in sorted(self.store.outbox.items()):
             self.take_up(row)
-        for execution_id in self.slots.first_waiting():
+        limits = {key: flow.concurrency.limit for key, flow in self.world.flows.items() if flow.concurrency}
+        for execution_id in self.slots.first_waiting(lambda *key: limits.get(key)):
             self.post(execution_id, e.Started(self.world.now))
         self.chat.recover()
 

@@ -4,9 +4,12 @@ from dataclasses import asdict, dataclass, field, replace
 from random import Random
 from typing import Any, Literal
 
-from tests.simulate.flows import Maker
+from tests.simulate.flows import Maker, WideMaker
 
-What = Literal["approve", "reject", "kill", "hold", "release", "restart", "replay", "killed by card"]
+What = Literal[
+    "approve", "reject", "kill", "hold", "release", "restart", "replay", "killed by card", "spare", "correct"
+]
+WIDE = 1_000_000  # seeds from here on draw from more: loops that end early, states that are corrected, kills that spare
 PEOPLE = (("slack:U1", "Ann", "slack"), ("discord:7", "Bob", "discord"), ("local:eve", "Eve", "web"))
 
 
@@ -39,9 +42,9 @@ class Scene:
     deeds: tuple[Deed, ...] = field(default=())
 
     @classmethod
-    def drawn(cls, random: Random, *, ordered: bool = False) -> "Scene":
+    def drawn(cls, random: Random, *, ordered: bool = False, wide: bool = False) -> "Scene":
         """A scene; `ordered`: nothing in it depends on the order of things that happen at the same time."""
-        flows = tuple(Maker(random).flows())
+        flows = tuple((WideMaker if wide else Maker)(random).flows())
         if ordered:
             for called in flows[1:]:
                 called.pop("concurrency", None)
@@ -51,7 +54,7 @@ class Scene:
         )
         deeds = [_decision(random) for _ in range(random.choice((0, 1, 2, 4, 7)))]
         if random.randrange(2) == 0:
-            deeds += [_order(random) for _ in range(random.choice((1, 1, 2, 4)))]
+            deeds += [_order(random, wide=wide) for _ in range(random.choice((1, 1, 2, 4)))]
         return cls(flows, starts, tuple(sorted(deeds, key=lambda deed: deed.at)))
 
     def as_json(self) -> dict[str, Any]:
@@ -91,6 +94,8 @@ def _decision(random: Random) -> Deed:
     return Deed(_moment(random), random.randrange(len(PEOPLE)), what, random.randrange(4), copies, late)
 
 
-def _order(random: Random) -> Deed:
+def _order(random: Random, *, wide: bool) -> Deed:
     what: What = random.choice(("kill", "hold", "hold", "release", "restart", "restart", "replay"))
+    if wide and random.randrange(2):
+        what = random.choice(("spare", "correct", "correct"))
     return Deed(_moment(random), random.randrange(len(PEOPLE)), what, random.randrange(4), random.choice((1, 1, 2)))

@@ -2,7 +2,7 @@
 
 import gc
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
 from tests.simulate.histories import History, drawn, played
@@ -47,16 +47,24 @@ def _chunk(given: tuple[range, str, str]) -> tuple[int, list[History]]:
     seeds, plant, store = given
     if store == "memory":
         return len(seeds), play(seeds, plant)
-    from tests.simulate.bots import play_with  # as above
+    return next(_over(store, [seeds]))
 
-    return len(seeds), play_with(seeds, store)
+
+def _over(store: str, chunks: Iterable[range]) -> Iterator[tuple[int, list[History]]]:
+    """Play chunks over one store, opened once."""
+    from tests.simulate.bots import drawn_over  # as above
+
+    with player(store, "") as live:
+        for seeds in chunks:
+            histories = [live(drawn_over(seed, store)) for seed in seeds]
+            yield len(seeds), [history for history in histories if history.law]
 
 
 def results(seeds: range, plant: str, store: str, jobs: int) -> Iterator[tuple[int, list[History]]]:
     """How many seeds were played and which of them broke a law, chunk by chunk."""
     chunks = [(seeds[at : at + CHUNK], plant, store) for at in range(0, len(seeds), CHUNK)]
     if jobs == 1:
-        yield from map(_chunk, chunks)
+        yield from map(_chunk, chunks) if store == "memory" else _over(store, [chunk for chunk, *_ in chunks])
         return
     with multiprocessing.get_context("spawn").Pool(min(jobs, len(chunks))) as pool:
         yield from pool.imap_unordered(_chunk, chunks)

@@ -11,7 +11,7 @@ from tests.shared import ROOT
 from tests.simulate.__main__ import main
 from tests.simulate.histories import History, drawn, played
 from tests.simulate.plants import PLANTS
-from tests.simulate.scenes import Scene
+from tests.simulate.scenes import WIDE, Scene
 from tests.simulate.seeds import play, world_of
 from tests.simulate.shrinking import shrunk
 from tests.simulate.work import flow_of
@@ -33,8 +33,10 @@ def test_a_planted_bug_is_caught(name):
     assert drawn(caught(name).seed).law == ""
 
 
-def test_the_first_seeds_break_no_law():
-    assert [(history.seed, history.law, history.detail) for history in play(range(60), "")] == []
+@pytest.mark.parametrize("first", [0, WIDE])
+def test_the_first_seeds_break_no_law(first):
+    seeds = range(first, first + 60)
+    assert [(history.seed, history.law, history.detail) for history in play(seeds, "")] == []
 
 
 @pytest.mark.parametrize("file", ONCE_BROKEN, ids=lambda file: file.stem)
@@ -118,10 +120,10 @@ def test_several_processes_play_the_same_seeds():
 
 
 def test_flows_of_many_seeds_hold_everything_a_flow_may_be_made_of():
-    text = json.dumps([Scene.drawn(Random(seed)).as_json() for seed in range(150)])
+    text = json.dumps([Scene.drawn(Random(seed), wide=seed % 2 == 1).as_json() for seed in range(300)])
     kinds = ("Sequential", "Parallel", "ForEach", "If", "Switch", "Dag", "Loop", "LoopUntil", "Subflow", "ForEachItem")
     for kind in (*kinds, "WorkingDirectory", "Pause", "Approval", "AllowFailure", "Sleep"):
         assert f'flow.{kind}"' in text, kind
     for name in ("errors", "finally", "afterExecution", "retry", "timeout", "allowFailure", "runIf", "disabled",
-                 "concurrency", "sla", "onResume", "pauseDuration", "CREATE_NEW_EXECUTION"):  # fmt: skip
+                 "concurrency", "sla", "onResume", "pauseDuration", "CREATE_NEW_EXECUTION", "breakWhen"):  # fmt: skip
         assert f'"{name}"' in text, name

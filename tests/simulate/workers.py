@@ -13,6 +13,7 @@ from engine.core.task import Task
 from engine.core.variables import variables
 from engine.errors import EngineError
 from engine.expressions import render
+from engine.tasks.core.flow.loop import CheckBreak
 from tests.simulate.clock import after
 from tests.simulate.work import Work, length_of, path_of
 
@@ -79,7 +80,12 @@ class Workers:
     def _built_in(
         self, task: Any, execution: Execution, run: TaskRun
     ) -> tuple[State, dict[str, Any] | None, dict[str, Any], float]:
-        """The steps of a ForEachItem, and of a Loop with outputs."""
+        """The steps of a ForEachItem, and of a Loop with outputs or an early end."""
+        if isinstance(task, CheckBreak):
+            try:
+                return State.SUCCESS, {"breaks": truthy(self.render(task.asked, execution, run))}, {}, 0.1
+            except EngineError:
+                return State.FAILED, None, {}, 0.1
         if run.task_id.endswith("_split"):
             try:
                 uri = str(self.render(task.from_, execution, run))

@@ -48,7 +48,7 @@ class World:
         self.used: dict[str, int] = {}
         self.deeds: dict[int, Deed] = dict(enumerate(scene.deeds))
         self.outside: dict[str, tuple[datetime, Step]] = {}
-        self.past: list[tuple[str, e.Event, int]] = []  # with the number of restarts
+        self.past: list[tuple[str, e.Event, tuple[int, int]]] = []  # with the turn they belong to
         self.meant: dict[int, str | None] = {}
         self.heard: dict[int, str] = {}
         self.life = 0
@@ -112,7 +112,13 @@ class World:
     def happened(self, execution_id: str, event: e.Event) -> None:
         """Something was told to the process: it may be told again."""
         if isinstance(event, REPEATABLE):
-            self.past.append((execution_id, event, self.store.executions[execution_id].attempt_number))
+            self.past.append((execution_id, event, self._turn(execution_id, event)))
+
+    def _turn(self, execution_id: str, event: e.Event) -> tuple[int, int]:
+        """How often an execution was restarted, and which attempt of the task run an event is about is under way."""
+        execution = self.store.executions[execution_id]
+        run = execution.task_runs.get(getattr(event, "task_run_id", ""))
+        return execution.attempt_number, len(run.attempts) if run is not None else 0
 
     def killed(self, run_id: str, attempt: int) -> e.TaskEnded:
         """An attempt that was interrupted."""
@@ -239,12 +245,12 @@ class World:
             step()
 
     def _again(self, number: int) -> None:
-        """Tell something again. Word of a child is in the inbox until it is heard: never again after a restart."""
+        """Tell something again. Word of a child is in the inbox until it is heard: never again in another attempt."""
         if number >= len(self.past):
             return
-        execution_id, event, restarts = self.past[number]
+        execution_id, event, turn = self.past[number]
         is_word = isinstance(event, e.SubflowCreated | e.SubflowEnded)
-        if not is_word or restarts == self.store.executions[execution_id].attempt_number:
+        if not is_word or turn == self._turn(execution_id, event):
             self.process.post(execution_id, event)
 
     def crash(self) -> None:

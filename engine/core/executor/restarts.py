@@ -39,7 +39,7 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
     for run in list(runs.values()):
         if _is_handler(plan, run):
             _drop(runs, run)
-    failed = [run for run in runs.values() if run.state in (State.FAILED, State.PAUSED) or _was_interrupted(runs, run)]
+    failed = [run for run in runs.values() if run.state in (State.FAILED, State.PAUSED)]
     above = {ancestor for run in failed for ancestor in ancestors_of(runs, run)}
     for run in failed:
         if run.id in above or run.id not in runs:
@@ -79,13 +79,24 @@ def task_state_changed(flow: Flow, execution: Execution, task_run_id: str, to: S
     runs = {run.id: run for run in execution.task_runs.values()}
     if task_run_id not in runs:
         raise NotFound(f"Execution {execution.id} has no task run {task_run_id!r}.")
+    state = runs[task_run_id].state
+    if not state.is_terminal and state is not State.PAUSED:
+        raise Refused(
+            f"{runs[task_run_id].task_id!r} is {state}.", fix="Wait until it has ended, or kill the execution."
+        )
     plan = plan_of(flow)
+    above = ancestors_of(runs, runs[task_run_id])
+    if any(_is_directory(plan, runs[run_id]) for run_id in above):  # its folder is gone, so it can't go on from within
+        raise Refused(
+            f"{runs[task_run_id].task_id!r} is a part of a WorkingDirectory, which runs as a whole.",
+            fix="Change the state of the WorkingDirectory, or restart the execution.",
+        )
     for run in list(runs.values()):
-        if run.id != task_run_id and _is_handler(plan, run) and not _is_in_directory(plan, run):
+        if run.id not in (task_run_id, *above) and _is_handler(plan, run) and not _is_in_directory(plan, run):
             _drop(runs, run)
-    for run_id in ancestors_of(runs, runs[task_run_id]):
+    for run_id in above:
         runs[run_id] = reopened(runs[run_id], now)
-    _forget_ends(plan, runs, {task_run_id, *ancestors_of(runs, runs[task_run_id])})
+    _forget_ends(plan, runs, {task_run_id, *above})
     runs[task_run_id] = runs[task_run_id].moved(to, now)
     kept = {key: value for key, value in execution.rendered.items() if key == "vars"}
     again = execution.moved(State.RESTARTED, now)
@@ -97,15 +108,9 @@ def reopened(run: TaskRun, now: datetime) -> TaskRun:
     kept = {
         key: value
         for key, value in run.rendered.items()
-        if key not in ("looped", "until", "waiting", "result", "late", "limit", "broken", "interrupted")
+        if key not in ("looped", "until", "waiting", "result", "late", "limit", "broken")
     }
     return replace(run, rendered=kept).moved(State.RUNNING, now)
-
-
-def _was_interrupted(runs: dict[str, TaskRun], run: TaskRun) -> bool:
-    """Whether a run was stopped because another beside it failed."""
-    above = runs.get(run.parent_id or "")
-    return above is not None and "interrupted" in above.rendered and run.state in (State.KILLED, State.CANCELLED)
 
 
 def _forget_ends(plan: Plan, runs: dict[str, TaskRun], again: Collection[str]) -> None:
@@ -131,6 +136,11 @@ def _iteration(plan: Plan, run: TaskRun) -> int | None:
 def _is_handler(plan: Plan, run: TaskRun) -> bool:
     place = plan.places.get(run.task_id)
     return place is None or place.section in HANDLERS or _is_in_directory(plan, run)
+
+
+def _is_directory(plan: Plan, run: TaskRun) -> bool:
+    place = plan.places.get(run.task_id)
+    return place is not None and isinstance(place.task, DirectoryTask)
 
 
 def _is_in_directory(plan: Plan, run: TaskRun) -> bool:
@@ -177,6 +187,8 @@ def _go_on_as(d: Decision, execution: Execution, said: str) -> None:
             d.emit(ClosePause(run.id, "SUPERSEDED"))
             if "timer" in run.rendered:
                 d.emit(CancelTimer(run.rendered["timer"]))
+        if not run.state.is_terminal and "limit" in run.rendered:
+            d.emit(CancelTimer(run.rendered["limit"]))
     offered = {run.id for run in d.execution.task_runs.values() if run.state is State.CREATED}
     d.execution = execution
     d.runs, d.index = take(execution, d.plan)

@@ -93,6 +93,7 @@ def _came_too_late(d: Decision, run: TaskRun, task: ExecutableTask, event: Subfl
     if event.execution_id is None or is_known or event.execution_id in past:
         return
     if run.state is not State.KILLED and isinstance(task, BatchTask):
+        d.remember(run, past=[*past, event.execution_id])
         return  # batches of an attempt that failed go on, as they do when the attempt was still open
     if run.state is State.KILLED and spares(d, task):
         return
@@ -138,12 +139,13 @@ def ended(d: Decision, event: SubflowEnded) -> None:
 def call_batches(d: Decision, run: TaskRun, task: BatchTask) -> None:
     """Ask for one execution a batch."""
     batches = batches_of(d, run, task)
+    past = [*run.rendered.get("past", ()), *run.rendered.get("children", {}).values()]  # of an attempt that timed out
     run = begin(d, run)
     run = d.put(replace(run, outputs={"numberOfBatches": len(batches), "iterations": {}}))
     if not batches:
         end_attempt(d, run, State.SUCCESS)
         return
-    run = d.remember(run, next=1, ended="0", children={})
+    run = d.remember(run, next=1, ended="0", children={}, **({"past": past} if past else {}))
     _ask_batch(d, run, task, batches)
 
 
@@ -202,7 +204,7 @@ def _batch_created(d: Decision, run: TaskRun, task: BatchTask, event: SubflowCre
 
 def _batch_ended(d: Decision, run: TaskRun, task: BatchTask, event: SubflowEnded) -> None:
     number = event.iteration
-    if number is None or _has_ended(run, number):
+    if number is None or _has_ended(run, number) or event.execution_id in run.rendered.get("past", ()):
         return
     _count_batch(d, run, number, State.FAILED if event.error else event.state, event.outputs)
 

@@ -25,9 +25,9 @@ def watch(d: Decision, run: TaskRun, task: Task) -> TaskRun:
     length = to_wait(run.rendered.get("timeout", task.timeout), "timeout")
     if length is None:
         return run
-    begun = sum(state is State.RUNNING for state, _ in run.histories)
-    key = f"limit:{run.id}:{begun}"  # a timer that is late must not end what a restart began anew
-    d.emit(SetTimer(key, d.now + length))
+    at = d.now + length
+    key = f"limit:{run.id}:{round(at.timestamp() * 1_000_000)}"  # one that is late must not end what has a later limit
+    d.emit(SetTimer(key, at))
     return d.remember(run, limit=key)
 
 
@@ -53,7 +53,7 @@ def reached(d: Decision, run: TaskRun, key: str) -> None:
     d.dirty[run.id] = None
 
 
-def stop_below(d: Decision, run: TaskRun, state: State = State.KILLED) -> None:
+def stop_below(d: Decision, run: TaskRun) -> None:
     """End everything that is open below a run, and the work behind it."""
     for run_id in reversed(list(d.index.open)):
         below = d.run(run_id)
@@ -64,4 +64,4 @@ def stop_below(d: Decision, run: TaskRun, state: State = State.KILLED) -> None:
             stop_work(d, below)
         else:
             forget_waits(d, below)
-        d.move(cut_short(below, d), state)
+        d.move(cut_short(below, d), State.KILLED)
