@@ -60,7 +60,8 @@ class _Below:
     """What already lies in the thread of a card."""
 
     files: set[str] = field(default_factory=set)
-    text: str = ""
+    texts: set[str] = field(default_factory=set)  # hashes
+    there: "_There | None" = None  # what lay there when this process began; None: nobody looked
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -75,7 +76,7 @@ class _There:
 
 def has_sequel(card: Card, *, is_fresh: bool) -> bool:
     """Whether files, or what did not fit, follow a card in its thread."""
-    return bool(card.files or ((is_fresh or _is_final(card)) and views.card(card).overflow))
+    return bool(card.files or card.enclosed or ((is_fresh or _is_final(card)) and views.card(card).overflow))
 
 
 def _is_final(card: Card) -> bool:
@@ -111,7 +112,7 @@ class Delivery:
         arguments = {**rendered.payload, "unfurl_links": False, "unfurl_media": False}
         ref, is_new = await self._post(room.channel, room.thread, arguments, nonce, card.entity)
         if is_new:
-            self._fill_thread(ref, rendered.overflow, card.files, is_known=True, is_final=True)
+            self._fill_thread(ref, rendered.overflow, card.files, is_new=True, is_final=True)
         return ref
 
     async def edit_card(self, ref: MessageRef, card: Card) -> None:
@@ -120,17 +121,14 @@ class Delivery:
         await self._transport.call(
             lambda client: client.chat_update(channel=ref.channel, ts=ref.message, **rendered.payload), ref.channel
         )
-        is_known = self._below.get((ref.channel, ref.message)) is not None
-        self._fill_thread(ref, rendered.overflow, card.files, is_known=is_known, is_final=_is_final(card))
+        self._fill_thread(ref, rendered.overflow, card.files, is_new=False, is_final=_is_final(card))
 
     async def send_sequel(self, ref: MessageRef, card: Card, *, is_fresh: bool) -> None:
         """All that follows a card is in its thread, once: what this process put there, it knows; else it looks."""
         rendered = views.card(card)
-        key = (ref.channel, ref.message)
-        is_known = self._below.get(key) is not None
-        below = self._below.get(key) or self._below.put(key, _Below())
-        texts = rendered.overflow if is_fresh or _is_final(card) else ()
-        await self._fill(ref, below, texts, card.files, is_known=is_known)
+        is_whole = is_fresh or _is_final(card)
+        texts = [one for one in rendered.overflow if is_whole or one.file]
+        await self._fill(ref, self._below_of(ref), texts, card.files)
 
     async def post(self, post: ChatPost) -> MessageRef:
         """A task's own message: Slack's own JSON when it has one, else its Markdown; the rest goes into the thread."""
@@ -148,7 +146,7 @@ class Delivery:
         ref, is_new = await self._post(post.channel, thread, arguments, post.nonce, "")
         files = tuple(FileRef(uri, uri.rpartition("/")[2] or "file") for uri in post.files)
         if is_new and (overflow or files):
-            self._fill_thread(ref, overflow, files, is_known=True, is_final=True)
+            self._fill_thread(ref, overflow, files, is_new=True, is_final=True)
         return ref
 
     async def direct(self, user: str) -> str:
@@ -221,29 +219,36 @@ class Delivery:
         overflow: Sequence[Overflow],
         files: Sequence[FileRef],
         *,
-        is_known: bool,
+        is_new: bool,
         is_final: bool,
     ) -> None:
-        key = (ref.channel, ref.message)
-        below = self._below.get(key) or self._below.put(key, _Below())
-        texts = [one for one in overflow if is_final]
+        below = self._below_of(ref)
+        if is_new:
+            below.there = _There()
+        texts = [one for one in overflow if is_final or one.file]
         if texts or any(file.uri not in below.files for file in files):
-            self._work.spawn(self._fill(ref, below, texts, files, is_known=is_known), "thread")
+            self._work.spawn(self._fill(ref, below, texts, files), "thread")
+
+    def _below_of(self, ref: MessageRef) -> _Below:
+        key = (ref.channel, ref.message)
+        return self._below.get(key) or self._below.put(key, _Below())
 
     async def _fill(
-        self, ref: MessageRef, below: _Below, overflow: Sequence[Overflow], files: Sequence[FileRef], *, is_known: bool
+        self, ref: MessageRef, below: _Below, overflow: Sequence[Overflow], files: Sequence[FileRef]
     ) -> None:
         thread = ref.thread or ref.message
         async with below.lock:
-            said = hashlib.sha256(repr(tuple(overflow)).encode("utf-8", "surrogatepass")).hexdigest()
-            texts = overflow if said != below.text else ()
+            said = {one: hashlib.sha256(repr(one).encode("utf-8", "surrogatepass")).hexdigest() for one in overflow}
+            texts = [one for one in overflow if said[one] not in below.texts]
             new = [file for file in files if file.uri not in below.files]
             if not texts and not new:
                 return
             # After a restart nobody remembers what lies there.
-            there = _There() if is_known else await self._in_thread(ref.channel, thread)
+            if below.there is None:
+                below.there = await self._in_thread(ref.channel, thread)
+            there = below.there
             if texts:
-                below.text = said
+                below.texts.update(said[one] for one in texts)
                 await self._insist_on_spilling(ref.channel, thread, texts, there)
             below.files.update(file.uri for file in new)
             await self.attach(ref.channel, thread, [file for file in new if file.name not in there.names])

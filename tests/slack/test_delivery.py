@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.conversation import Card, FileRef, MessageRef, Notice, Reply, Room
+from bot.conversation import Card, Enclosure, FileRef, MessageRef, Notice, Reply, Room
 from bot.frontend import Unreachable
 from bot.slack.app import SlackFrontEnd
 from bot.tallies import RATE_LIMITS, REFUSALS
@@ -71,6 +71,27 @@ async def test_files_follow_in_the_thread_once(slack: FakeSlack, connect: Connec
     await again.edit_card(ref, replace(CARD, files=(picture, notes), body="over"))
     await again.stop()
     assert len([one for one in slack.messages if one.files]) == 2
+
+
+async def test_a_diff_that_changed_meanwhile_comes_again_and_one_that_did_not_does_not(
+    slack: FakeSlack, connect: Connect
+) -> None:
+    end = await connect()
+    first, second = (Enclosure("changes.diff", "Files that change", text) for text in ("+one", "+one, two"))
+    asking = replace(CARD, kind="pause", tone="paused", enclosed=(first,))
+    ref = await end.post_card(ROOM, asking, "n1")
+    await slack.until(lambda: len([one for one in slack.messages if one.files]) == 1)
+    await end.edit_card(ref, replace(asking, body="Drawing on."))
+    other = replace(asking, enclosed=(second,))
+    await end.edit_card(ref, other)
+    await slack.until(lambda: len([one for one in slack.messages if one.files]) == 2)
+    await end.stop()
+    again = await connect()
+    await again.edit_card(ref, replace(other, body="still"))
+    await again.send_sequel(ref, other, is_fresh=False)
+    await again.stop()
+    found = [slack.contents[file["id"]] for one in slack.messages for file in one.files]
+    assert found == [b"+one", b"+one, two"]
 
 
 async def test_a_file_that_can_not_be_read_is_named_in_the_thread(slack: FakeSlack, end: SlackFrontEnd) -> None:
