@@ -308,6 +308,21 @@ class RunContext(Protocol):
         """Never show this text in a log, card or error."""
 
 
+class PollContext(RunContext, Protocol):
+    """Everything outside the process that a looking trigger may touch."""
+
+    memory: Mapping[str, Any]  # what it said it saw when it last looked; empty at first
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a trigger sees that remembers: what is new (None: nothing), and all it must know at the next look. Both are
+    kept at once, so that nothing is missed or counted twice, whenever the process dies."""
+
+    found: Outputs | Mapping[str, Any] | None
+    memory: Mapping[str, Any]
+
+
 class RunnableTask(Task, ABC):
     """A task that does work."""
 
@@ -344,7 +359,7 @@ class PollingTrigger(Trigger, ABC):
     )
 
     @abstractmethod
-    async def poll(self, context: RunContext) -> Outputs | Mapping[str, Any] | None:
+    async def poll(self, context: PollContext) -> Outputs | Mapping[str, Any] | Look | None:
         """What is there now, as `trigger.*` of a new execution; None when there is nothing. TaskFailed.
 
         Nothing is rendered yet; the context belongs to no execution.

@@ -41,6 +41,7 @@ class TriggerContext:
         files: FileStore,
         masker: Masker,
         kv: KeyValues,
+        memory: Mapping[str, Any],
     ) -> None:
         self.namespace = flow.namespace
         self.flow_id = flow.id
@@ -52,6 +53,7 @@ class TriggerContext:
         self.time_limit: float | None = None
         self.settings = settings
         self.kv = kv
+        self.memory = memory
         self.chat: ChatPort | None = None
         self.executions: Executions | None = None
         self.records: Records | None = None

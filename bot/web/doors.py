@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -13,11 +14,13 @@ from bot.web import views
 from bot.web.gate import COOKIE, TOKEN, Gate, is_token
 from bot.web.requests import HEADERS, caller, refusal, safe_back, told, with_cookie
 from engine.core.execution import Execution
+from engine.core.request_triggers import Spoken
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
 from engine.store import chat_audit, chat_receipts, visits
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
+from engine.tasks.core.trigger.webhook import Webhook
 
 routes = APIRouter()
 STATIC = Path(__file__).parent / "static"
@@ -57,7 +60,8 @@ async def sign_in(request: Request) -> Response:
     form = await request.form()
     name = gate.token_name(str(form.get("token") or ""))
     if name is None:
-        return RedirectResponse("/sign-in?wrong", 303, headers=HEADERS)
+        back = quote(safe_back(form.get("back")), safe="/")
+        return RedirectResponse(f"/sign-in?wrong&back={back}", 303, headers=HEADERS)
     engine: Engine = request.app.state.engine
     deed = Deed(engine.clock.now(), f"{TOKEN}{name}", name, "web", "sign in", "")
     await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
@@ -169,8 +173,14 @@ async def webhook(request: Request, namespace: str, flow_id: str, key: str) -> R
         return told({"error": str(error)}, 422)
     if started is None:
         return Response(status_code=204)
+    if isinstance(started, Spoken):
+        return Response(started.text, started.status, HEADERS, "text/plain; charset=utf-8")
     trigger = await engine.webhooks.trigger_of(started)
-    return await _ended(engine, started) if trigger.wait else told(execution_json(started, engine.masker.mask))
+    if trigger.is_silent:
+        return Response("", 200, HEADERS, "text/plain; charset=utf-8")
+    if isinstance(trigger, Webhook) and trigger.wait:
+        return await _ended(engine, started)
+    return told(execution_json(started, engine.masker.mask))
 
 
 async def _ended(engine: Engine, started: Execution) -> Response:

@@ -32,6 +32,11 @@ class Deedable:
     choices: tuple[str, ...] = ()
     style: str = "neutral"
 
+    @property
+    def is_rare(self) -> bool:
+        """Whether it is kept in the menu: what corrects a record, or destroys one."""
+        return bool(self.asks) or self.word == "delete"
+
 
 STOP = Deedable("kill", "Stop", style="danger")
 MARK = Deedable("mark", "Count as", "state", ENDS)

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -110,7 +110,9 @@ def _ask_to_sign_in(request: Request, bearer: str | None) -> Response:
         return refusal(
             401, "Sign in first.", "Open /sign-in in the browser, or send a token as `Authorization: Bearer …`."
         )
-    return RedirectResponse("/sign-in", 303, headers=HEADERS)
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    wanted = "" if request.method != "GET" or path == "/" else f"?back={quote(path, safe='/')}"
+    return RedirectResponse(f"/sign-in{wanted}", 303, headers=HEADERS)
 
 
 def refusal(status: int, text: str, fix: str) -> Response:

@@ -129,6 +129,10 @@ class FlowableTask(Task):
         """The tasks to run; None when no branch fits, which fails the task."""
         return Body(enabled(getattr(self, "tasks", ())))
 
+    def interrupts(self, run: TaskRun) -> State | None:
+        """The state in which tasks that are under way end as soon as one has failed; None lets them go on."""
+        return None
+
     def outcome(self, state: State) -> State:
         """The state the task takes when its tasks ended in a state; before its own allowances."""
         return state

@@ -295,6 +295,7 @@ class Cluster:
             try:
                 await self._parts.dispatcher.sweep()
                 await self._parts.places.offer_all()
+                await self._parts.schedules.catch_up()
                 await self._see_to_unserved(said)
             except Exception as error:  # noqa: BLE001 - the next round comes soon
                 log.warning("Could not look after silent workers: %s", error)

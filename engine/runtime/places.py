@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from engine.clock import Clock
-from engine.core.events import Event, Started
+from engine.core.events import Event, ForceAsked, Started
 from engine.core.execution import Execution
 from engine.core.state import State
 from engine.runtime.decision import Decision
@@ -37,6 +37,8 @@ class Places:
         before, after = decision.before, decision.after
         limit = self._limit(after)
         if limit is None or before.state not in WAITS or after.state in WAITS or after.state.is_terminal:
+            return
+        if any(isinstance(event, ForceAsked) for event in decision.events):  # whatever the limit says
             return
         serial(unit.connection, f"places {after.namespace} {after.flow_id}")
         taken = executions.running(unit.connection, after.namespace, after.flow_id) - {after.id}

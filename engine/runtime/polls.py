@@ -12,7 +12,7 @@ from engine.core.flow import Flow
 from engine.dispatch.inline import Timers
 from engine.errors import EngineError, StoreFailed, TaskFailed
 from engine.key_values import KeyValueStore
-from engine.plugin import Outputs, PollingTrigger
+from engine.plugin import Look, Outputs, PollingTrigger
 from engine.runtime.flows import Flows
 from engine.runtime.starts import Start, Starts
 from engine.runtime.trigger_states import TriggerStates
@@ -127,8 +127,9 @@ class Polls:
                     yield Polled(flow, trigger, sha256(text.encode()).hexdigest())
 
     async def _poll(self, one: Polled) -> None:
+        memory: Mapping[str, Any] | None = None
         try:
-            start = await self._found(one)
+            start, memory = await self._found(one)
         except EngineError as error:
             log.warning("The trigger %s could not look: %s", one.key, self._creator.masker.mask(str(error)))
             start = None
@@ -138,14 +139,16 @@ class Polls:
             log.exception("The trigger %s broke.", one.key)
             start = None
         try:
-            await self._written(one, start)
+            await self._written(one, start, memory)
         except StoreFailed as error:
             log.error("The trigger %s can't be written (%s); it looks again.", one.key, error)
             await asyncio.sleep(1)
 
-    async def _found(self, one: Polled) -> Start | None:
-        """The execution for what the trigger sees, None when it sees nothing or its conditions say no; EngineError."""
-        context = self._starts.context(one.flow, one.trigger, self._kv)
+    async def _found(self, one: Polled) -> tuple[Start | None, Mapping[str, Any] | None]:
+        """The execution for what the trigger sees, None when it sees nothing or its conditions say no; and what it must
+        remember, None when it does not. EngineError."""
+        memory = await self._database.read(lambda connection: rows.memory(connection, one.key))
+        context = self._starts.context(one.flow, one.trigger, self._kv, memory)
         try:
             async with asyncio.timeout(LONGEST):
                 found = await one.trigger.poll(context)
@@ -153,16 +156,18 @@ class Polls:
             raise TaskFailed(f"It took longer than {LONGEST:g} s to look.", fix="Set timeouts in `options`.") from error
         finally:
             await context.close()
+        seen = plain(found.memory) if isinstance(found, Look) else None
+        found = found.found if isinstance(found, Look) else found
         if found is None:
-            return None
+            return None, seen
         variables: Mapping[str, Any] = plain(found.model_dump(by_alias=True) if isinstance(found, Outputs) else found)
         names = {"trigger": variables}
         if not await self._starts.holds(one.flow, one.trigger, names):
-            return None
-        return await self._starts.start(one.flow, one.trigger, variables, names)
+            return None, seen
+        return await self._starts.start(one.flow, one.trigger, variables, names), seen
 
-    async def _written(self, one: Polled, start: Start | None) -> None:
-        """The next date, and the execution if there is one, in one transaction."""
+    async def _written(self, one: Polled, start: Start | None, memory: Mapping[str, Any] | None) -> None:
+        """The next date, what was seen, and the execution if there is one, in one transaction."""
         now = self._clock.now()
 
         def work(unit: Unit) -> TriggerState:
@@ -182,6 +187,8 @@ class Polls:
                 )
                 state = state if made.state.is_terminal else replace(state, execution_id=made.id)
             rows.save(unit.connection, state)
+            if memory is not None:
+                rows.save_memory(unit.connection, one.key, memory)
             unit.after_commit(lambda: self._states.keep(state))
             return state
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
 from engine.clock import Clock
+from engine.core.durations import parse as parse_duration
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
@@ -66,6 +67,13 @@ class Entry:
         """Whether its dates depend on nothing but the date."""
         trigger = self.trigger
         return not trigger.conditions and trigger.when is None and trigger.late_maximum_delay is None
+
+    def is_late(self, date: datetime, now: datetime) -> bool:
+        """Whether it is too late to fire for a date."""
+        limit = self.trigger.late_maximum_delay
+        if isinstance(limit, str):
+            limit = parse_duration(limit)
+        return limit is not None and now - date > limit
 
     @property
     def wants_ahead(self) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.core.backfills import Backfill
-from engine.core.durations import parse as parse_duration
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
@@ -95,9 +94,15 @@ class Schedules:
             state = replace(state, next_date=await self._next(entry, self._clock.now()))
         self.released(state)
 
+    async def catch_up(self) -> None:
+        """Go on with triggers that others have released without our knowing."""
+        for state in await self._states.outdated():
+            self.released(state)
+
     async def stop(self) -> None:
-        """Start nothing more."""
+        """Start nothing more, and forget where schedules stand."""
         self._is_known = self._is_open = False
+        self._entries = {}
         self._scheduler.stop()
         if self._ahead is not None:
             self._ahead.cancel()
@@ -313,18 +318,12 @@ class Schedules:
             if state.execution_id is not None and (filling or not entry.trigger.allow_concurrent):
                 return  # its end looks again
             following = await self._next(entry, date)
-            if not filling and self._is_late(entry.trigger, date, now):
+            if not filling and entry.is_late(date, now):
                 moved = replace(state, next_date=following, updated=now)
                 await self._database.transact(lambda unit, s=moved: rows.save(unit.connection, s))  # type: ignore[misc]
                 self._keep(moved)
                 continue
             await self._fire(entry, date, following, backfill if filling else None)
-
-    def _is_late(self, trigger: Scheduled, date: datetime, now: datetime) -> bool:
-        limit = trigger.late_maximum_delay
-        if isinstance(limit, str):
-            limit = parse_duration(limit)
-        return limit is not None and now - date > limit
 
     async def _fire(self, entry: Entry, date: datetime, following: datetime | None, backfill: Backfill | None) -> None:
         """The execution for one date, unless the date was taken before."""

@@ -38,8 +38,10 @@ class Starts:
 
     creator: Creator
 
-    def context(self, flow: Flow, trigger: Trigger, kv: KeyValueStore) -> TriggerContext:
-        """What a trigger may touch while it looks or listens; to be closed."""
+    def context(
+        self, flow: Flow, trigger: Trigger, kv: KeyValueStore, memory: Mapping[str, Any] | None = None
+    ) -> TriggerContext:
+        """What a trigger may touch while it looks or listens, and what it remembers; to be closed."""
         creator = self.creator
         return TriggerContext(
             flow,
@@ -50,6 +52,7 @@ class Starts:
             files=creator.files,
             masker=creator.masker,
             kv=kv,
+            memory=memory or {},
         )
 
     def render_for(self, flow: Flow, *, calls: bool = False) -> RenderFn:

@@ -48,6 +48,21 @@ class TriggerStates:
                     gone.append(replace(state, execution_id=None, updated=self._clock.now()))
         await self.save(gone)
 
+    async def outdated(self) -> list[TriggerState]:
+        """The rows of triggers that wait for an execution only by what is remembered of them: of its end nobody told
+        us, or before we were told of its beginning."""
+        waiting = {state.execution_id: state for state in self if state.execution_id is not None}
+        if not waiting:
+            return []
+        still = await self._database.read(lambda c: rows.waited_for(c, list(waiting)))
+        found = []
+        for key, seen in waiting.items():
+            if key not in still:
+                row = await self._database.read(lambda c, s=seen: rows.get(c, s.namespace, s.flow_id, s.trigger_id))  # type: ignore[misc]
+                if row is not None and self.get(seen.key) is seen:
+                    found.append(row)
+        return found
+
     def keep(self, state: TriggerState) -> None:
         """A state was written."""
         self._states[state.key] = state

@@ -1,7 +1,6 @@
-"""Webhook triggers: requests that start executions. The key in the address is the credential."""
+"""Triggers that requests fire. Of a Webhook the key in the address is the credential."""
 
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.property import has_template
+from engine.core.request_triggers import Arrived, RequestTrigger, Spoken
 from engine.core.state import State
 from engine.errors import NotFound, Refused
 from engine.runtime.creation import Creator
@@ -48,17 +48,18 @@ class Webhooks:
         body: str = "",
         headers: Mapping[str, Sequence[str]] | None = None,
         parameters: Mapping[str, Sequence[str]] | None = None,
-    ) -> Execution | None:
-        """The execution a request starts, None when conditions don't hold; NotFound (flow or key), Refused."""
+    ) -> Execution | Spoken | None:
+        """The execution a request starts, or started when it came before; what the trigger answers without one; None
+        when conditions don't hold. NotFound (flow or key), Refused."""
         flow = self.flows.get(namespace, flow_id)
         trigger = await self._trigger(flow, key)
         if flow.disabled:
             raise Refused(f"Cannot execute a disabled flow: {namespace}.{flow_id}.", fix="Enable it in its file first.")
-        variables = {
-            "body": read_body(body),
-            "headers": {name: list(values) for name, values in (headers or {}).items()},
-            "parameters": {name: list(values) for name, values in (parameters or {}).items()},
-        }
+        arrived = Arrived(body, headers or {}, parameters or {})
+        heard = trigger.admit(arrived, await self._credentials(flow, trigger), self.creator.clock.now())
+        if isinstance(heard, Spoken):
+            return heard
+        variables = heard.variables
         starts, names = Starts(self.creator), {"trigger": variables}
         if not await starts.holds(flow, trigger, names):
             return None
@@ -69,21 +70,24 @@ class Webhooks:
             started_by="webhook",
             origin=Origin(trigger.id, trigger.type, variables),
             labels=start.labels,
+            dedupe=None if heard.key is None else f"{trigger_key(flow.namespace, flow.id, trigger.id)} {heard.key}",
             trigger_id=trigger.id,
         )
 
-    async def trigger_of(self, execution: Execution) -> Webhook:
+    async def trigger_of(self, execution: Execution) -> RequestTrigger:
         """The trigger that started an execution; NotFound."""
         flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
         wanted = execution.origin.id if execution.origin else None
         for trigger in flow.triggers:
-            if isinstance(trigger, Webhook) and trigger.id == wanted:
+            if isinstance(trigger, RequestTrigger) and trigger.id == wanted:
                 return trigger
         raise NotFound(f"No webhook started the execution {execution.id}.")
 
     async def reply(self, ended: Execution) -> Reply:
         """What the caller of a webhook with `wait` is answered, once its execution has ended; ExpressionFailed."""
         trigger = await self.trigger_of(ended)
+        if not isinstance(trigger, Webhook):
+            return Reply(200)
         flow = await self.flows.fetch(ended.namespace, ended.flow_id, ended.revision)
         renderer = self.creator.renderer
         code: Any = 500 if ended.state is State.FAILED else 200
@@ -106,33 +110,32 @@ class Webhooks:
         only = next(iter(outputs.values())) if len(outputs) == 1 else None
         return Reply(status, only if isinstance(only, str) else dumps(outputs), "text/plain")
 
-    async def _trigger(self, flow: Flow, key: str) -> Webhook:
+    async def _credentials(self, flow: Flow, trigger: RequestTrigger) -> dict[str, str]:
+        """What judges a request, rendered and masked."""
+        found = {name: await self._rendered(flow, str(getattr(trigger, name) or "")) for name in trigger.credentials}
+        for secret in found.values():
+            self.creator.masker.add(secret)
+        return found
+
+    async def _rendered(self, flow: Flow, text: str) -> str:
+        if has_template(text):
+            services = self.creator.renderer.services(flow.namespace)
+            text = str(await self.creator.renderer.value(text, self.creator.variables(flow), services))
+        return text.strip()
+
+    async def _trigger(self, flow: Flow, key: str) -> RequestTrigger:
         """The trigger with this key; every key is compared, in constant time."""
         found = None
         for trigger in flow.triggers:
-            if not isinstance(trigger, Webhook) or trigger.disabled:
+            if not isinstance(trigger, RequestTrigger) or trigger.disabled:
                 continue
             if self.schedules.is_disabled(trigger_key(flow.namespace, flow.id, trigger.id)):
                 continue
-            own = trigger.key
-            if has_template(own):
-                services = self.creator.renderer.services(flow.namespace)
-                own = str(await self.creator.renderer.value(own, self.creator.variables(flow), services))
-            own = own.strip()
-            self.creator.masker.add(own)
+            own = await self._rendered(flow, trigger.key)
+            if not trigger.has_open_key:
+                self.creator.masker.add(own)
             if own and hmac.compare_digest(own.encode(), key.encode()):
                 found = trigger
         if found is None:
             raise NotFound(f"There is no webhook with this key on flow {flow.namespace}.{flow.id}.")
         return found
-
-
-def read_body(text: str) -> Any:
-    """A body as JSON object or array, else as text; null when there is none."""
-    if not text:
-        return None
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, dict | list) else text

@@ -191,6 +191,13 @@ trigger_fires = Table(
     PrimaryKeyConstraint("trigger_key", "scheduled_at"),
 )
 
+trigger_memories = Table(  # what a polling trigger has seen, so that it neither misses nor repeats anything
+    "trigger_memory",
+    metadata,
+    Column("trigger_key", Chars, primary_key=True),
+    Column("doc", Chars, nullable=False),
+)
+
 trigger_windows = Table(  # which conditions of a flow trigger have been met in its present window
     "trigger_window",
     metadata,

@@ -1,6 +1,6 @@
 """Where triggers stand, and what they fired: UNIQUE per trigger and date, so that a date fires once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from engine.core.execution import Execution
 from engine.store.documents import dumps, loads
 from engine.store.statements import insert_new, serial
 from engine.store.statements import put as put_row
-from engine.store.tables import trigger_fires, trigger_states, trigger_windows
+from engine.store.tables import trigger_fires, trigger_memories, trigger_states, trigger_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,25 @@ def get(connection: Connection, namespace: str, flow_id: str, trigger_id: str) -
 def all_states(connection: Connection) -> list[TriggerState]:
     """Every trigger that has a state."""
     return [TriggerState(**row._mapping) for row in connection.execute(select(trigger_states))]
+
+
+def memory(connection: Connection, key: str) -> dict[str, Any]:
+    """What a polling trigger has seen; empty before it first looked."""
+    query = select(trigger_memories.c.doc).where(trigger_memories.c.trigger_key == key)
+    doc = connection.execute(query).scalar()
+    return {} if doc is None else dict(loads(doc))
+
+
+def save_memory(connection: Connection, key: str, seen: Mapping[str, Any]) -> None:
+    """Write what a polling trigger has seen."""
+    put_row(connection, trigger_memories, {"trigger_key": key, "doc": dumps(seen)})
+
+
+def waited_for(connection: Connection, executions: Collection[str]) -> set[str]:
+    """Those of some executions that a trigger waits for."""
+    row = trigger_states.c.execution_id
+    found: set[str] = set(connection.execute(select(row).where(row.in_(executions))).scalars())
+    return found
 
 
 def claim_fire(

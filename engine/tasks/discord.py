@@ -96,6 +96,7 @@ embedList:
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
     options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:

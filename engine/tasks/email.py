@@ -1,23 +1,39 @@
-"""`io.kestra.plugin.email`: mail over SMTP."""
+"""`io.kestra.plugin.email`: mail out over SMTP, and mail that comes."""
 
 import html
+import imaplib
 import mimetypes
+import poplib
+import re
 import smtplib
 import ssl
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import getaddresses, make_msgid
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from engine.plugin import Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    Look,
+    Outputs,
+    Part,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+)
 from engine.tasks.address_guard import check_address
 from engine.tasks.execution_facts import facts
-from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, document_from_text
+from engine.tasks.mailbox import Mailbox, new_mails
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, document_from_text
 from engine.tasks.threads import in_own_thread
+from engine.tasks.trigger_fields import fields_of
 from engine.tasks.webhook_task import summary_text
 
+SEMICOLON = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside quoted names
 PLAIN = "Please view this email in a modern email client"
 
 
@@ -50,6 +66,9 @@ class MailTask(RunnableTask):
     plain_text_content: Property[OptionalText] = None
     session_timeout: Property[OptionalInteger] = 10_000
     verify_server_identity: Property[bool] = True
+    trusted_hosts: Property[TextList | None] = Field(
+        default=None, description="Hosts whose certificate is taken as it is; all others must have a good one."
+    )
 
     async def send(self, context: RunContext, plain: str, markup: str | None) -> None:
         """Send one message; TaskFailed when the server refuses it."""
@@ -103,7 +122,8 @@ class MailTask(RunnableTask):
     def _deliver(self, message: EmailMessage) -> None:
         seconds = (self.session_timeout or 10_000) / 1000
         tls = ssl.create_default_context()
-        if not self.verify_server_identity:
+        trusted = self.host in self.trusted_hosts if self.trusted_hosts else not self.verify_server_identity
+        if trusted:
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         if self.transport_strategy == "SMTPS":
             client: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port or 465, timeout=seconds, context=tls)
@@ -162,6 +182,7 @@ executionId: "{{ trigger.executionId }}"
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
 
     async def run(self, context: RunContext) -> None:
         about = facts(await context.execution_map(self.execution_id))
@@ -173,10 +194,84 @@ executionId: "{{ trigger.executionId }}"
         await self.model_copy(update={"subject": subject}).send(context, self.plain_text_content or text, markup)
 
 
+class Received(Outputs):
+    """Mails that came."""
+
+    latestEmail: dict[str, Any]  # noqa: N815 - appears as written
+    total: int
+    emails: list[dict[str, Any]]
+
+
+class MailboxFields(Part):
+    """Where mail is looked for."""
+
+    protocol: Property[Literal["IMAP", "POP3"]] = Field(default="IMAP", description="How the server is asked.")
+    host: Property[Text] = Field(description="The mail server.")
+    port: Property[OptionalInteger] = Field(
+        default=None, description="993 or 143 (IMAP), 995 or 110 (POP3) unless given: with and without `ssl`."
+    )
+    username: Property[Text] = Field(description="Whose mail it is.")
+    password: Property[Text] = Field(description="The password.")
+    folder: Property[Text] = Field(default="INBOX", description="Which folder (IMAP).")
+    ssl: Property[bool] = Field(default=True, description="Speak TLS.")
+    trust_all_certificates: Property[bool] = Field(default=False, description="Take any certificate.")
+
+
+class MailReceivedTrigger(MailboxFields, PollingTrigger):
+    """Start an execution when mail comes; what lies there at the first look is old."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.email.MailReceivedTrigger
+interval: PT1M
+protocol: IMAP
+host: imap.example.com
+username: "{{ secret('MAIL_USER') }}"
+password: "{{ secret('MAIL_PASSWORD') }}"
+folder: INBOX
+""",
+    )
+    type: Literal[
+        "io.kestra.plugin.email.MailReceivedTrigger", "io.kestra.plugin.notifications.mail.MailReceivedTrigger"
+    ]
+
+    async def poll(self, context: PollContext) -> Look:
+        asked = await fields_of(self, MailboxFields, context)
+        await check_address(f"http://{asked.host}", context.settings)
+        context.mask(asked.password)
+        box = Mailbox(
+            asked.protocol,
+            asked.host,
+            asked.port,
+            asked.username,
+            asked.password,
+            asked.folder,
+            asked.ssl,
+            asked.trust_all_certificates,
+        )
+        place = f"{asked.protocol} {asked.host} {asked.username} {asked.folder}"
+        known = context.memory if context.memory.get("place") == place else {}
+        try:
+            mails, memory = await in_own_thread(lambda: new_mails(box, known))
+        except (imaplib.IMAP4.error, poplib.error_proto) as error:
+            said = error.args[0] if error.args else error
+            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            raise TaskFailed(
+                f"{asked.host} refused: {text}", fix="Check `username`, `password` and `folder`."
+            ) from error
+        except OSError as error:
+            raise TaskFailed(
+                f"{asked.host} can't be reached: {error}.", fix="Check `host`, `port` and `ssl`."
+            ) from error
+        found = Received(latestEmail=mails[-1], total=len(mails), emails=mails) if mails else None
+        return Look(found, {**memory, "place": place})
+
+
 def addresses(text: str, name: str) -> tuple[Address, ...]:
-    """Addresses written with commas; TaskFailed when one is none."""
+    """Addresses written with commas or semicolons; TaskFailed when one is none."""
     found = []
-    for shown, address in getaddresses([" ".join(text.split())]):
+    for shown, address in getaddresses([SEMICOLON.sub(",", " ".join(text.split()).rstrip("; "))]):
         local, at, domain = address.rpartition("@")
         if not (at and local and domain):
             raise TaskFailed(

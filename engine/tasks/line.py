@@ -1,6 +1,6 @@
 """`io.kestra.plugin.line`: messages by a bot of LINE."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
@@ -36,6 +36,7 @@ executionId: "{{ trigger.executionId }}"
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
     options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:

@@ -12,6 +12,15 @@ from engine.tasks.outbound import Answer, retry_after, send
 
 R = TypeVar("R")
 TRIES = 5
+REASONS = (
+    ("message",),
+    ("error", "message"),
+    ("error", "reason"),
+    ("error",),
+    ("errorMessages",),
+    ("detail",),
+    ("errors",),
+)
 HINTS = {
     401: "Check the credentials.",
     403: "Check what the credentials may do.",
@@ -69,7 +78,7 @@ def reason(answer: Answer) -> str:
         found = json.loads(answer.content)
     except ValueError:
         return answer.text[:500].strip() or "nothing more"
-    for path in (("message",), ("error", "message"), ("error",), ("errorMessages",), ("detail",), ("errors",)):
+    for path in REASONS:
         value: Any = found
         for step in path:
             value = value.get(step) if isinstance(value, dict) else None

@@ -91,6 +91,7 @@ level: WARNING
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
     platform: Property[Text] = "OTHER"
     level: Property[Text] = "ERROR"
     transaction: Property[OptionalText] = None

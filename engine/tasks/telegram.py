@@ -1,11 +1,14 @@
 """`io.kestra.plugin.telegram`: messages by a bot of Telegram."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
 
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import chunks
 from engine.tasks.execution_facts import facts
+from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.webhook_task import summary_text
@@ -21,6 +24,7 @@ class TelegramTask(RunnableTask):
     channel: Property[Text]
     parse_mode: Property[OptionalText] = None
     endpoint_override: Property[OptionalText] = None
+    options: Property[HttpOptions | None] = None
 
     async def say(self, context: RunContext, text: str) -> None:
         """Send a text, in several messages when it is long; TaskFailed when Telegram refuses."""
@@ -32,7 +36,8 @@ class TelegramTask(RunnableTask):
             body = {"chat_id": self.channel, "text": piece}
             if self.parse_mode:
                 body["parse_mode"] = self.parse_mode
-            await deliver(context, f"{base}/bot{self.token}/sendMessage", service="Telegram", json=body)
+            address, options = f"{base}/bot{self.token}/sendMessage", self.options or DEFAULT
+            await deliver(context, address, service="Telegram", options=options, json=body)
 
 
 class TelegramSend(TelegramTask):
@@ -69,10 +74,15 @@ executionId: "{{ trigger.executionId }}"
     type: Literal[
         "io.kestra.plugin.telegram.TelegramExecution", "io.kestra.plugin.notifications.telegram.TelegramExecution"
     ]
+    payload: Property[OptionalText] = Field(default=None, description="The text, instead of the summary.")
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
 
     async def run(self, context: RunContext) -> None:
+        if self.payload and self.payload.strip():
+            await self.say(context, self.payload)
+            return
         about = facts(await context.execution_map(self.execution_id))
         await self.say(context, summary_text(about, self.custom_message, self.custom_fields or {}))

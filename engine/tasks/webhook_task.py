@@ -46,6 +46,7 @@ class SummaryTask(WebhookTask):
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
 
     async def run(self, context: RunContext) -> None:
         if self.payload is not None and self.payload.strip():

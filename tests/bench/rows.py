@@ -1,8 +1,11 @@
 """Rows of the benchmark: a value, the physical limit it stands against, and what is promised."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+HEAD = ("figure", "series", "value", "unit", "n", "limit", "ratio", "must", "aim", "ok")
+WIDTHS = (10, 42, 7, 13, 6, 6, 6, 6, 6, 3)
 REFERENCE_LONE = 2400.0  # lone WAL commits a second, synchronous=FULL, of the machine the promises were made for
 
 
@@ -24,6 +27,10 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         """The row for a program."""
         return {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(self).items()}
+
+    def cells(self) -> tuple[str, ...]:
+        """The row for people."""
+        return tuple(_shown(getattr(self, name)) for name in HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,9 @@ def row(
     return Row(figure, series, value, unit, n, limit, ratio, must, aim, ok)
 
 
-def table(rows: list[Row]) -> str:
-    """The rows for people."""
-    head = ("figure", "series", "value", "unit", "n", "limit", "ratio", "must", "aim", "ok")
-    lines = [head, *(tuple(_shown(getattr(one, name)) for name in head) for one in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+def line(cells: Sequence[str]) -> str:
+    """Cells of one line under each other's, however many lines come."""
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def _shown(value: object) -> str:

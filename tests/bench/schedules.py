@@ -16,6 +16,7 @@ from tests.bench.rows import Limits, Row, row
 from tests.bench.server import ended
 
 TICK = 0.002
+SAMPLE = 200  # flows
 
 
 def scheduled(number: int, due: datetime) -> str:
@@ -26,6 +27,25 @@ def scheduled(number: int, due: datetime) -> str:
         f"triggers:\n  - id: at\n    type: io.kestra.plugin.core.trigger.Schedule\n"
         f"    withSeconds: true\n    cron: '{cron}'\n"
     )
+
+
+def _settings(folder: Path, number: int, due: datetime) -> Settings:
+    """So many flows in a folder, all due at one moment."""
+    (folder / "flows").mkdir(parents=True)
+    for n in range(number):
+        (folder / "flows" / f"flow{n}.yaml").write_text(scheduled(n, due))
+    return Settings(data=folder / "data", flows=(folder / "flows",))
+
+
+async def _loading(folder: Path) -> float:
+    """Seconds that it takes to write and load one flow."""
+    far = datetime.now(UTC) + timedelta(days=100)
+    began = time.perf_counter()
+    engine = await Engine.open(_settings(folder, SAMPLE, far), registry=registry())
+    await engine.start(watch=False)
+    spent = time.perf_counter() - began
+    await engine.stop(grace=0)
+    return spent / SAMPLE
 
 
 async def _longest_block(stop: asyncio.Event) -> float:
@@ -41,11 +61,9 @@ async def _longest_block(stop: asyncio.Event) -> float:
 async def schedules(folder: Path, limits: Limits, *, quick: bool) -> AsyncIterator[Row]:
     """How late the last of many fires is on disk, how long the loop is blocked meanwhile, and the memory it costs."""
     number = 1000 if quick else 10_000
-    (folder / "flows").mkdir(parents=True)
-    due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=(15 if quick else 120) / max(limits.scale, 0.4))
-    for n in range(number):
-        (folder / "flows" / f"flow{n}.yaml").write_text(scheduled(n, due))
-    engine = await Engine.open(Settings(data=folder / "data", flows=(folder / "flows",)), registry=registry())
+    ahead = 10 + 1.5 * number * await _loading(folder / "few")
+    due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=ahead)
+    engine = await Engine.open(_settings(folder, number, due), registry=registry())
     await engine.start(watch=False, schedules=False)
     loaded = resident_mb()
     await engine.schedules.start()

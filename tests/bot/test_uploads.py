@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from bot.conversation import FieldErrors
+from bot.conversation import Attachment, FieldErrors
 from bot.forms.uploads import KEEP, Uploads
 from tests.bot.rig import Rig
 
@@ -33,6 +33,29 @@ async def test_a_folder_that_is_given_outlives_the_process_and_forgets_after_a_d
     assert not Path(kept.path).exists()
     assert Path(again.path).is_file()
     assert Path(again.path).is_relative_to(tmp_path / "uploads")
+
+
+async def test_a_text_longer_than_any_window_takes_comes_as_a_file(tmp_path):
+    ask = "id: note\nnamespace: company.team\ninputs:\n  - {id: text, type: STRING}\ntasks:\n"
+    pause = (
+        "  - {id: wait, type: io.kestra.plugin.core.flow.Pause, onResume: [{id: more, type: STRING, required: true}]}\n"
+    )
+    rig = await Rig(tmp_path / "bot").start(ask + pause)
+    try:
+        for name, size in (("text.txt", 3_001), ("more.txt", 40_000)):
+            (tmp_path / name).write_text("x" * size)
+        files = [Attachment(name, str(tmp_path / name), 1, "text/plain") for name in ("text.txt", "more.txt")]
+        await rig.say("run note text=@text.txt", files=(files[0],))
+        await rig.slack.shows("pause")
+        (run,) = await rig.engine.executions(flow_id="note")
+        assert run.inputs["text"] == "x" * 3_001
+        said = await rig.say(f"answer {run.id} more=@more.txt", files=(files[1],))
+        assert said.tone == "success", said.text
+        done = await rig.engine.wait(run.id, timeout=20)
+        (wait,) = (one for one in done.task_runs.values() if one.task_id == "wait")
+        assert wait.outputs["onResume"]["more"] == "x" * 40_000
+    finally:
+        await rig.stop()
 
 
 async def test_without_one_nothing_is_left(tmp_path):

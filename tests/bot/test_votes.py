@@ -148,6 +148,25 @@ async def test_one_no_ends_it(two):
     assert (await ended(two, card)).state is State.KILLED
 
 
+@pytest.mark.parametrize("turn", range(6))
+async def test_the_last_yes_and_a_veto_at_the_same_instant_on_two_platforms_make_one_effect(two, turn):
+    card = await two.asked()
+    await two.press(card, "Approve", WEB, PAGE)
+    presses = [two.press(card, "Approve"), two.press(card, "Reject…", BOB, DEV)]
+    said = await asyncio.gather(*(presses if turn % 2 else presses[::-1]))
+    yes, no = said if turn % 2 else said[::-1]
+    done = await ended(two, card)
+    deeds = [one.action for one in await two.engine.database.read(lambda c: chat_audit.about(c, card.entity))]
+    if done.state is State.SUCCESS:
+        assert (yes.text.partition(".")[0], no.code) == ("Approved", "E21")
+        assert deeds == ["vote", "approve"]
+    else:
+        assert (no.text.partition(".")[0], yes.code) == ("Rejected", "E21")
+        assert done.state is State.KILLED
+        assert deeds == ["vote", "reject"]
+    await two.slack.shows("pause", lambda shown: shown.entity == card.entity and shown.tone != "paused")
+
+
 async def test_a_vote_may_change_while_it_waits(two):
     two.desk.office.eligibility.rules = (rule(need=2, veto="quorum"),)
     card = await two.asked()

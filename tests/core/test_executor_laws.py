@@ -28,13 +28,13 @@ EXECUTION = {
 }
 ENDS = {S.SUCCESS, S.WARNING, S.FAILED, S.KILLED, S.CANCELLED, S.SKIPPED, S.RETRIED}
 RUN = {
-    S.CREATED: {S.RUNNING, S.SKIPPED, S.KILLED, S.FAILED, S.WARNING, S.SUCCESS},
+    S.CREATED: {S.RUNNING, S.SKIPPED, S.KILLED, S.FAILED, S.WARNING, S.SUCCESS, S.CANCELLED},
     S.RUNNING: ENDS | {S.PAUSED, S.KILLING},
     S.PAUSED: ENDS | {S.RUNNING, S.RESTARTED},
     S.KILLING: {S.KILLED},
     S.FAILED: {S.RETRYING, S.RESTARTED, S.RUNNING},
-    S.RETRYING: {S.CREATED, S.KILLED, S.WARNING, S.SUCCESS, S.FAILED},
-    S.RESTARTED: {S.RUNNING, S.SKIPPED, S.KILLED, S.FAILED, S.WARNING, S.SUCCESS},
+    S.RETRYING: {S.CREATED, S.KILLED, S.WARNING, S.SUCCESS, S.FAILED, S.CANCELLED},
+    S.RESTARTED: {S.RUNNING, S.SKIPPED, S.KILLED, S.FAILED, S.WARNING, S.SUCCESS, S.CANCELLED},
 }
 
 
@@ -94,6 +94,8 @@ def tasks(draw: st.DrawFn, names: Names, depth: int) -> dict[str, Any]:
     if kind == "if":
         condition = draw(st.sampled_from(["true", "false", "{{ 1 == 1 }}"]))
         return task("flow.If", id, condition=condition, then=children[:1], **{"else": children[1:]}, **more)
+    if kind in ("dag", "par") and draw(st.booleans()):
+        more |= draw(st.sampled_from([{"failFast": True}, {"onChildFailure": "CANCEL"}, {"onChildFailure": "FAIL"}]))
     if kind == "dag":
         entries: list[dict[str, Any]] = [{"task": child} for child in children]
         for number in range(1, len(entries)):

@@ -165,6 +165,80 @@ def test_a_default_is_rendered_and_may_look_at_what_came_before():
     assert resolved(declared).defaults == {"n": 3, "day": "2024-03-01", "text": "n is 3"}
 
 
+@pytest.mark.parametrize(
+    ("properties", "default", "typed"),
+    [
+        ({"type": "STRING"}, "{{ 'a' ~ 1 }}", "a1"),
+        ({"type": "INT"}, "{{ 1 + 1 }}", 2),
+        ({"type": "FLOAT"}, "{{ 1 / 2.0 }}", 0.5),
+        ({"type": "BOOL"}, "{{ 1 == 1 }}", True),
+        ({"type": "BOOLEAN"}, "{{ 1 == 2 }}", False),
+        ({"type": "DATETIME"}, "{{ now() }}", datetime(2024, 3, 1, 10, 30, tzinfo=UTC)),
+        ({"type": "DATE"}, "{{ now() | date('yyyy-MM-dd') }}", date(2024, 3, 1)),
+        ({"type": "TIME"}, "{{ now() | date('HH:mm:ss') }}", time(10, 30)),
+        ({"type": "DURATION"}, "PT{{ 5 }}M", timedelta(minutes=5)),
+        ({"type": "JSON"}, '{"a": {{ 1 }}}', {"a": 1}),
+        ({"type": "YAML"}, "a: {{ 1 }}", {"a": 1}),
+        ({"type": "URI"}, "https://a.test/{{ 1 }}", "https://a.test/1"),
+        ({"type": "SECRET"}, "{{ 's' }}", "s"),
+        ({"type": "EMAIL"}, "{{ 'a' }}@b.test", "a@b.test"),
+        ({"type": "ARRAY", "itemType": "INT"}, "{{ [1, 2] }}", [1, 2]),
+        ({"type": "ARRAY", "itemType": "STRING"}, ["{{ 'x' }}", "y"], ["x", "y"]),
+        ({"type": "ENUM", "values": ["a"]}, "{{ 'a' }}", "a"),
+        ({"type": "SELECT", "values": ["a", "b"]}, "{{ 'b' }}", "b"),
+        ({"type": "SELECT", "expression": "{{ ['p', 'q'] }}"}, "{{ 'q' }}", "q"),
+        ({"type": "MULTISELECT", "values": ["a", "b"]}, "{{ ['a'] }}", ["a"]),
+        ({"type": "MULTISELECT", "expression": "{{ ['a', 'b'] }}"}, ["{{ 'a' }}"], ["a"]),
+    ],
+)
+def test_a_default_of_every_type_may_be_an_expression(properties, default, typed):
+    found = resolved([{"id": "x", "defaults": default, **properties}])
+    assert (found.flat, found.problems) == ({"x": typed}, ())
+
+
+def test_a_rendered_default_is_held_to_the_rules():
+    found = resolved([{"id": "x", "type": "INT", "min": 5, "defaults": "{{ 3 }}"}])
+    assert [one.message for one in found.problems] == [
+        "Invalid input for `x`, it must be more than `5`, but received `3`"
+    ]
+
+
+CHAIN = [
+    {"id": "a", "type": "SELECT", "values": ["x", "y"], "defaults": "x"},
+    {
+        "id": "b",
+        "type": "SELECT",
+        "expression": "{{ inputs.a == 'x' ? ['1', '2'] : ['3'] }}",
+        "autoSelectFirst": True,
+        "dependsOn": {"inputs": ["a"]},
+    },
+    {
+        "id": "c",
+        "type": "INT",
+        "defaults": "{{ inputs.b }}",
+        "dependsOn": {"inputs": ["b", "a"], "condition": "{{ inputs.b != '2' }}"},
+    },
+    {"id": "d", "type": "STRING", "dependsOn": {"inputs": ["c"], "condition": "{{ inputs.c > 2 }}"}},
+    {"id": "e", "type": "ARRAY", "itemType": "STRING", "defaults": "{{ [inputs.a] }}", "dependsOn": {"inputs": ["d"]}},
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "flat", "missing"),
+    [
+        ({}, {"a": "x", "b": "1", "c": 1}, []),
+        ({"b": "2"}, {"a": "x", "b": "2"}, []),
+        ({"a": "y"}, {"a": "y", "b": "3", "c": 3, "e": ["y"]}, ["d"]),
+        ({"a": "y", "d": "z"}, {"a": "y", "b": "3", "c": 3, "d": "z", "e": ["y"]}, []),
+        ({"d": "z"}, {"a": "x", "b": "1", "c": 1}, []),
+    ],
+)
+def test_what_each_input_needs_leads_to_the_next(given, flat, missing):
+    found = resolved(CHAIN, given)
+    assert found.flat == flat
+    assert [one.input for one in found.problems] == missing
+
+
 def test_what_was_given_is_never_rendered():
     found = resolved(
         [{"id": "a", "type": "STRING"}, {"id": "b", "type": "STRING", "defaults": "{{ inputs.a }}"}],

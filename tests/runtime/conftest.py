@@ -23,10 +23,12 @@ ON_BOTH = (
     "test_executions",
     "test_triggers_metrics",
     "test_polls",
+    "test_listening",
     "test_slots",
     "test_pauses",
     "test_timeouts_restarts",
     "test_waiting_for_decisions",
+    "test_corrections",
 )
 
 

@@ -233,6 +233,76 @@ async def test_what_runs_and_in_which_order_it_is_told(deploy, run, engine, name
     assert [line.message for line in await engine.logs(done.id)] == told
 
 
+SLOW = "{id: nap, type: T.flow.Sleep, duration: PT60S}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "state"),
+    [
+        ("failFast: true", "KILLED"),
+        ("onChildFailure: CANCEL", "CANCELLED"),
+        ("onChildFailure: '{{ vars.then }}'", "FAILED"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["Parallel", "Dag"])
+async def test_what_runs_beside_a_failure_may_be_stopped(deploy, run, engine, kind, asked, state):
+    fails = f"{{id: x, type: T.{FAIL}, {ONCE}}}"
+    steps = f"{{id: steps, type: T.flow.Sequential, tasks: [{SLOW}, {say('y')}]}}"
+    tasks = [f"{{task: {one}}}" for one in (fails, steps)] if kind == "Dag" else [fails, steps]
+    await deploy(
+        flow(f"""
+variables: {{then: fail}}
+tasks:
+  - id: both
+    type: T.flow.{kind}
+    {asked}
+    tasks: [{", ".join(tasks)}]
+    errors: [{say("e")}]
+""")
+    )
+    done = await run()
+    assert shape(done) == ["both FAILED", "  x FAILED", f"  steps {state}", f"    nap {state}", "  e SUCCESS"]
+    assert done.state is State.FAILED
+
+
+@pytest.mark.parametrize("kind", ["Parallel", "Dag"])
+@pytest.mark.parametrize(("limit", "at_once"), [("1", 1), ("2", 2), ("0", 3), ("many", 0)])
+async def test_how_many_run_at_once_may_be_a_template(deploy, run, engine, kind, limit, at_once):
+    pauses = [f"{{id: p{number}, type: T.flow.Pause}}" for number in range(3)]
+    tasks = [f"{{task: {one}}}" for one in pauses] if kind == "Dag" else pauses
+    await deploy(
+        flow(f"""
+variables: {{limit: '{limit}'}}
+tasks: [{{id: all, type: T.flow.{kind}, concurrent: "{{{{ vars.limit }}}}", tasks: [{", ".join(tasks)}]}}]
+""")
+    )
+    begun = await run()
+    assert sum(one.state is State.PAUSED for one in begun.task_runs.values()) == at_once
+    if not at_once:
+        assert begun.state is State.FAILED
+        (line,) = await engine.logs(begun.id, level="ERROR")
+        assert "`concurrent` is 'many': write a whole number." in line.message
+
+
+async def test_a_restart_takes_up_what_was_stopped(deploy, run, engine):
+    slow = "{id: nap, type: T.flow.Sleep, duration: \"{{ kv('nap', errorOnMissing=false) ?? 'PT60S' }}\"}"
+    await deploy(
+        flow(f"""
+tasks:
+  - id: both
+    type: T.flow.Parallel
+    failFast: true
+    tasks: [{slow}, {{id: x, type: T.{FAIL}, {ONCE}}}]
+    errors: [{{id: e, type: T.kv.Set, key: nap, value: PT0.01S, kvType: STRING}}]
+""")
+    )
+    broken = await run()
+    assert shape(broken) == ["both FAILED", "  nap KILLED", "  x FAILED", "  e SUCCESS"]
+    await engine.restart(broken.id, by="local:ann")
+    done = await engine.wait(broken.id, until="settled", timeout=20)
+    assert [re.sub(r" x\d$", "", line) for line in shape(done)] == ["both SUCCESS", "  nap SUCCESS", "  x SUCCESS"]
+
+
 DISABLED = f"[{say('x', more=', disabled: true')}]"
 
 

@@ -1,9 +1,12 @@
 """What one process leaves half done or half known, another takes up: a lost connection or a death between two steps."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from engine.core.events import TaskEnded
 from engine.core.state import State
@@ -178,3 +181,60 @@ async def test_a_job_offered_twice_to_one_process_is_not_done_with_when_its_atte
     broke.set()
     ended = await asyncio.gather(*performed, return_exceptions=True)
     assert [type(one) for one in ended] == [StoreFailed, StoreFailed]
+
+
+HOURLY = """
+id: hourly
+namespace: company.team
+tasks:
+  - {id: say, type: io.kestra.plugin.core.debug.Return, format: x}
+triggers:
+  - {id: hourly, type: io.kestra.plugin.core.trigger.Schedule, cron: "0 * * * *"}
+"""
+
+
+@pytest.fixture
+async def fired(tmp_path, postgres, clock):
+    """A process that leads, whose schedule has fired once; and a way to move the clock to its next date."""
+    engine = await Engine.open(given(tmp_path, postgres, "one", heartbeat=0.5), registry=registry(), clock=clock)
+    await engine.start(watch=False)
+    await engine.deploy(HOURLY)
+
+    async def another(number):
+        clock.jump_to(clock.now().replace(minute=0, second=1) + timedelta(hours=1))
+        async with asyncio.timeout(20):
+            while len(made := await engine.executions(flow_id="hourly")) < number:
+                await asyncio.sleep(0.02)
+        done = await engine.wait(made[0].id, timeout=20)
+        await until(lambda: engine.schedules._entries[SCHEDULE].state.execution_id is None)
+        return done
+
+    await another(1)
+    yield engine, another
+    await engine.stop(grace=0)
+
+
+SCHEDULE = "company.team/hourly/hourly"
+
+
+def waits_in_vain(engine):
+    """The process was told of the end of an execution before it was told that it had begun it."""
+    (made,) = engine.database.read_now(lambda c: [row.execution_id for row in c.execute(text(FIRED))])
+    schedules = engine.schedules
+    schedules._keep(replace(schedules._entries[SCHEDULE].state, execution_id=made))
+
+
+FIRED = "SELECT execution_id FROM trigger_fire"
+
+
+async def test_a_schedule_whose_execution_ended_unheard_fires_again(fired):
+    engine, another = fired
+    waits_in_vain(engine)
+    assert (await another(2)).state is State.SUCCESS
+
+
+async def test_who_leads_anew_knows_where_schedules_stand(fired):
+    engine, _ = fired
+    waits_in_vain(engine)
+    await engine.cluster._set_leading(True)
+    assert engine.schedules._entries[SCHEDULE].state.execution_id is None

@@ -25,6 +25,14 @@ def test_rows_say_what_was_measured_and_what_was_promised():
     assert all(one["ok"] is (one["value"] >= one["must"]) for one in rows if one["figure"] == "render")
 
 
+def test_what_there_is_no_time_for_is_named():
+    done = bench("--quick", "--only", "burst", "--only", "render", "--skip", "burst", "--minutes", "0")
+    assert done.returncode == 0, done.stderr
+    shown = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    assert shown == ["figure", "limit", "render"]
+    assert done.stdout.count("not measured: the time was over") == 2
+
+
 def test_a_wrong_call_is_told():
     done = bench("--only", "speed")
     assert done.returncode == 2

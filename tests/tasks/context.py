@@ -146,6 +146,7 @@ class TestContext:
         self.namespace, self.flow_id, self.execution_id = NAMESPACE, FLOW, EXECUTION
         self.task_run_id, self.task_id, self.attempt = f"{EXECUTION}.1", "the_task", 1
         self.time_limit: float | None = None
+        self.memory: Mapping[str, Any] = {}
         self.value: str | None = None
         self.settings, self.http = settings, http
         self.files = TestFiles(folder / "storage")

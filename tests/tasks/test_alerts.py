@@ -53,7 +53,7 @@ EXECUTIONS = [
 async def test_a_summary_of_an_execution(make_context, service, kind, given, expected):
     context = make_context({"public_url": "https://flows.test"})
     context.state = "FAILED"
-    task = {"customFields": {"Customer": "ACME"}, "customMessage": "Look", **given}
+    task = {"customFields": {"Customer": "ACME"}, "customMessage": "Look", "templateRenderMap": {"a": 1}, **given}
     await context.run(type=f"{PLUGIN}.{kind}", url=service.url, **task)
     sent = service.last.json
     assert {key: sent[key] for key in expected} == expected

@@ -240,3 +240,25 @@ async def test_clusters(context, at, server):
     await context.run(type=f"{PLUGIN}.emr.DeleteCluster", **at, clusterIds=[made.jobFlowId])
     assert emr.describe_cluster(ClusterId=made.jobFlowId)["Cluster"]["Status"]["State"] == "TERMINATED"
     emr.close()
+
+
+async def test_athena(context, at, server):
+    kinds = {"path": "varchar", "visits": "bigint", "share": "double", "new": "boolean"}
+    data = [[{"VarCharValue": name} for name in kinds]]
+    data += [[{"VarCharValue": text} for text in ("/", "7", "0.5", "true")], [{"VarCharValue": "/a"}, {}, {}, {}]]
+    columns = [{"Name": name, "Type": kind, "Nullable": "UNKNOWN"} for name, kind in kinds.items()]
+    results = {"results": [{"rows": [{"Data": row} for row in data], "column_info": columns}] * 3}
+    where = f"{server}/moto-api/static/athena/query-results"
+    answer = await context.http.post(where, json={"account_id": "123456789012", "region": "eu-central-1", **results})
+    assert answer.status_code == 201
+    ask = {"type": f"{PLUGIN}.athena.Query", **at, "database": "weblogs", "outputLocation": "s3://out"}
+    rows = [
+        {"path": "/", "visits": 7, "share": 0.5, "new": True},
+        {"path": "/a", "visits": None, "share": None, "new": None},
+    ]
+    found = await context.run(**ask, query="SELECT 1", fetchType="FETCH")
+    assert (found.rows, found.size, len(found.queryExecutionId)) == (rows, 2, 36)
+    assert (await context.run(**ask, query="SELECT 2", fetchType="FETCH_ONE")).row == rows[0]
+    stored = await context.run(**ask, query="SELECT 3", catalog="AwsDataCatalog")
+    assert [json.loads(line) for line in context.files.text(stored.uri).splitlines()] == rows
+    assert (await context.run(**ask, query="SELECT 4", fetchType="NONE")).rows is None

@@ -2,11 +2,14 @@
 
 import json
 import socket
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
 from engine.errors import TaskFailed
+from engine.plugin import PollingTrigger
+from engine.tasks import catalogue
 from tests.wire.google import CALENDAR
 
 KIND = "io.kestra.plugin.googleworkspace.calendar"
@@ -98,3 +101,95 @@ async def test_a_key_does_not_lead_to_metadata_services(calendar, google_service
     key = {**json.loads(google_service.service_account), "token_uri": "http://169.254.169.254/token"}
     with pytest.raises(TaskFailed, match="link-local"):
         await calendar("GetEvent", eventId="x", serviceAccount=json.dumps(key))
+
+
+@pytest.fixture
+def look(make_context, google_service):
+    """Looks as the engine does: what was seen is remembered at the next look."""
+    context = make_context({"providers": {"google_calendar": {"base_url": google_service.url}}})
+    context.secrets["GOOGLE_SA"] = google_service.service_account
+
+    async def poll(**given):
+        kind = f"{KIND}.EventCreatedTrigger"
+        account = {"calendarIds": [CALENDAR], "serviceAccount": "{{ secret('GOOGLE_SA') }}"}
+        trigger = catalogue().resolve({"type": kind}).model_validate({"id": "t", "type": kind, **account, **given})
+        assert isinstance(trigger, PollingTrigger)
+        seen = await trigger.poll(context)
+        context.memory = json.loads(json.dumps(seen.memory))
+        return [event["summary"] for event in seen.found.events] if seen.found else None
+
+    poll.context = context  # type: ignore[attr-defined]
+    return poll
+
+
+def event(service, summary, ago=0.0, **more):
+    """An event that was made some minutes ago."""
+    at = (datetime.now(UTC) - timedelta(minutes=ago)).isoformat().replace("+00:00", "Z")
+    id_ = f"e{len(service.events) + 1}"
+    service.events[id_] = {"id": id_, "status": "confirmed", "summary": summary, "created": at, "updated": at, **more}
+    return service.events[id_]
+
+
+async def test_new_events_start_executions_once(look, google_service):
+    event(google_service, "before", ago=6)
+    first = event(
+        google_service, "first", ago=2, start={"dateTime": "2026-01-01T09:00:00Z"}, organizer={"email": "A@b.c"}
+    )
+    assert await look() == ["first"]
+    assert await look() is None
+    event(google_service, "shown late", ago=1)
+    event(google_service, "now")
+    first["updated"] = datetime.now(UTC).isoformat()  # a change is no new event
+    assert await look() == ["shown late", "now"]
+    assert await look() is None
+    assert google_service.wire.last.query["orderBy"] == "updated"
+    assert "singleEvents" not in google_service.wire.last.query  # a series counts once
+
+
+async def test_what_a_new_event_tells(look, google_service):
+    event(google_service, "meet", start={"dateTime": "2026-01-01T09:00:00Z"}, organizer={"email": "a@b.c"}, etag="x")
+    kind = f"{KIND}.EventCreatedTrigger"
+    given = {"calendarIds": [CALENDAR], "serviceAccount": google_service.service_account}
+    trigger = catalogue().resolve({"type": kind}).model_validate({"id": "t", "type": kind, **given})
+    (found,) = (await trigger.poll(look.context)).found.events
+    assert found["start"] == {"dateTime": "2026-01-01T09:00:00Z", "date": None, "timeZone": None}
+    assert found["organizer"] == {"email": "a@b.c", "displayName": None, "self": None}
+    assert (found["location"], "etag" in found) == (None, False)
+
+
+async def test_which_new_events(look, google_service):
+    event(google_service, "interview", organizer={"email": "Ann@example.com"})
+    event(google_service, "interview too", organizer={"email": "bob@example.com"})
+    event(google_service, "lunch", organizer={"email": "ann@example.com"})
+    event(google_service, "interview off", status="cancelled", organizer={"email": "ann@example.com"})
+    asked = {"searchQuery": "interview", "organizerEmail": "ann@example.com"}
+    assert await look(**asked) == ["interview"]
+    look.context.memory = {}
+    assert await look(**asked, eventStatus="CANCELLED") == ["interview off"]
+
+
+async def test_more_than_one_execution_is_given_wait_for_the_next(look, google_service):
+    google_service.page_size = 2
+    for number in range(5):
+        event(google_service, str(number))
+    assert await look(maxEventsPerPoll=3) == ["0", "1", "2"]
+    assert await look(maxEventsPerPoll=3) == ["3", "4"]
+    assert await look(maxEventsPerPoll=3) is None
+    with pytest.raises(TaskFailed, match="Give 1 to 2500"):
+        await look(maxEventsPerPoll=0)
+
+
+async def test_a_calendar_that_is_closed_does_not_stop_the_others(look, google_service):
+    event(google_service, "one")
+    assert await look(calendarIds=["other", CALENDAR]) == ["one"]
+    assert look.context.said("calendar other could not be read", "WARN")
+    with pytest.raises(TaskFailed, match="404"):
+        await look(calendarIds=["other"])
+
+
+async def test_after_weeks_away_nothing_is_lost(look, google_service):
+    assert await look() is None
+    view = look.context.memory[CALENDAR]
+    view["since"] = (datetime.now(UTC) - timedelta(days=40)).isoformat()
+    event(google_service, "long ago", ago=60 * 24 * 35)
+    assert await look() == ["long ago"]

@@ -198,8 +198,8 @@ async def test_memory_in_redis(context, openai_service, tmp_path):
         server.wait(20)
 
 
-async def test_memory_in_postgresql(context, openai_service, postgres):
-    parts = urlsplit(postgres)
+async def test_memory_in_postgresql(context, openai_service, new_postgres):
+    parts = urlsplit(new_postgres)
     host = parse_qs(parts.query).get("host", [parts.hostname])[0]
     memory = {"type": f"{AI}.memory.PostgreSQL", "host": host, "database": parts.path.strip("/")}
     memory |= {"port": parts.port or 5432, "user": parts.username, "password": parts.password or "unused"}

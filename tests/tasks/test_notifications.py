@@ -3,6 +3,7 @@
 import pytest
 
 from engine.errors import TaskFailed
+from tests.wire.certificates import self_signed
 from tests.wire.loopback import Answered, serving
 from tests.wire.openai import PIXEL
 from tests.wire.smtp import mail_server
@@ -44,6 +45,13 @@ async def test_mail_with_everything(mail, context, mail_server):
     assert "right" in context.masked
 
 
+async def test_several_people(mail, mail_server):
+    to = '"Lee; Ann" <ann@example.com>; bob@example.com, carl@example.com;'
+    await mail(to=to)
+    assert mail_server.recipients == [["ann@example.com", "bob@example.com", "carl@example.com"]]
+    assert mail_server.messages[0]["To"].startswith('"Lee; Ann" <ann@example.com>')
+
+
 async def test_mail_about_an_execution(mail, mail_server):
     await mail("MailExecution", customMessage="Look <here>")
     (message,) = mail_server.messages
@@ -73,6 +81,21 @@ async def test_what_a_mail_server_refuses(mail):
         await mail(port=1)
 
 
+async def test_whose_certificate_is_taken(mail, mail_server, tmp_path):
+    plain = mail_server.server.socket
+    mail_server.server.socket = self_signed(tmp_path).wrap_socket(
+        plain, server_side=True, do_handshake_on_connect=False
+    )
+    by_tls = {"transportStrategy": "SMTPS", "plainTextContent": "Hi"}
+    with pytest.raises(TaskFailed, match="certificate verify failed"):
+        await mail(**by_tls)
+    with pytest.raises(TaskFailed, match="certificate verify failed"):
+        await mail(trustedHosts=["mail.test"], verifyServerIdentity=False, **by_tls)
+    await mail(trustedHosts=["127.0.0.1"], **by_tls)
+    await mail(verifyServerIdentity=False, **by_tls)
+    assert len(mail_server.messages) == 2
+
+
 async def test_webhooks_of_teams_and_google_chat(make_context):
     context = make_context({"public_url": "https://flows.test"}, inputs={"x": 'a "quote"'})
     with serving(lambda request: Answered("1")) as service:
@@ -95,6 +118,8 @@ async def test_telegram(make_context):
         await context.run(type="io.kestra.plugin.telegram.TelegramSend", payload="hi", parseMode="HTML", **given)
         await context.run(type="io.kestra.plugin.telegram.TelegramExecution", customMessage="Look", **given)
         first, second = service.requests
+        await context.run(type="io.kestra.plugin.telegram.TelegramExecution", payload="mine", **given)
+        assert service.last.json["text"] == "mine"
     assert first.path == "/bott0ken/sendMessage"
     assert first.json == {"chat_id": "@x", "text": "hi", "parse_mode": "HTML"}
     assert second.json["text"].startswith("Look\n[company.ai]")

@@ -33,11 +33,14 @@ def arguments() -> argparse.Namespace:
 
 
 async def on_a_file(folder: Path, number: int, seed: int) -> dict[str, dict[str, Any]]:
-    """The report of every scenario on SQLite, by name; those that mostly wait go at the same time."""
-    names = ("disk full", "database locked", "clocks")
-    found = {"kills": await kills(folder / "kills", number, seed)}
-    rest = (disk.disk_full(folder / "disk", seed), lock.locked(folder / "lock", seed), clocks.jumps(folder / "clocks"))
-    return found | dict(zip(names, await asyncio.gather(*rest), strict=True))
+    """The report of every scenario on SQLite, by name; all at the same time, for most of them mostly wait."""
+    scenarios = {
+        "kills": kills(folder / "kills", number, seed),
+        "disk full": disk.disk_full(folder / "disk", seed),
+        "database locked": lock.locked(folder / "lock", seed),
+        "clocks": clocks.jumps(folder / "clocks"),
+    }
+    return dict(zip(scenarios, await asyncio.gather(*scenarios.values()), strict=True))
 
 
 def tortured(store: str, folder: Path, number: int, seed: int) -> dict[str, dict[str, Any]]:

@@ -80,8 +80,10 @@ def started(ask: Query) -> dict[str, list[str]]:
 
 
 def waiting(ask: Query) -> list[tuple[str, str]]:
-    """(execution, pause) of all that waits for an answer."""
-    return [tuple(row) for row in ask("SELECT execution_id, id FROM pause WHERE state = 'WAITING'")]
+    """(execution, pause) of all that waits for an answer, and not for its time to pass."""
+    return [
+        tuple(row) for row in ask("SELECT execution_id, id FROM pause WHERE state = 'WAITING' AND deadline IS NULL")
+    ]
 
 
 def left(ask: Query) -> tuple[int, int]:

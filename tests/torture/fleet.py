@@ -155,7 +155,7 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
     ask = books.of_server(address)
     async with Cable(address) as cable, FleetWorld(folder, seed, address, cable.address) as world:
         since = datetime.now(UTC)
-        async with world.clients(lambda: waiting(ask), PACE):
+        async with world.clients(lambda: waiting(ask), PACE), world.errands.at_work(ask):
             await world.works()
             for count in range(number):
                 await asyncio.sleep(world.random.uniform(0.3, 2.5))

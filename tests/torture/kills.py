@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.torture import books, promises
+from tests.torture.errands import states
 from tests.torture.world import STEPS, World, until
 
 AT_START = 0.25  # how many of the kills meet a process that is still starting
@@ -21,7 +22,7 @@ async def kills(folder: Path, number: int, seed: int) -> dict[str, Any]:
         ask = books.of_file(world.data / "parley.db")
         life = await world.start()
         since = datetime.now(UTC)
-        async with world.clients(lambda: books.waiting(ask)):
+        async with world.clients(lambda: books.waiting(ask)), world.errands.at_work(ask):
             for count in range(number):
                 await asyncio.sleep(world.random.uniform(0.2, 2.0))
                 await world.kill(life)
@@ -51,7 +52,8 @@ async def closed(world: World, ask: books.Query, since: datetime, **figures: Any
 
 async def settled(world: World, ask: books.Query, until_date: datetime) -> dict[str, list[str]]:
     """Wait until schedules have caught up, switch them off, and see everything end; what did not."""
-    answering = asyncio.create_task(world.answering(lambda: books.waiting(ask)))
+    clients = [world.answering(lambda: books.waiting(ask)), world.errands.killing(ask)]
+    working = [asyncio.create_task(one) for one in clients]
     broken: dict[str, list[str]] = {}
     try:
         caught_up = lambda: all(at >= until_date for at in next_dates(ask))  # noqa: E731
@@ -63,8 +65,9 @@ async def settled(world: World, ask: books.Query, until_date: datetime) -> dict[
     except TimeoutError as error:
         broken["all ends"] = [str(error)]
     finally:
-        answering.cancel()
-        await asyncio.gather(answering, return_exceptions=True)
+        for one in working:
+            one.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
     return broken
 
 
@@ -82,13 +85,15 @@ def is_off(ask: books.Query) -> bool:
 
 def held(world: World, ask: books.Query, since: datetime, until_date: datetime) -> dict[str, list[str]]:
     """What was broken of each promise."""
-    ran, marks, told = books.ran(ask), world.marks(), world.told
+    ran, marks, told, begun = books.ran(ask), world.marks(), world.told, world.errands.begun
+    ended = {flow: states(ask, flow) for flow in ("errand", "stuck")}
     return {
         "nothing is lost": promises.nothing_lost(told, ran),
         "one decision a pause": promises.decided_once(told, ran, books.decisions(ask), marks),
         "one fire a date": promises.fired_once(books.fires(ask), books.started(ask), STEPS, since, until_date),
         "effects at least once": promises.done_at_least_once(ran, marks),
-        "one success a task": promises.recorded_once(books.task_rows(ask)),
+        "timers, tries and kills": promises.errands_end(begun, world.errands.killed, ended["errand"], ended["stuck"]),
+        "one success a task": promises.recorded_once(books.task_rows(ask), ended["stuck"]),
         "nothing is left": promises.at_rest(*books.left(ask)),
         "no traceback": world.tracebacks(),
     }
@@ -113,6 +118,8 @@ def report(world: World, ask: books.Query, broken: dict[str, list[str]], **figur
         "answers": sum(map(len, world.told.answers.values())),
         "accepted": sum(map(len, world.told.accepted.values())),
         "fires": len(books.fires(ask)),
+        "errands": len(world.errands.begun),
+        "killed": len(world.errands.killed),
         "effects again": len(marks) - len({tuple(mark.split(" ")[:2]) for mark in marks}),
         "broken": {promise: found[:10] for promise, found in broken.items() if found},
     }

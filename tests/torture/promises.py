@@ -5,7 +5,7 @@ An empty list means that a promise was kept.
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -130,15 +130,34 @@ def done_at_least_once(ran: Iterable[Ran], marks: Iterable[str]) -> list[str]:
     ]
 
 
-def recorded_once(rows: Iterable[TaskRow]) -> list[str]:
-    """Each task of an execution is in the books once, ended, with at most one attempt that succeeded."""
+def errands_end(
+    begun: Mapping[str, str], killed: Collection[str], errands: Mapping[str, str], stuck: Mapping[str, str]
+) -> list[str]:
+    """What was begun is there; errands end well, and what is stuck by a kill, acknowledged or not.
+
+    `begun`: execution → flow; `errands`, `stuck`: execution → state.
+    """
+    broken = [f"{flow} {key} was acknowledged and is not there" for key, flow in begun.items()
+              if key not in (stuck if flow == "stuck" else errands)]  # fmt: skip
+    broken += [f"errand {key} ended as {state}" for key, state in errands.items() if state != "SUCCESS"]
+    broken += [
+        f"{key} was {'killed, said the server, and' if key in killed else 'stuck, and'} is {state}"
+        for key, state in stuck.items()
+        if state != "KILLED"
+    ]
+    return broken
+
+
+def recorded_once(rows: Iterable[TaskRow], killed: Collection[str] = ()) -> list[str]:
+    """Each task of an execution is in the books once, ended (well, unless it was killed), with at most one attempt that
+    succeeded."""
     broken = []
     places: Counter[tuple[str, str, str | None]] = Counter()
     for row in rows:
         places[(row.execution_id, row.task_id, row.value)] += 1
         if row.successes > 1:
             broken.append(f"{row.task_id} of {row.execution_id} succeeded {row.successes} times")
-        if row.state != "SUCCESS":
+        if row.state != "SUCCESS" and not (row.state == "KILLED" and row.execution_id in killed):
             broken.append(f"{row.task_id} of {row.execution_id} is {row.state}")
     return broken + [f"{task} of {key} is there {times} times" for (key, task, _), times in places.items() if times > 1]
 

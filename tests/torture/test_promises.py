@@ -13,6 +13,7 @@ from tests.torture.promises import (
     at_rest,
     decided_once,
     done_at_least_once,
+    errands_end,
     fired_once,
     nothing_lost,
     recorded_once,
@@ -38,6 +39,28 @@ def test_a_good_run_keeps_all():
     assert recorded_once([TaskRow("e1", "a", "1", "SUCCESS", 1), TaskRow("e1", "a", "2", "SUCCESS", 1)]) == []
     assert fired_once(FIRES, MADE, {"t": SECOND}, START, FIRES[-1].at) == []
     assert at_rest(0, 0) == []
+
+
+def test_errands_end_as_they_should():
+    begun, stuck = {"a": "errand", "b": "stuck"}, {"b": "KILLED", "c": "KILLED"}
+    assert errands_end(begun, {"b"}, {"a": "SUCCESS"}, stuck) == []
+    assert recorded_once([TaskRow("b", "last", None, "KILLED", 0)], stuck) == []
+    assert recorded_once([TaskRow("b", "last", None, "RUNNING", 0)], stuck) == ["last of b is RUNNING"]
+    assert recorded_once([TaskRow("a", "last", None, "KILLED", 0)], stuck) == ["last of a is KILLED"]
+
+
+@pytest.mark.parametrize(
+    ("errands", "stuck", "said"),
+    [
+        ({}, {"b": "KILLED"}, "errand a was acknowledged and is not there"),
+        ({"a": "SUCCESS"}, {}, "stuck b was acknowledged and is not there"),
+        ({"a": "RUNNING"}, {"b": "KILLED"}, "errand a ended as RUNNING"),
+        ({"a": "SUCCESS"}, {"b": "KILLING"}, "b was killed, said the server, and is KILLING"),
+        ({"a": "SUCCESS"}, {"b": "KILLED", "c": "RUNNING"}, "c was stuck, and is RUNNING"),
+    ],
+)
+def test_an_errand_that_does_not_end_so_is_found(errands, stuck, said):
+    assert errands_end({"a": "errand", "b": "stuck"}, {"b"}, errands, stuck) == [said]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from tests.scenarios.process import Parley
+from tests.torture.errands import Errands, flows
 from tests.torture.promises import Told
 
 KEY = "a-long-webhook-key"
@@ -99,6 +100,9 @@ class World:
         (folder / "flows").mkdir(parents=True)
         self._write("order", order_flow(self.marks_file, self.group))
         self._write("leaf", LEAF)
+        for name, text in flows(self.group).items():
+            self._write(name, text)
+        self.errands = Errands(self)
         self.schedules(on=True)
 
     async def __aenter__(self) -> "World":

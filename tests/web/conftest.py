@@ -50,6 +50,7 @@ async def running(folder, flows=None, approvals=(), roles=(), **web):
         approvals=approvals,
         roles=roles,
         web=WebSection(**{"port": 0, **web}),
+        public_url=web.get("public_url"),
         chat=ChatSettings(public_url=web.get("public_url")),
         slack_bot_token=None,
         discord_token=None,

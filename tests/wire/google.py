@@ -3,8 +3,8 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +28,8 @@ class GoogleService:
 
     def __init__(self) -> None:
         self.events: dict[str, dict[str, Any]] = {}
+        self.page_size = 2500
+        self.before_listing: Callable[[], None] | None = None
         self.wire: Loopback
 
     @property
@@ -60,14 +62,12 @@ class GoogleService:
         if found is None or found[1] not in (CALENDAR, "primary"):
             return _error(404, "Not Found")
         if found[2] is None:
-            return (
-                self._insert(request) if request.method == "POST" else Answered({"items": list(self.events.values())})
-            )
+            return self._insert(request) if request.method == "POST" else self._list(request.query)
         if found[2] not in self.events:
             return _error(404, "Not Found")
         match request.method:
             case "PATCH":
-                self.events[found[2]] |= request.json
+                self.events[found[2]] |= {**request.json, "updated": _now()}
             case "PUT":
                 self.events[found[2]] = {"id": found[2], "status": "confirmed", **request.json}
             case "DELETE":
@@ -82,7 +82,7 @@ class GoogleService:
             base64.urlsafe_b64decode(signature + "=="), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256()
         )
         said = json.loads(base64.urlsafe_b64decode(claims + "=="))
-        if not re.search("calendar|cloud-platform", said["scope"]):
+        if not re.search("calendar|spreadsheets|cloud-platform", said["scope"]):
             return Answered({"error": "invalid_scope"}, 400)
         return Answered({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"})
 
@@ -94,9 +94,36 @@ class GoogleService:
             return _error(400, "Missing or invalid start or end time.")
         if end <= start:
             return _error(400, "The specified time range is empty.")
-        event = {"id": f"event{len(self.events) + 1}", "status": "confirmed", **body}
+        stamps = {"created": _now(), "updated": _now()}
+        event = {"id": f"event{len(self.events) + 1}", "status": "confirmed", **stamps, **body}
         self.events[event["id"]] = event
         return Answered({"id": event["id"]} if request.query.get("fields") == "id" else event)
+
+    def _list(self, asked: dict[str, str]) -> Answered:
+        """A page of events, by the rules for what may be asked together."""
+        if self.before_listing is not None:
+            self.before_listing()
+        order, since = asked.get("orderBy"), asked.get("updatedMin")
+        if order not in (None, "updated", "startTime") or (
+            order == "startTime" and asked.get("singleEvents") != "true"
+        ):
+            return _error(400, "The requested ordering is not available for the particular query.")
+        if since and datetime.now(UTC) - datetime.fromisoformat(since) > timedelta(days=28):
+            return _error(410, "The requested minimum modification time lies too far in the past.")
+        rows = [
+            event
+            for event in sorted(self.events.values(), key=lambda one: str(one.get("updated")))
+            if (not since or datetime.fromisoformat(event["updated"]) >= datetime.fromisoformat(since))
+            and asked.get("q", "").lower() in json.dumps(event).lower()
+            and (event["status"] != "cancelled" or since or asked.get("showDeleted") == "true")
+        ]
+        start, size = int(asked.get("pageToken") or 0), min(int(asked.get("maxResults") or 250), self.page_size)
+        page = {"items": rows[start : start + size]}
+        return Answered(page | ({"nextPageToken": str(start + size)} if start + size < len(rows) else {}))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _error(code: int, message: str) -> Answered:

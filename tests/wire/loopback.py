@@ -22,6 +22,7 @@ class Received:
     query: dict[str, str]
     headers: Message
     body: bytes
+    parameters: dict[str, list[str]] = field(default_factory=dict)  # of the query, every value
 
     @property
     def json(self) -> Any:
@@ -79,8 +80,9 @@ class Loopback:
 
             def answer(self) -> None:
                 parts = urlsplit(self.path)
-                query = {key: values[-1] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
-                received = Received(self.command, unquote(parts.path), query, self.headers, self._body())
+                every = parse_qs(parts.query, keep_blank_values=True)
+                query = {key: values[-1] for key, values in every.items()}
+                received = Received(self.command, unquote(parts.path), query, self.headers, self._body(), every)
                 service.requests.append(received)
                 answered = service.handler(received)
                 content, kind = answered.content()

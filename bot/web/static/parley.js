@@ -120,7 +120,7 @@
     const source = new EventSource(`/events/execution/${live.dataset.execution}`);
     source.addEventListener("message", (event) => {
       const typing = live.contains(document.activeElement) && /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName);
-      if (!typing) live.innerHTML = JSON.parse(event.data).html;
+      if (!typing && !live.querySelector("details.more[open]")) live.innerHTML = JSON.parse(event.data).html;
     });
     source.addEventListener("end", () => source.close());
   }

@@ -39,7 +39,7 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
     for run in list(runs.values()):
         if _is_handler(plan, run):
             _drop(runs, run)
-    failed = [run for run in runs.values() if run.state in (State.FAILED, State.PAUSED)]
+    failed = [run for run in runs.values() if run.state in (State.FAILED, State.PAUSED) or _was_interrupted(runs, run)]
     above = {ancestor for run in failed for ancestor in ancestors_of(runs, run)}
     for run in failed:
         if run.id in above or run.id not in runs:
@@ -108,9 +108,15 @@ def reopened(run: TaskRun, now: datetime) -> TaskRun:
     kept = {
         key: value
         for key, value in run.rendered.items()
-        if key not in ("looped", "until", "waiting", "result", "late", "limit", "broken")
+        if key not in ("looped", "until", "waiting", "result", "late", "limit", "broken", "interrupted")
     }
     return replace(run, rendered=kept).moved(State.RUNNING, now)
+
+
+def _was_interrupted(runs: dict[str, TaskRun], run: TaskRun) -> bool:
+    """Whether a run was stopped because another beside it failed."""
+    above = runs.get(run.parent_id or "")
+    return above is not None and "interrupted" in above.rendered and run.state in (State.KILLED, State.CANCELLED)
 
 
 def _forget_ends(plan: Plan, runs: dict[str, TaskRun], again: Collection[str]) -> None:

@@ -10,6 +10,7 @@ from engine.core.executor.decision import Decision
 from engine.core.executor.levels import Lane, Level
 from engine.core.executor.loops import repeat
 from engine.core.executor.pauses import conclude, pause
+from engine.core.executor.timeouts import stop_below
 from engine.core.flowable import (
     Body,
     DirectoryTask,
@@ -71,6 +72,7 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
     run = _heeded(d, run, main, body)
     if (body.isolated or not main.has(State.FAILED)) and STOPPED.isdisjoint(run.rendered):
         grow(d, run, main, body)
+    run = _interrupted(d, run, task, main)
     if main.open:
         return
     outcome = _outcome(d, run, task, main)
@@ -92,7 +94,7 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
 
 def _outcome(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> tuple[TaskRun, State] | None:
     """What the tasks of a run amount to when none is open; None while a loop goes on."""
-    if "late" in run.rendered:
+    if "late" in run.rendered or "interrupted" in run.rendered:
         return run, State.FAILED
     if isinstance(task, LoopingTask) and not main.has(State.FAILED) and not main.has(State.KILLED):
         repeated = repeat(d, run, task)
@@ -109,6 +111,16 @@ def _collected(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> Tas
     ended = {number: d.run(main.runs.get((last, str(number)))) for number in begun}
     given = {number: one.outputs if one else None for number, one in ended.items()}
     return d.put(replace(run, outputs={**(run.outputs or {}), **task.collected(run, given)}))
+
+
+def _interrupted(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> TaskRun:
+    """The run; what its tasks still do is stopped when one has failed and it wants that."""
+    state = task.interrupts(run) if main.open and main.has(State.FAILED) else None
+    if state is None:
+        return run
+    run = d.remember(run, interrupted=True)
+    stop_below(d, run, state)
+    return run
 
 
 def _heeded(d: Decision, run: TaskRun, main: Lane, body: Body) -> TaskRun:

@@ -53,7 +53,7 @@ def reached(d: Decision, run: TaskRun, key: str) -> None:
     d.dirty[run.id] = None
 
 
-def stop_below(d: Decision, run: TaskRun) -> None:
+def stop_below(d: Decision, run: TaskRun, state: State = State.KILLED) -> None:
     """End everything that is open below a run, and the work behind it."""
     for run_id in reversed(list(d.index.open)):
         below = d.run(run_id)
@@ -64,4 +64,4 @@ def stop_below(d: Decision, run: TaskRun) -> None:
             stop_work(d, below)
         else:
             forget_waits(d, below)
-        d.move(cut_short(below, d), State.KILLED)
+        d.move(cut_short(below, d), state)

@@ -1,26 +1,24 @@
 """`io.kestra.plugin.googleworkspace.calendar`: events of Google Calendar."""
 
-import json
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.google_account import access_token
-from engine.tasks.http_options import HttpOptions, Timeouts
-from engine.tasks.outbound import send
+from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
+from engine.tasks.calendar_service import SCOPE, CalendarTask, Person, When, event_path, kept
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList, document_from_text
+from engine.tasks.trigger_fields import fields_of
 
-BASE_URL = "https://www.googleapis.com/calendar/v3"
-SCOPE = "https://www.googleapis.com/auth/calendar"
-KEPT = ("id", "status", "summary", "description", "location")
-HINTS = {
-    401: "Check the service account's key.",
-    403: "Share the calendar with the service account's address, with the right to change events.",
-    404: "Check the calendar's id, and share the calendar with the service account's address.",
-}
+LATE = timedelta(minutes=10)  # Google may show an event that long after it was made, and clocks differ
+LONGEST_BACK = timedelta(days=20)  # Google refuses to tell what changed before that
+MOST = 2500  # events a page
+TIMES = ("dateTime", "date", "timeZone")
+TOLD = (
+    "id", "summary", "description", "location", "status", "htmlLink", "created", "updated", "visibility", "eventType",
+)  # fmt: skip
 
 
 class Event(Outputs):
@@ -28,69 +26,6 @@ class Event(Outputs):
 
     event: dict[str, Any]
     metadata: dict[str, Any] = Field(default_factory=dict)
-
-
-class Person(Part):
-    """Somebody at an event."""
-
-    display_name: OptionalText = None
-    email: OptionalText = None
-
-    def body(self) -> dict[str, Any]:
-        """The person in Google's JSON."""
-        return {key: value for key, value in self.model_dump(by_alias=True).items() if value}
-
-
-class When(Part):
-    """A moment, with its offset, and the zone it is shown in."""
-
-    date_time: Text
-    time_zone: OptionalText = None
-
-    def body(self, name: str) -> dict[str, str]:
-        """The moment in Google's JSON; TaskFailed when it is not RFC 3339."""
-        try:
-            moment = datetime.fromisoformat(self.date_time)
-        except ValueError as error:
-            raise TaskFailed(
-                f"`{name}.dateTime` {self.date_time!r} is not a date and time as RFC 3339 wants it.",
-                fix="Write it as 2026-01-31T09:00:00+01:00.",
-            ) from error
-        if moment.tzinfo is None and not self.time_zone:
-            raise TaskFailed(f"`{name}` has neither an offset nor a `timeZone`.", fix="Add one of them.")
-        return {"dateTime": self.date_time, **({"timeZone": self.time_zone} if self.time_zone else {})}
-
-
-class CalendarTask(RunnableTask):
-    """What every task of the calendar has."""
-
-    calendar_id: Property[Text]
-    service_account: Property[OptionalText] = Field(default=None, description="The whole JSON key.")
-    scopes: Property[TextList] = Field(default_factory=lambda: [SCOPE])
-    read_timeout: Property[OptionalInteger] = 120
-
-    async def call(
-        self, context: RunContext, method: str, path: str = "", body: Any = None, **params: Any
-    ) -> dict[str, Any]:
-        """One call of the calendar's events; TaskFailed when Google refuses."""
-        provider = context.settings.provider("google_calendar")
-        url = f"{provider.base_url or BASE_URL}/calendars/{quote(self.calendar_id, safe='')}/events{path}"
-        seconds = self.read_timeout or 120
-        token = await access_token(context, self.service_account, self.scopes, seconds)
-        answer = await send(
-            context,
-            method,
-            url,
-            options=HttpOptions(timeout=Timeouts(read_idle_timeout=timedelta(seconds=seconds))),
-            headers={"Authorization": f"Bearer {token}"},
-            params={key: _param(value) for key, value in params.items() if value is not None},
-            json=body,
-        )
-        if answer.code >= 400:
-            raise TaskFailed(
-                f"Google Calendar answered {answer.code}: {_reason(answer.text)}", fix=HINTS.get(answer.code, "")
-            )
-        return dict(json.loads(answer.content)) if answer.content.strip() else {}
 
 
 class EventFields(CalendarTask):
@@ -144,7 +79,7 @@ endTime:
     async def run(self, context: RunContext) -> Event:
         if not self.summary:
             raise TaskFailed("`summary` of the event is empty.", fix="Check the expression that makes it.")
-        return Event(event=_kept(await self.call(context, "POST", body=self.event(), fields="id")))
+        return Event(event=kept(await self.call(context, "POST", body=self.event(), fields="id")))
 
 
 class GetEvent(CalendarTask):
@@ -168,11 +103,11 @@ serviceAccount: "{{ secret('GOOGLE_SA') }}"
         found = await self.call(
             context,
             "GET",
-            _event_path(self.event_id),
+            event_path(self.event_id),
             maxAttendees=self.max_attendees,
             alwaysIncludeEmail=self.always_include_email or None,
         )
-        return Event(event=_kept(found), metadata=found)
+        return Event(event=kept(found), metadata=found)
 
 
 class Events(Outputs):
@@ -221,7 +156,7 @@ orderBy: startTime
         )
         items = found.get("items", [])
         return Events(
-            events=[_kept(item) for item in items], metadataList=items, nextPageToken=found.get("nextPageToken")
+            events=[kept(item) for item in items], metadataList=items, nextPageToken=found.get("nextPageToken")
         )
 
 
@@ -249,11 +184,11 @@ summary: Gone sailing
         found = await self.call(
             context,
             "PATCH" if self.patch else "PUT",
-            _event_path(self.event_id),
+            event_path(self.event_id),
             body,
             sendUpdates=self.send_updates,
         )
-        return Event(event=_kept(found), metadata=found)
+        return Event(event=kept(found), metadata=found)
 
 
 class DeleteEvent(CalendarTask):
@@ -273,23 +208,149 @@ serviceAccount: "{{ secret('GOOGLE_SA') }}"
     send_updates: Property[Text] = "none"
 
     async def run(self, context: RunContext) -> None:
-        await self.call(context, "DELETE", _event_path(self.event_id), sendUpdates=self.send_updates)
+        await self.call(context, "DELETE", event_path(self.event_id), sendUpdates=self.send_updates)
 
 
-def _event_path(event_id: str) -> str:
-    return f"/{quote(event_id, safe='')}"
+class Created(Outputs):
+    """Events that are new."""
+
+    events: list[dict[str, Any]]
 
 
-def _kept(event: dict[str, Any]) -> dict[str, Any]:
-    return {name: event.get(name) for name in KEPT}
+class NewEvents(Part):
+    """Which events are waited for, and how they are found."""
+
+    calendar_ids: Property[TextList] = Field(description="Ids of calendars that are shared with the account.")
+    service_account: Property[OptionalText] = Field(default=None, description="The whole JSON key.")
+    scopes: Property[TextList] = Field(default_factory=lambda: [SCOPE], description="What the account asks for.")
+    read_timeout: Property[OptionalInteger] = Field(default=120, description="Seconds Google may be silent.")
+    search_query: Property[OptionalText] = Field(default=None, description="A text that the events hold.")
+    organizer_email: Property[OptionalText] = Field(default=None, description="Whose events they are.")
+    event_status: Property[Literal["CONFIRMED", "TENTATIVE", "CANCELLED"] | None] = Field(
+        default=None, description="The state the events are in."
+    )
+    max_events_per_poll: Property[int] = Field(
+        default=100,
+        description="Events of one calendar that one execution is given (1 to 2500); more wait for the next.",
+    )
+
+    async def changed(
+        self, context: RunContext, calendar_id: str, since: datetime, now: datetime
+    ) -> list[dict[str, Any]]:
+        """Events that were made or changed since a moment; TaskFailed."""
+        account = {name: getattr(self, name) for name in ("service_account", "scopes", "read_timeout")}
+        stamp = since.astimezone(UTC).isoformat().replace("+00:00", "Z") if now - since < LONGEST_BACK else None
+        asks = ListEvents(id="look", type=ListEvents.type_names()[0], calendar_id=calendar_id, **account)
+        found, page = list[dict[str, Any]](), None
+        while True:
+            answer = await asks.call(
+                context,
+                "GET",
+                q=self.search_query or None,
+                updatedMin=stamp,
+                orderBy="updated",
+                showDeleted=self.event_status == "CANCELLED" or None,
+                maxResults=MOST,
+                pageToken=page,
+            )
+            found += answer.get("items") or []
+            page = answer.get("nextPageToken")
+            if not page:
+                return found
+
+    def wants(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event is one of those that are asked for."""
+        status = str(event.get("status") or "confirmed").upper()
+        organizer = str((event.get("organizer") or {}).get("email") or "")
+        if self.organizer_email and self.organizer_email.lower() != organizer.lower():
+            return False
+        return status == self.event_status if self.event_status else status != "CANCELLED"
 
 
-def _param(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+class EventCreatedTrigger(NewEvents, PollingTrigger):
+    """Start an execution when there are new events in calendars; a series counts once."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: meetings
+type: io.kestra.plugin.googleworkspace.calendar.EventCreatedTrigger
+interval: PT5M
+serviceAccount: "{{ secret('GOOGLE_SA') }}"
+calendarIds: [team@example.com]
+searchQuery: interview
+""",
+    )
+    type: Literal["io.kestra.plugin.googleworkspace.calendar.EventCreatedTrigger"]
+    interval: timedelta = Field(
+        default=timedelta(minutes=5), ge=timedelta(minutes=1), description="The wait between two looks."
+    )
+
+    async def poll(self, context: PollContext) -> Look:
+        asked = await fields_of(self, NewEvents, context)
+        if not 1 <= asked.max_events_per_poll <= MOST:
+            raise TaskFailed(f"`maxEventsPerPoll` is {asked.max_events_per_poll}.", fix=f"Give 1 to {MOST}.")
+        now = datetime.now(UTC)
+        memory, found, refused = dict(context.memory), list[dict[str, Any]](), list[TaskFailed]()
+        for calendar_id in asked.calendar_ids:
+            view = View.of(memory.get(calendar_id), now - self.interval)
+            try:
+                fresh = view.new(await asked.changed(context, calendar_id, view.floor, now))
+            except TaskFailed as error:
+                context.log(f"The calendar {calendar_id} could not be read: {error}", "WARN")
+                refused.append(error)
+                continue
+            taken = fresh[: asked.max_events_per_poll]
+            memory[calendar_id] = view.after(taken, now if len(taken) == len(fresh) else None).document()
+            found += [_told(event) for event in taken if asked.wants(event)]
+        if refused and len(refused) == len(asked.calendar_ids):
+            raise refused[0]
+        return Look(Created(events=found) if found else None, memory)
 
 
-def _reason(text: str) -> str:
-    try:
-        return str(json.loads(text)["error"]["message"])
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return text[:500]
+@dataclass(frozen=True, slots=True)
+class View:
+    """Up to when a calendar was read, and which events made shortly before were counted: Google shows some late."""
+
+    since: datetime
+    counted: Mapping[str, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, kept: Any, first: datetime) -> "View":
+        """A view as it was kept; the first one sees what was made after a moment."""
+        if not kept:
+            return cls(first + LATE)
+        counted = {key: datetime.fromisoformat(made) for key, made in kept["counted"].items()}
+        return cls(datetime.fromisoformat(kept["since"]), counted)
+
+    def document(self) -> dict[str, Any]:
+        """The view as it is kept."""
+        counted = {key: made.isoformat() for key, made in self.counted.items()}
+        return {"since": self.since.isoformat(), "counted": counted}
+
+    @property
+    def floor(self) -> datetime:
+        """The moment before which all is counted."""
+        return self.since - LATE
+
+    def new(self, events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The events that are not counted yet, oldest first."""
+        made = {str(event["id"]): event for event in events if _made(event) > self.floor}
+        return sorted((made[key] for key in made.keys() - self.counted.keys()), key=lambda one: (_made(one), one["id"]))
+
+    def after(self, taken: Sequence[dict[str, Any]], read: datetime | None) -> "View":
+        """The view once some were taken: all there were at a moment, or the oldest (None)."""
+        since = max(self.since, read or (_made(taken[-1]) if taken else self.since))
+        counted = {**self.counted, **{str(event["id"]): _made(event) for event in taken}}
+        return View(since, {key: made for key, made in counted.items() if made > since - LATE})
+
+
+def _made(event: Mapping[str, Any]) -> datetime:
+    text = event.get("created") or event.get("updated")
+    return datetime.fromisoformat(str(text)) if text else datetime.min.replace(tzinfo=UTC)
+
+
+def _told(event: Mapping[str, Any]) -> dict[str, Any]:
+    parts = {name: event.get(name) for name in TOLD}
+    for name, keys in {"start": TIMES, "end": TIMES, "organizer": ("email", "displayName", "self")}.items():
+        parts[name] = {key: event[name].get(key) for key in keys} if event.get(name) else None
+    return parts

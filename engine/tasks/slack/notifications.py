@@ -76,6 +76,7 @@ customFields:
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
+    template_render_map: Any = None
     channel: Property[OptionalText] = None
     username: Property[OptionalText] = None
     icon_url: Property[OptionalText] = None

@@ -1,12 +1,13 @@
 """Tasks one after another, side by side, or by what each depends on."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from engine.core.execution import TaskRun
-from engine.core.flowable import Body, FlowableTask, Section, enabled
+from engine.core.flowable import Body, FlowableTask, Mode, Opened, Section, Wanted, enabled, truthy
+from engine.core.property import Property, has_template
 from engine.core.state import State
 from engine.core.task import AnyTask, Part, Task
 
@@ -50,7 +51,43 @@ tasks:
         return State.WARNING if state is State.FAILED else state
 
 
-class Parallel(FlowableTask):
+ENDS = {"CANCEL": State.CANCELLED, "CANCELLED": State.CANCELLED, "FAIL": State.FAILED, "FAILED": State.FAILED}
+
+
+class SideBySide(FlowableTask):
+    """Tasks that run at the same time, and what becomes of the others when one fails."""
+
+    concurrent: Property[Annotated[int, Field(ge=0)]] = Field(default=0, description="How many run at once; 0: all.")
+    fail_fast: Property[bool] = Field(default=False, description="Kill what still runs as soon as one fails.")
+    on_child_failure: Property[Literal["CONTINUE", "CANCEL", "FAIL", "CANCELLED", "FAILED"]] = Field(
+        default="CONTINUE",
+        description="What becomes of tasks under way when one fails: they go on, or end CANCELLED or FAILED.",
+    )
+
+    def wanted(self) -> Wanted:
+        asked: dict[str, tuple[Any, Mode]] = {}
+        if has_template(self.concurrent):
+            asked["concurrent"] = (self.concurrent, "text")
+        if self.fail_fast is not False:
+            asked["failFast"] = (self.fail_fast, "text")
+        if self.on_child_failure != "CONTINUE":
+            asked["onChildFailure"] = (self.on_child_failure, "text")
+        return asked
+
+    def opened(self, rendered: Mapping[str, Any]) -> Opened:
+        given = str(rendered.get("concurrent", "0")).strip()
+        return Opened() if given.isdecimal() else Opened(error=f"`concurrent` is {given!r}: write a whole number.")
+
+    def limit(self, run: TaskRun) -> int:
+        """How many run at once; 0: all."""
+        return int(run.rendered.get("concurrent", self.concurrent))
+
+    def interrupts(self, run: TaskRun) -> State | None:
+        wanted = ENDS.get(str(run.rendered.get("onChildFailure")).upper())
+        return wanted or (State.KILLED if truthy(run.rendered.get("failFast")) else None)
+
+
+class Parallel(SideBySide):
     """Run tasks side by side."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -68,11 +105,10 @@ tasks:
 """,
     )
     type: Literal["io.kestra.plugin.core.flow.Parallel", "io.kestra.core.tasks.flows.Parallel"]
-    concurrent: int = Field(default=0, ge=0, description="How many run at once; 0: all.")
     tasks: tuple[AnyTask, ...] = Field(min_length=1)
 
     def body(self, run: TaskRun) -> Body:
-        return Body(enabled(self.tasks), limit=self.concurrent)
+        return Body(enabled(self.tasks), limit=self.limit(run))
 
 
 class DagTask(Part):
@@ -82,7 +118,7 @@ class DagTask(Part):
     depends_on: tuple[str, ...] = ()
 
 
-class Dag(FlowableTask):
+class Dag(SideBySide):
     """Run every task as soon as those it depends on have ended."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -102,7 +138,6 @@ tasks:
 """,
     )
     type: Literal["io.kestra.plugin.core.flow.Dag", "io.kestra.core.tasks.flows.Dag"]
-    concurrent: int = Field(default=0, ge=0, description="How many run at once; 0: all.")
     tasks: tuple[DagTask, ...] = ()
 
     @model_validator(mode="after")
@@ -127,7 +162,7 @@ tasks:
         tasks = enabled(tuple(entry.task for entry in self.tasks))
         there = {task.id for task in tasks}
         needs = {entry.task.id: frozenset(entry.depends_on) & there for entry in self.tasks}
-        return Body(tasks, "graph", self.concurrent, needs=needs)
+        return Body(tasks, "graph", self.limit(run), needs=needs)
 
 
 def _in_circles(needs: Mapping[str, set[str]]) -> list[str]:

@@ -1,14 +1,16 @@
 """The trigger that an HTTP request fires."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from engine.core.property import Property
-from engine.core.triggers import Trigger
+from engine.core.request_triggers import Arrived, Heard, RequestTrigger, read_body
 
 
-class Webhook(Trigger):
+class Webhook(RequestTrigger):
     """Start an execution when a request comes whose address holds the key."""
 
     examples = (
@@ -27,9 +29,6 @@ class Webhook(Trigger):
         """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Webhook", "io.kestra.core.models.triggers.types.Webhook"]
-    key: str = Field(
-        min_length=1, max_length=256, description="The credential in the address; may be a {{ template }}."
-    )
     wait: bool = Field(default=False, description="Answer when the execution has ended.")
     return_outputs: bool = Field(default=False, description="Answer with the flow's outputs; needs `wait`.")
     response_content_type: Literal["application/json", "text/plain"] | None = Field(
@@ -54,3 +53,7 @@ class Webhook(Trigger):
         if any(condition.type.endswith(".MultipleCondition") for condition in self.conditions):
             raise ValueError("invalid webhook: conditions of type MultipleCondition are not supported")
         return self
+
+    def admit(self, arrived: Arrived, credentials: Mapping[str, str], now: datetime) -> Heard:
+        """Any request that has the key."""
+        return Heard(arrived.variables(read_body(arrived.body)))

@@ -1,0 +1,118 @@
+"""`io.kestra.plugin.aws.athena`: SQL over files in S3."""
+
+import asyncio
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.aws.connection import AwsConnected, asked
+from engine.tasks.fetched_rows import fetched
+from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.sql_task import Fetched, FetchType
+
+EVERY = 0.5  # seconds between two looks
+WHOLE = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})
+BROKEN = frozenset({"double", "float", "real", "decimal"})
+METRICS = {
+    "DataScannedInBytes": "data.scanned.bytes",
+    "EngineExecutionTimeInMillis": "engine.execution.duration",
+    "QueryPlanningTimeInMillis": "query.planning.duration",
+    "QueryQueueTimeInMillis": "query.queue.duration",
+    "ServiceProcessingTimeInMillis": "service.processing.duration",
+    "TotalExecutionTimeInMillis": "total.execution.duration",
+}
+
+
+class Queried(Fetched):
+    """The rows as asked for, and Athena's id of the query."""
+
+    queryExecutionId: str  # noqa: N815 - appears as written
+
+
+class Query(AwsConnected, RunnableTask):
+    """Run a query and take its rows; with `fetchType: NONE` it is not waited for."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: visits
+type: io.kestra.plugin.aws.athena.Query
+region: eu-central-1
+database: weblogs
+outputLocation: s3://company-athena
+query: SELECT path, count(*) AS visits FROM requests GROUP BY path
+fetchType: FETCH
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.athena.Query"]
+    catalog: Property[OptionalText] = None
+    database: Property[Text]
+    output_location: Property[Text]
+    query: Property[Text]
+    fetch_type: Property[FetchType] = "STORE"
+    skip_header: Property[bool] = True
+
+    async def run(self, context: RunContext) -> Queried:
+        place = {"Database": self.database, **({"Catalog": self.catalog} if self.catalog else {})}
+        given = {
+            "QueryString": self.query,
+            "QueryExecutionContext": place,
+            "ResultConfiguration": {"OutputLocation": self.output_location},
+        }
+        client = await self.client(context, "athena")
+        try:
+            made = await asked("athena", lambda: client.start_query_execution(**given))
+            number = str(made["QueryExecutionId"])
+            context.log(f"The query {number} was started.")
+            if self.fetch_type == "NONE":
+                return Queried(queryExecutionId=number)
+            await self._ended(context, client, number)
+            rows = await asked("athena", lambda: self._rows(client, number))
+        finally:
+            client.close()
+        context.metric("total.rows", len(rows))
+        return Queried(**(await fetched(context, rows, self.fetch_type)).model_dump(), queryExecutionId=number)
+
+    async def _ended(self, context: RunContext, client: Any, number: str) -> None:
+        """Wait until the query has ended well; one that is waited for no more is stopped."""
+        try:
+            while True:
+                found = await asked("athena", lambda: client.get_query_execution(QueryExecutionId=number))
+                about = found["QueryExecution"]
+                state = about["Status"]["State"]
+                if state not in ("QUEUED", "RUNNING"):
+                    break
+                await asyncio.sleep(EVERY)
+        except asyncio.CancelledError:
+            await asked("athena", lambda: client.stop_query_execution(QueryExecutionId=number))
+            raise
+        if state != "SUCCEEDED":
+            said = about["Status"].get("StateChangeReason") or ""
+            raise TaskFailed(f"The query {number} ended as {state}. {said}".strip())
+        for name, metric in METRICS.items():
+            if (value := (about.get("Statistics") or {}).get(name)) is not None:
+                context.metric(metric, float(value))
+
+    def _rows(self, client: Any, number: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        skips = self.skip_header
+        for page in client.get_paginator("get_query_results").paginate(QueryExecutionId=number):
+            columns = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
+            rows = page["ResultSet"]["Rows"][1 if skips else 0 :]
+            found += [row_of(columns, row.get("Data") or []) for row in rows]
+            skips = False
+        return found
+
+
+def row_of(columns: list[dict[str, Any]], cells: list[dict[str, Any]]) -> dict[str, Any]:
+    """A row by the names of its columns; Athena writes every value as text."""
+    texts = (cell.get("VarCharValue") for cell in cells)
+    return {column["Name"]: _value(column["Type"], text) for column, text in zip(columns, texts, strict=True)}
+
+
+def _value(kind: str, text: str | None) -> Any:
+    if text is None:
+        return None
+    if kind in WHOLE:
+        return int(text)
+    if kind in BROKEN:
+        return float(text)
+    return text == "true" if kind == "boolean" else text

@@ -1,0 +1,83 @@
+"""Messages of AMQP 0-9-1: aio-pika against a broker on loopback."""
+
+import json
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from tests.tasks.context import heard
+from tests.wire.amqp import amqp_broker
+
+AMQP = "io.kestra.plugin.amqp"
+
+
+@pytest.fixture
+def broker():
+    with amqp_broker("s3cret") as running:
+        yield running
+
+
+@pytest.fixture
+def at(broker):
+    """What every task says."""
+    return {"host": "127.0.0.1", "port": broker.port, "username": "flows", "password": "s3cret", "virtualHost": "shop"}
+
+
+async def test_messages_there_and_back(context, broker, at):
+    assert (await context.run(type=f"{AMQP}.CreateQueue", **at, name="orders")).queue == "orders"
+    made = await context.run(type=f"{AMQP}.DeclareExchange", **at, name="shop", exchangeType="TOPIC")
+    assert (made.exchange, broker.exchanges) == ("shop", {"shop": "topic"})
+    await context.run(type=f"{AMQP}.QueueBind", **at, exchange="shop", queue="orders", routingKey="new")
+    rows = [
+        {"data": {"id": 17}, "messageId": "m1", "headers": {"a": "b"}, "timestamp": "2026-01-31T09:00:00Z"},
+        {"data": "ä", "contentType": "text/plain"},
+    ]
+    send = {"type": f"{AMQP}.Publish", **at, "serdeType": "JSON"}
+    assert (await context.run(**send, exchange="shop", routingKey="new", from_=rows)).messagesCount == 2
+    read = {"url": broker.url, "queue": "orders", "serdeType": "JSON"}
+    found = await context.run(type=f"{AMQP}.Consume", **read, maxRecords=2)
+    first, second = (json.loads(line) for line in context.files.text(found.uri).splitlines())
+    assert (first["data"], first["messageId"], first["headers"]) == ({"id": 17}, "m1", {"a": "b"})
+    assert first["timestamp"].startswith("2026-01-31T09:00:00")
+    assert (second["data"], second["contentType"], broker.unsaid) == ("ä", "text/plain", 0)
+    declared = {"id": "t", "type": f"{AMQP}.Trigger", **read, "maxDuration": "PT0.3S"}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    assert await trigger.poll(context) is None
+    await context.run(**{**send, "serdeType": "STRING"}, routingKey="orders", from_="no JSON")
+    with pytest.raises(TaskFailed, match="A message is not JSON: 'no JSON'"):
+        await trigger.poll(context)
+    kept = await context.run(type=f"{AMQP}.Consume", **{**read, "serdeType": "STRING"}, maxRecords=1)
+    assert json.loads(context.files.text(kept.uri))["data"] == "no JSON"  # it was not lost
+    assert "s3cret" in context.masked
+
+
+async def test_messages_are_heard_as_they_come(context, broker, at):
+    await context.run(type=f"{AMQP}.CreateQueue", **at, name="orders")
+    send = {"type": f"{AMQP}.Publish", **at, "routingKey": "orders"}
+    await context.run(**send, from_=[{"data": '{"n": 1}', "messageId": "m1"}, {"data": "no JSON"}])
+    ears = {"type": f"{AMQP}.RealtimeTrigger", **at, "queue": "orders", "serdeType": "JSON", "consumerTag": "flows"}
+    kind = catalogue().resolve(ears)
+    trigger = kind.model_validate({"id": "the_trigger", **ears}, context={"registry": catalogue()})
+    dying = trigger.listen(context)
+    first = list(await anext(dying))
+    await dying.aclose()  # it died with them in hand
+    found = await heard(context, 2, **ears, acknowledged=lambda: broker.unsaid == 0 and not broker.queues["orders"])
+    assert [one.variables["data"] for one in found] == [{"n": 1}, "no JSON"]
+    assert [one.problem is None for one in found] == [True, False]
+    assert [one.key for one in found][: len(first)] == [one.key for one in first]
+    assert len({one.key for one in found}) == 2
+
+
+async def test_what_goes_wrong_is_told(context, broker, at):
+    take = {"type": f"{AMQP}.Consume", "queue": "nowhere", "maxRecords": 1}
+    with pytest.raises(TaskFailed, match=r"The broker refused: .*no queue 'nowhere'"):
+        await context.run(**take, **at)
+    with pytest.raises(TaskFailed, match="could not be reached"):
+        await context.run(**take, **{**at, "password": "wrong"})
+    with pytest.raises(TaskFailed, match="could not be reached"):
+        await context.run(**take, **{**at, "port": 9})
+    with pytest.raises(TaskFailed, match="which broker"):
+        await context.run(**take)
+    with pytest.raises(TaskFailed, match="when to stop"):
+        await context.run(type=f"{AMQP}.Consume", **at, queue="x")

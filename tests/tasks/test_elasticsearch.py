@@ -1,0 +1,96 @@
+"""Documents in Elasticsearch: its REST API, faked at the wire."""
+
+import base64
+import json
+import re
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.wire.loopback import Answered, serving
+
+ELASTIC = "io.kestra.plugin.elasticsearch"
+
+
+class Cluster:
+    """Keeps documents by index and id."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def __call__(self, request):
+        if request.headers["authorization"] != "Basic " + base64.b64encode(b"flows:s3cret").decode():
+            return Answered({"error": {"type": "security_exception", "reason": "unable to authenticate"}}, 401)
+        path = request.path.removeprefix("/es/")
+        if path == "_bulk":
+            return self.bulk(request.body.decode().splitlines())
+        if path.endswith("_search"):
+            wanted = request.json["query"]["term"]["level"]
+            hits = [{"_source": doc} for (index, _), doc in self.kept.items() if doc.get("level") == wanted]
+            return Answered({"hits": {"total": {"value": len(hits)}, "hits": hits}})
+        if path.endswith("_count"):
+            return Answered({"count": len(self.kept), "asked": request.query})
+        index, kind, key = re.fullmatch(r"([^/]+)/(_doc|_update)/(.*)", path).groups()
+        if request.method == "GET":
+            doc = self.kept.get((index, key))
+            return Answered({"found": bool(doc), "_source": doc}, 200 if doc else 404)
+        if request.method == "DELETE":
+            del self.kept[index, key]
+            return Answered({"_id": key, "result": "deleted"})
+        there = (index, key) in self.kept
+        if request.query.get("op_type") == "create" and there:
+            reason = f"[{key}]: version conflict, document already exists"
+            return Answered({"error": {"type": "version_conflict_engine_exception", "reason": reason}}, 409)
+        doc = {**self.kept[index, key], **request.json["doc"]} if kind == "_update" else request.json
+        self.kept[index, key or "made"] = doc
+        return Answered({"_id": key or "made", "result": "updated" if there else "created"})
+
+    def bulk(self, lines):
+        for about, doc in zip(lines[::2], lines[1::2], strict=True):
+            ((_, place),) = json.loads(about).items()
+            if "bad" in doc:
+                error = {"type": "mapper_parsing_exception", "reason": "failed to parse field [total]"}
+                return Answered({"errors": True, "items": [{"index": {"error": error}}]})
+            self.kept[place["_index"], place.get("_id")] = json.loads(doc)
+        return Answered({"errors": False, "items": []})
+
+
+async def test_documents(context):
+    cluster = Cluster()
+    with serving(cluster) as server:
+        who = {"username": "flows", "password": "s3cret"}
+        connection = {"hosts": ["http://127.0.0.1:9", server.url], "basicAuth": who, "pathPrefix": "es"}
+
+        async def run(name, **given):
+            return await context.run(type=f"{ELASTIC}.{name}", connection=connection, **given)
+
+        kept = await run("Put", index="logs", key="a/1", value={"level": "error", "n": 1}, refreshPolicy="WAIT_UNTIL")
+        assert (kept.id, kept.result, server.last.query["refresh"]) == ("a/1", "CREATED", "wait_for")
+        assert (await run("Put", index="logs", key="a/1", opType="UPDATE", value={"n": 2})).result == "UPDATED"
+        assert (await run("Get", index="logs", key="a/1")).row == {"level": "error", "n": 2}
+        with pytest.raises(TaskFailed, match=r"409: .*version conflict"):
+            await run("Put", index="logs", key="a/1", opType="CREATE", value={})
+        assert (await run("Put", index="logs", value={"level": "info"})).id == "made"
+        query = {"query": {"term": {"level": "error"}}}
+        found = await run("Search", indexes=["logs"], request=json.dumps(query))
+        assert (found.rows, found.total, found.size) == ([{"level": "error", "n": 2}], 1, 1)
+        stored = await run("Search", request=query, fetchType="STORE")
+        assert json.loads(context.files.text(stored.uri)) == {"level": "error", "n": 2}
+        uri = await context.files.put(b'{"id": 1, "total": 4}\n{"id": 2, "total": 5}\n', "rows.jsonl")
+        assert (await run("Load", from_=uri, index="orders", idKey="id", chunk=1)).size == 2
+        assert cluster.kept["orders", "2"] == {"total": 5}
+        with pytest.raises(TaskFailed, match=r"kept not all documents: failed to parse field"):
+            await run("Load", from_=[{"bad": 1}], index="orders")
+        asked = await run("Request", endpoint="/_count", parameters={"q": "x"})
+        assert asked.response == {"count": 4, "asked": {"q": "x"}}
+        await run("Put", index="logs", key="a/1", opType="DELETE", value={})
+        assert ("logs", "a/1") not in cluster.kept
+        with pytest.raises(TaskFailed, match="answered 404"):
+            await run("Get", index="logs", key="none")
+        assert "s3cret" in context.masked
+        who["password"] = "wrong"
+        with pytest.raises(TaskFailed, match="unable to authenticate"):
+            await run("Search", request=query)
+        connection["hosts"] = ["http://127.0.0.1:9"]
+        with pytest.raises(TaskFailed, match="could not be reached"):
+            await run("Get", index="logs", key="none")

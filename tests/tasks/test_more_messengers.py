@@ -1,0 +1,174 @@
+"""Twilio, SendGrid, WhatsApp, Messenger and X."""
+
+import base64
+import hashlib
+import hmac
+import re
+from urllib.parse import quote, unquote
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.wire.loopback import Answered, serving
+
+PLUGIN = "io.kestra.plugin"
+BASIC = "Basic " + base64.b64encode(b"AC1:token").decode()
+
+
+@pytest.fixture
+def service():
+    """Answers as each of them does: those who do not say who they are get a 401."""
+
+    def answer(request):
+        if not request.headers.get("authorization"):
+            return Answered({"message": "Authenticate"}, 401)
+        if request.path.endswith("/mail/send"):
+            return Answered(None, 202, {"X-Message-Id": "m1"})
+        if request.path.endswith("/Messages.json"):
+            return Answered({"sid": "SM1", "status": "queued"}, 201)
+        return Answered({"ok": True}, 201)
+
+    with serving(answer) as running:
+        yield running
+
+
+@pytest.fixture
+def twilio(make_context, service):
+    context = make_context({"providers": {"twilio": {"base_url": service.url}}})
+
+    async def run(kind, **given):
+        return await context.run(type=f"{PLUGIN}.{kind}", accountSID="AC1", authToken="token", **given)
+
+    run.context = context
+    return run
+
+
+@pytest.mark.parametrize("family", ["twilio.notify", "notifications.twilio", "twilio"])
+async def test_twilio_takes_a_form(twilio, service, family):
+    payload = '{"identity": "1", "body": "hi", "toBinding": {"binding_type": "sms"}, "tag": ["a", "b"]}'
+    await twilio(f"{family}.TwilioAlert", url=f"{service.url}/Notifications", payload=payload)
+    assert service.last.headers["authorization"] == BASIC
+    assert "form-urlencoded" in service.last.headers["content-type"]
+    sent = service.last.form
+    assert (sent["Identity"], sent["Body"], sent["ToBinding"]) == ("1", "hi", '{"binding_type": "sms"}')
+    assert service.last.body.count(b"Tag=") == 2
+    assert "token" in twilio.context.masked
+
+
+async def test_twilio_tells_of_an_execution(twilio, service):
+    twilio.context.state = "FAILED"
+    where = {"url": f"{service.url}/Notifications", "identity": "1"}
+    await twilio("twilio.notify.TwilioExecution", customFields={"Customer": "ACME"}, **where)
+    assert service.last.form["Identity"] == "1"
+    assert "a_flow ➛ FAILED" in service.last.form["Body"]
+    assert "Customer: ACME" in service.last.form["Body"]
+    await twilio("twilio.notify.TwilioExecution", body="short", tag="all", **where)
+    assert service.last.form == {"Body": "short", "Identity": "1", "Tag": "all"}
+
+
+async def test_a_text_message(twilio, service):
+    sent = await twilio("twilio.notify.sms.Send", from_="+1555", to="+1666", body="down")
+    assert (sent.sid, sent.status) == ("SM1", "queued")
+    assert service.last.path == "/2010-04-01/Accounts/AC1/Messages.json"
+    assert service.last.form == {"To": "+1666", "Body": "down", "From": "+1555"}
+    await twilio("twilio.notify.sms.Send", messagingServiceSid="MG1", to="+1666", body="down")
+    assert service.last.form["MessagingServiceSid"] == "MG1"
+    with pytest.raises(TaskFailed, match="either `from` or `messagingServiceSid`"):
+        await twilio("twilio.notify.sms.Send", to="+1666", body="down")
+
+
+async def test_sendgrid(make_context, service):
+    context = make_context({"providers": {"sendgrid": {"base_url": f"{service.url}/v3"}}})
+    uri = await context.files.put(b"a,b", "report.csv")
+    given = {"sendgridApiKey": "SG.key", "from_": "flows@example.com", "to": ["a@example.com", "b@example.com"]}
+    files = [{"name": "report.csv", "uri": uri, "contentType": "text/csv"}]
+    done = await context.run(
+        type=f"{PLUGIN}.notifications.sendgrid.SendGridMailSend",
+        subject="Hi",
+        htmlTextContent="<p>Hi</p>",
+        cc=["c@example.com"],
+        attachments=files,
+        embeddedImages=files,
+        **given,
+    )
+    assert (done.statusCode, done.headers["x-message-id"]) == (202, "m1")
+    sent = service.last.json
+    assert service.last.headers["authorization"] == "Bearer SG.key"
+    (person,) = sent["personalizations"]
+    assert ([one["email"] for one in person["to"]], person["cc"]) == (given["to"], [{"email": "c@example.com"}])
+    assert [part["type"] for part in sent["content"]] == ["text/plain", "text/html"]
+    assert [(one["disposition"], base64.b64decode(one["content"])) for one in sent["attachments"]] == [
+        ("attachment", b"a,b"),
+        ("inline", b"a,b"),
+    ]
+    context.state = "FAILED"
+    kind = f"{PLUGIN}.twilio.sendgrid.SendGridMailExecution"
+    await context.run(type=kind, customMessage="Look <here>", **given)
+    sent = service.last.json
+    assert sent["personalizations"][0]["subject"] == "[company.ai] a_flow ➛ FAILED"
+    assert "Look &lt;here&gt;" in sent["content"][1]["value"]
+    assert "SG.key" in context.masked
+
+
+@pytest.mark.parametrize("family", ["meta.whatsapp", "notifications.whatsapp", "whatsapp"])
+async def test_whatsapp(make_context, family):
+    with serving(lambda request: Answered({"ok": True})) as hook:
+        context = make_context()
+        await context.run(type=f"{PLUGIN}.{family}.WhatsAppIncomingWebhook", url=hook.url, payload='{"from": 380}')
+        assert hook.last.json == {"from": 380}
+        await context.run(
+            type=f"{PLUGIN}.{family}.WhatsAppExecution",
+            url=hook.url,
+            profileName="Flows",
+            whatsAppIds=["1", "2"],
+            from_="380",
+            messageId="m1",
+            recipientId="r1",
+            customMessage="Look",
+        )
+        sent = hook.last.json
+        assert [one["wa_id"] for one in sent["contacts"]] == ["1", "2"]
+        (message,) = sent["messages"]
+        assert (message["from"], message["id"], message["type"], sent["recipient_id"]) == ("380", "m1", "text", "r1")
+        assert message["text"]["body"].startswith("Look\n[company.ai] a_flow")
+
+
+async def test_messenger(context, service):
+    given = {"pageId": "1", "accessToken": "page-token", "recipientIds": ["u1", "u2"], "url": service.url}
+    await context.run(type=f"{PLUGIN}.notifications.messenger.MessengerExecution", textBody="x" * 2500, **given)
+    sent = [request.json for request in service.requests]
+    assert [one["recipient"]["id"] for one in sent] == ["u1", "u1", "u2", "u2"]
+    assert [len(one["message"]["text"]) for one in sent] == [2000, 500, 2000, 500]
+    assert sent[0]["messaging_type"] == "UPDATE"
+    assert service.last.headers["authorization"] == "Bearer page-token"
+    await context.run(type=f"{PLUGIN}.meta.messenger.MessengerExecution", messagingType="RESPONSE", **given)
+    assert "a_flow" in service.last.json["message"]["text"]
+    with pytest.raises(TaskFailed, match="at least one person"):
+        await context.run(type=f"{PLUGIN}.meta.messenger.MessengerExecution", **{**given, "recipientIds": []})
+
+
+OAUTH = {"consumerKey": "ck", "consumerSecret": "c&s", "accessToken": "at", "accessSecret": "a s"}
+
+
+@pytest.mark.parametrize("family", ["x", "notifications.x"])
+async def test_x_knows_who_posts(context, service, family):
+    url = f"{service.url}/2/tweets"
+    await context.run(type=f"{PLUGIN}.{family}.XExecution", url=url, bearerToken="b", textBody="hi")
+    assert (service.last.json, service.last.headers["authorization"]) == ({"text": "hi"}, "Bearer b")
+    await context.run(type=f"{PLUGIN}.{family}.XExecution", url=url, **OAUTH)
+    assert len(service.last.json["text"]) <= 280
+    told = dict(re.findall(r'(\w+)="([^"]*)"', service.last.headers["authorization"]))
+    signature = unquote(told.pop("oauth_signature"))
+    pairs = "&".join(f"{name}={value}" for name, value in sorted(told.items()))
+    text = f"POST&{quote(url, safe='')}&{quote(pairs, safe='')}"
+    good = base64.b64encode(hmac.new(b"c%26s&a%20s", text.encode(), hashlib.sha1).digest()).decode()
+    assert signature == good
+
+
+async def test_x_takes_280_characters(context, service):
+    kind = f"{PLUGIN}.x.XExecution"
+    await context.run(type=kind, url=service.url, bearerToken="b", textBody="x" * 280)
+    with pytest.raises(TaskFailed, match="281 characters"):
+        await context.run(type=kind, url=service.url, bearerToken="b", textBody="x" * 281)
+    with pytest.raises(TaskFailed, match="Give `bearerToken`"):
+        await context.run(type=kind, url=service.url, textBody="x")

@@ -1,0 +1,83 @@
+"""Google Sheets with a service account."""
+
+import json
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.wire.google_sheets import google_sheets
+
+__all__ = ["google_sheets"]
+KIND = "io.kestra.plugin.googleworkspace.sheets"
+
+
+@pytest.fixture
+def sheets(make_context, google_service, google_sheets):
+    where = {"google_sheets": f"{google_sheets.wire.url}/v4", "google_drive": f"{google_sheets.wire.url}/drive/v3"}
+    context = make_context({"providers": {name: {"base_url": url} for name, url in where.items()}})
+
+    async def call(kind, **given):
+        known = {} if kind == "CreateSpreadsheet" else {"spreadsheetId": "S1"}
+        account = {"serviceAccount": google_service.service_account}
+        return await context.run(type=f"{KIND}.{kind}", **{**known, **account, **given})
+
+    call.context = context
+    return call
+
+
+async def test_rows_go_in_and_come_out(sheets, google_sheets):
+    rows = b'{"who": "ann", "n": 1}\n{"who": "bob", "more": [1]}\n'
+    uri = await sheets.context.files.put(rows, "rows.jsonl")
+    done = await sheets("Load", from_=uri, header=True)
+    assert (done.rows, done.columns) == (3, 3)
+    assert google_sheets.sheets["Sheet1"] == [["who", "n", "more"], ["ann", 1, ""], ["bob", "", "[1]"]]
+    read = await sheets("ReadRange", range="Sheet1!A1:C9", fetch=True)
+    assert (read.size, read.rows[0]) == (2, {"who": "ann", "n": 1, "more": ""})
+    assert google_sheets.wire.last.query["valueRenderOption"] == "UNFORMATTED_VALUE"
+    stored = await sheets("ReadRange", range="Sheet1", header=False, valueRender="FORMATTED_VALUE")
+    lines = sheets.context.files.text(stored.uri).splitlines()
+    assert (stored.size, json.loads(lines[0])) == (3, ["who", "n", "more"])
+    assert google_sheets.wire.last.query["valueRenderOption"] == "FORMATTED_VALUE"
+
+
+async def test_where_rows_are_written(sheets, google_sheets):
+    uri = await sheets.context.files.put("skip me\nä;'x;y'\n1;2\n3;4\n".encode("latin-1"), "rows.csv")
+    options = {"fieldDelimiter": ";", "skipLeadingRows": 1, "quote": "'", "encoding": "latin-1"}
+    await sheets("Load", from_=uri, csvOptions=options)
+    assert google_sheets.sheets["Sheet1"] == [["ä", "x;y"], ["1", "2"], ["3", "4"]]
+    one = await sheets.context.files.put(b"a,b\n", "one.csv")
+    await sheets("Load", from_=one)
+    assert google_sheets.sheets["Sheet1"][0] == ["a", "b"]
+    assert len(google_sheets.sheets["Sheet1"]) == 3
+    await sheets("Load", from_=one, insertType="APPEND")
+    assert google_sheets.sheets["Sheet1"][-1] == ["a", "b"]
+    await sheets("Load", from_=one, insertType="OVERWRITE")
+    assert google_sheets.sheets["Sheet1"] == [["a", "b"]]
+    with pytest.raises(TaskFailed, match="ParquetToIon"):
+        await sheets("Load", from_=await sheets.context.files.put(b"PAR1", "rows.parquet"))
+
+
+async def test_whole_sheets(sheets, google_sheets):
+    google_sheets.sheets["Sheet1"] = [["a", "b"], [1]]
+    read = await sheets("Read", fetch=True)
+    assert (read.size, read.rows) == (4, {"Sheet1": [{"a": 1, "b": None}], "It's": [{"x": "1"}]})
+    stored = await sheets("Read", selectedSheetsTitle=["It's"])
+    assert json.loads(sheets.context.files.text(stored.uris["It's"])) == {"x": "1"}
+    with pytest.raises(TaskFailed, match=r"no sheet 'Nope'.*Sheet1"):
+        await sheets("Read", selectedSheetsTitle=["Nope"])
+
+
+async def test_a_spreadsheet_comes_and_goes(sheets, google_sheets):
+    made = await sheets("CreateSpreadsheet", title="Report")
+    assert (made.spreadsheetId, google_sheets.made) == ("S2", ["Report"])
+    await sheets("DeleteSpreadsheet", spreadsheetId=made.spreadsheetId)
+    assert google_sheets.deleted == ["S2"]
+
+
+async def test_what_google_refuses(sheets):
+    with pytest.raises(TaskFailed, match=r"Google Sheets answered 404: Requested entity was not found"):
+        await sheets("ReadRange", spreadsheetId="S9", range="A1")
+    with pytest.raises(TaskFailed, match="Unable to parse range"):
+        await sheets("ReadRange", range="Nope!A1")
+    with pytest.raises(TaskFailed, match="is not JSON"):
+        await sheets("ReadRange", range="Sheet1", serviceAccount="x")
