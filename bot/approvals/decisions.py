@@ -265,7 +265,7 @@ class Decisions:
                 chat_drafts.drop(unit.connection, wanted.draft.id)
             return reply
 
-        if (reply := await self.office.engine.database.transact(work)) is not None:
+        if (reply := await self.office.engine.database.transact(work, urgent=True)) is not None:
             return reply
         pause = await self.office.engine.pause_row(case.pause.id)
         return Reply((await self.late.told(pause, wanted.person)).notice(*self._status(case)))

@@ -96,7 +96,7 @@ class Operations:
             won = self._resume_in(unit, rows[0].id, values, by, now, dedupe, done, resolved.secrets)
             return "decided" if won else "late"
 
-        outcome = await self.database.transact(work)
+        outcome = await self.database.transact(work, urgent=True)
         if outcome == "counted":
             return await self.decider.current(execution_id)
         if outcome == "late":

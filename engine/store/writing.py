@@ -32,7 +32,7 @@ from engine.tallies import GROUP_SIZE
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-GROUP = 64  # units in one commit; what is urgent waits for one group at most
+GROUP = 64  # units in one commit; one that has begun ends early when something urgent comes
 READERS = 4
 SLICE = 0.005  # seconds of telling what is on disk before others get a turn on the loop
 TRIES = 4  # of work that met something which passes, such as a deadlock
@@ -229,9 +229,10 @@ class GroupWriter(ABC):
                     except queue.Empty:
                         break
                 stopping = stopping or entry is None
-                for orders in (self._take_urgent(), group):
-                    if orders:
-                        self._commit(orders)
+                self._commit(self._take_urgent())
+                while group:
+                    group = self._commit(group, gives_way=not self._urgent)
+                    self._commit(self._take_urgent() if group else [])
         finally:
             if self._connection is not None:
                 self._connection.close()
@@ -245,10 +246,15 @@ class GroupWriter(ABC):
             self._queue.put("urgent")
         return taken
 
-    def _commit(self, group: list[Order]) -> None:
-        """One transaction for the group; when a unit fails, each in its own, so that only the bad one fails."""
+    def _commit(self, group: list[Order], *, gives_way: bool = False) -> list[Order]:
+        """One transaction for the group; when a unit fails, each in its own, so that only the bad one fails. The rest
+        of a group that `gives_way` when something urgent comes meanwhile: it is for the transaction after that."""
+        rest: list[Order] = []
+        if not group:
+            return rest
         try:
-            self._together(group)
+            number = self._together(group, gives_way=gives_way)
+            group, rest = group[:number], group[number:]
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of transact
             if self._is_over(error):
                 for order in group:
@@ -259,17 +265,23 @@ class GroupWriter(ABC):
         self.units += len(group)
         GROUP_SIZE.observe(len(group))
         self._tell(group)
+        return rest
 
-    def _together(self, group: list[Order]) -> None:
-        self._committing = False
+    def _together(self, group: list[Order], *, gives_way: bool = False) -> int:
+        """Commit a group; how many of its units."""
+        self._committing, number = False, 0
         if self._connection is None:
             self._connection = self._writer.connect()
         with self._connection.begin():
             batch = Batch(self._connection)
             for order in group:
                 order.run(batch)
+                number += 1
+                if gives_way and self._urgent:
+                    break
             batch.flush()
             self._committing = True
+        return number
 
     def _is_over(self, error: Exception) -> bool:
         """Whether doing it again makes no sense: nobody can be reached, all wait for somebody else, or nobody knows

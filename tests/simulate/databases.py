@@ -46,7 +46,7 @@ class Line:
     before it what is urgent."""
 
     def __init__(
-        self, loop: SimulatedLoop, commit: Callable[[list[Order]], None], urgent: Callable[[], list[Order]]
+        self, loop: SimulatedLoop, commit: Callable[[list[Order]], object], urgent: Callable[[], list[Order]]
     ) -> None:
         self.loop = loop
         self.commit = commit

@@ -65,6 +65,30 @@ async def test_what_is_urgent_is_written_before_what_waits_and_by_itself(databas
     assert database.groups - before == 4  # the one that blocked, and no group of both kinds
 
 
+async def test_a_group_that_has_begun_gives_way_to_what_is_urgent(database):
+    blocked, release = await held_back(database)
+    entered, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def second(unit):
+        write("1")(unit)
+        loop.call_soon_threadsafe(entered.set)
+        go_on.wait(10)
+
+    works = [write("0"), second, *(write(str(n)) for n in range(2, 60))]
+    waiting = [asyncio.create_task(database.transact(work)) for work in works]
+    await asyncio.sleep(0)
+    before = database.groups
+    release.set()
+    await entered.wait()
+    urgent = asyncio.create_task(database.transact(write("urgent"), urgent=True))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(blocked, *waiting, urgent)
+    assert await messages(database) == ["0", "1", "urgent", *(str(n) for n in range(2, 60))]
+    assert database.groups - before == 4  # the one that blocked, what had begun, what is urgent, the rest
+
+
 async def test_what_is_urgent_at_the_end_is_written_too(sqlite, tmp_path):
     blocked, release = await held_back(sqlite)
     urgent = [asyncio.create_task(sqlite.transact(write(str(n)), urgent=True)) for n in range(150)]
