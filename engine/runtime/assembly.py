@@ -87,7 +87,7 @@ class Assembly:
             self.sealer,
             self.masker,
             self.door,
-            self.schedules.stops,
+            self.flows.stops_trigger,
             lambda posted: self.decider.post_stored(posted),
             self.schedules.released,
             lambda unit, execution, command: self.dispatcher.store(unit, execution, command),

@@ -46,8 +46,6 @@ class Backfills:
         `beside` is written in the same transaction. NotFound, Refused, InputInvalid.
         """
         entry = self.entry_of(namespace, flow_id, trigger_id)
-        if entry.state.backfill is not None:
-            raise Refused(f"A backfill of {entry.key} is under way.", fix="Let it end, or stop it first.")
         if entry.state.disabled:
             raise Refused(f"The trigger {entry.key} is switched off.", fix="Switch it on first.")
         check_labels(labels)
@@ -58,7 +56,13 @@ class Backfills:
         one = Backfill(new_id(self.clock.now()), start, end, first, dict(inputs or {}), tuple(labels))
         # Made once without being written: says now what will not do.
         await self.starts.at_date(entry.flow, entry.trigger, first, one.inputs, one.labels)
-        await self._set(entry, one, None if beside is None else lambda unit: beside(unit, one))
+
+        def begun(there: Backfill | None) -> Backfill:
+            if there is not None:
+                raise Refused(f"A backfill of {entry.key} is under way.", fix="Let it end, or stop it first.")
+            return one
+
+        await self._set(entry, begun, None if beside is None else lambda unit: beside(unit, one))
         return one
 
     def of(self, namespace: str, flow_id: str, trigger_id: str) -> Backfill | None:
@@ -76,29 +80,37 @@ class Backfills:
     ) -> None:
         """Hold a backfill (the regular dates go on meanwhile), let it go on, or give it up; NotFound, Refused."""
         entry = self.entry_of(namespace, flow_id, trigger_id)
-        there = self.read(entry)
-        if there is None:
-            raise Refused(f"There is no backfill of {entry.key}.", fix="It may have ended.")
-        await self._set(entry, None if to == "STOP" else replace(there, paused=to == "PAUSE"), beside)
+
+        def changed(there: Backfill | None) -> Backfill | None:
+            if there is None:
+                raise Refused(f"There is no backfill of {entry.key}.", fix="It may have ended.")
+            return None if to == "STOP" else replace(there, paused=to == "PAUSE")
+
+        await self._set(entry, changed, beside)
 
     def read(self, entry: Entry) -> Backfill | None:
-        """The backfill of a schedule, as its row says."""
-        text = entry.state.backfill
-        return None if text is None else Backfill.of(self.creator.sealer.loads(text, f"backfill:{entry.key}"))
+        """The backfill of a schedule, as far as is known here."""
+        return self._opened(entry.key, entry.state.backfill)
+
+    def _opened(self, key: str, text: str | None) -> Backfill | None:
+        return None if text is None else Backfill.of(self.creator.sealer.loads(text, f"backfill:{key}"))
 
     def text(self, key: str, backfill: Backfill | None) -> str | None:
         """A backfill as it lies in the row; what is given to executions is encrypted."""
         return None if backfill is None else self.creator.sealer.dumps(backfill.document(), f"backfill:{key}")
 
-    async def _set(self, entry: Entry, backfill: Backfill | None, beside: Beside = None) -> None:
-        text = self.text(entry.key, backfill)
+    async def _set(
+        self, entry: Entry, change: Callable[[Backfill | None], Backfill | None], beside: Beside = None
+    ) -> None:
+        """Change what the row says; a date that fires at the same moment comes before or after, never in between."""
 
-        def work(unit: Unit) -> TriggerState:
+        def work(unit: Unit) -> None:
             there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, entry.trigger.id) or entry.state
+            text = self.text(entry.key, change(self._opened(entry.key, there.backfill)))
             state = replace(there, backfill=text, updated=self.clock.now())
             rows.save(unit.connection, state)
             if beside is not None:
                 beside(unit)
-            return state
+            unit.after_commit(lambda: self.moved(state))
 
-        self.moved(await self.database.transact(work))
+        await self.database.transact(work)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from engine.clock import Clock
 from engine.core.documents import is_aside
+from engine.core.execution import Execution
 from engine.core.executor import plan_of
 from engine.core.flow import Flow
 from engine.core.flow_source import load, older_names
 from engine.core.registry import Registry
 from engine.core.task import Task
-from engine.errors import FlowInvalid, NotFound, Problem, Refused
+from engine.errors import EngineError, FlowInvalid, NotFound, Problem, Refused
 from engine.settings import Settings
 from engine.store import flows as rows
 from engine.store.database import Beside, Database, Unit
@@ -77,6 +78,17 @@ class Flows:
             row = self._database.read_now(lambda c: rows.revision(c, namespace, flow_id, revision))
             old = self._parsed_old(row, namespace, flow_id, revision)
         return old
+
+    def stops_trigger(self, execution: Execution) -> bool:
+        """Whether the end of an execution switches off the trigger that started it (`stopAfter`)."""
+        if execution.origin is None:
+            return False
+        try:
+            flow = self.get(execution.namespace, execution.flow_id)
+        except EngineError:
+            return False
+        trigger = next((one for one in flow.triggers if one.id == execution.origin.id), None)
+        return trigger is not None and execution.state in trigger.stop_after
 
     def at_hand(self, namespace: str, flow_id: str, revision: int) -> Flow | None:
         """One revision of a flow, if it is in memory."""

@@ -90,7 +90,7 @@ class Polls:
             if there is None or there.definition != one.definition or there.next_date is None:
                 there = there or TriggerState(one.flow.namespace, one.flow.id, one.trigger.id, now)
                 fresh.append(replace(there, next_date=now, definition=one.definition, updated=now))
-        await self._states.save(fresh)
+        await self._states.save_dates(fresh)
         for key in self._polled.keys() - polled.keys():
             self._timers.cancel(_timer(key))
         self._polled = polled

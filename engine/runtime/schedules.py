@@ -10,11 +10,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from engine.clock import Clock
 from engine.core.backfills import Backfill
-from engine.core.execution import Execution, Origin
+from engine.core.execution import Origin
 from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
 from engine.core.triggers import Scheduled
@@ -55,7 +56,7 @@ class Schedules:
         self._clock = clock
         self._starts = Starts(creator)
         self._entries: dict[str, Entry] = {}
-        self._states = TriggerStates(database, flows, clock)
+        self._states = TriggerStates(database, clock)
         self._watches = Watches(database, flows, self._starts, self._states, timers, kv)
         self.backfills = Backfills(database, creator, self._starts, clock, self._entry_of, self._next, self._moved)
         self.own = OwnSchedules(database, flows.registry)
@@ -123,17 +124,6 @@ class Schedules:
         """Whether somebody switched a trigger off (`stopAfter`, Toggle), whatever its flow says."""
         return self._states.is_disabled(key)
 
-    def stops(self, execution: Execution) -> bool:
-        """Whether the end of an execution switches off the trigger that started it (`stopAfter`)."""
-        if execution.origin is None:
-            return False
-        try:
-            flow = self._flows.get(execution.namespace, execution.flow_id)
-        except EngineError:
-            return False
-        trigger = next((one for one in flow.triggers if one.id == execution.origin.id), None)
-        return trigger is not None and execution.state in trigger.stop_after
-
     def released(self, state: TriggerState) -> None:
         """The execution a trigger waited for has ended."""
         self._keep(state)
@@ -144,12 +134,20 @@ class Schedules:
         self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool, beside: Beside = None
     ) -> None:
         """Switch a trigger off or on, with the caller's writes (`beside`) in the same transaction; NotFound."""
-        own = self.own.find(namespace, flow_id, trigger_id) is not None
-        state = await self._states.toggle(namespace, flow_id, trigger_id, disabled=disabled, own=own, beside=beside)
-        entry = self._entries.get(state.key)
-        if entry is not None and not disabled:
-            state = replace(state, next_date=await self._next(entry, self._clock.now()))
-        self.released(state)
+        now, key = self._clock.now(), trigger_key(namespace, flow_id, trigger_id)
+        flow, entry = self._flows.get(namespace, flow_id), self._entries.get(key)
+        declared = any(trigger.id == trigger_id for trigger in flow.triggers)
+        if not declared and self.own.find(namespace, flow_id, trigger_id) is None:
+            raise NotFound(f"The flow {namespace}.{flow_id} has no trigger {trigger_id!r}.")
+        following = await self._next(entry, now) if entry is not None and not disabled else None
+
+        def toggled(there: TriggerState) -> TriggerState:
+            if entry is not None and there.disabled and not disabled:  # not for what was missed
+                there = replace(there, next_date=following)
+            return replace(there, disabled=disabled)
+
+        state = TriggerState(namespace, flow_id, trigger_id, now)
+        await self._states.write(state, toggled, self.released, beside=beside)
 
     def _entry_of(self, namespace: str, flow_id: str, trigger_id: str) -> Entry:
         entry = self._entries.get(trigger_key(namespace, flow_id, trigger_id))
@@ -194,7 +192,9 @@ class Schedules:
             entries[key] = entry
             await asyncio.sleep(0)  # working out dates takes its time: others get their turn
         if self._is_open:
-            await self._states.save(changed)
+            await self._states.save_dates(changed)
+            for state in changed:  # and what else became of it meanwhile
+                entries[state.key].state = self._states.get(state.key) or state
         self._entries = entries
         self._scheduler.sync({key: entry.next_after for key, entry in entries.items()})
         for key in entries:
@@ -319,14 +319,14 @@ class Schedules:
                 return  # its end looks again
             following = await self._next(entry, date)
             if not filling and entry.is_late(date, now):
-                moved = replace(state, next_date=following, updated=now)
-                await self._database.transact(lambda unit, s=moved: rows.save(unit.connection, s))  # type: ignore[misc]
-                self._keep(moved)
+                await self._states.write(state, partial(replace, next_date=following), self._keep)
                 continue
-            await self._fire(entry, date, following, backfill if filling else None)
+            await self._fire(entry, state, date, following, backfill if filling else None)
 
-    async def _fire(self, entry: Entry, date: datetime, following: datetime | None, backfill: Backfill | None) -> None:
-        """The execution for one date, unless the date was taken before."""
+    async def _fire(
+        self, entry: Entry, seen: TriggerState, date: datetime, following: datetime | None, backfill: Backfill | None
+    ) -> None:
+        """The execution for one date, unless the date was taken before or the trigger is not as `seen` any more."""
         given = (backfill.inputs, backfill.labels) if backfill is not None else ({}, ())
         start = await self._starts.at_date_or_failed(entry.flow, entry.trigger, date, *given)
         trigger, now = entry.trigger, self._clock.now()
@@ -336,11 +336,11 @@ class Schedules:
             moved = {"backfill": self.backfills.text(entry.key, backfill.moved(following))}
 
         def work(unit: Unit) -> TriggerState:
-            there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, trigger.id) or entry.state
-            if backfill is not None and there.backfill != entry.state.backfill:  # paused or stopped meanwhile
+            there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, trigger.id) or seen
+            if there.has_turned_since(seen, filling=backfill is not None):
                 unit.after_commit(lambda: self._keep(there))
                 return there
-            state = replace(there, updated=now, definition=entry.state.definition, **moved)
+            state = replace(there, updated=now, definition=seen.definition, **moved)
             if rows.claim_fire(unit.connection, key, date, start.prepared.id, now):
                 made = self._creator.create_in(
                     unit,

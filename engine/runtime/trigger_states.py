@@ -1,13 +1,11 @@
 """Where triggers stand, as last written: one copy for schedules and polls."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from engine.clock import Clock
 from engine.core.triggers import Scheduled
-from engine.errors import NotFound
-from engine.runtime.flows import Flows
 from engine.store import executions
 from engine.store import triggers as rows
 from engine.store.database import Beside, Database, Unit
@@ -17,9 +15,8 @@ from engine.store.triggers import TriggerState
 class TriggerStates:
     """States of triggers by `namespace/flow/trigger`."""
 
-    def __init__(self, database: Database, flows: Flows, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._flows = flows
         self._clock = clock
         self._states: dict[str, TriggerState] = {}
 
@@ -38,15 +35,13 @@ class TriggerStates:
     async def load(self) -> None:
         """Read every state, and free triggers that wait for executions which are not there any more."""
         self._states = {state.key: state for state in await self._database.read(rows.all_states)}
-        gone = []
         for state in self:
             if state.execution_id is not None:
                 found = await self._database.read(
                     lambda c, e=state.execution_id: executions.state_of(c, e)  # type: ignore[misc]
                 )
                 if found is None:
-                    gone.append(replace(state, execution_id=None, updated=self._clock.now()))
-        await self.save(gone)
+                    await self.write(state, lambda there: replace(there, execution_id=None), self.keep)
 
     async def outdated(self) -> list[TriggerState]:
         """The rows of triggers that wait for an execution only by what is remembered of them: of its end nobody told
@@ -67,41 +62,44 @@ class TriggerStates:
         """A state was written."""
         self._states[state.key] = state
 
-    async def save(self, states: Iterable[TriggerState]) -> None:
-        """Write some states."""
+    async def save_dates(self, states: Iterable[TriggerState]) -> None:
+        """Write the next dates of some triggers; what else their rows say stays."""
         changed = [state for state in states if state != self._states.get(state.key)]
-        if changed:
-            await self._database.transact(lambda unit: rows.save_all(unit.connection, changed))
-            self._states |= {state.key: state for state in changed}
-            await asyncio.sleep(0)
+        if not changed:
+            return
 
-    async def toggle(
+        def work(unit: Unit) -> None:
+            rows.save_dates(unit.connection, changed)
+            unit.after_commit(kept)
+
+        def kept() -> None:
+            for state in changed:
+                there = self._states.get(state.key, state)
+                self.keep(replace(there, next_date=state.next_date, definition=state.definition, updated=state.updated))
+
+        await self._database.transact(work)
+        await asyncio.sleep(0)
+
+    async def write(
         self,
-        namespace: str,
-        flow_id: str,
-        trigger_id: str,
+        state: TriggerState,
+        change: Callable[[TriggerState], TriggerState],
+        told: Callable[[TriggerState], None],
         *,
-        disabled: bool,
-        own: bool = False,
         beside: Beside = None,
-    ) -> TriggerState:
-        """Switch a trigger off or on; NotFound when its flow does not have it, unless it is an `own` one."""
-        flow = self._flows.get(namespace, flow_id)
-        if not own and all(trigger.id != trigger_id for trigger in flow.triggers):
-            raise NotFound(f"The flow {namespace}.{flow_id} has no trigger {trigger_id!r}.")
-        now = self._clock.now()
+    ) -> None:
+        """Change where a trigger stands, from what its row says (`state` when there is none). `told` hears of it in
+        the order in which rows were written: who only heard after waiting may know less than those before."""
 
-        def work(unit: Unit) -> TriggerState:
-            found = rows.get(unit.connection, namespace, flow_id, trigger_id)
-            state = replace(found or TriggerState(namespace, flow_id, trigger_id, now), disabled=disabled, updated=now)
-            rows.save(unit.connection, state)
+        def work(unit: Unit) -> None:
+            there = rows.get(unit.connection, state.namespace, state.flow_id, state.trigger_id) or state
+            changed = replace(change(there), updated=self._clock.now())
+            rows.save(unit.connection, changed)
             if beside is not None:
                 beside(unit)
-            return state
+            unit.after_commit(lambda: told(changed))
 
-        state = await self._database.transact(work)
-        self.keep(state)
-        return state
+        await self._database.transact(work)
 
 
 def definition_of(trigger: Scheduled) -> str:

@@ -34,6 +34,13 @@ class TriggerState:
         """`namespace/flow/trigger`."""
         return trigger_key(self.namespace, self.flow_id, self.trigger_id)
 
+    def has_turned_since(self, seen: "TriggerState", *, filling: bool) -> bool:
+        """Whether what was prepared for a date when the trigger was as `seen` is to be dropped: it was switched off or
+        edited since, or the backfill it belongs to was held or given up."""
+        if filling:
+            return self.disabled or self.backfill != seen.backfill
+        return self.disabled or self.definition != seen.definition
+
 
 def trigger_key(namespace: str, flow_id: str, trigger_id: str) -> str:
     """`namespace/flow/trigger`."""
@@ -45,10 +52,11 @@ def save(connection: Connection, state: TriggerState) -> None:
     put_row(connection, trigger_states, {name: getattr(state, name) for name in state.__slots__})
 
 
-def save_all(connection: Connection, states: Iterable[TriggerState]) -> None:
-    """Write where some triggers stand."""
+def save_dates(connection: Connection, states: Iterable[TriggerState]) -> None:
+    """Write the next dates of some triggers; what else their rows say stays."""
+    names = ("namespace", "flow_id", "trigger_id", "next_date", "definition", "updated")
     for state in states:
-        save(connection, state)
+        put_row(connection, trigger_states, {name: getattr(state, name) for name in names})
 
 
 def get(connection: Connection, namespace: str, flow_id: str, trigger_id: str) -> TriggerState | None:

@@ -1,6 +1,7 @@
 """Backfills: dates made up for one at a time, then the schedule goes on where it was."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from engine.runtime import Engine
 from engine.store import triggers
 from tests.runtime.marks import registry
 from tests.runtime.test_schedules import HOURLY, at_rest, dates, pass_hours
+from tests.wire.loopback import Answered, serving
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 WAITING = HOURLY.replace(
@@ -127,3 +129,83 @@ async def test_a_backfill_survives_a_restart_and_an_edit(settings, clock):
         assert {one.state for one in await second.executions()} == {State.KILLED}
     finally:
         await second.stop()
+
+
+ASKS = (
+    HOURLY.replace("id: f", "id: f\ninputs: [{id: n, type: STRING}]").rstrip()
+    + """
+    inputs: {n: "{{ http('%s/n') }}"}
+"""
+)
+
+
+class Held:
+    """A service whose answers wait, from the second on, until they are let go."""
+
+    def __init__(self):
+        self.asked, self.let_go = threading.Event(), threading.Event()
+        self.calls = 0
+
+    def __call__(self, request):
+        self.calls += 1
+        if self.calls > 1:
+            self.asked.set()
+            assert self.let_go.wait(20)
+        return Answered("one")
+
+
+@pytest.fixture
+def held():
+    made = Held()
+    with serving(made) as service:
+        made.url = service.url
+        yield made
+        made.let_go.set()
+
+
+@pytest.mark.parametrize("to", ["PAUSE", "STOP"])
+async def test_a_backfill_that_is_held_while_a_date_is_prepared_stays_held(engine, held, to):
+    await engine.deploy(ASKS % held.url)
+    schedules, name = engine.schedules, ("company.team", "f", "hourly")
+    await schedules.backfills.start(*name, at(1), at(5))
+    await asyncio.to_thread(held.asked.wait, 20)
+    await schedules.backfills.change(*name, to)
+    held.let_go.set()
+    assert await dates(engine) == []
+    there = schedules.backfills.of(*name)
+    assert (there is None) if to == "STOP" else (there.paused and there.current == at(1))
+
+
+@pytest.mark.parametrize("to", ["off", "another date"])
+async def test_a_schedule_that_is_changed_while_a_date_is_prepared_does_not_fire_it(engine, clock, held, to):
+    held.calls = 1
+    flow = ASKS % held.url
+    await engine.deploy(flow)
+    clock.jump(timedelta(minutes=1))  # 8:00
+    await asyncio.to_thread(held.asked.wait, 20)
+    if to == "off":
+        await engine.schedules.toggle("company.team", "f", "hourly", disabled=True)
+    else:
+        await engine.deploy(flow.replace('"0 * * * *"', '"30 * * * *"'))
+    held.let_go.set()
+    await pass_hours(engine, clock, 1)
+    assert await dates(engine) == ([] if to == "off" else ["02 08:30"])
+
+
+async def test_a_schedule_switched_on_again_does_not_make_up_after_a_restart(settings, clock):
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    await first.deploy(HOURLY)
+    await at_rest(first)
+    await first.schedules.toggle("company.team", "f", "hourly", disabled=True)
+    await pass_hours(first, clock, 3)
+    await first.schedules.toggle("company.team", "f", "hourly", disabled=False)
+    await first.stop(grace=0)
+    again = await Engine.open(settings, registry=registry(), clock=clock)
+    await again.start(watch=False)
+    try:
+        assert await dates(again) == []
+        await pass_hours(again, clock, 1)
+        assert await dates(again) == ["02 11:00"]
+    finally:
+        await again.stop(grace=0)
