@@ -78,6 +78,7 @@ class Lane:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     sending: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     sequels: Sequels = field(init=False)
+    ended: set[str] = field(default_factory=set)  # sends that ended since the table was read: it may not say so yet
     is_shut: bool = False
     shut_until: float = 0.0
 
@@ -122,20 +123,22 @@ class Lane:
         closed = self.shut_until - asyncio.get_running_loop().time()
         if closed > 0:
             return closed
+        self.ended.clear()
         sentences = await self.database.read(lambda c: chat_messages.notices_due(c, self.platform, now, AT_ONCE))
         waits = [IDLE]
         for sentence in sentences:
-            if sentence.id not in self.sending and len(self.sending) < AT_ONCE:
+            if self._is_free(sentence.id) and len(self.sending) < AT_ONCE:
                 self._start(sentence.id, self._say(sentence))
         full: set[str] = set()  # places whose rate is used up: others must not wait behind them
         more = True
         while more:
             before = len(full)
+            self.ended.clear()
             due = partial(chat_messages.due, platform=self.platform, now=now, limit=LOOK_AHEAD, passing=tuple(full))
             rows = await self.database.read(due)
             clock = asyncio.get_running_loop().time()
             for row in rows:
-                if row.id in self.sending:
+                if not self._is_free(row.id):
                     continue
                 if len(self.sending) >= AT_ONCE:
                     return IDLE  # each that ends wakes this up
@@ -148,6 +151,10 @@ class Lane:
         if later is not None:
             waits.append((later - now).total_seconds())
         return max(0.01, min(waits))
+
+    def _is_free(self, id_: str) -> bool:
+        """Whether what was read about a message still holds; what ended meanwhile has the table read again."""
+        return id_ not in self.sending and id_ not in self.ended
 
     def _start_if_allowed(self, row: Message, clock: float) -> float:
         """Send a message if its platform's rate allows it now; else the seconds until it may."""
@@ -165,6 +172,7 @@ class Lane:
 
         def ended(done: asyncio.Task[None]) -> None:
             self.sending.pop(id_, None)
+            self.ended.add(id_)
             if not done.cancelled() and (error := done.exception()):
                 log.error("The outbox of %s broke on %s.", self.platform, id_, exc_info=error)
             self.woken.set()

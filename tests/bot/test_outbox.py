@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -206,6 +207,56 @@ async def test_nothing_is_drawn_twice_for_the_same_look(rig):
     for shown in rig.slack.messages.values():
         looks = [digest(version) for version in shown.versions]
         assert all(one != other for one, other in pairwise(looks))
+
+
+class Lagging:
+    """A database whose answers to one lane come late: once what they tell of, and the lane is sending, was sent."""
+
+    def __init__(self, lane):
+        self.lane, self.database = lane, lane.database
+        self.is_late = asyncio.Event()
+
+    async def read(self, query):
+        found = await self.database.read(query)
+        while isinstance(found, list) and any(row.id in self.lane.sending for row in found):
+            self.is_late.set()
+            await asyncio.sleep(0.005)
+        return found
+
+    async def transact(self, work, **how):
+        return await self.database.transact(work, **how)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_what_was_read_before_a_send_ended_is_not_sent_again(rig, refused):
+    lane = rig.desk.outbox.lanes["slack"]
+    late = lane.database = Lagging(lane)
+    posts, sentences = rig.slack.post_card, rig.slack.notify
+
+    async def slowly(send, *what):
+        lane.woken.set()  # somebody wants something: the table is read while this is under way
+        await asyncio.wait_for(late.is_late.wait(), 20)
+        late.is_late.clear()
+        return await send(*what)
+
+    rig.slack.post_card = partial(slowly, posts)
+    rig.slack.notify = partial(slowly, sentences)
+    if refused:
+        rig.slack.refusal = lambda operation: Unreachable("not_in_channel") if operation == "post" else None
+    await rig.say("run ship")
+    (run,) = await rig.engine.executions()
+    await rig.engine.wait(run.id, until="ended_or_paused", timeout=20)
+    if refused:
+        await rig.slack.until(lambda: len(rig.slack.notices) >= 2)
+    else:
+        await rig.slack.shows("pause")
+        await rig.slack.shows("run", lambda card: card.tone == "paused")
+    async with asyncio.timeout(20):
+        while lane.sending:
+            await asyncio.sleep(0.01)
+    posted = [about for operation, about in rig.slack.calls if operation == "post"]
+    assert len(posted) == len(set(posted)) == 2
+    assert len(rig.slack.notices) == (2 if refused else 0)
 
 
 @pytest.fixture
