@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from engine.errors import StoreFailed
 from engine.store import logs, metrics
@@ -15,7 +16,9 @@ log = logging.getLogger(__name__)
 Note = LogLine | Metric
 
 FLUSH_SECONDS = 0.25
-WAITING = 100_000  # lines kept while the database can't be written; older ones are dropped then
+AGAIN_SECONDS = 1.0
+MANY = 10_000  # lines that are written at once
+WAITING = 100_000  # lines kept while the database can't be written; what else comes is counted, and that is said
 
 
 class LogBook:
@@ -25,16 +28,23 @@ class LogBook:
         self._database = database
         self._lines: dict[str, list[Note]] = {}
         self._count = 0
-        self._some = asyncio.Event()
+        self._some, self._many = asyncio.Event(), asyncio.Event()
+        self._is_stuck = False  # the database can't be written
+        self._unkept: dict[str, int] = {}  # lines of executions that there was no room for
         self._task: asyncio.Task[None] | None = None
 
     def add(self, line: Note) -> None:
-        """Keep a line or a metric of an execution; secrets must be masked by now."""
-        if self._count >= WAITING:
+        """Keep a line or a metric of an execution; secrets must be masked by now.
+
+        How many lines there may be is for whoever says them (`log_lines_per_task`)."""
+        if self._is_stuck and self._count >= WAITING:
+            self._unkept[line.execution_id] = self._unkept.get(line.execution_id, 0) + 1
             return
         self._lines.setdefault(line.execution_id, []).append(line)
         self._count += 1
         self._some.set()
+        if self._count >= MANY:
+            self._many.set()
 
     def take(self, execution_id: str) -> tuple[Note, ...]:
         """What of an execution nobody has written yet; the caller writes it."""
@@ -58,20 +68,44 @@ class LogBook:
         await self.flush()
 
     async def flush(self) -> None:
-        """Write everything that waits."""
-        lines = [line for key in tuple(self._lines) for line in self.take(key)]
-        if lines:
-            await self._database.transact(write_of(lines))
+        """Write everything that waits; what can't be written now goes on waiting (StoreFailed)."""
+        taken = {key: list(self.take(key)) for key in tuple(self._lines)}
+        unkept, self._unkept = self._unkept, {}
+        told = [left_out(key, count, taken[key][-1]) for key, count in unkept.items() if taken.get(key)]
+        if not taken:
+            return
+        try:
+            await self._database.transact(write_of([*(line for lines in taken.values() for line in lines), *told]))
+        except StoreFailed:
+            self._is_stuck = True
+            for key, lines in taken.items():
+                self._lines[key] = lines + self._lines.get(key, [])
+                self._count += len(lines)
+            for key, count in unkept.items():
+                self._unkept[key] = self._unkept.get(key, 0) + count
+            raise
+        self._is_stuck = False
 
     async def _work(self) -> None:
         while True:
             await self._some.wait()
-            await asyncio.sleep(FLUSH_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._many.wait()
             self._some.clear()
+            self._many.clear()
             try:
                 await self.flush()
             except StoreFailed as error:
-                log.error("Some log lines could not be written: %s", error)
+                log.error("Log lines can't be written, and wait: %s", error)
+                await asyncio.sleep(AGAIN_SECONDS)
+                self._some.set()
+
+
+def left_out(execution_id: str, count: int, last: Note) -> LogLine:
+    """The line that says how many are missing."""
+    said = f"{count} more lines could not be kept: the database could not be written for too long."
+    return LogLine(last.at, "WARN", None, None, None, said, execution_id=execution_id)
 
 
 def write_of(notes: Sequence[Note]) -> Callable[[Unit], None]:
