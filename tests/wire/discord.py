@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.wire.discord_rules import walk
 from tests.wire.discord_spec import judge
 from tests.wire.discord_values import (
     ANN,
@@ -128,6 +129,31 @@ class DiscordWire:
             return found if len(found) >= count else None
 
         return await self.until(said)
+
+    async def told(self, interaction: str, text: str) -> str:
+        """Everything said to an interaction, once a text is in it: at once, or later when Discord was told to wait."""
+        token = self._interactions[interaction]["token"]
+
+        def said() -> str | None:
+            found = str([c.json for c in self.calls if f"/{token}" in c.path and 200 <= c.status < 300])
+            return found if text in found else None
+
+        return str(await self.until(said))
+
+    async def opened(self, interaction: str) -> Json:
+        """The modal that an interaction opens: at once, or by the button shown when Discord was told to wait."""
+        (first, *_) = await self.responses(interaction)
+        if first["type"] == 9:
+            return first
+
+        def button() -> tuple[str, str] | None:
+            for one in reversed(list(self.messages.values())):
+                for each in (each for part in one["components"] for each in walk(part)):
+                    if each.get("label") == "Open the form":
+                        return one["id"], each["custom_id"]
+            return None
+
+        return await self.opened(await self.click(*await self.until(button)))
 
     # What people do.
 
