@@ -15,6 +15,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, delete, or_, se
 
 from engine.core.state import State
 from engine.store import audit_chain, chat_links
+from engine.store.chat_aliases import aliases
 from engine.store.chat_audit import FORGOTTEN
 from engine.store.chat_ladder import rungs
 from engine.store.chat_tables import audit, audit_private, notices, people, receipts, runs
@@ -53,6 +54,7 @@ def forget(connection: Connection, ids: Sequence[str], now: datetime) -> Forgott
     for account in ids:
         chat_links.unlink(connection, account)
     connection.execute(update(schedules).where(schedules.c.person.in_(ids)).values(person=REMOVED))
+    _aliases(connection, ids, words)
     said = [*words, *names]
     _rows_with(connection, receipts, (receipts.c.event, receipts.c.answer), said)
     _rows_with(connection, notices, (notices.c.person, notices.c.notice), said)
@@ -93,6 +95,15 @@ def _rows_with(connection: Connection, table: Table, columns: Sequence[Column[An
     for row in connection.execute(query).all():
         if any(pattern.search(str(text)) for text in row[1:] if text is not None):
             connection.execute(delete(table).where(key == row[0]))
+
+
+def _aliases(connection: Connection, ids: Sequence[str], words: Sequence[str]) -> None:
+    """What they made for everybody stays, by nobody in particular; what stands for a command about them goes."""
+    pattern, row = _pattern(words), aliases.c
+    for one in connection.execute(select(aliases).where(_holds(row.command, words))).all():
+        if pattern.search(one.command):
+            connection.execute(delete(aliases).where(row.workspace == one.workspace, row.name == one.name))
+    connection.execute(update(aliases).where(row.person.in_(ids)).values(person=REMOVED))
 
 
 # Runs
@@ -175,7 +186,7 @@ def _decisions(connection: Connection, ids: Sequence[str], words: Sequence[str])
 
 def _own(connection: Connection, ids: Sequence[str]) -> None:
     """Rows of all other tables that are theirs."""
-    handled = {audit, audit_private, executions, runs, votes, delegations, rungs, schedules, notices}
+    handled = {aliases, audit, audit_private, executions, runs, votes, delegations, rungs, schedules, notices}
     for table in metadata.sorted_tables:
         columns = [table.c[name] for name in OWN if name in table.c]
         if table not in handled and columns:

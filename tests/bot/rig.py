@@ -1,4 +1,4 @@
-"""A whole desk for tests: the real engine on SQLite, and platforms in memory."""
+"""A whole desk for tests: the real engine on SQLite (or a server), and platforms in memory."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -64,6 +64,7 @@ class Rig:
     approvals: tuple = ()
     identities: object = None
     paces: dict = field(default_factory=dict)
+    database: str | None = None  # the address of a server
 
     def __post_init__(self) -> None:
         self.slack = MemoryFrontEnd("slack")
@@ -73,7 +74,7 @@ class Rig:
 
     async def start(self, *flows: str) -> "Rig":
         (self.folder / "flows").mkdir(parents=True, exist_ok=True)
-        settings = Settings(data=self.folder / "data", flows=(self.folder / "flows",))
+        settings = Settings(data=self.folder / "data", database=self.database, flows=(self.folder / "flows",))
         self.engine = await Engine.open(settings, clock=self.clock)
         ends = [self.slack, self.discord, self.web]
         paces = {end.platform: Pace(end.platform, {}, 0.0) for end in ends} | self.paces

@@ -1,13 +1,21 @@
-"""A person is taken out: of the record, of runs, votes, links, drafts, receipts and the room; the chain holds."""
+"""A person is taken out: of the record, of runs, votes, links, drafts, receipts and the room; the chain holds.
 
-import sqlite3
-from contextlib import closing
+On a file and on a server: every table is read as it is kept there, also those that aren't Parley's own.
+"""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import column, inspect, select, table
 
 from bot.approvals.policy import ApprovalRule
 from bot.audit import records
 from bot.conversation import Person
 from bot.web.room import ChatRoom
-from engine.store import audit_chain, visits
+from engine.plugin import Selection
+from engine.store import audit_chain, chat_messages, chat_sequels, visits
+from engine.store.chat_aliases import Alias, every, put
+from engine.store.chat_sequels import Sequel
 from tests.bot.rig import ASKING, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_linking import code_in
 
@@ -17,10 +25,25 @@ EYES = (ApprovalRule.model_validate({"approvers": ["anyone"], "four_eyes": "requ
 TRACES = ("UQ77", "Annabeth", "Quill")
 
 
-def kept(rig):
-    """Every row of every table, as text."""
-    with closing(sqlite3.connect(rig.folder / "data" / "parley.db")) as connection:
-        return [line for line in connection.iterdump() if any(word in line for word in TRACES)]
+@pytest.fixture(params=["sqlite", "postgres"])
+def where(request):
+    """What the setting `database` says."""
+    return None if request.param == "sqlite" else request.getfixturevalue("postgres")
+
+
+async def kept(rig, words=TRACES):
+    """Every row of every table that has one of the words in it: the table's name, and the row as text."""
+
+    def rows(connection):
+        look = inspect(connection)
+        for name in look.get_table_names():
+            columns = [column(one["name"]) for one in look.get_columns(name)]
+            for row in connection.execute(select(*columns).select_from(table(name))):
+                said = " ".join(str(value) for value in row)
+                if any(word in said for word in words):
+                    yield name, said
+
+    return await rig.engine.database.read(lambda connection: list(rows(connection)))
 
 
 async def leave_traces(rig):
@@ -53,11 +76,11 @@ async def leave_traces(rig):
     return run
 
 
-async def test_nothing_is_left_of_somebody(tmp_path):
-    rig = await Rig(tmp_path, approvals=RULE).start(PLAIN, ASKING)
+async def test_nothing_is_left_of_somebody(tmp_path, where):
+    rig = await Rig(tmp_path, database=where, approvals=RULE).start(PLAIN, ASKING)
     try:
         run = await leave_traces(rig)
-        tables = {line.split('"')[1] for line in kept(rig) if line.startswith("INSERT")}
+        tables = {name for name, _ in await kept(rig)}
         assert {
             "audit_private", "chat_draft", "chat_person", "chat_receipt", "chat_run", "chat_vote", "execution",
             "own_schedule", "person_link", "room_messages", "web_link", "web_visit",
@@ -65,7 +88,7 @@ async def test_nothing_is_left_of_somebody(tmp_path):
         gone = await records.forget(rig.engine, QUILL.id)
         assert gone.runs >= 2
         assert gone.under_way == 0
-        assert kept(rig) == []
+        assert await kept(rig) == []
         assert (await rig.engine.database.read(audit_chain.verify)).is_whole
         told = await rig.engine.execution(run)
         assert told.started_by == "removed"
@@ -78,8 +101,8 @@ async def test_nothing_is_left_of_somebody(tmp_path):
         await rig.stop()
 
 
-async def test_a_run_under_way_knows_who_asked_until_it_has_ended(tmp_path):
-    rig = await Rig(tmp_path, approvals=EYES).start(PLAIN)
+async def test_a_run_under_way_knows_who_asked_until_it_has_ended(tmp_path, where):
+    rig = await Rig(tmp_path, database=where, approvals=EYES).start(PLAIN)
     try:
         card = await rig.asked("run ship", QUILL)
         gone = await records.forget(rig.engine, QUILL.id)
@@ -89,20 +112,104 @@ async def test_a_run_under_way_knows_who_asked_until_it_has_ended(tmp_path):
         run = (await rig.engine.pause_row(card.entity)).execution_id
         await rig.engine.wait(run, timeout=20)
         assert (await records.forget(rig.engine, QUILL.id)).under_way == 0
-        assert [line for line in kept(rig) if "chat_message" not in line] == []
+        assert [name for name, _ in await kept(rig) if name != "chat_message"] == []
         assert (await rig.engine.database.read(audit_chain.verify)).is_whole
     finally:
         await rig.stop()
 
 
-async def test_others_of_a_similar_name_stay(tmp_path):
-    rig = await Rig(tmp_path).start(PLAIN)
+async def test_others_of_a_similar_name_stay(tmp_path, where):
+    rig = await Rig(tmp_path, database=where).start(PLAIN)
     try:
         twin = Person("slack:UQ778", "Annabethia", "slack")
         await rig.asked("run ship", twin, OPS)
         await rig.say("list", QUILL)
         assert not (await records.forget(rig.engine, QUILL.id)).is_nothing
-        assert any("slack:UQ778" in line for line in kept(rig))
-        assert any("Annabethia" in line for line in kept(rig))
+        assert await kept(rig, ["slack:UQ778"])
+        assert await kept(rig, ["Annabethia"])
+    finally:
+        await rig.stop()
+
+
+async def test_the_record_verifies_after_a_purge_before_and_after(tmp_path, where):
+    rig = await Rig(tmp_path, database=where).start(PLAIN)
+    database, now = rig.engine.database, rig.engine.clock.now()
+
+    async def shipped(person, room):
+        card = await rig.asked("run ship", person, room)
+        await rig.press(card, "Approve", person, room)
+        run = (await rig.engine.pause_row(card.entity)).execution_id
+        await rig.engine.wait(run, timeout=20)
+        return run
+
+    async def verdict(known=""):
+        return await database.read(lambda connection: audit_chain.verify(connection, known))
+
+    try:
+        await shipped(QUILL, OPS)
+        noted = (await verdict()).head.hash
+        assert (await rig.engine.retention.purge(Selection())).executions == 1
+        assert (await verdict(noted)).is_whole
+        assert not (await records.forget(rig.engine, QUILL.id)).is_nothing
+        noted = (await verdict(noted)).head.hash
+        await shipped(BOB, DEV)
+        assert (await rig.engine.retention.purge(Selection())).executions == 1
+        assert (await verdict(noted)).is_whole
+        later = now + timedelta(days=1)
+
+        def purge(unit):
+            return audit_chain.head(unit.connection).hash, audit_chain.purge(unit.connection, later, now)
+
+        noted, gone = await database.transact(purge)
+        assert gone > 0
+        assert (await records.verified(rig.engine, noted))["ok"]
+        await shipped(BOB, DEV)
+        assert (await records.verified(rig.engine, noted))["ok"]
+        assert await kept(rig) == []
+    finally:
+        await rig.stop()
+
+
+async def test_what_is_owed_to_a_thread_goes_with_its_run(tmp_path, where):
+    rig = await Rig(tmp_path, database=where).start(PLAIN)
+    database = rig.engine.database
+    try:
+        card = await rig.asked("run ship")
+        run = (await rig.engine.pause_row(card.entity)).execution_id
+        waits = (await rig.engine.pause_row((await rig.asked("run ship")).entity)).execution_id
+        rows = await database.read(
+            lambda c: [row for one in (run, waits) for row in chat_messages.showing(c, execution_id=one)]
+        )
+
+        def owe(unit):
+            for row in rows:
+                chat_sequels.owe(unit.connection, "slack", Sequel(row.id, 1, True))
+
+        await database.transact(owe)
+        await rig.press(card, "Approve")
+        await rig.engine.wait(run, timeout=20)
+        assert (await rig.engine.retention.purge(Selection())).executions == 1
+        left = {one.message for one in await database.read(lambda c: chat_sequels.owed(c, "slack"))}
+        assert left == {row.id for row in rows if row.execution_id == waits} != set()
+    finally:
+        await rig.stop()
+
+
+async def test_an_alias_stays_for_the_others_unless_it_is_about_them(tmp_path, where):
+    rig = await Rig(tmp_path, database=where).start(PLAIN)
+    database = rig.engine.database
+    made = [
+        ("go", "run ship", QUILL.id),
+        ("hand", "delegate last <@UQ77>", "slack:U1"),
+        ("other", "delegate last <@UQ778>", "slack:U1"),
+    ]
+    try:
+        for name, command, person in made:
+            one = Alias("slack:T1", name, command, person, rig.engine.clock.now())
+            await database.transact(lambda unit, one=one: put(unit.connection, one))
+        await records.forget(rig.engine, QUILL.id)
+        left = await database.read(lambda c: every(c, "slack:T1"))
+        assert [(one.name, one.person) for one in left] == [("go", "removed"), ("other", "slack:U1")]
+        assert (await rig.say("go")).text.startswith("Started `ship`")
     finally:
         await rig.stop()

@@ -8,13 +8,15 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from sqlalchemy import create_engine, insert, inspect
+from sqlalchemy import MetaData, create_engine, insert, inspect
 
 from engine.core.state import State
 from engine.errors import StoreFailed
 from engine.runtime import Engine
 from engine.settings import Settings
-from engine.store import migrations
+from engine.store import chat_sequels, migrations, triggers
+from engine.store.chat_sequels import Sequel
+from engine.store.postgres import PostgresDatabase
 from engine.store.tables import schema_version
 from tests.store.schemas import NOW, SCHEDULE, SCHEMAS, WAITING, fresh
 
@@ -88,6 +90,27 @@ async def test_schedules_from_chat_stay_in_force(tmp_path):
         assert f"ops/ask/{SCHEDULE.id}" in engine.schedules.next_dates()
     finally:
         await engine.stop(grace=0)
+
+
+async def test_a_table_that_came_later_is_made_on_a_server_too(new_postgres):
+    later = ["trigger_memory", "chat_sequel"]
+    opened = await PostgresDatabase.open(new_postgres)
+
+    def back(unit):
+        old = MetaData()
+        old.reflect(unit.connection, only=later)
+        old.drop_all(unit.connection)
+
+    await opened.transact(back)
+    await opened.close()
+    again = await PostgresDatabase.open(new_postgres)
+    try:
+        await again.transact(lambda unit: triggers.save_memory(unit.connection, "ops/ask/poll", {"seen": ["a"]}))
+        await again.transact(lambda unit: chat_sequels.owe(unit.connection, "slack", Sequel("m1", 2, True)))
+        assert await again.read(lambda c: triggers.memory(c, "ops/ask/poll")) == {"seen": ["a"]}
+        assert await again.read(lambda c: chat_sequels.owed(c, "slack")) == [Sequel("m1", 2, True)]
+    finally:
+        await again.close()
 
 
 async def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path, monkeypatch):
