@@ -93,3 +93,23 @@ async def test_there_is_a_most_of_aliases(kept, monkeypatch):
     assert "stands for" in (await kept.say("alias set two runs")).text
     assert "longer than 1000" in (await kept.say(f"alias set two 'list {'x' * 1000}'")).text
     assert "stands for" in (await kept.say(f"alias set two 'list {'x' * 995}'")).text
+
+
+@pytest.mark.parametrize(
+    "room", [Room("slack", "DU1", None, "T1", is_direct=True), Room("discord", "55", is_direct=True)]
+)
+async def test_direct_messages_take_every_word_and_aliases(rig, room):
+    person = ANN if room.platform == "slack" else BOB
+    assert "stands for" in (await rig.say("alias set go 'run ship'", person, room)).text
+    assert (await rig.say("go", person, room)).text.startswith("Started `ship`")
+    for verb in VERBS:
+        said = await rig.say(verb, person, room)
+        assert "I don't know" not in getattr(said, "text", ""), verb
+
+
+async def test_a_slack_alias_holds_in_direct_messages_and_one_of_a_discord_server_in_that_server(rig):
+    for person, room in ((ANN, OPS), (BOB, Room("discord", "900", workspace="G1"))):
+        await rig.say("alias set go 'run ship'", person, room)
+    direct = Room("slack", "DU1", None, "T1", is_direct=True)
+    assert (await rig.say("go", ANN, direct)).text.startswith("Started `ship`")
+    assert "I don't know `go`" in (await rig.say("go", BOB, Room("discord", "55", is_direct=True))).text
