@@ -17,6 +17,11 @@ def clean(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_UNSAFE)
 
 
+def paired(text: str) -> str:
+    """Text without halves of a surrogate pair, which no platform takes."""
+    return text.translate(_SURROGATES)
+
+
 def is_blank(text: str) -> bool:
     """Whether a reader would see nothing."""
     return all(character.isspace() or unicodedata.category(character) in {"Cf", "Cc", "Mn"} for character in text)

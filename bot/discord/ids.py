@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from bot.cards.graphemes import cut, size
+from bot.cards.graphemes import cut, paired, size
 from bot.discord.limits import CUSTOM_ID
 
 Verb = Literal[
@@ -47,7 +47,7 @@ class Local:
 
 def write(verb: Verb, *parts: object) -> str:
     """An id; the last part is cut to what fits."""
-    *head, last = (str(part) for part in parts) if parts else ("",)
+    *head, last = (paired(str(part)) for part in parts) if parts else ("",)
     front = "|".join([_PREFIX, verb, *head, ""])
     return front + cut(last, CUSTOM_ID - size(front))[0]
 

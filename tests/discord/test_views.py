@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from bot.cards.graphemes import clean, clusters, cut, shorten, size
@@ -89,6 +89,7 @@ def test_any_notice_is_taken_and_nothing_is_lost(notice):
 
 @many
 @given(strategies.listings)
+@example(Listing("", (), "", "\ud83d"))
 def test_any_listing_is_taken_and_nothing_is_lost(listing):
     rendered = listings.listing(listing)
     assert_taken(rendered)

@@ -11,7 +11,9 @@ from engine.store import audit_chain, chat_audit
 from engine.store.visits import visits as sessions
 from tests.shared import ROOT
 from tests.web.conftest import running
-from tests.web.test_visits import ANN, PUBLIC, link, visitor
+from tests.web.test_visits import ANN, PUBLIC, _close, link, visitor
+
+__all__ = ["_close"]
 
 
 async def killed(folder, step):
