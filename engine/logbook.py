@@ -14,6 +14,7 @@ from engine.store.metrics import Metric
 log = logging.getLogger(__name__)
 
 Note = LogLine | Metric
+Unkept = tuple[int, Note]
 
 FLUSH_SECONDS = 0.25
 AGAIN_SECONDS = 1.0
@@ -30,7 +31,7 @@ class LogBook:
         self._count = 0
         self._some, self._many = asyncio.Event(), asyncio.Event()
         self._is_stuck = False  # the database can't be written
-        self._unkept: dict[str, int] = {}  # lines of executions that there was no room for
+        self._unkept: dict[str, Unkept] = {}  # by execution: how many there was no room for, and the last of them
         self._task: asyncio.Task[None] | None = None
 
     def add(self, line: Note) -> None:
@@ -38,7 +39,7 @@ class LogBook:
 
         How many lines there may be is for whoever says them (`log_lines_per_task`)."""
         if self._is_stuck and self._count >= WAITING:
-            self._unkept[line.execution_id] = self._unkept.get(line.execution_id, 0) + 1
+            self._leave_out(line, 1)
             return
         self._lines.setdefault(line.execution_id, []).append(line)
         self._count += 1
@@ -71,20 +72,24 @@ class LogBook:
         """Write everything that waits; what can't be written now goes on waiting (StoreFailed)."""
         taken = {key: list(self.take(key)) for key in tuple(self._lines)}
         unkept, self._unkept = self._unkept, {}
-        told = [left_out(key, count, taken[key][-1]) for key, count in unkept.items() if taken.get(key)]
-        if not taken:
+        lines = [*(line for lines in taken.values() for line in lines), *(left_out(*one) for one in unkept.values())]
+        if not lines:
             return
         try:
-            await self._database.transact(write_of([*(line for lines in taken.values() for line in lines), *told]))
+            await self._database.transact(write_of(lines))
         except StoreFailed:
             self._is_stuck = True
-            for key, lines in taken.items():
-                self._lines[key] = lines + self._lines.get(key, [])
-                self._count += len(lines)
-            for key, count in unkept.items():
-                self._unkept[key] = self._unkept.get(key, 0) + count
+            for key, kept in taken.items():
+                self._lines[key] = kept + self._lines.get(key, [])
+                self._count += len(kept)
+            for count, last in unkept.values():
+                self._leave_out(last, count)
             raise
         self._is_stuck = False
+
+    def _leave_out(self, last: Note, count: int) -> None:
+        before, _ = self._unkept.get(last.execution_id, (0, last))
+        self._unkept[last.execution_id] = (before + count, last)
 
     async def _work(self) -> None:
         while True:
@@ -102,10 +107,10 @@ class LogBook:
                 self._some.set()
 
 
-def left_out(execution_id: str, count: int, last: Note) -> LogLine:
-    """The line that says how many are missing."""
+def left_out(count: int, last: Note) -> LogLine:
+    """The line that says how many are missing, up to the last of them."""
     said = f"{count} more lines could not be kept: the database could not be written for too long."
-    return LogLine(last.at, "WARN", None, None, None, said, execution_id=execution_id)
+    return LogLine(last.at, "WARN", None, None, None, said, execution_id=last.execution_id)
 
 
 def write_of(notes: Sequence[Note]) -> Callable[[Unit], None]:

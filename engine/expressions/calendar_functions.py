@@ -87,7 +87,7 @@ def _holidays(country: str, subdivision: str | None, year: int) -> frozenset[dat
 
     try:
         return frozenset(holidays.country_holidays(country, subdiv=subdivision, years=year))
-    except NotImplementedError:
+    except NotImplementedError:  # by which the library says that it does not know the place
         where = f"{country!r}" if subdivision is None else f"{subdivision!r} of {country!r}"
         fail(f"isPublicHoliday() knows no holidays of {where}.", "Give two letters such as FR, then a part such as BY.")
 

@@ -79,3 +79,21 @@ async def test_what_there_was_no_room_for_is_said(disk, monkeypatch):
     assert last == "3 more lines could not be kept: the database could not be written for too long."
     await book.flush()
     assert len(await stored(disk)) == 4
+
+
+async def test_a_run_of_which_no_line_is_left_is_told_too(disk, monkeypatch):
+    monkeypatch.setattr(logbook, "WAITING", 2)
+    book = LogBook(disk)
+    disk.is_full = True
+    said(book, 2)
+    with pytest.raises(StoreFailed):
+        await book.flush()
+    said(book, 2, "crowded out")
+    with pytest.raises(StoreFailed):
+        await book.flush()
+    book.take("run")  # whoever decides about it writes its lines
+    disk.is_full = False
+    await book.flush()
+    assert await stored(disk, "crowded out") == [
+        "2 more lines could not be kept: the database could not be written for too long."
+    ]
