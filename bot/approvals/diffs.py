@@ -3,6 +3,7 @@ Pure. Names and contents come from anywhere: what would draw itself over other t
 
 import difflib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from bot.texts import code, listed, plain, shorten
 from engine.runtime.foresight import Foreseen, Unknown
@@ -17,14 +18,15 @@ MAX_FILES = 500  # in the whole; further ones are counted
 MAX_WHOLE = 256 * 1024
 NO_END = "\\ No newline at end of file"
 JOINER = "\u200d"  # makes one emoji of two
-MAX_COMPARED = 4_000  # lines of a file that are compared line by line
+MAX_COMPARED = 4_000  # lines of a file that are compared line by line, and lines that differ in all files together
 
 
 def diff(path: str, before: str | None, after: str | None) -> str:
     """How a text would change, as a unified diff in a block of code; "" when it would not. Cut where it is long."""
     if before == after:
         return ""
-    return block("\n".join(_lines(path, before, after)))
+    body = _compared(_split(before), _split(after), Patience())
+    return block("\n".join([*_head(path, before, after), *body]))
 
 
 def block(text: str) -> str:
@@ -40,12 +42,23 @@ def is_short(text: str) -> bool:
 
 
 def told(foreseen: Sequence[Foreseen]) -> tuple[tuple[str, ...], str]:
-    """What a card says of the files that tasks would change, and the whole diff; "" when the card has all of it."""
+    """What a card says of the files that tasks would change, and the whole diff; "" when the card has all of it.
+
+    May take a second of work: call it in a thread.
+    """
     parts: list[str] = []
     whole: list[str] = []
+    patience = Patience()
     for one in foreseen:
-        parts += _said(one)
-        whole += [text for text in (_whole(one.task_id, changes) for changes in one.changes) if text]
+        task = code(one.task_id, 60)
+        if one.problem:
+            parts.append(f"{task} would fail: {plain(one.problem, 300)}")
+        elif one.unknown is not None:
+            parts.append(f"{task} changes files; which, is {_when(one.unknown)}.")
+        for changes in one.changes if not one.problem and one.unknown is None else ():
+            drawn = _drawn(one.task_id, changes, patience)
+            parts.append(_summary(task, changes, drawn))
+            whole += [drawn.text] if drawn.text else []
     text = "\n".join(whole)
     if not text:
         return tuple(parts), ""
@@ -54,29 +67,56 @@ def told(foreseen: Sequence[Foreseen]) -> tuple[tuple[str, ...], str]:
     return (*parts, block(text), f"The whole of it is in {code(DOCUMENT)}."), text
 
 
-def _said(one: Foreseen) -> list[str]:
-    task = code(one.task_id, 60)
-    if one.problem:
-        return [f"{task} would fail: {plain(one.problem, 300)}"]
-    if one.unknown is not None:
-        return [f"{task} changes files; which, is {_when(one.unknown)}."]
-    return [_summary(task, changes) for changes in one.changes]
+@dataclass
+class Patience:
+    """How much is still compared line by line; what is more is shown as gone and come.
+
+    Comparing costs by what lies between the first line that differs and the last: all else is nearly free.
+    """
+
+    left: int = MAX_COMPARED
+
+    def allows(self, old: Sequence[str], new: Sequence[str]) -> bool:
+        """Whether these two may be compared; then they count."""
+        longest = max(len(old), len(new))
+        if longest > MAX_COMPARED:
+            return False
+        same = _alike(old, new)
+        same += _alike(old[same:][::-1], new[same:][::-1])
+        if longest - same > self.left:
+            return False
+        self.left -= longest - same
+        return True
+
+
+def _alike(old: Sequence[str], new: Sequence[str]) -> int:
+    """How many lines are the same from the beginning."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((number for number, (one, other) in pairs if one != other), min(len(old), len(new)))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The diff of one place, and how many lines it adds and takes away."""
+
+    text: str = ""
+    added: int = 0
+    removed: int = 0
 
 
 def _when(unknown: Unknown) -> str:
     return f"known after {listed(unknown.tasks, 2)}" if unknown.tasks else "known when it runs"
 
 
-def _summary(task: str, changes: Changes) -> str:
+def _summary(task: str, changes: Changes, drawn: Drawn) -> str:
     place = f"{code(changes.place, 200)}"
     count = len(changes.files)
     if not count:
         said = f"{task} changes nothing in {place}." if changes.is_told else f"{task} brings what {place} holds."
         return f"{said} {plain(changes.note, 300)}".strip()
-    added, removed = map(sum, zip(*(_counts(one) for one in changes.files[:MAX_FILES]), strict=True))
     names = [_named(one) for one in changes.files[:MAX_NAMES]]
     more = f" and {count - MAX_NAMES} more" if count > MAX_NAMES else ""
-    lines = f" (+{added} \u2212{removed} lines)" if added or removed else ""
+    lines = f" (+{drawn.added} \u2212{drawn.removed} lines)" if drawn.added or drawn.removed else ""
     files = f"{count} file{'s' if count > 1 else ''}"
     return f"{task} changes {files} in {place}{lines}: {', '.join(names)}{more}. {plain(changes.note, 300)}".rstrip()
 
@@ -84,15 +124,6 @@ def _summary(task: str, changes: Changes) -> str:
 def _named(one: FileChange) -> str:
     word = "new " if one.before is None else "without " if one.after is None else ""
     return f"{word}{code(visible(one.path), 80)}"
-
-
-def _counts(one: FileChange) -> tuple[int, int]:
-    lines = _texts(one)
-    if lines is None:
-        return 0, 0
-    body = list(_compared(*lines))
-    told = [line for line in body if not line.endswith(NO_END)]
-    return sum(line.startswith("+") for line in told), sum(line.startswith("-") for line in told)
 
 
 def _texts(one: FileChange) -> tuple[list[str], list[str]] | None:
@@ -114,43 +145,48 @@ def _split(text: str | None) -> list[str]:
     return lines[:-1] if not lines[-1] else [*lines, NO_END]
 
 
-def _compared(old: list[str], new: list[str]) -> Iterator[str]:
+def _compared(old: list[str], new: list[str], patience: Patience) -> list[str]:
     """The lines of a unified diff, without its head."""
-    if len(old) > MAX_COMPARED or len(new) > MAX_COMPARED:
-        yield f"@@ -1,{len(old)} +1,{len(new)} @@"
-        yield from (f"-{line}" for line in old)
-        yield from (f"+{line}" for line in new)
-        return
-    yield from list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+    if patience.allows(old, new):
+        return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+    return [f"@@ -1,{len(old)} +1,{len(new)} @@", *(f"-{line}" for line in old), *(f"+{line}" for line in new)]
 
 
-def _lines(path: str, before: str | None, after: str | None) -> Iterator[str]:
+def _head(path: str, before: str | None, after: str | None) -> list[str]:
     name = shorten(visible(path), MAX_NAME)
-    yield f"--- a/{name}" if before is not None else "--- /dev/null"
-    yield f"+++ b/{name}" if after is not None else "+++ /dev/null"
-    yield from _compared(_split(before), _split(after))
+    return [
+        f"--- a/{name}" if before is not None else "--- /dev/null",
+        f"+++ b/{name}" if after is not None else "+++ /dev/null",
+    ]
 
 
-def _whole(task_id: str, changes: Changes) -> str:
+def _drawn(task_id: str, changes: Changes, patience: Patience) -> Drawn:
     if not changes.files:
-        return ""
+        return Drawn()
     lines = [f"# {visible(task_id)}: {visible(changes.place)}"]
-    left = MAX_WHOLE
-    for number, one in enumerate(changes.files):
-        piece = "\n".join(_file(one))
-        left -= len(piece)
-        if left < 0 or number >= MAX_FILES:
-            lines.append(f"# {len(changes.files) - number} further files are not shown.")
-            break
-        lines.append(piece)
-    return "\n".join(lines)
+    added = removed = shown = size = 0
+    for one in changes.files[:MAX_FILES]:
+        texts = _texts(one)
+        body = _compared(*texts, patience) if texts is not None else []
+        counted = [line[:1] for line in body if not line.endswith(NO_END)]
+        added, removed = added + counted.count("+"), removed + counted.count("-")
+        if size <= MAX_WHOLE:
+            piece = "\n".join(_file(one, body if texts is not None else None))
+            size += len(piece)
+            if size <= MAX_WHOLE:
+                lines.append(piece)
+                shown += 1
+    if shown < len(changes.files):
+        lines.append(f"# {len(changes.files) - shown} further files are not shown.")
+    return Drawn("\n".join(lines), added, removed)
 
 
-def _file(one: FileChange) -> Iterator[str]:
-    texts = _texts(one)
-    if texts is not None:
+def _file(one: FileChange, body: Sequence[str] | None) -> Iterator[str]:
+    """A file with the lines that differ; None when it is no text."""
+    if body is not None:
         before_text, after_text = _sides(one)
-        yield from _lines(one.path, before_text, after_text)
+        yield from _head(one.path, before_text, after_text)
+        yield from body
         if before_text == after_text:
             yield "What is hidden there differs."
         return

@@ -1,5 +1,6 @@
 """What a yes leads to, asked of the engine: the tasks that follow, the files they change, and how it went before."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ async def outlook(engine: Engine, pause: PauseRow, flow: Flow, given: Mapping[st
         last = f"{decided_word(before.action)} by {plain(before.name, 60)} ({where}), {parts.utc(before.at)}"
     steps = prospect.following(flow, pause.task_id)
     values = await engine.foresee(pause.id, given, prospect.templates(steps))
-    changes, whole = diffs.told(await engine.file_changes(pause.id, given, prospect.ahead(flow, pause.task_id)))
+    foreseen = await engine.file_changes(pause.id, given, prospect.ahead(flow, pause.task_id))
+    changes, whole = await asyncio.to_thread(diffs.told, foreseen) if foreseen else ((), "")
     enclosed = (Enclosure(diffs.DOCUMENT, "Files that change", whole),) if whole else ()
     return Outlook(prospect.facts(steps, values), changes, enclosed, last)

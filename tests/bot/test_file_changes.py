@@ -296,6 +296,23 @@ def test_many_files_are_bounded_and_counted(count):
     assert ("1 further files are not shown" in whole) is (count > 500)
 
 
+def test_small_changes_of_many_long_files_are_counted_line_by_line():
+    old = [b"%d\n" % n for n in range(3_000)]
+    new = [*old[:1_500], b"changed\n", *old[1_501:]]
+    parts, whole = told([foreseen(*(change(f"f{n}", b"".join(old), b"".join(new)) for n in range(40)))])
+    assert "(+40 \u221240 lines)" in parts[0]
+    assert whole.count("\n+changed") == 40
+
+
+def test_what_takes_long_to_compare_is_shown_as_gone_and_come():
+    """Each alone is within the limit of a file; together they would hold up whoever draws the card."""
+    old = b"".join(b"%d\n" % n for n in range(3_000))
+    new = b"".join(b"%d\n" % (n if n % 7 else -n - 1) for n in range(3_000))
+    parts, whole = told([foreseen(change("a", old, new), change("b", old, new))])
+    assert "(+3429 \u22123429 lines)" in parts[0]
+    assert whole.count("@@ -1,3000 +1,3000 @@") == 1
+
+
 def test_a_whole_that_is_too_long_says_so():
     one = b"".join(b"%06d\n" % n for n in range(20_000))
     _, whole = told([foreseen(*(change(f"f{n}", None, one) for n in range(4)))])
