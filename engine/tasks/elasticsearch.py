@@ -9,10 +9,9 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import given_rows, rest_service
-from engine.tasks.fetched_rows import fetched
+from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.http_options import HttpOptions, Ssl
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
-from engine.tasks.sql_task import Fetched, FetchType
 
 AT_ONCE = 1000
 REFRESH = {"IMMEDIATE": "true", "WAIT_UNTIL": "wait_for", "NONE": "false"}

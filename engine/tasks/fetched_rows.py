@@ -1,11 +1,41 @@
 """What becomes of rows that a service gave: all, the first, a file of them, or only how many."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
-from engine.plugin import RunContext
+from pydantic import Field
+
+from engine.plugin import Outputs, Part, Property, RunContext
 from engine.tasks.rows import lines_of
-from engine.tasks.sql_task import Fetched, FetchType
+
+FetchType = Literal["STORE", "FETCH", "FETCH_ONE", "NONE"]
+
+
+class Fetched(Outputs):
+    """What a statement gave: `rows`, `row` or a file of rows, as asked for, and how many."""
+
+    rows: list[dict[str, Any]] | None = None
+    row: dict[str, Any] | None = None
+    uri: str | None = None
+    size: int = 0
+
+
+class FetchFields(Part):
+    """What becomes of the rows, also as older flows say it."""
+
+    fetch_type: Property[FetchType] = "NONE"
+    fetch: Property[bool] = Field(default=False, description="Older flows; use `fetchType: FETCH`.")
+    fetch_one: Property[bool] = Field(default=False, description="Older flows; use `fetchType: FETCH_ONE`.")
+    store: Property[bool] = Field(default=False, description="Older flows; use `fetchType: STORE`.")
+
+    @property
+    def fetching(self) -> FetchType:
+        """What becomes of the rows."""
+        if self.fetch:
+            return "FETCH"
+        if self.fetch_one:
+            return "FETCH_ONE"
+        return "STORE" if self.store else self.fetch_type
 
 
 async def fetched(context: RunContext, rows: Sequence[dict[str, Any]], kind: FetchType) -> Fetched:

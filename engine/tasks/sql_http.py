@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field
-
 from engine.core.triggers import ZoneName
-from engine.plugin import Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.fetched_rows import fetched
+from engine.tasks.fetched_rows import Fetched, FetchFields, fetched
 from engine.tasks.outbound import Answer
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
-from engine.tasks.sql_task import AllFetched, Fetched, FetchType
+from engine.tasks.sql_task import AllFetched
 from engine.tasks.sql_text import bound, statements
 from engine.tasks.trigger_fields import fields_of
 
@@ -24,7 +22,7 @@ Row = dict[str, Any]
 MARK = re.compile(r"\x00(\d+)\x00")
 
 
-class HttpSqlFields(Part):
+class HttpSqlFields(FetchFields):
     """Which database, as whom; a statement, and what becomes of its rows."""
 
     service: ClassVar[str] = ""
@@ -37,20 +35,7 @@ class HttpSqlFields(Part):
     time_zone_id: Property[ZoneName | None] = None
     sql: Property[Text]
     parameters: Property[JsonMap | None] = None
-    fetch_type: Property[FetchType] = "NONE"
-    fetch: Property[bool] = Field(default=False, description="Older flows; use `fetchType: FETCH`.")
-    fetch_one: Property[bool] = Field(default=False, description="Older flows; use `fetchType: FETCH_ONE`.")
-    store: Property[bool] = Field(default=False, description="Older flows; use `fetchType: STORE`.")
     fetch_size: Property[OptionalInteger] = None
-
-    @property
-    def fetching(self) -> FetchType:
-        """What becomes of the rows."""
-        if self.fetch:
-            return "FETCH"
-        if self.fetch_one:
-            return "FETCH_ONE"
-        return "STORE" if self.store else self.fetch_type
 
     @abstractmethod
     async def rows(self, context: RunContext, statement: str) -> list[Row]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError
@@ -18,6 +18,7 @@ from engine.core.property import marker
 from engine.core.triggers import ZoneName
 from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.address_guard import check_address
+from engine.tasks.fetched_rows import Fetched, FetchFields
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
 from engine.tasks.rows import values_of
 from engine.tasks.runners import WORK
@@ -26,7 +27,6 @@ from engine.tasks.sql_text import bound, statements
 from engine.tasks.threads import in_own_thread
 
 R = TypeVar("R")
-FetchType = Literal["STORE", "FETCH", "FETCH_ONE", "NONE"]
 
 
 @dataclass(slots=True)
@@ -68,15 +68,6 @@ class Database:
             self.connection.commit()
 
 
-class Fetched(Outputs):
-    """What a statement gave: `rows`, `row` or a file of rows, as asked for, and how many."""
-
-    rows: list[dict[str, Any]] | None = None
-    row: dict[str, Any] | None = None
-    uri: str | None = None
-    size: int = 0
-
-
 class AllFetched(Outputs):
     """What each statement with rows gave, in order."""
 
@@ -91,10 +82,6 @@ class Connected(Part):
     password: Property[OptionalText] = None
     time_zone_id: Property[ZoneName | None] = None
 
-    @abstractmethod
-    async def database(self, context: RunContext, *, autocommit: bool) -> Database:
-        """An open connection; TaskFailed says why there is none."""
-
     def hide(self, context: RunContext) -> None:
         """Keep the password out of logs and errors."""
         if self.password:
@@ -106,26 +93,13 @@ class Connected(Part):
         return ZoneInfo(self.time_zone_id) if self.time_zone_id else None
 
 
-class SqlFields(Connected):
+class SqlFields(FetchFields, Connected):
     """A statement, and what becomes of its rows."""
 
     sql: Property[Text]
     after_sql: Property[OptionalText] = Field(default=None, alias="afterSQL")
     parameters: Property[JsonMap | None] = None
-    fetch_type: Property[FetchType] = "NONE"
-    fetch: Property[bool] = Field(default=False, description="Older flows; use `fetchType: FETCH`.")
-    fetch_one: Property[bool] = Field(default=False, description="Older flows; use `fetchType: FETCH_ONE`.")
-    store: Property[bool] = Field(default=False, description="Older flows; use `fetchType: STORE`.")
     fetch_size: Property[OptionalInteger] = 10_000
-
-    @property
-    def fetching(self) -> FetchType:
-        """What becomes of the rows."""
-        if self.fetch:
-            return "FETCH"
-        if self.fetch_one:
-            return "FETCH_ONE"
-        return "STORE" if self.store else self.fetch_type
 
 
 @dataclass(slots=True)
@@ -187,7 +161,15 @@ class Reading:
         return found
 
 
-class QueryTask(SqlFields, RunnableTask):
+class DatabaseTask(Connected, RunnableTask):
+    """A task that opens a database."""
+
+    @abstractmethod
+    async def database(self, context: RunContext, *, autocommit: bool) -> Database:
+        """An open connection; TaskFailed says why there is none."""
+
+
+class QueryTask(SqlFields, DatabaseTask):
     """One statement."""
 
     takes_several: ClassVar[bool] = False  # and gives the rows of the last
@@ -215,7 +197,7 @@ class QueryTask(SqlFields, RunnableTask):
         return (await reading.stored() or [Fetched()])[0]
 
 
-class QueriesTask(SqlFields, RunnableTask):
+class QueriesTask(SqlFields, DatabaseTask):
     """Several statements, one after the other; all or none of them, unless `transaction` is false."""
 
     transaction: Property[bool] = True
@@ -245,7 +227,7 @@ class Inserted(Outputs):
     updatedCount: int  # noqa: N815
 
 
-class BatchTask(Connected, RunnableTask):
+class BatchTask(DatabaseTask):
     """Insert the rows of a file, many at a time."""
 
     from_: Property[Text] = Field(alias="from")
@@ -316,9 +298,6 @@ class SqlTrigger(SqlFields, PollingTrigger):
             raise TaskFailed(f"The query can't be made: {error.errors()[0]['msg']}.") from error
         found = await query.run(context)
         return found if found.size else None
-
-    async def database(self, context: RunContext, *, autocommit: bool) -> Database:
-        raise NotImplementedError  # the query opens it
 
 
 OF_TRIGGERS = frozenset({"id", "type", "description", "disabled", "log_level", "log_to_file", "worker_group", "assets"})

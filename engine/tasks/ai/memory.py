@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field, ValidationError
 from engine.errors import NotFound
 from engine.plugin import Property, RunContext, TaskFailed, Typed
 from engine.tasks.ai.conversation import Turn, correlation_of
+from engine.tasks.fetched_rows import Fetched
 from engine.tasks.jdbc import postgresql
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.redis_task import RedisConnected
-from engine.tasks.sql_task import Fetched
 
 TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?")
 NOW = "(now() AT TIME ZONE 'UTC')"

@@ -8,9 +8,8 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aikido_service import AikidoConnected, Session
-from engine.tasks.fetched_rows import fetched
+from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.property_types import Moment, OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.sql_task import Fetched, FetchType
 
 
 class GroupTask(AikidoConnected, RunnableTask):

@@ -5,9 +5,8 @@ from typing import Any, ClassVar, Literal
 
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aws.connection import AwsConnected, asked
-from engine.tasks.fetched_rows import fetched
+from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.sql_task import Fetched, FetchType
 
 EVERY = 0.5  # seconds between two looks
 WHOLE = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})

@@ -8,10 +8,9 @@ from typing import Any, ClassVar, Literal
 from engine.plugin import Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
-from engine.tasks.fetched_rows import fetched
+from engine.tasks.fetched_rows import Fetched, FetchFields, fetched
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.sql_rows import json_value
-from engine.tasks.sql_task import Fetched, FetchType
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
 
@@ -36,24 +35,11 @@ class Session(Part):
     application_name: Property[OptionalText] = None
 
 
-class QueryFields(Part):
+class QueryFields(FetchFields):
     """A statement, and what becomes of its rows."""
 
     session: Session
     cql: Property[Text]
-    fetch_type: Property[FetchType] = "NONE"
-    fetch: Property[bool] = False
-    fetch_one: Property[bool] = False
-    store: Property[bool] = False
-
-    @property
-    def fetching(self) -> FetchType:
-        """What becomes of the rows, also as older flows say it."""
-        if self.fetch:
-            return "FETCH"
-        if self.fetch_one:
-            return "FETCH_ONE"
-        return "STORE" if self.store else self.fetch_type
 
     async def queried(self, context: RunContext) -> Fetched:
         """The rows of the statement; TaskFailed when nobody answers or Cassandra refuses."""

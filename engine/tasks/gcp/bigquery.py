@@ -8,11 +8,11 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.bigquery_jobs import BigQueryConnected, rows_of, table_of
+from engine.tasks.fetched_rows import FetchType
 from engine.tasks.gcp_objects import resumable
 from engine.tasks.gcp_service import is_conflict
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.rows import lines_of
-from engine.tasks.sql_task import FetchType
 
 
 class Destination(BigQueryConnected):

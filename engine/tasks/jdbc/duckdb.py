@@ -11,13 +11,13 @@ from pydantic import Field
 
 from engine.plugin import LateProperty, Property, RunContext, TaskFailed
 from engine.tasks.extras import extra
+from engine.tasks.fetched_rows import Fetched
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
 from engine.tasks.runners import WORK
 from engine.tasks.sql_task import (
     AllFetched,
     Connected,
     Database,
-    Fetched,
     QueriesTask,
     QueryTask,
     SqlFields,

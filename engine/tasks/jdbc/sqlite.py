@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks.fetched_rows import Fetched
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
 from engine.tasks.sql_task import (
@@ -16,7 +17,6 @@ from engine.tasks.sql_task import (
     BatchTask,
     Connected,
     Database,
-    Fetched,
     Inserted,
     QueriesTask,
     QueryTask,

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext
+from engine.tasks.fetched_rows import FetchType
 from engine.tasks.notion_service import NotionTask, identity
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.rows import lines_of
-from engine.tasks.sql_task import FetchType
 
 
 class Rows(Outputs):
