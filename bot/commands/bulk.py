@@ -77,23 +77,42 @@ async def bulk(parts: Parts, asking: Asking, line: Line) -> Reply:
         return Reply(usage("bulk", said.strip()))
     given = _arguments(what, line)
     chosen = _selection(parts, asking, line)
-    engine = parts.office.engine
+    found = await fitting(parts, asking, what, chosen)
+    if not found.runs:
+        return Reply(answer("refused", why=found.why_none(what), tone="info").notice())
+    return await _shown(parts, asking, what, given, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """Of the runs that somebody means, those that something may be done to, MOST at most."""
+
+    runs: Sequence[Execution]
+    forbidden: int
+    meant: int
+
+    @property
+    def left(self) -> int:
+        """How many of those that are meant are left alone."""
+        return self.meant - len(self.runs)
+
+    def why_none(self, what: str) -> str:
+        """Why it can be done to none."""
+        if self.forbidden:
+            return f"You may not {what} any of the {self.forbidden} runs that fit."
+        if self.meant:
+            return f"{self.meant} runs fit, but none is in a state for that."
+        return "No run fits. `/flow help bulk` tells more."
+
+
+async def fitting(parts: Parts, asking: Asking, what: str, chosen: Selection) -> Fitting:
+    """The runs that one of OPERATIONS would be done to: in a state for it, and somebody may."""
+    operation, engine = OPERATIONS[what], parts.office.engine
     ids = await engine.bulk.select(chosen)
     states = await engine.database.read(lambda c: records.states_of(c, ids))
-    fitting = [one for one in ids if one in states and operation.fits(states[one]) is None]
-    found, forbidden = await _allowed(parts, asking, operation, what, fitting)
-    if not found:
-        why = _none(len(ids), len(forbidden), what)
-        return Reply(answer("refused", why=why, tone="info").notice())
-    return await _shown(parts, asking, what, given, found, len(ids) - len(found))
-
-
-def _none(count: int, forbidden: int, what: str) -> str:
-    if forbidden:
-        return f"You may not {what} any of the {forbidden} runs that fit."
-    return (
-        f"{count} runs fit, but none is in a state for that." if count else "No run fits. `/flow help bulk` tells more."
-    )
+    fits = [one for one in ids if one in states and operation.fits(states[one]) is None]
+    found, forbidden = await _allowed(parts, asking, operation, what, fits)
+    return Fitting(found, len(forbidden), len(ids))
 
 
 def _arguments(what: str, line: Line) -> dict[str, Any]:
@@ -167,11 +186,9 @@ async def _allowed(
     return may, may_not
 
 
-async def _shown(
-    parts: Parts, asking: Asking, what: str, given: Arguments, found: Sequence[Execution], left: int
-) -> Reply:
+async def _shown(parts: Parts, asking: Asking, what: str, given: Arguments, fit: Fitting) -> Reply:
     """What it will be done to; the button does it to exactly these."""
-    operation, ids = OPERATIONS[what], parts.office.ids
+    operation, ids, found, left = OPERATIONS[what], parts.office.ids, fit.runs, fit.left
     draft = Draft(
         parts.office.new_id(),
         asking.person.id,

@@ -18,32 +18,22 @@ from bot.desk import FrontDesk
 from bot.texts import bare
 from bot.web.api import program_only, refused
 from bot.web.executions import engine_of
-from bot.web.requests import HEADERS, caller, told
+from bot.web.requests import HEADERS, Wrong, caller, told
 from engine.core.execution import Execution
 from engine.core.state import State
 from engine.errors import EngineError, NotFound
-from engine.runtime.corrections import Rule, any_, ended, only, open_
 from engine.runtime.operations import Revision
-from engine.store import records
 
 routes = APIRouter(prefix="/api/v1")
 Change = Callable[[Parts, Asking, Execution], Awaitable[Reply | FieldErrors]]
-MOST = 500
 
 
-class Wrong(Exception):
-    """What was sent can't be read."""
-
-
-async def _restart(parts: Parts, asking: Asking, run: Execution) -> Reply:
+async def restarted(parts: Parts, asking: Asking, run: Execution) -> Reply:
+    """Go on from what failed."""
     return await run_commands.retry(parts, asking, run)
 
 
-async def _replay(parts: Parts, asking: Asking, run: Execution) -> Reply:
-    return await run_commands.again(parts, asking, run)
-
-
-async def _resume(parts: Parts, asking: Asking, run: Execution) -> Reply:
+async def resumed(parts: Parts, asking: Asking, run: Execution) -> Reply:
     """Let a paused run go on; one that asks people is answered with its defaults, by the rules of its question."""
     if run.held:
         return await run_changes.let_go(parts, asking, run)
@@ -51,21 +41,25 @@ async def _resume(parts: Parts, asking: Asking, run: Execution) -> Reply:
     return Reply(Notice("success", "Answered."))
 
 
-async def _kill(parts: Parts, asking: Asking, run: Execution) -> Reply:
+async def killed(parts: Parts, asking: Asking, run: Execution) -> Reply:
+    """Stop it."""
     return await run_commands.stop(parts, asking, run)
 
 
-async def _delete(parts: Parts, asking: Asking, run: Execution) -> Reply:
+async def deleted(parts: Parts, asking: Asking, run: Execution) -> Reply:
+    """Delete an ended run with its log and files."""
     return await run_changes.deleted(parts, asking, run)
 
 
-def _marking(text: str, task: str = "") -> Change:
+def marking(text: str, task: str = "") -> Change:
+    """Give another final state; Wrong when it is none."""
     if text not in run_changes.ENDS:
         raise Wrong(f"Give a state to end in: {', '.join(run_changes.ENDS)}.")
     return lambda parts, asking, run: run_changes.marked(parts, asking, run, State(text), task)
 
 
-def _labelling(given: Any) -> Change:
+def labelling(given: Any) -> Change:
+    """Add labels, given as Kestra writes them; Wrong."""
     try:
         labels = {str(one["key"]): str(one["value"]) for one in given}
     except (TypeError, KeyError) as error:
@@ -75,66 +69,12 @@ def _labelling(given: Any) -> Change:
     return lambda parts, asking, run: run_changes.labelled(parts, asking, run, labels)
 
 
-# Many runs, before the routes of one: `by-ids` is no id
-
-BULK: dict[str, tuple[str, Rule, Change]] = {
-    "restart": ("POST", only(State.FAILED), _restart),
-    "replay": ("POST", any_, _replay),
-    "pause": ("POST", only(State.RUNNING), run_changes.hold),
-    "resume": ("POST", only(State.PAUSED), _resume),
-    "force-run": ("POST", open_, run_changes.begin_now),
-    "kill": ("DELETE", open_, _kill),
-}
-
-
-@routes.post("/executions/{what}/by-ids", name="change_executions")
-@routes.delete("/executions/{what}/by-ids", name="kill_executions")
-async def change_many(request: Request, what: str) -> Response:
-    """The same to many runs by their ids: one that does not fit refuses all, as in Kestra."""
-    if (stranger := program_only(request)) is not None:
-        return stranger
-    try:
-        sent = await _json(request)
-        if what == "change-status":
-            return await _many(request, sent, ended, _marking(request.query_params.get("newStatus", "")))
-        if what == "labels":
-            given = sent if isinstance(sent, dict) else {}
-            return await _many(request, given.get("executionsId"), ended, _labelling(given.get("executionLabels")))
-        method, rule, do = BULK.get(what, ("", any_, _replay))
-        if method != request.method:
-            return told({"error": f"There is no {request.method} {what}."}, 404)
-        return await _many(request, sent, rule, do)
-    except Wrong as error:
-        return told({"error": str(error)}, 400)
-
-
-@routes.delete("/executions/by-ids", name="delete_executions")
-async def delete_many(request: Request) -> Response:
-    """Delete many runs that have ended, with their logs and files."""
-    if (stranger := program_only(request)) is not None:
-        return stranger
-    try:
-        return await _many(request, await _json(request), ended, _delete)
-    except Wrong as error:
-        return told({"error": str(error)}, 400)
-
-
-async def _many(request: Request, ids: Any, rule: Rule, do: Change) -> Response:
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids) or not 0 < len(ids) <= MOST:
-        raise Wrong(f"Send a JSON list of 1 to {MOST} ids.")
-    engine, wanted = engine_of(request), list(dict.fromkeys(ids))
-    states = await engine.database.read(lambda c: records.states_of(c, wanted))
-    said = {one: rule(states[one]) if one in states else "execution not found" for one in wanted}
-    if wrong := [{"id": one, "message": why} for one, why in said.items() if why is not None]:
-        return told({"error": "Some executions do not fit; nothing was done.", "invalids": wrong}, 400)
-    done, problems = 0, list[dict[str, str]]()
-    for one in wanted:
-        status, text = await _one(request, one, do)
-        done += status < 400
-        problems += [] if status < 400 else [{"id": one, "message": text}]
-        if status == 403 and not done:
-            return told({"error": text}, 403)
-    return told({"count": done, **({"invalids": problems} if problems else {})}, 409 if problems and not done else 200)
+def deletes_all(request: Request) -> None:
+    """Wrong when the parameters want less deleted than all of what has ended."""
+    wanted = {"includeNonTerminated": "false", "deleteLogs": "true", "deleteMetrics": "true", "deleteStorage": "true"}
+    for name, value in wanted.items():
+        if request.query_params.get(name, value) != value:
+            raise Wrong(f"`{name}` can only be {value}: runs that have ended are deleted, with log, metrics and files.")
 
 
 # One run
@@ -143,7 +83,7 @@ async def _many(request: Request, ids: Any, rule: Rule, do: Change) -> Response:
 @routes.post("/executions/{execution_id}/restart", name="restart_execution")
 async def restart(request: Request, execution_id: str) -> Response:
     """Go on from what failed."""
-    return await _changed(request, execution_id, _restart)
+    return await _changed(request, execution_id, restarted)
 
 
 @routes.post("/executions/{execution_id}/replay", name="replay_execution")
@@ -175,7 +115,7 @@ async def force(request: Request, execution_id: str) -> Response:
 async def change_status(request: Request, execution_id: str) -> Response:
     """Give an ended run another final state: `?status=SUCCESS`."""
     try:
-        return await _changed(request, execution_id, _marking(request.query_params.get("status", "")))
+        return await _changed(request, execution_id, marking(request.query_params.get("status", "")))
     except Wrong as error:
         return program_only(request) or told({"error": str(error)}, 400)
 
@@ -186,10 +126,10 @@ async def change_task_state(request: Request, execution_id: str) -> Response:
     if (stranger := program_only(request)) is not None:
         return stranger
     try:
-        sent = await _json(request)
+        sent = await sent_json(request)
         if not isinstance(sent, dict) or not isinstance(sent.get("taskRunId"), str) or not sent["taskRunId"]:
             raise Wrong('Send {"taskRunId": "…", "state": "SUCCESS"}.')
-        return await _changed(request, execution_id, _marking(str(sent.get("state")), sent["taskRunId"]))
+        return await _changed(request, execution_id, marking(str(sent.get("state")), sent["taskRunId"]))
     except Wrong as error:
         return told({"error": str(error)}, 400)
 
@@ -200,7 +140,7 @@ async def label(request: Request, execution_id: str) -> Response:
     if (stranger := program_only(request)) is not None:
         return stranger
     try:
-        return await _changed(request, execution_id, _labelling(await _json(request)))
+        return await _changed(request, execution_id, labelling(await sent_json(request)))
     except Wrong as error:
         return told({"error": str(error)}, 400)
 
@@ -208,13 +148,17 @@ async def label(request: Request, execution_id: str) -> Response:
 @routes.delete("/executions/{execution_id}/kill", name="kill_execution")
 async def kill(request: Request, execution_id: str) -> Response:
     """Stop it."""
-    return await _changed(request, execution_id, _kill)
+    return await _changed(request, execution_id, killed)
 
 
 @routes.delete("/executions/{execution_id}", name="delete_execution")
 async def delete(request: Request, execution_id: str) -> Response:
     """Delete an ended run with its log and files."""
-    return await _changed(request, execution_id, _delete)
+    try:
+        deletes_all(request)
+    except Wrong as error:
+        return program_only(request) or told({"error": str(error)}, 400)
+    return await _changed(request, execution_id, deleted)
 
 
 # Flows
@@ -244,7 +188,7 @@ async def restore(request: Request, namespace: str, flow_id: str, revision: int)
     async def do(parts: Parts, asking: Asking) -> Reply:
         return await revision_commands.restored(parts, asking, flows.get(namespace, flow_id), revision)
 
-    status, text = await _answered(request, do)
+    status, text = await answered(request, do)
     if status >= 400:
         return told({"error": text}, status)
     return told({"namespace": namespace, "id": flow_id, "revision": flows.get(namespace, flow_id).revision})
@@ -253,7 +197,8 @@ async def restore(request: Request, namespace: str, flow_id: str, revision: int)
 # What they share
 
 
-async def _json(request: Request) -> Any:
+async def sent_json(request: Request) -> Any:
+    """The body; Wrong when it is no JSON."""
     try:
         return json.loads(await request.body() or b"null")
     except ValueError as error:
@@ -265,7 +210,7 @@ async def _changed(request: Request, execution_id: str, do: Change) -> Response:
     if (stranger := program_only(request)) is not None:
         return stranger
     made: list[str] = []
-    status, text = await _one(request, execution_id, do, made)
+    status, text = await to_one(request, execution_id, do, made)
     if status >= 400:
         return told({"error": text}, status)
     engine = engine_of(request)
@@ -276,7 +221,7 @@ async def _changed(request: Request, execution_id: str, do: Change) -> Response:
     return told(execution_json(run, engine.masker.mask))
 
 
-async def _one(request: Request, execution_id: str, do: Change, made: list[str] | None = None) -> tuple[int, str]:
+async def to_one(request: Request, execution_id: str, do: Change, made: list[str] | None = None) -> tuple[int, str]:
     """Status and sentence of doing it to one run; what a replay made goes into `made`."""
     engine = engine_of(request)
 
@@ -286,10 +231,11 @@ async def _one(request: Request, execution_id: str, do: Change, made: list[str] 
             made.append(fresh)
         return reply
 
-    return await _answered(request, to_run)
+    return await answered(request, to_run)
 
 
-async def _answered(request: Request, do: Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]) -> tuple[int, str]:
+async def answered(request: Request, do: Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]) -> tuple[int, str]:
+    """Status and sentence of what a program asks for."""
     desk: FrontDesk = request.app.state.desk
     try:
         reply = await desk.operate(caller(request).person, do)

@@ -46,6 +46,10 @@ class Stopped(Exception):
         self.response = response
 
 
+class Wrong(Exception):
+    """What a program sent can't be read; the text says what to send."""
+
+
 async def let_in(request: Request) -> None:
     """The dependency of every route: refuses what may not pass, and leaves the Caller in `request.state.caller`."""
     gate: Gate = request.app.state.gate

@@ -5,13 +5,15 @@ import asyncio
 import httpx
 import pytest
 
+from bot.commands.bulk import MOST
 from bot.people.roles import Role
 from engine.core.state import State
-from engine.store import chat_audit
+from engine.store import audit_chain, chat_audit
 from tests.bot.rig import PLAIN
 from tests.bot.test_run_changes import FAILS, LONG
 from tests.web.conftest import Browser, running
 
+MANY = "id: many\nnamespace: company.team\ntasks:\n  - {id: a, type: io.kestra.plugin.core.debug.Return, format: ok}\n"
 TOKENS = {"guest": "the-token-of-guests", "owner": "the-token-of-owners"}
 ROLES = (
     Role.model_validate({"name": "owners", "members": ["token:owner"], "may": [{"do": ["run", "manage", "approve"]}]}),
@@ -115,6 +117,84 @@ async def test_the_api_changes_many_runs_or_none(app):
     assert {one.id for one in await app.engine.executions(limit=10)} == {paused.id}
 
 
+async def test_the_api_changes_the_runs_that_a_query_means(app):
+    runs = [await started(app, "fails") for _ in range(3)]
+    ids = [one.id for one in runs]
+    paused, long = await started(app, "ship", until="ended_or_paused"), await started(app, "long", until=None)
+    await in_state(app, long, State.RUNNING)
+    fails = {"filters[flowId][EQUALS]": "fails", "filters[namespace][EQUALS]": "company.team"}
+    async with of(app.url, "owner") as owner, of(app.url, "guest") as guest:
+        for method, path, params, body, status, says in (
+            ("POST", "restart", {}, None, 400, "Say to which runs"),
+            ("POST", "restart", {**fails, "labels": "a:b"}, None, 400, "can't be chosen by `labels`"),
+            ("POST", "restart", {**fails, "dryRun": "maybe"}, None, 400, "`dryRun` is true or false."),
+            ("POST", "change-status", fails, None, 400, "Give a state to end in"),
+            ("POST", "labels", fails, {"a": "b"}, 400, "Send labels as a list"),
+            ("POST", "kill", fails, None, 404, "There is no POST kill."),
+            ("POST", "nothing", fails, None, 404, "There is no POST nothing."),
+            ("DELETE", "", {**fails, "deleteLogs": "false"}, None, 400, "`deleteLogs` can only be true"),
+            ("DELETE", "", {**fails, "includeNonTerminated": "true"}, None, 400, "can only be false"),
+        ):
+            path = f"/executions/{path}/by-query".replace("//", "/")
+            told = await owner.request(method, path, params=params, json=body)
+            assert (told.status_code, says in told.text) == (status, True), (path, told.text)
+        # What may not be done to any is refused and recorded; what fits none is none.
+        refused = await guest.post("/executions/restart/by-query", params=fails)
+        assert (refused.status_code, "You may not restart any of the 3 runs" in refused.text) == (403, True)
+        last = (await app.engine.database.read(lambda c: list(audit_chain.export(c))))[-1]
+        assert (last["person"], last["action"]) == ("token:guest", "refused")
+        none = await owner.post("/executions/restart/by-query", params={"flowId": "nothing"})
+        assert (none.status_code, none.json()) == (200, {"count": 0})
+        # Shown first, and then done to exactly those; what is in no state for it, or asks people, is left alone.
+        every = {"namespace": "company"}
+        shown = await owner.post("/executions/restart/by-query", params={**every, "dryRun": "true"})
+        assert shown.json() == {"count": 3, "left": 2, "ids": ids}
+        assert [await deeds(app, one) for one in runs] == [[]] * 3
+        dry = await owner.post(
+            "/executions/change-status/by-ids?newStatus=SUCCESS&dryRun=true", json=shown.json()["ids"]
+        )
+        assert dry.json() == {"count": 3}
+        assert (await app.engine.execution(ids[0])).state is State.FAILED
+        assert (await owner.post("/executions/resume/by-query", params=every)).json() == {"count": 0, "left": 5}
+        assert (await owner.post("/executions/pause/by-query", params=every)).json() == {"count": 1, "left": 4}
+        assert (await owner.post("/executions/resume/by-query", params=every)).json() == {"count": 1, "left": 4}
+        marked = await owner.post("/executions/change-status/by-query", params={**fails, "newStatus": "SUCCESS"})
+        assert marked.json() == {"count": 3}
+        seen = [{"key": "seen", "value": "yes"}]
+        assert (await owner.post("/executions/labels/by-query", params=fails, json=seen)).json() == {"count": 3}
+        assert ("seen", "yes") in (await app.engine.execution(ids[2])).labels
+        again = await owner.post("/executions/replay/by-query", params={"flowId": "fails", "latestRevision": "true"})
+        assert again.json() == {"count": 3}
+        stopped = await owner.delete(
+            "/executions/kill/by-query", params={"filters[state][IN]": "RUNNING,PAUSED,RESTARTED"}
+        )
+        assert stopped.json() == {"count": 2}
+        assert (await app.engine.wait(long.id, timeout=20)).state is State.KILLED
+        gone = await owner.delete("/executions/by-query", params={**fails, "state": "SUCCESS", "deleteLogs": "true"})
+        assert gone.json() == {"count": 3}
+    left = {one.id for one in await app.engine.executions(limit=20)}
+    assert left & {*ids, paused.id} == {paused.id}
+    assert [action for _, action in await deeds(app, runs[0])] == ["mark", "labels", "delete"]
+    assert [action for _, action in await deeds(app, long)] == ["pause", "go on", "kill"]
+
+
+async def test_a_query_means_as_many_runs_as_bulk_in_chat(app):
+    await app.engine.deploy(MANY)
+    await asyncio.gather(
+        *(app.engine.create("company.team", "many", {}, started_by="local:x") for _ in range(MOST + 1))
+    )
+    ran = {"flowId": "many"}
+    async with of(app.url, "owner") as owner:
+        shown = (await owner.post("/executions/replay/by-query", params={**ran, "dryRun": "true"})).json()
+        assert (shown["count"], shown["left"], len(shown["ids"])) == (MOST, 1, MOST)
+        assert (await owner.request("DELETE", "/executions/kill/by-ids", json=["x"] * 501)).status_code == 400
+        await app.engine.wait(shown["ids"][0], timeout=20)
+        assert (await owner.delete(f"/executions/{shown['ids'][0]}")).status_code == 204
+        exact = (await owner.post("/executions/replay/by-query", params={**ran, "dryRun": "true"})).json()
+        assert (exact["count"], "left" in exact, len(exact["ids"])) == (MOST, False, MOST)
+        assert (await owner.request("DELETE", "/executions/kill/by-ids", json=["x"] * 501)).status_code == 400
+
+
 async def test_the_api_restores_a_revision(app, tmp_path):
     file = tmp_path / "flows" / "ship.yaml"
     file.write_text(PLAIN.replace("shipped", "flown"))
@@ -136,6 +216,8 @@ async def test_no_change_without_a_token_in_the_header(app):
             ("POST", f"/executions/{run.id}/restart"),
             ("DELETE", f"/executions/{run.id}"),
             ("DELETE", "/executions/by-ids"),
+            ("DELETE", "/executions/by-query?flowId=fails"),
+            ("POST", "/executions/restart/by-query?flowId=fails"),
             ("POST", "/executions/change-status/by-ids?newStatus=SUCCESS"),
             ("POST", "/flows/company.team/ship/revisions/1/restore"),
         ):

@@ -181,8 +181,9 @@ async def _state(w):
 
 async def _many(w, method, path):
     run = await w.run("bad" if "restart" in path else "long" if "kill" in path else "good")
-    answer = await w.api.request(method, f"{E}{path}", json=[run])
-    assert answer.status_code < 300, answer.text
+    query = {"flowId": "long" if "kill" in path else "bad" if "restart" in path else "good"} if "query" in path else {}
+    answer = await w.api.request(method, f"{E}{path}", json=[run], params=query)
+    assert (answer.status_code, answer.json()["count"] > 0) == (200, True), answer.text
 
 
 async def _restored(w, page):
@@ -216,6 +217,9 @@ ACTS |= {
     "change_executions": (lambda w: _many(w, "POST", "/restart/by-ids"), {"restart"}),
     "kill_executions": (lambda w: _many(w, "DELETE", "/kill/by-ids"), {"kill"}),
     "delete_executions": (lambda w: _many(w, "DELETE", "/by-ids"), {"delete"}),
+    "change_executions_by_query": (lambda w: _many(w, "POST", "/restart/by-query"), {"restart"}),
+    "kill_executions_by_query": (lambda w: _many(w, "DELETE", "/kill/by-query"), {"kill"}),
+    "delete_executions_by_query": (lambda w: _many(w, "DELETE", "/by-query"), {"delete"}),
     "api_restore": (lambda w: _restored(w, page=False), {"restore"}),
     "restore_flow": (lambda w: _restored(w, page=True), {"command"}),
     "do_to_execution": (_do, {"labels"}),
