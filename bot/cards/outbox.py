@@ -31,7 +31,7 @@ from bot.texts import answer, code
 from engine.clock import Clock
 from engine.errors import NotFound
 from engine.store import chat_audit, chat_messages, chat_sequels
-from engine.store.chat_messages import Message, StoredNotice
+from engine.store.chat_messages import DECISION, Message, StoredNotice
 from engine.store.chat_sequels import Sequel
 from engine.store.database import Database, Unit
 
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 64  # rows looked at in one go
 AT_ONCE = 4  # sends under way on one platform
+KEPT_FREE = 2  # that many more when they are decisions: sends that hang hold up no decision
 LONGEST_BACKOFF = 300.0
 MAX_GENERATIONS = 5  # a message that is deleted again and again is left alone
 MAX_NOTICE_TRIES = 6  # of a sentence that a fault keeps back
@@ -140,7 +141,7 @@ class Lane:
             for row in rows:
                 if not self._is_free(row.id):
                     continue
-                if len(self.sending) >= AT_ONCE:
+                if len(self.sending) >= AT_ONCE + (KEPT_FREE if row.urgency <= DECISION else 0):
                     return IDLE  # each that ends wakes this up
                 wait = self._start_if_allowed(row, clock)
                 if wait > 0:

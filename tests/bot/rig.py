@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.cards.pacing import Pace
+from bot.cards.pacing import Operation, Pace
 from bot.chat_port import FrontEndChat
 from bot.chat_settings import ChatSettings
 from bot.conversation import Attachment, Card, Click, Command, Person, Room, Submission
@@ -50,6 +50,18 @@ tasks:
 outputs:
   - {id: result, type: STRING, value: "{{ outputs.approved.value ?? outputs.again.value }}"}
 """
+
+
+@dataclass(slots=True)
+class NotedPace(Pace):
+    """A budget that keeps what it planned: the urgency of each message it was asked about, and the seconds to wait."""
+
+    planned: list[tuple[str, int, float]] = field(default_factory=list)
+
+    def wait(self, operation: Operation, room: Room, message_id: str, urgency: int, now: float) -> float:
+        seconds = Pace.wait(self, operation, room, message_id, urgency, now)
+        self.planned.append((message_id, urgency, seconds))
+        return seconds
 
 
 @dataclass

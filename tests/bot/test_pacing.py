@@ -1,5 +1,6 @@
 """Platform budgets: never above the rate, urgent things always first."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,35 @@ def test_slack_never_gets_more_edits_than_its_rate(wanted, step):
     for start in sent:
         in_a_minute = [at for at in sent if start <= at < start + 60]
         assert len(in_a_minute) <= 10 + 50
+
+
+SOON = 2.0  # seconds within which a decision is to be seen wherever its card stands
+
+
+@pytest.mark.parametrize("platform", ["slack", "discord"])
+@given(
+    wanted=st.lists(
+        st.tuples(
+            st.sampled_from(["post", "edit"]),
+            st.sampled_from([0, 1, 2]),
+            st.sampled_from([POST, END, PROGRESS]),
+            st.floats(0, 3),
+        ),
+        max_size=150,
+    ),
+    operation=st.sampled_from(["post", "edit"]),
+    place=st.sampled_from([0, 1, 2]),
+)
+def test_whatever_goes_on_a_decision_is_planned_within_two_seconds(platform, wanted, operation, place):
+    """All else goes out as early as it may, as long as there is any of it."""
+    pace, now = Pace(platform), 0.0
+    rooms = [Room(platform, name) for name in ("C1", "C2", "C3")]
+    for number, (what, where, urgency, step) in enumerate(wanted):
+        now += step
+        while pace.wait(what, rooms[where], f"m{number % 7}", urgency, now) == 0:
+            pace.take(what, rooms[where], f"m{number % 7}", now)
+    assert pace.wait(operation, rooms[place], "decided", DECISION, now) <= SOON
+    assert operation == "post" or pace.wait("edit", rooms[place], "m0", DECISION, now) == 0, "edits at once"
 
 
 def test_progress_leaves_room_for_decisions():

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from bot.approvals.policy import ApprovalRule
 from bot.cards.pacing import Pace, Rate
 from engine.store import chat_messages
 from engine.store.chat_messages import DECISION, PROGRESS
-from tests.bot.rig import PLAIN, Rig
+from engine.store.chat_tables import messages
+from tests.bot.rig import PLAIN, NotedPace, Rig
 from tests.slack.test_whole_bot import connect
 from tests.wire.slack import FakeSlack
 
@@ -72,4 +74,60 @@ async def test_a_decision_overtakes_the_progress_that_waits_for_the_workspaces_b
     ]
     assert rows, "the rest of the progress still waits"
     assert DECISION not in {row.urgency for row in rows}
+    assert slack.refused == []
+
+
+@pytest.fixture
+async def usual(slack: FakeSlack, tmp_path: Path) -> AsyncIterator[tuple[Rig, NotedPace]]:
+    """A bot with Slack's own rates."""
+    pace = NotedPace("slack")
+    made = Rig(tmp_path, approvals=(TWICE,), paces={"slack": pace})
+    made.slack = connect(slack, tmp_path)  # type: ignore[assignment]
+    await made.start(PLAIN, PLAIN.replace("id: ship", "id: twice"))
+    yield made, pace
+    for event in slack.held.values():
+        event.set()
+    await made.slack.stop()
+    await made.stop()
+
+
+async def test_a_decision_is_planned_at_once_and_passes_what_hangs(
+    slack: FakeSlack, usual: tuple[Rig, NotedPace]
+) -> None:
+    rig, pace = usual
+    await slack.command("/flow run twice")
+    here = await slack.said("Approval needed", channel="C1")
+    there = await slack.said("Approval needed", channel="C2")
+    for _ in range(4):
+        await slack.command("/flow run ship")
+    runs = await all_posted(rig, "ship", 4)
+    rows = [
+        row
+        for run in runs
+        for row in rig.engine.database.read_now(lambda c, of=run: chat_messages.showing(c, entity=of))
+    ]
+    slack.held |= {str(row.message["message"]): asyncio.Event() for row in rows if row.message}
+    before, now = len(slack.called("chat.update")), rig.engine.clock.now()
+
+    def progress(unit):  # type: ignore[no-untyped-def]
+        for row in rows:
+            unit.connection.execute(update(messages).where(messages.c.id == row.id).values(digest="another look"))
+            chat_messages.touch(unit.connection, entity=row.entity, urgency=PROGRESS, now=now)
+        unit.after_commit(rig.desk.outbox.wake)
+
+    await rig.engine.database.transact(progress)
+    hang = {str(row.message["message"]) for row in rows if row.message}
+    await slack.until(
+        lambda: {body["ts"] for body in slack.called("chat.update")[before:]} >= hang, "every send under way hangs", 20
+    )
+    pace.planned.clear()
+    await slack.press("Approve", user="U2", message=here)
+    await slack.until(lambda: "pproved by" in slack.text(here), "the pressed card")
+    await slack.until(lambda: "pproved by" in slack.text(there), "the card in the other channel", 20)
+    assert not any(event.is_set() for event in slack.held.values()), "what hung still does"
+    pause = next(one for one in await rig.engine.pauses(state=None) if one.flow_id == "twice")
+    cards = {row.id for row in await rig.engine.database.read(lambda c: chat_messages.showing(c, entity=pause.id))}
+    planned = [seconds for id_, urgency, seconds in pace.planned if id_ in cards and urgency == DECISION]
+    assert planned
+    assert set(planned) == {0.0}, "the budget is free: nothing is put off"
     assert slack.refused == []

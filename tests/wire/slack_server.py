@@ -46,6 +46,7 @@ class Workspace:
     calls: list[tuple[str, Json]] = field(default_factory=list)
     refused: list[rules.SlackRefuses] = field(default_factory=list)
     scripts: dict[str, list[Refusal]] = field(default_factory=dict)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)  # answers that wait, by the message they are about
     unacked: list[Heard] = field(default_factory=list)
     handle: Handle | None = None  # set: events go by signed HTTP, else by Socket Mode
     uploads: dict[str, Json] = field(default_factory=dict)
@@ -165,6 +166,9 @@ class Workspace:
             answer = getattr(self, _name_of(method), self._unknown)(body)
             if planned.drops:
                 return _cut(request)
+            if (event := self.held.get(str(body.get("ts")))) is not None:
+                await self.changed()
+                await event.wait()
             return web.json_response({"ok": True, **answer}, headers={"x-oauth-scopes": self.scopes, **self.headers})
         except rules.SlackRefuses as error:
             self.refused.append(error)
