@@ -34,6 +34,7 @@ class Asking:
     receipt: str
     attachments: tuple[Attachment, ...] = ()
     message: MessageRef | None = None  # the one that was pressed
+    seen: str = ""  # what a page showed beside it
 
 
 @dataclass(frozen=True, slots=True)

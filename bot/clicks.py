@@ -86,12 +86,12 @@ async def _offer_all(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
 
 
 async def _decide(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
-    wanted = Wanted(
-        pressed.target, VERBS[pressed.verb], asking.person, asking.room, asking.receipt, choice=pressed.choice
-    )
+    who, room, message = asking.person, asking.room, asking.message
+    verb, choice = VERBS[pressed.verb], pressed.choice
+    wanted = Wanted(pressed.target, verb, who, room, asking.receipt, choice=choice, message=message, seen=asking.seen)
     reply = await parts.decisions.decide(wanted)
-    if isinstance(reply, Reply) and isinstance(reply.body, Notice) and asking.message is not None:
-        return replace(reply, card=await _decided_card(parts, pressed.target, asking.message))
+    if isinstance(reply, Reply) and isinstance(reply.body, Notice) and message is not None:
+        return replace(reply, card=await _decided_card(parts, pressed.target, message))
     return reply
 
 

@@ -287,6 +287,7 @@ class Click:
     receipt: str
     message: MessageRef | None = None
     answer_url: str | None = None
+    seen: str = ""  # evidence of what a page showed beside it, where the card is no message
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,8 +309,8 @@ class FrontDesk:
                 return await self._submit(event)
 
     def _asking(self, event: Event, attachments: tuple[Attachment, ...] = ()) -> Asking:
-        message = event.message if isinstance(event, Click) else None
-        return Asking(event.person, event.room, receipt_key(event), attachments, message)
+        message, seen = (event.message, event.seen) if isinstance(event, Click) else (None, "")
+        return Asking(event.person, event.room, receipt_key(event), attachments, message, seen)
 
     async def _storable(self, event: Event) -> dict[str, Any]:
         """A delivery as it may be written down: without what was typed for secrets."""

@@ -87,6 +87,12 @@ class ActionIds:
         return Action(self(verb, target, choice), label, opens_form=verb in OPENS_FORM)
 
 
+def target_of(action_id: str) -> str:
+    """What an action is about, whoever made its id; "" when it is no id at all."""
+    found = _ID.fullmatch(action_id)
+    return found[2] if found else ""
+
+
 def flow_target(full_name: str) -> str:
     """A flow as an action's target: names can be longer than a button may carry."""
     return base64.b32encode(hashlib.blake2b(full_name.encode(), digest_size=16).digest()).decode().rstrip("=")

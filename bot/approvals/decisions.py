@@ -22,7 +22,7 @@ from bot.audit import trail
 from bot.cards.drawing import Drawing, platform_of
 from bot.cards.pause_cards import evidence
 from bot.commands.references import short
-from bot.conversation import Action, Attachment, Field, FieldErrors, Form, Notice, Person, Reply, Room
+from bot.conversation import Action, Attachment, Field, FieldErrors, Form, MessageRef, Notice, Person, Reply, Room
 from bot.forms import filling
 from bot.forms import questions as forms
 from bot.forms.drafts import Draft, Drafts
@@ -36,7 +36,7 @@ from engine.core.inputs import Resolved
 from engine.errors import NotFound, Refused
 from engine.files import execution_folder
 from engine.runtime.doorkeeper import Ending
-from engine.store import chat_audit, chat_drafts, chat_receipts, chat_votes
+from engine.store import chat_audit, chat_drafts, chat_evidence, chat_receipts, chat_votes
 from engine.store.database import Unit
 from engine.store.pauses import PauseRow
 
@@ -54,6 +54,8 @@ class Wanted:
     choice: int = -1
     reason: str = ""
     draft: Draft | None = None
+    message: MessageRef | None = None  # the card that was pressed
+    seen: str = ""  # evidence of what stood before whoever decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Decisions:
             return _say(answer("gone-pause"))
         if refusal := await self.refuse(case, wanted.person, wanted.room):
             return Reply(refusal)
+        wanted = replace(wanted, seen=wanted.seen or await self._seen(case, wanted))
         asked = case.questions
         if asked.is_flow_gone and wanted.action not in ("kill", "reject"):
             instead = "The run can only be cancelled."
@@ -124,7 +127,7 @@ class Decisions:
         unseen = read.unseen_by(reader)
         if unseen and draft.purpose == "answer":
             return Reply(await self._more(case, draft, unseen, wanted.person, wanted.receipt))
-        return await self.decide(replace(wanted, given={**draft.fixed, **read.given}))
+        return await self.decide(replace(wanted, given={**draft.fixed, **read.given}, seen=draft.seen))
 
     async def _more(
         self, case: Case, draft: Draft, unseen: Sequence[Field], person: Person, receipt: str
@@ -209,6 +212,7 @@ class Decisions:
             raw={name: shown_value(value) for name, value in kept.items() if name in shown},
             fixed={name: value for name, value in kept.items() if name not in shown},
             secrets=tuple(secrets),
+            seen=wanted.seen,
         )
 
     def title(self, case: Case, purpose: str) -> str:
@@ -252,7 +256,7 @@ class Decisions:
         """The one transaction. Whoever comes second changes nothing and is told who was first."""
         now = self.office.now()
         deed = self._deed(case, wanted, given, resolved is None, now)
-        box = await self._box(case, wanted.person, deed, resolved, self._choice(case, wanted))
+        box = await self._box(case, wanted, deed, resolved)
         done = Reply(self._done(case, wanted, resolved is None))
 
         def work(unit: Unit) -> Reply | None:
@@ -277,20 +281,26 @@ class Decisions:
             return engine.resume_in(unit, case.pause.id, resolved, by=by, now=now)
         return engine.kill_in(unit, case.execution.id, by=by, reason=wanted.reason, now=now, pause_id=case.pause.id)
 
-    async def _box(
-        self, case: Case, person: Person, deed: chat_audit.Deed, resolved: Resolved | None, choice: str = ""
-    ) -> BallotBox:
+    async def _seen(self, case: Case, wanted: Wanted) -> str:
+        """The evidence of what stood before whoever decides: the card they pressed, else the one in their room, as it
+        was last shown there; where neither is, the card as it is now."""
+        room, pressed = wanted.room, wanted.message.message if wanted.message else ""
+        shown = await self.office.engine.database.read(
+            lambda c: chat_evidence.before(c, case.pause.id, room.platform, room.channel, pressed)
+        )
+        return shown or evidence(await self.drawing.pause_of(case.pause))
+
+    async def _box(self, case: Case, wanted: Wanted, deed: chat_audit.Deed, resolved: Resolved | None) -> BallotBox:
         """The vote of somebody who may decide."""
-        office, asked = self.office, case.questions
+        office, asked, person, shown = self.office, case.questions, wanted.person, wanted.seen
         identities = office.eligibility.identities
         who = await identities.of(person.id)
         cast = await office.engine.database.read(lambda c: chat_votes.votes_on(c, case.pause.id))
         same = {vote.voter: (await identities.of(vote.person)).id for vote in cast}
         values = None if resolved is None else resolved.flat
-        shown = evidence(await self.drawing.pause_of(case.pause))
         deed = replace(deed, details={**deed.details, "shown": shown})
         marked = ballot(asked.shape, asked.fields, values, office.ids.key)
-        word = answering.decided_word(deed.action, {"choice": choice})
+        word = answering.decided_word(deed.action, {"choice": self._choice(case, wanted)})
         told = {name: value for name, value in deed.details.items() if name != "shown"}
         vote = chat_votes.Vote(
             case.pause.id, who.id, person.id, person.name, person.platform, marked, word, deed.at, told, shown
@@ -309,10 +319,9 @@ class Decisions:
             await self.office.engine.database.transact(lambda unit: chat_audit.record(unit.connection, said))
             raise Refused(bare(refusal.text))
         given = {name: value for name, value in resolved.flat.items() if name not in resolved.secrets}
-        deed = self._deed(
-            case, Wanted(pause.id, "resume", person, Room(platform, ""), ""), given, False, self.office.now()
-        )
-        return await self._box(case, person, deed, resolved)
+        wanted = Wanted(pause.id, "resume", person, Room(platform, ""), "")
+        wanted = replace(wanted, seen=await self._seen(case, wanted))
+        return await self._box(case, wanted, self._deed(case, wanted, given, False, self.office.now()), resolved)
 
     def ending(self, namespace: str, flow_id: str, task_id: str) -> Ending | None:
         """What the policy says silence means; None: what the flow says."""

@@ -21,6 +21,7 @@ from bot import documents
 from bot.audit import trail
 from bot.cards.pacing import Operation, Pace
 from bot.cards.parts import ELAPSED, READY
+from bot.cards.pause_cards import evidence
 from bot.cards.room_modes import room_key, run_above
 from bot.cards.sequels import Sequels
 from bot.commands.references import short
@@ -30,7 +31,7 @@ from bot.tallies import REFUSALS
 from bot.texts import answer, code
 from engine.clock import Clock
 from engine.errors import NotFound
-from engine.store import chat_audit, chat_messages, chat_sequels
+from engine.store import chat_audit, chat_evidence, chat_messages, chat_sequels
 from engine.store.chat_messages import DECISION, Message, StoredNotice
 from engine.store.chat_sequels import Sequel
 from engine.store.database import Database, Unit
@@ -219,7 +220,8 @@ class Lane:
         is_fresh = reference is not None
         has_more = self.front_end.has_sequel(card, is_fresh=is_fresh)
         sequel = Sequel(row.id, row.desired, is_fresh) if has_more else None
-        await self._shown(row, "" if may_be_older else drawn, reference, is_final, again=may_be_older, sequel=sequel)
+        drawn = "" if may_be_older else drawn
+        await self._shown(row, drawn, reference, is_final, again=may_be_older, sequel=sequel, card=card)
         if sequel is not None:
             self.sequels.follow(sequel, documents.message_ref(reference or row.message or {}), card)
         if reference is not None and row.problem:
@@ -293,6 +295,7 @@ class Lane:
         *,
         again: bool = False,
         sequel: Sequel | None = None,
+        card: Card | None = None,
     ) -> None:
         if self.is_shut:
             log.warning("%s takes messages again.", self.platform)
@@ -307,6 +310,8 @@ class Lane:
             )
             if sequel is not None:
                 chat_sequels.owe(unit.connection, self.platform, sequel)
+            if card is not None and row.kind == "pause":
+                chat_evidence.note(unit.connection, row.id, "" if again else evidence(card))
             if reference is not None:
                 chat_audit.record(unit.connection, trail.posted(row, reference, now))
             if again:

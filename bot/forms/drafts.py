@@ -42,6 +42,7 @@ class Draft:
     has_last: bool = False  # whether *Last time* would fill something in
     edition: int = 0  # of `Form`
     note: str = ""  # said above the fields, where it is more than their flow says
+    seen: str = ""  # evidence of the card that it was opened from
 
     @property
     def form_id(self) -> str:

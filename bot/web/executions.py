@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 from markupsafe import Markup
 
+from bot.cards.pause_cards import evidence
 from bot.conversation import Card
 from bot.desk import FrontDesk
 from bot.pictures.flow_graph import flow_graph
@@ -205,6 +206,7 @@ async def _names(request: Request, run: Execution) -> dict[str, Any]:
     shown = [(task.task_id + (f" [{task.value}]" if task.value else ""), task.outputs) for task in runs if task.outputs]
     desk: FrontDesk = request.app.state.desk
     pauses: list[Card] = await desk.pause_cards(run.id)
+    showed, session = request.app.state.gate.showed, caller(request).session
     return {
         "run": run,
         "flow": flow,
@@ -215,6 +217,7 @@ async def _names(request: Request, run: Execution) -> dict[str, Any]:
         "task_outputs": [(name, engine.masker.mask(views.pretty(value))) for name, value in shown[:200] if value],
         "logs": await engine.logs(run.id, limit=LOG_LINES),
         "pauses": pauses,
+        "seen": {card.entity: showed(session, card.entity, evidence(card)) for card in pauses},
         "forms": await waiting_forms(desk, run.id),
         "deeds": await allowed(desk, caller(request).person, run),
         "here_url": path_of(run),

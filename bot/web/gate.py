@@ -69,6 +69,15 @@ class Gate:
         """Whether a form was made by us for this browser."""
         return hmac.compare_digest(self.csrf(session), given or "")
 
+    def showed(self, session: Session, what: str, said: str) -> str:
+        """What a form carries to tell which state of a thing this browser was shown."""
+        return f"{said}.{self._mac(f'showed:{session.nonce}:{what}:{said}')}"
+
+    def was_shown(self, session: Session, what: str, given: object) -> str:
+        """That state; "" unless we wrote it there."""
+        said = str(given or "").partition(".")[0]
+        return said if hmac.compare_digest(self.showed(session, what, said), str(given or "")) else ""
+
     def new_session(self, person: str = "") -> Session:
         """A fresh browser session."""
         return Session(secrets.token_urlsafe(16), person, int(time.time()) + SESSION_SECONDS)

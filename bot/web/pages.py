@@ -25,6 +25,7 @@ from bot.conversation import (
 from bot.desk import FrontDesk
 from bot.forms.uploads import Uploads
 from bot.frontend import Desk
+from bot.links import target_of
 from bot.web import views
 from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wants_fragment
 from bot.web.room import LOBBY, ChatRoom
@@ -111,10 +112,16 @@ async def click(request: Request) -> Response:
     room, who = room_of(form), caller(request).person
     message = str(form.get("message") or "")
     ref = MessageRef("web", room.channel, message) if message else None
-    pressed = Click(
-        str(form.get("action") or ""), who, room, f"web:{uuid4()}", ref, answer_url=f"web:{room.channel}:{who.id}"
-    )
+    action, answer = str(form.get("action") or ""), f"web:{room.channel}:{who.id}"
+    seen = seen_of(request, target_of(action), form)
+    pressed = Click(action, who, room, f"web:{uuid4()}", ref, answer_url=answer, seen=seen)
     return await show(request, room, await desk(request).click(pressed), back=safe_back(form.get("back")))
+
+
+def seen_of(request: Request, entity: str, form: Any) -> str:
+    """What this browser was told of a pause by the page it sent a form from."""
+    seen: str = request.app.state.gate.was_shown(caller(request).session, entity, form.get("seen"))
+    return seen
 
 
 @routes.get("/form/{form_id}", name="form")

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from bot.approvals import answering
 from bot.conversation import Click, FieldErrors, Form, Submission
 from bot.desk import FrontDesk
-from bot.web.pages import form_again, room_of, show, values_of
+from bot.web.pages import form_again, room_of, seen_of, show, values_of
 from bot.web.requests import HEADERS, caller, refusal, safe_back
 from engine.errors import NotFound
 from engine.runtime import Engine
@@ -43,7 +43,8 @@ async def answer_pause(request: Request, pause_id: str) -> Response:
     room, person = room_of(given), caller(request).person
     desk, back = desk_of(request), safe_back(given.get("back"))
     answer = f"web:{room.channel}:{person.id}"
-    opened = await desk.click(Click(desk.office.ids("an", pause_id), person, room, f"web:{uuid4()}", answer_url=answer))
+    answering_it, seen = desk.office.ids("an", pause_id), seen_of(request, pause_id, given)
+    opened = await desk.click(Click(answering_it, person, room, f"web:{uuid4()}", answer_url=answer, seen=seen))
     if not isinstance(opened.body, Form):
         return await show(request, room, opened, back)
     values = await values_of(opened.body, given, request.app.state.uploads)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import BindParameter, Connection, Integer, Row, bindparam, delete, func, select, update
 
+from engine.store import chat_evidence
 from engine.store.chat_tables import messages, notices, runs
 from engine.store.statements import insert_new
 from engine.store.tables import executions
@@ -249,6 +250,7 @@ def forget(connection: Connection, before: datetime) -> None:
     """Drop what is long final: such cards change no more, and their buttons are answered without it."""
     old = delete(messages).where(messages.c.state != "LIVE", messages.c.changed < before)
     connection.execute(old.where(messages.c.desired <= messages.c.shown))
+    chat_evidence.forget(connection)
 
 
 def _message(row: Row[Any]) -> Message:

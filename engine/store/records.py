@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, and_, delete, exists, func, not_, or_
 
 from engine.core.state import State
 from engine.plugin import Purged, Selection
+from engine.store.chat_evidence import evidence
 from engine.store.chat_ladder import rungs
 from engine.store.chat_sequels import sequels
 from engine.store.chat_tables import messages, runs
@@ -81,7 +82,8 @@ def purge(connection: Connection, execution_id: str, parts: Collection[str]) -> 
     for told in (rungs, votes, delegations):
         connection.execute(delete(told).where(told.c.pause_id.in_(asked)))
     cards = select(messages.c.id).where(messages.c.execution_id == execution_id)
-    connection.execute(delete(sequels).where(sequels.c.message.in_(cards)))
+    for beside in (sequels, evidence):
+        connection.execute(delete(beside).where(beside.c.message.in_(cards)))
     for table in (task_runs, events, commands, pauses, runs, messages):
         gone(table)
     connection.execute(delete(executions).where(executions.c.id == execution_id))
