@@ -60,7 +60,10 @@ class KeyValueStore:
         """
         check_key(key)
         now = self._clock.now()
-        expires = now + timedelta(seconds=ttl) if ttl is not None else None
+        try:
+            expires = now + timedelta(seconds=ttl) if ttl is not None else None
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Refused(f"A value can't be kept for {ttl!r} seconds.", fix="Without a time it is kept.") from error
         pair = self._pair(namespace, key, value, kind, expires, description)
 
         def work(unit: Unit) -> bool:

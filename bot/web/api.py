@@ -110,11 +110,15 @@ async def kv_set(request: Request, namespace: str, key: str) -> Response:
     """Store a value."""
     if (no := await refused(request, "kv", namespace)) is not None:
         return no
-    body: dict[str, Any] = await request.json()
+    try:
+        body: Any = await request.json()
+        value, ttl, kind = body["value"], body.get("ttl"), body.get("kind")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return told({"error": 'Send a JSON object with `value`: {"value": "Good morning"}.'}, 400)
     engine, who = engine_of(request), caller(request).person
     beside = changed(who, "kv set", namespace, key, engine.clock.now())
     try:
-        await engine.kv.set(namespace, key, body["value"], ttl=body.get("ttl"), kind=body.get("kind"), beside=beside)
+        await engine.kv.set(namespace, key, value, ttl=ttl, kind=kind, beside=beside)
     except EngineError as error:
         return told({"error": str(error)}, 422)
     return told({"ok": True})

@@ -19,8 +19,9 @@ from bot.forms.uploads import Uploads
 from bot.web import api, bulk, changes, doors, executions, health, operations, pages, pauses
 from bot.web.body import BodyTooLarge, BoundedBody
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
-from bot.web.requests import Stopped, closed_after, let_in, refusal
+from bot.web.requests import Stopped, closed_after, let_in, refusal, told
 from bot.web.room import ChatRoom
+from bot.web.tenants import OneTenant, stranger
 from engine.errors import SettingInvalid, StoreFailed
 from engine.runtime import Engine
 
@@ -75,6 +76,7 @@ def make_app(
         openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(closed_after), Depends(let_in)]
     )
     app.add_middleware(BoundedBody)
+    app.add_middleware(OneTenant)
     app.state.engine = engine
     app.state.room = room
     app.state.gate = gate
@@ -112,6 +114,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def not_there(request: Request, error: HTTPException) -> Response:
+        if (tenant := stranger(request.url.path)) is not None:
+            return told({"error": f"There is no tenant {tenant[:60]!r} here. Leave it out, or write `main`."}, 404)
         text = "There is no such page." if error.status_code == 404 else str(error.detail)
         return refusal(error.status_code, text, "")
 
@@ -165,7 +169,9 @@ class WebServer:
     def bind(self) -> str:
         """Take the port and return the page's address; SettingInvalid when it is taken."""
         family = socket.AF_INET6 if ":" in self.settings.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        # Said to be TCP: asyncio then sends at once. Else the end of an answer waits 40 ms for the other side to say
+        # that it has the beginning.
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((self.settings.host, self.settings.port))

@@ -150,11 +150,6 @@ async def sign_out(request: Request) -> Response:
 @routes.api_route(
     "/api/v1/executions/webhook/{namespace}/{flow_id}/{key}", methods=["GET", "POST", "PUT"], name="webhook"
 )
-@routes.api_route(
-    "/api/v1/{tenant}/executions/webhook/{namespace}/{flow_id}/{key}",
-    methods=["GET", "POST", "PUT"],
-    name="webhook_of_tenant",
-)
 async def webhook(request: Request, namespace: str, flow_id: str, key: str) -> Response:
     """Start an execution; the key in the address is the credential."""
     engine: Engine = request.app.state.engine

@@ -20,7 +20,7 @@ from engine.key_files import kept_key
 
 OPEN = frozenset({"health", "ready", "static_file", "sign_in_page", "sign_in", "visit_page", "visit"})
 # The caller proves itself: by a signature, or by the key in the address.
-SIGNED = frozenset({"slack_events", "webhook", "webhook_of_tenant"})
+SIGNED = frozenset({"slack_events", "webhook"})
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
 SESSION_SECONDS = 14 * 24 * 3600
 COOKIE = "parley_session"

@@ -226,7 +226,7 @@ ACTS |= {
     "do_to_executions": (lambda w: w.page.post("/ui/executions/bulk", what="kill", flow="t/long"), {"command"}),
 }  # fmt: skip
 # Nobody in particular does these: a key in an address, Slack's own signature; and `forget` takes out whoever is named.
-NOBODY = {"webhook", "webhook_of_tenant", "slack_events", "audit_forget"}
+NOBODY = {"webhook", "slack_events", "audit_forget"}
 TYPING = {"keep_form"}  # what stands in a form that was not sent is no deed yet
 
 

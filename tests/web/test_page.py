@@ -3,6 +3,7 @@
 import asyncio
 import html
 import re
+import socket
 from xml.etree import ElementTree
 
 import httpx
@@ -74,6 +75,14 @@ def routes(app):
 
 
 # Who may pass
+
+
+async def test_the_end_of_an_answer_does_not_wait_until_its_beginning_arrived(parley):
+    async with httpx.AsyncClient(base_url=parley.url) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        (connection,) = parley.server.server.server_state.connections
+        sock = connection.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_every_route_is_behind_the_gate(tmp_path):
@@ -183,6 +192,17 @@ async def test_the_api_takes_no_cookie(parley, browser):
     assert (await browser.client.get("/api/v1/kv/team/KEY", headers=headers)).json() == {"value": 7}
     bad = await browser.client.put("/api/v1/kv/team/-x", json={"value": "7"}, headers=headers)
     assert bad.status_code == 422
+    for sent, status in (
+        (b"", 400),
+        (b"[1]", 400),
+        (b"{}", 400),
+        (b'{"value": "1", "ttl": "long"}', 422),
+        (b'{"value": "1", "ttl": 1e300}', 422),
+        (b'{"value": "1", "kind": "NUMBR"}', 422),
+        (b'{"value": "1", "kind": ["NUMBER"]}', 422),
+    ):
+        odd = await browser.client.put("/api/v1/kv/team/ODD", content=sent, headers=headers)
+        assert (odd.status_code, list(odd.json())) == (status, ["error"]), (sent, odd.text)
     assert (await browser.client.delete("/api/v1/kv/team/KEY", headers=headers)).json() == {"deleted": True}
     assert (await browser.client.get("/api/v1/kv/team/KEY", headers=headers)).status_code == 404
 
@@ -290,9 +310,12 @@ async def test_what_was_said_survives_a_restart(tmp_path):
         await browser.client.aclose()
     async with running(tmp_path) as app:
         browser = Browser(app.url)
-        page = await browser.get("/")
-        assert "/flow run ask name=Ada" in page.text
-        action = re.search(r'name="action" value="(p1:an:[^"]+)"', page.text)[1]
+        assert "/flow run ask name=Ada" in (await browser.get("/")).text
+
+        async def asked():  # its card may be posted only now
+            return re.search(r'name="action" value="(p1:an:[^"]+)"', (await browser.get("/")).text)
+
+        action = (await wait_for(asked))[1]
         form = await browser.post("/click", action=action)
         assert form.url.path.startswith("/form/")
         target = re.search(r'action="(/form/[^"]+)"', form.text)[1]
