@@ -69,7 +69,7 @@ class Limits(Section):
     workers_per_flow: int = Field(
         default=24,
         ge=1,
-        description="Of these of one flow, so that a flow whose tasks hang leaves room for others (not on PostgreSQL).",
+        description="Of these of one flow, so that a flow whose tasks hang leaves room for others.",
     )
     output_bytes: int = Field(
         default=1024 * 1024,

@@ -16,12 +16,12 @@ import procrastinate
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.schema import SchemaManager
-from procrastinate.worker import Worker
 from sqlalchemy import Connection, text
 
 from engine.core.commands import RunTask
 from engine.core.execution import Execution
 from engine.dispatch.inline import Job
+from engine.dispatch.shares import Shares, Shift
 from engine.errors import StoreFailed
 from engine.store import parts
 from engine.store.batches import Row
@@ -90,31 +90,6 @@ class Deferral:
         return len(rows)
 
 
-class Shift(Worker):
-    """A Procrastinate worker until its connection is lost. It then waits for what it runs, which may take hours: `over`
-    says that it takes no more."""
-
-    def __init__(self, over: asyncio.Event, **given: Any) -> None:
-        super().__init__(**given)
-        self.over = over
-        self.registered = asyncio.Event()
-
-    async def _run_loop(self) -> None:
-        self.registered.set()
-        await super()._run_loop()  # type: ignore[no-untyped-call]
-
-    async def _shutdown(self, side_tasks: list[asyncio.Task[Any]]) -> None:
-        self.over.set()
-        await super()._shutdown(side_tasks)
-
-    async def _process_job(self, context: Any) -> None:
-        try:
-            await super()._process_job(context)
-        except procrastinate.exceptions.ConnectorException as error:
-            run = context.job.task_kwargs.get("run")
-            log.warning("That task run %s is done can't be told (%s); it is offered again.", run, error.__cause__)
-
-
 class ProcrastinateDispatcher:
     """Stores jobs for whoever runs them, and runs those of some queues (none: only stores)."""
 
@@ -125,6 +100,7 @@ class ProcrastinateDispatcher:
         killed: Callable[[Job], Coroutine[Any, Any, None]],
         killed_in: Callable[[Unit, Job], None],
         workers: int,
+        share: int,
         queues: Sequence[str],
         heartbeat: float,
     ) -> None:
@@ -133,6 +109,8 @@ class ProcrastinateDispatcher:
         self._tell_killed = killed
         self._tell_killed_in = killed_in
         self._workers = workers
+        self._share = share
+        self._shifts = set[Shift]()
         self._queues = tuple(queues)
         self._heartbeat = heartbeat
         self._deferral = Deferral()
@@ -182,6 +160,7 @@ class ProcrastinateDispatcher:
             "run": command.task_run_id,
             "attempt": command.attempt,
             "version": execution.version,
+            "flow": f"{execution.namespace}/{execution.flow_id}",
         }
         unit.batch.add(self._deferral, [{"queue": queue_of(command.worker_group), "args": arguments}])
         return True
@@ -273,8 +252,11 @@ class ProcrastinateDispatcher:
             await app.open_async()
             if not self._queues:
                 await asyncio.Event().wait()
+            shares = Shares(app.connector, self._share, self._taken)
+            app.job_manager = shares
             worker = Shift(
                 over,
+                shares,
                 app=app,
                 queues=list(self._queues),
                 concurrency=self._workers,
@@ -285,14 +267,20 @@ class ProcrastinateDispatcher:
                 stalled_worker_timeout=SILENT_BEATS * self._heartbeat,
             )
             adopting = asyncio.create_task(self._adopt(worker))
+            self._shifts.add(worker)
             try:
                 await worker.run()  # type: ignore[no-untyped-call]
             finally:
+                self._shifts.discard(worker)
                 adopting.cancel()
         except Exception as error:  # noqa: BLE001 - whatever it was, jobs must be run again
             log.warning("No jobs can be taken (%s); trying again.", str(error).strip() or type(error).__name__)
         finally:  # also a pool that never came up: its tasks would outlive us, and it would pass for an open one
             await app.close_async()
+
+    def _taken(self) -> Counter[str]:
+        """How many jobs of each flow are here, in whichever shift they began."""
+        return Counter(flow for shift in self._shifts for flow in shift.flows)
 
     async def _adopt(self, worker: Shift) -> None:
         """What runs here belongs to the new shift, so that nobody thinks its worker silent."""
@@ -304,8 +292,9 @@ class ProcrastinateDispatcher:
         except StoreFailed as error:
             log.debug("What runs here is offered again: %s", error)
 
-    async def _perform(self, execution: str, run: str, attempt: int, version: int = 0) -> None:
-        job = _job(execution, run, attempt, version)
+    async def _perform(self, **arguments: Any) -> None:
+        job = _job(**arguments)
+        run, attempt = job.task_run_id, job.attempt
         key = (run, attempt)
         there = self._running.get(key)
         if there is not None:  # we were thought silent, and got our own job again
@@ -342,8 +331,9 @@ _unserved = text(
 )
 
 
-def _job(execution: str, run: str, attempt: int, version: int = 0) -> Job:
-    return Job(execution, run, attempt, execution, version)
+def _job(execution: str, run: str, attempt: int, version: int = 0, flow: str = "", **later: Any) -> Job:
+    """A job by its arguments, of which newer processes may give more."""
+    return Job(execution, run, attempt, flow or execution, version)
 
 
 def _install(unit: Unit) -> None:

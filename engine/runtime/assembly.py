@@ -151,6 +151,7 @@ class Assembly:
             self._carrier.end_killed,
             lambda unit, job: home.end_in(unit, job.execution_id, killed(job, self.clock.now())),
             settings.limits.workers,
+            settings.limits.workers_per_flow,
             queues,
             settings.heartbeat,
         )

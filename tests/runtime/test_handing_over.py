@@ -175,8 +175,8 @@ async def test_a_job_offered_twice_to_one_process_is_not_done_with_when_its_atte
     async def killed(job):
         raise AssertionError(job)
 
-    dispatcher = ProcrastinateDispatcher(PostgresDatabase("postgresql:///x"), breaks, killed, killed, 4, (), 1)
-    performed = [asyncio.create_task(dispatcher._perform("E1", "E1.1", 1)) for _ in range(2)]
+    dispatcher = ProcrastinateDispatcher(PostgresDatabase("postgresql:///x"), breaks, killed, killed, 4, 4, (), 1)
+    performed = [asyncio.create_task(dispatcher._perform(execution="E1", run="E1.1", attempt=1)) for _ in range(2)]
     await asyncio.sleep(0)
     broke.set()
     ended = await asyncio.gather(*performed, return_exceptions=True)

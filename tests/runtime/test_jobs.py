@@ -1,57 +1,75 @@
 """The dispatcher of several processes and a database that is not there when it wants to begin."""
 
 import asyncio
-import socket
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from collections import Counter
 
 import pytest
 
-from engine.dispatch import procrastinate
+from engine.dispatch import procrastinate, shares
 from engine.runtime import Engine
+from engine.settings import Limits
 from tests.runtime.marks import registry
 from tests.runtime.test_cluster import given
+from tests.runtime.test_executions import until
+from tests.torture.cut import Cable
 
 FLOW = "id: f\nnamespace: company.team\ntasks:\n  - {id: say, type: tests.Mark, text: hello}\n"
 
 
-async def passing_on(port: int, to: Path) -> asyncio.Server:
-    """A TCP door to a server that has only a socket file."""
-
-    async def pump(reader, writer):
-        while data := await reader.read(65536):
-            writer.write(data)
-        writer.close()
-
-    async def come_in(reader, writer):
-        there, back = await asyncio.open_unix_connection(to)
-        await asyncio.gather(pump(reader, back), pump(there, writer), return_exceptions=True)
-
-    return await asyncio.start_server(come_in, "127.0.0.1", port)
-
-
 async def test_jobs_run_once_the_database_can_be_reached(tmp_path, postgres, monkeypatch):
-    if not (folder := parse_qs(urlsplit(postgres).query).get("host")):
-        pytest.skip("the server in use has no socket file")
     monkeypatch.setattr(procrastinate, "CONNECT_SECONDS", 0.3)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    by_door = f"postgresql://postgres@127.0.0.1:{port}/{urlsplit(postgres).path[1:]}"
     plain = procrastinate.plain_address
-    monkeypatch.setattr(procrastinate, "plain_address", lambda address: plain(by_door))
-    engine = await Engine.open(given(tmp_path, postgres, "late"), registry=registry())
-    await engine.start(watch=False)  # the rest reaches the database, the jobs' pool does not
+    async with Cable(postgres) as cable:
+        cable.cut()
+        by_cable = cable.address
+        monkeypatch.setattr(procrastinate, "plain_address", lambda address: plain(by_cable))
+        engine = await Engine.open(given(tmp_path, postgres, "late"), registry=registry())
+        await engine.start(watch=False)  # the rest reaches the database, the jobs' pool does not
+        try:
+            await engine.deploy(FLOW)
+            made = await engine.create("company.team", "f", {}, started_by="test")
+            with pytest.raises(TimeoutError):
+                await engine.wait(made.id, timeout=1)
+            cable.mend()
+            assert (await engine.wait(made.id, timeout=30)).state.value == "SUCCESS"
+        finally:
+            await engine.stop(grace=0)
+
+
+@pytest.mark.parametrize("share", [1, 2])
+async def test_of_one_flow_no_more_than_its_share_run_and_the_next_begins_at_once(
+    tmp_path, postgres, monkeypatch, share
+):
+    monkeypatch.setattr(procrastinate, "POLL_SECONDS", 600)  # nobody looks by chance
+    monkeypatch.setattr(shares, "KNOWN_SECONDS", 600)
+    limits = Limits(workers=4, workers_per_flow=share)
+    engine = await Engine.open(given(tmp_path, postgres, "shared", limits=limits), registry=registry())
+    await engine.start(watch=False)
+    most, run = Counter(), engine.dispatcher._run
+
+    async def watched(job):
+        most[job.lane] = max(most[job.lane], engine.dispatcher._taken()[job.lane])
+        await run(job)
+
+    engine.dispatcher._run = watched
     try:
         await engine.deploy(FLOW)
-        made = await engine.create("company.team", "f", {}, started_by="test")
-        with pytest.raises(TimeoutError):
-            await engine.wait(made.id, timeout=1)
-        door = await passing_on(port, Path(folder[0]) / ".s.PGSQL.5432")
-        assert (await engine.wait(made.id, timeout=30)).state.value == "SUCCESS"
+        await engine.deploy(FLOW.replace("id: f", "id: stuck", 1).replace("text: hello", "hang: true"))
+        stuck = {(await engine.create("company.team", "stuck", {}, started_by="test")).id for _ in range(4)}
+        await until(lambda: engine.dispatcher.under_way == share)
+        made = [await engine.create("company.team", "f", {}, started_by="test") for _ in range(20)]
+        for each in made:
+            assert (await engine.wait(each.id, timeout=30)).state.value == "SUCCESS"
+        hanging = lambda: {run.rpartition(".")[0] for run in engine.dispatcher.running()} & stuck  # noqa: E731
+        begun = hanging()
+        assert len(begun) == share
+        for each in begun:  # a place comes free, and those that waited for it begin
+            await engine.kill(each, by="test")
+            await engine.wait(each, timeout=30)
+        await until(lambda: len(hanging() - begun) == share)
+        assert 0 < most["company.team/f"] <= most["company.team/stuck"] == share
     finally:
         await engine.stop(grace=0)
-    door.close()
 
 
 async def test_a_process_may_end_before_it_has_begun(tmp_path, postgres):

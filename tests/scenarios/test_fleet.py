@@ -69,6 +69,35 @@ async def test_a_killed_workers_task_runs_again_and_counts_once(fleet):
         assert "Traceback" not in "".join(life.said)
 
 
+async def test_a_flow_whose_tasks_hang_leaves_room_for_others_on_every_worker(fleet):
+    gate = fleet.folder / "gate"
+    fleet.env |= {"PARLEY_LIMITS__WORKERS": "3", "PARLEY_LIMITS__WORKERS_PER_FLOW": "2"}
+    fleet.flow("hangs", "tasks:\n" + shell(fleet, "hang", f"while [ ! -e {gate} ]; do sleep 0.05; done"))
+    fleet.flow("beside", "tasks:\n" + shell(fleet, "quick"))
+    bot, first, _ = await asyncio.gather(fleet.start("bot"), fleet.start("worker"), fleet.start("worker"))
+    hanging = [await fleet.begin(bot, "hangs") for _ in range(9)]
+    by_worker = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'doing' GROUP BY worker_id"
+
+    async def of_each(workers):
+        shares = [(2,)] * workers
+        await fleet.until(lambda: fleet.query(by_worker) == shares, f"what {workers} workers may run of one flow")
+        done = fleet.states("beside")["SUCCESS"]
+        for _ in range(5):
+            await fleet.begin(bot, "beside")
+        await fleet.until(lambda: fleet.states("beside")["SUCCESS"] == done + 5, "the other flow")
+        assert fleet.query(by_worker) == shares
+
+    await of_each(2)
+    fleet.kill(first)  # its share is free again, for whoever has room
+    await fleet.until(lambda: fleet.query(by_worker) == [(2,)], "that it is missed")
+    await fleet.start("worker")
+    await of_each(2)
+    gate.touch()
+    await fleet.until(lambda: fleet.states("hangs")["SUCCESS"] == 9, "the ends")
+    for execution in hanging:
+        assert successes(fleet, execution) == [("hang", "SUCCESS", 1)]
+
+
 @pytest.mark.parametrize(("how", "away"), [("fast", 12), ("immediate", 0)])
 async def test_a_restart_of_the_server_interrupts_nothing(tmp_path, how, away):
     with server() as own:
