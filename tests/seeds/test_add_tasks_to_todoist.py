@@ -6,7 +6,7 @@ import pytest
 
 from bot.conversation import FieldErrors, Form
 from tests.seeds.rig import task_run
-from tests.seeds.variants import TODO
+from tests.seeds.variants import TODOIST
 from tests.wire.llm import language_model, model_service
 
 __all__ = ["language_model", "model_service"]
@@ -71,7 +71,7 @@ async def run_by_form(bot, variant, prompt: str):
     return await bot.settled(variant)
 
 
-@TODO
+@TODOIST
 async def test_each_task_is_posted_once_with_its_words_intact(start_bot, variant, openai_service, todoist):
     openai_service.replies[0] = f"```json\n{json.dumps({'tasks': TASKS})}\n```"
     bot = await start_bot(variant, settings_for(openai_service.url, todoist.url), SECRETS)
@@ -101,7 +101,7 @@ async def test_each_task_is_posted_once_with_its_words_intact(start_bot, variant
         assert "escaped to stay inside its JSON text" in await bot.said_of(execution, "WARN")
 
 
-@TODO
+@TODOIST
 async def test_no_tasks_are_no_requests(start_bot, variant, openai_service, todoist):
     openai_service.replies[0] = '{"tasks": []}'
     bot = await start_bot(variant, settings_for(openai_service.url, todoist.url), SECRETS)
@@ -110,7 +110,7 @@ async def test_no_tasks_are_no_requests(start_bot, variant, openai_service, todo
     assert todoist.tasks == []
 
 
-@TODO
+@TODOIST
 async def test_a_replay_does_not_post_again_what_was_posted(start_bot, variant, openai_service, todoist):
     """The second task is refused; after a restart only that one is sent again."""
     broken = [TASKS[0], {**TASKS[1], "title": ""}]
@@ -127,7 +127,7 @@ async def test_a_replay_does_not_post_again_what_was_posted(start_bot, variant, 
     assert len(openai_service.asked) == 1
 
 
-@TODO
+@TODOIST
 async def test_an_address_that_is_gone_comes_with_a_hint(start_bot, variant, openai_service, todoist):
     openai_service.replies[0] = json.dumps({"tasks": TASKS[:1]})
     settings = settings_for(openai_service.url, todoist.url)
@@ -143,7 +143,7 @@ async def test_an_address_that_is_gone_comes_with_a_hint(start_bot, variant, ope
     assert todoist.tasks == []
 
 
-@TODO
+@TODOIST
 async def test_a_missing_token_is_a_sentence(start_bot, variant, openai_service, todoist):
     openai_service.replies[0] = json.dumps({"tasks": TASKS[:1]})
     settings = settings_for(openai_service.url, todoist.url)
@@ -154,7 +154,7 @@ async def test_a_missing_token_is_a_sentence(start_bot, variant, openai_service,
     assert todoist.wire.requests == []
 
 
-@TODO
+@TODOIST
 @pytest.mark.parametrize(
     ("refusal", "wanted"),
     [((401, "Authentication Fails"), "Check the API key."), ((404, "Model Not Exist"), "Check the model's name")],
@@ -171,7 +171,7 @@ async def test_a_model_that_refuses_is_a_sentence(start_bot, variant, openai_ser
     assert "Traceback" not in said
 
 
-@TODO
+@TODOIST
 async def test_todoist_out_of_reach_is_a_sentence(start_bot, variant, openai_service):
     openai_service.replies[0] = json.dumps({"tasks": TASKS[:1]})
     bot = await start_bot(variant, settings_for(openai_service.url, "http://127.0.0.1:9"), SECRETS)
@@ -182,7 +182,7 @@ async def test_todoist_out_of_reach_is_a_sentence(start_bot, variant, openai_ser
 
 @pytest.mark.llm
 @pytest.mark.xdist_group("llm")
-@TODO
+@TODOIST
 async def test_a_real_model_under_a_grammar_fills_the_list(start_bot, variant, model_service, todoist):
     model_service.schema = GRAMMAR
     bot = await start_bot(variant, settings_for(model_service.url, todoist.url), SECRETS)
@@ -197,7 +197,7 @@ async def test_a_real_model_under_a_grammar_fills_the_list(start_bot, variant, m
 
 @pytest.mark.llm
 @pytest.mark.xdist_group("llm")
-@TODO
+@TODOIST
 async def test_a_real_model_without_the_grammar_fails_with_a_sentence(start_bot, variant, model_service, todoist):
     """The model of 135 million parameters cannot follow the schema by itself: whatever it says, the run says why."""
     bot = await start_bot(variant, settings_for(model_service.url, todoist.url), SECRETS)
@@ -209,7 +209,7 @@ async def test_a_real_model_without_the_grammar_fails_with_a_sentence(start_bot,
     assert todoist.wire.requests == []
 
 
-@TODO
+@TODOIST
 async def test_json_without_the_list_fails_with_a_sentence(start_bot, variant, openai_service, todoist):
     openai_service.replies[0] = '{"todo": "bread"}'
     bot = await start_bot(variant, settings_for(openai_service.url, todoist.url), SECRETS)

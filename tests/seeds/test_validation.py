@@ -7,7 +7,7 @@ import pytest
 
 from engine.core.flow_source import check
 from engine.tasks import catalogue
-from tests.seeds.variants import COMMITS, IMAGE, TODO, WEATHER
+from tests.seeds.variants import COMMITS, IMAGE, TODOIST, WEATHER
 from tests.shared import ROOT
 
 # SHA-256 of the flows as they were published.
@@ -24,7 +24,7 @@ POINTED_OUT = {
     "check_weather.yaml": ("`jsonResponseSchema` is not quite JSON", "60 runs between 8:00 and 8:59"),
     "gen_img_approval.yaml": ("is an older name of",),
 }
-VARIANTS = [variant for both in (WEATHER, TODO, IMAGE, COMMITS) for variant in both.args[1]]
+VARIANTS = [variant for both in (WEATHER, TODOIST, IMAGE, COMMITS) for variant in both.args[1]]
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.id)

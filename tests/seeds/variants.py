@@ -35,6 +35,6 @@ def _both(seed_file: str, our_file: str):
 
 
 WEATHER = _both("check_weather.yaml", "weather_check.yaml")
-TODO = _both("add_tasks_to_todoist.yaml", "todo_from_text.yaml")
+TODOIST = _both("add_tasks_to_todoist.yaml", "todo_from_text.yaml")
 IMAGE = _both("gen_img_approval.yaml", "image_approval.yaml")
 COMMITS = _both("ai-summarize-weekly-git-commits.yaml", "weekly_commits.yaml")

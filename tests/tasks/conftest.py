@@ -16,6 +16,7 @@ from tests.wire.git_http import git_host
 from tests.wire.google import google_service
 from tests.wire.ollama import ollama_service
 from tests.wire.openai import openai_service
+from tests.wire.redis import redis_server
 from tests.wire.slack_webhook import slack_webhook
 from tests.wire.todoist import todoist
 
@@ -27,6 +28,7 @@ __all__ = [
     "google_service",
     "ollama_service",
     "openai_service",
+    "redis_server",
     "slack_webhook",
     "todoist",
 ]

