@@ -22,8 +22,8 @@ async def exposition(source: Engine, accept: str) -> tuple[bytes, str]:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
-    jobs = await asyncio.to_thread(lambda: source.dispatcher.busy)  # with several machines the database is asked
-    registry.register(Now(source, await source.database.read(census.take), jobs))
+    waiting = await asyncio.to_thread(lambda: source.dispatcher.waiting)  # with several machines the database is asked
+    registry.register(Now(source, await source.database.read(census.take), waiting))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -31,10 +31,10 @@ async def exposition(source: Engine, accept: str) -> tuple[bytes, str]:
 class Now(Collector):
     """Everything there is to tell at this moment."""
 
-    def __init__(self, source: Engine, counted: Census, jobs: int) -> None:
+    def __init__(self, source: Engine, counted: Census, waiting: int) -> None:
         self._engine = source
         self._census = counted
-        self._jobs = jobs
+        self._waiting = waiting
 
     def collect(self) -> Iterator[Metric]:
         """One family after the other; names and labels are documented in bot/docs/monitoring.md."""
@@ -54,7 +54,7 @@ class Now(Collector):
             ("queue",),
             [
                 ("decider", source.decider.busy),
-                ("dispatcher", self._jobs - source.dispatcher.under_way),
+                ("dispatcher", self._waiting),
                 ("schedules", source.schedules.busy),
             ],
         )

@@ -41,8 +41,12 @@ class Dispatcher(Protocol):
         """How many jobs run or wait in this process."""
 
     @property
+    def waiting(self) -> int:
+        """How many jobs wait for a free worker, wherever it may be."""
+
+    @property
     def under_way(self) -> int:
-        """How many of them run in this process."""
+        """How many jobs run in this process."""
 
     def start(self) -> None:
         """Begin to run jobs."""
@@ -85,6 +89,11 @@ class InlineDispatcher:
     def busy(self) -> int:
         """How many jobs run or wait."""
         return len(self._known)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return len(self._known) - len(self._running)
 
     @property
     def under_way(self) -> int:

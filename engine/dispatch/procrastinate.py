@@ -16,7 +16,7 @@ import procrastinate
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from procrastinate.schema import SchemaManager
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from engine.core.commands import RunTask
 from engine.core.execution import Execution
@@ -142,7 +142,15 @@ class ProcrastinateDispatcher:
     @property
     def busy(self) -> int:
         """How many jobs run or wait, on all machines; asks the database."""
-        number: int = self._database.read_now(lambda c: c.execute(_unfinished).scalar_one())
+        return self._number(_unfinished)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a worker, on whichever machine; asks the database."""
+        return self._number(_todo)
+
+    def _number(self, asked: TextClause) -> int:
+        number: int = self._database.read_now(lambda c: c.execute(asked).scalar_one())
         return number
 
     async def install(self) -> None:
@@ -323,6 +331,7 @@ _taken_over = text(
     "UPDATE procrastinate_jobs SET worker_id = :worker WHERE status = 'doing' AND args->>'run' = ANY(:runs)"
 )
 _unfinished = text("SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')")
+_todo = text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")
 _tell = text(f"SELECT pg_notify('{CHANNEL}', :line)")
 _unserved = text(
     "SELECT j.queue_name, j.args FROM procrastinate_jobs j JOIN procrastinate_events e ON e.job_id = j.id "

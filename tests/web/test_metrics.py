@@ -1,12 +1,19 @@
 """What a Prometheus sees of a bot at work."""
 
+import asyncio
+import re
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot.application import Application
 from bot.conversation import Click, Command, Person, Room
+from bot.settings import BotSettings, WebSection
 from engine.core.state import State
+from engine.settings import Limits
 from engine.tallies import Distribution
+from tests.shared import ROOT
 from tests.web.conftest import running
 
 ANN = Person("local:ann", "ann", "web")
@@ -132,6 +139,34 @@ async def test_the_inside_is_told(watched):
     assert seen["parley_task_attempts_running",] == 0
     assert seen["process_resident_memory_bytes",] > 0
     assert seen["process_open_fds",] > 0
+
+
+async def test_what_waits_for_a_worker_is_told_apart_from_what_runs(tmp_path):
+    sleeps = "{id: sleeps, namespace: watched, tasks: [{id: one, type: io.kestra.plugin.scripts.shell.Commands, "
+    sleeps += "taskRunner: {type: io.kestra.plugin.core.runner.Process}, commands: [sleep 600]}]}"
+    settings = BotSettings(data=tmp_path / "data", flows=(), limits=Limits(workers=2), web=WebSection(port=0))
+    app = await Application.open(settings)
+    await app.start()
+    try:
+        await app.engine.deploy(sleeps)
+        for _ in range(5):
+            await app.engine.create("watched", "sleeps", {}, started_by="test")
+        async with asyncio.timeout(30):
+            while (seen := await scraped(app))["parley_task_attempts_running",] < 2:
+                await asyncio.sleep(0.05)
+        assert (seen["parley_queue_depth", "queue=dispatcher"], seen["parley_workers",]) == (3, 2)
+    finally:
+        await app.stop()
+
+
+PAGE = (ROOT / "bot" / "docs" / "monitoring.md").read_text("utf-8")
+
+
+async def test_the_page_names_what_there_is_and_nothing_else(watched):
+    async with httpx.AsyncClient(base_url=watched.url) as client:
+        text = (await client.get("/metrics")).text
+    there = {name for name in re.findall(r"^# TYPE (\S+)", text, re.MULTILINE) if name.startswith("parley_")}
+    assert there == set(re.findall(r"^\| `(parley_\w+)`", PAGE, re.MULTILINE))
 
 
 async def test_a_token_opens_it_and_nothing_else_does(tmp_path):
