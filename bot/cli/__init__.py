@@ -122,7 +122,9 @@ def purge(
 def run(
     flow: Annotated[str, typer.Argument(help="A flow file, or NAMESPACE/ID.")],
     inputs: Annotated[list[str] | None, typer.Option("-i", "--input", help="k=v, k:=json or k=@file.")] = None,
-    resume: Annotated[list[str] | None, typer.Option("--resume", help="TASK.k=v: an answer to a pause.")] = None,
+    resume: Annotated[
+        list[str] | None, typer.Option("--resume", help="TASK.k=v: an answer to a pause; TASK where it asks nothing.")
+    ] = None,
     output: Annotated[str, typer.Option("--output", help="text or json.")] = "text",
     data: Data = None,
     flows: Flows = None,

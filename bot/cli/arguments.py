@@ -1,4 +1,4 @@
-"""What is given on the command line: `-i k=v`, `-i k:=json`, `-i k=@file`, `--resume TASK.k=v`."""
+"""What is given on the command line: `-i k=v`, `-i k:=json`, `-i k=@file`, `--resume TASK.k=v`, `--resume TASK`."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,17 @@ def given_inputs(pairs: list[str]) -> dict[str, Any]:
 
 
 def given_resumes(pairs: list[str]) -> dict[str, dict[str, Any]]:
-    """Answers by pause task id."""
+    """Answers by pause task id; a task's id alone answers a pause that asks nothing."""
     answers: dict[str, dict[str, Any]] = {}
     for pair in pairs:
-        name, value = _pair(pair)
-        task, dot, key = name.partition(".")
-        if not dot:
-            raise SettingInvalid(f"--resume {pair} names no input.", fix="Write --resume TASK.INPUT=VALUE.")
+        if "=" not in pair and "." not in pair:
+            answers.setdefault(pair, {})
+            continue
+        task, dot, rest = pair.partition(".")
+        if not dot or "=" not in rest:
+            fix = "Write --resume TASK.INPUT=VALUE, or --resume TASK where nothing is asked."
+            raise SettingInvalid(f"--resume {pair} is no answer.", fix=fix)
+        key, value = _pair(rest)
         answers.setdefault(task, {})[key] = value
     return answers
 

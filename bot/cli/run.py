@@ -73,11 +73,11 @@ async def _run(
 ) -> int:
     file = Path(name)
     beside = (file.resolve().parent,) if file.is_file() else ()
-    shipped = shipped_flows("demo")
+    shipped = (shipped_flows("demo"), shipped_flows("tour"))
     extra = tuple(folders or ())
     own = read_settings().flows if not beside and not extra else ()
     settings = read_settings(data=data, flows=())
-    found = FlowFolders(tuple(dict.fromkeys((*beside, *extra, *own, shipped))))
+    found = FlowFolders(tuple(dict.fromkeys((*beside, *extra, *own, *shipped))))
     engine = await Engine.open(settings)
     try:
         await engine.start(watch=False, schedules=False)
@@ -195,9 +195,13 @@ async def _follow(
             if given is None:
                 await show_outlook(engine, flow, pause, console)
             if given is None and not sys.stdin.isatty():
+                asked = getattr(engine.flows.task(flow, pause.task_id), "on_resume", ()) or ()
+                words = [
+                    f"--resume {pause.task_id}.{item.id}=…" for item in asked if item.required and item.defaults is None
+                ]
                 console.print(
                     f"{pause.task_id} waits for an answer, and there is no terminal to ask at. "
-                    f"Answer it with --resume {pause.task_id}.NAME=VALUE.",
+                    f"Answer it with {' '.join(words) or f'--resume {pause.task_id}'}.",
                     markup=False,
                     soft_wrap=True,
                 )

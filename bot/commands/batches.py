@@ -54,9 +54,11 @@ async def offer(parts: Parts, asking: Asking, flow: Flow, mine: list[PauseRow], 
     ]
     rest = len(found) - len(shown)
     left = f"\n{rest} more wait, which this leaves alone." if rest else ""
-    text = f"Approve these {len(shown)} requests of {code(flow.id)}?\n" + "\n".join(lines) + left
+    many = len(shown) > 1
+    which = f"these {len(shown)} requests" if many else "this request"
+    text = f"Approve {which} of {code(flow.id)}?\n" + "\n".join(lines) + left
     ids = parts.office.ids
-    yes = ids.button("ba", draft.id, f"Approve all {len(shown)}")
+    yes = ids.button("ba", draft.id, f"Approve all {len(shown)}" if many else "Approve it")
     return Reply(Notice("paused", text, (yes, ids.button("cx", draft.id, "Cancel"))))
 
 

@@ -17,7 +17,7 @@ from bot.pictures.flow_graph import flow_graph
 from bot.texts import bare
 from bot.web import views
 from bot.web.operations import BULK, allowed
-from bot.web.pages import event
+from bot.web.pages import RUN_PAGES, chat, event
 from bot.web.pauses import waiting_forms
 from bot.web.requests import HEADERS, caller, html, refusal
 from engine.core.execution import Execution
@@ -56,7 +56,7 @@ async def show_flows(request: Request) -> Response:
     return html(request, "flows.html", title="Flows", here="flows", flows=flows, problems=problems, folders=folders)
 
 
-@routes.get("/ui/executions/{namespace}/{flow_id}/{execution_id}", name="execution")
+@routes.get(RUN_PAGES + "{namespace}/{flow_id}/{execution_id}", name="execution")
 @routes.get("/ui/executions/{tenant}/{namespace}/{flow_id}/{execution_id}", name="execution_of_tenant")
 @routes.get("/ui/{tenant}/executions/{namespace}/{flow_id}/{execution_id}", name="execution_below_tenant")
 async def show_execution(request: Request, namespace: str, flow_id: str, execution_id: str) -> Response:
@@ -73,7 +73,10 @@ async def show_execution(request: Request, namespace: str, flow_id: str, executi
     flow = names["flow"]
     graph = Markup(flow_graph(flow)) if flow is not None and len(flow.tasks) > 1 else None  # noqa: S704 - it escapes
     title = f"{namespace}/{flow_id}"
-    return html(request, "execution.html", title=title, here="executions", graph=graph, **names)
+    number = request.query_params.get("said", "")
+    is_number = number.isascii() and number.isdecimal() and len(number) < 19
+    said = await chat(request).said_to(caller(request).person, int(number)) if is_number else None
+    return html(request, "execution.html", title=title, here="executions", graph=graph, said=said, **names)
 
 
 @routes.get("/events/execution/{execution_id}", name="execution_events")
@@ -192,7 +195,7 @@ async def _file_hidden(request: Request, path: str) -> Response | None:
 
 def path_of(run: Execution) -> str:
     """Where a run's page lies: the path that flows link to."""
-    return f"/ui/executions/{run.namespace}/{run.flow_id}/{run.id}"
+    return f"{RUN_PAGES}{run.namespace}/{run.flow_id}/{run.id}"
 
 
 async def _names(request: Request, run: Execution) -> dict[str, Any]:

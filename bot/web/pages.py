@@ -44,6 +44,7 @@ ARGUMENTS = {
     "help": "topic",
 }
 TRIES = ("/flow list", "/flow run order_lunch", "/flow run ship_release", "/flow run poster", "/flow run greet_team")
+RUN_PAGES = "/ui/executions/"
 
 
 def chat(request: Request) -> ChatRoom:
@@ -250,9 +251,13 @@ async def show(request: Request, room: Room, reply: Reply, back: str = "/") -> R
     if not reply.replaces:  # a replaced card is edited for everybody by the outbox
         front_desk: FrontDesk = request.app.state.desk
         public = reply.public and front_desk.is_open  # with roles, what comes of it shows on cards to whom it may
-        await chat(request).show(who.person, reply.body, room.channel, public=public)
+        message = await chat(request).show(who.person, reply.body, room.channel, public=public)
     elif isinstance(reply.body, Notice):
-        await chat(request).show(who.person, reply.body, room.channel, public=False)
+        message = await chat(request).show(who.person, reply.body, room.channel, public=False)
+    else:
+        return _done(request, room, back)
+    if isinstance(reply.body, Notice) and back.startswith(RUN_PAGES):  # who asked there is answered there, too
+        back = f"{back.partition('?')[0]}?said={message.id}"
     return _done(request, room, back)
 
 

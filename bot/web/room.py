@@ -106,6 +106,14 @@ class ChatRoom:
         """Show an answer, to one person unless it is public."""
         return await self._add(channel, BOT, "bot", body, private_to=None if public else person.id)
 
+    async def said_to(self, person: Person, message_id: int) -> Notice | None:
+        """What somebody was told, for the page they asked from; None when it was told to somebody else."""
+        row = await self.engine.database.read(lambda connection: rows.one(connection, message_id))
+        message = None if row is None else _message(row)
+        if message is None or not isinstance(message.body, Notice) or not await self._is_for(message, person):
+            return None
+        return message.body
+
     async def messages(self, channel: str, person: Person) -> list[Message]:
         """What this person sees of a channel, oldest first."""
         mine = await self.sight.accounts(person)

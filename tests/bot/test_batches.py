@@ -45,6 +45,13 @@ async def test_a_batch_by_command_says_what_each_request_says(rig):
     assert "All requests of which flow?" in (await rig.say("approve --all")).text
 
 
+async def test_a_batch_of_one_says_so(rig):
+    await rig.asked()
+    shown = await rig.say("approve ship --all", BOB, DEV)
+    assert shown.text.startswith("Approve this request of `ship`?")
+    assert (await rig.press(held(shown), "Approve it", BOB, DEV)).text.count("Approved.") == 1
+
+
 async def test_a_batch_counts_votes(tmp_path):
     rule = ApprovalRule.model_validate({"approvers": ["anyone"], "need": 2})
     rig = await Rig(tmp_path, approvals=(rule,)).start(PLAIN)

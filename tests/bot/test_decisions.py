@@ -228,6 +228,8 @@ async def test_a_click_at_the_deadline_is_late_and_silence_is_told_on_the_card(r
     assert "no answer in 1 h 0 min" in late.text
     assert (await ended(rig, card)).state is State.FAILED
     await rig.slack.shows("pause", lambda shown: "Nobody answered in time" in shown.body)
+    pause = await rig.engine.pause_row(card.entity)
+    assert (pause.state, pause.decided_by) == ("EXPIRED", None), "not a no, and nobody's"
 
 
 CHOICE = """

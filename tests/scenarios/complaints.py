@@ -25,6 +25,7 @@ HELP = "tests/bot/test_help.py::test_"
 MESSAGES = "tests/bot/test_messages.py::test_"
 DECISIONS = "tests/bot/test_decisions.py::test_"
 ELIGIBILITY = "tests/bot/test_eligibility.py::test_"
+FOUR_EYES = "tests/bot/test_four_eyes.py::test_"
 LADDER = "tests/bot/test_ladder.py::test_"
 MODES = "tests/bot/test_room_modes.py::test_"
 OUTBOX = "tests/bot/test_outbox.py::test_"
@@ -231,9 +232,14 @@ COMPLAINTS = (
         27,
         "The second pair of eyes is asked for at some doors only.",
         (
-            ELIGIBILITY + "the_engines_own_door_passes_the_same_policy",
-            DECISIONS + "who_may_not_decide_is_refused_in_button_form_and_command",
-            PAGE + "programs_vote_by_the_same_policy",
+            FOUR_EYES + "by_button_and_by_form",
+            FOUR_EYES + "by_command_in_every_room",
+            FOUR_EYES + "by_the_inbox",
+            FOUR_EYES + "in_a_batch",
+            FOUR_EYES + "nobody_hands_it_to_whoever_asked",
+            FOUR_EYES + "by_the_engines_own_door",
+            PAGE + "programs_and_the_page_ask_for_a_second_pair_of_eyes",
+            "tests/scenarios/test_run_command.py::test_who_started_a_run_does_not_approve_it_here_either",
         ),
     ),
     Complaint(
@@ -290,7 +296,10 @@ COMPLAINTS = (
     Complaint(
         35,
         "Five minutes to answer are built in.",
-        (WAITING + "a_pause_without_a_deadline_waits_for_weeks",),
+        (
+            WAITING + "a_pause_without_a_deadline_waits_for_weeks",
+            DISCORD_WIRE + "cards_and_modals_from_before_a_restart_work",
+        ),
     ),
     Complaint(
         36,

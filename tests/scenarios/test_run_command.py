@@ -1,11 +1,14 @@
 """`parley run`: one flow and what it calls; of the other files in its folder nothing is heard."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from bot.cli.arguments import given_resumes
+from engine.errors import SettingInvalid
 from tests.shared import ROOT
 
 CALL = """
@@ -76,3 +79,46 @@ def test_a_name_that_no_file_holds(folder):
     done = run(folder, "x.y/fin", "--flows", ".")
     assert done.returncode == 2
     assert "There is no flow x.y/fin. Did you mean x.y/fine" in done.stderr
+
+
+def test_a_flow_that_comes_along_is_found_by_its_name(tmp_path):
+    done = run(tmp_path, "tour/ship_release", "--resume", "approval.approve=true")
+    assert done.returncode == 0, done.stderr
+    assert "result: 1.4.0 shipped" in done.stdout
+
+
+ASKS = """
+id: ask
+namespace: x.y
+tasks:
+  - {id: wait, type: io.kestra.plugin.core.flow.Pause}
+  - {id: after, type: io.kestra.plugin.core.log.Log, message: went on}
+"""
+FORM = ASKS.replace("Pause}", "Pause, onResume: [{id: size, type: INT}, {id: note, type: STRING, required: false}]}")
+
+
+@pytest.mark.parametrize(("flow", "hint"), [(ASKS, "--resume wait."), (FORM, "--resume wait.size=….")])
+def test_a_pause_without_a_terminal_says_what_to_write(tmp_path, flow, hint):
+    (tmp_path / "ask.yaml").write_text(flow)
+    done = run(tmp_path, "ask.yaml")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-2].endswith(f"Answer it with {hint}")
+    answer = hint.removesuffix(".").removeprefix("--resume ").replace("…", "3")
+    done = run(tmp_path, "ask.yaml", "--resume", answer)
+    assert done.returncode == 0, done.stderr
+    assert "went on" in done.stderr
+
+
+@pytest.mark.parametrize("answer", ["wait.", "wait=3", "wait.size"])
+def test_what_is_no_answer_says_how_one_is_written(answer):
+    with pytest.raises(SettingInvalid, match=rf"--resume {re.escape(answer)} is no answer. Write --resume TASK.INPUT="):
+        given_resumes([answer])
+
+
+def test_who_started_a_run_does_not_approve_it_here_either(tmp_path):
+    (tmp_path / "ask.yaml").write_text(ASKS)
+    (tmp_path / "parley.yaml").write_text("approvals: [{approvers: [anyone], four_eyes: requester}]\n")
+    done = run(tmp_path, "ask.yaml", "--resume", "wait", "--data", "data")
+    assert done.returncode == 1
+    assert "You started this run, so someone else must approve it (four eyes)." in done.stderr
+    assert "went on" not in done.stderr

@@ -40,9 +40,13 @@ async def ended(slack: FakeSlack, rig: Rig, flow: str) -> State:
 async def test_a_run_is_started_asked_about_and_approved(slack: FakeSlack, rig: Rig) -> None:
     await slack.command("/flow run ship")
     card = await slack.said("Approval needed", channel="C1")
+    assert "url" not in str(card.blocks), "nothing leads out of the chat"
     await slack.press("Approve", user="U2", message=card)
     assert await ended(slack, rig, "ship") is State.SUCCESS
     await slack.until(lambda: "bob" in slack.text(card), "the card names who approved")
+    await slack.until(lambda: [one for one in slack.messages if "ship: done" in slack.text(one)], "the run's card")
+    assert [one.ts for one in slack.messages if "pproved" in slack.text(one) and one.only is None] == [card.ts]
+    assert not [one for one in slack.messages if "Approval needed" in slack.text(one)], "it is asked once"
     assert card.only is None
     with pytest.raises(AssertionError, match="sees no button"):
         slack.press_payload("Approve", "U2", card)

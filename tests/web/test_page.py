@@ -242,6 +242,47 @@ async def test_programs_vote_by_the_same_policy(tmp_path):
         assert (await resume("ann", '{"count": 3}')).status_code == 409
 
 
+async def test_programs_and_the_page_ask_for_a_second_pair_of_eyes(tmp_path):
+    """Who started a run on the page decides it neither there nor, by a program with the same token, by the API."""
+    tokens = {name: f"a-long-token-of-{name}" for name in ("ann", "bob")}
+    rule = ApprovalRule.model_validate({"approvers": ["anyone"], "four_eyes": "requester"})
+    async with running(tmp_path, approvals=(rule,), tokens=tokens) as app:
+        await app.engine.deploy(PAUSE)
+        ann, bob = (
+            httpx.AsyncClient(base_url=app.url, headers={"Authorization": f"Bearer {tokens[name]}"})
+            for name in ("ann", "bob")
+        )
+        browser = Browser(app.url)
+        await browser.get("/sign-in")
+        await browser.post("/sign-in", token=tokens["ann"])
+        await browser.say("/flow run gate")
+        run = (await wait_for(app.engine.executions))[0].id
+        await app.engine.wait(run, until="ended_or_paused", timeout=20)
+        refused = await ann.post(f"/api/v1/executions/{run}/resume", content='{"count": 3}')
+        assert (refused.status_code, "You started this run" in refused.text) == (409, True)
+        (pause,) = await app.engine.pauses()
+        page = await browser.get(f"/ui/executions/web.tests/gate/{run}")
+        refused = await browser.post(f"/pauses/{pause.id}", **{"f:0": "3", "back": str(page.url.path)})
+        assert "You started this run" in html.unescape(refused.text), "told where it was asked"
+        told = refused.url.params["said"]
+        button = app.desk.office.ids("an", pause.id)
+        assert "You started this run" not in html.unescape((await browser.get(page.url.path)).text)
+        other = Browser(app.url)
+        await other.get("/sign-in")
+        await other.post("/sign-in", token=tokens["bob"])
+        for number in (told, "x", "9" * 30, "\u0663"):
+            shown = await other.get(page.url.path, params={"said": number})
+            assert (shown.status_code, "You started this run" in html.unescape(shown.text)) == (200, False), number
+        answered = await other.post("/click", action=button, back=page.url.path)
+        assert answered.url.path.startswith("/form/")
+        said = await browser.say(f"/flow answer {pause.id} count=3")
+        assert "You started this run" in html.unescape(said.text)
+        assert (await app.engine.pause_row(pause.id)).state == "WAITING"
+        assert (await bob.post(f"/api/v1/executions/{run}/resume", content='{"count": 4}')).status_code == 200
+        for client in (ann, bob, browser.client, other.client):
+            await client.aclose()
+
+
 # What people do
 
 
