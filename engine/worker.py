@@ -28,6 +28,7 @@ from engine.plugin import Outputs, Result, RunnableTask
 from engine.rendering import in_a_thread, waits
 from engine.run_context import Outside, TaskContext
 from engine.store.documents import dumps, plain
+from engine.task_cache import kept_outputs
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,12 @@ class Worker:
         or is no pure task. Nothing came of it then."""
         run = execution.task_runs[command.task_run_id]
         task = self.home.task(flow, run.task_id)
-        if not (isinstance(task, RunnableTask) and task.is_pure) or task.timeout or command.worker_group:
+        if (
+            not (isinstance(task, RunnableTask) and task.is_pure)
+            or task.timeout
+            or task.task_cache
+            or command.worker_group
+        ):
             return None
         if self._renders_late(flow, task):  # begun here and given up, its calls would be made a second time
             return None
@@ -183,7 +189,16 @@ class Worker:
                 return await self._timed(rendered, lambda: asyncio.sleep(length), context)
             if not isinstance(rendered, RunnableTask):
                 raise TaskFailed(f"`{task.type}` is no task that a worker runs.", fix="Report this; the flow is fine.")
-            return await self._timed(rendered, lambda: rendered.run(context), context)
+            kept = await kept_outputs(task, context, self.outside)
+            if kept is None:
+                return await self._timed(rendered, lambda: rendered.run(context), context)
+            if (found := await kept.read()) is not None:
+                context.log(f"The task did not run: `taskCache` has what it gave for the same properties ({kept.key}).")
+                return Ended(State.SUCCESS, found["outputs"])
+            ended = await self._timed(rendered, lambda: rendered.run(context), context)
+            if ended.state is State.SUCCESS and not ended.effects:
+                await kept.write(ended.outputs)
+            return ended
         except TaskFailed as error:
             outputs = None if error.outputs is None else self._outputs(error.outputs, context)
             return Ended(State.FAILED, outputs, error=str(error))

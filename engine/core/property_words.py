@@ -12,7 +12,7 @@ WORDS = {
     "logLevel": "Keep log lines of this level and above.",
     "logToFile": "Keep the log in a file.",
     "workerGroup": "Accepted for flows that carry it; without effect.",
-    "taskCache": "Accepted for flows that carry it; without effect.",
+    "taskCache": "Hand on what an earlier run gave, while its properties are the same and `ttl` is not over.",
     "assets": "Accepted for flows that carry it; without effect.",
     "version": "Accepted for flows that carry it; without effect.",
     "pluginDefaultsRef": "The `ref` of the entry of `pluginDefaults` to take, in place of those of the type.",

@@ -74,6 +74,13 @@ class Typed(Part):
         return names
 
 
+class TaskCache(Part):
+    """Outputs that are handed on again, without running the task, while the same is asked of it."""
+
+    enabled: bool = True
+    ttl: timedelta | None = Field(default=None, description="How long they are kept; for good, if left out.")
+
+
 class Task(Typed):
     """Properties every task has (Kestra's `Task`)."""
 
@@ -95,7 +102,7 @@ class Task(Typed):
     log_level: LogLevel | None = Field(default=None, description="Lines below this level are left out.")
     log_to_file: bool = False
     worker_group: Any = None
-    task_cache: Any = None
+    task_cache: TaskCache | None = None
     assets: Any = None
     version: str | None = None
     plugin_defaults_ref: Any = None

@@ -111,6 +111,31 @@ tasks:
     assert engine.timers.due() == []
 
 
+async def test_a_sleep_that_takes_too_long_is_tried_again_and_fails(deploy, engine, clock):
+    await deploy("""
+inputs:
+  - {id: limit, type: DURATION, defaults: PT1M}
+tasks:
+  - id: nap
+    type: io.kestra.plugin.core.flow.Sleep
+    duration: PT1H
+    timeout: "{{ inputs.limit }}"
+    retry: {type: constant, interval: PT10M, maxAttempts: 2}
+""")
+    made = await started(engine)
+    await running(engine, made.id, "nap")
+    clock.jump(timedelta(minutes=2))
+    await running(engine, made.id, "nap", State.RETRYING)
+    clock.jump(timedelta(minutes=11))
+    await running(engine, made.id, "nap")
+    clock.jump(timedelta(minutes=2))
+    done = await engine.wait(made.id, timeout=10)
+    assert done.state is State.FAILED
+    [nap] = done.task_runs.values()
+    assert [attempt.state for attempt in nap.attempts] == [State.FAILED, State.FAILED]
+    assert engine.timers.due() == []
+
+
 async def test_a_time_that_is_none_fails_the_task(deploy, run):
     await deploy("""
 tasks:

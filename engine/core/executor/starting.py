@@ -89,12 +89,13 @@ def _open(d: Decision, run: TaskRun, task: FlowableTask) -> None:
 
 
 def _wait(d: Decision, run: TaskRun, task: TimedTask) -> None:
-    asked = d.ask(run, task.wanted())
+    asked = d.ask(run, {**task.wanted(), **limited(task)})
     if asked is None:
         return
     run = begin(d, asked)
     try:
         length = task.wait(run.rendered)
+        run = watch(d, run, task)
     except ValueError as error:
         fail_attempt(d, run, str(error))
         return

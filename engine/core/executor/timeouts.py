@@ -8,7 +8,7 @@ from engine.core.execution import TaskRun
 from engine.core.executor.attempts import fail_attempt
 from engine.core.executor.decision import Decision
 from engine.core.executor.stopping import cut_short, forget_waits, stop_work
-from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, PausingTask, Wanted, to_wait
+from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, PausingTask, TimedTask, Wanted, to_wait
 from engine.core.state import State
 from engine.core.task import Task
 
@@ -38,7 +38,7 @@ def reached(d: Decision, run: TaskRun, key: str) -> None:
         return
     length = to_wait(run.rendered.get("timeout", task.timeout), "timeout")
     message = f"Timeout after {to_iso(length)}." if length is not None else "Timeout."
-    if isinstance(task, ExecutableTask):
+    if isinstance(task, ExecutableTask | TimedTask):
         stop_work(d, run)
         fail_attempt(d, run, message)
         return

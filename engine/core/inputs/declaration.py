@@ -75,5 +75,5 @@ def spell(given: Any) -> str:
 
 def unreadable(kind: str, given: Any, reason: str = "") -> InputRefused:
     """The refusal of a value that is not of its type at all."""
-    details = f" with errors: {reason}" if reason else ""
+    details = f" with errors: {reason.rstrip('.')}" if reason else ""
     return InputRefused(f"Expected `{kind}` but received `{spell(given)}`{details}")

@@ -8,6 +8,7 @@ from engine.core.flowable import DirectoryTask, TimedTask
 from engine.core.property import Property
 from engine.core.task import AnyTask, Part
 from engine.plugin import RunnableTask
+from engine.tasks.core.execution import Exit, Kill
 from engine.tasks.namespace_files import NamespaceFiles
 
 
@@ -49,7 +50,10 @@ tasks:
     def _only_work(self) -> "WorkingDirectory":
         if not self.tasks:
             raise ValueError("The 'tasks' property cannot be empty")
-        if not all(isinstance(task, RunnableTask | TimedTask) for task in self.tasks):
+        fitting = (
+            isinstance(task, RunnableTask | TimedTask) and not isinstance(task, Exit | Kill) for task in self.tasks
+        )
+        if not all(fitting):  # what ends the execution is no work for the worker that runs the directory
             raise ValueError("Only runnable tasks are allowed as children of a WorkingDirectory task")
         if any(task.worker_group is not None for task in self.tasks):
             raise ValueError("Cannot set a Worker Group in any WorkingDirectory sub-tasks, set it at the top level")
