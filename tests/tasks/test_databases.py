@@ -37,6 +37,13 @@ def pg(running, make_context):
     running.drop(address)
 
 
+async def polled(context, name, **declared):
+    """What a trigger sees when it looks once."""
+    declared = {"id": "watch", "type": f"{PLUGIN}.{name}.Trigger", **declared}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    return await trigger.poll(context)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -177,18 +184,15 @@ async def test_the_trigger_sees_each_row_once(pg):
     context, at = pg
     create = "drop table if exists orders; create table orders (id int, seen bool default false);"
     await context.run(type=f"{PLUGIN}.postgresql.Queries", **at, sql=f"{create} insert into orders values (7)")
-    declared = {
-        "id": "watch",
-        "type": f"{PLUGIN}.postgresql.Trigger",
+    watch = {
         **at,
         "sql": "select id from orders where not seen",
         "afterSQL": "update orders set seen = true",
         "fetchType": "FETCH",
         "interval": "PT5M",
     }
-    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert (await trigger.poll(context)).rows == [{"id": 7}]
-    assert await trigger.poll(context) is None
+    assert (await polled(context, "postgresql", **watch)).rows == [{"id": 7}]
+    assert await polled(context, "postgresql", **watch) is None
 
 
 async def test_nobody_there_and_cancelling(pg):
@@ -278,15 +282,9 @@ async def test_duckdb_says_which_extension_it_cannot_load(context, monkeypatch):
 async def test_the_trigger_of_duckdb_knows_its_folder(context, tmp_path):
     path = tmp_path / "some" / "shop.db"
     await context.run(type=f"{PLUGIN}.duckdb.Queries", url=f"jdbc:duckdb:{path}", sql="create table t as select 1 as x")
-    declared = {
-        "id": "watch",
-        "type": f"{PLUGIN}.duckdb.Trigger",
-        "url": f"jdbc:duckdb:{path}",
-        "sql": "select x, '{{ workingDir }}' as folder from t",
-        "fetchType": "FETCH_ONE",
-    }
-    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert (await trigger.poll(context)).row == {"x": 1, "folder": str(context.working_dir)}
+    watch = {"url": f"jdbc:duckdb:{path}", "sql": "select x, '{{ workingDir }}' as folder from t"}
+    found = await polled(context, "duckdb", **watch, fetchType="FETCH_ONE")
+    assert found.row == {"x": 1, "folder": str(context.working_dir)}
 
 
 async def test_sqlite(context, tmp_path):
@@ -321,6 +319,12 @@ async def test_sqlite(context, tmp_path):
     assert done.rowCount == 2
     tables = await context.run(**queries, sql="select name from sqlite_master", fetchType="FETCH")
     assert tables.outputs[0].rows == [{"name": "t"}]
+    watch = {"url": f"jdbc:sqlite:{path}", "fetchType": "FETCH"}
+    seen = await polled(
+        context, "sqlite", **watch, sql="select max(id) as last from t where id > :n", parameters={"n": 1}
+    )
+    assert len(seen.rows) == 1
+    assert await polled(context, "sqlite", **watch, sql="select 1 from t where name = 'nobody'") is None
 
 
 async def test_redshift_speaks_the_same_protocol(pg):
@@ -330,6 +334,8 @@ async def test_redshift_speaks_the_same_protocol(pg):
     assert found.row == {"x": 1}
     found = await context.run(type=f"{PLUGIN}.redshift.Queries", **at, sql="select 1 as x; select 2", fetchType="FETCH")
     assert len(found.outputs) == 2
+    assert (await polled(context, "redshift", **at, sql="select 7 as id", fetchType="FETCH")).rows == [{"id": 7}]
+    assert await polled(context, "redshift", **at, sql="select 7 where false", fetchType="FETCH") is None
 
 
 @pytest.mark.parametrize("family", ["mysql", "mariadb"])
@@ -347,6 +353,9 @@ async def test_mysql(context, family):
         with pytest.raises(TaskFailed, match="Access denied"):
             await context.run(**{**query, "password": "no"}, sql="select 1")
         assert any(statement.startswith("insert into t") for statement in heard)
+        seen = await polled(context, family, **at, sql="select id from t where name is null", fetchType="FETCH")
+        assert seen.rows == [{"id": 2}]
+        assert await polled(context, family, **at, sql="select id from t where id = 9", fetchType="FETCH") is None
         if family == "mysql":
             rows = await context.files.put(b'{"id": 3, "name": "c"}\n{"id": 4, "name": "d"}\n', "rows.jsonl")
             batch = await context.run(type=f"{PLUGIN}.mysql.Batch", **at, from_=rows, table="t")
