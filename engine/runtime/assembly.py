@@ -82,7 +82,9 @@ class Assembly:
             self._first,
             lambda unit, decision: self.decider.begin_with(unit, decision),
         )
-        self.schedules = Schedules(database, self.flows, self.creator, clock, self.timers, self.kv)
+        self.schedules = Schedules(
+            database, self.flows, self.creator, clock, self.timers, self.kv, lambda: self.decider.busy
+        )
         writer = Writer(
             self.sealer,
             self.masker,

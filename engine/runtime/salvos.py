@@ -6,7 +6,8 @@ chunk meets anything unexpected, all of the chunk are fired one by one, as sched
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
@@ -26,8 +27,13 @@ from engine.store import triggers as rows
 from engine.store.database import Database, Unit
 from engine.store.triggers import TriggerState
 
+SALVO = 32  # dates from which on they are fired together
 CHUNK = 100  # fires in one unit of work
 SLICE = 0.01  # seconds of preparing before others get a turn
+UNDER_WAY = 200  # executions that are being decided upon while further ones begin
+PAUSE = 0.002  # seconds until it is looked again whether further ones may
+BREATH = 0.001  # seconds between two schedules that are looked ahead for
+REST = 0.01  # seconds until it is looked again whether nothing is fired
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,11 @@ class Entry:
         """`namespace/flow/trigger`."""
         return self.state.key
 
+    def is_due(self, until: datetime) -> bool:
+        """Whether its next date comes until then."""
+        date = self.state.next_date
+        return date is not None and date <= until
+
     @property
     def is_plain(self) -> bool:
         """Whether its dates depend on nothing but the date."""
@@ -81,12 +92,12 @@ class Entry:
         date = self.state.next_date
         return self.is_plain and date is not None and (self.ahead is None or self.ahead.date != date)
 
-    def look_ahead(self, zone: tzinfo, render: RenderFn) -> None:
-        """Work out what its next date will want to know."""
-        date = self.state.next_date
-        if date is not None:
+    def looked_ahead(self, date: datetime, zone: tzinfo, render: RenderFn) -> Ahead:
+        """What a date of it wants to know."""
+        if self.ahead is None or self.ahead.date != date:
             local = date.astimezone(self.trigger.zone(zone))
             self.ahead = Ahead(date, self.trigger.tick(local), self.trigger.variables_at(local, render))
+        return self.ahead
 
     def tick(self, after: datetime, zone: tzinfo) -> datetime | None:
         """The next date strictly after another, whatever the conditions say."""
@@ -98,10 +109,9 @@ class Entry:
 
 def may_join(entry: Entry, until: datetime) -> bool:
     """Whether the next date of a schedule is due and may be fired together with others."""
-    state, ahead = entry.state, entry.ahead
-    due = state.next_date is not None and state.next_date <= until
+    state = entry.state
     free = not state.disabled and state.backfill is None and state.execution_id is None
-    return due and free and entry.is_plain and not entry.is_slow and ahead is not None and ahead.date == state.next_date
+    return entry.is_due(until) and free and entry.is_plain and not entry.is_slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +125,38 @@ class Shot:
 
 
 class Salvos:
-    """Fires many dates. `keep` is told where each trigger stands once that is on disk."""
+    """Fires many dates. `keep` is told where each trigger stands once that is on disk; `undecided` tells how many
+    executions are being decided upon."""
 
-    def __init__(self, database: Database, starts: Starts, clock: Clock, keep: Callable[[TriggerState], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        starts: Starts,
+        clock: Clock,
+        keep: Callable[[TriggerState], None],
+        undecided: Callable[[], int],
+    ) -> None:
         self._database = database
         self._starts = starts
         self._clock = clock
         self._keep = keep
+        self._undecided = undecided
         self._turn = asyncio.Lock()
         self._firing = 0
-        self._made: list[tuple[Execution, str]] = []  # written, but not begun
+        self._beginning = False
+        self._unseen: dict[str, Entry] = {}  # schedules whose next date nobody has looked at
+        self._ahead: asyncio.Task[None] | None = None
+        self._made: deque[tuple[Execution, str]] = deque()  # written, but not begun
+
+    async def stop(self) -> None:
+        """Look ahead no more."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.gather(self._ahead, return_exceptions=True)
 
     async def fire(self, entries: Sequence[Entry]) -> set[str]:
-        """Fire the next date of each; the keys of those that have to be looked at one by one.
-
-        Executions begin once no fire waits any more, so that none is late because of the work of another.
-        """
+        """Fire the next date of each; the keys of those that have to be looked at one by one. The executions are on
+        disk then; `begin` begins them."""
         left: set[str] = set()
         self._firing += 1
         try:
@@ -143,24 +169,56 @@ class Salvos:
                         left |= {shot.entry.key for shot in shots}
         finally:
             self._firing -= 1
-        if not self._firing:
-            await self._begin()
         return left
 
-    async def _begin(self) -> None:
-        made, self._made = self._made, []
+    def expect(self, entries: Iterable[Entry]) -> None:
+        """Work out ahead, in small pieces, what the next dates of schedules will want to know."""
+        self._unseen.update((entry.key, entry) for entry in entries if entry.wants_ahead)
+        if self._unseen and (self._ahead is None or self._ahead.done()):
+            self._ahead = asyncio.create_task(self._keep_ahead(), name="schedules ahead")
+
+    async def _keep_ahead(self) -> None:
+        while self._unseen:
+            if self._firing:  # dates that have come go first
+                await asyncio.sleep(REST)
+                continue
+            _, entry = self._unseen.popitem()
+            if entry.wants_ahead:
+                self._look_ahead(entry)
+                await asyncio.sleep(BREATH)
+
+    def _look_ahead(self, entry: Entry) -> Ahead | None:
+        """What the next date of a schedule wants to know, if it has one."""
+        date = entry.state.next_date
+        if date is None:
+            return None
+        return entry.looked_ahead(date, self._starts.creator.renderer.zone, self._starts.render_for(entry.flow))
+
+    async def begin(self) -> None:
+        """Begin what was fired: only while no fire waits, so that none is late because of the work of another, and only
+        so many at a time, so that neither memory nor the loop is full of them. Whoever fires calls it afterwards."""
+        if self._beginning:
+            return
+        self._beginning = True
         began = time.monotonic()
-        for execution, row in made:
-            self._starts.creator.begun(execution, row)
-            if time.monotonic() - began > SLICE:
-                await asyncio.sleep(0)
-                began = time.monotonic()
+        try:
+            while self._made and not self._firing:
+                if self._undecided() >= UNDER_WAY or time.monotonic() - began > SLICE:
+                    await asyncio.sleep(PAUSE)
+                    began = time.monotonic()
+                else:
+                    self._starts.creator.begun(*self._made.popleft())
+        finally:
+            self._beginning = False
 
     async def _shots(self, entries: Sequence[Entry], left: set[str]) -> list[Shot]:
         shots, began = [], time.monotonic()
         for entry in entries:
-            assert entry.ahead is not None  # noqa: S101 - may_join looked
-            variables = entry.ahead.variables
+            ahead = self._look_ahead(entry)
+            if ahead is None:
+                left.add(entry.key)
+                continue
+            variables = ahead.variables
             names = {"trigger": variables, "schedule": variables}
             now = self._clock.now()
             try:
@@ -173,12 +231,12 @@ class Salvos:
                 continue
             moved = replace(
                 entry.state,
-                next_date=entry.ahead.tick,
-                last_date=entry.ahead.date,
+                next_date=ahead.tick,
+                last_date=ahead.date,
                 execution_id=start.prepared.id,
                 updated=now,
             )
-            shots.append(Shot(entry, entry.ahead.date, start, moved))
+            shots.append(Shot(entry, ahead.date, start, moved))
             if time.monotonic() - began > SLICE:
                 await asyncio.sleep(0)
                 began = time.monotonic()
@@ -188,9 +246,7 @@ class Salvos:
         now = self._clock.now()
 
         def work(unit: Unit) -> list[tuple[Execution, str]]:
-            claims = [
-                (shot.entry.key, shot.entry.ahead.date, shot.start.prepared.id) for shot in shots if shot.entry.ahead
-            ]
+            claims = [(shot.entry.key, shot.date, shot.start.prepared.id) for shot in shots]
             rows.claim_all(unit.connection, claims, now)
             made = []
             for shot in shots:

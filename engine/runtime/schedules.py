@@ -26,7 +26,7 @@ from engine.runtime.backfills import Backfills
 from engine.runtime.creation import Creator
 from engine.runtime.flows import Flows
 from engine.runtime.own_schedules import Occurrences, OwnSchedules
-from engine.runtime.salvos import Entry, Salvos, may_join
+from engine.runtime.salvos import SALVO, Entry, Salvos, may_join
 from engine.runtime.starts import Starts
 from engine.runtime.trigger_states import TriggerStates, definition_of
 from engine.runtime.watches import Watches
@@ -40,15 +40,21 @@ log = logging.getLogger(__name__)
 
 EARLY = timedelta(seconds=1)  # an alarm may ring that much before its date
 GATHER = 0.01  # seconds in which dates that come are gathered
-SALVO = 32  # dates from which on they are fired together
-PIECE = 0.001  # seconds between two schedules that are looked ahead for
+PIECE = 1000  # dates that are looked at in one turn of the loop
 
 
 class Schedules:
-    """Starts executions at the dates of triggers."""
+    """Starts executions at the dates of triggers. `undecided` tells how many executions are being decided upon."""
 
     def __init__(
-        self, database: Database, flows: Flows, creator: Creator, clock: Clock, timers: Timers, kv: KeyValueStore
+        self,
+        database: Database,
+        flows: Flows,
+        creator: Creator,
+        clock: Clock,
+        timers: Timers,
+        kv: KeyValueStore,
+        undecided: Callable[[], int],
     ) -> None:
         self._database = database
         self._flows = flows
@@ -62,14 +68,12 @@ class Schedules:
         self.own = OwnSchedules(database, flows.registry)
         self.occurrences = Occurrences(database, clock, lambda: self._entries, self._next, self._moved)
         self._scheduler = Scheduler(clock, self._due)
-        self._salvos = Salvos(database, self._starts, clock, self._keep)
+        self._salvos = Salvos(database, self._starts, clock, self._keep, undecided)
         self._called: list[str] = []  # keys whose dates came in the last moments
         self._looking: dict[str, bool] = {}  # key → look again when done
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_open = False  # whether this process is the one that fires
         self._is_known = False
-        self._unseen: dict[str, None] = {}  # schedules whose next date nobody has looked at
-        self._ahead: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
 
     async def start(self, *, leads: bool = True) -> None:
@@ -105,9 +109,7 @@ class Schedules:
         self._is_known = self._is_open = False
         self._entries = {}
         self._scheduler.stop()
-        if self._ahead is not None:
-            self._ahead.cancel()
-            await asyncio.gather(self._ahead, return_exceptions=True)
+        await self._salvos.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -197,9 +199,8 @@ class Schedules:
                 entries[state.key].state = self._states.get(state.key) or state
         self._entries = entries
         self._scheduler.sync({key: entry.next_after for key, entry in entries.items()})
-        for key in entries:
-            self._look(key)
-        self._look_ahead(entries)
+        self._due(list(entries))
+        self._expect(entries.values())
 
     def _declared(self) -> Iterator[tuple[Flow, Scheduled]]:
         for flow in self._flows.list():
@@ -241,23 +242,25 @@ class Schedules:
         self._called += keys
 
     def _gathered(self) -> None:
-        keys, self._called = list(dict.fromkeys(self._called)), []
-        now = self._clock.now()
-        together = [
-            self._entries[key]
-            for key in keys
-            if key in self._entries and key not in self._looking and may_join(self._entries[key], now + EARLY)
-        ]
-        if not self._is_open or len(together) < SALVO:
-            together = []
-        for entry in together:
-            self._looking[entry.key] = False
+        """Fire what came: many together, in pieces that leave others a turn of the loop."""
+        keys, self._called = self._called[:PIECE], self._called[PIECE:]
+        if self._called:
+            asyncio.get_running_loop().call_soon(self._gathered)
+        until = self._clock.now() + EARLY
+        together: list[str] = []
+        alone: list[str] = []
+        for key in dict.fromkeys(keys):
+            entry = self._entries.get(key)
+            joins = self._is_open and entry is not None and key not in self._looking and may_join(entry, until)
+            (together if joins else alone).append(key)
+        if len(together) < SALVO:
+            together, alone = [], [*together, *alone]
+        for key in together:
+            self._looking[key] = False
         if together:
-            self._spawn(self._fire_together(together))
-        alone = {entry.key for entry in together}
-        for key in keys:
-            if key not in alone:
-                self._look(key)
+            self._spawn(self._fire_together([self._entries[key] for key in together]))
+        for key in alone:
+            self._look(key)
 
     async def _fire_together(self, entries: list[Entry]) -> None:
         """Many dates at once; those that could not be taken like that are looked at one by one."""
@@ -266,26 +269,20 @@ class Schedules:
             again = self._looking.pop(entry.key, False)
             if again or entry.key in left:
                 self._look(entry.key)
+        await self._salvos.begin()
 
-    def _look_ahead(self, keys: Iterable[str]) -> None:
-        """Work out ahead, in small pieces, what the next dates of schedules will want to know."""
-        self._unseen.update(dict.fromkeys(keys))
-        if self._is_open and len(self._entries) >= SALVO and (self._ahead is None or self._ahead.done()):
-            self._ahead = asyncio.create_task(self._keep_ahead(), name="schedules ahead")
-
-    async def _keep_ahead(self) -> None:
-        while self._unseen:
-            key, _ = self._unseen.popitem()
-            entry = self._entries.get(key)
-            if entry is not None and entry.wants_ahead:
-                entry.look_ahead(self._creator.renderer.zone, self.render_for(entry.flow))
-                await asyncio.sleep(PIECE)
+    def _expect(self, entries: Iterable[Entry]) -> None:
+        if self._is_open and len(self._entries) >= SALVO:
+            self._salvos.expect(entries)
 
     def _look(self, key: str) -> None:
-        if not self._is_open or key not in self._entries:
+        entry = self._entries.get(key)
+        if not self._is_open or entry is None:
             return
         if key in self._looking:
             self._looking[key] = True
+            return
+        if entry.state.backfill is None and not entry.is_due(self._clock.now() + EARLY):
             return
         self._looking[key] = False
         self._spawn(self._look_until_done(key))
@@ -386,7 +383,7 @@ class Schedules:
             if state.last_date is not None and state.last_date != entry.state.last_date:
                 FIRE_LATENESS.observe(max(0.0, (self._clock.now() - state.last_date).total_seconds()))
             entry.state = state
-            self._look_ahead([entry.key])
+            self._expect([entry])
 
     def _moved(self, state: TriggerState) -> None:
         self._keep(state)

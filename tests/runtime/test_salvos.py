@@ -1,12 +1,15 @@
 """Many schedules due at one moment: each fires once, whatever is odd about some of them."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from engine.core.state import State
+from engine.runtime import Engine, salvos
 from engine.store import triggers
 from tests.runtime.conftest import START
+from tests.runtime.marks import registry
 from tests.runtime.test_schedules import HOURLY, NINE, at_rest, pass_hours
 
 NUMBER = 40
@@ -60,3 +63,61 @@ async def test_a_date_that_was_taken_elsewhere_is_not_fired_again(many, clock):
     await at_rest(many)
     started = {one.flow_id for one in await many.executions(limit=500)}
     assert started == {f"f{number}" for number in range(NUMBER)} - {"f1", "f7"}
+
+
+@pytest.fixture
+async def begun(many, monkeypatch):
+    """How many executions were being decided upon whenever one more began."""
+    seen, decider = [], many.decider
+    begin = decider.begin
+    monkeypatch.setattr(decider, "begin", lambda *args, **more: (seen.append(decider.busy), begin(*args, **more)))
+    return seen
+
+
+async def test_what_fired_together_begins_a_few_at_a_time(many, clock, begun, monkeypatch):
+    monkeypatch.setattr(salvos, "UNDER_WAY", 3)
+    await pass_hours(many, clock, 1)
+    assert len(begun) >= NUMBER - 2
+    assert max(begun) < 3
+    states = [one.state for one in await many.executions(limit=500) if one.flow_id not in ("f0", "f1")]
+    assert states == [State.SUCCESS] * (NUMBER - 2)
+
+
+async def test_what_fired_and_had_not_begun_when_the_bot_ended_begins_afterwards(settings, many, clock, monkeypatch):
+    monkeypatch.setattr(salvos, "UNDER_WAY", 0)  # nothing begins
+    clock.jump(timedelta(hours=1))
+    async with asyncio.timeout(20):
+        while len(await many.executions(limit=500)) < NUMBER - 1:
+            await asyncio.sleep(0.01)
+    assert {one.state for one in await many.executions(limit=500) if one.flow_id != "f0"} == {State.CREATED}
+    await many.stop(grace=0)
+    monkeypatch.undo()
+    again = await Engine.open(settings, registry=registry(), clock=clock)
+    try:
+        await again.start(watch=False)
+        await at_rest(again)
+        found = await again.executions(limit=500)
+    finally:
+        await again.stop(grace=0)
+    assert sorted(one.flow_id for one in found if one.state is State.SUCCESS) == sorted(
+        f"f{number}" for number in range(2, NUMBER)
+    )
+    assert len(found) == NUMBER - 1
+
+
+async def test_dates_missed_while_the_bot_was_down_are_fired_together(settings, many, clock, monkeypatch):
+    await many.stop(grace=0)
+    clock.jump(timedelta(hours=1))
+    fired, fire = [], salvos.Salvos.fire
+    monkeypatch.setattr(
+        salvos.Salvos, "fire", lambda self, entries: (fired.append(len(entries)), fire(self, entries))[1]
+    )
+    again = await Engine.open(settings, registry=registry(), clock=clock)
+    try:
+        await again.start(watch=False)
+        await at_rest(again)
+        found = await again.executions(limit=500)
+    finally:
+        await again.stop(grace=0)
+    assert fired == [NUMBER - 1]  # all but the one with a condition
+    assert len({one.flow_id for one in found}) == len(found) == NUMBER - 1
