@@ -74,6 +74,21 @@ async def test_what_does_not_work_is_explained(context, git_host, given, said):
         await context.run(type=CLONE, url=f"{git_host.url}/repo.git", **given)
 
 
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        ("fatal: repository 'http://127.0.0.1:34039/missing.git/' not found", "Check the address"),
+        ("fatal: unable to access 'https://x.test/r.git/': The requested URL returned error: 403", "Give `username`"),
+        ("fatal: Authentication failed for 'https://x.test/r.git/'", "Give `username`"),
+        ("error: pathspec 'v403' did not match any file(s) known to git", "Check `branch`"),
+    ],
+)
+def test_what_to_do_about_what_git_said(stderr, said):
+    from engine.tasks.git_repository import fix
+
+    assert fix(stderr).startswith(said)
+
+
 async def test_a_missing_repository(context, git_host):
     with pytest.raises(TaskFailed, match=r"(?s)missing\.git could not be cloned.*Check the address"):
         await context.run(type=CLONE, url=f"{git_host.url}/missing.git")
