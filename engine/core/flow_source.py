@@ -7,7 +7,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.core import flow_hints, flow_problems, flow_templates, flow_validation, plugin_defaults, yaml_text
+from engine.core import (
+    flow_hints,
+    flow_mended,
+    flow_problems,
+    flow_templates,
+    flow_validation,
+    plugin_defaults,
+    yaml_text,
+)
 from engine.core import older_names as names
 from engine.core.finding import Finding
 from engine.core.flow import Flow
@@ -84,11 +92,12 @@ def examine(
         flow = Flow.model_validate(data, context={"registry": registry, "source": True}, by_name=False, by_alias=True)
     except ValidationError as error:
         findings += flow_problems.translate(error, data, registry)
-    if flow is not None:
-        findings += flow_validation.breaches(flow)
-    findings += flow_templates.findings(data, flow if hints else None)
-    if flow is not None and hints:
-        findings += flow_hints.hints(flow, data, registry, find_flow)
+    looked_at = flow_mended.mended(data, findings, registry) if findings and hints else flow
+    if looked_at is not None:
+        findings += flow_validation.breaches(looked_at)
+    findings += flow_templates.findings(data, looked_at if hints else None)
+    if looked_at is not None and hints:
+        findings += flow_hints.hints(looked_at, data, registry, find_flow)
     lines = text.split("\n")
     problems = [_problem(finding, merged, lines, file) for finding in dict.fromkeys(findings)]
     problems.sort(key=lambda one: (one.line, one.column, SEVERITIES.index(one.severity)))

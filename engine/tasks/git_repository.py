@@ -272,10 +272,13 @@ def explained(url: str, what: str, stderr: Any) -> str:
     return f"{url} could not be {what}: {text[:1000]}"
 
 
+REFUSED = ("authentication", "could not read username", "returned error: 403", "permission denied")
+
+
 def fix(stderr: Any) -> str:
     """What to do about what git said."""
     text = str(stderr).lower()
-    if "authentication" in text or "could not read username" in text or "returned error: 403" in text or "permission denied" in text:
+    if any(one in text for one in REFUSED):
         return "Give `username` and `password` (a token), or `privateKey`, of somebody who may do it."
     if "pathspec" in text or "not a commit" in text or "couldn't find remote ref" in text or "single revision" in text:
         return "Check `branch`, `tag` or `commit`."

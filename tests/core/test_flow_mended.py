@@ -1,0 +1,70 @@
+"""A type or a property that nobody here knows does not hide what else is to be said about a flow."""
+
+import pytest
+
+from engine.core.flow_source import check, load
+from engine.errors import FlowInvalid
+from engine.tasks import catalogue
+
+HEAD = "id: f\nnamespace: a.b\ninputs:\n  - {id: n, type: INT, defaults: 1}\n"
+LATER = """
+  - id: again
+    type: io.kestra.plugin.core.log.Log
+    message: "{{ inputs.m }} {{ outputs.far.anything.at.all }} {{ outputs.none.value }}"
+  - id: again
+    type: io.kestra.plugin.core.log.Log
+    message: x
+triggers:
+  - {id: t, type: io.kestra.plugin.core.trigger.Schedule, cron: "* 9 * * *"}
+"""
+MORE = ["unknown-input", "unknown-task", "duplicate-id", "cron-burst"]
+
+
+def codes(text):
+    return [one.code for one in check(text, catalogue())]
+
+
+def test_a_type_that_is_not_installed_leaves_the_rest_to_be_looked_at():
+    far = "  - {id: far, type: io.kestra.plugin.far.Away, x: ['{{ outputs.gone.x }}']}"
+    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", "unknown-task", *MORE]
+
+
+def test_so_do_runners_conditions_and_triggers():
+    text = f"""{HEAD}tasks:
+  - id: far
+    type: io.kestra.plugin.scripts.shell.Commands
+    taskRunner: {{type: io.kestra.plugin.ee.aws.runner.Batch, region: x}}
+    commands: ["echo {{{{ inputs.n }}}}"]{LATER}
+  - {{id: s3, type: io.kestra.plugin.far.Trigger, bucket: x}}
+  - id: hook
+    type: io.kestra.plugin.core.trigger.Webhook
+    key: abc
+    conditions:
+      - {{type: io.kestra.plugin.far.Condition, x: y}}
+"""
+    output = ["unknown-output"]  # of a task that is known, whatever runs it
+    assert codes(text) == ["unknown-type", "shell-quoting", MORE[0], *output, *MORE[1:], "unknown-type", "unknown-type"]
+
+
+def test_a_property_that_is_misspelt_counts_as_what_it_is_meant_to_be():
+    far = "  - {id: far, type: io.kestra.plugin.core.debug.Return, formatt: '{{ inputs.m }}', zzz: 1}"
+    found = codes(f"{HEAD}tasks:\n{far}{LATER}")
+    assert found[:3] == ["unknown-property", "unknown-input", "unknown-property"]
+    assert found[-2:] == MORE[-2:]
+
+
+def test_tasks_inside_a_type_that_is_not_installed_may_be_any():
+    far = "  - {id: outer, type: io.kestra.plugin.far.Away, tasks: [{id: far, type: io.kestra.plugin.far.Log}]}"
+    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", "unknown-type"]
+
+
+def test_what_is_broken_in_another_way_is_told_alone():
+    far = "  - {id: far, type: io.kestra.plugin.far.Away}\n  - {id: bad, type: io.kestra.plugin.core.log.Log}"
+    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", "missing"]
+
+
+def test_such_a_flow_does_not_load():
+    text = f"{HEAD}tasks:\n  - {{id: far, type: io.kestra.plugin.far.Away}}\n"
+    with pytest.raises(FlowInvalid) as broken:
+        load(text, catalogue())
+    assert [one.code for one in broken.value.problems] == ["unknown-type"]
