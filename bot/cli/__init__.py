@@ -249,6 +249,24 @@ def kv_delete(namespace: str, key: str, data: Data = None) -> None:
     delete(namespace, key, data)
 
 
+@app.command()
+def links(data: Data = None) -> None:
+    """Print which accounts a code made one person's, a person a line."""
+    from bot.cli.links import links as show
+
+    show(data)
+
+
+@app.command()
+def unlink(
+    account: Annotated[str, typer.Argument(help="An account, such as slack:U0123 or discord:42.")], data: Data = None
+) -> None:
+    """Let an account that was linked by a code stand for itself again."""
+    from bot.cli.links import unlink as take_out
+
+    take_out(account, data)
+
+
 @audit.command("verify")
 def audit_verify(
     head: Annotated[str, typer.Option("--head", help="A hash printed earlier, which must still be there.")] = "",

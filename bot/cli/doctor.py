@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bot.cli.kv import running
+from bot.cli.loopback import running
 from bot.doctor import examine, trial_card
 from bot.findings import Finding
 from bot.settings import BotSettings, read_settings

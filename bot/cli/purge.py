@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from bot.cli.kv import running
+from bot.cli.loopback import running
 from bot.settings import BotSettings, read_settings
 from engine.core.durations import parse as parse_duration
 from engine.errors import Refused, SettingInvalid

@@ -1,12 +1,14 @@
 """`/flow link`: two accounts become one person's, by a code that is given on one platform and typed on the other."""
 
 import secrets
+from collections.abc import Callable
+from datetime import datetime
 
 from bot import documents
 from bot.asking import Asking, Parts
 from bot.commands.grammar import Line
 from bot.commands.manual import usage
-from bot.conversation import Notice, Reply
+from bot.conversation import Notice, Person, Reply
 from bot.people.accounts import Linked
 from bot.people.permissions import Asked, ByRole
 from bot.texts import Answer, answer, code, listed
@@ -59,7 +61,7 @@ async def _offer(parts: Parts, asking: Asking) -> Reply:
         if known is not None and known.is_done:
             return False
         chat_links.offer(unit.connection, person.id, made, now)
-        chat_audit.record(unit.connection, _deed(asking, "link code", parts))
+        chat_audit.record(unit.connection, _deed(person, "link code", now))
         chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(again))
         return True
 
@@ -95,7 +97,7 @@ async def _take(parts: Parts, asking: Asking, typed: str) -> Reply:
                 reply = two
             else:
                 chat_links.link(connection, giver, person.id, now)
-                chat_audit.record(connection, _deed(asking, "link", parts, with_=giver))
+                chat_audit.record(connection, _deed(person, "link", now, with_=giver))
         chat_receipts.finish(connection, asking.receipt, documents.dump_reply(reply))
         return reply
 
@@ -112,27 +114,36 @@ def _are_two(identities: Linked, unit: Unit, one: str, other: str) -> bool:
 async def unlink(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`unlink`: the account that asks stands for itself again; `unlink <account>`: another one, by who manages all."""
     account = line.word(0) or asking.person.id
-    if account != asking.person.id and (refusal := await _no_administrator(parts, asking)) is not None:
+    if account != asking.person.id and (refusal := await no_administrator(parts, asking)) is not None:
         return Reply(refusal.notice())
     gone = Reply(Notice("success", f"{code(account)} stands for itself again."))
     none = Reply(answer("refused", why=f"{code(account)} is linked with no other by a code.").notice())
+    take_out = takes_out(asking.person, account, parts.office.now())
 
     def work(unit: Unit) -> Reply:
         known = chat_receipts.find(unit.connection, asking.receipt)
         if known is not None and known.is_done:
             return gone
-        reply = none
-        if chat_links.unlink(unit.connection, account):
-            with_ = "" if account == asking.person.id else account
-            chat_audit.record(unit.connection, _deed(asking, "unlink", parts, with_=with_))
-            reply = gone
+        reply = gone if take_out(unit) else none
         chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(reply))
         return reply
 
     return await parts.office.engine.database.transact(work)
 
 
-async def _no_administrator(parts: Parts, asking: Asking) -> Answer | None:
+def takes_out(by: Person, account: str, now: datetime) -> Callable[[Unit], bool]:
+    """Whether an account stood for another person and now stands for itself; that is recorded with it."""
+
+    def work(unit: Unit) -> bool:
+        is_gone = chat_links.unlink(unit.connection, account)
+        if is_gone:
+            chat_audit.record(unit.connection, _deed(by, "unlink", now, with_="" if account == by.id else account))
+        return is_gone
+
+    return work
+
+
+async def no_administrator(parts: Parts, asking: Asking) -> Answer | None:
     """Why somebody may not unlink another's account: it takes who manages every flow, by a role."""
     if not isinstance(parts.office.permissions, ByRole):
         return answer(
@@ -141,8 +152,6 @@ async def _no_administrator(parts: Parts, asking: Asking) -> Answer | None:
     return await parts.office.permissions.refuse(Asked("manage", asking.person, asking.room, "*"))
 
 
-def _deed(asking: Asking, action: str, parts: Parts, *, with_: str = "") -> Deed:
-    person = asking.person
-    details = {"with": with_} if with_ else {}
+def _deed(person: Person, action: str, now: datetime, *, with_: str = "") -> Deed:
     # No account in what can not be taken out again: the row knows it as its person.
-    return Deed(parts.office.now(), person.id, person.name, person.platform, action, "", details=details)
+    return Deed(now, person.id, person.name, person.platform, action, "", details={"with": with_} if with_ else {})

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from bot.conversation import Person
 from bot.desk import FrontDesk
 from bot.forms.uploads import Uploads
-from bot.web import api, bulk, changes, doors, executions, health, operations, pages, pauses
+from bot.web import accounts, api, bulk, changes, doors, executions, health, operations, pages, pauses
 from bot.web.body import BodyTooLarge, BoundedBody
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
 from bot.web.requests import Stopped, closed_after, let_in, refusal, told
@@ -87,7 +87,7 @@ def make_app(
     app.state.public_url = settings.public_url
     app.state.slack_handler = slack_handler
     app.state.is_ready = lambda: room.desk is not None
-    for part in (health, doors, pages, pauses, operations, executions, bulk, changes, api):
+    for part in (health, doors, pages, pauses, operations, executions, bulk, changes, accounts, api):
         app.include_router(part.routes)
     _answer_errors(app)
     return app

@@ -4,7 +4,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 API = "/api/v1/"
 MAIN = "main"
-NOUNS = frozenset({"executions", "flows", "kv", "audit", "purge"})  # what a path of the API begins with
+NOUNS = frozenset({"executions", "flows", "kv", "audit", "links", "purge"})  # what a path of the API begins with
 
 
 class OneTenant:

@@ -78,6 +78,15 @@ def accounts_with(connection: Connection, account: str) -> list[str]:
     return [root, *(one for one in every.scalars() if one != root)]
 
 
+def people(connection: Connection) -> list[list[str]]:
+    """The accounts of everybody who linked some; the one under which they are counted comes first."""
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(select(links).order_by(links.c.person, links.c.account)):
+        every = found.setdefault(row.person, [row.person])
+        every += [row.account] if row.account != row.person else []
+    return list(found.values())
+
+
 def offer(connection: Connection, account: str, code: str, now: datetime) -> None:
     """Keep a code for an account; the one before it is void."""
     connection.execute(delete(codes).where((codes.c.account == account) | (codes.c.expires <= now)))

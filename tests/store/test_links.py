@@ -36,6 +36,8 @@ async def test_two_groups_become_one_and_shrink(database):
         await do(database, chat_links.link, one, other, NOW)
     for one in "abcd":
         assert await database.read(lambda c, one=one: chat_links.accounts_with(c, one)) == ["a", "b", "c", "d"]
+    await do(database, chat_links.link, "e", "f", NOW)
+    assert await database.read(chat_links.people) == [["a", "b", "c", "d"], ["e", "f"]]
     assert await do(database, chat_links.unlink, "a")
     assert await database.read(lambda c: chat_links.accounts_with(c, "d")) == ["b", "c", "d"]
     assert await do(database, chat_links.unlink, "c")

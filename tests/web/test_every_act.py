@@ -13,7 +13,7 @@ from bot.commands.verbs import VERBS
 from bot.conversation import Click, Command, MessageRef, Person, Room
 from bot.links import VERBS as BUTTONS
 from bot.people.roles import Role
-from engine.store import audit_chain
+from engine.store import audit_chain, chat_links
 from tests.web.conftest import Browser, running
 from tests.web.test_page import routes
 
@@ -154,7 +154,14 @@ ACTS = {
     "kv_set": (lambda w: w.api.put("/api/v1/kv/t/K", json={"value": "1"}), {"kv set"}),
     "kv_delete": (lambda w: w.api.request("DELETE", "/api/v1/kv/t/K"), {"kv delete"}),
     "purge": (lambda w: _purge(w), {"purge"}),
+    "unlink": (lambda w: _unlink(w), {"unlink"}),
 }
+
+
+async def _unlink(w):
+    now = w.app.engine.clock.now()
+    await w.app.engine.database.transact(lambda u: chat_links.link(u.connection, "slack:U1", "discord:7", now))
+    await w.api.delete("/api/v1/links/discord:7")
 
 
 async def _purge(w):
@@ -263,6 +270,8 @@ async def test_what_the_policy_refuses_is_recorded_wherever_it_was_asked(app):
         ("PUT", "/api/v1/kv/t/K", {"value": "1"}),
         ("POST", "/api/v1/purge", {"before": "2000-01-01T00:00:00Z"}),
         ("GET", "/api/v1/audit", None),
+        ("GET", "/api/v1/links", None),
+        ("DELETE", "/api/v1/links/slack:U1", None),
         ("POST", f"{E}/{run.id}/resume", {"word": "yes"}),
         ("DELETE", f"{E}/{run.id}/kill", None),
     ):
