@@ -14,6 +14,7 @@ from engine.errors import EngineError, NotFound, StoreFailed
 from engine.files import NAMESPACE_FOLDER, SCHEME, FileStore, Scope, execution_folder
 
 PIECE = 1000  # objects deleted in one call
+CONNECT_SECONDS = 5  # of each of five tries
 
 
 URI = re.compile(rf"{SCHEME}/[^\s\"'\\]+")
@@ -123,7 +124,10 @@ class BucketFileStore(FileStore):
                     "`storage` names a bucket, and the library for it is not installed.",
                     fix="Install it with `pip install 'parley-bot[aws]'`.",
                 ) from error
-            self._made = boto3.session.Session().client("s3", endpoint_url=self._endpoint)
+            from botocore.config import Config  # noqa: PLC0415 - as above
+
+            patience = Config(connect_timeout=CONNECT_SECONDS)
+            self._made = boto3.session.Session().client("s3", endpoint_url=self._endpoint, config=patience)
         return self._made
 
     def _call(self, name: str, *given: Any, **more: Any) -> Any:

@@ -4,13 +4,27 @@ from collections.abc import Awaitable, Callable
 
 from bot.doctor.database import database
 from bot.doctor.discord import discord
-from bot.doctor.here import approvals, disk, flows, folder, page, programs, roles
+from bot.doctor.files import files
+from bot.doctor.here import approvals, disk, flows, folder, limits, page, programs, roles
 from bot.doctor.slack import slack
 from bot.findings import Finding
 from bot.settings import BotSettings
 
 Look = Callable[[BotSettings], Awaitable[list[Finding]]]
-LOOKS: tuple[Look, ...] = (folder, disk, database, flows, programs, roles, approvals, page, slack, discord)
+LOOKS: tuple[Look, ...] = (
+    folder,
+    disk,
+    database,
+    files,
+    limits,
+    flows,
+    programs,
+    roles,
+    approvals,
+    page,
+    slack,
+    discord,
+)
 
 
 async def examine(settings: BotSettings) -> list[Finding]:

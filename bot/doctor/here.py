@@ -1,4 +1,4 @@
-"""What can be told on this machine: folder, disk, flows, programs, page, roles and approvals."""
+"""What can be told on this machine: folder, disk, limits, flows, programs, page, roles and approvals."""
 
 import asyncio
 import shutil
@@ -45,6 +45,18 @@ async def disk(settings: BotSettings) -> list[Finding]:
         return found
 
     return await asyncio.to_thread(look)
+
+
+async def limits(settings: BotSettings) -> list[Finding]:
+    """Whether one flow leaves room for the others."""
+    workers, share = settings.limits.workers, settings.limits.workers_per_flow
+    if share < workers or workers == 1:
+        return []
+    text = f"One flow may take every place where tasks run: `limits.workers` is {workers}, of a flow {share} may run."
+    fix = (
+        "Set `limits.workers_per_flow` below `limits.workers`, so that a flow whose tasks hang leaves room for others."
+    )
+    return [Finding("limits", "hint", text, fix)]
 
 
 async def page(settings: BotSettings) -> list[Finding]:

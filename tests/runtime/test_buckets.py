@@ -1,7 +1,5 @@
 """Internal storage in a bucket, on a real S3 server: what one machine writes, another reads."""
 
-import warnings
-
 import pytest
 
 from engine.buckets import BucketFileStore
@@ -9,22 +7,16 @@ from engine.errors import NotFound, Refused, SettingInvalid, StoreFailed
 from engine.file_settings import open_files
 from engine.files import FileStore, Scope, execution_folder, task_folder
 from engine.settings import Settings
+from tests.wire.aws import aws
 
 FOLDER = task_folder("company.team", "f", "E1", "t", "E1.1")
 
 
 @pytest.fixture(scope="module")
 def s3():
-    """An S3 server with a bucket; its address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from moto.server import ThreadedMotoServer
-
-        server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-        server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    """An S3 server; its address."""
+    with aws() as url:
+        yield url
 
 
 @pytest.fixture

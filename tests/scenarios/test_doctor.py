@@ -9,17 +9,20 @@ import sys
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
 from bot.chat_settings import ChatSettings
 from bot.doctor import examine
 from bot.doctor.clock import clock_of
 from bot.doctor.discord import permissions
+from bot.doctor.files import files
 from bot.settings import BotSettings
 from bot.slack.manifest import SCOPES
 from engine.runtime import Engine
-from engine.settings import Settings
+from engine.settings import Limits, Settings
 from tests.shared import ROOT
+from tests.wire.aws import aws
 from tests.wire.discord import BOT, CHANNEL, GUILD, TOKEN, DiscordWire
 from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
 
@@ -38,15 +41,15 @@ async def test_without_tokens_it_hints_and_is_content(tmp_path, monkeypatch):
     for name in ("SLACK_BOT_TOKEN", "DISCORD_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     found = await examine(settings(tmp_path))
-    assert verdicts(found) == {
-        "data folder": "ok",
-        "database": "ok",
-        "flows": "ok",
-        "roles": "hint",
-        "approvals": "hint",
-        "Slack": "hint",
-        "Discord": "hint",
-    }
+    assert [(finding.name, finding.verdict) for finding in found] == [  # in the order in which to mend
+        ("data folder", "ok"),
+        ("database", "ok"),
+        ("flows", "ok"),
+        ("roles", "hint"),
+        ("approvals", "hint"),
+        ("Slack", "hint"),
+        ("Discord", "hint"),
+    ]
 
 
 async def test_good_tokens_and_missing_scopes(tmp_path, slack):
@@ -248,3 +251,37 @@ async def test_a_database_server_that_can_not_be_reached(tmp_path):
     assert "can't be reached" in found.text
     assert "s3cret" not in found.text
     assert found.fix
+
+
+@pytest.mark.parametrize(
+    ("given", "verdict", "said"),
+    [
+        ({}, None, ""),
+        ({"database": "postgresql://127.0.0.1:1/x"}, "hint", "can't be read on another"),
+        ({"database": "postgresql://127.0.0.1:1/x", "role": "worker"}, "wrong", "can't be read on another"),
+        ({"storage": "file://{folder}/shared"}, "ok", "/shared"),
+        ({"storage": "file:///dev/null/x"}, "wrong", "can't be used"),
+        ({"storage": "ftp://x/y"}, "wrong", "no place for files"),
+        ({"storage": "s3://there/x"}, "ok", "s3://there/x"),
+        ({"storage": "s3://missing/x"}, "wrong", "bucket missing refused"),
+    ],
+)
+async def test_where_files_lie(tmp_path, monkeypatch, given, verdict, said):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "us-east-1")
+    given = {name: value.format(folder=tmp_path) for name, value in given.items()}
+    with aws() as url:
+        httpx.put(f"{url}/there")
+        found = await files(settings(tmp_path, storage_endpoint=url, **given))
+    assert [one.verdict for one in found] == ([] if verdict is None else [verdict])
+    assert said in "".join(one.text for one in found)
+    assert all(one.fix for one in found if one.verdict != "ok")
+    assert not (tmp_path / "shared" / "doctor" / "probe").exists()
+
+
+@pytest.mark.parametrize(
+    ("workers", "share", "verdict"), [(32, 24, None), (8, 24, "hint"), (8, 8, "hint"), (1, 1, None)]
+)
+async def test_a_flow_that_may_take_every_place(tmp_path, workers, share, verdict):
+    given = settings(tmp_path, limits=Limits(workers=workers, workers_per_flow=share))
+    assert verdicts(await examine(given)).get("limits") == verdict

@@ -13,6 +13,7 @@ from engine.store import migrations
 from tests.postgres import server
 from tests.scenarios.fleet import KEY, Fleet
 from tests.shared import ROOT, part
+from tests.wire.aws import aws
 from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
 
 __all__ = ["slack"]
@@ -172,7 +173,18 @@ async def test_a_task_of_a_group_waits_for_its_worker_and_says_so(fleet):
     assert len(fleet.query(said)) == 1
 
 
-async def test_a_file_written_by_one_worker_is_read_by_another(fleet):
+@pytest.fixture
+def bucket():
+    """Settings of a storage in a bucket on a real S3 server."""
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "us-east-1"}
+    with aws() as url, httpx.Client(base_url=url) as client:
+        assert client.put("/files").status_code == 200
+        yield {"PARLEY_STORAGE": "s3://files/fleet", "PARLEY_STORAGE_ENDPOINT": url, **keys}
+
+
+@pytest.mark.parametrize("storage", ["folder", "bucket"])
+async def test_a_file_written_by_one_worker_is_read_by_another(fleet, storage, bucket):
+    fleet.env |= bucket if storage == "bucket" else {}
     write = "workerGroup: {key: left}\n    outputFiles: [found.txt]"
     read = "workerGroup: {key: right}\n    inputFiles: {here.txt: \"{{ outputs.write.outputFiles['found.txt'] }}\"}"
     fleet.flow(
