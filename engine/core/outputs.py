@@ -155,15 +155,18 @@ def _at(runs: Mapping[str, TaskRun], paths: Paths, leaf: Leaf, task: str, path: 
     return joined(own, settled(node))
 
 
-def joined(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Two maps laid over each other, maps inside them too; lists of both are joined, a null gives way."""
+def joined(base: Mapping[str, Any], over: Mapping[str, Any], *, once: bool = False) -> dict[str, Any]:
+    """Two maps laid over each other, maps inside them too; lists of both are joined, a null gives way.
+
+    With `once` an item that a list has already is not added to it.
+    """
     result = dict(base)
     for key, value in over.items():
         there = result.get(key)
         if isinstance(there, Mapping) and isinstance(value, Mapping):
-            result[key] = joined(there, value)
+            result[key] = joined(there, value, once=once)
         elif isinstance(there, list) and isinstance(value, list):
-            result[key] = [*there, *value]
+            result[key] = [*there, *(item for item in value if not (once and item in there))]
         elif value is not None or key not in result:
             result[key] = value
     return result

@@ -11,7 +11,7 @@ WORDS = {
     "allowWarning": "Count a WARNING as a SUCCESS.",
     "logLevel": "Keep log lines of this level and above.",
     "logToFile": "Keep the log in a file.",
-    "workerGroup": "Accepted for flows that carry it; without effect.",
+    "workerGroup": "The task runs on workers that were started with this `key`.",
     "taskCache": "Hand on what an earlier run gave, while its properties are the same and `ttl` is not over.",
     "assets": "Accepted for flows that carry it; without effect.",
     "version": "Accepted for flows that carry it; without effect.",

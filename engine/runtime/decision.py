@@ -27,7 +27,7 @@ from engine.runtime.doorkeeper import Door
 from engine.secrets import AtRest, Masker
 from engine.store import commands as outbox
 from engine.store import events as inbox
-from engine.store import executions, pauses, triggers
+from engine.store import executions, logs, pauses, triggers
 from engine.store.batches import Superseded
 from engine.store.commands import Stored, run_key, stored, timer_key
 from engine.store.database import Unit
@@ -173,7 +173,7 @@ class Writer:
                 outputs,
                 decision.called.error,
                 iteration=caller.iteration,
-                reason=self._reason(decision),
+                reason=self._reason(unit, decision) if state is State.FAILED else None,
             )
             self._post(unit, caller.execution_id, ended, now, f"subflow-ended:{after.id}:{after.version}")
         disable = self.stops_trigger(after)
@@ -181,11 +181,24 @@ class Writer:
         if trigger is not None:
             unit.after_commit(lambda: self.released(trigger))
 
-    def _reason(self, decision: Decision) -> str | None:
-        """The last error of a decision that ends an execution; whoever reads the caller's log need not look further."""
-        said = [line.message for line in decision.lines if isinstance(line, LogLine) and line.level == "ERROR"]
-        said += [c.message for c in decision.commands if isinstance(c, WriteLog) and c.level == "ERROR"]
-        return self.masker.mask(said[-1]) if said else None
+    def _reason(self, unit: Unit, decision: Decision) -> str | None:
+        """The last error of the task that failed first, not of what handled it; else the last of the decision.
+
+        Whoever reads the caller's log need not look further.
+        """
+        after = decision.after
+        failed = next((r.id for r in after.task_runs.values() if r.state is State.FAILED and r.attempts), None)
+        said: list[tuple[str | None, str]] = [
+            (one.task_run_id, one.message)
+            for one in (*decision.lines, *decision.commands)
+            if isinstance(one, LogLine | WriteLog) and one.level == "ERROR"
+        ]
+        own = [message for run, message in said if run == failed]
+        if failed is not None and not own:
+            lines = logs.find(unit.batch.bare, after.id, task_run_id=failed, level="ERROR", limit=1, last=True)
+            own = [line.message for line in lines]
+        chosen = own or [message for _, message in said]
+        return self.masker.mask(chosen[-1]) if chosen else None
 
     def _post(self, unit: Unit, execution_id: str, event: Event, now: datetime, dedupe: str) -> None:
         posted = inbox.post(unit.connection, execution_id, event, now, self.sealer, dedupe)

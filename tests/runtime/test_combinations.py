@@ -190,6 +190,26 @@ tasks:
         ["which WARNING", "after SUCCESS"],
         ["No branch of task 'which' fits and it has no default.", "after"],
     ),
+    "a retry after the end": (
+        f"tasks: [{say('a')}]\nafterExecution: [{{id: x, type: T.{FAIL}, {ONCE}, {RETRY}}}, {say('b')}]\n",
+        ["a SUCCESS", "x SUCCESS x2", "b SUCCESS"],
+        ["a", "Task failure", "Fail on a condition", "b"],
+    ),
+    "the retry of the flow is not for what comes after its end": (
+        f"{RETRY}\ntasks: [{say('a')}]\nafterExecution: [{{id: x, type: T.{FAIL}}}]\n",
+        ["a SUCCESS", "x FAILED"],
+        ["a", "Task failure"],
+    ),
+    "lists of variables grow, each item once": (
+        """
+variables: {l: [a], m: {n: [1]}, gone: x}
+tasks:
+  - {id: s, type: T.execution.SetVariables, variables: {l: [a, b], m: {n: [2], o: z}, gone: null}}
+  - {id: t, type: T.log.Log, message: "{{ vars }}"}
+""",
+        ["s SUCCESS", "t SUCCESS"],
+        ['{"l":["a","b"],"m":{"n":[1,2],"o":"z"},"gone":"x"}'],
+    ),
     "a failure in finally changes nothing": (
         f"tasks: [{say('a')}]\nfinally: [{{id: f, type: T.{FAIL}}}]\n",
         ["a SUCCESS", "f FAILED"],
@@ -377,3 +397,58 @@ tasks:
     assert "  e SUCCESS" in shape(broken)
     await engine.restart(broken.id, by="local:ann")
     assert shape(await engine.wait(broken.id, until="ended", timeout=20)) == expected
+
+
+async def test_what_calls_a_flow_tells_why_it_failed_not_what_handled_that(deploy, run, engine):
+    fails = f"{{id: x, type: T.{FAIL}, errorMessage: the disk is full}}"
+    handler = "{id: k, type: T.kv.Set, key: k, value: 1}, {id: e, type: T.execution.Fail, errorMessage: no chat}"
+    await deploy(flow(f"tasks: [{fails}]\nerrors: [{handler}]\n"), "child")
+    await deploy(flow("tasks: [{id: call, type: T.flow.Subflow, namespace: company.team, flowId: child}]\n"))
+    done = await run()
+    [line] = [line.message for line in await engine.logs(done.id)]
+    assert line.startswith("The subflow company.team/child ended FAILED: the disk is full (run ")
+
+
+async def test_a_batch_that_failed_is_told_with_its_reason(deploy, run, engine):
+    condition = "\"{{ inputs.at contains 'b' }}\""
+    fails = f"{{id: x, type: T.{FAIL}, condition: {condition}}}"
+    await deploy(flow(f"inputs: [{{id: at, type: STRING}}]\ntasks: [{fails}]\n"), "child")
+    await deploy(
+        flow("""
+tasks:
+  - {id: file, type: T.storage.Write, content: "b1\\na1\\nb2\\n"}
+  - id: each
+    type: T.flow.ForEachItem
+    items: "{{ outputs.file.uri }}"
+    batch: {regexPattern: "([a-z])"}
+    namespace: company.team
+    flowId: child
+    inputs: {at: "{{ read(taskrun.items) }}"}
+""")
+    )
+    done = await run()
+    assert done.state is State.FAILED
+    [items] = [one for one in done.task_runs.values() if one.task_id == "each_items"]
+    assert items.outputs["numberOfBatches"] == 2
+    [line] = [line.message for line in await engine.logs(done.id)]
+    assert line.startswith("Batch 1 ended FAILED: Fail on a condition (run ")
+
+
+async def test_of_many_batches_that_failed_the_log_tells_a_few(deploy, run, engine):
+    await deploy(flow(f"tasks: [{{id: x, type: T.{FAIL}}}]\n"), "child")
+    rows = "\\n".join(map(str, range(30)))
+    await deploy(
+        flow(f"""
+tasks:
+  - {{id: file, type: T.storage.Write, content: "{rows}"}}
+  - id: each
+    type: T.flow.ForEachItem
+    items: "{{{{ outputs.file.uri }}}}"
+    namespace: company.team
+    flowId: child
+""")
+    )
+    done = await run()
+    lines = [line.message for line in await engine.logs(done.id)]
+    assert len(lines) == 21
+    assert lines[-1] == "Further batches failed too."

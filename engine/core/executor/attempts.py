@@ -54,7 +54,7 @@ def end_attempt(d: Decision, run: TaskRun, state: State, started: datetime | Non
     run = run.attempted(state, d.now, started)
     if run.state is State.KILLING:
         return d.move(run, State.KILLED)
-    if state is State.FAILED and not d.is_killing and not d.execution.state.is_terminal:
+    if state is State.FAILED and not d.is_killing:
         again = tried_again(d, run)
         if again is not None:
             return again
@@ -83,6 +83,8 @@ def tried_again(d: Decision, run: TaskRun) -> TaskRun | None:
     if policy is None or place is None:
         return None
     is_new = policy.behavior == "CREATE_NEW_EXECUTION"
+    if d.execution.state.is_terminal and (is_new or place.root_section != "after"):
+        return None
     if "leaving" in d.execution.rendered and (is_new or place.root_section == "tasks"):
         return None  # the execution has its end already, and only lets end what runs
     if is_new:

@@ -7,7 +7,8 @@ from typing import Any
 from engine.core.execution import Execution, TaskRun
 from engine.core.executor.decision import Decision
 from engine.core.flow import Flow
-from engine.core.variables import flow_variables, laid_over
+from engine.core.outputs import joined
+from engine.core.variables import flow_variables
 
 
 def apply(d: Decision, run: TaskRun, effects: Mapping[str, Any]) -> None:
@@ -15,7 +16,8 @@ def apply(d: Decision, run: TaskRun, effects: Mapping[str, Any]) -> None:
     if "labels" in effects:
         d.execution = labelled(d.execution, effects["labels"])
     if "variables" in effects:
-        d.execution = _with_variables(d.execution, laid_over(flow_variables(d.flow, d.execution), effects["variables"]))
+        now_set = joined(flow_variables(d.flow, d.execution), effects["variables"], once=True)
+        d.execution = _with_variables(d.execution, now_set)
     if "unset" in effects:
         d.execution = _with_variables(d.execution, _without(d.flow, d.execution, effects["unset"]))
     if "batches" in effects:

@@ -15,6 +15,8 @@ from engine.core.flowable import BatchTask, ChildCall, ExecutableTask
 from engine.core.state import State
 from engine.core.variables import task_run_variables
 
+TOLD = 20  # batches that failed of which the log says why
+
 
 def call(d: Decision, run: TaskRun, task: ExecutableTask) -> None:
     """Ask for the execution of a Subflow."""
@@ -125,11 +127,15 @@ def ended(d: Decision, event: SubflowEnded) -> None:
         return
     state = State.KILLED if is_stopping(d, run) else task.told(event.state, called)
     if state is State.FAILED:
-        name = f"{called.namespace}/{called.flow_id}"
-        see = f"see the log of its run {event.execution_id}."
-        said = f"{event.reason.strip()} (run {event.execution_id})" if event.reason else see
-        d.log("ERROR", f"The subflow {name} ended {event.state}: {said}", run)
+        d.log("ERROR", f"The subflow {called.namespace}/{called.flow_id} ended {event.state}: {_why(event)}", run)
     end_attempt(d, run, state)
+
+
+def _why(event: SubflowEnded) -> str:
+    """Why an execution failed, and which it is."""
+    if event.reason:
+        return f"{event.reason.strip()} (run {event.execution_id})"
+    return f"see the log of its run {event.execution_id}."
 
 
 # --- batches of a ForEachItem. `rendered` of the run holds: next (the batch to ask for), children {batch: execution}
@@ -206,7 +212,13 @@ def _batch_ended(d: Decision, run: TaskRun, task: BatchTask, event: SubflowEnded
     number = event.iteration
     if number is None or _has_ended(run, number) or event.execution_id in run.rendered.get("past", ()):
         return
-    _count_batch(d, run, number, State.FAILED if event.error else event.state, event.outputs)
+    state = State.FAILED if event.error else event.state
+    failed = sum((run.outputs or {}).get("iterations", {}).get(name, 0) for name in ("FAILED", "CANCELLED"))
+    tells = run.rendered.get("transmits", True) and not is_stopping(d, run)
+    if tells and state in (State.FAILED, State.CANCELLED) and failed <= TOLD:
+        said = f"Batch {number} ended {state}: {event.error or _why(event)}"
+        d.log("ERROR", said if failed < TOLD else "Further batches failed too.", run)
+    _count_batch(d, run, number, state, event.outputs)
 
 
 def _has_ended(run: TaskRun, number: int) -> bool:

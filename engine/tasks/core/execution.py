@@ -113,7 +113,7 @@ labels:
 
 
 class SetVariables(RunnableTask):
-    """Change the execution's variables (`vars`); maps are merged to any depth."""
+    """Change the execution's variables (`vars`): maps are merged to any depth, items of a list are added to it."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """

@@ -178,14 +178,10 @@ rows: 1000
 
     def _cut(self, source: Path) -> list[bytes]:
         rows = rows_of(source.read_text("utf-8"), self.separator)
-        if self.rows:
-            groups = [rows[at : at + self.rows] for at in range(0, len(rows), self.rows)]
-        elif self.partitions:
-            groups = [group for n in range(self.partitions) if (group := rows[n :: self.partitions])]
-        elif self.regex_pattern:
+        if self.regex_pattern:
             groups = by_pattern(rows, self.regex_pattern)
-        else:
-            groups, filled, limit = [[]], 0, parse_bytes(self.size or "0")
+        elif self.size:
+            groups, filled, limit = [[]], 0, parse_bytes(self.size)
             for row in rows:
                 length = len(row.encode()) + len(self.separator)
                 if groups[-1] and filled + length > limit:
@@ -193,6 +189,11 @@ rows: 1000
                     filled = 0
                 groups[-1].append(row)
                 filled += length
+        elif self.partitions:
+            groups = [group for n in range(self.partitions) if (group := rows[n :: self.partitions])]
+        else:
+            step = self.rows or len(rows) or 1
+            groups = [rows[at : at + step] for at in range(0, len(rows), step)]
         return ["".join(row + self.separator for row in group).encode() for group in groups if group]
 
 

@@ -23,6 +23,9 @@ class Batch(Part):
     bytes: Property[str] | None = None
     partitions: Property[int] | None = None
     separator: Property[str] = "\n"
+    regex_pattern: Property[str] | None = Field(
+        default=None, description="Rows for which the pattern's first group is the same text make a batch."
+    )
 
 
 class SplitItems(Split):
@@ -119,7 +122,12 @@ inputs:
     def steps(self) -> tuple[Task, ...]:
         """The three tasks it consists of."""
         batch = self.batch
-        cut = {"rows": batch.rows, "bytes": batch.bytes, "partitions": batch.partitions}
+        cut = {
+            "rows": batch.rows,
+            "bytes": batch.bytes,
+            "partitions": batch.partitions,
+            "regexPattern": batch.regex_pattern,
+        }
         cut = {name: value for name, value in cut.items() if value is not None} or {"rows": 1}
         return (
             SplitItems.model_validate(

@@ -13,7 +13,7 @@ from engine.core.labels import read_labels
 def called_flow(task: Any, rendered: Mapping[str, Any], outputs: Mapping[str, Any] | None = None) -> ChildCall:
     """The execution a task asks for, from what its properties rendered to; ValueError says what does not fit."""
     labels = read_labels(rendered.get("labels"))
-    system = next((key for key, _ in labels if key.startswith("system.")), None)
+    system = next((f"{key}={value}" for key, value in labels if key.startswith("system.")), None)
     if system is not None:
         raise ValueError(f"System labels can only be set by Kestra itself, offending label: {system}")
     revision = rendered.get("revision")
