@@ -10,7 +10,7 @@ WORDS = {
     "allowFailure": "Go on after a failure; the run then ends WARNING.",
     "allowWarning": "Count a WARNING as a SUCCESS.",
     "logLevel": "Keep log lines of this level and above.",
-    "logToFile": "Keep the log in a file.",
+    "logToFile": "Accepted for flows that carry it; the log stays with that of the execution.",
     "workerGroup": "The task runs on workers that were started with this `key`.",
     "taskCache": "Hand on what an earlier run gave, while its properties are the same and `ttl` is not over.",
     "assets": "Accepted for flows that carry it; without effect.",

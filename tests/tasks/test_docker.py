@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks.scripts.runner import containers
-from engine.tasks.scripts.runner.docker import labels, registry_auth
+from engine.tasks.scripts.runner.docker import Docker, labels, registry_auth
 from tests.wire.docker_engine import GIT_IMAGE, PYTHON_IMAGE, docker_engine
 from tests.wire.git_http import git
 
@@ -306,3 +306,64 @@ async def test_images_are_built_named_and_removed(contained, docker_engine):
     with pytest.raises(TaskFailed):
         await context.run(type="io.kestra.plugin.docker.Pull", **at, image="127.0.0.1:1/nothing:1")
     assert left_over(docker_engine.host) == []
+
+
+async def test_every_property_reaches_the_engine(contained, docker_engine):
+    """What no other test sees at work, as the engine itself tells it of a container that was left there."""
+    context = contained()
+    asked: dict[str, Any] = {
+        "extraHosts": ["db.test:10.0.0.7"],
+        "shmSize": "32MB",
+        "portBindings": ["8080:80", "0.0.0.0:9090:90/udp", "70"],
+        "cpu": {"cpus": "{{ 0.5 }}"},
+        "memory": {
+            "memory": "{{ '64' }}Mb",
+            "memorySwap": "128MB",
+            "memorySwappiness": "10",
+            "memoryReservation": "32m",
+            "kernelMemory": "32m",
+            "oomKillDisable": False,
+        },
+        "entryPoint": ["/bin/sh", "-c", 'exec "$@"', "wrapped"],
+        "killGracePeriod": "PT1S",
+        "delete": "{{ false }}",
+        "resume": False,
+    }
+    found = await shell(context, "echo said", runner=asked)
+    assert context.said("said")
+    client = containers.connect(docker_engine.host)
+    assert client is not None
+    try:
+        left = client.containers.get(found.taskRunner["containerId"])
+        told, host = left.attrs, left.attrs["HostConfig"]
+        left.remove(force=True)
+    finally:
+        client.close()
+    assert host["ExtraHosts"] == ["db.test:10.0.0.7"]
+    assert host["ShmSize"] == 32 << 20
+    assert host["NanoCpus"] == 500_000_000
+    assert (host["Memory"], host["MemorySwap"], host["MemoryReservation"]) == (64 << 20, 128 << 20, 32 << 20)
+    assert told["Config"]["Entrypoint"] == asked["entryPoint"]
+    bound = {port: [(one["HostIp"], one["HostPort"]) for one in to] for port, to in host["PortBindings"].items()}
+    assert bound["80/tcp"] == [("127.0.0.1", "8080")]
+    assert bound["90/udp"] == [("0.0.0.0", "9090")]
+    assert [ip for ip, _ in bound["70/tcp"]] == ["127.0.0.1"]
+    assert left_over(docker_engine.host) == []
+
+
+async def test_devices_that_are_not_there_are_told(contained):
+    runner = {"deviceRequests": [{"driver": "nvidia", "count": -1, "capabilities": [["gpu"]]}]}
+    with pytest.raises(TaskFailed, match=r'could not select device driver "nvidia"'):
+        await shell(contained(), "true", runner=runner)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"registry": "r.test", "username": "u", "password": "p"}, {"serveraddress", "username", "password"}),
+        ({"registryToken": "t"}, {"registrytoken"}),
+        ({"identityToken": "t", "auth": ""}, {"identitytoken"}),
+    ],
+)
+def test_credentials_are_what_the_engine_wants(given, sent):
+    assert Docker(type=DOCKER, credentials=given).credentials.config().keys() == sent
