@@ -179,6 +179,7 @@ class Field:
     item_type: str | None = None
     error: str | None = None
     leads: bool = False  # whether other fields depend on it: they are asked anew once it is answered
+    several: bool = False  # of type FILE: any number of files
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from bot.conversation import Action, Attachment, Field, FieldErrors, Form, Messa
 from bot.forms import filling
 from bot.forms import questions as forms
 from bot.forms.drafts import Draft, Drafts
+from bot.forms.values import files_in
 from bot.forms.values import shown as shown_value
 from bot.office import Office, Questions
 from bot.people import page_links
@@ -143,10 +144,12 @@ class Decisions:
         """Files somebody sent along, put where the flow can read them."""
         values = dict(given)
         folder = execution_folder(case.pause.namespace, case.pause.flow_id, case.execution.id)
+        put = self.office.engine.files.put
         for name, value in given.items():
-            if isinstance(value, Attachment):
-                put = self.office.engine.files.put
-                values[name] = await asyncio.to_thread(put, f"{folder}/inputs/{name}", Path(value.path), value.name)
+            if files := files_in(value):
+                place = f"{folder}/inputs/{name}"
+                uris = [await asyncio.to_thread(put, place, Path(file.path), file.name) for file in files]
+                values[name] = uris[0] if isinstance(value, Attachment) else uris
         return values
 
     async def case(self, pause_id: str) -> Case:

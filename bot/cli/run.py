@@ -240,7 +240,7 @@ async def _answer(
     if given is None and not asked:
         Prompt.ask(f"{task.description or task_id}: press Enter to continue", console=console)
     try:
-        await engine.resume(execution.id, values, by=me().id, task_run_id=task_run_id)
+        await engine.resume(execution.id, values, by=me().id, task_run_id=task_run_id, local_files=True)
     except InputInvalid as error:
         for problem in error.problems:
             console.print(f"{problem.input}: {problem.message}", markup=False)

@@ -10,7 +10,8 @@ from bot.commands.grammar import FromFile, Json, Line, Text
 from bot.commands.manual import usage
 from bot.commands.references import rank, short
 from bot.commands.spoken_times import read_datetime
-from bot.conversation import Action, Card, Fact, FieldErrors, Listing, Notice, Reply, Row
+from bot.conversation import Action, Attachment, Card, Fact, FieldErrors, Listing, Notice, Reply, Row
+from bot.forms.questions import takes_files
 from bot.forms.values import FieldInvalid
 from bot.links import flow_target
 from bot.office import read_text
@@ -86,19 +87,29 @@ async def raw_pairs(line: Line, declared: Mapping[str, Input], asking: Asking) -
             case Json(value):
                 raw[name] = value
             case FromFile(wanted):
-                file = by_name.get(wanted.lower())
-                if file is None:
-                    there = f"I see {listed(by_name)}." if by_name else "No file came with your message."
-                    why = f"{code(name)}: no file {code(wanted)}. {there} Send the file along with the command."
-                    raise FieldInvalid(answer("refused", why=why))
-                if declared[name].type in TEXT_TYPES:
+                is_list = declared[name].type == "ARRAY" and takes_files(declared[name])
+                if is_list and wanted.lower() not in by_name:
+                    raw[name] = [_sent(name, one.strip(), by_name) for one in wanted.split(",") if one.strip()]
+                    continue
+                file = _sent(name, wanted, by_name)
+                if declared[name].type in TEXT_TYPES and not is_list:
                     try:
                         raw[name] = await read_text(file)
                     except (ValueError, OSError) as error:
                         raise FieldInvalid(answer("refused", why=f"{code(name)}: {plain(str(error))}.")) from error
                 else:
-                    raw[name] = file
+                    raw[name] = [file] if is_list else file
     return raw
+
+
+def _sent(name: str, wanted: str, by_name: Mapping[str, Attachment]) -> Attachment:
+    """A file that came along with a command."""
+    file = by_name.get(wanted.lower())
+    if file is None:
+        there = f"I see {listed(by_name)}." if by_name else "No file came with your message."
+        why = f"{code(name)}: no file {code(wanted)}. {there} Send the file along with the command."
+        raise FieldInvalid(answer("refused", why=why))
+    return file
 
 
 def _options(line: Line, asking: Asking, parts: Parts) -> dict[str, Any]:
@@ -208,7 +219,9 @@ def _input_line(one: Input) -> str:
 
 def _example(flow: Flow) -> str:
     needed = [
-        one for one in flow.inputs if one.required and one.defaults is None and one.type not in ("SECRET", "FILE")
+        one
+        for one in flow.inputs
+        if one.required and one.defaults is None and one.type != "SECRET" and not takes_files(one)
     ]
     return "".join(f" {one.id}=\u2026" for one in needed[:4])
 

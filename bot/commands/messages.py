@@ -9,6 +9,7 @@ from bot.asking import Asking, Parts, name_of
 from bot.commands.references import rank
 from bot.conversation import MESSAGE_TEXT, Attachment, FieldErrors, Listing, Notice, Reply, Row
 from bot.forms.drafts import Draft
+from bot.forms.questions import takes_files
 from bot.links import Pressed
 from bot.office import read_text
 from bot.texts import answer, code, listed, plain
@@ -79,7 +80,7 @@ async def _taken_apart(sent: Sequence[Attachment]) -> tuple[str, list[Attachment
 
 def filled(inputs: Sequence[Input], text: str, files: Sequence[Attachment]) -> Mapping[str, Any]:
     """What of a message goes into which input: an address in it where one is asked for, its text into the first text
-    that has no default, its files into the inputs for files, in order. Pure."""
+    without default, its files into the inputs for files, in order, and the rest into the first list of them. Pure."""
     raw: dict[str, Any] = {}
     texts = [one for one in inputs if one.type in ("STRING", "JSON", "YAML")]
     blank = [one for one in texts if one.type == "STRING" and one.defaults is None] or texts
@@ -91,4 +92,7 @@ def filled(inputs: Sequence[Input], text: str, files: Sequence[Attachment]) -> M
         if blank:
             raw[blank[0].id] = text.strip()
     places = [one for one in inputs if one.type == "FILE"]
+    rest, lists = files[len(places) :], [one for one in inputs if takes_files(one) and one.type != "FILE"]
+    if rest and lists:
+        raw[lists[0].id] = list(rest)
     return {**raw, **{one.id: file for one, file in zip(places, files, strict=False)}}

@@ -14,6 +14,7 @@ from bot.commands.grammar import Line
 from bot.commands.manual import usage
 from bot.commands.references import Unresolved, refused, short
 from bot.conversation import FieldErrors, Notice, Reply, Transcript
+from bot.forms.questions import takes_files
 from bot.forms.values import shown
 from bot.people.permissions import Asked
 from bot.people.roles import Deed
@@ -201,7 +202,7 @@ async def edited(parts: Parts, asking: Asking, execution: Execution) -> Reply | 
             return Reply(refusal)
     engine, given = parts.office.engine, execution.inputs
     flow = engine.flows.get(execution.namespace, execution.flow_id)
-    asked = [one.id for one in flow.inputs if one.type not in ("SECRET", "FILE") and one.id in given]
+    asked = [one.id for one in flow.inputs if one.type != "SECRET" and not takes_files(one) and one.id in given]
     raw = {name: shown(given[name]) for name in asked if engine.masker.mask_value(given[name]) == given[name]}
     return await parts.starts.begin(flow, raw, asking.person, asking.room, asking.receipt, {}, form=True)
 

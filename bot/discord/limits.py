@@ -35,6 +35,7 @@ MODAL_LABEL: Final = 45
 MODAL_DESCRIPTION: Final = 100
 MODAL_TEXT: Final = 4000  # a text input, and a text display
 MODAL_PLACEHOLDER: Final = 100
+MODAL_FILES: Final = 10
 RADIO_OPTIONS: Final = 10
 RADIO_MINIMUM: Final = 2
 CHECKBOX_OPTIONS: Final = 10

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bot.conversation import Attachment, Person
+from bot.conversation import Person
 from bot.forms import questions
 from bot.forms.drafts import Draft, Drafts
 from bot.forms.values import shown
@@ -33,8 +33,7 @@ class Earlier:
                 draft = await self.drafts.find(one.id)
                 if draft is None or not await self.drafts.keep_on(replace(draft, typed=False)):
                     continue  # sent meanwhile
-                raw = draft.raw
-                return {name: value for name, value in raw.items() if not isinstance(value, Attachment)}
+                return questions.without_files(draft.raw)
         return {}
 
     async def given(self, flow: Flow, person: Person) -> Mapping[str, Any]:
@@ -49,7 +48,7 @@ class Earlier:
         except NotFound:
             return {}
         masker = self.office.engine.masker
-        hidden = questions.secret_ids(flow.inputs) | {one.id for one in flow.inputs if one.type == "FILE"}
+        hidden = questions.secret_ids(flow.inputs) | {one.id for one in flow.inputs if questions.takes_files(one)}
         known = [one.id for one in flow.inputs if one.id not in hidden and inputs.get(one.id) is not None]
         return {name: shown(inputs[name]) for name in known if masker.mask_value(inputs[name]) == inputs[name]}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.conversation import Action, Attachment, Field, FieldType, Form, Option
-from bot.forms.values import ABSENT, FieldInvalid, Reader, is_blank, shown, value_of
+from bot.forms.values import ABSENT, FieldInvalid, Reader, files_in, is_blank, shown, value_of
 from bot.texts import answer, code, did_you_mean, listed, plain
 from engine.core.inputs import Input, Resolved
 from engine.errors import InputProblem
@@ -41,7 +41,7 @@ def fields_of(
 
 
 def _field(declared: Input, resolved: Resolved | None, *, leads: bool = False) -> Field:
-    kind = _TYPES[declared.type]
+    kind = "FILE" if takes_files(declared) else _TYPES[declared.type]
     default = resolved.defaults.get(declared.id) if resolved else declared.defaults
     choices = resolved.options.get(declared.id, declared.choices) if resolved else declared.choices
     low = getattr(declared, "min", None) if kind in ("INT", "FLOAT", "DURATION") else getattr(declared, "after", None)
@@ -65,7 +65,13 @@ def _field(declared: Input, resolved: Resolved | None, *, leads: bool = False) -
         extensions=_extensions(declared),
         item_type=getattr(declared, "item_type", None),
         leads=leads,
+        several=kind == "FILE" and declared.type != "FILE",
     )
+
+
+def takes_files(declared: Input) -> bool:
+    """Whether an input is a file, or a list of them."""
+    return declared.type == "FILE" or (declared.type == "ARRAY" and getattr(declared, "item_type", None) == "FILE")
 
 
 def _extensions(declared: Input) -> tuple[str, ...]:
@@ -195,12 +201,15 @@ def secret_ids(inputs: Sequence[Input]) -> frozenset[str]:
 
 def without_files(given: Mapping[str, Any]) -> dict[str, Any]:
     """Values as far as conditions and choices of other inputs may look at them."""
-    return {name: value for name, value in given.items() if not isinstance(value, Attachment)}
+    return {name: value for name, value in given.items() if not files_in(value)}
 
 
 def masked(given: Mapping[str, Any], secrets: frozenset[str]) -> dict[str, Any]:
     """Given values for the audit: secrets as stars, files by name."""
-    return {
-        name: "******" if name in secrets else value.name if isinstance(value, Attachment) else shown(value)
-        for name, value in given.items()
-    }
+    return {name: "******" if name in secrets else _by_name(value) for name, value in given.items()}
+
+
+def _by_name(value: Any) -> Any:
+    if isinstance(value, Attachment):
+        return value.name
+    return [file.name for file in files_in(value)] or shown(value)

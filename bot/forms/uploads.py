@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bot.conversation import Attachment
+from bot.forms.values import files_in
 
 KEEP = 24 * 3600.0
 _SWEEP = 3600.0
@@ -60,14 +61,14 @@ class Uploads:
 
 async def lost(given: Mapping[str, Any]) -> dict[str, str]:
     """The names of files that were sent too long ago to be kept, by the field they were sent for."""
-    files = {name: value for name, value in given.items() if isinstance(value, Attachment)}
-    return {name: file.name for name, file in files.items() if not await asyncio.to_thread(Path(file.path).is_file)}
+    files = [(name, file) for name, value in given.items() for file in files_in(value)]
+    return {name: file.name for name, file in files if not await asyncio.to_thread(Path(file.path).is_file)}
 
 
 @asynccontextmanager
 async def staged(given: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
     """Given values with each attachment as the path of a link that carries its own name; the links last as long."""
-    files = {name: value for name, value in given.items() if isinstance(value, Attachment)}
+    files = {name: value for name, value in given.items() if files_in(value)}
     if not files:
         yield dict(given)
         return
@@ -76,14 +77,15 @@ async def staged(given: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
         yield {**given, **paths}
 
 
-def _linked(folder: Path, files: Mapping[str, Attachment]) -> dict[str, str]:
-    paths: dict[str, str] = {}
-    for number, (name, file) in enumerate(files.items()):
-        place = folder / str(number)
-        place.mkdir()
-        link = place / safe_name(file.name)
-        link.symlink_to(Path(file.path).absolute())
-        paths[name] = str(link)
+def _linked(folder: Path, given: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    paths: dict[str, str | list[str]] = {}
+    for name, value in given.items():
+        links = []
+        for file in files_in(value):
+            link = Path(tempfile.mkdtemp(dir=folder)) / safe_name(file.name)
+            link.symlink_to(Path(file.path).absolute())
+            links.append(str(link))
+        paths[name] = links[0] if isinstance(value, Attachment) else links
     return paths
 
 

@@ -43,6 +43,11 @@ class Reader:
     may_type_secrets: bool = False
 
 
+def files_in(raw: Any) -> list[Attachment]:
+    """The files of what was sent for a field."""
+    return [one for one in (raw if isinstance(raw, list | tuple) else (raw,)) if isinstance(one, Attachment)]
+
+
 def is_blank(raw: Any) -> bool:
     """Whether a field was left empty."""
     return raw is None or raw == [] or (isinstance(raw, str) and not raw.strip())
@@ -54,10 +59,9 @@ def value_of(field: Field, raw: Any, reader: Reader) -> Any:
         if not reader.may_type_secrets:
             raise FieldInvalid(answer("E14", instead="Answer on the web page."))
         return str(raw)
-    if isinstance(raw, Attachment) and field.type not in ("FILE", "ARRAY"):
-        raise FieldInvalid(
-            answer("E06", input=_name(field), value=code(raw.name), what="a value", example=_example(field))
-        )
+    if field.type != "FILE" and (files := files_in(raw)):
+        name = code(files[0].name)
+        raise FieldInvalid(answer("E06", input=_name(field), value=name, what="a value", example=_example(field)))
     return _READERS[field.type](field, raw, reader)
 
 
@@ -160,7 +164,7 @@ def _choices(field: Field, raw: Any, reader: Reader) -> list[str]:
 def _array(field: Field, raw: Any, reader: Reader) -> list[Any]:
     kind = _ITEM_TYPES.get(field.item_type or "STRING", "STRING")
     if kind == "FILE":
-        raise _wrong(field, "this", "something to be sent in chat: a list of files needs the command line")
+        raise _wrong(field, raw, "a list of files: send them along")
     single = replace(field, type=kind, options=(), minimum=None, maximum=None)
     values: list[Any] = []
     for number, item in enumerate(_items(field, raw), 1):
@@ -227,10 +231,15 @@ def _json(field: Field, raw: Any, reader: Reader) -> str:
     return raw
 
 
-def _file(field: Field, raw: Any, reader: Reader) -> Attachment:
-    file = raw[0] if isinstance(raw, list | tuple) and len(raw) == 1 else raw
+def _files(field: Field, raw: Any, reader: Reader) -> Attachment | list[Attachment]:
+    if field.several:
+        return [_file(field, one) for one in (raw if isinstance(raw, list | tuple) else (raw,))]
+    return _file(field, raw[0] if isinstance(raw, list | tuple) and len(raw) == 1 else raw)
+
+
+def _file(field: Field, file: Any) -> Attachment:
     if not isinstance(file, Attachment):
-        raise _wrong(field, raw if isinstance(raw, str) else "this", "a file: send one along")
+        raise _wrong(field, file if isinstance(file, str) else "this", "a file: send one along")
     if field.extensions and not file.name.lower().endswith(tuple(ending.lower() for ending in field.extensions)):
         what = f"a file ending in {' or '.join(field.extensions)}"
         raise _wrong(field, file.name, what)
@@ -253,7 +262,7 @@ _READERS: Mapping[str, Callable[[Field, Any, Reader], Any]] = {
     "ARRAY": _array,
     "URI": _stripped,
     "EMAIL": _stripped,
-    "FILE": _file,
+    "FILE": _files,
 }
 
 

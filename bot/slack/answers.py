@@ -95,7 +95,7 @@ def _read(field: Field, element: Any) -> Any:
             return _moment(element.get("selected_date_time"))
         case "file_input":
             files = [sent_file(file) for file in element.get("files") or ()]
-            return files[0] if files else None
+            return (files if field.several else files[0]) if files else None
         case _:
             return _typed(field, element.get("value"))
 

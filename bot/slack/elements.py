@@ -264,7 +264,7 @@ def _datetime(field: Field, name: str, before: Any) -> tuple[Block, bool]:
 
 
 def _file(field: Field, name: str) -> Block:
-    element: Block = {"type": "file_input", "action_id": name, "max_files": 1}
+    element: Block = {"type": "file_input", "action_id": name, "max_files": limits.FILES if field.several else 1}
     types = [ending.lstrip(".").lower() for ending in field.extensions if ending.lstrip(".")]
     if types:
         element["filetypes"] = types

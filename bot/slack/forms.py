@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.cards.graphemes import ELLIPSIS, cut, line, shorten, size
-from bot.conversation import Attachment, Field, Form, Room
+from bot.conversation import Field, Form, Room
+from bot.forms.values import files_in
 from bot.slack import limits
 from bot.slack.blocks import Block, Overflow, Rendered, buttons, context, label, paragraphs, plain, section
 from bot.slack.elements import (
@@ -99,7 +100,8 @@ def _help(field: Field) -> str:
         extra = f"{extra} Allowed: {' '.join(bound for bound in bounds if bound)}."
     if field.type == "FILE":
         only = f"Only {', '.join(field.extensions)}. " if field.extensions else ""
-        extra = f"{only}At most 10 MB; larger ones on the page, by /flow web."
+        most = f"Up to {limits.FILES} files of at most 10 MB" if field.several else "At most 10 MB"
+        extra = f"{only}{most}; larger ones on the page, by /flow web."
     return " ".join(part for part in (field.help.strip(), extra.strip()) if part)
 
 
@@ -142,16 +144,18 @@ def _inputs(form: Form, index: int, hint: str, overflow: list[Overflow], *, hide
     if is_hidden:
         overflow.append(lost_default(field, before))
         hint = f"{shorten(hint, limits.HINT - 60)} Leave it empty to keep the long value.".strip()
-    is_sent = isinstance(before, Attachment)
-    if isinstance(before, Attachment):
-        hint = f"{shorten(line(before.name), 200)} is here already; leave this empty to keep it. {hint}".strip()
-        hint = shorten(hint, limits.HINT)
+    sent = files_in(before)
+    if sent:
+        names = shorten(", ".join(line(file.name) for file in sent), 200)
+        are, it = ("are", "them") if len(sent) > 1 else ("is", "it")
+        hint = shorten(f"{names} {are} here already; leave this empty to keep {it}. {hint}".strip(), limits.HINT)
+    is_there = bool(sent) or (field.type == "FILE" and before is not None)  # a default is no file that can be shown
     block: Block = {
         "type": "input",
         "block_id": block_name(index, shape_of(form)),
         "label": plain(label(field.label or field.id, limits.LABEL)),
         "element": drawn,
-        "optional": not field.required or is_hidden or takes_others or is_sent or is_tick(form, field),
+        "optional": not field.required or is_hidden or takes_others or is_there or is_tick(form, field),
     }
     if hint:
         block["hint"] = plain(hint)

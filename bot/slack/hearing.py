@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from bot.conversation import MESSAGE_TEXT, Attachment, Command, FieldErrors, Form, Notice, Person, Reply, Submission
+from bot.conversation import MESSAGE_TEXT, Command, FieldErrors, Form, Notice, Person, Reply, Submission
+from bot.forms.values import files_in
 from bot.frontend import KEPT, Desk, Unreachable
 from bot.slack import forms, payloads, views
 from bot.slack.answering import Answering
@@ -279,16 +280,18 @@ class Hearing:
         """What stands in a view, files fetched; and which of them can't be had. `known`: not those fetched before."""
         values, errors = values_of(form, sent.state, sent.ticket.hidden), dict[str, str]()
         for name, value in list(values.items()):
-            before = form.values.get(name)
-            if isinstance(value, SentFile):
-                if known and isinstance(before, Attachment) and (before.name, before.size) == (value.name, value.size):
-                    values[name] = before
-                    continue
+            files = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, SentFile)]
+            if not files:
+                continue
+            before = files_in(form.values.get(name))
+            if not known or [(one.name, one.size) for one in before] != [(one.name, one.size) for one in files]:
                 try:
-                    values[name] = (await self._inbox.fetch([value]))[0]
+                    before = list(await self._inbox.fetch(files))
                 except FileRefused as error:
                     errors[name] = str(error)
                     del values[name]
+                    continue
+            values[name] = before if isinstance(value, list) else before[0]
         return values, errors
 
     async def _reconsider(self, sent: Sent) -> None:

@@ -43,6 +43,7 @@ RADIOS = 5  # more than five are quicker to choose from a menu
 RADIOS_ASKED = 10
 FIELD_ERROR = 300
 
+FILES = 10  # file_input
 FILE_BYTES = 10 * 1024 * 1024  # file_input
 LOG_BYTES = 8 * 1024 * 1024
 LOG_LINES = 20  # lines of a transcript that stand in the message itself

@@ -224,7 +224,7 @@ async def _to_its_end(
         answered = next((pause for pause in waiting if pause.task_id in answers), None)
         if answered is not None:
             given = answers.pop(answered.task_id)
-            await engine.resume(execution.id, given, by="test", task_run_id=answered.task_run_id)
+            await engine.resume(execution.id, given, by="test", task_run_id=answered.task_run_id, local_files=True)
             continue
         if not (due := engine.timers.due()):
             names = ", ".join(pause.task_id for pause in waiting) or "something"

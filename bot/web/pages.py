@@ -23,6 +23,7 @@ from bot.conversation import (
     Submission,
 )
 from bot.desk import FrontDesk
+from bot.forms.questions import without_files
 from bot.forms.uploads import Uploads
 from bot.frontend import Desk
 from bot.links import target_of
@@ -166,8 +167,7 @@ async def keep_form(request: Request, form_id: str) -> Response:
     form = await _own_form(request, form_id)
     if form is not None and given.get("shape") == views.shape(form):
         values = await values_of(form, given, request.app.state.uploads)
-        texts = {name: value for name, value in values.items() if not isinstance(value, Attachment)}
-        await request.app.state.desk.keep(form_id, texts, caller(request).person)
+        await request.app.state.desk.keep(form_id, without_files(values), caller(request).person)
     return Response(status_code=204, headers=HEADERS)
 
 
@@ -222,9 +222,9 @@ async def values_of(form: Form, given: Any, uploads: Uploads) -> dict[str, Any]:
         if not sent:
             continue
         if field.type == "FILE":
-            attachment = await _keep(sent[-1], uploads)
-            if attachment is not None:
-                values[field.id] = attachment
+            files = [kept for one in sent if (kept := await _keep(one, uploads)) is not None]
+            if files:
+                values[field.id] = files if field.several else files[-1]
         elif field.type == "MULTISELECT" and not field.allow_custom:
             values[field.id] = [text for text in sent if text]
         else:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from bot.commands.references import short
 from bot.conversation import Form
+from bot.forms.values import files_in
 from bot.web.body import MAX_BODY
 
 if TYPE_CHECKING:  # loaded with the first page that shows such text
@@ -151,6 +152,7 @@ _FILTERS: dict[str, Callable[..., object]] = {
     "texts": as_texts,
     "joined": joined,
     "truthy": truthy,
+    "file_names": lambda value: [file.name for file in files_in(value)],
     "input_type": lambda name: INPUT_TYPES.get(name, "text"),
     "value_html": value_html,
     "took": _took,

@@ -14,7 +14,7 @@ from engine.core.commands import SetTimer
 from engine.core.execution import Execution, Origin, TaskRuns
 from engine.core.flow import Flow
 from engine.core.flowable import truthy
-from engine.core.inputs import FileInput, Input, Resolved, nest, resolve
+from engine.core.inputs import ArrayInput, FileInput, Input, Resolved, nest, resolve
 from engine.core.labels import SYSTEM, read_labels
 from engine.core.state import State
 from engine.core.variables import inputs_with_defaults, labels_map
@@ -124,30 +124,37 @@ class Creator:
         flat = dict(resolved.flat)
         for declared in inputs:
             value = flat.get(declared.id)
-            if not isinstance(declared, FileInput) or not isinstance(value, str):
-                continue
-            if value.startswith(LOCAL) and value == declared.defaults:  # the author of the flow names it, nobody else
-                path = unquote(value.removeprefix(LOCAL))
-                flat[declared.id] = await self._stored(declared, path, folder, local_files=True)
-            elif "://" not in value:
+            if isinstance(declared, FileInput) and isinstance(value, str):
                 flat[declared.id] = await self._stored(declared, value, folder, local_files=local_files)
-            elif value.startswith(LOCAL):
-                problem = f"Invalid input for `{declared.id}`, only its default may be a file of this machine."
-                raise InputInvalid((InputProblem(declared.id, problem, value),))
+            elif isinstance(declared, ArrayInput) and declared.item_type == "FILE" and isinstance(value, list):
+                flat[declared.id] = [
+                    await self._stored(declared, one, folder, local_files=local_files) if isinstance(one, str) else one
+                    for one in value
+                ]
         for name in resolved.secrets:
             if isinstance(flat[name], str):
                 self.masker.add(flat[name])
         values: dict[str, Any] = plain(nest(flat))
         return values
 
-    async def _stored(self, declared: FileInput, value: str, folder: str, *, local_files: bool) -> str:
+    async def _stored(self, declared: FileInput | ArrayInput, value: str, folder: str, *, local_files: bool) -> str:
+        """The URI of one file, copied into storage when it lies on this machine."""
+        named = declared.defaults if isinstance(declared.defaults, list | tuple) else (declared.defaults,)
+        if value.startswith(LOCAL) and value in named:  # the author of the flow names it, nobody else
+            value, local_files = unquote(value.removeprefix(LOCAL)), True
+        elif value.startswith(LOCAL):
+            problem = f"Invalid input for `{declared.id}`, only its default may be a file of this machine."
+            raise InputInvalid((InputProblem(declared.id, problem, value),))
+        elif "://" in value:
+            return value
         path = Path(value)
         if not local_files:
-            problem = InputProblem(declared.id, f"Invalid input for `{declared.id}`, it must be a file's URI.", value)
-            raise InputInvalid((problem,))
+            problem = f"Invalid input for `{declared.id}`, it must be a file's URI."
+            raise InputInvalid((InputProblem(declared.id, problem, value),))
         if not await asyncio.to_thread(path.is_file):
             raise InputInvalid((InputProblem(declared.id, f"Can't upload file: {path.name}", value),))
-        name = path.name + (declared.extension or "" if not path.suffix else "")
+        extension = declared.extension if isinstance(declared, FileInput) and not path.suffix else None
+        name = path.name + (extension or "")
         return await asyncio.to_thread(self.files.put, f"{folder}/{declared.id}", path, name)
 
     async def _failed_check(self, flow: Flow, inputs: Mapping[str, Any]) -> str | None:

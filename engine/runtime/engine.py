@@ -253,9 +253,13 @@ class Engine(Assembly):
         by: str,
         task_run_id: str | None = None,
         dedupe: str | None = None,
+        local_files: bool = False,
     ) -> Execution:
-        """Answer a pause; InputInvalid, Refused when nothing waits, NotFound."""
-        return await self.operations.resume(execution_id, inputs, by=by, task_run_id=task_run_id, dedupe=dedupe)
+        """Answer a pause; InputInvalid, Refused when nothing waits, NotFound. Without `local_files` a FILE must be a
+        URI."""
+        return await self.operations.resume(
+            execution_id, inputs, by=by, task_run_id=task_run_id, dedupe=dedupe, local_files=local_files
+        )
 
     async def check_answers(self, pause_id: str, given: Mapping[str, Any]) -> Resolved:
         """What came of the values given to a pause: all problems at once; NotFound."""

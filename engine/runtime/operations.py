@@ -66,9 +66,11 @@ class Operations:
         task_run_id: str | None = None,
         dedupe: str | None = None,
         by_flow: bool = False,
+        local_files: bool = False,
     ) -> Execution:
         """Answer a pause, the first that waits unless a task run is named; InputInvalid, Refused when none waits or the
-        doorkeeper does not let the answer in, who is not asked about a flow that answers (`by_flow`)."""
+        doorkeeper does not let the answer in, who is not asked about a flow that answers (`by_flow`). Without
+        `local_files` a FILE must be a URI."""
         execution, rows = await asyncio.gather(
             self.decider.current(execution_id),
             self.database.read(lambda c: pauses.find(c, execution_id=execution_id, task_run_id=task_run_id, limit=1)),
@@ -85,7 +87,7 @@ class Operations:
             raise InputInvalid(resolved.problems)
         keeper = None if by_flow else self.door.keeper
         admission = await keeper.admit(rows[0], execution, resolved, by) if keeper else None
-        values = await self._kept(rows[0], resolved)
+        values = await self._kept(rows[0], resolved, local_files=local_files)
         done: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         now = self._now()
 
@@ -360,10 +362,10 @@ class Operations:
         seen = self.creator.renderer.variables(flow, execution, run)
         return await self.creator.check(inputs, given, flow, seen, scope=self.creator.renderer.scope(execution))
 
-    async def _kept(self, row: PauseRow, resolved: Resolved) -> Mapping[str, Any]:
+    async def _kept(self, row: PauseRow, resolved: Resolved, *, local_files: bool) -> Mapping[str, Any]:
         inputs, execution, _ = await self.asked(row)
         folder = f"{execution_folder(execution.namespace, execution.flow_id, execution.id)}/inputs"
-        return await self.creator.kept(inputs, resolved, folder)
+        return await self.creator.kept(inputs, resolved, folder, local_files=local_files)
 
     def _now(self) -> datetime:
         return self.creator.clock.now()

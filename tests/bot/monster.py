@@ -62,8 +62,9 @@ def _kinds(n: int) -> list[Asked]:
 
 
 FILE = _asked("file", "FILE", "notes.txt", content="a fileשל\n".encode())
+FILES = _asked("files", "ARRAY", ["one.txt", "two.txt"], itemType="FILE", content=b"one of several")
 WIDE = _asked("wide", "MULTISELECT", [MANY[7], MANY[199]], values=MANY[:200])
-EVERY = [*_kinds(0), *_kinds(1), *_kinds(2)[:18], WIDE, FILE]
+EVERY = [*_kinds(0), *_kinds(1), *_kinds(2)[:17], WIDE, FILE, FILES]
 DEPENDENT = _asked(
     "why", "STRING", f"since {HEBREW}", dependsOn={"inputs": ["sure0"], "condition": "{{ not inputs.sure0 }}"}
 )
@@ -88,5 +89,8 @@ def check(got: dict[str, Any], read: Any) -> None:
     file = got.pop("file")
     assert read(file) == FILE.content
     assert file.endswith("/notes.txt")
-    wanted = {one.id: one.wanted for one in ASKED.values() if one.id != "file"}
+    several = got.pop("files")
+    assert [read(one) for one in several] == [FILES.content] * 2
+    assert [one.rpartition("/")[2] for one in several] == FILES.given
+    wanted = {one.id: one.wanted for one in ASKED.values() if one.id not in ("file", "files")}
     assert {name: got.get(name) for name in wanted} == wanted

@@ -77,6 +77,8 @@ async def test_a_form_survives_a_bot_that_is_killed(tmp_path):
         path.write_bytes(monster.FILE.content)
         rest = {one.id: one.given for one in monster.EVERY if one.given is not None}
         rest |= {"file": Attachment("notes.txt", str(path), path.stat().st_size)}
+        (tmp_path / "several").write_bytes(monster.FILES.content)
+        rest |= {"files": [Attachment(name, str(tmp_path / "several"), 1) for name in monster.FILES.given]}
         given = {name: value for name, value in rest.items() if name not in ("text0", "text1", "count0")}
         more = await rig.fill(kept, page=2, receipt="after", **given)
         assert isinstance(more, Reply), more.errors

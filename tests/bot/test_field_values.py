@@ -76,6 +76,8 @@ def field(kind, **more):
         (field("URI"), " http://a.test ", "http://a.test"),
         (field("EMAIL"), "a@b.test", "a@b.test"),
         (field("FILE"), [Attachment("a.png", "/tmp/a", 3)], Attachment("a.png", "/tmp/a", 3)),
+        (field("FILE", several=True), Attachment("a.png", "/tmp/a", 3), [Attachment("a.png", "/tmp/a", 3)]),
+        (field("FILE", several=True), [Attachment("a.png", "/tmp/a", 3)] * 2, [Attachment("a.png", "/tmp/a", 3)] * 2),
     ],
 )
 def test_typed_becomes_value(asked, typed, value):
@@ -121,7 +123,17 @@ def test_typed_becomes_value(asked, typed, value):
         (field("SECRET"), "hunter2", "E14", "Don't type secrets in chat"),
         (field("FILE"), "/etc/passwd", "E06", "a file: send one along"),
         (field("FILE"), "file:///etc/passwd", "E06", "a file: send one along"),
-        (field("ARRAY", item_type="FILE"), "/etc/passwd", "E06", "a list of files needs the command line"),
+        (field("ARRAY", item_type="FILE"), "/etc/passwd", "E06", "a list of files: send them along"),
+        (field("FILE", several=True), "/etc/passwd", "E06", "a file: send one along"),
+        (
+            field("FILE", several=True),
+            [Attachment("a.png", "/tmp/a", 3), "/etc/passwd"],
+            "E06",
+            "a file: send one along",
+        ),
+        (field("FILE"), [Attachment("a.png", "/tmp/a", 3)] * 2, "E06", "a file: send one along"),
+        (field("STRING"), [Attachment("a.bin", "/tmp/a", 3)], "E06", "a value"),
+        (field("ARRAY"), Attachment("a.bin", "/tmp/a", 3), "E06", "a value"),
         (field("FILE", extensions=(".csv",)), Attachment("a.png", "/tmp/a", 3), "E06", "a file ending in .csv"),
         (field("INT"), Attachment("a.png", "/tmp/a", 3), "E06", "`a.png` is not a value"),
     ],

@@ -4,9 +4,12 @@ import os
 import time
 from pathlib import Path
 
-from bot.conversation import Attachment, FieldErrors
+import pytest
+
+from bot.conversation import Attachment, Click, FieldErrors
 from bot.forms.uploads import KEEP, Uploads
-from tests.bot.rig import Rig
+from engine.store import chat_audit
+from tests.bot.rig import ANN, OPS, Rig
 
 FLOW = """
 id: photo
@@ -84,3 +87,48 @@ async def test_a_file_on_an_earlier_page_is_there_after_a_restart_or_asked_for_a
     assert isinstance(refused, FieldErrors)
     assert "`late.png` was sent too long ago" in refused.errors["photo"]
     await rig.stop()
+
+
+GALLERY = """
+id: gallery
+namespace: company.team
+inputs:
+  - {id: cover, type: FILE, required: false}
+  - {id: photos, type: ARRAY, itemType: FILE}
+tasks:
+  - {id: end, type: io.kestra.plugin.core.log.Log, message: done}
+"""
+
+
+@pytest.mark.parametrize("named", ["a.txt,b.txt", "a.txt", "a, b.txt"])
+async def test_several_files_come_beside_a_command(tmp_path, named):
+    rig = await Rig(tmp_path).start(GALLERY)
+    try:
+        names = ("a.txt", "b.txt", "a, b.txt")
+        sent = tuple([await Uploads(tmp_path / "in").keep(name, name.encode()) for name in names])
+        assert "no file" in (await rig.say("run gallery photos=@a.txt,gone.txt", files=sent)).text
+        assert (await rig.say(f'run gallery photos=@"{named}"', files=sent)).tone == "success"
+        (run,) = await rig.engine.executions()
+        wanted = ["a, b.txt"] if named == "a, b.txt" else named.split(",")
+        got = [rig.engine.files.path(uri).read_bytes().decode() for uri in run.inputs["photos"]]
+        assert got == wanted
+    finally:
+        await rig.stop()
+
+
+async def test_the_files_of_a_message_go_to_the_single_ones_first(tmp_path):
+    rig = await Rig(tmp_path).start(GALLERY)
+    try:
+        sent = tuple([await Uploads(tmp_path / "in").keep(name, name.encode()) for name in ("a.txt", "b.txt", "c.txt")])
+        listing = await rig.say("run", files=sent)
+        button = listing.rows[0].actions[0]
+        form = (await rig.desk.click(Click(button.id, ANN, OPS, rig.receipt()))).body
+        assert form.values["cover"].name == "a.txt"
+        assert [file.name for file in form.values["photos"]] == ["b.txt", "c.txt"]
+        assert (await rig.fill(form)).body.tone == "success"
+        (run,) = await rig.engine.executions()
+        assert len(run.inputs["photos"]) == 2
+        deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, run.id))
+        assert deeds[0].details["inputs"]["photos"] == ["b.txt", "c.txt"]
+    finally:
+        await rig.stop()

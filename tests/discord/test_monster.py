@@ -9,7 +9,7 @@ from tests.wire.discord import DiscordWire
 from tests.wire.discord_rules import walk
 
 __all__ = ["bot"]
-UPLOAD = "7001"
+UPLOADS = {"notes.txt": "7001", "one.txt": "7002", "two.txt": "7003"}
 
 
 def inputs_of(modal: dict[str, Any]) -> list[dict[str, Any]]:
@@ -26,7 +26,9 @@ def filled(component: dict[str, Any], asked: monster.Asked) -> dict[str, Any] | 
         assert component["style"] == 2 or "\n" not in text, "one line only"
         return {**told, "value": text}
     if kind == 19:
-        return {**told, "values": [UPLOAD]}
+        names = [given] if isinstance(given, str) else given
+        assert component["min_values"] <= len(names) <= component["max_values"]
+        return {**told, "values": [UPLOADS[name] for name in names]}
     if isinstance(given, bool):
         return {**told, "value": "true" if given else "false"}
     wanted = [given] if isinstance(given, str) else given
@@ -47,9 +49,12 @@ def press(wire: DiscordWire, label: str) -> tuple[str, str] | None:
 
 async def fill_all(wire: DiscordWire, modal: dict[str, Any]) -> int:
     """Fill window after window; how many there were."""
-    wire.files["notes.txt"] = monster.FILE.content
-    upload = {"id": UPLOAD, "filename": "notes.txt", "size": len(monster.FILE.content), "content_type": "text/plain",
-              "url": f"{wire.files_url}/notes.txt", "proxy_url": f"{wire.files_url}/notes.txt"}  # fmt: skip
+    wire.files |= {"notes.txt": monster.FILE.content, **dict.fromkeys(monster.FILES.given, monster.FILES.content)}
+    uploads = {
+        id_: {"id": id_, "filename": name, "size": len(wire.files[name]), "content_type": "text/plain",
+              "url": f"{wire.files_url}/{name}", "proxy_url": f"{wire.files_url}/{name}"}
+        for name, id_ in UPLOADS.items()
+    }  # fmt: skip
     for page in range(1, 40):
         form = await wire.front.desk.form("draft:" + modal["custom_id"].rpartition("draft:")[2])
         parts = []
@@ -57,8 +62,9 @@ async def fill_all(wire: DiscordWire, modal: dict[str, Any]) -> int:
             asked = monster.ASKED[form.fields[int(component["custom_id"].split(":")[1])].id]
             parts.append({"type": 18, "id": 1, "component": filled(component, asked)})
         data = {"custom_id": modal["custom_id"], "components": parts}
-        if "7001" in json.dumps(parts):
-            data["resolved"] = {"attachments": {UPLOAD: upload}}
+        sent = {id_: one for id_, one in uploads.items() if id_ in json.dumps(parts)}
+        if sent:
+            data["resolved"] = {"attachments": sent}
         (said, *_) = await wire.responses(await wire.interact(5, data))
         assert "Please check" not in str(said), said
         label = next((one for one in ("Continue", "Open the form") if f'"{one}"' in json.dumps(said)), None)

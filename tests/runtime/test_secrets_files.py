@@ -348,6 +348,48 @@ async def test_a_file_given_as_input_is_kept(engine, deploy, run, tmp_path):
         await engine.prepare(flow, resolved, local_files=False)
 
 
+async def test_each_file_of_a_list_is_kept(engine, deploy, run, tmp_path):
+    standing = tmp_path / "standing.txt"
+    standing.write_text("of the flow")
+    await deploy(
+        f"inputs:\n  - {{id: docs, type: ARRAY, itemType: FILE, defaults: ['{standing.as_uri()}']}}\ntasks:\n"
+        "  - {id: r, type: io.kestra.plugin.core.debug.Return, format: '{% for d in inputs.docs %}{{ read(d) }};"
+        "{% endfor %}'}\n"
+    )
+    (tmp_path / "other").mkdir()
+    for folder, text in (("", "one"), ("other", "two")):
+        (tmp_path / folder / "doc.txt").write_text(text)
+    done = await run({"docs": [str(tmp_path / "doc.txt"), str(tmp_path / "other" / "doc.txt")]})
+    folder = f"kestra:///company/team/f/executions/{done.id}/inputs/docs/"
+    assert all(uri.startswith(folder) for uri in done.inputs["docs"])
+    assert len(set(done.inputs["docs"])) == 2
+    assert [one.outputs for one in done.task_runs.values()] == [{"value": "one;two;"}]
+    assert [one.outputs for one in (await run()).task_runs.values()] == [{"value": "of the flow;"}]
+    flow = engine.flows.get("company.team", "f")
+    resolved = await engine.check_inputs(flow, {"docs": ["/etc/hostname"]})
+    with pytest.raises(InputInvalid, match="file's URI"):
+        await engine.prepare(flow, resolved, local_files=False)
+    with pytest.raises(InputInvalid, match="only its default may be a file of this machine"):
+        await run({"docs": [(tmp_path / "doc.txt").as_uri()]})
+
+
+@pytest.mark.parametrize(("kind", "as_given"), [("FILE", str), ("ARRAY, itemType: FILE", lambda path: [str(path)])])
+async def test_whoever_answers_names_no_file_of_the_machine(engine, deploy, tmp_path, kind, as_given):
+    await deploy(
+        "tasks:\n  - id: ask\n    type: io.kestra.plugin.core.flow.Pause\n    onResume:\n"
+        f"      - {{id: doc, type: {kind}}}\n"
+    )
+    (tmp_path / "doc.txt").write_text("hush")
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    await engine.wait(made.id, until="ended_or_paused", timeout=20)
+    given = {"doc": as_given(tmp_path / "doc.txt")}
+    with pytest.raises(InputInvalid, match="file's URI"):
+        await engine.resume(made.id, given, by="token:ci")
+    assert (await engine.pauses(execution_id=made.id))[0].state == "WAITING"
+    await engine.resume(made.id, given, by="local:ann", local_files=True)
+    assert (await engine.wait(made.id, timeout=20)).state is State.SUCCESS
+
+
 # --- key/value pairs
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -62,7 +62,9 @@ async def _value(slack: FakeSlack, window: Window, block: dict[str, Any], asked:
     if kind == "datetimepicker":
         return int(monster.MOMENT.timestamp())
     if kind == "file_input":
-        return [slack.file(given, asked.content)]
+        names = [given] if isinstance(given, str) else given
+        assert len(names) <= block["element"]["max_files"]
+        return [slack.file(name, asked.content) for name in names]
     return "\n".join(given) if isinstance(given, list) else given
 
 

@@ -33,11 +33,12 @@ async def fill_all(parley, browser, page) -> None:
         form = await parley.desk.form(unescape(form_id).replace("%3A", ":"))
         shown(page.text, form, form.title)
         fields: dict[str, object] = {"csrf": browser.token}
-        files = {}
+        files = []
         for index, field in enumerate(form.fields):
             asked = monster.ASKED[field.id]
             if field.type == "FILE":
-                files[f"f:{index}"] = (asked.given, asked.content, "text/plain")
+                names = [asked.given] if isinstance(asked.given, str) else asked.given
+                files += [(f"f:{index}", (name, asked.content, "text/plain")) for name in names]
             elif asked.given is not None:
                 fields[f"f:{index}"] = typed(asked)
             else:

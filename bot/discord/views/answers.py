@@ -26,7 +26,7 @@ def _read_field(form: Form, field: Field, parts: list[Any], values: dict[str, An
     first = parts[0]
     if field.type == "FILE":
         if first:
-            values[field.id] = first[0] if isinstance(first, list) else first
+            values[field.id] = first[0] if isinstance(first, list) and not field.several else first
     elif field.type == "BOOLEAN":
         if first not in (None, "", []):
             values[field.id] = first in ("true", True)

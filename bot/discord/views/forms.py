@@ -129,9 +129,9 @@ def _hint(field: Field) -> str:
     if field.type == "FILE" and field.extensions:
         bounds = "Only " + ", ".join(field.extensions) + "."
     if field.type == "FILE":
-        bounds = (
-            f"{bounds} At most {limits.FILE_BYTES // limits.MIB} MB; larger ones on the page, by /flow web.".strip()
-        )
+        most = f"Up to {limits.MODAL_FILES}, each at" if field.several else "At"
+        size_ = limits.FILE_BYTES // limits.MIB
+        bounds = f"{bounds} {most} most {size_} MB; larger ones on the page, by /flow web.".strip()
     about = "Explained above." if is_explained(field) else field.help
     return line(" ".join(part for part in (f"⚠ {field.error}" if field.error else "", bounds, about) if part))
 
@@ -141,15 +141,9 @@ def _controls(index: int, field: Field, value: Any) -> tuple[list[Json], list[Ov
     if field.type == "BOOLEAN":
         return [_yes_no(name, field, value)], []
     if field.type == "FILE":
-        return [
-            {
-                "type": 19,
-                "custom_id": name,
-                "min_values": int(field.required),
-                "max_values": 1,
-                "required": field.required,
-            }
-        ], []
+        must = field.required and value is None  # what was sent before, or a default, stays
+        most = limits.MODAL_FILES if field.several else 1
+        return [{"type": 19, "custom_id": name, "min_values": int(must), "max_values": most, "required": must}], []
     if is_menu(field):
         options, lost = _options(field, {as_text(value)} if value is not None else set())
         return [_menu(name, field, options)], lost
