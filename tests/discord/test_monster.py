@@ -47,6 +47,12 @@ def press(wire: DiscordWire, label: str) -> tuple[str, str] | None:
     return None
 
 
+async def answered(wire: DiscordWire, interaction: str) -> dict[str, Any]:
+    """What an interaction is answered with; at once, or later when Discord was told to wait."""
+    (said, *_) = await wire.responses(interaction)
+    return (await wire.responses(interaction, 2))[1] if said.get("type") in (5, 6) else said
+
+
 async def fill_all(wire: DiscordWire, modal: dict[str, Any]) -> int:
     """Fill window after window; how many there were."""
     wire.files |= {"notes.txt": monster.FILE.content, **dict.fromkeys(monster.FILES.given, monster.FILES.content)}
@@ -65,23 +71,21 @@ async def fill_all(wire: DiscordWire, modal: dict[str, Any]) -> int:
         sent = {id_: one for id_, one in uploads.items() if id_ in json.dumps(parts)}
         if sent:
             data["resolved"] = {"attachments": sent}
-        (said, *_) = await wire.responses(await wire.interact(5, data))
+        said = await answered(wire, await wire.interact(5, data))
         assert "Please check" not in str(said), said
         label = next((one for one in ("Continue", "Open the form") if f'"{one}"' in json.dumps(said)), None)
         if label is None:
             return page
         found = press(wire, label)
         assert found is not None
-        (opened, *_) = await wire.responses(await wire.click(*found))
-        assert opened["type"] == 9
-        modal = opened["data"]
+        modal = (await wire.opened(await wire.click(*found)))["data"]
     raise AssertionError("the form never ends")
 
 
 async def test_sixty_inputs_of_every_type_reach_the_run_as_they_were_given(bot) -> None:
     wire, engine = bot
     await engine.deploy(monster.flow())
-    (opened, *_) = await wire.responses(await wire.slash("run", flow="monster"))
+    opened = await wire.opened(await wire.slash("run", flow="monster"))
     assert await fill_all(wire, opened["data"]) > 12
     (run,) = await engine.executions(flow_id="monster")
     monster.check(dict(run.inputs), lambda uri: engine.files.path(uri).read_bytes())
@@ -92,8 +96,7 @@ async def test_a_question_of_sixty_inputs_is_answered_the_same_way(bot) -> None:
     await engine.deploy(monster.flow(pause=True))
     await wire.responses(await wire.slash("run", flow="monster"))
     await wire.until(lambda: shown(wire, "Approval needed"))
-    (opened, *_) = await wire.responses(await wire.click(*press(wire, "Answer…")))
-    assert opened["type"] == 9, words(opened["data"])
+    opened = await wire.opened(await wire.click(*press(wire, "Answer…")))
     assert await fill_all(wire, opened["data"]) > 12
     (run,) = await engine.executions(flow_id="monster")
     ended = await engine.wait(run.id, timeout=20)
@@ -108,7 +111,7 @@ async def test_any_of_three_thousand_choices_can_be_picked(bot) -> None:
         + json.dumps(monster.MANY)
         + "}\ntasks: [{id: end, type: io.kestra.plugin.core.log.Log, message: hi}]\n"
     )
-    (opened, *_) = await wire.responses(await wire.slash("run", flow="trip"))
+    opened = await wire.opened(await wire.slash("run", flow="trip"))
     (refused, *_) = await wire.responses(await wire.fill(opened["data"]["custom_id"], {"f:0": "city-"}))
     assert "Please check" in str(refused)
     (listed, *_) = await wire.responses(await wire.click(*press(wire, "Choose city")))
