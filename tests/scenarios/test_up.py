@@ -6,6 +6,7 @@ import re
 import signal
 
 import httpx
+import psycopg
 import pytest
 
 from tests.scenarios.process import Parley
@@ -69,8 +70,8 @@ async def world(slack, tmp_path):
         }
         lives = []
 
-        async def start():
-            lives.append(Parley(["up", "--port", "0"], tmp_path, env))
+        async def start(**more):
+            lives.append(Parley(["up", "--port", "0"], tmp_path, env | more))
             await asyncio.to_thread(lives[-1].ready)
             return lives[-1]
 
@@ -121,6 +122,33 @@ async def test_a_pause_survives_a_kill_and_is_decided_on_either_platform(world):
     assert wire.problems == []
     assert await asyncio.to_thread(life.stop, signal.SIGTERM) == 0
     assert "Traceback" not in "".join(life.said)
+
+
+async def test_cards_that_wait_go_on_when_the_bot_has_moved_to_postgresql(world, tmp_path, new_postgres):
+    slack, wire, start = world
+    life = await start()
+    async with httpx.AsyncClient(timeout=20) as client:
+        hook = f"{life.url}/api/v1/executions/webhook/ops/release/a-long-webhook-key"
+        assert (await client.post(hook, json={})).status_code == 200
+    in_slack = await slack.said("Release it?", channel="C1")
+    in_discord = await card_in_discord(wire)
+    assert await asyncio.to_thread(life.stop, signal.SIGTERM) == 0
+    moving = Parley(["migrate-store", "--to", new_postgres], tmp_path)
+    assert await asyncio.to_thread(moving.process.wait, 60) == 0, moving.said
+    assert await asyncio.to_thread(moving.stop) == 0
+    key = (tmp_path / ".parley" / "encryption.key").read_text().strip()
+    assert "1 pauses wait for an answer" in "".join(moving.printed)
+
+    life = await start(PARLEY_DATABASE=new_postgres, PARLEY_ENCRYPTION_KEY=key)
+    await wire.until(lambda: len(wire.sessions) >= 2, 30)
+    await wire.click(in_discord["id"], buttons(in_discord)["Approve"])
+    await slack.until(lambda: "Approved" in slack.text(in_slack) and "Discord" in slack.text(in_slack), "who and where")
+    await wire.until(lambda: "Approved" in words(wire.messages[in_discord["id"]]), 30)
+    assert [one for one in wire.messages.values() if "Release it?" in words(one)] == [wire.messages[in_discord["id"]]]
+    assert slack.refused == wire.problems == []
+    with psycopg.connect(new_postgres, autocommit=True) as connection:
+        states = "SELECT state FROM execution WHERE flow_id = 'release'"
+        await wire.until(lambda: connection.execute(states).fetchall() == [("SUCCESS",)], 30)
 
 
 async def test_a_command_in_slack_is_answered_by_a_bot_that_just_started(world):
