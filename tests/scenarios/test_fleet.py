@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 
 import httpx
@@ -12,8 +13,10 @@ import pytest
 from engine.store import migrations
 from tests.postgres import server
 from tests.scenarios.fleet import KEY, Fleet
+from tests.scenarios.test_up import buttons, words
 from tests.shared import ROOT, part
 from tests.wire.aws import aws
+from tests.wire.discord import CHANNEL, TOKEN, DiscordWire
 from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
 
 __all__ = ["slack"]
@@ -251,18 +254,30 @@ def leader_of(fleet):
     return next(iter(pids & schedulers), None)
 
 
-async def test_two_bots_on_one_token_answer_once_and_the_second_takes_over(fleet, slack):
-    fleet.env |= {
-        "SLACK_BOT_TOKEN": BOT_TOKEN,
-        "SLACK_APP_TOKEN": APP_TOKEN,
-        "PARLEY_SLACK_BASE_URL": f"{slack.url}/api/",
-        "PARLEY_CHAT__DEFAULT_ROOMS": json.dumps(["slack:C1"]),
-    }
+@pytest.fixture
+async def chats(fleet, slack):
+    """Both platforms, for every bot of the fleet."""
+    async with DiscordWire() as wire:
+        fleet.env |= {
+            "SLACK_BOT_TOKEN": BOT_TOKEN,
+            "SLACK_APP_TOKEN": APP_TOKEN,
+            "PARLEY_SLACK_BASE_URL": f"{slack.url}/api/",
+            "DISCORD_TOKEN": TOKEN,
+            "PARLEY_DISCORD_BASE_URL": wire.base_url,
+            "PARLEY_DISCORD_GATEWAY_URL": wire.gateway_url,
+            "PARLEY_CHAT__DEFAULT_ROOMS": json.dumps(["slack:C1", f"discord:{CHANNEL}"]),
+        }
+        yield slack, wire
+
+
+async def test_two_bots_on_one_token_answer_once_and_the_second_takes_over(fleet, chats):
+    slack, wire = chats
     fleet.flow(
         "ask",
         "tasks:\n  - id: gate\n    type: io.kestra.plugin.core.flow.Pause\n    description: Release it?\n"
         "    onResume:\n      - {id: approve, type: BOOLEAN}\n",
     )
+    shown = lambda: [each for each in wire.messages.values() if "Release it?" in words(each)]  # noqa: E731
     bots = [await fleet.start("bot") for _ in range(2)]
     await slack.connected()
     await fleet.until(lambda: "stands by" in "".join(bots[1].said), "the second bot's word")
@@ -270,13 +285,19 @@ async def test_two_bots_on_one_token_answer_once_and_the_second_takes_over(fleet
     await slack.said("Release it?", channel="C1")
     await slack.command("/flow list")
     await slack.said("fleet/ask", user="U1")
+    await wire.until(lambda: len(shown()) == 1, 30)
+    assert len(wire.sessions) == 1
     fleet.kill(bots[0])
     await fleet.until(lambda: "this process is on the chats now" in "".join(bots[1].said), "the second bot")
     await slack.connected()
+    await wire.until(lambda: len(wire.sessions) == 2, 30)
     await fleet.begin(bots[1], "ask")
     await fleet.until(lambda: len(cards(slack)) == 2, "the second card")
-    assert len(cards(slack)) == 2
-    assert slack.refused == []
+    await wire.until(lambda: len(shown()) == 2, 30)
+    await wire.click(shown()[0]["id"], buttons(shown()[0])["Approve"])  # a card of the bot that is dead
+    await fleet.until(lambda: fleet.states("ask")["SUCCESS"] == 1, "the run that was approved")
+    assert (len(cards(slack)), len(shown())) == (2, 2)
+    assert slack.refused == wire.problems == []
 
 
 NEWER = """
@@ -357,8 +378,6 @@ def cards(slack):
 
 async def command(bot, text):
     """Type into the page's chat room."""
-    import re
-
     async with httpx.AsyncClient(base_url=bot.url, timeout=30, follow_redirects=True) as client:
         page = await client.get("/")
         token = re.search(r'name="csrf" value="([^"]+)"', page.text)[1]

@@ -1,10 +1,12 @@
 """Each promise is found broken when it is: a check that can't fail would prove nothing."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.torture.fleet import PAGE, posts
 from tests.torture.promises import (
     Fire,
     Ran,
@@ -30,6 +32,12 @@ MADE = {"t": [f"x{n}" for n in range(5)]}
 
 def told():
     return Told([1, 2], {1: "e1"}, {"e1": ["yes", "no"]}, {"e1": ["yes"]})
+
+
+def test_the_set_up_that_is_tortured_is_the_one_of_the_guide():
+    found = posts(PAGE.read_text("utf-8"))
+    assert Counter(role for _, role, _ in found) == {"bot": 2, "scheduler": 2, "worker": 3}
+    assert [words[-2:] for _, _, words in found if "--worker-group" in words] == [["--worker-group", "gpu"]]
 
 
 def test_a_good_run_keeps_all():
