@@ -1,0 +1,145 @@
+"""`io.kestra.plugin.jdbc.snowflake`: statements for Snowflake, without a driver."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks.fetched_rows import fetched
+from engine.tasks.property_types import OptionalText
+from engine.tasks.snowflake_session import Session, signed_in, signed_key
+from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row
+from engine.tasks.sql_task import AllFetched
+from engine.tasks.sql_text import statements
+from engine.tasks.working_files import inside
+
+
+class SnowflakeConnected(HttpSqlFields):
+    """An account of Snowflake, who we are there, and where statements run."""
+
+    service: ClassVar[str] = "Snowflake"
+    driver: ClassVar[str] = "jdbc:snowflake:"
+    default_port: ClassVar[int] = 443
+    backslashes: ClassVar[bool] = True
+    private_key: Property[OptionalText] = None
+    private_key_password: Property[OptionalText] = None
+    private_key_file: Property[OptionalText] = Field(default=None, description="A file in the working directory.")
+    private_key_file_password: Property[OptionalText] = None
+    warehouse: Property[OptionalText] = None
+    database: Property[OptionalText] = None
+    db_schema: Property[OptionalText] = Field(default=None, alias="schema")
+    role: Property[OptionalText] = None
+    query_tag: Property[OptionalText] = None
+
+    def session(self, context: RunContext) -> AbstractAsyncContextManager[Session]:
+        """A session for the statements of this task."""
+        at, _, options = self.place
+        if self.url.strip().startswith(self.driver):
+            at = at.replace("http://", "https://", 1)
+        host = at.partition("://")[2].rpartition(":")[0]
+        account = options.get("account") or host.partition(".")[0]
+        user = self.username or options.get("user", "")
+        who: dict[str, Any] = {"ACCOUNT_NAME": account, "LOGIN_NAME": user}
+        if key := self._key(context):
+            context.mask(key)
+            password = self.private_key_password or self.private_key_file_password
+            who |= {"AUTHENTICATOR": "SNOWFLAKE_JWT", "TOKEN": signed_key(account, user, key, password)}
+        elif self.password:
+            context.mask(self.password)
+            who["PASSWORD"] = self.password
+        else:
+            raise TaskFailed("It is not said who asks Snowflake.", fix="Give `password` or `privateKey`.")
+        if self.query_tag:
+            who["SESSION_PARAMETERS"] = {"QUERY_TAG": self.query_tag}
+        given = {
+            "warehouse": self.warehouse or options.get("warehouse"),
+            "databaseName": self.database or options.get("db") or options.get("database"),
+            "schemaName": self.db_schema or options.get("schema"),
+            "roleName": self.role or options.get("role"),
+        }
+        place = {name: value for name, value in given.items() if value}
+        return signed_in(context, at, who, place, ZoneInfo(self.time_zone_id) if self.time_zone_id else None)
+
+    def _key(self, context: RunContext) -> str | None:
+        if self.private_key or not self.private_key_file:
+            return self.private_key
+        try:
+            return inside(context.working_dir, self.private_key_file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise TaskFailed(f"{self.private_key_file} can't be read.", fix="Bring it along.") from error
+
+    async def rows(self, context: RunContext, statement: str) -> list[Row]:
+        async with self.session(context) as session:
+            return await session.rows(statement) or []
+
+
+class Query(SnowflakeConnected, HttpQueryTask):
+    """Run one statement in Snowflake."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.jdbc.snowflake.Query
+url: jdbc:snowflake://myorg-account.snowflakecomputing.com
+username: flows
+password: "{{ secret('SNOWFLAKE_PASSWORD') }}"
+warehouse: COMPUTE_WH
+database: SHOP
+schema: PUBLIC
+sql: SELECT id, total FROM orders WHERE city = :city
+parameters:
+  city: Lyon
+fetchType: FETCH
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.snowflake.Query"]
+
+
+class Queries(SnowflakeConnected, HttpQueriesTask):
+    """Run several statements in one session of Snowflake, one after the other."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: load
+type: io.kestra.plugin.jdbc.snowflake.Queries
+url: jdbc:snowflake://myorg-account.snowflakecomputing.com/?warehouse=COMPUTE_WH&db=SHOP
+username: flows
+privateKey: "{{ secret('SNOWFLAKE_KEY') }}"
+sql: |
+  CREATE TEMPORARY TABLE fresh AS SELECT * FROM orders WHERE NOT seen;
+  SELECT count(*) AS n FROM fresh;
+fetchType: FETCH_ONE
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.snowflake.Queries"]
+
+    async def run(self, context: RunContext) -> AllFetched:
+        found = []
+        async with self.session(context) as session:
+            for statement in statements(self.sql, backslashes=True):
+                rows = await session.rows(self.written(statement))
+                if rows is not None:
+                    found.append(await fetched(context, rows, self.fetching))
+        return AllFetched(outputs=found)
+
+
+class Trigger(SnowflakeConnected, HttpSqlTrigger):
+    """Start an execution when a statement in Snowflake gives rows."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: fresh
+type: io.kestra.plugin.jdbc.snowflake.Trigger
+interval: PT5M
+url: jdbc:snowflake://myorg-account.snowflakecomputing.com
+username: flows
+password: "{{ secret('SNOWFLAKE_PASSWORD') }}"
+database: SHOP
+sql: SELECT * FROM orders WHERE NOT seen
+fetchType: FETCH
+""",
+    )
+    asks: ClassVar[type[HttpSqlFields]] = SnowflakeConnected
+    type: Literal["io.kestra.plugin.jdbc.snowflake.Trigger"]

@@ -1,0 +1,153 @@
+"""Statements for Snowflake, by the interface of its drivers: signing in, sessions, rows in chunks, long statements."""
+
+import asyncio
+import json
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from engine.tasks.snowflake_session import row_of
+from tests.wire.loopback import serving
+from tests.wire.snowflake import Account, pem
+
+SNOWFLAKE = "io.kestra.plugin.jdbc.snowflake"
+
+
+@pytest.fixture
+def account():
+    """The account and what every task for it says."""
+    with serving(made := Account()) as wire:
+        yield made, {"url": wire.url, "username": "flows", "password": "s3cret"}
+
+
+async def test_rows_of_one_statement(context, account):
+    known, at = account
+    query = {"type": f"{SNOWFLAKE}.Query", **at, "sql": "SELECT id, name FROM people WHERE id > :least"}
+    rows = [{"ID": 1, "NAME": "Ann"}, {"ID": 2, "NAME": None}, {"ID": 3, "NAME": "it's"}, {"ID": 4, "NAME": "Bo"}]
+    found = await context.run(**query, parameters={"least": 0}, fetchType="FETCH")
+    assert (found.rows, found.size) == (rows, 4)
+    found = await context.run(**query, parameters={"least": 3}, fetch=True)
+    assert found.rows == rows[3:]
+    found = await context.run(**query, parameters={"least": 0}, fetchOne=True)
+    assert (found.row, found.size) == (rows[0], 1)
+    found = await context.run(**query, parameters={"least": 0}, store=True)
+    assert [json.loads(line) for line in context.files.text(found.uri).splitlines()] == rows
+    found = await context.run(**{**query, "sql": "SELECT :a AS name"}, parameters={"a": "o'\\x"}, fetchOne=True)
+    assert found.row == {"NAME": "o'\\x"}
+    found = await context.run(**{**query, "sql": "INSERT INTO people VALUES (5, 'x')"}, fetch=True)
+    assert (found.rows, found.size) == ([], 0)
+    assert sorted(known.closed) == sorted(known.sessions)
+    with pytest.raises(TaskFailed, match="refused: SQL compilation error: no such table: nope"):
+        await context.run(**{**query, "sql": "SELECT * FROM nope"})
+    assert sorted(known.closed) == sorted(known.sessions)
+
+
+async def test_several_statements_share_a_session(context, account):
+    known, at = account
+    sql = (
+        "CREATE TEMPORARY TABLE fresh AS SELECT id FROM people; SELECT count(*) AS n FROM fresh; SELECT 'a\\\\'';' AS t"
+    )
+    found = await context.run(type=f"{SNOWFLAKE}.Queries", **at, sql=sql, fetchType="FETCH_ONE")
+    assert [one.row for one in found.outputs] == [{"N": 4}, {"T": "a\\';"}]
+    assert len(known.logins) == 1
+
+
+async def test_a_trigger_looks_for_rows(context, account):
+    declared = {"id": "t", "type": f"{SNOWFLAKE}.Trigger", **account[1], "fetchType": "FETCH"}
+
+    async def seen(sql):
+        cls = catalogue().resolve(declared)
+        trigger = cls.model_validate({**declared, "sql": sql}, context={"registry": catalogue()})
+        return await trigger.poll(context)
+
+    assert (await seen("SELECT id FROM people WHERE name = 'Bo'")).rows == [{"ID": 4}]
+    assert await seen("SELECT id FROM people WHERE id > 9") is None
+
+
+async def test_who_asks_and_where(context, account, tmp_path):
+    known, at = account
+    ask = {"type": f"{SNOWFLAKE}.Query", "sql": "SELECT 1 AS n", "fetchOne": True}
+    where = {"warehouse": "W", "database": "D", "schema": "S", "role": "R", "queryTag": "parley"}
+    await context.run(**ask, **at, **where)
+    query, data = known.logins[-1]
+    assert query == {"warehouse": "W", "databaseName": "D", "schemaName": "S", "roleName": "R"}
+    assert (data["SESSION_PARAMETERS"], data["ACCOUNT_NAME"]) == ({"QUERY_TAG": "parley"}, "127")
+    options = {**at, "url": f"{at['url']}/?db=shop&warehouse=w&account=acme"}
+    await context.run(**ask, **options)
+    assert known.logins[-1][0] == {"databaseName": "shop", "warehouse": "w"}
+    assert known.logins[-1][1]["ACCOUNT_NAME"] == "acme"
+    with pytest.raises(TaskFailed, match=r"Incorrect username or password.*Check `username`"):
+        await context.run(**ask, **{**at, "password": "no"})
+    keyed = {name: value for name, value in options.items() if name != "password"}
+    with pytest.raises(TaskFailed, match="who asks"):
+        await context.run(**ask, **keyed)
+    bare = "".join(line for line in pem().splitlines() if "-----" not in line)
+    (context.working_dir / "key.p8").write_text(pem("lock"))
+    for key in (
+        {"privateKey": pem()},
+        {"privateKey": bare},
+        {"privateKey": pem("lock"), "privateKeyPassword": "lock"},
+        {"privateKeyFile": "key.p8", "privateKeyFilePassword": "lock"},
+    ):
+        assert (await context.run(**ask, **keyed, **key)).row == {"N": 1}
+    with pytest.raises(TaskFailed, match="can't be read"):
+        await context.run(**ask, **keyed, privateKey=pem("lock"))
+    with pytest.raises(TaskFailed, match="leaves the working directory"):
+        await context.run(**ask, **keyed, privateKeyFile="/etc/hostname")
+    assert {"s3cret", bare} <= set(context.masked)
+    assert set(known.sessions) <= set(context.masked)
+
+
+async def test_a_long_statement_is_waited_for_and_cancelled(context, account):
+    known, at = account
+    slow = {"type": f"{SNOWFLAKE}.Query", **at, "sql": "SELECT id FROM people -- slow", "fetchType": "FETCH"}
+    assert (await context.run(**slow)).size == 4
+    assert known.looks == 2
+    known.never_ends = True
+    running = asyncio.create_task(context.run(**slow))
+    while known.looks < 4:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert len(known.aborted) == 1
+    assert sorted(known.closed) == sorted(known.sessions)
+
+
+def test_what_snowflake_writes_as_text():
+    columns = [
+        ("fixed", 0, "42", 42),
+        ("fixed", 2, "1.50", 1.5),
+        ("real", None, "1e3", 1000.0),
+        ("boolean", None, "1", True),
+        ("boolean", None, "false", False),
+        ("text", None, "42", "42"),
+        ("date", None, "20457", "2026-01-04"),
+        ("time", 9, "3661.500000000", "01:01:01.500000"),
+        ("timestamp_ntz", 9, "1767484800.123456789", "2026-01-04T00:00:00.123456"),
+        ("timestamp_ltz", 9, "1767484800.000000000", "2026-01-04T09:00:00+09:00"),
+        ("timestamp_tz", 9, "1767484800.000000000 1500", "2026-01-04T09:00:00+09:00"),
+        ("variant", None, '{"a": [1]}', {"a": [1]}),
+        ("array", None, "[1, 2]", [1, 2]),
+        ("variant", None, "undefined", "undefined"),
+        ("binary", None, "DEADBEEF", "DEADBEEF"),
+        ("vector", None, None, None),
+    ]
+    types = [{"name": str(n), "type": kind, "scale": scale} for n, (kind, scale, *_) in enumerate(columns)]
+    row = row_of(types, [text for _, _, text, _ in columns], ZoneInfo("Asia/Tokyo"))
+    assert list(row.values()) == [expected for *_, expected in columns]
+
+
+@pytest.mark.parametrize("url", ["jdbc:snowflake://acme-x.eu.snowflakecomputing.com", "jdbc:snowflake://h:443/?db=x"])
+def test_an_address_of_snowflake_is_called_over_tls(url, context, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "engine.tasks.jdbc.snowflake.signed_in", lambda context, at, who, *more: asked.append((at, who))
+    )
+    declared = {"id": "a", "type": f"{SNOWFLAKE}.Query", "url": url, "username": "u", "password": "p", "sql": "x"}
+    catalogue().resolve(declared).model_validate(declared).session(context)
+    assert asked[0][0].startswith("https://")
+    assert asked[0][0].endswith(":443")
+    assert asked[0][1]["ACCOUNT_NAME"] in ("acme-x", "h")
