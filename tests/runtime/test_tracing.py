@@ -1,6 +1,7 @@
 """Spans as a collector receives them: decoded from the OTLP requests that arrive at a real address."""
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
 
 import pytest
@@ -12,6 +13,8 @@ from engine.runtime import Engine
 from engine.runtime.tracing import NoTracing
 from engine.settings import Settings, TracingSettings
 from tests.runtime.marks import registry
+from tests.runtime.test_cluster import given
+from tests.runtime.test_executions import until
 from tests.wire.loopback import Answered, serving
 
 LOG = "io.kestra.plugin.core.log.Log"
@@ -112,6 +115,31 @@ async def test_one_trace_through_processes_flows_and_loops(collector):
     assert attributes(whole)["parley.execution.id"] == made.id
     assert attributes(whole)["parley.started_by"] == "local:ann"
     assert [mark.name for mark in whole.events][:3] == ["CREATED", "RUNNING", "PAUSED"]
+
+
+async def test_one_trace_each_whichever_process_decides(collector, tmp_path, postgres):
+    """Executions fall to both of two processes, and a parent's child may fall to the other."""
+    engines = [
+        await opened(given(tmp_path, postgres, name, tracing=collector.settings.tracing)) for name in ("one", "other")
+    ]
+    one, other = engines
+    await one.deploy(CHILD)
+    await one.deploy(PARENT.partition("  - id: late")[0])
+    await until(lambda: len(other.cluster.presence.members) == 2 and other.flows.exists("company.team", "parent"))
+    made = []
+    while {one.cluster.owns(each.id) for each in made} != {True, False}:
+        made.append(await one.create("company.team", "parent", {}, started_by="local:ann"))
+    for each in made:
+        await other.wait(each.id, until="ended_or_paused", timeout=20)
+        await other.resume(each.id, {}, by="local:ann")
+        assert (await one.wait(each.id, timeout=20)).state is State.SUCCESS
+    for engine in engines:
+        await engine.stop()
+    names = Counter((span.trace_id, span.name) for span in collector.spans())
+    every = {"company.team.parent": 1, "ask": 1, "each": 1, "say": 2, "call": 1, "company.team.child": 1, "inner": 1}
+    traces = {span.trace_id for span in collector.spans()}
+    assert len(traces) == len(made)
+    assert names == Counter({(trace, name): number for trace in traces for name, number in every.items()})
 
 
 async def test_why_it_failed_without_the_secret_and_again_after_a_restart(collector):
