@@ -41,7 +41,7 @@ class WorkerProcess:
         from bot.web.app import WebServer, WebSettings, make_gate, make_watched  # noqa: PLC0415 - as above
 
         web = WebSettings(settings.web.host, port, settings.web.public_url, settings.web.all_tokens())
-        self.server = WebServer(make_watched(self.engine, make_gate(self.engine, web), lambda: self.is_ready), web)
+        self.server = WebServer(make_watched(self.engine, make_gate(self.engine, web), self._takes_work), web)
         self.url = self.server.bind()
 
     async def start(self) -> None:
@@ -50,6 +50,9 @@ class WorkerProcess:
             self.serving = asyncio.create_task(self.server.serve(), name="health")
         await self.engine.start()
         self.is_ready = True
+
+    def _takes_work(self) -> bool:
+        return self.is_ready and self.engine.is_connected
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set."""

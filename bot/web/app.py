@@ -86,7 +86,7 @@ def make_app(
     app.state.uploads = Uploads(engine.settings.data / "uploads")
     app.state.public_url = settings.public_url
     app.state.slack_handler = slack_handler
-    app.state.is_ready = lambda: room.desk is not None
+    app.state.is_ready = lambda: room.desk is not None and engine.is_connected
     for part in (health, doors, pages, pauses, operations, executions, bulk, changes, accounts, api):
         app.include_router(part.routes)
     _answer_errors(app)

@@ -25,7 +25,7 @@ async def ready(request: Request) -> Response:
     """Work is taken: commands, clicks, schedules, tasks, whatever falls to the process."""
     is_ready: Callable[[], bool] = request.app.state.is_ready
     up = is_ready()
-    return PlainTextResponse("ready\n" if up else "starting\n", 200 if up else 503)
+    return PlainTextResponse("ready\n" if up else "not ready\n", 200 if up else 503)
 
 
 @routes.get("/metrics", name="metrics")

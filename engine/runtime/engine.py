@@ -79,6 +79,11 @@ class Engine(Assembly):
             return True
         return self.cluster is not None and self.cluster.busy
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether this process is one of those on its database; a process alone always is."""
+        return self.cluster is None or self.cluster.presence.hears
+
     async def start(self, *, watch: bool = True, schedules: bool = True) -> None:
         """Read the flows, go on with what was under way when the process ended, keep the schedules if asked."""
         await check_key(self.database, self.vault, shared=self.cluster is not None)
