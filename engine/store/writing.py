@@ -229,14 +229,18 @@ class GroupWriter(ABC):
                     except queue.Empty:
                         break
                 stopping = stopping or entry is None
-                self._commit(self._take_urgent())
-                while group:
-                    group = self._commit(group, gives_way=not self._urgent)
-                    self._commit(self._take_urgent() if group else [])
+                self._commit_all(group)
         finally:
             if self._connection is not None:
                 self._connection.close()
         self._refuse_rest()
+
+    def _commit_all(self, group: list[Order]) -> None:
+        """Before the group, and between its parts where it gives way, what is urgent."""
+        self._commit(self._take_urgent())
+        while group:
+            group = self._commit(group, gives_way=True)
+            self._commit(self._take_urgent() if group else [])
 
     def _take_urgent(self) -> list[Order]:
         taken: list[Order] = []
@@ -260,7 +264,8 @@ class GroupWriter(ABC):
                 for order in group:
                     self._fail(order, error)
             else:
-                self._one_by_one(group, error)
+                number = self._one_by_one(group, error, gives_way=gives_way)
+                group, rest = group[:number], group[number:]
         self.groups += 1
         self.units += len(group)
         GROUP_SIZE.observe(len(group))
@@ -268,8 +273,9 @@ class GroupWriter(ABC):
         return rest
 
     def _together(self, group: list[Order], *, gives_way: bool = False) -> int:
-        """Commit a group; how many of its units."""
+        """Commit a group; how many of its units. All where something urgent waited already: it had its turn."""
         self._committing, number = False, 0
+        gives_way = gives_way and not self._urgent
         if self._connection is None:
             self._connection = self._writer.connect()
         with self._connection.begin():
@@ -295,8 +301,9 @@ class GroupWriter(ABC):
         lost.close()
         return self._committing
 
-    def _one_by_one(self, group: list[Order], first: Exception) -> None:
-        for order in group:
+    def _one_by_one(self, group: list[Order], first: Exception, *, gives_way: bool = False) -> int:
+        """A transaction each; of how many units."""
+        for number, order in enumerate(group, 1):
             tries, error = (0, None) if len(group) > 1 or self._passes(first) else (TRIES, first)
             while tries < TRIES:
                 tries += 1
@@ -311,6 +318,9 @@ class GroupWriter(ABC):
                     break
             if error is not None:
                 self._fail(order, error)
+            if gives_way and self._urgent:
+                return number
+        return len(group)
 
     def _fail(self, order: Order, error: Exception) -> None:
         order.effects = []

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,8 +12,8 @@ from engine.store import database, postgres
 from engine.store.database import SqliteDatabase
 from engine.store.migrations import migrate
 from engine.store.postgres import PostgresDatabase
-from engine.store.writing import GROUP, GroupWriter, Order
-from tests.simulate.loop import SimulatedLoop
+from engine.store.writing import GROUP, GroupWriter, Order, Unit
+from tests.simulate.loop import Died, SimulatedLoop
 
 R = TypeVar("R")
 
@@ -42,17 +42,14 @@ _engines: dict[tuple[str, bool], Engine] = {}  # address, whether it only reads 
 
 
 class Line:
-    """Takes the place of the queue in front of the writer: a while after something is put in, a group is written, and
-    before it what is urgent."""
+    """Takes the place of the queue in front of the writer: a while after something is put in, a group is written."""
 
-    def __init__(
-        self, loop: SimulatedLoop, commit: Callable[[list[Order]], object], urgent: Callable[[], list[Order]]
-    ) -> None:
+    def __init__(self, loop: SimulatedLoop, commit: Callable[[list[Order]], object]) -> None:
         self.loop = loop
         self.commit = commit
-        self.urgent = urgent
         self.orders: list[Order] = []
         self.asked = False
+        self.is_writing = False
 
     def put(self, entry: Order | Literal["urgent"] | None) -> None:
         if entry is None:
@@ -64,13 +61,19 @@ class Line:
             self.loop.call_later(self.loop.delay(), self.write)
 
     def write(self) -> None:
-        group, self.orders = self.orders[:GROUP], self.orders[GROUP:]
-        self.asked = bool(self.orders)
+        """What the writer does once. The loop may go on meanwhile; and die, which ends a transaction half done."""
+        group, self.orders = ([], self.orders) if self.is_writing else (self.orders[:GROUP], self.orders[GROUP:])
+        self.asked = bool(self.orders) or self.is_writing
         if self.asked:
             self.loop.call_later(self.loop.delay(), self.write)
-        for orders in (self.urgent(), group):
-            if orders:
-                self.commit(orders)
+        if self.is_writing:
+            return
+        self.is_writing = True
+        try:
+            with suppress(Died):  # the loop dies at its next step, in the eyes of who runs it
+                self.commit(group)
+        finally:
+            self.is_writing = False
 
 
 class Stepwise(GroupWriter):
@@ -82,8 +85,25 @@ class Stepwise(GroupWriter):
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SimulatedLoop)
         self._loop = loop
-        self._queue: Any = Line(loop, self._commit, self._take_urgent)
+        self._queue: Any = Line(loop, self._commit_all)
         self._open()
+
+    async def transact(self, work: Callable[[Unit], R], *, urgent: bool = False) -> R:
+        return await super().transact(self._meanwhile(work), urgent=urgent)
+
+    def submit(self, work: Callable[[Unit], object], told: Callable[[BaseException | None], None]) -> None:
+        super().submit(self._meanwhile(work), told)
+
+    def _meanwhile(self, work: Callable[[Unit], R]) -> Callable[[Unit], R]:
+        """The same work; when the writer has done it the loop has gone on, and something urgent may have come."""
+
+        def done(unit: Unit) -> R:
+            result = work(unit)
+            if not self._closing:
+                self._loop.go_on()
+            return result
+
+        return done
 
     async def read(self, query: Callable[[Connection], R]) -> R:
         await asyncio.sleep(self._loop.delay())
@@ -92,6 +112,9 @@ class Stepwise(GroupWriter):
         return found
 
     async def close(self) -> None:
+        while self._queue.is_writing:
+            await asyncio.sleep(self._loop.delay())
+        self._closing = True
         while self._queue.orders or self._urgent:
             self._queue.write()
         self.let_go()

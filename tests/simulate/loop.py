@@ -10,6 +10,7 @@ from typing import Any
 from tests.simulate.clock import START, SimulatedClock, after
 
 DELAYS = (0.0, 0.0, 0.001, 0.02)  # seconds that disk and threads take
+TURNS = (0, 0, 1, 3, 9, 30)  # of the loop while the writer does one unit
 
 
 class Died(BaseException):
@@ -74,6 +75,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.taken += 1
         if not handle._cancelled:
             handle._run()
+
+    def go_on(self) -> None:
+        """What is done on the loop while another thread is at work: a few things, of those to be done soon."""
+        for _ in range(self._random.choice(TURNS)):
+            soon = self._scheduled and self._scheduled[0]._when <= self.time() + max(DELAYS)  # type: ignore[attr-defined]
+            if self._ready or soon:  # type: ignore[attr-defined]
+                self._run_once()
 
     def _process_events(self, event_list: Any) -> None: ...
 
