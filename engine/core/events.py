@@ -118,6 +118,7 @@ class SubflowCreated:
     error: str | None = None
     iteration: int | None = None  # of the StartSubflow it answers
     attempt: int | None = None  # of the StartSubflow it answers; None: told by an older version
+    replaces: str | None = None  # the execution whose place it takes, which is RETRIED
 
 
 @dataclass(frozen=True, slots=True)

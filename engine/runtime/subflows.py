@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.core.commands import StartSubflow
-from engine.core.events import RestartAsked, SubflowCreated
+from engine.core.events import Event, RestartAsked, SubflowCreated
 from engine.core.execution import Execution, Origin
 from engine.core.executor import check_restart, retried
 from engine.core.flow import Flow
@@ -65,10 +65,7 @@ class Subflows:
                 return False
             if outbox.take(unit.connection, row.id):
                 now = self.creator.clock.now()
-                asked = RestartAsked(now, f"execution:{row.execution_id}")
-                posted = inbox.post(unit.connection, execution_id, asked, now, self.creator.sealer)
-                if posted is not None:
-                    unit.after_commit(lambda: self.creator.posted(posted))
+                self._post(unit, execution_id, RestartAsked(now, f"execution:{row.execution_id}"))
                 self._tell(unit, row, command, execution_id, None)
             return True
 
@@ -89,6 +86,9 @@ class Subflows:
             executions.create(unit.connection, new, now, self.creator.sealer, caller=caller, trigger=trigger)
             triggers.passed_on(unit.connection, old.id, new.id)
             self.creator.begin_in(unit, new, now)
+            if caller is not None and caller.waits:
+                told = SubflowCreated(now, caller.task_run_id, new.id, iteration=caller.iteration, replaces=old.id)
+                self._post(unit, caller.execution_id, told)
 
         await self.database.transact(work)
 
@@ -166,6 +166,9 @@ class Subflows:
         event = SubflowCreated(
             now, command.task_run_id, execution_id, error, iteration=command.iteration, attempt=command.attempt
         )
-        posted = inbox.post(unit.connection, row.execution_id, event, now, self.creator.sealer, row.id)
+        self._post(unit, row.execution_id, event, row.id)
+
+    def _post(self, unit: Unit, execution_id: str, event: Event, dedupe: str | None = None) -> None:
+        posted = inbox.post(unit.connection, execution_id, event, event.now, self.creator.sealer, dedupe)
         if posted is not None:
             unit.after_commit(lambda: self.creator.posted(posted))

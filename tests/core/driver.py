@@ -239,7 +239,9 @@ class Driver:
         self.now = max(self.now, at)
         self.executions[new.id] = new
         if execution_id in self.parents:
-            self.parents[new.id] = self.parents[execution_id]
+            caller, run_id, iteration = self.parents[new.id] = self.parents[execution_id]
+            told = e.SubflowCreated(self.now, run_id, new.id, iteration=iteration, replaces=execution_id)
+            self.post(caller, told)
         self.post(new.id, e.Started(self.now))
 
     def start_subflow(self, execution_id: str, command: c.StartSubflow) -> None:

@@ -300,6 +300,16 @@ class Maker:
 class WideMaker(Maker):
     """Draws from more, in a seed space of its own: what the others draw stays as it is."""
 
+    def _items(self, id: str, depth: int) -> Task:
+        made = super()._items(id, depth)
+        for items in made["tasks"][1:] if self.callable else ():
+            if self.chance(3):
+                items["inputs"] = {"n": "{{ taskrun.iteration == 2 and taskrun.attemptsCount == 0 ? no : 1 }}"}
+            for name, value in (("timeout", "PT4.5S"), ("retry", self.random.choice(RETRIES))):
+                if self.chance(4):
+                    items[name] = value
+        return made
+
     def _loop(self, id: str, depth: int) -> Task:
         made = super()._loop(id, depth)
         if self.chance(2):

@@ -3,9 +3,10 @@
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from engine.core.commands import RunTask, StopTask
+from engine.core.commands import RunTask, SetTimer, StopTask
 from engine.core.events import RestartAsked, TaskEnded, TaskStateAsked
 from engine.core.execution import Execution, TaskRun, TaskRuns
 from engine.core.executor import find_task, plan_of
@@ -69,6 +70,7 @@ class Laws:
         self.children: dict[str, str] = {}
         self.lives: set[tuple[object, ...]] = set()
         self.corrected: set[str] = set()  # task runs whose state somebody changed
+        self.due: dict[str, datetime] = {}  # timer → its time, as it was set last
 
     # --- what the world tells
     def reported(self, run_id: str, attempt: int, state: State) -> None:
@@ -111,6 +113,7 @@ class Laws:
                 earlier = before.task_runs.get(run.id)
                 self._honest(earlier, run, after)
                 self._answer_kept(earlier, run)
+                self._called_whole(earlier, run, after)
         self.waits(after)
         self._slots(after)
 
@@ -122,6 +125,7 @@ class Laws:
         self._moved(before, after)
         changed = self._changed(before, after)
         for run in changed:
+            self._waited(before.task_runs.get(run.id), run, decision)
             corrected = {
                 event.state
                 for event in decision.events
@@ -131,6 +135,9 @@ class Laws:
         if after.sequence != before.sequence:
             self._unique(after)
         self._ended_for_good(decision)
+        for command in decision.commands:
+            if isinstance(command, SetTimer):
+                self.due[timer_key(after.id, command.key)] = command.at
         return changed
 
     def _changed(self, before: Execution, after: Execution) -> list[TaskRun]:
@@ -168,6 +175,32 @@ class Laws:
         successes = sum(attempt.state is S.SUCCESS for attempt in run.attempts)
         if successes > 1 and getattr(find_task(self.world.flow(execution), run.task_id), "exit", None) is None:
             raise Broken("one success per task run", f"{run.id} ({run.task_id}) has {successes}")
+
+    def _waited(self, before: TaskRun | None, run: TaskRun, decision: Decision) -> None:
+        """What waits for a time has waited for it: another attempt, the next iteration, the end of a Sleep."""
+        if before is None or any(state is S.RESTARTED for state, _ in run.histories[len(before.histories) :]):
+            return
+        key = before.rendered.get("timer")
+        if before.state is S.RETRYING and run.state in (S.CREATED, S.RUNNING, S.SUCCESS):
+            key = f"retry:{run.id}:{len(before.attempts)}"
+        elif "waiting" in before.rendered and "waiting" not in run.rendered:
+            key = key if run.iteration != before.iteration else None
+        elif before.state is not S.RUNNING or run.state is not S.SUCCESS:
+            return
+        due = self.due.get(timer_key(decision.after.id, key or ""))
+        if due is not None and decision.now < due:
+            raise Broken("no wait is cut short", f"{key} of {run.task_id} ended at {decision.now}, was due at {due}")
+
+    def _called_whole(self, before: TaskRun | None, run: TaskRun, execution: Execution) -> None:
+        """A call that waits ends well when all has ended that it made."""
+        task = find_task(self.world.flow(execution), run.task_id)
+        ended = before is not None and not before.state.is_terminal and run.state.is_terminal
+        if not ended or not isinstance(task, ExecutableTask) or run.attempts[-1].state not in (S.SUCCESS, S.WARNING):
+            return
+        waits = run.rendered.get("waits", True) if isinstance(task, BatchTask) else task.call(run.rendered).waits
+        for row, child in self.children.items() if waits else ():
+            if row.startswith(f"subflow:{run.id}:{len(run.attempts)}:") and self._child_goes_on(child):
+                raise Broken("a call ends with what it called", f"{run.id} ({run.task_id}) ended before {child}")
 
     def in_folder(self, run: TaskRun, execution: Execution) -> bool:
         parent = execution.task_runs.get(run.parent_id) if run.parent_id else None
@@ -300,8 +333,12 @@ class Laws:
         )
 
     def _child_goes_on(self, child: str) -> bool:
-        execution = self.world.store.executions[child]
-        if not execution.state.is_terminal or execution.state is S.RETRIED:
+        store = self.world.store
+        execution = store.executions[child]
+        if execution.state is S.RETRIED:
+            later = [id_ for id_ in store.callers if store.executions[id_].parent_id == child]
+            return not later or any(self._child_goes_on(one) for one in later)
+        if not execution.state.is_terminal:
             return True  # … or is about to: a caller that was restarted asks its child to, and may hear of it first
         inbox = self.world.store.inbox.values()
         return any(isinstance(one.event, RestartAsked) for one in inbox if one.execution_id == child)

@@ -326,5 +326,11 @@ class Process:
         old = self.store.executions[row.execution_id]
         new_id = self.world.new_id(f"{self.world.names[old.id]}~")
         new = retried(self.world.flow(old), old, new_id, self.world.now)
-        begun = self.store.create(new, self.world.now, self.store.callers.get(old.id))
+        caller = self.store.callers.get(old.id)
+        begun = self.store.create(new, self.world.now, caller)
+        if caller is not None and caller.waits:
+            now, number = self.world.now, caller.iteration
+            told = e.SubflowCreated(now, caller.task_run_id, new.id, iteration=number, replaces=old.id)
+            if (posted := self.store.post(caller.execution_id, told)) is not None:
+                self.effect(lambda: self.post_stored(posted))
         self.effect(lambda: self.post(new.id, e.Started(self.world.now), drops=begun.id))

@@ -3,8 +3,8 @@
 Pure: no clock, no IO, no randomness. What happened comes in as an event (events.py), what is to be done goes out as
 commands (commands.py). Task runs of one version never change, and a decision costs what it changes, not what exists.
 
-Timers: `retry:<run>:<attempts>`, `pause:<run>:<pauses>`, `sleep:<run>:<attempt>`, `loop:<run>:<iteration>`,
-`sla:<id>:<n>`.
+Timers: `retry:<run>:<attempts>`, `pause:<run>:<pauses>`, `sleep:<run>:<attempt>`, `loop:<run>:<time>`,
+`limit:<run>:<time>`, `sla:<id>:<n>`.
 """
 
 from engine.core.executor.advancing import advance

@@ -229,7 +229,7 @@ def _timer_fired(d: Decision, event: TimerFired) -> None:
     elif kind == "retry":
         retry_now(d, run, int(number))
     elif kind == "loop":
-        loops.next_iteration(d, run, int(number))
+        loops.next_iteration(d, run, event.key)
     elif kind == "sleep" and run.rendered.get("timer") == event.key and run.state is State.RUNNING:
         end_attempt(d, run, State.SUCCESS)
 

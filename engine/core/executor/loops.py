@@ -43,7 +43,7 @@ def repeat(d: Decision, run: TaskRun, task: LoopingTask) -> tuple[TaskRun, State
             run,
         )
         return d.remember(run, looped=state.value if state else ""), state
-    key = f"loop:{run.id}:{number}"
+    key = f"loop:{run.id}:{round(again.timestamp() * 1_000_000)}"  # one that is late must not end a later wait
     rendered = {name: value for name, value in run.rendered.items() if name != "until"}
     d.put(replace(run, rendered={**rendered, "waiting": True, "timer": key}))
     d.emit(SetTimer(key, again))
@@ -55,11 +55,12 @@ def is_asking(d: Decision, run: TaskRun) -> bool:
     return "waiting" not in run.rendered and "looped" not in run.rendered and not d.level(run.id).open
 
 
-def next_iteration(d: Decision, run: TaskRun, number: int) -> None:
+def next_iteration(d: Decision, run: TaskRun, key: str) -> None:
     """The wait between two iterations is over: the last iteration's runs make room for new ones."""
-    if run.state is not State.RUNNING or "waiting" not in run.rendered or run.iteration != number:
+    if run.state is not State.RUNNING or "waiting" not in run.rendered or run.rendered["timer"] != key:
         return
     _clear(d, run)
+    number = run.iteration or 1
     outputs = {**(run.outputs or {}), "iterationCount": number + 1}
     rendered = {name: value for name, value in run.rendered.items() if name not in ("waiting", "timer")}
     d.put(replace(run, iteration=number + 1, outputs=outputs, rendered=rendered))

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from engine.core.commands import CancelTimer, ClosePause
 from engine.core.execution import Execution, TaskRun, TaskRuns
@@ -11,6 +12,7 @@ from engine.core.executor import promises
 from engine.core.executor.decision import Decision
 from engine.core.executor.levels import take
 from engine.core.executor.plans import Plan, plan_of
+from engine.core.executor.stopping import children_of
 from engine.core.executor.timeouts import watch
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, ItemsTask
@@ -47,9 +49,7 @@ def restarted(flow: Flow, execution: Execution, now: datetime) -> Execution:
         for child in [one for one in runs.values() if one.parent_id == run.id]:
             _drop(runs, child)
         place = plan.places.get(run.task_id)
-        is_call = place is not None and isinstance(place.task, ExecutableTask)
-        called = (run.outputs or {}).get("executionId") if is_call else None
-        known = {"restarts": called} if called else {}
+        known = _calls(run) if place is not None and isinstance(place.task, ExecutableTask) else {}
         fresh = replace(run, rendered=known, outputs=None, iteration=_iteration(plan, run))
         runs[run.id] = fresh.moved(State.RESTARTED, now)
     for run_id in above:
@@ -125,6 +125,13 @@ def _forget_ends(plan: Plan, runs: dict[str, TaskRun], again: Collection[str]) -
     for run in list(runs.values()) if open_ else ():
         if run.id not in again and (run.parent_id, run.value) in open_ and _is_closing(plan, run):
             _drop(runs, run)
+
+
+def _calls(run: TaskRun) -> dict[str, Any]:
+    """What a call that is made again remembers of those before: the execution that may be restarted, and all whose end
+    is not that of the new call."""
+    called, past = (run.outputs or {}).get("executionId"), [*run.rendered.get("past", ()), *children_of(run)]
+    return {**({"restarts": called} if called else {}), **({"past": past} if past else {})}
 
 
 def _is_closing(plan: Plan, run: TaskRun) -> bool:

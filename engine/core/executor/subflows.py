@@ -32,10 +32,12 @@ def call(d: Decision, run: TaskRun, task: ExecutableTask) -> None:
     except ValueError as error:
         fail_attempt(d, run, str(error))
         return
-    earlier = run.rendered.get("restarts")
+    earlier = run.rendered.get("restarts") if called.restarts_failed else None
+    kept = {key: value for key, value in run.rendered.items() if key not in ("restarts", "restarting")}
     if earlier is not None:  # once: what fails again is tried again as its retry policy says
-        run = d.put(replace(run, rendered={key: value for key, value in run.rendered.items() if key != "restarts"}))
-    d.emit(replace(_command(d, run, called), restarts=earlier if called.restarts_failed else None))
+        kept |= {"restarting": earlier, "past": [one for one in past if one != earlier]}
+    run = d.put(replace(run, rendered=kept))
+    d.emit(replace(_command(d, run, called), restarts=earlier))
 
 
 def _called_before(run: TaskRun) -> list[str]:
@@ -68,7 +70,10 @@ def created(d: Decision, event: SubflowCreated) -> None:
     task = d.task(run) if run else None
     if run is None or not isinstance(task, ExecutableTask):
         return
-    if not run.state.is_running or event.attempt not in (None, len(run.attempts)):
+    if event.replaces in children_of(run) and run.state.is_running:
+        _replaced(d, run, event)
+        return
+    if not run.state.is_running or event.attempt not in (None, len(run.attempts)) or event.replaces:
         _came_too_late(d, run, task, event)
         return
     if event.execution_id in run.rendered.get("past", ()):
@@ -83,9 +88,22 @@ def created(d: Decision, event: SubflowCreated) -> None:
         return
     if is_stopping(d, run):
         d.emit(StopSubflow(event.execution_id))
+    earlier = run.rendered.get("restarting", event.execution_id)
+    if earlier != event.execution_id:  # it could not be restarted, so its end is not that of this call
+        run = d.remember(run, past=[*run.rendered.get("past", ()), earlier])
     run = d.put(replace(run, outputs={"executionId": event.execution_id}))
     if not task.call(run.rendered).waits:
         end_attempt(d, run, State.SUCCESS)
+
+
+def _replaced(d: Decision, run: TaskRun, event: SubflowCreated) -> None:
+    """An execution that a run waits for is tried again as another one: that is what it waits for now."""
+    if event.iteration is None:
+        d.put(replace(run, outputs={**(run.outputs or {}), "executionId": event.execution_id}))
+    else:
+        d.remember(run, children={**run.rendered["children"], str(event.iteration): event.execution_id})
+    if event.execution_id is not None and is_stopping(d, run):
+        d.emit(StopSubflow(event.execution_id))
 
 
 def _came_too_late(d: Decision, run: TaskRun, task: ExecutableTask, event: SubflowCreated) -> None:
