@@ -382,7 +382,7 @@ class FrontDesk:
         if any(one.message is not None and one.id != message.id for one in shown):
             return
         try:
-            await self.engine.operations.begin_anew(message.entity, shown_anew)
+            await self.engine.answers.begin_anew(message.entity, shown_anew)
         except EngineError as error:
             log.warning("The time to answer pause %s runs although nobody saw it: %s", message.entity, error)
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from engine.core.execution import Execution
 from engine.core.inputs import Resolved
 from engine.errors import NotFound, Refused
 from engine.files import execution_folder
+from engine.runtime.answers import Give
 from engine.runtime.doorkeeper import Ending
 from engine.store import chat_audit, chat_drafts, chat_evidence, chat_receipts, chat_votes
 from engine.store.database import Unit
@@ -262,27 +264,27 @@ class Decisions:
         box = await self._box(case, wanted, deed, resolved)
         done = Reply(self._done(case, wanted, resolved is None))
 
-        def work(unit: Unit) -> Reply | None:
+        def work(unit: Unit, end: Give) -> Reply | None:
             outcome = box.cast(unit, now)
             reply = done if outcome == "decided" else _counted(box)
-            if outcome == "late" or (outcome == "decided" and not self._end(unit, case, wanted, resolved, now)):
+            if outcome == "late" or (outcome == "decided" and not end(unit)):
                 return None
             chat_receipts.finish(unit.connection, wanted.receipt, documents.dump_reply(reply))
             if wanted.draft is not None:
                 chat_drafts.drop(unit.connection, wanted.draft.id)
             return reply
 
-        if (reply := await self.office.engine.database.transact(work, urgent=True)) is not None:
-            return reply
-        pause = await self.office.engine.pause_row(case.pause.id)
-        return Reply((await self.late.told(pause, wanted.person)).notice(*self._status(case)))
-
-    def _end(self, unit: Unit, case: Case, wanted: Wanted, resolved: Resolved | None, now: datetime) -> bool:
-        """Let the run go on, or end it; False when someone was faster."""
         engine, by = self.office.engine, wanted.person.id
         if resolved is not None:
-            return engine.resume_in(unit, case.pause.id, resolved, by=by, now=now)
-        return engine.kill_in(unit, case.execution.id, by=by, reason=wanted.reason, now=now, pause_id=case.pause.id)
+            reply = await engine.answers.transact(case.pause, resolved, work, by=by, now=now)
+        else:
+            run, pause_id = case.execution.id, case.pause.id
+            kill = partial(engine.kill_in, execution_id=run, by=by, reason=wanted.reason, now=now, pause_id=pause_id)
+            reply = await engine.database.transact(lambda unit: work(unit, kill), urgent=True)
+        if reply is not None:
+            return reply
+        pause = await engine.pause_row(case.pause.id)
+        return Reply((await self.late.told(pause, wanted.person)).notice(*self._status(case)))
 
     async def _seen(self, case: Case, wanted: Wanted) -> str:
         """The evidence of what stood before whoever decides: the card they pressed, else the one in their room, as it

@@ -16,6 +16,7 @@ from engine.logbook import LogBook
 from engine.rendering import Renderer
 from engine.run_context import Outside
 from engine.runtime.advancing import Advancer
+from engine.runtime.answers import Answers
 from engine.runtime.carrying import Carrier, killed
 from engine.runtime.changes import Changes
 from engine.runtime.corrections import Bulk, Corrections
@@ -110,7 +111,8 @@ class Assembly:
             self._decided,
             lambda execution, state: self._flow_triggers.listens_to(execution, state),
         )
-        self.operations = Operations(database, self.flows, self.creator, self.decider, self.door)
+        self.answers = Answers(database, self.flows, self.creator, self.decider, self.door)
+        self.operations = Operations(database, self.flows, self.creator, self.decider, self.answers)
         records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
         self.retention = Retention(database, records, clock, settings.retention)
         self.corrections = Corrections(database, self.flows, self.creator, self.decider, records, self.changes.publish)
@@ -130,7 +132,7 @@ class Assembly:
         alone = InlineDispatcher(self._worker.run, self._carrier.killed, limits.workers, limits.workers_per_flow)
         self._carrier.decider = self.decider
         self._carrier.flow_triggers = self._flow_triggers
-        self._carrier.operations = self.operations
+        self._carrier.answers = self.answers
         self._carrier.subflows = Subflows(database, self.flows, self.creator, self.decider.current)
         self.dispatcher: Dispatcher = self._join(database, shared) if isinstance(database, PostgresDatabase) else alone
         self._carrier.dispatcher = self.dispatcher

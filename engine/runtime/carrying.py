@@ -13,6 +13,7 @@ from engine.core.state import State
 from engine.dispatch.inline import Dispatcher, Job, Timers
 from engine.errors import StoreFailed
 from engine.logbook import LogBook
+from engine.runtime.answers import Answers
 from engine.runtime.changes import Changes
 from engine.runtime.creation import START
 from engine.runtime.deciding import Decider
@@ -20,7 +21,6 @@ from engine.runtime.decision import Decision
 from engine.runtime.flow_triggers import FlowTriggers
 from engine.runtime.flows import Flows
 from engine.runtime.homes import WorkerHome
-from engine.runtime.operations import Operations
 from engine.runtime.places import Places
 from engine.runtime.slots import FlowKey, Slots
 from engine.runtime.subflows import Subflows
@@ -37,7 +37,7 @@ class Carrier:
     home: WorkerHome
     subflows: Subflows
     flow_triggers: FlowTriggers
-    operations: Operations
+    answers: Answers
 
     def __init__(
         self, clock: Clock, flows: Flows, timers: Timers, slots: Slots, changes: Changes, logbook: LogBook
@@ -114,7 +114,7 @@ class Carrier:
         if timer.key == START:
             self.decider.post(execution_id, Started(now), drops=timer_key(execution_id, START))
         elif timer.key.startswith("pause:"):
-            self._spawn(lambda: self.operations.expire(execution_id, timer))
+            self._spawn(lambda: self.answers.expire(execution_id, timer))
         else:
             self.decider.post(execution_id, TimerFired(now, timer.key))
 

@@ -149,7 +149,7 @@ class Bulk:
 
     async def resume(self, ids: Sequence[str], *, by: str) -> int:
         """Let paused executions go on; those that ask for something without a default are left as they are."""
-        return await self._each(ids, only(State.PAUSED), lambda one: self.operations.resume(one, {}, by=by))
+        return await self._each(ids, only(State.PAUSED), lambda one: self.operations.answers.resume(one, {}, by=by))
 
     async def restart(self, ids: Sequence[str], *, by: str) -> int:
         """Run again what failed."""

@@ -9,7 +9,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from engine.clock import Clock
 from engine.core.commands import Announce, Render
@@ -106,6 +106,29 @@ class Decider:
         self._writer.write_rest(unit, decision)
         unit.after_commit(lambda: self._committed(decision))
 
+    def reserve(self, execution_id: str, event: Event) -> Decision | None:
+        """What an event comes to, for who writes it (`write`) in the transaction that stores the event. What happens to
+        the execution meanwhile waits for `release`. None when there is something to wait for first."""
+        before = self.memory.get(execution_id)
+        if before is None or execution_id in self._boxes or not self._open or not self.owns(execution_id):
+            return None
+        found = self._at_once(before, [Pending(event)])
+        if found is not None:
+            self._boxes[execution_id] = Mailbox(working=True)
+        return found
+
+    def write(self, unit: Unit, decision: Decision) -> None:
+        """Write a decision in this unit; what follows from it is carried out after the commit."""
+        self._writer.write(unit, decision)
+        unit.after_commit(lambda: self._committed(decision))
+
+    def release(self, decision: Decision) -> None:
+        """A decision that was reserved is written, or will not be: go on."""
+        execution_id = decision.after.id
+        if self.memory.get(execution_id) is decision.before:  # not written, and it may be because that is old
+            self.memory.drop(execution_id)
+        self._settled(execution_id, self._boxes[execution_id], [], decision.after)
+
     def post_stored(self, posted: Posted, done: asyncio.Future[Execution] | None = None) -> None:
         """An event of the inbox became durable; `done` is told what became of the execution."""
         if done is None and not self.owns(posted.execution_id):
@@ -174,22 +197,10 @@ class Decider:
     def _decide_at_once(self, execution_id: str, box: Mailbox) -> bool:
         """Decide without waiting for anything but the disk; False when there is something to wait for first."""
         before = self.memory.get(execution_id)
-        flow = self._flow_at_hand(before.namespace, before.flow_id, before.revision) if before else None
-        if before is None or flow is None:
+        decision = self._at_once(before, itertools.islice(box.pending, BATCH)) if before is not None else None
+        if decision is None:
             return False
-        step, number = Step(before), 0
-        for pending in itertools.islice(box.pending, BATCH):
-            try:
-                self._advancer.advance_now(flow, step, pending.event)
-            except MustWait:
-                return False
-            number += 1
-            if step.is_long:
-                break
-        if self._asks_caller(flow, step):
-            return False
-        batch = [box.pending.popleft() for _ in range(number)]
-        decision = self._decision(before, step, batch, Called())
+        batch = [box.pending.popleft() for _ in decision.events]
 
         def told(error: BaseException | None) -> None:
             self._writing -= 1
@@ -205,12 +216,28 @@ class Decider:
             task.add_done_callback(self._tasks.discard)
 
         try:
-            self._database.submit(lambda unit: self._written(unit, decision), told)
+            self._database.submit(lambda unit: self.write(unit, decision), told)
         except StoreFailed:
             box.pending.extendleft(reversed(batch))
             return False
         self._writing += 1
         return True
+
+    def _at_once(self, before: Execution, waiting: Iterable[Pending]) -> Decision | None:
+        """What some of what waits comes to, from the first on; None when there is something to wait for first."""
+        flow = self._flow_at_hand(before.namespace, before.flow_id, before.revision)
+        if flow is None:
+            return None
+        step, batch = Step(before), []
+        for pending in waiting:
+            try:
+                self._advancer.advance_now(flow, step, pending.event)
+            except MustWait:
+                return None
+            batch.append(pending)
+            if step.is_long:
+                break
+        return None if self._asks_caller(flow, step) else self._decision(before, step, batch, Called())
 
     def _settled(self, execution_id: str, box: Mailbox, batch: list[Pending], after: Execution) -> None:
         """A batch is decided upon: tell who waits for it, go on with what came meanwhile."""
@@ -280,7 +307,7 @@ class Decider:
         before = await self.current(execution_id)
         step, called = await self._advance_all(before, [pending.event for pending in batch])
         decision = self._decision(before, step, batch, called)
-        await self._database.transact(lambda unit: self._written(unit, decision))
+        await self._database.transact(lambda unit: self.write(unit, decision))
         return decision.after
 
     def _decision(self, before: Execution, step: Step, batch: list[Pending], called: Called) -> Decision:
@@ -308,10 +335,6 @@ class Decider:
             called=called,
             now=self._clock.now(),
         )
-
-    def _written(self, unit: Unit, decision: Decision) -> None:
-        self._writer.write(unit, decision)
-        unit.after_commit(lambda: self._committed(decision))
 
     def _committed(self, decision: Decision) -> None:
         execution = decision.after

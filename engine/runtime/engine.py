@@ -262,27 +262,23 @@ class Engine(Assembly):
     ) -> Execution:
         """Answer a pause; InputInvalid, Refused when nothing waits, NotFound. Without `local_files` a FILE must be a
         URI."""
-        return await self.operations.resume(
+        return await self.answers.resume(
             execution_id, inputs, by=by, task_run_id=task_run_id, dedupe=dedupe, local_files=local_files
         )
 
     async def check_answers(self, pause_id: str, given: Mapping[str, Any]) -> Resolved:
         """What came of the values given to a pause: all problems at once; NotFound."""
-        return await self.operations.check_answers(pause_id, given)
+        return await self.answers.check(pause_id, given)
 
     async def foresee(self, pause_id: str, given: Mapping[str, Any] | None, templates: Sequence[Any]) -> list[Any]:
         """Templates of later tasks as if a pause were answered so, secrets as stars; Unknown for what nobody knows."""
-        return await foresee(self.operations, pause_id, given, templates)
+        return await foresee(self.answers, pause_id, given, templates)
 
     async def file_changes(
         self, pause_id: str, given: Mapping[str, Any] | None, tasks: Sequence[Ahead]
     ) -> list[Foreseen]:
         """Which files later tasks would change if a pause were answered so, as far as that can be told."""
-        return await file_changes(self.operations, pause_id, given, tasks)
-
-    def resume_in(self, unit: Unit, pause_id: str, resolved: Resolved, *, by: str, now: datetime) -> bool:
-        """Answer a pause inside somebody's transaction; False when someone was faster."""
-        return self.operations.resume_in(unit, pause_id, resolved, by=by, now=now)
+        return await file_changes(self.answers, pause_id, given, tasks)
 
     def kill_in(
         self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
@@ -314,7 +310,7 @@ class Engine(Assembly):
 
     async def pause_row(self, pause_id: str) -> PauseRow:
         """One pause; NotFound."""
-        return await self.operations.pause_row(pause_id)
+        return await self.answers.pause_row(pause_id)
 
     async def pauses(
         self, *, execution_id: str | None = None, state: str | None = "WAITING", limit: int = 100

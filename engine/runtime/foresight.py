@@ -18,8 +18,8 @@ from engine.files import task_folder
 from engine.plugin import Changes, Content, RunnableTask, Settings
 from engine.rendering import in_a_thread, texts
 from engine.run_context import RunFiles
+from engine.runtime.answers import Answers
 from engine.runtime.creation import Creator
-from engine.runtime.operations import Operations
 from engine.runtime.task_flows import TaskFlows
 from engine.sight import SeenFiles, SeenFlows
 
@@ -52,15 +52,15 @@ class Answered:
     services: Services
 
     @classmethod
-    async def of(cls, operations: Operations, pause_id: str, given: Mapping[str, Any] | None) -> "Answered":
+    async def of(cls, answers: Answers, pause_id: str, given: Mapping[str, Any] | None) -> "Answered":
         """With these values (None: nobody knows with which); NotFound."""
-        row = await operations.pause_row(pause_id)
-        inputs, execution, flow = await operations.asked(row)
-        creator = replace(operations.creator, renderer=operations.creator.renderer.quiet)
+        row = await answers.pause_row(pause_id)
+        inputs, execution, flow = await answers.asked(row)
+        creator = replace(answers.creator, renderer=answers.creator.renderer.quiet)
         renderer = creator.renderer
         run = execution.task_runs.get(row.task_run_id)
         seen = renderer.variables(flow, execution, run)
-        task = operations.flows.task(flow, row.task_id)
+        task = answers.flows.task(flow, row.task_id)
         outputs = dict(seen.get("outputs", {}))
         if given is not None and isinstance(task, PausingTask):
             resolved = await creator.check(inputs, given, flow, seen, scope=renderer.scope(execution))
@@ -77,11 +77,11 @@ class Answered:
 
 
 async def foresee(
-    operations: Operations, pause_id: str, given: Mapping[str, Any] | None, templates: Sequence[Any]
+    answers: Answers, pause_id: str, given: Mapping[str, Any] | None, templates: Sequence[Any]
 ) -> list[Any]:
     """Each template rendered as if the pause had been answered with these values (None: nobody knows with which),
     secrets as stars; Unknown where that can't be told; NotFound."""
-    after = await Answered.of(operations, pause_id, given)
+    after = await Answered.of(answers, pause_id, given)
     found: list[Any] = []
     for template in templates:
         unknown = after.unknown(template)
@@ -132,18 +132,18 @@ class Looking:
 
 
 async def file_changes(
-    operations: Operations, pause_id: str, given: Mapping[str, Any] | None, tasks: Sequence[Ahead]
+    answers: Answers, pause_id: str, given: Mapping[str, Any] | None, tasks: Sequence[Ahead]
 ) -> list[Foreseen]:
     """Which files each of the tasks would change that says so, secrets as stars; NotFound."""
     asked = [one for one in tasks if one.tells]
     if not asked:
         return []
-    after = await Answered.of(operations, pause_id, given)
+    after = await Answered.of(answers, pause_id, given)
     mask = after.creator.masker.mask
     found = []
     for one in asked:
         try:
-            found.append(Foreseen(one.task.id, await _changes(operations, after, one)))
+            found.append(Foreseen(one.task.id, await _changes(answers, after, one)))
         except NotYet as error:
             found.append(Foreseen(one.task.id, unknown=error.why))
         except EngineError as error:
@@ -151,7 +151,7 @@ async def file_changes(
     return found
 
 
-async def _changes(operations: Operations, after: Answered, ahead: Ahead) -> tuple[Changes, ...]:
+async def _changes(answers: Answers, after: Answered, ahead: Ahead) -> tuple[Changes, ...]:
     creator, execution = after.creator, after.execution
     store, settings = creator.renderer.files, creator.settings
     rendered = await _rendered(after, ahead.task)
@@ -161,7 +161,7 @@ async def _changes(operations: Operations, after: Answered, ahead: Ahead) -> tup
         await asyncio.to_thread(store.fetch, str(rendered.model_dump(warnings=False)))
     folder = task_folder(execution.namespace, execution.flow_id, execution.id, ahead.task.id, "ahead")
     files = RunFiles(store, creator.renderer.scope(execution), folder, execution.flow_id)
-    flows = TaskFlows(operations.flows)
+    flows = TaskFlows(answers.flows)
     sight = Looking(execution.namespace, execution.flow_id, settings, after.seen, files, flows)
     found = await rendered.changes(sight, is_shared=ahead.is_shared)
     return tuple([_masked(one, creator.masker.mask) for one in found])

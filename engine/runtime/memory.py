@@ -2,13 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeVar
 
 from engine.core.execution import Execution
 from engine.errors import NotFound
 from engine.secrets import AtRest
 from engine.store import executions
-from engine.store.database import Database
+from engine.store.database import Database, Query
 
+R = TypeVar("R")
 CACHED = 2000  # executions
 
 
@@ -37,10 +39,22 @@ class Memory:
         known = self.get(execution_id)
         if known is not None and known.version >= version:
             return known
+        return (await self._read(execution_id, lambda connection: None))[0]
+
+    async def current_with(self, execution_id: str, query: Query[R]) -> tuple[Execution, R]:
+        """The same, with something else that is read; NotFound."""
+        known = self.get(execution_id)
+        if known is not None:
+            return known, await self._database.read(query)
+        return await self._read(execution_id, query)
+
+    async def _read(self, execution_id: str, query: Query[R]) -> tuple[Execution, R]:
         gaps = self._gaps
         self._reads += 1
         try:
-            found = await self._database.read(lambda c: executions.load(c, execution_id, self._sealer))
+            found, more = await self._database.read(
+                lambda c: (executions.load(c, execution_id, self._sealer), query(c))
+            )
         finally:
             self._reads -= 1
             moved = execution_id in self._moved or gaps != self._gaps
@@ -50,7 +64,7 @@ class Memory:
             raise NotFound(f"There is no execution {execution_id}.", fix="It may have been purged.")
         if not moved and not found.state.is_terminal:
             self.keep(found)  # whoever reads what is under way will soon ask again
-        return found
+        return found, more
 
     def keep(self, execution: Execution) -> None:
         """Remember an execution as it was just written or read, if it falls to us."""

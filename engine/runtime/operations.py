@@ -1,36 +1,25 @@
-"""What people do to executions: answer, kill, pause, restart, replay."""
+"""What people do to executions: kill, pause, restart, replay."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Literal
 
-from engine.core.commands import SetTimer
-from engine.core.events import Event, ForceAsked, KillAsked, PauseAsked, RestartAsked, Resumed, TimerFired
+from engine.core.events import Event, ForceAsked, KillAsked, PauseAsked, RestartAsked
 from engine.core.execution import Execution, TaskRuns
 from engine.core.executor import check_restart, replayed
 from engine.core.executor.replays import restarted_as
-from engine.core.flow import Flow
-from engine.core.flowable import PausingTask
-from engine.core.inputs import Input, Resolved
 from engine.core.state import State
-from engine.errors import InputInvalid, NotFound, Refused
-from engine.files import execution_folder
+from engine.errors import Refused
 from engine.identifiers import new_id
+from engine.runtime.answers import Answers
 from engine.runtime.creation import Creator
 from engine.runtime.deciding import Decider
-from engine.runtime.doorkeeper import Door, Outcome
 from engine.runtime.flows import Flows
 from engine.secrets import Masker
-from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, pauses
-from engine.store.commands import timer_key
 from engine.store.database import Beside, Database, Unit
-from engine.store.documents import plain
-from engine.store.pauses import PauseRow
 
 Revision = int | Literal["newest"] | None
 
@@ -43,145 +32,7 @@ class Operations:
     flows: Flows
     creator: Creator
     decider: Decider
-    door: Door = field(default_factory=Door)
-
-    async def pause_row(self, pause_id: str) -> PauseRow:
-        """One pause; NotFound."""
-        row = await self.database.read(lambda c: pauses.get(c, pause_id))
-        if row is None:
-            raise NotFound(f"There is no pause {pause_id}.", fix="Its execution may have been purged.")
-        return row
-
-    async def check_answers(self, pause_id: str, given: Mapping[str, Any]) -> Resolved:
-        """What came of the values given to a pause: all problems at once."""
-        row = await self.pause_row(pause_id)
-        return await self._answers(row, given)
-
-    async def resume(
-        self,
-        execution_id: str,
-        inputs: Mapping[str, Any],
-        *,
-        by: str,
-        task_run_id: str | None = None,
-        dedupe: str | None = None,
-        by_flow: bool = False,
-        local_files: bool = False,
-    ) -> Execution:
-        """Answer a pause, the first that waits unless a task run is named; InputInvalid, Refused when none waits or the
-        doorkeeper does not let the answer in, who is not asked about a flow that answers (`by_flow`). Without
-        `local_files` a FILE must be a URI."""
-        execution, rows = await asyncio.gather(
-            self.decider.current(execution_id),
-            self.database.read(lambda c: pauses.find(c, execution_id=execution_id, task_run_id=task_run_id, limit=1)),
-        )
-        if not rows:
-            if execution.held and task_run_id is None:
-                return await self.decider.decide(execution_id, Resumed(self._now(), None, by=by))
-            raise Refused(
-                f"Execution '{execution_id}' is not paused, can't resume it",
-                fix="Somebody may have answered already; look at its card or page.",
-            )
-        resolved = await self._answers(rows[0], inputs)
-        if resolved.problems:
-            raise InputInvalid(resolved.problems)
-        keeper = None if by_flow else self.door.keeper
-        admission = await keeper.admit(rows[0], execution, resolved, by) if keeper else None
-        values = await self._kept(rows[0], resolved, local_files=local_files)
-        done: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
-        now = self._now()
-
-        def work(unit: Unit) -> Outcome:
-            outcome = admission.cast(unit, now) if admission else "decided"
-            if outcome != "decided":
-                return outcome
-            won = self._resume_in(unit, rows[0].id, values, by, now, dedupe, done, resolved.secrets)
-            return "decided" if won else "late"
-
-        outcome = await self.database.transact(work, urgent=True)
-        if outcome == "counted":
-            return await self.decider.current(execution_id)
-        if outcome == "late":
-            row = await self.pause_row(rows[0].id)
-            raise Refused(
-                f"This was answered already by {row.decided_by or 'its deadline'}.", fix="The first answer counts."
-            )
-        return await done
-
-    def resume_in(self, unit: Unit, pause_id: str, resolved: Resolved, *, by: str, now: datetime) -> bool:
-        """Answer a pause inside somebody's transaction; False when someone was faster."""
-        for name in resolved.secrets:
-            if isinstance(resolved.flat[name], str):
-                self.creator.masker.add(resolved.flat[name])
-        return self._resume_in(unit, pause_id, plain(resolved.values), by, now, None, None, resolved.secrets)
-
-    def _resume_in(
-        self,
-        unit: Unit,
-        pause_id: str,
-        values: Mapping[str, Any],
-        by: str,
-        now: datetime,
-        dedupe: str | None,
-        done: asyncio.Future[Execution] | None,
-        secrets: frozenset[str],
-    ) -> bool:
-        shown = self.creator.masker.mask_value(hidden(values, secrets))
-        row = pauses.decide(unit.connection, pause_id, "RESUMED", by=by, now=now, inputs=shown)
-        if row is None:
-            return False
-        event = Resumed(now, row.task_run_id, values, by)
-        key = f"resume:{pause_id}" if dedupe is None else dedupe
-        posted = inbox.post(unit.connection, row.execution_id, event, now, self.creator.sealer, key)
-        if posted is None:
-            return False
-        unit.after_commit(lambda: self.decider.post_stored(posted, done))
-        return True
-
-    async def expire(self, execution_id: str, timer: SetTimer) -> None:
-        """The deadline of a pause has come: it decides as a person does, unless somebody was faster."""
-        now, task_run_id = self._now(), timer.key.split(":")[1]
-
-        def work(unit: Unit) -> None:
-            if not outbox.is_there(unit.connection, timer_key(execution_id, timer.key)):
-                return  # cancelled: a pause that was asked anew, even at the same moment, has a timer of its own
-            if not pauses.expire(unit.connection, execution_id, task_run_id, timer.at, now):
-                return
-            posted = inbox.post(unit.connection, execution_id, TimerFired(now, timer.key), now, self.creator.sealer)
-            if posted is not None:
-                unit.after_commit(lambda: self.decider.post_stored(posted))
-
-        await self.database.transact(work)
-
-    async def begin_anew(self, pause_id: str, beside: Beside | None = None) -> bool:
-        """The time to answer begins now, for nobody could see the question before; False when it has no end. What only
-        waits, and asks nothing, goes on when it would have."""
-        row = await self.pause_row(pause_id)
-        if row.state != "WAITING" or row.deadline is None:
-            return False
-        asked, execution, flow = await self.asked(row)
-        run, task = execution.task_runs.get(row.task_run_id), self.flows.task(flow, row.task_id)
-        if run is None or not isinstance(task, PausingTask) or (row.deadline_behavior == "RESUME" and not asked):
-            return False
-        length = task.terms(run.rendered).deadline
-        if length is None:
-            return False
-        until, sealer = self._now() + length, self.creator.sealer
-
-        def work(unit: Unit) -> bool:
-            found = outbox.timers(unit.connection, sealer, row.execution_id, f"pause:{row.task_run_id}:")
-            if not found or not pauses.postpone(unit.connection, pause_id, until):
-                return False
-            for one in found:
-                if isinstance(one.command, SetTimer):
-                    timer = SetTimer(one.command.key, until)
-                    outbox.put(unit.connection, [outbox.stored(row.execution_id, timer, 0)], sealer)
-                    unit.after_commit(partial(self.creator.timer, row.execution_id, timer))
-            if beside is not None:
-                beside(unit)
-            return True
-
-        return await self.database.transact(work)
+    answers: Answers
 
     def kill_in(
         self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
@@ -223,7 +74,7 @@ class Operations:
         if execution.state.is_terminal:
             raise Refused("Execution is already finished, can't force it to run", fix=f"It ended as {execution.state}.")
         if execution.state is State.PAUSED:
-            return await self.resume(execution_id, {}, by=by)
+            return await self.answers.resume(execution_id, {}, by=by)
         return await self.decider.decide(execution_id, ForceAsked(self._now(), by))
 
     async def restart(
@@ -349,38 +200,8 @@ class Operations:
     async def _insert(self, execution: Execution, now: datetime, dedupe: str | None = None) -> Execution:
         return await self.database.transact(lambda unit: self.insert_in(unit, execution, now, dedupe))
 
-    async def asked(self, row: PauseRow) -> tuple[tuple[Input, ...], Execution, Flow]:
-        """What a pause asks, with its execution and flow."""
-        execution = await self.decider.current(row.execution_id)
-        flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
-        task = self.flows.task(flow, row.task_id)
-        return tuple(getattr(task, "on_resume", None) or ()), execution, flow
-
-    async def _answers(self, row: PauseRow, given: Mapping[str, Any]) -> Resolved:
-        inputs, execution, flow = await self.asked(row)
-        run = execution.task_runs.get(row.task_run_id)
-        seen = self.creator.renderer.variables(flow, execution, run)
-        return await self.creator.check(inputs, given, flow, seen, scope=self.creator.renderer.scope(execution))
-
-    async def _kept(self, row: PauseRow, resolved: Resolved, *, local_files: bool) -> Mapping[str, Any]:
-        inputs, execution, _ = await self.asked(row)
-        folder = f"{execution_folder(execution.namespace, execution.flow_id, execution.id)}/inputs"
-        return await self.creator.kept(inputs, resolved, folder, local_files=local_files)
-
     def _now(self) -> datetime:
         return self.creator.clock.now()
-
-
-def hidden(values: Mapping[str, Any], secrets: frozenset[str], path: str = "") -> dict[str, Any]:
-    """Values with those of secret inputs as stars."""
-    shown: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{path}{key}"
-        if name in secrets:
-            shown[key] = "******"
-        else:
-            shown[key] = hidden(value, secrets, f"{name}.") if isinstance(value, Mapping) else value
-    return shown
 
 
 def masked(execution: Execution, masker: Masker) -> Execution:

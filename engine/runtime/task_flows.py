@@ -102,7 +102,7 @@ class TaskExecutions:
 
     async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
         """Answer the first pause of an execution; NotFound, Refused when nothing waits, InputInvalid."""
-        await self.operations.resume(execution_id, inputs, by=by, by_flow=True)
+        await self.operations.answers.resume(execution_id, inputs, by=by, by_flow=True)
 
     async def start(
         self,

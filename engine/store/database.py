@@ -9,9 +9,9 @@ from sqlalchemy.exc import DatabaseError
 
 from engine.errors import StoreFailed
 from engine.store.migrations import migrate
-from engine.store.writing import READERS, Beside, Database, GroupWriter, Unit, take
+from engine.store.writing import READERS, Beside, Database, GroupWriter, Query, Unit, take
 
-__all__ = ["Beside", "Database", "SqliteDatabase", "Unit"]
+__all__ = ["Beside", "Database", "Query", "SqliteDatabase", "Unit"]
 
 BUSY_SECONDS = 15.0  # how long a write waits for an outside program (a backup, a shell) to let go of the file
 

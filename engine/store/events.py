@@ -36,16 +36,24 @@ class Posted:
 
 
 def post(
-    connection: Connection, execution_id: str, event: Event, now: datetime, sealer: Sealer, dedupe: str | None = None
+    connection: Connection,
+    execution_id: str,
+    event: Event,
+    now: datetime,
+    sealer: Sealer,
+    dedupe: str | None = None,
+    *,
+    consumed: bool = False,
 ) -> Posted | None:
-    """Store an event; None when one with the same dedupe key was stored before."""
+    """Store an event; None when one with the same dedupe key was stored before. `consumed`: what it comes to is written
+    with it."""
     row = {
         "execution_id": execution_id,
         "kind": type(event).__name__,
         "payload": sealer.dumps(payload(event), execution_id),
         "dedupe": dedupe,
         "created": now,
-        "consumed": False,
+        "consumed": consumed,
     }
     number = insert_numbered(connection, events, row)
     return None if number is None else Posted(number, execution_id, event, keep=dedupe is not None)

@@ -51,6 +51,7 @@ class Unit(Protocol):
         """Call `effect` on the event loop once the group is on disk (not when it failed)."""
 
 
+Query = Callable[[Connection], R]
 Beside = Callable[[Unit], object] | None  # a caller's own writes, in the same transaction as a change
 
 

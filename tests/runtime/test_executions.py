@@ -179,17 +179,17 @@ async def test_an_answer_inside_somebodys_transaction(engine, deploy, run):
     paused = await run()
     row = (await engine.pauses())[0]
     resolved = await engine.check_answers(row.id, {"ok": False, "why": "no"})
-    now = engine.clock.now()
+    given = {"by": "local:ann", "now": engine.clock.now()}
 
-    def undone(unit):
-        assert engine.resume_in(unit, row.id, resolved, by="local:ann", now=now)
+    def undone(unit, give):
+        assert give(unit)
         raise Refused("something else in the transaction failed")
 
     with pytest.raises(Refused):
-        await engine.database.transact(undone)
+        await engine.answers.transact(row, resolved, undone, **given)
     assert (await engine.pause_row(row.id)).state == "WAITING"
-    answer = lambda unit: engine.resume_in(unit, row.id, resolved, by="local:ann", now=now)  # noqa: E731
-    assert [await engine.database.transact(answer) for _ in range(2)] == [True, False]
+    answer = lambda unit, give: give(unit)  # noqa: E731
+    assert [await engine.answers.transact(row, resolved, answer, **given) for _ in range(2)] == [True, False]
     assert (await engine.wait(paused.id, timeout=10)).state is State.SUCCESS
 
 

@@ -25,7 +25,7 @@ class Slow:
         self.reads += 1
         seen = self.there
         self.meanwhile()
-        return seen
+        return seen, None
 
 
 @pytest.fixture

@@ -1,8 +1,13 @@
 """Pauses whose execution ends by other means: nothing goes on asking, nothing is left waiting for nobody."""
 
+import asyncio
 from datetime import UTC, datetime
 
+import pytest
+from sqlalchemy import update
+
 from engine.core.state import State
+from engine.store.tables import executions
 
 ASKS = "  - {id: gate, type: io.kestra.plugin.core.flow.Pause}\n"
 BROKEN = """sla:
@@ -41,3 +46,77 @@ async def test_a_pause_that_outlived_its_execution_ends_when_it_is_killed(engine
     states = {task.task_id: task.state for task in after.task_runs.values()}
     assert (after.state, states["gate"], states["leave"]) == (State.SUCCESS, State.KILLED, State.SUCCESS)
     assert await engine.pauses() == []
+
+
+TWICE = """
+tasks:
+  - {id: gate, type: io.kestra.plugin.core.flow.Pause}
+  - {id: again, type: io.kestra.plugin.core.flow.Pause}
+"""
+
+
+@pytest.fixture
+async def twice(deploy, run):
+    """A run that waits for the first of two answers."""
+    await deploy(TWICE)
+    return await run()
+
+
+@pytest.fixture
+def before_the_answer(engine, monkeypatch):
+    """Lets something happen after it is decided what an answer comes to, and before that is written."""
+    transact, meanwhile = engine.database.transact, []
+
+    async def later(work, **how):
+        while how.get("urgent") and meanwhile:
+            await meanwhile.pop()()
+        return await transact(work, **how)
+
+    monkeypatch.setattr(engine.database, "transact", later)
+    return meanwhile.append
+
+
+async def waits_for(engine):
+    return [pause.task_id for pause in await engine.pauses()]
+
+
+async def test_an_answer_and_what_it_comes_to_are_one_write(engine, twice):
+    before = engine.database.units
+    after = await engine.resume(twice.id, {}, by="local:ann")
+    assert (after.state, engine.database.units - before) == (State.PAUSED, 1)
+    assert await waits_for(engine) == ["again"]
+
+
+async def test_an_answer_counts_although_another_hand_wrote_meanwhile(engine, twice, before_the_answer):
+    async def write():
+        newer = update(executions).values(version=executions.c.version + 1)
+        await engine.database.transact(lambda unit: unit.connection.execute(newer))
+
+    before_the_answer(write)
+    after = await engine.resume(twice.id, {}, by="local:ann")
+    assert after.state is State.PAUSED
+    assert await waits_for(engine) == ["again"]
+    assert (await engine.resume(twice.id, {}, by="local:ann")).state is State.SUCCESS
+
+
+async def test_what_happens_while_an_answer_is_written_is_decided_afterwards(engine, twice, before_the_answer):
+    killing = []
+
+    async def kill():
+        killing.append(asyncio.create_task(engine.kill(twice.id, by="local:eve")))
+        await asyncio.sleep(0)
+
+    before_the_answer(kill)
+    assert (await engine.resume(twice.id, {}, by="local:ann")).state is State.PAUSED
+    await asyncio.gather(*killing)
+    done = await engine.wait(twice.id, timeout=20)
+    states = {task.task_id: task.state for task in done.task_runs.values()}
+    assert (done.state, states) == (State.KILLED, {"gate": State.SUCCESS, "again": State.KILLED})
+
+
+async def test_two_answers_at_once_are_one(engine, twice):
+    both = await asyncio.gather(
+        *(engine.resume(twice.id, {}, by=by) for by in ("local:ann", "local:bob")), return_exceptions=True
+    )
+    assert sum(isinstance(one, Exception) for one in both) == 1
+    assert await waits_for(engine) == ["again"]

@@ -482,7 +482,7 @@ tasks:
     assert outputs(await run(), "purge") == {"size": 2}
     there = await engine.database.read(lambda c: flows.revisions(c, "company.team", "often"))
     assert there == [2, 4, 5]
-    await engine.operations.resume(paused.id, {}, by="local:ann")
+    await engine.answers.resume(paused.id, {}, by="local:ann")
     assert (await engine.wait(paused.id, until="ended", timeout=20)).state is State.SUCCESS
     await deploy(purge)
     assert outputs(await run(), "purge") == {"size": 2}

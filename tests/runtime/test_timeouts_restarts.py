@@ -315,9 +315,8 @@ async def test_a_deadline_that_comes_while_an_answer_is_written_does_not_overrul
     paused = await run()
     [pause] = await engine.pauses(execution_id=paused.id)
     resolved = await engine.check_answers(pause.id, {})
-    writing = asyncio.create_task(
-        engine.database.transact(lambda unit: engine.resume_in(unit, pause.id, resolved, by="ann", now=clock.now()))
-    )
+    given = {"by": "ann", "now": clock.now()}
+    writing = asyncio.create_task(engine.answers.transact(pause, resolved, lambda unit, give: give(unit), **given))
     await asyncio.sleep(0)
     clock.jump(timedelta(hours=2))
     assert await writing
@@ -341,10 +340,10 @@ async def test_a_deadline_of_the_time_before_a_restart_leaves_the_new_pause_alon
     clock.jump(timedelta(minutes=30))
     await engine.restart(paused.id, by="ann")
     timer = SetTimer(f"pause:{first.task_run_id}:1", first.deadline)
-    await engine.operations.expire(paused.id, timer)
+    await engine.answers.expire(paused.id, timer)
     [second] = await engine.pauses(execution_id=paused.id)
     assert second.id != first.id
-    await engine.operations.expire(paused.id, replace(timer, at=second.deadline))  # restarted at the same moment
+    await engine.answers.expire(paused.id, replace(timer, at=second.deadline))  # restarted at the same moment
     assert await engine.pauses(execution_id=paused.id) == [second]
     clock.jump(timedelta(hours=2))
     assert (await engine.wait(paused.id, until="ended", timeout=20)).state is State.FAILED
