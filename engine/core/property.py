@@ -24,7 +24,8 @@ TEMPLATE = r"\{\{|\{%"
 class PropertyMarker:
     """Lets templates through while a flow is parsed; demands T once values are rendered.
 
-    `guard` keeps rendered values inside their quotes: `json` for text that must be JSON, `shell` for commands.
+    `guard` keeps rendered values inside their quotes: `json` for text that must be JSON, `shell` for commands. What is
+    to be JSON may be written as YAML: as a mapping or a list.
     """
 
     def __init__(self, guard: Guard = "none", *, late: bool = False) -> None:
@@ -36,6 +37,8 @@ class PropertyMarker:
             is_rendered = (info.context or {}).get("rendered", False)
             if (self.late or not is_rendered) and has_template(value):
                 return value
+            if self.guard == "json" and isinstance(value, dict | list):
+                value = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
             try:
                 return strict(value)
             except ValidationError:
@@ -50,6 +53,8 @@ class PropertyMarker:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         concrete = handler(schema)
+        if self.guard == "json":
+            return {"anyOf": [concrete, {"type": "object"}, {"type": "array"}]}
         if concrete == {"type": "string"}:
             return concrete
         return {"anyOf": [concrete, {"type": "string", "pattern": TEMPLATE}]}

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import JsonText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.openai_service import connected
 from engine.tasks.property_types import OptionalText, Text, document_from_text
@@ -59,7 +59,7 @@ jsonResponseSchema: |
     model_name: Property[Text]
     base_url: Property[OptionalText] = Field(default=None, description=f"Default: {BASE_URL}")
     messages: Property[Annotated[list[Message], BeforeValidator(document_from_text)]]
-    json_response_schema: Property[OptionalText] = None
+    json_response_schema: JsonText[OptionalText] = None
 
     async def run(self, context: RunContext) -> Reply:
         schema = self._schema(context)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import JsonText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.address_guard import check_address
 from engine.tasks.property_types import OptionalText, Text, document_from_text
@@ -134,7 +134,7 @@ jsonResponseSchema: |
     )
     type: Literal["io.kestra.plugin.gemini.StructuredOutputCompletion"]
     prompt: Property[Text]
-    json_response_schema: Property[Text]
+    json_response_schema: JsonText[Text]
 
     async def run(self, context: RunContext) -> Texts:
         schema = parse_schema(self.json_response_schema)

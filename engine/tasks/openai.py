@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import JsonText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.openai_service import connected
 from engine.tasks.property_types import (
@@ -118,7 +118,7 @@ prompt: "Summarize in two sentences: {{ inputs.text }}"
     logit_bias: Property[Annotated[dict[str, int], BeforeValidator(document_from_text)] | None] = None
     functions: Property[Annotated[list[Function], BeforeValidator(document_from_text)] | None] = None
     function_call: Property[OptionalText] = None
-    json_response_schema: Property[OptionalText] = None
+    json_response_schema: JsonText[OptionalText] = None
     prompt_caching: Property[bool] = False
 
     async def run(self, context: RunContext) -> Completion:

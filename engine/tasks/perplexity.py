@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import JsonText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.openai_service import connected
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, Text, document_from_text
@@ -53,7 +53,7 @@ messages:
     presence_penalty: Property[OptionalNumber] = 0.0
     frequency_penalty: Property[OptionalNumber] = 0.0
     max_tokens: Property[OptionalInteger] = None
-    json_response_schema: Property[OptionalText] = None
+    json_response_schema: JsonText[OptionalText] = None
 
     async def run(self, context: RunContext) -> Reply:
         if not self.messages:

@@ -155,3 +155,14 @@ def test_what_rendering_gave_is_not_taken_for_a_template():
 )
 def test_where_a_template_may_stand(value, expected):
     assert has_template(value) is expected
+
+
+def test_what_is_to_be_json_may_be_yaml():
+    assert call(payload={"a": [1, "x"]}).payload == '{"a":[1,"x"]}'
+    later = call(payload={"a": "{{ u }}", "b": ["é"]})
+    assert later.payload == {"a": "{{ u }}", "b": ["é"]}
+    assert later.rendered(render).payload == '{"a":"json:ann","b":["é"]}'
+    with pytest.raises(ValidationError):
+        call(text={"a": 1})
+    kinds = [one.get("type") for one in Call.model_json_schema()["properties"]["payload"]["anyOf"][0]["anyOf"]]
+    assert kinds == ["string", "object", "array"]

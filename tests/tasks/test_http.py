@@ -3,12 +3,14 @@
 import hashlib
 import json
 import re
+import threading
 
 import httpx
 import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks.address_guard import is_metadata_address
+from tests.wire.certificates import self_signed
 from tests.wire.loopback import Answered, Received, serving
 
 REQUEST = "io.kestra.plugin.core.http.Request"
@@ -351,3 +353,64 @@ async def test_a_stream_is_bounded_and_may_be_refused(make_context, service):
         await context.run(type=SSE, uri=f"{service.url}/events")
     with pytest.raises(TaskFailed, match="answered 410"):
         await context.run(type=SSE, uri=f"{service.url}/gone")
+
+
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        (
+            {"title": "{{ inputs.title }}", "tags": ["{{ flow.id }}", 5], "deep": {"on": True, "none": None}},
+            {"title": 'a "b"\nc', "tags": ["a_flow", 5], "deep": {"on": True, "none": None}},
+        ),
+        ([1, {"x": "y"}], [1, {"x": "y"}]),
+    ],
+)
+async def test_a_body_written_as_yaml_is_json(make_context, service, body, sent):
+    context = make_context(inputs={"title": 'a "b"\nc'})
+    found = await context.run(type=REQUEST, uri=service.url, method="POST", body=body)
+    assert json.loads(json.loads(found.body)["body"]) == sent
+
+
+async def test_what_is_logged_of_a_call(context, service):
+    asked = {"logs": ["REQUEST_HEADERS", "REQUEST_BODY", "RESPONSE_HEADERS", "RESPONSE_BODY"]}
+    headers = {"X-Trace": "traced"}
+    await context.run(type=REQUEST, uri=service.url, method="POST", headers=headers, body="sent", options=asked)
+    said = [line for _, line in context.lines]
+    for wanted in ("sent", "x-trace", "x-twice", '"method": "POST"'):
+        assert any(wanted in line.lower() or wanted in line for line in said), (wanted, said)
+    context.lines.clear()
+    await context.run(type=REQUEST, uri=service.url, method="POST", headers=headers, body="sent")
+    assert not any("traced" in line or "x-twice" in line.lower() for _, line in context.lines)
+
+
+async def test_a_download_may_be_given_a_name(context, service):
+    found = await context.run(type=DOWNLOAD, uri=f"{service.url}/file", saveAs="{{ flow.id }}.csv")
+    assert found.uri.endswith("/a_flow.csv")
+    assert context.files.text(found.uri) == "a,b\n1,2\n"
+
+
+async def test_how_long_a_service_may_be_silent(context):
+    wait = threading.Event()
+
+    def silent(request: Received) -> Answered:
+        wait.wait(20)
+        return Answered("late")
+
+    with serving(silent) as service:
+        limits = {"timeout": {"readIdleTimeout": "{{ 'PT0.2S' }}", "connectTimeout": "PT5S"}}
+        with pytest.raises(TaskFailed, match=r"was silent for 0\.2 s"):
+            await context.run(type=REQUEST, uri=service.url, options=limits)
+        wait.set()
+
+
+async def test_a_certificate_nobody_vouches_for(context, tmp_path):
+    with serving(lambda request: Answered("hello")) as service:
+        service.server.socket = self_signed(tmp_path).wrap_socket(service.server.socket, server_side=True)
+        uri = service.url.replace("http://", "https://")
+        with pytest.raises(TaskFailed, match=r"(?i)certificate"):
+            await context.run(type=REQUEST, uri=uri)
+        for trusting in (
+            {"options": {"ssl": {"insecureTrustAllCertificates": True}}},
+            {"sslOptions": {"insecureTrustAllCertificates": "{{ true }}"}},
+        ):
+            assert (await context.run(type=REQUEST, uri=uri, **trusting)).body == "hello"
