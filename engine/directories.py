@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.core.durations import parse as parse_duration
 from engine.core.events import ChildRan
 from engine.core.execution import Execution, TaskRun
 from engine.core.executor.attempts import next_try
@@ -23,7 +22,6 @@ from engine.dispatch.inline import Job
 from engine.errors import EngineError, ExpressionFailed, TaskFailed
 from engine.files import slug
 from engine.run_context import TaskContext
-from engine.store.documents import plain
 from engine.tasks.namespace_files import place_namespace_files
 from engine.tasks.working_files import below, collect, glob, inside, place
 from engine.worker import Ended, Worker
@@ -191,16 +189,13 @@ class Cache:
     @classmethod
     def of(cls, worker: Worker, directory: DirectoryRun, declared: Any) -> "Cache | None":
         """The cache a WorkingDirectory declares."""
-        settings = declared if isinstance(declared, Mapping) or declared is None else plain(declared)
-        patterns = tuple(_texts((settings or {}).get("patterns")))
+        patterns = tuple(getattr(declared, "patterns", ()))
         if not patterns:
             return None
         flow, value = directory.flow, directory.run.value
         inner = f"cache/{hashlib.sha256(value.encode()).hexdigest()[:16]}" if value else "cache"
         place = f"{flow.namespace.replace('.', '/')}/{slug(flow.id)}/{slug(directory.task.id)}/{inner}/cache.zip"
-        ttl = settings.get("ttl") if settings else None
-        length = parse_duration(ttl) if isinstance(ttl, str) else ttl
-        return cls(worker.outside.files.root / place, directory.folder, patterns, length)
+        return cls(worker.outside.files.root / place, directory.folder, patterns, declared.ttl)
 
     def restore(self, now: datetime) -> None:
         """Unpack what was saved, unless it is too old."""

@@ -58,6 +58,10 @@ def test_the_older_names_of_a_task_still_count(name):
         (task("flow.Parallel", "p", tasks=[]), "tasks"),
         (task("flow.WorkingDirectory", "w", tasks=[]), "The 'tasks' property cannot be empty"),
         (task("flow.WorkingDirectory", "w", tasks=[task("flow.Pause", "p")]), "Only runnable tasks are allowed"),
+        (
+            task("flow.WorkingDirectory", "w", tasks=[log("l")], cache={"patterns": ["x"], "ttl": "soon"}),
+            "a duration such as",
+        ),
         (task("flow.WorkingDirectory", "w", tasks=[task("execution.Exit", "x")]), "Only runnable tasks are allowed"),
         (task("flow.WorkingDirectory", "w", tasks=[log("a", workerGroup={"key": "x"})]), "Cannot set a Worker Group"),
     ],

@@ -1,5 +1,6 @@
 """WorkingDirectory: tasks that share one folder."""
 
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ class Cache(Part):
     """Files that are kept from one execution to the next."""
 
     patterns: tuple[str, ...] = Field(min_length=1)
-    ttl: Any = None
+    ttl: timedelta | None = Field(default=None, description="How old they may get; for good, if left out.")
 
 
 class WorkingDirectory(DirectoryTask):
