@@ -88,6 +88,10 @@ async def test_the_trigger_takes_each_object_once(context, at):
     found = await trigger.poll(context)
     assert context.files.text(found.objects[0]["uri"]) == "order"
     assert await trigger.poll(context) is None
+    declared |= {"action": "{{ 'BURN' }}"}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    with pytest.raises(TaskFailed, match="`action` of the trigger 'watch'"):
+        await trigger.poll(context)
 
 
 async def test_what_goes_wrong_is_told(context, at):

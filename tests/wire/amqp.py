@@ -11,6 +11,8 @@ from typing import Any
 
 from pamqp import body, commands, frame, header
 
+from tests.wire.tcp import listening
+
 HEADER = b"AMQP\x00\x00\x09\x01"
 
 
@@ -193,17 +195,5 @@ def amqp_broker(password: str) -> Iterator[Broker]:
     """A running broker."""
     broker = Broker(password)
 
-    class Server(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-
-    handler = type("OfThisBroker", (Connection,), {"broker": broker})
-    with Server(("127.0.0.1", 0), handler) as server:
-        broker.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield broker
-        finally:
-            server.shutdown()
-            thread.join(5)
+    with listening(type("OfThisBroker", (Connection,), {"broker": broker})) as broker.port:
+        yield broker

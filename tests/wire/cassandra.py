@@ -2,11 +2,12 @@
 
 import socketserver
 import struct
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from tests.wire.tcp import listening
 
 TEXT, NUMBER, UUID, ADDRESS = 0x0D, 0x09, 0x0C, 0x10
 ERROR, STARTUP, READY, AUTHENTICATE, OPTIONS, SUPPORTED, QUERY, RESULT, REGISTER = 0, 1, 2, 3, 5, 6, 7, 8, 11
@@ -99,16 +100,5 @@ def cassandra_node(password: str) -> Iterator[Node]:
                 self.wfile.write(struct.pack(">BBhBi", 0x84, 0, stream, kind, len(body)) + body)
                 self.wfile.flush()
 
-    class Server(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-
-    with Server(("127.0.0.1", 0), Connection) as server:
-        node.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield node
-        finally:
-            server.shutdown()
-            thread.join(5)
+    with listening(Connection) as node.port:
+        yield node

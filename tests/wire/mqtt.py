@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.wire.tcp import listening
+
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, PING, DISCONNECT = 1, 3, 4, 8, 12, 14
 
 
@@ -146,17 +148,5 @@ def mqtt_broker(password: str) -> Iterator[Broker]:
     """A running broker."""
     broker = Broker(password)
 
-    class Server(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-
-    handler = type("OfThisBroker", (Connection,), {"broker": broker})
-    with Server(("127.0.0.1", 0), handler) as server:
-        broker.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield broker
-        finally:
-            server.shutdown()
-            thread.join(5)
+    with listening(type("OfThisBroker", (Connection,), {"broker": broker})) as broker.port:
+        yield broker

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks import aliases, gemini, rest_service
-from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, json_demand
+from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, system_texts
 from engine.tasks.ai.messages import bedrock_messages
 from engine.tasks.ai.model_service import OpenAiFamily, Provider
 from engine.tasks.ai.provider import STOPPED, GeminiFamily
@@ -132,9 +132,7 @@ modelName: anthropic.claude-3-5-sonnet-20240620-v1:0
     ) -> Said:
         if configuration.seed is not None:
             raise TaskFailed(f"The provider {self.type} has no `seed`.", fix="Leave it out.")
-        system = [turn.text for turn in turns if turn.role == "system"]
-        if configuration.wants_json:
-            system.append(json_demand(configuration.schema_))
+        system = system_texts(turns, configuration)
         limits = {
             "maxTokens": configuration.max_token,
             "temperature": configuration.temperature,

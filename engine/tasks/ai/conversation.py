@@ -153,6 +153,12 @@ def json_demand(schema: Mapping[str, Any] | None) -> str:
     return f"Answer with one JSON document{told}, and nothing else."
 
 
+def system_texts(turns: Sequence[Turn], configuration: Configuration) -> list[str]:
+    """What a model that knows no schemas is told before it is asked."""
+    texts = [turn.text for turn in turns if turn.role == "system"]
+    return [*texts, json_demand(configuration.schema_)] if configuration.wants_json else texts
+
+
 def parsed_arguments(text: str) -> dict[str, Any]:
     """Arguments a model wrote as JSON text; TaskFailed when they are no map."""
     try:

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field
 
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks import aliases, anthropic_service, gemini
-from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, json_demand
+from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, system_texts
 from engine.tasks.ai.messages import (
     anthropic_messages,
     gemini_content,
@@ -350,9 +350,7 @@ modelName: claude-sonnet-4-5
     ) -> Said:
         if configuration.seed is not None:
             raise TaskFailed(f"The provider {self.type} has no `seed`.", fix="Leave it out.")
-        system = [turn.text for turn in turns if turn.role == "system"]
-        if configuration.wants_json:
-            system.append(json_demand(configuration.schema_))
+        system = system_texts(turns, configuration)
         about: Any = "\n\n".join(system) or None
         if about and configuration.prompt_caching:
             about = [{"type": "text", "text": about, "cache_control": {"type": "ephemeral"}}]

@@ -10,6 +10,7 @@ from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, R
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.aws.s3_objects import UPLOAD, ActionFields, Listed, ListFields, Taken, below, fetched, listing, taken
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, scalar_to_text
+from engine.tasks.trigger_fields import task_of
 
 
 class BucketTask(AwsConnected, RunnableTask):
@@ -210,16 +211,7 @@ moveTo:
     state_ttl: Any = None
 
     async def poll(self, context: RunContext) -> Taken | None:
-        names = set(Downloads.model_fields) & self.model_fields_set - {
-            "id",
-            "type",
-            "description",
-            "disabled",
-            "assets",
-        }
-        given = self.model_dump(include=names, by_alias=True, exclude_unset=True, warnings=False)
-        call = {**await context.render(given), "id": self.id, "type": Downloads.type_names()[0]}
-        task = Downloads.model_validate(call, context={"rendered": True})
+        task = await task_of(self, Downloads, context)
         found = await taken(task, context, task.bucket)
         return found if found.objects else None
 

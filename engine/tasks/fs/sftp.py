@@ -9,6 +9,7 @@ from engine.plugin import Outputs, PollingTrigger, Property, RunContext, Runnabl
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, Files, ListFields, listed, moved, put, taken
 from engine.tasks.ssh_connection import KeyFields
+from engine.tasks.trigger_fields import task_of
 
 
 class Moved(Outputs):
@@ -187,10 +188,7 @@ moveDirectory: /archive/
     state_ttl: Any = None
 
     async def poll(self, context: RunContext) -> Files | None:
-        names = {*KeyFields.model_fields, *ActionFields.model_fields} & self.model_fields_set
-        given = self.model_dump(include=names, by_alias=True, exclude_unset=True, warnings=False)
-        call = {**await context.render(given), "id": self.id, "type": Downloads.type_names()[0]}
-        found = await Downloads.model_validate(call, context={"rendered": True}).emptied(context)
+        found = await (await task_of(self, Downloads, context)).emptied(context)
         return found if found.files else None
 
 

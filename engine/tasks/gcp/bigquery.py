@@ -13,6 +13,7 @@ from engine.tasks.gcp_objects import resumable
 from engine.tasks.gcp_service import is_conflict
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.rows import lines_of
+from engine.tasks.trigger_fields import task_of
 
 
 class Destination(BigQueryConnected):
@@ -172,10 +173,7 @@ fetchType: FETCH
     type: Literal["io.kestra.plugin.gcp.bigquery.Trigger"]
 
     async def poll(self, context: RunContext) -> Queried | None:
-        names = set(QueryFields.model_fields) & self.model_fields_set
-        given = self.model_dump(include=names, by_alias=True, exclude_unset=True, warnings=False)
-        call = {**await context.render(given), "id": self.id, "type": Query.type_names()[0]}
-        found = await Query.model_validate(call, context={"rendered": True}).queried(context)
+        found = await (await task_of(self, Query, context)).queried(context)
         return found if found.size else None
 
 

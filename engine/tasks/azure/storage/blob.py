@@ -20,6 +20,7 @@ from engine.tasks.azure_blobs import (
     taken,
 )
 from engine.tasks.property_types import JsonMap, OptionalText, Text
+from engine.tasks.trigger_fields import task_of
 
 
 class OneBlob(Outputs):
@@ -204,10 +205,7 @@ action: DELETE
     state_ttl: Any = None
 
     async def poll(self, context: RunContext) -> Blobs | None:
-        names = set(ActionFields.model_fields) & self.model_fields_set
-        given = self.model_dump(include=names, by_alias=True, exclude_unset=True, warnings=False)
-        call = {**await context.render(given), "id": self.id, "type": Downloads.type_names()[0]}
-        found = await taken(Downloads.model_validate(call, context={"rendered": True}), context)
+        found = await taken(await task_of(self, Downloads, context), context)
         return found if found.blobs else None
 
 
