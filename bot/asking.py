@@ -1,10 +1,12 @@
 """Somebody asks something: who, where, with which delivery; and what the words for flows, runs and pauses stand for."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bot import documents
-from bot.approvals.decisions import Decisions
+from bot.approvals.decisions import Decisions, Wanted
 from bot.approvals.ladder import Ladder
 from bot.cards.drawing import Drawing
 from bot.commands.references import FlowName, Unresolved, find_flow, find_run, short
@@ -67,6 +69,22 @@ class Parts:
         if not await may_fill(self.office, draft, asking.person):
             raise Unresolved(answer("not-yours", who="somebody else", command=command))
         return draft
+
+    async def own_draft(self, asking: Asking, draft_id: str) -> Draft:
+        """The form a button is about; Unresolved when it is gone, or somebody else's."""
+        draft = await self.drafts.find(f"{PREFIX}{draft_id}")
+        if draft is None:
+            raise Unresolved(answer("gone-form", command="`/flow`"))
+        if not await may_fill(self.office, draft, asking.person):
+            raise Unresolved(answer("not-yours", who="somebody else", command="`/flow`"))
+        return draft
+
+    async def send(self, asking: Asking, draft: Draft, typed: Mapping[str, Any]) -> Reply | FieldErrors:
+        """A form that is filled: its flow starts, or its pause is answered; else what is still wrong or asked."""
+        if draft.purpose == "run":
+            return await self.starts.submit(draft, typed, asking.person, asking.room, asking.receipt)
+        wanted = Wanted(draft.target, draft.purpose, asking.person, asking.room, asking.receipt, draft=draft)
+        return await self.decisions.answer(wanted, typed)
 
     async def made_by(self, receipt: str) -> str | None:
         """The run that a delivery made."""

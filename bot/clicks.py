@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bot.approvals.decisions import Wanted
 from bot.asking import Asking, Parts, name_of
-from bot.commands import batches, handing_on, messages, muting, run_changes, schedule_adding
+from bot.commands import batches, collecting, handing_on, messages, muting, run_changes, schedule_adding
 from bot.commands import bulk as bulk_commands
 from bot.commands import flows as flow_commands
 from bot.commands import pauses as pause_commands
@@ -15,7 +15,6 @@ from bot.commands import verbs as slash_commands
 from bot.commands.grammar import Line, Word
 from bot.commands.references import Unresolved
 from bot.conversation import Card, FieldErrors, MessageRef, Notice, Reply
-from bot.forms.drafts import PREFIX, may_fill
 from bot.links import VERBS, Pressed, flow_target
 from bot.texts import answer
 from engine.core.execution import Execution
@@ -130,14 +129,12 @@ async def _run(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldE
 
 
 async def _form(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
-    draft = await parts.drafts.find(f"{PREFIX}{pressed.target}")
-    if draft is not None and not await may_fill(parts.office, draft, asking.person):
-        return Reply(answer("not-yours", who="somebody else", command="`/flow`").notice())
-    if draft is None:
-        return Reply(answer("gone-form", command="`/flow`").notice())
+    draft = await parts.own_draft(asking, pressed.target)
     if pressed.verb == "cx":
         await parts.drafts.drop(draft)
-        return Reply(Notice("info", "Cancelled; nothing was sent."))
+        is_text = draft.purpose == collecting.PURPOSE
+        text = "I take no more text for it; the form has what came." if is_text else "Cancelled; nothing was sent."
+        return Reply(Notice("info", text))
     if pressed.verb == "lt":
         draft = await parts.starts.earlier.fill(draft, asking.person)
     if pressed.verb == "bk":
@@ -184,4 +181,6 @@ BY_BUTTON: Mapping[str, Callable[[Parts, Asking, Pressed], Awaitable[Reply | Fie
     "lt": _form,
     "bk": _form,
     "cx": _form,
+    "lo": collecting.begin,
+    "wh": collecting.send_whole,
 }

@@ -276,6 +276,7 @@ class Command:
     answer_url: str | None = (
         None  # where an answer can still be sent after a restart (Slack response_url, Discord token URL)
     )
+    is_message: bool = False  # written as a message, by mention or in a direct conversation: it may be no command
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +304,7 @@ class Submission:
     page: int = 0
     last: bool = True  # False: more pages follow, keep and answer with the next page
     answer_url: str | None = None
+    full: tuple[str, ...] = ()  # fields with as much text as the window takes: there may have been more
 
 
 @dataclass(frozen=True, slots=True)

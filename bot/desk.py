@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from bot import clicks, documents
-from bot.approvals.decisions import Decisions, Wanted
+from bot.approvals.decisions import Decisions
 from bot.approvals.eligibility import Eligibility
 from bot.approvals.ladder import Ladder
 from bot.approvals.policy import ApprovalRule
@@ -21,7 +21,7 @@ from bot.cards.log_drawing import log_card
 from bot.cards.outbox import Lane, Outbox
 from bot.cards.pacing import Pace
 from bot.chat_settings import ChatSettings
-from bot.commands import aliases, completing
+from bot.commands import aliases, collecting, completing
 from bot.commands import verbs as slash_commands
 from bot.commands.flows import TEXT_TYPES
 from bot.commands.references import Unresolved, rank
@@ -302,7 +302,11 @@ class FrontDesk:
     async def _handle(self, event: Event) -> Reply | FieldErrors:
         match event:
             case Command():
-                return await slash_commands.perform(self.parts, self._asking(event, event.attachments), event.text)
+                asking = self._asking(event, event.attachments)
+                is_command = event.text.partition(" ")[0].lower() in slash_commands.VERBS
+                if event.is_message and (taken := await collecting.take(self.parts, asking, event.text, is_command)):
+                    return taken
+                return await slash_commands.perform(self.parts, asking, event.text)
             case Click():
                 return await clicks.press(self.parts, self._asking(event), event.action_id)
             case Submission():
@@ -315,7 +319,9 @@ class FrontDesk:
     async def _storable(self, event: Event) -> dict[str, Any]:
         """A delivery as it may be written down: without what was typed for secrets."""
         document: dict[str, Any] = documents.dump(event)
-        if isinstance(event, Command):
+        is_spoken = isinstance(event, Command) and event.is_message
+        is_for_form = is_spoken and await collecting.waits(self.parts, self._asking(event))
+        if isinstance(event, Command) and not is_for_form:
             whole = await aliases.expanded(self.parts, event.room, event.text, slash_commands.VERBS.keys())
             document["text"] = slash_commands.storable(self.parts, whole)
         if isinstance(event, Submission):
@@ -332,7 +338,8 @@ class FrontDesk:
         if not await may_fill(self.office, draft, person):
             return Reply(answer("not-yours", who="somebody else", command="`/flow`").notice())
         try:
-            return await self._filled(merged(draft, await self._readable(draft, submission.values)), submission)
+            values = await self._readable(draft, submission.values)
+            return await self._filled(merged(draft, values, submission.full), submission)
         except NotFound as error:
             return Reply(answer("refused", why=f"{error.message} {error.fix}").notice())
 
@@ -344,12 +351,10 @@ class FrontDesk:
             return Reply(answer("gone-form", command="`/flow`").notice())
         if not submission.last:
             return Reply(await self.parts.drafts.form(draft))
-        asking = self._asking(submission)
+        if draft.full and submission.room.platform != "web":
+            return await collecting.question(self.parts, draft)
         typed = {**draft.raw, **{name: submission.values.get(name) for name in draft.secrets}}
-        if draft.purpose == "run":
-            return await self.parts.starts.submit(draft, typed, asking.person, asking.room, asking.receipt)
-        wanted = Wanted(draft.target, draft.purpose, asking.person, asking.room, asking.receipt, draft=draft)
-        return await self.parts.decisions.answer(wanted, typed)
+        return await self.parts.send(self._asking(submission), draft, typed)
 
     async def _readable(self, draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
         """A file sent for a text, JSON or YAML field is read as its text."""

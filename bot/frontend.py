@@ -41,6 +41,9 @@ class Desk(Protocol):
     async def revise(self, form_id: str, values: Mapping[str, Any], person: Person) -> Form | None:
         """A form after an answer on which others depend, with what is asked by now; None when it is gone."""
 
+    async def keep(self, form_id: str, values: Mapping[str, Any], person: Person) -> None:
+        """What stands in a form that is not sent yet."""
+
     async def options(self, form_id: str, field_id: str, typed: str, limit: int) -> tuple[Option, ...]:
         """Choices of one field that fit what was typed so far."""
 

@@ -43,6 +43,8 @@ VERBS = {
     "bu": "do to these",
     "rv": "restore",
     "rm": "run with a message",
+    "lo": "longer text",
+    "wh": "that is all of it",
 }
 OPENS_FORM = frozenset({"rn", "rm", "ed", "an", "cn", "bk", "lt"})  # `rj` opens one only when there is something to ask
 _ID = re.compile(r"p1:([a-z]{2}):([A-Za-z0-9_-]{1,26}):([0-9a-f]{6})(?:\.([0-9]{1,2}))?")

@@ -24,6 +24,8 @@ OF_RUNS = frozenset(VERBS) - {
     "bu",
     "rv",
     "rm",
+    "lo",
+    "wh",
 }  # buttons whose target is a run or a pause
 HIDDEN = "******"
 SAID = 2000  # characters of an answer

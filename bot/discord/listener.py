@@ -137,7 +137,8 @@ class Listener:
         person = payloads.person(message)
         try:
             sent = [await self._files.fetch(upload) for upload in payloads.message_uploads(message).values()]
-            reply = await self._desk().command(Command(text, person, place, str(message["id"]), tuple(sent)))
+            said = Command(text, person, place, str(message["id"]), tuple(sent), is_message=True)
+            reply = await self._desk().command(said)
         except (TooLarge, Unreachable) as error:
             reply = Reply(_refused(error))
         except Exception:  # noqa: BLE001 - logged in _broken; the person must be answered whatever breaks

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from bot.cards.graphemes import size
 from bot.commands.grammar import quote
 from bot.conversation import Attachment, Click, Command, MessageRef, Person, Room, Submission
-from bot.discord.limits import CHOICE
+from bot.discord.limits import CHOICE, MODAL_TEXT
 from bot.discord.views.components import EPHEMERAL
 
 Json = Mapping[str, Any]
@@ -246,6 +246,7 @@ def submission(
         page,
         last,
         answer_url(interaction, base),
+        tuple(name for name, text in values.items() if isinstance(text, str) and size(text) >= MODAL_TEXT),
     )
 
 

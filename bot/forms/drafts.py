@@ -1,6 +1,6 @@
 """Drafts: forms that were opened and what is typed into them so far, kept so that nothing typed is lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,11 +12,14 @@ from bot.forms import questions as forms
 from bot.forms.filling import Asking
 from bot.forms.values import Reader
 from bot.office import Office, Questions
+from bot.texts import shorten
 from engine.core.flow import Flow
 from engine.errors import EngineError, NotFound
 from engine.store import chat_drafts
 
 PREFIX = "draft:"
+MOST_PLACES = 100  # that the number on a button can tell
+MOST_LONGER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Draft:
     has_last: bool = False  # whether *Last time* would fill something in
     edition: int = 0  # of `Form`
     note: str = ""  # said above the fields, where it is more than their flow says
+    full: tuple[str, ...] = ()  # fields whose text fills its window, so that its end may be missing
     seen: str = ""  # evidence of the card that it was opened from
 
     @property
@@ -68,9 +72,10 @@ class Drafts:
         if stored is None:
             return None
         document = dict(stored.document)
+        document.setdefault("full", ())
         document["raw"] = documents.raw_values(document["raw"])
         document["fixed"] = documents.raw_values(document["fixed"])
-        for name in ("field_ids", "asked", "secrets"):
+        for name in ("field_ids", "asked", "secrets", "full"):
             document[name] = tuple(document[name])
         return Draft(**document)
 
@@ -126,7 +131,7 @@ class Drafts:
             errors=draft.errors,
             intro=intro,
             page=draft.page,
-            actions=self._actions(draft),
+            actions=self._actions(draft, fields),
             edition=draft.edition,
         )
 
@@ -176,8 +181,22 @@ class Drafts:
         what = "The run goes on with this as a no." if draft.purpose == "reject" else ""
         return f"{'Reject' if draft.purpose == 'reject' else 'Answer'}: {name}", draft.note or forms.intro(what)
 
-    def _actions(self, draft: Draft) -> tuple[Action, ...]:
-        return (self.office.ids.button("lt", draft.id, "Last time"),) if draft.has_last else ()
+    def _actions(self, draft: Draft, fields: Sequence[Field]) -> tuple[Action, ...]:
+        last_time = (self.office.ids.button("lt", draft.id, "Last time"),) if draft.has_last else ()
+        # Discord's windows have no place for buttons, and a page takes texts of any length.
+        long = [asked for asked in fields if asked.multiline] if draft.room.get("platform") == "slack" else []
+        return (*last_time, *self.longer(draft, long))
+
+    def longer(self, draft: Draft, fields: Sequence[Field]) -> tuple[Action, ...]:
+        """Buttons that have a text sent as messages, which no window bounds; by the place of its field."""
+        places = {name: number for number, name in enumerate(draft.field_ids[:MOST_PLACES])}
+        found = [asked for asked in fields if asked.id in places][:MOST_LONGER]
+        return tuple(
+            self.office.ids.button(
+                "lo", draft.id, shorten(f"Longer text: {asked.label or asked.id}", 40), places[asked.id]
+            )
+            for asked in found
+        )
 
     async def redrawn(self, form_id: str) -> Form | None:
         """A form by its id, however long ago it was opened; None when it can't be drawn any more."""
@@ -200,11 +219,12 @@ def submit_label(draft: Draft) -> str:
     return {"run": "Run", "reject": "Reject"}.get(draft.purpose, "Answer")
 
 
-def merged(draft: Draft, values: Mapping[str, Any]) -> Draft:
+def merged(draft: Draft, values: Mapping[str, Any], full: Collection[str] = ()) -> Draft:
     """The draft with one more page of values; secrets, and fields that are not its own, are left out."""
     known = set(draft.every_id).difference(draft.secrets)
     raw = {**draft.raw, **{name: _plain(value) for name, value in values.items() if name in known}}
-    return replace(draft, raw=raw, errors={}, typed=True)
+    long = (*(name for name in draft.full if name not in values), *(name for name in full if name in known))
+    return replace(draft, raw=raw, errors={}, typed=True, full=long)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from bot.frontend import Unreachable
 from bot.slack import payloads, views
 from bot.slack.blocks import Overflow, Rendered
 from bot.slack.delivery import Delivery, log_bytes
-from bot.slack.forms import Origin, form_view
+from bot.slack.forms import Origin, form_view, waiting_view
 from bot.slack.payloads import Asked
 from bot.slack.refusals import NO_TRIGGER, USED_TRIGGER
 from bot.slack.transport import Transport, error_code
@@ -38,6 +38,8 @@ class Answering:
         if isinstance(reply.body, Form) and asked.trigger_id:
             await self._open(asked, reply.body)
             return
+        if isinstance(reply.body, Notice) and asked.view_id:
+            await self._put_away(asked.view_id, reply.body)
         if reply.card is not None and asked.answer_url and not payloads.read_private_address(asked.answer_url):
             await self._draw_over(asked.answer_url, reply.card)
         rendered = views.message(reply.body, person_id=asked.person.id)
@@ -65,6 +67,14 @@ class Answering:
             log.info("slack card not drawn by its click", reason=error.reason)
 
     # Modals
+
+    async def _put_away(self, view_id: str, notice: Notice) -> None:
+        """The window a button was pressed in says what became of it: what else is typed there would go nowhere."""
+        view = waiting_view(notice.text, "Kept")
+        try:
+            await self._transport.call(lambda client: client.views_update(view_id=view_id, view=view))
+        except Unreachable as error:
+            log.info("slack view closed before its answer", reason=error.reason)
 
     def view(self, form: Form, asked: Asked, page: int | None = None) -> Rendered:
         """A page of a form as a view that knows where it was asked for."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from bot.cards.graphemes import size
 from bot.conversation import MESSAGE_TEXT, Command, FieldErrors, Form, Notice, Person, Reply, Submission
 from bot.forms.values import files_in
 from bot.frontend import KEPT, Desk, Unreachable
@@ -23,7 +24,7 @@ from bot.slack.delivery import Recent
 from bot.slack.elements import option_object, shape_of
 from bot.slack.homes import Homes
 from bot.slack.inbox import Inbox
-from bot.slack.limits import SUGGESTIONS
+from bot.slack.limits import INPUT_TEXT, SUGGESTIONS
 from bot.slack.payloads import Asked, Sent
 from bot.slack.people import People
 from bot.slack.transport import FileRefused, Transport
@@ -89,6 +90,8 @@ class Hearing:
         asked = self._with_roles(pressed.asked)
         if not views.is_own_action(pressed.action_id):
             click = replace(pressed, asked=asked).click()
+            if (standing := payloads.standing(body)) is not None:
+                await self._keep(standing)
             from_home = (body.get("view") or {}).get("type") == "home"
             await self._answer(ack, asked, lambda: self._desk.click(click), refresh_home=from_home)
         elif pressed.action_id.startswith(views.SAY):
@@ -143,7 +146,7 @@ class Hearing:
             attachments = await self._inbox.fetch(asked.files)
         except FileRefused as error:
             return Reply(Notice("danger", f"{error} Nothing was started."))
-        return await self._desk.command(replace(command, attachments=attachments))
+        return await self._desk.command(replace(command, attachments=attachments, is_message=True))
 
     def _command(self, asked: Asked, text: str) -> Command:
         return payloads.command_of(self._with_roles(asked), text)
@@ -294,6 +297,14 @@ class Hearing:
             values[name] = before if isinstance(value, list) else before[0]
         return values, errors
 
+    async def _keep(self, sent: Sent) -> None:
+        """What stands in a window beside a button that was pressed; files are sent with the form."""
+        form = await self._desk.form(sent.ticket.form_id)
+        if form is not None and shape_of(form) == sent.ticket.shape:
+            values = values_of(form, sent.state, sent.ticket.hidden)
+            texts = {name: value for name, value in values.items() if not _has_files(value)}
+            await self._desk.keep(form.id, texts, sent.asked.person)
+
     async def _reconsider(self, sent: Sent) -> None:
         """Draw a form anew once an answer decides what else is asked."""
         form = await self._desk.form(sent.ticket.form_id)
@@ -334,10 +345,15 @@ class Hearing:
         return self._again(asked, form, 0 if len(pages) < len(refused.errors) else min(pages, default=page))
 
 
+def _has_files(value: Any) -> bool:
+    return any(isinstance(one, SentFile) for one in (value if isinstance(value, list) else [value]))
+
+
 def _submission(sent: Sent, values: Mapping[str, Any], *, is_last: bool) -> Submission:
     asked, ticket = sent.asked, sent.ticket
+    full = tuple(name for name, text in values.items() if isinstance(text, str) and size(text) >= INPUT_TEXT)
     return Submission(
-        ticket.form_id, values, asked.person, asked.room, asked.receipt, ticket.page, is_last, asked.answer_url
+        ticket.form_id, values, asked.person, asked.room, asked.receipt, ticket.page, is_last, asked.answer_url, full
     )
 
 

@@ -164,9 +164,15 @@ def submission(body: Json) -> Sent | None:
 
 def changed(body: Json) -> Sent | None:
     """An answer in a form of ours on which other fields depend; None when something else was pressed."""
+    is_answer = re.fullmatch(r"f:\d{1,6}", str(body["actions"][0]["action_id"]), re.ASCII) is not None
+    return standing(body) if is_answer else None
+
+
+def standing(body: Json) -> Sent | None:
+    """What stands in a form of ours while something is pressed in it; None when that is elsewhere."""
     view = body.get("view") or {}
     ticket = read_ticket(str(view.get("private_metadata") or ""))
-    if ticket is None or re.fullmatch(r"f:\d{1,6}", str(body["actions"][0]["action_id"]), re.ASCII) is None:
+    if ticket is None:
         return None
     asked = Asked(person(body["user"]), ticket.origin.room, "", None, ticket.origin.answer_url)
     state = (view.get("state") or {}).get("values") or {}

@@ -113,9 +113,10 @@ class Rig:
     def receipt(self) -> str:
         return f"r{next(self._receipts)}"
 
-    async def say(self, text: str, person=ANN, room=OPS, *, receipt: str = "", files: tuple[Attachment, ...] = ()):
-        """Type a command; what comes back."""
-        command = Command(text, person, room, receipt or self.receipt(), files, "https://answer.test/1")
+    async def say(self, text, person=ANN, room=OPS, *, receipt="", files: tuple[Attachment, ...] = (), spoken=False):
+        """Type a command, or write a message (`spoken`); what comes back."""
+        url = "https://answer.test/1"
+        command = Command(text, person, room, receipt or self.receipt(), files, url, is_message=spoken)
         return (await self.desk.command(command)).body
 
     async def press(self, card: Card, label: str, person=ANN, room=OPS, *, receipt: str = ""):
@@ -123,9 +124,9 @@ class Rig:
         found = next(action for action in card.actions if action.label == label)
         return (await self.desk.click(Click(found.id, person, room, receipt or self.receipt()))).body
 
-    async def fill(self, form, person=ANN, room=OPS, *, receipt: str = "", last: bool = True, page: int = 0, **values):
+    async def fill(self, form, person=ANN, room=OPS, *, receipt="", last=True, page=0, full=(), **values):
         """Send a form; the answer, whole."""
-        sent = Submission(form.id, values, person, room, receipt or self.receipt(), page, last)
+        sent = Submission(form.id, values, person, room, receipt or self.receipt(), page, last, None, full)
         return await self.desk.submit(sent)
 
     async def asked(self, flow: str = "run ship", person=ANN, room=OPS) -> Card:

@@ -1,7 +1,7 @@
 """A desk that answers by rules: the protocol in full, receipts counted once, drafts kept and dropped when sent."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from bot.conversation import (
     Listing,
     Notice,
     Option,
+    Person,
     Reply,
     Room,
     Submission,
@@ -40,7 +41,7 @@ class ScriptedDesk:
     gate: asyncio.Event | None = None  # set: answers wait for it
     keeps: bool = False  # tells that it has a delivery before it answers
 
-    def keep(self, form: Form) -> Form:
+    def store(self, form: Form) -> Form:
         """Store a form as a draft."""
         self.forms[form.id] = form
         return form
@@ -78,7 +79,7 @@ class ScriptedDesk:
         form = self.forms.get(submission.form_id)
         if form is None:
             return Reply(Notice("warning", "I no longer keep this form."))
-        form = self.keep(replace(form, values={**form.values, **submission.values}))
+        form = self.store(replace(form, values={**form.values, **submission.values}))
         if not submission.last:
             return Reply(replace(form, page=submission.page + 1))
         answer = self.on_submit(submission)
@@ -88,6 +89,9 @@ class ScriptedDesk:
 
     async def form(self, form_id: str) -> Form | None:
         return self.forms.get(form_id)
+
+    async def keep(self, form_id: str, values: Mapping[str, Any], person: Person) -> None:
+        """Nothing is kept here."""
 
     async def options(self, form_id: str, field_id: str, typed: str, limit: int) -> tuple[Option, ...]:
         found = next(one for one in self.forms[form_id].fields if one.id == field_id)

@@ -105,7 +105,7 @@ async def test_many_commands_at_once_are_all_acknowledged(
 
 
 async def test_a_form_opens_within_the_triggers_life(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     calls = len(slack.calls)
     await slack.command("/flow answer 01JD")
     window = await slack.modal()
@@ -126,7 +126,7 @@ async def test_a_form_survives_a_restart_between_opening_and_sending(
     slack: FakeSlack, connect: Connect, desk: ScriptedDesk
 ) -> None:
     first = await connect()
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.command("/flow answer 01JD")
     window = await slack.modal()
     await first.stop()
@@ -139,7 +139,7 @@ async def test_a_form_survives_a_restart_between_opening_and_sending(
 async def test_without_a_trigger_a_button_opens_the_form(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     thread = slack.write("look").ts
     await slack.mention("answer 01JD", thread=thread)
     said = await slack.said("Approve the image", user="U1")
@@ -153,7 +153,7 @@ async def test_without_a_trigger_a_button_opens_the_form(
 async def test_somebody_elses_form_button_opens_nothing(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.mention("answer 01JD", user="U1")
     said = await slack.said("Approve the image", user="U1")
     await slack.press("Open form", user="U2", message=said)
@@ -165,7 +165,7 @@ async def test_an_expired_trigger_gives_a_button_instead(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
     slack.trigger_life = -1
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.command("/flow answer 01JD")
     await slack.said("Open form", user="U1")
     slack.trigger_life = 3
@@ -174,7 +174,7 @@ async def test_an_expired_trigger_gives_a_button_instead(
 
 
 async def test_errors_stand_beside_the_fields(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     desk.on_submit = lambda sent: (
         FieldErrors(desk.forms[sent.form_id], {"feedback": "Say *why*."})
         if not sent.values.get("feedback")
@@ -195,7 +195,7 @@ async def test_an_error_of_an_earlier_page_brings_that_page_back(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
     fields = tuple(Field(f"n{number}", "STRING", f"Name {number}", required=False) for number in range(90))
-    desk.on_command = lambda command: Reply(desk.keep(Form("draft:big", "Many", "Go", fields)))
+    desk.on_command = lambda command: Reply(desk.store(Form("draft:big", "Many", "Go", fields)))
     desk.on_submit = lambda sent: FieldErrors(desk.forms[sent.form_id], {"n1": "is taken"})
     await slack.command("/flow run x")
     window = await slack.modal()
@@ -268,7 +268,7 @@ async def test_a_redelivery_after_a_restart_is_answered_with_the_stored_answer(
 async def test_a_redelivered_form_command_does_not_complain(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     heard = await slack.command("/flow run x")
     await slack.modal()
     await slack.redeliver(heard)
@@ -281,7 +281,7 @@ async def test_a_redelivered_form_command_does_not_complain(
 async def test_a_redelivered_submission_gets_the_same_answer(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.command("/flow run x")
     window = await slack.modal()
     heard = await slack.fill(window, {"Approved?": "Yes"})
@@ -293,7 +293,7 @@ async def test_a_redelivered_submission_gets_the_same_answer(
 async def test_a_slow_submission_is_acknowledged_and_finished_later(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.command("/flow run x")
     window = await slack.modal()
     desk.gate = asyncio.Event()
@@ -311,7 +311,7 @@ async def test_more_than_a_hundred_choices_are_searched(
 ) -> None:
     options = tuple(Option(f"v{number}" * 40, f"Choice {number}") for number in range(3000))
     form = Form("draft:many", "Pick", "Go", (Field("one", "SELECT", "One", options=options),))
-    desk.on_command = lambda command: Reply(desk.keep(form))
+    desk.on_command = lambda command: Reply(desk.store(form))
     await slack.command("/flow run x")
     window = await slack.modal()
     assert len(await slack.suggest(window, "One", "")) == 100
@@ -322,7 +322,7 @@ async def test_more_than_a_hundred_choices_are_searched(
 
 async def test_a_sent_file_reaches_the_desk(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
     form = Form("draft:file", "Send", "Go", (Field("data", "FILE", "Data", extensions=(".csv",)),))
-    desk.on_command = lambda command: Reply(desk.keep(form))
+    desk.on_command = lambda command: Reply(desk.store(form))
     await slack.command("/flow run x")
     window = await slack.modal()
     assert window.input("Data")["element"]["filetypes"] == ["csv"]
@@ -338,7 +338,7 @@ async def test_a_file_of_an_earlier_page_is_still_there_when_the_last_is_sent(
         Field("data", "FILE", "Data"),
         *(Field(f"n{n}", "STRING", f"Name {n}", required=False) for n in range(50)),
     )
-    desk.on_command = lambda command: Reply(desk.keep(Form("draft:two", "Two pages", "Go", fields)))
+    desk.on_command = lambda command: Reply(desk.store(Form("draft:two", "Two pages", "Go", fields)))
 
     def last(sent: Submission) -> Reply:
         kept = desk.forms[sent.form_id].values["data"]
@@ -357,7 +357,7 @@ async def test_a_file_of_an_earlier_page_is_still_there_when_the_last_is_sent(
 
 async def test_a_file_need_not_be_sent_twice(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
     fields = (Field("data", "FILE", "Data"), Field("name", "STRING", "Name"))
-    desk.on_command = lambda command: Reply(desk.keep(Form("draft:file", "Send", "Go", fields)))
+    desk.on_command = lambda command: Reply(desk.store(Form("draft:file", "Send", "Go", fields)))
     desk.on_submit = lambda sent: Reply(replace(desk.forms[sent.form_id], title="Once more"))
     await slack.command("/flow run x")
     window = await slack.modal()
@@ -371,10 +371,10 @@ async def test_a_file_need_not_be_sent_twice(slack: FakeSlack, end: SlackFrontEn
 async def test_a_form_that_changed_meanwhile_is_shown_anew(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.command("/flow answer x")
     window = await slack.modal()
-    desk.keep(replace(FORM, fields=(Field("other", "STRING", "Other"), *FORM.fields)))
+    desk.store(replace(FORM, fields=(Field("other", "STRING", "Other"), *FORM.fields)))
     await slack.fill(window, {"Approved?": "Yes", "Feedback": "for whom?"})
     assert desk.submissions == []
     assert "questions have changed" in slack.text(window)
@@ -383,7 +383,7 @@ async def test_a_form_that_changed_meanwhile_is_shown_anew(
 
 
 async def test_a_form_nobody_keeps_says_so(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.command("/flow answer x")
     window = await slack.modal()
     desk.forms.clear()
@@ -396,7 +396,7 @@ async def test_a_file_that_is_too_large_is_refused_beside_its_field(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
     form = Form("draft:file", "Send", "Go", (Field("data", "FILE", "Data"),))
-    desk.on_command = lambda command: Reply(desk.keep(form))
+    desk.on_command = lambda command: Reply(desk.store(form))
     await slack.command("/flow run x")
     window = await slack.modal()
     await slack.fill(window, {"Data": [{**slack.file("a.bin", b"x"), "size": 11 * 1024 * 1024}]})
@@ -408,7 +408,7 @@ async def test_a_file_elsewhere_is_not_fetched_and_the_token_stays_home(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
     form = Form("draft:file", "Send", "Go", (Field("data", "FILE", "Data"),))
-    desk.on_command = lambda command: Reply(desk.keep(form))
+    desk.on_command = lambda command: Reply(desk.store(form))
     await slack.command("/flow run x")
     window = await slack.modal()
     await slack.fill(window, {"Data": [{**slack.file("a.txt", b"x"), "url_private": "http://elsewhere.test/a.txt"}]})
@@ -441,7 +441,7 @@ async def test_direct_messages_are_commands_without_the_name(
 
 
 async def test_shortcuts_start_a_run_with_a_message(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.shortcut("p1_run")
     await slack.modal()
     assert desk.last(Command).text == "run"

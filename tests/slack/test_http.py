@@ -33,7 +33,7 @@ async def end(slack: FakeSlack, desk: ScriptedDesk) -> AsyncIterator[SlackFrontE
 
 
 async def test_commands_forms_and_clicks_by_http(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
-    desk.on_command = lambda command: Reply(desk.keep(FORM))
+    desk.on_command = lambda command: Reply(desk.store(FORM))
     await slack.command("/flow run x")
     await slack.fill(await slack.modal(), {"Name": "ann"})
     assert desk.submissions[0].values == {"name": "ann"}
@@ -150,7 +150,7 @@ async def test_the_emulator_takes_our_modal_card_and_edit(emulator: str, slack: 
         channel = (await client.conversations_list())["channels"][0]["id"]
         user = (await client.users_list())["members"][0]["id"]
         trigger = (await client.api_call("views.generateTriggerId", params={}))["trigger_id"]
-        desk.on_command = lambda command: Reply(desk.keep(FORM))
+        desk.on_command = lambda command: Reply(desk.store(FORM))
         said = {"command": "/flow", "text": "run x", "trigger_id": trigger, "user_id": user, "channel_id": channel}
         body = urlencode({**said, "team_id": "T1", "response_url": slack.address("C1", "U1")}).encode()
         form_type = {"Content-Type": "application/x-www-form-urlencoded"}

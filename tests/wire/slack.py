@@ -135,7 +135,8 @@ class FakeSlack(Workspace):
         }
 
     def _view_press(self, window: Window, block: Json, element: Json) -> Json:
-        view = {**window.view, "id": window.id, "hash": window.hash}
+        typed = fill(window, {}, self._suggested, whole=False) if window.inputs else {}
+        view = {**window.view, "id": window.id, "hash": window.hash, "state": {"values": typed}}
         return {
             "type": "block_actions",
             **self._who(window.user),
