@@ -35,6 +35,7 @@ _SECRET_LABEL = 500  # it stands in a paragraph, where escaping can make five of
 _ACTIONS = 2_000  # for buttons above the fields
 _PAGE_BLOCKS = 90  # of 100: the rest is for title, introduction and notes
 _PAGE_BYTES = 150_000  # of 250,000: the rest is for what was typed
+_BRIEF = 400  # of an error, a help or an introduction where all of them together are too much for a view
 _VIEW_BYTES = 225_000  # beyond this, long values are no longer shown in their fields
 
 
@@ -110,20 +111,22 @@ def _secret(field: Field) -> Block:
     return section(f"🔒 {name}\nSecrets are not typed in chat. Answer this one on the web page.")
 
 
-def _draw(form: Form, index: int, *, hide: bool = False) -> _Drawn:
+def _draw(form: Form, index: int, *, hide: bool = False, brief: bool = False) -> _Drawn:
     """One field: what went wrong before, a long help, its element, and a text field for other values."""
     field = form.fields[index]
     blocks: list[Block] = []
     overflow: list[Overflow] = []
     if field.error:
-        more, rest = paragraphs(f"What is wrong with {_name(field)}", f"⚠️ {field.error}", limits.SECTION)
+        most = _BRIEF if brief else limits.SECTION
+        more, rest = paragraphs(f"What is wrong with {_name(field)}", f"⚠️ {field.error}", most)
         blocks.extend(more)
         overflow.extend(rest)
     help_text = _help(field)
     hint = plain_line(help_text)
     if size(hint) > limits.HINT or "\n" in field.help.strip() or (field.type == "SECRET" and hint):
         hint = ""
-        more, rest = paragraphs(f"Help for {_name(field)}", f"**{_name(field)}**: {help_text}", _HELP)
+        most = _BRIEF if brief else _HELP
+        more, rest = paragraphs(f"Help for {_name(field)}", f"**{_name(field)}**: {help_text}", most)
         blocks.extend(more)
         overflow.extend(rest)
     if size(line(field.label)) > (_SECRET_LABEL if field.type == "SECRET" else limits.LABEL):
@@ -223,6 +226,28 @@ def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
     all_pages = pages(form)
     number = min(max(form.page if page is None else page, 0), len(all_pages) - 1)
     is_last = number == len(all_pages) - 1
+    blocks, overflow, hidden = _page(form, all_pages, number)
+    if _bytes(blocks) > _VIEW_BYTES:
+        blocks, overflow, hidden = _page(form, all_pages, number, brief=True)
+    if overflow and len(blocks) < limits.VIEW_BLOCKS:
+        names = ", ".join(dict.fromkeys(one.what for one in overflow))
+        blocks.append(context(escape_within(f"✂️ I send you the full text separately: {names}", 600)))
+    view: dict[str, Any] = {
+        "type": "modal",
+        "callback_id": FORM,
+        "private_metadata": write_ticket(form, number, origin, hidden),
+        "title": plain(_title(plain_line(form.title))),
+        "submit": plain(label(form.submit, limits.VIEW_BUTTON, "Send") if is_last else "Next"),
+        "close": plain("Cancel"),
+        "blocks": blocks or [section("Nothing to fill in.")],
+    }
+    return Rendered(view, tuple(overflow))
+
+
+def _page(
+    form: Form, all_pages: Sequence[Sequence[int]], number: int, *, brief: bool = False
+) -> tuple[list[Block], list[Overflow], list[int]]:
+    """The blocks of a page, what of it did not fit, and the fields whose long values are not shown."""
     overflow: list[Overflow] = []
     blocks: list[Block] = []
     title = plain_line(form.title)
@@ -237,7 +262,7 @@ def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
         blocks.extend(drawn_buttons)
         overflow.extend(rest)
     if number == 0:
-        more, rest = paragraphs("Introduction", form.intro, _INTRO)
+        more, rest = paragraphs("Introduction", form.intro, _BRIEF if brief else _INTRO)
         blocks.extend(more)
         overflow.extend(rest)
     if size(line(form.submit)) > limits.VIEW_BUTTON:
@@ -245,30 +270,18 @@ def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
     hidden: list[int] = []
     used = _bytes(blocks)
     for index in all_pages[number]:
-        drawn = _draw(form, index)
+        drawn = _draw(form, index, brief=brief)
         if (
             used + _bytes(drawn.blocks) > _VIEW_BYTES
             and size(as_text(form.fields[index], kept(form, form.fields[index]))) > 500
         ):
-            drawn = _draw(form, index, hide=True)
+            drawn = _draw(form, index, hide=True, brief=brief)
         used += _bytes(drawn.blocks)
         blocks.extend(drawn.blocks)
         overflow.extend(drawn.overflow)
         if drawn.is_hidden:
             hidden.append(index)
-    if overflow and len(blocks) < limits.VIEW_BLOCKS:
-        names = ", ".join(dict.fromkeys(one.what for one in overflow))
-        blocks.append(context(escape_within(f"✂️ I send you the full text separately: {names}", 600)))
-    view: dict[str, Any] = {
-        "type": "modal",
-        "callback_id": FORM,
-        "private_metadata": write_ticket(form, number, origin, hidden),
-        "title": plain(_title(title)),
-        "submit": plain(label(form.submit, limits.VIEW_BUTTON, "Send") if is_last else "Next"),
-        "close": plain("Cancel"),
-        "blocks": blocks or [section("Nothing to fill in.")],
-    }
-    return Rendered(view, tuple(overflow))
+    return blocks, overflow, hidden
 
 
 def _title(title: str) -> str:

@@ -179,6 +179,21 @@ def test_help_of_five_thousand_characters_is_all_there() -> None:
     assert all(f"word{number}" in shown for number in range(600))
 
 
+def test_a_page_whose_errors_are_too_much_for_a_view_says_them_in_short() -> None:
+    wrong = "\U0001f98a" * 1_400
+    fields = tuple(Field(f"n{n}", "STRING", f"Name {n}", help=wrong, error=wrong) for n in range(20))
+    form = Form("draft:01JD", "Names", "Run", fields, intro="\U0001f98a " * 2_000)
+    for page in range(len(forms.pages(form))):
+        rendered = forms.form_view(form, ORIGIN, page)
+        rules.check_view(rendered.payload)
+        asked = [block for block in rendered.payload["blocks"] if block["type"] == "input"]
+        assert len(asked) == len(forms.pages(form)[page])
+        told = [one.text for one in rendered.overflow if one.what.startswith("What is wrong")]
+        if len(asked) > 10:  # as many as make it too much
+            assert len(told) == len(asked), "each is told in full beside"
+            assert all(wrong in text for text in told)
+
+
 def test_secrets_have_no_field() -> None:
     form = form_of(Field("key", "SECRET", "API key"))
     name = block_name(0, shape_of(form))
