@@ -152,7 +152,7 @@ def inline(text: str, marks: str = "") -> str:
 
 def plain_line(text: str) -> str:
     """One line of Markdown as bare text, for places without markup."""
-    return "".join(span.text for span in spans(" ".join(clean(text).split())))
+    return "".join(span.text for span in spans(" ".join(clean(text).split()))).strip()
 
 
 def _line(text: str) -> str:

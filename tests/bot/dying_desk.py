@@ -11,11 +11,21 @@ from bot.conversation import Click, Command
 from bot.deliveries import Deliveries
 from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_audit import HEARD
-from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
+from tests.bot.rig import ANN, ASKING, BOB, DEV, OPS, PLAIN, Rig
 
 TWO = (ApprovalRule.model_validate({"approvers": ["anyone"], "need": 2}),)
 POLICIES = {"vote": TWO, "quorum": TWO}  # the click is the first vote of two, or the second
 
+NOTE = """
+id: note
+namespace: company.team
+inputs:
+  - {id: who, type: STRING}
+  - {id: prompt, type: STRING, description: The whole prompt}
+tasks:
+  - {id: end, type: io.kestra.plugin.core.log.Log, message: done}
+"""
+LONG = "it's a text\nwith 'quotes that never end"
 FAILS = """
 id: fails
 namespace: company.team
@@ -76,7 +86,7 @@ def arm(step: str, rig: Rig) -> None:
 
 
 async def main(folder: Path, step: str, deed: str) -> None:
-    rig = await Rig(folder, approvals=POLICIES.get(deed, ())).start(PLAIN, FAILS)
+    rig = await Rig(folder, approvals=POLICIES.get(deed, ())).start(PLAIN, FAILS, ASKING, NOTE)
     if deed in ("approve", "vote", "quorum"):
         card = await rig.asked()
         await rig.slack.shows("run", lambda shown: shown.tone == "paused")
@@ -90,6 +100,19 @@ async def main(folder: Path, step: str, deed: str) -> None:
             await rig.engine.wait((await rig.engine.pause_row(card.entity)).execution_id, timeout=20)
             await rig.slack.shows("pause", lambda shown: shown.tone == "success")
             await rig.slack.shows("run", lambda shown: shown.tone == "success")
+    elif deed == "reject":
+        card = await rig.asked("run picture prompt=fox")
+        form = await rig.press(card, "Reject\u2026")
+        print(card.entity, form.id, flush=True)
+        arm(step, rig)
+        await rig.fill(form, receipt="the click", feedback="too red")
+    elif deed == "message":
+        form = await rig.say("run note --form")
+        full = (await rig.fill(form, who="Ann", prompt="cut", full=("prompt",))).body
+        await rig.desk.click(Click(full.actions[1].id, ANN, OPS, "longer"))
+        print(form.id, flush=True)
+        arm(step, rig)
+        await rig.say(LONG, room=OPS, spoken=True, receipt="the click")
     elif deed in ("replay", "restart"):
         await rig.say("run fails")
         failed = await rig.engine.wait((await rig.engine.executions())[0].id, timeout=20)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.conversation import Click
+from bot.conversation import Click, Submission
 from engine.core.state import State
 from engine.store import audit_chain, chat_audit, chat_messages, chat_receipts, chat_votes
-from tests.bot.dying_desk import TWO
+from tests.bot.dying_desk import LONG, TWO
 from tests.bot.rig import ANN, BOB, OPS, Rig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +92,45 @@ async def test_killed_before_each_write_from_the_click_to_the_last_card_then_del
         async with asyncio.timeout(20):
             while [(row.state, row.desired - row.shown) for row in await pause_rows(rig, pause_id)] != [("FINAL", 0)]:
                 await asyncio.sleep(0.02)
+    finally:
+        await rig.stop()
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_killed_while_a_form_decides_then_delivered_again(tmp_path, step):
+    pause_id, form_id = (await killed_at(tmp_path, step, "reject")).split()
+    rig = await Rig(tmp_path).start()
+    try:
+        for _ in range(2):
+            again = Submission(form_id, {"feedback": "too red"}, ANN, OPS, "the click")
+            assert (await rig.desk.submit(again)).body.text.startswith("Rejected.")
+        done = await rig.engine.wait((await rig.engine.pause_row(pause_id)).execution_id, timeout=20)
+        assert done.outputs == {"result": "too red"}
+        deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, pause_id))
+        assert [deed.action for deed in deeds] == ["reject"]
+    finally:
+        await rig.stop()
+
+
+@pytest.mark.parametrize(
+    ("step", "again"),
+    [
+        ("before the receipt", True),
+        ("after the receipt", False),
+        ("before the transaction", True),
+        ("after the transaction", False),
+        ("after the answer", True),
+    ],
+)
+async def test_killed_while_a_message_goes_into_a_form(tmp_path, step, again):
+    """It is there once, whether the platform delivers it again or what was written down is carried on."""
+    form_id = await killed_at(tmp_path, step, "message")
+    rig = await Rig(tmp_path).start()
+    try:
+        if again:
+            assert "characters now" in (await rig.say(LONG, spoken=True, receipt="the click")).text
+        await asyncio.gather(*tuple(rig.desk.deliveries._later))
+        assert (await rig.desk.form(form_id)).values == {"who": "Ann", "prompt": LONG}
     finally:
         await rig.stop()
 

@@ -111,3 +111,7 @@ def test_hostile_markdown_is_quick() -> None:
     """Openers without closers must not take quadratic time to give up on."""
     for pattern in ("**a ", "[a](", "`a ", "_a ", "<https://", "~~x", "***"):
         sections(pattern * 20_000, 3000, 12_000)
+
+
+def test_a_line_of_nothing_but_marks_is_empty() -> None:
+    assert plain_line("\n`\n`") == ""
