@@ -119,9 +119,7 @@ def _body(view: PauseView, pages: Pages) -> str:
     if view.message:
         parts.append(plain_lines(view.message, MAX_MESSAGE))
     if view.state == "WAITING":
-        questions = [
-            field.help or field.label for field in view.fields if field.id != view.shape.key or not view.message
-        ]
+        questions = [_question(field) for field in view.fields if field.id != view.shape.key or not view.message]
         if questions:
             parts.append("\n".join(f"- {plain(question)}" for question in questions[:8]))
         parts += view.outlook.changes
@@ -133,6 +131,14 @@ def _body(view: PauseView, pages: Pages) -> str:
     else:
         parts.append(_verdict(view))
     return "\n\n".join(parts)
+
+
+def _question(field: Field) -> str:
+    """What a field asks: its name, where it has one for people, and its help."""
+    return (
+        " \u00b7 ".join(part for part in (field.label if field.label != field.id else "", field.help) if part)
+        or field.id
+    )
 
 
 def plain_lines(text: str, limit: int) -> str:
@@ -192,7 +198,7 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
     else:
         when = view.decided.at if view.decided else view.decided_at
         if when:
-            facts.append(time_fact("Decided", when))
+            facts.append(time_fact("Decided" if view.decided else "Ended", when))
         if view.decided:
             facts += [
                 Fact(field.label, value_text(view.decided.values[field.id]))

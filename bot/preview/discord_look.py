@@ -1,6 +1,7 @@
 """Discord's component JSON as HTML that looks like Discord."""
 
 import html
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -10,8 +11,23 @@ from typing import Any
 Json = Mapping[str, Any]
 _CODE = re.compile(r"```(?:\w*\n)?(.+?)```|`([^`\n]+)`", re.DOTALL)
 _TIME = re.compile(r"&lt;t:(\d+)(?::(\w))?&gt;")
+_AGO = re.compile(r"<t:(\d+):R>")
+_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 _LINK = re.compile(r"\[([^\]]+)\]\((https?://[^)\s]+)\)")
 STYLE = (Path(__file__).parent / "discord.css").read_text(encoding="utf-8")
+
+
+def counted_from(now: datetime, payload: Json) -> Json:
+    """The payload with what Discord counts from the present counted from `now`."""
+    counted: Json = json.loads(_AGO.sub(lambda found: _distance(int(found[1]) - now.timestamp()), json.dumps(payload)))
+    return counted
+
+
+def _distance(seconds: float) -> str:
+    size, unit = next(((size, unit) for size, unit in _UNITS if abs(seconds) >= size), (1, "second"))
+    count = round(abs(seconds) / size)
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    return "now" if count == 0 else f"in {words}" if seconds > 0 else f"{words} ago"
 
 
 def message(payload: Json, name: str = "Parley") -> str:
@@ -51,9 +67,7 @@ def markdown(text: str) -> str:
 
 
 def _time(found: re.Match[str]) -> str:
-    """Discord draws a moment in the reader's zone; `R` counts from now, which a picture can't."""
-    if found[2] == "R":
-        return "a moment ago"
+    """A moment, which Discord draws in the reader's zone."""
     return datetime.fromtimestamp(int(found[1]), UTC).strftime("%d %b %Y %H:%M")
 
 

@@ -1,5 +1,7 @@
 """Scenes as pages and as text, in the look of one platform."""
 
+from datetime import datetime
+
 from bot.conversation import Card, Form, Listing, Notice, Room
 from bot.discord.views import cards as discord_cards
 from bot.discord.views import forms as discord_forms
@@ -9,6 +11,7 @@ from bot.preview import discord_look, slack_look
 from bot.preview.scenes import Scene
 from bot.slack import forms as slack_forms
 from bot.slack import views as slack_views
+from bot.texts import bare
 from bot.web import views as web_views
 
 PLATFORMS = ("slack", "discord", "web")
@@ -19,7 +22,10 @@ body{{margin:0;padding:20px;display:inline-block;background:{ground}}}{style}</s
 
 def page(scene: Scene, platform: str) -> str:
     """A whole HTML page of one scene."""
-    body, style, ground = {"slack": _slack, "discord": _discord, "web": _web}[platform](scene.body)
+    if platform == "discord":
+        body, style, ground = _discord(scene.body, scene.at)
+    else:
+        body, style, ground = {"slack": _slack, "web": _web}[platform](scene.body)
     return _PAGE.format(title=scene.name, body=body, style=style, ground=ground)
 
 
@@ -28,12 +34,16 @@ def text(scene: Scene) -> str:
     lines = [f"── {scene.name}"]
     body = scene.body
     if isinstance(body, Notice):
-        return "\n".join([*lines, body.text, "  ".join(f"[{action.label}]" for action in body.actions)]).rstrip() + "\n"
+        return (
+            "\n".join([*lines, bare(body.text), "  ".join(f"[{action.label}]" for action in body.actions)]).rstrip()
+            + "\n"
+        )
     if isinstance(body, Listing):
-        return "\n".join([*lines, body.title, *(f"{row.title}: {row.text}" for row in body.rows)]) + "\n"
+        return "\n".join([*lines, body.title, *(bare(f"{row.title}: {row.text}") for row in body.rows)]) + "\n"
     if isinstance(body, Card):
-        lines += [body.title, *([body.subtitle] if body.subtitle else []), *([body.body] if body.body else [])]
-        lines += [f"{fact.label}: {fact.value}" for fact in body.facts]
+        lines += [body.title, bare(body.subtitle), bare(body.body)]
+        lines += [f"{fact.label}: {bare(fact.value)}" for fact in body.facts]
+        lines += [f"{'  ' * step.depth}- {bare(step.label)}: {step.state}" for step in body.steps]
         lines.append("  ".join(f"[{action.label}]" for action in body.actions))
         return "\n".join(line for line in lines if line) + "\n"
     lines += [body.title, *([body.intro] if body.intro else [])]
@@ -57,22 +67,24 @@ def _slack(body: Card | Form | Listing | Notice) -> tuple[str, str, str]:
     return "<br>".join(drawn), slack_look.STYLE, "#fff"
 
 
-def _discord(body: Card | Form | Listing | Notice) -> tuple[str, str, str]:
+def _discord(body: Card | Form | Listing | Notice, now: datetime) -> tuple[str, str, str]:
     ground = "#313338"
-    match body:
-        case Card():
-            return discord_look.message(discord_cards.card(body).payload), discord_look.STYLE, ground
-        case Listing():
-            return discord_look.message(discord_listings.listing(body).payload), discord_look.STYLE, ground
-        case Notice():
-            return discord_look.message(discord_cards.notice(body).payload), discord_look.STYLE, ground
+    if not isinstance(body, Form):
+        match body:
+            case Card():
+                payload = discord_cards.card(body).payload
+            case Listing():
+                payload = discord_listings.listing(body).payload
+            case Notice():
+                payload = discord_cards.notice(body).payload
+        return discord_look.message(discord_look.counted_from(now, payload)), discord_look.STYLE, ground
     count = len(discord_forms.pages(body))
     drawn = []
     for number in range(count):
         if number:
             drawn.append(discord_look.message(discord_steps.step(body, number).payload))
         drawn.append(discord_look.modal(discord_forms.modal(body, number).payload))
-    return "<br>".join(drawn), discord_look.STYLE, "#313338"
+    return "<br>".join(drawn), discord_look.STYLE, ground
 
 
 def _web(body: Card | Form | Listing | Notice) -> tuple[str, str, str]:

@@ -19,14 +19,16 @@ from bot.forms.questions import fields_of, form, intro
 from bot.links import ActionIds, Pages
 from engine.core.execution import Execution
 from engine.core.flow import Flow
+from engine.core.flowable import PauseTerms, PausingTask
 from engine.core.inputs import Input, resolve
 from engine.core.state import State
 from engine.core.task import Task
-from engine.errors import ExpressionFailed
+from engine.errors import EngineError, ExpressionFailed
 from engine.expressions import Services, evaluate, render
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # a fixed moment, so that two previews of one flow are the same
 TOOK = timedelta(minutes=2)
+SERVICES = Services(now=lambda: NOON)
 PAUSE_ID = "01PREVIEW0000000000000000A"
 RUN_ID = "01PREVIEW0000000000000RUN1"
 
@@ -37,6 +39,7 @@ class Scene:
 
     name: str
     body: Card | Form | Listing | Notice
+    at: datetime = NOON + TOOK  # when it is seen
 
 
 def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
@@ -51,18 +54,17 @@ def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
     for place in places(flow):
         if place.task.type.endswith((".Pause", ".Approval", ".HumanTask")):
             found += _pause(flow, place.task, ids, pages)
+    found.append(Scene(f"{flow.id}-failed", _run(flow, State.FAILED, ids, pages)))
     found.append(Scene(f"{flow.id}-ended", _run(flow, State.SUCCESS, ids, pages)))
     return found
 
 
 def _asked(flow: Flow, inputs: Sequence[Input]) -> tuple[Field, ...]:
     """A field for each input, also for those that are asked for after others only."""
-    services = Services(now=lambda: NOON)
-    known = {"flow": {"id": flow.id, "namespace": flow.namespace, "revision": flow.revision}, "vars": flow.variables}
 
     def rendered(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
         try:
-            return (evaluate if typed else render)(text, {**known, **extra}, services)
+            return (evaluate if typed else render)(text, {**_known(flow), **extra}, SERVICES)
         except ExpressionFailed:
             return None if typed else text
 
@@ -73,19 +75,45 @@ def _asked(flow: Flow, inputs: Sequence[Input]) -> tuple[Field, ...]:
     )
 
 
+def _known(flow: Flow) -> dict[str, Any]:
+    about = {"id": flow.id, "namespace": flow.namespace, "revision": flow.revision}
+    return {"flow": about, "vars": flow.variables}
+
+
+def _by_default(flow: Flow, value: Any) -> Any:
+    """What a text of the flow says when its inputs have their defaults; as it is written where that is not enough."""
+    given = {field.id: field.default for field in _asked(flow, flow.inputs) if field.type != "SECRET"}
+    known = {name: default for name, default in given.items() if default is not None}
+    try:
+        return render(value, {**_known(flow), "inputs": known}, SERVICES)
+    except ExpressionFailed:
+        return value
+
+
+def _terms(flow: Flow, task: Task) -> PauseTerms:
+    """How long a question waits, as far as the flow alone tells."""
+    if not isinstance(task, PausingTask):
+        return PauseTerms()
+    try:
+        return task.terms({name: _by_default(flow, text) for name, (text, _) in task.wanted().items()})
+    except (EngineError, ValueError):
+        return PauseTerms()
+
+
 def _run(flow: Flow, state: State, ids: ActionIds, pages: Pages) -> Card:
     histories: tuple[tuple[State, datetime], ...] = ((State.CREATED, NOON), (State.RUNNING, NOON))
     if state.is_terminal:
         histories = (*histories, (state, NOON + TOOK))
-    outputs = {one.id: str(one.value) for one in flow.outputs} if state.is_terminal else None
+    outputs = {one.id: str(one.value) for one in flow.outputs} if state is State.SUCCESS else None
     run = Execution(RUN_ID, flow.namespace, flow.id, 1, state, histories, outputs=outputs, started_by="local:you")
-    return run_card(RunView(run, flow, "you", NOON + TOOK), ids, pages)
+    errors = ((flow.tasks[-1].id, "Here stands what went wrong."),) if state is State.FAILED else ()
+    return run_card(RunView(run, flow, "you", NOON + TOOK, errors=errors), ids, pages)
 
 
 def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
     questions = _asked(flow, getattr(task, "on_resume", None) or ())
     made, quick = shape_of(task, questions, quick=True)
-    message = message_before(flow, task.id)
+    message, terms = message_before(flow, task.id), _terms(flow, task)
     view = PauseView(
         PAUSE_ID,
         RUN_ID,
@@ -98,9 +126,11 @@ def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
         "you",
         questions,
         made,
-        description=task.description or "",
-        message=message_text(message) if message else "",
+        description=str(_by_default(flow, task.description or "")),
+        message=message_text(_by_default(flow, message)) if message else "",
         continues=continues_with(flow, task.id),
+        deadline=NOON + terms.deadline if terms.deadline else None,
+        behavior=terms.behavior,
         outlook=Outlook(facts(following(flow, task.id), ())),
     )
     name = f"{flow.id}-{task.id}"
@@ -114,7 +144,11 @@ def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
         found.append(_form(f"{name}-reject", f"Reject: {flow.id}", "Reject", rest, about))
     decided = Decided("approve" if made.kind in ("plain", "yes_no") else "answer", "Ann", "slack", NOON + TOOK)
     done = replace(view, state="RESUMED", decided=decided, decided_at=NOON + TOOK)
-    return [*found, Scene(f"{name}-decided", pause_card(done, ids, pages))]
+    found.append(Scene(f"{name}-decided", pause_card(done, ids, pages)))
+    if view.deadline:
+        late = replace(view, state="EXPIRED", decided_at=view.deadline)
+        found.append(Scene(f"{name}-expired", pause_card(late, ids, pages), view.deadline + TOOK))
+    return found
 
 
 def _form(name: str, title: str, submit: str, fields: Sequence[Field], about: str = "") -> Scene:

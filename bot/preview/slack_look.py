@@ -138,9 +138,9 @@ def _mrkdwn(text: str) -> str:
     safe = _DATE.sub(lambda m: datetime.fromtimestamp(int(m[1]), UTC).strftime("%d %b %Y %H:%M"), safe)
     safe = _LINK.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[2]}</a>', safe)
     safe = _ADDRESS.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[1]}</a>', safe)
-    safe = re.sub(r"(?<!\w)\*([^*\n]+)\*(?!\w)", r"<b>\1</b>", safe)
-    safe = re.sub(r"(?<!\w)_([^_\n]+)_(?!\w)", r"<i>\1</i>", safe)
-    safe = re.sub(r"(?<!\w)~([^~\n]+)~(?!\w)", r"<s>\1</s>", safe)
+    safe = re.sub(r"(?<!\w)\*(?=\S)([^*\n]+)(?<=\S)\*(?!\w)", r"<b>\1</b>", safe)
+    safe = re.sub(r"(?<!\w)_(?=\S)([^_\n]+)(?<=\S)_(?!\w)", r"<i>\1</i>", safe)
+    safe = re.sub(r"(?<!\w)~(?=\S)([^~\n]+)(?<=\S)~(?!\w)", r"<s>\1</s>", safe)
     safe = re.sub(r"&lt;@(\w+)&gt;", r"<b>@\1</b>", safe).replace("\n", "<br>")
     return re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], safe)
 

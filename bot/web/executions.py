@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
@@ -157,6 +158,8 @@ async def doc_picture(name: str) -> Response:
 async def doc(request: Request, slug: str) -> Response:
     """One page of the documentation."""
     pages = doc_pages()
+    if slug.endswith(".md"):  # as the pages name each other, for readers of the files
+        return RedirectResponse(f"/docs/{quote(slug.removesuffix('.md'))}", 301, headers=HEADERS)
     if slug not in dict(pages):
         return refusal(404, "There is no such page.", "See /docs for what there is.")
     text = (DOCS / f"{slug}.md").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """`parley preview`: every form and card of a flow, in both platforms' looks, without an account."""
 
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -8,7 +9,7 @@ from bot.cli.preview import preview
 from bot.conversation import Form, Room
 from bot.discord.views import cards as discord_cards
 from bot.discord.views import forms as discord_forms
-from bot.preview import pictures
+from bot.preview import discord_look, pictures, slack_look
 from bot.preview.scenes import scenes
 from bot.slack import forms as slack_forms
 from bot.slack import views as slack_views
@@ -128,11 +129,72 @@ def test_an_approval_has_all_its_scenes():
     found = {scene.name: scene.body for scene in scenes(read(APPROVAL))}
     assert list(found) == [
         "release-running", "release-gate", "release-gate-answer", "release-gate-reject", "release-gate-decided",
-        "release-ended",
+        "release-failed", "release-ended",
     ]  # fmt: skip
+    assert [action.label for action in found["release-failed"].actions] == ["Log", "Retry from here", "Replay", "Mute…"]
     assert [action.label for action in found["release-gate"].actions] == ["Ship", "Hold…", "Answer in form"]
     assert "Approved" in found["release-gate-decided"].title
     assert found["release-ended"].facts[-1].label == "said"
+
+
+WAITS = """
+id: ship
+namespace: company.team
+inputs:
+  - {id: version, type: STRING, defaults: "1.4"}
+  - {id: hours, type: DURATION, defaults: PT3H}
+  - {id: key, type: SECRET, required: false, defaults: hunter2}
+tasks:
+  - id: gate
+    type: io.kestra.plugin.core.flow.Pause
+    description: "Ship {{ inputs.version }}?%s"
+    timeout: "{{ inputs.hours }}"
+"""
+
+
+def test_questions_read_as_with_the_defaults_of_the_inputs():
+    shown = {scene.name: scene for scene in scenes(read(WAITS % ""))}
+    gate, expired = shown["ship-gate"], shown["ship-gate-expired"]
+    assert gate.body.title == "Ship 1.4?"
+    assert gate.body.deadline.isoformat() == "2026-01-05T15:00:00+00:00"
+    assert "in 3 hours" in pictures.page(gate, "discord")
+    assert "2 minutes ago" in pictures.page(gate, "discord")
+    assert expired.body.title == "No answer in time: Ship 1.4?"
+    assert "Ended: 2026-01-05 15:00 UTC" in pictures.text(expired)
+    for unknown in (" {{ outputs.no.value }}", " {{ inputs.key }}"):
+        written = {scene.name: scene.body for scene in scenes(read(WAITS % unknown))}["ship-gate"].title
+        assert written == "Ship {{ inputs.version }}?" + unknown, "as it is written, and no secret"
+
+
+def test_text_has_no_marks_and_lists_the_steps():
+    shown = {scene.name: pictures.text(scene) for scene in scenes(read(WAITS % ""))}
+    assert "- gate: CREATED" in shown["ship-running"]
+    assert "**" not in "".join(shown.values())
+    assert "`" not in "".join(shown.values())
+
+
+@pytest.mark.parametrize(
+    ("stamp", "words"),
+    [
+        ("1000:R", "now"),
+        ("1001:R", "in 1 second"),
+        ("880:R", "2 minutes ago"),
+        ("87400:R", "in 1 day"),
+        ("1000", "<t:1000>"),
+    ],
+)
+def test_discord_counts_moments_from_the_one_of_the_scene(stamp, words):
+    payload = {"content": f"at <t:{stamp}>"}
+    assert discord_look.counted_from(datetime.fromtimestamp(1000, UTC), payload) == {"content": f"at {words}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [("*b* _i_ ~s~", "<b>b</b> <i>i</i> <s>s</s>"), ("~ 'x' : y ~ z", "~ 'x' : y ~ z"), ("2 * 3 * 4", "2 * 3 * 4")],
+)
+def test_slack_formats_only_what_touches_its_marks(text, drawn):
+    message = slack_look.message({"blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": text}}]})
+    assert drawn in message
 
 
 def test_data_of_a_flow_is_never_markup():

@@ -502,8 +502,17 @@ async def test_the_documentation_is_served(browser):
     page = await browser.get("/docs")
     assert page.url.path == "/docs/start"
     assert "What people type" in page.text
-    for slug in re.findall(r'href="/docs/(\w+)"', page.text):
-        assert (await browser.get(f"/docs/{slug}")).status_code == 200
+    slugs = re.findall(r'href="/docs/(\w+)"', page.text)
+    assert len(slugs) > 10
+    followed: set[str] = set()
+    for slug in slugs:
+        page = await browser.get(f"/docs/{slug}")
+        assert page.status_code == 200
+        links = {one for one in re.findall(r'(?:href|src)="([^"#]+)', page.text) if ":" not in one}
+        for link in sorted(links - followed):
+            followed.add(link)
+            led = await browser.get(str(page.url.join(link)))
+            assert led.status_code == 200, f"{slug}: {link}"
 
 
 def test_settings_keep_tokens_out_of_sight():
