@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot import documents
@@ -11,13 +11,13 @@ from bot.approvals.ladder import Ladder
 from bot.cards.drawing import Drawing
 from bot.commands.references import FlowName, Unresolved, find_flow, find_run, short
 from bot.commands.starts import Starts
-from bot.conversation import Attachment, FieldErrors, MessageRef, Person, Reply, Room
+from bot.conversation import Attachment, Card, FieldErrors, MessageRef, Notice, Person, Reply, Room
 from bot.forms.drafts import PREFIX, Draft, Drafts, may_fill
 from bot.office import Office
 from bot.texts import answer, code, listed
 from engine.core.execution import Execution
 from engine.core.flow import Flow
-from engine.errors import NotFound
+from engine.errors import EngineError, NotFound
 from engine.store import chat_messages, chat_receipts, executions
 from engine.store.pauses import PauseRow
 
@@ -84,7 +84,30 @@ class Parts:
         if draft.purpose == "run":
             return await self.starts.submit(draft, typed, asking.person, asking.room, asking.receipt)
         wanted = Wanted(draft.target, draft.purpose, asking.person, asking.room, asking.receipt, draft=draft)
-        return await self.decisions.answer(wanted, typed)
+        return await self.with_card(asking, draft.target, await self.decisions.answer(wanted, typed))
+
+    async def with_card(self, asking: Asking, pause_id: str, reply: Reply | FieldErrors) -> Reply | FieldErrors:
+        """What is answered to a press or a form, with the card that it came from, as decided."""
+        if asking.message is None or not isinstance(reply, Reply) or not isinstance(reply.body, Notice):
+            return reply
+        return replace(reply, card=await self._decided_card(pause_id, asking.message))
+
+    async def _decided_card(self, pause_id: str, message: MessageRef) -> Card | None:
+        """The card a press or its form came from in its last state, to be drawn over it by the answer itself, which no
+        rate holds up. Only the last: an earlier one could come after what the outbox draws meanwhile. Cards with files
+        are the outbox's."""
+        engine = self.office.engine
+        try:
+            pause = await engine.pause_row(pause_id)
+            if pause.state == "WAITING":
+                return None
+            shown = await engine.database.read(lambda c: chat_messages.showing(c, entity=pause_id))
+            if all((one.message or {}).get("message") != message.message for one in shown):
+                return None
+            card = await self.drawing.pause_of(pause)
+        except EngineError:
+            return None
+        return None if card.files else card
 
     async def made_by(self, receipt: str) -> str | None:
         """The run that a delivery made."""

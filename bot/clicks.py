@@ -14,12 +14,11 @@ from bot.commands import runs as run_commands
 from bot.commands import verbs as slash_commands
 from bot.commands.grammar import Line, Word
 from bot.commands.references import Unresolved
-from bot.conversation import Card, FieldErrors, MessageRef, Notice, Reply
+from bot.conversation import FieldErrors, Notice, Reply
 from bot.links import VERBS, Pressed, flow_target
 from bot.texts import answer
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
-from engine.store import chat_messages
 from engine.store.pauses import PauseRow
 
 PAUSE_VERBS = frozenset({"ap", "rj", "an", "ch"})
@@ -88,26 +87,7 @@ async def _decide(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | Fie
     who, room, message = asking.person, asking.room, asking.message
     verb, choice = VERBS[pressed.verb], pressed.choice
     wanted = Wanted(pressed.target, verb, who, room, asking.receipt, choice=choice, message=message, seen=asking.seen)
-    reply = await parts.decisions.decide(wanted)
-    if isinstance(reply, Reply) and isinstance(reply.body, Notice) and message is not None:
-        return replace(reply, card=await _decided_card(parts, pressed.target, message))
-    return reply
-
-
-async def _decided_card(parts: Parts, pause_id: str, message: MessageRef) -> Card | None:
-    """The pressed card in its last state, to be drawn over it by the click itself, which no rate holds up. Only the
-    last: an earlier one could come after what the outbox draws meanwhile. Cards with files are the outbox's."""
-    try:
-        pause = await parts.office.engine.pause_row(pause_id)
-        if pause.state == "WAITING":
-            return None
-        shown = await parts.office.engine.database.read(lambda c: chat_messages.showing(c, entity=pause_id))
-        if all((one.message or {}).get("message") != message.message for one in shown):
-            return None
-        card = await parts.drawing.pause_of(pause)
-    except EngineError:
-        return None
-    return None if card.files else card
+    return await parts.with_card(asking, pressed.target, await parts.decisions.decide(wanted))
 
 
 async def _kill(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:

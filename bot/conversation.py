@@ -304,6 +304,7 @@ class Submission:
     page: int = 0
     last: bool = True  # False: more pages follow, keep and answer with the next page
     answer_url: str | None = None
+    message: MessageRef | None = None  # the one whose button opened the form
     full: tuple[str, ...] = ()  # fields with as much text as the window takes: there may have been more
 
 

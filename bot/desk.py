@@ -313,15 +313,15 @@ class FrontDesk:
                 return await self._submit(event)
 
     def _asking(self, event: Event, attachments: tuple[Attachment, ...] = ()) -> Asking:
-        message, seen = (event.message, event.seen) if isinstance(event, Click) else (None, "")
+        message = None if isinstance(event, Command) else event.message
+        seen = event.seen if isinstance(event, Click) else ""
         return Asking(event.person, event.room, receipt_key(event), attachments, message, seen)
 
     async def _storable(self, event: Event) -> dict[str, Any]:
         """A delivery as it may be written down: without what was typed for secrets."""
         document: dict[str, Any] = documents.dump(event)
         is_spoken = isinstance(event, Command) and event.is_message
-        is_for_form = is_spoken and await collecting.waits(self.parts, self._asking(event))
-        if isinstance(event, Command) and not is_for_form:
+        if isinstance(event, Command) and not (is_spoken and await collecting.waits(self.parts, self._asking(event))):
             whole = await aliases.expanded(self.parts, event.room, event.text, slash_commands.VERBS.keys())
             document["text"] = slash_commands.storable(self.parts, whole)
         if isinstance(event, Submission):

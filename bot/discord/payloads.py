@@ -246,6 +246,7 @@ def submission(
         page,
         last,
         answer_url(interaction, base),
+        None if is_private(interaction) else source(interaction),
         tuple(name for name, text in values.items() if isinstance(text, str) and size(text) >= MODAL_TEXT),
     )
 

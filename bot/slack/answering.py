@@ -78,7 +78,7 @@ class Answering:
 
     def view(self, form: Form, asked: Asked, page: int | None = None) -> Rendered:
         """A page of a form as a view that knows where it was asked for."""
-        return form_view(form, Origin(asked.room, asked.answer_url), page)
+        return form_view(form, Origin(asked.room, asked.answer_url, asked.card), page)
 
     async def _open(self, asked: Asked, form: Form) -> None:
         rendered = self.view(form, asked)

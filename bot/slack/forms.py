@@ -45,6 +45,7 @@ class Origin:
 
     room: Room
     answer_url: str | None = None
+    card: str = ""  # the message whose button opened it, which the address can draw anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ def write_ticket(form: Form, page: int, origin: Origin, hidden: Sequence[int] = 
         written["t"] = room.thread
     if room.is_direct:
         written["d"] = 1
+    if origin.card and origin.answer_url:
+        written["m"] = origin.card
     if hidden:
         written["h"] = list(hidden)
     text = json.dumps({**written, "u": origin.answer_url} if origin.answer_url else written)
@@ -78,7 +81,8 @@ def read_ticket(text: str) -> Ticket | None:
         read = json.loads(text)
         room = Room("slack", str(read["c"]), read.get("t"), str(read.get("w", "")), bool(read.get("d")))
         hidden = frozenset(int(index) for index in read.get("h", ()))
-        return Ticket(str(read["f"]), int(read["p"]), str(read["s"]), Origin(room, read.get("u")), hidden)
+        origin = Origin(room, read.get("u"), str(read.get("m") or ""))
+        return Ticket(str(read["f"]), int(read["p"]), str(read["s"]), origin, hidden)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from bot.cards.graphemes import size
-from bot.conversation import MESSAGE_TEXT, Command, FieldErrors, Form, Notice, Person, Reply, Submission
+from bot.conversation import MESSAGE_TEXT, Command, FieldErrors, Form, MessageRef, Notice, Person, Reply, Submission
 from bot.forms.values import files_in
 from bot.frontend import KEPT, Desk, Unreachable
 from bot.slack import forms, payloads, views
@@ -352,8 +352,10 @@ def _has_files(value: Any) -> bool:
 def _submission(sent: Sent, values: Mapping[str, Any], *, is_last: bool) -> Submission:
     asked, ticket = sent.asked, sent.ticket
     full = tuple(name for name, text in values.items() if isinstance(text, str) and size(text) >= INPUT_TEXT)
+    room = asked.room
+    card = MessageRef("slack", room.channel, asked.card, room.thread, room.workspace) if asked.card else None
     return Submission(
-        ticket.form_id, values, asked.person, asked.room, asked.receipt, ticket.page, is_last, asked.answer_url, full
+        ticket.form_id, values, asked.person, room, asked.receipt, ticket.page, is_last, asked.answer_url, card, full
     )
 
 

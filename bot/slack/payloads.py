@@ -28,6 +28,7 @@ class Asked:
     is_ephemeral: bool = False
     files: tuple[SentFile, ...] = ()
     view_id: str | None = None  # the modal it happened in
+    card: str = ""  # the message whose button opened that modal
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ def action(body: Json) -> Pressed:
         ref,
         bool(container.get("is_ephemeral")),
         view_id=str(view["id"]) if ticket and view.get("type") == "modal" else None,
+        card=ticket.origin.card if ticket else "" if container.get("is_ephemeral") else str(message_ts or ""),
     )
     return Pressed(asked, action_id, str(pressed.get("value") or ""))
 
@@ -158,7 +160,8 @@ def submission(body: Json) -> Sent | None:
         return None
     origin = ticket.origin
     receipt = f"slack:view:{view['id']}:{view.get('hash', '')}"
-    asked = Asked(person(body["user"]), origin.room, receipt, body.get("trigger_id"), origin.answer_url)
+    who, trigger = person(body["user"]), body.get("trigger_id")
+    asked = Asked(who, origin.room, receipt, trigger, origin.answer_url, card=origin.card)
     return Sent(asked, ticket, str(view["id"]), (view.get("state") or {}).get("values") or {})
 
 
@@ -174,7 +177,8 @@ def standing(body: Json) -> Sent | None:
     ticket = read_ticket(str(view.get("private_metadata") or ""))
     if ticket is None:
         return None
-    asked = Asked(person(body["user"]), ticket.origin.room, "", None, ticket.origin.answer_url)
+    origin = ticket.origin
+    asked = Asked(person(body["user"]), origin.room, "", None, origin.answer_url, card=origin.card)
     state = (view.get("state") or {}).get("values") or {}
     return Sent(asked, ticket, str(view["id"]), state, str(view.get("hash") or ""))
 

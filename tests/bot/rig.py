@@ -126,7 +126,7 @@ class Rig:
 
     async def fill(self, form, person=ANN, room=OPS, *, receipt="", last=True, page=0, full=(), **values):
         """Send a form; the answer, whole."""
-        sent = Submission(form.id, values, person, room, receipt or self.receipt(), page, last, None, full)
+        sent = Submission(form.id, values, person, room, receipt or self.receipt(), page, last, None, None, full)
         return await self.desk.submit(sent)
 
     async def asked(self, flow: str = "run ship", person=ANN, room=OPS) -> Card:

@@ -105,6 +105,20 @@ async def test_the_pressed_card_changes_by_its_own_click(bot):
     assert "pproved by user42" in words(wire.messages[pause["id"]])
 
 
+async def test_the_card_whose_form_decides_changes_by_the_form(bot):
+    wire, _ = bot
+    opened = await wire.opened(await wire.slash("run", flow="picture"))
+    await wire.fill(opened["data"]["custom_id"], {"f:0": "x", "f:1": "large"})
+    pause = await wire.until(lambda: shown(wire, "Approve", "Answer in form"))
+    button = next(b for part in pause["components"] for b in walk(part) if b.get("label") == "Reject…")
+    reject = await wire.opened(await wire.click(pause["id"], button["custom_id"]))
+    limited = {"message": "limited", "retry_after": 60.0, "global": False}
+    wire.answer_with("PATCH", "/channels/", 429, limited, times=50, headers={"Retry-After": "60", "Via": "1.1"})
+    sent = await wire.fill(reject["data"]["custom_id"], {"f:0": "too red"}, message=pause)
+    await wire.told(sent, "Rejected.")
+    assert "ejected by user42" in words(wire.messages[pause["id"]])
+
+
 async def test_a_room_may_have_everything_of_a_run_in_the_thread_of_its_card(bot):
     wire, engine = bot
     await engine.database.transact(

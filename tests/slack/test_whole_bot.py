@@ -144,6 +144,18 @@ async def test_the_pressed_card_changes_by_its_own_click_and_times_are_the_reade
     assert slack.refused == []
 
 
+async def test_the_card_whose_form_decides_changes_by_the_form(slack: FakeSlack, rig: Rig) -> None:
+    await slack.command("/flow run picture prompt=fox")
+    card = await slack.said("Approval needed", channel="C1")
+    slack.scripts["chat.update"] = [Refusal(retry_after=600)] * 20  # no budget is left for the outbox
+    await slack.press("Reject…", user="U2", message=card)
+    reject = await slack.modal("U2")
+    await slack.fill(reject, {"feedback": "too red"})
+    await slack.until(lambda: "ejected by" in slack.text(card), "the card names who rejected")
+    assert "too red" in slack.text(card)
+    assert slack.refused == []
+
+
 async def test_files_of_a_run_come_into_the_direct_conversation(slack: FakeSlack, tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.slack = SlackFrontEnd(  # type: ignore[assignment]
