@@ -24,6 +24,8 @@ NextAfter = Callable[[datetime], datetime | None]  # the next date strictly afte
 class Dates(BaseTrigger):  # type: ignore[misc]
     """The dates of one schedule, on the machine's clock."""
 
+    __slots__ = ("_clock", "_next_after")
+
     def __init__(self, next_after: NextAfter, clock: Clock) -> None:
         self._next_after = next_after
         self._clock = clock
@@ -96,7 +98,7 @@ class Scheduler:
         for key in self._dates.keys() - dates.keys():
             self._remove(key)
         for key, next_after in dates.items():
-            if self._dates.get(key) is not next_after:
+            if self._dates.get(key) != next_after:
                 if key in self._dates:
                     self._remove(key)
                 self._add(key, next_after)

@@ -32,6 +32,8 @@ from engine.task_cache import kept_outputs
 
 log = logging.getLogger(__name__)
 
+KNOWN = 2_000  # tasks of which it is remembered how they are rendered
+
 STARTED_AFTER = 0.05  # seconds; an attempt that ends sooner is told in one commit, start and end
 
 
@@ -226,7 +228,7 @@ class Worker:
         """Whether what a task says may wait for a disk or a network when it is rendered."""
         key = (flow.namespace, flow.id, flow.revision, task.id)
         if key not in self._waiting:
-            if len(self._waiting) > 10_000:
+            if len(self._waiting) >= KNOWN:
                 self._waiting.clear()
                 self._ready.clear()
             written = task.model_dump(by_alias=True, exclude_unset=True, warnings=False)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from engine.clock import Clock
 from engine.core.flow import Flow
@@ -108,7 +108,7 @@ class Occurrences:
         """The next dates of a schedule that is not in force yet."""
         now = self.clock.now()
         state = TriggerState(flow.namespace, flow.id, trigger.id, now)
-        return await self._ahead(Entry(flow, trigger, state, lambda after: None), now, count, frozenset())
+        return await self._ahead(Entry(flow, trigger, state, UTC), now, count, frozenset())
 
     async def upcoming(self, entry: Entry, count: int = 5) -> list[datetime]:
         """The next dates that will start something."""

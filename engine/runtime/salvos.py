@@ -22,7 +22,6 @@ from engine.errors import EngineError
 from engine.rendering import waits
 from engine.runtime.creation import plain_parts
 from engine.runtime.starts import Start, Starts
-from engine.scheduler import NextAfter
 from engine.store import triggers as rows
 from engine.store.database import Database, Unit
 from engine.store.triggers import TriggerState
@@ -52,7 +51,7 @@ class Entry:
     flow: Flow
     trigger: Scheduled
     state: TriggerState
-    next_after: NextAfter
+    zone: tzinfo  # of dates whose trigger names none
     ahead: Ahead | None = None
     is_slow: bool = field(init=False)  # what it starts may have to wait for a disk or a network first
 
@@ -92,19 +91,19 @@ class Entry:
         date = self.state.next_date
         return self.is_plain and date is not None and (self.ahead is None or self.ahead.date != date)
 
-    def looked_ahead(self, date: datetime, zone: tzinfo, render: RenderFn) -> Ahead:
+    def looked_ahead(self, date: datetime, render: RenderFn) -> Ahead:
         """What a date of it wants to know."""
         if self.ahead is None or self.ahead.date != date:
-            local = date.astimezone(self.trigger.zone(zone))
+            local = date.astimezone(self.trigger.zone(self.zone))
             self.ahead = Ahead(date, self.trigger.tick(local), self.trigger.variables_at(local, render))
         return self.ahead
 
-    def tick(self, after: datetime, zone: tzinfo) -> datetime | None:
+    def next_after(self, date: datetime) -> datetime | None:
         """The next date strictly after another, whatever the conditions say."""
         ahead = self.ahead
-        if ahead is not None and ahead.date == after:
+        if ahead is not None and ahead.date == date:
             return ahead.tick
-        return self.trigger.tick(after.astimezone(zone))
+        return self.trigger.tick(date.astimezone(self.zone))
 
 
 def may_join(entry: Entry, until: datetime) -> bool:
@@ -190,9 +189,7 @@ class Salvos:
     def _look_ahead(self, entry: Entry) -> Ahead | None:
         """What the next date of a schedule wants to know, if it has one."""
         date = entry.state.next_date
-        if date is None:
-            return None
-        return entry.looked_ahead(date, self._starts.creator.renderer.zone, self._starts.render_for(entry.flow))
+        return None if date is None else entry.looked_ahead(date, self._starts.render_for(entry.flow))
 
     async def begin(self) -> None:
         """Begin what was fired: only while no fire waits, so that none is late because of the work of another, and only

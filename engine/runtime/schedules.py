@@ -213,8 +213,7 @@ class Schedules:
         key = trigger_key(flow.namespace, flow.id, trigger.id)
         definition = definition_of(trigger)
         state = self._states.get(key) or TriggerState(flow.namespace, flow.id, trigger.id, now)
-        zone = self._creator.renderer.zone
-        entry = Entry(flow, trigger, state, lambda after: entry.tick(after, zone))
+        entry = Entry(flow, trigger, state, self._creator.renderer.zone)
         known = state.definition == definition and state.next_date is not None
         date = state.next_date if known else await self._next(entry, now)
         if known and date is not None and date <= now:
