@@ -14,7 +14,7 @@ from bot.discord.client import DiscordFrontEnd
 from bot.frontend import Unreachable
 from engine.runtime import Engine
 from engine.settings import Settings
-from engine.store import chat_rooms
+from engine.store import chat_audit, chat_rooms
 from tests.wire.discord import CHANNEL, TOKEN, DiscordWire
 from tests.wire.discord_rules import walk
 
@@ -117,6 +117,27 @@ async def test_the_card_whose_form_decides_changes_by_the_form(bot):
     sent = await wire.fill(reject["data"]["custom_id"], {"f:0": "too red"}, message=pause)
     await wire.told(sent, "Rejected.")
     assert "ejected by user42" in words(wire.messages[pause["id"]])
+
+
+async def test_a_click_on_a_connection_that_breaks_counts_once_when_it_comes_again(bot):
+    wire, engine = bot
+    opened = await wire.opened(await wire.slash("run", flow="picture"))
+    await wire.fill(opened["data"]["custom_id"], {"f:0": "x", "f:1": "large"})
+    pause = await wire.until(lambda: shown(wire, "Approve", "Answer in form"))
+    button = next(b for part in pause["components"] for b in walk(part) if b.get("label") == "Approve")
+    await wire.told(await wire.click(pause["id"], button["custom_id"]), "Approved.")
+    heard = next(payload for _, event, payload in reversed(wire._sent) if event == "INTERACTION_CREATE")
+    await wire.drop(4000)
+    await wire.until(lambda: any(one["kind"] == "resume" for one in wire.sessions), within=30)
+    await wire.dispatch("INTERACTION_CREATE", heard)
+    (run,) = await engine.executions()
+    assert (await engine.wait(run.id, timeout=20)).state == "SUCCESS"
+    await wire.told(
+        await wire.click(pause["id"], button["custom_id"]), "lready"
+    )  # what came again was dealt with by now
+    (row,) = await engine.pauses(state=None)
+    deeds = await engine.database.read(lambda connection: chat_audit.about(connection, row.id))
+    assert [(deed.action, deed.person) for deed in deeds] == [("approve", "discord:42")]
 
 
 async def test_a_room_may_have_everything_of_a_run_in_the_thread_of_its_card(bot):
