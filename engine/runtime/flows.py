@@ -182,10 +182,15 @@ class Flows:
 
     async def delete(self, namespace: str, flow_id: str) -> None:
         """Nothing new starts from a flow any more; its history is kept. NotFound."""
-        if not await self._database.transact(lambda unit: rows.delete(unit.connection, namespace, flow_id)):
+        if not await self._remove(namespace, flow_id):
             raise self._missing(namespace, flow_id)
-        await self._reload(namespace, flow_id)
         await self._tell()
+
+    async def _remove(self, namespace: str, flow_id: str) -> bool:
+        now = self._clock.now()
+        is_gone = await self._database.transact(lambda unit: rows.delete(unit.connection, namespace, flow_id, now))
+        await self._reload(namespace, flow_id)
+        return is_gone
 
     async def purge_revisions(self, fits: Callable[[str, str], bool], keep: int | None, before: datetime | None) -> int:
         """Forget old revisions of flows, but never the newest nor what executions under way run; how many."""
@@ -246,8 +251,7 @@ class Flows:
         for known in orphans:
             namespace, flow_id = known.row.namespace, known.row.id
             log.info("%s is gone: flow %s.%s starts nothing new.", known.row.file, namespace, flow_id)
-            await self._database.transact(lambda unit, n=namespace, f=flow_id: rows.delete(unit.connection, n, f))  # type: ignore[misc]
-            await self._reload(namespace, flow_id)
+            await self._remove(namespace, flow_id)
         if changed or orphans:
             await self._tell()
         return bool(changed or orphans)

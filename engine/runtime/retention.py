@@ -14,13 +14,14 @@ from engine.plugin import Purged, Selection
 from engine.runtime.records import TaskRecords
 from engine.store import chat_audit, records, triggers
 from engine.store.chat_audit import Deed
-from engine.store.database import Database
+from engine.store.database import Database, Unit
 
 log = logging.getLogger(__name__)
 
 EVERYTHING = frozenset({"execution", "log", "metric", "storage"})
 BATCH = 100  # executions deleted in one go: the writer serves others in between
 FIRST, EVERY = timedelta(minutes=1), timedelta(days=1)
+BACK_BY = timedelta(days=1)  # a flow that a sync or an edit took away has come back by then
 ANY = "*"
 
 
@@ -57,9 +58,13 @@ class Retention:
         gone = await self._records.purge(chosen, EVERYTHING, BATCH)
         until = chosen.until
         if until is not None:
-            await self._database.transact(
-                lambda unit: triggers.forget_fires(unit.connection, chosen.namespace, until, below=chosen.below)
-            )
+            gone_for_good = min(until, self._clock.now() - BACK_BY)
+
+            def forget(unit: Unit) -> None:
+                triggers.forget_fires(unit.connection, chosen.namespace, until, below=chosen.below)
+                triggers.forget_memories(unit.connection, chosen.namespace, gone_for_good, below=chosen.below)
+
+            await self._database.transact(forget)
         if gone.executions:
             where = chosen.namespace or ANY
             details = {"before": until.isoformat() if until else None, "below": chosen.below, **asdict(gone)}
@@ -71,7 +76,8 @@ class Retention:
     async def apply(self) -> Purged:
         """Delete what has been kept for as long as the rules say."""
         total, now = Purged(), self._clock.now()
-        for namespace in await self._database.read(records.namespaces):
+        known = {*await self._database.read(records.namespaces), *await self._database.read(triggers.namespaces)}
+        for namespace in sorted(known):
             age = kept_for(namespace, self._rules)
             if age is not None:
                 total += await self.purge(Selection(namespace, until=now - age))

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, not_, select, update
 from sqlalchemy import delete as delete_rows
 
+from engine.store import triggers
 from engine.store.records import rests
 from engine.store.statements import serial
 from engine.store.tables import executions, flows
@@ -51,8 +52,9 @@ def _without_number(source: str) -> str:
     return _NUMBER.sub("", source, count=1)
 
 
-def delete(connection: Connection, namespace: str, flow_id: str) -> bool:
+def delete(connection: Connection, namespace: str, flow_id: str, now: datetime) -> bool:
     """Disable a flow for good: nothing new starts from it, what it did is kept. Whether there was one."""
+    serial(connection, f"flow {namespace} {flow_id}")
     newest = latest(connection, namespace, flow_id)
     if newest is None or newest.deleted:
         return False
@@ -62,6 +64,7 @@ def delete(connection: Connection, namespace: str, flow_id: str) -> bool:
         .where(key.namespace == namespace, key.id == flow_id, key.revision == newest.revision)
         .values(deleted=True)
     )
+    triggers.rest(connection, namespace, flow_id, now)
     return True
 
 

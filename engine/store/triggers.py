@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, insert, select, true, update
 
 from engine.core.execution import Execution
 from engine.store.documents import dumps, loads
 from engine.store.statements import insert_new, serial
 from engine.store.statements import put as put_row
-from engine.store.tables import trigger_fires, trigger_memories, trigger_states, trigger_windows
+from engine.store.tables import flows, trigger_fires, trigger_memories, trigger_states, trigger_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +230,46 @@ def drop_window(connection: Connection, key: str, window_id: str) -> None:
     connection.execute(delete(trigger_windows).where(row.trigger_key == key, row.window_id == window_id))
 
 
+def namespaces(connection: Connection) -> list[str]:
+    """Namespaces of triggers that have a state."""
+    return list(connection.execute(select(trigger_states.c.namespace).distinct()).scalars())
+
+
+def rest(connection: Connection, namespace: str, flow_id: str, now: datetime) -> None:
+    """The flow of some triggers is gone: from now on counts how long they have not moved."""
+    row = trigger_states.c
+    whose = update(trigger_states).where(row.namespace == namespace, row.flow_id == flow_id)
+    connection.execute(whose.values(updated=now))
+
+
 def forget_fires(connection: Connection, namespace: str | None, before: datetime, *, below: bool) -> None:
     """Forget dates before a moment that were taken; no schedule comes back to them."""
-    key = trigger_fires.c.trigger_key
-    statement = delete(trigger_fires).where(trigger_fires.c.scheduled_at < before)
-    if namespace is not None:
-        own = key.startswith(f"{namespace}/", autoescape=True)
-        statement = statement.where(own | key.startswith(f"{namespace}.", autoescape=True) if below else own)
-    connection.execute(statement)
+    row = trigger_fires.c
+    old = delete(trigger_fires).where(row.scheduled_at < before, _whose(row.trigger_key, namespace, below=below))
+    connection.execute(old)
+
+
+def forget_memories(connection: Connection, namespace: str | None, before: datetime, *, below: bool) -> int:
+    """Forget what triggers have seen whose flow was gone before a moment and still is; how many did."""
+    row, flow = trigger_states.c, flows.c
+    newest = (
+        select(func.max(flow.revision))
+        .where(flow.namespace == row.namespace, flow.id == row.flow_id)
+        .correlate(trigger_states)
+        .scalar_subquery()
+    )
+    is_there = exists().where(
+        flow.namespace == row.namespace, flow.id == row.flow_id, flow.revision == newest, flow.deleted.is_(False)
+    )
+    at_rest = select(row.namespace + "/" + row.flow_id + "/" + row.trigger_id).where(row.updated < before, ~is_there)
+    key = trigger_memories.c.trigger_key
+    whose = _whose(key, namespace, below=below)
+    return connection.execute(delete(trigger_memories).where(key.in_(at_rest), whose)).rowcount
+
+
+def _whose(key: ColumnElement[str], namespace: str | None, *, below: bool) -> ColumnElement[bool]:
+    """Keys of triggers of a namespace, and those below it."""
+    if namespace is None:
+        return true()
+    own = key.startswith(f"{namespace}/", autoescape=True)
+    return own | key.startswith(f"{namespace}.", autoescape=True) if below else own

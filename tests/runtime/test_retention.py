@@ -168,3 +168,61 @@ async def test_who_does_not_lead_purges_nothing_until_it_does(settings, clock):
                 await asyncio.sleep(0.01)
     finally:
         await engine.stop(grace=0)
+
+
+FAR = START + timedelta(days=365)
+EVERY = Selection(until=FAR)
+
+
+async def seen(engine, key):
+    return await engine.database.read(lambda c: triggers.memory(c, key))
+
+
+async def test_a_flow_that_a_sync_takes_away_for_a_while_keeps_what_its_triggers_saw(engine, deploy, clock):
+    await deploy(QUICK)
+
+    def look(unit):
+        triggers.save(unit.connection, triggers.TriggerState("company.team", "f", "t", START))
+        triggers.save_memory(unit.connection, "company.team/f/t", {"seen": [1]})
+
+    await engine.database.transact(look)
+    clock.jump(timedelta(days=90))  # nothing moved for long
+    await engine.flows.delete("company.team", "f")
+    await engine.retention.purge(EVERY)
+    clock.jump(timedelta(hours=23))
+    await engine.retention.purge(EVERY)
+    assert await seen(engine, "company.team/f/t") == {"seen": [1]}
+    await deploy(QUICK)
+    clock.jump(timedelta(days=2))
+    await engine.retention.purge(EVERY)
+    assert await seen(engine, "company.team/f/t") == {"seen": [1]}
+    await engine.flows.delete("company.team", "f")
+    clock.jump(timedelta(days=1, seconds=1))
+    await engine.retention.purge(EVERY)
+    assert await seen(engine, "company.team/f/t") == {}
+
+
+async def test_the_rule_of_its_namespace_forgets_what_triggers_of_a_flow_that_is_gone_saw(settings, clock):
+    """Also when no run of the namespace is left."""
+    settings = Settings(**{**settings.model_dump(), "retention": {"company.team": "P7D"}})
+    engine = await Engine.open(settings, registry=registry(), clock=clock)
+
+    def look(unit):
+        for space in ("company.team", "elsewhere"):
+            triggers.save(unit.connection, triggers.TriggerState(space, "f", "t", START))
+            triggers.save_memory(unit.connection, f"{space}/f/t", {"seen": [1]})
+
+    try:
+        for space in ("company.team", "elsewhere"):
+            await engine.deploy(f"id: f\nnamespace: {space}\n{QUICK}")
+            await engine.flows.delete(space, "f")
+        await engine.database.transact(look)
+        clock.jump(timedelta(days=6))
+        await engine.retention.apply()
+        assert await seen(engine, "company.team/f/t") == {"seen": [1]}
+        clock.jump(timedelta(days=2))
+        await engine.retention.apply()
+        assert await seen(engine, "company.team/f/t") == {}
+        assert await seen(engine, "elsewhere/f/t") == {"seen": [1]}
+    finally:
+        await engine.stop(grace=0)

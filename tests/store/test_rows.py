@@ -280,7 +280,7 @@ async def test_a_flow_gets_a_revision_only_when_it_changed(database):
         return lambda u: flows.deploy(u.connection, "ns", "f", source, file, NOW)
 
     assert [await database.transact(deploy(s)) for s in ("a", "a", "b", "a")] == [1, 1, 2, 3]
-    await database.transact(lambda u: flows.delete(u.connection, "ns", "f"))
+    await database.transact(lambda u: flows.delete(u.connection, "ns", "f", NOW))
     assert (await database.read(lambda c: flows.latest(c, "ns", "f"))).deleted
     assert await database.transact(deploy("a")) == 3
     assert not (await database.read(lambda c: flows.latest(c, "ns", "f"))).deleted
@@ -294,6 +294,48 @@ async def test_a_date_of_a_trigger_fires_once(database):
 
     assert [await database.transact(claim(e)) for e in ("E1", "E2")] == [True, False]
     assert await database.read(lambda c: triggers.fires(c, "ns/f/t")) == [(NOW, "E1")]
+
+
+async def test_what_a_trigger_saw_is_forgotten_when_its_flow_has_long_been_gone(database):
+    """Flows of a, and of the namespaces below and beside it: some there, some gone since a while later."""
+    long = timedelta(days=3)
+
+    def tell(unit):
+        c = unit.connection
+        for space, flow in (
+            ("a", "there"),
+            ("a", "gone"),
+            ("a", "back"),
+            ("a.b", "gone"),
+            ("ab", "gone"),
+            ("a", "new"),
+        ):
+            flows.deploy(c, space, flow, "x: 1", "", NOW)
+            triggers.save(c, triggers.TriggerState(space, flow, "t", NOW))
+            triggers.save_memory(c, f"{space}/{flow}/t", {"seen": [1]})
+            if flow in ("gone", "back", "new"):
+                assert flows.delete(c, space, flow, NOW + long)
+        flows.deploy(c, "a", "back", "x: 1", "", LATER)
+        flows.deploy(c, "a", "new", "x: 2", "", LATER)  # its deleted revision is not the newest
+
+    await database.transact(tell)
+
+    async def forget(space, before, below):
+        return await database.transact(
+            lambda unit: triggers.forget_memories(unit.connection, space, before, below=below)
+        )
+
+    async def kept():
+        every = ("a/there", "a/gone", "a/back", "a.b/gone", "ab/gone", "a/new")
+        return [key for key in every if await database.read(lambda c, k=key: triggers.memory(c, f"{k}/t"))]
+
+    assert await forget(None, NOW + long, True) == 0  # it is the end of the flow that counts, not the last move before
+    assert await forget("a", NOW + long + timedelta(microseconds=1), False) == 1
+    assert await kept() == ["a/there", "a/back", "a.b/gone", "ab/gone", "a/new"]
+    assert await forget("a", NOW + 2 * long, True) == 1
+    assert await kept() == ["a/there", "a/back", "ab/gone", "a/new"]
+    assert await forget(None, NOW + 2 * long, True) == 1
+    assert await kept() == ["a/there", "a/back", "a/new"]
 
 
 async def test_a_trigger_is_released_by_the_end_of_its_execution(database):
