@@ -196,7 +196,10 @@ class TaskContext:
         self._lines_left -= 1
         if self._lines_left < 0:
             limit = self.settings.limits.log_lines_per_task
-            level, message = "WARN", f"The task wrote more than {limit} lines; the rest is left out."
+            level, message = (
+                "WARN",
+                f"The task wrote more than {limit:,} lines (`limits.log_lines_per_task`); the rest is left out.",
+            )
         self._outside.logbook.add(self._line(message, level))
 
     def metric(

@@ -38,7 +38,9 @@ class DockerSettings(Section):
 class HttpSettings(Section):
     """Bounds on what flows may call."""
 
-    max_body: int = 10 * 1024 * 1024
+    max_body: int = Field(
+        default=10 * 1024 * 1024, ge=1, description="Bytes of an answer that a task reads; a longer one fails it."
+    )
     deny_metadata: bool = Field(default=True, description="Refuse link-local addresses (cloud metadata services).")
 
 
@@ -46,7 +48,12 @@ class ScriptSettings(Section):
     """How shell text is kept safe."""
 
     escape: Literal["quoted", "off"] = "quoted"
-    max_output: int = 10 * 1024 * 1024
+    max_output: int = Field(
+        default=10 * 1024 * 1024,
+        ge=1,
+        description="Characters of a script's output that are kept in the log; the rest is left out, and a line says "
+        "so.",
+    )
 
 
 class GitSettings(Section):
@@ -69,7 +76,8 @@ class Limits(Section):
     workers_per_flow: int = Field(
         default=24,
         ge=1,
-        description="Of these of one flow, so that a flow whose tasks hang leaves room for others.",
+        description="Of these of one flow, so that a flow whose tasks hang leaves room for others; with several "
+        "machines in each process.",
     )
     output_bytes: int = Field(
         default=1024 * 1024,

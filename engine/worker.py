@@ -270,7 +270,8 @@ class Worker:
         if size > limit:
             raise TaskFailed(
                 f"The outputs of the task are too large: {size:,} bytes, {limit:,} are allowed.",
-                fix="Write large data to a file (`outputFiles`, or a storage task) and hand on its URI.",
+                fix="Write large data to a file (`outputFiles`, or a storage task) and hand on its URI. "
+                "The limit is `limits.output_bytes`.",
             )
         return dict(values)
 

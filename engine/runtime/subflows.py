@@ -120,7 +120,8 @@ class Subflows:
             return steps
 
         if await self.database.read(depth) > limit:
-            raise Refused(f"Subflows are nested more than {limit} deep.", fix="Does a flow call itself without an end?")
+            fix = "Does a flow call itself without an end? If not, raise `limits.subflow_depth`."
+            raise Refused(f"Subflows are nested more than {limit} deep.", fix=fix)
 
     async def _create(self, row: Stored, command: StartSubflow, parent: Execution, prepared: Prepared) -> None:
         run = parent.task_runs.get(command.task_run_id)

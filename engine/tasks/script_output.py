@@ -67,7 +67,8 @@ class ScriptOutput:
         self.left -= len(line)
         if self.left < 0:
             limit = self.context.settings.scripts.max_output
-            self.context.log(f"The script wrote more than {limit} bytes; the rest is not kept.", "WARN")
+            said = f"The script wrote more than {limit:,} characters (`scripts.max_output`); the rest is not kept."
+            self.context.log(said, "WARN")
             return
         self.context.log(line, level)
 

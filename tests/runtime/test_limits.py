@@ -7,94 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.chat_settings import ChatSettings
 from engine.core.state import State
 from engine.runtime import Engine
-from engine.settings import Limits, Settings
+from engine.settings import HttpSettings, Limits, ScriptSettings, Settings
+from tests.runtime.greedy import ASKS, BESIDE, EACH, ENDLESS, FORKS, HANGS, LARGE, LOOP, PING, TALKATIVE
 from tests.shared import ROOT
-
-BESIDE = "{id: beside, namespace: n, tasks: [{id: a, type: io.kestra.plugin.core.output.OutputValues, values: {a: b}}]}"
-ASKS = "{id: asks, namespace: n, tasks: [{id: ask, type: io.kestra.plugin.core.flow.Pause}]}"
-HANGS = """
-id: hangs
-namespace: n
-tasks:
-  - id: hang
-    type: io.kestra.plugin.scripts.shell.Commands
-    taskRunner: {type: io.kestra.plugin.core.runner.Process}
-    commands: [sleep infinity]
-"""
-EACH = """
-id: each
-namespace: n
-inputs: [{id: last, type: INT}]
-tasks:
-  - id: each
-    type: io.kestra.plugin.core.flow.ForEach
-    values: "{{ range(1, inputs.last) }}"
-    concurrencyLimit: 0
-    tasks: [{id: one, type: io.kestra.plugin.core.debug.Return, format: "{{ taskrun.value }}"}]
-"""
-LOOP = EACH.replace("id: each", "id: loop").replace("flow.ForEach", "flow.Loop").replace("taskrun.value", "item.value")
-ENDLESS = """
-id: endless
-namespace: n
-tasks:
-  - id: again
-    type: io.kestra.plugin.core.flow.LoopUntil
-    condition: "{{ false }}"
-    checkFrequency: {interval: PT0S, maxIterations: null}
-    tasks: [{id: one, type: io.kestra.plugin.core.debug.Return, format: x}]
-"""
-PING = """
-id: %s
-namespace: n
-tasks: [{id: deeper, type: io.kestra.plugin.core.flow.Subflow, namespace: n, flowId: %s}]
-"""
-LARGE = """
-id: large
-namespace: n
-inputs: [{id: size, type: INT}]
-tasks:
-  - id: large
-    type: io.kestra.plugin.scripts.shell.Commands
-    taskRunner: {type: io.kestra.plugin.core.runner.Process}
-    commands:
-      - printf '::{"outputs":{"text":"%s"}}::\\n' "$(head -c {{ inputs.size }} /dev/zero | tr '\\0' x)"
-"""
-TALKATIVE = """
-id: talkative
-namespace: n
-tasks:
-  - id: talk
-    type: io.kestra.plugin.scripts.shell.Commands
-    taskRunner: {type: io.kestra.plugin.core.runner.Process}
-    commands: [seq 10000]
-"""
-FORKS = """
-id: forks
-namespace: n
-tasks:
-  - id: fork
-    type: io.kestra.plugin.scripts.shell.Commands
-    taskRunner: {type: io.kestra.plugin.core.runner.Process}
-    timeout: PT2S
-    interpreter: [/bin/bash, -c]
-    env: {PIDS: "%s"}
-    commands:
-      - |
-        breed() {
-          echo $BASHPID >> "$PIDS"
-          if [ "$1" -gt 0 ]; then breed $(($1 - 1)) & breed $(($1 - 1)) & fi
-          sleep 1000
-        }
-        away() {
-          setsid bash -c 'echo $$ >> "$PIDS"; sleep 1000' &
-          (setsid bash -c 'echo $$ >> "$PIDS"; exec sleep 1000' &)
-        }
-        away
-        env -i PIDS="$PIDS" setsid bash -c 'echo $$ >> "$PIDS"; sleep 1000' &
-        breed 4
-"""
 
 
 @pytest.fixture
@@ -147,6 +65,7 @@ async def test_flows_that_call_each_other(engine):
     assert {one.state for one in every} == {State.FAILED}
     deepest = "\n".join(line.message for line in await engine.logs(every[0].id))
     assert "Subflows are nested more than 5 deep." in deepest
+    assert "limits.subflow_depth" in deepest
 
 
 async def test_a_large_output(engine):
@@ -157,13 +76,14 @@ async def test_a_large_output(engine):
     assert done.state is State.FAILED
     assert "The outputs of the task are too large" in said
     assert "Write large data to a file" in said
+    assert "limits.output_bytes" in said
 
 
 async def test_a_task_that_talks_without_end(engine):
     await engine.deploy(TALKATIVE)
     done, said = await ended(engine, "talkative")
     assert done.state is State.SUCCESS
-    assert "The task wrote more than 100 lines; the rest is left out." in said
+    assert "The task wrote more than 100 lines (`limits.log_lines_per_task`); the rest is left out." in said
     assert len(said.splitlines()) < 110
 
 
@@ -270,11 +190,11 @@ async def test_the_real_sizes_do_not_stop_another_execution(tmp_path):
         }  # fmt: skip
         said = {flow: [line.message for line in await opened.logs(one.id, limit=200_000)] for flow, one in made.items()}
         assert any("Outputs in a line of more than 1,048,576 characters are not read" in line for line in said["large"])
-        assert any("The script wrote more than" in line for line in said["large"])
-        assert sum(map(len, said["large"])) < 20_000_000
         assert any(
-            "The task wrote more than 100,000 lines" in line.replace("100000", "100,000") for line in said["talkative"]
+            "The script wrote more than 10,485,760 characters (`scripts.max_output`)" in line for line in said["large"]
         )
+        assert sum(map(len, said["large"])) < 20_000_000
+        assert any("The task wrote more than 100,000 lines" in line for line in said["talkative"])
         assert any("There are 10001 values" in line.replace(",", "") for line in said["each"])
     finally:
         await opened.stop(1)
@@ -291,7 +211,13 @@ def lives(pid: int) -> bool:
 
 def test_the_table_in_the_docs_is_the_settings():
     text = (ROOT / "bot" / "docs" / "settings.md").read_text()
-    rows = re.findall(r"^\| `limits\.(\w+)` \| ([\d,]+) \| (.+) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+\.\w+)` \| ([\d,]+) \| (.+) \|$", text, re.MULTILINE)
     told = {name: (int(number.replace(",", "")), what) for name, number, what in rows}
-    real = {name: (field.default, field.description) for name, field in Limits.model_fields.items()}
+    sections = [("limits", Limits, Limits.model_fields), ("scripts", ScriptSettings, ["max_output"])]
+    sections += [("http", HttpSettings, ["max_body"]), ("chat", ChatSettings, ["per_person"])]
+    real = {
+        f"{section}.{name}": (model.model_fields[name].default, model.model_fields[name].description)
+        for section, model, names in sections
+        for name in names
+    }
     assert told == real

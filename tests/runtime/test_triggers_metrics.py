@@ -216,6 +216,11 @@ async def test_a_log_has_a_bound_and_a_level(settings, clock):
         made = await engine.create("a", "f", {}, started_by="x")
         await engine.wait(made.id, timeout=10)
         lines = [line.message for line in await engine.logs(made.id)]
-        assert lines == ["a", "b", "c", "The task wrote more than 3 lines; the rest is left out."]
+        assert lines == [
+            "a",
+            "b",
+            "c",
+            "The task wrote more than 3 lines (`limits.log_lines_per_task`); the rest is left out.",
+        ]
     finally:
         await engine.stop()
