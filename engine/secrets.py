@@ -29,6 +29,7 @@ from engine.store.documents import dumps, loads
 if TYPE_CHECKING:  # loaded with the first value that is sealed or opened
     from cryptography.fernet import MultiFernet
 
+KEY_FILE = "encryption.key"
 SEALED = "$sealed"  # a mapping with this one key stands for an encrypted value
 SHORTEST = 3  # characters; masking less would only garble the log
 COMMON = frozenset({"true", "false", "null", "none", "yes", "no"})
@@ -186,10 +187,13 @@ class Vault:
         """The vault under `encryption_key`, or under a key that is made once in the data folder."""
         if settings.encryption_key:
             return cls([key.strip() for key in settings.encryption_key.split(",") if key.strip()])
-        text = kept_key(
-            settings.data / "encryption.key", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n"
-        )
+        text = kept_key(settings.data / KEY_FILE, lambda: base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n")
         return cls([key.strip() for key in text.replace("\n", ",").split(",") if key.strip()])
+
+    @classmethod
+    def there(cls, settings: Settings) -> "Vault | None":
+        """The same without making a key: None when there is none yet."""
+        return cls.of(settings) if settings.encryption_key or (settings.data / KEY_FILE).is_file() else None
 
     def fingerprints(self) -> tuple[str, ...]:
         """What tells each key from others and gives none away, the newest first."""

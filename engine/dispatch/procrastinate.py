@@ -25,6 +25,7 @@ from engine.dispatch.shares import Shares, Shift
 from engine.errors import StoreFailed
 from engine.store import parts
 from engine.store.batches import Row
+from engine.store.members import group_of, queue_of
 from engine.store.postgres import PostgresDatabase, plain_address
 from engine.store.signals import CHANNEL
 from engine.store.statements import serial
@@ -33,7 +34,6 @@ from engine.store.writing import Unit
 log = logging.getLogger(__name__)
 
 TASK = "parley.run"
-DEFAULT = "default"
 SILENT_BEATS = 3  # heartbeats a worker may miss
 POLL_SECONDS = 2.0  # how long a job waits at most when its notification is lost
 AGAIN_SECONDS = 1
@@ -41,16 +41,6 @@ CONNECT_SECONDS = 10.0  # to reach the database, before it is tried again
 STEADY_SECONDS = 60.0  # after which a lost connection is the first again
 CONNECTIONS = 6
 BOUNDS = (16, 64, 256)  # jobs of one decision, from which on they let others pass
-
-
-def queue_of(group: str | None) -> str:
-    """The queue of a worker group; None: of tasks that any worker runs."""
-    return DEFAULT if group is None else f"group:{group}"
-
-
-def group_of(queue: str) -> str | None:
-    """The worker group of a queue."""
-    return queue.removeprefix("group:") if queue != DEFAULT else None
 
 
 def priority(before: int) -> int:

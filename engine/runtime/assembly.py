@@ -40,6 +40,7 @@ from engine.runtime.webhooks import Webhooks
 from engine.secrets import AtRest, Masker, Secrets, Vault
 from engine.settings import Settings
 from engine.store.database import Database
+from engine.store.members import queue_of
 from engine.store.postgres import PostgresDatabase
 from engine.worker import Worker
 
@@ -142,7 +143,7 @@ class Assembly:
 
     def _join(self, database: PostgresDatabase, home: SharedHome) -> Dispatcher:
         """Be one of several processes on a database; what runs tasks then."""
-        from engine.dispatch.procrastinate import ProcrastinateDispatcher, queue_of  # noqa: PLC0415 - only there
+        from engine.dispatch.procrastinate import ProcrastinateDispatcher  # noqa: PLC0415 - only there
         from engine.runtime.cluster import Cluster, Parts  # noqa: PLC0415 - as above
 
         settings = self.settings

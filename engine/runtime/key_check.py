@@ -10,7 +10,6 @@ from engine.store.documents import loads
 
 log = logging.getLogger(__name__)
 
-NAME = "encryption key"
 NAMED = 5  # lost secrets that the log names
 
 
@@ -21,7 +20,7 @@ async def check_key(database: Database, vault: Vault, *, shared: bool) -> list[s
     on without the secrets, and says once that they are lost to it; a copy of the data folder comes without its key.
     """
     newest, *older = vault.fingerprints()
-    there = await database.transact(lambda unit: parts.first(unit.connection, NAME, newest))
+    there = await database.transact(lambda unit: parts.first(unit.connection, parts.ENCRYPTION_KEY, newest))
     fits = there in (newest, *older)
     if shared and not fits:
         raise SettingInvalid(
@@ -34,7 +33,7 @@ async def check_key(database: Database, vault: Vault, *, shared: bool) -> list[s
     if not fits or lost:
         log.error("%s", told(lost))
     if there != newest and not lost:  # so that an older key may go; and a loss of nothing stored is told once
-        await database.transact(lambda unit: parts.put(unit.connection, NAME, newest))
+        await database.transact(lambda unit: parts.put(unit.connection, parts.ENCRYPTION_KEY, newest))
     return lost
 
 

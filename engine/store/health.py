@@ -8,16 +8,20 @@ from pathlib import Path
 
 from engine.errors import SettingInvalid
 from engine.store.members import Member
+from engine.store.parts import ENCRYPTION_KEY
 from engine.store.postgres import plain_address
 from engine.store.presence import LIVING, MEMBERS
 
 PATIENCE = 5  # seconds
+KEY = "SELECT version FROM schema_part WHERE name = %s"
+QUEUES = "SELECT DISTINCT queue_name FROM procrastinate_jobs WHERE status = 'todo' ORDER BY 1"
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """What was found. `problem` and `fix` are empty when all is well. `members`: the processes at work on a server;
-    `now`: the server's own clock."""
+    `now`: the server's own clock; `key`: the fingerprint of the encryption key that they share; `waiting`: the queues
+    in which tasks wait."""
 
     name: str
     problem: str = ""
@@ -25,6 +29,8 @@ class Health:
     members: tuple[Member, ...] = ()
     now: datetime | None = None
     is_busy: bool = False
+    key: str | None = None
+    waiting: tuple[str, ...] = ()
 
 
 def of_file(file: Path) -> Health:
@@ -62,11 +68,14 @@ def of_server(database: str) -> Health:
             connection.execute(f"SET statement_timeout = '{PATIENCE}s'")
             row = connection.execute(
                 "SELECT current_database(), pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on', "
-                "has_schema_privilege(current_user, current_schema(), 'CREATE'), now(), to_regclass('member') IS NULL"
+                "has_schema_privilege(current_user, current_schema(), 'CREATE'), now(), to_regclass('member') IS NULL, "
+                "to_regclass('procrastinate_jobs') IS NULL"
             ).fetchone()
             assert row is not None  # noqa: S101 - a SELECT without FROM gives one row
-            name, only_reads, may_create, now, is_new = row
+            name, only_reads, may_create, now, is_new, has_no_jobs = row
             found = [] if is_new else connection.execute(LIVING, (MEMBERS,)).fetchall()
+            key = None if is_new else connection.execute(KEY, (ENCRYPTION_KEY,)).fetchone()
+            queues = [] if has_no_jobs else connection.execute(QUEUES).fetchall()
     except psycopg.Error as error:
         said = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         fix = "Check address, name, password and firewall; the server must let this machine in (pg_hba.conf)."
@@ -80,4 +89,5 @@ def of_server(database: str) -> Health:
         Member(one[0], one[1], tuple(one[2].split()), one[3], one[4], datetime.fromtimestamp(one[5] / 1e6, UTC))
         for one in found
     )
-    return Health(name, members=members, now=now)
+    waiting = tuple(queue for (queue,) in queues)
+    return Health(name, members=members, now=now, key=None if key is None else key[0], waiting=waiting)

@@ -19,6 +19,19 @@ members = Table(
 )
 
 
+DEFAULT = "default"  # the queue of tasks that any worker runs
+
+
+def queue_of(group: str | None) -> str:
+    """The queue of a worker group; None: of tasks that any worker runs."""
+    return DEFAULT if group is None else f"group:{group}"
+
+
+def group_of(queue: str) -> str | None:
+    """The worker group of a queue."""
+    return queue.removeprefix("group:") if queue != DEFAULT else None
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One process."""

@@ -6,6 +6,8 @@ from engine.store.statements import insert_new
 from engine.store.statements import put as put_row
 from engine.store.tables import schema_parts
 
+ENCRYPTION_KEY = "encryption key"  # the fingerprint of the key that processes share
+
 
 def get(connection: Connection, name: str) -> str | None:
     """What is kept under a name."""

@@ -1,5 +1,6 @@
 """`parley doctor`: what it says of good and of broken set-ups."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -242,6 +243,59 @@ async def test_a_database_server_and_who_works_on_it(tmp_path, new_postgres):
             await engine.stop(0)
         assert looked[-1].verdict == verdict, role
         assert f"{role} on " in looked[0].text
+
+
+async def test_an_encryption_key_that_is_not_the_others(tmp_path, new_postgres):
+    given = settings(tmp_path, database=new_postgres)
+    assert "encryption key" not in by_name(await examine(given))  # nobody has one yet
+    engine = await Engine.open(settings_of(tmp_path, new_postgres, "bot"))
+    await engine.start(watch=False)
+    await engine.stop(0)
+    for key, verdict in ((None, "wrong"), ("b" * 43 + "=", "wrong"), ("short", "wrong"), ("a" * 43 + "=", None)):
+        found = by_name(await examine(given.model_copy(update={"encryption_key": key}))).get("encryption key")
+        assert (None if found is None else found.verdict) == verdict
+        assert found is None or (found.fix and "bbb" not in found.text)
+    assert not (given.data / "encryption.key").exists()  # looking makes none
+
+
+GROUPED = """
+id: grouped
+namespace: t
+tasks:
+  - id: train
+    type: io.kestra.plugin.scripts.shell.Commands
+    workerGroup: {key: gpu}
+    taskRunner: {type: io.kestra.plugin.core.runner.Process}
+    commands: ["true"]
+"""
+
+
+async def test_a_worker_group_that_nobody_serves(tmp_path, new_postgres):
+    given = settings(tmp_path, database=new_postgres)
+    engine = await Engine.open(settings_of(tmp_path, new_postgres, "all"))
+    await engine.start(watch=False)
+    try:
+        assert [one.verdict for one in await examine(given) if one.name == "processes"] == ["ok"]
+        await engine.deploy(GROUPED)
+        made = await engine.create("t", "grouped", {}, started_by="test")
+        async with asyncio.timeout(20):
+            while not (found := [one for one in await examine(given) if one.name == "processes"][1:]):
+                await asyncio.sleep(0.05)
+        assert [one.verdict for one in found] == ["wrong"]
+        assert "'gpu'" in found[0].text
+        assert "--worker-group gpu" in found[0].fix
+        await engine.kill(made.id, by="test")
+    finally:
+        await engine.stop(0)
+    only = settings_of(tmp_path, new_postgres, "all").model_copy(update={"worker_groups": ("gpu",)})
+    engine = await Engine.open(only)
+    await engine.start(watch=False)
+    try:
+        found = [one for one in await examine(given) if one.name == "processes"]
+        assert [one.verdict for one in found] == ["ok", "hint"]
+        assert "All workers have a group" in found[1].text
+    finally:
+        await engine.stop(0)
 
 
 async def test_a_database_server_that_can_not_be_reached(tmp_path):
