@@ -183,6 +183,18 @@ async def test_a_job_offered_twice_to_one_process_is_not_done_with_when_its_atte
     assert [type(one) for one in ended] == [StoreFailed, StoreFailed]
 
 
+async def test_a_job_of_a_newer_process_that_says_more_is_run_all_the_same():
+    ran = []
+
+    async def runs(job):
+        ran.append((job.execution_id, job.task_run_id, job.attempt, job.version, job.lane))
+
+    dispatcher = ProcrastinateDispatcher(PostgresDatabase("postgresql:///x"), runs, runs, runs, 4, 4, (), 1)
+    await dispatcher._perform(execution="E1", run="E1.1", attempt=2, version=7, flow="a.b/f", of_tomorrow="x")
+    await dispatcher._perform(execution="E1", run="E1.1", attempt=1)  # and one of an older that says less
+    assert ran == [("E1", "E1.1", 2, 7, "a.b/f"), ("E1", "E1.1", 1, 0, "E1")]
+
+
 HOURLY = """
 id: hourly
 namespace: company.team
