@@ -1,8 +1,13 @@
 """What tests of several folders use: databases of both kinds."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.postgres import server
+
+# How fast a machine is proves nothing about a law; tests/bench measures.
+settings.register_profile("parley", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("parley")
 
 
 @pytest.fixture(scope="session")
