@@ -47,6 +47,8 @@ BULK = ("kill", "pause", "resume", "restart", "replay", "force", "delete", *(f"m
 
 def offered(run: Execution) -> Sequence[Deedable]:
     """What can be done to a run in the state it is in. Pure."""
+    if run.state.is_terminal and run.goes_on:
+        return (STOP,)
     if run.state.is_terminal:
         restart = (Deedable("restart", "Retry what failed", style="primary"),) if run.state is State.FAILED else ()
         return (*restart, Deedable("replay", "Replay"), MARK, Deedable("labels", "Add label", "label"), DELETE)

@@ -247,6 +247,11 @@ class Execution:
         """When it reached its terminal state, if it has."""
         return self.histories[-1][1] if self.state.is_terminal else None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether something of it is still to come: it has not ended, or what runs after its end has not."""
+        return not self.state.is_terminal or any(not run.state.is_terminal for run in self.task_runs.values())
+
     def moved(self, state: State, now: datetime) -> "Execution":
         """Copy in another state; the same state again changes nothing."""
         return self if state is self.state else altered(self, state=state, histories=(*self.histories, (state, now)))

@@ -58,7 +58,7 @@ def reached(execution: Execution, until: Until) -> bool:
         return True
     if not execution.state.is_terminal:
         return False
-    return until != "settled" or all(run.state.is_terminal for run in execution.task_runs.values())
+    return until != "settled" or not execution.goes_on
 
 
 class Changes:

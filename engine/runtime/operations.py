@@ -18,7 +18,7 @@ from engine.runtime.deciding import Decider
 from engine.runtime.flows import Flows
 from engine.secrets import Masker
 from engine.store import events as inbox
-from engine.store import executions, pauses
+from engine.store import executions, pauses, task_runs
 from engine.store.database import Beside, Database, Unit
 
 Revision = int | Literal["newest"] | None
@@ -38,10 +38,10 @@ class Operations:
         self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
     ) -> bool:
         """Kill inside somebody's transaction, or end a pause that outlived its execution; False when the pause was
-        decided, or the execution had ended, before."""
+        decided, or the execution and what runs after its end had ended, before."""
         if pause_id is None:
             state = executions.state_of(unit.connection, execution_id)
-            if state is None or state.is_terminal:
+            if state is None or (state.is_terminal and not task_runs.any_open(unit.connection, execution_id)):
                 return False
         elif pauses.decide(unit.connection, pause_id, "KILLED", by=by, now=now) is None:
             return False
@@ -52,9 +52,10 @@ class Operations:
         return True
 
     async def kill(self, execution_id: str, *, by: str, reason: str = "", cascade: bool = True) -> Execution:
-        """Stop an execution and, unless told otherwise, what it waits for; Refused when it has ended."""
+        """Stop an execution and, unless told otherwise, what it waits for; of one that has ended, what runs after its
+        end. Refused when nothing does."""
         execution = await self.decider.current(execution_id)
-        if execution.state.is_terminal:
+        if not execution.goes_on:
             raise Refused("Execution is already finished, can't kill it", fix=f"It ended as {execution.state}.")
         return await self.decider.decide(execution_id, KillAsked(self._now(), by, reason, cascade))
 

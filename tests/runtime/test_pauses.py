@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from engine.core.state import State
+from engine.errors import Refused
 from engine.store.tables import executions
 
 ASKS = "  - {id: gate, type: io.kestra.plugin.core.flow.Pause}\n"
@@ -120,3 +121,51 @@ async def test_two_answers_at_once_are_one(engine, twice):
     )
     assert sum(isinstance(one, Exception) for one in both) == 1
     assert await waits_for(engine) == ["again"]
+
+
+AFTER = """
+tasks:
+  - {id: x, type: io.kestra.plugin.core.log.Log, message: x}
+afterExecution:
+  - id: group
+    type: io.kestra.plugin.core.flow.Sequential
+    tasks:
+      - TASK
+  - {id: never, type: io.kestra.plugin.core.log.Log, message: x}
+"""
+
+
+@pytest.mark.parametrize("by_unit", [True, False])
+@pytest.mark.parametrize(
+    "task",
+    [
+        "{id: hangs, type: tests.Mark, hang: true}",
+        "{id: hangs, type: io.kestra.plugin.core.flow.Sleep, duration: PT1H}",
+        "{id: hangs, type: io.kestra.plugin.core.flow.Pause}",
+    ],
+)
+async def test_what_hangs_after_the_end_can_be_stopped(engine, deploy, task, by_unit):
+    await deploy(AFTER.replace("TASK", task))
+    begun = await engine.create("company.team", "f", {}, started_by="t")
+    async with asyncio.timeout(10):
+        while "hangs" not in (states := _states(await engine.execution(begun.id))) or states["hangs"].is_created:
+            await asyncio.sleep(0.01)
+
+    def kill(unit):
+        return engine.kill_in(unit, begun.id, by="ann", reason="", now=datetime.now(UTC))
+
+    if by_unit:
+        assert await engine.database.transact(kill) is True
+    else:
+        await engine.kill(begun.id, by="ann")
+    after = await engine.wait(begun.id, until="settled", timeout=20)
+    assert after.state is State.SUCCESS
+    assert _states(after) == {"x": State.SUCCESS, "group": State.KILLED, "hangs": State.KILLED}
+    assert await engine.pauses() == []
+    assert await engine.database.transact(kill) is False
+    with pytest.raises(Refused, match="already finished"):
+        await engine.kill(begun.id, by="ann")
+
+
+def _states(execution):
+    return {run.task_id: run.state for run in execution.task_runs.values()}

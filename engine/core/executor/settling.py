@@ -169,7 +169,8 @@ def _settle_root(d: Decision) -> None:
     if d.execution.held or "ending" in d.execution.rendered:
         return
     if state.is_terminal:
-        grow(d, None, level.lane("after"), d.plan.lists["after"])
+        if "stopped" not in d.execution.rendered:
+            grow(d, None, level.lane("after"), d.plan.lists["after"])
         return
     main = level.lane("tasks")
     if "leaving" in d.execution.rendered:

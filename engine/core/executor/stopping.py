@@ -9,7 +9,8 @@ from engine.core.task import Task
 
 
 def kill(d: Decision, by: str, reason: str, *, cascade: bool = True) -> None:
-    """Stop everything that is under way; the execution is KILLED when nothing is left.
+    """Stop everything that is under way; the execution is KILLED when nothing is left. One that has ended stays as it
+    ended, and nothing more runs after its end.
 
     Without `cascade` the executions it waits for go on by themselves.
     """
@@ -20,10 +21,14 @@ def kill(d: Decision, by: str, reason: str, *, cascade: bool = True) -> None:
         "INFO",
         " ".join(filter(None, ("Kill was asked", f"by {by}" if by else "", f": {reason}" if reason else ""))) + ".",
     )
-    if not state.is_terminal:
-        if state in (State.CREATED, State.QUEUED) and not d.index.open:
-            d.become(State.KILLED)
-            return
+    if state.is_terminal:
+        places = (d.place(run) for run_id in d.index.open if (run := d.run(run_id)) is not None)
+        if any(place is not None and place.root_section == "after" for place in places):
+            d.note(stopped=True)
+    elif state in (State.CREATED, State.QUEUED) and not d.index.open:
+        d.become(State.KILLED)
+        return
+    else:
         d.become(State.KILLING)
     if not cascade:
         d.note(spares=True)
