@@ -23,7 +23,6 @@ from bot.cards.pacing import Pace
 from bot.chat_settings import ChatSettings
 from bot.commands import aliases, collecting, completing
 from bot.commands import verbs as slash_commands
-from bot.commands.flows import TEXT_TYPES
 from bot.commands.references import Unresolved, rank
 from bot.commands.starts import Starts
 from bot.conversation import (
@@ -42,14 +41,15 @@ from bot.conversation import (
 )
 from bot.deliveries import Deliveries, Event, receipt_key
 from bot.findings import Finding
-from bot.forms.drafts import Draft, Drafts, may_fill, merged
+from bot.forms.drafts import PREFIX, Draft, Drafts, may_fill, merged
 from bot.frontend import FrontEnd, Unreachable
 from bot.links import ActionIds
-from bot.office import Office, read_text
+from bot.office import Office
 from bot.people.accounts import Linked
 from bot.people.identities import Identities
 from bot.people.permissions import Asked, ByRole, Everybody, Permissions
 from bot.people.roles import WORDS, Deed, Role
+from bot.people.standing import UNSURE
 from bot.texts import Answer, answer
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
@@ -187,7 +187,7 @@ class FrontDesk:
         draft = await self.parts.drafts.find(form_id)
         if draft is None or not await may_fill(self.office, draft, person):
             return None
-        draft = merged(draft, await self._readable(draft, values))
+        draft = merged(draft, await self.parts.drafts.readable(draft, values))
         draft = await self.parts.drafts.reconsidered(draft, self.office.reader(person))
         return await self.parts.drafts.form(draft) if await self.parts.drafts.keep_on(draft) else None
 
@@ -227,6 +227,8 @@ class FrontDesk:
     async def complete(self, argument: str, typed: str, person_id: str, room: Room, limit: int) -> tuple[Option, ...]:
         """Choices for an argument while it is typed."""
         person = Person(person_id, person_id, room.platform)
+        if await self.office.standings.refuse(person, room, fresh=False) is not None:
+            return ()
         return await completing.choices(self.parts, argument, typed, person, room, limit)
 
     async def pause_cards(self, execution_id: str) -> list[Card]:
@@ -300,6 +302,8 @@ class FrontDesk:
         return await self.deliveries.once(kind, event)
 
     async def _handle(self, event: Event) -> Reply | FieldErrors:
+        if (barred := await self.office.standings.refuse(event.person, event.room)) is not None:
+            return await self._barred(event, barred)
         match event:
             case Command():
                 asking = self._asking(event, event.attachments)
@@ -311,6 +315,14 @@ class FrontDesk:
                 return await clicks.press(self.parts, self._asking(event), event.action_id)
             case Submission():
                 return await self._submit(event)
+
+    async def _barred(self, event: Event, why: Answer) -> Reply:
+        """The refusal of an account that is gone, or of which nobody can tell; then what was typed is kept."""
+        if not isinstance(event, Submission) or why.code != UNSURE:
+            return Reply(why.notice())
+        await self.keep(event.form_id, event.values, event.person)
+        again = self.office.ids.button("cn", event.form_id.removeprefix(PREFIX), "Continue")
+        return Reply(why.notice(again))
 
     def _asking(self, event: Event, attachments: tuple[Attachment, ...] = ()) -> Asking:
         message = None if isinstance(event, Command) else event.message
@@ -338,7 +350,7 @@ class FrontDesk:
         if not await may_fill(self.office, draft, person):
             return Reply(answer("not-yours", who="somebody else", command="`/flow`").notice())
         try:
-            values = await self._readable(draft, submission.values)
+            values = await self.parts.drafts.readable(draft, submission.values)
             return await self._filled(merged(draft, values, submission.full), submission)
         except NotFound as error:
             return Reply(answer("refused", why=f"{error.message} {error.fix}").notice())
@@ -355,21 +367,6 @@ class FrontDesk:
             return await collecting.question(self.parts, draft)
         typed = {**draft.raw, **{name: submission.values.get(name) for name in draft.secrets}}
         return await self.parts.send(self._asking(submission), draft, typed)
-
-    async def _readable(self, draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A file sent for a text, JSON or YAML field is read as its text."""
-        if not any(isinstance(value, Attachment) for value in values.values()):
-            return dict(values)
-        kinds = {asked.id: asked.type for asked in await self.parts.drafts.fields(draft)}
-        readable: dict[str, Any] = {}
-        for name, value in values.items():
-            if isinstance(value, Attachment) and kinds.get(name) in TEXT_TYPES:
-                try:
-                    value = await read_text(value)
-                except (ValueError, OSError):
-                    log.info("A file for %s is no text; the field says so.", name)
-            readable[name] = value
-        return readable
 
     # For the outbox
 

@@ -127,6 +127,10 @@ class FrontEnd(Protocol):
         """Whether somebody is of another company, here by a channel that two companies share. Unreachable when it can't
         be told."""
 
+    async def is_active(self, person_id: str) -> bool:
+        """Whether an account is still there: not deactivated, and in a place of ours. The platform is asked now, also
+        while we are not connected. Unreachable when it can't be told."""
+
     async def email_of(self, person_id: str) -> str | None:
         """The address the platform knows somebody by, lower case; None when it has none. Unreachable as above."""
 

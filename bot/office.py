@@ -23,6 +23,7 @@ from bot.forms.values import Reader
 from bot.links import ActionIds, Pages
 from bot.people.identities import Unlinked
 from bot.people.permissions import Permissions
+from bot.people.standing import Standings
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.inputs import Input, Resolved
@@ -71,6 +72,7 @@ class Office:
         self.settings = settings
         self.permissions = permissions
         self.eligibility = eligibility or Eligibility(engine, (), {}, Unlinked())
+        self.standings = Standings(engine.database, engine.clock, self.eligibility.membership)
         self.ids = ids
         self.pages = Pages(settings.public_url)
         self.examine: Callable[[], Awaitable[list[Finding]]] = _nothing

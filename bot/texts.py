@@ -55,6 +55,9 @@ TEXTS: dict[str, str] = {
     "not-yours": "This form belongs to {who}. Start your own with {command}.",
     "handed": "You handed this decision to {who}. Nothing changed.",
     "unsure": "I can't tell now whether you may decide this: {why} Nothing changed; press again in a minute.",
+    "account-gone": "{platform} says that your account is not there any more, so you can do nothing here.",
+    "account-unsure": "I can't tell now whether your account is still there: {why} Nothing was done, and what you "
+    "typed in a form is kept. Try again in a minute.",
     "stranger": "You are from another company, so you can't {do} {flow} unless a role names you. "
     "Ask whoever keeps parley.yaml.",
     "own-edit": "You changed this flow last, so someone else must approve it (four eyes). Ask {approver}.",

@@ -12,7 +12,7 @@ from bot.commands.references import rank, short
 from bot.commands.spoken_times import read_datetime
 from bot.conversation import Action, Attachment, Card, Fact, FieldErrors, Listing, Notice, Reply, Row
 from bot.forms.questions import takes_files
-from bot.forms.values import FieldInvalid
+from bot.forms.values import TEXT_TYPES, FieldInvalid
 from bot.links import flow_target
 from bot.office import read_text
 from bot.people.permissions import Asked
@@ -24,7 +24,6 @@ PAGE = 10
 RUN_FLAGS = frozenset({"form", "quiet", "wait", "in", "label", "at"})
 PATIENCE = {"web": 20.0}  # seconds that `--wait` keeps somebody waiting: a page has to answer
 WAIT = 600.0
-TEXT_TYPES = frozenset({"STRING", "JSON", "YAML", "ARRAY", "MULTISELECT"})
 
 
 async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:

@@ -143,11 +143,12 @@ def takes_out(by: Person, account: str, now: datetime) -> Callable[[Unit], bool]
     return work
 
 
-async def no_administrator(parts: Parts, asking: Asking) -> Answer | None:
-    """Why somebody may not unlink another's account: it takes who manages every flow, by a role."""
+async def no_administrator(parts: Parts, asking: Asking, words: str = "unlink") -> Answer | None:
+    """Why somebody may not do to another's account what `/flow <words>` does to their own: it takes who manages every
+    flow, by a role."""
     if not isinstance(parts.office.permissions, ByRole):
         return answer(
-            "refused", why="Without `roles` nobody is an administrator here. Their owner can type `/flow unlink`."
+            "refused", why=f"Without `roles` nobody is an administrator here. Their owner can type `/flow {words}`."
         )
     return await parts.office.permissions.refuse(Asked("manage", asking.person, asking.room, "*"))
 

@@ -156,7 +156,7 @@ MANUAL: Mapping[str, Entry] = {
         "link [code|list]", "use several accounts as one person", ("link", "link ABCD-EFGH", "link list")
     ),
     "unlink": Entry("unlink [account]", "take this account out again", ("unlink",)),
-    "web": Entry("web [off]", "a link that opens the page as me, once", ("web", "web off")),
+    "web": Entry("web [off [account]]", "a link that opens the page as me, once", ("web", "web off")),
     "whoami": Entry("whoami", "how I am known here, and what I may do", ("whoami",)),
     "help": Entry("help [command or flow]", "this list, or more about one", ("help run", "help deploy")),
 }  # fmt: skip

@@ -7,21 +7,24 @@ that preview addresses use nothing up. The browser is then the chat account itse
 from bot import documents
 from bot.asking import Asking, Parts
 from bot.commands.grammar import Line
+from bot.commands.handing_on import account_of
+from bot.commands.linking import no_administrator
 from bot.commands.manual import usage
 from bot.conversation import Action, Notice, Reply
 from bot.frontend import Unreachable
-from bot.people.page_links import CHATS, NO_ADDRESS, offer
-from bot.texts import Answer, answer
+from bot.people.identities import CHATS
+from bot.people.page_links import NO_ADDRESS, offer
+from bot.texts import Answer, answer, code
 from engine.store import chat_audit, chat_receipts, visits
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
 
 
 async def web(parts: Parts, asking: Asking, line: Line) -> Reply:
-    """`web`, `web off`."""
+    """`web`, `web off`; `web off <account>`: of somebody else, by who manages all."""
     word = line.word(0).lower()
     if word == "off":
-        return await _off(parts, asking)
+        return await _off(parts, asking, line.word(1))
     if word:
         return Reply(usage("web", "It takes no name: the link is for you."))
     if asking.person.platform not in CHATS:
@@ -51,17 +54,27 @@ async def _stranger(parts: Parts, asking: Asking) -> Answer | None:
     )
 
 
-async def _off(parts: Parts, asking: Asking) -> Reply:
-    who = await parts.office.eligibility.identities.of(asking.person.id)
+async def _off(parts: Parts, asking: Asking, typed: str) -> Reply:
+    account = account_of(typed, asking.person) if typed else asking.person.id
+    if not account:
+        return Reply(usage("web", "Name an account: `slack:U0123`, `discord:42`."))
+    who = await parts.office.eligibility.identities.of(account)
     now, person = parts.office.now(), asking.person
-    done = Reply(Notice("success", "No browser is signed in as you any more, and links you were given are void."))
+    is_own = person.id in who.accounts
+    if not is_own and (refusal := await no_administrator(parts, asking, "web off")) is not None:
+        return Reply(refusal.notice())
+    whom, theirs = ("you", "you") if is_own else (code(account), "they")
+    done = Reply(
+        Notice("success", f"No browser is signed in as {whom} any more, and links {theirs} were given are void.")
+    )
 
     def work(unit: Unit) -> None:
         known = chat_receipts.find(unit.connection, asking.receipt)
         if known is not None and known.is_done:
             return
         ended = visits.end_all(unit.connection, who.accounts)
-        deed = Deed(now, person.id, person.name, person.platform, "sign out", "", details={"browsers": ended})
+        details = {"browsers": ended} | ({} if is_own else {"whose": account})
+        deed = Deed(now, person.id, person.name, person.platform, "sign out", "", details=details)
         chat_audit.record(unit.connection, deed)
         chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(done))
 

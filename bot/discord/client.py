@@ -20,7 +20,7 @@ from bot.conversation import Card, MessageRef, Notice, Person, Reply, Room
 from bot.discord import commands, manage_commands, payloads, posts
 from bot.discord.files import Files, Locate
 from bot.discord.listener import Listener
-from bot.discord.transport import Json, Sent, Transport
+from bot.discord.transport import Json, Sent, Transport, refusals
 from bot.discord.views.components import EPHEMERAL
 from bot.discord.wire import interaction_json, message_json
 from bot.frontend import Desk, Unreachable
@@ -252,6 +252,21 @@ class DiscordFrontEnd:
     async def is_stranger(self, person: Person) -> bool:
         """Servers of Discord belong to no company."""
         return False
+
+    async def is_active(self, person_id: str) -> bool:
+        """Whether somebody is in a server where the bot is, as Discord says now; Unreachable."""
+        user = person_id.removeprefix("discord:")
+        if self.client.user is not None and not self.client.is_closed():
+            return await self._transport.is_in_any([str(guild.id) for guild in self.client.guilds], user)
+        # Another process is on the chats; our page has visitors too.
+        async with discord.Client(intents=discord.Intents.none(), max_ratelimit_timeout=_RATE_LIMIT_PATIENCE) as asking:
+            try:
+                with refusals():
+                    await asking.login(self._token)
+            except discord.LoginFailure as error:
+                raise Unreachable("Discord does not take the bot's token.") from error
+            transport = Transport(asking)
+            return await transport.is_in_any(await transport.guilds(), user)
 
     async def email_of(self, person_id: str) -> str | None:
         """Discord tells bots no addresses."""

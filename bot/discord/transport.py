@@ -21,6 +21,7 @@ from bot.tallies import RATE_LIMITS
 Json = dict[str, Any]
 
 _HAS_THREAD, _OLD_MESSAGE = 160004, 30046
+_NOBODY = frozenset({10007, 10013})  # no such member, no such account
 _OUTSIDE = frozenset({10003, 10004, 50001, 50013})
 _ROLES_AGE = 300.0  # seconds
 _ROLES_KEPT = 5000  # people
@@ -66,6 +67,7 @@ class Transport:
     def __init__(self, client: discord.Client) -> None:
         self._client = client
         self._roles: dict[tuple[str, str], tuple[float, set[str]]] = {}
+        self._last_in: dict[str, str] = {}  # the server in which somebody was found last, to be asked of first
 
     async def post(self, channel: str, payload: Json, files: Sequence[Sent] = (), nonce: str = "") -> Json:
         """Post into a channel or thread; the same nonce again within minutes gives the first message."""
@@ -109,16 +111,47 @@ class Transport:
         return known
 
     async def _ask_for_roles(self, guild: str, user: str) -> set[str]:
-        self._check()
-        route = Route("GET", "/guilds/{guild_id}/members/{user_id}", guild_id=guild, user_id=user)
         try:
-            with refusals():
-                answer = await self._client.http.request(route)
+            member = await self._member(guild, user)
         except Unreachable as refusal:
             if isinstance(refusal.__cause__, discord.NotFound):
                 return set()
             raise
-        return {str(role) for role in answer.get("roles", ())} if isinstance(answer, dict) else set()
+        return {str(role) for role in member.get("roles", ())}
+
+    async def _member(self, guild: str, user: str) -> Json:
+        self._check()
+        route = Route("GET", "/guilds/{guild_id}/members/{user_id}", guild_id=guild, user_id=user)
+        with refusals():
+            answer = await self._client.http.request(route)
+        return answer if isinstance(answer, dict) else {}
+
+    async def guilds(self) -> list[str]:
+        """The servers the bot is in, as Discord says now."""
+        self._check()
+        with refusals():
+            answer = await self._client.http.request(Route("GET", "/users/@me/guilds"))
+        return [str(one["id"]) for one in answer]
+
+    async def is_in_any(self, guilds: Sequence[str], user: str) -> bool:
+        """Whether somebody is in one of these servers, as Discord says now; Unreachable when that can't be told of each
+        of them, or there are none."""
+        unsure = None if guilds else Unreachable("The bot is in no server.")
+        last = self._last_in.get(user)
+        for guild in sorted(guilds, key=lambda one: one != last):
+            try:
+                await self._member(guild, user)
+            except Unreachable as refusal:
+                if not (isinstance(refusal.__cause__, discord.HTTPException) and refusal.__cause__.code in _NOBODY):
+                    unsure = refusal
+            else:
+                if len(self._last_in) >= _ROLES_KEPT:
+                    self._last_in.clear()
+                self._last_in[user] = guild
+                return True
+        if unsure is not None:
+            raise unsure
+        return False
 
     async def respond(self, interaction: Mapping[str, Any], kind: int, data: Json, files: Sequence[Sent] = ()) -> None:
         """The first response to an interaction, within Discord's 3 seconds."""

@@ -1,21 +1,24 @@
 """Drafts: forms that were opened and what is typed into them so far, kept so that nothing typed is lost."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot import documents
 from bot.approvals import answering
-from bot.conversation import Action, Field, FieldErrors, Form, Person
+from bot.conversation import Action, Attachment, Field, FieldErrors, Form, Person
 from bot.forms import filling
 from bot.forms import questions as forms
 from bot.forms.filling import Asking
-from bot.forms.values import Reader
-from bot.office import Office, Questions
+from bot.forms.values import TEXT_TYPES, Reader
+from bot.office import Office, Questions, read_text
 from bot.texts import shorten
 from engine.core.flow import Flow
 from engine.errors import EngineError, NotFound
 from engine.store import chat_drafts
+
+log = logging.getLogger(__name__)
 
 PREFIX = "draft:"
 MOST_PLACES = 100  # that the number on a button can tell
@@ -197,6 +200,21 @@ class Drafts:
             )
             for asked in found
         )
+
+    async def readable(self, draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A file sent for a text, JSON or YAML field is read as its text."""
+        if not any(isinstance(value, Attachment) for value in values.values()):
+            return dict(values)
+        kinds = {asked.id: asked.type for asked in await self.fields(draft)}
+        readable: dict[str, Any] = {}
+        for name, value in values.items():
+            if isinstance(value, Attachment) and kinds.get(name) in TEXT_TYPES:
+                try:
+                    value = await read_text(value)
+                except (ValueError, OSError):
+                    log.info("A file for %s is no text; the field says so.", name)
+            readable[name] = value
+        return readable
 
     async def redrawn(self, form_id: str) -> Form | None:
         """A form by its id, however long ago it was opened; None when it can't be drawn any more."""

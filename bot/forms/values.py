@@ -24,6 +24,7 @@ ABSENT: Final = object()  # nothing was given: defaults apply
 YES = frozenset({"true", "yes", "y", "on", "1"})
 NO = frozenset({"false", "no", "n", "off", "0"})
 LONG = 2**63
+TEXT_TYPES = frozenset({"STRING", "JSON", "YAML", "ARRAY", "MULTISELECT"})  # a file sent for one is read as its text
 
 
 class FieldInvalid(Exception):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+CHATS = ("slack", "discord")  # whose people come and go
 NAMED = ("local", "token", "cli")  # ids that hold a name which nobody can choose for themselves
 
 

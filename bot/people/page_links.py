@@ -7,12 +7,12 @@ from bot import documents
 from bot.conversation import Action, Field, Notice, Person, Reply
 from bot.forms.drafts import Draft, Drafts
 from bot.office import Office
+from bot.people.identities import CHATS
 from bot.texts import answer, code, listed
 from engine.store import chat_audit, chat_receipts, visits
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
 
-CHATS = ("slack", "discord")
 NO_ADDRESS = (
     "this bot has no web address that you could open: `web.public_url` is not set. Whoever keeps the bot can set it in "
     "parley.yaml."

@@ -23,7 +23,7 @@ from bot.slack.delivery import Delivery, Locate, has_sequel
 from bot.slack.hearing import Hearing
 from bot.slack.homes import Homes
 from bot.slack.inbox import Inbox
-from bot.slack.people import People
+from bot.slack.people import People, is_active
 from bot.slack.refusals import TOKEN
 from bot.slack.sockets import Sockets
 from bot.slack.transport import Transport, error_code
@@ -312,6 +312,14 @@ class SlackFrontEnd:
         if self._people is None:
             raise Unreachable("Slack is not connected.", retry_after=5.0)
         return await self._people.is_stranger(person.id.removeprefix("slack:"))
+
+    async def is_active(self, person_id: str) -> bool:
+        """Whether Slack says that an account is there and was not deactivated; Unreachable."""
+        user = person_id.removeprefix("slack:")
+        if self._session is not None and self._transport is not None:
+            return await is_active(self._transport, user)
+        async with aiohttp.ClientSession() as session:  # another process is on the chats; our page has visitors too
+            return await is_active(Transport(self._bot_token, self._base_url, session), user)
 
     async def email_of(self, person_id: str) -> str | None:
         """The address in somebody's profile; Unreachable."""

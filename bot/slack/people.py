@@ -11,12 +11,23 @@ import structlog
 
 from bot.conversation import Person
 from bot.frontend import Unreachable
+from bot.slack.refusals import refusal
 from bot.slack.transport import Transport
 
 log = structlog.get_logger("parley.slack")
 _NAMES = 2_000
 _NAME_AGE = 3_600.0
 _GROUPS_AGE = 300.0
+
+
+async def is_active(transport: Transport, user: str) -> bool:
+    """Whether an account is there and was not deactivated, as Slack says now; Unreachable."""
+    answer = await transport.ask("users.info", {"user": user})
+    if not answer.get("ok"):
+        if answer.get("error") == "user_not_found":
+            return False
+        raise refusal(str(answer.get("error")), needed=str(answer.get("needed") or ""))
+    return not answer["user"].get("deleted")
 
 
 class People:

@@ -16,6 +16,9 @@ from starlette.requests import ClientDisconnect
 from bot.conversation import Person
 from bot.desk import FrontDesk
 from bot.forms.uploads import Uploads
+from bot.people.identities import Unlinked
+from bot.people.membership import Membership
+from bot.people.standing import Standings
 from bot.web import accounts, api, bulk, changes, doors, executions, health, operations, pages, pauses
 from bot.web.body import BodyTooLarge, BoundedBody
 from bot.web.gate import LOOPBACK, Gate, is_loopback, private_key
@@ -80,6 +83,7 @@ def make_app(
     app.state.engine = engine
     app.state.room = room
     app.state.gate = gate
+    app.state.standings = desk.office.standings
     app.state.settings = engine.settings
     app.state.demo = settings.demo
     app.state.desk = desk
@@ -100,6 +104,7 @@ def make_watched(engine: Engine, gate: Gate, is_ready: Callable[[], bool]) -> Fa
     )
     app.add_middleware(BoundedBody)
     app.state.engine, app.state.gate, app.state.is_ready = engine, gate, is_ready
+    app.state.standings = Standings(engine.database, engine.clock, Membership({}, Unlinked()))
     app.include_router(health.routes)
     _answer_errors(app)
     return app

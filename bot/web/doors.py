@@ -12,7 +12,17 @@ from bot.conversation import Person
 from bot.desk import FrontDesk
 from bot.web import views
 from bot.web.gate import COOKIE, TOKEN, Gate, is_token
-from bot.web.requests import HEADERS, caller, refusal, safe_back, told, with_cookie
+from bot.web.requests import (
+    HEADERS,
+    barred,
+    caller,
+    known_as,
+    refusal,
+    safe_back,
+    told,
+    turned_away,
+    with_cookie,
+)
 from engine.core.execution import Execution
 from engine.core.request_triggers import Spoken
 from engine.errors import EngineError, NotFound
@@ -110,6 +120,8 @@ async def visit(request: Request, code: str) -> Response:
     waiting = await engine.database.read(lambda connection: visits.waiting(connection, code, now))
     if refused := await _not_theirs(request, code, waiting.account if waiting else None):
         return refused
+    if waiting is not None and (why := await barred(request, await known_as(engine, waiting.account), fresh=True)):
+        return turned_away(why)
     nonce = gate.new_session().nonce  # never the one the browser had: somebody else may know that
 
     def work(unit: Unit) -> visits.Link | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from bot.web import views
 from bot.web.operations import BULK, allowed
 from bot.web.pages import RUN_PAGES, chat, event
 from bot.web.pauses import waiting_forms
-from bot.web.requests import HEADERS, caller, html, refusal
+from bot.web.requests import HEADERS, caller, html, refusal, while_in
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
@@ -92,29 +92,39 @@ async def execution_events(request: Request, execution_id: str) -> Response:
         return hidden
 
     async def stream() -> AsyncIterator[str]:
-        async with engine.subscribe() as changes:
-            number = 0
-            waiting = aiter(changes)
-            while True:
-                run = await engine.execution(execution_id)
-                number += 1
-                yield event(number, {"html": await _body(request, run)})
-                if run.state.is_terminal:
-                    yield "event: end\ndata: {}\n\n"
-                    return
-                while True:
-                    try:
-                        change = await asyncio.wait_for(anext(waiting), 15)
-                    except TimeoutError:
-                        yield ": still here\n\n"
-                        continue
-                    except StopAsyncIteration:
-                        return
-                    if change.execution_id == execution_id:
-                        break
-                await asyncio.sleep(0.2)  # let a burst of changes become one drawing
+        number = 0
+        async for run in while_in(request, _moves(engine, execution_id)):
+            if run is None:
+                yield ": still here\n\n"
+                continue
+            number += 1
+            yield event(number, {"html": await _body(request, run)})
+            if run.state.is_terminal:
+                yield "event: end\ndata: {}\n\n"
 
     return StreamingResponse(stream(), media_type="text/event-stream", headers=HEADERS)
+
+
+async def _moves(engine: Engine, execution_id: str) -> AsyncGenerator[Execution | None, None]:
+    """A run, and again whenever it moved, until it is over; None every 15 s without."""
+    async with engine.subscribe() as changes:
+        waiting = aiter(changes)
+        while True:
+            run = await engine.execution(execution_id)
+            yield run
+            if run.state.is_terminal:
+                return
+            while True:
+                try:
+                    change = await asyncio.wait_for(anext(waiting), 15)
+                except TimeoutError:
+                    yield None
+                    continue
+                except StopAsyncIteration:
+                    return
+                if change.execution_id == execution_id:
+                    break
+            await asyncio.sleep(0.2)  # let a burst of changes become one drawing
 
 
 @routes.get("/files/{path:path}", name="storage_file")

@@ -28,7 +28,7 @@ from bot.forms.uploads import Uploads
 from bot.frontend import Desk
 from bot.links import target_of
 from bot.web import views
-from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wants_fragment
+from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wants_fragment, while_in
 from bot.web.room import LOBBY, ChatRoom
 
 routes = APIRouter()
@@ -154,6 +154,10 @@ async def submit(request: Request, form_id: str) -> Response:
     values = await values_of(form, given, request.app.state.uploads)
     answer = f"web:{room.channel}:{who.id}"
     back = safe_back(given.get("back"))
+    if unsure := caller(request).unsure:
+        await request.app.state.desk.keep(form_id, values, who)
+        form = await _own_form(request, form_id) or form
+        return form_again(request, room, FieldErrors(form, {"": unsure}), back, status=503)
     result = await desk(request).submit(Submission(form_id, values, who, room, f"web:{uuid4()}", answer_url=answer))
     if isinstance(result, FieldErrors):
         return form_again(request, room, result, back)
@@ -195,7 +199,7 @@ async def room_events(request: Request) -> Response:
 
     async def stream() -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
-        async for message in chat(request).listen(channel, who.person, since):
+        async for message in while_in(request, chat(request).listen(channel, who.person, since)):
             if message is None:
                 yield ": still here\n\n"
             else:
@@ -261,13 +265,23 @@ async def show(request: Request, room: Room, reply: Reply, back: str = "/") -> R
     return _done(request, room, back)
 
 
-def form_again(request: Request, room: Room, result: FieldErrors, back: str) -> Response:
-    """A refused form with what was typed and why."""
+def form_again(
+    request: Request, room: Room, result: FieldErrors, back: str, *, status: int = 422, target: str = "", seen: str = ""
+) -> Response:
+    """A refused form with what was typed and why; `target` is where it is sent, unless by its id, `seen` what the
+    page it stood on had shown."""
     if wants_fragment(request):
         csrf = request.app.state.gate.csrf(caller(request).session)
-        return told({"form": views.part("form", result.form, csrf, room.channel, result.errors, back)})
-    names = {"title": result.form.title, "form": result.form, "errors": result.errors, "back": back}
-    return html(request, "form.html", status=422, channel=room.channel, **names)
+        return told({"form": views.part("form", result.form, csrf, room.channel, result.errors, back, target, seen)})
+    names = {
+        "title": result.form.title,
+        "form": result.form,
+        "errors": result.errors,
+        "back": back,
+        "target": target,
+        "seen": seen,
+    }
+    return html(request, "form.html", status=status, channel=room.channel, **names)
 
 
 def _done(request: Request, room: Room, back: str = "/") -> Response:

@@ -1,5 +1,6 @@
 """The page on which a pause is answered: its card, and the form of what it asks."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
@@ -43,6 +44,8 @@ async def answer_pause(request: Request, pause_id: str) -> Response:
     room, person = room_of(given), caller(request).person
     desk, back = desk_of(request), safe_back(given.get("back"))
     answer = f"web:{room.channel}:{person.id}"
+    if unsure := caller(request).unsure:
+        return await _again(request, pause_id, unsure)
     answering_it, seen = desk.office.ids("an", pause_id), seen_of(request, pause_id, given)
     opened = await desk.click(Click(answering_it, person, room, f"web:{uuid4()}", answer_url=answer, seen=seen))
     if not isinstance(opened.body, Form):
@@ -53,6 +56,24 @@ async def answer_pause(request: Request, pause_id: str) -> Response:
     if isinstance(result, FieldErrors):
         return form_again(request, room, result, back)
     return await show(request, room, result, back)
+
+
+async def _again(request: Request, pause_id: str, why: str) -> Response:
+    """The form as it was filled, with a sentence: it was not sent."""
+    given, desk = await request.form(), desk_of(request)
+    try:
+        pause = await desk.engine.pause_row(pause_id)
+    except NotFound as error:
+        return refusal(404, error.message, error.fix)
+    is_seen = await desk.sees(caller(request).person, f"{pause.namespace}/{pause.flow_id}")
+    for form in await waiting_forms(desk, pause.execution_id):
+        if is_seen and form.id == pause_id:
+            values = await values_of(form, given, request.app.state.uploads)
+            result = FieldErrors(replace(form, values=values), {"": why})
+            back = safe_back(given.get("back"))
+            target, seen = f"/pauses/{pause_id}", str(given.get("seen") or "")
+            return form_again(request, room_of(given), result, back, status=503, target=target, seen=seen)
+    return refusal(503, why, "")
 
 
 async def waiting_forms(desk: FrontDesk, execution_id: str) -> list[Form]:

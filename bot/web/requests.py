@@ -1,21 +1,28 @@
 """One request as the pages see it: who asks, from which browser, and the ways to answer."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from bot.conversation import Person
+from bot.people.standing import UNSURE, Standings
+from bot.texts import Answer
 from bot.web import views
 from bot.web.gate import COOKIE, OPEN, SIGNED, Gate, Session, is_token
 from engine.runtime import Engine
 from engine.store import chat_receipts, visits
 
+T = TypeVar("T")
 WITH_SESSION = frozenset({"sign_in_page", "visit_page"})  # open to all, and yet they begin a session
+ALWAYS = OPEN | {"sign_out"}  # also for somebody whose account is gone
+READS = frozenset({"keep_form"})  # changes nothing but what its writer sees again
+ASKS_AGAIN = frozenset({"submit", "answer_pause"})  # draw the form anew when they must not act on it
 PROGRAMS = ("/api/", "/events", "/metrics")  # asked by programs, which no sign-in page helps
 HEADERS = {
     "Content-Security-Policy": (
@@ -30,12 +37,14 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `fresh` says that the browser still has to be given its cookie; `bearer`, that it is a program."""
+    """Who asks. `fresh` says that the browser still has to be given its cookie; `bearer`, that it is a program;
+    `unsure`, why it can't be told now whether the account is still there: nothing may be done then."""
 
     person: Person
     session: Session
     fresh: bool = False
     bearer: bool = False
+    unsure: str = ""
 
 
 class Stopped(Exception):
@@ -71,8 +80,51 @@ async def let_in(request: Request) -> None:
     person = gate.person(session, bearer, await _visitor(request, session))
     if person is None and name not in OPEN:
         raise Stopped(_ask_to_sign_in(request, bearer))
+    unsure = await _check_account(request, name, person) if person is not None and name not in ALWAYS else ""
     nobody = Person("nobody", "nobody", "web")
-    request.state.caller = Caller(person or nobody, session, fresh=known is None, bearer=bearer is not None)
+    request.state.caller = Caller(person or nobody, session, known is None, bearer is not None, unsure)
+
+
+async def _check_account(request: Request, name: str, person: Person) -> str:
+    """Stops whoever's account is gone, or can't be told to be there; the sentence for a form that says so itself."""
+    changes = request.method not in ("GET", "HEAD") and name not in READS
+    why = await barred(request, person, fresh=changes)
+    if why is None:
+        return ""
+    if why.code == UNSURE and name in ASKS_AGAIN:
+        return why.text
+    raise Stopped(turned_away(why))
+
+
+def turned_away(why: Answer) -> Response:
+    """The page for somebody whose account is gone, or can't be told to be there."""
+    if why.code == UNSURE:
+        return refusal(503, why.text, "")
+    return refusal(403, why.text, "Nothing was done. If you are back, type `/flow web` in your chat for a new link.")
+
+
+async def barred(request: Request, person: Person, *, fresh: bool) -> Answer | None:
+    """Why somebody may not go on, by their account; of one that is gone every visit ends, and it is on record."""
+    standings: Standings = request.app.state.standings
+    why = await standings.refuse(person, fresh=fresh)
+    if why is not None and why.code != UNSURE:
+        await standings.end_visits(person)
+    return why
+
+
+async def while_in(request: Request, events: AsyncGenerator[T | None, None]) -> AsyncIterator[T | None]:
+    """What somebody is shown who keeps a page open, for as long as they are in; None: nothing but a sign of life. While
+    it can't be told whether their account is there they see nothing new; then it ends, and the browser asks anew."""
+    who, is_held = caller(request), False
+    async with aclosing(events):
+        async for event in events:
+            if who.person.is_visiting and await _visitor(request, who.session) is None:
+                return
+            why = await barred(request, who.person, fresh=False)
+            if why is None if is_held else why is not None and why.code != UNSURE:
+                return
+            is_held = why is not None
+            yield None if is_held else event
 
 
 async def closed_after(request: Request) -> AsyncIterator[None]:
@@ -92,6 +144,11 @@ async def _visitor(request: Request, session: Session) -> Person | None:
     account = await engine.database.read(lambda connection: visits.account_of(connection, session.nonce, now))
     if account is None or account != session.person:
         return None
+    return await known_as(engine, account)
+
+
+async def known_as(engine: Engine, account: str) -> Person:
+    """An account of a chat, as its owner is known there, on the page."""
     known = (await engine.database.read(lambda connection: chat_receipts.who(connection, {account}))).get(account)
     if known is None:
         return Person(account, account.partition(":")[2], "web")

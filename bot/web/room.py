@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -122,7 +122,7 @@ class ChatRoom:
         seen = {about: await self.sight.sees(person, about) for about in {one.about for one in every}}
         return [one for one in every if one.private_to is not None or seen[one.about]]
 
-    async def listen(self, channel: str, person: Person, seen: int) -> AsyncIterator[Message | None]:
+    async def listen(self, channel: str, person: Person, seen: int) -> AsyncGenerator[Message | None, None]:
         """Messages new or edited since change number `seen`, then more as they come; None every 15 s so that a dead
         connection is noticed."""
         queue: asyncio.Queue[Message | None] = asyncio.Queue(1000)
@@ -207,6 +207,10 @@ class ChatRoom:
     async def is_stranger(self, person: Person) -> bool:
         """Whoever is on the page signed in there."""
         return False
+
+    async def is_active(self, person_id: str) -> bool:
+        """The page has no accounts that could end."""
+        return True
 
     async def email_of(self, person_id: str) -> str | None:
         """The page knows no addresses."""

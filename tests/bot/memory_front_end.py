@@ -38,6 +38,7 @@ class MemoryFrontEnd:
     groups: dict[str, set[str]] = field(default_factory=dict)  # name: ids of people, as the platform has them now
     emails: dict[str, str] = field(default_factory=dict)
     strangers: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)  # accounts that are not there any more
     zones: dict[str, str] = field(default_factory=dict)
     desk: object = None
 
@@ -102,6 +103,10 @@ class MemoryFrontEnd:
 
     async def is_stranger(self, person) -> bool:
         return person.id in self.strangers
+
+    async def is_active(self, person_id: str) -> bool:
+        await self._hear("active", person_id)
+        return person_id not in self.gone
 
     async def email_of(self, person_id: str) -> str | None:
         await self._hear("email", person_id)

@@ -231,3 +231,49 @@ async def test_a_message_fills_the_form_of_a_flow(bot):
     assert await engine.executions() == []
     await wire.fill(opened["data"]["custom_id"], {"f:0": "a fox in the snow", "f:1": "large"})
     await wire.until(lambda: shown and any("picture" in words(m) for m in wire.messages.values() if m["components"]))
+
+
+async def test_direct_messages_are_open_to_members_only(bot):
+    """Discord leaves the conversation with the bot, and every button there, to who has left its servers."""
+    wire, engine = bot
+    wire.roles["42"] = []
+    opened = await wire.opened(await wire.slash("run", direct=True, flow="picture"))
+    modal = opened["data"]["custom_id"]
+    sent = await wire.fill(modal, {"f:0": "a fox", "f:1": "large"}, direct=True)
+    await wire.responses(sent)
+    pause = await wire.until(lambda: shown(wire, "Approve", "Answer in form"))
+    button = next(b for part in pause["components"] for b in walk(part) if b.get("label") == "Approve")["custom_id"]
+
+    no = {"message": "Missing Access", "code": 50001}
+    wire.answer_with("GET", r"/guilds/\d+/members/", 403, no, times=1)
+    said = await wire.told(await wire.click(pause["id"], button, direct=True), "whether your account is still there")
+    assert "try again in a minute" in said.lower()
+
+    modal = (await wire.opened(await wire.slash("run", direct=True, flow="picture")))["data"]["custom_id"]
+    del wire.roles["42"]
+    for gone in (
+        await wire.click(pause["id"], button, direct=True),
+        await wire.slash("run", direct=True, flow="picture"),
+        await wire.fill(modal, {"f:0": "again", "f:1": "small"}, direct=True),
+    ):
+        await wire.told(gone, "your account is not there any more")
+    assert [one.state for one in await engine.pauses()] == ["WAITING"]
+    assert len(await engine.executions()) == 1
+    room = Room("discord", "400", is_direct=True)
+    assert await wire.front.desk.complete("flow", "", "discord:42", room, 25) == ()
+    here = await wire.click(pause["id"], button)  # in the server: the click itself says that they are a member
+    await wire.told(here, "Approved.")
+
+
+async def test_what_was_typed_in_a_direct_message_is_kept_while_discord_can_not_tell(bot):
+    wire, engine = bot
+    wire.roles["42"] = []
+    modal = (await wire.opened(await wire.slash("run", direct=True, flow="picture")))["data"]["custom_id"]
+    wire.answer_with("GET", r"/guilds/\d+/members/", 403, {"message": "Missing Access", "code": 50001}, times=1)
+    sent = await wire.fill(modal, {"f:0": "a rare fox", "f:1": "large"}, direct=True)
+    await wire.told(sent, "what you typed in a form is kept")
+    message = await wire.until(lambda: shown(wire, "Continue"))
+    button = next(b for part in message["components"] for b in walk(part) if b.get("label") == "Continue")
+    again = await wire.opened(await wire.click(message["id"], button["custom_id"], direct=True))
+    assert "a rare fox" in str(again)
+    assert await engine.executions() == []

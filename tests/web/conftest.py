@@ -10,6 +10,7 @@ import pytest
 from bot.application import Application
 from bot.chat_settings import ChatSettings
 from bot.settings import BotSettings, WebSection
+from tests.bot.memory_front_end import MemoryFrontEnd
 from tests.shared import ROOT
 
 
@@ -42,9 +43,10 @@ def _tour(folder):
 
 
 @asynccontextmanager
-async def running(folder, flows=None, approvals=(), roles=(), **web):
-    """The application, started; stopped at the end."""
-    settings = BotSettings(
+async def running(folder, flows=None, approvals=(), roles=(), chats=(), clock=None, settings=None, **web):
+    """The application, started; stopped at the end. `chats` say of everybody that they are there."""
+    given = {"slack_bot_token": None, "discord_token": None, **(settings or {})}
+    made = BotSettings(
         data=folder / "data",
         flows=(flows or _tour(folder),),
         approvals=approvals,
@@ -52,10 +54,10 @@ async def running(folder, flows=None, approvals=(), roles=(), **web):
         web=WebSection(**{"port": 0, **web}),
         public_url=web.get("public_url"),
         chat=ChatSettings(public_url=web.get("public_url")),
-        slack_bot_token=None,
-        discord_token=None,
+        **given,
     )
-    app = await Application.open(settings)
+    app = await Application.open(made, clock=clock)
+    app.desk.front_ends |= {name: MemoryFrontEnd(name) for name in chats}
     try:
         await app.start()
         yield app

@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+from bot.people.identities import CHATS
 from engine.store import chat_audit, visits
 from tests.web.conftest import running
 from tests.web.test_visits import PUBLIC, link, say, visitor
@@ -16,7 +17,7 @@ def die(*_: object) -> None:
 
 
 async def main(folder: Path, step: str) -> None:
-    async with running(folder, public_url=PUBLIC) as app:
+    async with running(folder, public_url=PUBLIC, chats=CHATS) as app:
         if step == "as the link is made":
             offer = visits.offer
             visits.offer = lambda *given: die(offer(*given))

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from bot.people.identities import CHATS
 from engine.store import audit_chain, chat_audit
 from engine.store.visits import visits as sessions
 from tests.shared import ROOT
@@ -37,7 +38,7 @@ async def signed_in(app):
 
 async def test_killed_as_the_link_is_made_the_command_makes_one_when_it_comes_again(tmp_path):
     await killed(tmp_path, "as the link is made")
-    async with running(tmp_path, public_url=PUBLIC) as app:
+    async with running(tmp_path, public_url=PUBLIC, chats=CHATS) as app:
         path = await link(app, receipt="another")
         browser = visitor(app)
         await browser.get(path)
@@ -47,7 +48,7 @@ async def test_killed_as_the_link_is_made_the_command_makes_one_when_it_comes_ag
 @pytest.mark.parametrize("step", ["before the session", "before the record"])
 async def test_killed_while_signing_in_the_link_is_still_good_once(tmp_path, step):
     path = await killed(tmp_path, step)
-    async with running(tmp_path, public_url=PUBLIC) as app:
+    async with running(tmp_path, public_url=PUBLIC, chats=CHATS) as app:
         assert await signed_in(app) == (0, [("web link", ANN.id)])
         browser, other = visitor(app), visitor(app)
         for one in (browser, other):
@@ -59,7 +60,7 @@ async def test_killed_while_signing_in_the_link_is_still_good_once(tmp_path, ste
 
 async def test_killed_before_the_browser_is_told_the_link_is_used_up_and_another_works(tmp_path):
     path = await killed(tmp_path, "after the transaction")
-    async with running(tmp_path, public_url=PUBLIC) as app:
+    async with running(tmp_path, public_url=PUBLIC, chats=CHATS) as app:
         assert await signed_in(app) == (1, [("web link", ANN.id), ("sign in", ANN.id)])
         browser = visitor(app)
         assert (await browser.get(path)).status_code == 403

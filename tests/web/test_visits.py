@@ -9,6 +9,7 @@ import pytest
 
 from bot.approvals.policy import ApprovalRule
 from bot.conversation import Click, Command, Person, Room
+from bot.people.identities import CHATS
 from bot.people.roles import Role
 from engine.store import audit_chain, chat_receipts, visits
 from tests.web.conftest import Browser, running
@@ -93,7 +94,7 @@ async def sign_in(app, browser, person=ANN, receipt="r1"):
 
 @pytest.fixture
 async def app(tmp_path):
-    async with running(tmp_path, approvals=FOUR, public_url=PUBLIC) as made:
+    async with running(tmp_path, approvals=FOUR, public_url=PUBLIC, chats=CHATS) as made:
         await made.engine.deploy(SHIP)
         yield made
 
@@ -173,6 +174,28 @@ async def test_web_off_ends_every_browser(app):
         assert (await browser.get("/")).url.path == "/sign-in"
 
 
+async def test_who_manages_everything_signs_somebody_else_out(tmp_path):
+    boss, all_ = Person("slack:U9", "Zoe", "slack", "<@U9>"), ["run", "approve", "manage"]
+    roles = (
+        Role.model_validate({"name": "owners", "members": [boss.id], "may": [{"do": all_}]}),
+        Role.model_validate({"name": "others", "members": ["anyone"], "may": [{"do": ["run"]}]}),
+    )
+    async with running(tmp_path, roles=roles, public_url=PUBLIC, chats=CHATS) as app:
+        ann, bob = visitor(app), visitor(app)
+        await sign_in(app, ann, receipt="a")
+        await sign_in(app, bob, BOB, receipt="b")
+        assert "can't manage" in (await say(app, "web off slack:U1", BOB, receipt="no")).text
+        assert "Usage" in (await say(app, "web off ann", boss, receipt="typo")).text
+        assert (await ann.get("/")).url.path == "/"
+        done = await say(app, "web off <@U1>", boss, receipt="off")
+        assert (done.tone, "`slack:U1`" in done.text) == ("success", True)
+        assert (await ann.get("/")).url.path == "/sign-in"
+        assert (await bob.get("/")).url.path == "/"
+        found = await app.engine.database.read(lambda c: list(audit_chain.export(c)))
+        (row,) = [one for one in found if one["action"] == "sign out"]
+        assert (row["person"], row["details"]) == (boss.id, {"browsers": 1, "whose": "slack:U1"})
+
+
 async def test_a_cookie_made_up_for_somebody_opens_nothing(app):
     gate = app.server.app.state.gate
     for account in ("slack:U1", "token:web", app.server.app.state.gate.local.id):
@@ -218,7 +241,7 @@ async def test_roles_are_those_of_the_account_in_chat(tmp_path):
     role = Role.model_validate(
         {"name": "shippers", "members": ["slack:U1"], "may": [{"do": ["run"], "flow": "web.tests/ship"}]}
     )
-    async with running(tmp_path, roles=(role,), public_url=PUBLIC) as app:
+    async with running(tmp_path, roles=(role,), public_url=PUBLIC, chats=CHATS) as app:
         await app.engine.deploy(SHIP)
         ann, bob = visitor(app), visitor(app)
         await sign_in(app, ann, receipt="a")

@@ -157,19 +157,21 @@ class DiscordWire:
 
     # What people do.
 
-    async def slash(self, text: str, user: str = ANN, **options: Any) -> str:
+    async def slash(self, text: str, user: str = ANN, *, direct: bool = False, **options: Any) -> str:
         """`/flow <subcommand>` with options; the id of the interaction."""
         types = {str: 3, bool: 5}
         given = [{"name": k, "type": types[type(v)], "value": v} for k, v in options.items()]
         data = {"id": "5", "name": "flow", "type": 1, "options": [{"name": text, "type": 1, "options": given}]}
-        return await self.interact(2, data, user)
+        return await self.interact(2, data, user, direct=direct)
 
-    async def click(self, message: str, custom_id: str, user: str = ANN, values: list[str] | None = None) -> str:
+    async def click(
+        self, message: str, custom_id: str, user: str = ANN, values: list[str] | None = None, *, direct: bool = False
+    ) -> str:
         """A button, or a menu with `values`."""
         data: Json = {"custom_id": custom_id, "component_type": 3 if values else 2, "id": 3}
         if values:
             data["values"] = values
-        return await self.interact(3, data, user, message=self.messages[message])
+        return await self.interact(3, data, user, direct=direct, message=self.messages[message])
 
     async def fill(self, custom_id: str, values: dict[str, Any], user: str = ANN, **more: Any) -> str:
         """A modal that is submitted."""
@@ -179,8 +181,8 @@ class DiscordWire:
         ]
         return await self.interact(5, {"custom_id": custom_id, "components": parts}, user, **more)
 
-    async def interact(self, kind: int, data: Json, user: str = ANN, **more: Any) -> str:
-        """Any interaction."""
+    async def interact(self, kind: int, data: Json, user: str = ANN, *, direct: bool = False, **more: Any) -> str:
+        """Any interaction; `direct`: in the conversation with the bot, outside of every server."""
         id_ = self.snowflake()
         token = f"token{id_}"
         source = more.get("message")
@@ -193,6 +195,11 @@ class DiscordWire:
         }
         payload = {**interaction(id_, token, kind, data, user), **more}
         payload["member"]["roles"] = self.roles.get(user, payload["member"]["roles"])
+        if direct:
+            for name in ("member", "guild", "guild_id"):
+                del payload[name]
+            channel = {"id": "400", "type": 1, "recipients": []}
+            payload |= {"user": account(user), "channel": channel, "channel_id": "400", "context": 1}
         await self.dispatch("INTERACTION_CREATE", payload)
         return id_
 

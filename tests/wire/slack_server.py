@@ -35,6 +35,7 @@ class Workspace:
     signing_secret: str = "wire-secret"
     users: dict[str, str] = field(default_factory=lambda: {"U1": "ann", "U2": "bob", BOT: "parley"})
     teams: dict[str, str] = field(default_factory=dict)  # of users who are of another workspace
+    deactivated: set[str] = field(default_factory=set)
     strangers: set[str] = field(default_factory=set)  # those of another company
     enterprise: str = ""
     groups: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
@@ -204,7 +205,7 @@ class Workspace:
         zone = "America/New_York"
         about = {"id": body["user"], "name": name, "tz": zone, "is_email_confirmed": True, "profile": profile}
         about |= {"team_id": self.teams.get(body["user"], TEAM), "is_stranger": body["user"] in self.strangers}
-        return {"user": about}
+        return {"user": about | {"deleted": body["user"] in self.deactivated}}
 
     def _usergroups_users_list(self, body: Json) -> Json:
         if body["usergroup"] not in self.groups:

@@ -25,7 +25,15 @@
     (wrong || dialog.querySelector(".field input:not([type=hidden]), .field select, .field textarea"))?.focus();
   }
 
-  function tell(text) {
+  function tell(text, form) {
+    if (form?.closest("dialog")) { // what is typed there must not go
+      const told = form.querySelector(":scope > .told") || form.insertBefore(document.createElement("p"), form.firstChild);
+      told.className = "error told";
+      told.setAttribute("role", "alert");
+      told.textContent = text;
+      told.scrollIntoView();
+      return;
+    }
     show('<p class="error" role="alert"></p><form method="dialog"><button class="button neutral">Close</button></form>');
     dialog.querySelector(".error").textContent = text;
   }
@@ -43,7 +51,7 @@
         body: plain ? new URLSearchParams(data) : data,
       });
       if (!(answer.headers.get("content-type") || "").includes("json")) {
-        tell((await answer.text()).replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim() || `Status ${answer.status}`);
+        tell((await answer.text()).replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim() || `Status ${answer.status}`, form);
         return false;
       }
       const told = await answer.json();
@@ -51,7 +59,7 @@
       else if (dialog?.open) dialog.close();
       return true;
     } catch {
-      tell("The bot did not answer. What you typed is still here; try again in a moment.");
+      tell("The bot did not answer. What you typed is still here; try again in a moment.", form);
       return false;
     } finally {
       buttons.forEach((button) => (button.disabled = false));
