@@ -231,7 +231,7 @@ def mention(body: Json, bot_user: str) -> tuple[Asked, str] | None:
     files = tuple(sent_file(file) for file in event.get("files") or ())
     who = person({"id": user, "team_id": event.get("user_team") or event.get("team")})
     asked = Asked(who, room, f"slack:event:{body['event_id']}", None, url, files=files)
-    return asked, unescape(spoken).strip(" :,\n\t")
+    return asked, unescape(spoken).lstrip(" :,\n\t").rstrip()
 
 
 def home_opened(body: Json) -> Asked | None:

@@ -37,7 +37,7 @@ async def test_the_form_offers_it_and_keeps_what_is_typed(slack: FakeSlack, rig:
     assert len(whole) > 3000
     await slack.direct(whole.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
     told = await slack.said("characters now")
-    await slack.mention("and the end", thread="1.0")
+    await slack.mention("and the end:", thread="1.0")
     last = await slack.until(
         lambda: next(
             (one for one in reversed(slack.messages) if one is not told and "characters now" in slack.text(one)), 0
@@ -49,7 +49,7 @@ async def test_the_form_offers_it_and_keeps_what_is_typed(slack: FakeSlack, rig:
     assert again.input("who")["element"]["initial_value"] == "Ann"
     assert again.input("prompt")["optional"], "left empty, the long text stays"
     await slack.fill(again)
-    assert await inputs(rig) == [("Ann", f"{whole}\nand the end")]
+    assert await inputs(rig) == [("Ann", f"{whole}\nand the end:")]
     assert slack.refused == []
 
 
