@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from engine.errors import SettingInvalid
@@ -85,9 +85,6 @@ def of_server(database: str) -> Health:
     if not may_create:
         fix = f"GRANT ALL ON DATABASE {name} and on its schema to the user of `database`."
         return Health(name, f"The user may not make tables in {name}.", fix)
-    members = tuple(
-        Member(one[0], one[1], tuple(one[2].split()), one[3], one[4], datetime.fromtimestamp(one[5] / 1e6, UTC))
-        for one in found
-    )
+    members = tuple(map(Member.of, found))
     waiting = tuple(queue for (queue,) in queues)
     return Health(name, members=members, now=now, key=None if key is None else key[0], waiting=waiting)

@@ -1,11 +1,14 @@
 """Processes on one database. A row says what a member does; that it lives, a lock in the database says."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+from urllib.parse import quote, unquote
 
-from sqlalchemy import BigInteger, Column, Connection, Table, select
+from sqlalchemy import BigInteger, Column, Table
 
-from engine.store.tables import Chars, Instant, metadata
+from engine.store.tables import EPOCH, MICROSECOND, Chars, Instant, metadata
 
 members = Table(
     "member",
@@ -43,15 +46,18 @@ class Member:
     pid: int
     started: datetime
 
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "Member":
+        """A member by its row as it lies in the database."""
+        queues = tuple(unquote(queue) for queue in row[2].split())
+        return cls(row[0], row[1], queues, row[3], row[4], EPOCH + row[5] * MICROSECOND)
+
     @property
     def decides(self) -> bool:
         """Whether it decides about executions; workers only run tasks."""
         return self.role != "worker"
 
 
-def known(connection: Connection) -> list[Member]:
-    """Everybody who said what he does, living or not."""
-    return [
-        Member(row.id, row.role, tuple(row.queues.split()), row.host, row.pid, row.started)
-        for row in connection.execute(select(members).order_by(members.c.id))
-    ]
+def listed(queues: Iterable[str]) -> str:
+    """Queues as a row holds them; a group's name may have blanks."""
+    return " ".join(quote(queue, safe=":") for queue in queues)

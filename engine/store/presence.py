@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import StoreFailed
-from engine.store.members import Member
+from engine.store.members import Member, listed
 from engine.store.postgres import PostgresDatabase, plain_address
 from engine.store.signals import CHANNEL, Signal, parse
 from engine.store.tables import instant
@@ -154,7 +154,7 @@ class Presence:
             self._connection, self.id = connection, secrets.randbelow(2**31 - 1) + 1
             await connection.execute(f"LISTEN {CHANNEL}")
             await connection.execute("SELECT pg_advisory_lock(%s, %s)", (MEMBERS, self.id))
-            row = (self.id, self.role, " ".join(self.queues), socket.gethostname(), os.getpid())
+            row = (self.id, self.role, listed(self.queues), socket.gethostname(), os.getpid())
             await connection.execute(
                 "INSERT INTO member (id, role, queues, host, pid, started) VALUES (%s, %s, %s, %s, %s, %s)",
                 (*row, instant(datetime.now(UTC))),
@@ -176,10 +176,7 @@ class Presence:
 
     async def _look(self) -> None:
         found = await (await self._connection.execute(LIVING, (MEMBERS,))).fetchall()
-        members = tuple(
-            Member(row[0], row[1], tuple(row[2].split()), row[3], row[4], datetime.fromtimestamp(row[5] / 1e6, UTC))
-            for row in found
-        )
+        members = tuple(map(Member.of, found))
         if members != self.members:
             self.members = members
             self._deciders = tuple(member.id for member in members if member.decides)

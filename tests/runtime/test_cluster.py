@@ -12,6 +12,8 @@ from engine.runtime import Engine
 from engine.runtime.cluster import SWEEP_SECONDS
 from engine.settings import Settings
 from engine.store import executions, pauses, task_runs
+from engine.store.health import of_server
+from engine.store.members import queue_of
 from tests.runtime.marks import registry
 from tests.runtime.test_executions import until
 
@@ -97,6 +99,23 @@ async def test_a_deadline_does_not_overtake_an_answer_that_is_on_its_way(two, cl
     await until(lambda: not owner._carrier._background)
     owner.decider.post(made.id, Resumed(clock.now(), pause.task_run_id, {}, by="a"))
     assert (await one.wait(made.id, until="ended", timeout=20)).state is State.SUCCESS
+
+
+async def test_a_worker_group_may_have_a_name_with_blanks(tmp_path, postgres, clock):
+    groups = ("my gpu", "ü/50%")
+    engine = await Engine.open(given(tmp_path, postgres, "one", worker_groups=groups), registry=registry(), clock=clock)
+    await engine.start(watch=False)
+    try:
+        (member,) = engine.cluster.presence.members
+        assert member.queues == tuple(map(queue_of, groups))
+        assert of_server(postgres).members == (member,)
+        await engine.deploy(
+            "id: f\nnamespace: company.team\ntasks:\n  - {id: a, type: tests.Mark, workerGroup: {key: my gpu}}\n"
+        )
+        made = await engine.create("company.team", "f", {}, started_by="a")
+        assert (await engine.wait(made.id, timeout=20)).state is State.SUCCESS
+    finally:
+        await engine.stop(grace=0)
 
 
 async def test_who_leads_purges_and_nobody_else(two):
