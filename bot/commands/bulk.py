@@ -30,7 +30,6 @@ from engine.store import chat_drafts, chat_receipts, records
 MOST = 200
 NAMED = 10  # runs that are named before and after
 PURPOSE = "bulk"
-FILTERS = frozenset({"flow", "ns", "state", "since", "until"})
 Arguments = Mapping[str, Any]
 
 
@@ -133,8 +132,6 @@ def _usage(what: str) -> Unresolved:
 
 
 def _selection(parts: Parts, asking: Asking, line: Line) -> Selection:
-    if wrong := [name for name in line.flags if name not in FILTERS]:
-        raise _usage(f"There is no `--{plain(wrong[0], 40)}` here.")
     if not line.flags:
         raise _usage("Say to which runs: by flow, namespace, state or time.")
     flow = parts.flow(line.flag("flow")) if line.flag("flow") else None

@@ -21,7 +21,6 @@ from engine.core.flow import Flow
 from engine.core.inputs import Input
 
 PAGE = 10
-RUN_FLAGS = frozenset({"form", "quiet", "wait", "in", "label", "at"})
 PATIENCE = {"web": 20.0}  # seconds that `--wait` keeps somebody waiting: a page has to answer
 WAIT = 600.0
 
@@ -32,8 +31,6 @@ async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
         if asking.attachments:
             return await messages.offer(parts, asking, await runnable(parts, asking))
         return await list_flows(parts, asking, line)
-    if wrong := [name for name in line.flags if name not in RUN_FLAGS]:
-        return Reply(usage("run", f"There is no `--{wrong[0]}` here."))
     flow = parts.flow(line.word(0))
     declared = {one.id: one for one in flow.inputs}
     unknown = [name for name in line.pairs if name not in declared]

@@ -1,11 +1,13 @@
 """What each command is for, as `help` tells it: how it is written, what it does, examples to copy. Pure."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bot.commands.references import guess
 from bot.conversation import Notice
 from bot.people.roles import Deed
-from bot.texts import answer
+from bot.texts import answer, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,9 @@ MANUAL: Mapping[str, Entry] = {
         ("manage",),
     ),
     "schedule": Entry(
-        'schedule list|add <flow> "every weekday at 9:00" [name=value \u2026]|skip <id> [date]|shift <id> <time>'
-        "|pause <id>|resume <id>|delete <id>|backfill <flow> <trigger> <start> [end]|backfill pause|continue|stop <id>",
+        'schedule list|add <flow> "every weekday at 9:00" [name=value \u2026]|skip <id> [date]'
+        "|shift <id> <time> [--date=day]|pause <id>|resume <id>|delete <id>|backfill <flow> <trigger> <start> [end]"
+        "|backfill pause|continue|stop <id>",
         "what runs by itself, and when",
         (
             "schedule list",
@@ -135,7 +138,7 @@ MANUAL: Mapping[str, Entry] = {
         ("run", "manage"),
     ),
     "kv": Entry(
-        "kv list|get|set|delete <namespace> [key] [value]",
+        "kv list|get|set|delete <namespace> [key] [value] [--type=NUMBER] [--ttl=7d] [--secret]",
         "values that flows keep",
         ("kv list company.team", "kv get company.team greeting", "kv set company.team greeting 'Good morning'"),
         ("kv",),
@@ -162,6 +165,9 @@ MANUAL: Mapping[str, Entry] = {
 }  # fmt: skip
 
 
+PAGE = "page"  # every list has it, behind its button
+
+
 # What Discord, which takes 25 words in a group, has in a group of its own.
 MANAGING = frozenset(
     {"force", "mark", "labels", "delete", "bulk", "revisions", "restore", "audit", "kv", "alias", "settings", "doctor"}
@@ -171,6 +177,19 @@ MANAGING = frozenset(
 def slash(verb: str, platform: str) -> str:
     """The slash command that has a word."""
     return "/flow-manage" if platform == "discord" and verb in MANAGING else "/flow"
+
+
+def unknown_flag(verb: str, flags: Iterable[str]) -> Notice | None:
+    """What to say of a flag that a command does not have: it would be passed over, and something else be done."""
+    if verb not in MANUAL:
+        return None
+    known = frozenset(re.findall(r"--([a-z]+)", MANUAL[verb].usage))
+    wrong = next((name for name in flags if name not in known and name != PAGE), None)
+    return (
+        None
+        if wrong is None
+        else usage(verb, f"There is no `--{plain(wrong, 40)}` here. {guess(wrong, known)}".strip())
+    )
 
 
 def usage(verb: str, what: str) -> Notice:

@@ -13,7 +13,7 @@ from bot.commands import revisions as revision_commands
 from bot.commands import runs as run_commands
 from bot.commands import schedules as schedule_commands
 from bot.commands.grammar import FromFile, Json, Line, LineInvalid, Text, Word, parse, write
-from bot.commands.manual import MANUAL, slash
+from bot.commands.manual import MANUAL, slash, unknown_flag
 from bot.commands.references import Unresolved, guess
 from bot.conversation import FieldErrors, Listing, Notice, Person, Reply, Row
 from bot.people.permissions import Asked, ByRole
@@ -24,6 +24,28 @@ from engine.errors import EngineError
 Verb = Callable[[Parts, Asking, Line], Awaitable[Reply | FieldErrors]]
 HIDDEN = "******"
 SYNONYMS = {"flows": "list", "log": "logs", "unwatch": "watch"}
+# What other programs, and our own buttons, call the same: offered, since an alias may have the name.
+CALLED = {
+    **dict.fromkeys(("start", "trigger", "execute", "deploy"), "run"),
+    **dict.fromkeys(("stop", "cancel", "abort", "end"), "kill"),
+    **dict.fromkeys(("deny", "decline", "no"), "reject"),
+    **dict.fromkeys(("yes", "ok", "accept", "confirm"), "approve"),
+    **dict.fromkeys(("inbox", "waiting", "todo"), "pending"),
+    **dict.fromkeys(("ls", "search", "find"), "list"),
+    **dict.fromkeys(("describe", "info"), "show"),
+    "retry": "restart",
+    "rerun": "replay",
+    "continue": "resume",
+    "hold": "pause",
+    "history": "runs",
+    "cron": "schedule",
+    "label": "labels",
+    "remove": "delete",
+    "output": "files",
+    "me": "whoami",
+    "remind": "snooze",
+    "mute": "settings mute",
+}
 
 
 async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -178,6 +200,8 @@ async def perform(parts: Parts, asking: Asking, text: str) -> Reply | FieldError
         verb = VERBS.get(line.verb)
         if verb is None:
             return Reply(unknown(parts, line, await aliases.names(parts, asking.room)).notice())
+        if wrong := unknown_flag(SYNONYMS.get(line.verb, line.verb), line.flags):
+            return Reply(wrong)
         return await verb(parts, asking, line)
     except (LineInvalid, Unresolved) as refused:
         return Reply(refused.answer.notice())
@@ -190,7 +214,8 @@ def unknown(parts: Parts, line: Line, names: Sequence[str] = ()) -> Answer:
     try:
         near = did_you_mean([f"/flow run {parts.flow(line.verb).id}"])
     except (Unresolved, EngineError):
-        near = guess(line.verb, [*(verb for verb in VERBS if verb), *names])
+        called = CALLED.get(line.verb)
+        near = did_you_mean([called]) if called else guess(line.verb, [*(verb for verb in VERBS if verb), *names])
     return answer("E01", verb=code(line.verb), guess=near)
 
 

@@ -1,15 +1,18 @@
 """Help: what this person may do, with examples that can be copied and mean what they say."""
 
+import re
+
 import pytest
 
 from bot.commands.grammar import parse
-from bot.commands.manual import MANUAL
-from bot.commands.verbs import SYNONYMS, VERBS
+from bot.commands.manual import MANUAL, unknown_flag
+from bot.commands.verbs import CALLED, SYNONYMS, VERBS
 from bot.findings import Finding
 from bot.people.roles import Role
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_commands import MANY
 from tests.bot.test_run_changes import ROLES
+from tests.shared import ROOT
 
 ONLY_SEES = Role.model_validate({"name": "guests", "members": ["local:eve"], "may": [{"do": ["see"]}]})
 
@@ -69,3 +72,52 @@ async def test_doctor_is_for_those_who_manage(tmp_path):
         assert "Set it." in rows[0].text
     finally:
         await rig.stop()
+
+
+@pytest.fixture
+async def rig(tmp_path):
+    made = await Rig(tmp_path).start(PLAIN)
+    yield made
+    await made.stop()
+
+
+async def test_a_flag_a_command_does_not_have_is_refused_and_nothing_done(rig):
+    for verb in MANUAL:
+        said = await rig.say(f"{verb} ship --nonsense=x")
+        assert said.text.startswith("There is no `--nonsense` here. Usage: `/flow "), (verb, said)
+    assert await rig.engine.executions() == []
+
+
+async def test_a_mistyped_flag_is_not_passed_over(rig):
+    await rig.say("run ship --quiet")
+    said = await rig.say("replay last --form=after")
+    assert said.text.startswith("There is no `--form` here. Did you mean `from`?")
+    assert len(await rig.engine.executions()) == 1
+
+
+@pytest.mark.parametrize(("said", "meant"), CALLED.items())
+def test_words_of_other_programs_are_no_words_of_ours_but_known(said, meant):
+    assert said not in VERBS
+    assert meant.split()[0] in VERBS
+
+
+async def test_words_of_other_programs_are_understood(rig):
+    assert (await rig.say("cancel last")).text == "I don't know `cancel`. Did you mean `kill`? Try `/flow help`."
+    assert "Did you mean `restart`?" in (await rig.say("retry last")).text
+
+
+LINES = [
+    pytest.param(found.partition(" ")[2], id=f"{page.stem}-{found}")
+    for page in [ROOT / "README.md", *sorted((ROOT / "bot" / "docs").glob("*.md"))]
+    for found in re.findall(r"`((?:/flow|@[Pp]arley) [^`]+)`", page.read_text(encoding="utf-8"))
+    if found != "@parley …"
+]
+
+
+@pytest.mark.parametrize("text", LINES)
+def test_what_the_documentation_says_to_type_is_understood(text):
+    line = parse(text)
+    verb = SYNONYMS.get(line.verb, line.verb)
+    if verb != "ship-it":  # the alias of the guide
+        assert verb in MANUAL
+        assert unknown_flag(verb, line.flags) is None

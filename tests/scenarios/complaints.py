@@ -445,6 +445,8 @@ COMPLAINTS = (
         (
             COMMANDS + "help_lists_only_commands_that_are_understood",
             HELP + "every_example_can_be_typed",
+            HELP + "what_the_documentation_says_to_type_is_understood",
+            HELP + "a_flag_a_command_does_not_have_is_refused_and_nothing_done",
             EVERY_WORD + "on_slack",
             EVERY_WORD + "on_discord",
             EVERY_WORD + "on_the_page",
