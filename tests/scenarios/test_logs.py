@@ -1,5 +1,6 @@
 """The log of the real process: whole lines, ids, and no secret, whoever writes it."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -14,6 +15,7 @@ from bot import logs
 from bot.settings import LogSection
 from engine.errors import StoreFailed
 from engine.secrets import Masker
+from tests.scenarios.fleet import Fleet
 from tests.scenarios.process import Parley
 
 SECRET = 'hunter2-very-secret-"quoted"-\\text'
@@ -112,11 +114,35 @@ def test_a_process_logs_json_with_ids_and_without_secrets(tmp_path):
         assert ran["state"]["current"] == "SUCCESS", ran
     finally:
         bot.stop()
-    said = "".join(bot.said)
-    assert "hunter2" not in said
-    lines = [json.loads(line) for line in bot.said if line.startswith("{")]
+    lines = told(bot, ran["id"])
+    assert len(bot.said) - len(lines) == 2  # the two lines of welcome
+
+
+def told(process, execution_id):
+    """The lines of a process that made the call of an execution: whole, with its ids and without the secret."""
+    assert "hunter2" not in "".join(process.said)
+    lines = [json.loads(line) for line in process.said if line.startswith("{")]
     (called,) = [line for line in lines if line["logger"] == "httpx" and "/healthz" in line["event"]]
     assert "**masked*" in called["event"]
-    assert called["execution_id"] == ran["id"]
-    assert called["task_run_id"].startswith(ran["id"])
-    assert len(bot.said) - len(lines) == 2  # the two lines of welcome
+    assert called["execution_id"] == execution_id
+    assert called["task_run_id"].startswith(execution_id)
+    return lines
+
+
+async def test_a_worker_elsewhere_logs_the_same_way(tmp_path, new_postgres):
+    fleet = Fleet(
+        tmp_path, new_postgres, {"PARLEY_SECRET_CALL_KEY": "hunter2-very-secret", "PARLEY_LOG__LEVEL": "DEBUG"}
+    )
+    (tmp_path / "flows" / "calls.yaml").write_text(FLOW)
+    try:
+        bot, worker = await asyncio.gather(*(fleet.start(role, "--log-format", "json") for role in ("bot", "worker")))
+        hook = f"{bot.url}/api/v1/executions/webhook/logged/calls/a-long-webhook-key"
+        async with httpx.AsyncClient(timeout=60) as client:
+            ran = (await client.post(hook, params={"url": bot.url})).json()
+        assert ran["state"]["current"] == "SUCCESS", ran
+        for life in (worker, bot):
+            assert await asyncio.to_thread(life.stop) == 0
+    finally:
+        await fleet.stop()
+    told(worker, ran["id"])
+    assert "hunter2" not in "".join(bot.said)
