@@ -9,6 +9,7 @@ from engine.core import cron, flow_calls, flow_problems, flow_validation, meant_
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_calls import FindFlow
+from engine.core.flowable import ExecutableTask, FlowableTask, TimedTask
 from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import marker
 from engine.core.registry import Registry
@@ -134,6 +135,10 @@ def _without_effect(flow: Flow) -> Iterator[Finding]:
             message = "`childFailurePolicy` has no effect: after a failure no further value begins."
             advice = "Put `allowFailure: true` on the tasks whose failure should not stop the others."
             yield Finding((*path, "childFailurePolicy"), message, "no-effect", "warning", advice)
+        if task.task_cache is not None and isinstance(task, FlowableTask | ExecutableTask | TimedTask):
+            message = "`taskCache` has no effect here: only what a task that does work hands on is kept."
+            advice = "Put it on the tasks below, or on those of the flow that is called."
+            yield Finding((*path, "taskCache"), message, "no-effect", "warning", advice)
         if getattr(task, "break_when", None) is not None and not getattr(task, "concurrency_limit", 1):
             message = "`breakWhen` comes too late: without a `concurrencyLimit` every item begins at once."
             advice = "Write `concurrencyLimit: 1` to look at it after each item."

@@ -291,23 +291,24 @@ triggers:
     assert [one.origin.variables["state"] for one in reversed(found)] == ["PAUSED", "SUCCESS"]
 
 
-def test_a_policy_without_effect_is_a_warning():
+@pytest.mark.parametrize(("name", "value"), [("childFailurePolicy", "STOP"), ("taskCache", "{enabled: true}")])
+def test_what_has_no_effect_is_a_warning(name, value):
     problems = check(
-        """
+        f"""
 id: f
 namespace: company.team
 tasks:
   - id: each
     type: io.kestra.plugin.core.flow.ForEach
     values: [a]
-    childFailurePolicy: STOP
+    {name}: {value}
     tasks:
-      - {id: say, type: io.kestra.plugin.core.log.Log, message: x}
+      - {{id: say, type: io.kestra.plugin.core.log.Log, message: x, taskCache: {{enabled: true}}}}
 """,
         catalogue(),
     )
     (found,) = [problem for problem in problems if problem.code == "no-effect"]
-    assert (found.severity, found.line, found.path) == ("warning", 8, "tasks[0].childFailurePolicy")
+    assert (found.severity, found.line, found.path) == ("warning", 8, f"tasks[0].{name}")
 
 
 async def test_a_deadline_that_comes_while_an_answer_is_written_does_not_overrule_it(engine, deploy, run, clock):
