@@ -233,6 +233,31 @@ async def test_killing_reaches_subflows(engine, deploy):
     assert (await engine.wait(child.id, timeout=10)).state is State.KILLED
 
 
+async def test_killing_reaches_what_took_the_place_of_a_subflow(engine, deploy, tmp_path):
+    """The first execution of the child fails and is tried again as another one, which hangs."""
+    await deploy(
+        f"""
+retry: {{behavior: CREATE_NEW_EXECUTION, type: constant, interval: PT0.1S, maxAttempts: 2}}
+tasks:
+  - id: second_hangs
+    type: io.kestra.plugin.scripts.shell.Commands
+    taskRunner: {{type: io.kestra.plugin.core.runner.Process}}
+    commands: ["if [ -e {tmp_path}/again ]; then touch {tmp_path}/hangs; sleep 1000; fi; touch {tmp_path}/again; false"]
+""",
+        "child",
+    )
+    await deploy(
+        "tasks:\n  - {id: call, type: io.kestra.plugin.core.flow.Subflow, namespace: company.team, flowId: child}\n"
+    )
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    await until((tmp_path / "hangs").exists)
+    await engine.kill(made.id, by="local:ann")
+    assert (await engine.wait(made.id, timeout=20)).state is State.KILLED
+    children = await engine.executions(flow_id="child")
+    assert {one.state for one in children} == {State.KILLED, State.RETRIED}
+    assert len(children) == 2
+
+
 async def test_a_kill_before_a_worker_is_free_takes_the_task_back(engine, deploy):
     await deploy(HANG)
     busy = [await engine.create("company.team", "f", {}, started_by="a") for _ in range(8)]

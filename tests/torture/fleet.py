@@ -155,6 +155,8 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
     ask = books.of_server(address)
     async with Cable(address) as cable, FleetWorld(folder, seed, address, cable.address) as world:
         since = datetime.now(UTC)
+        cuts = restarts = 0
+        said: list[str] = []  # faults that nobody can have felt
         async with world.clients(lambda: waiting(ask), PACE), world.errands.at_work(ask):
             await world.works()
             for count in range(number):
@@ -166,11 +168,14 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
                     await asyncio.to_thread(
                         server.restart, world.random.choice(("immediate", "fast")), world.random.uniform(0, 5)
                     )
+                    restarts += 1
                     await world.works()
                 if count % 10 == 3:
                     await until(lambda: world.far.is_up, "the worker behind the cable is ready")
+                    cuts, before = cuts + 1, cable.held
                     cable.cut()
                     await asyncio.sleep(CUT_SECONDS)
+                    said += [f"cut {cuts} held nothing back"] * (cable.held == before)
                     cable.mend()
             await world.all_up()
             await world.works()
@@ -183,6 +188,7 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
         except TimeoutError as error:
             broken["no job is left"] = [str(error)]
         world.close()
+        broken["each fault was one"] = said
         broken["clean end"] = await world.stop(signal.SIGTERM)
         broken["nobody gives up"] = [end for end in world.ends if not end.endswith("at its start")]
         broken |= held(world, ask, since, until_date)
@@ -191,6 +197,8 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
             "kills": sum(post.kills for post in world.posts),
             "of": ", ".join(f"{post.name} {post.kills}" for post in world.posts),
             "ended by itself": dict(world.ends),
+            "restarts of the server": restarts,
+            "cuts": cuts,
             "bytes held back": cable.held,
         }
         found = report(world, ask, broken, **figures)
