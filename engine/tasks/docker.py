@@ -248,6 +248,28 @@ targetImage: registry.example.com/tools:1.0
         await self.docker(context, lambda client: client.images.get(self.source_image).tag(self.target_image))
 
 
+class Stop(DockerTask):
+    """End a container, and remove it unless told otherwise."""
+
+    examples: ClassVar[tuple[str, ...]] = ("id: end\ntype: io.kestra.plugin.docker.Stop\ncontainerId: my-app\n",)
+    type: Literal["io.kestra.plugin.docker.Stop"]
+    container_id: Property[Text]
+    kill: Property[bool] = False
+    delete: Property[bool] = True
+
+    async def run(self, context: RunContext) -> None:
+        def work(client: "DockerClient") -> None:
+            container = client.containers.get(self.container_id)
+            if self.kill:
+                container.kill()
+            else:
+                container.stop()
+            if self.delete:
+                container.remove(force=self.kill)  # what was killed may take a moment to end
+
+        await self.docker(context, work)
+
+
 class Rm(DockerTask):
     """Remove containers and images."""
 

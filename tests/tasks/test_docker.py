@@ -367,3 +367,27 @@ async def test_devices_that_are_not_there_are_told(contained):
 )
 def test_credentials_are_what_the_engine_wants(given, sent):
     assert Docker(type=DOCKER, credentials=given).credentials.config().keys() == sent
+
+
+@pytest.mark.parametrize("kill", [False, True])
+async def test_a_container_is_ended(contained, docker_engine, kill):
+    context = contained()
+    stop = {"type": "io.kestra.plugin.docker.Stop", "host": docker_engine.host, "kill": kill}
+    client = containers.connect(docker_engine.host)
+    assert client is not None
+    try:
+        waits = ["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.1; done"]
+        for delete in (False, True):
+            made = containers.create(client, GIT_IMAGE, waits, {"network_mode": "none", "name": f"app-{kill}-{delete}"})
+            made.start()
+            while made.status != "running":
+                made.reload()
+            await context.run(**stop, containerId=made.name, delete=delete)
+            if not delete:
+                assert made.wait()["StatusCode"] == (137 if kill else 7)
+                made.remove()
+        assert left_over(docker_engine.host) == []
+        with pytest.raises(TaskFailed, match="Docker knows no such thing"):
+            await context.run(**stop, containerId="nobody")
+    finally:
+        client.close()
