@@ -231,6 +231,8 @@ class Decisions:
 
     async def _secure(self, case: Case, wanted: Wanted) -> Notice:
         """A link to the page of the run, where secrets may be typed, which signs the person in there."""
+        if (no := await page_links.closed_to(self.office, wanted.person)) is not None:
+            return no.notice()
         if self.office.pages.base is None:
             return answer("E14", instead=f"This asks for a secret, and {page_links.NO_ADDRESS}").notice()
         back = f"/ui/executions/{case.flow}/{case.execution.id}#pause-{case.pause.id}"

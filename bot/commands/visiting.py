@@ -11,10 +11,9 @@ from bot.commands.handing_on import account_of
 from bot.commands.linking import no_administrator
 from bot.commands.manual import usage
 from bot.conversation import Action, Notice, Reply
-from bot.frontend import Unreachable
 from bot.people.identities import CHATS
-from bot.people.page_links import NO_ADDRESS, offer
-from bot.texts import Answer, answer, code
+from bot.people.page_links import NO_ADDRESS, closed_to, offer
+from bot.texts import answer, code
 from engine.store import chat_audit, chat_receipts, visits
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
@@ -29,7 +28,7 @@ async def web(parts: Parts, asking: Asking, line: Line) -> Reply:
         return Reply(usage("web", "It takes no name: the link is for you."))
     if asking.person.platform not in CHATS:
         return Reply(Notice("info", "You are on the page already. In Slack or Discord this word gives a link to it."))
-    if (no := await _stranger(parts, asking)) is not None:
+    if (no := await closed_to(parts.office, asking.person)) is not None:
         return Reply(no.notice())
     if parts.office.pages.base is None:
         return Reply(answer("refused", why=f"You can't: {NO_ADDRESS}").notice())
@@ -41,17 +40,6 @@ async def web(parts: Parts, asking: Asking, line: Line) -> Reply:
     again = Reply(Notice("info", "You have a link already. If you lost it, type `/flow web` again."))
     url = await offer(parts.office, asking.person, "/", receipt=asking.receipt, again=again)
     return Reply(Notice("info", text, (Action("", "Open the page", "link", url=url),))) if url else again
-
-
-async def _stranger(parts: Parts, asking: Asking) -> Answer | None:
-    """The page is for people of this company: it would not know that somebody is of another one."""
-    try:
-        is_stranger = await parts.office.eligibility.membership.is_stranger(asking.person)
-    except Unreachable as silence:
-        return answer("unsure", why=silence.reason)
-    return (
-        answer("refused", why="You are from another company, so the page is not open to you.") if is_stranger else None
-    )
 
 
 async def _off(parts: Parts, asking: Asking, typed: str) -> Reply:

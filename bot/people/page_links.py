@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from bot import documents
 from bot.conversation import Action, Field, Notice, Person, Reply
 from bot.forms.drafts import Draft, Drafts
+from bot.frontend import Unreachable
 from bot.office import Office
 from bot.people.identities import CHATS
-from bot.texts import answer, code, listed
+from bot.texts import Answer, answer, code, listed
 from engine.store import chat_audit, chat_receipts, visits
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
@@ -22,6 +23,8 @@ NO_ADDRESS = (
 async def secret_form(drafts: Drafts, draft: Draft, person: Person, secret: Sequence[Field], receipt: str) -> Notice:
     """The answer to somebody in chat when a form can't do without its secrets: a link to the whole of it on the page,
     which signs them in there; nobody else may fill it."""
+    if (no := await closed_to(drafts.office, person)) is not None:
+        return no.notice()
     what, names = code(draft.flow.rpartition("/")[2]), listed(asked.id for asked in secret)
     if drafts.office.pages.base is None:
         return answer("secret", what=what, names=names, instead=f"Nothing was started: {NO_ADDRESS}").notice()
@@ -43,6 +46,17 @@ def besides(secret: Sequence[Field], base: str | None) -> str:
         return ""
     where = "To give it, open the page with `/flow web` and start from there." if base else "It may be left out."
     return f"🔒 {listed(asked.id for asked in secret)}: a secret, never typed in chat. {where}"
+
+
+async def closed_to(office: Office, person: Person) -> Answer | None:
+    """Why somebody is given no link: the page would not know that they are of another company."""
+    try:
+        is_stranger = await office.eligibility.membership.is_stranger(person)
+    except Unreachable as silence:
+        return answer("unsure", why=silence.reason)
+    if not is_stranger:
+        return None
+    return answer("refused", why="You are from another company, so the page is not open to you.")
 
 
 async def offer(office: Office, person: Person, back: str, *, receipt: str, again: Reply) -> str | None:

@@ -106,6 +106,45 @@ async def test_of_another_company_who_is_named_may(slack_of_two: FakeSlack, bot)
     assert await ended(slack_of_two, rig, "ship") is State.SUCCESS
 
 
+ASKS_FOR_A_KEY = """
+id: deploy
+namespace: company.team
+inputs:
+  - {id: key, type: SECRET}
+tasks:
+  - {id: log, type: io.kestra.plugin.core.log.Log, message: deployed}
+"""
+ASKS_FOR_A_CODE = """
+id: login
+namespace: company.team
+tasks:
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    onResume:
+      - {id: code, type: SECRET}
+"""
+
+
+async def test_nobody_of_another_company_is_given_a_link_to_the_page(slack_of_two: FakeSlack, bot) -> None:
+    """There a visitor is taken for one of ours; also who may run a flow or answer it types its secrets elsewhere."""
+    roles = (
+        Role.model_validate({"name": "us", "members": ["anyone"], "may": [{"do": ["run", "approve"]}]}),
+        Role.model_validate({"name": "partners", "members": [f"slack:{PARTNER}"], "may": [{"do": ["run", "approve"]}]}),
+    )
+    rig = await bot(grid=False, approvals=rule(approvers=[f"slack:{PARTNER}"]), roles=roles)
+    await rig.engine.deploy(ASKS_FOR_A_KEY)
+    await rig.engine.deploy(ASKS_FOR_A_CODE)
+    await slack_of_two.command("/flow run deploy", user=PARTNER)
+    await said_to(slack_of_two, PARTNER, "the page is not open to you")
+    await slack_of_two.command("/flow run login")
+    card = await slack_of_two.said("Approval needed", channel="C1")
+    await slack_of_two.press("Open secure form", user=PARTNER, message=card)
+    await slack_of_two.until(
+        lambda: len([one for one in slack_of_two.private(PARTNER) if "is not open" in slack_of_two.text(one)]) == 2
+    )
+    assert not [one for one in slack_of_two.private(PARTNER) if "/in/" in str(one.payload)]
+
+
 async def test_an_address_of_another_company_counts_for_nothing(slack_of_two: FakeSlack, bot) -> None:
     """They may have written any address into their own profile."""
     slack_of_two.emails |= {PARTNER: "boss@example.com", SISTER: "sue@example.com"}

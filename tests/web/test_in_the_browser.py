@@ -173,6 +173,38 @@ async def test_an_approval_from_the_link_in_a_mail_to_its_result(tmp_path, brows
         assert "by ann" in await page.locator(".waiting").inner_text()
 
 
+async def test_a_form_in_place_stays_with_what_was_typed_when_it_is_not_taken(tmp_path, browser):
+    from playwright.async_api import expect
+
+    inputs = re.findall(r"\{id: (\w+), type", BREW.partition("tasks:")[0])
+    async with running(tmp_path) as app:
+        await app.engine.deploy(BREW)
+        page = await browser.new_page()
+        await page.goto(app.url)
+        await page.fill(".say input[name=text]", "/flow run brew --form")
+        await page.press(".say input[name=text]", "Enter")
+        form = page.locator("dialog form.fill")
+        await form.wait_for()
+        for name, value in (("name", "Ann"), ("note", "x"), ("cups", "2"), ("day", "2026-03-31"), ("pin", "hunter2")):
+            await field(page, inputs, name).fill(value)
+        await field(page, inputs, "kind").select_option("coffee")
+
+        async def refuses(route):
+            await route.fulfill(status=403, content_type="text/html", body="<p>Your account is gone.</p>")
+
+        for refusing, said in (
+            (lambda route: route.abort(), "What you typed is still here"),
+            (refuses, "Your account is gone."),
+        ):
+            await page.route(re.compile(r"/form/draft[^/]*$"), refusing)
+            await page.get_by_role("button", name="Run", exact=True).click()
+            await expect(form.get_by_role("alert")).to_contain_text(said)
+            await expect(field(page, inputs, "pin")).to_have_value("hunter2")
+            await page.unroute_all()
+        await page.get_by_role("button", name="Run", exact=True).click()
+        await many(app, 1)
+
+
 @pytest.mark.parametrize("width", [1000, 390])
 async def test_what_is_rare_lies_in_a_menu_that_needs_no_script(tmp_path, browser, width):
     async with running(tmp_path) as app:
