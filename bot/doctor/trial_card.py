@@ -75,6 +75,9 @@ class TrialDesk:
         """None is kept."""
         return None
 
+    async def keep(self, form_id: str, values: Mapping[str, Any], person: Person) -> None:
+        """None is kept."""
+
     async def options(self, form_id: str, field_id: str, typed: str, limit: int) -> tuple[Option, ...]:
         """There are none."""
         return ()
