@@ -40,7 +40,7 @@ async def test_jobs_run_once_the_database_can_be_reached(tmp_path, postgres, mon
 async def test_of_one_flow_no_more_than_its_share_run_and_the_next_begins_at_once(
     tmp_path, postgres, monkeypatch, share
 ):
-    monkeypatch.setattr(procrastinate, "POLL_SECONDS", 600)  # nobody looks by chance
+    monkeypatch.setattr(procrastinate, "POLL_SECONDS", 5)  # by chance alone the last of twenty would begin in 100 s
     monkeypatch.setattr(shares, "KNOWN_SECONDS", 600)
     limits = Limits(workers=4, workers_per_flow=share)
     engine = await Engine.open(given(tmp_path, postgres, "shared", limits=limits), registry=registry())
@@ -58,8 +58,9 @@ async def test_of_one_flow_no_more_than_its_share_run_and_the_next_begins_at_onc
         stuck = {(await engine.create("company.team", "stuck", {}, started_by="test")).id for _ in range(4)}
         await until(lambda: engine.dispatcher.under_way == share)
         made = [await engine.create("company.team", "f", {}, started_by="test") for _ in range(20)]
-        for each in made:
-            assert (await engine.wait(each.id, timeout=30)).state.value == "SUCCESS"
+        async with asyncio.timeout(60):
+            for each in made:
+                assert (await engine.wait(each.id)).state.value == "SUCCESS"
         hanging = lambda: {run.rpartition(".")[0] for run in engine.dispatcher.running()} & stuck  # noqa: E731
         begun = hanging()
         assert len(begun) == share
