@@ -4,7 +4,7 @@ from typing import Final, NoReturn
 
 from engine.expressions import nodes
 from engine.expressions.failures import Position, fail
-from engine.expressions.lexer import Source, Token, TokenKind
+from engine.expressions.lexer import OTHER_PROGRAMS, Source, Token, TokenKind
 from engine.expressions.limits import MAX_CHAIN, MAX_DIGITS, MAX_NESTING
 from engine.expressions.nodes import Node
 
@@ -25,6 +25,13 @@ CONSTANTS: Final = {
     "true": True, "TRUE": True, "false": False, "FALSE": False, "null": None, "NULL": None, "none": None, "NONE": None,
 }  # fmt: skip
 RESERVED: Final = frozenset({"true", "false", "null", "none"})
+# What other languages write in an expression → how it is written here.
+_INSTEAD: Final = {
+    "=": "Two values are compared with `==`.",
+    "in": "Write `list contains value`.",
+    "if": "Write `condition ? value : other`.",
+    ":": OTHER_PROGRAMS,
+}
 
 
 class ExpressionParser:
@@ -53,7 +60,9 @@ class ExpressionParser:
         """Refuse what stands here."""
         token = self.token
         what = "the end of the template" if token.kind == "end" else f"{token.value[:40]!r}"
-        fix = "Two values are compared with `==`." if (token.kind, token.value) == ("mark", "=") else ""
+        fix = _INSTEAD.get(token.value, "") if token.kind in ("name", "operator", "mark") else ""
+        if token.value == "if" and "%}" in wanted:
+            fix = "Write `elseif`."
         self.fail(f"Expected {wanted} but found {what}.", fix)
 
     def at(self, kind: TokenKind, value: str | None = None) -> bool:

@@ -241,10 +241,12 @@ _PLAIN: Final[tuple[tuple[TokenKind, re.Pattern[str]], ...]] = (
     ("integer", _NUMBER),
 )
 
+OTHER_PROGRAMS: Final = "Text for other programs that holds {{ or {% belongs between {% raw %} and {% endraw %}."
+
 
 def _advice(text: str) -> str:
     if text in ("&&", "||"):
         return "Write `and` or `or`."
     if text.startswith("!"):
         return "Write `not`."
-    return "Text for other programs that holds {{ or {% belongs between {% raw %} and {% endraw %}."
+    return OTHER_PROGRAMS
