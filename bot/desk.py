@@ -126,6 +126,7 @@ class FrontDesk:
             return
         fresh = secrets.token_hex(32)
         key = await self.engine.database.transact(lambda unit: chat_receipts.instance_key(unit.connection, fresh))
+        await aliases.make_own(self.parts)
         self.office.ids = ActionIds(bytes.fromhex(key))
         self._prepared = True
 
@@ -272,20 +273,19 @@ class FrontDesk:
             why = refusal.answer if isinstance(refusal, Unresolved) else Answer("", refusal.message)
             await self._denied(trail.denied(person, "change", "", why, self.office.now()))
             raise
-        if isinstance(reply, Reply) and isinstance(reply.body, Notice) and reply.body.code:
-            why = Answer(reply.body.code, reply.body.text)
-            await self._denied(trail.denied(person, "change", "", why, self.office.now()))
+        if isinstance(reply, Reply) and isinstance(said := reply.body, Notice) and said.code:
+            await self._denied(trail.denied(person, "change", "", Answer(said.code, said.text), self.office.now()))
         return reply
 
     async def _denied(self, deed: chat_audit.Deed) -> None:
         await self.engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
 
-    async def storable(self, text: str, room: Room) -> str:
+    async def storable(self, text: str, room: Room, person: Person) -> str:
         """A command as it may be shown and kept: without secrets, also when an alias stands for it."""
         mention, given = text.partition(" ")[0], text.partition(" ")[2]
         is_named = mention.lower() in ("/flow", "@parley")
         typed = given if is_named else text
-        whole = await aliases.expanded(self.parts, room, typed, slash_commands.VERBS.keys())
+        whole = await aliases.expanded(self.parts, room, person.id, typed, slash_commands.VERBS)
         kept = slash_commands.storable(self.parts, whole)
         shown = typed if kept == whole else kept
         return f"{mention} {shown}".strip() if is_named else shown
@@ -334,7 +334,7 @@ class FrontDesk:
         document: dict[str, Any] = documents.dump(event)
         is_spoken = isinstance(event, Command) and event.is_message
         if isinstance(event, Command) and not (is_spoken and await collecting.waits(self.parts, self._asking(event))):
-            whole = await aliases.expanded(self.parts, event.room, event.text, slash_commands.VERBS.keys())
+            whole = await aliases.expanded(self.parts, event.room, event.person.id, event.text, slash_commands.VERBS)
             document["text"] = slash_commands.storable(self.parts, whole)
         if isinstance(event, Submission):
             draft = await self.parts.drafts.find(event.form_id)

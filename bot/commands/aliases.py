@@ -1,4 +1,5 @@
-"""`/flow alias`: short words for long commands, for everybody of a workspace. An alias never hides a command."""
+"""`/flow alias`: short words for long commands, for everybody of a workspace; in direct messages that belong to none,
+for one person. An alias never hides a command."""
 
 import re
 from collections.abc import Callable, Collection
@@ -23,12 +24,18 @@ MOST = 200
 SHOWN = 25
 
 
-def workspace_of(room: Room) -> str:
-    """Where an alias holds: one workspace, one server, the page."""
-    return f"{room.platform}:{room.workspace}"
+def workspace_of(room: Room, person: str) -> str:
+    """Where an alias holds: one workspace, one server, the page; in direct messages of no workspace (Discord's), for
+    one person."""
+    return chat_aliases.own(person) if room.is_direct and not room.workspace else f"{room.platform}:{room.workspace}"
 
 
-async def expanded(parts: Parts, room: Room, text: str, verbs: Collection[str]) -> str:
+async def make_own(parts: Parts) -> None:
+    """What was made in Discord's direct messages while it held in everybody's holds for who made it."""
+    await parts.office.engine.database.transact(lambda unit: chat_aliases.make_own(unit.connection))
+
+
+async def expanded(parts: Parts, room: Room, person: str, text: str, verbs: Collection[str]) -> str:
     """A command with the alias at its front, or as the flow of `run`, replaced by what it stands for; what is no alias
     stays as it is."""
     is_run = _RUN.match(text)
@@ -40,21 +47,21 @@ async def expanded(parts: Parts, room: Room, text: str, verbs: Collection[str]) 
         return text
     if not is_run and word in verbs:
         return text
-    alias = await known(parts, room, word)
+    alias = await known(parts, room, person, word)
     if alias is None or (is_run and not alias.command.startswith("run ")):
         return text
     return f"{alias.command}{text[found.end() :]}"
 
 
-async def known(parts: Parts, room: Room, name: str) -> Alias | None:
+async def known(parts: Parts, room: Room, person: str, name: str) -> Alias | None:
     """The alias of a name, where there is one."""
-    workspace = workspace_of(room)
+    workspace = workspace_of(room, person)
     return await parts.office.engine.database.read(lambda c: chat_aliases.find(c, workspace, name))
 
 
-async def names(parts: Parts, room: Room) -> list[str]:
+async def names(parts: Parts, room: Room, person: str) -> list[str]:
     """Every alias that holds in a room."""
-    workspace = workspace_of(room)
+    workspace = workspace_of(room, person)
     return [one.name for one in await parts.office.engine.database.read(lambda c: chat_aliases.every(c, workspace))]
 
 
@@ -107,7 +114,7 @@ def _wrong(name: str, command: str, verbs: Collection[str], hidden: Callable[[st
 
 
 async def _list(parts: Parts, asking: Asking) -> Reply:
-    workspace = workspace_of(asking.room)
+    workspace = workspace_of(asking.room, asking.person.id)
     found = await parts.office.engine.database.read(lambda c: chat_aliases.every(c, workspace))
     if not found:
         return Reply(Notice("info", 'No aliases here yet. `/flow alias set ship-it "run deploy env=prod"` makes one.'))
@@ -120,12 +127,12 @@ async def _list(parts: Parts, asking: Asking) -> Reply:
 
 
 async def _set(parts: Parts, asking: Asking, name: str, command: str) -> Reply:
-    workspace, now = workspace_of(asking.room), parts.office.now()
+    workspace, now = workspace_of(asking.room, asking.person.id), parts.office.now()
     one = Alias(workspace, name, command, asking.person.id, now)
     reply = Reply(
         Notice("success", f"{code(f'/flow {name}')} stands for {code(f'/flow {command}', 300)}."), public=True
     )
-    deed = _deed(parts, asking, "alias set", f"{workspace}/{name}", {"command": command})
+    deed = _deed(parts, asking, "alias set", name, {"command": command})
 
     def work(unit: Unit) -> None:
         there = chat_aliases.every(unit.connection, workspace)
@@ -140,9 +147,9 @@ async def _set(parts: Parts, asking: Asking, name: str, command: str) -> Reply:
 
 
 async def _delete(parts: Parts, asking: Asking, name: str) -> Reply:
-    workspace = workspace_of(asking.room)
+    workspace = workspace_of(asking.room, asking.person.id)
     reply = Reply(Notice("success", f"{code(name)} stands for nothing any more."), public=True)
-    deed = _deed(parts, asking, "alias delete", f"{workspace}/{name}", {})
+    deed = _deed(parts, asking, "alias delete", name, {})
 
     def work(unit: Unit) -> bool:
         if not chat_aliases.remove(unit.connection, workspace, name):
@@ -156,6 +163,7 @@ async def _delete(parts: Parts, asking: Asking, name: str) -> Reply:
     return Reply(answer("refused", why=f"There is no alias {code(name)}. `/flow alias list` shows all.").notice())
 
 
-def _deed(parts: Parts, asking: Asking, action: str, entity: str, details: dict[str, str]) -> chat_audit.Deed:
-    person = asking.person
+def _deed(parts: Parts, asking: Asking, action: str, name: str, details: dict[str, str]) -> chat_audit.Deed:
+    person, room = asking.person, asking.room
+    entity = f"{room.platform}:{room.workspace}/{name}"  # no account: what an entity is can not be taken out again
     return chat_audit.Deed(parts.office.now(), person.id, person.name, person.platform, action, entity, details=details)

@@ -53,7 +53,7 @@ async def choices(
             # Where a schedule is added, or made up for, a flow is named.
             labels |= {one.value: one.value for one in await _flows(parts, typed, person, room, limit)}
         case "alias":
-            workspace = workspace_of(room)
+            workspace = workspace_of(room, person.id)
             found = await parts.office.engine.database.read(lambda c: chat_aliases.every(c, workspace))
             labels = {f"{one.name}: {one.command}"[:100]: one.name for one in found}
         case "topic":

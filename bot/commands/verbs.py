@@ -57,13 +57,13 @@ async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
         lines = "\n".join(
             f"- `{slash(verb, at)} {one.usage}`: {one.about}" for verb, one in MANUAL.items() if verb in allowed
         )
-        short = listed(await aliases.names(parts, asking.room), 20)
+        short = listed(await aliases.names(parts, asking.room, asking.person.id), 20)
         lines += f"\n- Aliases here: {short}" if short != "none" else ""
         more = "`/flow help run` has examples. In threads and direct messages write `@parley run \u2026`."
         return Reply(Notice("info", f"{lines}\n\n{more} Quote blanks: `a='b c'`."))
     if (verb := SYNONYMS.get(wanted, wanted)) in MANUAL:
         return Reply(_told(verb, slash(verb, asking.person.platform), is_allowed=verb in allowed))
-    if known := await aliases.known(parts, asking.room, wanted):
+    if known := await aliases.known(parts, asking.room, asking.person.id, wanted):
         return Reply(Notice("info", f"`/flow {known.name}` stands for {code(f'/flow {known.command}', 300)}."))
     try:
         return Reply(await flow_commands.shown(parts, asking, parts.flow(line.word(0))))
@@ -196,10 +196,10 @@ VERBS: Mapping[str, Verb] = {
 async def perform(parts: Parts, asking: Asking, text: str) -> Reply | FieldErrors:
     """Answer a typed command. What a person got wrong is an answer, never an error."""
     try:
-        line = parse(await aliases.expanded(parts, asking.room, text, VERBS.keys()))
+        line = parse(await aliases.expanded(parts, asking.room, asking.person.id, text, VERBS.keys()))
         verb = VERBS.get(line.verb)
         if verb is None:
-            return Reply(unknown(parts, line, await aliases.names(parts, asking.room)).notice())
+            return Reply(unknown(parts, line, await aliases.names(parts, asking.room, asking.person.id)).notice())
         if wrong := unknown_flag(SYNONYMS.get(line.verb, line.verb), line.flags):
             return Reply(wrong)
         return await verb(parts, asking, line)

@@ -101,7 +101,7 @@ async def say(request: Request) -> Response:
     if not text:
         return _done(request, room)
     front_desk: FrontDesk = request.app.state.desk
-    await chat(request).say(who, await front_desk.storable(text, room), room.channel)
+    await chat(request).say(who, await front_desk.storable(text, room, who), room.channel)
     receipt = f"web:{uuid4()}"
     command = Command(said_to_us(text), who, room, receipt, answer_url=f"web:{room.channel}:{who.id}")
     return await show(request, room, await desk(request).command(command))

@@ -1,17 +1,18 @@
 """Aliases: short words that a workspace gave to commands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, PrimaryKeyConstraint, Table, delete, select
 
+from engine.store.chat_audit import REMOVED
 from engine.store.statements import put as put_row
 from engine.store.tables import Chars, Instant, metadata
 
 aliases = Table(
     "chat_alias",
     metadata,
-    Column("workspace", Chars, nullable=False),  # platform and workspace
+    Column("workspace", Chars, nullable=False),  # platform and workspace, or whose own they are
     Column("name", Chars, nullable=False),
     Column("command", Chars, nullable=False),
     Column("person", Chars, nullable=False),
@@ -29,6 +30,23 @@ class Alias:
     command: str
     person: str
     created: datetime
+
+
+DIRECT = "discord:"  # where those of direct messages lay once, of everybody together
+
+
+def own(account: str) -> str:
+    """Instead of a workspace: where those lie that one person alone has."""
+    return f"@{account}"
+
+
+def make_own(connection: Connection) -> None:
+    """Give those that were made in direct messages for everybody to who made them; nobody's are dropped."""
+    for one in every(connection, DIRECT):
+        mine = own(one.person)
+        if one.person != REMOVED and find(connection, mine, one.name) is None:
+            put(connection, replace(one, workspace=mine))
+        remove(connection, DIRECT, one.name)
 
 
 def put(connection: Connection, alias: Alias) -> None:

@@ -13,6 +13,7 @@ from engine.store.chat_tables import audit, audit_private
 from engine.store.tables import pauses
 
 FORGOTTEN = "somebody who was removed"
+REMOVED = "removed"  # the account that is named instead of one that was taken out
 HEARD = ("command", "click", "form", "refused", "posted")  # what came in, before and beside what was done about it
 who, said = audit_private.alias("who"), audit_private.alias("said")
 

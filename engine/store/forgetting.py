@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Table, delete, or_, select, update
 
 from engine.core.state import State
-from engine.store import audit_chain, chat_links
+from engine.store import audit_chain, chat_aliases, chat_links
 from engine.store.chat_aliases import aliases
-from engine.store.chat_audit import FORGOTTEN
+from engine.store.chat_audit import FORGOTTEN, REMOVED
 from engine.store.chat_ladder import rungs
 from engine.store.chat_tables import audit, audit_private, notices, people, receipts, runs
 from engine.store.chat_votes import delegations, votes
@@ -25,7 +25,6 @@ from engine.store.own_schedules import schedules
 from engine.store.room import room_messages
 from engine.store.tables import commands, events, executions, logs, metadata, outputs, pauses, task_runs
 
-REMOVED = "removed"  # who is named instead
 OWN = ("person", "account")  # rows of any other table that are somebody's, and go with them
 
 
@@ -98,7 +97,9 @@ def _rows_with(connection: Connection, table: Table, columns: Sequence[Column[An
 
 
 def _aliases(connection: Connection, ids: Sequence[str], words: Sequence[str]) -> None:
-    """What they made for everybody stays, by nobody in particular; what stands for a command about them goes."""
+    """What they made for everybody stays, by nobody in particular; what is theirs alone goes, and what stands for a
+    command about them."""
+    connection.execute(delete(aliases).where(aliases.c.workspace.in_([chat_aliases.own(one) for one in ids])))
     pattern, row = _pattern(words), aliases.c
     for one in connection.execute(select(aliases).where(_holds(row.command, words))).all():
         if pattern.search(one.command):

@@ -4,8 +4,9 @@ import pytest
 from sqlalchemy import select
 
 from bot.commands.verbs import VERBS
-from bot.conversation import Listing, Room
-from engine.store import chat_audit
+from bot.conversation import Listing, Person, Room
+from engine.store import audit_chain, chat_audit
+from engine.store.chat_aliases import Alias, put
 from engine.store.chat_tables import audit_private, receipts
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_commands import MANY, SECRET
@@ -105,6 +106,41 @@ async def test_direct_messages_take_every_word_and_aliases(rig, room):
     for verb in VERBS:
         said = await rig.say(verb, person, room)
         assert "I don't know" not in getattr(said, "text", ""), verb
+
+
+async def test_an_alias_of_discords_direct_messages_is_for_who_made_it(rig):
+    mine, theirs = Room("discord", "55", is_direct=True), Room("discord", "56", is_direct=True)
+    zoe = Person("discord:8", "Zoe", "discord", "<@8>")
+    assert "stands for" in (await rig.say("alias set go 'run ship'", BOB, mine)).text
+    assert "I don't know `go`" in (await rig.say("go", zoe, theirs)).text
+    assert "There is no alias `go`" in (await rig.say("alias delete go", zoe, theirs)).text
+    assert "No aliases here" in (await rig.say("alias list", zoe, theirs)).text
+    assert await rig.desk.complete("alias", "", zoe.id, theirs, 25) == ()
+    assert "stands for" in (await rig.say("alias set go 'list'", zoe, theirs)).text
+    assert (await rig.say("go", BOB, mine)).text.startswith("Started `ship`")
+    assert [one.value for one in await rig.desk.complete("alias", "", BOB.id, mine, 25)] == ["go"]
+    assert not getattr(await rig.say("go", zoe, theirs), "text", "").startswith("Started")
+    assert await rig.desk.storable("go with=more", mine, BOB) == "go with=more"
+    assert "stands for nothing" in (await rig.say("alias delete go", zoe, theirs)).text
+    assert (await rig.say("go", BOB, mine)).text.startswith("Started `ship`")
+    # What can't be taken out of the record again names no account.
+    rows = await rig.engine.database.read(lambda c: list(audit_chain.export(c)))
+    assert {row["entity"] for row in rows if row["action"] == "alias set"} == {"discord:/go"}
+
+
+async def test_aliases_once_made_in_discord_for_everybody_are_their_makers(tmp_path):
+    first = await Rig(tmp_path).start(PLAIN)
+    old = Alias("discord:", "go", "run ship", BOB.id, first.engine.clock.now())
+    await first.engine.database.transact(lambda unit: put(unit.connection, old))
+    await first.stop()
+    rig = await Rig(tmp_path).start(PLAIN)
+    try:
+        direct = Room("discord", "55", is_direct=True)
+        assert (await rig.say("go", BOB, direct)).text.startswith("Started `ship`")
+        zoe = Person("discord:8", "Zoe", "discord", "<@8>")
+        assert "I don't know `go`" in (await rig.say("go", zoe, direct)).text
+    finally:
+        await rig.stop()
 
 
 async def test_a_slack_alias_holds_in_direct_messages_and_one_of_a_discord_server_in_that_server(rig):

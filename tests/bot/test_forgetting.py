@@ -14,7 +14,7 @@ from bot.conversation import Person
 from bot.web.room import ChatRoom
 from engine.plugin import Selection
 from engine.store import audit_chain, chat_messages, chat_sequels, visits
-from engine.store.chat_aliases import Alias, every, put
+from engine.store.chat_aliases import Alias, every, own, put
 from engine.store.chat_sequels import Sequel
 from tests.bot.rig import ASKING, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_linking import code_in
@@ -207,7 +207,10 @@ async def test_an_alias_stays_for_the_others_unless_it_is_about_them(tmp_path, w
         for name, command, person in made:
             one = Alias("slack:T1", name, command, person, rig.engine.clock.now())
             await database.transact(lambda unit, one=one: put(unit.connection, one))
+        private = Alias(own(QUILL.id), "mine", "run ship", QUILL.id, rig.engine.clock.now())
+        await database.transact(lambda unit: put(unit.connection, private))
         await records.forget(rig.engine, QUILL.id)
+        assert await database.read(lambda c: every(c, own(QUILL.id))) == []
         left = await database.read(lambda c: every(c, "slack:T1"))
         assert [(one.name, one.person) for one in left] == [("go", "removed"), ("other", "slack:U1")]
         assert (await rig.say("go")).text.startswith("Started `ship`")

@@ -21,6 +21,30 @@ async def test_an_alias_is_kept_replaced_and_forgotten(database):
     assert await database.read(lambda c: chat_aliases.find(c, "slack:T1", "go")) is None
 
 
+async def test_what_was_everybodys_becomes_its_makers_once(database):
+    mine = chat_aliases.own("discord:2")
+    kept = Alias(mine, "two", "run mine", "discord:2", NOW)
+    every = (
+        Alias("discord:", "one", "run a", "discord:1", NOW),
+        Alias("discord:", "two", "run b", "discord:2", NOW),  # they have made one since
+        Alias("discord:", "six", "run c", "removed", NOW),
+        Alias("discord:G1", "one", "run d", "discord:1", NOW),
+        kept,
+    )
+    for alias in every:
+        await database.transact(lambda unit, alias=alias: chat_aliases.put(unit.connection, alias))
+    for _ in range(2):
+        await database.transact(lambda unit: chat_aliases.make_own(unit.connection))
+    found = {
+        place: [(one.name, one.command) for one in await database.read(lambda c, p=place: chat_aliases.every(c, p))]
+        for place in ("discord:", "discord:G1", mine, chat_aliases.own("discord:1"), chat_aliases.own("removed"))
+    }
+    assert found == {
+        "discord:": [], "discord:G1": [("one", "run d")], mine: [("two", "run mine")],
+        "@discord:1": [("one", "run a")], "@removed": [],
+    }  # fmt: skip
+
+
 async def test_a_part_of_a_delivery_is_finished_once_and_carried_on_by_nobody(database):
     part = chat_receipts.part("slack:1", "RUN")
 
