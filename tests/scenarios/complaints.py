@@ -80,7 +80,11 @@ COMPLAINTS = (
     Complaint(
         5,
         "The preview of a link visited the addresses for yes and no, and so decided by itself.",
-        (PAGE + "following_every_link_of_a_waiting_run_decides_nothing", PAGE + "no_get_changes_anything"),
+        (
+            PAGE + "following_every_link_of_a_waiting_run_decides_nothing",
+            PAGE + "no_get_changes_anything",
+            "tests/web/test_visits.py::test_a_link_opens_the_page_as_the_person_once",
+        ),
     ),
     Complaint(
         6,
