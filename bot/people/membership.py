@@ -31,7 +31,7 @@ class Membership:
                 return bool(who.name) and who.name == wanted.value
             case "group":
                 return await self._is_in_group(wanted, who, person, fresh)
-        emails = await self.emails(who)
+        emails = await self.emails(who, person if fresh else None)
         if wanted.kind == "email":
             return wanted.value in emails
         return any(email.rpartition("@")[2] == wanted.value for email in emails)
@@ -41,12 +41,14 @@ class Membership:
         end = self.front_ends.get(person.platform)
         return end is not None and await end.is_stranger(person)
 
-    async def emails(self, who: Identity) -> set[str]:
-        """The confirmed addresses of somebody, lower case; Unreachable."""
+    async def emails(self, who: Identity, acting: Person | None = None) -> set[str]:
+        """The confirmed addresses of somebody, lower case; with who is `acting` only those that prove something now: an
+        account that is gone, of somebody who acts under another one, vouches for none. Unreachable."""
         found = {email.lower() for email in who.emails}
         for account in who.accounts:
             platform = account.partition(":")[0]
-            if platform in self.front_ends and (email := await self._front_end(platform).email_of(account)):
+            email = await self._front_end(platform).email_of(account) if platform in self.front_ends else None
+            if email and (acting is None or await self._vouches(account, acting)):
                 found.add(email)
         return found
 
@@ -57,9 +59,15 @@ class Membership:
         end = self._front_end(wanted.platform)
         for account in accounts:
             asked = person if person.id == account else Person(account, account, end.platform)
-            if await end.is_member(asked, wanted.value, fresh=fresh):
+            if await end.is_member(asked, wanted.value, fresh=fresh) and (
+                not fresh or await self._vouches(account, person)
+            ):
                 return True
         return False
+
+    async def _vouches(self, account: str, acting: Person) -> bool:
+        """Whether an account is still there: the one that somebody acts under is."""
+        return account == acting.id or await self._front_end(account.partition(":")[0]).is_active(account)
 
     def _front_end(self, platform: str) -> FrontEnd:
         found = next((end for name, end in self.front_ends.items() if name == platform), None)

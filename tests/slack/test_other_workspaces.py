@@ -7,10 +7,11 @@ import pytest
 
 from bot.approvals.policy import ApprovalRule
 from bot.chat_settings import ChatSettings
+from bot.conversation import Person
 from bot.people.accounts import KnownPerson, Linked
 from bot.people.roles import Role
 from engine.core.state import State
-from tests.bot.rig import PLAIN, Rig
+from tests.bot.rig import BOB, DEV, PLAIN, Rig
 from tests.slack.test_whole_bot import connect, ended
 from tests.wire.slack import FakeSlack
 
@@ -172,3 +173,22 @@ async def test_two_ids_of_one_person_are_one(slack_of_two: FakeSlack, bot) -> No
     await said_to(slack_of_two, SISTER, "You started this run")
     await slack_of_two.press("Approve", user="U2", message=card)
     assert await ended(slack_of_two, rig, "ship") is State.SUCCESS
+
+
+@pytest.mark.parametrize("approvers", ["email:example.com", "slack:usergroup:design"])
+async def test_a_deactivated_account_proves_nothing_any_more(slack_of_two: FakeSlack, bot, approvers: str) -> None:
+    """Its owner may still be there under a linked account of another platform."""
+    slack_of_two.emails |= {"U1": "ann@example.com", "U2": "bob@example.com"}
+    slack_of_two.groups["S1"] = ("design", ["U1", "U2"])
+    slack_of_two.deactivated |= {"U2"}
+    rig = await bot(approvals=rule(approvers=[approvers]))
+    known = (
+        KnownPerson(name="bob", accounts=("slack:U2", "discord:7")),
+        KnownPerson(name="cy", accounts=("slack:U1", "discord:8")),
+    )
+    people = Linked(rig.engine.database, known)
+    rig.desk.office.eligibility.identities = rig.desk.office.eligibility.membership.identities = people
+    cy, dan = (Person(f"discord:{number}", "x", "discord") for number in (8, 9))
+    card = await rig.asked("run ship", dan, DEV)
+    assert (await rig.press(card, "Approve", BOB, DEV)).code == "E20"
+    assert (await rig.press(card, "Approve", cy, DEV)).tone == "success"
