@@ -1,8 +1,10 @@
 """No flow stops the others: each limit at its value and one past it, with other work going on beside it."""
 
 import asyncio
+import itertools
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from bot.chat_settings import ChatSettings
 from engine.core.state import State
 from engine.runtime import Engine
 from engine.settings import HttpSettings, Limits, ScriptSettings, Settings
+from engine.tasks.core.runner import PATIENCE, QUICK
+from engine.tasks.script_output import ScriptOutput
 from tests.runtime.greedy import ASKS, BESIDE, EACH, ENDLESS, FORKS, HANGS, LARGE, LOOP, PING, TALKATIVE
 from tests.shared import ROOT
 
@@ -85,6 +89,27 @@ async def test_a_task_that_talks_without_end(engine):
     assert done.state is State.SUCCESS
     assert "The task wrote more than 100 lines (`limits.log_lines_per_task`); the rest is left out." in said
     assert len(said.splitlines()) < 110
+
+
+async def test_a_task_that_writes_as_fast_as_it_can_leaves_most_of_the_time_to_others(engine, monkeypatch):
+    """It is not heard for three times as long as hearing it took."""
+    heard = []
+    hear = ScriptOutput.hear
+
+    def timed(self, block, stream):
+        began = time.perf_counter()
+        hear(self, block, stream)
+        heard.append((began, time.perf_counter()))
+
+    monkeypatch.setattr(ScriptOutput, "hear", timed)
+    await engine.deploy(TALKATIVE.replace("seq 10000", "yes"))
+    begun = await engine.create("n", "talkative", {}, started_by="test")
+    await until(lambda: len(heard) > 50)
+    await engine.kill(begun.id, by="ann")
+    assert (await engine.wait(begun.id, timeout=60)).state is State.KILLED
+    slow = [(one, two) for one, two in itertools.pairwise(heard[:50]) if one[1] - one[0] > 2 * QUICK]
+    assert slow
+    assert all(two[0] - one[1] > PATIENCE * (one[1] - one[0] - QUICK) for one, two in slow)
 
 
 @pytest.mark.parametrize("way", ["times out", "is killed", "is stopped"])

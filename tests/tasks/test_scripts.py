@@ -231,7 +231,7 @@ async def test_output_is_bounded(make_context):
     found = await shell(context, "yes | head -n 5000", 'echo \'::{"outputs":{"x":1}}::\'')
     assert found.vars == {"x": 1}
     assert sum(len(line) for _, line in context.lines) < 1200
-    assert context.said("more than 1000 bytes", "WARN")
+    assert context.said(r"more than 1,000 characters \(`scripts\.max_output`\)", "WARN")
 
 
 async def test_broken_lines_are_told(context):
