@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.conversation import Person
 from engine.errors import Refused
 from engine.runtime import Engine
-from engine.store import audit_chain, forgetting
+from engine.store import audit_chain, chat_audit, forgetting
 from engine.store.chat_audit import Deed
+from engine.store.database import Unit
 from engine.store.forgetting import Forgotten
 
 
@@ -29,10 +31,17 @@ async def rows(engine: Engine, since: str = "") -> list[dict[str, Any]]:
     return await engine.database.read(lambda connection: list(audit_chain.export(connection, start)))
 
 
-async def forget(engine: Engine, person: str) -> Forgotten:
-    """Take somebody out of everything that is kept."""
+async def forget(engine: Engine, person: str, by: Person | None = None) -> Forgotten:
+    """Take somebody out of everything that is kept; that and by whom is recorded, unless it is who is taken out."""
     now = engine.clock.now()
-    return await engine.database.transact(lambda unit: forgetting.forget(unit.connection, [person], now))
+
+    def work(unit: Unit) -> Forgotten:
+        gone = forgetting.forget(unit.connection, [person], now)
+        if by is not None and by.id != person and not gone.is_nothing:
+            chat_audit.record(unit.connection, Deed(now, by.id, by.name, by.platform, "audit forget", ""))
+        return gone
+
+    return await engine.database.transact(work)
 
 
 def moment(text: str) -> datetime | None:

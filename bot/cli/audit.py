@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bot.audit import records
-from bot.cli.loopback import ask
+from bot.cli.loopback import ask, operator
 from engine.errors import Refused
 from engine.store.forgetting import Forgotten
 
@@ -44,7 +44,7 @@ def export(format: str, since: str, data: Path | None) -> None:
 def forget(person: str, data: Path | None) -> None:
     """Take a person out; exit 1 when the record knows nothing of them."""
     path = f"/audit/forget/{quote(person, safe='')}"
-    gone = ask(data, "POST", path, lambda engine: records.forget(engine, person), _forgotten)
+    gone = ask(data, "POST", path, lambda engine: records.forget(engine, person, operator()), _forgotten)
     if gone.is_nothing:
         sys.stderr.write(f"Nothing is kept of {person}.\n")
         sys.exit(1)

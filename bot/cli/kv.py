@@ -1,15 +1,13 @@
 """`parley kv`: through the running bot's loopback API when one runs on the data folder, else on the database itself."""
 
-import getpass
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bot.cli.loopback import ask
+from bot.cli.loopback import ask, operator
 from bot.commands.kv import changed
-from bot.conversation import Person
 from engine.runtime import Engine
 from engine.store.database import Unit
 
@@ -54,5 +52,4 @@ def _field(name: str) -> Callable[[str], Any]:
 
 
 def _recorded(engine: Engine, action: str, namespace: str, key: str) -> Callable[[Unit], None]:
-    user = getpass.getuser()
-    return changed(Person(f"cli:{user}", user, "cli"), action, namespace, key, engine.clock.now())
+    return changed(operator(), action, namespace, key, engine.clock.now())

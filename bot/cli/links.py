@@ -1,14 +1,12 @@
 """`parley links` and `parley unlink`: which accounts count as one person's, and taking one out."""
 
-import getpass
 import json
 import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from bot.cli.loopback import ask
+from bot.cli.loopback import ask, operator
 from bot.commands.linking import takes_out
-from bot.conversation import Person
 from engine.runtime import Engine
 from engine.store import chat_links
 
@@ -23,9 +21,7 @@ def unlink(account: str, data: Path | None) -> None:
     """Let an account stand for itself again; exit 1 when it does already."""
 
     async def here(engine: Engine) -> bool:
-        user = getpass.getuser()
-        by = Person(f"cli:{user}", user, "cli")
-        return await engine.database.transact(takes_out(by, account, engine.clock.now()))
+        return await engine.database.transact(takes_out(operator(), account, engine.clock.now()))
 
     path = f"/links/{quote(account, safe='')}"
     if not ask(data, "DELETE", path, here, lambda text: bool(json.loads(text)["unlinked"])):

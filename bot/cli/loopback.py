@@ -1,12 +1,14 @@
 """Commands beside a running bot go through its loopback API; without one they work on the data folder's database."""
 
 import asyncio
+import getpass
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
+from bot.conversation import Person
 from bot.settings import read_settings
 from engine.errors import NotFound, Refused
 from engine.runtime import Engine
@@ -25,6 +27,12 @@ def running(data: Path) -> tuple[str, str] | None:
     except httpx.HTTPError:
         return None
     return url, token.read_text().strip()
+
+
+def operator() -> Person:
+    """Who works on the data folder without a bot, for the record."""
+    user = getpass.getuser()
+    return Person(f"cli:{user}", user, "cli")
 
 
 def ask(
