@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from bot.conversation import Person
 from bot.people.standing import UNSURE, Standings
@@ -23,7 +24,8 @@ WITH_SESSION = frozenset({"sign_in_page", "visit_page"})  # open to all, and yet
 ALWAYS = OPEN | {"sign_out"}  # also for somebody whose account is gone
 READS = frozenset({"keep_form"})  # changes nothing but what its writer sees again
 ASKS_AGAIN = frozenset({"submit", "answer_pause"})  # draw the form anew when they must not act on it
-PROGRAMS = ("/api/", "/events", "/metrics")  # asked by programs, which no sign-in page helps
+API = "/api/"
+PROGRAMS = (API, "/events", "/metrics")  # asked by programs, which no sign-in page helps
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -176,10 +178,25 @@ def _ask_to_sign_in(request: Request, bearer: str | None) -> Response:
     return RedirectResponse(f"/sign-in{wanted}", 303, headers=HEADERS)
 
 
+class Refusal(HTMLResponse):
+    """Why not: a page for people; JSON, as all else there, for programs, who come by the paths of the API."""
+
+    def __init__(self, status: int, text: str, fix: str) -> None:
+        names = {"title": "That did not work", "text": text, "fix": fix, "person": Person("", "", "web"), "here": ""}
+        super().__init__(views.page("message.html", **names), status, headers=HEADERS)
+        self._said = f"{text} {fix}".strip()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whoever asked."""
+        if str(scope["path"]).startswith(API):
+            await told({"error": self._said}, self.status_code)(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def refusal(status: int, text: str, fix: str) -> Response:
-    """A plain page that says why not."""
-    names = {"title": "That did not work", "text": text, "fix": fix, "person": Person("", "", "web"), "here": ""}
-    return HTMLResponse(views.page("message.html", **names), status, headers=HEADERS)
+    """Says why not."""
+    return Refusal(status, text, fix)
 
 
 def caller(request: Request) -> Caller:
