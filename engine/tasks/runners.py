@@ -1,5 +1,7 @@
 """Task runners: where a script's command runs. What they share; each runner is a type of its own."""
 
+import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +11,10 @@ from typing import Any, ClassVar, Literal
 from engine.plugin import RunContext, Typed
 
 Stream = Literal["stdout", "stderr"]
+Hear = Callable[[bytes, Stream], None]
 WORK = ".parley"  # our own folder inside the working directory; never an output
+PATIENCE = 3  # times as long as its output took is a script's output left alone, if it took longer than …
+QUICK = 0.001  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +24,18 @@ class Job:
     command: Sequence[str]
     folder: Path
     env: Mapping[str, str]
-    hear: Callable[[bytes, Stream], None]
+    hear: Hear
     image: str | None = None
     volumes: Sequence[str] = ()  # the task's own, beside those the operator allows flows
+
+
+async def pass_on(hear: Hear, block: bytes, stream: Stream, *, waits: bool = True) -> None:
+    """Hand on what a command wrote. One that writes faster than it can be heard beside everything else `waits`: whoever
+    reads its output goes on when this returns."""
+    began = time.perf_counter()
+    hear(block, stream)
+    took = time.perf_counter() - began
+    await asyncio.sleep(PATIENCE * took if waits and took > QUICK else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from bot.chat_settings import ChatSettings
 from engine.core.state import State
 from engine.runtime import Engine
 from engine.settings import HttpSettings, Limits, ScriptSettings, Settings
-from engine.tasks.core.runner import PATIENCE, QUICK
+from engine.tasks.runners import PATIENCE, QUICK
 from engine.tasks.script_output import ScriptOutput
 from tests.runtime.greedy import ASKS, BESIDE, EACH, ENDLESS, FORKS, HANGS, LARGE, LOOP, PING, TALKATIVE
 from tests.shared import ROOT

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.errors import TaskFailed
+from engine.tasks.script_output import ScriptOutput
 from engine.tasks.scripts.runner import containers
 from engine.tasks.scripts.runner.docker import Docker, labels, registry_auth
 from tests.wire.docker_engine import GIT_IMAGE, PYTHON_IMAGE, docker_engine
@@ -126,6 +127,37 @@ async def test_a_cancelled_container_is_gone(contained, docker_engine):
     with pytest.raises(asyncio.CancelledError):
         await running
     assert left_over(docker_engine.host) == []
+
+
+async def test_a_container_that_writes_as_fast_as_it_can_is_heard_at_the_pace_of_the_bot(contained, monkeypatch):
+    """What it wrote does not heap up in memory: a block is read when the one before is dealt with."""
+    read, heard, most = 0, 0, 0
+    follow, hear = containers.follow, ScriptOutput.hear
+
+    def counted(container, told):
+        def tell(block, stream):
+            nonlocal read, most
+            read += 1
+            most = max(most, read - heard)
+            told(block, stream)
+
+        return follow(container, tell)
+
+    def dealt_with(self, block, stream):
+        nonlocal heard
+        hear(self, block, stream)
+        heard += 1
+
+    monkeypatch.setattr(containers, "follow", counted)
+    monkeypatch.setattr(ScriptOutput, "hear", dealt_with)
+    running = asyncio.create_task(shell(contained(), "yes"))
+    while heard < 50:
+        assert not running.done()
+        await asyncio.sleep(0.02)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert most == 1
 
 
 async def test_images_that_are_not_there(contained):

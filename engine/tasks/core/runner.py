@@ -5,19 +5,16 @@ import contextlib
 import os
 import secrets
 import signal
-import time
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import descendants
-from engine.tasks.runners import WORK, Ended, Job, Runner, Stream
+from engine.tasks.runners import WORK, Ended, Job, Runner, Stream, pass_on
 from engine.tasks.threads import in_own_thread
 
 INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy")
 BLOCK = 1 << 14
-PATIENCE = 3  # times as long as its output took is a script's output left alone, if it took longer than …
-QUICK = 0.001  # seconds
 DRAIN = 5.0  # seconds to wait for output that somebody holds open who could not be ended
 HELD = 0.2  # seconds after which output that is still open is held by what the script left
 
@@ -73,8 +70,8 @@ commands:
             await _stopped(starting, mark)
             raise
         readers = [
-            asyncio.create_task(_pass_on(process, process.stdout, "stdout", job)),
-            asyncio.create_task(_pass_on(process, process.stderr, "stderr", job)),
+            asyncio.create_task(_read(process, process.stdout, "stdout", job)),
+            asyncio.create_task(_read(process, process.stderr, "stderr", job)),
         ]
         try:
             await _ended(process.pid)
@@ -107,15 +104,11 @@ async def _stopped(starting: asyncio.Future[asyncio.subprocess.Process], mark: s
         await _drained(process, [asyncio.create_task(process.communicate())])
 
 
-async def _pass_on(
+async def _read(
     process: asyncio.subprocess.Process, stream: asyncio.StreamReader | None, name: Stream, job: Job
 ) -> None:
-    """Hand on what a script writes. One that writes faster than it can be heard beside everything else has to wait."""
     while stream is not None and (block := await stream.read(BLOCK)):
-        began = time.perf_counter()
-        job.hear(block, name)
-        took = time.perf_counter() - began
-        await asyncio.sleep(PATIENCE * took if took > QUICK and process.returncode is None else 0)
+        await pass_on(job.hear, block, name, waits=process.returncode is None)
 
 
 async def _ended(pid: int) -> None:

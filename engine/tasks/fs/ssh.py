@@ -7,7 +7,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, ShellText, TaskFailed
 from engine.tasks.property_types import JsonMap, OptionalText, TextList
-from engine.tasks.runners import Stream
+from engine.tasks.runners import Stream, pass_on
 from engine.tasks.script_output import ScriptOutput
 from engine.tasks.ssh_connection import SshConnected
 
@@ -70,10 +70,10 @@ commands:
         heard = ScriptOutput(context)
         lines: dict[Stream, int] = {"stdout": 0, "stderr": 0}
 
-        async def pass_on(reader: Any, stream: Stream) -> None:
+        async def listen(reader: Any, stream: Stream) -> None:
             while block := await reader.read(BLOCK):
                 lines[stream] += block.count(b"\n")
-                heard.hear(block, stream)
+                await pass_on(heard.hear, block, stream)
 
         async with self.connected(context) as connection:
             env = {str(name): str(value) for name, value in (self.env or {}).items()}
@@ -82,7 +82,7 @@ commands:
                 text, env=env, encoding=None, stdin=asyncio.subprocess.DEVNULL
             ) as remote:
                 try:
-                    await asyncio.gather(pass_on(remote.stdout, "stdout"), pass_on(remote.stderr, "stderr"))
+                    await asyncio.gather(listen(remote.stdout, "stdout"), listen(remote.stderr, "stderr"))
                     ended = await remote.wait()
                 except asyncio.CancelledError:
                     remote.terminate()

@@ -14,7 +14,7 @@ from engine.core.sentences import sentence
 from engine.plugin import Instead, Part, Property, RunContext, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, Text, TextList
-from engine.tasks.runners import Ended, Job, Runner
+from engine.tasks.runners import Ended, Job, Runner, pass_on
 from engine.tasks.scripts.runner import containers
 from engine.tasks.sizes import parse_bytes
 from engine.tasks.threads import in_own_thread
@@ -154,7 +154,7 @@ script: print("hello")
             loop = asyncio.get_running_loop()
 
             def hear(block: bytes, stream: Any) -> None:
-                loop.call_soon_threadsafe(job.hear, block, stream)
+                asyncio.run_coroutine_threadsafe(pass_on(job.hear, block, stream), loop).result()
 
             if left is not None:
                 context.log(f"The container {left.short_id} of this attempt is there already; it is followed.")
