@@ -27,6 +27,11 @@ log = logging.getLogger(__name__)
 LEVELS = {"TRACE": logging.DEBUG, "DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING}
 
 
+def trigger_folder(flow: Flow, trigger_id: str) -> str:
+    """Where files lie that a trigger made before there was an execution."""
+    return f"{flow.namespace.replace('.', '/')}/{slug(flow.id)}/trigger/{slug(trigger_id)}"
+
+
 class TriggerContext:
     """The context of one look of a polling trigger."""
 
@@ -59,8 +64,7 @@ class TriggerContext:
         self.records: Records | None = None
         self.flows: Flows | None = None
         self.variables: Mapping[str, Any] = {**variables, "trigger": {"id": trigger.id, "type": trigger.type}}
-        folder = f"{flow.namespace.replace('.', '/')}/{slug(flow.id)}/trigger/{slug(trigger.id)}"
-        self.files: Files = RunFiles(files, Scope(flow.namespace), folder, flow.id)
+        self.files: Files = RunFiles(files, Scope(flow.namespace), trigger_folder(flow, trigger.id), flow.id)
         self._renderer = renderer
         self._masker = masker
         self._services: Services = renderer.services(flow.namespace, None, lambda message: self.log(message, "WARN"))

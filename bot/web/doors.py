@@ -171,9 +171,12 @@ async def webhook(request: Request, namespace: str, flow_id: str, key: str) -> R
     for name, value in request.headers.items():
         headers.setdefault(name, []).append(value)
     parameters = {name: request.query_params.getlist(name) for name in request.query_params}
-    body = (await request.body()).decode("utf-8", errors="replace")
+    raw = await request.body()
+    body = raw.decode("utf-8", errors="replace")
     try:
-        started = await engine.webhooks.fire(namespace, flow_id, key, body=body, headers=headers, parameters=parameters)
+        started = await engine.webhooks.fire(
+            namespace, flow_id, key, body=body, raw=raw, headers=headers, parameters=parameters
+        )
     except NotFound as error:
         return told({"error": str(error)}, 404)
     except EngineError as error:

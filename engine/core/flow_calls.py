@@ -41,7 +41,7 @@ def calls(flow: Flow, find: FindFlow) -> Iterator[Finding]:
 def triggered(flow: Flow) -> Iterator[Finding]:
     """Warnings about triggers whose inputs do not fit those of their flow: what they start would be refused."""
     for index, trigger in enumerate(flow.triggers):
-        if not trigger.disabled:
+        if not trigger.disabled and trigger.needs_inputs:
             yield from _given(flow.inputs, trigger.inputs, ("triggers", index), "this flow")
 
 

@@ -1,7 +1,8 @@
 """What is allowed but probably not meant: odd crons, sloppy schemas, bare shell text, old names, missing subflows."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,17 +19,20 @@ from engine.core.task import Part
 from engine.core.yaml_text import Path, walk
 
 SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
+NO_TEXT = frozenset({"INT", "FLOAT", "BOOLEAN", "BOOL", "DATE", "TIME", "DATETIME", "DURATION"})
+PLAIN = re.compile(r"[\w./:@%+=,-]+")
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
 
 def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None = None) -> list[Finding]:
     """Warnings and hints about a flow that can be read."""
     every = list(flow_validation.parts(flow))
+    harmless = set(_harmless(flow))
     data = {name: value for name, value in data.items() if name != "extend"}
     return [
         *(found for path, part in every for found in _bursts(path, part)),
         *_schemas(data),
-        *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part)),
+        *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part, harmless)),
         *older_names.findings(data, registry),
         *(flow_calls.calls(flow, find_flow) if find_flow is not None else ()),
         *flow_calls.triggered(flow),
@@ -64,7 +68,15 @@ def _schemas(data: Any) -> Iterator[Finding]:
                 yield Finding(path, message, "lenient-schema", "hint", "", "", *place)
 
 
-def _shell(path: Path, part: Part) -> Iterator[Finding]:
+def _harmless(flow: Flow) -> Iterator[str]:
+    """Expressions whose value can't hold what a shell would act on: typed inputs, and plain words among the vars."""
+    yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT)
+    for name, value in flow.variables.items():
+        if isinstance(value, int | float) or (isinstance(value, str) and PLAIN.fullmatch(value)):
+            yield f"vars.{name}"
+
+
+def _shell(path: Path, part: Part, harmless: Collection[str] = ()) -> Iterator[Finding]:
     for name in part.model_fields_set:
         field = type(part).model_fields.get(name)
         mark = marker(field) if field is not None else None
@@ -74,6 +86,8 @@ def _shell(path: Path, part: Part) -> Iterator[Finding]:
             if not isinstance(text, str):
                 continue
             for expression, line, column in unquoted(text):
+                if expression in harmless:
+                    continue
                 if any(word in expression for word in FROM_OUTSIDE) or "read(" in expression:
                     message = f"`{{{{ {expression} }}}}` stands unquoted in shell text: a `;` in it starts a command."
                     advice = 'Put it in double quotes: "{{ … }}".'

@@ -24,23 +24,27 @@ class OlderName:
     path: Path
     name: str
     now: str
+    how: str = ""
     is_type: bool = False
 
     @property
     def advice(self) -> str:
         """What to do about it."""
-        return f"write `{self.now}`" if self.now else "without effect, leave it out"
+        more = f" {self.how}" if self.how else ""
+        return f"write `{self.now}`{more}" if self.now else "without effect, leave it out"
 
 
 def findings(data: Any, registry: Registry) -> Iterator[Finding]:
     """A warning for every older name in a flow's document."""
     for one in older_names(data, registry):
         code = "old-type" if one.is_type else "old-property"
-        message = (
-            f"`{one.name}` is an older name of `{one.now}`." if one.now else f"`{one.name}` has no effect any more."
-        )
-        advice = f"Write `{one.now}`." if one.now else "Leave it out."
-        yield Finding(one.path, message, code, "warning", advice)
+        yield Finding(one.path, _message(one), code, "warning", f"W{one.advice[1:]}." if one.now else "Leave it out.")
+
+
+def _message(one: OlderName) -> str:
+    if one.how:  # not only the name differs
+        return f"`{one.name}` is an older form of `{one.now}`."
+    return f"`{one.name}` is an older name of `{one.now}`." if one.now else f"`{one.name}` has no effect any more."
 
 
 def older_names(data: Any, registry: Registry) -> Iterator[OlderName]:
@@ -51,22 +55,22 @@ def older_names(data: Any, registry: Registry) -> Iterator[OlderName]:
         kind = value.get("type")
         found = registry.find(kind) if isinstance(kind, str) and "." in kind else None
         if found is not None and kind != (now := found.instead or found.type_names()[0]):
-            yield OlderName((*path, "type"), str(kind), now, is_type=True)
+            yield OlderName((*path, "type"), str(kind), now, found.instead_how, is_type=True)
         cls = part_at(path, data, registry)
-        for key, now in (older_properties(cls) if cls is not None else {}).items():
+        for key, mark in (older_properties(cls) if cls is not None else {}).items():
             if key in value:
-                yield OlderName((*path, key), key, now)
+                yield OlderName((*path, key), key, mark.name, mark.how)
 
 
 @lru_cache(maxsize=1024)
-def older_properties(cls: type[BaseModel]) -> Mapping[str, str]:
-    """Properties of a part that flows should no longer use → what to write instead, "" for nothing."""
-    older: dict[str, str] = {}
+def older_properties(cls: type[BaseModel]) -> Mapping[str, Instead]:
+    """Properties of a part that flows should no longer use → what to write instead."""
+    older: dict[str, Instead] = {}
     for name, field in cls.model_fields.items():
         first = field.alias or name
         if isinstance(field.validation_alias, AliasChoices):
             first, *others = [choice for choice in field.validation_alias.choices if isinstance(choice, str)]
-            older |= {other: first for other in others if other != name and other not in NEWER}
+            older |= {other: Instead(first) for other in others if other != name and other not in NEWER}
         if instead := next((mark for mark in field.metadata if isinstance(mark, Instead)), None):
-            older[first] = instead.name
+            older[first] = instead
     return older

@@ -65,10 +65,11 @@ class Instead:
     """Marks a property that flows should no longer use; it works, and validation names what took its place.
 
     `name` is a property of the same part, with dots for one further inside, with its value when only one will do; ""
-    when nothing takes its place.
+    when nothing takes its place. `how` says what else changes, when the value can't stay as it is.
     """
 
     name: str
+    how: str = ""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(schema), "deprecated": True}

@@ -62,6 +62,7 @@ class Typed(Part):
 
     examples: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[str] = ""  # what flows should use now, when the class is kept for older ones only
+    instead_how: ClassVar[str] = ""  # what else changes then
     is_of_flow: ClassVar[bool] = False  # stands in a list of the flow, and in no property of a task
     noun: ClassVar[str] = "another kind of part"  # what it is called
     stands_in: ClassVar[str] = ""  # where it belongs in a flow

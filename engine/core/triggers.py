@@ -59,6 +59,11 @@ class Trigger(Typed):
     assets: Any = None
     version: str | None = None
 
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether nothing starts when its flow asks for an input that nobody gives: a trigger that names none may."""
+        return "inputs" in self.model_fields_set
+
     def holds(self, context: ConditionContext) -> bool:
         """Whether all conditions are met; ExpressionFailed when one can't be told."""
         if not all(condition.holds(context) for condition in self.conditions):
@@ -72,6 +77,11 @@ class Scheduled(Trigger):
     timezone: ZoneName | None = None
     recover_missed_schedules: Literal["ALL", "LAST", "NONE"] | None = None
     late_maximum_delay: Property[timedelta] | None = None
+
+    @property
+    def needs_inputs(self) -> bool:
+        """A schedule always gives what its flow asks for."""
+        return True
 
     @abstractmethod
     def tick(self, start: datetime, *, back: bool = False) -> datetime | None:

@@ -11,6 +11,7 @@ _NO_BLANK = re.compile(r"\s*(?:- +)?(?P<key>[A-Za-z][\w-]*):(?P<value>[^\s:/].*)
 _NO_BLANK_AFTER_DASH = re.compile(r"\s*-(?P<rest>[A-Za-z][\w-]*:)")
 _KEYS = frozenset({"id", "type", "namespace", "description", "value", "message", "format", "cron", "key", "uri"})
 _WITH_VALUE = re.compile(r"""\s*(?:- +)?[\w.-]+:\s+(?![|>&{\["'#])\S""")
+_OPEN = re.compile(r"[^#]*:\s*(?:#.*)?")
 _BLOCK = re.compile(r".*:\s+[|>][+-]?\d?\s*$")
 _DASHES = re.compile(r"\s*(?:- +)*")
 
@@ -115,6 +116,8 @@ def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
             f"it begins in column {begins + 1}, and the one above in column {_content(before) + 1}."
         )
         return Slip(sentence, line, begins + 1)
+    if begins > _content(before) and _OPEN.fullmatch(before):
+        return None  # the first line below an open key may begin anywhere deeper than it
     columns = _columns(lines, line)
     if columns and begins not in columns:
         nearest = min(columns, key=lambda column: (abs(column - begins), -column))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from engine.core.flowable import truthy
 from engine.core.inputs import ArrayInput, FileInput, Input, Resolved, nest, resolve
 from engine.core.labels import SYSTEM, read_labels
 from engine.core.state import State
+from engine.core.triggers import Trigger
 from engine.core.variables import inputs_with_defaults, labels_map
 from engine.errors import ExpressionFailed, InputInvalid, InputProblem, Refused
 from engine.expressions import Services, render
@@ -90,6 +91,11 @@ class Creator:
             )
 
         return await aside([plain_parts(one) for one in inputs], work)
+
+    async def check_for(self, trigger: Trigger, flow: Flow, given: Mapping[str, Any]) -> Resolved:
+        """The same for what a trigger gives. One that gives nothing may start a flow that asks for more."""
+        resolved = await self.check(flow.inputs, given, flow)
+        return resolved if given or trigger.needs_inputs else replace(resolved, problems=())
 
     def variables(self, flow: Flow) -> dict[str, Any]:
         """What expressions see before there is an execution."""

@@ -225,7 +225,7 @@ class FlowTriggers:
             return rendered(trigger.inputs, rendered_one), labels
 
         given, labels = await in_a_thread(work) if self._waits(match.flow, trigger) else work()
-        resolved = await self._creator.check(match.flow.inputs, given, match.flow)
+        resolved = await self._creator.check_for(match.trigger, match.flow, given)
         prepared = await self._creator.prepare(match.flow, resolved, local_files=False)
         own = tuple(label for label in match.execution.labels if label[0] == CORRELATION)[:1]
         return Start(match, windows, prepared, told, (*labels, *own))

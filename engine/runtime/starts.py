@@ -93,7 +93,7 @@ class Starts:
             return rendered(trigger.inputs, one), tuple((key, str(one(value, {}, False))) for key, value in written)
 
         given, own = await aside([trigger.inputs, dict(written)], work)
-        resolved = await self.creator.check(flow.inputs, {**given, **(inputs or {})}, flow)
+        resolved = await self.creator.check_for(trigger, flow, {**given, **(inputs or {})})
         prepared = await self.creator.prepare(flow, resolved, local_files=False)
         return Start(prepared, variables, (*own, *labels))
 

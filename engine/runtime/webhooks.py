@@ -1,5 +1,6 @@
 """Triggers that requests fire. Of a Webhook the key in the address is the credential."""
 
+import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from engine.store.database import Database
 from engine.store.documents import dumps, plain
 from engine.store.triggers import trigger_key
 from engine.tasks.core.trigger.webhook import Webhook
+from engine.trigger_context import trigger_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,12 @@ class Webhooks:
         key: str,
         *,
         body: str = "",
+        raw: bytes | None = None,
         headers: Mapping[str, Sequence[str]] | None = None,
         parameters: Mapping[str, Sequence[str]] | None = None,
     ) -> Execution | Spoken | None:
         """The execution a request starts, or started when it came before; what the trigger answers without one; None
-        when conditions don't hold. NotFound (flow or key), Refused."""
+        when conditions don't hold; `raw` is the body before it became text. NotFound (flow or key), Refused."""
         flow = self.flows.get(namespace, flow_id)
         trigger = await self._trigger(flow, key)
         if flow.disabled:
@@ -59,10 +62,17 @@ class Webhooks:
         heard = trigger.admit(arrived, await self._credentials(flow, trigger), self.creator.clock.now())
         if isinstance(heard, Spoken):
             return heard
-        variables = heard.variables
+        variables = dict(heard.variables)
+        kind = trigger.fetch_type if isinstance(trigger, Webhook) else "FETCH"
+        if kind != "FETCH":
+            variables.pop("body", None)
         starts, names = Starts(self.creator), {"trigger": variables}
         if not await starts.holds(flow, trigger, names):
             return None
+        if kind == "STORE":
+            content = body.encode() if raw is None else raw
+            files = self.creator.files
+            variables["uri"] = await asyncio.to_thread(files.put, trigger_folder(flow, trigger.id), content, "body")
         start = await starts.start(flow, trigger, variables, names)
         return await self.creator.create(
             self.database,

@@ -167,7 +167,7 @@ def test_an_older_name_is_the_same_class_and_validation_says_the_new_one(old, ne
     assert catalogue().canonical(old) == new
     (found,) = older_names.findings({"tasks": [{"id": "a", "type": old}]}, catalogue())
     assert (found.severity, found.code, found.path) == ("warning", "old-type", ("tasks", 0, "type"))
-    assert found.suggestion == f"Write `{cls.instead or new}`."
+    assert found.suggestion.startswith(f"Write `{cls.instead or new}`")
 
 
 def test_no_older_name_of_a_core_type_is_missing_in_the_table():
@@ -230,10 +230,13 @@ def test_older_properties_are_warned_about_where_they_stand():
         "tasks[0].options.basicAuthUser": ("warning", "Write `auth.username`."),
         "tasks[0].options.basicAuthPassword": ("warning", "Write `auth.password`."),
         "tasks[1].delay": ("warning", "Write `pauseDuration`."),
-        "tasks[2].type": ("warning", f"Write `{CORE}.flow.ForEach`."),
-        "tasks[2].tasks[0].type": ("warning", f"Write `{CORE}.log.Log`."),
-        "tasks[2].tasks[1].type": ("warning", f"Write `{CORE}.log.Log`."),
-        "tasks[3].runner": ("warning", "Write `taskRunner`."),
+        "tasks[2].type": ("warning", f"Write `{CORE}.flow.ForEach` with `values` for `value`."),
+        "tasks[2].tasks[0].type": ("warning", f"Write `{CORE}.log.Log` with `message` for `format`."),
+        "tasks[2].tasks[1].type": ("warning", f"Write `{CORE}.log.Log` with `message` for `format`."),
+        "tasks[3].runner": (
+            "warning",
+            "Write `taskRunner.type` with the type of a runner, as `io.kestra.plugin.core.runner.Process`.",
+        ),
         "tasks[3].warningOnStdErr": ("warning", "Leave it out."),
         "triggers[0].scheduleConditions": ("warning", "Write `conditions`."),
         "triggers[0].scheduleConditions[0].type": ("warning", f"Write `{CORE}.condition.Weekend`."),
@@ -243,7 +246,7 @@ def test_older_properties_are_warned_about_where_they_stand():
 def test_each_older_name_is_told_once_however_often_it_is_used():
     told = told_names(FLOW, catalogue())
     assert len(told) == len(set(told)) == 12
-    assert f"`{CORE}.debug.Echo` (write `{CORE}.log.Log`)" in told
+    assert f"`{CORE}.debug.Echo` (write `{CORE}.log.Log` with `message` for `format`)" in told
 
 
 def test_every_type_says_what_it_is_by_one_name_only():
@@ -301,11 +304,31 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
     assert advice in found.suggestion
 
 
-def test_the_older_prefix_of_a_namespace_says_which_comparison_it_is():
+def test_the_short_prefix_of_a_namespace_is_no_older_name():
     condition = {"type": f"{CORE}.condition.ExecutionNamespace", "namespace": "a", "prefix": True}
     trigger = {"id": "t", "type": f"{CORE}.trigger.Flow", "conditions": [condition]}
-    text = json.dumps({"id": "f", "namespace": "a.b", "tasks": [LOG], "triggers": [trigger]})
-    assert [one.suggestion for one in check(text, catalogue())] == ["Write `comparison: PREFIX`."]
+    assert check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [LOG], "triggers": [trigger]}), catalogue()) == []
+
+
+def test_an_older_form_says_what_else_changes_so_that_its_advice_can_be_followed():
+    each = {"id": "e", "type": f"{CORE}.flow.EachParallel", "value": [1], "tasks": [LOG]}
+    script = {
+        "id": "s",
+        "type": "io.kestra.plugin.scripts.shell.Commands",
+        "commands": ["ls"],
+        "docker": {"image": "alpine"},
+    }
+    found = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [each, script]}), catalogue())
+    assert [(one.message, one.suggestion) for one in found] == [
+        (
+            f"`{CORE}.flow.EachParallel` is an older form of `{CORE}.flow.ForEach`.",
+            f"Write `{CORE}.flow.ForEach` with `values` for `value`, and `concurrencyLimit: 0` to run all at once.",
+        ),
+        (
+            "`docker` is an older form of `containerImage`.",
+            "Write `containerImage` for its `image`, `taskRunner` for the rest.",
+        ),
+    ]
 
 
 PAUSE = {"id": "p", "type": f"{CORE}.flow.Pause"}

@@ -6,7 +6,7 @@ from engine.core.flow_source import check, load
 from engine.errors import FlowInvalid
 from engine.tasks import catalogue
 
-HEAD = "id: f\nnamespace: a.b\ninputs:\n  - {id: n, type: INT, defaults: 1}\n"
+HEAD = "id: f\nnamespace: a.b\ninputs:\n  - {id: n, type: INT, defaults: 1}\n  - {id: s, type: STRING, defaults: x}\n"
 LATER = """
   - id: again
     type: io.kestra.plugin.core.log.Log
@@ -34,7 +34,7 @@ def test_so_do_runners_conditions_and_triggers():
   - id: far
     type: io.kestra.plugin.scripts.shell.Commands
     taskRunner: {{type: io.kestra.plugin.ee.aws.runner.Batch, region: x}}
-    commands: ["echo {{{{ inputs.n }}}}"]{LATER}
+    commands: ["echo {{{{ inputs.s }}}}"]{LATER}
   - {{id: s3, type: io.kestra.plugin.far.Trigger, bucket: x}}
   - id: hook
     type: io.kestra.plugin.core.trigger.Webhook

@@ -340,3 +340,20 @@ def test_names_of_other_executions_are_not_looked_for_here():
         inputs: {a: "{{ outputs.theirs.value }}"}
     """
     assert problems(text) == []
+
+
+def test_values_that_no_shell_acts_on_may_stand_unquoted():
+    text = """id: f
+namespace: a.b
+inputs:
+  - {id: count, type: INT}
+  - {id: name, type: STRING}
+variables: {bucket: kestra/inbox, made: "{{ inputs.name }}", two: "a; b"}
+tasks:
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands:
+      - work {{ inputs.count }} {{vars.bucket}} {{ inputs.name }} {{ vars.made }} {{ vars.two }}
+"""
+    found = [one.message.split("`")[1] for one in check(text, catalogue()) if one.code == "shell-quoting"]
+    assert found == ["{{ inputs.name }}", "{{ vars.made }}", "{{ vars.two }}"]

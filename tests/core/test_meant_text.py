@@ -71,7 +71,7 @@ def test_other_date_patterns_are_left_alone(pattern):
         ("io.kestra.plugin.core.log.Logg", f"Did you mean '{LOG}'?"),
         ("io.kestra.plugin.core.logs.Log", f"Did you mean '{LOG}'?"),
         ("io.kestra.plugin.http.Request", "Did you mean 'io.kestra.plugin.core.http.Request'?"),
-        ("io.kestra.plugin.snowflake.Query", "Run `parley plugins` to list them."),
+        ("io.kestra.plugin.zoology.Feed", "Run `parley plugins` to list them."),
     ],
 )
 def test_a_type_that_is_not_there_names_the_nearest_of_the_same_service(kind, advice):

@@ -292,6 +292,9 @@ triggers:
   - {id: fine, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", inputs: {count: 3}}
   - {id: off, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", disabled: true}
   - {id: slip, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", inputs: {count: 3, nte: x}}
+  - {id: bare, type: io.kestra.plugin.core.trigger.Webhook, key: k}
+  - {id: after, type: io.kestra.plugin.core.trigger.Flow}
+  - {id: half, type: io.kestra.plugin.core.trigger.Webhook, key: l, inputs: {note: x}}
 """
 CALL = """id: calls
 namespace: company.team
@@ -332,6 +335,7 @@ def test_inputs_that_a_trigger_lacks_or_has_too_much_are_told(folder, capsys):
     assert [(one["path"], one["line"]) for one in found] == [
         ("triggers[0].inputs.count", 11),
         ("triggers[3].inputs.nte", 14),
+        ("triggers[6].inputs.count", 17),
     ]
 
 

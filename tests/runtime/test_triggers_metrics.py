@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from engine.core.state import State
-from engine.errors import NotFound, Refused
+from engine.errors import InputInvalid, NotFound, Refused
 from engine.runtime import Engine
 from engine.store import commands, tables
 from engine.store.documents import plain
@@ -52,6 +52,53 @@ async def test_a_webhook_of_a_disabled_flow_is_refused(engine, deploy, monkeypat
         await engine.webhooks.fire("company.team", "f", "the-key-of-the-hook", body='{"n": 3}')
 
 
+BARE = """
+inputs:
+  - {id: payload, type: JSON}
+  - {id: word, type: STRING, defaults: hello}
+tasks:
+  - {id: t, type: tests.Mark, text: "{{ trigger.body.n ?? inputs.payload.n }} {{ inputs.word }}"}
+triggers:
+  - {id: hook, type: io.kestra.plugin.core.trigger.Webhook, key: k%s}
+"""
+
+
+async def test_a_webhook_without_inputs_starts_a_flow_that_asks_for_some(engine, deploy):
+    await deploy(BARE % "")
+    made = await engine.webhooks.fire("company.team", "f", "k", body='{"n": 3}')
+    assert (await engine.wait(made.id, timeout=10)).state is State.SUCCESS
+    assert marks(engine.settings.data)[0].endswith(" 3 hello")
+
+
+async def test_a_webhook_with_inputs_gives_all_that_its_flow_asks_for(engine, deploy):
+    await deploy(BARE % ", inputs: {word: x}")
+    with pytest.raises(InputInvalid, match="missing required input"):
+        await engine.webhooks.fire("company.team", "f", "k", body='{"n": 3}')
+
+
+STORED = """
+tasks:
+  - {id: t, type: tests.Mark, text: "%s"}
+triggers:
+  - {id: hook, type: io.kestra.plugin.core.trigger.Webhook, key: k, fetchType: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("STORE", "{{ trigger.body ?? 'none' }} {{ read(trigger.uri) }}", " none hi"),
+        ("NONE", "{{ trigger.body ?? 'none' }} {{ trigger.uri ?? 'nowhere' }}", " none nowhere"),
+        ("FETCH", "{{ trigger.body }} {{ trigger.uri ?? 'nowhere' }}", " hi nowhere"),
+    ],
+)
+async def test_the_body_of_a_webhook_goes_where_it_says(engine, deploy, kind, text, said):
+    await deploy(STORED % (text, kind))
+    made = await engine.webhooks.fire("company.team", "f", "k", body="hi")
+    assert (await engine.wait(made.id, timeout=10)).state is State.SUCCESS
+    assert marks(engine.settings.data)[0].endswith(said)
+
+
 LISTENER = """
 inputs:
   - {id: word, type: STRING}
@@ -65,6 +112,15 @@ triggers:
       - {type: io.kestra.plugin.core.condition.ExecutionFlow, namespace: company.team, flowId: source}
 """
 SOURCE = "tasks:\n  - {id: say, type: tests.Mark, text: hello}\n"
+
+
+async def test_the_end_of_one_flow_starts_another_that_asks_for_what_nobody_gives(engine, deploy, run):
+    bare = LISTENER.replace('inputs: {word: "{{ outputs.say.text }}"}', "labels: {a: b}")
+    await deploy(bare.replace("inputs.word", "inputs.word ?? 'none'"), "listener")
+    await deploy(SOURCE, "source")
+    await run(flow_id="source")
+    await until(lambda: not engine.is_busy)
+    assert [line.partition(" ")[2] for line in marks(engine.settings.data)] == ["hello", "none source SUCCESS"]
 
 
 async def test_the_end_of_one_flow_starts_another_once(engine, deploy, run):

@@ -38,6 +38,7 @@ class Echo(RunnableTask):
     """Write a text to the log (the older name of Log)."""
 
     instead: ClassVar[str] = "io.kestra.plugin.core.log.Log"
+    instead_how: ClassVar[str] = "with `message` for `format`"
     examples: ClassVar[tuple[str, ...]] = (
         """
 id: hello

@@ -40,10 +40,13 @@ class ScriptTask(RunnableTask):
     default_image: ClassVar[str] = "ubuntu"
 
     task_runner: AnyTyped | None = Field(default=None, description="Docker unless another is named.")
-    runner: Annotated[Property[Literal["PROCESS", "DOCKER"] | None], Instead("taskRunner")] = None
-    docker: Annotated[Property[JsonMap | None], Instead("taskRunner")] = Field(
-        default=None, validation_alias=AliasChoices("docker", "dockerOptions")
-    )
+    runner: Annotated[
+        Property[Literal["PROCESS", "DOCKER"] | None],
+        Instead("taskRunner.type", "with the type of a runner, as `io.kestra.plugin.core.runner.Process`"),
+    ] = None
+    docker: Annotated[
+        Property[JsonMap | None], Instead("containerImage", "for its `image`, `taskRunner` for the rest")
+    ] = Field(default=None, validation_alias=AliasChoices("docker", "dockerOptions"))
     container_image: Property[OptionalText] = None
     before_commands: LateShellText[list[str] | str | None] = None
     interpreter: Property[TextList] = Field(default_factory=lambda: ["/bin/sh", "-c"])

@@ -1,12 +1,11 @@
 """Conditions on the execution a Flow trigger looks at."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from engine.core.conditions import Condition, ConditionContext, Upstream
 from engine.core.labels import Labels
-from engine.core.property import Instead
 from engine.core.state import State
 from engine.errors import ExpressionFailed
 
@@ -68,7 +67,7 @@ class ExecutionNamespace(ExecutionCondition):
     ]
     namespace: str
     comparison: Comparison | None = None
-    prefix: Annotated[bool, Instead("comparison: PREFIX")] = False
+    prefix: bool = Field(default=False, description="Short for `comparison: PREFIX`; a `comparison` goes before it.")
 
     def holds(self, context: ConditionContext) -> bool:
         actual, wanted = self.upstream(context).namespace, context.text(self.namespace)

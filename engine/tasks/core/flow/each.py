@@ -66,6 +66,7 @@ class EachSequential(EachTask):
     """Run tasks for one value after the other (ForEach is the newer name)."""
 
     instead: ClassVar[str] = "io.kestra.plugin.core.flow.ForEach"
+    instead_how: ClassVar[str] = "with `values` for `value`"
     examples: ClassVar[tuple[str, ...]] = (
         """
 id: each
@@ -92,6 +93,7 @@ class EachParallel(EachTask):
     """Run every task for every value at once (ForEach with a `concurrencyLimit` is the newer form)."""
 
     instead: ClassVar[str] = "io.kestra.plugin.core.flow.ForEach"
+    instead_how: ClassVar[str] = "with `values` for `value`, and `concurrencyLimit: 0` to run all at once"
     examples: ClassVar[tuple[str, ...]] = (
         """
 id: each

@@ -29,6 +29,9 @@ class Webhook(RequestTrigger):
         """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Webhook", "io.kestra.core.models.triggers.types.Webhook"]
+    fetch_type: Literal["FETCH", "STORE", "NONE"] = Field(
+        default="FETCH", description="Where the body goes: to `trigger.body`, into a file at `trigger.uri`, nowhere."
+    )
     wait: bool = Field(default=False, description="Answer when the execution has ended.")
     return_outputs: bool = Field(default=False, description="Answer with the flow's outputs; needs `wait`.")
     response_content_type: Literal["application/json", "text/plain"] | None = Field(
