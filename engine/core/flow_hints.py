@@ -21,6 +21,10 @@ from engine.core.yaml_text import Path, walk
 SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
 NO_TEXT = frozenset({"INT", "FLOAT", "BOOLEAN", "BOOL", "DATE", "TIME", "DATETIME", "DURATION"})
 PLAIN = re.compile(r"[\w./:@%+=,-]+")
+TAMED = re.compile(  # one value whose last filter leaves nothing that a shell acts on
+    r"[\w.]+(\s*\|\s*\w+(\([^()]*\))?)*"
+    r"\s*\|\s*(slugify|urlencode|base64encode|length|number|md5|sha1|sha256|sha512)(\([^()]*\))?"
+)
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
 
@@ -86,7 +90,7 @@ def _shell(path: Path, part: Part, harmless: Collection[str] = ()) -> Iterator[F
             if not isinstance(text, str):
                 continue
             for expression, line, column in unquoted(text):
-                if expression in harmless:
+                if expression in harmless or TAMED.fullmatch(expression):
                     continue
                 if any(word in expression for word in FROM_OUTSIDE) or "read(" in expression:
                     message = f"`{{{{ {expression} }}}}` stands unquoted in shell text: a `;` in it starts a command."
@@ -97,14 +101,14 @@ def _shell(path: Path, part: Part, harmless: Collection[str] = ()) -> Iterator[F
 
 
 def _untaken(data: Any, registry: Registry) -> Iterator[Finding]:
-    """Values of pluginDefaults for a family that none of the types here has."""
+    """Values of pluginDefaults that none of the types here has; they are left out."""
 
     def takes(kind: str, name: str) -> bool:
         cls = registry.find(kind)
         return cls is None or name in flow_problems.properties(cls)
 
     block = next((name for name in BLOCKS if isinstance(data.get(name), list)), "")
-    for index, name, kinds in meant_text.untaken(data, block, takes) if block else ():
+    for index, name, kinds in meant_text.untaken(data, block, takes, registry.canonical) if block else ():
         known = [one for kind in kinds if (cls := registry.find(kind)) for one in flow_problems.properties(cls)]
         near = get_close_matches(name, known, n=1)
         advice = f"Did you mean `{near[0]}`?" if near else f"None of these has it: {', '.join(kinds[:5])}."

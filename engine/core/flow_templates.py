@@ -1,6 +1,7 @@
 """The {{ templates }} of a flow: do they parse, and do the names in them exist?"""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -37,9 +38,14 @@ def findings(data: Mapping[str, Any], flow: Flow | None) -> list[Finding]:
     """Errors for templates that can't be parsed, warnings for filters, functions, tasks and inputs that don't exist."""
     references = References(flow) if flow is not None else None
     found: list[Finding] = []
+    disabled: list[Path] = []  # what is switched off is removed before anything of it is rendered
     for path, value in walk(data):
+        if isinstance(value, Mapping) and value.get("disabled") is True:
+            disabled.append(path)
         if isinstance(value, str) and has_template(value) and path[0] not in NOT_RENDERED:
-            found += _template(path, value, references)
+            off = any(path[: len(part)] == part for part in disabled)
+            told = _template(path, value, references)
+            found += (replace(one, severity="warning") if off and one.severity == "error" else one for one in told)
     return found
 
 

@@ -75,9 +75,9 @@ def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:
 
 
 def untaken(
-    data: Mapping[str, Any], block: str, takes: Callable[[str, str], bool]
+    data: Mapping[str, Any], block: str, takes: Callable[[str, str], bool], canonical: Callable[[str], str]
 ) -> Iterator[tuple[int, str, list[str]]]:
-    """Values of families in pluginDefaults that no type of the flow has: which entry, which name, for which types."""
+    """Values in pluginDefaults that no type of the flow has: which entry, which name, for which types."""
     kinds = {
         value["type"]
         for path, value in walk(data)
@@ -87,7 +87,8 @@ def untaken(
         family = entry.get("type") if isinstance(entry, Mapping) else None
         if not isinstance(family, str) or not isinstance(entry.get("values"), Mapping):
             continue
-        meant = sorted(kind for kind in kinds if kind.startswith(family) and kind != family)
+        now = canonical(family)
+        meant = sorted(kind for kind in kinds if kind.startswith(family) or canonical(kind).startswith(now))
         for name in entry["values"] if meant else ():
             if not any(takes(kind, name) for kind in meant):
                 yield index, name, meant

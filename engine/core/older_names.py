@@ -55,7 +55,7 @@ def older_names(data: Any, registry: Registry) -> Iterator[OlderName]:
         kind = value.get("type")
         found = registry.find(kind) if isinstance(kind, str) and "." in kind else None
         if found is not None and kind != (now := found.instead or found.type_names()[0]):
-            yield OlderName((*path, "type"), str(kind), now, found.instead_how, is_type=True)
+            yield OlderName((*path, "type"), str(kind), now, found.older_how(value), is_type=True)
         cls = part_at(path, data, registry)
         for key, mark in (older_properties(cls) if cls is not None else {}).items():
             if key in value:
@@ -68,9 +68,10 @@ def older_properties(cls: type[BaseModel]) -> Mapping[str, Instead]:
     older: dict[str, Instead] = {}
     for name, field in cls.model_fields.items():
         first = field.alias or name
+        instead = next((mark for mark in field.metadata if isinstance(mark, Instead)), None)
         if isinstance(field.validation_alias, AliasChoices):
             first, *others = [choice for choice in field.validation_alias.choices if isinstance(choice, str)]
-            older |= {other: Instead(first) for other in others if other != name and other not in NEWER}
-        if instead := next((mark for mark in field.metadata if isinstance(mark, Instead)), None):
+            older |= {other: instead or Instead(first) for other in others if other != name and other not in NEWER}
+        if instead:
             older[first] = instead
     return older

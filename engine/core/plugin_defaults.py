@@ -46,7 +46,7 @@ def apply(
     """The document with defaults merged in; the block of defaults itself is left alone.
 
     `canonical` gives the current name of a type, so that a default under an older name applies to both. `takes` says
-    whether a type has a property: what is said of a whole family (`io.kestra.plugin.gcp`) is for those that have it.
+    whether a type has a property: a value is for the types of its entry that have it, and the others are left alone.
     """
     entries = [entry for entry in (*defaults, *global_defaults) if problem(entry) is None]
     return _walk(document, entries, _Types(canonical, takes), top=True) if entries else document
@@ -69,10 +69,8 @@ class _Types:
     takes: Callable[[str, str], bool]
 
     def values(self, entry: Mapping[str, Any], kind: str) -> Any:
-        """The values of an entry for one type: all of them when it names the type itself."""
+        """The values of an entry for one type: those that it has."""
         values = entry["values"]
-        if self.canonical(entry["type"]) == self.canonical(kind):
-            return values
         kept = Map({name: value for name, value in values.items() if self.takes(kind, name)})
         kept.spots = {name: spot for name, spot in getattr(values, "spots", {}).items() if name in kept}
         return kept

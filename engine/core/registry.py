@@ -9,7 +9,8 @@ from engine.core.task import Typed
 from engine.errors import UnknownTaskType
 
 LIKE = 0.8  # how much of a name must be the same for a guess …
-SAME = 0.55  # … and of what stands between the first part and the last
+SAME = 0.55  # … and of what stands between the first part and the last …
+SERVICE = 0.68  # … and of the service's own name: GitLab isn't GitHub
 
 
 class Registry:
@@ -119,4 +120,6 @@ class Registry:
 def _of_one_service(package: str, other: str) -> bool:
     """Whether two packages may be the same one misspelt: what every name begins with says nothing."""
     mine, theirs = (one.removeprefix("io.kestra.").removeprefix("plugin.") for one in (package, other))
-    return SequenceMatcher(None, mine, theirs).ratio() > SAME
+    service = mine.partition(".")[0]
+    named = any(SequenceMatcher(None, service, one).ratio() > SERVICE for one in theirs.split("."))
+    return named and SequenceMatcher(None, mine, theirs).ratio() > SAME

@@ -74,6 +74,11 @@ class Typed(Part):
         names: tuple[str, ...] = get_args(cls.model_fields["type"].annotation)
         return names
 
+    @classmethod
+    def older_how(cls, declaration: Mapping[str, Any]) -> str:
+        """What else changes in a declaration when it gets the current name of its type."""
+        return cls.instead_how
+
 
 class TaskCache(Part):
     """Outputs that are handed on again, without running the task, while the same is asked of it."""

@@ -91,8 +91,8 @@ class HttpOptions(Part):
     proxy_type: Annotated[Literal["DIRECT", "HTTP", "SOCKS"] | None, Instead("proxy.type")] = None
     proxy_username: Annotated[OptionalText, Instead("proxy.username")] = None
     proxy_password: Annotated[OptionalText, Instead("proxy.password")] = None
-    basic_auth_user: Annotated[OptionalText, Instead("auth.username")] = None
-    basic_auth_password: Annotated[OptionalText, Instead("auth.password")] = None
+    basic_auth_user: Annotated[OptionalText, Instead("auth.username", "beside `type: BASIC`")] = None
+    basic_auth_password: Annotated[OptionalText, Instead("auth.password", "beside `type: BASIC`")] = None
     log_level: Annotated[str | None, Instead("logs")] = None
     max_content_length: Annotated[Any, Instead("")] = None
     connection_pool_idle_timeout: Annotated[Any, Instead("")] = None

@@ -227,15 +227,16 @@ def test_older_properties_are_warned_about_where_they_stand():
         "taskDefaults": ("warning", "Write `pluginDefaults`."),
         "tasks[0].type": ("warning", f"Write `{CORE}.http.Request`."),
         "tasks[0].allowFailed": ("warning", "Write `options.allowFailed`."),
-        "tasks[0].options.basicAuthUser": ("warning", "Write `auth.username`."),
-        "tasks[0].options.basicAuthPassword": ("warning", "Write `auth.password`."),
+        "tasks[0].options.basicAuthUser": ("warning", "Write `auth.username` beside `type: BASIC`."),
+        "tasks[0].options.basicAuthPassword": ("warning", "Write `auth.password` beside `type: BASIC`."),
         "tasks[1].delay": ("warning", "Write `pauseDuration`."),
         "tasks[2].type": ("warning", f"Write `{CORE}.flow.ForEach` with `values` for `value`."),
         "tasks[2].tasks[0].type": ("warning", f"Write `{CORE}.log.Log` with `message` for `format`."),
         "tasks[2].tasks[1].type": ("warning", f"Write `{CORE}.log.Log` with `message` for `format`."),
         "tasks[3].runner": (
             "warning",
-            "Write `taskRunner.type` with the type of a runner, as `io.kestra.plugin.core.runner.Process`.",
+            "Write `taskRunner.type` with the type of a runner: `io.kestra.plugin.core.runner.Process` or "
+            "`io.kestra.plugin.scripts.runner.docker.Docker`.",
         ),
         "tasks[3].warningOnStdErr": ("warning", "Leave it out."),
         "triggers[0].scheduleConditions": ("warning", "Write `conditions`."),
@@ -247,6 +248,34 @@ def test_each_older_name_is_told_once_however_often_it_is_used():
     told = told_names(FLOW, catalogue())
     assert len(told) == len(set(told)) == 12
     assert f"`{CORE}.debug.Echo` (write `{CORE}.log.Log` with `message` for `format`)" in told
+
+
+FIRST = """
+id: first
+namespace: a.b
+tasks:
+  - id: made
+    type: io.kestra.core.tasks.scripts.Python
+    inputFiles: {main.py: print(1)}
+    requirements: [requests]
+    dockerOptions: {image: python}
+  - id: said
+    type: io.kestra.core.tasks.scripts.Python
+    commands: [./bin/python etl.py]
+  - id: plain
+    type: io.kestra.core.tasks.scripts.Bash
+    commands: [ls]
+"""
+
+
+def test_a_script_of_the_first_releases_is_told_all_that_changes():
+    python = "Write `io.kestra.plugin.scripts.python.Commands`"
+    assert {one.path: one.suggestion for one in check(FIRST, catalogue())} == {
+        "tasks[0].type": f"{python} with `commands: [python main.py]` and `dependencies` for `requirements`.",
+        "tasks[0].dockerOptions": "Write `containerImage` for its `image`, `taskRunner` for the rest.",
+        "tasks[1].type": f"{python} with `python` for `./bin/python`.",
+        "tasks[2].type": "Write `io.kestra.plugin.scripts.shell.Commands`.",
+    }
 
 
 def test_every_type_says_what_it_is_by_one_name_only():

@@ -244,6 +244,22 @@ def test_late_events_change_nothing():
         assert driver.executions[execution.id] is execution, event
 
 
+def test_a_directory_that_waits_for_its_next_try_hears_nothing_of_the_last():
+    """A process that was believed to be gone goes on with the job for a while."""
+    driver = Driver()
+    retry = {"type": "constant", "interval": "PT1M", "maxAttempts": 2}
+    folder = task("flow.WorkingDirectory", "folder", tasks=[log("in")], retry=retry)
+    execution = started(driver, flow(folder), "folder")
+    run = run_of(execution, "folder").id
+    driver.post(execution.id, e.TaskEnded(driver.now, run, 1, State.FAILED, driver.now))
+    driver.work()
+    waits = driver.executions[execution.id]
+    assert run_of(waits, "folder").state is State.RETRYING
+    driver.post(execution.id, e.ChildRan(driver.now, run, "in", State.RUNNING))
+    driver.work()
+    assert driver.executions[execution.id] is waits
+
+
 def test_an_end_whose_start_was_never_heard_of_counts():
     driver = Driver()
     driver.deploy(flow(log("slow")))

@@ -299,6 +299,22 @@ def test_a_template_that_can_not_be_read_is_an_error_near_its_place(message, lin
 
 
 @pytest.mark.parametrize(
+    "switched_off",
+    [
+        "tasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    disabled: true\n    message: '{{ a || b }}'\n"
+        "  - id: b\n    type: io.kestra.plugin.core.log.Log\n    message: hi",
+        "tasks:\n  - id: a\n    type: io.kestra.plugin.core.flow.Sequential\n    disabled: true\n    tasks:\n"
+        "      - id: b\n        type: io.kestra.plugin.core.log.Log\n        message: '{{ a || b }}'",
+        "disabled: true\ntasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: '{{ a || b }}'",
+    ],
+)
+def test_a_template_that_can_not_be_read_in_what_is_switched_off_is_a_warning(switched_off):
+    (found,) = problems(switched_off)
+    assert (found.severity, found.code) == ("warning", "template")
+    load(source(switched_off), catalogue())
+
+
+@pytest.mark.parametrize(
     ("message", "code", "said", "suggestion"),
     [
         ("{{ 'a' | uper }}", "unknown-filter", "There is no filter `uper`.", "Did you mean `upper`?"),
@@ -357,3 +373,25 @@ tasks:
 """
     found = [one.message.split("`")[1] for one in check(text, catalogue()) if one.code == "shell-quoting"]
     assert found == ["{{ inputs.name }}", "{{ vars.made }}", "{{ vars.two }}"]
+
+
+def test_a_filter_that_leaves_nothing_for_a_shell_needs_no_quotes():
+    text = """id: f
+namespace: a.b
+inputs:
+  - {id: name, type: STRING}
+tasks:
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands:
+      - aws s3 mb s3://a-{{ inputs.name | slugify }}-b
+      - curl https://a.example/?q={{ inputs.name | trim | urlencode }} {{ inputs.name | length }}
+      - work {{ inputs.name | upper }} {{ inputs.name ~ inputs.name | slugify }}
+      - work {{ inputs.name | slugify ~ inputs.name }}
+"""
+    found = [one.message.split("`")[1] for one in check(text, catalogue()) if one.code == "shell-quoting"]
+    assert found == [
+        "{{ inputs.name | upper }}",
+        "{{ inputs.name ~ inputs.name | slugify }}",
+        "{{ inputs.name | slugify ~ inputs.name }}",
+    ]

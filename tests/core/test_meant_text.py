@@ -71,6 +71,8 @@ def test_other_date_patterns_are_left_alone(pattern):
         ("io.kestra.plugin.core.log.Logg", f"Did you mean '{LOG}'?"),
         ("io.kestra.plugin.core.logs.Log", f"Did you mean '{LOG}'?"),
         ("io.kestra.plugin.http.Request", "Did you mean 'io.kestra.plugin.core.http.Request'?"),
+        ("io.kestra.plugin.githb.issues.Create", "Did you mean 'io.kestra.plugin.github.issues.Create'?"),
+        ("io.kestra.plugin.gitlab.issues.Create", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.zoology.Feed", "Run `parley plugins` to list them."),
     ],
 )
@@ -108,4 +110,14 @@ def test_a_default_of_a_family_that_nothing_here_takes_is_told():
     assert told(text, "warning") == [
         ("unknown-property", "pluginDefaults[0].values.levl", "Did you mean `level`?"),
         ("unknown-property", "pluginDefaults[0].values.quite_other", f"None of these has it: {LOG}."),
+    ]
+
+
+@pytest.mark.parametrize("named", [LOG, "io.kestra.core.tasks.log.Log"])
+def test_a_default_of_a_type_that_lacks_the_property_is_told_and_is_no_error(named):
+    text = f"pluginDefaults:\n  - type: {named}\n    values: {{level: WARN, levl: INFO}}\n"
+    text += f"tasks:\n  - {{id: a, type: {LOG}, message: x}}"
+    assert told(text, "error") == []
+    assert told(text, "warning") == [
+        ("unknown-property", "pluginDefaults[0].values.levl", "Did you mean `level`?"),
     ]

@@ -131,5 +131,10 @@ pluginDefaults:
 def test_what_is_said_of_a_family_is_for_those_that_have_the_property():
     flow = load(FAMILY, catalogue())
     assert [(task.project_id, task.location) for task in flow.tasks] == [("p", "EU"), ("p", "EU")]
+
+
+def test_what_a_type_does_not_have_is_left_out_also_when_the_default_names_it():
+    text = FAMILY.replace("io.kestra.plugin.gcp\n", "io.kestra.plugin.gcp.gcs.CreateBucket\n")
+    assert load(text, catalogue()).tasks[0].location == "EU"
     with pytest.raises(FlowInvalid, match="Unknown property `bucket`"):
-        load(FAMILY.replace("io.kestra.plugin.gcp\n", "io.kestra.plugin.gcp.gcs.CreateBucket\n"), catalogue())
+        load(text.replace("    name: trips\n", "    name: trips\n    bucket: x\n", 1), catalogue())

@@ -116,8 +116,10 @@ async def test_what_happens_while_an_answer_is_written_is_decided_afterwards(eng
 
 
 async def test_two_answers_at_once_are_one(engine, twice):
+    [pause] = await engine.pauses()
+    given = {"task_run_id": pause.task_run_id}
     both = await asyncio.gather(
-        *(engine.resume(twice.id, {}, by=by) for by in ("local:ann", "local:bob")), return_exceptions=True
+        *(engine.resume(twice.id, {}, by=by, **given) for by in ("local:ann", "local:bob")), return_exceptions=True
     )
     assert sum(isinstance(one, Exception) for one in both) == 1
     assert await waits_for(engine) == ["again"]

@@ -18,9 +18,9 @@ def child_ran(d: Decision, event: ChildRan) -> None:
     place = d.plan.places.get(event.task_id)
     if parent is None or place is None or parent.state.is_terminal or not isinstance(d.task(parent), DirectoryTask):
         return
-    if "result" in parent.rendered:  # the job has ended; whoever still tells of it was believed to be gone
-        return
-    if place.parent is None or place.parent.task.id != parent.task_id or not parent.attempts:
+    if not parent.attempts or parent.attempts[-1].ended is not None:
+        return  # the job has ended; whoever still tells of it was believed to be gone
+    if place.parent is None or place.parent.task.id != parent.task_id:
         return
     lane = d.level(parent.id).lane(place.section)
     run = d.run(lane.runs.get((event.task_id, None)))

@@ -218,7 +218,7 @@ behavior:
     behavior: Property[Behavior] = Field(
         default=KeyBehavior(), description="`type: key`, or `type: version`; a key has one version here, its newest."
     )
-    expired_only: Annotated[Property[bool | None], Instead("behavior.expiredOnly")] = None
+    expired_only: Annotated[Property[bool | None], Instead("behavior.expiredOnly", "beside `type: key`")] = None
 
     async def run(self, context: RunContext) -> PurgedKeys:
         behavior = self.behavior if self.expired_only is None else KeyBehavior(expired_only=self.expired_only)

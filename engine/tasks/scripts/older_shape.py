@@ -9,6 +9,7 @@ FAMILY = "io.kestra.core.tasks.scripts."
 DEFAULTS = {"Python": "./bin/python main.py", "Node": "node main.js"}
 OWN_PYTHON = 'mkdir -p bin && ln -sf "$(command -v python3 || command -v python)" bin/python'
 LISTS = ("files", "outputsFiles", "outputFiles")
+RENAMED = {"requirements": "dependencies", "files": "outputFiles", "outputsFiles": "outputFiles"}
 LEFT_OUT = ("interpreterArgs", "args", "requirements", "pythonPath", "virtualEnv", "nodePath", "npmPath", *LISTS[:2])
 
 
@@ -33,6 +34,21 @@ def modern(declaration: Any) -> Any:
     if isinstance(commands, list | tuple) and OWN_PYTHON not in commands and "bin/python" in str(commands):
         found["commands"] = [OWN_PYTHON, *commands]
     return found
+
+
+def changes(declaration: Mapping[str, Any]) -> str:
+    """What else to write when such a task gets the name of today; "" when nothing else changes."""
+    found = modern(declaration)
+    if found is declaration:
+        return ""
+    told = []
+    if "commands" not in declaration and "commands" in found:
+        command = str(found["commands"][-1]).removeprefix("./bin/")
+        told.append(f"`commands: [{command}]`")
+    elif OWN_PYTHON in found.get("commands", ()):
+        told.append("`python` for `./bin/python`")
+    told += [f"`{now}` for `{old}`" for old, now in RENAMED.items() if old in declaration]
+    return f"with {' and '.join(told)}" if told else ""
 
 
 def _listed(value: Any) -> list[Any]:

@@ -34,6 +34,10 @@ class ScriptResult(Outputs):
     taskRunner: dict[str, Any]  # noqa: N815
 
 
+PROCESS = "io.kestra.plugin.core.runner.Process"
+DOCKER = "io.kestra.plugin.scripts.runner.docker.Docker"
+
+
 class ScriptTask(RunnableTask):
     """Run something in a shell or an interpreter, in a container or on this machine."""
 
@@ -42,7 +46,7 @@ class ScriptTask(RunnableTask):
     task_runner: AnyTyped | None = Field(default=None, description="Docker unless another is named.")
     runner: Annotated[
         Property[Literal["PROCESS", "DOCKER"] | None],
-        Instead("taskRunner.type", "with the type of a runner, as `io.kestra.plugin.core.runner.Process`"),
+        Instead("taskRunner.type", f"with the type of a runner: `{PROCESS}` or `{DOCKER}`"),
     ] = None
     docker: Annotated[
         Property[JsonMap | None], Instead("containerImage", "for its `image`, `taskRunner` for the rest")
@@ -192,6 +196,10 @@ class CommandsTask(ScriptTask):
     @classmethod
     def _as_it_is_written_today(cls, declaration: Any) -> Any:
         return older_shape.modern(declaration)
+
+    @classmethod
+    def older_how(cls, declaration: Mapping[str, Any]) -> str:
+        return older_shape.changes(declaration) or super().older_how(declaration)
 
     async def run(self, context: RunContext) -> ScriptResult:
         return await self.run_commands(context, await self.rendered_lines(context, self.commands), env=self.variables())
