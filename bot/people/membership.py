@@ -69,8 +69,12 @@ class Membership:
         """Whether an account is still there: the one that somebody acts under is."""
         return account == acting.id or await self._front_end(account.partition(":")[0]).is_active(account)
 
+    def connected(self, platform: str) -> FrontEnd | None:
+        """The front end of a platform, if the bot is connected to it."""
+        return next((end for name, end in self.front_ends.items() if name == platform), None)
+
     def _front_end(self, platform: str) -> FrontEnd:
-        found = next((end for name, end in self.front_ends.items() if name == platform), None)
+        found = self.connected(platform)
         if found is None:
             raise Unreachable(f"The bot is not connected to {platform}, which would have to say who is in the group.")
         return found

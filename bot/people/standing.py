@@ -85,7 +85,7 @@ class Standings:
 
     async def _ask(self, account: str) -> bool:
         platform = account.partition(":")[0]
-        end = next((end for name, end in self._membership.front_ends.items() if name == platform), None)
+        end = self._membership.connected(platform)
         if end is None:
             raise Unreachable(f"The bot is not connected to {platform.capitalize()} any more.")
         try:

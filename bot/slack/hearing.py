@@ -283,7 +283,7 @@ class Hearing:
         """What stands in a view, files fetched; and which of them can't be had. `known`: not those fetched before."""
         values, errors = values_of(form, sent.state, sent.ticket.hidden), dict[str, str]()
         for name, value in list(values.items()):
-            files = [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, SentFile)]
+            files = _sent_files(value)
             if not files:
                 continue
             before = files_in(form.values.get(name))
@@ -302,7 +302,7 @@ class Hearing:
         form = await self._desk.form(sent.ticket.form_id)
         if form is not None and shape_of(form) == sent.ticket.shape:
             values = values_of(form, sent.state, sent.ticket.hidden)
-            texts = {name: value for name, value in values.items() if not _has_files(value)}
+            texts = {name: value for name, value in values.items() if not _sent_files(value)}
             await self._desk.keep(form.id, texts, sent.asked.person)
 
     async def _reconsider(self, sent: Sent) -> None:
@@ -345,8 +345,8 @@ class Hearing:
         return self._again(asked, form, 0 if len(pages) < len(refused.errors) else min(pages, default=page))
 
 
-def _has_files(value: Any) -> bool:
-    return any(isinstance(one, SentFile) for one in (value if isinstance(value, list) else [value]))
+def _sent_files(value: Any) -> list[SentFile]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, SentFile)]
 
 
 def _submission(sent: Sent, values: Mapping[str, Any], *, is_last: bool) -> Submission:
