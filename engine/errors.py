@@ -54,11 +54,11 @@ class FlowInvalid(EngineError):
 class UnknownTaskType(FlowInvalid, ValueError):  # ValueError: pydantic then adds where in the flow
     """A `type` is not installed."""
 
-    def __init__(self, name: str, nearest: Sequence[str] = (), fix: str = "") -> None:
+    def __init__(self, name: str, nearest: Sequence[str] = (), fix: str = "", kind: str = "task") -> None:
         hint = f"Did you mean {nearest[0]!r}?" if nearest else "Run `parley plugins` to list them."
         if len(nearest) > 1:
             hint += f" Also near: {', '.join(map(repr, nearest[1:]))}."
-        super().__init__(f"No task type {name!r} is installed.", fix=fix or hint)
+        super().__init__(f"No {f'{kind} ' if kind else ''}type {name!r} is installed.", fix=fix or hint)
         self.name = name
         self.nearest = tuple(nearest)
 

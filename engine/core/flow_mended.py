@@ -25,9 +25,9 @@ class StandIns:
         self._registry = registry
         self._classes = classes
 
-    def resolve(self, declaration: Any) -> type[Typed]:
+    def resolve(self, declaration: Any, kind: str = "task") -> type[Typed]:
         """Class for a declaration as read from YAML."""
-        return self._classes.get(declaration["type"]) or self._registry.resolve(declaration)
+        return self._classes.get(declaration["type"]) or self._registry.resolve(declaration, kind)
 
 
 def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Registry) -> Flow | None:

@@ -22,6 +22,7 @@ from engine.errors import EngineError, UnknownTaskType
 CHOICE = re.compile(r"'([^']*)'")
 MEANT = re.compile(r"Did you mean `([^`]+)`\?")
 NO_NAME = re.compile(r"[^a-zA-Z0-9._-]+")
+KINDS = {"tasks": "task", "conditions": "condition", "triggers": "trigger", "taskRunner": "task runner"}
 JAVA_NAME = re.compile(r"[a-z][\w-]*(\.[\w-]+){2,}\.[A-Z]\w*")  # a type of a plugin, not of a schema or an input
 
 
@@ -53,7 +54,8 @@ def _inside_unknown(found: Sequence[Finding], document: Any, registry: Registry)
         for path, value in walk(outer, one.path[:-1]):
             kind = value.get("type") if isinstance(value, Mapping) and value is not outer else None
             if isinstance(kind, str) and JAVA_NAME.fullmatch(kind) and registry.find(kind) is None:
-                error = registry.unknown(kind)
+                inside = next((step for step in reversed(path) if isinstance(step, str)), "")
+                error = registry.unknown(kind, KINDS.get(inside, ""))
                 yield Finding((*path, "type"), error.message, one.code, suggestion=error.fix)
 
 

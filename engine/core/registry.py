@@ -10,7 +10,7 @@ from engine.errors import UnknownTaskType
 
 LIKE = 0.8  # how much of a name must be the same for a guess …
 SAME = 0.55  # … and of what stands between the first part and the last …
-SERVICE = 0.68  # … and of the service's own name: GitLab isn't GitHub
+SERVICE = 0.82  # … and of the service's own name: GitLab isn't GitHub, and Gitea neither
 
 
 class Registry:
@@ -38,18 +38,18 @@ class Registry:
         self._nearest: dict[str, list[str]] = {}
         self._add(classes)
 
-    def resolve(self, declaration: Any) -> type[Typed]:
-        """Class for a declaration as read from YAML; UnknownTaskType names the nearest."""
+    def resolve(self, declaration: Any, kind: str = "task") -> type[Typed]:
+        """Class for a declaration of a `kind` of part as read from YAML; UnknownTaskType names the nearest."""
         name = declaration.get("type") if isinstance(declaration, Mapping) else None
         cls = self.find(str(name))
         if cls is None:
-            raise self.unknown(str(name))
+            raise self.unknown(str(name), kind)
         return cls
 
-    def unknown(self, name: str) -> UnknownTaskType:
+    def unknown(self, name: str, kind: str = "task") -> UnknownTaskType:
         """What to tell about a type that is not installed."""
         family = max((one for one in self._absent if one.endswith(".") and name.startswith(one)), key=len, default="")
-        return UnknownTaskType(name, self.nearest(name), self._absent.get(name) or self._absent.get(family, ""))
+        return UnknownTaskType(name, self.nearest(name), self._absent.get(name) or self._absent.get(family, ""), kind)
 
     def find(self, name: str) -> type[Typed] | None:
         """Class of a type name or alias, None when it is not installed."""

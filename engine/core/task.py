@@ -123,6 +123,7 @@ class ByType:
     def __init__(self, definition: str, kind: str, base: Callable[[], type[Typed]]) -> None:
         self.definition = definition
         self.kind = kind
+        self.noun = kind.removeprefix("a ") if kind.startswith("a ") else ""  # "" where it can be many things
         self.base = base
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -136,7 +137,7 @@ class ByType:
             if not isinstance(value.get("type"), str):
                 raise PydanticCustomError("type_missing", "{said}", {"said": f"is {self.kind} without its `type`"})
             context: Mapping[str, Any] = info.context or {}
-            cls: type[Typed] = context["registry"].resolve(value)
+            cls: type[Typed] = context["registry"].resolve(value, self.noun)
             if not issubclass(cls, self.base()) or (self.base() is Typed and cls.is_of_flow):
                 said = f"has the type {value['type']!r}, which is {cls.noun}, not {self.kind}"
                 advice = f"Move it to {cls.stands_in}." if cls.stands_in else ""

@@ -1,72 +1,26 @@
 """`io.kestra.plugin.elasticsearch`: documents in Elasticsearch and OpenSearch."""
 
-import base64
+import asyncio
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar, Literal
-from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import given_rows, rest_service
+from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.tasks import given_rows
+from engine.tasks.elasticsearch_cluster import ElasticsearchTask, name_of, names_of
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
-from engine.tasks.http_options import HttpOptions, Ssl
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+from engine.tasks.rows import lines_of
+from engine.tasks.runners import WORK
 
 AT_ONCE = 1000
+KEPT = "60s"  # how long the cluster keeps a search between two of its pages
+OPERATIONS = ("index", "create", "update", "delete")
 REFRESH = {"IMMEDIATE": "true", "WAIT_UNTIL": "wait_for", "NONE": "false"}
-
-
-class BasicAuth(Part):
-    """User and password."""
-
-    username: Property[OptionalText] = None
-    password: Property[OptionalText] = None
-
-
-class Connection(Part):
-    """Where the cluster is, and who we are to it."""
-
-    hosts: Property[TextList]
-    basic_auth: BasicAuth | None = None
-    headers: Property[TextList | None] = Field(default=None, description="Each as `Name: value`.")
-    path_prefix: Property[OptionalText] = None
-    strict_deprecation_mode: Property[bool | None] = None
-    trust_all_ssl: Property[bool] = False
-
-
-class ElasticsearchTask(RunnableTask):
-    """Which cluster."""
-
-    connection: Connection
-    routing: Property[OptionalText] = None
-
-    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
-        """The JSON of one call to the first node that answers; TaskFailed when the cluster refuses."""
-        where, headers = self.connection, {"Content-Type": "application/json"}
-        if (who := where.basic_auth) and who.username:
-            if who.password:
-                context.mask(who.password)
-            pair = base64.b64encode(f"{who.username}:{who.password or ''}".encode()).decode()
-            headers["Authorization"] = f"Basic {pair}"
-        for line in where.headers or []:
-            name, _, value = line.partition(":")
-            headers[name.strip()] = value.strip()
-        options = HttpOptions(ssl=Ssl(insecure_trust_all_certificates=where.trust_all_ssl))
-        params = {name: value for name, value in (given.pop("params", None) or {}).items() if value is not None}
-        prefix = f"/{where.path_prefix.strip('/')}" if where.path_prefix else ""
-        failed: TaskFailed | None = None
-        for host in where.hosts:
-            url = f"{host.rstrip('/')}{prefix}/{path.lstrip('/')}"
-            try:
-                return await rest_service.document(
-                    context, "Elasticsearch", method, url, options=options, headers=headers, params=params, **given
-                )
-            except TaskFailed as error:
-                if " answered " in error.message:
-                    raise
-                failed = error
-        raise failed or TaskFailed("It is not said where Elasticsearch is.", fix="Give `connection.hosts`.")
 
 
 class Found(Fetched):
@@ -102,13 +56,99 @@ fetchType: FETCH
     fetch_type: Property[FetchType] = "FETCH"
 
     async def run(self, context: RunContext) -> Found:
-        path = f"{_names(self.indexes)}_search"
+        path = f"{names_of(self.indexes)}_search"
         answer = await self.ask(context, "POST", path, params={"routing": self.routing}, json=self.request)
         hits = answer["hits"]
         rows = [{**(hit.get("_source") or {})} for hit in hits["hits"]]
         found = await fetched(context, rows, self.fetch_type)
         total = hits.get("total")
         return Found(**found.model_dump(), total=total["value"] if isinstance(total, dict) else total or len(rows))
+
+
+class Stored(Outputs):
+    """A file of documents, and how many there are."""
+
+    uri: str
+    size: int
+
+
+class Scroll(ElasticsearchTask):
+    """Search documents and store all of them, however many there are."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: everything
+type: io.kestra.plugin.elasticsearch.Scroll
+connection:
+  hosts: [https://elastic.example.com:9200]
+indexes: [orders]
+request:
+  size: 1000
+  query:
+    term:
+      country: fr
+""",
+    )
+    type: Literal["io.kestra.plugin.elasticsearch.Scroll", "io.kestra.plugin.opensearch.Scroll"]
+    indexes: Property[TextList | None] = None
+    request: Property[JsonMap]
+    content_type: Property[Literal["JSON", "YAML"]] = "JSON"
+
+    async def run(self, context: RunContext) -> Stored:
+        params = {"routing": self.routing, "scroll": KEPT}
+        page = await self.ask(context, "POST", f"{names_of(self.indexes)}_search", params=params, json=self.request)
+        path, size, requests = context.working_dir / WORK / f"scroll-{context.task_run_id}.jsonl", 0, 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.write_bytes(b"")
+            while hits := page["hits"]["hits"]:
+                await asyncio.to_thread(_append, path, hits)
+                size += len(hits)
+                body = {"scroll": KEPT, "scroll_id": page["_scroll_id"]}
+                page, requests = await self.ask(context, "POST", "_search/scroll", json=body), requests + 1
+            uri = await context.files.put(path, "documents.jsonl")
+        finally:
+            path.unlink(missing_ok=True)
+            if page.get("_scroll_id"):
+                await self._forget(context, page["_scroll_id"])
+        context.metric("requests.count", requests)
+        context.metric("records", size)
+        return Stored(uri=uri, size=size)
+
+    async def _forget(self, context: RunContext, scroll: str) -> None:
+        try:
+            await self.ask(context, "DELETE", "_search/scroll", json={"scroll_id": scroll})
+        except TaskFailed as error:
+            context.log(f"The cluster keeps the search for another {KEPT}: {error.message}", "WARN")
+
+
+class Esql(ElasticsearchTask):
+    """Query documents in ES|QL."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: longest
+type: io.kestra.plugin.elasticsearch.Esql
+connection:
+  hosts: [https://elastic.example.com:9200]
+query: |
+  FROM books | KEEP author, page_count | SORT page_count DESC | LIMIT 5
+""",
+    )
+    type: Literal["io.kestra.plugin.elasticsearch.Esql"]
+    query: Property[Text]
+    filter: Property[JsonMap | None] = None
+    fetch_type: Property[FetchType] = "FETCH"
+
+    async def run(self, context: RunContext) -> Found:
+        body: dict[str, Any] = {"query": self.query, "columnar": False}
+        if self.filter:
+            body["filter"] = self.filter.get("query", self.filter)
+        answer = await self.ask(context, "POST", "_query", params={"format": "json"}, json=body)
+        names = [column["name"] for column in answer["columns"]]
+        rows = [dict(zip(names, values, strict=True)) for values in answer["values"]]
+        context.metric("records", len(rows))
+        return Found(**(await fetched(context, rows, self.fetch_type)).model_dump(), total=len(rows))
 
 
 class One(Outputs):
@@ -137,7 +177,7 @@ key: "17"
 
     async def run(self, context: RunContext) -> One:
         params = {"routing": self.routing, "version": None if self.doc_version is None else str(self.doc_version)}
-        found = await self.ask(context, "GET", f"{_name(self.index)}/_doc/{_name(self.key)}", params=params)
+        found = await self.ask(context, "GET", f"{name_of(self.index)}/_doc/{name_of(self.key)}", params=params)
         return One(row=dict(found.get("_source") or {}))
 
 
@@ -172,7 +212,7 @@ value: {customer: ann, total: 4}
 
     async def run(self, context: RunContext) -> Kept:
         params = {"routing": self.routing, "refresh": REFRESH[self.refresh_policy]}
-        index, key = _name(self.index), _name(self.key) if self.key else ""
+        index, key = name_of(self.index), name_of(self.key) if self.key else ""
         if not key and self.op_type in ("UPDATE", "DELETE"):
             raise TaskFailed("It is not said which document.", fix="Give `key`.")
         if self.op_type == "UPDATE":
@@ -254,11 +294,7 @@ idKey: id
         rows = await given_rows.rows(context, self.from_)
         for begin in range(0, len(rows), self.chunk):
             lines = [line for row in rows[begin : begin + self.chunk] for line in self._lines(row)]
-            content = "".join(f"{line}\n" for line in lines).encode()
-            answer = await self.ask(context, "POST", "_bulk", params={"routing": self.routing}, content=content)
-            if answer.get("errors"):
-                said = next(one["error"] for item in answer["items"] for one in item.values() if "error" in one)
-                raise TaskFailed(f"Elasticsearch kept not all documents: {said.get('reason') or said}")
+            await self.carried_out(context, "".join(f"{line}\n" for line in lines))
         context.metric("records", len(rows))
         return Loaded(size=len(rows))
 
@@ -274,9 +310,45 @@ idKey: id
         return head, json.dumps(row, ensure_ascii=False)
 
 
-def _name(text: str) -> str:
-    return quote(text, safe="")
+class Bulk(ElasticsearchTask):
+    """Carry out the operations of a file in Elasticsearch's own format for many at a time."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: carry_out
+type: io.kestra.plugin.elasticsearch.Bulk
+connection:
+  hosts: [https://elastic.example.com:9200]
+from: "{{ inputs.operations }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.elasticsearch.Bulk", "io.kestra.plugin.opensearch.Bulk"]
+    from_: Property[Text] = Field(alias="from")
+    chunk: Property[int] = Field(default=AT_ONCE, ge=1)
+
+    async def run(self, context: RunContext) -> Loaded:
+        size, operations = 0, _operations(context.files.path(self.from_))
+        while some := list(islice(operations, self.chunk)):
+            await self.carried_out(context, "".join(some))
+            size += len(some)
+        context.metric("records", size)
+        return Loaded(size=size)
 
 
-def _names(indexes: list[str] | None) -> str:
-    return f"{','.join(map(_name, indexes))}/" if indexes else ""
+def _append(path: Path, hits: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.writelines(lines_of(hit.get("_source") or {} for hit in hits))
+
+
+def _operations(path: Path) -> Iterator[str]:
+    """The operations of a file, each with the document that belongs to it; TaskFailed names a line that is none."""
+    with path.open(encoding="utf-8") as file:
+        lines = ((number, line.rstrip("\n")) for number, line in enumerate(file, 1) if line.strip())
+        for number, line in lines:
+            try:
+                (kind,) = json.loads(line)
+            except (ValueError, TypeError) as error:
+                raise TaskFailed(f"Line {number} of {path.name} is no operation: {line[:80]!r}.") from error
+            if kind not in OPERATIONS:
+                raise TaskFailed(f"Line {number} of {path.name}: there is no operation {kind!r}.")
+            yield f"{line}\n" if kind == "delete" else f"{line}\n{next(lines, (0, ''))[1]}\n"

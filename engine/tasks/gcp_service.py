@@ -1,14 +1,15 @@
 """Google's cloud: who asks, in which project, and one call of its REST APIs."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.google_account import access_token, read_key
-from engine.tasks.property_types import OptionalText, TextList
+from engine.tasks.google_account import granted, read_key
+from engine.tasks.property_types import OptionalText, TextList, moment_from_text
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 IMPERSONATION = "https://iamcredentials.googleapis.com/v1"
@@ -36,16 +37,20 @@ class GcpConnected(Part):
 
     async def token(self, context: RunContext) -> str:
         """An access token; TaskFailed when there is none to be had."""
-        token = await access_token(context, self.service_account, self.scopes)
+        return (await self.granted(context))[0]
+
+    async def granted(self, context: RunContext) -> tuple[str, datetime | None]:
+        """An access token as above, and until when it holds."""
+        token, until = await granted(context, self.service_account, self.scopes)
         if not self.impersonated_service_account:
-            return token
+            return token, until
         base = context.settings.provider("gcp_iam").base_url or IMPERSONATION
         url = f"{base}/projects/-/serviceAccounts/{self.impersonated_service_account}:generateAccessToken"
         body = {"scope": list(self.scopes), "lifetime": "3600s"}
         headers = {"Authorization": f"Bearer {token}"}
         found = await rest_service.document(context, "Google Cloud", "POST", url, headers=headers, json=body)
         context.mask(found["accessToken"])
-        return str(found["accessToken"])
+        return str(found["accessToken"]), moment_from_text(found.get("expireTime"))
 
     def at(self, context: RunContext) -> str:
         """The address of the API."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -30,15 +31,22 @@ async def access_token(
     context: RunContext, service_account: str | None, scopes: Sequence[str], seconds: int = 120
 ) -> str:
     """An access token for the service account (or the machine's own default account); TaskFailed."""
+    return (await granted(context, service_account, scopes, seconds))[0]
+
+
+async def granted(
+    context: RunContext, service_account: str | None, scopes: Sequence[str], seconds: int = 120
+) -> tuple[str, datetime | None]:
+    """An access token as above, and until when it holds."""
     key = read_key(context, service_account) if service_account else None
     if key is not None:
         await check_address(str(key.get("token_uri", "")), context.settings)
-    token = await asyncio.to_thread(_fetch_token, key, list(scopes), seconds)
+    token, until = await asyncio.to_thread(_fetch_token, key, list(scopes), seconds)
     context.mask(token)
-    return token
+    return token, until
 
 
-def _fetch_token(key: dict[str, Any] | None, scopes: list[str], timeout: int) -> str:
+def _fetch_token(key: dict[str, Any] | None, scopes: list[str], timeout: int) -> tuple[str, datetime | None]:
     """Fetch a token in a thread: google-auth blocks."""
     import google.auth
     import requests
@@ -60,4 +68,5 @@ def _fetch_token(key: dict[str, Any] | None, scopes: list[str], timeout: int) ->
             f"Google gave no token for the {kind}: {error}",
             fix="Check the key in `serviceAccount`: the whole JSON file, of an account that still exists.",
         ) from error
-    return str(credentials.token)
+    until: datetime | None = credentials.expiry  # without a zone
+    return str(credentials.token), until.replace(tzinfo=UTC) if until else None

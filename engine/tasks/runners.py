@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+from engine.core.task import ByType
 from engine.plugin import RunContext, Typed
 
 Stream = Literal["stdout", "stderr"]
@@ -56,3 +57,6 @@ class Runner(Typed, ABC):
     @abstractmethod
     async def execute(self, job: Job, context: RunContext) -> Ended:
         """Run to the end; TaskFailed when the command could not even be started."""
+
+
+AnyRunner = Annotated[Runner, ByType("AnyTyped", "a task runner", lambda: Runner)]

@@ -305,7 +305,7 @@ WEEKEND = {"type": f"{CORE}.condition.Weekend"}
         (
             {"tasks": [{**SHELL, "taskRunner": LOG}]},
             "tasks[0].taskRunner.type",
-            "a task, not what belongs here",
+            "a task, not a task runner",
             "`tasks`",
         ),
         (

@@ -72,7 +72,9 @@ def test_other_date_patterns_are_left_alone(pattern):
         ("io.kestra.plugin.core.logs.Log", f"Did you mean '{LOG}'?"),
         ("io.kestra.plugin.http.Request", "Did you mean 'io.kestra.plugin.core.http.Request'?"),
         ("io.kestra.plugin.githb.issues.Create", "Did you mean 'io.kestra.plugin.github.issues.Create'?"),
-        ("io.kestra.plugin.gitlab.issues.Create", "Run `parley plugins` to list them."),
+        ("io.kestra.plugin.gitlub.issues.Create", "Did you mean 'io.kestra.plugin.gitlab.issues.Create'?"),
+        ("io.kestra.plugin.gitea.issues.Create", "Run `parley plugins` to list them."),
+        ("io.kestra.plugin.spotify.orders.List", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.zoology.Feed", "Run `parley plugins` to list them."),
     ],
 )
@@ -80,6 +82,36 @@ def test_a_type_that_is_not_there_names_the_nearest_of_the_same_service(kind, ad
     ((_, path, suggestion),) = told(f"tasks:\n  - {{id: a, type: {kind}, message: x}}", "error")
     assert path == "tasks[0].type"
     assert suggestion.startswith(advice)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("tasks:\n  - {id: a, type: x.y.z.None}", "task type"),
+        ("triggers:\n  - {id: a, type: x.y.z.None}\ntasks: [@]", "trigger type"),
+        (
+            "triggers:\n  - {id: a, type: io.kestra.plugin.core.trigger.Flow, conditions: [{type: x.y.z.None}]}"
+            "\ntasks: [@]",
+            "condition type",
+        ),
+        (
+            "tasks:\n  - id: a\n    type: io.kestra.plugin.scripts.shell.Commands\n    commands: [a]\n"
+            "    taskRunner: {type: x.y.z.None}",
+            "task runner type",
+        ),
+        (
+            "tasks:\n  - id: a\n    type: io.kestra.plugin.ai.agent.AIAgent\n    prompt: a\n"
+            "    provider: {type: x.y.z.None}",
+            "type",
+        ),
+        ("tasks:\n  - {id: a, type: x.y.z.Some, tasks: [{id: b, type: x.y.z.None}]}", "task type"),
+        ("triggers:\n  - {id: a, type: x.y.z.Some, conditions: [{type: x.y.z.None}]}\ntasks: [@]", "condition type"),
+    ],
+)
+def test_an_unknown_type_is_told_with_what_it_would_be(text, kind):
+    found = problems(text.replace("@", f"{{id: b, type: {LOG}, message: x}}"))
+    messages = [one.message for one in found if "None" in one.message]
+    assert messages == [f"No {kind} 'x.y.z.None' is installed."]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """dbt, Terraform, Ansible and the clouds' own tools: how they are called, and what comes of what they leave behind."""
 
 import json
+import zipfile
 
 import pytest
+import yaml
 
 from engine.errors import TaskFailed
 from tests.tasks.test_docker import contained
@@ -244,3 +246,31 @@ async def test_a_pipeline_of_beam(context, tools):
         await context.run(**pipeline)
     with pytest.raises(TaskFailed, match=r"no file 'gone\.yaml'"):
         await context.run(**pipeline, file="gone.yaml")
+
+
+def wheel(folder, said):
+    """A package that installs a `dbt`, as pip takes it."""
+    path = folder / "dbt_toy-1-py3-none-any.whl"
+    about = "dbt_toy-1.dist-info"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("dbt_toy.py", f"import os, sys\ndef main():\n    print({said!r}, sys.argv[1:])\n")
+        file.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: dbt-toy\nVersion: 1\n")
+        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{about}/entry_points.txt", "[console_scripts]\ndbt = dbt_toy:main\n")
+        file.writestr(f"{about}/RECORD", "")
+    return str(path)
+
+
+async def test_dbt_is_set_up_for_the_tasks_that_follow(context, tmp_path):
+    """As older flows do in a WorkingDirectory: a real environment, a real pip, and no network."""
+    profiles = {"shop": {"outputs": {"dev": {"type": "duckdb", "path": ":memory:"}}, "target": "dev"}}
+    setup = {"type": f"{PLUGIN}.dbt.cli.Setup", "taskRunner": PROCESS, "profiles": profiles}
+    await context.run(**setup, requirements=[wheel(tmp_path, "toy")], env={"PIP_NO_INDEX": "1"})
+    kept = context.working_dir / ".profile" / "profiles.yml"
+    assert yaml.safe_load(kept.read_text()) == profiles
+    show = 'echo \'::{"outputs": {"at": "\'$DBT_PROFILES_DIR\'"}}::\''
+    done = await context.run(type=f"{PLUGIN}.dbt.cli.Build", taskRunner=PROCESS, select=["a"], beforeCommands=[show])
+    assert done.vars == {"at": str(kept.parent)}
+    assert context.said(r"toy \['build', '--select', 'a'\]")
+    await context.run(**{**setup, "profiles": "shop: {}\n"}, requirements=[])
+    assert kept.read_text() == "shop: {}\n"

@@ -94,3 +94,71 @@ async def test_documents(context):
         connection["hosts"] = ["http://127.0.0.1:9"]
         with pytest.raises(TaskFailed, match="could not be reached"):
             await run("Get", index="logs", key="none")
+
+
+class Scrolls:
+    """Two pages of documents, kept until they are cleared; a query in ES|QL; operations, many at a time."""
+
+    def __init__(self, break_at=None):
+        self.kept, self.operations, self.break_at = False, [], break_at
+
+    def __call__(self, request):
+        if request.path == "/orders/_search":
+            self.kept, self.page = True, 0
+            assert request.query == {"scroll": "60s", "routing": "eu"}
+            return self.next()
+        if request.path == "/_search/scroll":
+            assert request.json["scroll_id"] in ("s0", "s1", "s2")
+            if request.method == "DELETE":
+                self.kept = False
+                return Answered({"succeeded": True})
+            return self.next()
+        if request.path == "/_query":
+            assert request.json == {"query": "FROM books", "columnar": False, "filter": {"term": {"a": 1}}}
+            columns = [{"name": "author", "type": "keyword"}, {"name": "pages", "type": "long"}]
+            return Answered({"columns": columns, "values": [["Ann", 5], ["Bob", 4]]})
+        assert request.path == "/_bulk"
+        self.operations.append(request.body.decode())
+        return Answered({"errors": False, "items": []})
+
+    def next(self):
+        if self.page == self.break_at:
+            return Answered({"error": {"type": "circuit_breaking_exception", "reason": "Data too large"}}, 503)
+        hits = [{"_source": {"n": self.page * 2 + n}} for n in range(2)] if self.page < 2 else []
+        self.page += 1
+        return Answered({"_scroll_id": f"s{self.page - 1}", "hits": {"hits": hits}})
+
+
+@pytest.mark.parametrize("plugin", [ELASTIC, "io.kestra.plugin.opensearch"])
+async def test_all_documents_of_a_search(context, plugin):
+    with serving(cluster := Scrolls()) as server:
+        search = {"type": f"{plugin}.Scroll", "connection": {"hosts": [server.url]}, "indexes": ["orders"]}
+        stored = await context.run(**search, request={"size": 2}, routing="eu")
+        assert (stored.size, cluster.kept) == (4, False)
+        assert [json.loads(line)["n"] for line in context.files.text(stored.uri).splitlines()] == [0, 1, 2, 3]
+        cluster.break_at = 1
+        with pytest.raises(TaskFailed, match="Data too large"):
+            await context.run(**search, request={"size": 2}, routing="eu")
+        assert not cluster.kept
+
+
+async def test_a_query_in_esql(context):
+    with serving(Scrolls()) as server:
+        query = {"type": f"{ELASTIC}.Esql", "connection": {"hosts": [server.url]}, "query": "FROM books"}
+        found = await context.run(**query, filter={"query": {"term": {"a": 1}}})
+        assert (found.rows[1], found.size, found.total) == ({"author": "Bob", "pages": 4}, 2, 2)
+        one = await context.run(**query, filter={"term": {"a": 1}}, fetchType="FETCH_ONE")
+        assert one.row == {"author": "Ann", "pages": 5}
+
+
+async def test_operations_of_a_file(context):
+    lines = ['{"index": {"_id": "1"}}', '{"n": 1}', '{"delete": {"_id": "2"}}', "", '{"update": {"_id": "3"}}', "{}"]
+    with serving(cluster := Scrolls()) as server:
+        bulk = {"type": f"{ELASTIC}.Bulk", "connection": {"hosts": [server.url]}}
+        uri = await context.files.put("\n".join(lines).encode(), "operations.jsonl")
+        assert (await context.run(**bulk, from_=uri, chunk=2)).size == 3
+        assert cluster.operations == ["\n".join(lines[:3]) + "\n", "\n".join(lines[4:]) + "\n"]
+        for line in ('{"drop": {}}', "[", '"text"'):
+            uri = await context.files.put(f"{lines[2]}\n{line}".encode(), "operations.jsonl")
+            with pytest.raises(TaskFailed, match=r"Line 2 of operations\.jsonl"):
+                await context.run(**bulk, from_=uri)

@@ -1,6 +1,7 @@
 """Cloud Storage and BigQuery, as their JSON APIs answer."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -230,3 +231,11 @@ async def test_messages_there_and_back(gcp, gcp_service):
         )
     with pytest.raises(TaskFailed, match="when to stop"):
         await gcp.run(type=f"{PUBSUB}.Consume", **read)
+
+
+async def test_a_token_for_calls_of_ones_own(gcp):
+    found = await gcp.run(type="io.kestra.plugin.gcp.auth.OauthAccessToken", **gcp.who)
+    token = found.accessToken["tokenValue"]
+    assert token in gcp.masked
+    assert found.accessToken["scopes"] == ["https://www.googleapis.com/auth/cloud-platform"]
+    assert datetime.fromisoformat(found.accessToken["expirationTime"]) > datetime.now(UTC)

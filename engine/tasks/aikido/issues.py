@@ -6,10 +6,22 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    Look,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+)
 from engine.tasks.aikido_service import AikidoConnected, Session
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.property_types import Moment, OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.trigger_fields import fields_of
+
+PAGE = 100
 
 
 class GroupTask(AikidoConnected, RunnableTask):
@@ -141,3 +153,115 @@ severities: [CRITICAL, HIGH]
 
     async def run(self, context: RunContext) -> Fetched:
         return await fetched(context, await self.groups(await self.session(context)), self.fetch_type)
+
+
+class Export(AikidoConnected, RunnableTask):
+    """Export findings: as rows, or as the file that Aikido makes of the first of them (`format: CSV`)."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: findings
+type: io.kestra.plugin.aikido.issues.Export
+clientId: "{{ secret('AIKIDO_CLIENT_ID') }}"
+clientSecret: "{{ secret('AIKIDO_CLIENT_SECRET') }}"
+filterSeverities: [CRITICAL]
+""",
+    )
+    type: Literal["io.kestra.plugin.aikido.issues.Export", "io.kestra.plugin.aikido.issues.ExportIssues"]
+    format: Property[Literal["JSON", "CSV"]] = "JSON"
+    filter_status: Property[OptionalText] = None
+    filter_severities: Property[TextList | None] = None
+    filter_issue_type: Property[OptionalText] = None
+    filter_team_id: Property[OptionalInteger] = None
+    filter_code_repo_id: Property[OptionalInteger] = None
+    filter_container_repo_id: Property[OptionalInteger] = None
+    filter_domain_id: Property[OptionalInteger] = None
+    fetch_type: Property[FetchType] = "STORE"
+
+    async def run(self, context: RunContext) -> Fetched:
+        params: dict[str, Any] = {
+            "filter_status": self.filter_status or None,
+            "filter_severities": [one.lower() for one in self.filter_severities or ()] or None,
+            "filter_issue_type": self.filter_issue_type or None,
+            "filter_team_id": self.filter_team_id,
+            "filter_code_repo_id": self.filter_code_repo_id,
+            "filter_container_repo_id": self.filter_container_repo_id,
+            "filter_domain_id": self.filter_domain_id,
+        }
+        session = await self.session(context)
+        if self.format == "JSON":
+            return await fetched(context, await session.pages("issues/export", PAGE, **params), self.fetch_type)
+        content = await session.file("issues/export", {**params, "format": "csv", "page": 0, "per_page": PAGE})
+        lines = content.decode("utf-8", "replace").splitlines()
+        if len(lines) >= PAGE:
+            context.log(f"The file holds {PAGE} findings at most; `format: JSON` gives all of them.", "WARN")
+        return Fetched(uri=await context.files.put(content, "issues.csv"), size=max(len(lines) - 1, 0))
+
+
+class Discovered(Outputs):
+    """The group of findings that is new."""
+
+    issueGroupId: int  # noqa: N815 - appears as written
+    issueType: str | None = None  # noqa: N815
+    severityScore: int  # noqa: N815
+    severity: str | None = None
+    title: str | None = None
+    firstDetectedAt: int  # noqa: N815
+
+
+class ThresholdFields(AikidoConnected):
+    """Who asks, and how severe a finding must be."""
+
+    severity_threshold: Property[int] = Field(default=0, ge=0, le=100)
+
+
+class Trigger(ThresholdFields, PollingTrigger):
+    """Start an execution for each new group of findings, the oldest first, one a look; not for those of before."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: urgent
+type: io.kestra.plugin.aikido.issues.Trigger
+clientId: "{{ secret('AIKIDO_CLIENT_ID') }}"
+clientSecret: "{{ secret('AIKIDO_CLIENT_SECRET') }}"
+severityThreshold: 80
+interval: PT5M
+""",
+    )
+    type: Literal["io.kestra.plugin.aikido.issues.Trigger", "io.kestra.plugin.aikido.issues.IssueTrigger"]
+
+    async def poll(self, context: PollContext) -> Look:
+        fields = await fields_of(self, ThresholdFields, context)
+        groups = await (await fields.session(context)).pages("open-issue-groups", PAGE)
+        there = sorted(
+            (int(one["first_detected_at"]), int(one["id"]), one)
+            for one in {one["id"]: one for one in groups if _is_whole(one)}.values()
+            if one["severity_score"] >= fields.severity_threshold
+        )
+        if "moment" not in context.memory:
+            return Look(None, _seen([(moment, group) for moment, group, _ in there]))
+        since, known = context.memory["moment"], context.memory["groups"]
+        fresh = [one for one in there if one[0] > since or (one[0] == since and one[1] not in known)]
+        if not fresh:
+            return Look(None, context.memory)
+        moment, group, about = fresh[0]
+        memory = {"moment": moment, "groups": [*(known if moment == since else []), group]}
+        found = Discovered(
+            issueGroupId=group,
+            issueType=about.get("type"),
+            severityScore=about["severity_score"],
+            severity=about.get("severity"),
+            title=about.get("title"),
+            firstDetectedAt=moment,
+        )
+        return Look(found, memory)
+
+
+def _is_whole(group: dict[str, Any]) -> bool:
+    return all(group.get(name) is not None for name in ("id", "first_detected_at", "severity_score"))
+
+
+def _seen(groups: list[tuple[int, int]]) -> dict[str, Any]:
+    """What a trigger knows that has seen these: the latest moment, and which groups are of it."""
+    latest = max((moment for moment, _ in groups), default=0)
+    return {"moment": latest, "groups": [group for moment, group in groups if moment == latest]}

@@ -5,13 +5,16 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import yaml
 from pydantic import AliasChoices, Field
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks.dbt.run_results import manifest_value, told
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, quoted
+from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, local_python, quoted
 from engine.tasks.working_files import inside
+
+INSTALLED, PROFILES = "./bin/dbt", ".profile/profiles.yml"  # what a Setup leaves in the working directory
 
 
 class KeptManifest(Part):
@@ -44,6 +47,8 @@ class DbtTask(ScriptTask):
                 context.log("profiles.yml is there already; `profiles` takes its place.", "WARN")
             (folder / "profiles.yml").write_text(self.profiles, "utf-8")
             env["DBT_PROFILES_DIR"] = str(folder)
+        elif inside(folder, PROFILES).exists():
+            env["DBT_PROFILES_DIR"] = str(inside(folder, PROFILES).parent)
         try:
             result = await self.run_commands(context, commands, env=env)
         except TaskFailed as error:
@@ -102,11 +107,49 @@ profiles: |
         await context.kv.set(kept.namespace or context.namespace, kept.key, found)
 
 
+class Setup(ScriptTask):
+    """Install dbt into the working directory, with its profiles: for older flows, whose next tasks then run it."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: setup
+type: io.kestra.plugin.dbt.cli.Setup
+requirements: [dbt-duckdb]
+profiles:
+  shop:
+    outputs:
+      dev:
+        type: duckdb
+        path: ":memory:"
+    target: dev
+""",
+    )
+    default_image: ClassVar[str] = "python"
+    instead: ClassVar[str] = "io.kestra.plugin.dbt.cli.DbtCLI"
+    instead_how: ClassVar[str] = "whose `profiles` are text, and whose `containerImage` holds dbt"
+    type: Literal["io.kestra.plugin.dbt.cli.Setup"]
+    profiles: Property[JsonMap | Text]
+    requirements: Property[TextList]
+    python_path: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        folder = context.working_dir
+        profiles = self.profiles if isinstance(self.profiles, str) else yaml.safe_dump(self.profiles, sort_keys=False)
+        inside(folder, PROFILES).parent.mkdir(parents=True, exist_ok=True)
+        inside(folder, PROFILES).write_text(profiles, "utf-8")
+        python = self.python_path or (local_python() if self.chosen_runner(context).is_local else "python")
+        pip = "./bin/pip install --disable-pip-version-check --quiet"
+        make = f"{quoted([python])} -m venv --system-site-packages ."
+        install = [f"{pip} {quoted(self.requirements)}"] if self.requirements else []
+        env = {"PYTHONUNBUFFERED": "true", "PIP_ROOT_USER_ACTION": "ignore"}
+        return await self.run_commands(context, [make, *install], env=env)
+
+
 class DbtCommand(DbtTask):
     """One command of dbt, its options as properties."""
 
     verb: ClassVar[str] = ""
-    dbt_path: Property[Text] = "dbt"
+    dbt_path: Property[OptionalText] = Field(default=None, description="`dbt`, or what a Setup installed.")
     fail_fast: Property[bool] = False
     warn_error: Property[bool] = False
     debug: Property[bool] = False
@@ -119,11 +162,12 @@ class DbtCommand(DbtTask):
     exclude: Property[TextList | None] = None
 
     async def run(self, context: RunContext) -> ScriptResult:
-        return await self.dbt(context, [quoted(self.words())])
+        program = self.dbt_path or (INSTALLED if inside(context.working_dir, INSTALLED).exists() else "dbt")
+        return await self.dbt(context, [quoted(self.words(program))])
 
-    def words(self) -> list[str]:
+    def words(self, program: str) -> list[str]:
         """The command line."""
-        words = [self.dbt_path]
+        words = [program]
         words += ["--debug"] if self.debug else []
         words += ["--fail-fast"] if self.fail_fast else []
         words += ["--warn-error"] if self.warn_error else []

@@ -10,12 +10,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
-from engine.core.task import AnyTyped
 from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.core.runner import Process
 from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
 from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text, scalar_to_text
-from engine.tasks.runners import WORK, Job, Runner
+from engine.tasks.runners import WORK, AnyRunner, Job, Runner
 from engine.tasks.script_output import SWITCHED, ScriptOutput
 from engine.tasks.scripts import older_shape
 from engine.tasks.scripts.runner.docker import older_docker
@@ -43,7 +42,7 @@ class ScriptTask(RunnableTask):
 
     default_image: ClassVar[str] = "ubuntu"
 
-    task_runner: AnyTyped | None = Field(default=None, description="Docker unless another is named.")
+    task_runner: AnyRunner | None = Field(default=None, description="Docker unless another is named.")
     runner: Annotated[
         Property[Literal["PROCESS", "DOCKER"] | None],
         Instead("taskRunner.type", f"with the type of a runner: `{PROCESS}` or `{DOCKER}`"),
@@ -67,10 +66,8 @@ class ScriptTask(RunnableTask):
 
     def chosen_runner(self, context: RunContext) -> Runner:
         """Where it runs: as the task says, else Docker, else what the operator set for machines without it."""
-        if isinstance(self.task_runner, Runner):
-            return self.task_runner
         if self.task_runner is not None:
-            raise TaskFailed(f"{self.task_runner.type!r} is not a task runner.", fix="Use Docker or Process.")
+            return self.task_runner
         if self.runner == "PROCESS":
             return Process(type="io.kestra.plugin.core.runner.Process")
         return older_docker(self.docker or {})

@@ -1,0 +1,82 @@
+"""Clusters of Elasticsearch and OpenSearch: where they are, who asks, and one call."""
+
+import base64
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import Field
+
+from engine.plugin import Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
+from engine.tasks.http_options import HttpOptions, Ssl
+from engine.tasks.property_types import OptionalText, TextList
+
+
+class BasicAuth(Part):
+    """User and password."""
+
+    username: Property[OptionalText] = None
+    password: Property[OptionalText] = None
+
+
+class Connection(Part):
+    """Where the cluster is, and who we are to it."""
+
+    hosts: Property[TextList]
+    basic_auth: BasicAuth | None = None
+    headers: Property[TextList | None] = Field(default=None, description="Each as `Name: value`.")
+    path_prefix: Property[OptionalText] = None
+    strict_deprecation_mode: Property[bool | None] = None
+    trust_all_ssl: Property[bool] = False
+
+
+class ElasticsearchTask(RunnableTask):
+    """Which cluster."""
+
+    connection: Connection
+    routing: Property[OptionalText] = None
+
+    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
+        """The JSON of one call to the first node that answers; TaskFailed when the cluster refuses."""
+        where, headers = self.connection, {"Content-Type": "application/json"}
+        if (who := where.basic_auth) and who.username:
+            if who.password:
+                context.mask(who.password)
+            pair = base64.b64encode(f"{who.username}:{who.password or ''}".encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        for line in where.headers or []:
+            name, _, value = line.partition(":")
+            headers[name.strip()] = value.strip()
+        options = HttpOptions(ssl=Ssl(insecure_trust_all_certificates=where.trust_all_ssl))
+        params = {name: value for name, value in (given.pop("params", None) or {}).items() if value is not None}
+        prefix = f"/{where.path_prefix.strip('/')}" if where.path_prefix else ""
+        failed: TaskFailed | None = None
+        for host in where.hosts:
+            url = f"{host.rstrip('/')}{prefix}/{path.lstrip('/')}"
+            try:
+                return await rest_service.document(
+                    context, "Elasticsearch", method, url, options=options, headers=headers, params=params, **given
+                )
+            except TaskFailed as error:
+                if " answered " in error.message:
+                    raise
+                failed = error
+        raise failed or TaskFailed("It is not said where Elasticsearch is.", fix="Give `connection.hosts`.")
+
+    async def carried_out(self, context: RunContext, operations: str) -> None:
+        """Carry out some operations in one call; TaskFailed when the cluster refuses one of them."""
+        params = {"routing": self.routing}
+        answer = await self.ask(context, "POST", "_bulk", params=params, content=operations.encode())
+        if answer.get("errors"):
+            said = next(one["error"] for item in answer["items"] for one in item.values() if "error" in one)
+            raise TaskFailed(f"Elasticsearch kept not all documents: {said.get('reason') or said}")
+
+
+def name_of(text: str) -> str:
+    """A name as it stands in an address."""
+    return quote(text, safe="")
+
+
+def names_of(indexes: list[str] | None) -> str:
+    """The indexes as an address begins with them; nothing for all of them."""
+    return f"{','.join(map(name_of, indexes))}/" if indexes else ""

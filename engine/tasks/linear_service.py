@@ -1,0 +1,42 @@
+"""Linear's API: who asks, and one query in GraphQL."""
+
+from typing import Any
+
+from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
+from engine.tasks.property_types import Text
+
+API = "https://api.linear.app/graphql"
+MOST_PAGES = 40
+NODES = "nodes { id name } pageInfo { hasNextPage endCursor }"
+
+
+class LinearTask(RunnableTask):
+    """Who asks."""
+
+    token: Property[Text]
+
+    async def linear(self, context: RunContext, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of one query; TaskFailed when Linear refuses."""
+        context.mask(self.token)
+        url = context.settings.provider("linear").base_url or API
+        body = {"query": query, "variables": variables}
+        headers = {"Authorization": self.token}
+        told = await rest_service.document(context, "Linear", "POST", url, headers=headers, json=body) or {}
+        if errors := told.get("errors"):
+            raise TaskFailed(f"Linear refused: {errors[0].get('message') or errors[0]}")
+        return told.get("data") or {}
+
+    async def named(self, context: RunContext, kind: str) -> list[tuple[str, str]]:
+        """Names and ids of all `teams`, or of all `issueLabels`."""
+        query = f"query($after: String) {{ {kind}(first: 250, after: $after) {{ {NODES} }} }}"
+        found: list[tuple[str, str]] = []
+        after: str | None = None
+        for _ in range(MOST_PAGES):
+            page = (await self.linear(context, query, after=after)).get(kind) or {}
+            found += [(str(one["name"]), str(one["id"])) for one in page.get("nodes") or ()]
+            about = page.get("pageInfo") or {}
+            if not about.get("hasNextPage"):
+                break
+            after = about.get("endCursor")
+        return found
