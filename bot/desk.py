@@ -61,6 +61,7 @@ from engine.store.database import Unit
 log = logging.getLogger(__name__)
 
 TIDY = 3600.0  # seconds between two clean-ups
+Do = Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]
 
 
 class FrontDesk:
@@ -242,7 +243,7 @@ class FrontDesk:
         see is told by what is remembered of groups: a page asks it of many flows."""
         denied = await self.permissions.refuse(Asked(deed, person, Room("web", ""), flow), fresh=deed != "see")
         if denied is not None and deed != "see":  # who looks around changes nothing
-            await self._denied(trail.denied(person, WORDS[deed], flow, denied, self.office.now()))
+            await self._denied(person, WORDS[deed], denied, flow=flow)
         return denied
 
     async def accounts(self, person: Person) -> Collection[str]:
@@ -262,22 +263,21 @@ class FrontDesk:
         asked = Asked(deed, person, Room("web", ""), flow, "", run.id, run.started_by, inputs)
         return await self.permissions.refuse(asked, fresh=False) is None
 
-    async def operate(
-        self, person: Person, do: Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]
-    ) -> Reply | FieldErrors:
-        """What a program asks for through the API, which has no room."""
+    async def operate(self, person: Person, do: Do, what: str = "change", entity: str = "") -> Reply | FieldErrors:
+        """What a program asks for through the API, which has no room; `what`, of which run, is said when it may not."""
         await self.prepare()
         try:
             reply = await do(self.parts, Asking(person, Room("web", ""), f"api:{self.office.new_id()}"))
         except (Unresolved, EngineError) as refusal:
             why = refusal.answer if isinstance(refusal, Unresolved) else Answer("", refusal.message)
-            await self._denied(trail.denied(person, "change", "", why, self.office.now()))
+            await self._denied(person, what, why, entity=entity)
             raise
         if isinstance(reply, Reply) and isinstance(said := reply.body, Notice) and said.code:
-            await self._denied(trail.denied(person, "change", "", Answer(said.code, said.text), self.office.now()))
+            await self._denied(person, what, Answer(said.code, said.text), entity=entity)
         return reply
 
-    async def _denied(self, deed: chat_audit.Deed) -> None:
+    async def _denied(self, person: Person, what: str, why: Answer, *, flow: str = "", entity: str = "") -> None:
+        deed = trail.denied(person, what, flow, why, self.office.now(), entity)
         await self.engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
 
     async def storable(self, text: str, room: Room, person: Person) -> str:

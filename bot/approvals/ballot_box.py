@@ -16,13 +16,15 @@ from engine.store.database import Unit
 
 @dataclass(slots=True)
 class BallotBox:
-    """One vote on its way. `deed` is what the audit says when it decides; `same` see `votes.tally`."""
+    """One vote on its way. `deed` is what the audit says when it decides; `same` see `votes.tally`; `policy` names the
+    entry of `approvals` by which it counts."""
 
     rule: ApprovalRule
     vote: Vote
     deed: Deed
     same: Mapping[str, str]
     wake: Callable[[], None]
+    policy: str = ""
     counted: Tally | None = None
 
     def cast(self, unit: Unit, now: datetime) -> Outcome:
@@ -34,6 +36,8 @@ class BallotBox:
         self.counted = tally(chat_votes.votes_on(connection, vote.pause_id), vote, self.rule, self.same)
         is_decided = self.counted.is_decided
         details = {**self.deed.details, **({} if is_decided else {"vote": self.deed.action})}
+        if self.policy:
+            details["policy"] = f"{self.policy}, {self.counted.agree} of {self.counted.need}"
         action = self.deed.action if is_decided else "vote"
         chat_audit.record(connection, _altered(self.deed, action, details))
         chat_messages.touch(connection, entity=vote.pause_id, urgency=DECISION, now=now)

@@ -312,7 +312,8 @@ class Decisions:
         vote = chat_votes.Vote(
             case.pause.id, who.id, person.id, person.name, person.platform, marked, word, deed.at, told, shown
         )
-        return BallotBox(office.eligibility.rule(case.pause), vote, deed, same, self.wake)
+        rule, policy = office.eligibility.rule(case.pause), office.eligibility.policy_of(case.pause)
+        return BallotBox(rule, vote, deed, same, self.wake, policy)
 
     async def admit(self, pause: PauseRow, execution: Execution, resolved: Resolved, by: str) -> BallotBox:
         """The doorkeeper of the engine: an answer that comes past the desk passes the same policy, or is Refused."""

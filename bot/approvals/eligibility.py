@@ -76,6 +76,14 @@ class Eligibility:
         """The entry that governs a pause."""
         return rule_for(self.rules, f"{pause.namespace}/{pause.flow_id}", pause.task_id)
 
+    def policy_of(self, pause: PauseRow) -> str:
+        """The entry that governs a pause, as the record names it: by its number, for names in it may change or go; ""
+        where none does."""
+        rule = self.rule(pause)
+        number = next((number for number, one in enumerate(self.rules, 1) if one is rule), None)
+        eyes = "" if rule.four_eyes == "none" else f", four eyes on {rule.four_eyes.replace('+', ' and ')}"
+        return f"entry {number}{eyes}" if number is not None else ""
+
     def assigned(self, execution: Execution, task_run_id: str) -> tuple[Approver, ...]:
         """Whom the flow itself assigned a question to; () for nobody."""
         return assigned(execution, task_run_id, self.roles, self.membership.front_ends)

@@ -23,7 +23,8 @@ from bot.conversation import Card, Notice, Person, Room
 from bot.office import Office
 from bot.texts import code, plain
 from engine.errors import EngineError, NotFound
-from engine.store import chat_ladder, chat_messages, chat_votes
+from engine.store import chat_audit, chat_ladder, chat_messages, chat_votes
+from engine.store.chat_audit import Deed
 from engine.store.chat_ladder import Rung
 from engine.store.chat_messages import DECISION, Message
 from engine.store.database import Unit
@@ -122,6 +123,7 @@ class Ladder:
             for room_ in rooms:
                 want_card(unit, self.office.new_id(), "pause", pause.id, pause.execution_id, room_, now)
             if step.kind == "escalate":
+                chat_audit.record(connection, _widened(step, pause, now))
                 chat_messages.touch(connection, entity=pause.id, urgency=DECISION, now=now)
             unit.after_commit(self.wake)
 
@@ -191,6 +193,12 @@ class Ladder:
             unit.connection, id_[-64:], documents.dump(said.room), said.person, documents.dump(said.notice), now
         )
         unit.after_commit(self.wake)
+
+
+def _widened(step: Rung, pause: PauseRow, now: datetime) -> Deed:
+    """Who may decide from now on, as the policy says, for the record."""
+    flow = f"{pause.namespace}/{pause.flow_id}"
+    return Deed(now, "", "", "", "escalate", pause.id, pause.execution_id, flow, {"to": step.detail["to"]})
 
 
 def _addressed(

@@ -14,10 +14,12 @@ from rich.live import Live
 from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
+from bot.audit import trail
 from bot.cards.execution_json import execution_json
 from bot.cli.ahead import show_outlook
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
+from bot.forms import questions
 from bot.settings import BotSettings, read_settings, shipped_flows
 from bot.testing.suites import FlowFolders
 from bot.texts import bare
@@ -31,6 +33,7 @@ from engine.errors import FlowInvalid, InputInvalid, NotFound, Refused
 from engine.runtime import Engine
 from engine.store import chat_audit
 from engine.store.chat_audit import Deed
+from engine.store.database import Unit
 
 GOOD = frozenset({State.SUCCESS, State.WARNING})
 
@@ -83,11 +86,10 @@ async def _run(
         await engine.start(watch=False, schedules=False)
         flow = await _flow(engine, name, found, console)
         answers, given = given_resumes(resumes), given_inputs(inputs)
-        if is_kept:  # what is only tried out asks nobody and leaves no record
-            await _admitted(engine, settings, flow, given)
-        execution = await engine.create(flow.namespace, flow.id, given, started_by=me().id)
         if is_kept:
-            await _recorded(engine, flow, execution)
+            execution = await _on_record(engine, settings, flow, given)
+        else:  # what is only tried out asks nobody and leaves no record
+            execution = await engine.create(flow.namespace, flow.id, given, started_by=me().id)
         execution = await _follow(engine, flow, execution, answers, console, output)
         if output == "json":
             sys.stdout.write(json.dumps(execution_json(execution, engine.masker.mask), ensure_ascii=False) + "\n")
@@ -104,8 +106,9 @@ def me() -> Person:
     return Person(f"cli:{user}", user, "cli")
 
 
-async def _admitted(engine: Engine, settings: BotSettings, flow: Flow, given: dict[str, Any]) -> None:
-    """Roles and approvals of parley.yaml hold for a data folder, whoever works on it; Refused."""
+async def _on_record(engine: Engine, settings: BotSettings, flow: Flow, given: dict[str, Any]) -> Execution:
+    """Start it on a data folder, where roles and approvals of parley.yaml hold, whoever works on it, and where it is
+    recorded who did or might not; Refused."""
     from bot.desk import FrontDesk
     from bot.people.accounts import Linked
     from bot.people.permissions import Asked
@@ -113,16 +116,24 @@ async def _admitted(engine: Engine, settings: BotSettings, flow: Flow, given: di
     who = Linked(engine.database, settings.people.known)
     desk = FrontDesk(engine, (), settings.chat, roles=settings.roles, approvals=settings.approvals, identities=who)
     await desk.prepare()
+    person, full, now = me(), f"{flow.namespace}/{flow.id}", engine.clock.now()
     resolved = await engine.check_inputs(flow, given)
-    asked = Asked("run", me(), Room("cli", ""), f"{flow.namespace}/{flow.id}", values=resolved.flat)
+    asked = Asked("run", person, Room("cli", ""), full, values=resolved.flat)
     if denied := await desk.permissions.refuse(asked):
+        no = trail.denied(person, "run", full, denied, now)
+        await engine.database.transact(lambda unit: chat_audit.record(unit.connection, no))
         raise Refused(bare(denied.text))
+    prepared = await engine.prepare(flow, resolved)
+    values = engine.masker.mask_value(questions.masked(given, questions.secret_ids(flow.inputs)))
 
+    def start(unit: Unit) -> Execution:
+        made = engine.create_in(unit, prepared, started_by=person.id)
+        details = {"inputs": values}
+        deed = Deed(now, person.id, person.name, "cli", "run", made.id, made.id, full, details)
+        chat_audit.record(unit.connection, deed)
+        return made
 
-async def _recorded(engine: Engine, flow: Flow, execution: Execution) -> None:
-    person, full = me(), f"{flow.namespace}/{flow.id}"
-    deed = Deed(engine.clock.now(), person.id, person.name, "cli", "run", execution.id, execution.id, full)
-    await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
+    return await engine.database.transact(start)
 
 
 async def _flow(engine: Engine, name: str, folders: FlowFolders, console: Console) -> Flow:

@@ -1,5 +1,6 @@
 """`/flow status`, `logs`, `kill`, `restart`, `replay`: looking after runs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -29,6 +30,7 @@ from engine.store.database import Unit
 from engine.store.logs import LEVELS
 
 MAX_LINES = 5000
+WHOLE = 26  # characters of a run's id
 
 
 async def status(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -74,15 +76,32 @@ async def audit(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`audit <run>`: who did what with a run, from where, oldest first."""
     if not line.words:
         return Reply(usage("audit", "Which run?"))
-    execution = await parts.execution(line.word(0), asking)
+    try:
+        execution = await parts.execution(line.word(0), asking)
+    except Unresolved:  # the record outlives its runs
+        run = line.word(0).upper()
+        deeds = await _recorded(parts, run) if len(run) == WHOLE and run.isalnum() else []
+        if not deeds:
+            raise
+        flow = next((deed.flow for deed in deeds if deed.flow), "*")
+        denied = await parts.office.permissions.refuse(Asked("see", asking.person, asking.room, flow))
+        return Reply(denied.notice() if denied else _record_of(run, flow, deeds))
     if refusal := await refuse(parts, asking, execution, "see"):
         return Reply(refusal)
-    deeds = await parts.office.engine.database.read(lambda c: chat_audit.about(c, execution.id, heard=True))
-    label = short(execution.id)
+    deeds = await _recorded(parts, execution.id)
     if not deeds:
-        return Reply(Notice("info", f"Nobody did anything with run {code(label)} of {code(execution.flow_id)} yet."))
-    lines = tuple(told(deed) for deed in deeds)
-    return Reply(Transcript(f"Record of {execution.flow_id} {label}", lines, f"audit-{execution.id}.txt"))
+        label = code(short(execution.id))
+        return Reply(Notice("info", f"Nobody did anything with run {label} of {code(execution.flow_id)} yet."))
+    return Reply(_record_of(execution.id, execution.flow_id, deeds))
+
+
+async def _recorded(parts: Parts, run: str) -> list[chat_audit.Deed]:
+    return await parts.office.engine.database.read(lambda c: chat_audit.about(c, run, heard=True))
+
+
+def _record_of(run: str, flow: str, deeds: Sequence[chat_audit.Deed]) -> Transcript:
+    title = f"Record of {flow.rpartition('/')[2]} {short(run)}"
+    return Transcript(title, tuple(told(deed) for deed in deeds), f"audit-{run}.txt")
 
 
 async def kill(parts: Parts, asking: Asking, line: Line) -> Reply:

@@ -231,14 +231,17 @@ async def to_one(request: Request, execution_id: str, do: Change, made: list[str
             made.append(fresh)
         return reply
 
-    return await answered(request, to_run)
+    return await answered(request, to_run, execution_id[:40])
 
 
-async def answered(request: Request, do: Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]) -> tuple[int, str]:
+async def answered(
+    request: Request, do: Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]], entity: str = ""
+) -> tuple[int, str]:
     """Status and sentence of what a program asks for."""
     desk: FrontDesk = request.app.state.desk
+    what = f"{request.method} {request.url.path}"[:200]
     try:
-        reply = await desk.operate(caller(request).person, do)
+        reply = await desk.operate(caller(request).person, do, what, entity)
     except NotFound as error:
         return 404, str(error)
     except Unresolved as error:

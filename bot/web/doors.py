@@ -107,7 +107,7 @@ async def _not_theirs(request: Request, code: str, account: str | None) -> Respo
     if who.session.person and who.person.id in (await desk.office.eligibility.identities.of(owner)).accounts:
         return None
     person = who.person if who.session.person else Person("", "", "web")
-    await desk.tell_on(person, owner, "a one-time link", owner)
+    await desk.tell_on(person, "", "a one-time link", owner)
     return refusal(403, *NOT_YOURS)
 
 

@@ -1,7 +1,8 @@
 """The room: what is typed, pressed and filled in goes to the desk; what comes back is shown in the room."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,9 +28,11 @@ from bot.forms.questions import without_files
 from bot.forms.uploads import Uploads
 from bot.frontend import Desk
 from bot.links import target_of
-from bot.web import views
+from bot.texts import bare
+from bot.web import envelopes, views
 from bot.web.requests import HEADERS, caller, html, refusal, safe_back, told, wants_fragment, while_in
 from bot.web.room import LOBBY, ChatRoom
+from engine.runtime import Engine
 
 routes = APIRouter()
 CHANGED = "The questions have changed meanwhile, so nothing was sent. Please look at them again."
@@ -150,18 +153,32 @@ async def submit(request: Request, form_id: str) -> Response:
     if form is None:
         return refusal(404, *NO_FORM)
     if given.get("shape") not in (None, views.shape(form)):
-        return form_again(request, room, FieldErrors(form, {"": CHANGED}), safe_back(given.get("back")))
-    values = await values_of(form, given, request.app.state.uploads)
+        return form_again(request, room, FieldErrors(form, {"": CHANGED}), safe_back(given.get("back")), {})
+    values = await values_of(request, form, given)
     answer = f"web:{room.channel}:{who.id}"
     back = safe_back(given.get("back"))
     if unsure := caller(request).unsure:
         await request.app.state.desk.keep(form_id, values, who)
         form = await _own_form(request, form_id) or form
-        return form_again(request, room, FieldErrors(form, {"": unsure}), back, status=503)
+        return form_again(request, room, FieldErrors(form, {"": unsure}), back, values, status=503)
     result = await desk(request).submit(Submission(form_id, values, who, room, f"web:{uuid4()}", answer_url=answer))
     if isinstance(result, FieldErrors):
-        return form_again(request, room, result, back)
+        return form_again(request, room, result, back, values)
+    if why := broken(result):
+        return form_again(request, room, refilled(form, values, why), back, values, status=503)
     return await show(request, room, result, back=back)
+
+
+def broken(reply: Reply) -> str:
+    """What somebody is told whose form was not counted since something broke; "" when nothing did."""
+    return bare(reply.body.text) if isinstance(reply.body, Notice) and reply.body.code == "E26" else ""
+
+
+def refilled(form: Form, values: Mapping[str, Any], why: str) -> FieldErrors:
+    """A form as it was filled, with a sentence."""
+    secret = {field.id for field in form.fields if field.type == "SECRET"}
+    shown = {name: value for name, value in values.items() if name not in secret}
+    return FieldErrors(replace(form, values={**form.values, **shown}), {"": why})
 
 
 @routes.post("/form/{form_id}/keep", name="keep_form")
@@ -170,7 +187,7 @@ async def keep_form(request: Request, form_id: str) -> Response:
     given = await request.form()
     form = await _own_form(request, form_id)
     if form is not None and given.get("shape") == views.shape(form):
-        values = await values_of(form, given, request.app.state.uploads)
+        values = await values_of(request, form, given)
         await request.app.state.desk.keep(form_id, without_files(values), caller(request).person)
     return Response(status_code=204, headers=HEADERS)
 
@@ -218,9 +235,10 @@ def told_list(values: list[str]) -> Response:
     return Response(json.dumps(values), media_type="application/json", headers=HEADERS)
 
 
-async def values_of(form: Form, given: Any, uploads: Uploads) -> dict[str, Any]:
+async def values_of(request: Request, form: Form, given: Any) -> dict[str, Any]:
     """Raw values by field id. Fields go by position; a field that was not sent at all is left out."""
     values: dict[str, Any] = {}
+    uploads: Uploads = request.app.state.uploads
     for index, field in enumerate(form.fields):
         sent = given.getlist(f"f:{index}")
         if not sent:
@@ -233,7 +251,8 @@ async def values_of(form: Form, given: Any, uploads: Uploads) -> dict[str, Any]:
             values[field.id] = [text for text in sent if text]
         else:
             values[field.id] = str(sent[-1]).replace("\r\n", "\n")
-    return values
+    engine: Engine = request.app.state.engine
+    return {**values, **envelopes.opened(form, given, values, engine.vault, caller(request).session)}
 
 
 async def _keep(upload: Any, uploads: Uploads) -> Attachment | None:
@@ -266,13 +285,24 @@ async def show(request: Request, room: Room, reply: Reply, back: str = "/") -> R
 
 
 def form_again(
-    request: Request, room: Room, result: FieldErrors, back: str, *, status: int = 422, target: str = "", seen: str = ""
+    request: Request,
+    room: Room,
+    result: FieldErrors,
+    back: str,
+    values: Mapping[str, Any],
+    *,
+    status: int = 422,
+    target: str = "",
+    seen: str = "",
 ) -> Response:
-    """A refused form with what was typed and why; `target` is where it is sent, unless by its id, `seen` what the
-    page it stood on had shown."""
+    """A refused form with what was typed, `values`, and why; `target` is where it is sent, unless by its id, `seen`
+    what the page it stood on had shown."""
+    session, engine = caller(request).session, request.app.state.engine
+    sealed = envelopes.sealed(result.form, values, result.errors, engine.vault, session)
     if wants_fragment(request):
-        csrf = request.app.state.gate.csrf(caller(request).session)
-        return told({"form": views.part("form", result.form, csrf, room.channel, result.errors, back, target, seen)})
+        csrf = request.app.state.gate.csrf(session)
+        form = views.part("form", result.form, csrf, room.channel, result.errors, back, target, seen, sealed)
+        return told({"form": form})
     names = {
         "title": result.form.title,
         "form": result.form,
@@ -280,6 +310,7 @@ def form_again(
         "back": back,
         "target": target,
         "seen": seen,
+        "envelopes": sealed,
     }
     return html(request, "form.html", status=status, channel=room.channel, **names)
 

@@ -1,6 +1,5 @@
 """The page on which a pause is answered: its card, and the form of what it asks."""
 
-from dataclasses import replace
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
@@ -9,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from bot.approvals import answering
 from bot.conversation import Click, FieldErrors, Form, Submission
 from bot.desk import FrontDesk
-from bot.web.pages import form_again, room_of, seen_of, show, values_of
+from bot.web.pages import broken, form_again, refilled, room_of, seen_of, show, values_of
 from bot.web.requests import HEADERS, caller, refusal, safe_back
 from engine.errors import NotFound
 from engine.runtime import Engine
@@ -48,13 +47,17 @@ async def answer_pause(request: Request, pause_id: str) -> Response:
         return await _again(request, pause_id, unsure)
     answering_it, seen = desk.office.ids("an", pause_id), seen_of(request, pause_id, given)
     opened = await desk.click(Click(answering_it, person, room, f"web:{uuid4()}", answer_url=answer, seen=seen))
+    if why := broken(opened):
+        return await _again(request, pause_id, why)
     if not isinstance(opened.body, Form):
         return await show(request, room, opened, back)
-    values = await values_of(opened.body, given, request.app.state.uploads)
+    values = await values_of(request, opened.body, given)
     sent = Submission(opened.body.id, values, person, room, f"web:{uuid4()}", answer_url=answer)
     result = await desk.submit(sent)
     if isinstance(result, FieldErrors):
-        return form_again(request, room, result, back)
+        return form_again(request, room, result, back, values)
+    if why := broken(result):
+        return form_again(request, room, refilled(opened.body, values, why), back, values, status=503)
     return await show(request, room, result, back)
 
 
@@ -68,11 +71,10 @@ async def _again(request: Request, pause_id: str, why: str) -> Response:
     is_seen = await desk.sees(caller(request).person, f"{pause.namespace}/{pause.flow_id}")
     for form in await waiting_forms(desk, pause.execution_id):
         if is_seen and form.id == pause_id:
-            values = await values_of(form, given, request.app.state.uploads)
-            result = FieldErrors(replace(form, values=values), {"": why})
-            back = safe_back(given.get("back"))
+            values = await values_of(request, form, given)
+            result, back = refilled(form, values, why), safe_back(given.get("back"))
             target, seen = f"/pauses/{pause_id}", str(given.get("seen") or "")
-            return form_again(request, room_of(given), result, back, status=503, target=target, seen=seen)
+            return form_again(request, room_of(given), result, back, values, status=503, target=target, seen=seen)
     return refusal(503, why, "")
 
 

@@ -20,10 +20,11 @@ from engine.runtime.deciding import Decider
 from engine.runtime.decision import Decision
 from engine.runtime.doorkeeper import Door, Outcome
 from engine.runtime.flows import Flows
+from engine.store import chat_audit, pauses
 from engine.store import commands as outbox
 from engine.store import events as inbox
-from engine.store import pauses
 from engine.store.batches import Superseded
+from engine.store.chat_audit import Deed
 from engine.store.commands import timer_key
 from engine.store.database import Beside, Database, Unit
 from engine.store.documents import plain
@@ -93,7 +94,11 @@ class Answers:
 
         def work(unit: Unit, give: Give) -> Outcome:
             outcome = admission.cast(unit, answer.event.now) if admission else "decided"
-            return "late" if outcome == "decided" and not give(unit) else outcome
+            if outcome == "decided" and not give(unit):
+                return "late"
+            if by_flow:
+                _record(unit, row, "answer by a flow", {"by": by}, answer.event.now)
+            return outcome
 
         outcome = await self._transact(answer, work, done)
         if outcome == "counted":
@@ -169,17 +174,37 @@ class Answers:
     async def expire(self, execution_id: str, timer: SetTimer) -> None:
         """The deadline of a pause has come: it decides as a person does, unless somebody was faster."""
         now, task_run_id = self._now(), timer.key.split(":")[1]
+        question = await self._question(execution_id, task_run_id)
 
         def work(unit: Unit) -> None:
             if not outbox.is_there(unit.connection, timer_key(execution_id, timer.key)):
                 return  # cancelled: a pause that was asked anew, even at the same moment, has a timer of its own
             if not pauses.expire(unit.connection, execution_id, task_run_id, timer.at, now):
                 return
+            if question is not None:
+                row, said = question
+                _record(unit, row, "expire", {"then": row.deadline_behavior, "by": said}, now)
             posted = inbox.post(unit.connection, execution_id, TimerFired(now, timer.key), now, self.creator.sealer)
             if posted is not None:
                 unit.after_commit(lambda: self.decider.post_stored(posted))
 
         await self.database.transact(work)
+
+    async def _question(self, execution_id: str, task_run_id: str) -> tuple[PauseRow, str] | None:
+        """The question that a task run asks, and whether the policy or the flow says what silence means; None when it
+        only waits."""
+        rows = await self.database.read(
+            lambda c: pauses.find(c, execution_id=execution_id, task_run_id=task_run_id, limit=1)
+        )
+        for row in rows:
+            if self.door.keeper and self.door.keeper.ending(row.namespace, row.flow_id, row.task_id):
+                return row, "policy"
+            try:
+                asks = row.deadline_behavior != "RESUME" or bool((await self.asked(row))[0])
+            except NotFound:  # its flow is gone: nobody can tell any more
+                asks = True
+            return (row, "flow") if asks else None
+        return None
 
     async def begin_anew(self, pause_id: str, beside: Beside | None = None) -> bool:
         """The time to answer begins now, for nobody could see the question before; False when it has no end. What only
@@ -231,6 +256,12 @@ class Answers:
 
     def _now(self) -> datetime:
         return self.creator.clock.now()
+
+
+def _record(unit: Unit, row: PauseRow, action: str, details: Mapping[str, Any], now: datetime) -> None:
+    """That a question ended without a person: it is in the record of deeds like what people decide."""
+    flow = f"{row.namespace}/{row.flow_id}"
+    chat_audit.record(unit.connection, Deed(now, "", "", "", action, row.id, row.execution_id, flow, details))
 
 
 @dataclass(frozen=True, slots=True)

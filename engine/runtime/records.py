@@ -16,6 +16,7 @@ from engine.runtime.schedules import Schedules
 from engine.store import records
 from engine.store.database import Beside, Database, Unit
 
+Tell = Callable[[Unit, Purged], None]
 LINES = 5_000  # log lines read, or deleted, in one go: the writer serves others in between
 
 
@@ -33,8 +34,9 @@ class TaskRecords:
         """How many executions are meant."""
         return await self.database.read(lambda c: records.count(c, chosen))
 
-    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int) -> Purged:
-        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended."""
+    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int, tell: Tell | None = None) -> Purged:
+        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended. `tell`
+        hears in the transaction of each batch what goes with it."""
         if "log" in parts or "metric" in parts:
             await self.logbook.flush()
         total, after = Purged(), ""
@@ -42,7 +44,7 @@ class TaskRecords:
             found = await self.database.read(lambda c, at=after: records.ended(c, chosen, at, batch))  # type: ignore[misc]
             if not found:
                 return total
-            total += await self._purge_batch(found, parts)
+            total += await self._purge_batch(found, parts, tell)
             after = found[-1].id
 
     async def purge_one(
@@ -56,7 +58,12 @@ class TaskRecords:
         """Delete parts of one execution that has ended; nothing while something of it is under way."""
         await self.logbook.flush()
         one = [records.Candidate(execution_id, namespace, flow_id)]
-        gone = await self._purge_batch(one, parts - {"storage"}, beside)
+
+        def tell(unit: Unit, gone: Purged) -> None:
+            if beside is not None:
+                beside(unit)
+
+        gone = await self._purge_batch(one, parts - {"storage"}, tell)
         if "storage" in parts and (gone.executions or "execution" not in parts):
             gone += await self._purge_batch(one, frozenset({"storage"}))
         return gone
@@ -65,7 +72,7 @@ class TaskRecords:
         self,
         found: Sequence[records.Candidate],
         parts: frozenset[str],
-        beside: Beside = None,
+        tell: Tell | None = None,
     ) -> Purged:
         rows = parts - {"storage"}
         total = Purged()
@@ -78,8 +85,8 @@ class TaskRecords:
 
         def work(unit: Unit) -> Purged:
             gone = sum((records.purge(unit.connection, one.id, rows) for one in found), Purged())
-            if beside is not None and (gone.executions or "execution" not in rows):
-                beside(unit)
+            if tell is not None and (gone.executions or "execution" not in rows):
+                tell(unit, total + gone)
             return gone
 
         return total + await self.database.transact(work)

@@ -34,7 +34,7 @@ def kept_for(namespace: str, rules: Mapping[str, str]) -> timedelta | None:
 
 
 class Retention:
-    """Purges, and leaves a line in the audit trail for each purge that deleted something."""
+    """Purges, and leaves a line in the audit trail for each batch that it deletes, in the same transaction."""
 
     def __init__(self, database: Database, kept: TaskRecords, clock: Clock, rules: Mapping[str, str]) -> None:
         self._database = database
@@ -55,8 +55,14 @@ class Retention:
         self, chosen: Selection, *, person: str = "", name: str = "", platform: str = "retention"
     ) -> Purged:
         """Delete ended executions that are meant, with logs, metrics, files and cards; whatever waits or runs stays."""
-        gone = await self._records.purge(chosen, EVERYTHING, BATCH)
-        until = chosen.until
+        until, where = chosen.until, chosen.namespace or ANY
+        meant = {"before": until.isoformat() if until else None, "below": chosen.below}
+
+        def tell(unit: Unit, gone: Purged) -> None:
+            deed = Deed(self._clock.now(), person, name, platform, "purge", where, details={**meant, **asdict(gone)})
+            chat_audit.record(unit.connection, deed)
+
+        gone = await self._records.purge(chosen, EVERYTHING, BATCH, tell)
         if until is not None:
             gone_for_good = min(until, self._clock.now() - BACK_BY)
 
@@ -66,10 +72,6 @@ class Retention:
 
             await self._database.transact(forget)
         if gone.executions:
-            where = chosen.namespace or ANY
-            details = {"before": until.isoformat() if until else None, "below": chosen.below, **asdict(gone)}
-            deed = Deed(self._clock.now(), person, name, platform, "purge", where, details=details)
-            await self._database.transact(lambda unit: chat_audit.record(unit.connection, deed))
             log.info("Purged %d executions of %s made before %s.", gone.executions, where, until)
         return gone
 

@@ -14,16 +14,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import BigInteger, Connection, Row, delete, func, insert, select, type_coerce
 
-from engine.store.chat_tables import audit, audit_private, people
-from engine.store.statements import serial
+from engine.store.chat_tables import audit, audit_private, people, settings
+from engine.store.statements import put, serial
 from engine.store.tables import instant
 
 START = "0" * 64
+END = "audit end"  # the setting that holds the end of the chain, so that rows cut off it are missed
 FORGET, CHECKPOINT = "forget", "checkpoint"
 COVERED = ("id", "at", "person", "platform", "action", "entity", "execution_id", "flow", "details", "facts", "prev")
 AT_ONCE = 500  # keys in one statement
+_end = select(settings.c.value).where(settings.c.name == END)
+_ends = select(audit.c.id, audit.c.hash, _end.scalar_subquery().label("noted")).order_by(audit.c.id.desc()).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def canonical(value: Any) -> str:
 
 def row_hash(row: Mapping[str, Any]) -> str:
     """The hash of a row, over everything in it."""
-    covered = [instant(row["at"]) if name == "at" else row[name] for name in COVERED]
+    covered = [instant(row[name]) if isinstance(row[name], datetime) else row[name] for name in COVERED]
     return hashlib.sha256(canonical(covered).encode()).hexdigest()
 
 
@@ -74,13 +77,33 @@ def head(connection: Connection) -> Head:
 def append(connection: Connection, facts: Mapping[str, Any] | None = None, **values: Any) -> Head:
     """Add a row behind the last one; on a server, one process at a time until the commit."""
     serial(connection, "audit chain")
-    last = head(connection)
+    last = _last(connection)
     row = {"platform": "", "entity": "", "execution_id": "", "flow": "", "details": "", **values}
     row |= {"id": last.number + 1, "facts": canonical(facts or {}), "prev": last.hash}
     row = {name: _storable(value) for name, value in row.items()}
     row["hash"] = row_hash(row)
     connection.execute(insert(audit).values(**row))
+    put(connection, settings, {"name": END, "value": canonical([row["id"], row["hash"]])})
     return Head(row["id"], row["hash"])
+
+
+def _last(connection: Connection) -> Head:
+    """What the next row follows: the last one, or one that was noted as such, should that have been cut off."""
+    row = connection.execute(_ends).one_or_none()
+    return max(Head(row.id, row.hash), _read_end(row.noted), key=lambda one: one.number) if row else _noted(connection)
+
+
+def _noted(connection: Connection) -> Head:
+    """The end of the chain as it was noted with the last row."""
+    return _read_end(connection.execute(_end).scalar_one_or_none())
+
+
+def _read_end(said: str | None) -> Head:
+    try:
+        number, end = json.loads(said or "[0, null]")
+    except (ValueError, TypeError):
+        return Head()
+    return Head(number, end) if isinstance(number, int) and isinstance(end, str) else Head()
 
 
 def person_key(connection: Connection, person: str, name: str) -> str:
@@ -183,15 +206,21 @@ class _Told:
 
 def verify(connection: Connection, known: str = "") -> Verdict:
     """Check every row. `known` is a hash that `verify` gave earlier: it must still be in the chain, or be told of."""
-    told = _told(connection)
+    told, noted = _told(connection), _noted(connection)
     kept = {row.key: _is_kept(row) for row in connection.execute(select(audit_private))}
     last, rows, seen = Head(), 0, known in ("", START) or known in {end for _, end in told.ends}
-    for row in connection.execute(select(audit).order_by(audit.c.id)).mappings():
+    columns = (type_coerce(audit.c.at, BigInteger).label("at") if one is audit.c.at else one for one in audit.columns)
+    for row in connection.execute(select(*columns).order_by(audit.c.id)).mappings():
         wrong = _wrong(row, last, rows == 0, told, kept)
+        if not wrong and row["id"] == noted.number and row["hash"] != noted.hash:
+            wrong = "it is not the row that was written"
         if wrong:
             return Verdict(rows, last, row["id"], wrong)
         last, rows = Head(row["id"], row["hash"]), rows + 1
         seen = seen or row["hash"] == known
+    if last.number < noted.number:
+        gone = f"row {noted.number} was" if noted.number == last.number + 1 else f"rows up to {noted.number} were"
+        return Verdict(rows, last, last.number + 1, f"the end was cut off: {gone} there")
     if not seen:
         return Verdict(rows, last, last.number + 1, "the chain no longer holds the hash that was noted earlier")
     return Verdict(rows, last)
@@ -213,17 +242,25 @@ def _told(connection: Connection) -> _Told:
 
 
 def _is_kept(row: Row[Any]) -> bool:
-    return bool(private_key(row.salt, row.owner, row.content) == row.key)
+    try:
+        return bool(private_key(row.salt, row.owner, row.content) == row.key)
+    except TypeError:  # no text any more
+        return False
 
 
 def _wrong(row: Mapping[Any, Any], last: Head, is_first: bool, told: _Told, kept: Mapping[str, bool]) -> str:
     """What is not as it was written; "" when all is."""
+    if not isinstance(row["id"], int):
+        return "it has no number"
     begins = is_first and (row["id"] - 1, row["prev"]) in told.ends
     if not begins and row["id"] != last.number + 1:
         return f"the row before it, {row['id'] - 1}, is missing"
     if not begins and row["prev"] != last.hash:
         return "it does not follow the row before it"
-    if row_hash(row) != row["hash"]:
+    try:
+        if row_hash(row) != row["hash"]:
+            return "it was changed"
+    except TypeError:  # no text any more
         return "it was changed"
     for what in ("person", "details"):
         key = row[what]
@@ -242,8 +279,8 @@ def export(connection: Connection, since: datetime | None = None) -> Iterator[di
         query = query.where(audit.c.at >= since)
     texts = {row.key: row.content for row in connection.execute(select(audit_private))}
     for row in connection.execute(query).mappings():
-        who = json.loads(texts.get(row["person"], "{}"))
-        said = json.loads(texts.get(row["details"], "{}"))
+        who = read(texts.get(row["person"], "{}"))
+        said = read(texts.get(row["details"], "{}"))
         yield {
             "number": row["id"],
             "at": row["at"].isoformat(),
@@ -251,7 +288,16 @@ def export(connection: Connection, since: datetime | None = None) -> Iterator[di
             "name": who.get("name", ""),
             **{name: row[name] for name in ("platform", "action", "entity", "execution_id", "flow")},
             "details": said,
-            "facts": json.loads(row["facts"]),
+            "facts": read(row["facts"]),
             "prev": row["prev"],
             "hash": row["hash"],
         }
+
+
+def read(text: str) -> dict[str, Any]:
+    """A kept text as what it says; what somebody made unreadable as it stands, for `verify` tells of that."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = None
+    return said if isinstance(said, dict) else {"unreadable": text}

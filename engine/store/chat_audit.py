@@ -1,6 +1,5 @@
 """The record of who did what from where; rows are only ever added."""
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +14,7 @@ from engine.store.tables import pauses
 FORGOTTEN = "somebody who was removed"
 REMOVED = "removed"  # the account that is named instead of one that was taken out
 HEARD = ("command", "click", "form", "refused", "posted")  # what came in, before and beside what was done about it
+others = audit.alias("others")
 who, said = audit_private.alias("who"), audit_private.alias("said")
 
 
@@ -53,7 +53,9 @@ def about(connection: Connection, entity: str, *, heard: bool = False) -> list[D
     here = (audit.c.entity == entity) | (audit.c.execution_id == entity)
     if heard:
         of_run = select(pauses.c.id).where(pauses.c.execution_id == entity)
-        here = here | audit.c.entity.in_(of_run)
+        told = others.c.entity  # also when the run is purged, and its pauses with it
+        once = select(told).where(others.c.execution_id == entity, told != "", told != entity)
+        here = here | audit.c.entity.in_(of_run.union(once))
     else:
         here = here & audit.c.action.not_in(HEARD)
     return [_deed(row) for row in connection.execute(_deeds().where(here).order_by(audit.c.id))]
@@ -88,8 +90,7 @@ def _deeds() -> Select[Any]:
 
 
 def _deed(row: Row[Any]) -> Deed:
-    person = json.loads(row.who) if row.who else {"id": "", "name": FORGOTTEN if row.person else ""}
-    details = json.loads(row.said) if row.said else {}
-    return Deed(
-        row.at, person["id"], person["name"], row.platform, row.action, row.entity, row.execution_id, row.flow, details
-    )
+    person = audit_chain.read(row.who) if row.who else {"name": FORGOTTEN if row.person else ""}
+    details = audit_chain.read(row.said) if row.said else {}
+    who_, name = person.get("id", ""), person.get("name", "")
+    return Deed(row.at, who_, name, row.platform, row.action, row.entity, row.execution_id, row.flow, details)

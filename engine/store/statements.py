@@ -38,7 +38,12 @@ def serial(connection: Connection, what: str) -> None:
 
 def put(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
     """Insert a row, or replace the one with the same primary key."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(_instead(connection.dialect.name, table, tuple(values)), values)
+
+
+@cache
+def _instead(dialect: str, table: Table, names: tuple[str, ...]) -> Any:
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     keys = [column.name for column in table.primary_key]
-    rest = {name: value for name, value in values.items() if name not in keys}
-    connection.execute(insert(table).values(values).on_conflict_do_update(index_elements=keys, set_=rest))
+    rest = {name: insert.excluded[name] for name in names if name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=rest)

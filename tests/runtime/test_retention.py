@@ -9,7 +9,7 @@ from sqlalchemy import func, insert, select
 from bot.settings import read_settings
 from engine.errors import NotFound, SettingInvalid
 from engine.plugin import Selection
-from engine.runtime import Engine
+from engine.runtime import Engine, retention
 from engine.runtime.retention import kept_for
 from engine.settings import Settings
 from engine.store import chat_audit, triggers
@@ -93,6 +93,36 @@ async def test_a_purge_takes_all_of_what_has_ended_and_nothing_of_what_waits(eng
     assert deed.details["before"] == old.until.isoformat()
     await engine.resume(waiting.id, {}, by="ann")
     assert (await engine.wait(waiting.id)).state == "SUCCESS"
+
+
+async def test_nothing_goes_without_its_line_in_the_record(engine, deploy, run, clock, monkeypatch):
+    """However many batches it takes, and when the line of one of them can't be written."""
+    await deploy(QUICK)
+    for _ in range(5):
+        await run()
+    clock.jump(timedelta(days=8))
+    monkeypatch.setattr(retention, "BATCH", 2)
+    write, written = chat_audit.record, []
+
+    def breaks_on_the_second(connection, deed):
+        written.append(deed)
+        if len(written) >= 2:
+            raise RuntimeError("the disk is gone")
+        write(connection, deed)
+
+    monkeypatch.setattr(chat_audit, "record", breaks_on_the_second)
+    every = Selection("company", until=clock.now(), below=True)
+
+    async def told():
+        deeds = await engine.database.read(lambda c: chat_audit.about(c, "company"))
+        return [deed.details["executions"] for deed in deeds], await engine.retention.count(every)
+
+    with pytest.raises(RuntimeError):
+        await engine.retention.purge(every, person="web:ann", name="Ann", platform="web")
+    assert await told() == ([2], 3)
+    monkeypatch.setattr(chat_audit, "record", write)
+    assert (await engine.retention.purge(every)).executions == 3
+    assert await told() == ([2, 2, 1], 0)
 
 
 async def test_what_is_purged_makes_room_for_what_comes(engine, deploy, run, clock):

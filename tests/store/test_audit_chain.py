@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import MetaData, delete, insert, select, text, update
 
 from engine.store import audit_chain, chat_audit, migrations
+from engine.store.audit_chain import END
 from engine.store.chat_audit import Deed
-from engine.store.chat_tables import audit, audit_private
+from engine.store.chat_tables import audit, audit_private, settings
 from engine.store.database import SqliteDatabase
 from engine.store.postgres import PostgresDatabase
 from engine.store.tables import schema_version
@@ -100,15 +101,73 @@ async def test_rows_that_change_places(sqlite):
     assert (await verify(sqlite)).broken == 2
 
 
-async def test_a_cut_end_shows_by_the_hash_that_was_noted(sqlite):
+@pytest.mark.parametrize(("left", "why"), [(5, "row 6 was there"), (3, "rows up to 6 were there"), (0, "up to 6")])
+async def test_a_cut_end_is_missed_now_and_whatever_is_added(database, left, why):
+    await record(database)
+    await record(database, DEEDS[:1])
+    await change(database, delete(audit).where(audit.c.id > left))
+    verdict = await verify(database)
+    assert (verdict.broken, verdict.rows) == (left + 1, left)
+    assert why in verdict.why
+    await record(database, DEEDS[:1])
+    verdict = await verify(database)
+    assert (verdict.broken, verdict.why) == (7, "the row before it, 6, is missing")
+
+
+async def test_a_cut_end_whose_note_was_put_right_shows_by_the_hash_that_was_kept_elsewhere(sqlite):
     await record(sqlite)
     noted = (await verify(sqlite)).head.hash
     await record(sqlite, DEEDS[:1])
     assert (await verify(sqlite, noted)).is_whole
-    await change(sqlite, delete(audit).where(audit.c.id >= 5))
+    await change(sqlite, delete(audit).where(audit.c.id >= 5), delete(settings).where(settings.c.name == END))
     assert (await verify(sqlite)).is_whole
     verdict = await verify(sqlite, noted)
     assert (verdict.broken, verdict.rows) == (5, 4)
+
+
+async def test_a_last_row_that_was_written_anew_with_its_hash(sqlite):
+    await record(sqlite)
+    row = await sqlite.read(lambda c: dict(c.execute(select(audit).where(audit.c.id == 5)).mappings().one()))
+    row["action"] = "approve"
+    again = update(audit).where(audit.c.id == 5).values(action="approve", hash=audit_chain.row_hash(row))
+    await change(sqlite, again)
+    verdict = await verify(sqlite)
+    assert (verdict.broken, verdict.why) == (5, "it is not the row that was written")
+
+
+async def test_a_note_nobody_can_read_stops_nothing(sqlite):
+    await record(sqlite)
+    await change(sqlite, update(settings).where(settings.c.name == END).values(value="{"))
+    assert (await verify(sqlite)).is_whole
+    await record(sqlite, DEEDS[:1])
+    assert (await verify(sqlite)).head.number == 6
+
+
+@pytest.mark.parametrize("value", ["x'00ff'", "'no JSON'", "7", "'[1]'"])
+@pytest.mark.parametrize("column", [column.name for column in audit.columns])
+async def test_whatever_stands_in_a_column_it_is_told_which_row(sqlite, column, value):
+    await record(sqlite)
+    await change(sqlite, text(f"UPDATE audit_entry SET {column} = {value} WHERE hash = (SELECT hash FROM audit_entry "
+                              "ORDER BY id LIMIT 1 OFFSET 2)"))  # fmt: skip
+    verdict = await verify(sqlite)
+    assert not verdict.is_whole
+    assert verdict.rows in (2, 3)
+
+
+@pytest.mark.parametrize("value", ["x'00ff'", "'no JSON'", "'[1]'"])
+@pytest.mark.parametrize("column", ["salt", "owner", "content"])
+async def test_what_was_made_unreadable_is_told_and_can_still_be_looked_at(sqlite, column, value):
+    await record(sqlite)
+    key = await sqlite.read(lambda c: c.execute(select(audit.c.details).where(audit.c.id == 2)).scalar_one())
+    await change(sqlite, text(f"UPDATE audit_private SET {column} = {value} WHERE key = '{key}'"))
+    verdict = await verify(sqlite)
+    assert (verdict.broken, verdict.why) == (2, "its details was changed")
+    if value != "x'00ff'":
+        rows = await sqlite.read(lambda c: list(audit_chain.export(c)))
+        told = await sqlite.read(lambda c: chat_audit.about(c, "P1"))
+        unreadable = {"unreadable": value.strip("'")}
+        assert rows[1]["details"] == (unreadable if column == "content" else {"reason": "fine"})
+        assert told[0].details == rows[1]["details"]
 
 
 async def test_a_person_is_taken_out_and_the_chain_holds(database):

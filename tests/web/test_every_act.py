@@ -287,7 +287,27 @@ async def test_what_the_policy_refuses_is_recorded_wherever_it_was_asked(app):
             await new(app, before, {"refused"}, "token:guest")
         except AssertionError as missing:
             raise AssertionError(f"{method} {path}: {missing}") from missing
+        if path.endswith(("/kill", "/resume")):  # it is told of which run, and in which way it was asked
+            (said,) = [row for row in (await rows(app))[before:] if row["action"] == "refused"]
+            pauses = await app.engine.pauses(execution_id=run.id)
+            assert said["entity"] in (run.id, pauses[0].id)
+            assert said["details"]["what"] in (f"{method} {path}", "answer")
     await guest.aclose()
+
+
+def test_the_command_line_tells_who_might_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ask.yaml").write_text(FLOWS[4])
+    (tmp_path / "parley.yaml").write_text("roles:\n  - {name: x, members: ['slack:U1'], may: [{do: [run]}]}\n")
+    data = ["--data", str(tmp_path / "data")]
+    done = CliRunner().invoke(commands, ["run", "ask.yaml", "-i", "name=Ada", *data])
+    assert done.exit_code == 1
+    told = [json.loads(line) for line in CliRunner().invoke(commands, ["audit", "export", *data]).stdout.splitlines()]
+    assert [(row["action"], row["flow"], row["details"]["code"]) for row in told] == [("refused", "t/form", "E04")]
+    (tmp_path / "parley.yaml").unlink()
+    assert CliRunner().invoke(commands, ["run", "ask.yaml", "-i", "name=Ada", *data]).exit_code == 0
+    last = json.loads(CliRunner().invoke(commands, ["audit", "export", *data]).stdout.splitlines()[-1])
+    assert (last["action"], last["flow"], last["details"]) == ("run", "t/form", {"inputs": {"name": "Ada"}})
 
 
 def test_the_command_line_alone_on_a_data_folder(tmp_path, monkeypatch):

@@ -4,7 +4,9 @@ forms whose questions depend on the answers."""
 import asyncio
 import html
 import json
+import re
 
+from bot.audit import records
 from bot.conversation import Click, Form, Submission
 from engine.store import audit_chain
 from tests.web.conftest import running
@@ -98,8 +100,11 @@ async def test_the_form_works_once_and_the_secret_is_nowhere_in_clear(app):
         assert wrong.status_code == 422
         assert 'role="alert"' in wrong.text
         assert f'value="{key}"' not in wrong.text
+        assert HIDDEN not in wrong.text
+        assert ('name="k:1"' in wrong.text) == (key == HIDDEN), "what fits need not be typed again"
         assert "`short`" not in html.unescape(wrong.text), "what does not fit is not told again"
-    done = await browser.post(page.url.path, **{"f:0": "hello", "f:1": HIDDEN, "f:2": "2"})
+    carried = re.search(r'name="k:1" value="([^"]+)"', wrong.text)[1]
+    done = await browser.post(page.url.path, **{"f:0": "hello", "f:1": "", "k:1": carried, "f:2": "2"})
     assert done.status_code == 200
     run = await run_of(app)
     assert (run.outputs, run.started_by) == ({"used": "19 hello"}, "slack:U1")
@@ -107,6 +112,19 @@ async def test_the_form_works_once_and_the_secret_is_nowhere_in_clear(app):
     assert again.status_code == 404
     assert len(await app.engine.executions()) == 1
     assert HIDDEN.encode() not in written(app)
+
+
+async def test_whose_link_it_was_can_be_taken_out_of_the_record(app):
+    await app.engine.deploy(TOKEN)
+    said = await say(app, "run token note=hello")
+    bob = visitor(app)
+    await sign_in(app, bob, BOB, receipt="b")
+    assert (await bob.get(path_of(said))).status_code == 403
+    assert await refusals(app)
+    assert not (await records.forget(app.engine, ANN.id)).is_nothing
+    rows = await app.engine.database.read(lambda c: list(audit_chain.export(c)))
+    assert ANN.id not in json.dumps(rows, default=str)
+    assert (await app.engine.database.read(audit_chain.verify)).is_whole
 
 
 async def test_whoever_else_opens_the_link_or_the_form_is_refused_on_record(app):

@@ -21,6 +21,7 @@ from bot.slack.app import SlackFrontEnd
 from bot.web import requests
 from bot.web.gate import OPEN, SIGNED
 from engine.clock import ShiftedClock
+from engine.errors import StoreFailed
 from engine.store import audit_chain
 from engine.store.visits import visits as sessions
 from tests.web.conftest import Browser, running
@@ -41,6 +42,30 @@ tasks:
     type: io.kestra.plugin.core.flow.Pause
     onResume:
       - {id: reason, type: STRING}
+"""
+HIDDEN = "horse-and-battery-9"
+KEYS = """
+id: keys
+namespace: web.tests
+tasks:
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    onResume:
+      - {id: key, type: SECRET}
+      - {id: paper, type: FILE}
+outputs:
+  - {id: used, type: STRING, value: "{{ outputs.wait.onResume.key | length }} {{ read(outputs.wait.onResume.paper) }}"}
+"""
+KEYS_FIRST = """
+id: keys
+namespace: web.tests
+inputs:
+  - {id: key, type: SECRET}
+  - {id: paper, type: FILE}
+tasks:
+  - {id: nothing, type: io.kestra.plugin.core.debug.Return, format: ok}
+outputs:
+  - {id: used, type: STRING, value: "{{ inputs.key | length }} {{ read(inputs.paper) }}"}
 """
 FOUR = (ApprovalRule.model_validate({"approvers": ["anyone"]}),)
 
@@ -300,6 +325,70 @@ async def test_an_answer_to_a_pause_stays_in_its_form(app, chat):
     chat.tell()
     await browser.post(f"/pauses/{pause.id}", **{"f:0": "because"})
     assert (await app.engine.pause_row(pause.id)).state != "WAITING"
+
+
+def envelopes(page):
+    """What a page carries of fields that can't be drawn again."""
+    return dict(re.findall(r'name="(k:\d+)" value="([^"]+)"', page.text))
+
+
+@pytest.mark.parametrize("where", ["pause", "form"])
+async def test_a_secret_and_a_file_stay_too(app, chat, where):
+    browser, other = await enter(app, chat), await enter(app, chat, "second")
+    await app.engine.deploy(KEYS if where == "pause" else KEYS_FIRST)
+    if where == "pause":
+        await say(app, "run keys", chat.others, Room("slack", "C1"), "run")
+        path = f"/pauses/{(await waiting(app)).id}"
+    else:
+        path = (await browser.post("/say", text="/flow run keys")).url.path
+    chat.be_silent()
+    sent = {"csrf": browser.token, "f:0": HIDDEN, "back": "/"}
+    unsure = await browser.client.post(path, data=sent, files={"f:1": ("key.pem", b"pem")})
+    assert unsure.status_code == 503
+    assert HIDDEN not in unsure.text
+    assert "What you typed is here already" in unsure.text
+    assert "key.pem is here already" in unsure.text
+    carried = envelopes(unsure)
+    assert set(carried) == {"k:0", "k:1"}
+    again = await browser.post(path, **{"f:0": "", "note": "x", **carried})
+    assert (again.status_code, set(envelopes(again))) == (503, {"k:0", "k:1"})
+    chat.tell()
+    if where == "pause":  # of no use to whoever got hold of the page
+        stolen = await other.post(path, **{"f:0": "", **carried})
+        assert stolen.status_code == 422
+        assert envelopes(stolen) == {}
+    await browser.post(path, **{"f:0": "", **envelopes(again)})
+    (run,) = [one for one in await app.engine.executions() if one.flow_id == "keys"]
+    done = await app.engine.wait(run.id, timeout=20)
+    assert done.outputs == {"used": f"{len(HIDDEN)} pem"}
+
+
+@pytest.mark.parametrize("where", ["pause", "form"])
+async def test_what_could_not_be_kept_comes_back_as_it_was_sent(app, wires, where, monkeypatch):
+    """The disk is full, or the database away: it was not counted, and nothing of it is lost."""
+    chat = OnSlack(wires[0])
+    browser = await enter(app, chat)
+    await app.engine.deploy(KEYS if where == "pause" else KEYS_FIRST)
+    if where == "pause":
+        await say(app, "run keys", chat.others, Room("slack", "C1"), "run")
+        path = f"/pauses/{(await waiting(app)).id}"
+    else:
+        path = (await browser.post("/say", text="/flow run keys")).url.path
+    handle = app.desk.deliveries.handle
+
+    async def full(event):
+        raise StoreFailed("The disk is full.", fix="Make room.")
+
+    sent = {"csrf": browser.token, "f:0": HIDDEN, "back": "/"}
+    monkeypatch.setattr(app.desk.deliveries, "handle", full)
+    lost = await browser.client.post(path, data=sent, files={"f:1": ("key.pem", b"pem")})
+    assert (lost.status_code, "not counted" in lost.text) == (503, True)
+    assert set(envelopes(lost)) == {"k:0", "k:1"}
+    monkeypatch.setattr(app.desk.deliveries, "handle", handle)
+    await browser.post(path, **{"f:0": "", **envelopes(lost)})
+    (run,) = [one for one in await app.engine.executions() if one.flow_id == "keys"]
+    done = await app.engine.wait(run.id, timeout=20)
+    assert done.outputs == {"used": f"{len(HIDDEN)} pem"}
 
 
 async def test_every_route_asks(app, wires, clock):
