@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bot.cli.loopback import ask, operator
-from bot.commands.kv import changed
+from bot.commands.kv import changed, told
 from engine.runtime import Engine
 from engine.store.database import Unit
 
 
 def get(namespace: str, key: str, data: Path | None) -> None:
     """Print a value: text as it is, everything else as JSON."""
-    value = ask(data, "GET", f"/kv/{namespace}/{key}", lambda engine: engine.kv.get(namespace, key), _field("value"))
+    value = ask(
+        data, "GET", f"/kv/{namespace}/{key}", lambda one: told(one, operator(), namespace, key), _field("value")
+    )
     sys.stdout.write((value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)) + "\n")
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from bot.asking import Asking, Parts
 from bot.commands.grammar import Json, Line, Text
@@ -10,6 +11,7 @@ from bot.commands.manual import usage
 from bot.conversation import Listing, Notice, Person, Reply, Row
 from bot.people.permissions import Asked
 from bot.texts import answer, code, plain, shorten
+from engine.runtime import Engine
 from engine.store import chat_audit
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
@@ -45,9 +47,18 @@ async def kv(parts: Parts, asking: Asking, line: Line) -> Reply:
 
 
 def changed(person: Person, action: str, namespace: str, key: str, now: datetime) -> Callable[[Unit], None]:
-    """Records a change of a value, in the transaction that makes it; never the value."""
+    """Records what was done to a value, in the transaction that does it; never the value."""
     deed = Deed(now, person.id, person.name, person.platform, action, f"{namespace}/{key}")
     return lambda unit: chat_audit.record(unit.connection, deed)
+
+
+async def told(engine: Engine, person: Person, namespace: str, key: str) -> Any:
+    """A value for a program or a terminal, in clear; that a secret was told is recorded. NotFound."""
+    value, entry = await engine.kv.get(namespace, key), await engine.kv.entry(namespace, key)
+    if entry.kind == "SECRET":
+        record = changed(person, "kv get", namespace, key, engine.clock.now())
+        await engine.database.transact(record)
+    return value
 
 
 async def _set(parts: Parts, asking: Asking, line: Line, namespace: str, key: str) -> Notice:

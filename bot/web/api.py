@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from bot.audit import records
 from bot.commands.kv import changed
+from bot.commands.kv import told as kv_told
 from bot.commands.run_changes import let_go
 from bot.desk import FrontDesk
 from bot.people.roles import Deed
@@ -100,7 +101,7 @@ async def kv_get(request: Request, namespace: str, key: str) -> Response:
     if (no := await refused(request, "kv", namespace)) is not None:
         return no
     try:
-        return told({"value": await engine_of(request).kv.get(namespace, key)})
+        return told({"value": await kv_told(engine_of(request), caller(request).person, namespace, key)})
     except NotFound as error:
         return told({"error": str(error)}, 404)
 

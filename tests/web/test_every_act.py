@@ -295,6 +295,19 @@ async def test_what_the_policy_refuses_is_recorded_wherever_it_was_asked(app):
     await guest.aclose()
 
 
+async def test_a_secret_is_told_on_record(app):
+    w = World(app)
+    await w.api.put("/api/v1/kv/t/S", json={"value": "hunter2", "kind": "SECRET"})
+    await w.api.put("/api/v1/kv/t/K", json={"value": "word"})
+    before = len(await rows(app))
+    assert [(await w.api.get(f"/api/v1/kv/t/{key}")).json()["value"] for key in "KS"] == ["word", "hunter2"]
+    added = (await rows(app))[before:]
+    assert [(row["action"], row["entity"], row["person"]) for row in added] == [("kv get", "t/S", "token:owner")]
+    assert "hunter2" not in json.dumps(await rows(app))
+    await w.api.aclose()
+    await w.page.client.aclose()
+
+
 def test_the_command_line_tells_who_might_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ask.yaml").write_text(FLOWS[4])
@@ -323,10 +336,13 @@ def test_the_command_line_alone_on_a_data_folder(tmp_path, monkeypatch):
     call("run", "flows/ask.yaml", "--resume", "wait.word=yes")
     call("kv", "set", "t", "K", "1")
     call("kv", "delete", "t", "K")
+    call("kv", "set", "t", "S", "hunter2", "--type", "SECRET")
+    call("kv", "get", "t", "S")
     call("purge", "--before", "2100-01-01")
     told = [json.loads(line) for line in call("audit", "export").splitlines()]
     said = [(row["action"], row["person"].partition(":")[0]) for row in told]
-    assert said == [("run", "cli"), ("resume", "cli"), ("kv set", "cli"), ("kv delete", "cli"), ("purge", "local")]
+    kv = [(f"kv {word}", "cli") for word in ("set", "delete", "set", "get")]
+    assert said == [("run", "cli"), ("resume", "cli"), *kv, ("purge", "local")]
     assert len({row["person"] for row in told if row["person"].startswith("cli:")}) == 1
     call("audit", "verify")
     call("audit", "forget", told[-1]["person"])
