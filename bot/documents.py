@@ -1,7 +1,7 @@
 """Conversation values as JSON documents and back, for receipts, drafts and messages that outlive the process. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -114,3 +114,8 @@ def message_ref(document: Mapping[str, Any]) -> MessageRef:
 def place(where: Room) -> str:
     """A room as one text: what makes two rooms the same place for a card."""
     return ":".join((where.platform, where.workspace, where.channel, where.thread or ""))
+
+
+def public_place(where: Room) -> str:
+    """The same for the record, in which it stays: a direct conversation is somebody's, so it is only called that."""
+    return f"{where.platform}:{where.workspace}:direct:" if where.is_direct else place(replace(where, thread=None))

@@ -1,7 +1,6 @@
 """Muting a flow in a room for a time: its cards stay away there; questions, and failures of one's own runs, do not."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot import documents
@@ -118,7 +117,7 @@ async def _recorded(
     details: dict[str, str],
 ) -> Reply:
     """The change, its audit and its answer in one transaction, once for each receipt."""
-    person, place = asking.person, documents.place(replace(asking.room, thread=None))
+    person, place = asking.person, documents.public_place(asking.room)
     deed = chat_audit.Deed(
         parts.office.now(), person.id, person.name, person.platform, action, place, flow=flow, details=details
     )

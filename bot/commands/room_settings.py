@@ -1,7 +1,7 @@
 """`/flow settings`: what holds in the room where it is asked, and changing it. Each setting is a row of `SETTINGS`."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot import documents
 from bot.asking import Asking, Parts
@@ -88,7 +88,7 @@ async def _changed(parts: Parts, asking: Asking, wanted: list[tuple[RoomSetting,
     reply = Reply(
         Notice("success", f"From now on here: {', '.join(f'`{k}={v}`' for k, v in said.items())}."), public=True
     )
-    place = documents.place(replace(asking.room, thread=None))
+    place = documents.public_place(asking.room)
     deed = chat_audit.Deed(now, person.id, person.name, person.platform, "settings", place, details=said)
 
     def work(unit: Unit) -> None:

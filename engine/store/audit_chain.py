@@ -24,6 +24,8 @@ START = "0" * 64
 END = "audit end"  # the setting that holds the end of the chain, so that rows cut off it are missed
 FORGET, CHECKPOINT = "forget", "checkpoint"
 COVERED = ("id", "at", "person", "platform", "action", "entity", "execution_id", "flow", "details", "facts", "prev")
+# Details in which nothing stands that a person wrote.
+OURS = frozenset({"room", "message", "button", "card", "page", "code", "shown", "policy", "vote", "then", "what"})
 AT_ONCE = 500  # keys in one statement
 _end = select(settings.c.value).where(settings.c.name == END)
 _ends = select(audit.c.id, audit.c.hash, _end.scalar_subquery().label("noted")).order_by(audit.c.id.desc()).limit(1)
@@ -144,12 +146,17 @@ def forget(connection: Connection, ids: Sequence[str], now: datetime) -> int:
     own = select(audit_private.c.key, audit_private.c.content).where(audit_private.c.owner.in_(ids))
     persons = connection.execute(own).all()
     known = connection.execute(select(people.c.id, people.c.name).where(people.c.id.in_(ids))).all()
-    words = {*ids, *(json.loads(row.content)["name"] for row in persons), *(row.name for row in known)}
+    names = {*(str(read(row.content).get("name", "")) for row in persons), *(row.name for row in known)}
     keys = {row.key for row in persons}
     said = select(audit.c.details).where(audit.c.details != "", audit.c.person.in_(keys))
     keys |= set(connection.execute(said).scalars())
     others = select(audit_private.c.key, audit_private.c.content).where(audit_private.c.owner == "")
-    keys |= {row.key for row in connection.execute(others) if _names(words, row.content)}
+    by_id, by_name = _pattern(ids), _pattern(names)
+    keys |= {
+        row.key
+        for row in connection.execute(others)
+        if by_id.search(row.content) or (by_name.search(row.content) and by_name.search(_written(row.content)))
+    }
     there = sorted(keys)
     gone = 0
     for start in range(0, len(there), AT_ONCE):
@@ -161,10 +168,23 @@ def forget(connection: Connection, ids: Sequence[str], now: datetime) -> int:
     return gone
 
 
-def _names(words: Collection[str], content: str) -> bool:
-    """Whether a text has one of the words in it, as a whole."""
-    escaped = (re.escape(json.dumps(word, ensure_ascii=False)[1:-1]) for word in words if word)
-    return any(re.search(rf"(?<!\w){word}(?!\w)", content) for word in escaped)
+def _pattern(words: Collection[str]) -> re.Pattern[str]:
+    """The words as a whole, as they stand in JSON text; of none, what is found nowhere."""
+    escaped = [re.escape(json.dumps(word, ensure_ascii=False)[1:-1]) for word in words if word]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(escaped)})(?!\w)" if escaped else r"(?!)")
+
+
+def _written(content: str) -> str:
+    """What people wrote and gave, of a text: a name, which anybody may choose, is not looked for in our own words."""
+    return canonical(list(_texts({name: said for name, said in read(content).items() if name not in OURS})))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(one)
 
 
 def checkpoint(connection: Connection, what: Mapping[str, Any], now: datetime) -> Head:

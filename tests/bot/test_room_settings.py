@@ -1,12 +1,16 @@
 """What holds in a room, and changing it."""
 
+from dataclasses import replace
+
 import pytest
+from sqlalchemy import select
 
 from bot.commands import room_settings
 from bot.commands.room_settings import RoomSetting
 from bot.conversation import Listing
 from bot.people.roles import Role
 from engine.store import chat_audit, parts
+from engine.store.chat_tables import audit
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 
 ROLES = (
@@ -57,3 +61,13 @@ async def test_whoever_manages_changes_it_once_and_on_the_record(tmp_path, monke
         assert [(deed.action, deed.details) for deed in deeds] == [("settings", {"loud": "yes"})]
     finally:
         await rig.stop()
+
+
+async def test_a_direct_conversation_is_not_named_where_it_stays_for_good(rig):
+    direct = replace(OPS, channel="D77", is_direct=True)
+    for typed in ("settings card=off", "settings mute ship 1h"):
+        said = await rig.say(typed, ANN, direct)
+        assert said.tone in ("success", "info"), said.text
+    rows = await rig.engine.database.read(lambda c: c.execute(select(audit)).all())
+    assert {row.entity for row in rows if row.action in ("settings", "mute")} == {"slack:T1:direct:"}
+    assert not any("D77" in str(row) for row in rows)

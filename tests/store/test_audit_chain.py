@@ -191,6 +191,28 @@ async def test_a_person_is_taken_out_and_the_chain_holds(database):
     assert (await database.read(lambda c: chat_audit.about(c, "E1")))[-1].name == "Ann"
 
 
+@pytest.mark.parametrize("name", ["slack", "text", "room", "C1", "ship", "E20"])
+async def test_a_name_that_stands_in_our_own_words_takes_nobody_elses_deeds_along(sqlite, name):
+    """Anybody may call themselves anything; only what others wrote about them goes with them."""
+    shown = {
+        "room": "slack:T1:C1:",
+        "message": {"channel": "C1"},
+        "shown": "ship",
+        "code": "E20",
+        "values": {"text": 1},
+    }
+    about = {"room": "slack:T1:C1:", "text": f"delegate last {name}"}
+    deeds = [
+        Deed(NOW, "slack:U9", name, "slack", "command", "r1", "", "", {"text": "list"}),
+        Deed(NOW, "slack:U1", "Ann", "slack", "approve", "P1", "E1", "team/ship", shown),
+        Deed(NOW, "slack:U1", "Ann", "slack", "command", "r2", "", "", about),
+    ]
+    await record(sqlite, deeds)
+    assert await sqlite.transact(lambda unit: audit_chain.forget(unit.connection, ["slack:U9"], NOW)) == 3
+    assert [row["details"] for row in await sqlite.read(lambda c: list(audit_chain.export(c)))][1:3] == [shown, {}]
+    assert (await verify(sqlite)).is_whole
+
+
 async def test_old_rows_go_and_the_chain_says_so(database):
     await record(database)
     noted = (await verify(database)).head.hash
