@@ -18,7 +18,7 @@ from bot.approvals.answering import Ask, Kill, Plan, Resume, Secure
 from bot.approvals.ballot_box import BallotBox
 from bot.approvals.lateness import Lateness
 from bot.approvals.silence import ending
-from bot.approvals.votes import Tally, ballot
+from bot.approvals.votes import Tally, ballot, meter
 from bot.audit import trail
 from bot.cards.drawing import Drawing, platform_of
 from bot.cards.pause_cards import evidence
@@ -330,6 +330,12 @@ class Decisions:
         wanted = Wanted(pause.id, "resume", person, Room(platform, ""), "")
         wanted = replace(wanted, seen=await self._seen(case, wanted))
         return await self._box(case, wanted, self._deed(case, wanted, given, False, self.office.now()), resolved)
+
+    async def votes(self, pause_id: str) -> str:
+        """`1 of 2` while a question waits for more votes; "" when it is decided."""
+        pause = await self.office.engine.pause_row(pause_id)
+        cast = await self.office.engine.database.read(lambda c: chat_votes.votes_on(c, pause_id))
+        return meter(cast, self.office.eligibility.rule(pause)) if cast and pause.state == "WAITING" else ""
 
     def ending(self, namespace: str, flow_id: str, task_id: str) -> Ending | None:
         """What the policy says silence means; None: what the flow says."""

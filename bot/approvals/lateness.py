@@ -5,6 +5,7 @@ from typing import Any
 
 from bot.approvals import answering
 from bot.approvals.outlook import DECISIONS
+from bot.audit import trail
 from bot.cards.drawing import platform_of
 from bot.cards.parts import PLATFORMS, STATE_WORDS, elapsed, for_reader
 from bot.cards.pause_cards import THEN
@@ -43,6 +44,19 @@ class Lateness:
             return answer("E17", id=code(short(execution.id)), state=STATE_WORDS[execution.state], verb="answer")
         ago = f"{elapsed((now - when).total_seconds())} ago ({for_reader(when, person)})"
         return answer("E21", decided=decided, who=f"**{plain(who, 80)}**", when=ago, platform=platform)
+
+    async def on_record(self, execution_id: str, person: Person) -> Answer | None:
+        """The same for a program that answers a run whose questions are all over, and it is recorded that it came; None
+        when nobody was ever asked."""
+        engine = self.office.engine
+        over = await engine.pauses(execution_id=execution_id, state=None)
+        if not over:
+            return None
+        pause, said = over[-1], await self.told(over[-1], person)
+        full, now = f"{pause.namespace}/{pause.flow_id}", self.office.now()
+        deed = trail.denied(person, "answer", full, said, now, pause.id)
+        await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
+        return said
 
     def expired(self, pause: PauseRow, person: Person) -> Answer:
         """E24: when the time ran out, and what the flow did then."""

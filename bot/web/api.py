@@ -43,18 +43,25 @@ async def resume(request: Request, execution_id: str) -> Response:
     if (stranger := program_only(request)) is not None:
         return stranger
     engine, text = engine_of(request), await request.body()
+    desk: FrontDesk = request.app.state.desk
+    decisions = desk.parts.decisions
     try:
         values: Any = json.loads(text or b"{}")
         if not isinstance(values, dict):
             raise ValueError("no object")
         held = await engine.execution(execution_id)
         if held.held:  # somebody paused it: nothing is asked, and who may hold it lets it go on
-            desk: FrontDesk = request.app.state.desk
             if not await desk.may("hold", caller(request).person, held):
                 return await refused(request, "hold", f"{held.namespace}/{held.flow_id}") or told({}, 403)
             await desk.operate(caller(request).person, lambda parts, asking: let_go(parts, asking, held))
             held = await engine.execution(execution_id)
             return told({"id": held.id, "state": {"current": held.state}})
+        waiting = await engine.pauses(execution_id=execution_id, limit=1)
+        if not waiting:
+            if (no := await refused(request, "see", f"{held.namespace}/{held.flow_id}")) is not None:
+                return no
+            if (late := await decisions.late.on_record(execution_id, caller(request).person)) is not None:
+                return told({"error": bare(late.text)}, 409)
         run = await engine.resume(execution_id, values, by=caller(request).person.id)
     except ValueError:
         return told({"error": 'The body is no JSON object. Send for example {"approve": true}.'}, 400)
@@ -62,7 +69,8 @@ async def resume(request: Request, execution_id: str) -> Response:
         return told({"error": str(error)}, 404)
     except EngineError as error:
         return told({"error": str(error)}, 409 if isinstance(error, Refused) else 422)
-    return told({"id": run.id, "state": {"current": run.state}})
+    votes = await decisions.votes(waiting[0].id) if waiting else ""
+    return told({"id": run.id, "state": {"current": run.state}, **({"votes": votes} if votes else {})})
 
 
 @routes.post("/purge", name="purge")

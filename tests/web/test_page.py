@@ -15,6 +15,7 @@ from bot.settings import WebSection
 from bot.web import doors
 from bot.web.gate import OPEN, SIGNED
 from engine.errors import SettingInvalid
+from engine.store import chat_audit
 from tests.web.conftest import Browser, running
 
 DRAWN = """
@@ -234,12 +235,20 @@ async def test_programs_vote_by_the_same_policy(tmp_path):
         assert "You can't decide this: it needs token:ann or token:bob." in refused.json()["error"]
         assert (await resume("ann", "[]")).status_code == 400
         assert (await resume("ann", '{"count": "many"}')).status_code == 422
-        assert (await resume("ann", '{"count": 3}')).json()["state"]["current"] == "PAUSED"
-        assert (await resume("bob", '{"count": 4}')).json()["state"]["current"] == "PAUSED", "they do not agree"
-        assert (await resume("bob", '{"count": 3}')).status_code == 200
+        first = (await resume("ann", '{"count": 3}')).json()
+        assert (first["state"]["current"], first["votes"]) == ("PAUSED", "1 of 2")
+        second = (await resume("bob", '{"count": 4}')).json()
+        assert (second["state"]["current"], second["votes"]) == ("PAUSED", "1 of 2"), "they do not agree"
+        last = await resume("bob", '{"count": 3}')
+        assert (last.status_code, "votes" in last.json()) == (200, False)
         ended = await app.engine.wait(run.id, timeout=20)
         assert next(iter(ended.task_runs.values())).outputs["onResume"] == {"count": 3}
-        assert (await resume("ann", '{"count": 3}')).status_code == 409
+        late = await resume("ann", '{"count": 3}')
+        assert (late.status_code, "by bob" in late.json()["error"]) == (409, True)
+        deeds = await app.engine.database.read(lambda c: chat_audit.about(c, run.id, heard=True))
+        assert [(deed.action, deed.name) for deed in deeds if deed.action != "posted"] == [
+            ("refused", "cy"), ("vote", "ann"), ("vote", "bob"), ("resume", "bob"), ("refused", "ann"),
+        ]  # fmt: skip
 
 
 async def test_programs_and_the_page_ask_for_a_second_pair_of_eyes(tmp_path):
