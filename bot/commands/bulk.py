@@ -24,8 +24,9 @@ from engine.core.execution import Execution
 from engine.core.state import State
 from engine.errors import EngineError, NotFound
 from engine.plugin import Selection
-from engine.runtime.corrections import Rule, any_, ended, only, open_
+from engine.runtime.corrections import Rule, any_, ended, going_on, only
 from engine.store import chat_drafts, chat_receipts, records
+from engine.store.records import Standing
 
 MOST = 200
 NAMED = 10  # runs that are named before and after
@@ -44,8 +45,8 @@ class Operation:
     danger: bool = False
 
 
-def _waiting(state: State) -> str | None:
-    return None if state in (State.CREATED, State.QUEUED) else "waits for no date and no turn"
+def _waiting(standing: Standing) -> str | None:
+    return None if standing.state in (State.CREATED, State.QUEUED) else "waits for no date and no turn"
 
 
 async def _mark(parts: Parts, asking: Asking, execution: Execution, given: Arguments) -> Reply:
@@ -53,7 +54,7 @@ async def _mark(parts: Parts, asking: Asking, execution: Execution, given: Argum
 
 
 OPERATIONS: Mapping[str, Operation] = {
-    "kill": Operation(open_, "kill", lambda p, a, e, _: run_commands.stop(p, a, e), "stopped", danger=True),
+    "kill": Operation(going_on, "kill", lambda p, a, e, _: run_commands.stop(p, a, e), "stopped", danger=True),
     "pause": Operation(only(State.RUNNING), "hold", lambda p, a, e, _: run_changes.hold(p, a, e), "paused"),
     "resume": Operation(only(State.PAUSED), "hold", lambda p, a, e, _: run_changes.let_go(p, a, e), "let go on"),
     "restart": Operation(only(State.FAILED), "run", lambda p, a, e, _: run_commands.retry(p, a, e), "restarted"),
@@ -108,8 +109,8 @@ async def fitting(parts: Parts, asking: Asking, what: str, chosen: Selection) ->
     """The runs that one of OPERATIONS would be done to: in a state for it, and somebody may."""
     operation, engine = OPERATIONS[what], parts.office.engine
     ids = await engine.bulk.select(chosen)
-    states = await engine.database.read(lambda c: records.states_of(c, ids))
-    fits = [one for one in ids if one in states and operation.fits(states[one]) is None]
+    there = await engine.database.read(lambda c: records.standings(c, ids))
+    fits = [one for one in ids if one in there and operation.fits(there[one]) is None]
     found, forbidden = await _allowed(parts, asking, operation, what, fits)
     return Fitting(found, len(forbidden), len(ids))
 

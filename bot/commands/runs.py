@@ -114,7 +114,7 @@ async def kill(parts: Parts, asking: Asking, line: Line) -> Reply:
 async def stop(parts: Parts, asking: Asking, execution: Execution, reason: str = "") -> Reply:
     """End a run, for the reason given."""
     office, label = parts.office, code(short(execution.id))
-    if not execution.goes_on:
+    if not await office.engine.operations.goes_on(execution):
         state = STATE_WORDS[execution.state]
         replay = office.ids.button("rp", execution.id, "Replay")
         return Reply(answer("E17", id=label, state=state, verb="stop").notice(replay))

@@ -36,7 +36,7 @@ from bot.web.filters import selection
 from bot.web.requests import Wrong, told
 from engine.core.state import State
 from engine.plugin import Selection
-from engine.runtime.corrections import Rule, any_, ended, only, open_
+from engine.runtime.corrections import Rule, any_, ended, going_on, only, open_
 from engine.store import records
 
 routes = APIRouter(prefix="/api/v1/executions")
@@ -60,7 +60,7 @@ ACTS: Mapping[tuple[str, str], Act] = {
     ("POST", "pause"): Act("pause", only(State.RUNNING), run_changes.hold),
     ("POST", "resume"): Act("resume", only(State.PAUSED), resumed),
     ("POST", "force-run"): Act("force", open_, run_changes.begin_now),
-    ("DELETE", "kill"): Act("kill", open_, killed),
+    ("DELETE", "kill"): Act("kill", going_on, killed),
 }
 
 
@@ -130,8 +130,8 @@ def _ids(sent: Any) -> list[str]:
 
 
 async def _listed(request: Request, wanted: Sequence[str], act: Act) -> Response:
-    states = await engine_of(request).database.read(lambda c: records.states_of(c, wanted))
-    said = {one: act.rule(states[one]) if one in states else "execution not found" for one in wanted}
+    found = await engine_of(request).database.read(lambda c: records.standings(c, wanted))
+    said = {one: act.rule(found[one]) if one in found else "execution not found" for one in wanted}
     if wrong := [{"id": one, "message": why} for one, why in said.items() if why is not None]:
         return told({"error": "Some executions do not fit; nothing was done.", "invalids": wrong}, 400)
     return told({"count": len(wanted)}) if _is_dry(request) else await _each(request, wanted, act.do, {})

@@ -114,6 +114,14 @@ class CreateRetry:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelRetry:
+    """Create no execution in the place of this one; kill what has taken its place already."""
+
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WriteLog:
     """Add a line to the execution's log. Levels: TRACE DEBUG INFO WARN ERROR."""
 
@@ -142,6 +150,7 @@ Command = (
     | StartSubflow
     | StopSubflow
     | CreateRetry
+    | CancelRetry
     | WriteLog
     | Announce
 )

@@ -21,6 +21,7 @@ from engine.runtime.operations import Operations
 from engine.runtime.records import TaskRecords
 from engine.store import executions, records
 from engine.store.database import Beside, Database, Unit
+from engine.store.records import Standing
 
 EVERYTHING = frozenset({"execution", "log", "metric", "storage"})
 
@@ -104,25 +105,30 @@ def _refuse_system(new: Mapping[str, str], there: Mapping[str, str]) -> None:
             )
 
 
-Rule = Callable[[State], str | None]
+Rule = Callable[[Standing], str | None]
 
 
 def only(wanted: State) -> Rule:
     """Executions in one state."""
-    return lambda state: None if state is wanted else f"execution not in state {wanted}"
+    return lambda standing: None if standing.state is wanted else f"execution not in state {wanted}"
 
 
-def ended(state: State) -> str | None:
+def ended(standing: Standing) -> str | None:
     """Executions that have ended."""
-    return None if state.is_terminal else "execution not in a terminated state"
+    return None if standing.state.is_terminal else "execution not in a terminated state"
 
 
-def open_(state: State) -> str | None:
+def open_(standing: Standing) -> str | None:
     """Executions that have not ended."""
-    return "execution already finished" if state.is_terminal else None
+    return "execution already finished" if standing.state.is_terminal else None
 
 
-def any_(state: State) -> str | None:
+def going_on(standing: Standing) -> str | None:
+    """Executions that have not ended, and those of which something is still to come."""
+    return None if standing.goes_on else "execution already finished"
+
+
+def any_(standing: Standing) -> str | None:
     """All there are."""
     return None
 
@@ -140,8 +146,8 @@ class Bulk:
         return await self.database.read(lambda c: records.ids(c, chosen))
 
     async def kill(self, ids: Sequence[str], *, by: str, reason: str = "") -> int:
-        """Stop executions."""
-        return await self._each(ids, open_, lambda one: self.operations.kill(one, by=by, reason=reason))
+        """Stop executions, and of those that have ended what is still to come."""
+        return await self._each(ids, going_on, lambda one: self.operations.kill(one, by=by, reason=reason))
 
     async def pause(self, ids: Sequence[str], *, by: str) -> int:
         """Let nothing new start in executions that run."""
@@ -179,8 +185,8 @@ class Bulk:
 
     async def _each(self, ids: Sequence[str], rule: Rule, act: Callable[[str], Awaitable[Any]]) -> int:
         wanted = list(dict.fromkeys(ids))
-        states = await self.database.read(lambda c: records.states_of(c, wanted))
-        said = {one: rule(states[one]) if one in states else "execution not found" for one in wanted}
+        found = await self.database.read(lambda c: records.standings(c, wanted))
+        said = {one: rule(found[one]) if one in found else "execution not found" for one in wanted}
         wrong = [(one, why) for one, why in said.items() if why is not None]
         if wrong:
             raise BulkRefused(wrong, len(wanted))

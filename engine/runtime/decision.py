@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.core.commands import (
     Announce,
+    CancelRetry,
     CancelTimer,
     ClosePause,
     Command,
@@ -29,7 +30,7 @@ from engine.store import commands as outbox
 from engine.store import events as inbox
 from engine.store import executions, logs, pauses, triggers
 from engine.store.batches import Superseded
-from engine.store.commands import Stored, run_key, stored, timer_key
+from engine.store.commands import Stored, retry_key, run_key, stored, timer_key
 from engine.store.database import Unit
 from engine.store.events import Posted
 from engine.store.logs import LogLine
@@ -114,9 +115,20 @@ class Writer:
                 case StopSubflow(execution_id):
                     kill = KillAsked(now, by=f"execution:{after.id}", reason="Its parent was killed.")
                     self._post(unit, execution_id, kill, now, f"kill:{execution_id}:{after.id}:{after.version}")
+                case CancelRetry(by, reason):
+                    if rows.pop(retry_key(after.id, after.version), None) is None:  # else it was asked for just now
+                        self._cancel_retry(unit, after.id, KillAsked(now, by, reason))
                 case Announce(state) if state.is_terminal:
                     self._ended(unit, decision, state)
         return rows
+
+    def _cancel_retry(self, unit: Unit, execution_id: str, kill: KillAsked) -> None:
+        """No execution takes the place of one, or the one that has taken it is killed, and what took that one's."""
+        if outbox.take_retry(unit.connection, execution_id):
+            return
+        following = outbox.replacement_of(unit.connection, execution_id)
+        if following is not None:
+            self._post(unit, following, kill, kill.now, f"kill:{following}:{execution_id}")
 
     def _pauses(self, unit: Unit, decision: Decision) -> None:
         """Open and close pauses. What is closed again in the same decision is not opened: a batch inserts last."""

@@ -18,7 +18,7 @@ from engine.runtime.deciding import Decider
 from engine.runtime.flows import Flows
 from engine.secrets import Masker
 from engine.store import events as inbox
-from engine.store import executions, pauses, task_runs
+from engine.store import executions, pauses, records
 from engine.store.database import Beside, Database, Unit
 
 Revision = int | Literal["newest"] | None
@@ -38,10 +38,10 @@ class Operations:
         self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
     ) -> bool:
         """Kill inside somebody's transaction, or end a pause that outlived its execution; False when the pause was
-        decided, or the execution and what runs after its end had ended, before."""
+        decided, or the execution had ended before, and nothing of it was to come any more."""
         if pause_id is None:
-            state = executions.state_of(unit.connection, execution_id)
-            if state is None or (state.is_terminal and not task_runs.any_open(unit.connection, execution_id)):
+            standing = records.standings(unit.connection, [execution_id]).get(execution_id)
+            if standing is None or not standing.goes_on:
                 return False
         elif pauses.decide(unit.connection, pause_id, "KILLED", by=by, now=now) is None:
             return False
@@ -53,11 +53,19 @@ class Operations:
 
     async def kill(self, execution_id: str, *, by: str, reason: str = "", cascade: bool = True) -> Execution:
         """Stop an execution and, unless told otherwise, what it waits for; of one that has ended, what runs after its
-        end. Refused when nothing does."""
+        end or is to take its place. Refused when nothing does."""
         execution = await self.decider.current(execution_id)
-        if not execution.goes_on:
+        if not await self.goes_on(execution):
             raise Refused("Execution is already finished, can't kill it", fix=f"It ended as {execution.state}.")
         return await self.decider.decide(execution_id, KillAsked(self._now(), by, reason, cascade))
+
+    async def goes_on(self, execution: Execution) -> bool:
+        """Whether something of an execution is still to come: it has not ended, or what runs after its end has not, or
+        another is to take its place."""
+        if execution.goes_on or execution.state is not State.RETRIED:
+            return execution.goes_on
+        found = await self.database.read(lambda c: records.standings(c, [execution.id]))
+        return execution.id in found and found[execution.id].goes_on
 
     async def pause(self, execution_id: str, *, by: str) -> Execution:
         """Let nothing new start until it is resumed; Refused unless it runs."""

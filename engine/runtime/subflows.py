@@ -83,7 +83,8 @@ class Subflows:
                 return
             caller = executions.caller_of(unit.connection, old.id)
             trigger = executions.trigger_of(unit.connection, old.id)
-            executions.create(unit.connection, new, now, self.creator.sealer, caller=caller, trigger=trigger)
+            sealer = self.creator.sealer
+            executions.create(unit.connection, new, now, sealer, caller=caller, trigger=trigger, dedupe=row.id)
             triggers.passed_on(unit.connection, old.id, new.id)
             self.creator.begin_in(unit, new, now)
             if caller is not None and caller.waits:

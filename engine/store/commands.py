@@ -45,6 +45,11 @@ def timer_key(execution_id: str, key: str) -> str:
     return f"timer:{execution_id}:{key}"
 
 
+def retry_key(execution_id: str, version: int) -> str:
+    """Id of the row that asks for the execution in the place of a RETRIED one."""
+    return f"retry:{execution_id}:{version}"
+
+
 def stored(execution_id: str, command: Command | Announcement, version: int) -> Stored:
     """The row for a command."""
     match command:
@@ -56,7 +61,7 @@ def stored(execution_id: str, command: Command | Announcement, version: int) -> 
             key = f"subflow:{command.task_run_id}:{command.attempt}:{command.iteration or 0}"
             return Stored(key, execution_id, command)
         case CreateRetry():
-            return Stored(f"retry:{execution_id}:{version}", execution_id, command, command.at)
+            return Stored(retry_key(execution_id, version), execution_id, command, command.at)
         case Announcement():
             return Stored(f"announce:{execution_id}:{version}:{command.state}", execution_id, command)
     raise TypeError(f"{type(command).__name__} has no place in the outbox")
@@ -87,6 +92,21 @@ def drop(target: Target, ids: Iterable[str]) -> None:
 def take(connection: Connection, key: str) -> bool:
     """Drop one; False when it was gone already (somebody else carried it out, or it was cancelled)."""
     return _delete.run(connection, [{"key": key}]) == 1
+
+
+def take_retry(connection: Connection, execution_id: str) -> bool:
+    """Drop what asks for the execution in the place of a RETRIED one; False when it is there already."""
+    row = commands.c
+    asked = delete(commands).where(row.execution_id == execution_id, row.kind == CreateRetry.__name__)
+    return connection.execute(asked).rowcount > 0
+
+
+def replacement_of(connection: Connection, execution_id: str) -> str | None:
+    """The execution that was made in the place of a RETRIED one, the last if there were several."""
+    row, key = executions.c, f"retry:{execution_id}"
+    made = select(row.id).where(row.dedupe > f"{key}:", row.dedupe < f"{key};")  # of `key:<version>`, by the index
+    found: str | None = connection.execute(made.order_by(row.id.desc()).limit(1)).scalar_one_or_none()
+    return found
 
 
 def is_there(connection: Connection, key: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, exists, func, not_, or_, select
 
+from engine.core.commands import CreateRetry
 from engine.core.state import State
 from engine.plugin import Purged, Selection
 from engine.store.chat_evidence import evidence
@@ -36,13 +37,21 @@ def ids(connection: Connection, chosen: Selection) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def states_of(connection: Connection, wanted: Sequence[str]) -> dict[str, State]:
-    """The states of those of some executions that there are."""
-    found: dict[str, State] = {}
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far an execution has come. `goes_on`: it has not ended, or something of it is still to come all the same."""
+
+    state: State
+    goes_on: bool
+
+
+def standings(connection: Connection, wanted: Sequence[str]) -> dict[str, Standing]:
+    """Where those of some executions stand that there are."""
+    found: dict[str, Standing] = {}
+    row = executions.c
     for start in range(0, len(wanted), NAMED):
-        chosen = executions.c.id.in_(wanted[start : start + NAMED])
-        rows = connection.execute(select(executions.c.id, executions.c.state).where(chosen))
-        found |= {row.id: State(row.state) for row in rows}
+        asked = select(row.id, row.state, _goes_on().label("goes_on")).where(row.id.in_(wanted[start : start + NAMED]))
+        found |= {one.id: Standing(State(one.state), bool(one.goes_on)) for one in connection.execute(asked)}
     return found
 
 
@@ -186,6 +195,16 @@ def _chosen(query: Select[Any], chosen: Selection) -> Select[Any]:
     if chosen.until is not None:
         query = query.where(row.created <= chosen.until)
     return query
+
+
+def _goes_on() -> Any:
+    """Not ended, or a task run of what comes after the end is open, or another execution is to take its place."""
+    row = executions.c
+    return or_(
+        row.state.in_(OPEN),
+        exists().where(task_runs.c.execution_id == row.id, task_runs.c.state.in_(OPEN)),
+        exists().where(commands.c.execution_id == row.id, commands.c.kind == CreateRetry.__name__),
+    )
 
 
 def rests() -> Any:

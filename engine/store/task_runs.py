@@ -66,13 +66,6 @@ def stopped(connection: Connection, ids: Collection[str]) -> set[str]:
     return set(ids) - {row.id for row in found if row.state not in over and row.whole != State.KILLING.value}
 
 
-def any_open(connection: Connection, execution_id: str) -> bool:
-    """Whether some task run of an execution has not ended."""
-    over = [state.value for state in State if state.is_terminal]
-    asked = select(task_runs.c.id).where(task_runs.c.execution_id == execution_id, task_runs.c.state.not_in(over))
-    return connection.execute(asked.limit(1)).first() is not None
-
-
 def of_execution(connection: Connection, execution_id: str, large: Mapping[str, Any], sealer: Sealer) -> TaskRuns:
     """The task runs of one execution, in order of creation."""
     return TaskRuns(_whole(row, large, sealer) for row in connection.execute(_all, {"key": execution_id}))

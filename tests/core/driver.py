@@ -214,8 +214,8 @@ class Driver:
                 self.pauses[run_id] = reason
             case c.StartSubflow():
                 self.start_subflow(execution_id, command)
-            case c.StopSubflow(child):
-                self.post(child, e.KillAsked(self.now))
+            case c.StopSubflow() | c.CancelRetry():
+                self.stop_others(execution_id, command)
             case c.CreateRetry(at):
                 self.replace_execution(execution_id, at)
             case c.WriteLog(level, message, run_id):
@@ -223,6 +223,11 @@ class Driver:
                 self.logs.append((execution_id, run_.task_id if run_ else None, level, message))
             case c.Announce(state):
                 self.announce(execution_id, state)
+
+    def stop_others(self, execution_id: str, command: c.StopSubflow | c.CancelRetry) -> None:
+        made = [one.id for one in self.executions.values() if one.parent_id == execution_id]
+        for child in [command.execution_id] if isinstance(command, c.StopSubflow) else made:
+            self.post(child, e.KillAsked(self.now))
 
     def announce(self, execution_id: str, state: State) -> None:
         self.announced.append((execution_id, state))

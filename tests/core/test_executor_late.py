@@ -48,7 +48,7 @@ def test_a_batch_that_ends_after_a_restart_is_none_of_the_new_ones():
     driver = Driver()
     driver.deploy(flow(pause("ask"), id="child", inputs=[{"id": "n", "type": "INT", "required": False}]))
     driver.files["kestra:///two"] = b"a\nb\n"
-    given = {"n": "{{ taskrun.iteration == 2 and taskrun.attemptsCount == 0 ? unknown : 1 }}"}
+    given = {"n": "{{ taskrun.iteration == 1 and taskrun.attemptsCount == 0 ? unknown : 1 }}"}
     execution = begun(driver, flow(task("flow.ForEachItem", "each", items="kestra:///two", **CALL, inputs=given)))
     assert driver.executions[execution].state is State.FAILED
     restart(driver, execution)
@@ -125,6 +125,43 @@ def test_a_kill_reaches_what_took_the_place_of_what_was_called(tried_again, is_k
     driver.work()
     assert driver.executions[new].state is State.KILLED
     assert driver.executions[execution].state is State.KILLED
+
+
+def test_a_kill_does_not_wait_for_what_is_to_take_the_place_of_what_was_called(tried_again):
+    driver, execution, old = tried_again
+    driver.post(execution, e.KillAsked(driver.now))
+    driver.work()
+    assert [driver.executions[one].state for one in (execution, old)] == [State.KILLED, State.KILLED]
+    assert (old, c.CancelRetry()) in driver.commands
+
+
+def test_a_kill_that_meets_the_replacement_half_way_reaches_it(tried_again):
+    driver, _, old = tried_again
+    driver.parents.clear()  # nobody called it, so nobody else hears of the replacement
+    new = replaced(driver, old)
+    driver.post(old, e.KillAsked(driver.now))
+    driver.work()
+    assert [driver.executions[one].state for one in (old, new)] == [State.KILLED, State.KILLED]
+
+
+def test_a_kill_of_what_is_to_be_tried_again_ends_what_runs_after_its_end():
+    driver = Driver()
+    retry = {"behavior": "CREATE_NEW_EXECUTION", "type": "constant", "interval": "PT1H", "maxAttempts": 2}
+    driver.replace_execution = lambda *_: None
+    source = flow(log("first"), retry=retry, afterExecution=[log("late"), log("later")])
+    execution = begun(driver, source, "first", "late")
+    end(driver, execution, "first", State.FAILED)
+    assert driver.executions[execution].state is State.RETRIED
+    driver.post(execution, e.KillAsked(driver.now, "ann"))
+    driver.work()
+    after = driver.executions[execution]
+    assert after.state is State.KILLED
+    assert {run.task_id: run.state for run in after.task_runs.values() if run.task_id != "first"} == {
+        "late": State.KILLED
+    }
+    driver.post(execution, e.KillAsked(driver.now, "ann"))
+    driver.work()
+    assert driver.executions[execution] is after
 
 
 def test_what_takes_the_place_of_a_call_that_timed_out_is_stopped_and_is_not_the_next_one(tried_again):

@@ -217,6 +217,16 @@ async def test_what_has_to_have_ended(engine, deploy, run, operation, given):
         await getattr(engine.bulk, operation)([waiting.id], *given, **by)
 
 
+async def test_many_at_once_are_stopped_also_after_their_end(engine, deploy, run):
+    await deploy(f"{HELLO}afterExecution:\n  - {{id: late, type: tests.Mark, hang: true}}\n")
+    done = await run()
+    assert await engine.bulk.kill([done.id], by="a") == 1
+    after = await engine.wait(done.id, until="settled", timeout=20)
+    assert (after.state, run_of(after, "late").state) == (State.SUCCESS, State.KILLED)
+    with pytest.raises(BulkRefused, match="already finished"):
+        await engine.bulk.kill([done.id], by="a")
+
+
 async def test_many_at_once_by_query(engine, deploy, run):
     await deploy(ASKS)
     for _ in range(3):

@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from engine.core.events import KillAsked
 from engine.core.state import State
 from engine.errors import InputInvalid, NotFound, Refused
 from engine.runtime import Engine
+from engine.store import commands as outbox
 from tests.runtime.marks import marks, registry
 
 HELLO = """
@@ -256,6 +258,67 @@ tasks:
     children = await engine.executions(flow_id="child")
     assert {one.state for one in children} == {State.KILLED, State.RETRIED}
     assert len(children) == 2
+
+
+AGAIN = """
+retry: {behavior: CREATE_NEW_EXECUTION, type: constant, interval: %s, maxAttempts: 2}
+tasks:
+  - {id: boom, type: io.kestra.plugin.core.execution.Fail}
+"""
+CALLS = "tasks:\n  - {id: call, type: io.kestra.plugin.core.flow.Subflow, namespace: company.team, flowId: child}\n"
+
+
+async def there(find, patience=20):
+    """What is about to be found."""
+    async with asyncio.timeout(patience):
+        while not (found := await find()):
+            await asyncio.sleep(0.005)
+    return found[0]
+
+
+async def retried(engine, flow_id):
+    """The execution of a flow that failed and is to be tried again as another one."""
+    return await there(lambda: engine.executions(flow_id=flow_id, states=[State.RETRIED]))
+
+
+async def test_a_kill_does_not_wait_for_what_takes_the_place_of_a_subflow(engine, deploy):
+    await deploy(AGAIN % "PT1H", "child")
+    await deploy(CALLS)
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    child = await retried(engine, "child")
+    await engine.kill(made.id, by="local:ann")
+    assert (await engine.wait(made.id, timeout=20)).state is State.KILLED
+    assert (await engine.wait(child.id, timeout=20)).state is State.KILLED
+    await until(lambda: not engine.is_busy)
+    assert not await engine.database.read(lambda c: outbox.waiting(c, engine.sealer))
+    assert [one.id for one in await engine.executions(flow_id="child")] == [child.id]
+
+
+async def test_what_is_to_be_tried_again_can_be_killed_by_itself(engine, deploy):
+    await deploy(AGAIN % "PT1H")
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    await retried(engine, "f")
+    assert await engine.bulk.kill([made.id], by="local:ann") == 1
+    assert (await engine.execution(made.id)).state is State.KILLED
+    with pytest.raises(Refused, match="already finished"):
+        await engine.kill(made.id, by="local:ann")
+
+
+async def test_a_kill_that_comes_as_another_takes_the_place_reaches_that_one(engine, deploy, clock):
+    """The killer knew the first execution only, and that it was to be tried again."""
+    await deploy((AGAIN % "PT1S").replace("tasks:", "tasks:\n  - {id: ask, type: io.kestra.plugin.core.flow.Pause}"))
+    made = await engine.create("company.team", "f", {}, started_by="a")
+    await engine.wait(made.id, until="ended_or_paused", timeout=20)
+    await engine.resume(made.id, {}, by="b")
+    old = await retried(engine, "f")
+    clock.jump(timedelta(seconds=2))
+    await there(engine.pauses)
+    with pytest.raises(Refused, match="already finished"):
+        await engine.kill(old.id, by="local:ann")
+    await engine.decider.decide(old.id, KillAsked(clock.now(), "local:ann"))
+    await until(lambda: not engine.is_busy)
+    assert {one.state for one in await engine.executions(flow_id="f")} == {State.KILLED}
+    assert len(await engine.executions(flow_id="f")) == 2
 
 
 async def test_a_kill_before_a_worker_is_free_takes_the_task_back(engine, deploy):

@@ -31,6 +31,7 @@ EXECUTION = {
     | {S.RUNNING, S.PAUSED, S.KILLING},  # when time is up for what waits to be tried again
     S.KILLING: {S.KILLED},
     **{state: {S.RESTARTED} for state in ENDS},
+    S.RETRIED: {S.RESTARTED, S.KILLED},  # before another took its place
 }
 RUN = {
     S.CREATED: {S.RUNNING, S.SKIPPED, S.KILLED, S.FAILED, S.WARNING, S.SUCCESS, S.CANCELLED, S.RETRIED},

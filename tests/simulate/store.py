@@ -110,8 +110,20 @@ class Store:
                 kill = e.KillAsked(now, by=f"execution:{after.id}")
                 if told := self.post(execution_id, kill, f"kill:{execution_id}:{after.id}:{after.version}"):
                     yield told
+            case c.CancelRetry():
+                yield from self._cancel_retry(after.id, now)
             case c.Announce(state) if state.is_terminal and state is not State.RETRIED:
                 yield from self._ended(after, state, now)
+
+    def _cancel_retry(self, execution_id: str, now: datetime) -> Iterator[Posted]:
+        there = [key for key in self.outbox if key.startswith(f"retry:{execution_id}:")]
+        for key in there:
+            del self.outbox[key]
+        following = [one.id for one in self.executions.values() if one.parent_id == execution_id]
+        if not there and following:
+            kill = e.KillAsked(now, by=f"execution:{execution_id}")
+            if told := self.post(following[-1], kill, f"kill:{following[-1]}:{execution_id}"):
+                yield told
 
     def _open(self, decision: Decision, command: c.OpenPause) -> None:
         after = decision.after

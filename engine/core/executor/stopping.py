@@ -1,6 +1,6 @@
 """Ending an execution from outside its tasks: kill, Exit, a broken promise, a replacement by another execution."""
 
-from engine.core.commands import CancelTimer, ClosePause, StopSubflow, StopTask
+from engine.core.commands import CancelRetry, CancelTimer, ClosePause, StopSubflow, StopTask
 from engine.core.execution import TaskRun
 from engine.core.executor.decision import Decision
 from engine.core.flowable import DirectoryTask, ExecutableTask, FlowableTask, TimedTask
@@ -10,17 +10,20 @@ from engine.core.task import Task
 
 def kill(d: Decision, by: str, reason: str, *, cascade: bool = True) -> None:
     """Stop everything that is under way; the execution is KILLED when nothing is left. One that has ended stays as it
-    ended, and nothing more runs after its end.
+    ended, and nothing more runs after its end; but no other takes the place of one that is to be tried again.
 
     Without `cascade` the executions it waits for go on by themselves.
     """
     state = d.execution.state
-    if state is State.KILLING or (state.is_terminal and not d.index.open):
+    if state is State.KILLING or (state.is_terminal and not d.index.open and state is not State.RETRIED):
         return
     d.log(
         "INFO",
         " ".join(filter(None, ("Kill was asked", f"by {by}" if by else "", f": {reason}" if reason else ""))) + ".",
     )
+    if state is State.RETRIED:
+        d.emit(CancelRetry(by, reason))
+        d.become(State.KILLED)
     if state.is_terminal:
         places = (d.place(run) for run_id in d.index.open if (run := d.run(run_id)) is not None)
         if any(place is not None and place.root_section == "after" for place in places):
