@@ -193,8 +193,10 @@ class ItemsTask(FlowableTask):
         """The id of the task whose outputs are those of an iteration."""
         return None
 
-    def collected(self, run: TaskRun, given: Mapping[int, Mapping[str, Any] | None]) -> Mapping[str, Any]:
-        """Outputs of the whole, from those of the iterations that began, by their numbers."""
+    def collected(
+        self, run: TaskRun, given: Mapping[int, Mapping[str, Any] | None], states: Mapping[str, int]
+    ) -> Mapping[str, Any]:
+        """Outputs of the whole, from those of the iterations that began, by their numbers, and how many ended how."""
         return {}
 
     @property

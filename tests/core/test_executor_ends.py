@@ -307,7 +307,7 @@ def test_word_of_a_batch_of_an_attempt_that_failed_does_not_count_for_the_next()
     driver.deploy(flow(pause("ask"), id="child", inputs=[{"id": "n", "type": "INT", "required": False}]))
     driver.files["kestra:///two"] = b"a\nb\n"
     retry = {"type": "constant", "interval": "PT1S", "maxAttempts": 2}
-    given = {"n": "{{ taskrun.iteration == 2 and taskrun.attemptsCount == 0 ? unknown : 1 }}"}
+    given = {"n": "{{ taskrun.iteration == 1 and taskrun.attemptsCount == 0 ? unknown : 1 }}"}
     call = {"namespace": "tests", "flowId": "child", "retry": retry, "inputs": given}
     execution = started(driver, flow(task("flow.ForEachItem", "each", items="kestra:///two", **call)))
     run = run_of(driver.executions[execution.id], "each_items")

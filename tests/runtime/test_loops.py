@@ -1,5 +1,7 @@
 """The Loop of newer flows, on a real engine."""
 
+import json
+
 import pytest
 
 from engine.core.state import State
@@ -47,7 +49,12 @@ async def test_what_it_goes_through(deploy, run, values, expected):
     done = await run()
     assert done.state is State.SUCCESS
     assert said(done, "say") == expected
-    assert runs(done, "loop")[0].outputs == {"iterationCount": len(expected)}
+    ended = {"SUCCESS": len(expected)} if expected else {}
+    assert runs(done, "loop")[0].outputs == {
+        "iterationCount": len(expected),
+        "runningIterations": 0,
+        "terminatedIterations": ended,
+    }
 
 
 async def test_a_map_has_keys(deploy, run):
@@ -106,6 +113,8 @@ async def test_each_iteration_sees_its_own_outputs_and_hands_on_what_it_declares
     assert said(done, "deep") == ["b! ahead b"]
     assert runs(done, "loop")[0].outputs == {
         "iterationCount": 2,
+        "runningIterations": 0,
+        "terminatedIterations": {"SUCCESS": 2},
         "outputs": [
             {"item": {"value": "a", "iteration": 0}, "outputs": {"label": "a!", "length": 0}},
             {"item": {"value": "b", "iteration": 1}, "outputs": {"label": "b!", "length": 1}},
@@ -190,7 +199,36 @@ outputs: [{id: n, type: INT, value: "{{ inputs.n }}"}]
     await deploy(loop("[x, y]", tasks).replace("flow.Loop", f"flow.{around}"))
     done = await run()
     assert done.state is State.SUCCESS, [line.message for line in await engine.logs(done.id, level="ERROR")]
-    assert said(done, "read") == ['{"n": 1}\n{"n": 2}\n'] * 2
+    assert said(done, "read") == ['{"n": 0}\n{"n": 1}\n'] * 2
+
+
+async def test_how_many_iterations_ended_how(deploy, run):
+    """Of six items one is cut short by the end of the loop, and what runs on behind a failure is none of it."""
+    tasks = """
+      - id: kind
+        type: io.kestra.plugin.core.flow.Switch
+        value: "{{ item.value }}"
+        cases:
+          fails:
+            - {id: boom, type: io.kestra.plugin.core.execution.Fail}
+          warns:
+            - {id: soft, type: io.kestra.plugin.core.execution.Fail, allowFailure: true}
+        defaults:
+          - {id: fine, type: io.kestra.plugin.core.debug.Return, format: fine}
+"""
+    more = "    concurrencyLimit: 1\n    transmitFailed: false\n    breakWhen: \"{{ item.value == 'last' }}\"\n"
+    read = """
+  - id: told
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{ outputs.loop.terminatedIterations }}"
+"""
+    await deploy(loop("[ok, fails, warns, fails, last, never]", tasks, more) + read)
+    done = await run()
+    assert done.state is State.SUCCESS
+    counts = {"FAILED": 2, "SUCCESS": 2, "WARNING": 1}
+    given = runs(done, "loop")[0].outputs
+    assert given == {"iterationCount": 6, "runningIterations": 0, "terminatedIterations": counts}
+    assert json.loads(said(done, "told")[0]) == counts
 
 
 @pytest.mark.parametrize(("transmit", "state"), [("true", State.FAILED), ("false", State.SUCCESS)])

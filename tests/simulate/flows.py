@@ -251,7 +251,7 @@ class Maker:
             "flowId": self.callable[-1],
             "wait": not self.chance(5),
             "transmitFailed": not self.chance(3),
-            "inputs": {"n": "{{ taskrun.iteration }}"},
+            "inputs": {"n": "{{ taskrun.iteration + 1 }}"},
         }
         return {"id": f"{id}_both", "type": CORE + "Sequential", "tasks": [file, items]}
 
@@ -304,7 +304,7 @@ class WideMaker(Maker):
         made = super()._items(id, depth)
         for items in made["tasks"][1:] if self.callable else ():
             if self.chance(3):
-                items["inputs"] = {"n": "{{ taskrun.iteration == 2 and taskrun.attemptsCount == 0 ? no : 1 }}"}
+                items["inputs"] = {"n": "{{ taskrun.iteration == 1 and taskrun.attemptsCount == 0 ? no : 1 }}"}
             for name, value in (("timeout", "PT4.5S"), ("retry", self.random.choice(RETRIES))):
                 if self.chance(4):
                     items[name] = value

@@ -1,7 +1,9 @@
 """Looking at the children of a task run, or at the top: which run next, and what their parent becomes."""
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from engine.core.execution import TaskRun, number_of
 from engine.core.executor.attempts import end
@@ -23,6 +25,7 @@ from engine.core.flowable import (
 )
 from engine.core.state import State
 
+WORST = (State.KILLED, State.FAILED, State.WARNING)  # one of these makes the whole so
 STOPPED = frozenset({"late", "verdict"})  # none of its tasks begins any more: it took too long, or nobody answered
 
 
@@ -103,14 +106,21 @@ def _outcome(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> tuple
 
 
 def _collected(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> TaskRun:
-    """The run of a Loop with what its iterations handed on; others as they are."""
-    last = task.collector(run) if isinstance(task, ItemsTask) else None
-    if last is None or not isinstance(task, ItemsTask):
+    """The run of a Loop with how its iterations ended and what they handed on; others as they are."""
+    if not isinstance(task, ItemsTask):
         return run
-    begun = (number for number in range(len(run.rendered["items"])) if str(number) in main.latest)
-    ended = {number: d.run(main.runs.get((last, str(number)))) for number in begun}
-    given = {number: one.outputs if one else None for number, one in ended.items()}
-    return d.put(replace(run, outputs={**(run.outputs or {}), **task.collected(run, given)}))
+    last, body = task.collector(run), d.body(run, task)
+    given: dict[int, Mapping[str, Any] | None] = {}
+    states = Counter[str]()
+    for number in range(len(run.rendered["items"])):
+        if str(number) not in main.latest:
+            continue  # the loop ended before its turn
+        there = [d.run(main.runs.get((step.id, str(number)))) for step in (body.tasks if body else ())]
+        ended = {one.state for one in there if one is not None}
+        states[next((state for state in WORST if state in ended), State.SUCCESS).value] += 1
+        closing = d.run(main.runs.get((last, str(number)))) if last is not None else None
+        given[number] = closing.outputs if closing is not None else None
+    return d.put(replace(run, outputs={**(run.outputs or {}), **task.collected(run, given, states)}))
 
 
 def _interrupted(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> TaskRun:
@@ -207,10 +217,7 @@ def _handlers(d: Decision, task: FlowableTask | None, section: Section) -> Body:
 
 def guess(lane: Lane) -> State:
     """What a list of ended runs amounts to."""
-    for state in (State.KILLED, State.FAILED, State.WARNING):
-        if lane.has(state):
-            return state
-    return State.SUCCESS
+    return next((state for state in WORST if lane.has(state)), State.SUCCESS)
 
 
 def grow(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> None:

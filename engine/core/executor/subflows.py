@@ -184,7 +184,7 @@ def _ask_batch(d: Decision, run: TaskRun, task: BatchTask, batches: list[str]) -
     if number > len(batches):
         return
     wanted = task.wanted()
-    scope = {**task_run_variables(run), "items": batches[number - 1], "iteration": number}
+    scope = {**task_run_variables(run), "items": batches[number - 1], "iteration": number - 1}
     sources = {f"batch:{number}": {key: value for key, (value, _) in wanted.items()}}
     d.emit(Render(run.id, sources, {}, {"taskrun": scope}))
 

@@ -150,13 +150,16 @@ tasks:
         steps = enabled((*self.tasks, *ends))
         return Body(steps, "groups", self.concurrency_limit, numbers, isolated=True, closing=closing)
 
-    def collected(self, run: TaskRun, given: Mapping[int, Mapping[str, Any] | None]) -> Mapping[str, Any]:
+    def collected(
+        self, run: TaskRun, given: Mapping[int, Mapping[str, Any] | None], states: Mapping[str, int]
+    ) -> Mapping[str, Any]:
+        counts = {"runningIterations": 0, "terminatedIterations": dict(states)}
         found = []
         for number, one in given.items():
             value, key = run.rendered["items"][number]
             item = {"value": value, "iteration": number, **({} if key is None else {"key": key})}
             found.append({"item": item, "outputs": dict(one or {})})
-        return {"outputs": found} if self.outputs else {}
+        return {**counts, "outputs": found} if self.outputs else counts
 
     def collector(self, run: TaskRun) -> str | None:
         last = self._collector(run)
