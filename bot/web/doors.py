@@ -12,6 +12,7 @@ from bot.conversation import Person
 from bot.desk import FrontDesk
 from bot.web import views
 from bot.web.gate import COOKIE, TOKEN, Gate, is_token
+from bot.web.multipart import form_of
 from bot.web.requests import (
     HEADERS,
     barred,
@@ -175,7 +176,14 @@ async def webhook(request: Request, namespace: str, flow_id: str, key: str) -> R
     body = raw.decode("utf-8", errors="replace")
     try:
         started = await engine.webhooks.fire(
-            namespace, flow_id, key, body=body, raw=raw, headers=headers, parameters=parameters
+            namespace,
+            flow_id,
+            key,
+            body=body,
+            raw=raw,
+            headers=headers,
+            parameters=parameters,
+            form=form_of(request, raw),
         )
     except NotFound as error:
         return told({"error": str(error)}, 404)

@@ -34,6 +34,16 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """One part of a `multipart/form-data` body; without a file name it is a field of the form."""
+
+    name: str
+    content: bytes
+    filename: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What starts an execution. The same `key` again is the same request, however often it comes."""
 
@@ -66,6 +76,15 @@ class RequestTrigger(Trigger):
     @abstractmethod
     def admit(self, arrived: Arrived, credentials: Mapping[str, str], now: datetime) -> Heard | Spoken:
         """What a request with the right key comes to, by credentials that are rendered."""
+
+
+TEXTUAL = ("json", "xml", "yaml", "csv", "x-www-form-urlencoded")
+
+
+def is_binary(content_type: str) -> bool:
+    """Whether a body of a kind is bytes and no text; of no kind it is text."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return bool(kind) and not kind.startswith("text/") and not any(word in kind for word in TEXTUAL)
 
 
 def read_body(text: str) -> Any:

@@ -109,7 +109,9 @@ class Creator:
             "inputs": inputs_with_defaults(flow, {}),
         }
 
-    async def prepare(self, flow: Flow, resolved: Resolved, *, local_files: bool = True) -> Prepared:
+    async def prepare(
+        self, flow: Flow, resolved: Resolved, *, local_files: bool = True, execution_id: str | None = None
+    ) -> Prepared:
         """Inputs stored, secrets known, checks evaluated; InputInvalid, Refused (with the check's message)."""
         if flow.disabled:
             raise Refused(
@@ -117,7 +119,7 @@ class Creator:
             )
         if resolved.problems:
             raise InputInvalid(resolved.problems)
-        execution_id = new_id(self.clock.now())
+        execution_id = execution_id or new_id(self.clock.now())
         folder = f"{execution_folder(flow.namespace, flow.id, execution_id)}/inputs"
         values = await self.kept(flow.inputs, resolved, folder, local_files=local_files)
         failed = await self._failed_check(flow, values)

@@ -84,6 +84,8 @@ class Starts:
         names: Mapping[str, Any],
         inputs: Mapping[str, Any] | None = None,
         labels: Sequence[tuple[str, str]] = (),
+        *,
+        execution_id: str | None = None,
     ) -> Start:
         """The execution for what happened: the trigger's inputs and labels, then those given; EngineError."""
         one = self._render_with(flow, names)
@@ -94,7 +96,7 @@ class Starts:
 
         given, own = await aside([trigger.inputs, dict(written)], work)
         resolved = await self.creator.check_for(trigger, flow, {**given, **(inputs or {})})
-        prepared = await self.creator.prepare(flow, resolved, local_files=False)
+        prepared = await self.creator.prepare(flow, resolved, local_files=False, execution_id=execution_id)
         return Start(prepared, variables, (*own, *labels))
 
     async def at_date(

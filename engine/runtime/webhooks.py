@@ -2,25 +2,29 @@
 
 import asyncio
 import hmac
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.property import has_template
-from engine.core.request_triggers import Arrived, RequestTrigger, Spoken
+from engine.core.request_triggers import Arrived, Heard, RequestTrigger, Sent, Spoken, is_binary
 from engine.core.state import State
-from engine.errors import NotFound, Refused
+from engine.errors import EngineError, NotFound, Refused
+from engine.files import execution_folder
+from engine.identifiers import new_id
 from engine.runtime.creation import Creator
 from engine.runtime.flows import Flows
 from engine.runtime.schedules import Schedules
-from engine.runtime.starts import Starts
+from engine.runtime.starts import Start, Starts
 from engine.store.database import Database
 from engine.store.documents import dumps, plain
 from engine.store.triggers import trigger_key
 from engine.tasks.core.trigger.webhook import Webhook
-from engine.trigger_context import trigger_folder
+
+Form = Callable[[], Awaitable[Sequence[Sent]]]  # reads the parts of a body; Refused when it is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,11 @@ class Webhooks:
         raw: bytes | None = None,
         headers: Mapping[str, Sequence[str]] | None = None,
         parameters: Mapping[str, Sequence[str]] | None = None,
+        form: Form | None = None,
     ) -> Execution | Spoken | None:
         """The execution a request starts, or started when it came before; what the trigger answers without one; None
-        when conditions don't hold; `raw` is the body before it became text. NotFound (flow or key), Refused."""
+        when conditions don't hold; `raw` is the body before it became text, `form` reads its parts where it has some.
+        NotFound (flow or key), Refused."""
         flow = self.flows.get(namespace, flow_id)
         trigger = await self._trigger(flow, key)
         if flow.disabled:
@@ -62,18 +68,18 @@ class Webhooks:
         heard = trigger.admit(arrived, await self._credentials(flow, trigger), self.creator.clock.now())
         if isinstance(heard, Spoken):
             return heard
-        variables = dict(heard.variables)
-        kind = trigger.fetch_type if isinstance(trigger, Webhook) else "FETCH"
-        if kind != "FETCH":
-            variables.pop("body", None)
-        starts, names = Starts(self.creator), {"trigger": variables}
-        if not await starts.holds(flow, trigger, names):
+        execution_id = new_id(self.creator.clock.now())
+        content = body.encode() if raw is None else raw
+        stores = isinstance(trigger, Webhook) and (form is not None or trigger.fetch_type == "STORE")
+        try:
+            variables = await self._taken_in(trigger, arrived, heard, content, form, _folder(flow, execution_id))
+            start = await self._start(flow, trigger, variables, execution_id)
+        except EngineError:
+            await self._forget(flow, execution_id, stored=stores)
+            raise
+        if start is None:
+            await self._forget(flow, execution_id, stored=stores)
             return None
-        if kind == "STORE":
-            content = body.encode() if raw is None else raw
-            files = self.creator.files
-            variables["uri"] = await asyncio.to_thread(files.put, trigger_folder(flow, trigger.id), content, "body")
-        start = await starts.start(flow, trigger, variables, names)
         return await self.creator.create(
             self.database,
             start.prepared,
@@ -83,6 +89,48 @@ class Webhooks:
             dedupe=None if heard.key is None else f"{trigger_key(flow.namespace, flow.id, trigger.id)} {heard.key}",
             trigger_id=trigger.id,
         )
+
+    async def _taken_in(
+        self, trigger: RequestTrigger, arrived: Arrived, heard: Heard, content: bytes, form: Form | None, folder: str
+    ) -> Mapping[str, Any]:
+        """What expressions see of a request; what of it is a file is put into a folder of storage."""
+        if not isinstance(trigger, Webhook):
+            return heard.variables
+        variables = {name: value for name, value in heard.variables.items() if name != "body"}
+        if form is not None:
+            return {**variables, **await self._parts(await form(), folder)}
+        if trigger.fetch_type == "FETCH":
+            is_text = not is_binary(arrived.header("content-type"))
+            return {**variables, "body": heard.variables["body"] if is_text else b64encode(content).decode() or None}
+        if trigger.fetch_type == "STORE" and content:
+            variables["uri"] = await asyncio.to_thread(self.creator.files.put, folder, content, "body")
+        return variables
+
+    async def _parts(self, sent: Sequence[Sent], folder: str) -> Mapping[str, Any]:
+        """The files of a form, stored, and its fields."""
+        parts, fields = list[Mapping[str, Any]](), dict[str, list[str]]()
+        for number, one in enumerate(sent):
+            if not one.filename.strip():
+                fields.setdefault(one.name, []).append(one.content.decode("utf-8", errors="replace"))
+                continue
+            uri = await asyncio.to_thread(self.creator.files.put, f"{folder}/{number}", one.content, one.filename)
+            about = {"name": one.name, "filename": one.filename, "size": len(one.content), "uri": uri}
+            parts.append({**about, **({"contentType": one.content_type} if one.content_type else {})})
+        return {"parts": parts, "formFields": fields}
+
+    async def _start(
+        self, flow: Flow, trigger: RequestTrigger, variables: Mapping[str, Any], execution_id: str
+    ) -> Start | None:
+        """The execution for a request, None when conditions don't hold."""
+        starts, names = Starts(self.creator), {"trigger": variables}
+        if not await starts.holds(flow, trigger, names):
+            return None
+        return await starts.start(flow, trigger, variables, names, execution_id=execution_id)
+
+    async def _forget(self, flow: Flow, execution_id: str, *, stored: bool) -> None:
+        """Of a request that starts nothing no file is kept."""
+        if stored:
+            await asyncio.to_thread(self.creator.files.delete_execution, flow.namespace, flow.id, execution_id)
 
     async def trigger_of(self, execution: Execution) -> RequestTrigger:
         """The trigger that started an execution; NotFound."""
@@ -149,3 +197,8 @@ class Webhooks:
         if found is None:
             raise NotFound(f"There is no webhook with this key on flow {flow.namespace}.{flow.id}.")
         return found
+
+
+def _folder(flow: Flow, execution_id: str) -> str:
+    """Where what a request brought lies: it goes with the execution."""
+    return f"{execution_folder(flow.namespace, flow.id, execution_id)}/webhook"

@@ -27,10 +27,19 @@ class Webhook(RequestTrigger):
         returnOutputs: true
         responseContentType: text/plain
         """,
+        """
+        id: on_upload
+        type: io.kestra.plugin.core.trigger.Webhook
+        key: "{{ secret('UPLOAD_WEBHOOK_KEY') }}"
+        when: "{{ trigger.parts[0].size > 0 and trigger.formFields.team[0] == 'ops' }}"
+        """,
     )
     type: Literal["io.kestra.plugin.core.trigger.Webhook", "io.kestra.core.models.triggers.types.Webhook"]
     fetch_type: Literal["FETCH", "STORE", "NONE"] = Field(
-        default="FETCH", description="Where the body goes: to `trigger.body`, into a file at `trigger.uri`, nowhere."
+        default="FETCH",
+        description="Where the body goes: to `trigger.body` (bytes as base64), into a file at `trigger.uri`, nowhere. "
+        "Files of a `multipart/form-data` body are always files at `trigger.parts[n].uri`, what else it holds is in "
+        "`trigger.formFields`.",
     )
     wait: bool = Field(default=False, description="Answer when the execution has ended.")
     return_outputs: bool = Field(default=False, description="Answer with the flow's outputs; needs `wait`.")
