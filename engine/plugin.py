@@ -237,8 +237,8 @@ class Records(Protocol):
     async def purge_metrics(self, chosen: Selection) -> int:
         """Delete metrics that were recorded between two dates; how many."""
 
-    async def purge_files(self, chosen: Selection, *, dry: bool) -> tuple[int, int, int]:
-        """Delete files that executions (not those under way) last wrote between two dates, unless `dry`.
+    async def purge_files(self, chosen: Selection, *, asking: str, dry: bool) -> tuple[int, int, int]:
+        """Delete files that executions wrote between two dates, unless `dry`; of those under way only of `asking`.
 
         How many executions were looked at, how many have such files, and how many files were deleted.
         """

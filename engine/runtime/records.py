@@ -134,12 +134,12 @@ class TaskRecords:
             if gone < LINES:
                 return total
 
-    async def purge_files(self, chosen: Selection, *, dry: bool) -> tuple[int, int, int]:
-        """Delete files that executions (not those under way) last wrote between two dates, unless `dry`.
+    async def purge_files(self, chosen: Selection, *, asking: str, dry: bool) -> tuple[int, int, int]:
+        """Delete files that executions wrote between two dates, unless `dry`; of those under way only of `asking`.
 
         How many executions were looked at, how many have such files, and how many files were deleted.
         """
-        busy = await self.database.read(records.under_way)
+        busy = await self.database.read(records.under_way) - {asking}
         return await asyncio.to_thread(purge_files, self.files, chosen, busy, dry)
 
     async def purge_keys(self, fits: Callable[[str, str], bool], *, expired_only: bool) -> int:

@@ -32,7 +32,7 @@ class QueryFields(Part):
             body["args"] = self.parameters
         else:
             body |= {f"${name}": value for name, value in (self.parameters or {}).items()}
-        options = HttpOptions(auth=Auth(username=self.username, password=self.password))
+        options = HttpOptions(auth=Auth(type="BASIC", username=self.username, password=self.password))
         failed: TaskFailed | None = None
         for node in self._nodes():
             try:

@@ -55,7 +55,7 @@ class Proxy(Part):
 class Auth(Part):
     """Who we are to the service."""
 
-    type: Literal["BASIC", "BEARER", "DIGEST"] = "BASIC"
+    type: Literal["BASIC", "BEARER", "DIGEST"]
     username: OptionalText = None
     password: OptionalText = None
     token: OptionalText = None
@@ -131,7 +131,7 @@ class HttpOptions(Part):
 
         auth = self.auth
         if auth is None and self.basic_auth_user:
-            auth = Auth(username=self.basic_auth_user, password=self.basic_auth_password)
+            auth = Auth(type="BASIC", username=self.basic_auth_user, password=self.basic_auth_password)
         if auth is None:
             return None
         if auth.type == "BEARER":

@@ -27,7 +27,9 @@ class JenkinsTask(RunnableTask):
         if self.api_token:
             context.mask(self.api_token)
         if self.username:
-            options = options.model_copy(update={"auth": Auth(username=self.username, password=self.api_token)})
+            options = options.model_copy(
+                update={"auth": Auth(type="BASIC", username=self.username, password=self.api_token)}
+            )
         steps = "/".join(f"job/{quote(step, safe='')}" for step in self.job_name.strip("/").split("/"))
         url = f"{self.server_url.rstrip('/')}/{steps}/{path}"
         return await rest_service.call(context, "Jenkins", method, url, options=options, **given)

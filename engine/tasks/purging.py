@@ -12,7 +12,7 @@ from engine.tasks.property_types import OptionalInteger, OptionalMoment, Optiona
 class Versions(Part):
     """Which versions go: all but the newest ones, or those from before a date (the newest always stays then)."""
 
-    type: Literal["version"] = "version"
+    type: Literal["version"]
     before: Property[OptionalMoment] = None
     keep_amount: Property[OptionalInteger] = None
 

@@ -36,7 +36,9 @@ class ServiceNowTask(RunnableTask):
         if self.client_id:
             headers["Authorization"] = f"Bearer {await self._token(context)}"
         else:
-            options = options.model_copy(update={"auth": Auth(username=self.username, password=self.password)})
+            options = options.model_copy(
+                update={"auth": Auth(type="BASIC", username=self.username, password=self.password)}
+            )
         url = "/".join((self.base, "api/now/table", *(quote(step, safe="") for step in path)))
         found = await rest_service.document(
             context,

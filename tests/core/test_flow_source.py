@@ -395,3 +395,26 @@ tasks:
         "{{ inputs.name ~ inputs.name | slugify }}",
         "{{ inputs.name | slugify ~ inputs.name }}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "where"),
+    [
+        ("http.Request, uri: 'https://a.test', options: {auth: {username: a, password: b}}", "options.auth.type"),
+        ("kv.PurgeKV, behavior: {expiredOnly: false}", "behavior.type"),
+        ("flow.PurgeFlows, behavior: {keepAmount: 2}", "behavior.type"),
+        ("namespace.PurgeFiles, behavior: {keepAmount: 2}", "behavior.type"),
+    ],
+)
+def test_what_comes_in_kinds_says_of_which_it_is(task, where):
+    text = f"id: f\nnamespace: a\ntasks:\n  - {{id: t, type: io.kestra.plugin.core.{task}}}\n"
+    with pytest.raises(FlowInvalid) as refused:
+        load(text, catalogue())
+    (problem,) = refused.value.problems
+    assert (problem.path, problem.message) == (f"tasks[0].{where}", "`type` is missing.")
+
+
+def test_a_kind_that_there_is_not_is_told_with_those_there_are():
+    task = "{id: t, type: io.kestra.plugin.core.kv.PurgeKV, behavior: {type: keys}}"
+    with pytest.raises(FlowInvalid, match="`type` is `key` or `version`"):
+        load(f"id: f\nnamespace: a\ntasks:\n  - {task}\n", catalogue())

@@ -464,6 +464,24 @@ tasks:
     assert file.is_file()
 
 
+async def test_the_execution_that_asks_may_purge_its_own_files(deploy, run, engine):
+    """As Kestra checks it: seen in a dry run first, then gone."""
+    purge = """
+  - id: %s
+    type: io.kestra.plugin.core.storage.PurgeStorage
+    namespace: company.team
+    flowId: f
+    endDate: "2100-01-01T00:00:00Z"
+    dryRun: %s
+"""
+    await deploy(QUIET + purge % ("look", "true") + purge % ("purge", "false"))
+    done = await run()
+    assert outputs(done, "look") == {"scannedCount": 1, "purgedCount": 1, "deletedFilesCount": 0}
+    assert outputs(done, "purge") == {"scannedCount": 1, "purgedCount": 1, "deletedFilesCount": 1}
+    with pytest.raises(NotFound):
+        engine.files.path(outputs(done, "file")["uri"])
+
+
 async def test_old_revisions_are_forgotten_but_not_what_runs(deploy, run, engine):
     paused = None
     for number in range(5):

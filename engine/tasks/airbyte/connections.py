@@ -32,7 +32,9 @@ class AirbyteTask(RunnableTask):
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         elif self.username:
-            options = options.model_copy(update={"auth": Auth(username=self.username, password=self.password)})
+            options = options.model_copy(
+                update={"auth": Auth(type="BASIC", username=self.username, password=self.password)}
+            )
         url = f"{self.url.rstrip('/')}/api/v1/{path}"
         return await rest_service.document(context, "Airbyte", "POST", url, options=options, headers=headers, json=body)
 

@@ -182,7 +182,7 @@ prefix: release_
 class KeyBehavior(Part):
     """Which keys go: those that have expired, or all that the patterns name."""
 
-    type: Literal["key"] = "key"
+    type: Literal["key"]
     expired_only: Property[bool] = True
 
 
@@ -190,7 +190,10 @@ def _behavior(value: Any) -> str:
     return str(value.get("type", "key") if isinstance(value, dict) else getattr(value, "type", "key"))
 
 
-Behavior = Annotated[Annotated[KeyBehavior, Tag("key")] | Annotated[Versions, Tag("version")], Discriminator(_behavior)]
+Behavior = Annotated[
+    Annotated[KeyBehavior, Tag("key")] | Annotated[Versions, Tag("version")],
+    Discriminator(_behavior, custom_error_type="behavior", custom_error_message="`type` is `key` or `version`"),
+]
 
 
 class PurgedKeys(Outputs):
@@ -216,12 +219,15 @@ behavior:
     type: Literal["io.kestra.plugin.core.kv.PurgeKV"]
     key_pattern: Property[OptionalText] = None
     behavior: Property[Behavior] = Field(
-        default=KeyBehavior(), description="`type: key`, or `type: version`; a key has one version here, its newest."
+        default=KeyBehavior(type="key"),
+        description="`type: key`, or `type: version`; a key has one version here, its newest.",
     )
     expired_only: Annotated[Property[bool | None], Instead("behavior.expiredOnly", "beside `type: key`")] = None
 
     async def run(self, context: RunContext) -> PurgedKeys:
-        behavior = self.behavior if self.expired_only is None else KeyBehavior(expired_only=self.expired_only)
+        behavior = (
+            self.behavior if self.expired_only is None else KeyBehavior(type="key", expired_only=self.expired_only)
+        )
         if isinstance(behavior, Versions) and behavior.spares_the_newest:
             context.log("A key has one version here, its newest: there is nothing older to purge.")
             return PurgedKeys(size=0)

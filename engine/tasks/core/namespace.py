@@ -217,7 +217,7 @@ behavior:
     )
     type: Literal["io.kestra.plugin.core.namespace.PurgeFiles"]
     file_pattern: Property[OptionalText] = None
-    behavior: Property[Versions] = Versions(keep_amount=1)
+    behavior: Property[Versions] = Versions(type="version", keep_amount=1)
 
     async def changes(self, sight: Sight, *, is_shared: bool) -> Sequence[Changes]:
         if self.behavior.spares_the_newest:

@@ -347,14 +347,18 @@ dryRun: false
     )
     flow_id: Property[OptionalText] = None
     start_date: Property[OptionalMoment] = None
-    end_date: Property[Moment] = Field(description="Files written later are kept, and those of executions under way.")
+    end_date: Property[Moment] = Field(
+        description="Files written later are kept, and those of other executions under way."
+    )
     dry_run: Property[bool] = Field(default=True, description="True: only count what would go.")
 
     async def run(self, context: RunContext) -> PurgedStorage:
         if self.flow_id and not self.namespace:
             raise TaskFailed("'namespace' is required when 'flowId' is set.", fix="Give `namespace` too.")
         chosen = Selection(self.namespace, self.flow_id, since=self.start_date, until=self.end_date, below=True)
-        scanned, matched, deleted = await records_of(context).purge_files(chosen, dry=self.dry_run)
+        scanned, matched, deleted = await records_of(context).purge_files(
+            chosen, asking=context.execution_id, dry=self.dry_run
+        )
         for name, number in (("scanned", scanned), ("purged", matched), ("deleted.files", deleted)):
             context.metric(name, number)
         said = "would be purged (`dryRun`)" if self.dry_run else f"purged, {deleted} files"

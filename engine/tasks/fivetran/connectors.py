@@ -52,7 +52,7 @@ connectorId: speak_inexpensive
             raise TaskFailed(f"{what} failed.", fix="Look at its log in Fivetran.")
 
     async def _fivetran(self, context: RunContext, method: str, more: str = "", **body: Any) -> dict[str, Any]:
-        auth = Auth(username=self.api_key, password=self.api_secret)
+        auth = Auth(type="BASIC", username=self.api_key, password=self.api_secret)
         options = (self.options or DEFAULT).model_copy(update={"auth": auth})
         url = f"{self.base_url.rstrip('/')}/v1/connections/{quote(self.connector_id, safe='')}{more}"
         accept = {"Accept": "application/json;version=2"}

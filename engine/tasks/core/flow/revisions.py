@@ -30,7 +30,7 @@ behavior:
     )
     type: Literal["io.kestra.plugin.core.flow.PurgeFlows"]
     flow_pattern: Property[OptionalText] = None
-    behavior: Property[Versions] = Versions(keep_amount=1)
+    behavior: Property[Versions] = Versions(type="version", keep_amount=1)
 
     async def run(self, context: RunContext) -> PurgedRevisions:
         if context.flows is None:
