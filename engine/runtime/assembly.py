@@ -115,7 +115,7 @@ class Assembly:
         self.answers = Answers(database, self.flows, self.creator, self.decider, self.door)
         self.operations = Operations(database, self.flows, self.creator, self.decider, self.answers)
         records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
-        self.retention = Retention(database, records, clock, settings.retention)
+        self.retention = Retention(database, records, clock, settings.retention, self.flows)
         self.corrections = Corrections(database, self.flows, self.creator, self.decider, records, self.changes.publish)
         self.bulk = Bulk(database, self.operations, self.corrections)
         self._flow_triggers = FlowTriggers(

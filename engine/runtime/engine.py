@@ -26,7 +26,7 @@ from engine.runtime.task_flows import TaskExecutions
 from engine.settings import Settings
 from engine.store import commands as outbox
 from engine.store import events as inbox
-from engine.store import executions, kv, logs, metrics, pauses
+from engine.store import executions, logs, metrics, pauses
 from engine.store.database import Database, Unit
 from engine.store.logs import LogLine
 from engine.store.metrics import Metric
@@ -125,10 +125,7 @@ class Engine(Assembly):
 
     async def _tidy(self) -> None:
         """Forget what has served its time."""
-        now = self.clock.now()
-        await self.database.transact(
-            lambda unit: (inbox.forget(unit.connection, now), kv.purge_expired(unit.connection, now))
-        )
+        await self.retention.tidy()
         if self.settings.encryption_key and "," in self.settings.encryption_key:
             await self.kv.rotate()
 

@@ -128,6 +128,13 @@ class Flows:
         known = self._known.get((namespace, flow_id))
         return known is not None and not known.row.deleted
 
+    def has_trigger(self, namespace: str, flow_id: str, trigger_id: str) -> bool:
+        """Whether a flow that is there has such a trigger; it may, when its text can't be read by this program."""
+        known = self._known.get((namespace, flow_id))
+        if known is None or known.row.deleted:
+            return False
+        return known.flow is None or any(trigger.id == trigger_id for trigger in known.flow.triggers)
+
     def source(self, namespace: str, flow_id: str) -> str:
         """The text of the newest revision; NotFound."""
         known = self._known.get((namespace, flow_id))

@@ -5,14 +5,16 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from engine.clock import Clock, wait_until
 from engine.core.durations import parse as parse_duration
 from engine.errors import EngineError
 from engine.plugin import Purged, Selection
+from engine.runtime.flows import Flows
 from engine.runtime.records import TaskRecords
-from engine.store import chat_audit, records, triggers
+from engine.store import chat_audit, kv, records, triggers
+from engine.store import events as inbox
 from engine.store.chat_audit import Deed
 from engine.store.database import Database, Unit
 
@@ -22,6 +24,7 @@ EVERYTHING = frozenset({"execution", "log", "metric", "storage"})
 BATCH = 100  # executions deleted in one go: the writer serves others in between
 FIRST, EVERY = timedelta(minutes=1), timedelta(days=1)
 BACK_BY = timedelta(days=1)  # a flow that a sync or an edit took away has come back by then
+GONE_FOR_GOOD = timedelta(days=30)  # after which a trigger is forgotten that no flow has, where no rule says when
 ANY = "*"
 
 
@@ -36,11 +39,14 @@ def kept_for(namespace: str, rules: Mapping[str, str]) -> timedelta | None:
 class Retention:
     """Purges, and leaves a line in the audit trail for each batch that it deletes, in the same transaction."""
 
-    def __init__(self, database: Database, kept: TaskRecords, clock: Clock, rules: Mapping[str, str]) -> None:
+    def __init__(
+        self, database: Database, kept: TaskRecords, clock: Clock, rules: Mapping[str, str], flows: Flows
+    ) -> None:
         self._database = database
         self._records = kept
         self._clock = clock
         self._rules = rules
+        self._flows = flows
         self._daily: asyncio.Task[None] | None = None
         self.falls_to_us: Callable[[], bool] = lambda: True  # of processes on one database one applies the rules
 
@@ -64,16 +70,29 @@ class Retention:
 
         gone = await self._records.purge(chosen, EVERYTHING, BATCH, tell)
         if until is not None:
-            gone_for_good = min(until, self._clock.now() - BACK_BY)
-
-            def forget(unit: Unit) -> None:
-                triggers.forget_fires(unit.connection, chosen.namespace, until, below=chosen.below)
-                triggers.forget_memories(unit.connection, chosen.namespace, gone_for_good, below=chosen.below)
-
-            await self._database.transact(forget)
+            await self._database.transact(
+                lambda unit: triggers.forget_fires(unit.connection, chosen.namespace, until, below=chosen.below)
+            )
+            await self._forget_triggers(chosen.namespace, min(until, self._clock.now() - BACK_BY), below=chosen.below)
         if gone.executions:
             log.info("Purged %d executions of %s made before %s.", gone.executions, where, until)
         return gone
+
+    async def _forget_triggers(self, namespace: str | None, before: datetime, *, below: bool = False) -> None:
+        """Forget what is left of triggers that no flow has had since before a moment."""
+
+        def work(unit: Unit) -> None:
+            gone = triggers.forget(unit.connection, self._flows.has_trigger, before, namespace, below=below)
+            unit.after_commit(lambda: self._records.schedules.forget(gone))
+
+        await self._database.transact(work)
+
+    async def tidy(self) -> None:
+        """Forget keys of events and pairs of the KV store that have served their time."""
+        now = self._clock.now()
+        await self._database.transact(
+            lambda unit: (inbox.forget(unit.connection, now), kv.purge_expired(unit.connection, now))
+        )
 
     async def apply(self) -> Purged:
         """Delete what has been kept for as long as the rules say."""
@@ -83,11 +102,13 @@ class Retention:
             age = kept_for(namespace, self._rules)
             if age is not None:
                 total += await self.purge(Selection(namespace, until=now - age))
+            else:
+                await self._forget_triggers(namespace, now - GONE_FOR_GOOD)
         return total
 
     def start(self) -> None:
-        """Apply the rules soon, and every day."""
-        if self._rules and self._daily is None:
+        """Apply the rules soon, and every day, and tidy up."""
+        if self._daily is None:
             self._daily = asyncio.create_task(self._keep_applying(), name="retention")
 
     async def stop(self) -> None:
@@ -99,7 +120,8 @@ class Retention:
             self._daily = None
 
     async def _keep_applying(self) -> None:
-        due = self._clock.now() + FIRST
+        tidied = self._clock.now()  # at the start
+        due = tidied + FIRST
         while True:
             while not await wait_until(self._clock, due, asyncio.Event()):
                 pass
@@ -108,6 +130,9 @@ class Retention:
                 continue
             try:
                 await self.apply()
+                if self._clock.now() >= tidied + EVERY:
+                    await self.tidy()
+                    tidied = self._clock.now()
             except EngineError as error:
                 log.error("Old executions could not be purged (%s); trying again tomorrow.", error)
             due = self._clock.now() + EVERY

@@ -132,6 +132,10 @@ class Schedules:
         self._look(state.key)
         self._watches.look(state.key)
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """What was kept of triggers that no flow has any more is gone."""
+        self._states.forget(keys)
+
     async def toggle(
         self, namespace: str, flow_id: str, trigger_id: str, *, disabled: bool, beside: Beside = None
     ) -> None:

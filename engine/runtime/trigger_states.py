@@ -62,6 +62,11 @@ class TriggerStates:
         """A state was written."""
         self._states[state.key] = state
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """The rows of some triggers are gone."""
+        for key in keys:
+            self._states.pop(key, None)
+
     async def save_dates(self, states: Iterable[TriggerState]) -> None:
         """Write the next dates of some triggers; what else their rows say stays."""
         changed = [state for state in states if state != self._states.get(state.key)]

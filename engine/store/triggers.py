@@ -1,17 +1,20 @@
 """Where triggers stand, and what they fired: UNIQUE per trigger and date, so that a date fires once."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, true, update
 
 from engine.core.execution import Execution
 from engine.store.documents import dumps, loads
+from engine.store.own_schedules import schedules
 from engine.store.statements import insert_new, serial
 from engine.store.statements import put as put_row
-from engine.store.tables import flows, trigger_fires, trigger_memories, trigger_states, trigger_windows
+from engine.store.tables import EPOCH, flows, trigger_fires, trigger_memories, trigger_states, trigger_windows
+
+NAMED = 500  # keys named in one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +233,9 @@ def drop_window(connection: Connection, key: str, window_id: str) -> None:
     connection.execute(delete(trigger_windows).where(row.trigger_key == key, row.window_id == window_id))
 
 
-def namespaces(connection: Connection) -> list[str]:
-    """Namespaces of triggers that have a state."""
-    return list(connection.execute(select(trigger_states.c.namespace).distinct()).scalars())
+def namespaces(connection: Connection) -> set[str]:
+    """Namespaces of triggers that have left something."""
+    return {_named(key)[0] for key in _left(connection)}
 
 
 def rest(connection: Connection, namespace: str, flow_id: str, now: datetime) -> None:
@@ -249,22 +252,63 @@ def forget_fires(connection: Connection, namespace: str | None, before: datetime
     connection.execute(old)
 
 
-def forget_memories(connection: Connection, namespace: str | None, before: datetime, *, below: bool) -> int:
-    """Forget what triggers have seen whose flow was gone before a moment and still is; how many did."""
-    row, flow = trigger_states.c, flows.c
-    newest = (
-        select(func.max(flow.revision))
-        .where(flow.namespace == row.namespace, flow.id == row.flow_id)
-        .correlate(trigger_states)
-        .scalar_subquery()
-    )
-    is_there = exists().where(
-        flow.namespace == row.namespace, flow.id == row.flow_id, flow.revision == newest, flow.deleted.is_(False)
-    )
-    at_rest = select(row.namespace + "/" + row.flow_id + "/" + row.trigger_id).where(row.updated < before, ~is_there)
-    key = trigger_memories.c.trigger_key
-    whose = _whose(key, namespace, below=below)
-    return connection.execute(delete(trigger_memories).where(key.in_(at_rest), whose)).rowcount
+def forget(
+    connection: Connection,
+    is_there: Callable[[str, str, str], bool],
+    before: datetime,
+    namespace: str | None,
+    *,
+    below: bool,
+) -> list[str]:
+    """Forget where triggers stand, what they have seen, what they met and which dates they took, when neither they nor
+    their flow have moved since before a moment and `is_there(namespace, flow, trigger)` says that no flow has them;
+    their keys."""
+    own = {(row.namespace, row.flow_id, row.id) for row in connection.execute(select(schedules))}
+    changed = _changed(connection)
+    gone = []
+    for key, moved in _left(connection).items():
+        space, flow_id, trigger_id = _named(key)
+        if not (namespace is None or space == namespace or (below and space.startswith(f"{namespace}."))):
+            continue
+        last = max(moved, changed.get((space, flow_id), moved))
+        if last < before and (space, flow_id, trigger_id) not in own and not is_there(space, flow_id, trigger_id):
+            gone.append(key)
+    for start in range(0, len(gone), NAMED):
+        _drop(connection, gone[start : start + NAMED])
+    return gone
+
+
+def _left(connection: Connection) -> dict[str, datetime]:
+    """Keys of triggers of which there is anything, and when that last moved; a window moves until it ends."""
+    state, seen, met = trigger_states.c, trigger_memories.c, trigger_windows.c
+    found = dict.fromkeys(connection.execute(select(seen.trigger_key)).scalars(), EPOCH)
+    for key, ends in connection.execute(select(met.trigger_key, met.ends)):
+        found[key] = max(ends, found.get(key, EPOCH))
+    for row in connection.execute(select(state.namespace, state.flow_id, state.trigger_id, state.updated)):
+        key = trigger_key(row.namespace, row.flow_id, row.trigger_id)
+        found[key] = max(row.updated, found.get(key, EPOCH))
+    return found
+
+
+def _changed(connection: Connection) -> dict[tuple[str, str], datetime]:
+    """When the newest revision of each flow was made."""
+    row = flows.c
+    query = select(row.namespace, row.id, func.max(row.created).label("made")).group_by(row.namespace, row.id)
+    return {(found.namespace, found.id): found.made for found in connection.execute(query)}
+
+
+def _drop(connection: Connection, keys: Sequence[str]) -> None:
+    row = trigger_states.c
+    whose = row.namespace + "/" + row.flow_id + "/" + row.trigger_id
+    connection.execute(delete(trigger_states).where(whose.in_(keys)))
+    for table in (trigger_memories, trigger_windows, trigger_fires):
+        connection.execute(delete(table).where(table.c.trigger_key.in_(keys)))
+
+
+def _named(key: str) -> tuple[str, str, str]:
+    """Namespace, flow and trigger of a key."""
+    namespace, flow_id, trigger_id = key.split("/", 2)
+    return namespace, flow_id, trigger_id
 
 
 def _whose(key: ColumnElement[str], namespace: str | None, *, below: bool) -> ColumnElement[bool]:

@@ -7,16 +7,18 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from bot.settings import read_settings
+from engine.core.events import KillAsked
 from engine.errors import NotFound, SettingInvalid
 from engine.plugin import Selection
 from engine.runtime import Engine, retention
 from engine.runtime.retention import kept_for
 from engine.settings import Settings
 from engine.store import chat_audit, triggers
+from engine.store import events as inbox
 from engine.store.chat_ladder import rungs
 from engine.store.chat_tables import messages, runs
 from engine.store.chat_votes import votes
-from engine.store.tables import executions, logs, metadata, pauses, trigger_fires
+from engine.store.tables import events, executions, key_values, logs, metadata, pauses, trigger_fires
 from tests.runtime.conftest import START
 from tests.runtime.marks import registry
 
@@ -209,7 +211,8 @@ async def seen(engine, key):
 
 
 async def test_a_flow_that_a_sync_takes_away_for_a_while_keeps_what_its_triggers_saw(engine, deploy, clock):
-    await deploy(QUICK)
+    text = QUICK + "triggers: [{id: t, type: io.kestra.plugin.core.trigger.Webhook, key: k}]\n"
+    await deploy(text)
 
     def look(unit):
         triggers.save(unit.connection, triggers.TriggerState("company.team", "f", "t", START))
@@ -222,7 +225,7 @@ async def test_a_flow_that_a_sync_takes_away_for_a_while_keeps_what_its_triggers
     clock.jump(timedelta(hours=23))
     await engine.retention.purge(EVERY)
     assert await seen(engine, "company.team/f/t") == {"seen": [1]}
-    await deploy(QUICK)
+    await deploy(text)
     clock.jump(timedelta(days=2))
     await engine.retention.purge(EVERY)
     assert await seen(engine, "company.team/f/t") == {"seen": [1]}
@@ -256,3 +259,48 @@ async def test_the_rule_of_its_namespace_forgets_what_triggers_of_a_flow_that_is
         assert await seen(engine, "elsewhere/f/t") == {"seen": [1]}
     finally:
         await engine.stop(grace=0)
+
+
+POLLS = """
+triggers:
+  - {id: hook, type: io.kestra.plugin.core.trigger.Webhook, key: k}
+  - id: after
+    type: io.kestra.plugin.core.trigger.Flow
+    dependsOn: [{flowId: other, namespace: company.team}]
+"""
+
+
+async def test_what_is_left_of_a_trigger_goes_a_month_after_its_flow_lost_it(engine, deploy, clock):
+    """Without any rule. It is as if it had never been, also for who remembered that it was switched off."""
+    await deploy(QUICK + POLLS)
+    for one in ("hook", "after"):
+        await engine.schedules.toggle("company.team", "f", one, disabled=True)
+    window = triggers.Window("company.team/f/after", "w", START, START + timedelta(hours=1), {"x": 1.0})
+    await engine.database.transact(lambda unit: triggers.save_window(unit.connection, window))
+    clock.jump(timedelta(days=90))
+    await engine.retention.apply()
+    keys = [f"company.team/f/{one}" for one in ("hook", "after")]
+    assert all(engine.schedules.is_disabled(key) for key in keys)
+    await deploy(QUICK + POLLS.partition("  - id: after")[0])
+    clock.jump(timedelta(days=29))
+    await engine.retention.apply()
+    assert all(engine.schedules.is_disabled(key) for key in keys)
+    clock.jump(timedelta(days=2))
+    await engine.retention.apply()
+    assert [engine.schedules.is_disabled(key) for key in keys] == [True, False]
+    assert [state.key for state in await engine.database.read(triggers.all_states)] == keys[:1]
+    assert not await engine.database.read(lambda c: triggers.window(c, keys[1], "w", to_write=False))
+
+
+async def test_a_process_that_runs_on_tidies_up_every_day(engine, clock):
+    def tell(unit):
+        inbox.post(unit.connection, "E1", KillAsked(START), clock.now(), engine.sealer, "once", consumed=True)
+
+    await engine.database.transact(tell)
+    await engine.kv.set("company", "short", "x", ttl=3600)
+    clock.jump(timedelta(days=8))
+    async with asyncio.timeout(20):
+        while await engine.database.read(lambda c: c.execute(select(func.count()).select_from(events)).scalar_one()):
+            await asyncio.sleep(0.01)
+    left = select(func.count()).select_from(key_values)
+    assert await engine.database.read(lambda c: c.execute(left).scalar_one()) == 0

@@ -15,12 +15,25 @@ from engine.core import events as core_events
 from engine.core.execution import Attempt, Execution, Origin, TaskRun, TaskRuns
 from engine.core.state import State
 from engine.plugin import Selection
-from engine.store import commands, durations, events, executions, flows, kv, logs, metrics, pauses, records, triggers
+from engine.store import (
+    commands,
+    durations,
+    events,
+    executions,
+    flows,
+    kv,
+    logs,
+    metrics,
+    own_schedules,
+    pauses,
+    records,
+    triggers,
+)
 from engine.store.database import SqliteDatabase
 from engine.store.documents import COMMANDS, EVENTS, plain
 from engine.store.executions import Caller
 from engine.store.pauses import PauseRow
-from engine.store.tables import metadata
+from engine.store.tables import metadata, trigger_fires, trigger_memories, trigger_windows
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -320,9 +333,12 @@ async def test_what_a_trigger_saw_is_forgotten_when_its_flow_has_long_been_gone(
 
     await database.transact(tell)
 
+    def is_there(space, flow, trigger):
+        return flow in ("there", "back", "new")
+
     async def forget(space, before, below):
-        return await database.transact(
-            lambda unit: triggers.forget_memories(unit.connection, space, before, below=below)
+        return len(
+            await database.transact(lambda unit: triggers.forget(unit.connection, is_there, before, space, below=below))
         )
 
     async def kept():
@@ -336,6 +352,49 @@ async def test_what_a_trigger_saw_is_forgotten_when_its_flow_has_long_been_gone(
     assert await kept() == ["a/there", "a/back", "ab/gone", "a/new"]
     assert await forget(None, NOW + 2 * long, True) == 1
     assert await kept() == ["a/there", "a/back", "a/new"]
+
+
+async def test_all_that_is_left_of_a_trigger_goes_once_no_flow_has_it(database):
+    """Of one that its flow lost, one that its flow has, one that somebody added in chat, and one whose flow is gone."""
+    day, hour = timedelta(days=1), timedelta(hours=1)
+    kept = ("has", "added")
+
+    def tell(unit):
+        c = unit.connection
+        for flow in ("f", "gone"):
+            flows.deploy(c, "ns", flow, "x: 1", "", NOW)
+        for key in ("f/lost", "f/has", "f/added", "gone/has"):
+            flow, trigger = key.split("/")
+            triggers.save(c, triggers.TriggerState("ns", flow, trigger, NOW, disabled=True))
+            triggers.save_memory(c, f"ns/{key}", {"seen": [1]})
+            triggers.save_window(c, triggers.Window(f"ns/{key}", "w", NOW, NOW + hour, {"one": 1.0}))
+            triggers.claim_fire(c, f"ns/{key}", NOW, "E1", NOW)
+        triggers.save_window(c, triggers.Window("ns/f/open", "w", NOW, NOW + 9 * day, {"one": 1.0}))
+        own_schedules.add(c, own_schedules.OwnSchedule("ns", "f", "added", {}, "daily", "ann", {}, NOW))
+        flows.deploy(c, "ns", "f", "x: 2", "", NOW + day)  # that is when it lost one
+        flows.delete(c, "ns", "gone", NOW + 2 * day)
+
+    def is_there(space, flow, trigger):
+        return (flow, trigger) == ("f", "has")
+
+    async def forget(before):
+        return await database.transact(
+            lambda unit: triggers.forget(unit.connection, is_there, before, "ns", below=False)
+        )
+
+    def left(c):
+        tables = (trigger_memories, trigger_windows, trigger_fires)
+        keys = [sorted(c.execute(select(table.c.trigger_key)).scalars()) for table in tables]
+        return [sorted(state.key for state in triggers.all_states(c)), *keys]
+
+    await database.transact(tell)
+    assert await forget(NOW + day) == []
+    assert await forget(NOW + day + hour) == ["ns/f/lost"]
+    assert sorted(await forget(NOW + 3 * day)) == ["ns/gone/has"]
+    there = [f"ns/f/{one}" for one in sorted(kept)]
+    assert await database.read(left) == [there, there, [*there, "ns/f/open"], there]
+    assert await forget(NOW + 10 * day) == ["ns/f/open"]
+    assert await forget(NOW + 99 * day) == []
 
 
 async def test_a_trigger_is_released_by_the_end_of_its_execution(database):
