@@ -15,6 +15,8 @@ from bot.cli import starting
 from bot.cli.leaving import leave_soon
 from bot.settings import BotSettings, LogSection, read_settings, shipped_flows
 from bot.worker_process import WorkerProcess
+from engine.errors import SettingInvalid
+from engine.store.postgres import is_postgres
 
 
 def serve(
@@ -60,8 +62,24 @@ def up_settings(
 ) -> BotSettings:
     """What the settings say, with the shipped `demo` flows behind the operator's own."""
     settings = read_settings(data=data, flows=tuple(flows) if flows else None, role=role, worker_groups=worker_groups)
+    if worker_groups:
+        _refuse_groups(settings)
     folders = tuple(dict.fromkeys((*settings.flows, shipped_flows("demo"))))
     return settings.model_copy(update={"flows": folders, "web": _web(settings, host, port)})
+
+
+def _refuse_groups(settings: BotSettings) -> None:
+    """SettingInvalid when the groups that somebody named for this process would mean nothing in it."""
+    if settings.role not in ("all", "worker"):
+        raise SettingInvalid(
+            f"`--worker-group` names tasks to run, and the role {settings.role!r} runs none.",
+            fix="Give it to the workers (`--role worker`), and leave it out here.",
+        )
+    if not is_postgres(settings.database):
+        raise SettingInvalid(
+            "`--worker-group` needs a database that processes can share: alone on a file this one runs every task.",
+            fix="Set `database` to postgresql://user:password@host/name, or leave out `--worker-group`.",
+        )
 
 
 def _web(settings: BotSettings, host: str | None, port: int | None) -> object:
