@@ -1,4 +1,5 @@
-"""Who changed a flow last: the author of the last commit that touched its file, when the file is in a git work tree."""
+"""Who changed a flow last: the author of the last commit that touched its file, when the file is in a git work tree,
+and of the one that brought what a run goes by, should the file have been changed since."""
 
 import asyncio
 import os
@@ -8,6 +9,7 @@ from pathlib import Path
 # A repository's own configuration may name programs to run; none of them is needed to read its history.
 _GIT = ("git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "log.showSignature=false")
 _PATIENCE = 5.0
+_FURTHEST = 50  # commits of the file that are looked through for what a run goes by
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,8 @@ class Unknown:
     why: str
 
 
-async def editor_of(file: str) -> Editor | Unknown:
-    """Who changed a flow's file last."""
+async def editors_of(file: str, source: str) -> tuple[Editor, ...] | Unknown:
+    """Who changed a flow's file last, and who wrote `source`, the text of it that a run goes by."""
     path = Path(file)
     if not file or not await asyncio.to_thread(path.is_file):
         return Unknown("the flow is in no file")
@@ -35,9 +37,20 @@ async def editor_of(file: str) -> Editor | Unknown:
         return Unknown("its file is in no git work tree")
     if changed.strip():
         return Unknown("its file has changes that are not committed")
-    told = await _git(path, "log", "-1", "--format=%aN%x00%aE", "--", path.name)
-    name, _, email = (told or "").strip().partition("\0")
-    return Editor(name, email.lower()) if name or email else Unknown("its file was never committed")
+    told = await _git(path, "log", f"-{_FURTHEST}", "--format=%H%x00%aN%x00%aE", "--", path.name)
+    commits = [line.split("\0") for line in (told or "").strip("\n").split("\n") if line]
+    if not commits:
+        return Unknown("its file was never committed")
+    last = Editor(commits[0][1], commits[0][2].lower())
+    for commit, name, email in commits:
+        if _same(await _git(path, "show", f"{commit}:./{path.name}") or "", source):
+            return tuple(dict.fromkeys((last, Editor(name, email.lower()))))
+    return Unknown("what this run goes by is in none of its last commits")
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two texts are one file, however its lines end."""
+    return one.removeprefix("\ufeff").splitlines() == other.removeprefix("\ufeff").splitlines()
 
 
 async def _git(path: Path, *arguments: str) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bot.approvals.approvers import Approver, approver, labels
 from bot.approvals.assignment import assigned
-from bot.approvals.editors import Editor, Unknown, editor_of
+from bot.approvals.editors import Editor, Unknown, editors_of
 from bot.approvals.policy import NO_RULE, ApprovalRule, is_room, rule_for
 from bot.conversation import Person, Platform, Room
 from bot.frontend import FrontEnd, Unreachable
@@ -168,11 +168,12 @@ class Eligibility:
             return answer("E22", approver=bench.label)
         if eyes == "requester" or not fresh:
             return None
-        editor = await self._editor(execution)
-        if isinstance(editor, Unknown):
-            return None if bench.rule.unknown_editor == "allow" else answer("unknown-editor", why=editor.why)
+        editors = await self._editors(execution)
+        if isinstance(editors, Unknown):
+            return None if bench.rule.unknown_editor == "allow" else answer("unknown-editor", why=editors.why)
+        emails = await self.membership.emails(who)
         names = {name.casefold() for name in (who.name, await self._name(who.id)) if name}
-        if editor.email in await self.membership.emails(who) or editor.name.casefold() in names:
+        if any(one.email in emails or one.name.casefold() in names for one in editors):
             return answer("own-edit", approver=bench.label)
         return None
 
@@ -196,11 +197,11 @@ class Eligibility:
             one for starter in starters if starter for one in (starter, *(await self.identities.of(starter)).accounts)
         ]
 
-    async def _editor(self, execution: Execution) -> Editor | Unknown:
+    async def _editors(self, execution: Execution) -> tuple[Editor, ...] | Unknown:
         row = await self.engine.database.read(
             lambda c: flows.revision(c, execution.namespace, execution.flow_id, execution.revision)
         )
-        return await editor_of(row.file if row else "")
+        return await editors_of(row.file, row.source) if row else Unknown("its text is not kept any more")
 
     async def _name(self, person_id: str) -> str:
         known = await self.engine.database.read(lambda c: chat_receipts.who(c, {person_id}))

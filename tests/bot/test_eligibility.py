@@ -233,6 +233,27 @@ async def test_who_changed_the_flow_last_does_not_approve_it(bot, tmp_path, auth
     assert (await rig.press(card, "Approve", CY)).tone == "success"
 
 
+async def test_who_wrote_what_a_run_goes_by_does_not_approve_it_when_others_changed_the_flow_since(bot, tmp_path):
+    rig = await committed(bot, tmp_path, "Bob <b@nowhere.org>")
+    card = await rig.asked()
+    file = tmp_path / "flows" / "ship.yaml"
+    for author, more in (("Fay\u2028 <fay@example.com>", "# tidy\r\n"), ("Dan <dan@example.com>", "# tidier\n")):
+        file.write_bytes(file.read_bytes() + more.encode())
+        git(tmp_path, "commit", "-qam", "tidy", author=author)
+    for person in (BOB, replace(BOB, id="discord:8", name="Dan")):
+        said = await rig.press(card, "Approve", person, DEV)
+        assert said.text.startswith("You changed this flow last, so someone else must approve it (four eyes).")
+    assert (await rig.press(card, "Approve", CY)).tone == "success"
+
+
+async def test_a_run_whose_text_is_in_no_commit_is_decided_by_nobody(bot, tmp_path):
+    rig = await committed(bot, tmp_path, "Dan <dan@example.com>")
+    file = tmp_path / "flows" / "ship.yaml"
+    await rig.engine.deploy(PLAIN + "# never committed\n", file=str(file))
+    card = await rig.asked()
+    assert "in none of its last commits" in (await rig.press(card, "Approve", CY)).text
+
+
 async def test_an_editor_nobody_knows_stops_the_approval_unless_the_policy_allows_it(bot, tmp_path):
     rig = await committed(bot, tmp_path, "Dan <dan@example.com>")
     (tmp_path / "flows" / "ship.yaml").write_text(PLAIN + "# changed\n")

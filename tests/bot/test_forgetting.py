@@ -16,6 +16,7 @@ from engine.plugin import Selection
 from engine.store import audit_chain, chat_messages, chat_sequels, visits
 from engine.store.chat_aliases import Alias, every, own, put
 from engine.store.chat_sequels import Sequel
+from engine.store.copying import copy_database
 from tests.bot.rig import ASKING, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_linking import code_in
 
@@ -89,6 +90,9 @@ async def test_nothing_is_left_of_somebody(tmp_path, where):
         assert gone.runs >= 2
         assert gone.under_way == 0
         assert await kept(rig) == []
+        if where is None:
+            copy_database(tmp_path / "data" / "parley.db", tmp_path / "copy.db")
+            assert not any(word.encode() in (tmp_path / "copy.db").read_bytes() for word in TRACES)
         assert (await rig.engine.database.read(audit_chain.verify)).is_whole
         told = await rig.engine.execution(run)
         assert told.started_by == "removed"
