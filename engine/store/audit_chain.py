@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, delete, func, insert, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, func, insert, select, type_coerce
 
 from engine.store.chat_tables import audit, audit_private, people, settings
 from engine.store.statements import put, serial
@@ -27,6 +27,9 @@ COVERED = ("id", "at", "person", "platform", "action", "entity", "execution_id",
 # Details in which nothing stands that a person wrote.
 OURS = frozenset({"room", "message", "button", "card", "page", "code", "shown", "policy", "vote", "then", "what"})
 AT_ONCE = 500  # keys in one statement
+_write, _write_private = insert(audit), insert(audit_private)
+_owned = (audit_private.c.owner == bindparam("of"), audit_private.c.content == bindparam("said"))
+_known = select(audit_private.c.key).where(*_owned).limit(1)
 _end = select(settings.c.value).where(settings.c.name == END)
 _ends = select(audit.c.id, audit.c.hash, _end.scalar_subquery().label("noted")).order_by(audit.c.id.desc()).limit(1)
 
@@ -84,7 +87,7 @@ def append(connection: Connection, facts: Mapping[str, Any] | None = None, **val
     row |= {"id": last.number + 1, "facts": canonical(facts or {}), "prev": last.hash}
     row = {name: _storable(value) for name, value in row.items()}
     row["hash"] = row_hash(row)
-    connection.execute(insert(audit).values(**row))
+    connection.execute(_write, row)
     put(connection, settings, {"name": END, "value": canonical([row["id"], row["hash"]])})
     return Head(row["id"], row["hash"])
 
@@ -111,8 +114,7 @@ def _read_end(said: str | None) -> Head:
 def person_key(connection: Connection, person: str, name: str) -> str:
     """The key that stands for a person under a name; always the same until they are forgotten."""
     content = _storable(canonical({"id": person, "name": name}))
-    known = select(audit_private.c.key).where(audit_private.c.owner == person, audit_private.c.content == content)
-    found: str | None = connection.execute(known.limit(1)).scalar_one_or_none()
+    found: str | None = connection.execute(_known, {"of": person, "said": content}).scalar_one_or_none()
     return found or _keep(connection, person, content)
 
 
@@ -124,7 +126,7 @@ def details_key(connection: Connection, details: Mapping[str, Any]) -> str:
 def _keep(connection: Connection, owner: str, content: str) -> str:
     salt = secrets.token_hex(16)
     key = private_key(salt, owner, content)
-    connection.execute(insert(audit_private).values(key=key, salt=salt, owner=owner, content=content))
+    connection.execute(_write_private, {"key": key, "salt": salt, "owner": owner, "content": content})
     return key
 
 
