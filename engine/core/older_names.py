@@ -54,7 +54,8 @@ def older_names(data: Any, registry: Registry) -> Iterator[OlderName]:
             continue
         kind = value.get("type")
         found = registry.find(kind) if isinstance(kind, str) and "." in kind else None
-        if found is not None and kind != (now := found.instead or found.type_names()[0]):
+        now = (found.instead or found.type_names()[0]) if found is not None else None
+        if found is not None and now is not None and kind != now and not str(kind).startswith(found.peers):
             yield OlderName((*path, "type"), str(kind), now, found.older_how(value), is_type=True)
         cls = part_at(path, data, registry)
         for key, mark in (older_properties(cls) if cls is not None else {}).items():

@@ -61,6 +61,7 @@ class Typed(Part):
     """A part chosen by its `type`: tasks, triggers, conditions, runners, providers."""
 
     examples: ClassVar[tuple[str, ...]] = ()
+    peers: ClassVar[tuple[str, ...]] = ()  # what other names begin with that are no older than the first
     instead: ClassVar[str] = ""  # what flows should use now, when the class is kept for older ones only
     instead_how: ClassVar[str] = ""  # what else changes then
     is_of_flow: ClassVar[bool] = False  # stands in a list of the flow, and in no property of a task

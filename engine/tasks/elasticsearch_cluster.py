@@ -1,7 +1,7 @@
 """Clusters of Elasticsearch and OpenSearch: where they are, who asks, and one call."""
 
 import base64
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field
@@ -33,6 +33,7 @@ class Connection(Part):
 class ElasticsearchTask(RunnableTask):
     """Which cluster."""
 
+    peers: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.opensearch.",)
     connection: Connection
     routing: Property[OptionalText] = None
 

@@ -153,3 +153,9 @@ def test_a_default_of_a_type_that_lacks_the_property_is_told_and_is_no_error(nam
     assert told(text, "warning") == [
         ("unknown-property", "pluginDefaults[0].values.levl", "Did you mean `level`?"),
     ]
+
+
+def test_a_type_of_a_service_that_shares_a_task_is_not_called_older():
+    search = "connection: {hosts: ['http://o:9200']}, request: {}"
+    text = f"tasks:\n  - {{id: a, type: io.kestra.plugin.@.Search, {search}}}"
+    assert problems(text.replace("@", "opensearch")) == problems(text.replace("@", "elasticsearch")) == []

@@ -10,6 +10,8 @@ from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from tests.tasks.context import heard
 from tests.wire.aws import aws
+from tests.wire.certificates import self_signed
+from tests.wire.loopback import Answered, serving
 
 PLUGIN = "io.kestra.plugin.aws"
 
@@ -266,3 +268,51 @@ async def test_athena(context, at, server):
     stored = await context.run(**ask, query="SELECT 3", catalog="AwsDataCatalog")
     assert [json.loads(line) for line in context.files.text(stored.uri).splitlines()] == rows
     assert (await context.run(**ask, query="SELECT 4", fetchType="NONE")).rows is None
+
+
+async def test_minio(context, server, at):
+    """The same tasks at an address of their own, which says no region."""
+    minio = "io.kestra.plugin.minio"
+    at = {"endpoint": server, "accessKeyId": "AKIA", "secretKeyId": "s3cret", "bucket": "mini"}
+    for _ in range(2):  # the second time it is there
+        assert (await context.run(type=f"{minio}.CreateBucket", **at)).bucket == "mini"
+    uris = [await context.files.put(str(n).encode(), f"{n}.csv") for n in range(3)]
+    await context.run(type=f"{minio}.Upload", **at, from_=uris, key="in")
+    assert context.files.text((await context.run(type=f"{minio}.Download", **at, key="in/1.csv")).uri) == "1"
+    objects = (await context.run(type=f"{minio}.List", **at, startAfter="in/0.csv", regexp=r".*\.csv")).objects
+    assert [one["key"] for one in objects] == ["in/1.csv", "in/2.csv"]
+    assert (await context.run(type=f"{minio}.List", **at, recursive=False)).objects == []
+    places = {"from_": {"bucket": "mini", "key": "in/0.csv"}, "to": {"bucket": "mini", "key": "out/0.csv"}}
+    where = {name: value for name, value in at.items() if name != "bucket"}
+    assert (await context.run(type=f"{minio}.Copy", **where, **places, delete=True)).key == "out/0.csv"
+    await context.run(type=f"{minio}.Delete", **at, key="out/0.csv")
+    declared = {"id": "watch", "type": f"{minio}.Trigger", **at, "prefix": "in/1", "action": "DELETE"}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    assert [one["key"] for one in (await trigger.poll(context)).objects] == ["in/1.csv"]
+    assert await trigger.poll(context) is None
+    assert len((await context.run(type=f"{minio}.Downloads", **at)).objects) == 1
+    assert (await context.run(type=f"{minio}.DeleteList", **at)).count == 1
+    with pytest.raises(TaskFailed, match=r"MinIO s3 refused HeadObject: 404"):
+        await context.run(type=f"{minio}.Download", **at, key="none")
+    assert "s3cret" in context.masked
+
+
+def empty(_):
+    return Answered(
+        b'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name></ListBucketResult>'
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+async def test_minio_with_certificates_of_its_own(context, tmp_path):
+    """What is trusted is what the task says: nobody else's certificate, or anybody's."""
+    tls = self_signed(tmp_path)
+    certificate = (tmp_path / "server.pem").read_text().partition("-----END PRIVATE KEY-----\n")[2]
+    with serving(empty) as wire:
+        wire.server.socket = tls.wrap_socket(wire.server.socket, server_side=True)
+        at = {"type": "io.kestra.plugin.minio.List", "endpoint": wire.url.replace("http", "https"), "bucket": "b"}
+        at |= {"accessKeyId": "A", "secretKeyId": "B"}
+        with pytest.raises(TaskFailed, match="MinIO s3 could not be reached: SSL validation failed"):
+            await context.run(**at)
+        assert (await context.run(**at, caPem=certificate)).objects == []
+        assert (await context.run(**at, ssl={"insecureTrustAllCertificates": True})).objects == []

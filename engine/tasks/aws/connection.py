@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
@@ -38,11 +38,13 @@ class Credentials(Part):
 class AwsConnected(Credentials):
     """A task that calls Amazon's services."""
 
+    owner: ClassVar[str] = "AWS"
+
     async def aws(self, context: RunContext, service: str, work: Callable[[Any], R]) -> R:
         """What `work` does with a client of a service, in a thread; TaskFailed when the service refuses."""
         client = await self.client(context, service)
         try:
-            return await asked(service, lambda: work(client))
+            return await asked(service, lambda: work(client), self.owner)
         finally:
             client.close()
 
@@ -55,7 +57,7 @@ class AwsConnected(Credentials):
             if address:
                 await check_address(address, context.settings)
         session = f"parley-{context.task_run_id}"[:64]
-        return await asked(service, lambda: self._client(boto3, service, endpoint, session))
+        return await asked(service, lambda: self._client(boto3, service, endpoint, session), self.owner)
 
     def _client(self, boto3: Any, service: str, endpoint: str | None, session: str) -> Any:
         keys = {
@@ -78,26 +80,30 @@ class AwsConnected(Credentials):
             made = boto3.session.Session(
                 lent["AccessKeyId"], lent["SecretAccessKey"], lent["SessionToken"], region_name=region
             )
-        return made.client(service, endpoint_url=endpoint, config=self._config(boto3))
+        return made.client(service, endpoint_url=endpoint, config=self._config(boto3), verify=self._trusted())
 
     def _config(self, boto3: Any) -> Any:
         """How the client behaves."""
         config = extra("botocore.config", "aws").Config
         return config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10)
 
+    def _trusted(self) -> bool | str | None:
+        """Whose certificates are good: a file's, anybody's, or those of the machine (None)."""
+        return None
 
-async def asked(service: str, work: Callable[[], R]) -> R:
+
+async def asked(service: str, work: Callable[[], R], owner: str = "AWS") -> R:
     """What a call gives, in a thread; TaskFailed when the service refuses."""
 
     def run() -> R:
-        with explained(service):
+        with explained(service, owner):
             return work()
 
     return await in_own_thread(run)
 
 
 @contextmanager
-def explained(service: str) -> Any:
+def explained(service: str, owner: str = "AWS") -> Any:
     """TaskFailed for everything a client raises, with what the service said."""
     errors = extra("botocore.exceptions", "aws")
     try:
@@ -106,20 +112,21 @@ def explained(service: str) -> Any:
         said = error.response.get("Error", {})
         code = str(said.get("Code", ""))
         raise TaskFailed(
-            f"AWS {service} refused {error.operation_name}: {code}: {said.get('Message', '')}", fix=HINTS.get(code, "")
+            f"{owner} {service} refused {error.operation_name}: {code}: {said.get('Message', '')}",
+            fix=HINTS.get(code, ""),
         ) from error
     except errors.NoCredentialsError as error:
         raise TaskFailed(
-            "AWS wants to know who asks.",
+            f"{owner} wants to know who asks.",
             fix="Give `accessKeyId` and `secretKeyId`, or credentials in the environment.",
         ) from error
     except errors.NoRegionError as error:
-        raise TaskFailed("It is not said which region of AWS.", fix="Give `region`.") from error
+        raise TaskFailed(f"It is not said which region of {owner}.", fix="Give `region`.") from error
     except errors.ParamValidationError as error:
-        raise TaskFailed(f"AWS {service} does not take this: {' '.join(str(error).split())[:500]}") from error
+        raise TaskFailed(f"{owner} {service} does not take this: {' '.join(str(error).split())[:500]}") from error
     except (errors.BotoCoreError, ValueError) as error:
         raise TaskFailed(
-            f"AWS {service} could not be reached: {error}.", fix="Check `region` and the network."
+            f"{owner} {service} could not be reached: {error}.", fix="Check `region` and the network."
         ) from error
 
 

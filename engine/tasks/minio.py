@@ -1,0 +1,235 @@
+"""`io.kestra.plugin.minio`: files in buckets of MinIO, and of others that speak S3."""
+
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks.aws import s3
+from engine.tasks.aws.connection import AwsConnected
+from engine.tasks.aws.s3_objects import Listed, Taken, taken
+from engine.tasks.extras import extra
+from engine.tasks.http_options import Ssl
+from engine.tasks.property_types import OptionalText
+from engine.tasks.runners import WORK
+from engine.tasks.trigger_fields import task_of
+
+# Each is the task of `aws.s3` of the same name, at another address: only what differs stands here.
+
+
+class MinioConnected(AwsConnected):
+    """Where the service is, and whose certificates it may have."""
+
+    owner: ClassVar[str] = "MinIO"
+    endpoint: Property[OptionalText] = None
+    client_pem: Property[OptionalText] = None
+    ca_pem: Property[OptionalText] = None
+    ssl: Ssl | None = None
+
+    async def client(self, context: RunContext, service: str) -> Any:
+        kept = {"endpoint_override": self.endpoint or self.endpoint_override}
+        for name, text in (("client_pem", self.client_pem), ("ca_pem", self.ca_pem)):
+            if text:
+                context.mask(text)
+                path = context.working_dir / WORK / f"{name}-{context.task_run_id}.pem"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(mode=0o600)
+                path.write_text(text, "utf-8")
+                kept[name] = str(path)
+        return await AwsConnected.client(self.model_copy(update=kept), context, service)
+
+    def _config(self, boto3: Any) -> Any:
+        config = extra("botocore.config", "aws").Config
+        path_style = {"addressing_style": "path"} if self.endpoint_override else None
+        more = config(
+            s3=path_style,
+            client_cert=self.client_pem,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        return super()._config(boto3).merge(more)
+
+    def _trusted(self) -> bool | str | None:
+        return False if self.ssl and self.ssl.insecure_trust_all_certificates else self.ca_pem
+
+
+class Upload(MinioConnected, s3.Upload):
+    """Upload a file, or several below one key."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: upload
+type: io.kestra.plugin.minio.Upload
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+bucket: reports
+key: latest.csv
+from: "{{ outputs.report.uri }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.Upload"]  # type: ignore[assignment]
+
+
+class Download(MinioConnected, s3.Download):
+    """Download an object, or all that a prefix or pattern names."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: download
+type: io.kestra.plugin.minio.Download
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+bucket: reports
+key: latest.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.Download"]  # type: ignore[assignment]
+
+
+class Downloads(MinioConnected, s3.Downloads):
+    """Download objects, and move or delete them afterwards."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: downloads
+type: io.kestra.plugin.minio.Downloads
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+bucket: reports
+prefix: orders/
+action: DELETE
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.Downloads"]  # type: ignore[assignment]
+
+
+class List(MinioConnected, s3.List):
+    """List objects."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: list
+type: io.kestra.plugin.minio.List
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+bucket: reports
+prefix: 2026/
+regexp: .*\\.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.List"]  # type: ignore[assignment]
+    start_after: Property[OptionalText] = None
+    recursive: Property[bool] = True
+    include_versions: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Listed:
+        if self.include_versions:
+            context.log("`includeVersions` has no effect: only the newest versions are listed.", "WARN")
+        delimiter = self.delimiter or (None if self.recursive else "/")
+        asked = {"marker": self.start_after or self.marker, "delimiter": delimiter}
+        return await s3.List.run(self.model_copy(update=asked), context)
+
+
+class Trigger(MinioConnected, s3.Trigger):
+    """Start an execution when there are objects; they are downloaded, and moved or deleted."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: trigger
+type: io.kestra.plugin.minio.Trigger
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+bucket: reports
+prefix: orders/
+action: DELETE
+interval: PT1M
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.Trigger"]  # type: ignore[assignment]
+
+    async def poll(self, context: RunContext) -> Taken | None:
+        task = await task_of(self, Downloads, context)
+        found = await taken(task, context, task.bucket)
+        return found if found.objects else None
+
+
+class Delete(MinioConnected, s3.Delete):
+    """Delete an object."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: delete
+type: io.kestra.plugin.minio.Delete
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+bucket: reports
+key: old.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.Delete"]  # type: ignore[assignment]
+
+
+class DeleteList(MinioConnected, s3.DeleteList):
+    """Delete all objects that a prefix or pattern names."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: deletelist
+type: io.kestra.plugin.minio.DeleteList
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+bucket: reports
+prefix: 2024/
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.DeleteList"]  # type: ignore[assignment]
+
+
+class Copy(MinioConnected, s3.Copy):
+    """Copy an object, and delete the old one if asked to."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: copy
+type: io.kestra.plugin.minio.Copy
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+from:
+  bucket: reports
+  key: latest.csv
+to:
+  bucket: archive
+  key: 2026.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.Copy"]  # type: ignore[assignment]
+
+
+class CreateBucket(MinioConnected, s3.CreateBucket):
+    """Create a bucket, unless it is there."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: createbucket
+type: io.kestra.plugin.minio.CreateBucket
+endpoint: https://minio.example.com
+accessKeyId: "{{ secret('MINIO_ACCESS_KEY') }}"
+secretKeyId: "{{ secret('MINIO_SECRET_KEY') }}"
+bucket: reports
+""",
+    )
+    type: Literal["io.kestra.plugin.minio.CreateBucket"]  # type: ignore[assignment]
+
+    async def run(self, context: RunContext) -> s3.Made:
+        try:
+            return await s3.CreateBucket.run(self, context)
+        except TaskFailed as error:
+            if "BucketAlreadyOwnedByYou" in error.message:
+                return s3.Made(bucket=self.bucket, region=self.region)
+            raise
