@@ -1,4 +1,4 @@
-"""Files on other machines: listed, fetched, put and moved through a client of SFTP."""
+"""Files on other machines: listed, fetched, put and moved through a client of SFTP, or one with its acts."""
 
 import re
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ async def listed(sftp: Any, fields: ListFields, folder: str, depth: int = 0) -> 
 
 async def taken(sftp: Any, context: RunContext, files: Sequence[RemoteFile]) -> list[RemoteFile]:
     """The files with the URIs of their contents in internal storage."""
-    folder = context.working_dir / WORK / f"sftp-{context.task_run_id}"
+    folder = context.working_dir / WORK / f"remote-{context.task_run_id}"
     folder.mkdir(parents=True, exist_ok=True)
     done = []
     for one in files:

@@ -10,6 +10,7 @@ from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.remote_tasks import Remote
 
 PATIENCE = 30  # seconds for a connection
 
@@ -74,7 +75,7 @@ class SshConnected(Part):
             ) from error
 
 
-class KeyFields(SshConnected):
+class KeyFields(SshConnected, Remote):
     """A machine that files are exchanged with."""
 
     keyfile: Property[OptionalText] = Field(default=None, description="The private key's text.")
@@ -100,6 +101,10 @@ class KeyFields(SshConnected):
         more = {"kex_algs": [self.key_exchange_algorithm]} if self.key_exchange_algorithm else {}
         return {**super().options(), **more}
 
+    @asynccontextmanager
+    async def files(self, context: RunContext) -> AsyncIterator[Any]:
+        async with self.connected(context) as connection, connection.start_sftp_client() as sftp:
+            yield sftp
+
     def place(self, path: str) -> str:
-        """A path as the server knows it."""
         return path.strip().lstrip("/") or "." if self.root_dir else path.strip()

@@ -1,25 +1,25 @@
 """`io.kestra.plugin.fs.sftp`: files on other machines, over SSH."""
 
-from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
-from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
-from engine.tasks.remote_files import ActionFields, Files, ListFields, listed, moved, put, taken
+from engine.plugin import PollingTrigger, Property, RunContext
+from engine.tasks.property_types import OptionalText
+from engine.tasks.remote_files import Files
+from engine.tasks.remote_tasks import (
+    DeleteTask,
+    DownloadsTask,
+    DownloadTask,
+    EmptyFields,
+    ListTask,
+    MoveTask,
+    UploadsTask,
+    UploadTask,
+)
 from engine.tasks.ssh_connection import KeyFields
 from engine.tasks.trigger_fields import task_of
 
 
-class Moved(Outputs):
-    """Where it came from, and where it is now."""
-
-    from_: str = Field(serialization_alias="from")
-    to: str
-
-
-class Upload(KeyFields, RunnableTask):
+class Upload(KeyFields, UploadTask):
     """Upload a file."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -34,24 +34,9 @@ to: /reports/latest.csv
 """,
     )
     type: Literal["io.kestra.plugin.fs.sftp.Upload"]
-    from_: Property[Text] = Field(alias="from")
-    to: Property[OptionalText] = None
-    overwrite: Property[bool] = True
-
-    async def run(self, context: RunContext) -> Moved:
-        target = self.to or PurePosixPath(self.from_).name
-        async with self.connected(context) as connection, connection.start_sftp_client() as sftp:
-            target = await put(sftp, context, self.from_, self.place(target), overwrite=self.overwrite)
-        return Moved(from_=self.from_, to=self.to or target)
 
 
-class Uploaded(Outputs):
-    """Where the files are now."""
-
-    files: list[str]
-
-
-class Uploads(KeyFields, RunnableTask):
+class Uploads(KeyFields, UploadsTask):
     """Upload several files to a folder."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -67,23 +52,9 @@ to: /reports/
 """,
     )
     type: Literal["io.kestra.plugin.fs.sftp.Uploads"]
-    from_: Property[JsonMap | JsonList] = Field(alias="from", description="URIs, or names and their URIs.")
-    to: Property[Text]
-    max_files: Property[int | None] = None
-
-    async def run(self, context: RunContext) -> Uploaded:
-        given = (
-            self.from_ if isinstance(self.from_, dict) else {PurePosixPath(str(uri)).name: uri for uri in self.from_}
-        )
-        done = []
-        async with self.connected(context) as connection, connection.start_sftp_client() as sftp:
-            for name, uri in given.items():
-                target = f"{self.place(self.to).rstrip('/')}/{name}"
-                done.append(await put(sftp, context, str(uri), target, overwrite=True))
-        return Uploaded(files=done)
 
 
-class Download(KeyFields, RunnableTask):
+class Download(KeyFields, DownloadTask):
     """Download a file."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -97,15 +68,9 @@ from: /orders/today.csv
 """,
     )
     type: Literal["io.kestra.plugin.fs.sftp.Download"]
-    from_: Property[Text] = Field(alias="from")
-
-    async def run(self, context: RunContext) -> Moved:
-        async with self.connected(context) as connection, connection.start_sftp_client() as sftp:
-            (found,) = await taken(sftp, context, [{"serverPath": self.place(self.from_)}])
-        return Moved(from_=self.from_, to=found["path"])
 
 
-class List(KeyFields, ListFields, RunnableTask):
+class List(KeyFields, ListTask):
     """List a folder."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -121,12 +86,8 @@ regExp: .*\\.csv
     )
     type: Literal["io.kestra.plugin.fs.sftp.List"]
 
-    async def run(self, context: RunContext) -> Files:
-        async with self.connected(context) as connection, connection.start_sftp_client() as sftp:
-            return Files(files=await listed(sftp, self, self.place(self.from_)))
 
-
-class Downloads(KeyFields, ActionFields, RunnableTask):
+class Downloads(KeyFields, DownloadsTask):
     """Download all files of a folder, and move or delete them there if asked to."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -143,30 +104,8 @@ moveDirectory: /archive/
     )
     type: Literal["io.kestra.plugin.fs.sftp.Downloads"]
 
-    async def run(self, context: RunContext) -> Files:
-        return await self.emptied(context)
 
-    async def emptied(self, context: RunContext) -> Files:
-        """The files, downloaded, and then moved or deleted."""
-        goal = None
-        if self.action == "MOVE":
-            if not self.move_directory:
-                raise TaskFailed("It is not said where to move the files.", fix="Give `moveDirectory`.")
-            goal = self.place(self.move_directory).rstrip("/")
-        async with self.connected(context) as connection, connection.start_sftp_client() as sftp:
-            found = [one for one in await listed(sftp, self, self.place(self.from_)) if one["fileType"] == "FILE"]
-            if len(found) > self.max_files:
-                context.log(f"There are {len(found)} files; the first {self.max_files} are taken (`maxFiles`).", "WARN")
-            done = await taken(sftp, context, found[: self.max_files])
-            for one in done:
-                if goal is not None:
-                    await moved(sftp, one["serverPath"], f"{goal}/{one['name']}", overwrite=True)
-                elif self.action == "DELETE":
-                    await sftp.remove(one["serverPath"])
-        return Files(files=done, outputFiles={one["name"]: one["path"] for one in done})
-
-
-class Trigger(KeyFields, ActionFields, PollingTrigger):
+class Trigger(KeyFields, EmptyFields, PollingTrigger):
     """Start an execution when there are files; they are downloaded, and moved or deleted."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -192,14 +131,7 @@ moveDirectory: /archive/
         return found if found.files else None
 
 
-class Gone(Outputs):
-    """Whether there was one."""
-
-    uri: str
-    deleted: bool
-
-
-class Delete(KeyFields, RunnableTask):
+class Delete(KeyFields, DeleteTask):
     """Delete a file."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -213,21 +145,9 @@ uri: /in/old.csv
 """,
     )
     type: Literal["io.kestra.plugin.fs.sftp.Delete"]
-    uri: Property[Text]
-    error_on_missing: Property[bool] = False
-
-    async def run(self, context: RunContext) -> Gone:
-        async with self.connected(context) as connection, connection.start_sftp_client() as sftp:
-            path = self.place(self.uri)
-            if not await sftp.exists(path):
-                if self.error_on_missing:
-                    raise TaskFailed(f"There is no file {self.uri}.", fix="Leave out `errorOnMissing`.")
-                return Gone(uri=self.uri, deleted=False)
-            await (sftp.rmtree(path) if await sftp.isdir(path) else sftp.remove(path))
-        return Gone(uri=self.uri, deleted=True)
 
 
-class Move(KeyFields, RunnableTask):
+class Move(KeyFields, MoveTask):
     """Move or rename a file."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -242,14 +162,3 @@ to: /archive/
 """,
     )
     type: Literal["io.kestra.plugin.fs.sftp.Move"]
-    from_: Property[Text] = Field(alias="from")
-    to: Property[Text]
-    overwrite: Property[bool] = False
-
-    async def run(self, context: RunContext) -> Moved:
-        target = self.place(self.to)
-        if self.to.endswith("/"):
-            target = f"{target.rstrip('/')}/{PurePosixPath(self.from_).name}"
-        async with self.connected(context) as connection, connection.start_sftp_client() as sftp:
-            await moved(sftp, self.place(self.from_), target, overwrite=self.overwrite)
-        return Moved(from_=self.from_, to=target)

@@ -1,0 +1,159 @@
+"""What tasks do with files on other machines, whatever they are reached by."""
+
+from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import Field
+
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
+from engine.tasks.remote_files import ActionFields, Files, ListFields, listed, moved, put, taken
+
+
+class Remote(Part):
+    """A machine that files are exchanged with."""
+
+    @abstractmethod
+    def files(self, context: RunContext) -> AbstractAsyncContextManager[Any]:
+        """A client with the acts of SFTP's; TaskFailed when the machine can't be reached or refuses."""
+
+    @abstractmethod
+    def place(self, path: str) -> str:
+        """A path as the server knows it."""
+
+
+class Moved(Outputs):
+    """Where it came from, and where it is now."""
+
+    from_: str = Field(serialization_alias="from")
+    to: str
+
+
+class UploadTask(Remote, RunnableTask):
+    """Upload a file."""
+
+    from_: Property[Text] = Field(alias="from")
+    to: Property[OptionalText] = None
+    overwrite: Property[bool] = True
+
+    async def run(self, context: RunContext) -> Moved:
+        target = self.to or PurePosixPath(self.from_).name
+        async with self.files(context) as there:
+            target = await put(there, context, self.from_, self.place(target), overwrite=self.overwrite)
+        return Moved(from_=self.from_, to=self.to or target)
+
+
+class Uploaded(Outputs):
+    """Where the files are now."""
+
+    files: list[str]
+
+
+class UploadsTask(Remote, RunnableTask):
+    """Upload several files to a folder."""
+
+    from_: Property[JsonMap | JsonList] = Field(alias="from", description="URIs, or names and their URIs.")
+    to: Property[Text]
+    max_files: Property[int | None] = None
+
+    async def run(self, context: RunContext) -> Uploaded:
+        given = (
+            self.from_ if isinstance(self.from_, dict) else {PurePosixPath(str(uri)).name: uri for uri in self.from_}
+        )
+        done = []
+        async with self.files(context) as there:
+            for name, uri in given.items():
+                target = f"{self.place(self.to).rstrip('/')}/{name}"
+                done.append(await put(there, context, str(uri), target, overwrite=True))
+        return Uploaded(files=done)
+
+
+class DownloadTask(Remote, RunnableTask):
+    """Download a file."""
+
+    from_: Property[Text] = Field(alias="from")
+
+    async def run(self, context: RunContext) -> Moved:
+        async with self.files(context) as there:
+            (found,) = await taken(there, context, [{"serverPath": self.place(self.from_)}])
+        return Moved(from_=self.from_, to=found["path"])
+
+
+class ListTask(Remote, ListFields, RunnableTask):
+    """List a folder."""
+
+    async def run(self, context: RunContext) -> Files:
+        async with self.files(context) as there:
+            return Files(files=await listed(there, self, self.place(self.from_)))
+
+
+class EmptyFields(Remote, ActionFields):
+    """A folder whose files are taken, and what becomes of them there."""
+
+    async def emptied(self, context: RunContext) -> Files:
+        """The files, downloaded, and then moved or deleted."""
+        goal = None
+        if self.action == "MOVE":
+            if not self.move_directory:
+                raise TaskFailed("It is not said where to move the files.", fix="Give `moveDirectory`.")
+            goal = self.place(self.move_directory).rstrip("/")
+        async with self.files(context) as there:
+            found = [one for one in await listed(there, self, self.place(self.from_)) if one["fileType"] == "FILE"]
+            if len(found) > self.max_files:
+                context.log(f"There are {len(found)} files; the first {self.max_files} are taken (`maxFiles`).", "WARN")
+            done = await taken(there, context, found[: self.max_files])
+            for one in done:
+                if goal is not None:
+                    await moved(there, one["serverPath"], f"{goal}/{one['name']}", overwrite=True)
+                elif self.action == "DELETE":
+                    await there.remove(one["serverPath"])
+        return Files(files=done, outputFiles={one["name"]: one["path"] for one in done})
+
+
+class DownloadsTask(EmptyFields, RunnableTask):
+    """Download all files of a folder, and move or delete them there if asked to."""
+
+    async def run(self, context: RunContext) -> Files:
+        return await self.emptied(context)
+
+
+class Gone(Outputs):
+    """Whether there was one."""
+
+    uri: str
+    deleted: bool
+
+
+class DeleteTask(Remote, RunnableTask):
+    """Delete a file."""
+
+    uri: Property[Text]
+    error_on_missing: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Gone:
+        async with self.files(context) as there:
+            path = self.place(self.uri)
+            if not await there.exists(path):
+                if self.error_on_missing:
+                    raise TaskFailed(f"There is no file {self.uri}.", fix="Leave out `errorOnMissing`.")
+                return Gone(uri=self.uri, deleted=False)
+            await (there.rmtree(path) if await there.isdir(path) else there.remove(path))
+        return Gone(uri=self.uri, deleted=True)
+
+
+class MoveTask(Remote, RunnableTask):
+    """Move or rename a file."""
+
+    from_: Property[Text] = Field(alias="from")
+    to: Property[Text]
+    overwrite: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Moved:
+        target = self.place(self.to)
+        if self.to.endswith("/"):
+            target = f"{target.rstrip('/')}/{PurePosixPath(self.from_).name}"
+        async with self.files(context) as there:
+            await moved(there, self.place(self.from_), target, overwrite=self.overwrite)
+        return Moved(from_=self.from_, to=target)
