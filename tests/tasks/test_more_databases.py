@@ -1,0 +1,108 @@
+"""SQL Server and Oracle: where their URLs lead, what a statement is, and what their drivers say when nobody is there.
+
+Neither server runs here: the drivers are real, and talk to a port that hangs up.
+"""
+
+import socketserver
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from engine.tasks.jdbc import oracle, sqlserver
+from tests.wire.tcp import listening
+
+JDBC = "io.kestra.plugin.jdbc"
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("jdbc:sqlserver://db:1434;databaseName=shop", {"server": "db", "port": "1434", "database": "shop"}),
+        (
+            "jdbc:sqlserver://db;instanceName=two;user=a;password=b=c;encrypt=true;trustServerCertificate=true",
+            {"server": "db\\two", "port": "1433", "user": "a", "password": "b=c", "encryption": "require"},
+        ),
+        ("jdbc:sqlserver://;serverName=db;portNumber=99", {"server": "db", "port": "99"}),
+    ],
+)
+def test_where_a_url_of_sql_server_leads(url, found):
+    assert sqlserver.address(url) == found
+
+
+@pytest.mark.parametrize(
+    ("url", "found", "hosts"),
+    [
+        ("jdbc:oracle:thin:@//db:1521/shop", ("db:1521/shop", None, None), ["db"]),
+        ("jdbc:oracle:thin:ann/pw@db/shop", ("db/shop", "ann", "pw"), ["db"]),
+        ("jdbc:oracle:thin:@tcps://a:1,[::1]:2/shop?x=1", ("tcps://a:1,[::1]:2/shop?x=1", None, None), ["a", "::1"]),
+        (
+            "jdbc:oracle:thin:@db:1521:ORCL",
+            ("(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=db)(PORT=1521))(CONNECT_DATA=(SID=ORCL)))", None, None),
+            ["db"],
+        ),
+        (
+            "jdbc:oracle:thin:@(DESCRIPTION=(ADDRESS=(HOST=a)(PORT=1))(ADDRESS=(HOST = b)(PORT=1)))",
+            ("(DESCRIPTION=(ADDRESS=(HOST=a)(PORT=1))(ADDRESS=(HOST = b)(PORT=1)))", None, None),
+            ["a", "b"],
+        ),
+    ],
+)
+def test_where_a_url_of_oracle_leads(url, found, hosts):
+    assert oracle.address(url) == found
+    assert oracle.hosts(found[0]) == hosts
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("SELECT 1 FROM dual; SELECT ';' FROM dual;", ["SELECT 1 FROM dual", "SELECT ';' FROM dual"]),
+        ("BEGIN a; b; END;", ["BEGIN a; b; END;"]),
+        (
+            " declare x int; begin null; end;\n/\nbegin b; end;\n/\n",
+            ["declare x int; begin null; end;", "begin b; end;"],
+        ),
+        ("CREATE OR REPLACE PROCEDURE p AS BEGIN a; END;", ["CREATE OR REPLACE PROCEDURE p AS BEGIN a; END;"]),
+    ],
+)
+def test_what_a_statement_of_oracle_is(text, found):
+    assert oracle.split(text) == found
+
+
+class HangsUp(socketserver.StreamRequestHandler):
+    """Reads a first word and leaves."""
+
+    def handle(self):
+        self.rfile.read(1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "product"),
+    [
+        ("sqlserver", "jdbc:sqlserver://127.0.0.1:{port};databaseName=shop", "SQL Server"),
+        ("oracle", "jdbc:oracle:thin:@//127.0.0.1:{port}/shop", "Oracle"),
+    ],
+)
+async def test_nobody_is_there(make_context, kind, url, product):
+    context = make_context()
+    with listening(HangsUp) as port:
+        at = {"url": url.format(port=port), "username": "flows", "password": "s3cret"}
+        uri = await context.files.put(b'{"a": 1}\n', "rows.jsonl")
+        for name, given in (
+            ("Query", {"sql": "SELECT 1"}),
+            ("Queries", {"sql": "SELECT 1; SELECT 2"}),
+            ("Batch", {"from_": uri, "table": "t"}),
+        ):
+            with pytest.raises(TaskFailed, match=rf"{product} could not be reached at .*{port}.*Check `url`"):
+                await context.run(type=f"{JDBC}.{kind}.{name}", **at, **given)
+        declared = {"id": "t", "type": f"{JDBC}.{kind}.Trigger", **at, "sql": "SELECT 1", "fetchType": "FETCH"}
+        trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+        with pytest.raises(TaskFailed, match=f"{product} could not be reached"):
+            await trigger.poll(context)
+    assert "s3cret" in context.masked
+    with pytest.raises(TaskFailed, match="does not begin with"):
+        await context.run(type=f"{JDBC}.{kind}.Query", url="jdbc:mysql://x", sql="SELECT 1")
+    for address in ("169.254.169.254", "metadata.google.internal"):
+        metadata = {**at, "url": url.format(port=port).replace("127.0.0.1", address)}
+        with pytest.raises(TaskFailed, match="metadata"):
+            await context.run(type=f"{JDBC}.{kind}.Query", **metadata, sql="SELECT 1")
