@@ -74,9 +74,8 @@ class Subflows:
     async def retry(self, row: Stored) -> None:
         """Create the execution that replaces a RETRIED one."""
         old = await self.current(row.execution_id)
-        flow = await self.flows.fetch(old.namespace, old.flow_id, old.revision)
         now = self.creator.clock.now()
-        new = retried(flow, old, new_id(now), now)
+        new = retried(old, new_id(now), now)
 
         def work(unit: Unit) -> None:
             if not outbox.take(unit.connection, row.id):

@@ -240,7 +240,7 @@ class Driver:
 
     def replace_execution(self, execution_id: str, at: datetime) -> None:
         old = self.executions[execution_id]
-        new = retried(self.flow_of(old), old, f"X{len(self.executions) + 1}", at)
+        new = retried(old, f"X{len(self.executions) + 1}", at)
         self.now = max(self.now, at)
         self.executions[new.id] = new
         if execution_id in self.parents:

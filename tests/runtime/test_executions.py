@@ -4,12 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from engine.core.events import KillAsked
 from engine.core.state import State
 from engine.errors import InputInvalid, NotFound, Refused
 from engine.runtime import Engine
 from engine.store import commands as outbox
+from engine.store.tables import flows
 from tests.runtime.marks import marks, registry
 
 HELLO = """
@@ -319,6 +321,30 @@ async def test_a_kill_that_comes_as_another_takes_the_place_reaches_that_one(eng
     await until(lambda: not engine.is_busy)
     assert {one.state for one in await engine.executions(flow_id="f")} == {State.KILLED}
     assert len(await engine.executions(flow_id="f")) == 2
+
+
+async def test_what_takes_the_place_of_an_execution_whose_text_nobody_can_read_any_more_fails_and_tells(
+    settings, clock
+):
+    """Another version of the program does not know a task of it."""
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    for flow_id, text in (("child", AGAIN % "PT1H"), ("f", CALLS)):
+        await first.deploy(f"id: {flow_id}\nnamespace: company.team\n{text}")
+    made = await first.create("company.team", "f", {}, started_by="a")
+    await retried(first, "child")
+    source = update(flows).where(flows.c.id == "child").values(source="id: child\nnamespace: company.team\ntasks: []\n")
+    await first.database.transact(lambda unit: unit.connection.execute(source))
+    await first.stop()
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        clock.jump(timedelta(hours=2))
+        assert (await second.wait(made.id, timeout=20)).state is State.FAILED
+        states = {one.state for one in await second.executions(flow_id="child")}
+        assert states == {State.RETRIED, State.FAILED}
+    finally:
+        await second.stop()
 
 
 async def test_a_kill_before_a_worker_is_free_takes_the_task_back(engine, deploy):

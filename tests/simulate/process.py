@@ -325,7 +325,7 @@ class Process:
             return
         old = self.store.executions[row.execution_id]
         new_id = self.world.new_id(f"{self.world.names[old.id]}~")
-        new = retried(self.world.flow(old), old, new_id, self.world.now)
+        new = retried(old, new_id, self.world.now)
         caller = self.store.callers.get(old.id)
         begun = self.store.create(new, self.world.now, caller)
         if caller is not None and caller.waits:

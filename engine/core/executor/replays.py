@@ -20,10 +20,25 @@ def replayed(
 
     `flow` may be another revision. What stood before the task run is kept with its outputs; what follows it runs again.
     """
-    base = replace(
+    if from_task_run is None:
+        return _from_start(execution, flow.revision, new_id, now, by)
+    runs = _kept(plan_of(flow), execution, from_task_run, now)
+    base = _another(execution, flow.revision, new_id, by)
+    return _renumbered(replace(base.moved(State.RESTARTED, now), task_runs=TaskRuns(runs.values())), execution.id)
+
+
+def retried(execution: Execution, new_id: str, now: datetime) -> Execution:
+    """The execution that replaces a failed one (retry behaviour CREATE_NEW_EXECUTION)."""
+    again = _from_start(execution, execution.revision, new_id, now)
+    return replace(again, attempt_number=execution.attempt_number + 1)
+
+
+def _another(execution: Execution, revision: int, new_id: str, by: str) -> Execution:
+    """A new execution made of an old one, before it is said how far it has come."""
+    return replace(
         execution,
         id=new_id,
-        revision=flow.revision,
+        revision=revision,
         parent_id=execution.id,
         original_id=execution.original_id or execution.id,
         original_created=execution.original_created or execution.created,
@@ -34,23 +49,18 @@ def replayed(
         held=False,
         version=0,
     )
-    if from_task_run is None:
-        return replace(
-            base,
-            state=State.CREATED,
-            histories=((State.CREATED, now),),
-            task_runs=TaskRuns(),
-            sequence=0,
-            variables={},
-            rendered={},
-        )
-    runs = _kept(plan_of(flow), execution, from_task_run, now)
-    return _renumbered(replace(base.moved(State.RESTARTED, now), task_runs=TaskRuns(runs.values())), execution.id)
 
 
-def retried(flow: Flow, execution: Execution, new_id: str, now: datetime) -> Execution:
-    """The execution that replaces a failed one (retry behaviour CREATE_NEW_EXECUTION)."""
-    return replace(replayed(flow, execution, new_id, now), attempt_number=execution.attempt_number + 1)
+def _from_start(execution: Execution, revision: int, new_id: str, now: datetime, by: str = "") -> Execution:
+    return replace(
+        _another(execution, revision, new_id, by),
+        state=State.CREATED,
+        histories=((State.CREATED, now),),
+        task_runs=TaskRuns(),
+        sequence=0,
+        variables={},
+        rendered={},
+    )
 
 
 def restarted_as(flow: Flow, execution: Execution, new_id: str, now: datetime, *, by: str = "") -> Execution:
