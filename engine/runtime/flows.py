@@ -53,6 +53,7 @@ class Flows:
         self._problems: dict[str, FlowInvalid] = {}
         self._watcher: asyncio.Task[None] | None = None
         self._changed: list[Callable[[], Awaitable[None]]] = []
+        self._writing = asyncio.Lock()  # what is known follows what is written, in the same order
 
     def on_change(self, told: Callable[[], Awaitable[None]]) -> None:
         """Await after flows were added, changed or removed, before whoever changed them is answered."""
@@ -195,8 +196,9 @@ class Flows:
 
     async def _remove(self, namespace: str, flow_id: str) -> bool:
         now = self._clock.now()
-        is_gone = await self._database.transact(lambda unit: rows.delete(unit.connection, namespace, flow_id, now))
-        await self._reload(namespace, flow_id)
+        async with self._writing:
+            is_gone = await self._database.transact(lambda unit: rows.delete(unit.connection, namespace, flow_id, now))
+            await self._reload(namespace, flow_id)
         return is_gone
 
     async def purge_revisions(self, fits: Callable[[str, str], bool], keep: int | None, before: datetime | None) -> int:
@@ -213,17 +215,19 @@ class Flows:
 
     async def heard(self, namespace: str, flow_id: str) -> None:
         """Another process kept a new revision of a flow, or removed one."""
-        await self._reload(namespace, flow_id)
+        async with self._writing:
+            await self._reload(namespace, flow_id)
         await self._tell()
 
     async def catch_up(self) -> None:
         """Take in what other processes kept while nobody could tell us."""
         changed = False
-        for row in await self._database.read(rows.all_latest):
-            known = self._known.get((row.namespace, row.id))
-            if known is None or (known.row.revision, known.row.deleted) != (row.revision, row.deleted):
-                self._known[(row.namespace, row.id)] = await asyncio.to_thread(self._known_of, row)
-                changed = True
+        async with self._writing:
+            for row in await self._database.read(rows.all_latest):
+                known = self._known.get((row.namespace, row.id))
+                if known is None or (known.row.revision, known.row.deleted) != (row.revision, row.deleted):
+                    self._known[(row.namespace, row.id)] = await asyncio.to_thread(self._known_of, row)
+                    changed = True
         if changed:
             await self._tell()
 
@@ -320,16 +324,17 @@ class Flows:
                 beside(unit)
             return kept
 
-        revision = await self._database.transact(work)
-        before = self._known.get((flow.namespace, flow.id))
+        async with self._writing:
+            revision = await self._database.transact(work)
+            before = self._known.get((flow.namespace, flow.id))
+            kept = flow.model_copy(update={"revision": revision})
+            row = FlowRow(flow.namespace, flow.id, revision, source, file, False, now)
+            self._known[(flow.namespace, flow.id)] = Known(row, kept)
         if (before is None or before.row.revision != revision) and (
             older := await asyncio.to_thread(older_names, source, self.registry)
         ):
             names = ", ".join(older[:10]) + (f" and {len(older) - 10} more" if len(older) > 10 else "")
             log.warning("The flow %s.%s uses older names, which still work: %s.", flow.namespace, flow.id, names)
-        kept = flow.model_copy(update={"revision": revision})
-        row = FlowRow(flow.namespace, flow.id, revision, source, file, False, now)
-        self._known[(flow.namespace, flow.id)] = Known(row, kept)
         return kept
 
     async def _reload(self, namespace: str, flow_id: str) -> None:

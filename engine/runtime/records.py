@@ -57,16 +57,12 @@ class TaskRecords:
     ) -> Purged:
         """Delete parts of one execution that has ended; nothing while something of it is under way."""
         await self.logbook.flush()
-        one = [records.Candidate(execution_id, namespace, flow_id)]
 
         def tell(unit: Unit, gone: Purged) -> None:
             if beside is not None:
                 beside(unit)
 
-        gone = await self._purge_batch(one, parts - {"storage"}, tell)
-        if "storage" in parts and (gone.executions or "execution" not in parts):
-            gone += await self._purge_batch(one, frozenset({"storage"}))
-        return gone
+        return await self._purge_batch([records.Candidate(execution_id, namespace, flow_id)], parts, tell)
 
     async def _purge_batch(
         self,
@@ -74,22 +70,29 @@ class TaskRecords:
         parts: frozenset[str],
         tell: Tell | None = None,
     ) -> Purged:
-        rows = parts - {"storage"}
-        total = Purged()
-        if "storage" in parts:
+        """Rows go first, and only those of what still rests: of an execution that was taken up again meanwhile no file
+        may go. A crash in between leaves files of nobody, which PurgeStorage finds."""
+        rows, stored = parts - {"storage"}, "storage" in parts
+        files = await asyncio.to_thread(lambda: {one.id: self._files_of(one) for one in found}) if stored else {}
+
+        def work(unit: Unit) -> tuple[list[records.Candidate], Purged]:
+            goes, total = list[records.Candidate](), Purged()
             for one in found:
-                gone = await asyncio.to_thread(self.files.delete_execution, one.namespace, one.flow_id, one.id)
-                total += Purged(files=gone)
-        if not rows:
-            return total
+                if records.is_at_rest(unit.connection, one.id):
+                    goes.append(one)
+                    total += records.purge(unit.connection, one.id, rows) if rows else Purged()
+                    total += Purged(files=files.get(one.id, 0))
+            if tell is not None and rows and (total.executions or "execution" not in rows):
+                tell(unit, total)
+            return goes, total
 
-        def work(unit: Unit) -> Purged:
-            gone = sum((records.purge(unit.connection, one.id, rows) for one in found), Purged())
-            if tell is not None and (gone.executions or "execution" not in rows):
-                tell(unit, total + gone)
-            return gone
+        goes, total = await self.database.transact(work)
+        for one in goes if stored else ():
+            await asyncio.to_thread(self.files.delete_execution, one.namespace, one.flow_id, one.id)
+        return total
 
-        return total + await self.database.transact(work)
+    def _files_of(self, one: records.Candidate) -> int:
+        return len(self.files.execution_files(one.namespace, one.flow_id, one.id))
 
     async def logs(
         self, execution_id: str, namespace: str, flow_id: str | None, tasks: Sequence[str], level: Level

@@ -74,9 +74,16 @@ def ended(connection: Connection, chosen: Selection, after: str, limit: int) -> 
     return [Candidate(*found) for found in connection.execute(query.order_by(row.id).limit(limit))]
 
 
+def is_at_rest(connection: Connection, execution_id: str) -> bool:
+    """Whether an execution is there, has come to rest and has not been taken up again."""
+    return (
+        connection.execute(select(executions.c.id).where(executions.c.id == execution_id, rests())).first() is not None
+    )
+
+
 def purge(connection: Connection, execution_id: str, parts: Collection[str]) -> Purged:
     """Delete parts of an execution (`execution`, `log`, `metric`); nothing when it has been taken up again."""
-    if connection.execute(select(executions.c.id).where(executions.c.id == execution_id, rests())).first() is None:
+    if not is_at_rest(connection, execution_id):
         return Purged()
 
     def gone(table: Any) -> int:

@@ -1,12 +1,15 @@
 """Flow folders: an edit is a new revision, a broken file keeps its last good one, a removed one starts nothing new."""
 
+import asyncio
 import os
+import threading
 
 import pytest
 
 from engine.core.state import State
 from engine.errors import FlowInvalid, NotFound
 from engine.runtime import Engine
+from engine.runtime import flows as runtime_flows
 from tests.runtime.marks import registry
 
 FLOW = "id: f\nnamespace: a\ntasks:\n  - {id: t, type: io.kestra.plugin.core.debug.Return, format: one}\n"
@@ -174,3 +177,23 @@ async def test_a_new_revision_tells_its_older_names_in_one_line(deploy, caplog):
         "The flow company.team.f uses older names, which still work: `io.kestra.core.tasks.log.Log` (write "
         "`io.kestra.plugin.core.log.Log`), `delay` (write `pauseDuration`)."
     )
+
+
+async def test_of_two_texts_kept_at_once_the_later_is_the_newest(engine, deploy, monkeypatch):
+    """The first is still looked at when the second is kept already."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(source, registry):
+        if "first" in source:
+            began.set()
+            go_on.wait(20)
+        return []
+
+    monkeypatch.setattr(runtime_flows, "older_names", slow)
+    first = asyncio.create_task(deploy("description: first\ntasks: [{id: t, type: tests.Mark}]\n"))
+    await asyncio.to_thread(began.wait, 20)
+    assert (await deploy("description: second\ntasks: [{id: t, type: tests.Mark}]\n")).revision == 2
+    go_on.set()
+    assert (await first).revision == 1
+    newest = engine.flows.get("company.team", "f")
+    assert (newest.revision, newest.description) == (2, "second")

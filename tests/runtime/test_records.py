@@ -9,6 +9,7 @@ import pytest
 from engine.core.state import State
 from engine.errors import FlowInvalid, NotFound
 from engine.store import executions, flows
+from engine.store.records import Candidate
 
 QUIET = """
 tasks:
@@ -565,3 +566,19 @@ tasks:
     assert timedelta(0) < entry.expires - clock.now() <= timedelta(seconds=3600)
     assert "other" not in (await engine.kv.entry("company.team", "s")).value
     assert await engine.kv.get("company.team", "s") == "other"
+
+
+async def test_files_of_what_was_taken_up_again_meanwhile_stay(deploy, run, engine):
+    """The purge saw it ended, and then somebody let it run again."""
+    await deploy(QUIET + "  - {id: wait, type: io.kestra.plugin.core.flow.Pause}\n", "going")
+    await deploy(QUIET, "over")
+    going, over = await run(flow_id="going"), await run(flow_id="over")
+    batch = [Candidate(one.id, one.namespace, one.flow_id) for one in (going, over)]
+    gone = await engine.corrections.keeper._purge_batch(batch, frozenset({"execution", "log", "metric", "storage"}))
+    assert (gone.executions, gone.files) == (1, 1)
+    assert engine.files.path(outputs(going, "file")["uri"]).is_file()
+    with pytest.raises(NotFound):
+        engine.files.path(outputs(over, "file")["uri"])
+    gone = await engine.corrections.keeper._purge_batch(batch[:1], frozenset({"storage"}))
+    assert gone.files == 0
+    assert engine.files.path(outputs(going, "file")["uri"]).is_file()
