@@ -84,7 +84,7 @@ class KeyValueStore:
         check_key(key)
 
         def work(unit: Unit) -> None:
-            there = kv.get(unit.connection, namespace, key)
+            there = kv.held(unit.connection, namespace, key)
             if there is not None and there.expires is not None and there.expires <= self._clock.now():
                 there = None
             old = self._value(there, namespace, key) if there is not None or must_exist else None
@@ -121,7 +121,7 @@ class KeyValueStore:
 
         def write(unit: Any) -> int:
             for pair in pairs:
-                now = kv.get(unit.connection, pair.namespace, pair.key)
+                now = kv.held(unit.connection, pair.namespace, pair.key)
                 if now is not None and now.value == pair.value:  # not changed meanwhile
                     try:
                         fresh = dumps(self._vault.rotate(loads(pair.value)))

@@ -105,7 +105,7 @@ class Backfills:
         """Change what the row says; a date that fires at the same moment comes before or after, never in between."""
 
         def work(unit: Unit) -> None:
-            there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, entry.trigger.id) or entry.state
+            there = rows.held(unit.connection, entry.flow.namespace, entry.flow.id, entry.trigger.id) or entry.state
             text = self.text(entry.key, change(self._opened(entry.key, there.backfill)))
             state = replace(there, backfill=text, updated=self.clock.now())
             rows.save(unit.connection, state)

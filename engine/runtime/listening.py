@@ -165,7 +165,7 @@ class Listening:
         flow, trigger, now = one.flow, one.trigger, self._creator.clock.now()
 
         def work(unit: Unit) -> None:
-            there = rows.get(unit.connection, flow.namespace, flow.id, trigger.id)
+            there = rows.held(unit.connection, flow.namespace, flow.id, trigger.id)
             state = replace(there or TriggerState(flow.namespace, flow.id, trigger.id, now), last_date=now, updated=now)
             for start, key in starts:
                 made = self._creator.create_in(

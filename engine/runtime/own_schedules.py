@@ -138,7 +138,7 @@ class Occurrences:
             if not rows.claim_fire(unit.connection, entry.key, date, None, now):
                 raise Refused(f"The date {date} of {entry.key} has started something, or is skipped already.")
             flow = entry.flow
-            there = rows.get(unit.connection, flow.namespace, flow.id, entry.trigger.id) or entry.state
+            there = rows.held(unit.connection, flow.namespace, flow.id, entry.trigger.id) or entry.state
             if there.next_date == date:
                 there = replace(there, next_date=following, definition=entry.state.definition, updated=now)
                 rows.save(unit.connection, there)

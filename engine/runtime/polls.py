@@ -109,7 +109,7 @@ class Polls:
         if state.next_date > self._clock.now():
             self._timers.set(_timer(key), state.next_date, lambda: self.look(key))
             return
-        task = asyncio.create_task(self._poll(one), name=f"poll {key}")
+        task = asyncio.create_task(self._poll(one, state), name=f"poll {key}")
         self._looking[key] = task
         task.add_done_callback(lambda _: self._done(key))
 
@@ -126,7 +126,7 @@ class Polls:
                     text = trigger.model_dump_json(by_alias=True, warnings=False)
                     yield Polled(flow, trigger, sha256(text.encode()).hexdigest())
 
-    async def _poll(self, one: Polled) -> None:
+    async def _poll(self, one: Polled, seen: TriggerState) -> None:
         memory: Mapping[str, Any] | None = None
         try:
             start, memory = await self._found(one)
@@ -139,7 +139,7 @@ class Polls:
             log.exception("The trigger %s broke.", one.key)
             start = None
         try:
-            await self._written(one, start, memory)
+            await self._written(one, seen, start, memory)
         except StoreFailed as error:
             log.error("The trigger %s can't be written (%s); it looks again.", one.key, error)
             await asyncio.sleep(1)
@@ -166,13 +166,19 @@ class Polls:
             return None, seen
         return await self._starts.start(one.flow, one.trigger, variables, names), seen
 
-    async def _written(self, one: Polled, start: Start | None, memory: Mapping[str, Any] | None) -> None:
-        """The next date, what was seen, and the execution if there is one, in one transaction."""
+    async def _written(
+        self, one: Polled, seen: TriggerState, start: Start | None, memory: Mapping[str, Any] | None
+    ) -> None:
+        """The next date, what was seen, and the execution if there is one, in one transaction. Nothing of it when the
+        trigger was switched off, or another process looked, since it stood as `seen`: what is there is found again."""
         now = self._clock.now()
 
         def work(unit: Unit) -> TriggerState:
-            there = rows.get(unit.connection, one.flow.namespace, one.flow.id, one.trigger.id)
-            there = there or TriggerState(one.flow.namespace, one.flow.id, one.trigger.id, now)
+            there = rows.held(unit.connection, one.flow.namespace, one.flow.id, one.trigger.id)
+            there = there or seen
+            if there.disabled or there.next_date != seen.next_date:
+                unit.after_commit(lambda: self._states.keep(there))
+                return there
             state = replace(
                 there, next_date=now + one.trigger.interval, last_date=now, definition=one.definition, updated=now
             )

@@ -336,7 +336,7 @@ class Schedules:
             moved = {"backfill": self.backfills.text(entry.key, backfill.moved(following))}
 
         def work(unit: Unit) -> TriggerState:
-            there = rows.get(unit.connection, entry.flow.namespace, entry.flow.id, trigger.id) or seen
+            there = rows.held(unit.connection, entry.flow.namespace, entry.flow.id, trigger.id) or seen
             if there.has_turned_since(seen, filling=backfill is not None):
                 unit.after_commit(lambda: self._keep(there))
                 return there

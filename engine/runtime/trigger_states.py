@@ -97,7 +97,7 @@ class TriggerStates:
         the order in which rows were written: who only heard after waiting may know less than those before."""
 
         def work(unit: Unit) -> None:
-            there = rows.get(unit.connection, state.namespace, state.flow_id, state.trigger_id) or state
+            there = rows.held(unit.connection, state.namespace, state.flow_id, state.trigger_id) or state
             changed = replace(change(there), updated=self._clock.now())
             rows.save(unit.connection, changed)
             if beside is not None:

@@ -25,13 +25,19 @@ class KeyValue:
 
 def put(connection: Connection, pair: KeyValue, now: datetime, *, overwrite: bool = True) -> bool:
     """Store a pair; False when there is one that has not expired and may not be overwritten."""
+    serial(connection, f"kv {pair.namespace} {pair.key}")
     if not overwrite:
-        serial(connection, f"kv {pair.namespace} {pair.key}")
         there = get(connection, pair.namespace, pair.key)
         if there is not None and not (there.expires and there.expires <= now):
             return False
     put_row(connection, key_values, {name: getattr(pair, name) for name in pair.__slots__})
     return True
+
+
+def held(connection: Connection, namespace: str, key: str) -> KeyValue | None:
+    """A pair, expired or not, for what is written because of it: until the commit nobody else stores or removes it."""
+    serial(connection, f"kv {namespace} {key}")
+    return get(connection, namespace, key)
 
 
 def get(connection: Connection, namespace: str, key: str) -> KeyValue | None:
@@ -44,6 +50,7 @@ def get(connection: Connection, namespace: str, key: str) -> KeyValue | None:
 
 def remove(connection: Connection, namespace: str, key: str) -> bool:
     """Whether there was one."""
+    serial(connection, f"kv {namespace} {key}")
     gone = delete(key_values).where(key_values.c.namespace == namespace, key_values.c.key == key)
     return connection.execute(gone).rowcount == 1
 

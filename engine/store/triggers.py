@@ -71,6 +71,14 @@ def get(connection: Connection, namespace: str, flow_id: str, trigger_id: str) -
     return None if found is None else TriggerState(**found._mapping)
 
 
+def held(connection: Connection, namespace: str, flow_id: str, trigger_id: str) -> TriggerState | None:
+    """The same for what is written because of it: until the commit nobody else moves the trigger."""
+    row = trigger_states.c
+    which = (row.namespace == namespace, row.flow_id == flow_id, row.trigger_id == trigger_id)
+    found = connection.execute(select(trigger_states).where(*which).with_for_update()).one_or_none()
+    return None if found is None else TriggerState(**found._mapping)
+
+
 def all_states(connection: Connection) -> list[TriggerState]:
     """Every trigger that has a state."""
     return [TriggerState(**row._mapping) for row in connection.execute(select(trigger_states))]

@@ -1,6 +1,8 @@
 """Polling triggers against a real service on the loopback address."""
 
 import asyncio
+import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from engine.core.state import State
 from engine.errors import FlowInvalid
 from engine.runtime import Engine
+from engine.store import triggers
 from tests.runtime.marks import registry
 from tests.runtime.test_schedules import at_rest
 from tests.wire.loopback import Answered, serving
@@ -18,8 +21,8 @@ KEY = "company.team/f/watch"
 @pytest.fixture
 def service():
     answers = [Answered({"state": "open"})]
-    with serving(lambda request: answers[-1]) as running:
-        running.answers = answers
+    with serving(lambda request: running.slowly() if running.slowly else answers[-1]) as running:
+        running.answers, running.slowly = answers, None
         yield running
 
 
@@ -36,6 +39,12 @@ triggers:
     uri: {service.url}/health
     interval: PT1M
 {more}"""
+
+
+@pytest.fixture
+async def slow_flow(engine, service, slow):
+    """Deployed; its trigger looks, and has not heard yet."""
+    await engine.deploy(flow(service))
 
 
 async def pass_minutes(engine, clock, count):
@@ -187,3 +196,48 @@ async def test_conditions_see_the_answer(engine, service):
 async def test_an_interval_is_a_second_at_least(engine, service):
     with pytest.raises(FlowInvalid, match="interval"):
         await engine.deploy(flow(service).replace("PT1M", "PT0.01S"))
+
+
+@pytest.fixture
+def slow(service):
+    """The service answers when a test lets it."""
+    asked, go_on = threading.Event(), threading.Event()
+    plain = service.answers[-1]
+
+    def answer():
+        asked.set()
+        go_on.wait(20)
+        return plain
+
+    service.slowly = answer
+    yield asked, go_on
+    go_on.set()
+
+
+async def test_what_is_found_after_the_trigger_was_switched_off_starts_nothing_then(engine, slow_flow, slow):
+    asked, go_on = slow
+    await asyncio.to_thread(asked.wait, 20)
+    await engine.schedules.toggle("company.team", "f", "watch", disabled=True)
+    go_on.set()
+    await at_rest(engine)
+    assert await engine.executions() == []
+    await engine.schedules.toggle("company.team", "f", "watch", disabled=False)
+    await at_rest(engine)
+    assert len(await engine.executions()) == 1  # it is still to be found
+
+
+async def test_what_another_process_has_looked_for_meanwhile_starts_nothing_twice(engine, clock, slow_flow, slow):
+    asked, go_on = slow
+    await asyncio.to_thread(asked.wait, 20)
+
+    def looked(unit):
+        there = triggers.held(unit.connection, "company.team", "f", "watch")
+        triggers.save(unit.connection, replace(there, next_date=clock.now() + timedelta(minutes=1)))
+
+    await engine.database.transact(looked)
+    go_on.set()
+    await at_rest(engine)
+    assert await engine.executions() == []
+    clock.jump(timedelta(minutes=1))
+    await at_rest(engine)
+    assert len(await engine.executions()) == 1

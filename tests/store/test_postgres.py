@@ -2,12 +2,18 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 
+from engine.clock import SystemClock
+from engine.core.execution import Origin
 from engine.errors import SettingInvalid, StoreFailed
-from engine.store import migrations, parts
+from engine.key_values import KeyValueStore
+from engine.secrets import Masker, Vault
+from engine.settings import Settings
+from engine.store import kv, migrations, parts, triggers
 from engine.store.batches import Superseded
 from engine.store.database import SqliteDatabase
 from engine.store.postgres import PostgresDatabase
@@ -232,3 +238,62 @@ async def test_an_older_program_goes_on_beside_a_newer_one_that_says_so(new_post
     with pytest.raises(StoreFailed, match=r"newer Parley \(schema \d+, this one knows \d+\)"):
         await PostgresDatabase.open(new_postgres)
     await database.close()
+
+
+async def meanwhile(one, first, other, second):
+    """`second(unit)` is asked of another process when `first(unit, go_on)` has begun; `go_on()` comes back when it has
+    been done, or waits for us."""
+    done = threading.Event()
+
+    def waits(unit):
+        return unit.connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one()
+
+    def work(unit):
+        def go_on():
+            one._loop.call_soon_threadsafe(other.submit, second, lambda _: done.set())
+            while not done.is_set() and not waits(unit):
+                done.wait(0.01)
+
+        return first(unit, go_on)
+
+    async with asyncio.timeout(20):
+        await one.transact(work)
+        await asyncio.to_thread(done.wait)
+
+
+async def test_a_trigger_that_is_switched_off_as_what_it_started_ends_elsewhere_is_free_and_off(two):
+    one, other = two
+    state = triggers.TriggerState("ns", "f", "t", NOW, next_date=LATER, execution_id="E1")
+    await one.transact(lambda unit: triggers.save(unit.connection, state))
+    ended = replace(EXECUTION, namespace="ns", flow_id="f", origin=Origin("t", "schedule"))
+
+    def switch_off(unit, go_on):
+        there = triggers.held(unit.connection, "ns", "f", "t")
+        go_on()
+        triggers.save(unit.connection, replace(there, disabled=True))
+
+    await meanwhile(one, switch_off, other, lambda unit: triggers.released(unit.connection, ended, LATER))
+    there = await one.read(lambda c: triggers.get(c, "ns", "f", "t"))
+    assert (there.disabled, there.execution_id) == (True, None)
+
+
+async def test_of_changes_to_one_value_in_two_processes_none_is_lost(two):
+    vault, masker = Vault.of(Settings(encryption_key="k" * 43 + "=")), Masker()
+    stores = [KeyValueStore(each, SystemClock(), vault, masker) for each in two]
+    await stores[0].set("ns", "n", 0)
+    await asyncio.gather(*(stores[number % 2].update("ns", "n", lambda old: old + 1) for number in range(60)))
+    assert await stores[1].get("ns", "n") == 60
+
+
+async def test_a_value_that_is_set_elsewhere_while_another_is_worked_out_is_not_lost(two):
+    one, other = two
+    pair = kv.KeyValue("ns", "n", "NUMBER", "1", NOW)
+    await one.transact(lambda unit: kv.put(unit.connection, pair, NOW))
+
+    def double(unit, go_on):
+        there = kv.held(unit.connection, "ns", "n")
+        go_on()
+        kv.put(unit.connection, replace(there, value=str(2 * int(there.value))), NOW)
+
+    await meanwhile(one, double, other, lambda unit: kv.put(unit.connection, replace(pair, value="50"), NOW))
+    assert (await one.read(lambda c: kv.get(c, "ns", "n"))).value == "50"
