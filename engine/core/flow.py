@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field, JsonValue, model_validator
 from engine.core.inputs import AnyInput, FlowOutput
 from engine.core.labels import Labels
 from engine.core.retries import Retry
-from engine.core.task import AnyTask, Part
+from engine.core.task import AnyTask, Part, WorkerSelector
 from engine.core.triggers import AnyTrigger
 
 __all__ = ["Check", "Concurrency", "Flow", "FlowOutput", "Sla"]
@@ -90,6 +90,8 @@ class Flow(Part):
     sla: tuple[Sla, ...] = ()
     checks: tuple[Check, ...] = ()
     worker_group: Any = None
+    worker_selector: WorkerSelector | None = None
+    policy_refs: Any = None
     listeners: Any = Field(default=None, description="No longer in use.")
     extend: Any = Field(default=None, description="What a catalogue of flows shows; without effect on a run.")
     disabled: bool = False

@@ -148,6 +148,15 @@ def _without_value(flow: Flow) -> Iterator[Finding]:
 
 def _without_effect(flow: Flow) -> Iterator[Finding]:
     """Properties that are read and then change nothing."""
+    if flow.policy_refs:
+        message = "`policyRefs` has no effect: policies are kept by Kestra's Enterprise Edition, and none are here."
+        advice = "Write what they would add into the flow, for example as `pluginDefaults`."
+        yield Finding(("policyRefs",), message, "no-effect", "warning", advice)
+    for index, trigger in enumerate(flow.triggers):
+        if getattr(trigger, "on_miss", None) is not None:
+            message = "`onMiss` has no effect: nothing starts when a window ends before everything was met."
+            advice = "A Schedule for that time can look for what is missing, with `execution.Count`."
+            yield Finding(("triggers", index, "onMiss"), message, "no-effect", "warning", advice)
     for path, task in flow_validation.tasks(flow):
         if getattr(task, "child_failure_policy", None) is not None:
             message = "`childFailurePolicy` has no effect: after a failure no further value begins."

@@ -168,7 +168,7 @@ class References:
 
     def _label(self, path: Path, read: Read) -> Finding | None:
         name = read.path[1]
-        if self.labels is None or name in self.labels or name == "system" or read.guarded:
+        if self.labels is None or name in self.labels or name == "system" or read.guarded or path[0] == "triggers":
             return None
         message = f"The flow sets no label `{name}`; it is there only when whoever starts the flow gives it."
         return _finding(path, read, message, "unknown-label", "Guard it: `?? ''`.", "hint")

@@ -12,6 +12,8 @@ WORDS = {
     "logLevel": "Keep log lines of this level and above.",
     "logToFile": "Accepted for flows that carry it; the log stays with that of the execution.",
     "workerGroup": "The task runs on workers that were started with this `key`.",
+    "workerSelector": "The task runs on workers that were started with these `tags`.",
+    "policyRefs": "Policies that Kestra's Enterprise Edition keeps elsewhere; without effect here.",
     "taskCache": "Hand on what an earlier run gave, while its properties are the same and `ttl` is not over.",
     "assets": "Accepted for flows that carry it; without effect.",
     "version": "Accepted for flows that carry it; without effect.",

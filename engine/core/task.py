@@ -13,7 +13,9 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
+    model_validator,
     ValidationInfo,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -21,6 +23,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from engine.core.property import Guard, Property, PropertyMarker, has_template, marker
 from engine.core.retries import Retry
 from engine.core.sentences import sentence
+from engine.core.worker_groups import MOST_TAGS, of_tags
 from engine.errors import TaskFailed
 
 LogLevel = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
@@ -88,6 +91,29 @@ class TaskCache(Part):
     ttl: timedelta | None = Field(default=None, description="How long they are kept; for good, if left out.")
 
 
+class WorkerSelector(Part):
+    """Tags that a worker must have been started with, as groups; `workerGroup` in older flows."""
+
+    tags: tuple[str, ...] = Field(min_length=1)
+    match: Literal["ALL", "ANY"] = Field(default="ALL", description="ANY: workers with the first tag run it.")
+    fallback: Literal["WAIT", "FAIL", "CANCEL", "IGNORE"] | None = Field(
+        default=None, description="Accepted for flows that carry it; while there is no such worker, the task waits."
+    )
+    broadcast: bool = Field(default=False, description="Accepted for flows that carry it; one worker runs the task.")
+
+    @model_validator(mode="after")
+    def _can_be_served(self) -> "WorkerSelector":
+        asked = len(set(self.tags))
+        if self.match == "ALL" and asked > MOST_TAGS:
+            raise ValueError(f"a worker can be asked for at most {MOST_TAGS} tags together, not for {asked}")
+        return self
+
+    @property
+    def group(self) -> str:
+        """The worker group that stands for it."""
+        return self.tags[0] if self.match == "ANY" else of_tags(self.tags)
+
+
 class Task(Typed):
     """Properties every task has (Kestra's `Task`)."""
 
@@ -109,6 +135,8 @@ class Task(Typed):
     log_level: LogLevel | None = Field(default=None, description="Lines below this level are left out.")
     log_to_file: bool = False
     worker_group: Any = None
+    worker_selector: WorkerSelector | None = None
+    policy_refs: Any = None
     task_cache: TaskCache | None = None
     assets: Any = None
     version: str | None = None

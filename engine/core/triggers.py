@@ -12,7 +12,7 @@ from engine.core.inputs.resolution import RenderFn
 from engine.core.labels import Labels
 from engine.core.property import Property
 from engine.core.state import State
-from engine.core.task import ByType, LogLevel, Part, Typed
+from engine.core.task import ByType, LogLevel, Part, Typed, WorkerSelector
 from engine.errors import ExpressionFailed
 
 Dated = dict[str, str]  # `date`, `next`, `previous`: ISO text with offset, to the second
@@ -53,9 +53,13 @@ class Trigger(Typed):
     stop_after: tuple[State, ...] = ()
     allow_concurrent: bool = False
     fail_on_trigger_error: bool = False
-    log_level: LogLevel | None = None
+    log_level: LogLevel | None = Field(
+        default=None, validation_alias=AliasChoices("logLevel", "minLogLevel", "log_level")
+    )
     log_to_file: bool = False
     worker_group: Any = None
+    worker_selector: WorkerSelector | None = None
+    policy_refs: Any = None
     assets: Any = None
     version: str | None = None
 

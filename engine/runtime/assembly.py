@@ -8,6 +8,7 @@ from engine.core.events import Started
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.registry import Registry
+from engine.core.worker_groups import served_by
 from engine.directories import run_directory
 from engine.dispatch.inline import Dispatcher, InlineDispatcher, Timers
 from engine.file_settings import open_files
@@ -147,7 +148,7 @@ class Assembly:
         from engine.runtime.cluster import Cluster, Parts  # noqa: PLC0415 - as above
 
         settings = self.settings
-        queues = tuple(queue_of(group) for group in settings.worker_groups or (None,))
+        queues = tuple(queue_of(group) for group in served_by(settings.worker_groups) or (None,))
         if settings.role not in ("all", "worker"):
             queues = ()
         dispatcher = ProcrastinateDispatcher(

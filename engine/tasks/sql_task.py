@@ -300,7 +300,20 @@ class SqlTrigger(SqlFields, PollingTrigger):
         return found if found.size else None
 
 
-OF_TRIGGERS = frozenset({"id", "type", "description", "disabled", "log_level", "log_to_file", "worker_group", "assets"})
+OF_TRIGGERS = frozenset(
+    {
+        "id",
+        "type",
+        "description",
+        "disabled",
+        "log_level",
+        "log_to_file",
+        "worker_group",
+        "worker_selector",
+        "policy_refs",
+        "assets",
+    }
+)
 
 
 def _is_late(query: type[QueryTask]) -> bool:

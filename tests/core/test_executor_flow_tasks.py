@@ -64,6 +64,9 @@ def test_the_older_names_of_a_task_still_count(name):
         ),
         (task("flow.WorkingDirectory", "w", tasks=[task("execution.Exit", "x")]), "Only runnable tasks are allowed"),
         (task("flow.WorkingDirectory", "w", tasks=[log("a", workerGroup={"key": "x"})]), "Cannot set a Worker Group"),
+        (task("flow.WorkingDirectory", "w", tasks=[log("a", workerSelector={"tags": ["x"]})]), "Cannot set a Worker"),
+        (log("a", workerSelector={"tags": ["a", "b", "c", "d"]}), "at most 3 tags together, not for 4"),
+        (log("a", workerSelector={"tags": []}), "`tags`"),
     ],
 )
 def test_what_makes_no_sense_is_refused(declared, message):

@@ -107,10 +107,14 @@ async def test_a_worker_group_may_have_a_name_with_blanks(tmp_path, postgres, cl
     await engine.start(watch=False)
     try:
         (member,) = engine.cluster.presence.members
-        assert member.queues == tuple(map(queue_of, groups))
+        assert member.queues == tuple(map(queue_of, (*groups, "my gpu+ü/50%")))
         assert of_server(postgres).members == (member,)
         await engine.deploy(
-            "id: f\nnamespace: company.team\ntasks:\n  - {id: a, type: tests.Mark, workerGroup: {key: my gpu}}\n"
+            "id: f\nnamespace: company.team\nworkerSelector: {tags: [ü/50%]}\ntasks:\n"
+            "  - {id: a, type: tests.Mark, workerGroup: {key: my gpu}}\n"
+            "  - {id: b, type: tests.Mark, workerSelector: {tags: [ü/50%, my gpu], match: ALL, fallback: WAIT}}\n"
+            "  - {id: c, type: tests.Mark, workerSelector: {tags: [my gpu, other], match: ANY}}\n"
+            "  - {id: d, type: tests.Mark}\n"
         )
         made = await engine.create("company.team", "f", {}, started_by="a")
         assert (await engine.wait(made.id, timeout=20)).state is State.SUCCESS

@@ -37,7 +37,7 @@ async def test_a_chain_of_pure_tasks_needs_no_worker_and_one_decision(engine, de
     assert moments == sorted(moments)
 
 
-@pytest.mark.parametrize("more", ["timeout: PT10S", "workerGroup: {key: gpu}"])
+@pytest.mark.parametrize("more", ["timeout: PT10S", "workerGroup: {key: gpu}", "workerSelector: {tags: [gpu]}"])
 async def test_what_a_worker_must_see_to_goes_to_a_worker(deploy, run, offered, more):
     await deploy(f"tasks:\n  - {{id: a, type: {RETURN}, format: x, {more}}}\n")
     ended = await run()

@@ -291,6 +291,30 @@ triggers:
     assert [one.origin.variables["state"] for one in reversed(found)] == ["PAUSED", "SUCCESS"]
 
 
+def test_what_newer_flows_have_and_we_do_not_is_a_warning_where_it_stands():
+    problems = check(
+        """
+id: f
+namespace: company.team
+policyRefs: [images]
+tasks:
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: x}
+triggers:
+  - id: both
+    type: io.kestra.plugin.core.trigger.Flow
+    dependsOn:
+      - {flowId: a, namespace: n, when: "{{ labels.team == 'blue' }}"}
+    window: {deadline: "09:00:00"}
+    onMiss: {behavior: FAIL, labels: {sla: miss}}
+""",
+        catalogue(),
+    )
+    assert [(one.path, one.code, one.severity) for one in problems] == [
+        (("policyRefs",), "no-effect", "warning"),
+        (("triggers", 0, "onMiss"), "no-effect", "warning"),
+    ]
+
+
 @pytest.mark.parametrize(("name", "value"), [("childFailurePolicy", "STOP"), ("taskCache", "{enabled: true}")])
 def test_what_has_no_effect_is_a_warning(name, value):
     problems = check(

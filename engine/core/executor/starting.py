@@ -9,6 +9,7 @@ from engine.core.executor.attempts import begin, end, fail, fail_attempt
 from engine.core.executor.decision import Decision
 from engine.core.executor.subflows import call, call_batches
 from engine.core.executor.timeouts import limited, watch
+from engine.core.flow import Flow
 from engine.core.flowable import (
     BatchTask,
     DirectoryTask,
@@ -51,11 +52,14 @@ def start(d: Decision, run: TaskRun | None) -> None:
     elif isinstance(task, TimedTask):
         _wait(d, run, task)
     else:
-        d.emit(RunTask(run.id, len(run.attempts) + 1, _group(task)))
+        d.emit(RunTask(run.id, len(run.attempts) + 1, _group(task) or _group(d.flow)))
 
 
-def _group(task: Task) -> str | None:
-    group = task.worker_group
+def _group(part: Task | Flow) -> str | None:
+    """The worker group that a task or a flow asks for: `{key: …}`, its key, or tags."""
+    if part.worker_selector is not None:
+        return part.worker_selector.group
+    group = part.worker_group
     key = group.get("key") if isinstance(group, dict) else group
     return key if isinstance(key, str) else None
 

@@ -330,7 +330,20 @@ stopAfter: [SUCCESS]
         return answer if is_true(await context.render(self.response_condition, response=seen)) else None
 
 
-OF_TRIGGERS = frozenset({"id", "type", "description", "disabled", "log_level", "log_to_file", "worker_group", "assets"})
+OF_TRIGGERS = frozenset(
+    {
+        "id",
+        "type",
+        "description",
+        "disabled",
+        "log_level",
+        "log_to_file",
+        "worker_group",
+        "worker_selector",
+        "policy_refs",
+        "assets",
+    }
+)
 
 
 async def _blocks(response: httpx.Response) -> AsyncIterator[bytes]:

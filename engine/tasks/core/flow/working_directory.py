@@ -56,6 +56,6 @@ tasks:
         )
         if not all(fitting):  # what ends the execution is no work for the worker that runs the directory
             raise ValueError("Only runnable tasks are allowed as children of a WorkingDirectory task")
-        if any(task.worker_group is not None for task in self.tasks):
+        if any(task.worker_group is not None or task.worker_selector is not None for task in self.tasks):
             raise ValueError("Cannot set a Worker Group in any WorkingDirectory sub-tasks, set it at the top level")
         return self

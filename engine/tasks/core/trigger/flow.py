@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from engine.core.conditions import ConditionContext, Upstream, is_true
+from engine.core.labels import Labels
 from engine.core.state import State
 from engine.core.task import Part
 from engine.core.time_windows import TimeWindow, Window
@@ -89,6 +90,13 @@ class Preconditions(Part):
         return flows
 
 
+class OnMiss(Part):
+    """What Kestra 2.0 does when a window ends before everything was met."""
+
+    behavior: Literal["FAIL"] = "FAIL"
+    labels: Labels = ()
+
+
 class Needed:
     """Parts that must be met before a Flow trigger fires, and the window for it. One part alone fires at once."""
 
@@ -128,6 +136,7 @@ class Flow(Trigger):
     mode: Literal["ALL", "ANY", "AT_LEAST"] = "ALL"
     min_satisfied: int | None = Field(default=None, ge=1)
     window: Window | None = None
+    on_miss: OnMiss | None = Field(default=None, description="Accepted for flows that carry it; without effect.")
 
     @model_validator(mode="after")
     def _mode_is_complete(self) -> "Flow":
