@@ -11,11 +11,13 @@ from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_calls import FindFlow
 from engine.core.flowable import ExecutableTask, FlowableTask, TimedTask
+from engine.core.inputs import Input
 from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import marker
 from engine.core.registry import Registry
 from engine.core.shell_text import unquoted
 from engine.core.task import Part
+from engine.core.triggers import Scheduled
 from engine.core.yaml_text import Path, walk
 
 SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
@@ -25,6 +27,11 @@ TAMED = re.compile(  # one value whose last filter leaves nothing that a shell a
     r"[\w.]+(\s*\|\s*\w+(\([^()]*\))?)*"
     r"\s*\|\s*(slugify|urlencode|base64encode|length|number|md5|sha1|sha256|sha512)(\([^()]*\))?"
 )
+DATED = re.compile(  # dates that the engine gives, one or the first of several
+    r"(trigger\.(date|next|previous)|execution\.(startDate|endDate))"
+    r"(\s*\?\?\s*(trigger\.(date|next|previous)|execution\.(startDate|endDate)))*(\s*\|\s*date\([^()|]*\))?"
+)
+ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
 
@@ -73,11 +80,27 @@ def _schemas(data: Any) -> Iterator[Finding]:
 
 
 def _harmless(flow: Flow) -> Iterator[str]:
-    """Expressions whose value can't hold what a shell would act on: typed inputs, and plain words among the vars."""
-    yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT)
+    """Expressions whose value can't hold what a shell would act on: typed inputs, and plain words of the flow's own."""
+    yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT or _one_of_plain(one))
+    looped = [getattr(task, "values", None) for _, task in flow_validation.tasks(flow) if hasattr(task, "values")]
+    if looped and all(isinstance(one, list | tuple) and all(map(_is_plain, one)) for one in looped):
+        yield from ("taskrun.value", "item.value")
+    if all(isinstance(one, Scheduled) for one in flow.triggers):  # others hand on dates that they were told
+        yield "trigger.date"
     for name, value in flow.variables.items():
-        if isinstance(value, int | float) or (isinstance(value, str) and PLAIN.fullmatch(value)):
+        if _is_plain(value):
             yield f"vars.{name}"
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, str) and PLAIN.fullmatch(value) is not None)
+
+
+def _one_of_plain(one: Input) -> bool:
+    """Whether an input takes nothing but one of the plain words that the flow lists."""
+    if one.type not in ("SELECT", "ENUM") or not one.required or getattr(one, "expression", None):
+        return False
+    return not getattr(one, "allow_custom_value", False) and bool(one.choices) and all(map(_is_plain, one.choices))
 
 
 def _shell(path: Path, part: Part, harmless: Collection[str] = ()) -> Iterator[Finding]:
@@ -90,11 +113,15 @@ def _shell(path: Path, part: Part, harmless: Collection[str] = ()) -> Iterator[F
             if not isinstance(text, str):
                 continue
             for expression, line, column in unquoted(text):
-                if expression in harmless or TAMED.fullmatch(expression):
+                dated = "trigger.date" in harmless and DATED.fullmatch(expression)
+                if expression in harmless or dated or TAMED.fullmatch(expression):
                     continue
                 if any(word in expression for word in FROM_OUTSIDE) or "read(" in expression:
                     message = f"`{{{{ {expression} }}}}` stands unquoted in shell text: a `;` in it starts a command."
                     advice = 'Put it in double quotes: "{{ … }}".'
+                    if ALONE.fullmatch(text):
+                        message = f"`{{{{ {expression} }}}}` is the command itself: whoever gives it says what runs."
+                        advice = "Let people choose among commands that the flow lists, or write the program here."
                     yield Finding(
                         (*path, field.alias or name, *inner), message, "shell-quoting", "hint", advice, "", line, column
                     )
@@ -148,15 +175,16 @@ def _without_value(flow: Flow) -> Iterator[Finding]:
 
 def _without_effect(flow: Flow) -> Iterator[Finding]:
     """Properties that are read and then change nothing."""
-    if flow.policy_refs:
-        message = "`policyRefs` has no effect: policies are kept by Kestra's Enterprise Edition, and none are here."
-        advice = "Write what they would add into the flow, for example as `pluginDefaults`."
-        yield Finding(("policyRefs",), message, "no-effect", "warning", advice)
-    for index, trigger in enumerate(flow.triggers):
-        if getattr(trigger, "on_miss", None) is not None:
+    triggers: list[tuple[Path, Part]] = [(("triggers", index), one) for index, one in enumerate(flow.triggers)]
+    for path, part in [((), flow), *flow_validation.tasks(flow), *triggers]:
+        if getattr(part, "policy_refs", None):
+            message = "`policyRefs` has no effect: policies are kept by Kestra's Enterprise Edition, and none are here."
+            advice = "Write what they would add into the flow, for example as `pluginDefaults`."
+            yield Finding((*path, "policyRefs"), message, "no-effect", "warning", advice)
+        if getattr(part, "on_miss", None) is not None:
             message = "`onMiss` has no effect: nothing starts when a window ends before everything was met."
             advice = "A Schedule for that time can look for what is missing, with `execution.Count`."
-            yield Finding(("triggers", index, "onMiss"), message, "no-effect", "warning", advice)
+            yield Finding((*path, "onMiss"), message, "no-effect", "warning", advice)
     for path, task in flow_validation.tasks(flow):
         if getattr(task, "child_failure_policy", None) is not None:
             message = "`childFailurePolicy` has no effect: after a failure no further value begins."

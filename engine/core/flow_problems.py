@@ -182,12 +182,22 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
     lowered = {name.lower(): name for name in known}
     near = lowered.get(to_camel(key).lower())
     if near is None:
-        close = get_close_matches(key.lower(), lowered, n=1)
+        written = _mapping_at(path[:-1], document)
+        close = get_close_matches(key.lower(), [low for low, name in lowered.items() if name not in written], n=1)
         near = lowered[close[0]] if close else None
     advice = f"Did you mean `{near}`?" if near else ""
     if not near and known and len(known) < 12:
         advice = f"Known here: {', '.join(f'`{name}`' for name in sorted(known))}."
     return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
+
+
+def _mapping_at(path: Path, document: Any) -> Mapping[str, Any]:
+    for step in path:
+        try:
+            document = document[step]
+        except (LookupError, TypeError):
+            return {}
+    return document if isinstance(document, Mapping) else {}
 
 
 def _name(path: Path) -> str:

@@ -22,7 +22,13 @@ from engine.expressions.trust import OUTSIDE_ROOTS
 ITEMS = ("_split", "_items", "_merge")  # task runs that a ForEachItem makes of itself
 ROOTS = frozenset({"inputs", "outputs", "vars", "labels", "trigger", "execution", "taskrun", "flow"})
 # Parts of a flow in which these names belong to another execution, or to what a form asks.
-FOREIGN = {"outputs": {"triggers"}, "tasks": {"triggers"}, "inputs": {"triggers", "onResume"}, "vars": {"triggers"}}
+FOREIGN = {
+    "outputs": {"triggers"},
+    "tasks": {"triggers"},
+    "inputs": {"triggers", "onResume"},
+    "vars": {"triggers"},
+    "labels": {"triggers"},
+}
 AFTERWARDS = frozenset({"assets"})  # properties that are rendered when the task has run
 PLAIN = frozenset({"Sequential", "Parallel", "If", "Switch", "Dag", "AllowFailure", "WorkingDirectory", "Pause"})
 LATE = {
@@ -168,7 +174,7 @@ class References:
 
     def _label(self, path: Path, read: Read) -> Finding | None:
         name = read.path[1]
-        if self.labels is None or name in self.labels or name == "system" or read.guarded or path[0] == "triggers":
+        if self.labels is None or name in self.labels or name == "system" or read.guarded:
             return None
         message = f"The flow sets no label `{name}`; it is there only when whoever starts the flow gives it."
         return _finding(path, read, message, "unknown-label", "Guard it: `?? ''`.", "hint")
@@ -198,7 +204,8 @@ def output_fields(cls: type[Task]) -> frozenset[str]:
         return frozenset()
     if any(one.model_config.get("extra") == "allow" for one in models):
         return frozenset()
-    return frozenset(field.alias or name for one in models for name, field in one.model_fields.items())
+    fields = (pair for one in models for pair in one.model_fields.items())
+    return frozenset(field.serialization_alias or field.alias or name for name, field in fields)
 
 
 def _known(flow: Flow, scope: Scope) -> dict[str, Collection[str]]:

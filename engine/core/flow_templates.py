@@ -42,11 +42,16 @@ def findings(data: Mapping[str, Any], flow: Flow | None) -> list[Finding]:
     for path, value in walk(data):
         if isinstance(value, Mapping) and value.get("disabled") is True:
             disabled.append(path)
-        if isinstance(value, str) and has_template(value) and path[0] not in NOT_RENDERED:
+        if isinstance(value, str) and has_template(value) and path[0] not in NOT_RENDERED and not _is_prose(path):
             off = any(path[: len(part)] == part for part in disabled)
             told = _template(path, value, references)
             found += (replace(one, severity="warning") if off and one.severity == "error" else one for one in told)
     return found
+
+
+def _is_prose(path: Path) -> bool:
+    """Whether a text is shown as it is: what a flow, an input or an output is for. A task may render its own."""
+    return path[-1] in PROSE and (len(path) == 1 or path[0] in ("inputs", "outputs"))
 
 
 def _template(path: Path, text: str, references: References | None) -> Iterator[Finding]:

@@ -13,7 +13,6 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
-    model_validator,
     ValidationInfo,
     model_validator,
 )

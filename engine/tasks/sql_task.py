@@ -287,7 +287,7 @@ class SqlTrigger(SqlFields, PollingTrigger):
     query: ClassVar[type[QueryTask]]
 
     async def poll(self, context: RunContext) -> Fetched | None:
-        asked = {name for name in self.model_fields_set if name in self.query.model_fields and name not in OF_TRIGGERS}
+        asked = (self.model_fields_set & set(self.query.model_fields)) - set(PollingTrigger.model_fields)
         given = self.model_dump(include=asked, by_alias=True, exclude_unset=True, warnings=False)
         late = {"sql": given.pop("sql")} if _is_late(self.query) else {}
         named = {"id": self.id, "type": self.query.type_names()[0]}
@@ -298,22 +298,6 @@ class SqlTrigger(SqlFields, PollingTrigger):
             raise TaskFailed(f"The query can't be made: {error.errors()[0]['msg']}.") from error
         found = await query.run(context)
         return found if found.size else None
-
-
-OF_TRIGGERS = frozenset(
-    {
-        "id",
-        "type",
-        "description",
-        "disabled",
-        "log_level",
-        "log_to_file",
-        "worker_group",
-        "worker_selector",
-        "policy_refs",
-        "assets",
-    }
-)
 
 
 def _is_late(query: type[QueryTask]) -> bool:

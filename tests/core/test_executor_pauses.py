@@ -73,6 +73,7 @@ def test_on_pause_runs_before_the_card_is_posted():
         ("WARN", State.WARNING, State.WARNING, True),
         ("FAIL", State.FAILED, State.FAILED, False),
         ("CANCEL", State.CANCELLED, State.CANCELLED, False),
+        ("{{ 'CAN' ~ 'CEL' }}", State.CANCELLED, State.CANCELLED, False),
     ],
 )
 def test_what_a_pause_becomes_when_nobody_answers(behavior, pause_state, state, then):
@@ -86,6 +87,13 @@ def test_what_a_pause_becomes_when_nobody_answers(behavior, pause_state, state, 
     after = driver.executions[execution.id]
     assert (states(after)["ask"], after.state, "after" in states(after)) == (pause_state, state, then)
     assert list(driver.pauses.values()) == ["EXPIRED"]
+
+
+def test_a_behavior_that_is_none_fails_the_pause():
+    driver = Driver()
+    execution = started(driver, flow(pause("ask", pauseDuration="PT1H", behavior="{{ 'STOP' }}")))
+    assert driver.executions[execution.id].state is State.FAILED
+    assert any("`behavior` is 'STOP'; use one of RESUME" in message for *_, message in driver.logs)
 
 
 def test_an_answer_before_the_deadline_ignores_the_behavior():

@@ -375,6 +375,100 @@ tasks:
     assert found == ["{{ inputs.name }}", "{{ vars.made }}", "{{ vars.two }}"]
 
 
+def test_what_the_flow_itself_lists_may_stand_unquoted():
+    text = """id: f
+namespace: a.b
+inputs:
+  - {id: env, type: SELECT, values: [dev, prod]}
+  - {id: free, type: SELECT, values: [dev, prod], allowCustomValue: true}
+  - {id: maybe, type: SELECT, values: [dev, prod], required: false}
+  - {id: odd, type: SELECT, values: ["a; b"]}
+tasks:
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [1, two]
+    tasks:
+      - id: run
+        type: io.kestra.plugin.scripts.shell.Commands
+        commands:
+          - work {{ inputs.env }} {{ taskrun.value }} {{ trigger.date ?? execution.startDate | date('yyyy-MM') }}
+          - work {{ inputs.free }} {{ inputs.maybe }} {{ inputs.odd }}
+triggers:
+  - {id: daily, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", inputs: {env: dev, free: dev, odd: x}}
+"""
+    found = [one.message.split("`")[1] for one in check(text, catalogue()) if one.code == "shell-quoting"]
+    assert found == ["{{ inputs.free }}", "{{ inputs.maybe }}", "{{ inputs.odd }}"]
+
+
+def test_a_property_that_stands_there_already_is_not_what_another_was_meant_to_be():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: wait, type: io.kestra.plugin.core.flow.Pause, timeout: PT2H, onTimeout: []}
+"""
+    (found,) = check(text, catalogue())
+    assert (found.message, found.suggestion) == ("Unknown property `onTimeout`.", "")
+
+
+def test_a_command_that_is_given_is_not_to_be_quoted():
+    text = """id: f
+namespace: a.b
+inputs:
+  - {id: command, type: STRING}
+tasks:
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands: ["{{ inputs.command }}"]
+"""
+    (found,) = [one for one in check(text, catalogue()) if one.code == "shell-quoting"]
+    assert found.message == "`{{ inputs.command }}` is the command itself: whoever gives it says what runs."
+    assert "quotes" not in found.suggestion
+
+
+def test_what_newer_flows_say_about_workers_and_policies_is_accepted():
+    text = """id: f
+namespace: a.b
+workerSelector: {tags: [gpu]}
+policyRefs: [safe]
+tasks:
+  - id: say
+    type: io.kestra.plugin.core.log.Log
+    message: hi
+    workerSelector: {tags: [gpu], match: ALL, fallback: WAIT}
+    policyRefs: [safe]
+triggers:
+  - {id: daily, type: io.kestra.plugin.core.trigger.Schedule, cron: "@daily", workerSelector: {tags: [gpu]}}
+"""
+    found = check(text, catalogue())
+    assert [(one.path, one.severity) for one in found] == [
+        ("policyRefs", "warning"),
+        ("tasks[0].policyRefs", "warning"),
+    ]
+
+
+def test_what_is_shown_as_it_is_holds_no_templates():
+    text = """id: f
+namespace: a.b
+description: "Its child has {{ inputs.file }} and {{ broken"
+inputs:
+  - {id: x, type: STRING, required: false, displayName: "{{ inputs.file }}", description: "{{ vars.file }}"}
+tasks:
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: hi}
+"""
+    assert check(text, catalogue()) == []
+
+
+def test_an_output_is_known_by_the_name_it_is_handed_on_with():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: get, type: io.kestra.plugin.fs.sftp.Download, host: h, username: u, from: /a}
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.get.from }} {{ outputs.get.uri }}"}
+"""
+    (found,) = check(text, catalogue())
+    assert (found.message, found.suggestion) == ("`get` has no output `uri`.", "It has from, to.")
+
+
 def test_a_filter_that_leaves_nothing_for_a_shell_needs_no_quotes():
     text = """id: f
 namespace: a.b

@@ -389,6 +389,34 @@ namespace: a.1-b_c
 variables: {t: 12:30:00, o: 010, d: 2026-01-01, y: yes, n: no}
 """
     + LOG,
+    "labels of the execution that is watched": HEAD
+    + LOG
+    + """\
+triggers:
+  - id: after
+    type: T.trigger.Flow
+    when: "{{ labels.env == 'production' }}"
+    preconditions:
+      id: some
+      where:
+        - id: one
+          filters: [{field: EXPRESSION, type: IS_TRUE, value: "{{ labels.some == 'label' }}"}]
+""",
+    "workers of newer flows": HEAD
+    + """\
+workerSelector: {tags: [gpu], fallback: WAIT}
+tasks:
+  - {id: log, type: T.log.Log, message: hi, workerSelector: {tags: [gpu]}}
+triggers:
+  - {id: daily, type: T.trigger.Schedule, cron: "@daily", workerSelector: {tags: [gpu]}}
+""",
+    "templates where a word is expected": HEAD
+    + """\
+inputs: [{id: a, type: STRING, defaults: RESUME}, {id: b, type: BOOL, defaults: true}]
+tasks:
+  - {id: ask, type: T.flow.Pause, pauseDuration: PT1H, behavior: "{{ inputs.a }}"}
+  - {id: sub, type: T.flow.Subflow, namespace: a.b, flowId: "{{ inputs.a }}", inheritLabels: "{{ inputs.b }}"}
+""",
     "line ends of another system": (HEAD + LOG).replace("\n", "\r\n"),
     "JSON": '{"id": "f", "namespace": "a.b", "tasks": [{"id": "a", "type": "T.log.Log", "message": "x"}]}',
 }

@@ -310,8 +310,8 @@ triggers:
         catalogue(),
     )
     assert [(one.path, one.code, one.severity) for one in problems] == [
-        (("policyRefs",), "no-effect", "warning"),
-        (("triggers", 0, "onMiss"), "no-effect", "warning"),
+        ("policyRefs", "no-effect", "warning"),
+        ("triggers[0].onMiss", "no-effect", "warning"),
     ]
 
 

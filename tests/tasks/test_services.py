@@ -57,7 +57,14 @@ async def test_github_issues_and_pulls(make_context):
         )
         assert (made.pullRequestNumber, github.last.json["head"]) == (8, "a")
         found = await context.run(type=f"{PLUGIN}.github.issues.Search", **who, query="fire in:title", open=True)
-        assert len(context.files.text(found.uri).splitlines()) == 130
+        assert (len(context.files.text(found.uri).splitlines()), found.size) == (130, 130)
+        found = await context.run(type=f"{PLUGIN}.github.issues.Search", **who, query="x", fetchType="FETCH")
+        assert (len(found.rows), found.uri) == (130, None)
+        found = await context.run(
+            type=f"{PLUGIN}.github.issues.Search", **who, query="fire in:title", open=True, fetchType="FETCH_ONE"
+        )
+        assert isinstance(found.row, dict)
+        assert found.size == 1
         assert github.last.query["q"] == "fire in:title is:issue repo:o/r state:open"
         await context.run(
             type=f"{PLUGIN}.github.pulls.Search", **who, author="ann", createdAfter="2026-01-01", is_="draft"

@@ -316,7 +316,7 @@ stopAfter: [SUCCESS]
     )
 
     async def poll(self, context: RunContext) -> Response | None:
-        asked = {name for name in self.model_fields_set if name in Request.model_fields and name not in OF_TRIGGERS}
+        asked = (self.model_fields_set & set(Request.model_fields)) - set(PollingTrigger.model_fields)
         given = self.model_dump(include=asked, by_alias=True, exclude_unset=True, warnings=False)
         body = await context.render(given.pop("body", None), guard="json")
         call = {**await context.render(given), "body": body, "id": self.id, "type": Request.type_names()[0]}
@@ -328,22 +328,6 @@ stopAfter: [SUCCESS]
         text = answer.encryptedBody if request.encrypt_body else answer.body
         seen = {"statusCode": answer.code, "body": text, "headers": answer.headers}
         return answer if is_true(await context.render(self.response_condition, response=seen)) else None
-
-
-OF_TRIGGERS = frozenset(
-    {
-        "id",
-        "type",
-        "description",
-        "disabled",
-        "log_level",
-        "log_to_file",
-        "worker_group",
-        "worker_selector",
-        "policy_refs",
-        "assets",
-    }
-)
 
 
 async def _blocks(response: httpx.Response) -> AsyncIterator[bytes]:

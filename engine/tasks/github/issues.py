@@ -1,9 +1,9 @@
 """`io.kestra.plugin.github.issues`: issues at GitHub."""
 
-import json
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.github.service import MOST_PAGES, GithubTask, RepositoryTask
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
 
@@ -78,26 +78,21 @@ body: It failed again.
         return Commented(issueUrl=url.partition("#")[0], commentUrl=url)
 
 
-class Rows(Outputs):
-    """A file of rows, and the rows themselves when asked for."""
-
-    uri: str
-
-
 class SearchTask(GithubTask):
-    """Search at GitHub; what is found becomes a file of rows."""
+    """Search at GitHub; what is found becomes a file of rows, or what `fetchType` says."""
 
     kind: ClassVar[str] = "issues"
     extra_terms: ClassVar[str] = ""
     query: Property[OptionalText] = None
     order: Property[Literal["ASC", "DESC", "asc", "desc"]] = "ASC"
     sort: Property[OptionalText] = None
+    fetch_type: Property[FetchType] = "STORE"
 
     def terms(self) -> dict[str, str | None]:
         """What narrows the search: GitHub's own words, and their values."""
         return {}
 
-    async def run(self, context: RunContext) -> Rows:
+    async def run(self, context: RunContext) -> Fetched:
         asked = [self.query or "", self.extra_terms]
         asked += [f"{name}:{_quoted(value)}" for name, value in self.terms().items() if value]
         wanted = " ".join(part for part in asked if part)
@@ -114,8 +109,7 @@ class SearchTask(GithubTask):
             if len(found) >= answer["total_count"] or not answer["items"]:
                 break
         context.metric("size", len(found))
-        text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in found)
-        return Rows(uri=await context.files.put(text.encode(), f"{self.kind}.jsonl"))
+        return await fetched(context, found, self.fetch_type)
 
 
 class Search(SearchTask):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from engine.core.execution import TaskRun
 from engine.core.flowable import BatchTask, Body, ChildCall, FlowableTask, Section, Wanted
-from engine.core.property import Property
+from engine.core.property import Property, has_template
 from engine.core.task import Part, Task
 from engine.plugin import Result, RunContext, RunnableTask, TaskFailed
 from engine.tasks.core.flow.subflow import called_flow
@@ -102,7 +102,7 @@ inputs:
     labels: Any = None
     wait: bool = True
     transmit_failed: bool = True
-    inherit_labels: bool = False
+    inherit_labels: Property[bool] = False
     schedule_date: Any = None
     restart_behavior: Literal["RETRY_FAILED", "NEW_EXECUTION"] | None = None
 
@@ -115,6 +115,7 @@ inputs:
             "inputs": self.inputs,
             "labels": self.labels,
             "scheduleDate": self.schedule_date,
+            "inheritLabels": self.inherit_labels if has_template(self.inherit_labels) else None,
         }
         return {name: (value, "text") for name, value in given.items() if value is not None}
 

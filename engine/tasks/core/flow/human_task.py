@@ -9,7 +9,7 @@ from pydantic import Field
 from engine.core.flowable import Opened, Wanted
 from engine.core.property import Property, has_template
 from engine.core.task import Part
-from engine.tasks.core.flow.waiting import Pause
+from engine.tasks.core.flow.waiting import Pause, Then
 
 
 class Assignment(Part):
@@ -40,9 +40,7 @@ onResume:
     )
     type: Literal["io.kestra.plugin.ee.flow.HumanTask"]  # type: ignore[assignment]
     assignment: Assignment | None = Field(default=None, description="Who may answer; everybody when it is left out.")
-    behavior: Literal["RESUME", "WARN", "FAIL", "CANCEL"] = Field(
-        default="FAIL", description="What happens when `pauseDuration` is over."
-    )
+    behavior: Property[Then] = Field(default="FAIL", description="What happens when `pauseDuration` is over.")
 
     def wanted(self) -> Wanted:
         given = self._given

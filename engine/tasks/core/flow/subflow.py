@@ -8,6 +8,7 @@ from pydantic import Field
 
 from engine.core.flowable import ChildCall, ExecutableTask, Wanted
 from engine.core.labels import read_labels
+from engine.core.property import Property, has_template
 
 
 def called_flow(task: Any, rendered: Mapping[str, Any], outputs: Mapping[str, Any] | None = None) -> ChildCall:
@@ -25,7 +26,7 @@ def called_flow(task: Any, rendered: Mapping[str, Any], outputs: Mapping[str, An
         revision=None if revision is None else int(revision),
         inputs=_inputs(rendered.get("inputs")),
         labels=labels,
-        inherits_labels=task.inherit_labels,
+        inherits_labels=str(rendered.get("inheritLabels", task.inherit_labels)).lower() == "true",
         waits=task.wait,
         transmits_failed=task.transmit_failed,
         schedule_date=_date(rendered.get("scheduleDate")),
@@ -87,7 +88,7 @@ inputs:
     labels: Any = None
     wait: bool = Field(default=True, description="Go on when the other flow has ended; false: when it was created.")
     transmit_failed: bool = Field(default=True, description="Fail when the other flow fails.")
-    inherit_labels: bool = Field(default=False, description="Give it all labels of this execution.")
+    inherit_labels: Property[bool] = Field(default=False, description="Give it all labels of this execution.")
     schedule_date: Any = Field(default=None, description="When it starts.")
     outputs: dict[str, Any] | None = Field(
         default=None, description="For flows without outputs of their own: rendered with what that execution sees."
@@ -104,6 +105,7 @@ inputs:
             "inputs": self.inputs,
             "labels": self.labels,
             "scheduleDate": self.schedule_date,
+            "inheritLabels": self.inherit_labels if has_template(self.inherit_labels) else None,
         }
         return {name: (value, "text") for name, value in given.items() if value is not None}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import AliasChoices, Field
 
@@ -18,8 +18,10 @@ from engine.core.flowable import (
     to_wait,
 )
 from engine.core.inputs import AnyInput, nest
-from engine.core.property import Property
+from engine.core.property import Property, has_template
 from engine.core.task import AnyTask, Part, Task
+
+Then = Literal["RESUME", "WARN", "FAIL", "CANCEL"]
 
 
 class Pause(PausingTask):
@@ -43,9 +45,7 @@ onResume:
     pause_duration: Property[timedelta] | None = Field(
         default=None, validation_alias=AliasChoices("pauseDuration", "delay", "pause_duration")
     )
-    behavior: Literal["RESUME", "WARN", "FAIL", "CANCEL"] = Field(
-        default="RESUME", description="What happens when `pauseDuration` is over."
-    )
+    behavior: Property[Then] = Field(default="RESUME", description="What happens when `pauseDuration` is over.")
     tasks: tuple[AnyTask, ...] = Field(default=(), description="Run after the answer.")
 
     def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
@@ -56,8 +56,12 @@ onResume:
     def wanted(self) -> Wanted:
         return {
             name: (value, "text")
-            for name, value in (("pauseDuration", self.pause_duration), ("timeout", self.timeout))
-            if isinstance(value, str)
+            for name, value in (
+                ("pauseDuration", self.pause_duration),
+                ("timeout", self.timeout),
+                ("behavior", self.behavior),
+            )
+            if has_template(value)
         }
 
     def terms(self, rendered: Mapping[str, Any]) -> PauseTerms:
@@ -65,7 +69,10 @@ onResume:
         timeout = to_wait(rendered.get("timeout", self.timeout), "timeout")
         if timeout is not None and (length is None or timeout < length):
             return PauseTerms(timeout, "FAIL")
-        return PauseTerms(length, self.behavior)
+        then = rendered.get("behavior", self.behavior)
+        if then not in get_args(Then):
+            raise ValueError(f"`behavior` is {then!r}; use one of {', '.join(get_args(Then))}.")
+        return PauseTerms(length, then)
 
     def answered(self, inputs: Mapping[str, Any], by: str, at: str) -> Mapping[str, Any] | None:
         outputs: dict[str, Any] = {"onResume": dict(inputs)} if self.on_resume else {}
