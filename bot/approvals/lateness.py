@@ -45,11 +45,12 @@ class Lateness:
         ago = f"{elapsed((now - when).total_seconds())} ago ({for_reader(when, person)})"
         return answer("E21", decided=decided, who=f"**{plain(who, 80)}**", when=ago, platform=platform)
 
-    async def on_record(self, execution_id: str, person: Person) -> Answer | None:
-        """The same for a program that answers a run whose questions are all over, and it is recorded that it came; None
-        when nobody was ever asked."""
+    async def on_record(self, execution_id: str, person: Person, task_run_id: str | None = None) -> Answer | None:
+        """The same for a program that answers a run whose questions are over, or that of one task run, and it is
+        recorded that it came; None when nobody was ever asked."""
         engine = self.office.engine
-        over = await engine.pauses(execution_id=execution_id, state=None)
+        asked = await engine.pauses(execution_id=execution_id, state=None)
+        over = [one for one in asked if task_run_id in (None, one.task_run_id)]
         if not over:
             return None
         pause, said = over[-1], await self.told(over[-1], person)

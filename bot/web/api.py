@@ -39,30 +39,33 @@ async def refused(request: Request, deed: Deed, about: str) -> Response | None:
 
 @routes.post("/executions/{execution_id}/resume", name="resume_execution")
 async def resume(request: Request, execution_id: str) -> Response:
-    """Answer the pause of a run that waits longest, with a JSON object of values; the same policy as in chat counts."""
+    """Answer the pause of a run that `?taskRunId=` names, else the one that waits longest, with a JSON object of
+    values; the same policy as in chat counts."""
     if (stranger := program_only(request)) is not None:
         return stranger
     engine, text = engine_of(request), await request.body()
     desk: FrontDesk = request.app.state.desk
-    decisions = desk.parts.decisions
+    decisions, task_run = desk.parts.decisions, request.query_params.get("taskRunId") or None
     try:
         values: Any = json.loads(text or b"{}")
         if not isinstance(values, dict):
             raise ValueError("no object")
         held = await engine.execution(execution_id)
-        if held.held:  # somebody paused it: nothing is asked, and who may hold it lets it go on
+        if held.held and task_run is None:  # somebody paused it: nothing is asked, and who may hold it lets it go on
             if not await desk.may("hold", caller(request).person, held):
                 return await refused(request, "hold", f"{held.namespace}/{held.flow_id}") or told({}, 403)
-            await desk.operate(caller(request).person, lambda parts, asking: let_go(parts, asking, held))
+            await desk.operate(
+                caller(request).person, lambda parts, asking: let_go(parts, asking, held), "resume", held.id
+            )
             held = await engine.execution(execution_id)
             return told({"id": held.id, "state": {"current": held.state}})
-        waiting = await engine.pauses(execution_id=execution_id, limit=1)
+        waiting = [one for one in await engine.pauses(execution_id=execution_id) if task_run in (None, one.task_run_id)]
         if not waiting:
             if (no := await refused(request, "see", f"{held.namespace}/{held.flow_id}")) is not None:
                 return no
-            if (late := await decisions.late.on_record(execution_id, caller(request).person)) is not None:
+            if (late := await decisions.late.on_record(held.id, caller(request).person, task_run)) is not None:
                 return told({"error": bare(late.text)}, 409)
-        run = await engine.resume(execution_id, values, by=caller(request).person.id)
+        run = await engine.resume(execution_id, values, by=caller(request).person.id, task_run_id=task_run)
     except ValueError:
         return told({"error": 'The body is no JSON object. Send for example {"approve": true}.'}, 400)
     except NotFound as error:

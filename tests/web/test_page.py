@@ -251,6 +251,34 @@ async def test_programs_vote_by_the_same_policy(tmp_path):
         ]  # fmt: skip
 
 
+TWO_GATES = """
+id: gates
+namespace: web.tests
+tasks:
+  - {id: first, type: io.kestra.plugin.core.flow.Pause}
+  - {id: second, type: io.kestra.plugin.core.flow.Pause}
+"""
+
+
+async def test_an_answer_that_a_program_sends_twice_answers_one_question(tmp_path):
+    tokens = {"ann": "a-long-token-of-ann"}
+    async with running(tmp_path, tokens=tokens) as app, httpx.AsyncClient(base_url=app.url) as client:
+        client.headers["Authorization"] = f"Bearer {tokens['ann']}"
+        await app.engine.deploy(TWO_GATES)
+        run = await app.engine.create("web.tests", "gates", {}, started_by="schedule")
+        await app.engine.wait(run.id, until="ended_or_paused", timeout=20)
+        (first,) = await app.engine.pauses(execution_id=run.id)
+        path = f"/api/v1/executions/{run.id}/resume"
+        assert (await client.post(path, params={"taskRunId": first.task_run_id})).status_code == 200
+        (second,) = await wait_for(lambda: app.engine.pauses(execution_id=run.id))
+        again = await client.post(path, params={"taskRunId": first.task_run_id})
+        assert (again.status_code, "by ann" in again.json()["error"]) == (409, True)
+        assert (await client.post(path, params={"taskRunId": "nothing"})).status_code == 409
+        assert [one.id for one in await app.engine.pauses(execution_id=run.id)] == [second.id]
+        assert (await client.post(path)).status_code == 200
+        assert (await app.engine.wait(run.id, timeout=20)).state == "SUCCESS"
+
+
 async def test_programs_and_the_page_ask_for_a_second_pair_of_eyes(tmp_path):
     """Who started a run on the page decides it neither there nor, by a program with the same token, by the API."""
     tokens = {name: f"a-long-token-of-{name}" for name in ("ann", "bob")}
