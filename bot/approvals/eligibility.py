@@ -126,12 +126,30 @@ class Eligibility:
         if handed is not None:
             taker = await self._name(handed.taker)
             return answer("handed", who=f"**{plain(taker, 60)}**")
-        if any(one.taker in who.accounts for one in bench.delegations):
+        if await self._may_instead(bench, who, person, fresh):
             return None
         for allowed in (bench.approvers, bench.only):
             if allowed and not await self._is_any(allowed, pause, who, person, room, fresh):
                 return answer("E20", approvers=bench.label)
         return None
+
+    async def _may_instead(self, bench: Bench, who: Identity, person: Person, fresh: bool) -> bool:
+        """Whether somebody who may still decide handed the decision to a person, themselves or by way of others: a
+        right that is lost by now is nobody's. Where it comes from being in a channel, whoever had it has it."""
+        givers = [one.giver for one in bench.delegations if one.taker in who.accounts]
+        for giver in givers:  # it grows by who handed it to a giver
+            has = await self.identities.of(giver)
+            asked = [allowed for allowed in (bench.approvers, bench.only) if allowed]
+            if all([await self._had(allowed, has, person, fresh) for allowed in asked]):
+                return True
+            givers += [one.giver for one in bench.delegations if one.taker in has.accounts and one.giver not in givers]
+        return False
+
+    async def _had(self, wanted: Iterable[Approver], who: Identity, acting: Person, fresh: bool) -> bool:
+        for one in wanted:
+            if one.kind == "channel" or await self.membership.fits(one, who, acting, fresh=fresh):
+                return True
+        return False
 
     async def _is_any(
         self, wanted: Iterable[Approver], pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool

@@ -14,6 +14,7 @@ from bot.approvals.policy import ApprovalRule
 from bot.approvals.rungs import steps_of
 from bot.commands.handing_on import account_of, moment
 from bot.conversation import Click, Person
+from bot.frontend import Unreachable
 from bot.settings import BotSettings
 from bot.worker_process import WorkerProcess
 from engine.clock import ShiftedClock
@@ -218,6 +219,33 @@ async def test_a_colleague_decides_instead(bot):
     assert "You handed this decision to" in (await rig.press(card, "Approve", CY)).text
     assert (await rig.press(card, "Approve", dan, DEV)).text.startswith("Your vote is counted: 1 of 2.")
     assert (await rig.press(card, "Approve", eli)).text.startswith("Approved.")
+
+
+async def test_what_was_handed_on_is_worth_as_much_as_its_giver_still_has(bot):
+    """Also by way of another: who left the group since has nothing that somebody could decide instead of them."""
+    rig = await bot({"approvers": ["slack:usergroup:design", "discord:7"]})
+    dan, eli = Person("discord:9", "Dan", "discord"), Person("slack:U4", "Eli", "slack")
+    rig.slack.groups = {"design": {"slack:U3"}}
+    card = await rig.asked()
+    assert "decides `ship` " in (await rig.say(f"delegate {card.entity} slack:U4", CY)).text
+    assert "decides `ship` " in (await rig.say(f"delegate {card.entity} discord:9", eli)).text
+    rig.slack.groups["design"].clear()
+    assert (await rig.press(card, "Approve", dan, DEV)).code == "E20"
+    rig.slack.groups["design"].add("slack:U3")
+    limited = Unreachable("Slack limits this bot for the moment.", retry_after=30)
+    rig.slack.refusal = lambda operation: limited if operation == "member" else None
+    assert "I can't tell now" in (await rig.press(card, "Approve", dan, DEV)).text
+    rig.slack.refusal = lambda operation: None
+    assert (await rig.press(card, "Approve", dan, DEV)).text.startswith("Approved.")
+
+
+async def test_a_decision_handed_on_in_a_channel_is_made_anywhere(bot):
+    rig = await bot({"approvers": ["anyone-in-channel"]})
+    card = await rig.asked()
+    dan = Person("discord:9", "Dan", "discord")
+    assert (await rig.press(card, "Approve", dan, DEV)).code == "E20"
+    await rig.say(f"delegate {card.entity} discord:9", CY)
+    assert (await rig.press(card, "Approve", dan, DEV)).text.startswith("Approved.")
 
 
 async def test_who_may_not_decide_can_have_those_asked_who_may_once(bot):
