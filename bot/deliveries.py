@@ -115,7 +115,7 @@ class Deliveries:
             else:
                 log.exception("The desk broke on %s %s (ref %s).", kind, key, reference)
             DELIVERIES.add(event.person.platform, kind, "broken")
-            return await self._broken(key, WORDS[kind], reference, is_written)
+            return await self._broken(key, kind, event, reference, is_written)
 
     async def _finish(self, key: str, event: Event, reply: Answer) -> None:
         """Store the answer of what had no effect of its own; a refusal is recorded with it."""
@@ -145,14 +145,17 @@ class Deliveries:
 
         return await self.office.engine.database.transact(work, urgent=True)
 
-    async def _broken(self, key: str, what: str, reference: str, is_written: bool) -> Answer:
+    async def _broken(self, key: str, kind: str, event: Event, reference: str, is_written: bool) -> Answer:
         """E26, unless the effect is there and only the way back broke: then its own answer."""
+        what = WORDS[kind]
         said = Reply(answer("E26", tone="danger", id=code(reference), what=what, counted="not counted").notice())
         if not is_written:
             return said
+        deed = trail.refused(event, said, key, self.office.ids, self.office.now())
 
         def work(unit: Unit) -> Receipt | None:
-            chat_receipts.finish(unit.connection, key, documents.dump_reply(said))
+            if chat_receipts.finish(unit.connection, key, documents.dump_reply(said)) and deed is not None:
+                chat_audit.record(unit.connection, deed)
             return chat_receipts.find(unit.connection, key)
 
         try:

@@ -191,6 +191,22 @@ async def test_what_only_waits_is_no_question(tmp_path):
         await rig.stop()
 
 
+async def test_what_broke_is_on_record_as_not_counted(tmp_path, monkeypatch):
+    rig = await Rig(tmp_path).start(PLAIN)
+
+    async def broken(event):
+        raise RuntimeError("a bug")
+
+    try:
+        monkeypatch.setattr(rig.desk.deliveries, "handle", broken)
+        for _ in range(2):
+            assert (await rig.say("list", receipt="same")).code == "E26"
+        told = [(row["action"], row["details"].get("code")) for row in await rows(rig)]
+        assert told == [("command", None), ("refused", "E26")]
+    finally:
+        await rig.stop()
+
+
 @pytest.fixture
 async def kept(tmp_path):
     """A data folder with a record in it, of a bot that is stopped."""
