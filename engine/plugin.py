@@ -223,8 +223,9 @@ class Records(Protocol):
     async def count(self, chosen: Selection) -> int:
         """How many executions are meant."""
 
-    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int) -> Purged:
-        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended."""
+    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int, by: str) -> Purged:
+        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended; it is
+        recorded `by` which flow."""
 
     def logs(
         self, execution_id: str, namespace: str, flow_id: str | None, tasks: Sequence[str], level: Level

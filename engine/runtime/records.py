@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,22 @@ from engine.files import FileStore, slug
 from engine.logbook import LogBook
 from engine.plugin import Level, Purged, Selection
 from engine.runtime.schedules import Schedules
-from engine.store import records
+from engine.store import chat_audit, records
+from engine.store.chat_audit import Deed
 from engine.store.database import Beside, Database, Unit
 
 Tell = Callable[[Unit, Purged], None]
+ANY = "*"
 LINES = 5_000  # log lines read, or deleted, in one go: the writer serves others in between
+
+
+def purge_deed(
+    chosen: Selection, gone: Purged, now: datetime, *, person: str = "", name: str = "", platform: str, by: str = ""
+) -> Deed:
+    """What the record says of a purge: what was meant, and how much that was."""
+    until = chosen.until.isoformat() if chosen.until else None
+    details = {"before": until, "below": chosen.below, **asdict(gone), **({"by": by} if by else {})}
+    return Deed(now, person, name, platform, "purge", chosen.namespace or ANY, details=details)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +45,19 @@ class TaskRecords:
         """How many executions are meant."""
         return await self.database.read(lambda c: records.count(c, chosen))
 
-    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int, tell: Tell | None = None) -> Purged:
-        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended. `tell`
-        hears in the transaction of each batch what goes with it."""
+    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int, by: str) -> Purged:
+        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended; it is
+        recorded `by` which flow."""
+
+        def tell(unit: Unit, gone: Purged) -> None:
+            if gone != Purged():
+                deed = purge_deed(chosen, gone, self.clock.now(), platform="flow", by=by)
+                chat_audit.record(unit.connection, deed)
+
+        return await self.purge_telling(chosen, parts, batch, tell)
+
+    async def purge_telling(self, chosen: Selection, parts: frozenset[str], batch: int, tell: Tell) -> Purged:
+        """The same; `tell` hears in the transaction of each batch what goes with it."""
         if "log" in parts or "metric" in parts:
             await self.logbook.flush()
         total, after = Purged(), ""

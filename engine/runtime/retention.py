@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from engine.clock import Clock, wait_until
@@ -12,10 +11,9 @@ from engine.core.durations import parse as parse_duration
 from engine.errors import EngineError
 from engine.plugin import Purged, Selection
 from engine.runtime.flows import Flows
-from engine.runtime.records import TaskRecords
+from engine.runtime.records import ANY, TaskRecords, purge_deed
 from engine.store import chat_audit, kv, records, triggers
 from engine.store import events as inbox
-from engine.store.chat_audit import Deed
 from engine.store.database import Database, Unit
 
 log = logging.getLogger(__name__)
@@ -25,7 +23,6 @@ BATCH = 100  # executions deleted in one go: the writer serves others in between
 FIRST, EVERY = timedelta(minutes=1), timedelta(days=1)
 BACK_BY = timedelta(days=1)  # a flow that a sync or an edit took away has come back by then
 GONE_FOR_GOOD = timedelta(days=30)  # after which a trigger is forgotten that no flow has, where no rule says when
-ANY = "*"
 
 
 def kept_for(namespace: str, rules: Mapping[str, str]) -> timedelta | None:
@@ -61,21 +58,21 @@ class Retention:
         self, chosen: Selection, *, person: str = "", name: str = "", platform: str = "retention"
     ) -> Purged:
         """Delete ended executions that are meant, with logs, metrics, files and cards; whatever waits or runs stays."""
-        until, where = chosen.until, chosen.namespace or ANY
-        meant = {"before": until.isoformat() if until else None, "below": chosen.below}
+        until = chosen.until
 
         def tell(unit: Unit, gone: Purged) -> None:
-            deed = Deed(self._clock.now(), person, name, platform, "purge", where, details={**meant, **asdict(gone)})
+            now = self._clock.now()
+            deed = purge_deed(chosen, gone, now, person=person, name=name, platform=platform)
             chat_audit.record(unit.connection, deed)
 
-        gone = await self._records.purge(chosen, EVERYTHING, BATCH, tell)
+        gone = await self._records.purge_telling(chosen, EVERYTHING, BATCH, tell)
         if until is not None:
             await self._database.transact(
                 lambda unit: triggers.forget_fires(unit.connection, chosen.namespace, until, below=chosen.below)
             )
             await self._forget_triggers(chosen.namespace, min(until, self._clock.now() - BACK_BY), below=chosen.below)
         if gone.executions:
-            log.info("Purged %d executions of %s made before %s.", gone.executions, where, until)
+            log.info("Purged %d executions of %s made before %s.", gone.executions, chosen.namespace or ANY, until)
         return gone
 
     async def _forget_triggers(self, namespace: str | None, before: datetime, *, below: bool = False) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from engine.core.state import State
 from engine.errors import FlowInvalid, NotFound
-from engine.store import executions, flows
+from engine.store import chat_audit, executions, flows
 from engine.store.records import Candidate
 
 QUIET = """
@@ -155,6 +155,9 @@ async def test_purging_spares_what_has_not_ended(there, deploy, run, engine):
     assert gone["executionsCount"] == 3
     assert gone["logsCount"] >= 4
     assert gone["storagesCount"] == 2
+    deeds = await engine.database.read(lambda c: chat_audit.about(c, "company"))
+    assert [(deed.action, deed.platform, deed.details["executions"]) for deed in deeds] == [("purge", "flow", 1)] * 3
+    assert {deed.details["by"] for deed in deeds} == {f"flow:{done.namespace}.{done.flow_id}"}
     for execution in (quiet, broken):
         assert await engine.database.read(lambda c, e=execution.id: executions.state_of(c, e)) is None
         assert await engine.logs(execution.id) == []

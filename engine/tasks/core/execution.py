@@ -346,7 +346,8 @@ states: [SUCCESS, WARNING, FAILED, KILLED]
             below=self.flow_id is None,
         )
         parts = frozenset(part for part, wanted in asked.items() if wanted)
-        gone = await records_of(context).purge(chosen, parts, self.batch_size)
+        by = f"flow:{context.namespace}.{context.flow_id}"
+        gone = await records_of(context).purge(chosen, parts, self.batch_size, by)
         context.log(f"Purged {gone.executions} executions, {gone.logs} log lines and {gone.files} files.")
         return PurgedCounts(
             executionsCount=gone.executions,
