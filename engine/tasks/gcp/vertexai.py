@@ -1,0 +1,202 @@
+"""`io.kestra.plugin.gcp.vertexai`: training on Google's machines."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
+from engine.tasks.gcp_service import GcpConnected
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
+
+EVERY, MOST = timedelta(seconds=5), timedelta(days=7)
+
+
+class ContainerSpec(Part):
+    """What runs on each machine."""
+
+    image_uri: Property[Text]
+    commands: Property[TextList | None] = None
+    args: Property[TextList | None] = None
+    env: Property[JsonMap | None] = None
+
+    def told(self) -> dict[str, Any]:
+        """In Google's words."""
+        return _kept(imageUri=self.image_uri, command=self.commands, args=self.args, env=_variables(self.env))
+
+
+class MachineSpec(Part):
+    """The kind of machine."""
+
+    machine_type: Property[Text]
+    accelerator_count: Property[OptionalInteger] = None
+    accelerator_type: Property[OptionalText] = None
+
+    def told(self) -> dict[str, Any]:
+        """In Google's words."""
+        kind, count = self.accelerator_type, self.accelerator_count
+        return _kept(machineType=self.machine_type, acceleratorCount=count, acceleratorType=kind)
+
+
+class DiscSpec(Part):
+    """The disk it starts from."""
+
+    boot_disk_type: Property[Literal["PD_SSD", "PD_STANDARD"]] = "PD_SSD"
+    boot_disk_size_gb: Property[int] = 100
+
+    def told(self) -> dict[str, Any]:
+        """In Google's words."""
+        kind = self.boot_disk_type.lower().replace("_", "-")
+        return {"bootDiskType": kind, "bootDiskSizeGb": self.boot_disk_size_gb}
+
+
+class PythonPackageSpec(Part):
+    """A program in Python."""
+
+    package_uris: Property[TextList]
+    args: Property[TextList | None] = None
+    envs: Property[JsonMap | None] = None
+
+    def told(self) -> dict[str, Any]:
+        """In Google's words."""
+        return _kept(packageUris=self.package_uris, args=self.args, env=_variables(self.envs))
+
+
+class WorkerPoolSpec(Part):
+    """Machines that do the same."""
+
+    container_spec: ContainerSpec
+    machine_spec: MachineSpec
+    disc_spec: DiscSpec | None = None
+    replica_count: Property[OptionalInteger] = None
+    python_package_spec: PythonPackageSpec | None = None
+
+    def told(self) -> dict[str, Any]:
+        """In Google's words."""
+        return _kept(
+            containerSpec=self.container_spec.told(),
+            machineSpec=self.machine_spec.told(),
+            diskSpec=self.disc_spec.told() if self.disc_spec else None,
+            replicaCount=self.replica_count,
+            pythonPackageSpec=self.python_package_spec.told() if self.python_package_spec else None,
+        )
+
+
+class Scheduling(Part):
+    """How long it may take, and whether it begins anew when a machine does."""
+
+    time_out: Property[timedelta | None] = None
+    restart_job_on_worker_restart: Property[bool | None] = None
+
+    def told(self) -> dict[str, Any]:
+        """In Google's words."""
+        timeout = f"{self.time_out.total_seconds():g}s" if self.time_out else None
+        return _kept(timeout=timeout, restartJobOnWorkerRestart=self.restart_job_on_worker_restart)
+
+
+class GcsDestination(Part):
+    """A place in Cloud Storage."""
+
+    output_uri_prefix: Property[Text]
+
+
+class JobSpec(Part):
+    """What is to be done, and on which machines."""
+
+    worker_pool_specs: list[WorkerPoolSpec]
+    service_account: Property[OptionalText] = None
+    network: Property[OptionalText] = None
+    tensorboard: Property[OptionalText] = None
+    enable_web_access: Property[bool | None] = None
+    scheduling: Scheduling | None = None
+    base_output_directory: GcsDestination | None = None
+
+    def told(self) -> dict[str, Any]:
+        """In Google's words."""
+        place = self.base_output_directory
+        return _kept(
+            workerPoolSpecs=[one.told() for one in self.worker_pool_specs],
+            serviceAccount=self.service_account,
+            network=self.network,
+            tensorboard=self.tensorboard,
+            enableWebAccess=self.enable_web_access,
+            scheduling=self.scheduling.told() if self.scheduling else None,
+            baseOutputDirectory={"outputUriPrefix": place.output_uri_prefix} if place else None,
+        )
+
+
+class Ran(Outputs):
+    """The job, and how it ended if the task waited."""
+
+    name: str
+    state: str
+    createDate: str | None = None  # noqa: N815 - appears as written
+    updateDate: str | None = None  # noqa: N815
+    endDate: str | None = None  # noqa: N815
+
+
+class CustomJob(GcpConnected, RunnableTask):
+    """Run a job of one's own, and wait for its end."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: train
+type: io.kestra.plugin.gcp.vertexai.CustomJob
+serviceAccount: "{{ secret('GCP_KEY') }}"
+region: europe-west1
+displayName: Nightly training
+spec:
+  workerPoolSpecs:
+    - containerSpec:
+        imageUri: europe-docker.pkg.dev/shop/models/train:latest
+      machineSpec:
+        machineType: n1-standard-4
+      replicaCount: 1
+""",
+    )
+    api: ClassVar[str] = "gcp_vertexai"
+    type: Literal["io.kestra.plugin.gcp.vertexai.CustomJob"]
+    region: Property[Text]
+    display_name: Property[Text]
+    spec: JobSpec
+    wait: Property[bool] = True
+    delete: Property[bool] = True
+
+    def at(self, context: RunContext) -> str:
+        base = context.settings.provider(self.api).base_url or f"https://{self.region}-aiplatform.googleapis.com/v1"
+        return base.rstrip("/")
+
+    async def run(self, context: RunContext) -> Ran:
+        parent = f"projects/{self.project(context)}/locations/{self.region}"
+        body = {"displayName": self.display_name, "jobSpec": self.spec.told()}
+        made = await self.gcp(context, "POST", f"{parent}/customJobs", json=body)
+        context.log(f"The job {made['name']} is made.")
+        if not self.wait:
+            return _ran(made)
+
+        async def look() -> dict[str, Any] | None:
+            found = await self.gcp(context, "GET", made["name"])
+            return found if found.get("endTime") else None
+
+        done = await rest_service.waited(look, every=EVERY, most=MOST, what=f"The job {made['name']}")
+        if self.delete:
+            await self.gcp(context, "DELETE", made["name"])
+        if done.get("state") != "JOB_STATE_SUCCEEDED":
+            why = (done.get("error") or {}).get("message") or "nothing more is said"
+            raise TaskFailed(
+                f"The job {made['name']} ended as {done.get('state')}: {why}", outputs=_ran(done).model_dump()
+            )
+        return _ran(done)
+
+
+def _ran(job: Mapping[str, Any]) -> Ran:
+    times = {name: job.get(theirs) for name, theirs in (("createDate", "createTime"), ("updateDate", "updateTime"))}
+    return Ran(name=job["name"], state=job.get("state") or "JOB_STATE_PENDING", endDate=job.get("endTime"), **times)
+
+
+def _kept(**given: Any) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _variables(given: Mapping[str, Any] | None) -> list[dict[str, str]] | None:
+    return [{"name": str(name), "value": str(value)} for name, value in given.items()] if given else None
