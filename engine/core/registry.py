@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -9,8 +10,8 @@ from engine.core.task import Typed
 from engine.errors import UnknownTaskType
 
 LIKE = 0.8  # how much of a name must be the same for a guess …
-SAME = 0.55  # … and of what stands between the first part and the last …
-SERVICE = 0.82  # … and of the service's own name: GitLab isn't GitHub, and Gitea neither
+SPELT = 0.82  # … and of each part before the last: GitLab isn't GitHub, and Dremio isn't Druid
+SPREAD = "core"  # the plugin whose parts are not others' products
 
 
 class Registry:
@@ -101,8 +102,10 @@ class Registry:
                     return 3 if last.lower() == wanted else 0
                 if candidate.endswith(f".{name}"):
                     return 4
+                if not _is_misspelt(package, other):
+                    return 0
                 whole = SequenceMatcher(None, name, candidate).ratio()
-                if whole <= LIKE or not _of_one_service(package, other):
+                if whole <= LIKE:
                     return 0
                 return SequenceMatcher(None, wanted, last.lower()).ratio() * 2 + whole
 
@@ -117,9 +120,10 @@ class Registry:
                 self._loaded.setdefault(name, cls)
 
 
-def _of_one_service(package: str, other: str) -> bool:
-    """Whether two packages may be the same one misspelt: what every name begins with says nothing."""
-    mine, theirs = (one.removeprefix("io.kestra.").removeprefix("plugin.") for one in (package, other))
-    service = mine.partition(".")[0]
-    named = any(SequenceMatcher(None, service, one).ratio() > SERVICE for one in theirs.split("."))
-    return named and SequenceMatcher(None, mine, theirs).ratio() > SAME
+@lru_cache(maxsize=1024)
+def _is_misspelt(package: str, other: str) -> bool:
+    """Whether a package may be another one misspelt, part by part: what every name begins with says nothing."""
+    mine, theirs = (one.removeprefix("io.kestra.").removeprefix("plugin.").split(".") for one in (package, other))
+    if mine[0] == SPREAD == theirs[0]:
+        return True
+    return all(any(SequenceMatcher(None, part, one).ratio() > SPELT for one in theirs) for part in mine)
