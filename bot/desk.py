@@ -115,7 +115,7 @@ class FrontDesk:
         """Show what is wanted, and carry on what was cut off. Start it once the engine and the front ends run; what
         arrives before is answered all the same."""
         await self.prepare()
-        self.outbox.start(self.engine.clock)
+        self.outbox.start()
         await self.announcer.start()
         await self.ladder.start()
         self._tidying = asyncio.create_task(self._tidy(), name="desk clean-up")

@@ -1,9 +1,16 @@
 """The clock: what time it is, and waiting until a time. Tests and `parley test` replace it, and nothing else."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0  # between two looks at whether the machine's clock was set
+JUMP = timedelta(seconds=0.5)  # what is less than that is said to nobody: time servers correct clocks little by little
 
 
 class Clock(Protocol):
@@ -13,23 +20,58 @@ class Clock(Protocol):
         """The time now, in UTC."""
 
     def on_jump(self, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told` whenever time jumps (a real clock never does); the answer ends the subscription."""
+        """Call `told` whenever time jumps, ahead or back; the answer ends the subscription."""
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock. Somebody may set it, and it goes on while the machine sleeps: both are jumps.
+
+    Waits are measured with the other clock, the one that nobody sets, so each jump has to be told to those who wait.
+    """
+
+    def __init__(self) -> None:
+        self._told: list[Callable[[], None]] = []
+        self._apart = timedelta(0)  # how far the two clocks are apart
+        self._next_look: asyncio.TimerHandle | None = None
 
     def now(self) -> datetime:
         """The time now, in UTC."""
         return datetime.now(UTC)
 
     def on_jump(self, told: Callable[[], None]) -> Callable[[], None]:
-        """A real clock never jumps, so nobody is ever told."""
-        return lambda: None
+        """Call `told` soon after each jump, on the running loop; the answer ends the subscription."""
+        if not self._told:
+            self._apart = self._measured()
+            self._look_later()
+        self._told.append(told)
+
+        def forget() -> None:
+            self._told.remove(told)
+            if not self._told and self._next_look is not None:
+                self._next_look.cancel()
+
+        return forget
+
+    def _look_later(self) -> None:
+        self._next_look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._look_later()
+        before, self._apart = self._apart, self._measured()
+        by = self._apart - before
+        if abs(by) < JUMP:
+            return
+        seconds = round(by.total_seconds())
+        log.warning("The clock jumped by %+d seconds: it was set, or this machine slept.", seconds)
+        for told in tuple(self._told):
+            told()
+
+    def _measured(self) -> timedelta:
+        return self.now() - datetime.fromtimestamp(time.monotonic(), UTC)
 
 
 class ShiftedClock:
-    """A clock that starts at a given time, runs at real speed and can jump forward."""
+    """A clock that starts at a given time, runs at real speed and can jump."""
 
     def __init__(self, start: datetime | None = None) -> None:
         self._shift = (start - datetime.now(UTC)) if start else timedelta(0)
@@ -63,7 +105,7 @@ async def wait_until(clock: Clock, when: datetime, woken: asyncio.Event) -> bool
         if seconds <= 0:
             return True
         try:
-            async with asyncio.timeout(min(seconds, 3600.0)):  # an hour at most: machines sleep and clocks are set
+            async with asyncio.timeout(seconds):
                 await woken.wait()
         except TimeoutError:
             return clock.now() >= when

@@ -2,9 +2,10 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import httpx
 
 HTTP_TIMEOUT = 30.0
-UPSTREAM_WAIT = timedelta(minutes=10)  # how long a message about another execution waits for its end
+UPSTREAM_WAIT = 600.0  # seconds; how long a message about another execution waits for its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +245,13 @@ class TaskContext:
     async def _ended(self, execution_id: str) -> Execution:
         """Another execution of the own namespace tree, once it has ended or ten minutes have passed."""
         renderer, wait = self._outside.renderer, 1.0
-        until = renderer.clock.now() + UPSTREAM_WAIT
+        until = time.monotonic() + UPSTREAM_WAIT
         while True:
             found = await renderer.database.read(lambda c: executions.load(c, execution_id, renderer.sealer))
             if found is None:
                 raise NotFound(f"There is no execution {execution_id}.", fix="Give the id of an execution.")
             wanted = self.variables.get("trigger", {}).get("state")
-            if found.state.is_terminal or found.state == wanted or renderer.clock.now() >= until:
+            if found.state.is_terminal or found.state == wanted or time.monotonic() >= until:
                 return found
             await asyncio.sleep(wait)
             wait = min(wait * 2, 15.0)

@@ -7,7 +7,7 @@ rows. So a late or repeated alarm does no harm, and none is lost.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.executors.base import BaseExecutor
@@ -17,6 +17,8 @@ from apscheduler.triggers.base import BaseTrigger
 from engine.clock import Clock
 
 log = logging.getLogger(__name__)
+
+MILLISECOND = timedelta(milliseconds=1)
 
 NextAfter = Callable[[datetime], datetime | None]  # the next date strictly after another
 
@@ -32,13 +34,13 @@ class Dates(BaseTrigger):  # type: ignore[misc]
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
         """The date after the last one; the engine's clock may be shifted against the machine's."""
-        shift = self._clock.now() - datetime.now(UTC)
+        shift = round((self._clock.now() - datetime.now(UTC)) / MILLISECOND) * MILLISECOND
         try:
             date = self._next_after((previous_fire_time or now) + shift)
         except Exception:
             log.exception("A schedule could not tell its next date; it stops.")
             return None
-        return None if date is None else date - shift
+        return None if date is None else date.astimezone(UTC) - shift  # in a zone this would be on the wall's clock
 
 
 class HandOver(BaseExecutor):  # type: ignore[misc]

@@ -56,13 +56,16 @@ class Ladder:
         self.wake = wake
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._forget_jumps: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Begin with what came due while nobody was here."""
+        self._forget_jumps = self.office.engine.clock.on_jump(self._woken.set)
         self._task = asyncio.create_task(self._run(), name="ladder")
 
     async def stop(self) -> None:
         """Do nothing more; the rest is in the store."""
+        self._forget_jumps()
         self.office.engine.timers.cancel(TIMER)
         if self._task is not None:
             self._task.cancel()

@@ -26,6 +26,7 @@ from engine.store.pauses import find as find_pauses
 
 log = logging.getLogger(__name__)
 SWEEP = 60.0  # seconds between two looks at all waiting pauses
+RETRY = 1.0  # seconds after which a database that could not be written is tried again
 MANY = 10_000
 MAX_ERRORS = 200
 FRESH = timedelta(hours=1)  # how late a date may be for its run to be shown
@@ -39,6 +40,8 @@ class Announcer:
         self.wake = wake
         self.planned = planned  # called when there is something to do later
         self._tasks: list[asyncio.Task[None]] = []
+        self._jumped = asyncio.Event()
+        self._forget_jumps: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Follow from now on; what happened before is caught up with first."""
@@ -46,7 +49,10 @@ class Announcer:
         self._tasks = [
             asyncio.create_task(self._follow(subscribed), name="announcer"),
             asyncio.create_task(self._sweep(), name="announcer sweep"),
+            asyncio.create_task(self._hurry(), name="announcer hurry"),
         ]
+        self._jumped.set()  # perhaps it did while nothing ran
+        self._forget_jumps = self.office.engine.clock.on_jump(self._jumped.set)
         await subscribed.wait()
         now = self.office.now()
         await self.office.engine.database.transact(lambda unit: chat_messages.touch_live(unit.connection, now))
@@ -54,6 +60,7 @@ class Announcer:
 
     async def stop(self) -> None:
         """Follow no more."""
+        self._forget_jumps()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -72,6 +79,23 @@ class Announcer:
                 await self._catch_up()
             except Exception:
                 log.exception("The sweep of waiting pauses broke; trying again in %g s.", SWEEP)
+
+    async def _hurry(self) -> None:
+        """When the clock jumped, the times until which messages were put off mean nothing: they are tried at once."""
+        while True:
+            await self._jumped.wait()
+            self._jumped.clear()
+
+            def work(unit: Unit) -> None:
+                chat_messages.hurry(unit.connection, self.office.now())
+
+            try:
+                await self.office.engine.database.transact(work)
+            except EngineError as error:
+                log.warning("What was put off can't be taken up yet: %s", error)
+                self._jumped.set()
+                await asyncio.sleep(RETRY)
+            self.wake()
 
     async def _catch_up(self) -> None:
         """Every waiting pause has its cards, and pauses that ended unheard are drawn again."""

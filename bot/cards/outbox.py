@@ -378,11 +378,9 @@ class Outbox:
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self.lanes = {lane.platform: lane for lane in lanes}
         self._tasks: list[asyncio.Task[None]] = []
-        self._unsubscribe: Callable[[], None] | None = None
 
-    def start(self, clock: Clock) -> None:
+    def start(self) -> None:
         """Begin to send."""
-        self._unsubscribe = clock.on_jump(self.wake)
         self._tasks = [asyncio.create_task(lane.run(), name=f"outbox {name}") for name, lane in self.lanes.items()]
 
     def wake(self) -> None:
@@ -392,8 +390,6 @@ class Outbox:
 
     async def stop(self, grace: float = 5.0) -> None:
         """Let what is under way end; what is left is sent after the next start."""
-        if self._unsubscribe:
-            self._unsubscribe()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -52,7 +52,8 @@ class Bucket:
         self.level -= 1
 
     def _fill(self, now: float) -> None:
-        self.level = min(self.rate.burst, self.level + (now - self.at) * self.rate.per_second)
+        passed = max(0.0, now - self.at)  # the clock may have been set back
+        self.level = min(self.rate.burst, self.level + passed * self.rate.per_second)
         self.at = now
 
 

@@ -53,9 +53,10 @@ def tone(state: State) -> Tone:
 
 def elapsed(seconds: float) -> str:
     """A duration as people say it: `12 s`, `3 min 5 s`, `2 h 4 min`, `3 d 2 h`."""
+    seconds = max(seconds, 0.0)  # a clock that was set back makes an end earlier than its beginning
     whole = int(seconds)
     if whole < 60:
-        return f"{whole} s" if whole else f"{max(seconds, 0):.1f} s"
+        return f"{whole} s" if whole else f"{seconds:.1f} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     if whole < 86400:

@@ -75,7 +75,7 @@ def media_type(name: str) -> str:
 
 def duration_text(span: timedelta) -> str:
     """`0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
-    seconds = span.total_seconds()
+    seconds = max(span.total_seconds(), 0.0)  # a clock that was set back makes an end earlier than its beginning
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:

@@ -1,7 +1,8 @@
 """Cron text → dates as in Unix: 0 and 7 are Sunday; when day of month and day of week are both set, either will do.
 
 Where clocks change, a job at a fixed time runs once: in a skipped hour right after it, in a repeated hour the first
-time. Jobs with `*` in minutes or hours run whenever the clock on the wall shows such a time. (cronsim does both.)
+time. Jobs with `*` in minutes or hours run whenever the clock on the wall shows such a time. (cronsim would do both
+where clocks change by an hour, but not where they do by half of one: it is only asked about times on the wall.)
 """
 
 import re
@@ -22,6 +23,8 @@ NICKNAMES = {
 }
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
+SECOND = timedelta(seconds=1)
+LONGEST_TURN = timedelta(hours=3)  # no clock is set by more where hours change
 _ANCHOR = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -73,17 +76,63 @@ def previous_before(cron: str, before: datetime, zone: tzinfo, with_seconds: boo
 
 
 def _step(cron: str, start: datetime, zone: tzinfo, with_seconds: bool, *, reverse: bool) -> datetime | None:
-    origin = start.astimezone(zone)
-    ticks = CronSim(expand(cron, with_seconds), origin, reverse=reverse)
+    fields, at = expand(cron, with_seconds), start.astimezone(UTC)
     try:
-        for _ in range(8):  # where clocks change cronsim may repeat the start itself
-            found = next(ticks).astimezone(zone)
-            moved = found.astimezone(UTC) - start.astimezone(UTC)
-            if (moved < timedelta(0)) if reverse else (moved > timedelta(0)):
-                return found
-    except (StopIteration, OverflowError):
+        walls = [_wall(at, zone), *_turned_back(at, zone, reverse=reverse)]
+        found = [date for wall in walls if (date := _nearest(fields, wall, at, zone, reverse=reverse)) is not None]
+    except OverflowError:
         return None
+    return (max if reverse else min)(found).astimezone(zone) if found else None
+
+
+def _nearest(fields: str, wall: datetime, at: datetime, zone: tzinfo, *, reverse: bool) -> datetime | None:
+    """The nearest date beyond a moment, of those that the clock on the wall shows beyond a time."""
+    for shown in CronSim(fields, wall, reverse=reverse):
+        moments = [
+            one for one in _moments(shown, zone, is_fixed=_is_fixed(fields)) if (one < at if reverse else one > at)
+        ]
+        if moments:
+            return max(moments) if reverse else min(moments)
     return None
+
+
+def _moments(shown: datetime, zone: tzinfo, *, is_fixed: bool) -> list[datetime]:
+    """When a job is due for a time that the clock on the wall shows, perhaps never or twice."""
+    first, second = (shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if second < first:  # it is skipped
+        return [_turn(second - SECOND, first, zone)] if is_fixed else []
+    return [first] if is_fixed or first == second else [first, second]
+
+
+def _turned_back(at: datetime, zone: tzinfo, *, reverse: bool) -> list[datetime]:
+    """Where the clock on the wall begins anew when it is set back soon after a moment; going back from a moment soon
+    after that, where it had come to."""
+    low, high = (at - LONGEST_TURN, at) if reverse else (at, at + LONGEST_TURN)
+    if _wall(high, zone) - _wall(low, zone) >= high - low:
+        return []
+    turn = _turn(low, high, zone)
+    return [_wall(turn - SECOND, zone) + SECOND if reverse else _wall(turn, zone) - SECOND]
+
+
+def _turn(low: datetime, high: datetime, zone: tzinfo) -> datetime:
+    """The first second after which the clock on the wall goes as it does at `high`."""
+    low, high = low.replace(microsecond=0), high.replace(microsecond=0)
+    while high - low > SECOND:
+        middle = low + (high - low) // SECOND // 2 * SECOND
+        if high - middle == _wall(high, zone) - _wall(middle, zone):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _wall(at: datetime, zone: tzinfo) -> datetime:
+    return at.astimezone(zone).replace(tzinfo=None)
+
+
+def _is_fixed(fields: str) -> bool:
+    minute, hour = fields.split()[-5:-3]
+    return not minute.startswith("*") and not hour.startswith("*")
 
 
 def _is_cron(text: str) -> bool:

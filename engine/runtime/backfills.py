@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from engine.clock import Clock
@@ -50,7 +50,7 @@ class Backfills:
             raise Refused(f"The trigger {entry.key} is switched off.", fix="Switch it on first.")
         check_labels(labels)
         end = end or self.clock.now()
-        first = await self.next_date(entry, start - timedelta(microseconds=1))
+        first = await self.next_date(entry, start.astimezone(UTC) - timedelta(microseconds=1))
         if first is None or first > end:
             raise Refused(f"{entry.key} has no date from {start} to {end}.", fix="Choose another start or end.")
         one = Backfill(new_id(self.clock.now()), start, end, first, dict(inputs or {}), tuple(labels))

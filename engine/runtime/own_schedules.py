@@ -120,7 +120,7 @@ class Occurrences:
         found: list[datetime] = []
         date = await self.next_date(entry, after)
         while date is not None and len(found) < count:
-            if date not in taken:
+            if date.astimezone(UTC) not in taken:  # in a zone, an hour that comes twice equals nothing
                 found.append(date)
             date = await self.next_date(entry, date)
         return found

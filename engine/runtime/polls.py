@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -62,6 +63,7 @@ class Polls:
         self._polled: dict[str, Polled] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._is_open = False
+        self._forget_jumps: Callable[[], None] = lambda: None
 
     @property
     def busy(self) -> int:
@@ -71,11 +73,15 @@ class Polls:
     async def start(self) -> None:
         """Look for all that are due, and go on."""
         self._is_open = True
+        self._forget_jumps()
+        self._forget_jumps = self._clock.on_jump(self._jumped)
         await self.refresh()
 
     async def stop(self) -> None:
         """Look no more."""
         self._is_open = False
+        self._forget_jumps()
+        self._forget_jumps = lambda: None
         for task in tuple(self._looking.values()):
             task.cancel()
         await asyncio.gather(*self._looking.values(), return_exceptions=True)
@@ -106,7 +112,7 @@ class Polls:
             return
         if state.execution_id is not None and not one.trigger.allow_concurrent:
             return  # its end looks again
-        if state.next_date > self._clock.now():
+        if timedelta(0) < state.next_date - self._clock.now() <= one.trigger.interval:  # more: the clock was set back
             self._timers.set(_timer(key), state.next_date, lambda: self.look(key))
             return
         task = asyncio.create_task(self._poll(one, state), name=f"poll {key}")
@@ -116,6 +122,10 @@ class Polls:
     def _done(self, key: str) -> None:
         self._looking.pop(key, None)
         self.look(key)
+
+    def _jumped(self) -> None:
+        for key in self._polled:
+            self.look(key)
 
     def _declared(self) -> Iterator[Polled]:
         for flow in self._flows.list():

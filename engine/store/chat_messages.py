@@ -130,6 +130,12 @@ def touch_live(connection: Connection, now: datetime) -> None:
     connection.execute(live.values(desired=messages.c.desired + 1, due=now, attempts=0))
 
 
+def hurry(connection: Connection, now: datetime) -> None:
+    """Whatever was put off may be tried now."""
+    for table in (messages, notices):
+        connection.execute(update(table).where(table.c.due > now).values(due=now))
+
+
 # What every look of every outbox asks, built once.
 _platform: BindParameter[Any] = bindparam("platform")
 _now: BindParameter[Any] = bindparam("now")

@@ -188,7 +188,8 @@ def test_the_menu_counts_what_waits():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0.4 s"), (59, "59 s"), (61, "1 min 1 s"), (7261, "2 h 1 min"), (200000, "2 d 7 h")]
+    ("seconds", "text"),
+    [(-18000, "0.0 s"), (0.4, "0.4 s"), (59, "59 s"), (61, "1 min 1 s"), (7261, "2 h 1 min"), (200000, "2 d 7 h")],
 )
 def test_elapsed(seconds, text):
     assert elapsed(seconds) == text

@@ -33,6 +33,15 @@ async def test_what_is_too_much_is_refused_with_a_sentence_and_not_done(rig):
     assert len(await rig.engine.executions()) == 3
 
 
+async def test_a_clock_that_was_set_back_keeps_nobody_out(rig):
+    await rig.say("list")
+    rig.clock.jump(timedelta(hours=-5))
+    assert isinstance(await rig.say("list"), Listing)
+    assert re.search(r"send it again in [1-6] s", (await rig.say("list")).text)
+    rig.clock.jump(timedelta(seconds=6))
+    assert isinstance(await rig.say("list"), Listing)
+
+
 async def test_buttons_and_filled_forms_are_always_taken(rig):
     card = await rig.asked("run picture prompt=fox", ANN)
     form = await rig.press(card, "Reject\u2026")

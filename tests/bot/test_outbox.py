@@ -124,6 +124,19 @@ async def test_what_a_platform_never_takes_is_given_up_and_said_once(rig, caplog
     assert len(said) == 2, "one for the run's card, one for the pause's"
 
 
+async def test_what_was_put_off_is_tried_when_the_clock_was_set_back(rig):
+    rig.slack.refusal = lambda operation: Unreachable("later", retry_after=300, about="message")
+    await rig.say("run ship")
+    run = (await rig.engine.executions())[0].id
+    await rig.engine.wait(run, until="ended_or_paused", timeout=20)
+    while [bool(row.problem) for row in await rows(rig, execution_id=run)] != [True, True]:
+        await asyncio.sleep(0.005)
+    rig.slack.refusal = lambda operation: None
+    rig.clock.jump(timedelta(hours=-5))
+    await rig.slack.shows("pause")
+    await rig.slack.shows("run", lambda card: card.tone == "paused")
+
+
 async def test_a_fault_in_a_front_end_does_not_end_the_lane(rig, caplog):
     faults = iter([True])
     original = rig.slack.post_card

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -124,3 +124,56 @@ def test_dates_are_strictly_after_and_nothing_lies_between(cron, zone, naive):
     before = previous_before(cron, found, ZoneInfo(zone))
     assert before.astimezone(UTC) <= start + timedelta(hours=1)  # an hour: clocks may have changed in between
     assert before < found
+
+
+CHANGES = {  # where the hours change: the zone, and a few hours before
+    "an hour skipped": ("Europe/Berlin", datetime(2027, 3, 27, 22, tzinfo=UTC)),
+    "an hour twice": ("Europe/Berlin", datetime(2027, 10, 30, 22, tzinfo=UTC)),
+    "half an hour skipped": ("Australia/Lord_Howe", datetime(2027, 10, 2, 13, tzinfo=UTC)),
+    "half an hour twice": ("Australia/Lord_Howe", datetime(2027, 4, 3, 12, tzinfo=UTC)),
+}
+MINUTE = timedelta(minutes=1)
+
+
+def watched(start, zone, shows, *, is_fixed):
+    """The dates of a cron as somebody finds them who looks at the clock on the wall every minute of two days."""
+    found, days = [], set()
+    for at in (start + MINUTE * n for n in range(-48 * 60, 48 * 60)):
+        wall = at.astimezone(zone)
+        if is_fixed and wall.time() >= shows and wall.date() not in days:
+            days.add(wall.date())
+            found.append(at)
+        elif not is_fixed and shows(wall):
+            found.append(at)
+    return found[1:]  # it may have come before he looked
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    ("cron", "shows"),
+    [
+        ("* * * * *", lambda wall: True),
+        ("30 * * * *", lambda wall: wall.minute == 30),
+        ("*/20 * * * *", lambda wall: wall.minute % 20 == 0),
+        ("* 1 * * *", lambda wall: wall.hour == 1),
+        ("* 2 * * *", lambda wall: wall.hour == 2),
+        ("45 1 * * *", time(1, 45)),
+        ("0 2 * * *", time(2)),
+        ("15 2 * * *", time(2, 15)),
+        ("30 2 * * *", time(2, 30)),
+    ],
+)
+def test_where_the_hours_change_the_clock_on_the_wall_decides(change, cron, shows):
+    name, start = CHANGES[change]
+    zone = ZoneInfo(name)
+    dates = watched(start, zone, shows, is_fixed=isinstance(shows, time))
+    for at in (start + MINUTE * n for n in range(0, 7 * 60, 5)):
+        assert next_after(cron, at, zone).astimezone(UTC) == next(date for date in dates if date > at)
+        assert previous_before(cron, at, zone).astimezone(UTC) == next(date for date in reversed(dates) if date < at)
+
+
+def test_with_seconds_a_fixed_time_comes_once_too():
+    berlin = ZoneInfo("Europe/Berlin")
+    first = datetime(2027, 10, 31, 0, 30, 15, tzinfo=UTC)
+    assert next_after("15 30 2 * * *", first - MINUTE, berlin, with_seconds=True) == first.astimezone(berlin)
+    assert next_after("15 30 2 * * *", first, berlin, with_seconds=True).day == 1

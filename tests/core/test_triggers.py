@@ -158,6 +158,17 @@ def test_dates_of_a_list_come_in_order_once_each():
     assert listed.previous_date(AT, renderer()).year == 2023
 
 
+def test_dates_of_a_list_come_in_order_where_the_clock_shows_an_hour_twice():
+    first, second, third = "2027-10-31T02:45:00+02:00", "2027-10-31T02:15:00+01:00", "2027-10-31T02:50:00+01:00"
+    listed = trigger("ScheduleOnDates", timezone="Europe/Berlin", dates=[third, first, second])
+    found = [datetime(2027, 10, 30, tzinfo=UTC)]
+    for _ in range(3):
+        found.append(listed.next_date(found[-1], renderer()))
+    assert [date.isoformat() for date in found[1:]] == [first, second, third]
+    assert listed.next_date(found[-1], renderer()) is None
+    assert listed.previous_date(found[2], renderer()).isoformat() == first
+
+
 @pytest.mark.parametrize("dates", ["{{ vars.dates }}", ["{{ vars.dates[0] }}", "2024-03-09T00:00:00Z"]])
 def test_dates_may_be_templates(dates):
     listed = trigger("ScheduleOnDates", dates=dates)

@@ -68,6 +68,16 @@ async def test_it_looks_at_once_and_then_after_each_interval(engine, clock, serv
     assert len(service.requests) == 4
 
 
+async def test_a_clock_that_was_set_back_does_not_keep_it_from_looking(engine, clock, service):
+    await engine.deploy(flow(service))
+    await at_rest(engine)
+    clock.jump(timedelta(hours=-5))
+    await at_rest(engine)
+    assert len(service.requests) == 2
+    await pass_minutes(engine, clock, 2)
+    assert len(service.requests) == 4
+
+
 async def test_no_overlap(engine, clock, service):
     await engine.deploy(flow(service, task="type: io.kestra.plugin.core.flow.Pause"))
     await at_rest(engine)

@@ -1,6 +1,6 @@
 """What the page shows: values in, HTML out."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -108,3 +108,7 @@ def test_an_error_stands_beside_its_field():
     assert "not a whole number" in first
     assert 'value="x"' in first
     assert "not a whole number" not in second
+
+
+def test_what_ended_before_it_began_because_a_clock_was_set_took_no_time():
+    assert views.duration_text(timedelta(hours=-5)) == "0.0 s"

@@ -1,6 +1,6 @@
 """Triggers with dates: a cron expression, or a list."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -87,7 +87,11 @@ class ScheduleOnDates(Scheduled):
         """The nearest of the dates; one without an offset is meant in the trigger's zone."""
         zone = self.zone(start.tzinfo or ZoneInfo("UTC"))
         moments = (parse_datetime(text, zoned=False) for text in self.dates)
-        dates = sorted(moment.replace(tzinfo=moment.tzinfo or zone).astimezone(zone) for moment in moments)
+        # In UTC: in one zone, dates are compared as the clock on the wall shows them, also where it shows one twice.
+        dates = sorted(moment.replace(tzinfo=moment.tzinfo or zone).astimezone(UTC) for moment in moments)
+        at = start.astimezone(UTC)
         if back:
-            return next((date for date in reversed(dates) if date < start), None)
-        return next((date for date in dates if date > start), None)
+            found = next((date for date in reversed(dates) if date < at), None)
+        else:
+            found = next((date for date in dates if date > at), None)
+        return found and found.astimezone(zone)
