@@ -35,15 +35,22 @@ def of_server(address: str) -> Query:
     return ask
 
 
-def ran(ask: Query) -> list[Ran]:
-    """Executions of the flow `order`."""
+def of_flow(ask: Query, flow: str) -> list[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+    """(id, state, document, what it handed on) of every execution of a flow."""
     outputs = {owner: json.loads(doc) for owner, doc in ask("SELECT id, doc FROM output WHERE id LIKE '%#outputs'")}
     found = []
-    for key, state, doc in ask("SELECT id, state, doc FROM execution WHERE flow_id = 'order'"):
+    for key, state, doc in ask(f"SELECT id, state, doc FROM execution WHERE flow_id = '{flow}'"):
         whole = json.loads(doc)
-        handed = outputs.get(f"{key}#outputs") or whole.get("out") or {}
-        found.append(Ran(key, int(whole["origin"][2]["body"]["order"]), state, handed.get("word")))
+        found.append((key, state, whole, outputs.get(f"{key}#outputs") or whole.get("out") or {}))
     return found
+
+
+def ran(ask: Query) -> list[Ran]:
+    """Executions of the flow `order`."""
+    return [
+        Ran(key, int(whole["origin"][2]["body"]["order"]), state, handed.get("word"))
+        for key, state, whole, handed in of_flow(ask, "order")
+    ]
 
 
 def task_rows(ask: Query) -> list[TaskRow]:
@@ -68,7 +75,7 @@ def decisions(ask: Query) -> dict[str, list[str]]:
 def fires(ask: Query) -> list[Fire]:
     """Dates that were taken; the trigger's name is the last part of its key."""
     rows = ask("SELECT trigger_key, scheduled_at, execution_id FROM trigger_fire")
-    return [Fire(_trigger(key), datetime.fromtimestamp(at / 1e6, UTC), execution) for key, at, execution in rows]
+    return [Fire(_trigger(key), moment(at), execution) for key, at, execution in rows]
 
 
 def started(ask: Query) -> dict[str, list[str]]:
@@ -96,6 +103,11 @@ def under_way(ask: Query) -> int:
     ended = "'SUCCESS', 'WARNING', 'FAILED', 'KILLED', 'CANCELLED', 'SKIPPED'"
     count: int = ask(f"SELECT count(*) FROM execution WHERE state NOT IN ({ended})")[0][0]
     return count
+
+
+def moment(at: int) -> datetime:
+    """A time as a file keeps it."""
+    return datetime.fromtimestamp(at / 1e6, UTC)
 
 
 def _trigger(key: str) -> str:

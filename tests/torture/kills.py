@@ -1,9 +1,11 @@
 """kill -9 at random moments while orders come, pauses are answered and schedules fire; then the books are checked."""
 
 import asyncio
+import contextlib
 import signal
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 from tests.torture import books, promises
 from tests.torture.errands import states
-from tests.torture.world import STEPS, World, until
+from tests.torture.world import World, until
 
 AT_START = 0.25  # how many of the kills meet a process that is still starting
 
@@ -41,6 +43,13 @@ async def closed(world: World, ask: books.Query, since: datetime, **figures: Any
     """Let everything come to its end, stop the process, and hold the promises against the books."""
     until_date = datetime.now(UTC)
     broken = await settled(world, ask, until_date)
+    return await judged(world, ask, broken, since, until_date, **figures)
+
+
+async def judged(
+    world: World, ask: books.Query, broken: dict[str, list[str]], since: datetime, until_date: datetime, **figures: Any
+) -> dict[str, Any]:
+    """Stop the process, and hold the promises against the books."""
     world.close()
     status = await asyncio.to_thread(world.lives[-1].stop, signal.SIGTERM)
     if status != 0:
@@ -52,29 +61,45 @@ async def closed(world: World, ask: books.Query, since: datetime, **figures: Any
 
 async def settled(world: World, ask: books.Query, until_date: datetime) -> dict[str, list[str]]:
     """Wait until schedules have caught up, switch them off, and see everything end; what did not."""
-    clients = [world.answering(lambda: books.waiting(ask)), world.errands.killing(ask)]
-    working = [asyncio.create_task(one) for one in clients]
     broken: dict[str, list[str]] = {}
     try:
-        caught_up = lambda: all(at >= until_date for at in next_dates(ask))  # noqa: E731
-        await until(caught_up, "the schedules catch up", moves=lambda: next_dates(ask))
-        world.schedules(on=False)
-        await until(lambda: not next_dates(ask) or is_off(ask), "the schedules are off")
-        rest = lambda: (books.under_way(ask), *books.left(ask))  # noqa: E731
-        await until(lambda: rest() == (0, 0, 0), "everything ends", moves=rest)
+        async with answered(world, ask):
+            caught_up = lambda: all(at >= until_date for at in next_dates(ask))  # noqa: E731
+            await until(caught_up, "the schedules catch up", moves=lambda: next_dates(ask))
+            world.schedules(on=False)
+            await until(lambda: not next_dates(ask) or is_off(ask), "the schedules are off")
+            await all_ends(ask)
     except TimeoutError as error:
         broken["all ends"] = [str(error)]
+    return broken
+
+
+@contextlib.asynccontextmanager
+async def answered(world: World, ask: books.Query) -> AsyncIterator[None]:
+    """What waits for somebody is answered, and what hangs is killed; nothing new comes."""
+    clients = [world.answering(lambda: books.waiting(ask)), world.errands.killing(ask)]
+    working = [asyncio.create_task(one) for one in clients]
+    try:
+        yield
     finally:
         for one in working:
             one.cancel()
         await asyncio.gather(*working, return_exceptions=True)
-    return broken
+
+
+async def all_ends(ask: books.Query) -> None:
+    """Nothing is under way any more; TimeoutError."""
+
+    def rest() -> tuple[int, ...]:
+        return (books.under_way(ask), *books.left(ask))
+
+    await until(lambda: rest() == (0, 0, 0), "everything ends", moves=rest)
 
 
 def next_dates(ask: books.Query) -> list[datetime]:
     """When the schedules are due next."""
     rows = ask("SELECT next_date FROM trigger_state WHERE next_date IS NOT NULL")
-    return [datetime.fromtimestamp(at / 1e6, UTC) for (at,) in rows]
+    return [books.moment(at) for (at,) in rows]
 
 
 def is_off(ask: books.Query) -> bool:
@@ -90,10 +115,10 @@ def held(world: World, ask: books.Query, since: datetime, until_date: datetime) 
     return {
         "nothing is lost": promises.nothing_lost(told, ran),
         "one decision a pause": promises.decided_once(told, ran, books.decisions(ask), marks),
-        "one fire a date": promises.fired_once(books.fires(ask), books.started(ask), STEPS, since, until_date),
+        "one fire a date": promises.fired_once(books.fires(ask), books.started(ask), world.steps, since, until_date),
         "effects at least once": promises.done_at_least_once(ran, marks),
         "timers, tries and kills": promises.errands_end(begun, world.errands.killed, ended["errand"], ended["stuck"]),
-        "one success a task": promises.recorded_once(books.task_rows(ask), ended["stuck"]),
+        "one success a task": promises.recorded_once(books.task_rows(ask), ended["stuck"], world.outcomes),
         "nothing is left": promises.at_rest(*books.left(ask)),
         "no traceback": world.tracebacks(),
     }

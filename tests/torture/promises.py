@@ -118,6 +118,41 @@ def fired_once(
     return broken
 
 
+def fired_at(
+    fires: Iterable[Fire], made: Mapping[str, Sequence[str]], due: Mapping[str, Collection[datetime]],
+    since: datetime, until: datetime,
+) -> list[str]:  # fmt: skip
+    """Exactly these dates between two moments were taken, and each has one execution. `due`, `made`: by trigger."""
+    taken: dict[str, list[Fire]] = {name: [] for name in due}
+    for one in fires:
+        taken[one.trigger].append(one)
+    broken = []
+    for trigger, own in taken.items():
+        times = Counter(one.at for one in own if since < one.at <= until)
+        broken += [f"{trigger} missed {at.isoformat()}" for at in due[trigger] if at not in times]
+        for at, count in times.items():
+            if at not in due[trigger]:
+                broken.append(f"{trigger} fired at {at.isoformat()}, which is no date of it")
+            if count > 1:
+                broken.append(f"{trigger} fired {count} times at {at.isoformat()}")
+        started = Counter(one.execution_id for one in own)
+        broken += [f"{trigger} has {count} dates with {key}" for key, count in started.items() if count > 1]
+        for key in set(made.get(trigger, ())) ^ set(started):
+            broken.append(f"{trigger}: {key} is not one date's only execution")
+    return broken
+
+
+def in_their_time(moments: Sequence[datetime], lengths: Sequence[timedelta]) -> list[str]:
+    """What waited did so for its length at least, as the clock on the wall showed it."""
+    if len(moments) != len(lengths) + 1:
+        return [f"it has {len(moments)} moments"]
+    return [
+        f"what takes {length} took {after - before}"
+        for length, (before, after) in zip(lengths, itertools.pairwise(moments), strict=True)
+        if after - before < length
+    ]
+
+
 def done_at_least_once(ran: Iterable[Ran], marks: Iterable[str]) -> list[str]:
     """Of every execution that ended well, each task left its mark."""
     left = {tuple(mark.split(" ")[:2]) for mark in marks}
@@ -148,16 +183,18 @@ def errands_end(
     return broken
 
 
-def recorded_once(rows: Iterable[TaskRow], killed: Collection[str] = ()) -> list[str]:
-    """Each task of an execution is in the books once, ended (well, unless it was killed), with at most one attempt that
-    succeeded."""
-    broken = []
+def recorded_once(
+    rows: Iterable[TaskRow], killed: Collection[str] = (), ends: Mapping[str, str] | None = None
+) -> list[str]:
+    """Each task of an execution is in the books once, ended (well, unless it was killed, or `ends` tells another end of
+    it), with at most one attempt that succeeded."""
+    broken, ends = [], ends or {}
     places: Counter[tuple[str, str, str | None]] = Counter()
     for row in rows:
         places[(row.execution_id, row.task_id, row.value)] += 1
         if row.successes > 1:
             broken.append(f"{row.task_id} of {row.execution_id} succeeded {row.successes} times")
-        if row.state != "SUCCESS" and not (row.state == "KILLED" and row.execution_id in killed):
+        if row.state != ends.get(row.task_id, "SUCCESS") and not (row.state == "KILLED" and row.execution_id in killed):
             broken.append(f"{row.task_id} of {row.execution_id} is {row.state}")
     return broken + [f"{task} of {key} is there {times} times" for (key, task, _), times in places.items() if times > 1]
 

@@ -3,9 +3,11 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.torture.clocks import LONG, NIGHTS, due
 from tests.torture.fleet import PAGE, posts
 from tests.torture.promises import (
     Fire,
@@ -16,7 +18,9 @@ from tests.torture.promises import (
     decided_once,
     done_at_least_once,
     errands_end,
+    fired_at,
     fired_once,
+    in_their_time,
     nothing_lost,
     recorded_once,
 )
@@ -55,6 +59,9 @@ def test_errands_end_as_they_should():
     assert recorded_once([TaskRow("b", "last", None, "KILLED", 0)], stuck) == []
     assert recorded_once([TaskRow("b", "last", None, "RUNNING", 0)], stuck) == ["last of b is RUNNING"]
     assert recorded_once([TaskRow("a", "last", None, "KILLED", 0)], stuck) == ["last of a is KILLED"]
+    late = TaskRow("a", "late", None, "FAILED", 0)
+    assert recorded_once([late], (), {"late": "FAILED"}) == []
+    assert recorded_once([replace(late, state="SUCCESS")], (), {"late": "FAILED"}) == ["late of a is SUCCESS"]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +121,57 @@ def test_a_decision_that_counts_twice_or_not_is_found(ran, decided, marks, said)
 )
 def test_a_missed_or_doubled_fire_is_found(fires, made, said):
     assert any(said in line for line in fired_once(fires, made, {"t": SECOND}, START, FIRES[-1].at))
+
+
+DUE = {"t": [START + SECOND * n for n in range(1, 4)]}  # later than the first of FIRES, not later than the fourth
+
+
+def test_exactly_the_dates_between_two_moments_are_looked_at():
+    assert fired_at(FIRES, MADE, DUE, START, START + 3 * SECOND) == []
+
+
+@pytest.mark.parametrize(
+    ("fires", "made", "said"),
+    [
+        ([], {}, "t missed"),
+        (FIRES[:2] + FIRES[3:], {"t": ["x0", "x1", "x3", "x4"]}, "t missed 2026-01-01T00:00:02+00:00"),
+        (
+            [*FIRES, replace(FIRES[1], at=START + SECOND / 2, execution_id="x9")],
+            {"t": [*MADE["t"], "x9"]},
+            "no date of it",
+        ),
+        ([*FIRES, replace(FIRES[1], execution_id="x9")], {"t": [*MADE["t"], "x9"]}, "fired 2 times"),
+        ([*FIRES[:-1], replace(FIRES[-1], execution_id="x1")], {"t": MADE["t"][:-1]}, "2 dates with x1"),
+        (FIRES, {"t": [*MADE["t"], "again"]}, "again is not one date's only execution"),
+        (FIRES, {"t": MADE["t"][1:]}, "x0 is not one date's only execution"),
+    ],
+)
+def test_a_date_that_was_missed_or_made_up_is_found(fires, made, said):
+    assert any(said in line for line in fired_at(fires, made, DUE, START, START + 3 * SECOND))
+
+
+def test_what_ends_before_its_time_is_found():
+    moments, lengths = [START, START + SECOND, START + 3 * SECOND], [SECOND, 2 * SECOND]
+    assert in_their_time(moments, lengths) == []
+    assert in_their_time(moments, [SECOND, 3 * SECOND]) == ["what takes 0:00:03 took 0:00:02"]
+    assert in_their_time(moments[:2], lengths) == ["it has 2 moments"]
+
+
+@pytest.mark.parametrize(
+    ("night", "wanted"),
+    [
+        ("an hour skipped", {"at_0145": "00:45", "at_0215": "01:00", "at_0230": "01:00"}),
+        ("an hour twice", {"at_0145": "23:45", "at_0215": "00:15", "at_0230": "00:30"}),
+        ("half an hour skipped", {"at_0145": "15:15", "at_0215": "15:30", "at_0230": "15:30"}),
+        ("half an hour twice", {"at_0145": "14:45", "at_0215": "15:45", "at_0230": "16:00"}),
+    ],
+)
+def test_the_dates_of_a_night_in_which_the_hours_change(night, wanted):
+    one = NIGHTS[night]
+    found = due(ZoneInfo(one.zone), one.start, one.start + LONG)
+    assert {name: [f"{at:%H:%M}" for at in found[name]] for name in wanted} == {k: [at] for k, at in wanted.items()}
+    assert len(found["minutely"]) == 7 * 60
+    assert len(found["half_past"]) == (8 if night == "half an hour twice" else 7)
 
 
 def test_missing_effects_doubled_records_and_leftovers_are_found():

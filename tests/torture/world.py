@@ -6,10 +6,10 @@ import random
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import httpx
 
@@ -87,9 +87,12 @@ class World:
 
     url: str | None
     group: str | None = None  # of workers that carry out one of the tasks
+    steps: ClassVar[Mapping[str, timedelta]] = STEPS  # how far the dates of each schedule are apart
+    outcomes: ClassVar[Mapping[str, str]] = {}  # task → how it ends, where that is not well
 
-    def __init__(self, folder: Path, seed: int, *, data: Path | None = None) -> None:
+    def __init__(self, folder: Path, seed: int, *, data: Path | None = None, env: dict[str, str] | None = None) -> None:
         self.folder = folder
+        self.env = env
         self.data = data or folder / "data"
         self.marks_file = folder / "marks"
         self.random = random.Random(seed)
@@ -98,14 +101,14 @@ class World:
         self.lives: list[Parley] = []
         self.refusals: list[tuple[int, str]] = []
         (folder / "flows").mkdir(parents=True)
-        self._write("order", order_flow(self.marks_file, self.group))
-        self._write("leaf", LEAF)
+        self.write("order", order_flow(self.marks_file, self.group))
+        self.write("leaf", LEAF)
         for name, text in flows(self.group).items():
-            self._write(name, text)
+            self.write(name, text)
         self.errands = Errands(self)
         self.schedules(on=True)
 
-    async def __aenter__(self) -> "World":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -118,7 +121,8 @@ class World:
         for number, life in enumerate(self.lives):
             (self.folder / f"life-{number}.log").write_text("".join(life.said))
 
-    def _write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: str) -> None:
+        """Put a flow into the folder that the process watches, as a whole."""
         file = self.folder / "flows" / f"{name}.yaml"
         beside = file.with_suffix(".new")
         beside.write_text(text)
@@ -134,12 +138,12 @@ class World:
 
     def schedules(self, *, on: bool) -> None:
         """Switch the schedules in their flow's file, which the process watches."""
-        self._write("tick", TICK.format(disabled="false" if on else "true"))
+        self.write("tick", TICK.format(disabled="false" if on else "true"))
 
     def launch(self) -> Parley:
         """A new life of the process; not ready yet."""
         arguments = ["up", "--port", "0", "--data", str(self.data), "--flows", str(self.folder / "flows")]
-        life = Parley(arguments, self.folder)
+        life = Parley(arguments, self.folder, self.env)
         self.lives.append(life)
         return life
 
