@@ -175,6 +175,9 @@ def _without_value(flow: Flow) -> Iterator[Finding]:
 
 def _without_effect(flow: Flow) -> Iterator[Finding]:
     """Properties that are read and then change nothing."""
+    if flow.listeners:
+        advice = "Put their tasks into another flow, with a trigger of type `io.kestra.plugin.core.trigger.Flow`."
+        yield Finding(("listeners",), "`listeners` are not run.", "no-effect", "warning", advice)
     triggers: list[tuple[Path, Part]] = [(("triggers", index), one) for index, one in enumerate(flow.triggers)]
     for path, part in [((), flow), *flow_validation.tasks(flow), *triggers]:
         if getattr(part, "policy_refs", None):

@@ -183,7 +183,9 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
     near = lowered.get(to_camel(key).lower())
     if near is None:
         written = _mapping_at(path[:-1], document)
-        close = get_close_matches(key.lower(), [low for low, name in lowered.items() if name not in written], n=1)
+        others = [low for low, name in lowered.items() if name not in written]
+        close = get_close_matches(key.lower(), others, n=2)
+        close = [one for one in close if one != "description" or key[0] in "dD"]  # else `script` would be meant for it
         near = lowered[close[0]] if close else None
     advice = f"Did you mean `{near}`?" if near else ""
     if not near and known and len(known) < 12:

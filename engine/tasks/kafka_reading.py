@@ -11,8 +11,17 @@ from typing import Any
 from pydantic import Field
 
 from engine.plugin import Message, Outputs, Property, RunContext, TaskFailed
-from engine.tasks.kafka_connection import PATIENCE, KafkaConnected, SerdeType, Silent, explained, milliseconds, reader
-from engine.tasks.property_types import OptionalInteger, OptionalText, TextList
+from engine.tasks.kafka_connection import (
+    PATIENCE,
+    KafkaConnected,
+    SerdeType,
+    Silent,
+    explained,
+    headers_of,
+    milliseconds,
+    reader,
+)
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, TextList
 from engine.tasks.runners import WORK
 from engine.tasks.threads import in_own_thread
 
@@ -43,6 +52,9 @@ class ConsumeFields(KafkaConnected):
     poll_duration: Property[timedelta] = timedelta(seconds=5)
     max_records: Property[OptionalInteger] = None
     max_duration: Property[timedelta | None] = None
+    header_filters: Property[JsonMap | None] = Field(
+        default=None, description="Only messages whose headers have all of these values; of several by a name the last."
+    )
 
     async def consumed(self, context: RunContext) -> Consumed:
         """Read messages and store them as rows; only then does the group's place move on."""
@@ -81,6 +93,7 @@ class Reading:
     ) -> None:
         self.fields, self.settings, self.path, self.is_group = fields, settings, path, is_group
         self.since = milliseconds(fields.since)
+        self.headers = dict(headers_of(fields.header_filters) or [])
         self.stop = threading.Event()
         self.consumer: Any = None
         self.next: dict[tuple[str, int], int] = {}
@@ -98,9 +111,10 @@ class Reading:
                 most = AT_ONCE if fields.max_records is None else min(AT_ONCE, fields.max_records - count)
                 got = self._poll(library, most) if most > 0 else []
                 for message in got:
-                    file.write(json.dumps(row_of(message, key, value), ensure_ascii=False) + "\n")
+                    if self._is_wanted(message):
+                        file.write(json.dumps(row_of(message, key, value), ensure_ascii=False) + "\n")
+                        count += 1
                     self.next[message.topic(), message.partition()] = message.offset() + 1
-                count += len(got)
                 if not got:
                     break
         return count
@@ -116,8 +130,12 @@ class Reading:
                 if message.error():
                     raise library.KafkaException(message.error())
                 self.next[message.topic(), message.partition()] = message.offset() + 1
-                found.append(_message(message, key, value))
+                if self._is_wanted(message):
+                    found.append(_message(message, key, value))
         return found
+
+    def _is_wanted(self, message: Any) -> bool:
+        return not self.headers or self.headers.items() <= dict(message.headers() or []).items()
 
     def _open(self, library: Any) -> None:
         self.consumer = library.Consumer({**self.settings, "logger": Silent()})

@@ -512,3 +512,89 @@ def test_a_kind_that_there_is_not_is_told_with_those_there_are():
     task = "{id: t, type: io.kestra.plugin.core.kv.PurgeKV, behavior: {type: keys}}"
     with pytest.raises(FlowInvalid, match="`type` is `key` or `version`"):
         load(f"id: f\nnamespace: a\ntasks:\n  - {task}\n", catalogue())
+
+
+def test_what_stands_in_a_here_document_is_no_command():
+    def found(script):
+        lines = "".join(f"          {line}\n" for line in script.split("\n"))
+        text = f"""id: f
+namespace: a.b
+inputs:
+  - {{id: name, type: STRING}}
+tasks:
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands:
+      - |
+{lines}"""
+        return [one.line - 9 for one in check(text, catalogue()) if one.code == "shell-quoting"]
+
+    name = "{{ inputs.name }}"
+    assert found(f"cat > a.sh <<'END'\nit's {name}\nEND\necho {name}") == [4]
+    assert found(f"cat <<-END\n\t{name}\n\tEND\necho {name}") == [4]
+    assert found(f"cat <<A <<B\n{name}\nA\n{name}\nB\necho {name}") == [6]
+    assert found(f"true\nbash -s <<END\necho {name}\nEND") == [3]
+    assert found(f"cat <<END | ssh host\necho {name}\nEND") == [2]
+    assert found(f"echo $((1 << n)) {name}\ncat <<< {name}") == [1, 2]
+
+
+def test_what_stands_once_in_plugin_defaults_is_told_once():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: a, type: io.kestra.plugin.core.log.Log, message: a}
+  - {id: b, type: io.kestra.plugin.core.log.Log, message: b}
+pluginDefaults:
+  - type: io.kestra.plugin.core.log.Log
+    values:
+      retry: {type: constant, interval: PT1S, maxAttempt: 3}
+"""
+    assert [(one.line, one.path) for one in check(text, catalogue())] == [(9, "tasks[0].retry.maxAttempt")]
+
+
+def test_a_kubectl_task_takes_what_those_of_pods_have():
+    text = """id: f
+namespace: a.b
+tasks:
+  - id: pods
+    type: io.kestra.plugin.kubernetes.kubectl.Get
+    resourceType: pods
+    outputFiles: [pods.json]
+    inputFiles: {a.txt: b}
+"""
+    assert check(text, catalogue()) == []
+
+
+def test_the_advice_about_the_image_of_a_runner_can_be_followed():
+    text = """id: f
+namespace: a.b
+tasks:
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands: [ls]
+    taskRunner: {type: io.kestra.plugin.scripts.runner.docker.Docker, image: alpine}
+"""
+    [found] = check(text, catalogue())
+    assert found.suggestion == "Write `containerImage` on the task, beside `taskRunner`."
+
+
+def test_nothing_is_taken_for_a_description_that_does_not_look_like_one():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: run, type: io.kestra.core.tasks.scripts.Bash, script: ls}
+"""
+    assert not [one for one in check(text, catalogue()) if "description" in one.suggestion]
+
+
+def test_listeners_are_told_of():
+    text = """id: f
+namespace: a.b
+listeners:
+  - tasks: [{id: a, type: no.such.Type}]
+tasks:
+  - {id: log, type: io.kestra.plugin.core.log.Log, message: hi}
+"""
+    assert [(one.path, one.severity, one.message) for one in check(text, catalogue())] == [
+        ("listeners", "warning", "`listeners` are not run.")
+    ]

@@ -196,3 +196,20 @@ def test_logins_and_headers_of_java():
         writer("INTEGER")("x")
     with pytest.raises(TaskFailed, match="neither a map"):
         headers_of("x")
+
+
+async def test_headers_tell_which_messages_are_read(context, properties, topic):
+    where = {"properties": properties, "topic": topic}
+    rows = [
+        {"value": "a", "headers": {"kind": "new", "of": "x"}},
+        {"value": "b", "headers": {"kind": "old"}},
+        {"value": "c", "headers": [{"kind": "old"}, {"kind": "new"}]},
+        {"value": "d"},
+    ]
+    await context.run(type=f"{KAFKA}.Produce", **where, from_=rows)
+    read = {"type": f"{KAFKA}.Consume", **where, "pollDuration": "PT1S"}
+    found = await context.run(**read, headerFilters={"kind": "new"}, maxRecords=2)
+    assert found.messagesCount == 2
+    lines = [json.loads(line) for line in context.files.text(found.uri).splitlines()]
+    assert sorted(row["value"] for row in lines) == ["a", "c"]
+    assert (await context.run(**read, headerFilters={"kind": "new", "of": "x"})).messagesCount == 1

@@ -31,6 +31,10 @@ class KubectlTask(RunnableTask):
     namespace: Property[OptionalText] = None
     wait_until_ready: Property[timedelta] = timedelta(0)
     namespace_files: Any = None
+    input_files: Any = None  # these are for pods that run something: taken with every task, and without effect here
+    output_files: Any = None
+    file_sidecar: Any = None
+    container_default_spec: Any = None
 
     @property
     def place(self) -> str:

@@ -96,7 +96,7 @@ script: print("hello")
     host: Property[OptionalText] = None
     config: Property[Any] = Field(default=None, description="A `config.json` for registries, as JSON text or a map.")
     credentials: Credentials | None = None
-    image: Annotated[Property[OptionalText], Instead("containerImage")] = None
+    image: Annotated[Property[OptionalText], Instead("containerImage", "on the task, beside `taskRunner`")] = None
     pull_policy: Property[Literal["ALWAYS", "IF_NOT_PRESENT", "NEVER"]] = "IF_NOT_PRESENT"
     user: Property[OptionalText] = None
     network_mode: Property[OptionalText] = None
