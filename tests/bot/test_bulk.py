@@ -5,7 +5,7 @@ import pytest
 from engine.core.state import State
 from engine.store import chat_audit, chat_receipts
 from tests.bot.rig import BOB, DEV, PLAIN, Rig
-from tests.bot.test_run_changes import FAILS, LONG, ROLES, buttons, deeds, in_state, started
+from tests.bot.test_run_changes import FAILS, LINGERS, LONG, ROLES, TRIED, buttons, deeds, in_state, started
 
 
 @pytest.fixture
@@ -76,6 +76,21 @@ async def test_deleting_and_killing_many_asks_twice(kept):
     shown = await kept.say("bulk kill --flow=long --state=RUNNING")
     assert (await kept.press(buttons(shown), "Yes, kill 1")).text == "1 run stopped."
     assert (await kept.engine.wait(run.id, timeout=20)).state is State.KILLED
+
+
+async def test_what_is_still_to_come_of_a_run_is_stopped_by_itself_and_with_others(kept):
+    for text in (LINGERS, TRIED):
+        await kept.engine.deploy(text)
+    first, second = await started(kept, "lingers"), await started(kept, "lingers")
+    again = await started(kept, "tried")
+    shown = await kept.say("bulk kill --flow=lingers")
+    assert (await kept.press(buttons(shown), "Yes, kill 2")).text == "2 runs stopped."
+    for run in (first, second):
+        after = await kept.engine.wait(run.id, until="settled", timeout=20)
+        assert (after.state, [one.state for one in after.task_runs.values()][-1]) == (State.SUCCESS, State.KILLED)
+    assert "is being stopped" in (await kept.say(f"kill {again.id}")).text
+    await in_state(kept, again, State.KILLED)
+    assert "is being stopped" not in (await kept.say(f"kill {again.id}")).text
 
 
 async def test_a_batch_that_was_cut_off_does_the_rest(kept, monkeypatch):

@@ -25,6 +25,21 @@ tasks:
   - {id: first, type: io.kestra.plugin.core.flow.Sleep, duration: PT30S}
   - {id: second, type: io.kestra.plugin.core.debug.Return, format: x}
 """
+LINGERS = """
+id: lingers
+namespace: company.team
+tasks:
+  - {id: first, type: io.kestra.plugin.core.debug.Return, format: done}
+afterExecution:
+  - {id: late, type: io.kestra.plugin.core.flow.Sleep, duration: PT30M}
+"""
+TRIED = """
+id: tried
+namespace: company.team
+retry: {behavior: CREATE_NEW_EXECUTION, type: constant, interval: PT1H, maxAttempts: 2}
+tasks:
+  - {id: build, type: io.kestra.plugin.core.execution.Fail}
+"""
 INSIDE = """
 id: inside
 namespace: company.team

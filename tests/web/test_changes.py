@@ -10,7 +10,7 @@ from bot.people.roles import Role
 from engine.core.state import State
 from engine.store import audit_chain, chat_audit
 from tests.bot.rig import PLAIN
-from tests.bot.test_run_changes import FAILS, LONG
+from tests.bot.test_run_changes import FAILS, LINGERS, LONG, TRIED
 from tests.web.conftest import Browser, running
 
 MANY = "id: many\nnamespace: company.team\ntasks:\n  - {id: a, type: io.kestra.plugin.core.debug.Return, format: ok}\n"
@@ -115,6 +115,22 @@ async def test_the_api_changes_many_runs_or_none(app):
         assert (await owner.request("DELETE", "/executions/kill/by-ids", json=[paused.id])).json() == {"count": 1}
         assert (await owner.request("DELETE", "/executions/by-ids", json=ids)).json() == {"count": 3}
     assert {one.id for one in await app.engine.executions(limit=10)} == {paused.id}
+
+
+async def test_the_api_stops_many_runs_of_which_something_is_still_to_come(app):
+    """One that has ended but for what comes after its end, one that is to be tried again."""
+    for text in (LINGERS, TRIED):
+        await app.engine.deploy(text)
+    ids = [(await started(app, flow)).id for flow in ("lingers", "tried")]
+    over = await started(app, "fails")
+    async with of(app.url, "owner") as owner:
+        wrong = await owner.request("DELETE", "/executions/kill/by-ids", json=[*ids, over.id])
+        assert [one["id"] for one in wrong.json()["invalids"]] == [over.id]
+        found = await owner.request("DELETE", "/executions/kill/by-query?namespace=company.team&dryRun=true")
+        assert sorted(found.json()["ids"]) == sorted(ids)
+        assert (await owner.request("DELETE", "/executions/kill/by-ids", json=ids)).json() == {"count": 2}
+    assert (await app.engine.wait(ids[0], until="settled", timeout=20)).state is State.SUCCESS
+    await in_state(app, await app.engine.execution(ids[1]), State.KILLED)
 
 
 async def test_the_api_changes_the_runs_that_a_query_means(app):
