@@ -120,10 +120,19 @@ def _runs(connection: Connection, ids: Sequence[str], words: Sequence[str]) -> i
     """Executions that are over no longer say who started, answered or stopped them."""
     over = executions.c.state.in_([state.value for state in State if state.is_terminal])
     pattern = _pattern(words)
-    theirs = set(connection.execute(select(executions.c.id).where(over, executions.c.started_by.in_(ids))).scalars())
-    for row in connection.execute(
-        select(executions.c.id, executions.c.doc).where(over, _holds(executions.c.doc, words))
-    ):
+    # Held: whoever takes up one of them again comes before this, and then it is left as it is, or after.
+    begun = select(executions.c.id).where(over, executions.c.started_by.in_(ids)).with_for_update()
+    theirs = set(connection.execute(begun).scalars())
+    held = dict.fromkeys(theirs, True)
+
+    def is_held(execution_id: str) -> bool:
+        if execution_id not in held:
+            asked = select(executions.c.id).where(executions.c.id == execution_id, over).with_for_update()
+            held[execution_id] = connection.execute(asked).first() is not None
+        return held[execution_id]
+
+    said = select(executions.c.id, executions.c.doc).where(over, _holds(executions.c.doc, words)).with_for_update()
+    for row in connection.execute(said).all():
         theirs.add(row.id)
         values = {"doc": _without(row.doc, ids, pattern)}
         connection.execute(update(executions).where(executions.c.id == row.id).values(values))
@@ -142,12 +151,14 @@ def _runs(connection: Connection, ids: Sequence[str], words: Sequence[str]) -> i
     ):
         (key,) = table.primary_key.columns
         here = table.c.execution_id.in_(ended)
-        for found in connection.execute(
-            select(key, column, table.c.execution_id).where(here, _holds(column, words))
-        ).all():
-            text = pattern.sub(REMOVED, found[1])
-            connection.execute(update(table).where(key == found[0]).values({column.name: text}))
-            theirs.add(found[2])
+        for found in connection.execute(select(key, table.c.execution_id).where(here, _holds(column, words))).all():
+            if not is_held(found[1]):
+                continue
+            now = connection.execute(select(column).where(key == found[0])).scalar_one_or_none()
+            if now is not None:
+                text = pattern.sub(REMOVED, now)
+                connection.execute(update(table).where(key == found[0]).values({column.name: text}))
+                theirs.add(found[1])
     open_ = select(executions.c.id).where(executions.c.state.in_(OPEN))
     mine = runs.c.person.in_(ids) & runs.c.execution_id.not_in(open_)
     connection.execute(update(runs).where(mine).values(person=REMOVED))

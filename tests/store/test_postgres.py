@@ -5,7 +5,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, event, insert, select, text, update
 
 from engine.clock import SystemClock
 from engine.core.execution import Origin
@@ -13,7 +13,7 @@ from engine.errors import SettingInvalid, StoreFailed
 from engine.key_values import KeyValueStore
 from engine.secrets import Masker, Vault
 from engine.settings import Settings
-from engine.store import kv, migrations, parts, triggers
+from engine.store import forgetting, kv, migrations, parts, triggers
 from engine.store.batches import Superseded
 from engine.store.database import SqliteDatabase
 from engine.store.postgres import PostgresDatabase
@@ -297,3 +297,33 @@ async def test_a_value_that_is_set_elsewhere_while_another_is_worked_out_is_not_
 
     await meanwhile(one, double, other, lambda unit: kv.put(unit.connection, replace(pair, value="50"), NOW))
     assert (await one.read(lambda c: kv.get(c, "ns", "n"))).value == "50"
+
+
+async def test_an_execution_that_is_restarted_elsewhere_while_somebody_is_forgotten_keeps_its_task_runs(two, sealer):
+    """What the restart wrote of a task run is not written over with what stood there before."""
+    one, other = two
+    told = replace(EXECUTION.task_runs["E1.1"], outputs={"by": "slack:U77"})
+    before = replace(EXECUTION.moved(State.FAILED, LATER), task_runs=EXECUTION.task_runs.changed([told]))
+    await create(one, sealer, before)
+    again = before.task_runs.changed([replace(told, state=State.RESTARTED, outputs=None, rendered={"n": 1})])
+    after = executions.next_version(replace(before.moved(State.RESTARTED, LATER), task_runs=again))
+    refused, reached = [], []
+
+    def forget(unit, go_on):
+        def looks(*given):
+            if given[2].startswith("UPDATE task_run") and not reached:
+                reached.append(given[2])
+                go_on()
+
+        event.listen(unit.connection, "before_cursor_execute", looks)
+        forgetting.forget(unit.connection, ["slack:U77"], LATER)
+        event.remove(unit.connection, "before_cursor_execute", looks)
+
+    def restart(unit):
+        if not executions.save(unit.connection, before, after, LATER, sealer):
+            refused.append("decided again from what lies there")
+
+    await meanwhile(one, forget, other, restart)
+    there = await one.read(lambda c: executions.load(c, "E1", sealer))
+    assert refused == ["decided again from what lies there"]
+    assert (there.state, there.task_runs["E1.1"].outputs) == (State.FAILED, {"by": "removed"})
