@@ -50,7 +50,7 @@ from bot.people.identities import Identities
 from bot.people.permissions import Asked, ByRole, Everybody, Permissions
 from bot.people.roles import WORDS, Deed, Role
 from bot.people.standing import UNSURE
-from bot.texts import Answer, answer
+from bot.texts import Answer, answer, plain
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
@@ -127,7 +127,6 @@ class FrontDesk:
             return
         fresh = secrets.token_hex(32)
         key = await self.engine.database.transact(lambda unit: chat_receipts.instance_key(unit.connection, fresh))
-        await aliases.make_own(self.parts)
         self.office.ids = ActionIds(bytes.fromhex(key))
         self._prepared = True
 
@@ -353,7 +352,7 @@ class FrontDesk:
             values = await self.parts.drafts.readable(draft, submission.values)
             return await self._filled(merged(draft, values, submission.full), submission)
         except NotFound as error:
-            return Reply(answer("refused", why=f"{error.message} {error.fix}").notice())
+            return Reply(answer("refused", why=plain(f"{error.message} {error.fix}".strip(), 900)).notice())
 
     async def _filled(self, draft: Draft, submission: Submission) -> Reply | FieldErrors:
         if not submission.last:

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 from bot.asking import Asking, Parts
-from bot.commands.aliases import workspace_of
+from bot.commands import aliases
 from bot.commands.references import rank, short
 from bot.commands.verbs import usable
 from bot.conversation import Option, Person, Room
 from bot.people.permissions import Asked
 from bot.people.roles import Deed
-from engine.store import chat_aliases
 
 WAITING = 500
 RECENT = 50
@@ -53,8 +52,7 @@ async def choices(
             # Where a schedule is added, or made up for, a flow is named.
             labels |= {one.value: one.value for one in await _flows(parts, typed, person, room, limit)}
         case "alias":
-            workspace = workspace_of(room, person.id)
-            found = await parts.office.engine.database.read(lambda c: chat_aliases.every(c, workspace))
+            found = await aliases.holding(parts, room, person.id)
             labels = {f"{one.name}: {one.command}"[:100]: one.name for one in found}
         case "topic":
             labels = {verb: verb for verb in sorted(await usable(parts, Asking(person, room, "")))}

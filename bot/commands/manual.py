@@ -144,9 +144,9 @@ MANUAL: Mapping[str, Entry] = {
         ("kv",),
     ),
     "alias": Entry(
-        'alias list|set <name> "<command>"|delete <name>',
-        "short words for long commands, for everybody here",
-        ("alias list", 'alias set ship-it "run deploy env=prod"', "alias delete ship-it"),
+        'alias list|set <name> "<command>"|delete <name> [--mine|--here]',
+        "short words for long commands, for everybody here, this channel or you",
+        ("alias list", 'alias set ship-it "run deploy env=prod"', 'alias set go "runs" --mine', "alias delete go"),
     ),
     "settings": Entry(
         "settings [card=off|end|card|thread|all] \u00b7 settings mute|unmute <flow> [8h]",

@@ -230,7 +230,8 @@ def storable(parts: Parts, text: str) -> str:
     if line.verb == "alias" and line.word(0).lower() == "set":
         command = aliases.command_of(line)
         kept = storable(parts, command)
-        return text if kept == command else write(Line("alias", (*line.words[:2], Word(kept))))
+        own = {name: True for name in line.flags if name in (aliases.MINE, aliases.HERE)}
+        return text if kept == command else write(Line("alias", (*line.words[:2], Word(kept)), {}, own))
     if line.verb == "link" and line.word(0).lower() not in ("", "list"):
         return f"link {HIDDEN}"
     if line.verb != "run" or not line.words or not line.pairs:

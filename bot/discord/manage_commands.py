@@ -100,12 +100,23 @@ def _add_set_up(flow: app_commands.Group, hear: Hear, complete: Complete) -> Non
     ) -> None:
         await hear(interaction)
 
-    @flow.command(name="alias", description="Short words for long commands, for everybody here")
-    @describe(action="What to do", name="Which alias", command="What it stands for: run deploy env=prod")
+    @flow.command(name="alias", description="Short words for long commands")
+    @describe(
+        action="What to do",
+        name="Which alias",
+        command="What it stands for: run deploy env=prod",
+        mine="For you alone, on every platform",
+        here="For this channel alone",
+    )
     @app_commands.choices(action=_choices(("list", "set", "delete")))
     @completing(complete, name="alias")
     async def alias(
-        interaction: discord.Interaction, action: str = "list", name: str | None = None, command: TEXT | None = None
+        interaction: discord.Interaction,
+        action: str = "list",
+        name: str | None = None,
+        command: TEXT | None = None,
+        mine: bool = False,
+        here: bool = False,
     ) -> None:
         await hear(interaction)
 

@@ -1,5 +1,6 @@
-"""Aliases: short words that a workspace gave to commands."""
+"""Aliases: short words that a workspace, a channel or one person gave to commands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from engine.store.tables import Chars, Instant, metadata
 aliases = Table(
     "chat_alias",
     metadata,
-    Column("workspace", Chars, nullable=False),  # platform and workspace, or whose own they are
+    Column("workspace", Chars, nullable=False),  # platform and workspace, one channel of it, or whose own they are
     Column("name", Chars, nullable=False),
     Column("command", Chars, nullable=False),
     Column("person", Chars, nullable=False),
@@ -32,12 +33,17 @@ class Alias:
     created: datetime
 
 
-DIRECT = "discord:"  # where those of direct messages lay once, of everybody together
+DIRECT = "discord:"  # where those of direct messages lay in schema 2, of everybody together
 
 
 def own(account: str) -> str:
     """Instead of a workspace: where those lie that one person alone has."""
     return f"@{account}"
+
+
+def channel(platform: str, workspace: str, channel: str) -> str:
+    """Instead of a workspace: where those lie that hold in one channel of it."""
+    return f"#{platform}:{workspace}/{channel}"
 
 
 def make_own(connection: Connection) -> None:
@@ -65,6 +71,11 @@ def find(connection: Connection, workspace: str, name: str) -> Alias | None:
     row = aliases.c
     found = connection.execute(select(aliases).where(row.workspace == workspace, row.name == name)).one_or_none()
     return Alias(**found._mapping) if found else None
+
+
+def holding(connection: Connection, places: Sequence[str]) -> list[Alias]:
+    """All of several places, those of the first place first."""
+    return [one for place in places for one in every(connection, place)]
 
 
 def every(connection: Connection, workspace: str) -> list[Alias]:

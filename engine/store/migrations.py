@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, inspect, select, text
 
 import engine.store
 from engine.errors import StoreFailed
-from engine.store import chat_audit, parts, signals
+from engine.store import chat_aliases, chat_audit, parts, signals
 from engine.store.tables import EPOCH, MICROSECOND, metadata, schema_version
 
 log = logging.getLogger(__name__)
@@ -44,12 +44,18 @@ def chain_audit(connection: Connection) -> None:
     connection.execute(text("DROP TABLE chat_audit"))
 
 
+def own_aliases(connection: Connection) -> None:
+    """Version 3: what was made in Discord's direct messages while it held in everybody's holds for who made it."""
+    create_tables(connection)
+    chat_aliases.make_own(connection)
+
+
 OLDEST = "oldest program"
 # The oldest schema whose programs may go on beside this one, while one process after the other is replaced. Programs of
 # version 1 write the record of deeds elsewhere.
 COMPATIBLE = 2
 
-STEPS: tuple[Callable[[Connection], None], ...] = (create_tables, chain_audit)
+STEPS: tuple[Callable[[Connection], None], ...] = (create_tables, chain_audit, own_aliases)
 
 
 def migrate(connection: Connection, name: str) -> None:

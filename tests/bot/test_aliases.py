@@ -1,12 +1,13 @@
 """Short words for long commands."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
 from bot.commands.verbs import VERBS
-from bot.conversation import Listing, Person, Room
+from bot.conversation import Command, Listing, Person, Room
 from engine.store import audit_chain, chat_audit
-from engine.store.chat_aliases import Alias, put
 from engine.store.chat_tables import audit_private, receipts
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_commands import MANY, SECRET
@@ -128,24 +129,67 @@ async def test_an_alias_of_discords_direct_messages_is_for_who_made_it(rig):
     assert {row["entity"] for row in rows if row["action"] == "alias set"} == {"discord:/go"}
 
 
-async def test_aliases_once_made_in_discord_for_everybody_are_their_makers(tmp_path):
-    first = await Rig(tmp_path).start(PLAIN)
-    old = Alias("discord:", "go", "run ship", BOB.id, first.engine.clock.now())
-    await first.engine.database.transact(lambda unit: put(unit.connection, old))
-    await first.stop()
-    rig = await Rig(tmp_path).start(PLAIN)
-    try:
-        direct = Room("discord", "55", is_direct=True)
-        assert (await rig.say("go", BOB, direct)).text.startswith("Started `ship`")
-        zoe = Person("discord:8", "Zoe", "discord", "<@8>")
-        assert "I don't know `go`" in (await rig.say("go", zoe, direct)).text
-    finally:
-        await rig.stop()
-
-
 async def test_a_slack_alias_holds_in_direct_messages_and_one_of_a_discord_server_in_that_server(rig):
     for person, room in ((ANN, OPS), (BOB, Room("discord", "900", workspace="G1"))):
         await rig.say("alias set go 'run ship'", person, room)
     direct = Room("slack", "DU1", None, "T1", is_direct=True)
     assert (await rig.say("go", ANN, direct)).text.startswith("Started `ship`")
     assert "I don't know `go`" in (await rig.say("go", BOB, Room("discord", "55", is_direct=True))).text
+
+
+async def test_of_one_name_ones_own_wins_then_the_channels_then_everybodys(kept):
+    other = Room("slack", "C9", workspace="T1")
+    for said in ("alias set go 'run many name=All'", "alias set go 'run many name=Here' --here"):
+        assert "stands for" in (await kept.say(said)).text
+    assert (await kept.say("alias set go run many name=Mine --mine")).text == (
+        "`/flow go` stands for `/flow run many name=Mine` for you."
+    )
+    for person, room, name in ((ANN, OPS, "Mine"), (ANN, other, "Mine"), (BOB, OPS, "Here"), (BOB, other, "All")):
+        at = Room(room.platform, room.channel, workspace="T1")
+        stands = (await kept.say("help go", person, at)).text
+        assert f"name={name}`" in stands, (person.name, room.channel)
+    rows = (await kept.say("alias list")).rows
+    assert [(row.title, "yours" in row.text) for row in rows] == [("go", True)]
+    for left in ("name=Here", "name=All"):
+        assert f"stands for `/flow run many {left}` again." in (await kept.say("alias delete go")).text
+    assert "stands for nothing" in (await kept.say("alias delete go")).text
+    assert (await kept.say("go")).code == "E01"
+
+
+async def test_an_alias_of_ones_own_needs_no_right_and_shows_nobody(kept):
+    made = await kept.desk.command(Command("alias set mine list --mine", BOB, DEV, "mine-once"))
+    assert (made.public, "for you" in made.body.text) == (False, True)
+    assert "can't manage" in (await kept.say("alias set ours list --here", BOB, DEV)).text
+    assert "Not both" in (await kept.say("alias set both list --here --mine")).text
+    assert "No aliases here" in (await kept.say("alias list")).text
+    assert (await kept.say("mine")).code == "E01"
+    assert "can't manage" in (await kept.say("alias delete mine --here", BOB, DEV)).text
+    assert "stands for nothing" in (await kept.say("alias delete mine", BOB, DEV)).text
+
+
+@pytest.mark.parametrize("elsewhere", [Room("discord", "900", workspace="G1"), Room("web", "room"), Room("cli", "")])
+async def test_an_alias_of_ones_own_goes_along_to_linked_accounts(rig, elsewhere):
+    known = {"slack": ANN, "discord": Person("discord:5", "Ann", "discord", "<@5>")}
+    code_ = (await rig.say("link", known["slack"], OPS)).text.split("`/flow link ")[1].split("`")[0]
+    await rig.say(f"link {code_}", known["discord"], Room("discord", "900", workspace="G1"))
+    assert "stands for" in (await rig.say("alias set go 'run ship' --mine", ANN, OPS)).text
+    person = known["discord"] if elsewhere.platform == "discord" else replace(ANN, platform=elsewhere.platform)
+    assert (await rig.say("go", person, elsewhere)).text.startswith("Started `ship`")
+    assert "stands for nothing" in (await rig.say("alias delete go", person, elsewhere)).text
+
+
+@pytest.mark.parametrize("room", [OPS, Room("discord", "900", workspace="G1"), Room("web", "room")])
+async def test_every_place_has_aliases_of_a_channel(rig, room):
+    asks = BOB if room.platform == "discord" else ANN
+    assert "in this channel" in (await rig.say("alias set go 'run ship' --here", asks, room)).text
+    assert (await rig.say("go", asks, room)).text.startswith("Started `ship`")
+    assert (await rig.say("go", asks, replace(room, thread="t1"))).text.startswith("Started `ship`")
+    assert (await rig.say("go", asks, replace(room, channel="other"))).code == "E01"
+    assert await rig.desk.storable("go with=more", room, asks) == "go with=more"
+
+
+async def test_a_secret_of_an_own_alias_is_kept_nowhere(kept):
+    assert "can't keep a secret" in (await kept.say("alias set go 'run token key=hidden' --mine")).text
+    stored = await kept.desk.storable("alias set go 'run token key=hidden' --mine", OPS, ANN)
+    assert "hidden" not in stored
+    assert "--mine" in stored

@@ -92,6 +92,34 @@ async def test_schedules_from_chat_stay_in_force(tmp_path):
         await engine.stop(grace=0)
 
 
+ALIASES = (
+    ("discord:", "one", "run a", "discord:1"),
+    ("discord:", "two", "run b", "discord:2"),
+    ("discord:", "six", "run c", "removed"),  # nobody's any more
+    ("@discord:2", "two", "run mine", "discord:2"),  # made since: it stays
+    ("discord:G1", "one", "run d", "discord:1"),
+)
+
+
+def test_aliases_made_in_discord_for_everybody_become_their_makers_once(tmp_path):
+    path = tmp_path / "old.db"
+    load(2, path)
+    migrate_from_two(path, ALIASES)
+    with closing(sqlite3.connect(path)) as connection:
+        held = connection.execute("SELECT workspace, name, command FROM chat_alias ORDER BY 1, 2").fetchall()
+    assert held == [("@discord:1", "one", "run a"), ("@discord:2", "two", "run mine"), ("discord:G1", "one", "run d")]
+    migrate_from_two(path, (("discord:", "new", "run e", "discord:3"),))
+    with closing(sqlite3.connect(path)) as connection:
+        late = connection.execute("SELECT name FROM chat_alias WHERE workspace = 'discord:'").fetchall()
+    assert late == [("new",)], "a step is run once"
+
+
+def migrate_from_two(path, aliases):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany("INSERT INTO chat_alias VALUES (?, ?, ?, ?, 0)", aliases)
+    migrated(path)
+
+
 async def test_a_table_that_came_later_is_made_on_a_server_too(new_postgres):
     later = ["trigger_memory", "chat_sequel"]
     opened = await PostgresDatabase.open(new_postgres)
