@@ -3,7 +3,7 @@
 A policy outside the flows can only narrow this: where an entry of `approvals` names approvers, both must hold.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bot.approvals.approvers import GROUP_WORDS, Approver, approver
 from bot.people.roles import Role
@@ -15,7 +15,13 @@ def assigned(
 ) -> tuple[Approver, ...]:
     """Who may answer a pause as its flow has it; () when the flow assigned nobody."""
     run = execution.task_runs.get(task_run_id)
-    named = run.rendered.get("assignment") if run else None
+    return people_of(run.rendered.get("assignment") if run else None, roles, platforms)
+
+
+def people_of(
+    named: Mapping[str, Sequence[str]] | None, roles: Sequence[Role], platforms: Iterable[str]
+) -> tuple[Approver, ...]:
+    """The `users` and `groups` of an assignment."""
     if not named:
         return ()
     people = [_user(text) for text in named["users"]]

@@ -10,13 +10,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.approvals.answering import answer_fields, reject_fields, shape_of
+from bot.approvals.approvers import GROUP_WORDS, Approver, labels
+from bot.approvals.assignment import people_of
+from bot.approvals.policy import NO_RULE, ApprovalRule, rule_for
 from bot.approvals.prospect import Outlook, facts, following
+from bot.approvals.silence import ending
+from bot.approvals.votes import meter
 from bot.cards.outline import continues_with, message_before, message_text, places
 from bot.cards.pause_cards import Decided, PauseView, pause_card
 from bot.cards.run_cards import RunView, run_card
 from bot.conversation import Card, Field, Form, Listing, Notice
 from bot.forms.questions import fields_of, form, intro
 from bot.links import ActionIds, Pages
+from bot.people.roles import Role
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.flowable import PauseTerms, PausingTask
@@ -25,6 +31,7 @@ from engine.core.state import State
 from engine.core.task import Task
 from engine.errors import EngineError, ExpressionFailed
 from engine.expressions import Services, evaluate, render
+from engine.runtime.doorkeeper import Ending
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # a fixed moment, so that two previews of one flow are the same
 TOOK = timedelta(minutes=2)
@@ -42,8 +49,10 @@ class Scene:
     at: datetime = NOON + TOOK  # when it is seen
 
 
-def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
-    """Everything the flow shows, in order."""
+def scenes(
+    flow: Flow, public_url: str | None = None, rules: Sequence[ApprovalRule] = (), roles: Sequence[Role] = ()
+) -> list[Scene]:
+    """Everything the flow shows, in order; its questions with what `approvals` and `roles` of parley.yaml say."""
     ids, pages = ActionIds(b"preview"), Pages(public_url)
     found = []
     asked = _asked(flow, flow.inputs)
@@ -53,7 +62,7 @@ def scenes(flow: Flow, public_url: str | None = None) -> list[Scene]:
     found.append(Scene(f"{flow.id}-running", _run(flow, State.RUNNING, ids, pages)))
     for place in places(flow):
         if place.task.type.endswith((".Pause", ".Approval", ".HumanTask")):
-            found += _pause(flow, place.task, ids, pages)
+            found += _pause(flow, place.task, ids, pages, rules, roles)
     found.append(Scene(f"{flow.id}-failed", _run(flow, State.FAILED, ids, pages)))
     found.append(Scene(f"{flow.id}-ended", _run(flow, State.SUCCESS, ids, pages)))
     return found
@@ -110,10 +119,36 @@ def _run(flow: Flow, state: State, ids: ActionIds, pages: Pages) -> Card:
     return run_card(RunView(run, flow, "you", NOON + TOOK, errors=errors), ids, pages)
 
 
-def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
+def _policy(flow: Flow, task: Task, rules: Sequence[ApprovalRule], roles: Sequence[Role]) -> tuple[str, ApprovalRule]:
+    """Who decides, as the bot's cards say it, and the entry of the policy that governs the question."""
+    rule, only = rule_for(rules, f"{flow.namespace}/{flow.id}", task.id), _assigned(flow, task, roles)
+    if rule is NO_RULE and not only:
+        return "", rule
+    if not rule.names_approvers or not only:
+        return labels(only or rule.people), rule
+    return f"{labels(rule.people)}, who is also {labels(only)}", rule
+
+
+def _assigned(flow: Flow, task: Task, roles: Sequence[Role]) -> tuple[Approver, ...]:
+    """Whom the flow itself assigns the question to, as far as the flow alone tells."""
+    if not isinstance(task, PausingTask):
+        return ()
+    try:
+        asked = task.opened({name: _by_default(flow, text) for name, (text, _) in task.wanted().items()})
+    except (EngineError, ValueError):
+        return ()
+    return people_of(asked.remembered.get("assignment"), roles, tuple(GROUP_WORDS))
+
+
+def _pause(
+    flow: Flow, task: Task, ids: ActionIds, pages: Pages, rules: Sequence[ApprovalRule], roles: Sequence[Role]
+) -> list[Scene]:
     questions = _asked(flow, getattr(task, "on_resume", None) or ())
     made, quick = shape_of(task, questions, quick=True)
     message, terms = message_before(flow, task.id), _terms(flow, task)
+    approvers, rule = _policy(flow, task, rules, roles)
+    in_the_end = ending(rules, flow.namespace, flow.id, task.id) or Ending(terms.behavior)
+    waits_on = in_the_end.behavior is None
     view = PauseView(
         PAUSE_ID,
         RUN_ID,
@@ -129,8 +164,11 @@ def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
         description=str(_by_default(flow, task.description or "")),
         message=message_text(_by_default(flow, message)) if message else "",
         continues=continues_with(flow, task.id),
-        deadline=NOON + terms.deadline if terms.deadline else None,
-        behavior=terms.behavior,
+        deadline=NOON + terms.deadline if terms.deadline and not waits_on else None,
+        behavior=in_the_end.behavior or terms.behavior,
+        approvers=approvers,
+        need=rule.need,
+        meter=meter((), rule),
         outlook=Outlook(facts(following(flow, task.id), ())),
     )
     name = f"{flow.id}-{task.id}"
@@ -143,7 +181,8 @@ def _pause(flow: Flow, task: Task, ids: ActionIds, pages: Pages) -> list[Scene]:
         about = "The run goes on with this as a no."
         found.append(_form(f"{name}-reject", f"Reject: {flow.id}", "Reject", rest, about))
     decided = Decided("approve" if made.kind in ("plain", "yes_no") else "answer", "Ann", "slack", NOON + TOOK)
-    done = replace(view, state="RESUMED", decided=decided, decided_at=NOON + TOOK)
+    all_of_them = f"{rule.need} of {rule.need}"
+    done = replace(view, state="RESUMED", decided=decided, decided_at=NOON + TOOK, meter=all_of_them)
     found.append(Scene(f"{name}-decided", pause_card(done, ids, pages)))
     if view.deadline:
         late = replace(view, state="EXPIRED", decided_at=view.deadline)

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from bot.approvals.policy import ApprovalRule
 from bot.cli.preview import preview
 from bot.conversation import Form, Room
 from bot.discord.views import cards as discord_cards
@@ -13,6 +14,7 @@ from bot.preview import discord_look, pictures, slack_look
 from bot.preview.scenes import scenes
 from bot.slack import forms as slack_forms
 from bot.slack import views as slack_views
+from bot.texts import bare
 from engine.core.flow_source import load
 from engine.tasks import catalogue
 from tests.bot import monster
@@ -164,6 +166,61 @@ def test_questions_read_as_with_the_defaults_of_the_inputs():
     for unknown in (" {{ outputs.no.value }}", " {{ inputs.key }}"):
         written = {scene.name: scene.body for scene in scenes(read(WAITS % unknown))}["ship-gate"].title
         assert written == "Ship {{ inputs.version }}?" + unknown, "as it is written, and no secret"
+
+
+POLICY = """
+approvals:
+  - match: {flow: company.team/ship, task: gate}
+    approvers: ["slack:usergroup:design", "user:ann"]
+    need: 2
+    on_timeout: cancel
+  - match: {flow: company.team/*}
+    approvers: [anyone-in-channel]
+"""
+HUMAN = """
+id: ship
+namespace: company.team
+tasks:
+  - {id: gate, type: io.kestra.plugin.ee.flow.HumanTask, assignment: {users: [ann@example.com], groups: [leads]}}
+"""
+
+
+def gate_of(source, rules=(), roles=()):
+    return {scene.name: scene for scene in scenes(read(source), None, rules, roles)}
+
+
+def told(scene):
+    return {fact.label: bare(fact.value) for fact in scene.body.facts}
+
+
+def test_who_decides_stands_on_the_card_as_parley_yaml_says_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "parley.yaml").write_text(POLICY)
+    (tmp_path / "ship.yaml").write_text(WAITS % "")
+    preview("ship.yaml", "slack", tmp_path / "out", None)
+    said = capsys.readouterr().out
+    assert "Who may decide: the Slack group design or ann; 2 must agree" in said
+    assert "Votes: 0 of 2" in said
+    assert "Votes: 2 of 2" in said, "once it is decided"
+    assert "Without an answer: the run is cancelled" in said
+    assert "the Slack group" in Tags((tmp_path / "out" / "ship-gate.slack.html").read_text()).words
+
+
+def test_without_a_policy_nobody_is_named_and_one_that_waits_on_has_no_deadline():
+    assert "Who may decide" not in told(gate_of(WAITS % "")["ship-gate"])
+    (rule,) = (ApprovalRule(on_timeout="wait"),)
+    shown = gate_of(WAITS % "", (rule,))
+    assert told(shown["ship-gate"])["Who may decide"] == "anybody in the channel of the card"
+    assert shown["ship-gate"].body.deadline is None
+    assert "ship-gate-expired" not in shown
+
+
+def test_whom_the_flow_itself_assigns_decides_and_a_policy_narrows_it():
+    assert told(gate_of(HUMAN)["ship-gate"])["Who may decide"] == (
+        "ann@example.com, the Slack group leads or the Discord role leads"
+    )
+    rules = (ApprovalRule(approvers=("user:bob",)),)
+    assert told(gate_of(HUMAN, rules)["ship-gate"])["Who may decide"].startswith("bob, who is also ann@example.com")
 
 
 def test_text_has_no_marks_and_lists_the_steps():
