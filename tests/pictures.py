@@ -6,28 +6,30 @@ looks, run this again. The machine needs a font with emoji (Debian: `fonts-noto-
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bot.approvals.answering import decided_word, reject_fields, shape
 from bot.approvals.approvers import approver, labels
 from bot.approvals.prospect import Outlook
 from bot.cards.forecast import Usual
-from bot.cards.parts import menu
 from bot.cards.pause_cards import Decided, PauseView, Voted, pause_card
 from bot.cards.run_cards import RunView, run_card
-from bot.conversation import Card, Fact, Form, Listing, Notice, Row
+from bot.conversation import Card, Fact, Form, Listing, Notice
 from bot.forms.questions import fields_of, form
 from bot.links import ActionIds, Pages
 from bot.preview.pictures import page
 from bot.preview.scenes import Scene
+from engine.clock import ShiftedClock
 from engine.core.execution import Execution, TaskRun
 from engine.core.flow import Flow
 from engine.core.flow_source import load
 from engine.core.state import State
 from engine.tasks import catalogue
+from tests.bot.rig import Rig
 from tests.scenarios.browser import chromium
 from tests.shared import ROOT
 
@@ -51,9 +53,26 @@ inputs:
 tasks:
   - id: approval
     type: io.kestra.plugin.core.flow.Pause
+    timeout: PT24H
+    behavior: CANCEL
     onResume:
       - {id: happy, type: BOOLEAN, description: Are you happy with the poster?}
       - {id: feedback, type: STRING, displayName: What should change?, description: The next try starts from this.}
+"""
+SUBJECT = "A fox reading the news"
+DEPLOY = """
+id: deploy
+namespace: team.shop
+tasks:
+  - {id: go_live, type: io.kestra.plugin.core.flow.Pause}
+"""
+INVOICE = """
+id: invoice
+namespace: team.shop
+inputs:
+  - {id: number, type: INT}
+tasks:
+  - {id: send, type: io.kestra.plugin.core.execution.Fail, errorMessage: The mail server took nothing.}
 """
 RELEASE = """
 id: release
@@ -67,8 +86,12 @@ tasks:
 """
 
 
-def scenes() -> Iterator[tuple[Path, Card | Form | Listing | Notice, str]]:
+async def scenes() -> list[tuple[Path, Card | Form | Listing | Notice, str]]:
     """(file, what it shows, in whose look)."""
+    return list(_scenes(await _said()))
+
+
+def _scenes(said: Mapping[str, Card | Listing | Notice]) -> Iterator[tuple[Path, Card | Form | Listing | Notice, str]]:
     flow = load(FLOW, catalogue())
     waiting = _waiting(flow)
     card = pause_card(waiting, IDS, Pages("https://parley.example"))
@@ -78,7 +101,7 @@ def scenes() -> Iterator[tuple[Path, Card | Form | Listing | Notice, str]]:
     ended = pause_card(done, IDS, Pages("https://parley.example"))
     rest = reject_fields(waiting.fields, waiting.shape)
     no = form("draft:p", "Reject: poster", "Reject", rest, intro="The run goes on with this as a no.")
-    start = form("draft:p", "Run poster", "Run", fields_of(flow.inputs), raw={"subject": "A fox reading the news"})
+    start = form("draft:p", "Run poster", "Run", fields_of(flow.inputs), raw={"subject": SUBJECT})
     running = _run(State.RUNNING, build=State.SUCCESS, test=State.RUNNING)
     failed = _run(State.FAILED, build=State.SUCCESS, test=State.FAILED)
     for platform in ("slack", "discord"):
@@ -89,8 +112,8 @@ def scenes() -> Iterator[tuple[Path, Card | Form | Listing | Notice, str]]:
         yield DOCS / f"reject-{platform}.png", no, platform
         yield DOCS / f"form-{platform}.png", start, platform
         yield FRONT / f"{platform}-card.png", card, platform
-        for name, said in _said().items():
-            yield DOCS / f"{name}-{platform}.png", said, platform
+        for name, body in said.items():
+            yield DOCS / f"{name}-{platform}.png", body, platform
 
 
 def _waiting(flow: Flow) -> PauseView:
@@ -132,41 +155,44 @@ def _run(state: State, **tasks: State) -> Card:
     return run_card(view, IDS, Pages("https://parley.example"))
 
 
-def _said() -> dict[str, Card | Listing | Notice]:
-    """Answers to commands: the menu, an inbox, a schedule before it holds, and what will be done to many runs."""
-    days = [datetime(2026, 3, day, 9, 0, tzinfo=UTC) for day in (3, 4, 5, 6, 9)]
-    dates = "\n".join(f"- {day:%a %Y-%m-%d %H:%M %Z}" for day in days)
-    schedule = Notice(
-        "info",
-        f"Run `team.design/poster` with `subject`, every weekday at 9:00?\n{dates}",
-        (IDS.button("sc", RUN, "Schedule it"), IDS.button("cx", RUN, "Cancel")),
-    )
-    runs = "\n".join(f"- `poster` `#{short}`, failed" for short in ("7F3A2K", "9QW1ZD", "M2XK8A"))
-    yes = replace(IDS.button("bu", RUN, "Yes, restart 3"), style="primary")
-    bulk = Notice("paused", f"3 runs will be restarted:\n{runs}", (yes, IDS.button("cx", RUN, "Cancel")))
-    buttons = [
-        (replace(IDS.button("ap", one, "Approve"), style="primary"), IDS.button("rj", one, "Reject\u2026"))
-        for one in (PAUSE, RUN)
-    ]
-    inbox = Listing(
-        "Waiting for an answer",
-        (
-            Row("poster #00K7QD", "`approval` \u00b7 waits for 2 min 5 s \u00b7 23 h 57 min left", buttons[0]),
-            Row("deploy #7F3A2K", "`go_live` \u00b7 waits for 1 h 4 min", buttons[1]),
-        ),
-    )
-    return {"menu": menu(IDS, 2, name="Ann"), "pending": inbox, "schedule": schedule, "bulk": bulk}
+async def _said() -> dict[str, Card | Listing | Notice]:
+    """What a whole bot answers: the menu, an inbox, a schedule before it holds, and what will be done to many runs."""
+    hour, while_ago = timedelta(minutes=62), timedelta(minutes=2, seconds=5)
+    with TemporaryDirectory() as folder:
+        rig = Rig(Path(folder), clock=ShiftedClock(NOON + SEEN - hour - while_ago))
+        await rig.start(FLOW, DEPLOY, INVOICE)
+        try:
+            await rig.asked("run deploy")
+            rig.clock.jump(hour)
+            await rig.asked(f"run poster subject='{SUBJECT}'")
+            for number in (1, 2, 3):
+                await rig.say(f"run invoice number={number}")
+            for run in await rig.engine.executions(flow_id="invoice"):
+                await rig.engine.wait(run.id, timeout=60)
+            rig.clock.jump(while_ago)
+            said = {
+                "menu": "",
+                "pending": "pending",
+                "schedule": f"schedule add poster 'every weekday at 9:00' subject='{SUBJECT}'",
+                "bulk": "bulk restart --flow=invoice --state=failed",
+            }
+            return {name: await rig.say(text) for name, text in said.items()}
+        finally:
+            await rig.stop()
 
 
-async def draw(root: Path) -> None:
-    """Draw every picture anew."""
+async def draw(root: Path) -> list[Path]:
+    """Draw every picture anew; which those are."""
+    every = await scenes()
     async with chromium() as browser:
         context = await browser.new_context(viewport={"width": 760, "height": 600})
         tab = await context.new_page()
-        for file, body, platform in scenes():
+        for file, body, platform in every:
+            (root / file.parent).mkdir(parents=True, exist_ok=True)
             await tab.set_content(page(Scene(file.stem, body, NOON + SEEN), platform))
             await tab.locator("body").screenshot(path=root / file)
             sys.stdout.write(f"{file}: {(root / file).stat().st_size} bytes\n")
+    return [file for file, *_ in every]
 
 
 if __name__ == "__main__":
