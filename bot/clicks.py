@@ -16,7 +16,7 @@ from bot.commands.grammar import Line, Word
 from bot.commands.references import Unresolved
 from bot.conversation import FieldErrors, Notice, Reply
 from bot.links import VERBS, Pressed, flow_target
-from bot.texts import answer
+from bot.texts import answer, plain
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
 from engine.store.pauses import PauseRow
@@ -42,7 +42,7 @@ async def press(parts: Parts, asking: Asking, action_id: str) -> Reply | FieldEr
     except Unresolved as refused:
         return Reply(refused.answer.notice())
     except EngineError as error:
-        return Reply(Notice("warning", f"{error.message} {error.fix}".strip()))
+        return Reply(Notice("warning", plain(f"{error.message} {error.fix}".strip(), 900)))
 
 
 async def _do(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:

@@ -121,7 +121,8 @@ class Enclosure:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A message about a run or a pause. Text fields are Markdown (CommonMark subset: bold, italic, code, links, lists).
+    """A message about a run or a pause. Text fields are Markdown (CommonMark subset: bold, italic, code, links, lists),
+    in which data stands by `texts.plain`, `literal`, `code` or `fenced`; titles, labels and `fallback` are bare text.
 
     `version` grows with each change; a renderer draws, the outbox compares. `deadline` is drawn in the reader's zone.
     """

@@ -30,7 +30,7 @@ TEXTS: dict[str, str] = {
     "unshown": "I can't show {what} in {channel}: {why}",
     "E17": "Run {id} is already {state}; nothing to {verb}.",
     "E18": "Step expired on this form, but your answers are saved. Press Continue.",
-    "E19": "Chat is slowing me down ({platform}); the card will catch up in about {s} s. The run is not delayed.",
+    "E19": "Chat is slowing me down ({platform}); {what} in about {s} s. What you asked for is not delayed by it.",
     "E20": "You can't decide this: it needs {approvers}. Ask one of them.",
     "E21": "Already {decided} by {who} {when} on {platform}. Nothing changed.",
     "E22": "You started this run, so someone else must approve it (four eyes). Ask {approver}.",
@@ -67,8 +67,15 @@ TEXTS: dict[str, str] = {
     "usage": "{what} Usage: {usage}",
 }
 
-_MARKS = re.compile(r"([\\`*_\[\]<>~|#])")
+_ADDRESS = re.compile(r"(https?://[^\s<>|`\"\\^{}\[\]]{1,1000}[^\s<>|`\"\\^{}\[\].,;:!?)'*_~])")
+_SIGNS = re.compile(
+    r"([\\`*_\[\]<>~|#&]"
+    r"|:(?!\d+:)(?=[\w+'-]{1,100}:)|(?<!\d):(?=\d+:)"  # what may be an emoji's name, and no time of day
+    r"|@(?=everyone|here|channel))"
+)
+_OPENING = re.compile(r"^([ \t]*)([-+=]|\d{1,9}(?=[.)](?:\s|$)))", re.MULTILINE)
 _BREAKS = re.compile(r"\s+")
+_MARKED = re.compile(r"\\([!-/:-@\[-`{-~])|<(https?://[^\s<>]+)>|`([^`\n]*)`|\*\*|`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +113,24 @@ def _joins(char: str) -> bool:
 
 
 def plain(text: str, limit: int = 300) -> str:
-    """Text from outside as literal Markdown: names, titles, messages without format."""
-    return _MARKS.sub(r"\\\1", shorten(_BREAKS.sub(" ", text).strip(), limit))
+    """Text from outside as literal Markdown, on one line: names, values, messages without format."""
+    return literal(shorten(_BREAKS.sub(" ", text).strip(), limit))
+
+
+def literal(text: str) -> str:
+    """Text from outside as Markdown that every platform shows as it is, line by line; addresses link to themselves."""
+    pieces = _ADDRESS.split(text)
+    return "".join(f"<{piece}>" if index % 2 else _escaped(piece) for index, piece in enumerate(pieces))
+
+
+def _escaped(text: str) -> str:
+    return _OPENING.sub(_kept, _SIGNS.sub(r"\\\1", text))
+
+
+def _kept(found: re.Match[str]) -> str:
+    """What would open a list or underline a heading."""
+    blank, sign = found.groups()
+    return f"{blank}\\{sign}" if sign in "-+=" else f"{blank}{sign}\\"
 
 
 def fenced(lines: Iterable[str]) -> str:
@@ -117,7 +140,7 @@ def fenced(lines: Iterable[str]) -> str:
 
 def bare(markdown: str) -> str:
     """A sentence of ours without its marks: for logs, programs and terminals."""
-    return re.sub(r"\\([\\`*_\[\]<>~|#])|\*\*|`", lambda found: found[1] or "", markdown)
+    return _MARKED.sub(lambda found: found[found.lastindex or 0] if found.lastindex else "", markdown)
 
 
 def listed(values: Iterable[str], limit: int = 5) -> str:

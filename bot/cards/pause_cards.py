@@ -12,7 +12,7 @@ from bot.cards.parts import PLATFORMS, time_fact, value_text
 from bot.commands.references import short
 from bot.conversation import Action, Card, Fact, Field, FileRef, Tone
 from bot.links import ActionIds, Pages
-from bot.texts import TEXTS, code, plain
+from bot.texts import TEXTS, code, literal, plain
 
 THEN = {
     "RESUME": "the flow goes on without an answer",
@@ -142,15 +142,10 @@ def _question(field: Field) -> str:
 
 
 def plain_lines(text: str, limit: int) -> str:
-    """Text from a flow, line by line and literal, but for addresses, which stay links."""
-    lines = text.strip()[: limit + 1].splitlines()
-    out = "\n".join(" ".join(_word(word) for word in line.split(" ")) for line in lines)
-    return out if len(text.strip()) <= limit else f"{out}\u2026"
-
-
-def _word(word: str) -> str:
-    is_address = word.startswith(("https://", "http://")) and not any(mark in word for mark in "<>|`")
-    return word if is_address else plain(word, 1000)
+    """The front of a text from a flow, line by line and literal."""
+    whole = text.strip()
+    out = "\n".join(literal(line) for line in whole[: limit + 1].splitlines())
+    return out if len(whole) <= limit else f"{out}\u2026"
 
 
 def _verdict(view: PauseView) -> str:

@@ -15,7 +15,7 @@ from bot.conversation import Action, Notice, Reply
 from bot.forms.drafts import Draft
 from bot.links import Pressed
 from bot.office import read_text
-from bot.texts import answer, code, listed
+from bot.texts import answer, code, listed, plain
 from engine.store import chat_drafts
 from engine.store.chat_drafts import StoredDraft
 from engine.store.database import Unit
@@ -104,7 +104,7 @@ async def take(parts: Parts, asking: Asking, text: str, is_command: bool) -> Rep
         try:
             pieces.append(await read_text(file))
         except (ValueError, OSError) as error:
-            return Reply(answer("refused", why=f"{code(file.name)}: {error}. Nothing was taken.").notice())
+            return Reply(answer("refused", why=f"{code(file.name)}: {plain(str(error))}. Nothing was taken.").notice())
     size = await _put(parts, asking.receipt, found.id, form, name, pieces)
     if size is None:
         return Reply(answer("gone-form", command="`/flow`").notice())

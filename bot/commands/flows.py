@@ -16,7 +16,7 @@ from bot.forms.values import TEXT_TYPES, FieldInvalid
 from bot.links import flow_target
 from bot.office import read_text
 from bot.people.permissions import Asked
-from bot.texts import answer, code, listed, plain
+from bot.texts import answer, code, listed, plain, shorten
 from engine.core.flow import Flow
 from engine.core.inputs import Input
 
@@ -165,7 +165,7 @@ def _row(parts: Parts, flow: Flow) -> Row:
     asks = ", ".join(code(one.id) for one in flow.inputs[:5])
     about = plain((flow.description or "").strip().split("\n")[0], 120)
     text = " \u00b7 ".join(part for part in (about, f"asks for {asks}" if asks else "") if part)
-    return Row(name_of(flow).full, text, (_run_button(parts, flow),))
+    return Row(plain(name_of(flow).full), text, (_run_button(parts, flow),))
 
 
 def _run_button(parts: Parts, flow: Flow) -> Action:
@@ -196,13 +196,13 @@ async def flow_card(parts: Parts, flow: Flow) -> Card:
     for trigger in flow.triggers:
         cron = getattr(trigger, "cron", None)
         about = f"at {code(cron)}" if cron else plain(trigger.type.rpartition(".")[2])
-        facts.append(Fact(f"Trigger {plain(getattr(trigger, 'id', ''), 40)}", about))
+        facts.append(Fact(f"Trigger {shorten(str(getattr(trigger, 'id', '')), 40)}", about))
     now = parts.office.now()
     for execution in await engine.executions(namespace=flow.namespace, flow_id=flow.id, limit=3):
         ago = elapsed((now - execution.created).total_seconds())
         facts.append(Fact(f"Run {short(execution.id)}", f"{execution.state.lower()}, {ago} ago", at=None))
     actions = () if flow.disabled else (_run_button(parts, flow),)
-    footer = "Disabled" if flow.disabled else f"Type: /flow run {flow.id}{_example(flow)}"
+    footer = "Disabled" if flow.disabled else f"Type: {plain(f'/flow run {flow.id}{_example(flow)}')}"
     return Card("post", full, "info", flow.id, code(flow.namespace), body, tuple(facts), actions=actions, footer=footer)
 
 
@@ -230,7 +230,7 @@ async def my_runs(parts: Parts, asking: Asking, line: Line) -> Reply:
     rows = []
     for start in starts:
         execution = await parts.office.engine.execution(start.execution_id)
-        label = f"{execution.flow_id} {short(execution.id)}"
+        label = plain(f"{execution.flow_id} {short(execution.id)}")
         text = f"{execution.state.lower()} \u00b7 {utc(execution.created)}"
         rows.append(Row(label, text, (parts.office.ids.button("st", execution.id, "Show"),)))
     return Reply(Listing("My runs", tuple(rows)))

@@ -84,7 +84,7 @@ def _listing(namespace: str, entries: list[KeyValue], parts: Parts) -> Listing |
     if not entries:
         return Notice("info", f"{code(namespace)} keeps no values.")
     rows = tuple(
-        Row(entry.key, f"{entry.kind.lower()} \u00b7 {_shown(entry, parts, 100)}") for entry in entries[:SHOWN]
+        Row(plain(entry.key), f"{entry.kind.lower()} \u00b7 {_shown(entry, parts, 100)}") for entry in entries[:SHOWN]
     )
     note = f"{SHOWN} of {len(entries)} shown" if len(entries) > SHOWN else ""
     return Listing(f"Values of {namespace}", rows, note)

@@ -46,7 +46,7 @@ async def offer(parts: Parts, asking: Asking, flows: Sequence[Flow]) -> Reply:
         takes = listed(filled(by_name[name].inputs, text, files))
         about = plain((by_name[name].description or "").strip().split("\n")[0], 120)
         shown = " \u00b7 ".join(part for part in (about, f"takes it as {takes}") if part)
-        rows.append(Row(name, shown, (parts.office.ids.button("rm", draft.id, "Run\u2026", number),)))
+        rows.append(Row(plain(name), shown, (parts.office.ids.button("rm", draft.id, "Run\u2026", number),)))
     return Reply(Listing("Run which flow with this message?", tuple(rows)))
 
 

@@ -37,7 +37,7 @@ async def pending(parts: Parts, asking: Asking, line: Line) -> Reply:
         waits = elapsed((parts.office.now() - pause.created).total_seconds())
         left = f" \u00b7 {_left(parts, pause)} left" if pause.deadline else ""
         about = f"{code(pause.task_id)} \u00b7 waits for {waits}{left}"
-        rows.append(Row(f"{pause.flow_id} {short(pause.execution_id)}", about, card.actions[:3]))
+        rows.append(Row(plain(f"{pause.flow_id} {short(pause.execution_id)}"), about, card.actions[:3]))
         if await batches.is_one_click(parts, pause):
             one_click[pause.namespace, pause.flow_id] += 1
     if not rows:
@@ -53,7 +53,7 @@ async def pending(parts: Parts, asking: Asking, line: Line) -> Reply:
 def _together(parts: Parts, namespace: str, flow_id: str, count: int) -> Row:
     button = parts.office.ids.button("aa", flow_target(f"{namespace}/{flow_id}"), "Approve all\u2026")
     return Row(
-        f"All of {flow_id}", f"{count} wait for a yes; you see them once more before anything happens", (button,)
+        f"All of {plain(flow_id)}", f"{count} wait for a yes; you see them once more before anything happens", (button,)
     )
 
 

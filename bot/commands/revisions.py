@@ -13,7 +13,7 @@ from bot.commands.references import refused
 from bot.commands.schedule_adding import deed_of, may
 from bot.conversation import Confirm, Listing, Notice, Reply, Row
 from bot.forms.drafts import Draft
-from bot.texts import code, listed
+from bot.texts import code, listed, plain
 from engine.core.flow import Flow
 from engine.store import chat_audit, chat_drafts, chat_receipts
 from engine.store.database import Unit
@@ -32,7 +32,7 @@ async def revisions(parts: Parts, asking: Asking, line: Line) -> Reply:
     shown = every[(page - 1) * PAGE : page * PAGE]
     rows = tuple(
         Row(
-            f"{flow.id} {row.revision}",
+            plain(f"{flow.id} {row.revision}"),
             f"{'the newest, since' if row is every[0] else 'since'} {for_reader(row.created, asking.person)} \u00b7 "
             f"{len(row.source.splitlines())} lines",
         )

@@ -81,7 +81,7 @@ async def _list(parts: Parts, asking: Asking, line: Line) -> Reply:
             "paused" if entry.state.disabled else f"next {for_reader(date, asking.person)}" if date else "no date left"
         )
         filling = " \u00b7 backfill under way" if entry.state.backfill else ""
-        rows.append(Row(f"{flow} {entry.trigger.id}", f"{_told(parts, entry)} \u00b7 {then}{filling}"))
+        rows.append(Row(plain(f"{flow} {entry.trigger.id}"), f"{_told(parts, entry)} \u00b7 {then}{filling}"))
     if not rows:
         return Reply(
             Notice("info", 'Nothing is scheduled. `/flow schedule add <flow> "every weekday at 9:00"` begins.')

@@ -13,6 +13,7 @@ _CODE = re.compile(r"```(?:\w*\n)?(.+?)```|`([^`\n]+)`", re.DOTALL)
 _TIME = re.compile(r"&lt;t:(\d+)(?::(\w))?&gt;")
 _AGO = re.compile(r"<t:(\d+):R>")
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
+_ADDRESS = re.compile(r"&lt;(https?://[^\s<>]+?)&gt;")
 _LINK = re.compile(r"\[([^\]]+)\]\((https?://[^)\s]+)\)")
 STYLE = (Path(__file__).parent / "discord.css").read_text(encoding="utf-8")
 
@@ -57,13 +58,18 @@ def markdown(text: str) -> str:
         return f"\0{len(kept) - 1}\0"
 
     safe = _CODE.sub(keep, html.escape(text.replace("\0", ""), quote=False))
-    safe = re.sub(r"\\([*_`~|>#\[\]()\\-])", lambda m: f"&#{ord(m[1])};", safe)
+    safe = re.sub(r"\\(&(?:amp|lt|gt);|[!-/:-@\[-`{-~])", _escaped, safe)
     safe = _TIME.sub(_time, safe)
+    safe = _ADDRESS.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[1]}</a>', safe)
     safe = _LINK.sub(lambda m: f'<a href="{html.escape(m[2], quote=True)}">{m[1]}</a>', safe)
     safe = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", safe)
     safe = re.sub(r"(?<![\w*])[*_]([^*_\n]+)[*_](?![\w*])", r"<i>\1</i>", safe)
     lines = [_line(line) for line in safe.split("\n")]
     return re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], "".join(lines))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"&#{ord(html.unescape(found[1]))};"
 
 
 def _time(found: re.Match[str]) -> str:

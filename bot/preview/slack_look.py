@@ -20,6 +20,7 @@ _EMPTY = {
     "multi_static_select": "Select options", "multi_external_select": "Select options", "timepicker": "Select a time",
     "datetimepicker": "Select a date and time", "file_input": "📎 Upload a file",
 }  # fmt: skip
+_DATA = re.compile(r"&lt;!date\^0+\^\{_\}\|([^\n]*?)&gt;")  # what Slack can't draw as a date it shows as it is
 _DATE = re.compile(r"&lt;!date\^(\d+)\^[^|]*\|([^&]+?)&gt;")
 STYLE = (Path(__file__).parent / "slack.css").read_text(encoding="utf-8")
 
@@ -134,7 +135,11 @@ def _mrkdwn(text: str) -> str:
         kept.append(f"<pre>{block.strip()}</pre>" if block else f"<code>{inline}</code>")
         return f"\0{len(kept) - 1}\0"
 
-    safe = _CODE.sub(keep, safe)
+    def as_it_is(found: re.Match[str]) -> str:
+        kept.append(found[1])
+        return f"\0{len(kept) - 1}\0"
+
+    safe = _CODE.sub(keep, _DATA.sub(as_it_is, safe))
     safe = _DATE.sub(lambda m: datetime.fromtimestamp(int(m[1]), UTC).strftime("%d %b %Y %H:%M"), safe)
     safe = _LINK.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[2]}</a>', safe)
     safe = _ADDRESS.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[1]}</a>', safe)

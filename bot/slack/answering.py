@@ -1,6 +1,7 @@
 """Replies brought to the person who asked: as a modal, over the clicked message, privately or for everybody."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +16,14 @@ from bot.slack.delivery import Delivery, log_bytes
 from bot.slack.forms import Origin, form_view, waiting_view
 from bot.slack.payloads import Asked
 from bot.slack.refusals import NO_TRIGGER, USED_TRIGGER
-from bot.slack.transport import Transport, error_code
+from bot.slack.transport import Transport, as_unreachable, error_code
 from bot.tallies import REFUSALS
+from bot.texts import answer, code, plain
 
 log = structlog.get_logger("parley.slack")
+_AGAIN = 3  # pauses of Slack's that an answer waits out, beyond the short ones that each call waits out by itself
+_LONGEST = 900.0  # seconds of such a pause
+_SLOWED = "Slack is slowing me down, so the form did not open by itself."
 
 
 class Answering:
@@ -29,7 +34,32 @@ class Answering:
         self._delivery = delivery
 
     async def present(self, asked: Asked, reply: Reply) -> None:
-        """Show a reply; when Slack refuses one way, the next that reaches the person."""
+        """Show a reply; when Slack refuses one way, the next that reaches the person. When it asks for a pause that is
+        long to wait for, they are told, and get the reply after it."""
+        await self._slowly(asked, lambda: self._present(asked, reply))
+
+    async def _slowly(self, asked: Asked, doing: Callable[[], Awaitable[None]]) -> None:
+        """Do what somebody waits for; through pauses that Slack asks for, of which they are told once."""
+        for number in range(_AGAIN):
+            try:
+                return await doing()
+            except Unreachable as error:
+                if error.retry_after is None or error.retry_after > _LONGEST or error.about == "platform":
+                    raise
+                if number == 0:
+                    await self._slowed(asked, error.retry_after)
+                await asyncio.sleep(error.retry_after)
+        await doing()
+        return None
+
+    async def _slowed(self, asked: Asked, pause: float) -> None:
+        said = answer("E19", platform="Slack", what="my answer follows", s=f"{max(pause, 1):.0f}").notice()
+        try:
+            await self._whisper(asked, views.notice(said).payload)
+        except Unreachable as error:
+            log.info("slack told nobody of its pause", reason=error.reason)
+
+    async def _present(self, asked: Asked, reply: Reply) -> None:
         if isinstance(reply.body, Form) and asked.view_id:
             view = self.view(reply.body, asked)
             await self._transport.call(lambda client: client.views_update(view_id=asked.view_id, view=view.payload))
@@ -53,6 +83,8 @@ class Answering:
                 if isinstance(reply.body, Card) and reply.body.kind == "post" and reply.body.files:
                     await self._hand_over(asked, reply.body.files)
         except Unreachable as error:
+            if error.retry_after is not None and error.retry_after <= _LONGEST:
+                raise
             REFUSALS.add("slack", "answer lost")
             log.warning("slack answer not delivered", reason=error.reason, channel=asked.room.channel)
             if reply.public or reply.replaces:
@@ -91,7 +123,8 @@ class Answering:
                 return  # a redelivery: the form is open already
             if code not in NO_TRIGGER:
                 log.warning("slack modal refused", error=code, form=form.id)
-            await self.say_privately(asked, views.form_button(form, asked.person.id))
+            why = _SLOWED if as_unreachable(error).retry_after is not None else ""
+            await self.say_privately(asked, views.form_button(form, asked.person.id, why))
         except (SlackClientError, OSError, TimeoutError) as error:
             log.warning("slack modal not opened", error=repr(error), form=form.id)
             await self.say_privately(asked, views.form_button(form, asked.person.id))
@@ -166,14 +199,19 @@ class Answering:
             await self._whisper(asked, payload)
         if not files:
             return
-        try:
+        left = list(files)
+
+        async def send() -> None:
             channel = await self._direct(asked)
-            for name, text in files:
-                await self._delivery.upload(channel, None, name, log_bytes(text))
+            while left:
+                await self._delivery.upload(channel, None, left[0][0], log_bytes(left[0][1]))
+                del left[0]
+            await self._sent_directly(asked, channel, [name for name, _ in files])
+
+        try:
+            await self._slowly(asked, send)
         except Unreachable as error:
-            await self._whisper(asked, views.answered(f"I could not send the rest: {error.reason}"))
-            return
-        await self._sent_directly(asked, channel, [name for name, _ in files])
+            await self._whisper(asked, views.answered(f"I could not send the rest: {plain(error.reason)}"))
 
     async def _direct(self, asked: Asked) -> str:
         """The channel of the direct conversation; Unreachable."""
@@ -185,7 +223,7 @@ class Answering:
 
     async def _sent_directly(self, asked: Asked, channel: str, files: Sequence[str]) -> None:
         if channel != asked.room.channel:
-            names = ", ".join(f"`{name}`" for name in files)
+            names = ", ".join(code(name) for name in files)
             note = views.notice(Notice("info", f"I sent you {names} in our direct conversation."))
             await self._whisper(asked, note.payload)
 
@@ -194,7 +232,7 @@ class Answering:
         try:
             channel = await self._direct(asked)
         except Unreachable as error:
-            await self._whisper(asked, views.answered(f"I could not send the files: {error.reason}"))
+            await self._whisper(asked, views.answered(f"I could not send the files: {plain(error.reason)}"))
             return
         await self._delivery.attach(channel, None, files)
         await self._sent_directly(asked, channel, [file.name for file in files])

@@ -7,7 +7,7 @@ from typing import Any
 from bot.cards.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.conversation import Action, Confirm, Step, Tone
 from bot.slack import limits
-from bot.slack.mrkdwn import inline, plain_line, sections
+from bot.slack.mrkdwn import literal, sections
 
 Block = dict[str, Any]
 LINK = "link:"  # action ids of buttons that only open an address
@@ -33,11 +33,13 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """Text that found no room, and what it is. With a `file` name it belongs into a file, else into the thread."""
+    """Text that found no room, and what it is. With a `file` name it belongs into a file, else into the thread.
+    `is_data`: no Markdown."""
 
     what: str
     text: str
     file: str = ""
+    is_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def label(text: str, limit: int, empty: str = "…") -> str:
 
 def split_plain(text: str, limit: int) -> tuple[str, str]:
     """The front of a bare text with an ellipsis, and the text again when it was cut."""
-    whole = plain_line(text)
+    whole = line(text)
     if size(whole) <= limit:
         return whole, ""
     return cut(whole, limit - 1)[0].rstrip() + ELLIPSIS, text
@@ -129,7 +131,7 @@ def _confirm_rest(action: Action) -> Iterable[Overflow]:
         (confirm.no, limits.CONFIRM_BUTTON),
     ):
         if size(line(text)) > limit:
-            yield Overflow(f"What “{shorten(line(action.label), 40)}” asks first", text)
+            yield Overflow(f"What “{shorten(line(action.label), 40)}” asks first", text, is_data=True)
 
 
 def button(action: Action, number: int = 0) -> Block:
@@ -171,10 +173,10 @@ def buttons(
         used += weight
         drawn.append(one)
         if size(line(action.label)) > limits.BUTTON:
-            overflow.append(Overflow("Button", action.label))
+            overflow.append(Overflow("Button", action.label, is_data=True))
         overflow.extend(_confirm_rest(action))
     if missing:
-        overflow.append(Overflow("Buttons without room", "\n".join(missing)))
+        overflow.append(Overflow("Buttons without room", "\n".join(missing), is_data=True))
     grouped = [drawn[at : at + limits.ACTIONS] for at in range(0, len(drawn), limits.ACTIONS)]
     return [{"type": "actions", "elements": group} for group in grouped], tuple(overflow)
 
@@ -187,6 +189,6 @@ def step_line(step: Step) -> str:
 
 def fact_text(name: str, value: str) -> str:
     """A labelled value as mrkdwn; may be of any length."""
-    heading = inline(name, "b")
+    heading = literal(line(name), "b")
     pieces, _ = sections(value, limits.CONTEXT, limits.CONTEXT)
     return f"{heading}\n{pieces[0]}" if pieces else heading

@@ -20,6 +20,7 @@ from bot.slack.mrkdwn import escape_within
 from bot.slack.transport import Transport
 from bot.slack.work import Work
 from bot.tallies import REFUSALS
+from bot.texts import code, plain
 from engine.plugin import ChatPost
 
 Locate = Callable[[str], Path]  # an internal storage URI's file on disk
@@ -302,7 +303,7 @@ class Delivery:
                 reason = error.reason if isinstance(error, Unreachable) else getattr(error, "message", repr(error))
                 REFUSALS.add("slack", "thread incomplete")
                 log.warning("slack upload failed", file=file.name, error=repr(error))
-                notice = views.answered(f"I could not attach `{file.name}`: {reason}")
+                notice = views.answered(f"I could not attach {code(file.name)}: {plain(reason)}")
                 await self.thread_message(channel, thread, notice)
 
     async def upload(self, channel: str, thread: str | None, name: str, content: bytes, alt: str = "") -> None:

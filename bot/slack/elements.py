@@ -303,4 +303,4 @@ def element(field: Field, name: str, before: Any) -> tuple[Block, bool]:
 
 def lost_default(field: Field, before: Any) -> Overflow:
     """A default that is too long to be shown in its field."""
-    return Overflow(f"Default of {shorten(line(field.label or field.id), 60)}", as_text(field, before))
+    return Overflow(f"Default of {shorten(line(field.label or field.id), 60)}", as_text(field, before), is_data=True)

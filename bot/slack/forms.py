@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bot import texts
 from bot.cards.graphemes import ELLIPSIS, cut, line, shorten, size
 from bot.conversation import Field, Form, Room
 from bot.forms.values import files_in
@@ -26,7 +27,7 @@ from bot.slack.elements import (
     lost_default,
     shape_of,
 )
-from bot.slack.mrkdwn import escape_within, inline, plain_line
+from bot.slack.mrkdwn import literal, literal_within, plain_line
 
 FORM = "form"  # callback id of every view of ours that is a form
 _HELP = 6_000  # of one field, beyond its hint
@@ -111,7 +112,7 @@ def _help(field: Field) -> str:
 
 
 def _secret(field: Field) -> Block:
-    name = inline(shorten(line(field.label or field.id), _SECRET_LABEL) or "Secret", "b")
+    name = literal(shorten(line(field.label or field.id), _SECRET_LABEL) or "Secret", "b")
     return section(f"🔒 {name}\nSecrets are not typed in chat. Answer this one on the web page.")
 
 
@@ -130,13 +131,13 @@ def _draw(form: Form, index: int, *, hide: bool = False, brief: bool = False) ->
     if size(hint) > limits.HINT or "\n" in field.help.strip() or (field.type == "SECRET" and hint):
         hint = ""
         most = _BRIEF if brief else _HELP
-        more, rest = paragraphs(f"Help for {_name(field)}", f"**{_name(field)}**: {help_text}", most)
+        more, rest = paragraphs(f"Help for {_name(field)}", f"**{texts.plain(_name(field))}**: {help_text}", most)
         blocks.extend(more)
         overflow.extend(rest)
     if size(line(field.label)) > (_SECRET_LABEL if field.type == "SECRET" else limits.LABEL):
-        overflow.append(Overflow("Label", field.label))
+        overflow.append(Overflow("Label", field.label, is_data=True))
     if long := cut_options(field.options):
-        overflow.append(Overflow(f"Choices of {_name(field)}", long))
+        overflow.append(Overflow(f"Choices of {_name(field)}", long, is_data=True))
     if field.type == "SECRET":
         return _Drawn([*blocks, _secret(field)], tuple(overflow))
     drawn, is_hidden = _inputs(form, index, hint, overflow, hide=hide)
@@ -178,7 +179,7 @@ def _inputs(form: Form, index: int, hint: str, overflow: list[Overflow], *, hide
         other["initial_value"] = text
         other["multiline"] = "\n" in text or other["multiline"]
     elif text:
-        overflow.append(Overflow(f"Default of {_name(field)}", text))
+        overflow.append(Overflow(f"Default of {_name(field)}", text, is_data=True))
         is_hidden = True
     title = plain(shorten(f"{_name(field)}: something else", limits.LABEL))
     beside = {
@@ -235,12 +236,12 @@ def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
         blocks, overflow, hidden = _page(form, all_pages, number, brief=True)
     if overflow and len(blocks) < limits.VIEW_BLOCKS:
         names = ", ".join(dict.fromkeys(one.what for one in overflow))
-        blocks.append(context(escape_within(f"✂️ I send you the full text separately: {names}", 600)))
+        blocks.append(context(literal_within(f"✂️ I send you the full text separately: {names}", 600)))
     view: dict[str, Any] = {
         "type": "modal",
         "callback_id": FORM,
         "private_metadata": write_ticket(form, number, origin, hidden),
-        "title": plain(_title(plain_line(form.title))),
+        "title": plain(_title(line(form.title))),
         "submit": plain(label(form.submit, limits.VIEW_BUTTON, "Send") if is_last else "Next"),
         "close": plain("Cancel"),
         "blocks": blocks or [section("Nothing to fill in.")],
@@ -254,9 +255,9 @@ def _page(
     """The blocks of a page, what of it did not fit, and the fields whose long values are not shown."""
     overflow: list[Overflow] = []
     blocks: list[Block] = []
-    title = plain_line(form.title)
+    title = line(form.title)
     if size(title) > limits.VIEW_TITLE:
-        more, rest = paragraphs("Title", f"**{line(form.title)}**", 1_500)
+        more, rest = paragraphs("Title", f"**{texts.plain(title, 2_000)}**", 1_500)
         blocks.extend(more)
         overflow.extend(rest)
     if len(all_pages) > 1:
@@ -270,7 +271,7 @@ def _page(
         blocks.extend(more)
         overflow.extend(rest)
     if size(line(form.submit)) > limits.VIEW_BUTTON:
-        overflow.append(Overflow("Button", form.submit))
+        overflow.append(Overflow("Button", form.submit, is_data=True))
     hidden: list[int] = []
     used = _bytes(blocks)
     for index in all_pages[number]:
@@ -317,11 +318,12 @@ def errors_in_place(form: Form, page: int, errors: Mapping[str, str]) -> dict[st
 
 
 def waiting_view(text: str, title: str = "One moment") -> dict[str, Any]:
-    """A modal without fields, while something takes its time or when it is over."""
+    """A modal without fields that says some Markdown, while something takes its time or when it is over."""
+    told, _ = paragraphs("Text", text, limits.SECTION)
     return {
         "type": "modal",
         "callback_id": "note",
         "title": plain(_title(title)),
         "close": plain("Close"),
-        "blocks": [section(escape_within(text, limits.SECTION))],
+        "blocks": told or [section("…")],
     }

@@ -30,6 +30,7 @@ from bot.slack.people import People
 from bot.slack.transport import FileRefused, Transport
 from bot.slack.work import Work
 from bot.tallies import REFUSALS
+from bot.texts import plain
 
 log = structlog.get_logger("parley.slack")
 Ack = Callable[..., Awaitable[Any]]
@@ -145,7 +146,7 @@ class Hearing:
         try:
             attachments = await self._inbox.fetch(asked.files)
         except FileRefused as error:
-            return Reply(Notice("danger", f"{error} Nothing was started."))
+            return Reply(Notice("danger", f"{plain(str(error))} Nothing was started."))
         return await self._desk.command(replace(command, attachments=attachments, is_message=True))
 
     def _command(self, asked: Asked, text: str) -> Command:
@@ -237,13 +238,13 @@ class Hearing:
         outcome = await submitting
         view = outcome.ack.get("view") or forms.waiting_view("Done. You may close this window.", "Done")
         if errors := outcome.ack.get("errors"):
-            view = forms.waiting_view("Not accepted: " + " ".join(errors.values()), "Please try again")
+            view = forms.waiting_view("Not accepted: " + _told(errors), "Please try again")
         try:
             await self._transport.patiently(lambda client: client.views_update(view_id=sent.view_id, view=view))
         except Unreachable as error:
             log.info("slack view closed before its answer", reason=error.reason)
             if errors:
-                await self._answering.present(sent.asked, Reply(Notice("danger", " ".join(errors.values()))))
+                await self._answering.present(sent.asked, Reply(Notice("danger", _told(errors))))
         await self._after(sent.asked, outcome)
 
     async def _after(self, asked: Asked, outcome: _Outcome) -> None:
@@ -291,7 +292,7 @@ class Hearing:
                 try:
                     before = list(await self._inbox.fetch(files))
                 except FileRefused as error:
-                    errors[name] = str(error)
+                    errors[name] = plain(str(error))
                     del values[name]
                     continue
             values[name] = before if isinstance(value, list) else before[0]
@@ -343,6 +344,10 @@ class Hearing:
         pages = [found for name in refused.errors if (found := forms.page_of(refused.form, name)) is not None]
         form = forms.with_errors(refused.form, refused.errors)
         return self._again(asked, form, 0 if len(pages) < len(refused.errors) else min(pages, default=page))
+
+
+def _told(errors: Mapping[str, str]) -> str:
+    return plain(" ".join(errors.values()), 2_000)
 
 
 def _sent_files(value: Any) -> list[SentFile]:

@@ -28,7 +28,7 @@ def refusal(code: str, channel: str = "", *, needed: str = "", retry_after: floa
     where = channel_text(channel)
     if code in ("ratelimited", "rate_limited") or retry_after is not None:
         wait = retry_after if retry_after is not None else 30.0
-        return Unreachable(f"Slack asks for a pause of {wait:g} s; the message follows then.", retry_after=wait)
+        return Unreachable(f"Slack asks for a pause of {wait:g} s.", retry_after=wait)
     if code in _GONE:
         return Unreachable(f"The message in {where} was deleted.", gone=True)
     if code in _CLOSED:

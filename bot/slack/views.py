@@ -1,9 +1,11 @@
 """Cards, notices, listings and transcripts as Slack messages. Pure: values in, `Rendered` out, never beyond a limit."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bot import texts
 from bot.cards.graphemes import line, shorten, size
 from bot.cards.moments import in_their_zone
 from bot.conversation import Action, Body, Card, Fact, FileRef, Form, Listing, Notice, Row, Transcript
@@ -27,7 +29,7 @@ from bot.slack.blocks import (
     step_line,
     weigh,
 )
-from bot.slack.mrkdwn import FENCE, SPACE, escape, escape_within, inline, plain_line, sections
+from bot.slack.mrkdwn import FENCE, SPACE, escape, inline, literal, literal_within, plain_line, sections
 
 SAY = "say:"  # action ids of buttons that stand for a typed command; the command is the button's value
 OPEN = "open:"  # action ids of buttons that open a form; the form's id follows
@@ -36,6 +38,7 @@ _STEPS = 2_500
 _ACTIONS = 4_000
 _ROW = 2_000
 _SAID = limits.FALLBACK // 5  # escaping makes five of one at most
+_MARKED = re.compile(r"(<[^<>]*>)")
 _NOTE = 250  # room kept for the line that names what was moved
 
 
@@ -59,7 +62,7 @@ def _rendered(text: str, blocks: list[Block], overflow: Sequence[Overflow]) -> R
     left = tuple(one for one in overflow if one.text.strip())
     if left:
         names = ", ".join(dict.fromkeys(one.what for one in left))
-        blocks = [*blocks, context(escape_within(f"✂️ Continued below: {names}", _NOTE - 50))]
+        blocks = [*blocks, context(literal_within(f"✂️ Continued below: {names}", _NOTE - 50))]
     fallback = escape(shorten(line(text), _SAID)) or "…"
     return Rendered({"text": fallback, "blocks": blocks}, left)
 
@@ -70,7 +73,7 @@ def _heading(title: str, emoji: str) -> tuple[list[Block], tuple[Overflow, ...]]
     head, rest = split_plain(title, limits.HEADER - size(lead))
     if not (lead + head).strip():
         return [], ()
-    overflow = (Overflow("Title", rest),) if rest else ()
+    overflow = (Overflow("Title", rest, is_data=True),) if rest else ()
     return [{"type": "header", "text": plain(lead + head)}], overflow
 
 
@@ -92,7 +95,8 @@ def _facts(facts: Sequence[Fact]) -> tuple[list[Block], tuple[Overflow, ...]]:
         if not text.strip():
             continue
         if is_long or used + size(text) > _FACTS or len(drawn) >= 10:
-            overflow.append(Overflow(shorten(plain_line(fact.label), 60) or "Value", f"**{fact.label}** {fact.value}"))
+            name = shorten(line(fact.label), 60) or "Value"
+            overflow.append(Overflow(name, f"**{texts.plain(fact.label)}** {fact.value}"))
             continue
         used += size(text) + 20
         if fact.short and size(text) <= 300:
@@ -117,12 +121,12 @@ def _files(files: Sequence[FileRef]) -> tuple[list[Block], tuple[Overflow, ...]]
     lines = []
     for file in files:
         length = f" ({_size_text(file.size)})" if file.size else ""
-        lines.append(escape(f"📎 {line(file.name)}{length}" + (f" – {line(file.alt)}" if file.alt else "")))
+        lines.append(literal(f"📎 {line(file.name)}{length}" + (f" – {line(file.alt)}" if file.alt else "")))
     text = "\n".join(lines)
     if size(text) <= 1_200:
         return [context(text)], ()
     names = "\n".join(f"• {line(file.name)} {line(file.alt)}" for file in files)
-    return [context(f"📎 {len(files)} files in the thread")], (Overflow("Files", names),)
+    return [context(f"📎 {len(files)} files in the thread")], (Overflow("Files", names, is_data=True),)
 
 
 def card(body: Card) -> Rendered:
@@ -141,12 +145,12 @@ def card(body: Card) -> Rendered:
     # Each section costs a little beyond its text: its type names.
     told, text_rest = paragraphs("Text", body.body, room - 150)
     blocks = [*head, *subtitle, *told, *facts, *steps, *files, *due, *rows, *footer]
-    said = (Overflow("Notification", body.fallback),) if size(line(body.fallback)) > _SAID else ()
+    said = (Overflow("Notification", body.fallback, is_data=True),) if size(line(body.fallback)) > _SAID else ()
     overflow = (
         *head_rest, *said, *subtitle_rest, *text_rest, *facts_rest, *steps_rest, *files_rest, *rows_rest, *footer_rest,
         *(Overflow(one.what, one.text, one.name) for one in body.enclosed),
     )  # fmt: skip
-    fallback = body.fallback or plain_line(body.title)
+    fallback = body.fallback or body.title
     return _rendered(fallback, blocks or [section("…")], overflow)
 
 
@@ -173,7 +177,8 @@ def _zoned(block: Block) -> Block:
     text = block.get("text")
     if block.get("type") != "section" or not isinstance(text, dict):
         return block
-    drawn = in_their_zone(text["text"], when)
+    pieces = _MARKED.split(text["text"])  # links, and data that is kept as it is, stay
+    drawn = "".join(piece if number % 2 else in_their_zone(piece, when) for number, piece in enumerate(pieces))
     return {**block, "text": {**text, "text": drawn}} if size(drawn) <= limits.SECTION else block
 
 
@@ -217,7 +222,7 @@ def _rows(body: Listing, total: int, most: int) -> tuple[list[Block], tuple[Over
         blocks.extend(drawn)
         overflow.extend(rest)
     if body.more and size(body.more) > limits.VALUE:
-        overflow.append(Overflow("More", body.more))
+        overflow.append(Overflow("More", body.more, is_data=True))
     return [*blocks, *tail], (*overflow, *tail_rest)
 
 
@@ -229,7 +234,7 @@ def _row_text(row: Row) -> str:
 def listing(body: Listing) -> Rendered:
     """Rows with their buttons, and a button for the next page."""
     blocks, overflow = _rows(body, limits.MESSAGE_TEXT, limits.MESSAGE_BLOCKS)
-    return _rendered(plain_line(body.title), blocks or [section("…")], overflow)
+    return _rendered(body.title, blocks or [section("…")], overflow)
 
 
 def home(body: Body) -> Rendered:
@@ -266,7 +271,7 @@ def _code_lines(lines: Sequence[str]) -> str:
     return escape("\n".join(lines)).replace(FENCE, f"``{SPACE}`") or SPACE
 
 
-def form_button(body: Form, person_id: str) -> Rendered:
+def form_button(body: Form, person_id: str, why: str = "") -> Rendered:
     """A button that opens a form, for where Slack lets no form open by itself. It works for `person_id` only."""
     title, rest = split_plain(body.title, 500)
     action = {
@@ -276,26 +281,27 @@ def form_button(body: Form, person_id: str) -> Rendered:
         "value": person_id or "-",
         "style": "primary",
     }
-    blocks = [section(inline(title, "b") or "…"), {"type": "actions", "elements": [action]}]
-    return _rendered(title, blocks, (Overflow("Title", rest),) if rest else ())
+    told = "\n".join(filter(None, (literal(title, "b"), why)))
+    blocks = [section(told or "…"), {"type": "actions", "elements": [action]}]
+    return _rendered(title, blocks, (Overflow("Title", rest, is_data=True),) if rest else ())
 
 
 def spill(overflow: Sequence[Overflow]) -> tuple[list[dict[str, Any]], tuple[tuple[str, str], ...]]:
     """What did not fit, as a few messages for the thread, and as (name, text) files when it is too much for that."""
     files = [(one.file, one.text) for one in overflow if one.file]
-    texts = [one for one in overflow if not one.file]
-    whole = "\n\n".join(f"**{one.what}**\n{one.text}" for one in texts)
+    left = [one for one in overflow if not one.file]
     messages: list[dict[str, Any]] = []
-    rest = whole
+    rest = "\n\n".join(
+        f"**{texts.plain(one.what)}**\n{texts.literal(one.text) if one.is_data else one.text}" for one in left
+    )
     while rest.strip() and len(messages) < 3:
         drawn, rest = sections(rest, limits.SECTION, limits.MESSAGE_TEXT - 500)
         if not drawn:
             break
-        name = texts[0].what if texts else "…"
+        name = left[0].what if left else "…"
         messages.append({"text": escape(shorten(name, 200)) or "…", "blocks": [section(piece) for piece in drawn]})
     if rest.strip():
-        plain_text = "\n\n".join(f"{one.what}\n{one.text}" for one in texts)
-        return [], (("details.md", plain_text), *files)
+        return [], (("details.md", "\n\n".join(f"{one.what}\n{one.text}" for one in left)), *files)
     return messages, tuple(files)
 
 

@@ -138,7 +138,7 @@ def test_a_waiting_pause_says_what_follows_and_until_when():
     facts = {fact.label: fact.value for fact in shown.facts}
     assert facts["Approve continues with"] == "`decide → approved`"
     assert facts["Without an answer"] == "the step fails"
-    assert "https://x.test/a_b_c.png \\*now\\*" in shown.body
+    assert "<https://x.test/a_b_c.png> \\*now\\*" in shown.body
     assert labels(shown) == ["Approve", "Reject…", "Answer in form"]
 
 
@@ -168,7 +168,7 @@ def test_a_name_can_draw_nothing():
     decided = Decided("approve", "**Ann** <!channel>", "slack", START, {"feedback": "](https://evil.test)"})
     body = pause_card(pause_view("RESUMED", decided=decided), IDS, NO_PAGES).body
     assert "\\*\\*Ann\\*\\* \\<!channel\\>" in body
-    assert "\\](https" in body
+    assert "\\](<https://evil.test>)" in body
 
 
 def test_when_the_flow_is_gone_the_run_can_only_be_cancelled():

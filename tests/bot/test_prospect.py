@@ -98,7 +98,7 @@ def told(card, label):
 async def test_the_card_shows_what_a_yes_would_run_with_secrets_as_stars(bot):
     card = await bot.asked()
     deploy = told(card, "Then deploy")
-    assert deploy.startswith("`http.Request` · uri: https://deploy.test/image-v7?ok=true · method: POST · body: ")
+    assert deploy.startswith("`http.Request` · uri: <https://deploy.test/image-v7?ok=true> · method: POST · body: ")
     assert deploy.endswith(r"\*\*\*\*\*\*")
     assert "hunter2" not in str(card)
     message = "`log.Log` · message: `{{ outputs.deploy.code ?? 'none' }}` (known after `deploy`)"

@@ -3,15 +3,12 @@
 import re
 
 from bot.cards.graphemes import ELLIPSIS, clean, cut, line, size
+from bot.texts import literal
 
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
 _IMAGE = re.compile(r"!\[([^\]\n]*)\]\(")
 _STRONG = re.compile(r"(?<![\w_])__(?=\S)([^_\n]+?)(?<=\S)__(?![\w_])")
 _DEEP_HEADING = re.compile(r"^#{4,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
-_URL = re.compile(r"(https?://[^\s<>|*`]+)")
-_SPECIAL = re.compile(r"([\\*_~|`\[\]()<>#])")
-_OPENING = re.compile(r"^(\s*)([-+]|\d+(?=[.)]\s))", re.MULTILINE)
-_EVERYBODY = re.compile(r"@(?=everyone|here)")
 _FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _FENCE_END = "\n```"
 
@@ -28,14 +25,7 @@ def _translate(text: str) -> str:
 
 def escape(text: str) -> str:
     """Data shown as it is: no formatting, no mention, no masked link. Addresses stay whole."""
-    pieces = _URL.split(_EVERYBODY.sub("@\u200b", clean(text)))
-    plain = [piece if index % 2 else _SPECIAL.sub(r"\\\1", piece) for index, piece in enumerate(pieces)]
-    return _OPENING.sub(_keep, "".join(plain))
-
-
-def _keep(found: re.Match[str]) -> str:
-    blank, sign = found.groups()
-    return f"{blank}\\{sign}" if sign in "-+" else f"{blank}{sign}\u200b"
+    return literal(clean(text))
 
 
 def title(text: str, limit: int) -> tuple[str, str]:
