@@ -91,7 +91,18 @@ class Deliveries:
         if known is not None:  # it was counted: it gets the answer it had
             return None
         DELIVERIES.add(event.person.platform, kind, "crowded")
-        return Reply(answer("E27", n=str(self._crowding.per_minute), s=str(math.ceil(wait))).notice())
+        now, seconds = self.office.now(), str(math.ceil(wait))
+        reply = Reply(answer("E27", n=str(self._crowding.per_minute), s=seconds).notice())
+        deed = trail.refused(event, reply, key, self.office.ids, now)
+        if deed is not None and self._crowding.is_first(event.person.id, now.timestamp()):
+            self.do_later(self._noted(deed))
+        return reply
+
+    async def _noted(self, deed: chat_audit.Deed) -> None:
+        try:
+            await self.office.engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
+        except EngineError as error:
+            log.warning("That somebody sends too much could not be recorded: %s", error)
 
     async def _answered(self, key: str, kind: str, event: Event) -> Answer:
         bind_contextvars(delivery=key)

@@ -14,6 +14,7 @@ class Crowding:
 
     per_minute: int
     buckets: dict[str, Bucket] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)  # in which minute somebody was last refused
 
     def wait(self, person_id: str, now: float) -> float:
         """Seconds until the next one of a person is taken; 0 takes it."""
@@ -30,3 +31,11 @@ class Crowding:
         if not wait:
             bucket.take(now)
         return wait
+
+    def is_first(self, person_id: str, now: float) -> bool:
+        """Whether a refusal is somebody's first in this minute: the record needs no more of them."""
+        if len(self.refused) >= REMEMBERED:
+            self.refused.clear()
+        before, minute = self.refused.get(person_id), int(now // 60)
+        self.refused[person_id] = minute
+        return before != minute

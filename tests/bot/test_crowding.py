@@ -1,5 +1,6 @@
 """One person who sends too much is told so, and keeps nobody else waiting."""
 
+import asyncio
 import re
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import pytest
 from bot.chat_settings import ChatSettings
 from bot.commands.crowding import REMEMBERED, Crowding
 from bot.conversation import Listing, Notice
+from engine.store import audit_chain
 from tests.bot.rig import ANN, ASKING, BOB, DEV, PLAIN, Rig
 
 
@@ -24,6 +26,11 @@ async def test_what_is_too_much_is_refused_with_a_sentence_and_not_done(rig):
     assert "more than 10" in answers[2].text
     assert re.search(r"send it again in [1-6] s", answers[2].text)
     assert len(await rig.engine.executions()) == 2
+    await asyncio.gather(*rig.desk.deliveries._later)
+    rows = await rig.engine.database.read(lambda c: list(audit_chain.export(c)))
+    refused = [(row["person"], row["details"]["code"]) for row in rows if row["action"] == "refused"]
+    assert set(refused) == {(ANN.id, "E27")}
+    assert len(refused) < 3, "one a minute is enough"
     other = await rig.say("list", BOB, DEV)
     assert isinstance(other, Listing)
     again = await rig.say("run ship", receipt="c0")  # a copy of one that was counted
@@ -49,6 +56,15 @@ async def test_buttons_and_filled_forms_are_always_taken(rig):
     assert (await rig.say("list")).code == "E27"
     reply = await rig.fill(form, feedback="no")
     assert getattr(reply.body, "code", "") != "E27"
+
+
+def test_the_first_refusal_of_each_minute_is_told_apart():
+    counted = Crowding(60)
+    first = [counted.is_first(who, now) for who, now in (("a", 0.0), ("a", 59.0), ("b", 59.0), ("a", 60.0))]
+    assert first == [True, False, True, True]
+    for number in range(REMEMBERED + 5):
+        counted.is_first(str(number), 0.0)
+    assert len(counted.refused) <= REMEMBERED
 
 
 def test_without_a_limit_nobody_is_counted():
