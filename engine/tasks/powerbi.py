@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.property_types import Text
+from engine.tasks.http_options import HttpOptions
+from engine.tasks.property_types import OptionalText, Text
 
 API, ENTRA = "https://api.powerbi.com", "https://login.microsoftonline.com"
 RESOURCE = "https://analysis.windows.net/powerbi/api"
@@ -39,22 +40,31 @@ datasetId: 6fa459ea-ee8a-3ca4-894e-db77e160355e
 wait: true
 """,
     )
-    type: Literal["io.kestra.plugin.powerbi.RefreshGroupDataset"]
+    peers: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.microsoft.fabric.",)
+    type: Literal[
+        "io.kestra.plugin.powerbi.RefreshGroupDataset", "io.kestra.plugin.microsoft.fabric.powerbi.RefreshGroupDataset"
+    ]
     tenant_id: Property[Text]
     client_id: Property[Text]
     client_secret: Property[Text]
-    group_id: Property[Text]
-    dataset_id: Property[Text]
+    group_id: Property[OptionalText] = None
+    dataset_id: Property[OptionalText] = None
+    options: Property[HttpOptions | None] = None
     wait: Property[bool] = False
     poll_duration: Property[timedelta] = timedelta(seconds=5)
     wait_duration: Property[timedelta] = timedelta(minutes=10)
 
     async def run(self, context: RunContext) -> Refreshed:
+        if not self.group_id or not self.dataset_id:
+            raise TaskFailed("It is not said what to refresh.", fix="Give `groupId` and `datasetId`.")
         base = (context.settings.provider("powerbi").base_url or API).rstrip("/")
         group, dataset = quote(self.group_id, safe=""), quote(self.dataset_id, safe="")
         url = f"{base}/v1.0/myorg/groups/{group}/datasets/{dataset}/refreshes"
-        headers = {"Authorization": f"Bearer {await self._token(context)}"}
-        begun = await rest_service.call(context, "Power BI", "POST", url, headers=headers, json={})
+        given: dict[str, Any] = {
+            "headers": {"Authorization": f"Bearer {await self._token(context)}"},
+            "options": self.options,
+        }
+        begun = await rest_service.call(context, "Power BI", "POST", url, **given, json={})
         request = begun.headers.get("requestid")
         if not request:
             raise TaskFailed("Power BI does not say which refresh it began.", fix="Look at the dataset's refreshes.")
@@ -62,7 +72,7 @@ wait: true
             return Refreshed(requestId=request)
 
         async def look() -> dict[str, Any] | None:
-            told = await rest_service.document(context, "Power BI", "GET", url, headers=headers) or {}
+            told = await rest_service.document(context, "Power BI", "GET", url, **given) or {}
             for one in told.get("value") or ():
                 if one.get("requestId") == request:
                     return None if one.get("status") == RUNNING else dict(one)

@@ -141,7 +141,8 @@ async def test_aikido(make_context):
         with pytest.raises(TaskFailed, match="in the past"):
             await context.run(type=f"{AIKIDO}.issues.Snooze", **group, until="2020-01-01T00:00:00Z")
         assert (await context.run(type=f"{AIKIDO}.issues.Unsnooze", **group)).success
-        assert (await context.run(type=f"{AIKIDO}.issues.Get", **group))["issueGroup"]["title"] == "CVE"
+        found = await context.run(type=f"{AIKIDO}.issues.Get", **group)
+        assert found["issue"]["title"] == found["issueGroup"]["title"] == "CVE"
         ask = {"type": f"{AIKIDO}.issues.ListOpen", **who, "pageSize": 10}
         assert (await context.run(**ask)).size == 15
         urgent = await context.run(**ask, severities=["CRITICAL"], filterTeamId=4, fetchType="STORE")

@@ -167,3 +167,7 @@ async def test_power_bi(make_context):
         await run("Unknown", wait=True, waitDuration="PT0S")
     with pytest.raises(TaskFailed, match="401: invalid_client"):
         await run(clientSecret="no")
+    with pytest.raises(TaskFailed, match="not said what to refresh"):
+        await make_context().run(**{**refresh, "groupId": None})
+    fabric = "io.kestra.plugin.microsoft.fabric.powerbi.RefreshGroupDataset"
+    assert (await run(type=fabric)).requestId == "r1"

@@ -104,6 +104,8 @@ async def test_mail_out(gmail):
         await gmail.run("Send", to=["a@x.test"], refreshToken="old")
     with pytest.raises(TaskFailed, match="401: Invalid Credentials"):
         await gmail.run("Send", to=["a@x.test"], accessToken="old")
+    with pytest.raises(TaskFailed, match="not said who gets it"):
+        await gmail.run("Send", subject="x")
     with pytest.raises(TaskFailed, match="not said who asks"):
         await gmail.run("Send", to=["a@x.test"], refreshToken=None)
 

@@ -112,7 +112,8 @@ issueGroupId: "5004"
     type: Literal["io.kestra.plugin.aikido.issues.Get", "io.kestra.plugin.aikido.issues.GetIssue"]
 
     async def run(self, context: RunContext) -> dict[str, Any]:
-        return {"issueGroup": await (await self.session(context)).ask("GET", self.path)}
+        found = await (await self.session(context)).ask("GET", self.path)
+        return {"issue": found, "issueGroup": found}  # as it is called now, and as it was
 
 
 class ListOpen(AikidoConnected, RunnableTask):

@@ -95,7 +95,7 @@ attachments:
 """,
     )
     type: Literal["io.kestra.plugin.googleworkspace.mail.Send"]
-    to: Property[TextList]
+    to: Property[TextList | None] = None
     cc: Property[TextList | None] = None
     bcc: Property[TextList | None] = None
     from_: Property[OptionalText] = Field(default=None, alias="from")
@@ -112,6 +112,8 @@ attachments:
         return Sent(messageId=str(done["id"]), threadId=done.get("threadId"))
 
     async def _message(self, context: RunContext) -> EmailMessage:
+        if not (self.to or self.cc or self.bcc):
+            raise TaskFailed("It is not said who gets it.", fix="Give `to`, `cc` or `bcc`.")
         message = EmailMessage()
         for name, given in (("To", self.to), ("Cc", self.cc), ("Bcc", self.bcc)):
             if given:

@@ -39,7 +39,8 @@ class Authentication(Part):
             headers[self.name] = header(self.value or "")
             return options
         is_user = self.type == "BasicAuth"
-        auth = Auth(username=self.username, password=self.password) if is_user else Auth(type="BEARER", token=self.jwt)
+        basic = Auth(type="BASIC", username=self.username, password=self.password)
+        auth = basic if is_user else Auth(type="BEARER", token=self.jwt)
         return options.model_copy(update={"auth": auth})
 
 
