@@ -64,6 +64,11 @@ class BotSettings(Settings):
     people: PeopleSection = Field(default=PeopleSection(), description="Who is who; see /docs/people.")
     roles: tuple[Role, ...] = Field(default=(), description="Who may do what; see /docs/people.")
 
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """Where this installation itself answers: for people, and on its own machine."""
+        return (*super().own_addresses, *(f"http://{host}:{self.web.port}" for host in ("localhost", "127.0.0.1")))
+
 
 def read_settings(**given: object) -> BotSettings:
     """The settings, with what was given on the command line on top; SettingInvalid names the setting that is wrong."""

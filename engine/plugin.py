@@ -5,7 +5,7 @@ A task that does work derives from RunnableTask and has `run`. A task that decid
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from engine.core.state import State
 from engine.core.task import Part, Task, Typed
 from engine.core.triggers import Trigger
 from engine.errors import TaskFailed
+from engine.records import Level, Purged, Records, Selection, TriggerStanding
 from engine.settings import Settings
 from engine.sight import Changes, Content, DeployedFlow, FileChange, SeenFiles, SeenFlows, Sight
 
@@ -56,10 +57,9 @@ __all__ = [
     "ShellText",
     "Sight",
     "TaskFailed",
+    "TriggerStanding",
     "Typed",
 ]
-
-Level = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
 
 
 class Outputs(BaseModel):
@@ -161,6 +161,9 @@ class Executions(Protocol):
     async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
         """Answer its first pause; NotFound, Refused when nothing waits, InputInvalid."""
 
+    async def kill(self, execution_id: str, *, by: str, cascade: bool) -> None:
+        """Stop it and, with `cascade`, what it waits for; NotFound, Refused when it has ended."""
+
     async def start(
         self,
         namespace: str,
@@ -189,66 +192,6 @@ class Flows(SeenFlows, Protocol):
     ) -> int:
         """Forget old revisions of flows for whose namespace and id `fits` says yes; how many. Newest ones, and those
         that executions under way run, stay."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which executions are meant. `below`: those of child namespaces too; empty `states`: of any state."""
-
-    namespace: str | None = None
-    flow_id: str | None = None
-    states: tuple[State, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    below: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """How much was deleted."""
-
-    executions: int = 0
-    outputs: int = 0
-    logs: int = 0
-    metrics: int = 0
-    files: int = 0
-
-    def __add__(self, other: "Purged") -> "Purged":
-        return Purged(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
-
-
-class Records(Protocol):
-    """What tasks may do to what the engine keeps: executions that have ended, logs, keys, triggers."""
-
-    async def count(self, chosen: Selection) -> int:
-        """How many executions are meant."""
-
-    async def purge(self, chosen: Selection, parts: frozenset[str], batch: int, by: str) -> Purged:
-        """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended; it is
-        recorded `by` which flow."""
-
-    def logs(
-        self, execution_id: str, namespace: str, flow_id: str | None, tasks: Sequence[str], level: Level
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """The log of an execution, line by line; NotFound when the namespace (or flow) has no such execution."""
-
-    async def purge_logs(self, chosen: Selection, levels: Sequence[Level]) -> int:
-        """Delete log lines between two dates; how many."""
-
-    async def purge_metrics(self, chosen: Selection) -> int:
-        """Delete metrics that were recorded between two dates; how many."""
-
-    async def purge_files(self, chosen: Selection, *, asking: str, dry: bool) -> tuple[int, int, int]:
-        """Delete files that executions wrote between two dates, unless `dry`; of those under way only of `asking`.
-
-        How many executions were looked at, how many have such files, and how many files were deleted.
-        """
-
-    async def purge_keys(self, fits: Callable[[str, str], bool], *, expired_only: bool) -> int:
-        """Delete pairs of the KV store for whose namespace and key `fits` says yes; how many."""
-
-    async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, enabled: bool) -> None:
-        """Switch a trigger on or off; NotFound."""
 
 
 class RunContext(Protocol):

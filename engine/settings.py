@@ -180,6 +180,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, dotenv_settings, YamlConfigSettingsSource(settings_cls)
 
     @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """Where this installation itself answers."""
+        return (self.public_url,) if self.public_url else ()
+
+    @property
     def has_flows(self) -> bool:
         """Whether this process takes in the flows of its folders; the others know them from the database."""
         return self.role in ("all", "bot")

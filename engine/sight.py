@@ -80,6 +80,11 @@ class DeployedFlow:
     inputs: Sequence[Mapping[str, Any]] = ()  # as declared
 
 
+def is_within(namespace: str, wanted: str | None, *, below: bool) -> bool:
+    """Whether a namespace is the one that is wanted, or one below it; without one, all are. Pure."""
+    return wanted is None or namespace == wanted or (below and namespace.startswith(f"{wanted}."))
+
+
 class SeenFiles(Protocol):
     """Internal storage, to look at."""
 
@@ -96,8 +101,8 @@ class SeenFiles(Protocol):
 class SeenFlows(Protocol):
     """The flows there are, to look at."""
 
-    async def list(self, namespace: str, *, below: bool = False) -> Sequence[DeployedFlow]:
-        """The flows of a namespace, with `below` of its child namespaces too."""
+    async def list(self, namespace: str | None, *, below: bool = False) -> Sequence[DeployedFlow]:
+        """The flows of a namespace, with `below` of its child namespaces too; of all without one."""
 
     async def check(self, source: str) -> tuple[str, str]:
         """Namespace and id of the flow a text describes; FlowInvalid."""

@@ -47,6 +47,7 @@ class TriggerContext:
         masker: Masker,
         kv: KeyValues,
         memory: Mapping[str, Any],
+        records: Records | None = None,
     ) -> None:
         self.namespace = flow.namespace
         self.flow_id = flow.id
@@ -61,7 +62,7 @@ class TriggerContext:
         self.memory = memory
         self.chat: ChatPort | None = None
         self.executions: Executions | None = None
-        self.records: Records | None = None
+        self.records = records
         self.flows: Flows | None = None
         self.variables: Mapping[str, Any] = {**variables, "trigger": {"id": trigger.id, "type": trigger.type}}
         self.files: Files = RunFiles(files, Scope(flow.namespace), trigger_folder(flow, trigger.id), flow.id)

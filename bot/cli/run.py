@@ -15,7 +15,6 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
 from bot.audit import trail
-from bot.cards.execution_json import execution_json
 from bot.cli.ahead import show_outlook
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
@@ -31,6 +30,7 @@ from engine.core.flow_calls import called_names
 from engine.core.state import State
 from engine.errors import FlowInvalid, InputInvalid, NotFound, Refused
 from engine.runtime import Engine
+from engine.runtime.execution_json import execution_json
 from engine.store import chat_audit
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit

@@ -16,9 +16,10 @@ from bot.desk import FrontDesk
 from bot.people.roles import Deed
 from bot.texts import bare
 from bot.web.executions import engine_of
-from bot.web.requests import HEADERS, caller, refusal, told
+from bot.web.requests import HEADERS, Wrong, caller, refusal, told
 from engine.errors import EngineError, NotFound, Refused
 from engine.plugin import Selection
+from engine.runtime.execution_json import execution_json
 
 routes = APIRouter(prefix="/api/v1")
 
@@ -37,19 +38,47 @@ async def refused(request: Request, deed: Deed, about: str) -> Response | None:
     return told({"error": bare(denied.text)}, 403) if denied else None
 
 
+@routes.get("/executions/{execution_id}", name="api_execution")
+async def execution(request: Request, execution_id: str) -> Response:
+    """One run as it is now, for who may see it."""
+    if (stranger := program_only(request)) is not None:
+        return stranger
+    engine = engine_of(request)
+    try:
+        run = await engine.execution(execution_id)
+    except NotFound as error:
+        return told({"error": str(error)}, 404)
+    no = await refused(request, "see", f"{run.namespace}/{run.flow_id}")
+    return no or told(execution_json(run, engine.masker.mask))
+
+
+async def _values(request: Request) -> dict[str, Any]:
+    """What a program answers a pause with: a JSON object, or the fields of a form, as Kestra's clients send it."""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        form = await request.form()
+        if any(not isinstance(value, str) for value in form.values()):
+            raise Wrong("Files can't be sent with an answer here.")
+        return dict(form)
+    try:
+        values: Any = json.loads(await request.body() or b"{}")
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise Wrong('The body is no JSON object. Send for example {"approve": true}.')
+    return values
+
+
 @routes.post("/executions/{execution_id}/resume", name="resume_execution")
 async def resume(request: Request, execution_id: str) -> Response:
     """Answer the pause of a run that `?taskRunId=` names, else the one that waits longest, with a JSON object of
     values; the same policy as in chat counts."""
     if (stranger := program_only(request)) is not None:
         return stranger
-    engine, text = engine_of(request), await request.body()
+    engine = engine_of(request)
     desk: FrontDesk = request.app.state.desk
     decisions, task_run = desk.parts.decisions, request.query_params.get("taskRunId") or None
     try:
-        values: Any = json.loads(text or b"{}")
-        if not isinstance(values, dict):
-            raise ValueError("no object")
+        values = await _values(request)
         held = await engine.execution(execution_id)
         if held.held and task_run is None:  # somebody paused it: nothing is asked, and who may hold it lets it go on
             if not await desk.may("hold", caller(request).person, held):
@@ -66,8 +95,8 @@ async def resume(request: Request, execution_id: str) -> Response:
             if (late := await decisions.late.on_record(held.id, caller(request).person, task_run)) is not None:
                 return told({"error": bare(late.text)}, 409)
         run = await engine.resume(execution_id, values, by=caller(request).person.id, task_run_id=task_run)
-    except ValueError:
-        return told({"error": 'The body is no JSON object. Send for example {"approve": true}.'}, 400)
+    except Wrong as error:
+        return told({"error": str(error)}, 400)
     except NotFound as error:
         return told({"error": str(error)}, 404)
     except EngineError as error:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from bot.asking import Asking, Parts
-from bot.cards.execution_json import execution_json
 from bot.commands import revisions as revision_commands
 from bot.commands import run_changes
 from bot.commands import runs as run_commands
@@ -22,6 +21,7 @@ from bot.web.requests import HEADERS, Wrong, caller, told
 from engine.core.execution import Execution
 from engine.core.state import State
 from engine.errors import EngineError, NotFound
+from engine.runtime.execution_json import execution_json
 from engine.runtime.operations import Revision
 
 routes = APIRouter(prefix="/api/v1")

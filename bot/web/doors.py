@@ -7,7 +7,6 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
-from bot.cards.execution_json import execution_json
 from bot.conversation import Person
 from bot.desk import FrontDesk
 from bot.web import views
@@ -28,6 +27,7 @@ from engine.core.execution import Execution
 from engine.core.request_triggers import Spoken
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
+from engine.runtime.execution_json import execution_json
 from engine.store import chat_audit, chat_receipts, visits
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit

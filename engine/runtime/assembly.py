@@ -115,7 +115,10 @@ class Assembly:
         )
         self.answers = Answers(database, self.flows, self.creator, self.decider, self.door)
         self.operations = Operations(database, self.flows, self.creator, self.decider, self.answers)
-        records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
+        records = TaskRecords(
+            database, self.files, self.logbook, self.flows, self.schedules, clock, self.sealer, self.masker
+        )
+        self.schedules.starts.records = records
         self.retention = Retention(database, records, clock, settings.retention, self.flows)
         self.corrections = Corrections(database, self.flows, self.creator, self.decider, records, self.changes.publish)
         self.bulk = Bulk(database, self.operations, self.corrections)
@@ -125,7 +128,7 @@ class Assembly:
         self.webhooks = Webhooks(database, self.flows, self.creator, self.schedules)
         self._outside = Outside(settings, self.renderer, self.files, self.kv, self.masker, self.logbook)
         self._outside.flows = TaskFlows(self.flows)
-        self._outside.records = TaskRecords(database, self.files, self.logbook, self.schedules, clock)
+        self._outside.records = records
         self.cluster: Cluster | None = None
         shared = SharedHome(self.decider, self.flows, database, clock, self.sealer, self._owns)
         self._carrier.home = shared if isinstance(database, PostgresDatabase) else WorkerHome(self.decider, self.flows)

@@ -35,7 +35,15 @@ class Operations:
     answers: Answers
 
     def kill_in(
-        self, unit: Unit, execution_id: str, *, by: str, reason: str, now: datetime, pause_id: str | None = None
+        self,
+        unit: Unit,
+        execution_id: str,
+        *,
+        by: str,
+        reason: str,
+        now: datetime,
+        pause_id: str | None = None,
+        cascade: bool = True,
     ) -> bool:
         """Kill inside somebody's transaction, or end a pause that outlived its execution; False when the pause was
         decided, or the execution had ended before, and nothing of it was to come any more."""
@@ -45,7 +53,7 @@ class Operations:
                 return False
         elif pauses.decide(unit.connection, pause_id, "KILLED", by=by, now=now) is None:
             return False
-        event = KillAsked(now, by, reason)
+        event = KillAsked(now, by, reason, cascade)
         posted = inbox.post(unit.connection, execution_id, event, now, self.creator.sealer)
         if posted is not None:
             unit.after_commit(lambda: self.decider.post_stored(posted))

@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from engine.clock import Clock
+from engine.core.execution import Execution
 from engine.errors import NotFound
 from engine.files import FileStore, slug
 from engine.logbook import LogBook
-from engine.plugin import Level, Purged, Selection
+from engine.plugin import Level, Purged, Selection, TriggerStanding
+from engine.runtime.execution_json import execution_json
+from engine.runtime.flows import Flows
 from engine.runtime.schedules import Schedules
-from engine.store import chat_audit, records
+from engine.secrets import AtRest, Masker
+from engine.sight import is_within
+from engine.store import chat_audit, executions, records, triggers
 from engine.store.chat_audit import Deed
 from engine.store.database import Beside, Database, Unit
 
 Tell = Callable[[Unit, Purged], None]
 ANY = "*"
+PAGE = 100  # executions read in one go
 LINES = 5_000  # log lines read, or deleted, in one go: the writer serves others in between
 
 
@@ -38,12 +44,38 @@ class TaskRecords:
     database: Database
     files: FileStore
     logbook: LogBook
+    flows: Flows
     schedules: Schedules
     clock: Clock
+    sealer: AtRest
+    masker: Masker
 
     async def count(self, chosen: Selection) -> int:
         """How many executions are meant."""
         return await self.database.read(lambda c: records.count(c, chosen))
+
+    async def executions(self, chosen: Selection) -> AsyncIterator[Mapping[str, Any]]:
+        """The executions that are meant, newest first, as the API gives them: secrets as stars."""
+        before: str | None = None
+        while True:
+            found = await self.database.read(
+                lambda c, at=before: records.newest(c, chosen, self.sealer, at, PAGE)  # type: ignore[misc]
+            )
+            for one in found:
+                yield self._told(one)
+            if len(found) < PAGE:
+                return
+            before = found[-1].id
+
+    async def execution(self, execution_id: str) -> Mapping[str, Any]:
+        """One of them; NotFound."""
+        found = await self.database.read(lambda c: executions.load(c, execution_id, self.sealer))
+        if found is None:
+            raise missing(execution_id)
+        return self._told(found)
+
+    def _told(self, execution: Execution) -> Mapping[str, Any]:
+        return execution_json(execution, self.masker.mask)
 
     async def purge(self, chosen: Selection, parts: frozenset[str], batch: int, by: str) -> Purged:
         """Delete parts (`execution`, `log`, `metric`, `storage`) of executions that are meant and have ended; it is
@@ -67,6 +99,16 @@ class TaskRecords:
                 return total
             total += await self._purge_batch(found, parts, tell)
             after = found[-1].id
+
+    async def delete(self, execution_id: str, parts: frozenset[str], by: str) -> Purged:
+        """Delete parts of one execution that has ended, nothing while something of it is under way; it is recorded `by`
+        which flow. NotFound."""
+        owner = await self.database.read(lambda c: records.owner_of(c, execution_id))
+        if owner is None:
+            raise missing(execution_id)
+        flow = f"{owner[0]}/{owner[1]}"
+        deed = Deed(self.clock.now(), "", "", "flow", "delete", execution_id, execution_id, flow, {"by": by})
+        return await self.purge_one(*owner, execution_id, parts, lambda unit: chat_audit.record(unit.connection, deed))
 
     async def purge_one(
         self,
@@ -181,18 +223,52 @@ class TaskRecords:
             lambda unit: records.purge_keys(unit.connection, pairs, now, expired_only=expired_only)
         )
 
+    async def triggers(
+        self, namespace: str | None, flow_id: str | None = None, *, below: bool = False
+    ) -> Sequence[TriggerStanding]:
+        """The triggers of a flow, a namespace (with `below` of its child namespaces too) or of all."""
+        states = {one.key: one for one in await self.database.read(triggers.all_states)}
+        found, now = list[TriggerStanding](), self.clock.now()
+        for flow in self.flows.list():
+            if not is_within(flow.namespace, namespace, below=below) or flow_id not in (None, flow.id):
+                continue
+            for one in (*flow.triggers, *self.schedules.own.of(flow)):
+                key = triggers.trigger_key(flow.namespace, flow.id, one.id)
+                state = states.get(key) or triggers.TriggerState(flow.namespace, flow.id, one.id, now)
+                found.append(
+                    TriggerStanding(
+                        flow.namespace,
+                        flow.id,
+                        one.id,
+                        type(one).type_names()[0],
+                        flow.disabled or one.disabled or state.disabled,
+                        state.last_date,
+                        state.next_date,
+                        state.execution_id,
+                        bool(state.backfill),
+                    )
+                )
+        return found
+
     async def toggle(self, namespace: str, flow_id: str, trigger_id: str, *, enabled: bool) -> None:
         """Switch a trigger on or off; NotFound."""
         await self.schedules.toggle(namespace, flow_id, trigger_id, disabled=not enabled)
+
+
+def missing(execution_id: str) -> NotFound:
+    """What is told of an execution that is not there."""
+    return NotFound(f"There is no execution {execution_id}.", fix="It may have been purged.")
 
 
 def purge_files(files: FileStore, chosen: Selection, busy: Collection[str], dry: bool) -> tuple[int, int, int]:
     """Delete files of executions that are meant and not busy, then the folders they leave empty."""
     scanned = matched = deleted = 0
     for (namespace, flow, execution), folder in list(files.executions()):
-        own = chosen.namespace in (None, namespace)
-        below = chosen.below and namespace.startswith(f"{chosen.namespace}.")
-        if not (own or below) or execution in busy or (chosen.flow_id and slug(chosen.flow_id) != flow):
+        if (
+            not is_within(namespace, chosen.namespace, below=chosen.below)
+            or execution in busy
+            or (chosen.flow_id and slug(chosen.flow_id) != flow)
+        ):
             continue
         scanned += 1
         old = [path for path in folder.rglob("*") if path.is_file() and _is_between(path, chosen)]

@@ -60,15 +60,15 @@ class Schedules:
         self._flows = flows
         self._creator = creator
         self._clock = clock
-        self._starts = Starts(creator)
+        self.starts = Starts(creator)
         self._entries: dict[str, Entry] = {}
         self._states = TriggerStates(database, clock)
-        self._watches = Watches(database, flows, self._starts, self._states, timers, kv)
-        self.backfills = Backfills(database, creator, self._starts, clock, self._entry_of, self._next, self._moved)
+        self._watches = Watches(database, flows, self.starts, self._states, timers, kv)
+        self.backfills = Backfills(database, creator, self.starts, clock, self._entry_of, self._next, self._moved)
         self.own = OwnSchedules(database, flows.registry)
         self.occurrences = Occurrences(database, clock, lambda: self._entries, self._next, self._moved)
         self._scheduler = Scheduler(clock, self._due)
-        self._salvos = Salvos(database, self._starts, clock, self._keep, undecided)
+        self._salvos = Salvos(database, self.starts, clock, self._keep, undecided)
         self._called: list[str] = []  # keys whose dates came in the last moments
         self._looking: dict[str, bool] = {}  # key → look again when done
         self._tasks: set[asyncio.Task[None]] = set()
@@ -328,7 +328,7 @@ class Schedules:
     ) -> None:
         """The execution for one date, unless the date was taken before or the trigger is not as `seen` any more."""
         given = (backfill.inputs, backfill.labels) if backfill is not None else ({}, ())
-        start = await self._starts.at_date_or_failed(entry.flow, entry.trigger, date, *given)
+        start = await self.starts.at_date_or_failed(entry.flow, entry.trigger, date, *given)
         trigger, now = entry.trigger, self._clock.now()
         key = entry.key if backfill is None else f"{entry.key}#{backfill.id}"
         moved: dict[str, Any] = {"next_date": following, "last_date": date}
@@ -360,7 +360,7 @@ class Schedules:
 
     def render_for(self, flow: Flow) -> RenderFn:
         """Renders for a trigger of a flow, before there is an execution."""
-        return self._starts.render_for(flow)
+        return self.starts.render_for(flow)
 
     async def _next(self, entry: Entry, after: datetime) -> datetime | None:
         return await self._search(entry, entry.trigger.next_date, after)

@@ -15,6 +15,7 @@ from engine.errors import EngineError
 from engine.expressions import render
 from engine.identifiers import new_id
 from engine.key_values import KeyValueStore
+from engine.plugin import Records
 from engine.rendering import aside, typed_value
 from engine.runtime.creation import Creator, Prepared
 from engine.runtime.flow_triggers import rendered
@@ -32,11 +33,12 @@ class Start:
     labels: Pairs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Starts:
-    """Prepares executions for triggers."""
+    """Prepares executions for triggers. `records`: what the engine keeps, for those that look at it."""
 
     creator: Creator
+    records: Records | None = None
 
     def context(
         self, flow: Flow, trigger: Trigger, kv: KeyValueStore, memory: Mapping[str, Any] | None = None
@@ -53,6 +55,7 @@ class Starts:
             masker=creator.masker,
             kv=kv,
             memory=memory or {},
+            records=self.records,
         )
 
     def render_for(self, flow: Flow, *, calls: bool = False) -> RenderFn:

@@ -10,6 +10,10 @@ from engine.errors import Refused
 from engine.plugin import DeployedFlow
 from engine.runtime.flows import Flows, Known
 from engine.runtime.operations import Operations
+from engine.sight import is_within
+from engine.store import chat_audit
+from engine.store.chat_audit import Deed
+from engine.store.database import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +22,13 @@ class TaskFlows:
 
     flows: Flows
 
-    async def list(self, namespace: str, *, below: bool = False) -> Sequence[DeployedFlow]:
-        """The flows of a namespace, with `below` of its child namespaces too."""
+    async def list(self, namespace: str | None, *, below: bool = False) -> Sequence[DeployedFlow]:
+        """The flows of a namespace, with `below` of its child namespaces too; of all without one."""
         return sorted(
             (
                 self._seen(known)
                 for known in self.flows.deployed()
-                if known.row.namespace == namespace or (below and known.row.namespace.startswith(f"{namespace}."))
+                if is_within(known.row.namespace, namespace, below=below)
             ),
             key=lambda flow: (flow.namespace, flow.id),
         )
@@ -103,6 +107,21 @@ class TaskExecutions:
     async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
         """Answer the first pause of an execution; NotFound, Refused when nothing waits, InputInvalid."""
         await self.operations.answers.resume(execution_id, inputs, by=by, by_flow=True)
+
+    async def kill(self, execution_id: str, *, by: str, cascade: bool) -> None:
+        """Stop it and, with `cascade`, what it waits for, which is recorded; NotFound, Refused when it has ended."""
+        execution, now = await self.operations.decider.current(execution_id), self.operations.creator.clock.now()
+        flow = f"{execution.namespace}/{execution.flow_id}"
+        deed = Deed(now, "", "", "flow", "kill", execution_id, execution_id, flow, {"by": by})
+
+        def work(unit: Unit) -> bool:
+            killed = self.operations.kill_in(unit, execution_id, by=by, reason="", now=now, cascade=cascade)
+            if killed:
+                chat_audit.record(unit.connection, deed)
+            return killed
+
+        if not await self.operations.database.transact(work):
+            raise Refused("Execution is already finished, can't kill it", fix=f"It ended as {execution.state}.")
 
     async def start(
         self,

@@ -139,9 +139,7 @@ def load(connection: Connection, execution_id: str, sealer: Sealer) -> Execution
 
 def by_dedupe(connection: Connection, dedupe: str, sealer: Sealer) -> Execution | None:
     """The execution that was created with this dedupe key."""
-    found = _built(
-        connection, connection.execute(select(executions).where(executions.c.dedupe == dedupe)).all(), sealer
-    )
+    found = built(connection, connection.execute(select(executions).where(executions.c.dedupe == dedupe)).all(), sealer)
     return found[0] if found else None
 
 
@@ -179,10 +177,11 @@ def find(
     if before is not None:
         query = query.where(executions.c.id < before)
     order = executions.c.id.asc() if oldest_first else executions.c.id.desc()
-    return _built(connection, connection.execute(query.order_by(order).limit(limit)).all(), sealer)
+    return built(connection, connection.execute(query.order_by(order).limit(limit)).all(), sealer)
 
 
-def _built(connection: Connection, rows: Sequence[Row[Any]], sealer: Sealer) -> list[Execution]:
+def built(connection: Connection, rows: Sequence[Row[Any]], sealer: Sealer) -> list[Execution]:
+    """The executions of some rows, with their task runs."""
     ids = [row.id for row in rows]
     if not ids:
         return []

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, delete, exists, func, not_, or_, select
 
 from engine.core.commands import CreateRetry
+from engine.core.execution import Execution
 from engine.core.state import State
 from engine.plugin import Purged, Selection
 from engine.store.chat_evidence import evidence
@@ -15,7 +16,8 @@ from engine.store.chat_ladder import rungs
 from engine.store.chat_sequels import sequels
 from engine.store.chat_tables import messages, runs
 from engine.store.chat_votes import delegations, votes
-from engine.store.executions import OPEN
+from engine.store.documents import Sealer
+from engine.store.executions import OPEN, built
 from engine.store.logs import LEVELS, NAMES
 from engine.store.tables import commands, events, executions, key_values, logs, metrics, outputs, pauses, task_runs
 
@@ -65,6 +67,17 @@ def count(connection: Connection, chosen: Selection) -> int:
     query = _chosen(select(func.count()).select_from(executions), chosen)
     found: int = connection.execute(query).scalar_one()
     return found
+
+
+def newest(
+    connection: Connection, chosen: Selection, sealer: Sealer, before: str | None, limit: int
+) -> list[Execution]:
+    """Executions that are meant, newest first; `before` is the id after which the last page ended."""
+    query = _chosen(select(executions), chosen)
+    if before is not None:
+        query = query.where(executions.c.id < before)
+    rows = connection.execute(query.order_by(executions.c.id.desc()).limit(limit)).all()
+    return built(connection, rows, sealer)
 
 
 def ended(connection: Connection, chosen: Selection, after: str, limit: int) -> list[Candidate]:

@@ -1,6 +1,6 @@
 """What becomes of rows that a service gave: all, the first, a file of them, or only how many."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -49,3 +49,16 @@ async def fetched(context: RunContext, rows: Sequence[dict[str, Any]], kind: Fet
         found.uri = await context.files.put("".join(lines_of(rows)).encode(), "rows.jsonl")
     context.metric("fetch.size", found.size)
     return found
+
+
+async def stored(context: RunContext, rows: AsyncIterable[Any], name: str) -> tuple[str, int]:
+    """The URI of a file of rows written as they come, and how many."""
+    count, file = 0, context.working_dir / f".{name}-{context.task_run_id}-{context.attempt}"
+    try:
+        with file.open("w", encoding="utf-8") as lines:
+            async for row in rows:
+                lines.writelines(lines_of((row,)))
+                count += 1
+        return await context.files.put(file, name), count
+    finally:
+        file.unlink(missing_ok=True)

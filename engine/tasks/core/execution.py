@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from engine.core.state import State
 from engine.errors import ExpressionFailed
 from engine.plugin import (
+    Executions,
     LateProperty,
     Outputs,
     Part,
@@ -202,10 +203,9 @@ inputs:
             raise TaskFailed("`namespace` and `flowId` go together.", fix="Give both, or only `executionId`.")
         if self.namespace is not None and self.execution_id is None:
             raise TaskFailed("`namespace` and `flowId` stand without `executionId`.", fix="Say which execution.")
-        if context.executions is None:
-            raise TaskFailed("This run cannot reach other executions.", fix="Run the flow with `parley up`.")
-        by = f"flow:{context.namespace}.{context.flow_id}"
-        await context.executions.resume(self.execution_id or context.execution_id, self.inputs or {}, by=by)
+        await executions_of(context).resume(
+            self.execution_id or context.execution_id, self.inputs or {}, by=by_flow(context)
+        )
 
 
 class Kill(RunnableTask):
@@ -346,8 +346,7 @@ states: [SUCCESS, WARNING, FAILED, KILLED]
             below=self.flow_id is None,
         )
         parts = frozenset(part for part, wanted in asked.items() if wanted)
-        by = f"flow:{context.namespace}.{context.flow_id}"
-        gone = await records_of(context).purge(chosen, parts, self.batch_size, by)
+        gone = await records_of(context).purge(chosen, parts, self.batch_size, by_flow(context))
         context.log(f"Purged {gone.executions} executions, {gone.logs} log lines and {gone.files} files.")
         return PurgedCounts(
             executionsCount=gone.executions,
@@ -356,6 +355,18 @@ states: [SUCCESS, WARNING, FAILED, KILLED]
             storagesCount=gone.files,
             metricsCount=gone.metrics,
         )
+
+
+def executions_of(context: RunContext) -> Executions:
+    """Other executions; TaskFailed where a task runs without them."""
+    if context.executions is None:
+        raise TaskFailed("This run cannot reach other executions.", fix="Run the flow with `parley up`.")
+    return context.executions
+
+
+def by_flow(context: RunContext) -> str:
+    """Who asks when a flow does."""
+    return f"flow:{context.namespace}.{context.flow_id}"
 
 
 def records_of(context: RunContext) -> Records:

@@ -1,12 +1,12 @@
 """`io.kestra.plugin.core.log`: lines in the execution's log, written, read and purged."""
 
-import json
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Level, Outputs, Property, RunContext, RunnableTask, Selection, TaskFailed
+from engine.plugin import Level, Outputs, Part, Property, RunContext, RunnableTask, Selection, TaskFailed
 from engine.tasks.core.execution import records_of
+from engine.tasks.fetched_rows import stored
 from engine.tasks.property_types import Moment, OptionalMoment, OptionalText, Text, TextList
 
 
@@ -38,7 +38,28 @@ class Fetched(Outputs):
     size: int
 
 
-class Fetch(RunnableTask):
+class FetchFields(Part):
+    """Whose log, and which of its lines."""
+
+    level: Property[Level] = Field(default="INFO", description="Lines from this level up.")
+    execution_id: Property[OptionalText] = None
+    namespace: Property[OptionalText] = None
+    flow_id: Property[OptionalText] = None
+    tasks_id: Property[TextList | None] = Field(default=None, description="Only what these tasks wrote.")
+
+    async def fetched(self, context: RunContext) -> Fetched:
+        """The lines as a file."""
+        if (self.namespace is None) != (self.flow_id is None):
+            raise TaskFailed("`namespace` and `flowId` go together.", fix="Give both, or only `executionId`.")
+        if self.namespace is not None and self.execution_id is None:
+            raise TaskFailed("`namespace` and `flowId` stand without `executionId`.", fix="Say which execution.")
+        whose = (self.execution_id or context.execution_id, self.namespace or context.namespace, self.flow_id)
+        lines = records_of(context).logs(*whose, self.tasks_id or (), self.level)
+        uri, size = await stored(context, lines, "log.jsonl")
+        return Fetched(uri=uri, size=size)
+
+
+class Fetch(FetchFields, RunnableTask):
     """Write the log of an execution (this one, unless another is named) to a file."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -51,30 +72,10 @@ flowId: "{{ trigger.flowId }}"
 level: WARN
 """,
     )
-    type: Literal[
-        "io.kestra.plugin.core.log.Fetch", "io.kestra.core.tasks.log.Fetch", "io.kestra.plugin.kestra.logs.Fetch"
-    ]
-    level: Property[Level] = Field(default="INFO", description="Lines from this level up.")
-    execution_id: Property[OptionalText] = None
-    namespace: Property[OptionalText] = None
-    flow_id: Property[OptionalText] = None
-    tasks_id: Property[TextList | None] = Field(default=None, description="Only what these tasks wrote.")
+    type: Literal["io.kestra.plugin.core.log.Fetch", "io.kestra.core.tasks.log.Fetch"]
 
     async def run(self, context: RunContext) -> Fetched:
-        if (self.namespace is None) != (self.flow_id is None):
-            raise TaskFailed("`namespace` and `flowId` go together.", fix="Give both, or only `executionId`.")
-        if self.namespace is not None and self.execution_id is None:
-            raise TaskFailed("`namespace` and `flowId` stand without `executionId`.", fix="Say which execution.")
-        whose = (self.execution_id or context.execution_id, self.namespace or context.namespace, self.flow_id)
-        count, file = 0, context.working_dir / f".log-{context.task_run_id}-{context.attempt}"
-        try:
-            with file.open("w", encoding="utf-8") as lines:
-                async for line in records_of(context).logs(*whose, self.tasks_id or (), self.level):
-                    lines.write(json.dumps(line, ensure_ascii=False) + "\n")
-                    count += 1
-            return Fetched(uri=await context.files.put(file, "log.jsonl"), size=count)
-        finally:
-            file.unlink(missing_ok=True)
+        return await self.fetched(context)
 
 
 class Purged(Outputs):

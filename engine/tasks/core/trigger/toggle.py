@@ -28,8 +28,13 @@ enabled: false
     flow_id: Property[OptionalText] = Field(default=None, description="This flow, if left out.")
 
     async def run(self, context: RunContext) -> None:
-        namespace, flow_id = self.namespace or context.namespace, self.flow_id or context.flow_id
-        try:
-            await records_of(context).toggle(namespace, flow_id, self.trigger, enabled=self.enabled)
-        except NotFound as error:
-            raise TaskFailed(error.message, fix=error.fix or "Check `namespace`, `flowId` and `trigger`.") from error
+        whose = (self.namespace or context.namespace, self.flow_id or context.flow_id)
+        await switched(context, *whose, self.trigger, enabled=self.enabled)
+
+
+async def switched(context: RunContext, namespace: str, flow_id: str, trigger: str, *, enabled: bool) -> None:
+    """Switch a trigger on or off; TaskFailed when there is none."""
+    try:
+        await records_of(context).toggle(namespace, flow_id, trigger, enabled=enabled)
+    except NotFound as error:
+        raise TaskFailed(error.message, fix=error.fix or "Check `namespace`, `flowId` and `trigger`.") from error

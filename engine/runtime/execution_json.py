@@ -15,7 +15,12 @@ def execution_json(execution: Execution, mask: Callable[[str], str]) -> Mapping[
         "namespace": execution.namespace,
         "flowId": execution.flow_id,
         "flowRevision": execution.revision,
-        "state": {"current": execution.state},
+        "state": {
+            "current": execution.state,
+            "startDate": execution.created.isoformat(),
+            "endDate": execution.ended and execution.ended.isoformat(),
+        },
+        "labels": [{"key": key, "value": value} for key, value in execution.labels],
         "inputs": execution.inputs,
         "outputs": execution.outputs or {},
         "trigger": {"id": origin.id, "type": origin.type, "variables": origin.variables} if origin else None,
