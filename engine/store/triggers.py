@@ -282,7 +282,7 @@ def forget(
         if last < before and (space, flow_id, trigger_id) not in own and not is_there(space, flow_id, trigger_id):
             gone.append(key)
     for start in range(0, len(gone), NAMED):
-        _drop(connection, gone[start : start + NAMED])
+        _drop(connection, gone[start : start + NAMED], before)
     return gone
 
 
@@ -305,12 +305,16 @@ def _changed(connection: Connection) -> dict[tuple[str, str], datetime]:
     return {(found.namespace, found.id): found.made for found in connection.execute(query)}
 
 
-def _drop(connection: Connection, keys: Sequence[str]) -> None:
-    row = trigger_states.c
+def _drop(connection: Connection, keys: Sequence[str], before: datetime) -> None:
+    """Drop all of some triggers; of one that moved meanwhile, for its flow has it again, nothing."""
+    row, met = trigger_states.c, trigger_windows.c
     whose = row.namespace + "/" + row.flow_id + "/" + row.trigger_id
-    connection.execute(delete(trigger_states).where(whose.in_(keys)))
-    for table in (trigger_memories, trigger_windows, trigger_fires):
-        connection.execute(delete(table).where(table.c.trigger_key.in_(keys)))
+    connection.execute(delete(trigger_states).where(whose.in_(keys), row.updated < before))
+    moved = select(whose).where(whose.in_(keys))
+    connection.execute(delete(trigger_windows).where(met.trigger_key.in_(keys), met.ends < before))
+    for table in (trigger_memories, trigger_fires):
+        key = table.c.trigger_key
+        connection.execute(delete(table).where(key.in_(keys), key.not_in(moved)))
 
 
 def _named(key: str) -> tuple[str, str, str]:

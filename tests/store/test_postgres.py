@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, event, insert, select, text, update
@@ -261,6 +263,41 @@ async def meanwhile(one, first, other, second):
         await asyncio.to_thread(done.wait)
 
 
+@contextmanager
+def before(unit, begins, call):
+    """`call()` comes before the first statement that begins so."""
+    reached = []
+
+    def looks(*given):
+        if given[2].startswith(begins) and not reached:
+            reached.append(given[2])
+            call()
+
+    event.listen(unit.connection, "before_cursor_execute", looks)
+    yield
+    event.remove(unit.connection, "before_cursor_execute", looks)
+    assert reached
+
+
+async def test_a_trigger_that_comes_back_elsewhere_while_it_is_forgotten_keeps_what_it_has_seen(two):
+    one, other = two
+    state = triggers.TriggerState("ns", "f", "t", NOW)
+
+    def saw(unit):
+        triggers.save(unit.connection, state)
+        triggers.save_memory(unit.connection, state.key, {"seen": [1]})
+
+    def forget(unit, go_on):
+        with before(unit, "DELETE FROM trigger_state", go_on):
+            triggers.forget(unit.connection, lambda *_: False, NOW + timedelta(days=30), None, below=False)
+
+    back = replace(state, updated=NOW + timedelta(days=31))
+    await one.transact(saw)
+    await meanwhile(one, forget, other, lambda unit: triggers.save(unit.connection, back))
+    assert await one.read(triggers.all_states) == [back]
+    assert await one.read(lambda c: triggers.memory(c, state.key)) == {"seen": [1]}
+
+
 async def test_a_trigger_that_is_switched_off_as_what_it_started_ends_elsewhere_is_free_and_off(two):
     one, other = two
     state = triggers.TriggerState("ns", "f", "t", NOW, next_date=LATER, execution_id="E1")
@@ -303,24 +340,18 @@ async def test_an_execution_that_is_restarted_elsewhere_while_somebody_is_forgot
     """What the restart wrote of a task run is not written over with what stood there before."""
     one, other = two
     told = replace(EXECUTION.task_runs["E1.1"], outputs={"by": "slack:U77"})
-    before = replace(EXECUTION.moved(State.FAILED, LATER), task_runs=EXECUTION.task_runs.changed([told]))
-    await create(one, sealer, before)
-    again = before.task_runs.changed([replace(told, state=State.RESTARTED, outputs=None, rendered={"n": 1})])
-    after = executions.next_version(replace(before.moved(State.RESTARTED, LATER), task_runs=again))
-    refused, reached = [], []
+    over = replace(EXECUTION.moved(State.FAILED, LATER), task_runs=EXECUTION.task_runs.changed([told]))
+    await create(one, sealer, over)
+    again = over.task_runs.changed([replace(told, state=State.RESTARTED, outputs=None, rendered={"n": 1})])
+    after = executions.next_version(replace(over.moved(State.RESTARTED, LATER), task_runs=again))
+    refused = []
 
     def forget(unit, go_on):
-        def looks(*given):
-            if given[2].startswith("UPDATE task_run") and not reached:
-                reached.append(given[2])
-                go_on()
-
-        event.listen(unit.connection, "before_cursor_execute", looks)
-        forgetting.forget(unit.connection, ["slack:U77"], LATER)
-        event.remove(unit.connection, "before_cursor_execute", looks)
+        with before(unit, "UPDATE task_run", go_on):
+            forgetting.forget(unit.connection, ["slack:U77"], LATER)
 
     def restart(unit):
-        if not executions.save(unit.connection, before, after, LATER, sealer):
+        if not executions.save(unit.connection, over, after, LATER, sealer):
             refused.append("decided again from what lies there")
 
     await meanwhile(one, forget, other, restart)
