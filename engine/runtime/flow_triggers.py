@@ -13,7 +13,7 @@ from engine.core.inputs import RenderFn
 from engine.core.labels import read_labels
 from engine.core.state import State
 from engine.core.variables import labels_map
-from engine.errors import EngineError, NotFound
+from engine.errors import EngineError, FlowInvalid, NotFound
 from engine.expressions import render
 from engine.rendering import in_a_thread, typed_value, waits
 from engine.runtime.creation import CORRELATION, Creator, Prepared
@@ -112,8 +112,12 @@ class FlowTriggers:
         """Start what one announced change triggers; the announcement goes in the same transaction."""
         announced = row.command
         assert isinstance(announced, Announcement)  # noqa: S101 - the caller looked
-        execution = replace(await self._current(row.execution_id), state=State(announced.state))
-        concerned = [one async for one in self._concerned(execution)]
+        try:
+            execution = replace(await self._current(row.execution_id), state=State(announced.state))
+            concerned = [one async for one in self._concerned(execution)]
+        except (NotFound, FlowInvalid) as error:  # nor would it be there, or be read, later
+            log.warning("No trigger can look at execution %s: %s", row.execution_id, error)
+            concerned = []
         while True:
             starts = [await self._start(one) for one in concerned]
             try:

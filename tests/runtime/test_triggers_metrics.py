@@ -132,6 +132,36 @@ async def test_the_end_of_one_flow_starts_another_once(engine, deploy, run):
     assert len(await engine.executions(flow_id="listener")) == 1
 
 
+async def test_what_no_trigger_can_look_at_is_not_kept_for_good(settings, clock, caplog):
+    """Another version of the program can't read the flow whose execution ended as the last process died."""
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    for flow_id, text in (("listener", LISTENER), ("source", SOURCE)):
+        await first.deploy(f"id: {flow_id}\nnamespace: company.team\n{text}")
+    made = await first.create("company.team", "source", {}, started_by="a")
+    done = await first.wait(made.id, timeout=20)
+    await until(lambda: not first.is_busy)
+    row = commands.stored(made.id, commands.Announcement("SUCCESS"), done.version + 1)
+    text = "id: source\nnamespace: company.team\ntasks: []\n"
+    broken = update(tables.flows).where(tables.flows.c.id == "source").values(source=text)
+
+    def as_if_it_had_died(unit):
+        commands.put(unit.connection, [row], first.sealer)
+        unit.connection.execute(broken)
+
+    await first.database.transact(as_if_it_had_died)
+    await first.stop()
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        async with asyncio.timeout(20):
+            while await second.database.read(lambda c: commands.waiting(c, second.sealer)):
+                await asyncio.sleep(0.01)
+        assert f"No trigger can look at execution {made.id}" in caplog.text
+    finally:
+        await second.stop()
+
+
 async def test_what_a_flow_trigger_sees_of_the_execution(engine, deploy, run):
     await deploy(
         """
