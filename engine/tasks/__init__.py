@@ -71,6 +71,10 @@ ABSENT = {
     "`io.kestra.plugin.jdbc` look for new rows, or a Debezium Server send the changes to Kafka, which "
     "`io.kestra.plugin.kafka.RealtimeTrigger` hears.",
     "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
+    "io.kestra.plugin.kestra.ee.": "It is one of Kestra's Enterprise Edition.",
+    "io.kestra.plugin.kestra.ee.tests.": "Tests of flows are files here: `parley test FILE` runs them, on a machine of "
+    "yours or in CI, and says by its exit status whether they hold.",
+    "io.kestra.plugin.kestra.dashboards.": "There are no dashboards here; `/metrics` has the numbers for one.",
     "io.kestra.plugin.github.triggers.": "GitHub calls a `io.kestra.plugin.core.trigger.Webhook`: give its address to "
     "the repository's webhooks, and say with `conditions` which events start the flow.",
     "io.kestra.plugin.github.conditions.": "Use `io.kestra.plugin.core.condition.Expression` on the body of the "

@@ -333,6 +333,21 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
     assert advice in found.suggestion
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("ee.tests.RunTest", "`parley test FILE` runs them"),
+        ("ee.assets.List", "Enterprise Edition"),
+        ("dashboards.Export", "`/metrics` has the numbers"),
+    ],
+)
+def test_tasks_of_another_edition_say_what_to_use(name, advice):
+    task = {"id": "t", "type": f"io.kestra.plugin.kestra.{name}"}
+    (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [task]}), catalogue())
+    assert (found.code, found.path) == ("unknown-type", "tasks[0].type")
+    assert advice in found.suggestion
+
+
 def test_the_short_prefix_of_a_namespace_is_no_older_name():
     condition = {"type": f"{CORE}.condition.ExecutionNamespace", "namespace": "a", "prefix": True}
     trigger = {"id": "t", "type": f"{CORE}.trigger.Flow", "conditions": [condition]}
