@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.airflow`: what Apache Airflow runs."""

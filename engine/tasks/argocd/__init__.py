@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.argocd`: what Argo CD keeps as its repositories say."""
