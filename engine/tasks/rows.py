@@ -56,6 +56,14 @@ def values_of(path: Path, charset: str = "utf-8") -> Iterator[Any]:
                 yield _ion(line, number, path)
 
 
+def documents_of(path: Path) -> list[Any]:
+    """The rows of a file; one document over several lines is one row. TaskFailed."""
+    try:
+        return [json.loads(path.read_text("utf-8"))]
+    except json.JSONDecodeError:
+        return list(values_of(path))
+
+
 def lines_of(values: Iterable[Any]) -> Iterator[str]:
     """Values as lines of a file of rows."""
     for value in values:

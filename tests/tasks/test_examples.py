@@ -23,9 +23,9 @@ OTHERS = ("core/flow", "core/trigger", "core/condition", "scripts/library")
 def classes() -> Iterator[type[Typed]]:
     for file in sorted(ROOT.rglob("*.py")):
         path = file.relative_to(ROOT)
-        if path.as_posix().startswith(OTHERS) or path.name == "__init__.py":
+        if path.as_posix().startswith(OTHERS):
             continue
-        name = ".".join(("engine.tasks", *path.with_suffix("").parts))
+        name = ".".join(("engine.tasks", *path.with_suffix("").parts)).removesuffix(".__init__")
         for found in vars(importlib.import_module(name)).values():
             if (
                 inspect.isclass(found)

@@ -8,7 +8,7 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalInteger, Text
-from engine.tasks.rows import lines_of, values_of
+from engine.tasks.rows import documents_of, lines_of
 from engine.tasks.threads import in_own_thread
 
 SECONDS = 60  # for one value
@@ -95,17 +95,9 @@ expression: products.(title & ' by ' & brand)
 
     async def run(self, context: RunContext) -> Items:
         path = context.files.path(self.from_)
-        found = await in_own_thread(lambda: self.evaluated(_rows(path.read_text("utf-8"), values_of(path))))
+        found = await in_own_thread(lambda: self.evaluated(documents_of(path)))
         rows: list[Any] = []
         for one in found:
             rows += one if self.explode_array and isinstance(one, list) else [one]
         uri = await context.files.put("".join(lines_of(rows)).encode(), "items.jsonl")
         return Items(uri=uri, processedItemsTotal=len(rows))
-
-
-def _rows(text: str, rows: Any) -> list[Any]:
-    """The rows of a file; one document over several lines is one row."""
-    try:
-        return [json.loads(text)]
-    except json.JSONDecodeError:
-        return list(rows)
