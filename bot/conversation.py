@@ -146,7 +146,7 @@ class Card:
 
 FieldType = Literal[
     "STRING", "SELECT", "MULTISELECT", "INT", "FLOAT", "BOOLEAN", "DATE", "TIME", "DATETIME", "DURATION",
-    "JSON", "YAML", "ARRAY", "URI", "EMAIL", "SECRET", "FILE",
+    "JSON", "YAML", "ION", "ARRAY", "TABLE", "URI", "EMAIL", "SECRET", "FILE",
 ]  # fmt: skip
 
 
@@ -181,6 +181,7 @@ class Field:
     error: str | None = None
     leads: bool = False  # whether other fields depend on it: they are asked anew once it is answered
     several: bool = False  # of type FILE: any number of files
+    group: str = ""  # the heading under which it stands with its neighbours
 
 
 @dataclass(frozen=True, slots=True)

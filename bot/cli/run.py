@@ -27,6 +27,7 @@ from engine.core import yaml_text
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.flow_calls import called_names
+from engine.core.inputs.declaration import spell
 from engine.core.state import State
 from engine.errors import FlowInvalid, InputInvalid, NotFound, Refused
 from engine.runtime import Engine
@@ -261,11 +262,11 @@ async def _answer(
 
 
 def _ask(item: Any, console: Console) -> Any:
-    label = item.display_name or item.id
+    label = f"{item.heading}: {item.label}" if item.heading else item.label
     question = f"{label} ({item.description})" if item.description else label
     if item.type in ("BOOLEAN", "BOOL"):
         return Confirm.ask(question, console=console)
-    return Prompt.ask(question, console=console, default="" if item.defaults is None else str(item.defaults))
+    return Prompt.ask(question, console=console, default="" if item.defaults is None else spell(item.defaults))
 
 
 def progress(execution: Execution) -> Table:

@@ -1,12 +1,14 @@
 """`/flow run`, `list`, `show`: what there is and starting it."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bot.asking import Asking, Parts, name_of
 from bot.cards.parts import elapsed, utc
 from bot.commands import messages
-from bot.commands.grammar import FromFile, Json, Line, Text
+from bot.commands.grammar import FromFile, Given, Json, Line, Text
 from bot.commands.manual import usage
 from bot.commands.references import rank, short
 from bot.commands.spoken_times import read_datetime
@@ -33,6 +35,7 @@ async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
         return await list_flows(parts, asking, line)
     flow = parts.flow(line.word(0))
     declared = {one.id: one for one in flow.inputs}
+    line = spread(line, declared)
     unknown = [name for name in line.pairs if name not in declared]
     if unknown:
         has = listed(declared) if declared else "none at all"
@@ -70,6 +73,28 @@ async def runnable(parts: Parts, asking: Asking) -> list[Flow]:
     """The flows somebody may run."""
     every = [flow for flow in parts.office.engine.flows.list() if not flow.disabled]
     return [flow for flow in every if await may_run(parts, asking, flow)]
+
+
+def spread(line: Line, declared: Mapping[str, Input]) -> Line:
+    """The line with what is given for a whole form or object, as JSON, given for the inputs inside."""
+    pairs = {name: one for key, given in line.pairs.items() for name, one in _spread(key, given, declared)}
+    return replace(line, pairs=pairs)
+
+
+def _spread(name: str, given: Given, declared: Mapping[str, Input]) -> Iterator[tuple[str, Given]]:
+    whole = given.value if isinstance(given, Text | Json) else None
+    if name in declared or not any(one.startswith(f"{name}.") for one in declared):
+        whole = None
+    elif isinstance(whole, str):
+        try:
+            whole = json.loads(whole)
+        except (ValueError, RecursionError):
+            whole = None
+    if not isinstance(whole, Mapping):
+        yield name, given
+        return
+    for key, item in whole.items():
+        yield from _spread(f"{name}.{key}", Json(item), declared)
 
 
 async def raw_pairs(line: Line, declared: Mapping[str, Input], asking: Asking) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def filled(inputs: Sequence[Input], text: str, files: Sequence[Attachment]) -> M
     """What of a message goes into which input: an address in it where one is asked for, its text into the first text
     without default, its files into the inputs for files, in order, and the rest into the first list of them. Pure."""
     raw: dict[str, Any] = {}
-    texts = [one for one in inputs if one.type in ("STRING", "JSON", "YAML")]
+    texts = [one for one in inputs if one.type in ("STRING", "JSON", "YAML", "ION")]
     blank = [one for one in texts if one.type == "STRING" and one.defaults is None] or texts
     if text.strip():
         for one in inputs:

@@ -6,7 +6,7 @@ from bot.approvals.decisions import Wanted
 from bot.asking import Asking, Parts
 from bot.cards.parts import elapsed
 from bot.commands import batches
-from bot.commands.flows import PAGE, raw_pairs
+from bot.commands.flows import PAGE, raw_pairs, spread
 from bot.commands.grammar import Line
 from bot.commands.manual import usage
 from bot.commands.references import short
@@ -116,6 +116,7 @@ async def _decide(parts: Parts, asking: Asking, line: Line, action: str) -> Repl
     case = await parts.decisions.case(pause.id)
     if pause.state == "WAITING":
         declared = {one.id: one for one in case.questions.inputs}
+        line = spread(line, declared)
         if unknown := [name for name in line.pairs if name not in declared]:
             has = listed(declared) if declared else "none at all"
             return Reply(answer("E11", flow=code(pause.task_id), name=code(unknown[0]), list=has).notice())

@@ -15,8 +15,7 @@ from bot.commands.grammar import Line
 from bot.commands.manual import usage
 from bot.commands.references import Unresolved, refused, short
 from bot.conversation import FieldErrors, Notice, Reply, Transcript
-from bot.forms.questions import takes_files
-from bot.forms.values import shown
+from bot.forms.questions import in_field, takes_files, value_in
 from bot.people.permissions import Asked
 from bot.people.roles import Deed
 from bot.texts import answer, code
@@ -221,8 +220,10 @@ async def edited(parts: Parts, asking: Asking, execution: Execution) -> Reply | 
             return Reply(refusal)
     engine, given = parts.office.engine, execution.inputs
     flow = engine.flows.get(execution.namespace, execution.flow_id)
-    asked = [one.id for one in flow.inputs if one.type != "SECRET" and not takes_files(one) and one.id in given]
-    raw = {name: shown(given[name]) for name in asked if engine.masker.mask_value(given[name]) == given[name]}
+    asked = [one for one in flow.inputs if one.type != "SECRET" and not takes_files(one)]
+    found = [(one, value_in(given, one.id)) for one in asked]
+    known = [(one, value) for one, value in found if value is not None and engine.masker.mask_value(value) == value]
+    raw = {one.id: in_field(one, value) for one, value in known}
     return await parts.starts.begin(flow, raw, asking.person, asking.room, asking.receipt, {}, form=True)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot import documents
 from bot.asking import Asking, Parts, name_of
-from bot.commands.flows import raw_pairs
+from bot.commands.flows import raw_pairs, spread
 from bot.commands.grammar import FromFile, Line
 from bot.commands.manual import usage
 from bot.commands.references import Unresolved, refused
@@ -90,6 +90,7 @@ def trigger_of(said: Spoken, id_: str, zone: str | None, inputs: Mapping[str, An
 async def _inputs(parts: Parts, asking: Asking, line: Line, flow: Flow) -> dict[str, Any]:
     """What was given for the flow, checked as if it ran now; it is kept, so no secrets and no files."""
     declared = {one.id: one for one in flow.inputs}
+    line = spread(line, declared)
     if unknown := [name for name in line.pairs if name not in declared]:
         has = listed(declared) if declared else "none at all"
         raise Unresolved(answer("E11", flow=code(flow.id), name=code(unknown[0]), list=has))

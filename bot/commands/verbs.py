@@ -240,7 +240,8 @@ def storable(parts: Parts, text: str) -> str:
         flow = parts.flow(line.word(0))
     except (Unresolved, EngineError):
         return text
-    secret = {one.id for one in flow.inputs if one.type == "SECRET"}.intersection(line.pairs)
+    secrets = [one.id for one in flow.inputs if one.type == "SECRET"]
+    secret = {name for name in line.pairs if any(f"{one}.".startswith(f"{name}.") for one in secrets)}
     if not secret:
         return text
     pairs: dict[str, Text | Json | FromFile] = dict(line.pairs)

@@ -7,7 +7,6 @@ from typing import Any
 from bot.conversation import Person
 from bot.forms import questions
 from bot.forms.drafts import Draft, Drafts
-from bot.forms.values import shown
 from engine.core.flow import Flow
 from engine.errors import NotFound
 from engine.store import chat_drafts, chat_messages
@@ -49,8 +48,12 @@ class Earlier:
             return {}
         masker = self.office.engine.masker
         hidden = questions.secret_ids(flow.inputs) | {one.id for one in flow.inputs if questions.takes_files(one)}
-        known = [one.id for one in flow.inputs if one.id not in hidden and inputs.get(one.id) is not None]
-        return {name: shown(inputs[name]) for name in known if masker.mask_value(inputs[name]) == inputs[name]}
+        found = {one.id: (one, questions.value_in(inputs, one.id)) for one in flow.inputs if one.id not in hidden}
+        return {
+            name: questions.in_field(one, value)
+            for name, (one, value) in found.items()
+            if value is not None and masker.mask_value(value) == value
+        }
 
     async def fill(self, draft: Draft, person: Person) -> Draft:
         """A draft of a run with last time's values in its fields, and kept so."""
@@ -65,6 +68,6 @@ class Earlier:
     async def offered(self, flow: Flow, draft: Draft, person: Person) -> Draft:
         """A draft that knows whether last time's values would fill something in that is not there already."""
         given = await self.given(flow, person)
-        told = {**{one.id: shown(one.defaults) for one in flow.inputs}, **draft.raw}
+        told = {**{one.id: questions.in_field(one, one.defaults) for one in flow.inputs}, **draft.raw}
         differs = any(name in draft.field_ids and told.get(name) != value for name, value in given.items())
         return replace(draft, has_last=differs)

@@ -8,14 +8,14 @@ from typing import Any
 from bot.conversation import Action, Attachment, Field, FieldType, Form, Option
 from bot.forms.values import ABSENT, FieldInvalid, Reader, files_in, is_blank, shown, value_of
 from bot.texts import answer, code, did_you_mean, listed, plain
-from engine.core.inputs import Input, Resolved
+from engine.core.inputs import Input, Resolved, TableInput
 from engine.errors import InputProblem
 
 _TYPES: Mapping[str, FieldType] = {
     "STRING": "STRING", "SELECT": "SELECT", "ENUM": "SELECT", "MULTISELECT": "MULTISELECT", "INT": "INT",
     "FLOAT": "FLOAT", "BOOLEAN": "BOOLEAN", "BOOL": "BOOLEAN", "DATE": "DATE", "TIME": "TIME", "DATETIME": "DATETIME",
-    "DURATION": "DURATION", "JSON": "JSON", "YAML": "YAML", "ARRAY": "ARRAY", "URI": "URI", "EMAIL": "EMAIL",
-    "SECRET": "SECRET", "FILE": "FILE",
+    "DURATION": "DURATION", "JSON": "JSON", "YAML": "YAML", "ION": "ION", "ARRAY": "ARRAY", "TABLE": "TABLE",
+    "URI": "URI", "EMAIL": "EMAIL", "SECRET": "SECRET", "FILE": "FILE",
 }  # fmt: skip
 _LONG_TEXT = re.compile(
     r"multi-?line|lines|paragraph|prompt|message|body|detail|description|summary|comment|feedback|reason|sql|query|html|"
@@ -52,21 +52,44 @@ def _field(declared: Input, resolved: Resolved | None, *, leads: bool = False) -
         declared.id,
         kind,
         declared.label,
-        help=(declared.description or "").strip(),
+        help=_help(declared),
         required=declared.required,
-        default=None if kind == "SECRET" or default is None else shown(default),
+        default=None if kind == "SECRET" or default is None else in_field(declared, default),
         minimum=None if low is None else str(low),
         maximum=None if high is None else str(high),
         pattern=getattr(declared, "validator", None),
         options=tuple(Option(value, value) for value in choices),
         allow_custom=bool(getattr(declared, "allow_custom_value", False)),
         radio=bool(getattr(declared, "is_radio", False)),
-        multiline=kind in ("JSON", "YAML") or (kind == "STRING" and (is_long or bool(_LONG_TEXT.search(text)))),
+        multiline=kind in ("JSON", "YAML", "ION", "TABLE")
+        or (kind == "STRING" and (is_long or bool(_LONG_TEXT.search(text)))),
         extensions=_extensions(declared),
         item_type=getattr(declared, "item_type", None),
         leads=leads,
         several=kind == "FILE" and declared.type != "FILE",
+        group=declared.heading,
     )
+
+
+def _help(declared: Input) -> str:
+    about = (declared.description or "").strip()
+    if not isinstance(declared, TableInput):
+        return about
+    columns = [f"{one.id} ({one.type}{'' if one.required else ', optional'})" for one in declared.columns]
+    return f"{about}\nColumns: {', '.join(columns)}.".strip()
+
+
+def in_field(declared: Input, value: Any) -> Any:
+    """A value of an input as it stands in its field."""
+    return declared.as_lines(value) if isinstance(declared, TableInput) else shown(value)
+
+
+def value_in(inputs: Mapping[str, Any], name: str) -> Any:
+    """What an execution was given for an input; the dots of its id nest. None when it was given nothing."""
+    found: Any = inputs
+    for step in name.split("."):
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
 
 
 def takes_files(declared: Input) -> bool:
@@ -186,7 +209,7 @@ def _again(raw: Any) -> Any:
 
 def prefilled(inputs: Sequence[Input]) -> dict[str, Any]:
     """First values of a form: `prefill` of inputs that are not required."""
-    return {one.id: shown(one.prefill) for one in inputs if one.prefill is not None and not one.required}
+    return {one.id: in_field(one, one.prefill) for one in inputs if one.prefill is not None and not one.required}
 
 
 def intro(description: str) -> str:

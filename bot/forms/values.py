@@ -24,7 +24,9 @@ ABSENT: Final = object()  # nothing was given: defaults apply
 YES = frozenset({"true", "yes", "y", "on", "1"})
 NO = frozenset({"false", "no", "n", "off", "0"})
 LONG = 2**63
-TEXT_TYPES = frozenset({"STRING", "JSON", "YAML", "ARRAY", "MULTISELECT"})  # a file sent for one is read as its text
+TEXT_TYPES = frozenset(
+    {"STRING", "JSON", "YAML", "ION", "ARRAY", "TABLE", "MULTISELECT"}
+)  # a file sent for one is read as its text
 
 
 class FieldInvalid(Exception):
@@ -232,6 +234,13 @@ def _json(field: Field, raw: Any, reader: Reader) -> str:
     return raw
 
 
+def _table(field: Field, raw: Any, reader: Reader) -> str:
+    """Rows as text, which the input itself takes apart."""
+    if isinstance(raw, list | tuple):
+        return "\n".join(_string(field, row, reader) for row in raw)
+    return _string(field, raw, reader)
+
+
 def _files(field: Field, raw: Any, reader: Reader) -> Attachment | list[Attachment]:
     if field.several:
         return [_file(field, one) for one in (raw if isinstance(raw, list | tuple) else (raw,))]
@@ -260,6 +269,8 @@ _READERS: Mapping[str, Callable[[Field, Any, Reader], Any]] = {
     "DURATION": _duration,
     "JSON": _json,
     "YAML": _string,
+    "ION": _string,
+    "TABLE": _table,
     "ARRAY": _array,
     "URI": _stripped,
     "EMAIL": _stripped,

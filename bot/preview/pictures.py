@@ -47,7 +47,9 @@ def text(scene: Scene) -> str:
         lines.append("  ".join(f"[{action.label}]" for action in body.actions))
         return "\n".join(line for line in lines if line) + "\n"
     lines += [body.title, *([body.intro] if body.intro else [])]
-    for field in body.fields:
+    for before, field in zip((None, *body.fields), body.fields, strict=False):
+        if field.group and (before is None or before.group != field.group):
+            lines.append(f"-- {field.group}")
         must = " *" if field.required else ""
         choices = f" ({', '.join(option.label for option in field.options)})" if field.options else ""
         given = "" if field.default is None else f" = {field.default}"

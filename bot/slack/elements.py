@@ -29,7 +29,9 @@ HINTS: Mapping[str, str] = {
     "DURATION": "For example PT1H30M or 1h30m.",
     "JSON": "JSON.",
     "YAML": "YAML.",
+    "ION": "Ion, or JSON.",
     "ARRAY": "One per line, or a JSON array.",
+    "TABLE": "One row per line, with commas, below a line of column names; or JSON.",
 }
 
 
@@ -295,7 +297,7 @@ def element(field: Field, name: str, before: Any) -> tuple[Block, bool]:
             is_web = text.startswith(("https://", "http://"))
             kind = "url_text_input" if is_web else "plain_text_input"  # any scheme is a URI; Slack's own takes http
             return _text(field, name, before, multiline=False, kind=kind)
-        case "JSON" | "YAML" | "ARRAY":
+        case "JSON" | "YAML" | "ION" | "ARRAY" | "TABLE":
             return _text(field, name, before, multiline=True)
         case _:
             return _text(field, name, before, multiline=field.multiline or field.type == "MULTISELECT")

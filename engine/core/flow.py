@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, JsonValue, model_validator
 
-from engine.core.inputs import AnyInput, FlowOutput
+from engine.core.inputs import FlowOutput, Inputs
 from engine.core.labels import Labels
 from engine.core.retries import Retry
 from engine.core.task import AnyTask, Part, WorkerSelector
@@ -71,7 +71,7 @@ class Flow(Part):
     revision: int = Field(default=1, ge=1)
     description: str | None = None
     labels: Labels = ()
-    inputs: tuple[AnyInput, ...] = ()
+    inputs: Inputs = ()
     variables: dict[str, Any] = Field(default_factory=dict)
     tasks: tuple[AnyTask, ...] = Field(min_length=1)
     errors: tuple[AnyTask, ...] = ()

@@ -12,7 +12,7 @@ from engine.core import flow_validation
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_validation import CALLS_FLOWS
-from engine.core.inputs import AnyInput, Input, InputRefused
+from engine.core.inputs import Input, InputRefused, Inputs
 from engine.core.property import has_template
 from engine.core.task import Task
 from engine.core.yaml_text import Path, plain, walk
@@ -66,7 +66,7 @@ def _called(flow: Flow) -> Iterator[tuple[Path, Task, str, str]]:
 
 @lru_cache(maxsize=1)
 def _reader() -> TypeAdapter[tuple[Input, ...]]:
-    return TypeAdapter(tuple[AnyInput, ...])
+    return TypeAdapter(Inputs)
 
 
 def _declared(document: Mapping[str, Any]) -> Sequence[Input] | None:

@@ -170,7 +170,9 @@ def _without_value(flow: Flow) -> Iterator[Finding]:
         given = [getattr(one, name, None) for name in ("values", "options", "expression")]
         if one.type in ("SELECT", "ENUM", "MULTISELECT") and not any(given):
             message = f"The input `{one.id}` has nothing to choose from."
-            yield Finding(("inputs", index), message, "no-value", "warning", "Give it `values`, or an `expression`.")
+            yield Finding(
+                ("inputs", *one.path(index)), message, "no-value", "warning", "Give it `values`, or an `expression`."
+            )
 
 
 def _without_effect(flow: Flow) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.inputs import Input, InputRefused
 from engine.core.inputs.bounded import BoundedInput
+from engine.core.inputs.declaration import standing_for
 from engine.core.labels import ALLOWED_SYSTEM, SYSTEM
 from engine.core.plugin_defaults import problem as default_problem
 from engine.core.property import has_template
@@ -54,7 +55,10 @@ def breaches(flow: Flow) -> list[Finding]:
     return [
         *_duplicates("Duplicate task id with name [{}]", [(path, task.id) for path, task in found]),
         *_duplicates("Duplicate trigger id with name [{}]", _ids("triggers", flow.triggers)),
-        *_duplicates("Duplicate input with name [{}]", _ids("inputs", flow.inputs)),
+        *_duplicates(
+            "Duplicate input with name [{}]",
+            [(("inputs", *one.path(index)), one.id) for index, one in enumerate(flow.inputs)],
+        ),
         *_duplicates("Duplicate output with name [{}]", _ids("outputs", flow.outputs)),
         *_calls_itself(flow, found),
         *_inputs(flow.inputs, ("inputs",)),
@@ -104,23 +108,33 @@ def _calls_itself(flow: Flow, found: list[tuple[Path, Task]]) -> Iterator[Findin
 
 def _inputs(inputs: Iterable[Input], path: Path) -> Iterator[Finding]:
     declared = {one.id: one for one in inputs}
-    needs = {name: list(one.depends_on.inputs) if one.depends_on else [] for name, one in declared.items()}
+    asked = {name: one.depends_on.inputs if one.depends_on else () for name, one in declared.items()}
+    needs = {name: [id_ for one in names for id_ in standing_for(one, declared)] for name, names in asked.items()}
     for index, one in enumerate(inputs):
-        for name in needs[one.id]:
-            if name not in declared:
+        for name in asked[one.id]:
+            if not standing_for(name, declared):
                 message = f"Input with id '{one.id}' depends on a non-existent input '{name}'."
-                yield Finding((*path, index, "dependsOn"), message, "unknown-input")
+                sibling = f"{one.id.rpartition('.')[0]}.{name}"
+                advice = f"Write `{sibling}`." if sibling in declared else ""
+                yield Finding((*path, *_at(one, index, "dependsOn")), message, "unknown-input", suggestion=advice)
         if isinstance(one, BoundedInput) and (refused := _default_refused(one)):
             said = f"The default of input `{one.id}` does not fit: {refused[0]}."
-            yield Finding((*path, index, "defaults"), said, "default", refused[1])
+            yield Finding((*path, *_at(one, index, "defaults")), said, "default", refused[1])
         circle = _circle(one.id, needs)
         if circle:
             message = f"Cycle dependency detected for input with id '{one.id}': [{', '.join(circle)}]"
-            yield Finding((*path, index, "dependsOn"), message, "input-cycle")
+            yield Finding((*path, *_at(one, index, "dependsOn")), message, "input-cycle")
         above = next((other for other in declared if one.id.startswith(f"{other}.")), None)
         if above:
             message = f"Input `{one.id}` would stand inside the value of input `{above}`; rename one of them."
-            yield Finding((*path, index, "id"), message, "input-conflict")
+            yield Finding((*path, *one.path(index), "id"), message, "input-conflict")
+
+
+def _at(one: Input, index: int, name: str) -> Path:
+    """Where a property of an input was written: with itself, or with the input it stands in."""
+    place = one.path(index)
+    own = getattr(one.written, {"dependsOn": "depends_on"}.get(name, name)) is not None
+    return (*(place if own else place[:-2]), name)
 
 
 def unfit_defaults(flow: Flow) -> Iterator[Finding]:
@@ -129,7 +143,7 @@ def unfit_defaults(flow: Flow) -> Iterator[Finding]:
         refused = None if isinstance(one, BoundedInput) else _default_refused(one)
         if refused:
             message = f"The default of input `{one.id}` would be refused: {refused[0]}."
-            yield Finding(("inputs", index, "defaults"), message, "default", "warning")
+            yield Finding(("inputs", *_at(one, index, "defaults")), message, "default", "warning")
 
 
 def unmet_refs(flow: Flow) -> Iterator[Finding]:

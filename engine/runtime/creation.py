@@ -23,7 +23,7 @@ from engine.errors import ExpressionFailed, InputInvalid, InputProblem, Refused
 from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
 from engine.identifiers import new_id
-from engine.rendering import Renderer, aside, typed_value
+from engine.rendering import Renderer, aside, in_a_thread, typed_value
 from engine.runtime.decision import Decision
 from engine.secrets import AtRest, Masker
 from engine.settings import Settings
@@ -90,6 +90,8 @@ class Creator:
                 inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed)
             )
 
+        if any(getattr(one, "json_schema", None) for one in inputs):
+            return await in_a_thread(work)  # a pattern of a schema may take its time
         return await aside([plain_parts(one) for one in inputs], work)
 
     async def check_for(self, trigger: Trigger, flow: Flow, given: Mapping[str, Any]) -> Resolved:
@@ -342,8 +344,9 @@ def check_labels(labels: Sequence[tuple[str, str]]) -> None:
 
 def plain_parts(declared: Input) -> Any:
     """What of an input may hold templates."""
-    depends = getattr(declared, "depends_on", None)
-    return [getattr(declared, "defaults", None), getattr(declared, "expression", None), depends and depends.condition]
+    group = [one.defaults for one in declared.outer if isinstance(one.defaults, str)]
+    conditions = [one.condition for one in declared.asked_when]
+    return [declared.defaults, getattr(declared, "expression", None), *conditions, *group]
 
 
 def _one(text: str, seen: Mapping[str, Any], services: Services, typed: bool) -> Any:

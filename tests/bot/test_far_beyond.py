@@ -21,7 +21,7 @@ from tests.wire.discord_spec import judge
 
 POST, CALLBACK = ("POST", "/channels/1/messages"), ("POST", "/interactions/1/token/callback")
 KINDS = ["STRING", "SELECT", "MULTISELECT", "INT", "FLOAT", "BOOLEAN", "DATE", "TIME", "DATETIME", "DURATION", "JSON",
-         "YAML", "ARRAY", "URI", "EMAIL", "SECRET", "FILE"]  # fmt: skip
+         "YAML", "ION", "ARRAY", "TABLE", "URI", "EMAIL", "SECRET", "FILE"]  # fmt: skip
 # Each is one character for a reader, of several for a program; none of its parts occurs elsewhere in what we draw.
 CLUSTERS = ["\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466", "\U0001f1e9\U0001f1ea",
             "\U0001f44d\U0001f3fd", "\u05e9\u05c1\u05bc", "\u1100\u1161\u11a8", "\u0915\u094d\u0937\u093f"]  # fmt: skip

@@ -9,11 +9,11 @@ from pydantic import TypeAdapter
 from bot.approvals.answering import answer_fields, shape
 from bot.forms import questions
 from bot.forms.values import Reader
-from engine.core.inputs import AnyInput, resolve
+from engine.core.inputs import Inputs, resolve
 from engine.errors import InputProblem
 
 READER = Reader(datetime(2026, 3, 24, 12, tzinfo=UTC))
-INPUTS = TypeAdapter(tuple[AnyInput, ...])
+INPUTS = TypeAdapter(Inputs)
 
 
 def declared(text):
@@ -82,6 +82,59 @@ DEPENDENT = """
 - {id: kind, type: SELECT, values: [plain, fancy]}
 - {id: colour, type: STRING, dependsOn: {inputs: [kind], condition: "fancy?"}}
 """
+
+
+GROUPED = """
+- {id: who, type: STRING}
+- id: place
+  type: FORM
+  displayName: Where it runs
+  inputs:
+    - {id: region, type: STRING, displayName: Region}
+    - id: disk
+      type: OBJECT
+      properties: [{id: size, type: INT, min: 10}, {id: mount, type: STRING, required: false}]
+- id: people
+  type: TABLE
+  description: Who comes
+  columns: [{id: name, type: STRING}, {id: age, type: INT, required: false}]
+  defaults: [{name: "Ann, too", age: 3}, {name: Bob}]
+- {id: raw, type: ION, required: false}
+"""
+
+
+def test_a_form_and_an_object_are_asked_for_as_what_is_in_them():
+    made = fields(GROUPED)
+    assert [(one.id, one.type, one.label, one.group) for one in made] == [
+        ("who", "STRING", "who", ""),
+        ("place.region", "STRING", "Region", "Where it runs"),
+        ("place.disk.size", "INT", "size", "Where it runs \u203a disk"),
+        ("place.disk.mount", "STRING", "mount", "Where it runs \u203a disk"),
+        ("people", "TABLE", "people", ""),
+        ("raw", "ION", "raw", ""),
+    ]
+    table = made[4]
+    assert table.multiline
+    assert table.help == "Who comes\nColumns: name (STRING), age (INT, optional)."
+    assert table.default == 'name,age\n"Ann, too",3\nBob,'
+
+
+def test_rows_and_ion_are_read_as_they_are_typed():
+    every = declared(GROUPED)
+    made = fields(GROUPED)
+    typed = {"who": "a", "place.region": "eu", "place.disk.size": "12", "people": made[4].default, "raw": "{a: 1}"}
+    read = questions.read_form(made, typed, READER)
+    assert not read.errors
+    found = resolve(every, read.given, as_is)
+    assert not found.problems
+    assert found.values == {
+        "who": "a",
+        "place": {"region": "eu", "disk": {"size": 12, "mount": None}},
+        "people": [{"name": "Ann, too", "age": 3}, {"name": "Bob", "age": None}],
+        "raw": {"a": 1},
+    }
+    listed = questions.read_pairs(made, {"people": [{"name": "Cy"}], "raw": {"a": 1}}, READER)
+    assert resolve(every, {**read.given, **listed.given}, as_is).values["people"] == [{"name": "Cy", "age": None}]
 
 
 def test_an_input_that_is_not_asked_for_has_no_field():

@@ -96,7 +96,7 @@ def fields(draw):
     kind = draw(
         st.sampled_from(
             ["STRING", "SELECT", "MULTISELECT", "INT", "FLOAT", "BOOLEAN", "DATE", "TIME", "DATETIME", "DURATION",
-             "JSON", "YAML", "ARRAY", "URI", "EMAIL", "SECRET", "FILE"]
+             "JSON", "YAML", "ION", "ARRAY", "TABLE", "URI", "EMAIL", "SECRET", "FILE"]
         )
     )  # fmt: skip
     many = draw(st.sampled_from([0, 1, 2, 10, 11, 25, 26, 60, 100, 101, 250]))
@@ -122,6 +122,7 @@ def fields(draw):
         multiline=draw(st.booleans()),
         extensions=draw(st.sampled_from([(), (".png", ".jpg")])),
         error=draw(st.none() | texts(100)),
+        group=draw(st.sampled_from(["", "Where"]) | texts(100)),
     )
 
 

@@ -230,7 +230,7 @@ def test_a_ticket_without_room_leaves_the_address_out() -> None:
 
 
 TYPES = ["STRING", "SELECT", "MULTISELECT", "INT", "FLOAT", "BOOLEAN", "DATE", "TIME", "DATETIME", "DURATION", "JSON",
-         "YAML", "ARRAY", "URI", "EMAIL", "SECRET", "FILE"]  # fmt: skip
+         "YAML", "ION", "ARRAY", "TABLE", "URI", "EMAIL", "SECRET", "FILE"]  # fmt: skip
 VALUES = st.one_of(st.none(), long_text(30_000), st.booleans(), st.lists(long_text(800), max_size=30))
 OPTIONS = st.builds(
     lambda base, count: tuple(
@@ -255,6 +255,7 @@ FIELDS = st.builds(
     multiline=st.booleans(),
     extensions=st.lists(st.sampled_from([".csv", "", ".", "PNG"]), max_size=3).map(tuple),
     error=st.none() | long_text(5000),
+    group=st.sampled_from(["", "Where"]) | long_text(5000),
 )
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 

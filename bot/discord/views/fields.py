@@ -71,8 +71,10 @@ def check_of(form: Form, page: int) -> str:
 
 
 def label_of(field: Field) -> str:
-    """What the field is called."""
-    return next((line(name) for name in (field.label, field.id) if not is_blank(name)), "Value")
+    """What the field is called, with its group before it where there is room."""
+    name = next((line(name) for name in (field.label, field.id) if not is_blank(name)), "Value")
+    whole = f"{line(field.group)}: {name}"
+    return whole if field.group and size(whole) <= limits.MODAL_LABEL else name
 
 
 def wire_values(options: Sequence[Option]) -> list[str]:

@@ -36,11 +36,13 @@ _EXAMPLES = {
     "DURATION": "1h30m or PT1H30M",
     "JSON": '{"name": "value"}',
     "YAML": "name: value",
+    "ION": '{name: "value"}',
     "ARRAY": "One a line, or a JSON list",
+    "TABLE": "One row a line, with commas, below a line of column names; or JSON",
     "URI": "https://…",
     "EMAIL": "name@example.com",
 }
-_LONG = frozenset({"JSON", "YAML", "ARRAY", "MULTISELECT"})
+_LONG = frozenset({"JSON", "YAML", "ION", "ARRAY", "TABLE", "MULTISELECT"})
 _SHORT_TEXT = 150
 
 
@@ -97,7 +99,8 @@ def _field(index: int, field: Field, value: Any) -> tuple[list[Json], list[Overf
     hint = _hint(field)
     description = shorten(hint, limits.MODAL_DESCRIPTION)
     if label != label_of(field) or description != hint:
-        lost.append(Overflow("field", f"{label_of(field)}: {clean(field.error or '')} {clean(field.help)}".strip()))
+        told = (clean(field.group), clean(field.error or ""), clean(field.help))
+        lost.append(Overflow("field", f"{label_of(field)}: {' '.join(filter(None, told))}".strip()))
     controls, unshown = _controls(index, field, value)
     lost += unshown
     every: list[Json] = []
@@ -133,6 +136,8 @@ def _hint(field: Field) -> str:
         size_ = limits.FILE_BYTES // limits.MIB
         bounds = f"{bounds} {most} most {size_} MB; larger ones on the page, by /flow web.".strip()
     about = "Explained above." if is_explained(field) else field.help
+    if field.group and not label_of(field).startswith(f"{line(field.group)}: "):
+        about = f"{line(field.group)}. {about}"
     return line(" ".join(part for part in (f"⚠ {field.error}" if field.error else "", bounds, about) if part))
 
 

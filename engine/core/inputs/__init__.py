@@ -4,13 +4,13 @@
 `coerce_outputs` types what a flow hands on, with the same code.
 """
 
+from engine.core.inputs.by_type import INPUT_TYPES, AnyInput
 from engine.core.inputs.declaration import DependsOn, Input, InputRefused
+from engine.core.inputs.groups import FormInput, Inputs, ObjectInput, TableInput
 from engine.core.inputs.outputs import FlowOutput, coerce_outputs
 from engine.core.inputs.resolution import RenderFn, Resolved, nest, resolve, standing_defaults
 from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
 from engine.core.inputs.types import (
-    INPUT_TYPES,
-    AnyInput,
     ArrayInput,
     BooleanInput,
     DateInput,
@@ -19,6 +19,7 @@ from engine.core.inputs.types import (
     EnumInput,
     FloatInput,
     IntInput,
+    IonInput,
     JsonInput,
     MultiselectInput,
     SelectInput,
@@ -40,16 +41,21 @@ __all__ = [
     "FileInput",
     "FloatInput",
     "FlowOutput",
+    "FormInput",
     "Input",
     "InputRefused",
+    "Inputs",
     "IntInput",
+    "IonInput",
     "JsonInput",
     "MultiselectInput",
+    "ObjectInput",
     "RenderFn",
     "Resolved",
     "SecretInput",
     "SelectInput",
     "StringInput",
+    "TableInput",
     "TimeInput",
     "UriInput",
     "YamlInput",

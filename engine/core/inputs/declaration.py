@@ -2,12 +2,15 @@
 
 import json
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, PrivateAttr
 
 from engine.core.dates import to_text
 from engine.core.task import Part
+from engine.core.yaml_text import Path
 
 HIDDEN = "******"
 
@@ -23,6 +26,16 @@ class DependsOn(Part):
     condition: str | bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Where an input was written: its path in the list of inputs; for one inside others, those from the outermost on,
+    and itself as it was written there."""
+
+    path: Path
+    outer: tuple["Input", ...] = ()
+    written: "Input | None" = None
+
+
 class Input(Part, ABC):
     """One value a flow, or somebody who resumes it, is asked for. A dot in the id nests: `a.b` is `inputs.a.b`."""
 
@@ -34,11 +47,43 @@ class Input(Part, ABC):
     defaults: Any = Field(default=None, description="Used when nothing is given; may be a {{ template }}.")
     prefill: Any = Field(default=None, description="What a form shows first, for an input that is not required.")
     depends_on: DependsOn | None = None
+    _inside: Inside | None = PrivateAttr(default=None)
+
+    def placed(self, inside: Inside) -> Self:
+        """The same input, knowing where it was written."""
+        copy = self.model_copy()
+        copy._inside = inside
+        return copy
+
+    def path(self, index: int) -> Path:
+        """Where in the list of inputs it was written; `index` is its number among those that are asked for."""
+        return (index,) if self._inside is None else self._inside.path
+
+    @property
+    def outer(self) -> tuple["Input", ...]:
+        """The inputs it was written in, the outermost first."""
+        return () if self._inside is None else self._inside.outer
+
+    @property
+    def written(self) -> "Input":
+        """The input with the rules that were written for it."""
+        inside = self._inside
+        return self if inside is None or inside.written is None else inside.written
+
+    @property
+    def asked_when(self) -> tuple[DependsOn, ...]:
+        """All that must hold for it to be asked for."""
+        return tuple(one.depends_on for one in (*self.outer, self.written) if one.depends_on is not None)
+
+    @property
+    def heading(self) -> str:
+        """What a form writes above it and its neighbours, when it belongs to others."""
+        return " \u203a ".join(one.label for one in self.outer)
 
     @property
     def label(self) -> str:
         """What a form calls it."""
-        return self.display_name or self.id
+        return self.display_name or self.written.id
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -60,6 +105,11 @@ class Input(Part, ABC):
     def show(self, given: Any) -> str:
         """What was given, for a message."""
         return HIDDEN if self.type == "SECRET" else spell(given)
+
+
+def standing_for(name: str, ids: Iterable[str]) -> list[str]:
+    """The ids that a name in `dependsOn` means: an input, or all those inside it."""
+    return [id_ for id_ in ids if id_ == name or id_.startswith(f"{name}.")]
 
 
 def spell(given: Any) -> str:

@@ -5,18 +5,22 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from engine.core.inputs.by_type import of_type, plain_types
 from engine.core.inputs.declaration import InputRefused
-from engine.core.inputs.types import INPUT_TYPES, of_type
 from engine.core.task import Part
 from engine.errors import InputInvalid, InputProblem
+
+
+def _known_types(schema: dict[str, Any]) -> None:
+    schema["enum"] = plain_types()
 
 
 class FlowOutput(Part):
     """One value an execution hands to whoever started it."""
 
     id: str = Field(pattern=r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*$")
-    type: str = Field(default="STRING", json_schema_extra={"enum": list(INPUT_TYPES)})
-    item_type: str = Field(default="STRING", json_schema_extra={"enum": list(INPUT_TYPES)})
+    type: str = Field(default="STRING", json_schema_extra=_known_types)
+    item_type: str = Field(default="STRING", json_schema_extra=_known_types)
     value: Any = None
     description: str | None = None
     display_name: str | None = None
@@ -25,8 +29,8 @@ class FlowOutput(Part):
     @field_validator("type", "item_type")
     @classmethod
     def _known(cls, kind: str) -> str:
-        if kind not in INPUT_TYPES:
-            raise ValueError(f"there is no output type {kind!r}; use one of {', '.join(INPUT_TYPES)}")
+        if kind not in plain_types():
+            raise ValueError(f"there is no output type {kind!r}; use one of {', '.join(plain_types())}")
         return kind
 
 

@@ -1,5 +1,6 @@
 """Given values → typed values: defaults, dependencies, options, coercion, rules; all problems at once."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -7,7 +8,8 @@ from datetime import date, time, timedelta
 from typing import Any
 
 from engine.core.dates import to_text
-from engine.core.inputs.declaration import Input, InputRefused, spell
+from engine.core.inputs.declaration import Input, InputRefused, spell, standing_for
+from engine.core.inputs.groups import ObjectInput, mapping
 from engine.core.inputs.types import MultiselectInput, SelectInput
 from engine.core.property import has_template
 from engine.errors import ExpressionFailed, InputProblem
@@ -38,7 +40,7 @@ def resolve(inputs: Sequence[Input], given: Mapping[str, Any], render: RenderFn)
     for declared in inputs:
         run.settle(declared)
     order = [declared.id for declared in inputs]
-    flat = {name: run.flat[name] for name in order if name in run.flat}
+    flat = run.without_empty_objects({name: run.flat[name] for name in order if name in run.flat})
     return Resolved(
         values=nest(flat),
         enabled={name: run.enabled[name] for name in order},
@@ -80,7 +82,18 @@ def _as_kept(value: Any) -> Any:
     """A typed value as an execution keeps it."""
     if isinstance(value, time):
         return value.isoformat()
+    if isinstance(value, list):
+        return [_as_kept(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_kept(item) for key, item in value.items()}
     return to_text(value) if isinstance(value, date | timedelta) else value
+
+
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 class _Resolution:
@@ -100,12 +113,12 @@ class _Resolution:
         if declared.id in self.enabled or declared.id in self.underway:
             return
         self.underway.add(declared.id)
-        needs = [name for name in (declared.depends_on.inputs if declared.depends_on else ()) if name != declared.id]
+        named = declared.depends_on.inputs if declared.depends_on else ()
+        needs = [name for one in named for name in standing_for(one, self.declared) if name != declared.id]
         for name in needs:
-            if name in self.declared:
-                self.settle(self.declared[name])
+            self.settle(self.declared[name])
         known = nest({name: self.flat[name] for name in needs if name in self.flat})
-        self.enabled[declared.id] = self.is_enabled(declared, needs, known)
+        self.enabled[declared.id] = self.is_enabled(declared, known)
         if self.enabled[declared.id]:
             try:
                 self.flat[declared.id] = self.typed(declared, known)
@@ -114,41 +127,81 @@ class _Resolution:
         self.underway.discard(declared.id)
 
     def value_given(self, declared: Input) -> Any:
-        """What was given under the id, or nested by its dots."""
-        if declared.id in self.given:
-            return self.given[declared.id]
+        """What was given under the id, or nested by its dots; a form or an object may come as JSON text."""
+        return self.found(declared.id, reads_json=bool(declared.outer))
+
+    def found(self, name: str, *, reads_json: bool) -> Any:
+        if name in self.given:
+            return self.given[name]
         found: Any = self.given
-        for step in declared.id.split("."):
+        for step in name.split("."):
+            if reads_json and isinstance(found, str):
+                found = _read(found)
             found = found.get(step) if isinstance(found, Mapping) else None
         return found
 
-    def is_enabled(self, declared: Input, needs: Sequence[str], known: Mapping[str, Any]) -> bool:
-        if not all(self.enabled.get(name, True) for name in needs):
-            return False
-        condition = declared.depends_on.condition if declared.depends_on else None
-        if condition is None:
-            return True
-        try:
-            answer = self.render(condition, {"inputs": known}, True) if isinstance(condition, str) else condition
-        except ExpressionFailed as error:
-            self.refuse(declared, f"Invalid condition: {error.message}", exact=True)
-            return False
-        return answer is True
+    def given_whole(self, declared: Input) -> Any:
+        """What was given as a whole for the object that an input stands in; InputRefused when that is no object."""
+        if not declared.outer or not isinstance(declared.outer[-1], ObjectInput):
+            return None
+        whole = self.found(declared.id.rpartition(".")[0], reads_json=True)
+        return None if whole is None or whole == "" else mapping("OBJECT", whole)
+
+    def is_begun(self, declared: Input) -> bool:
+        """Whether something was given for the object that an input stands in, so that all it needs must be."""
+        prefix = f"{declared.id.rpartition('.')[0]}."
+        siblings = [one for name, one in self.declared.items() if name.startswith(prefix)]
+        return any(self.value_given(one) not in (None, "") for one in siblings)
+
+    def without_empty_objects(self, flat: Mapping[str, Any]) -> dict[str, Any]:
+        """Values by id, where an object that may be left out and was is None as a whole."""
+        kept: dict[str, Any] = dict(flat)
+        objects = {
+            name.rpartition(".")[0]
+            for name, one in self.declared.items()
+            if one.outer and isinstance(one.outer[-1], ObjectInput) and not one.outer[-1].required
+        }
+        for name in objects:
+            inside = [id_ for id_ in standing_for(name, flat) if id_ != name]
+            if inside and all(flat[id_] is None for id_ in inside):
+                kept = {
+                    (name if id_ == inside[0] else id_): value
+                    for id_, value in kept.items()
+                    if id_ == inside[0] or id_ not in inside
+                }
+        return kept
+
+    def is_enabled(self, declared: Input, known: Mapping[str, Any]) -> bool:
+        for name in declared.depends_on.inputs if declared.depends_on else ():
+            needed = [id_ for id_ in standing_for(name, self.declared) if id_ != declared.id]
+            if needed and not any(self.enabled.get(id_, True) for id_ in needed):
+                return False
+        for condition in (one.condition for one in declared.asked_when if one.condition is not None):
+            try:
+                answer = self.render(condition, {"inputs": known}, True) if isinstance(condition, str) else condition
+            except ExpressionFailed as error:
+                self.refuse(declared, f"Invalid condition: {error.message}", exact=True)
+                return False
+            if answer is not True:
+                return False
+        return True
 
     def typed(self, declared: Input, known: Mapping[str, Any]) -> Any:
         options = self.choices(declared, known)
         default = self.default(declared, options)
+        if self.given_whole(declared) is not None:
+            default = None  # of an object that was given, what it lacks is lacking
         value = self.value_given(declared)
         if value == "" and not declared.required and not declared.accepts_blank:
             value = None  # what an empty form field sends
         if value is None:
             value = default
         if value is None:
-            if declared.required:
+            if declared.required or (declared.written.required and self.is_begun(declared)):
                 raise InputRefused("missing required input")
             return None
         typed = declared.coerce(value)
-        declared.check(typed, options)
+        declared.written.check(typed, options)
         return typed
 
     def choices(self, declared: Input, known: Mapping[str, Any]) -> tuple[str, ...]:
@@ -171,6 +224,9 @@ class _Resolution:
         """The rendered default; it may look at every input resolved so far."""
         try:
             value = self.evaluated(declared.defaults)
+            group = declared.outer[-1] if declared.outer else None
+            if value is None and isinstance(group, ObjectInput) and isinstance(group.defaults, str):
+                value = mapping("OBJECT", self.evaluated(group.defaults)).get(declared.written.id)
         except ExpressionFailed as error:
             if self.value_given(declared) is not None:
                 return None

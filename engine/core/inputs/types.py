@@ -4,23 +4,15 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from difflib import get_close_matches
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import (
-    AliasChoices,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from engine.core import durations, yaml_text
 from engine.core.dates import parse_date, parse_datetime, parse_time
+from engine.core.inputs import ion_text
 from engine.core.inputs.bounded import BoundedInput, Limits
+from engine.core.inputs.by_type import INPUT_TYPES, nearest, of_type, plain_types
 from engine.core.inputs.declaration import Input, InputRefused, spell, unreadable
 from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
 from engine.errors import FlowInvalid
@@ -124,9 +116,46 @@ class JsonInput(Input):
     """Any JSON document."""
 
     type: Literal["JSON"]
+    json_schema: str | None = Field(
+        default=None, description="A JSON Schema (draft 2020-12), as JSON text, that the value must fit."
+    )
+
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _is_text(cls, schema: Any) -> Any:
+        return json.dumps(schema) if isinstance(schema, dict | bool) else schema
+
+    @field_validator("json_schema")
+    @classmethod
+    def _is_a_schema(cls, schema: str | None) -> str | None:
+        if schema and schema.strip():
+            from engine.core.inputs import json_schema  # noqa: PLC0415  its library takes long to import
+
+            json_schema.checked(schema)
+        return schema
 
     def coerce(self, value: Any) -> Any:
         return _from_json("JSON", value) if isinstance(value, str) else value
+
+    def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
+        if self.json_schema and self.json_schema.strip():
+            from engine.core.inputs import json_schema  # noqa: PLC0415  its library takes long to import
+
+            json_schema.check(self.json_schema, value)
+
+
+class IonInput(Input):
+    """Amazon Ion, of which JSON is a part."""
+
+    type: Literal["ION"]
+
+    def coerce(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return ion_text.read(value)
+        except ValueError as error:
+            raise unreadable("ION", value, str(error)) from error
 
 
 class YamlInput(Input):
@@ -230,54 +259,12 @@ class ArrayInput(Input):
     def _plain_items(cls, kind: str) -> str:
         if kind == "ARRAY":
             raise ValueError("`itemType` cannot be `ARRAY`")
-        if kind not in INPUT_TYPES:
-            raise ValueError(f"there is no input type {kind!r}. {_nearest(kind)}")
+        if kind not in plain_types():
+            raise ValueError(f"there is no input type {kind!r} for items. {nearest(kind)}")
         return kind
 
     def coerce(self, value: Any) -> list[Any]:
         return _elements("ARRAY", self.item_type, value)
-
-
-INPUT_TYPES: dict[str, type[Input]] = {
-    name: cls
-    for cls in (
-        StringInput, SelectInput, EnumInput, MultiselectInput, IntInput, FloatInput, BooleanInput, DateTimeInput,
-        DateInput, TimeInput, DurationInput, FileInput, JsonInput, YamlInput, UriInput, SecretInput, ArrayInput,
-        EmailInput,
-    )
-    for name in get_args(cls.model_fields["type"].annotation)
-}  # fmt: skip
-
-# What other tools call a type → its name here.
-ELSEWHERE = {
-    "NUMBER": "FLOAT",
-    "INTEGER": "INT",
-    "LONG": "INT",
-    "DOUBLE": "FLOAT",
-    "DECIMAL": "FLOAT",
-    "TEXT": "STRING",
-    "TEXTAREA": "STRING",
-    "STR": "STRING",
-    "OBJECT": "JSON",
-    "MAP": "JSON",
-    "DICT": "JSON",
-    "LIST": "ARRAY",
-    "TIMESTAMP": "DATETIME",
-    "PASSWORD": "SECRET",
-    "CHECKBOX": "BOOLEAN",
-    "DROPDOWN": "SELECT",
-    "CHOICE": "SELECT",
-    "RADIO": "SELECT",
-    "URL": "URI",
-    "UPLOAD": "FILE",
-}
-
-
-def of_type(kind: str, **properties: Any) -> Input:
-    """An input of a type with nothing else set; ValueError when there is no such type."""
-    if kind not in INPUT_TYPES:
-        raise ValueError(f"there is no input type {kind!r}; use one of {', '.join(INPUT_TYPES)}")
-    return INPUT_TYPES[kind].model_validate({"id": "value", "type": kind, **properties})
 
 
 def parsed(kind: str, value: Any, parse: Callable[[str], T], wanted: type[T]) -> T:
@@ -293,7 +280,7 @@ def parsed(kind: str, value: Any, parse: Callable[[str], T], wanted: type[T]) ->
 def _from_json(kind: str, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise unreadable(kind, text, str(error)) from error
 
 
@@ -315,42 +302,12 @@ def _not_among(values: tuple[str, ...]) -> InputRefused:
     return InputRefused(f"it must match the values `[{', '.join(values)}]`")
 
 
-def _nearest(kind: str) -> str:
-    """What to write instead of a type there is not."""
-    wanted = kind.upper()
-    near = get_close_matches(wanted, INPUT_TYPES, n=1, cutoff=0.7)
-    meant = ELSEWHERE.get(wanted) or (near[0] if near else None)
-    return f"Did you mean `{meant}`?" if meant else f"Use one of {', '.join(INPUT_TYPES)}."
-
-
-class _ByInputType:
-    """Choose the input class by `type`."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def validate(value: Any, info: ValidationInfo) -> Input:
-            if isinstance(value, Input):
-                return value
-            if not isinstance(value, Mapping):
-                raise PydanticCustomError(
-                    "not_typed", "{said}", {"said": "should be an input: a mapping with `id` and `type`"}
-                )
-            kind = value.get("type")
-            if not isinstance(kind, str):
-                raise PydanticCustomError("type_missing", "{said}", {"said": "is an input without its `type`"})
-            if kind not in INPUT_TYPES:
-                said = {"said": f"has the type `{kind}`, which inputs don't have", "advice": _nearest(kind)}
-                raise PydanticCustomError("unknown_input", "{said}. {advice}", said)
-            by_name = not (info.context or {}).get("source", False)
-            return INPUT_TYPES[kind].model_validate(value, context=info.context, by_name=by_name)
-
-        def dump(part: Input) -> dict[str, Any]:
-            return part.model_dump(by_alias=True, exclude_unset=True, warnings=False)
-
-        serialize = core_schema.plain_serializer_function_ser_schema(dump)
-        return core_schema.with_info_plain_validator_function(validate, serialization=serialize)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"allOf": [{"$ref": "#/$defs/AnyInput"}]}
-
-
-AnyInput = Annotated[Input, _ByInputType()]
+INPUT_TYPES.update(
+    (name, cls)
+    for cls in (
+        StringInput, SelectInput, EnumInput, MultiselectInput, IntInput, FloatInput, BooleanInput, DateTimeInput,
+        DateInput, TimeInput, DurationInput, FileInput, JsonInput, YamlInput, IonInput, UriInput, SecretInput,
+        ArrayInput, EmailInput,
+    )
+    for name in get_args(cls.model_fields["type"].annotation)
+)  # fmt: skip

@@ -24,7 +24,7 @@ from engine.tasks.core.namespace import Namespace
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, pairs
 
 TYPES = {"INT": "integer", "FLOAT": "number", "BOOL": "boolean", "BOOLEAN": "boolean", "JSON": "object"}
-LISTS = frozenset({"ARRAY", "MULTISELECT"})
+LISTS = frozenset({"ARRAY", "MULTISELECT", "TABLE"})
 MAX_NAME = 64  # of a tool, at every service
 
 

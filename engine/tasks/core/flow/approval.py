@@ -9,7 +9,7 @@ from pydantic import Field
 
 from engine.core.execution import TaskRun
 from engine.core.flowable import Behavior, Body, Opened, PauseTerms, PausingTask, Section, Wanted, enabled, to_wait
-from engine.core.inputs import AnyInput, BooleanInput, DependsOn, Input, StringInput
+from engine.core.inputs import BooleanInput, DependsOn, Input, Inputs, StringInput
 from engine.core.property import Property, has_template
 from engine.core.task import AnyTask, Part, Task
 
@@ -55,7 +55,7 @@ onApprove:
 """,
     )
     type: Literal["io.kestra.plugin.core.flow.Approval"]
-    inputs: tuple[AnyInput, ...] = Field(default=(), description="What else is asked, under `outputs.<id>.inputs`.")
+    inputs: Inputs = Field(default=(), description="What else is asked, under `outputs.<id>.inputs`.")
     decisions: Decisions = Decisions()
     comment_required: Literal["NEVER", "ALWAYS", "ON_DENY", "ON_APPROVE"] = "NEVER"
     auto_approve: Property[bool] = Field(default=False, description="True: nobody is asked.")

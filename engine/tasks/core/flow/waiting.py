@@ -17,7 +17,7 @@ from engine.core.flowable import (
     Wanted,
     to_wait,
 )
-from engine.core.inputs import AnyInput, nest
+from engine.core.inputs import Inputs, nest
 from engine.core.property import Property, has_template
 from engine.core.task import AnyTask, Part, Task
 
@@ -40,7 +40,7 @@ onResume:
 """,
     )
     type: Literal["io.kestra.plugin.core.flow.Pause", "io.kestra.core.tasks.flows.Pause"]
-    on_resume: tuple[AnyInput, ...] = Field(default=(), description="What is asked of whoever answers.")
+    on_resume: Inputs = Field(default=(), description="What is asked of whoever answers.")
     on_pause: AnyTask | None = Field(default=None, description="Runs before the question is posted.")
     pause_duration: Property[timedelta] | None = Field(
         default=None, validation_alias=AliasChoices("pauseDuration", "delay", "pause_duration")
