@@ -33,10 +33,12 @@ class Dates(BaseTrigger):  # type: ignore[misc]
         self._clock = clock
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
-        """The date after the last one; the engine's clock may be shifted against the machine's."""
+        """The next date to come: one alarm is enough for all that have passed since the last, when the clock was set or
+        the machine slept. The engine's clock may be shifted against the machine's."""
+        after = max(previous_fire_time or now, now)
         shift = round((self._clock.now() - datetime.now(UTC)) / MILLISECOND) * MILLISECOND
         try:
-            date = self._next_after((previous_fire_time or now) + shift)
+            date = self._next_after(after + shift)
         except Exception:
             log.exception("A schedule could not tell its next date; it stops.")
             return None

@@ -78,7 +78,10 @@ def previous_before(cron: str, before: datetime, zone: tzinfo, with_seconds: boo
 def _step(cron: str, start: datetime, zone: tzinfo, with_seconds: bool, *, reverse: bool) -> datetime | None:
     fields, at = expand(cron, with_seconds), start.astimezone(UTC)
     try:
-        walls = [_wall(at, zone), *_turned_back(at, zone, reverse=reverse)]
+        walls = [_wall(at, zone)]
+        around = at - LONGEST_TURN if reverse else at + LONGEST_TURN
+        if abs(_wall(around, zone) - walls[0]) < LONGEST_TURN:  # the clock was set back, or will be
+            walls.append(_turned_back(min(at, around), max(at, around), zone, reverse=reverse))
         found = [date for wall in walls if (date := _nearest(fields, wall, at, zone, reverse=reverse)) is not None]
     except OverflowError:
         return None
@@ -88,30 +91,29 @@ def _step(cron: str, start: datetime, zone: tzinfo, with_seconds: bool, *, rever
 def _nearest(fields: str, wall: datetime, at: datetime, zone: tzinfo, *, reverse: bool) -> datetime | None:
     """The nearest date beyond a moment, of those that the clock on the wall shows beyond a time."""
     for shown in CronSim(fields, wall, reverse=reverse):
-        moments = [
-            one for one in _moments(shown, zone, is_fixed=_is_fixed(fields)) if (one < at if reverse else one > at)
-        ]
+        moments = [one for one in _moments(shown, zone, fields) if (one < at if reverse else one > at)]
         if moments:
             return max(moments) if reverse else min(moments)
     return None
 
 
-def _moments(shown: datetime, zone: tzinfo, *, is_fixed: bool) -> list[datetime]:
+def _moments(shown: datetime, zone: tzinfo, fields: str) -> list[datetime]:
     """When a job is due for a time that the clock on the wall shows, perhaps never or twice."""
-    first, second = (shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    ahead = [shown.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta(0) for fold in (0, 1)]
+    first, second = ((shown - one).replace(tzinfo=UTC) for one in ahead)
+    if first == second:
+        return [first]
+    minute, hour = fields.split()[-5:-3]
+    is_fixed = not minute.startswith("*") and not hour.startswith("*")
     if second < first:  # it is skipped
         return [_turn(second - SECOND, first, zone)] if is_fixed else []
-    return [first] if is_fixed or first == second else [first, second]
+    return [first] if is_fixed else [first, second]
 
 
-def _turned_back(at: datetime, zone: tzinfo, *, reverse: bool) -> list[datetime]:
-    """Where the clock on the wall begins anew when it is set back soon after a moment; going back from a moment soon
-    after that, where it had come to."""
-    low, high = (at - LONGEST_TURN, at) if reverse else (at, at + LONGEST_TURN)
-    if _wall(high, zone) - _wall(low, zone) >= high - low:
-        return []
+def _turned_back(low: datetime, high: datetime, zone: tzinfo, *, reverse: bool) -> datetime:
+    """Where the clock on the wall begins anew between two moments; going back, where it had come to."""
     turn = _turn(low, high, zone)
-    return [_wall(turn - SECOND, zone) + SECOND if reverse else _wall(turn, zone) - SECOND]
+    return _wall(turn - SECOND, zone) + SECOND if reverse else _wall(turn, zone) - SECOND
 
 
 def _turn(low: datetime, high: datetime, zone: tzinfo) -> datetime:
@@ -128,11 +130,6 @@ def _turn(low: datetime, high: datetime, zone: tzinfo) -> datetime:
 
 def _wall(at: datetime, zone: tzinfo) -> datetime:
     return at.astimezone(zone).replace(tzinfo=None)
-
-
-def _is_fixed(fields: str) -> bool:
-    minute, hour = fields.split()[-5:-3]
-    return not minute.startswith("*") and not hour.startswith("*")
 
 
 def _is_cron(text: str) -> bool:

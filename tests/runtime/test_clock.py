@@ -91,6 +91,13 @@ async def test_a_schedule_whose_date_was_passed_over_is_told(clock):
     scheduler.stop()
 
 
+def test_one_alarm_is_enough_for_all_dates_that_passed():
+    dates = Dates(partial(next_after, "* * * * *", zone=UTC), SystemClock())
+    now = datetime(2027, 3, 1, 12, 0, 30, tzinfo=UTC)
+    assert dates.get_next_fire_time(now - 24 * HOUR, now) == now + timedelta(seconds=30)
+    assert dates.get_next_fire_time(now + HOUR, now) == now + HOUR + timedelta(seconds=30)  # the clock was set back
+
+
 @pytest.mark.parametrize("cron", ["* * * * *", "30 * * * *"])
 def test_alarms_go_on_through_an_hour_that_comes_twice(cron):
     start = datetime(2027, 10, 30, 22, tzinfo=UTC)  # Berlin sets its clocks back three hours later
