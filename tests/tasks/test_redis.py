@@ -30,6 +30,8 @@ async def test_values(make_context, redis_server):
     assert (await run("string.Increment", key="n", amount=0.5, options={"expirationDuration": "PT1H"})).value == 5.5
     client = redis.Redis.from_url(redis_server)
     assert 0 < client.ttl("n") <= 3600
+    assert 0 < (await run("string.Ttl", key="n")).ttl <= 3600
+    assert (await run("string.Ttl", key="none")).ttl == -2
     assert 0 < client.ttl("orders:last") <= 3600
     assert (await run("string.Set", **key, value="x", options={"mustNotExist": True})).oldValue is None
     assert (await run("string.Get", **key)).data == '{"a": [2]}'

@@ -158,3 +158,29 @@ amount: 5
             elif when.expiration_date:
                 await client.pexpireat(self.key, when.expiration_date)
         return Incremented(value=value, key=self.key)
+
+
+class Left(Outputs):
+    """How many seconds a key stays: -1 for good, -2 when there is none."""
+
+    ttl: int
+    key: str
+
+
+class Ttl(RedisTask):
+    """Tell how long a key stays."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: left
+type: io.kestra.plugin.redis.string.Ttl
+url: redis://:secret@cache.example.com:6379/0
+key: orders:last
+""",
+    )
+    type: Literal["io.kestra.plugin.redis.string.Ttl"]
+    key: Property[Text]
+
+    async def run(self, context: RunContext) -> Left:
+        async with self.redis(context) as client:
+            return Left(ttl=await client.ttl(self.key), key=self.key)
