@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_scope import BY_VALUE, Scope, Standing
-from engine.core.property import has_template
+from engine.core.property import has_template, marker
 from engine.core.task import Task
 from engine.core.template_reads import Read, reads
 from engine.core.yaml_text import Path, walk
@@ -54,6 +54,8 @@ ELSEWHERE: Mapping[str, Callable[[str], str]] = {
     "secrets": lambda name: f"Write `secret('{name}')`.",
     "env": lambda name: f"Write `envs.{name.lower()}`.",
 }
+BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution"})
+OF_OTHERS = frozenset({"onResume", "outputs", "assets"})  # what is rendered elsewhere, with names of its own
 OPEN = frozenset({"execution", "taskrun"})  # … and those that have more in messages and messages about other runs
 
 
@@ -81,6 +83,18 @@ class References:
             if read.path[:2] not in conditions:
                 said.add(read.path[:2])
                 yield found
+        if not said:  # else a slip in another name may be all there is to it: `inputs.my-name` reads `name`, too
+            yield from (one for read in reads(template) if (one := self._nowhere(path, read)) is not None)
+
+    def _nowhere(self, path: Path, read: Read) -> Finding | None:
+        """A name that stands nowhere, in what a task gets rendered."""
+        root = read.path[0]
+        if root in GIVEN or read.guarded or read.conditional or path[0] not in BLOCKS:
+            return None
+        if not OF_OTHERS.isdisjoint(path) or self._is_late(path) or self._sets_variables():
+            return None
+        advice = "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."
+        return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", advice)
 
     def _finding(self, path: Path, read: Read) -> Finding | None:
         root, *rest = read.path
@@ -115,6 +129,16 @@ class References:
                 advice = f"Write `{'.'.join((kind, *read.path))}`."
                 return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", advice)
         return None
+
+    def _is_late(self, path: Path) -> bool:
+        """Whether a task renders a property itself, with names of its own."""
+        holders = self.scope.around(path)
+        if not holders or len(path) == len(holders[-1]):
+            return False
+        fields = type(self.scope.tasks[holders[-1]]).model_fields
+        field = next((one for name, one in fields.items() if (one.alias or name) == path[len(holders[-1])]), None)
+        mark = marker(field) if field is not None else None
+        return mark is not None and mark.late
 
     def _sets_variables(self) -> bool:
         """Whether a task may set variables of any name while the flow runs."""

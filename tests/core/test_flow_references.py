@@ -78,6 +78,8 @@ def task(name: str, format: str = "x", more: str = "") -> str:
         (f"tasks:\n  - {task('a', '{{ taskrun.value }}')}", "not-in-a-loop", "taskrun.value }}\"}"),
         (f"tasks:\n  - {task('a', '{{ vars.nope }}')}", "unknown-variable", "vars.nope }}\"}"),
         (f"tasks:\n  - {task('a', '{{ input.name }}')}", "unknown-variable", "input.name }}\"}"),
+        (f"tasks:\n  - {task('a', '{{ nme }}')}", "unknown-variable", "nme }}\"}"),
+        (f"tasks:\n  - {task('a', '{{ made.csv }}')}", "unknown-variable", "made.csv }}\"}"),
         (f"tasks:\n  - {task('a', '{{ tasks.b.state }}')}", "unknown-task", "tasks.b.state }}\"}"),
         (
             f"tasks:\n  - {task('a', '{{ 1 }}')}\nerrors:\n  - {task('b', '{{ outputs.nope.value }}')}",

@@ -311,7 +311,7 @@ tasks:
     ("inputs", "said"),
     [
         ("{count: 1}", []),
-        ("{count: '{{ 1 }}', note: '{{ x }}', deep: {er: y}}", []),
+        ("{count: '{{ 1 }}', note: '{{ flow.id }}', deep: {er: y}}", []),
         ("{'{{ 1 }}': 1}", []),
         ("{count: one}", ["`count` would be refused by the flow `company.team.called`: "]),
         ("{count: 1, kind: c}", ["`kind` would be refused by the flow"]),
