@@ -67,7 +67,7 @@ TEXTS: dict[str, str] = {
     "usage": "{what} Usage: {usage}",
 }
 
-_ADDRESS = re.compile(r"(https?://[^\s<>|`\"\\^{}\[\]]{1,1000}[^\s<>|`\"\\^{}\[\].,;:!?)'*_~])")
+_ADDRESS = re.compile(r"(https?://[^\s<>|`*\"\\^{}\[\]]{1,1000}[^\s<>|`*\"\\^{}\[\].,;:!?)'_~])")
 _SIGNS = re.compile(
     r"([\\`*_\[\]<>~|#&]"
     r"|:(?!\d+:)(?=[\w+'-]{1,100}:)|(?<!\d):(?=\d+:)"  # what may be an emoji's name, and no time of day

@@ -227,7 +227,9 @@ def _rows(body: Listing, total: int, most: int) -> tuple[list[Block], tuple[Over
 
 
 def _row_text(row: Row) -> str:
-    acts = "".join(f"\n  {line(action.label)}" + (f": {action.url}" if action.url else "") for action in row.actions)
+    acts = "".join(
+        f"\n  {texts.plain(action.label)}" + (f": {action.url}" if action.url else "") for action in row.actions
+    )
     return f"• **{row.title}** {row.text}{acts}"
 
 

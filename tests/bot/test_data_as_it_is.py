@@ -68,6 +68,7 @@ def test_on_slack(data):
 
 @many
 @given(DATA)
+@example("https://a.test/_x_*y**x*")
 def test_on_slack_in_bold(data):
     seen = slack_seeing.read(inline(f"**{plain(data)}** said"))
     assert seen.text.replace("*", "") == f"{as_seen(data)} said".replace("*", "")
@@ -80,7 +81,7 @@ def test_on_slack_in_bold(data):
 def test_on_discord(data):
     for drawn in (discord_markdown(plain(data)), discord_escape(data)):
         seen = discord_seeing.read(drawn)
-        assert (seen.text, seen.looks) == (data, ()), drawn
+        assert (seen.text.replace("@\u200b", "@"), seen.looks) == (data, ()), drawn
         assert all(link in data for link in seen.links)
 
 

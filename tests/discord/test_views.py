@@ -222,11 +222,12 @@ def test_one_character_for_a_reader_is_one_cluster(cluster):
 
 
 @given(strategies.texts(200), st.integers(20, 200))
+@example("@everyone, look: https://ex", 20)
 def test_data_never_becomes_format(text, limit):
     head, _ = title(text, limit)
     assert length(head) <= limit
     assert not re.search(r"@(everyone|here)", escape(text))
-    outside = re.sub(r"https?://[^\s<>|*`]+", "", escape(text))
+    outside = re.sub(r"<https?://[^\s<>|`]+>", "", escape(text))
     assert not re.search(r"(?<!\\)(?:\\\\)*[*_~|`\[\]<>]", outside)
 
 
