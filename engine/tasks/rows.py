@@ -50,7 +50,7 @@ def values_of(path: Path, charset: str = "utf-8") -> Iterator[Any]:
             try:
                 yield json.loads(line)
             except json.JSONDecodeError:
-                if number == 1 and (whole := _array(line + file.read())) is not None:
+                if number == 1 and line.lstrip().startswith("[") and (whole := _array(path, charset)) is not None:
                     yield from whole
                     return
                 yield _ion(line, number, path)
@@ -70,12 +70,10 @@ def lines_of(values: Iterable[Any]) -> Iterator[str]:
         yield json.dumps(value, ensure_ascii=False, default=str) + "\n"
 
 
-def _array(text: str) -> list[Any] | None:
-    """The values of a JSON array that is written over several lines; None when the text is something else."""
-    if not text.lstrip().startswith("["):
-        return None
+def _array(path: Path, charset: str) -> list[Any] | None:
+    """The values of a JSON array that is written over several lines; None when the file is something else."""
     try:
-        found = json.loads(text)
+        found = json.loads(path.read_text(charset))
     except json.JSONDecodeError:
         return None
     return found if isinstance(found, list) else None

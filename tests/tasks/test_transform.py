@@ -105,6 +105,14 @@ async def test_filter_keeps_what_meets_a_condition(context):
         await context.run(**{**task, "where": "missing"})
 
 
+async def test_rows_of_ion_are_all_read(context):
+    uri = await context.files.put(b"{n: 1}\n{n: 2}\n[{n: 3}]\n", "rows.ion")
+    task = {"type": f"{TYPE}.Filter", "from_": uri, "where": "n > 1", "outputType": "RECORDS"}
+    assert (await context.run(**task)).records == [{"n": 2}, {"n": 3}]
+    uri = await context.files.put(b"[{n: 3}]\n{n: 4}\n", "rows.ion")
+    assert (await context.run(**{**task, "from_": uri})).records == [{"n": 3}, {"n": 4}]
+
+
 async def test_unnest_makes_a_record_of_each_entry(context):
     rows = [{"id": 1, "a": {"b": [1, 2], "c": 3}}, {"id": 2}, {"id": 3, "a": {"b": "x"}}]
     task = {"type": f"{TYPE}.Unnest", "from_": rows, "path": "a.b[]", "as": "one"}
@@ -158,3 +166,81 @@ async def test_select_and_zip_join_by_place(context):
     assert json.loads(context.files.text(stored.uri).splitlines()[0])["id"] == 8
     assert (await context.run(**task, onConflict="RIGHT", outputType="RECORDS")).records[0]["id"] == 1
     assert (await context.run(**task, onError="SKIP", outputType="RECORDS")).records == []
+
+
+GROK = f"{TYPE}.grok"
+ACCESS = '10.0.0.7 - ann@x.test [28/Nov/2026:12:00:01 +0100] "GET /a?b=1 HTTP/1.1" 200 51 "-" "Mozilla/5.0 (X11)"'
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fields"),
+    [
+        (
+            "%{TIMESTAMP_ISO8601:at} %{LOGLEVEL:level} %{GREEDYDATA:text}",
+            "2026-11-28T12:00:01.5Z ERROR it broke",
+            {"at": "2026-11-28T12:00:01.5Z", "level": "ERROR", "text": "it broke"},
+        ),
+        (
+            "%{COMBINEDAPACHELOG}",
+            ACCESS,
+            {
+                "clientip": "10.0.0.7", "ident": "-", "auth": "ann@x.test", "timestamp": "28/Nov/2026:12:00:01 +0100",
+                "verb": "GET", "request": "/a?b=1", "httpversion": "1.1", "response": "200", "bytes": "51",
+                "referrer": '"-"', "agent": '"Mozilla/5.0 (X11)"',
+            },
+        ),
+        (
+            "%{SYSLOGLINE}",
+            "Nov  8 01:02:03 host-1 sshd[42]: Yes",
+            {"timestamp": "Nov  8 01:02:03", "logsource": "host-1", "program": "sshd", "pid": "42", "message": "Yes"},
+        ),
+        ("%{IP:a} %{URI:b} %{UUID:c}", "::1 https://u:p@x.test:80/p?q=1 0b0e3f9e-0000-4000-8000-000000000000",
+         {"a": "::1", "b": "https://u:p@x.test:80/p?q=1", "c": "0b0e3f9e-0000-4000-8000-000000000000"}),
+        ("%{NUMBER:n:int} %{NUMBER:x:float} %{WORD:on:boolean}", "-7 1.5 TRUE", {"n": -7, "x": 1.5, "on": True}),
+        (r"(?<who>\w+)@%{HOSTNAME:[host][name]}", "ann@x.test", {"who": "ann", "[host][name]": "x.test"}),
+        ("%{EMAILADDRESS:e}", "none", {}),
+    ],
+)  # fmt: skip
+async def test_grok_takes_fields_out_of_a_text(context, pattern, text, fields):
+    found = await context.run(type=f"{GROK}.TransformValue", pattern=pattern, from_=text)
+    assert found.value == fields
+
+
+async def test_grok_over_rows_with_patterns_of_ones_own(context):
+    folder = context.working_dir / "mine"
+    folder.mkdir()
+    (folder / "own").write_text("# ours\nORDER O-[0-9]+\nCODE [A-Z]\n")
+    uri = await context.files.put(b'O-1 A\nnothing\n"O-2 BB"\n', "lines.log")
+    task = {"type": f"{GROK}.TransformItems", "from_": uri, "patternsDir": ["mine"]}
+    task |= {"patternDefinitions": {"CODE": "[A-Z]{2}"}, "patterns": ["%{ORDER:order} (?:%{CODE:code})?", "%{ORDER}"]}
+    found = await context.run(**task)
+    assert found.processedItemsTotal == 2
+    assert [json.loads(line) for line in context.files.text(found.uri).splitlines()] == [
+        {"order": "O-1"},
+        {"order": "O-2", "code": "BB"},
+    ]
+    found = await context.run(**task, namedCapturesOnly=False, breakOnFirstMatch=False, keepEmptyCaptures=True)
+    assert json.loads(context.files.text(found.uri).splitlines()[0]) == {"order": "O-1", "code": "", "ORDER": "O-1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "`pattern` or `patterns` is missing"),
+        ({"pattern": "%{NONE:a}"}, "no pattern `NONE`"),
+        ({"pattern": "%{WORD:a:thing}"}, "no type `thing`"),
+        ({"pattern": "%{A}", "patternDefinitions": {"A": "%{B}%{B}", "B": "%{A}"}}, "without end"),
+        ({"pattern": "("}, "can't be used"),
+        ({"pattern": "%{WORD:a:int}"}, "not of the type"),
+        ({"pattern": "x", "patternsDir": ["../.."]}, "working directory"),
+    ],
+)
+async def test_grok_says_what_is_wrong(context, given, why):
+    with pytest.raises(TaskFailed, match=why):
+        await context.run(type=f"{GROK}.TransformValue", from_="word", **given)
+
+
+async def test_a_pattern_without_end_is_stopped(context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.grok_patterns.SECONDS", 0.1)
+    with pytest.raises(TaskFailed, match="takes longer than"):
+        await context.run(type=f"{GROK}.TransformValue", pattern="(a|a|aa)+$", from_="a" * 60 + "b")
