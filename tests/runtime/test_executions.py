@@ -11,6 +11,7 @@ from engine.core.state import State
 from engine.errors import InputInvalid, NotFound, Refused
 from engine.runtime import Engine
 from engine.store import commands as outbox
+from engine.store import events as inbox
 from engine.store.tables import flows
 from tests.runtime.marks import marks, registry
 
@@ -294,6 +295,33 @@ async def test_a_kill_does_not_wait_for_what_takes_the_place_of_a_subflow(engine
     await until(lambda: not engine.is_busy)
     assert not await engine.database.read(lambda c: outbox.waiting(c, engine.sealer))
     assert [one.id for one in await engine.executions(flow_id="child")] == [child.id]
+
+
+async def test_a_kill_that_was_asked_as_the_process_died_reaches_what_waits_at_the_next_start(settings, clock):
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    for flow_id, text in (("child", AGAIN % "PT1H"), ("f", CALLS)):
+        await first.deploy(f"id: {flow_id}\nnamespace: company.team\n{text}")
+    made = await first.create("company.team", "f", {}, started_by="a")
+    child = await retried(first, "child")
+    asked = KillAsked(clock.now(), "local:ann")
+    await first.database.transact(
+        lambda unit: inbox.post(unit.connection, made.id, asked, clock.now(), first.sealer)  # and nobody is told of it
+    )
+    await first.stop()
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        for one in (made, child):
+            assert (await second.wait(one.id, timeout=20)).state in (State.KILLED, State.RETRIED)
+        await until(lambda: not second.is_busy)
+        assert {one.state for one in await second.executions()} == {State.KILLED}
+        clock.jump(timedelta(hours=2))
+        await until(lambda: not second.is_busy)
+        assert len(await second.executions()) == 2
+        assert not await second.database.read(lambda c: outbox.waiting(c, second.sealer))
+    finally:
+        await second.stop()
 
 
 async def test_what_is_to_be_tried_again_can_be_killed_by_itself(engine, deploy):
