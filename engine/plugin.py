@@ -161,8 +161,9 @@ class Executions(Protocol):
     async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
         """Answer its first pause; NotFound, Refused when nothing waits, InputInvalid."""
 
-    async def kill(self, execution_id: str, *, by: str, cascade: bool) -> None:
-        """Stop it and, with `cascade`, what it waits for; NotFound, Refused when it has ended."""
+    async def kill(self, execution_id: str, *, by: str, cascade: bool, dedupe: str) -> None:
+        """Stop it and, with `cascade`, what it waits for; NotFound, Refused when it has ended, unless this key stopped
+        it before."""
 
     async def start(
         self,

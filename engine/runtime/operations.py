@@ -44,6 +44,7 @@ class Operations:
         now: datetime,
         pause_id: str | None = None,
         cascade: bool = True,
+        dedupe: str | None = None,
     ) -> bool:
         """Kill inside somebody's transaction, or end a pause that outlived its execution; False when the pause was
         decided, or the execution had ended before, and nothing of it was to come any more."""
@@ -54,7 +55,7 @@ class Operations:
         elif pauses.decide(unit.connection, pause_id, "KILLED", by=by, now=now) is None:
             return False
         event = KillAsked(now, by, reason, cascade)
-        posted = inbox.post(unit.connection, execution_id, event, now, self.creator.sealer)
+        posted = inbox.post(unit.connection, execution_id, event, now, self.creator.sealer, dedupe)
         if posted is not None:
             unit.after_commit(lambda: self.decider.post_stored(posted))
         return True

@@ -12,6 +12,7 @@ from engine.runtime.flows import Flows, Known
 from engine.runtime.operations import Operations
 from engine.sight import is_within
 from engine.store import chat_audit
+from engine.store import events as inbox
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
 
@@ -108,14 +109,19 @@ class TaskExecutions:
         """Answer the first pause of an execution; NotFound, Refused when nothing waits, InputInvalid."""
         await self.operations.answers.resume(execution_id, inputs, by=by, by_flow=True)
 
-    async def kill(self, execution_id: str, *, by: str, cascade: bool) -> None:
-        """Stop it and, with `cascade`, what it waits for, which is recorded; NotFound, Refused when it has ended."""
+    async def kill(self, execution_id: str, *, by: str, cascade: bool, dedupe: str) -> None:
+        """Stop it and, with `cascade`, what it waits for, which is recorded; NotFound, Refused when it has ended,
+        unless this key stopped it before."""
         execution, now = await self.operations.decider.current(execution_id), self.operations.creator.clock.now()
         flow = f"{execution.namespace}/{execution.flow_id}"
         deed = Deed(now, "", "", "flow", "kill", execution_id, execution_id, flow, {"by": by})
 
         def work(unit: Unit) -> bool:
-            killed = self.operations.kill_in(unit, execution_id, by=by, reason="", now=now, cascade=cascade)
+            if inbox.knows(unit.connection, dedupe):
+                return True
+            killed = self.operations.kill_in(
+                unit, execution_id, by=by, reason="", now=now, cascade=cascade, dedupe=dedupe
+            )
             if killed:
                 chat_audit.record(unit.connection, deed)
             return killed

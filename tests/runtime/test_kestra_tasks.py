@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from engine.core.state import State
-from engine.errors import NotFound
+from engine.errors import NotFound, Refused
 from engine.store import chat_audit
 from tests.runtime.test_schedules import at_rest
 
@@ -214,6 +214,16 @@ tasks:
   - {{id: never, type: io.kestra.plugin.core.log.Log, message: never}}
 """)
     assert (await run(until="ended")).state is State.KILLED
+
+
+async def test_a_task_that_runs_again_after_a_crash_has_stopped_it_already(there, engine):
+    executions, asked = engine._outside.executions, {"by": "flow:a.b", "cascade": True}
+    await executions.kill(there[3].id, **asked, dedupe="run.1:kill")
+    assert (await engine.wait(there[3].id, timeout=20)).state is State.KILLED
+    await executions.kill(there[3].id, **asked, dedupe="run.1:kill")
+    assert len(await recorded(engine, there[3])) == 1
+    with pytest.raises(Refused, match="already finished"):
+        await executions.kill(there[3].id, **asked, dedupe="run.2:kill")
 
 
 async def test_a_pause_is_answered(there, deploy, run, engine):

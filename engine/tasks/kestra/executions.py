@@ -136,7 +136,12 @@ propagateKill: true
             return None
         if self.execution_id == context.execution_id:
             return Result(effects={"exit": "KILLED"})
-        await executions_of(context).kill(self.execution_id, by=by_flow(context), cascade=self.propagate_kill)
+        await executions_of(context).kill(
+            self.execution_id,
+            by=by_flow(context),
+            cascade=self.propagate_kill,
+            dedupe=f"{context.task_run_id}:kill:{self.execution_id}",
+        )
         return None
 
 
