@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.torture import clocks
 from tests.torture.clocks import LONG, NIGHTS, due
 from tests.torture.fleet import PAGE, posts
 from tests.torture.promises import (
@@ -172,6 +173,25 @@ def test_the_dates_of_a_night_in_which_the_hours_change(night, wanted):
     assert {name: [f"{at:%H:%M}" for at in found[name]] for name in wanted} == {k: [at] for k, at in wanted.items()}
     assert len(found["minutely"]) == 7 * 60
     assert len(found["half_past"]) == (8 if night == "half an hour twice" else 7)
+
+
+async def test_the_nights_are_one_report(monkeypatch, tmp_path):
+    async def night(folder, seed, one):
+        return {"moves": 2, "broken": {"timers": ["late"]} if one.more else {}}
+
+    monkeypatch.setattr(clocks, "MISSING", "")
+    monkeypatch.setattr(clocks, "night", night)
+    found = await clocks.jumps(tmp_path, 1)
+    assert found == {"nights": 4, "moves": 8, "broken": {"an hour skipped, timers": ["late"]}}
+
+
+@pytest.mark.parametrize("ci", ["", "true"])
+async def test_without_a_compiler_the_clocks_are_skipped_but_not_in_ci(monkeypatch, tmp_path, ci):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(clocks, "MISSING", "no compiler")
+    found = await clocks.jumps(tmp_path, 1)
+    assert found["skipped"] == "no compiler"
+    assert bool(found["broken"]) is bool(ci)
 
 
 def test_missing_effects_doubled_records_and_leftovers_are_found():
