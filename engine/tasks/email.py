@@ -1,5 +1,6 @@
 """`io.kestra.plugin.email`: mail out over SMTP, and mail that comes."""
 
+import asyncio
 import html
 import imaplib
 import mimetypes
@@ -7,6 +8,8 @@ import poplib
 import re
 import smtplib
 import ssl
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import getaddresses, make_msgid
@@ -16,11 +19,13 @@ from pydantic import BeforeValidator, Field
 
 from engine.plugin import (
     Look,
+    Message,
     Outputs,
     Part,
     PollContext,
     PollingTrigger,
     Property,
+    RealtimeTrigger,
     RunContext,
     RunnableTask,
     TaskFailed,
@@ -216,6 +221,38 @@ class MailboxFields(Part):
     ssl: Property[bool] = Field(default=True, description="Speak TLS.")
     trust_all_certificates: Property[bool] = Field(default=False, description="Take any certificate.")
 
+    @property
+    def place(self) -> str:
+        """Which mailbox it is."""
+        return f"{self.protocol} {self.host} {self.username} {self.folder}"
+
+    async def new(self, context: RunContext, known: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Mails that came since a look, and what to remember for the next one; TaskFailed."""
+        await check_address(f"http://{self.host}", context.settings)
+        context.mask(self.password)
+        box = Mailbox(
+            self.protocol,
+            self.host,
+            self.port,
+            self.username,
+            self.password,
+            self.folder,
+            self.ssl,
+            self.trust_all_certificates,
+        )
+        try:
+            return await in_own_thread(lambda: new_mails(box, known))
+        except (imaplib.IMAP4.error, poplib.error_proto) as error:
+            said = error.args[0] if error.args else error
+            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+            raise TaskFailed(
+                f"{self.host} refused: {text}", fix="Check `username`, `password` and `folder`."
+            ) from error
+        except OSError as error:
+            raise TaskFailed(
+                f"{self.host} can't be reached: {error}.", fix="Check `host`, `port` and `ssl`."
+            ) from error
+
 
 class MailReceivedTrigger(MailboxFields, PollingTrigger):
     """Start an execution when mail comes; what lies there at the first look is old."""
@@ -238,34 +275,50 @@ folder: INBOX
 
     async def poll(self, context: PollContext) -> Look:
         asked = await fields_of(self, MailboxFields, context)
-        await check_address(f"http://{asked.host}", context.settings)
-        context.mask(asked.password)
-        box = Mailbox(
-            asked.protocol,
-            asked.host,
-            asked.port,
-            asked.username,
-            asked.password,
-            asked.folder,
-            asked.ssl,
-            asked.trust_all_certificates,
-        )
-        place = f"{asked.protocol} {asked.host} {asked.username} {asked.folder}"
-        known = context.memory if context.memory.get("place") == place else {}
-        try:
-            mails, memory = await in_own_thread(lambda: new_mails(box, known))
-        except (imaplib.IMAP4.error, poplib.error_proto) as error:
-            said = error.args[0] if error.args else error
-            text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-            raise TaskFailed(
-                f"{asked.host} refused: {text}", fix="Check `username`, `password` and `folder`."
-            ) from error
-        except OSError as error:
-            raise TaskFailed(
-                f"{asked.host} can't be reached: {error}.", fix="Check `host`, `port` and `ssl`."
-            ) from error
+        known = context.memory if context.memory.get("place") == asked.place else {}
+        mails, memory = await asked.new(context, known)
         found = Received(latestEmail=mails[-1], total=len(mails), emails=mails) if mails else None
-        return Look(found, {**memory, "place": place})
+        return Look(found, {**memory, "place": asked.place})
+
+
+class RealTimeTrigger(MailboxFields, RealtimeTrigger):
+    """Start an execution for each mail that comes while it listens.
+
+    IMAP is asked every few seconds, POP3 once an `interval`. Mail that comes while the bot is away is heard by a
+    MailReceivedTrigger only, which remembers where it was.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.email.RealTimeTrigger
+protocol: IMAP
+host: imap.example.com
+username: "{{ secret('MAIL_USER') }}"
+password: "{{ secret('MAIL_PASSWORD') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.email.RealTimeTrigger", "io.kestra.plugin.notifications.mail.RealTimeTrigger"]
+    interval: timedelta = Field(
+        default=timedelta(seconds=60), ge=timedelta(seconds=1), description="The wait between two looks by POP3."
+    )
+
+    prompt: ClassVar[timedelta] = timedelta(seconds=5)
+
+    async def listen(self, context: RunContext) -> AsyncGenerator[Sequence[Message], None]:
+        asked = await fields_of(self, MailboxFields, context)
+        wait = min(self.interval, self.prompt) if asked.protocol == "IMAP" else self.interval
+        _, memory = await asked.new(context, {})
+        while True:
+            try:
+                mails, memory = await asked.new(context, memory)
+            except TaskFailed as error:  # it goes on where it was
+                context.log(f"{error} The next look is in {wait.total_seconds():g} s.", "WARN")
+                mails = []
+            if mails:
+                yield [Message(mail) for mail in mails]
+            else:
+                await asyncio.sleep(wait.total_seconds())
 
 
 def addresses(text: str, name: str) -> tuple[Address, ...]:

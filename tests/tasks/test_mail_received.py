@@ -1,12 +1,16 @@
 """Mail that comes starts executions: by IMAP and by POP3."""
 
+import asyncio
 import json
+from contextlib import aclosing
+from datetime import timedelta
 
 import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from engine.tasks import mailbox as mailboxes
+from engine.tasks.email import MailboxFields
 from tests.wire.mailbox import mailbox
 
 __all__ = ["mailbox"]
@@ -96,6 +100,39 @@ async def test_many_mails_are_handed_on_in_turns(look, mailbox, monkeypatch):
     turns = [[one["subject"] for one in (await look()).emails] for _ in range(3)]
     assert turns == [["0", "1"], ["2", "3"], ["4"]]
     assert await look() is None
+
+
+@pytest.mark.parametrize("protocol", ["IMAP", "POP3"])
+async def test_each_mail_is_heard_as_it_comes(context, mailbox, monkeypatch, protocol):
+    kind = catalogue().resolve({"type": "io.kestra.plugin.notifications.mail.RealTimeTrigger"})
+    monkeypatch.setattr(kind, "prompt", timedelta(milliseconds=20))
+    port = mailbox.imap if protocol == "IMAP" else mailbox.pop
+    given = {"protocol": protocol, "host": "127.0.0.1", "port": port, "ssl": False, "username": "ann"}
+    trigger = kind.model_validate(
+        {"id": "t", "type": kind.type_names()[0], "interval": "PT1S", **given, "password": "no"}
+    )
+    with pytest.raises(TaskFailed, match=r"refused.*Wrong password"):
+        await anext(trigger.listen(context))
+    mailbox.put(MAIL.format(n=0))  # lies there already
+    trigger = trigger.model_copy(update={"password": "right"})
+    looks, new = [], kind.new
+
+    async def looked(self, context, known):
+        looks.append(known)
+        if len(looks) == 3:
+            raise TaskFailed("127.0.0.1 can't be reached.")
+        if len(looks) == 4:
+            mailbox.put(MAIL.format(n=1))
+            mailbox.put(MAIL.format(n=2))
+        return await new(self, context, known)
+
+    monkeypatch.setattr(MailboxFields, "new", looked)
+    async with asyncio.timeout(60), aclosing(trigger.listen(context)) as ears:
+        found = await anext(ears)
+    assert [one.variables["messageId"] for one in found] == ["<1@example.com>", "<2@example.com>"]
+    assert found[0].variables["from"] == "ann@example.com"
+    assert context.said("can't be reached", "WARN")
+    assert "right" in context.masked
 
 
 async def test_a_huge_mail_is_told_of(look, mailbox, monkeypatch):
