@@ -136,7 +136,7 @@ def _draw(form: Form, index: int, *, hide: bool = False, brief: bool = False) ->
     if size(hint) > limits.HINT or "\n" in field.help.strip() or (field.type == "SECRET" and hint):
         hint = ""
         most = _BRIEF if brief else _HELP
-        more, rest = paragraphs(f"Help for {_name(field)}", f"**{texts.plain(_name(field))}**: {help_text}", most)
+        more, rest = paragraphs(f"Help for {_name(field)}", f"**{texts.literal(_name(field))}**: {help_text}", most)
         blocks.extend(more)
         overflow.extend(rest)
     if size(line(field.label)) > (_SECRET_LABEL if field.type == "SECRET" else limits.LABEL):
@@ -262,7 +262,7 @@ def _page(
     blocks: list[Block] = []
     title = line(form.title)
     if size(title) > limits.VIEW_TITLE:
-        more, rest = paragraphs("Title", f"**{texts.plain(title, 2_000)}**", 1_500)
+        more, rest = paragraphs("Title", f"**{texts.literal(title)}**", 1_500)
         blocks.extend(more)
         overflow.extend(rest)
     if len(all_pages) > 1:

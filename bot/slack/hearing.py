@@ -30,7 +30,7 @@ from bot.slack.people import People
 from bot.slack.transport import FileRefused, Transport
 from bot.slack.work import Work
 from bot.tallies import REFUSALS
-from bot.texts import plain
+from bot.texts import literal, plain
 
 log = structlog.get_logger("parley.slack")
 Ack = Callable[..., Awaitable[Any]]
@@ -347,7 +347,7 @@ class Hearing:
 
 
 def _told(errors: Mapping[str, str]) -> str:
-    return plain(" ".join(errors.values()), 2_000)
+    return literal(" ".join(errors.values()))
 
 
 def _sent_files(value: Any) -> list[SentFile]:

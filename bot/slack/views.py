@@ -96,7 +96,7 @@ def _facts(facts: Sequence[Fact]) -> tuple[list[Block], tuple[Overflow, ...]]:
             continue
         if is_long or used + size(text) > _FACTS or len(drawn) >= 10:
             name = shorten(line(fact.label), 60) or "Value"
-            overflow.append(Overflow(name, f"**{texts.plain(fact.label)}** {fact.value}"))
+            overflow.append(Overflow(name, f"**{texts.literal(line(fact.label))}** {fact.value}"))
             continue
         used += size(text) + 20
         if fact.short and size(text) <= 300:
@@ -228,7 +228,7 @@ def _rows(body: Listing, total: int, most: int) -> tuple[list[Block], tuple[Over
 
 def _row_text(row: Row) -> str:
     acts = "".join(
-        f"\n  {texts.plain(action.label)}" + (f": {action.url}" if action.url else "") for action in row.actions
+        f"\n  {texts.literal(line(action.label))}" + (f": {action.url}" if action.url else "") for action in row.actions
     )
     return f"• **{row.title}** {row.text}{acts}"
 
@@ -294,7 +294,7 @@ def spill(overflow: Sequence[Overflow]) -> tuple[list[dict[str, Any]], tuple[tup
     left = [one for one in overflow if not one.file]
     messages: list[dict[str, Any]] = []
     rest = "\n\n".join(
-        f"**{texts.plain(one.what)}**\n{texts.literal(one.text) if one.is_data else one.text}" for one in left
+        f"**{texts.literal(one.what)}**\n{texts.literal(one.text) if one.is_data else one.text}" for one in left
     )
     while rest.strip() and len(messages) < 3:
         drawn, rest = sections(rest, limits.SECTION, limits.MESSAGE_TEXT - 500)
