@@ -103,6 +103,17 @@ GROUPED = """
 """
 
 
+def test_a_choice_is_shown_by_its_label_and_hands_on_its_value():
+    text = "- {id: to, type: SELECT, values: [{label: Production, value: 123}, {value: dev}, test]}"
+    (field,) = fields(text)
+    assert [(one.value, one.label) for one in field.options] == [
+        ("123", "Production"), ("dev", "dev"), ("test", "test"),
+    ]  # fmt: skip
+    assert questions.read_pairs([field], {"to": "production"}, READER).given == {"to": "123"}
+    found = resolve(declared(text), {"to": "Production"}, as_is)
+    assert "it must match the values `[123, dev, test]`" in found.problems[0].message
+
+
 def test_a_form_and_an_object_are_asked_for_as_what_is_in_them():
     made = fields(GROUPED)
     assert [(one.id, one.type, one.label, one.group) for one in made] == [

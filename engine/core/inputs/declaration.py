@@ -91,6 +91,11 @@ class Input(Part, ABC):
         return ()
 
     @property
+    def labels(self) -> dict[str, str]:
+        """What some of the choices are called, by value."""
+        return {}
+
+    @property
     def accepts_blank(self) -> bool:
         """Whether an empty text is a value of this type rather than nothing."""
         return False

@@ -15,6 +15,7 @@ from engine.core.inputs.bounded import BoundedInput, Limits
 from engine.core.inputs.by_type import INPUT_TYPES, nearest, of_type, plain_types
 from engine.core.inputs.declaration import Input, InputRefused, spell, unreadable
 from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
+from engine.core.task import Part
 from engine.errors import FlowInvalid
 
 T = TypeVar("T")
@@ -172,8 +173,15 @@ class YamlInput(Input):
             raise unreadable("YAML", value, error.message) from error
 
 
+class ValueOption(Part):
+    """One of the values to choose from, and what it is called."""
+
+    value: str
+    label: str = ""
+
+
 class _ChoiceInput(Input):
-    values: tuple[str, ...] = ()
+    values: tuple[str | ValueOption, ...] = ()
     expression: str | None = Field(default=None, description="A {{ template }} that gives the list of values.")
     allow_custom_value: bool = False
     auto_select_first: bool = False
@@ -181,11 +189,17 @@ class _ChoiceInput(Input):
     @field_validator("values", mode="before")
     @classmethod
     def _texts(cls, values: Any) -> Any:
-        return [spell(one) for one in values] if isinstance(values, list | tuple) else () if values is None else values
+        if not isinstance(values, list | tuple):
+            return () if values is None else values
+        return [one if isinstance(one, Mapping | ValueOption) else spell(one) for one in values]
 
     @property
     def choices(self) -> tuple[str, ...]:
-        return self.values
+        return tuple(one.value if isinstance(one, ValueOption) else one for one in self.values)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {one.value: one.label for one in self.values if isinstance(one, ValueOption) and one.label}
 
 
 class SelectInput(_ChoiceInput):
@@ -202,7 +216,7 @@ class SelectInput(_ChoiceInput):
         return spell(value)
 
     def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
-        known = self.values if options is None else options
+        known = self.choices if options is None else options
         if self.required and not self.allow_custom_value and value not in known:
             raise _not_among(known)
 
@@ -229,7 +243,7 @@ class MultiselectInput(_ChoiceInput):
     """Any of a list."""
 
     type: Literal["MULTISELECT"]
-    values: tuple[str, ...] = Field(default=(), validation_alias=AliasChoices("values", "options"))
+    values: tuple[str | ValueOption, ...] = Field(default=(), validation_alias=AliasChoices("values", "options"))
     item_type: str = "STRING"
 
     @model_validator(mode="before")
@@ -243,7 +257,7 @@ class MultiselectInput(_ChoiceInput):
         return _elements(self.type, self.item_type, value)
 
     def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
-        known = self.values if options is None else options
+        known = self.choices if options is None else options
         if not self.allow_custom_value and any(spell(one) not in known for one in value):
             raise _not_among(known)
 

@@ -377,7 +377,7 @@ def input_schema(flow: DeployedFlow) -> dict[str, Any]:
             {"type": "array", "items": {}} if kind in LISTS else {"type": TYPES.get(kind, "string")}
         )
         if kind == "SELECT" and isinstance(values := declared.get("values"), list):
-            schema["enum"] = [str(value) for value in values]
+            schema["enum"] = [str(one.get("value") if isinstance(one, Mapping) else one) for one in values]
         about = declared.get("description") or declared.get("displayName") or ""
         if schema["type"] == "string" and kind not in ("STRING", "SELECT"):
             about = f"{about} ({kind})".strip()
