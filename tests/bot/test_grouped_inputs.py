@@ -2,7 +2,7 @@
 
 from bot.conversation import Form, Notice, Room
 from bot.discord.views.forms import modal, pages
-from bot.preview.pictures import text
+from bot.preview.pictures import page, text
 from bot.preview.scenes import scenes
 from bot.slack import forms as slack_forms
 from engine.core.flow_source import load
@@ -116,3 +116,6 @@ def test_every_platform_draws_the_heading_once():
     assert discord.count("Where it runs: region") == 1
     assert "disk: size" in discord
     assert text(shown).count("-- Where it runs") == 1
+    drawn = page(shown, "web")
+    assert drawn.count("<h3>Where it runs</h3>") == drawn.count("<h3>disk</h3>") == 1
+    assert "One row a line" in drawn
