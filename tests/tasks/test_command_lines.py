@@ -55,6 +55,41 @@ async def test_every_tool(make_context, tools, kind, program):
     assert sorted(found.outputFiles) == ["given.txt", "made.txt"]
 
 
+async def test_spark_gets_a_job_with_its_files(make_context, tools):
+    tools.install(
+        "spark-submit", body='for one; do case "$one" in *.py|*.R|*.jar) echo "said $(cat "$one")";; esac; done'
+    )
+    context = make_context(inputs={"n": "it's"})
+    uri = await context.files.put(b"a jar", "a.jar")
+    given = {"taskRunner": PROCESS, "master": "spark://x:7077", "args": ["10", "a b"]}
+    files = {"appFiles": {"a.txt": "A"}, "configurations": {"spark.cores.max": 2}, "name": "my job", "verbose": True}
+    script = "print('{{ inputs.n }}')"
+    python = {"type": f"{PLUGIN}.spark.PythonSubmit", "mainScript": script, "pythonFiles": {"lib/b.py": "b = 1"}}
+    await context.run(**python, **given, **files)
+    folder = context.working_dir
+    assert tools.calls.pop() == [
+        "spark-submit", "--master", "spark://x:7077", "--deploy-mode", "client", "--name", "my job",
+        "--files", f"{folder}/a.txt", "--py-files", f"{folder}/lib/b.py", "--conf", "spark.cores.max=2", "--verbose",
+        str(next((folder / ".parley").glob("main-*.py"), "")), "10", "a b",
+    ]  # fmt: skip
+    assert context.said("said print\\('it's'\\)")
+    await context.run(type=f"{PLUGIN}.spark.RSubmit", mainScript="print(1)", **given, deployMode="CLUSTER")
+    assert tools.calls[-1][3:5] == ["--deploy-mode", "cluster"]
+    assert context.said("said print\\(1\\)")
+    jar = {"type": f"{PLUGIN}.spark.JarSubmit", "mainResource": uri, "mainClass": "com.x.App", "jars": {"b.jar": uri}}
+    await context.run(**jar, **given)
+    assert tools.calls[-1][5:] == [
+        "--class",
+        "com.x.App",
+        "--jars",
+        f"{folder}/b.jar",
+        f"{folder}/app.jar",
+        "10",
+        "a b",
+    ]
+    assert context.said("said a jar")
+
+
 async def test_a_tool_in_a_container(contained):
     found = await contained().run(
         type=f"{PLUGIN}.terraform.cli.TerraformCLI",
