@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from engine.core.events import Event, ForceAsked, LimitReached, Started
 from engine.core.execution import Execution
@@ -52,10 +53,11 @@ class Slots:
         self.load(flow, rows)
 
     def following(self, namespace: str, flow_id: str, limit: int | None) -> list[str]:
-        """The queued executions of a flow for which there are places, oldest first."""
+        """The queued executions of a flow for which there are places, oldest first. They have these places: one that is
+        stopped before it starts gives its own back."""
         lane = self._lanes.get((namespace, flow_id), Lane())
-        free = len(lane.queued) if limit is None else max(0, limit - len(lane.running))
-        return list(lane.queued)[:free]
+        lane.limit = limit or 0
+        return list(iter(partial(self._following, lane), None))
 
     def admit(self, flow: Flow, execution: Execution, event: Event) -> Event:
         """The event, or LimitReached in its place when an execution wants to start over the limit."""

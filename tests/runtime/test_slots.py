@@ -52,3 +52,11 @@ def test_after_a_start_only_as_many_are_let_in_as_there_are_places_and_in_their_
     slots.load(("a", "f"), [("1", "RUNNING"), ("2", "QUEUED"), ("3", "QUEUED"), ("4", "QUEUED")])
     slots.load(("a", "g"), [("5", "QUEUED"), ("6", "QUEUED")])
     assert slots.first_waiting(lambda _, flow: {"f": 2}.get(flow)) == ["2", "5", "6"]
+
+
+def test_one_that_is_stopped_before_it_starts_gives_its_place_to_the_next():
+    slots = Slots()
+    slots.load((FLOW.namespace, FLOW.id), [("E1", "QUEUED"), ("E2", "QUEUED"), ("E3", "QUEUED")])
+    assert slots.first_waiting(lambda *_: 1) == ["E1"]
+    assert slots.committed(execution("E1", State.KILLED)) == "E2"
+    assert slots.committed(execution("E2", State.KILLED)) == "E3"
