@@ -34,6 +34,7 @@ _TOKEN = re.compile(
     r"\\Q(?P<quoted>.*?)(?:\\E|\Z)|(?P<property>\\[pP](?:\{\w+\}|\w))|(?P<escape>\\.)|\(\?<(?P<group>[A-Za-z]\w*)>|(?P<open>\[\^?\]?)|(?P<close>\])|&&",
     re.DOTALL,
 )
+_FLAGS: Final = re.compile(r"(?:\(\?[a-zA-Z]+\))*")  # of the whole pattern: they stand at its beginning
 _MANY: Final = 100  # repeats from which on a number counts as endless
 _ESCAPES: Final = {
     r"\h": r"[ \t\xa0\u2000-\u200a]",
@@ -221,6 +222,14 @@ def search(text: str, pattern: str) -> list[str | None] | None:
         return answer
     found = expression.search(text)
     return [found[0], *found.groups()] if found else None
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Java's `String.matches`: whether a pattern matches a text from its beginning to its end."""
+    rest = _FLAGS.sub("", pattern, count=1)
+    flags = pattern.removesuffix(rest)
+    end = "\n" if "x" in flags else ""  # a comment at the end of the pattern ends there
+    return search(text, rf"{flags}\A(?:{rest}{end})\z") is not None
 
 
 def replace(text: str, pattern: str, replacement: str) -> str:

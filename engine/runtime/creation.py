@@ -90,8 +90,8 @@ class Creator:
                 inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed)
             )
 
-        if any(getattr(one, "json_schema", None) for one in inputs):
-            return await in_a_thread(work)  # a pattern of a schema may take its time
+        if any(one.may_take_time for one in inputs):
+            return await in_a_thread(work)
         return await aside([plain_parts(one) for one in inputs], work)
 
     async def check_for(self, trigger: Trigger, flow: Flow, given: Mapping[str, Any]) -> Resolved:

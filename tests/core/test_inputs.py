@@ -369,3 +369,24 @@ def test_nesting_keeps_what_does_not_collide(flat):
         for step in name.split("."):
             found = found[step]
         assert found == value
+
+
+@pytest.mark.parametrize(
+    ("pattern", "given", "fits"),
+    [
+        ("a|ab", "ab", True),
+        ("a|ab", "abc", False),
+        ("(?i)ab", "AB", True),
+        ("(?x) a b # both", "ab", True),
+        (r"\p{Lu}\p{L}+", "Ärger", True),
+        ("a.c", "a\nc", False),
+        ("a", "a\n", False),
+    ],
+)
+def test_a_pattern_is_read_as_java_reads_it_and_holds_for_the_whole_text(pattern, given, fits):
+    assert (not one(given, type="STRING", validator=pattern).problems) is fits
+
+
+def test_a_pattern_that_would_run_for_ages_is_given_up():
+    (problem,) = one("a" * 40 + "b", type="STRING", validator="(a+)+").problems
+    assert "takes longer than 3 s" in problem.message

@@ -100,6 +100,11 @@ class Input(Part, ABC):
         """Whether an empty text is a value of this type rather than nothing."""
         return False
 
+    @property
+    def may_take_time(self) -> bool:
+        """Whether a value is held against a pattern or a schema of the author's: not where others wait."""
+        return False
+
     @abstractmethod
     def coerce(self, value: Any) -> Any:
         """The value as its type; InputRefused when it can't be read as such. `value` is not None."""

@@ -6,6 +6,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from engine.core.inputs.declaration import Input, InputRefused, spell, unreadable
+from engine.errors import ExpressionFailed
+from engine.expressions import regexes
 
 _URI = re.compile(
     r"[a-z]+:\/\/(?:www\.)?[-a-zA-Z0-9@:%._\+~#=]{1,256}\.[a-zA-Z0-9()]{1,6}\b(?:[-a-zA-Z0-9()@:%_\+.~#?&\/=]*)",
@@ -22,20 +24,30 @@ class _TextInput(Input):
     def _compiles(cls, pattern: str | None) -> str | None:
         if pattern is not None:
             try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"invalid pattern [{pattern}]: {error}") from error
+                regexes.compiled(pattern)
+            except ExpressionFailed as error:
+                raise ValueError(f"invalid pattern [{pattern}]: {error.message}") from error
         return pattern
 
     @property
     def accepts_blank(self) -> bool:
         return True
 
+    @property
+    def may_take_time(self) -> bool:
+        return self.validator is not None
+
     def coerce(self, value: Any) -> str:
         return spell(value)
 
     def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
-        if self.validator is not None and not re.fullmatch(self.validator, value):
+        if self.validator is None:
+            return
+        try:
+            fits = regexes.matches(value, self.validator)
+        except ExpressionFailed as error:
+            raise InputRefused(f"it can't be held against the pattern `{self.validator}`: {error.message}") from error
+        if not fits:
             raise InputRefused(f"it must match the pattern `{self.validator}`")
 
 

@@ -121,6 +121,10 @@ class JsonInput(Input):
         default=None, description="A JSON Schema (draft 2020-12), as JSON text, that the value must fit."
     )
 
+    @property
+    def may_take_time(self) -> bool:
+        return bool(self.json_schema)
+
     @field_validator("json_schema", mode="before")
     @classmethod
     def _is_text(cls, schema: Any) -> Any:
