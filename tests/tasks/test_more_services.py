@@ -2,7 +2,7 @@
 
 import base64
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -58,6 +58,36 @@ async def test_a_sync_of_fivetran(context):
         service.asked = None
         with pytest.raises(TaskFailed, match=r"The sync of c/1 failed.*its log"):
             await context.run(**sync, **fast, baseUrl=wire.url)
+    assert "s3cret" in context.masked
+
+
+async def test_data_of_fivetran_is_waited_for(context):
+    service = Fivetran()
+    service.connector |= {"sync_frequency": 60, "schema": "shop", "status": {"setup_state": "connected"}}
+    looks = []
+
+    def answer(request):
+        looks.append(request.path)
+        if len(looks) == 3:
+            service.connector["succeeded_at"] = datetime.now(UTC).isoformat()
+        return service(request)
+
+    status = {"type": f"{PLUGIN}.fivetran.connectors.Status", "apiKey": "key", "apiSecret": "s3cret"}
+    status |= {"connectorIds": ["c/1"], "pollFrequency": "PT0.01S"}
+    with serving(answer) as wire:
+        now = await context.run(**status, baseUrl=wire.url, wait=False)
+        assert (now.connectors["c/1"]["fresh"], now.connectors["c/1"]["hasFailed"]) == (False, True)
+        done = await context.run(**status, baseUrl=wire.url)
+        assert (done.connectors["c/1"]["fresh"], done.connectors["c/1"]["name"], len(looks)) == (True, "shop", 3)
+        service.connector |= {"succeeded_at": "2026-01-01T00:00:00Z", "failed_at": None, "paused": True}
+        with pytest.raises(TaskFailed, match="never gets fresh: it is paused"):
+            await context.run(**status, baseUrl=wire.url)
+        assert (await context.run(**status, baseUrl=wire.url, freshnessBuffer="P9999D")).connectors["c/1"]["fresh"]
+        with pytest.raises(TaskFailed, match="did not end within"):
+            await context.run(**status, baseUrl=wire.url, allowTerminal=True, maxDuration="PT0S")
+        del service.connector["sync_frequency"]
+        with pytest.raises(TaskFailed, match="no time between syncs"):
+            await context.run(**status, baseUrl=wire.url)
     assert "s3cret" in context.masked
 
 
