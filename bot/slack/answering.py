@@ -1,8 +1,9 @@
 """Replies brought to the person who asked: as a modal, over the clicked message, privately or for everybody."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,7 +13,7 @@ from bot.conversation import Card, FileRef, Form, Notice, Reply, Room
 from bot.frontend import Unreachable
 from bot.slack import payloads, views
 from bot.slack.blocks import Overflow, Rendered
-from bot.slack.delivery import Delivery, log_bytes
+from bot.slack.delivery import Delivery, Piece, log_bytes
 from bot.slack.forms import Origin, form_view, waiting_view
 from bot.slack.payloads import Asked
 from bot.slack.refusals import NO_TRIGGER, USED_TRIGGER
@@ -38,7 +39,7 @@ class Answering:
         long to wait for, they are told, and get the reply after it."""
         await self._slowly(asked, lambda: self._present(asked, reply))
 
-    async def _slowly(self, asked: Asked, doing: Callable[[], Awaitable[None]]) -> None:
+    async def _slowly(self, asked: Asked, doing: Piece) -> None:
         """Do what somebody waits for; through pauses that Slack asks for, of which they are told once."""
         for number in range(_AGAIN):
             try:
@@ -54,10 +55,14 @@ class Answering:
 
     async def _slowed(self, asked: Asked, pause: float) -> None:
         said = answer("E19", platform="Slack", what="my answer follows", s=f"{max(pause, 1):.0f}").notice()
+        await self._tell(asked, said)
+
+    async def _tell(self, asked: Asked, notice: Notice) -> None:
+        """Say something beside an answer, which does not depend on it."""
         try:
-            await self._whisper(asked, views.notice(said).payload)
+            await self._whisper(asked, views.notice(notice).payload)
         except Unreachable as error:
-            log.info("slack told nobody of its pause", reason=error.reason)
+            log.info("slack told somebody nothing", reason=error.reason)
 
     async def _present(self, asked: Asked, reply: Reply) -> None:
         if isinstance(reply.body, Form) and asked.view_id:
@@ -88,8 +93,7 @@ class Answering:
             REFUSALS.add("slack", "answer lost")
             log.warning("slack answer not delivered", reason=error.reason, channel=asked.room.channel)
             if reply.public or reply.replaces:
-                told = Rendered(views.answered(error.reason))
-                await self.say_privately(asked, told)
+                await self.say_privately(asked, Rendered(views.answered(error.reason)))
 
     async def _draw_over(self, address: str, card: Card) -> None:
         """The pressed message anew, by the click's own address; should that fail, the outbox draws it all the same."""
@@ -143,7 +147,7 @@ class Answering:
                 lambda client: client.chat_update(channel=message.channel, ts=message.message, **rendered.payload),
                 message.channel,
             )
-            await self._delivery.spill(message.channel, message.thread or message.message, rendered.overflow)
+            await self._spill(asked, message.channel, message.thread or message.message, rendered.overflow)
 
     async def _say_publicly(self, asked: Asked, rendered: Rendered) -> None:
         room = asked.room
@@ -157,10 +161,10 @@ class Answering:
             except Unreachable as error:
                 log.info("slack response address refused", reason=error.reason)
             else:
-                await self._delivery.spill(room.channel, room.thread, rendered.overflow)
+                await self._spill(asked, room.channel, room.thread, rendered.overflow)
                 return
         await self._delivery.thread_message(room.channel, room.thread, rendered.payload)
-        await self._delivery.spill(room.channel, room.thread, rendered.overflow)
+        await self._spill(asked, room.channel, room.thread, rendered.overflow)
 
     async def say_privately(self, asked: Asked, rendered: Rendered) -> None:
         """Only the person sees it: by the response address, as an ephemeral message, or in a direct conversation."""
@@ -192,13 +196,21 @@ class Answering:
         channel = room.channel if room.is_direct else user
         await self._delivery.thread_message(channel, room.thread if room.is_direct else None, payload)
 
+    async def _spill(self, asked: Asked, channel: str, thread: str | None, overflow: Sequence[Overflow]) -> None:
+        """What did not fit into an answer for everybody: messages or files beside it."""
+        await self._rest(asked, self._delivery.pieces(channel, thread, overflow))
+
+    async def _rest(self, asked: Asked, pieces: Iterable[Piece]) -> None:
+        """What follows an answer that is there: neither it nor a piece of the rest is sent again after a pause."""
+        try:
+            for piece in pieces:
+                await self._slowly(asked, piece)
+        except Unreachable as error:
+            await self._tell(asked, Notice("warning", f"I could not send the rest: {plain(error.reason)}"))
+
     async def spill_privately(self, asked: Asked, overflow: Sequence[Overflow]) -> None:
         """What did not fit into a private answer: more of them, or files in the direct conversation."""
         messages, files = views.spill(overflow)
-        for payload in messages:
-            await self._whisper(asked, payload)
-        if not files:
-            return
         left = list(files)
 
         async def send() -> None:
@@ -208,10 +220,8 @@ class Answering:
                 del left[0]
             await self._sent_directly(asked, channel, [name for name, _ in files])
 
-        try:
-            await self._slowly(asked, send)
-        except Unreachable as error:
-            await self._whisper(asked, views.answered(f"I could not send the rest: {plain(error.reason)}"))
+        more = [partial(self._whisper, asked, payload) for payload in messages]
+        await self._rest(asked, [*more, send] if files else more)
 
     async def _direct(self, asked: Asked) -> str:
         """The channel of the direct conversation; Unreachable."""
@@ -224,8 +234,7 @@ class Answering:
     async def _sent_directly(self, asked: Asked, channel: str, files: Sequence[str]) -> None:
         if channel != asked.room.channel:
             names = ", ".join(code(name) for name in files)
-            note = views.notice(Notice("info", f"I sent you {names} in our direct conversation."))
-            await self._whisper(asked, note.payload)
+            await self._tell(asked, Notice("info", f"I sent you {names} in our direct conversation."))
 
     async def _hand_over(self, asked: Asked, files: Sequence[FileRef]) -> None:
         """Files of an answer: private messages hold none, so they go into the direct conversation."""

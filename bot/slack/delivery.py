@@ -24,6 +24,7 @@ from bot.texts import code, plain
 from engine.plugin import ChatPost
 
 Locate = Callable[[str], Path]  # an internal storage URI's file on disk
+Piece = Callable[[], Awaitable[None]]  # sends something
 log = structlog.get_logger("parley.slack")
 V = TypeVar("V")
 
@@ -320,14 +321,19 @@ class Delivery:
 
     async def spill(self, channel: str, thread: str | None, overflow: Sequence[Overflow]) -> None:
         """What did not fit: as messages when it is little, else as files."""
+        for piece in self.pieces(channel, thread, overflow):
+            await piece()
+
+    def pieces(self, channel: str, thread: str | None, overflow: Sequence[Overflow]) -> list[Piece]:
+        """The same, to be sent one after the other."""
         messages, files = views.spill(overflow)
-        for payload in messages:
-            await self.thread_message(channel, thread, payload)
-        for name, text in files:
-            await self.upload(channel, thread, name, log_bytes(text))
+        return [
+            *(partial(self.thread_message, channel, thread, payload) for payload in messages),
+            *(partial(self.upload, channel, thread, name, log_bytes(text)) for name, text in files),
+        ]
 
 
-async def insist(doing: Callable[[], Awaitable[None]]) -> None:
+async def insist(doing: Piece) -> None:
     """Do it, through outages and long pauses: nobody waits for it, and no outbox repeats it."""
     for _ in range(_INSIST):
         try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.conversation import Notice, Reply, Transcript
+from bot.conversation import Listing, Notice, Reply, Row, Transcript
 from bot.slack.app import SlackFrontEnd
 from tests.slack.desk import ScriptedDesk
 from tests.slack.test_front_end import FORM
@@ -46,3 +46,22 @@ async def test_the_rest_of_an_answer_comes_after_a_long_pause(
     await slack.said("my answer follows in about 1 s", user="U1")
     await slack.said("I sent you", user="U1")
     assert len(slack.called("files.completeUploadExternal")) == 1
+
+
+@pytest.mark.parametrize("public", [True, False])
+async def test_an_answer_whose_rest_has_to_wait_is_sent_once(
+    slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, public: bool
+) -> None:
+    monkeypatch.setattr("bot.slack.transport._PATIENCE", 0)
+    rows = tuple(Row(f"Row {number}", f"this-is-{number} {'long ' * 60}") for number in range(60))
+    desk.on_command = lambda command: Reply(Listing("Everything", rows), public=public)
+    busy = [Refusal(), Refusal(retry_after=1)]
+    slack.scripts["chat.postMessage"] = list(busy) if public else busy[1:]
+    slack.scripts["chat.postEphemeral"] = [] if public else busy
+    await slack.mention("list", thread=slack.write("go").ts)
+    await slack.said("my answer follows in about 1 s", user="U1")
+    await slack.said("this-is-59", user=None if public else "U1")
+    told = [slack.text(one) for one in slack.messages]
+    assert sum("Everything" in text for text in told) == 1
+    assert [sum(f"this-is-{number} " in text for text in told) for number in range(60)] == [1] * 60
+    assert slack.refused == []
