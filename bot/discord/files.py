@@ -11,6 +11,7 @@ from bot.discord.payloads import Upload
 from bot.discord.transport import Sent, Transport
 from bot.discord.views.components import DETAILS, Rendered, details, file_of, safe_name
 from bot.forms.uploads import Uploads
+from bot.texts import plain
 from engine.errors import EngineError
 
 Locate = Callable[[str], Path]
@@ -21,7 +22,7 @@ class TooLarge(Exception):
 
     def __init__(self, name: str, size: int, limit: int) -> None:
         super().__init__(name)
-        told = f"{name} is {size / MIB:.1f} MB; the limit here is {limit / MIB:.0f} MB."
+        told = f"{plain(name)} is {size / MIB:.1f} MB; the limit here is {limit / MIB:.0f} MB."
         self.text = f"{told} Upload it on the page: `/flow web` opens it."
 
 

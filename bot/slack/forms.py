@@ -125,7 +125,7 @@ def _draw(form: Form, index: int, *, hide: bool = False, brief: bool = False) ->
     if heading and (index == 0 or form.fields[index - 1].group != field.group):
         blocks.append({"type": "header", "text": plain(heading)})
         if size(line(field.group)) > limits.HEADER:
-            overflow.append(Overflow("Heading", field.group))
+            overflow.append(Overflow("Heading", field.group, is_data=True))
     if field.error:
         most = _BRIEF if brief else limits.SECTION
         more, rest = paragraphs(f"What is wrong with {_name(field)}", f"⚠️ {field.error}", most)

@@ -129,7 +129,7 @@ def _token(found: re.Match[str], marks: str) -> Iterator[Span]:
         case "escaped":
             yield Span(found["escaped"], marks, is_data=True)
         case "code":
-            yield Span(found["code"], "c")
+            yield Span(found["code"].replace("\uff40", "\u02cb"), "c")  # a wide tick would end it
         case "target":
             yield from _link(plain_line(found["label"]), found["target"], marks)
         case "auto":

@@ -12,6 +12,8 @@ from bot.cards.graphemes import clean
 from bot.cards.parts import value_text
 from bot.cards.pause_cards import plain_lines
 from bot.conversation import Action, Card, Fact, Field, FileRef, Form, Listing, Notice, Room, Row, Step
+from bot.discord.files import TooLarge
+from bot.discord.limits import MIB
 from bot.discord.views import cards as discord_cards
 from bot.discord.views import listings as discord_listings
 from bot.discord.views.markdown import escape as discord_escape
@@ -19,7 +21,7 @@ from bot.discord.views.markdown import markdown as discord_markdown
 from bot.slack import views as slack_views
 from bot.slack.forms import Origin, form_view
 from bot.slack.mrkdwn import inline, literal, sections
-from bot.texts import bare, plain
+from bot.texts import bare, code, plain
 from bot.texts import literal as markdown_of
 from bot.web import views as web_views
 from tests.wire import discord_seeing, slack_seeing
@@ -68,6 +70,13 @@ def test_on_slack(data):
 
 @many
 @given(DATA)
+@example("x\uff40 *x* \uff40x")
+def test_in_code_on_slack(data):
+    assert slack_seeing.read(inline(code(data))).looks == ("code",)
+
+
+@many
+@given(DATA)
 @example("https://a.test/_x_*y**x*")
 def test_on_slack_in_bold(data):
     seen = slack_seeing.read(inline(f"**{plain(data)}** said"))
@@ -83,6 +92,11 @@ def test_on_discord(data):
         seen = discord_seeing.read(drawn)
         assert (seen.text.replace("@\u200b", "@"), seen.looks) == (data, ()), drawn
         assert all(link in data for link in seen.links)
+
+
+def test_the_name_of_a_file_that_is_too_large_on_discord():
+    said = discord_seeing.read(discord_markdown(TooLarge("__x__.pdf", 3 * MIB, 2 * MIB).text))
+    assert (said.text.startswith("__x__.pdf is 3.0 MB;"), said.looks) == (True, ("code",))
 
 
 @many
