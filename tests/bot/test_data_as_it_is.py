@@ -87,6 +87,7 @@ def test_on_slack_in_bold(data):
 @many
 @given(DATA)
 @example("__init__ ||x|| -# y")
+@example("\\@here [x](https://a.test)@everyone")
 def test_on_discord(data):
     for drawn in (discord_markdown(plain(data)), discord_escape(data)):
         seen = discord_seeing.read(drawn)

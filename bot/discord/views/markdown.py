@@ -9,7 +9,7 @@ _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
 _IMAGE = re.compile(r"!\[([^\]\n]*)\]\(")
 _STRONG = re.compile(r"(?<![\w_])__(?=\S)([^_\n]+?)(?<=\S)__(?![\w_])")
 _DEEP_HEADING = re.compile(r"^#{4,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
-_EVERYBODY = re.compile(r"@(?=everyone|here)")  # Discord looks for these behind a backslash too
+_EVERYBODY = re.compile(r"\\@(?=everyone|here)")  # escaped: Discord looks for these behind a backslash too
 _FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _FENCE_END = "\n```"
 
