@@ -1,7 +1,7 @@
 """GitLab's projects: who asks, and one call."""
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from engine.plugin import Property, RunContext, RunnableTask
 from engine.tasks import rest_service
@@ -22,7 +22,7 @@ class GitlabTask(RunnableTask):
     async def gitlab(self, context: RunContext, method: str, resource: str, **given: Any) -> tuple[Answer, Any]:
         """The answer of one call about the project, and its JSON; TaskFailed when GitLab refuses."""
         context.mask(self.token)
-        project = self.project_id if "%" in self.project_id else quote(self.project_id, safe="")
+        project = quote(unquote(self.project_id), safe="")  # also as an address has it: group%2Fshop
         url = f"{self.url.rstrip('/')}/{self.api_path.strip('/')}/{project}/{resource}"
         headers = {"PRIVATE-TOKEN": self.token}
         answer = await rest_service.call(context, "GitLab", method, url, headers=headers, **given)

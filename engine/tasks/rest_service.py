@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.http_options import DEFAULT, HttpOptions
@@ -39,6 +40,7 @@ async def call(
     **body: Any,
 ) -> Answer:
     """The answer of a service; waits when told to (429), TaskFailed with what it says when it refuses."""
+    _refuse_climbing(url)
     given = options or DEFAULT
     extra = {**(headers or {}), **{str(name): str(value) for name, value in (given.headers or {}).items()}}
     for attempt in range(1, TRIES + 1):
@@ -57,6 +59,15 @@ async def call(
 async def document(context: RunContext, service: str, method: str, url: str, **given: Any) -> Any:
     """The JSON of a service's answer; TaskFailed when it is none."""
     return parsed(await call(context, service, method, url, **given), service)
+
+
+def _refuse_climbing(url: str) -> None:
+    """TaskFailed when an address climbs: a document's id of `..` would name the index it is in."""
+    if not {".", ".."}.isdisjoint(urlsplit(url).path.split("/")):
+        raise TaskFailed(
+            f"{url} has `.` or `..` for a step of its path.",
+            fix="Check the ids and names in the task, and their inputs.",
+        )
 
 
 def parsed(answer: Answer, service: str) -> Any:

@@ -84,6 +84,11 @@ async def test_documents(context):
         asked = await run("Request", endpoint="/_count", parameters={"q": "x"})
         assert asked.response == {"count": 4, "asked": {"q": "x"}}
         await run("Put", index="logs", key="a/1", opType="DELETE", value={})
+        calls = len(server.requests)
+        for key in ("..", "."):  # whose address would be the index itself
+            with pytest.raises(TaskFailed, match=r"has `\.` or `\.\.` for a step of its path"):
+                await run("Put", index="logs", key=key, opType="DELETE", value={})
+        assert len(server.requests) == calls
         assert ("logs", "a/1") not in cluster.kept
         with pytest.raises(TaskFailed, match="answered 404"):
             await run("Get", index="logs", key="none")

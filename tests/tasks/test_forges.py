@@ -46,6 +46,9 @@ async def test_gitlab(context):
             await run("mergerequests.Create", **merge, sourceBranch="none")
         with pytest.raises(TaskFailed, match=r"404 Project Not Found"):
             await run("issues.Search", projectId="a?b/../c")
+        with pytest.raises(TaskFailed, match=r"404 Project Not Found"):
+            await run("issues.Search", projectId="12/../../../user/keys?x=%")
+        assert wire.last.path.startswith("/api/v4/projects/12/")
         with pytest.raises(TaskFailed, match=r"401.*Check the credentials"):
             await run("issues.Search", token="no")
     assert "glpat" in context.masked
