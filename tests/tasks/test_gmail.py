@@ -26,7 +26,7 @@ class Gmail:
     """Somebody's messages, the newest first, and what they sent."""
 
     def __init__(self):
-        self.sent, self.messages = [], []
+        self.sent, self.messages, self.page = [], [], 500
 
     def arrive(self, number, moment, subject="Order"):
         headers = [{"name": "Subject", "value": subject}, {"name": "To", "value": "a@x.test, b@x.test"}]
@@ -54,7 +54,10 @@ class Gmail:
             self.asked = request.parameters
             after = next((int(word[6:]) for word in request.query.get("q", "").split() if word[:6] == "after:"), 0)
             found = [one for one in self.messages if int(one["internalDate"]) // 1000 >= after]
-            return Answered({"messages": [{"id": one["id"], "threadId": "t"} for one in found]} if found else {})
+            begin = int(request.query.get("pageToken", 0))
+            rows = [{"id": one["id"], "threadId": "t"} for one in found[begin : begin + self.page]]
+            more = {"nextPageToken": str(begin + self.page)} if len(found) > begin + self.page else {}
+            return Answered({"messages": rows, **more} if rows else {})
         found = next((one for one in self.messages if path == f"messages/{one['id']}"), None)
         return Answered(found) if found else Answered({"error": {"message": "Requested entity was not found."}}, 404)
 
@@ -129,11 +132,11 @@ async def test_mail_in(gmail):
         await gmail.run("Get", messageId="none")
 
 
-async def test_mail_that_comes_starts_executions(gmail):
-    declared = {"id": "t", "type": f"{MAIL}.MailReceivedTrigger", **gmail.who, "query": "x", "maxMessagesPerPoll": 2}
+def looks(gmail, **given):
+    """A look of a trigger after the other, each with the ids that it found."""
+    declared = {"id": "t", "type": f"{MAIL}.MailReceivedTrigger", **gmail.who, "query": "x", **given}
     declared["initialLookback"] = "PT1H"
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    now = int(datetime.now(UTC).timestamp() * 1000)
 
     async def look():
         seen = await trigger.poll(gmail.context)
@@ -141,6 +144,11 @@ async def test_mail_that_comes_starts_executions(gmail):
         gmail.context.memory = dict(seen.memory)
         return seen.found and [one["id"] for one in seen.found["messages"]]
 
+    return look
+
+
+async def test_mail_that_comes_starts_executions(gmail):
+    look, now = looks(gmail, maxMessagesPerPoll=2), int(datetime.now(UTC).timestamp() * 1000)
     assert await look() is None
     gmail.arrive(0, now - int(timedelta(hours=2).total_seconds() * 1000))  # before it began to look
     for number in range(1, 4):
@@ -152,6 +160,24 @@ async def test_mail_that_comes_starts_executions(gmail):
     gmail.arrive(5, now + 5000)
     assert await look() == ["m4", "m5"]
     assert await look() is None
+
+
+async def test_mail_of_the_second_before_holds_nothing_up(gmail):
+    look, second = looks(gmail, maxMessagesPerPoll=1), int(datetime.now(UTC).timestamp()) * 1000
+    gmail.arrive(1, second + 200)
+    gmail.arrive(2, second + 1100)
+    assert [await look() for _ in range(3)] == [["m1"], ["m2"], None]
+    gmail.arrive(3, second + 900)  # late, and older than what was seen
+    gmail.arrive(4, second + 9000)
+    assert [await look() for _ in range(3)] == [None, ["m4"], None]
+
+
+async def test_no_mail_is_lost_when_much_comes_at_once(gmail):
+    look, second = looks(gmail), int(datetime.now(UTC).timestamp()) * 1000
+    gmail.page = 2
+    for number in range(1, 6):
+        gmail.arrive(number, second + number * 1000)
+    assert await look() == ["m1", "m2", "m3", "m4", "m5"]
 
 
 def linkedin(request):

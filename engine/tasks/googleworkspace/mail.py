@@ -30,6 +30,7 @@ from engine.tasks.trigger_fields import fields_of
 
 API, TOKENS = "https://gmail.googleapis.com/gmail/v1/users/me", "https://oauth2.googleapis.com/token"
 MOST = 500  # messages of one page
+MOST_PAGES = 40  # of one look
 
 
 class GmailConnected(Part):
@@ -217,6 +218,17 @@ class TriggerFields(ListFields):
     max_messages_per_poll: Property[int] = Field(default=50, ge=1, le=MOST)
     initial_lookback: Property[timedelta | None] = None
 
+    async def since(self, context: RunContext, token: str, second: int) -> list[str]:
+        """The ids of all messages from a second on, the newest first."""
+        params, found = self.asked(MOST, f"after:{second}"), list[str]()
+        for _ in range(MOST_PAGES):
+            page = await self.gmail(context, token, "GET", "messages", params=params)
+            found += [str(one["id"]) for one in page.get("messages") or ()]
+            if not page.get("nextPageToken"):
+                break
+            params["pageToken"] = page["nextPageToken"]
+        return found
+
 
 class MailReceivedTrigger(TriggerFields, PollingTrigger):
     """Start an execution when mail came: `trigger.messages`, and the first of them as `trigger.subject` and so on."""
@@ -244,22 +256,20 @@ interval: PT2M
         since = int(context.memory.get("moment", first.timestamp() * 1000))
         known = set(context.memory.get("ids", ()))
         token = await fields.token(context)
-        params = fields.asked(MOST, f"after:{since // 1000 - 1}")
-        there = (await fields.gmail(context, token, "GET", "messages", params=params)).get("messages") or []
+        there = await fields.since(context, token, since // 1000 - 1)
         fresh = []
-        for one in [one for one in reversed(there) if one["id"] not in known][: fields.max_messages_per_poll]:
-            path = f"messages/{quote(one['id'], safe='')}"
+        for one in [one for one in reversed(there) if one not in known][: fields.max_messages_per_poll]:
+            known.add(one)
+            path = f"messages/{quote(one, safe='')}"
             found = await fields.gmail(context, token, "GET", path, params={"format": "full"})
             if int(found.get("internalDate") or 0) >= since:
                 fresh.append(found)
+        ids = sorted(known & set(there))  # also older ones: the search knows seconds only
         if not fresh:
-            return Look(None, {"moment": since, "ids": sorted(known)})
-        latest = max(int(one["internalDate"]) for one in fresh)
-        moment = latest // 1000 * 1000  # searching knows whole seconds only
-        ids = known if moment // 1000 == since // 1000 else set()
-        ids |= {one["id"] for one in fresh if int(one["internalDate"]) >= moment}
+            return Look(None, {"moment": since, "ids": ids})
+        moment = max(int(one["internalDate"]) for one in fresh) // 1000 * 1000
         messages = [told(one) for one in fresh]
-        return Look({**messages[0], "messages": messages}, {"moment": moment, "ids": sorted(ids)})
+        return Look({**messages[0], "messages": messages}, {"moment": moment, "ids": ids})
 
 
 def told(message: Mapping[str, Any]) -> dict[str, Any]:
