@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,6 +20,8 @@ from engine.tasks.property_types import OptionalMoment, OptionalText, Text
 
 PATIENCE = 15  # seconds until a server answers
 ACKNOWLEDGED_IN = 300  # seconds a server waits before it sends a message again
+ROUNDED = timedelta(microseconds=1)  # a message's time is told to the nearest of them; the server has nanoseconds
+RENEWED_IN = 60  # seconds until it is told that those we have are still being worked on
 UNLIMITED = -1
 SerializationType = Literal["STRING", "BASE64", "BINARY"]
 POLICIES = {
@@ -112,7 +115,7 @@ class SubscribeFields(NatsConnected):
             ack_wait=ACKNOWLEDGED_IN,
             max_ack_pending=UNLIMITED,
             deliver_policy=api.DeliverPolicy(POLICIES[policy]),
-            opt_start_time=self.since,
+            opt_start_time=self.since and self.since - ROUNDED,
         )
         return await connection.jetstream().pull_subscribe(self.subject, durable=self.durable_id, config=config)
 
@@ -124,6 +127,12 @@ async def fetched(consumer: Any, most: int, patience: float) -> list[Any]:
     except TimeoutError:
         return []
     return found
+
+
+async def sent(connection: Any) -> None:
+    """Wait until the server has all that was published, and has said what it refuses of it."""
+    await connection.flush()  # its question overtakes what still waits to be written
+    await connection.flush()  # and this one comes after it
 
 
 def read(message: Any) -> Message:

@@ -14,12 +14,14 @@ from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext
 from engine.tasks import given_rows
 from engine.tasks.extras import extra
 from engine.tasks.nats_connection import (
+    RENEWED_IN,
     NatsConnected,
     SerializationType,
     SubscribeFields,
     fetched,
     line,
     read,
+    sent,
     written,
 )
 from engine.tasks.property_types import OptionalInteger, Text
@@ -67,7 +69,7 @@ from:
         async with self.connected(context) as connection:
             for data, headers in messages:
                 await connection.publish(self.subject, data, headers=headers or None)
-            await connection.flush()
+            await sent(connection)
         context.metric("records", len(messages))
         return Produced(messagesCount=len(messages))
 
@@ -135,6 +137,7 @@ class ConsumeFields(SubscribeFields):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
         got: list[Any] = []
+        renewed = time.monotonic()
         async with self.connected(context) as connection:
             consumer = await self.subscribed(connection)
             while len(got) < most and (until is None or time.monotonic() < until):
@@ -143,11 +146,17 @@ class ConsumeFields(SubscribeFields):
                 if not some:
                     break
                 await asyncio.to_thread(_append, path, [read(one) for one in some])
+                for one in some:
+                    one.data = b""  # it is in the file
                 got += some
+                if time.monotonic() - renewed > RENEWED_IN:
+                    for one in got:
+                        await one.in_progress()
+                    renewed = time.monotonic()
             uri = await context.files.put(path, "messages.jsonl")
             for one in got:
                 await one.ack()
-            await connection.flush()
+            await sent(connection)
         path.unlink()
         context.metric("records", len(got))
         return Consumed(messagesCount=len(got), uri=uri)
