@@ -82,10 +82,11 @@ class Connected(Part):
     password: Property[OptionalText] = None
     time_zone_id: Property[ZoneName | None] = None
 
-    def hide(self, context: RunContext) -> None:
-        """Keep the password out of logs and errors."""
-        if self.password:
-            context.mask(self.password)
+    def hide(self, context: RunContext, *in_url: str | None) -> None:
+        """Keep the password out of logs and errors, also one that the URL holds."""
+        for secret in (self.password, *in_url):
+            if secret:
+                context.mask(secret)
 
     @property
     def zone(self) -> tzinfo | None:

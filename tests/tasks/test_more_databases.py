@@ -106,3 +106,25 @@ async def test_nobody_is_there(make_context, kind, url, product):
         metadata = {**at, "url": url.format(port=port).replace("127.0.0.1", address)}
         with pytest.raises(TaskFailed, match="metadata"):
             await context.run(type=f"{JDBC}.{kind}.Query", **metadata, sql="SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        ("sqlserver", "jdbc:sqlserver://127.0.0.1:9;user=ann;password=in-the-url"),
+        ("oracle", "jdbc:oracle:thin:ann/in-the-url@//127.0.0.1:9/shop"),
+        ("mysql", "jdbc:mysql://127.0.0.1:9/shop?user=ann&password=in-the-url"),
+        ("postgresql", "jdbc:postgresql://127.0.0.1:9/shop?user=ann&password=in-the-url"),
+    ],
+)
+async def test_a_password_in_the_url_is_a_secret(context, kind, url):
+    with pytest.raises(TaskFailed, match="could not be reached") as caught:  # nobody is there
+        await context.run(type=f"{JDBC}.{kind}.Query", url=url, sql="SELECT 1")
+    assert "in-the-url" in context.masked
+    assert "in-the-url" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["config-file:///etc/shop.json", "(DESCRIPTION=(CONNECT_DATA=(SID=x)))"])
+async def test_oracle_goes_nowhere_without_a_host(context, where):
+    with pytest.raises(TaskFailed, match="names no host"):
+        await context.run(type=f"{JDBC}.oracle.Query", url=f"jdbc:oracle:thin:@{where}", sql="SELECT 1")

@@ -32,9 +32,9 @@ class MySqlConnected(Connected):
 
     async def database(self, context: RunContext, *, autocommit: bool) -> Database:
         pymysql = extra("pymysql", "mysql")
-        self.hide(context)
         await place(context, self.input_files or {})
         given, secure = address(self.url, self.driver)
+        self.hide(context, given.get("password"))
         given |= {name: value for name, value in (("user", self.username), ("password", self.password)) if value}
         await reachable(context, given["host"])
         security = {"ssl": {"check_hostname": False}} if secure else {}

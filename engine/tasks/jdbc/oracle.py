@@ -27,9 +27,11 @@ class OracleConnected(Connected):
 
     async def database(self, context: RunContext, *, autocommit: bool) -> Database:
         oracledb = extra("oracledb", "oracle")
-        self.hide(context)
         where, user, password = address(self.url)
-        for host in hosts(where):
+        self.hide(context, password)
+        if not (named := hosts(where)):
+            raise TaskFailed("`url` names no host.", fix=f"Write {DRIVER}@//host:1521/service.")
+        for host in named:
             await reachable(context, host)
         given = {"user": self.username or user, "password": self.password or password}
 

@@ -55,8 +55,8 @@ class PostgresConnected(Connected):
 
     async def database(self, context: RunContext, *, autocommit: bool) -> Database:
         psycopg = extra("psycopg", "postgres")
-        self.hide(context)
         given = {**address(self.url, self.driver), **self._security(context)}
+        self.hide(context, given.get("password"))
         given |= {name: value for name, value in (("user", self.username), ("password", self.password)) if value}
         for host in str(given.get("host", "")).split(","):
             await reachable(context, host)

@@ -24,8 +24,8 @@ class SqlServerConnected(Connected):
 
     async def database(self, context: RunContext, *, autocommit: bool) -> Database:
         pymssql = extra("pymssql", "sqlserver")
-        self.hide(context)
         given = address(self.url)
+        self.hide(context, given.get("password"))
         given |= {name: value for name, value in (("user", self.username), ("password", self.password)) if value}
         await reachable(context, given["server"].partition("\\")[0])
         where = f"{given['server']}:{given['port']}"
