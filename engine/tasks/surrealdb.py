@@ -1,6 +1,7 @@
 """`io.kestra.plugin.surrealdb`: statements in SurrealQL, over HTTP."""
 
 import base64
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from engine.plugin import Part, PollingTrigger, Property, RunContext, RunnableTa
 from engine.tasks import rest_service
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.http_bodies import form_field
+from engine.tasks.http_options import HttpOptions, Timeouts
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.trigger_fields import fields_of
 
@@ -40,10 +42,9 @@ class QueryFields(Part):
         host = f"[{self.host}]" if ":" in self.host else self.host
         url = f"{'https' if self.use_tls else 'http'}://{host}:{self.port}/sql"
         given = {name: form_field(value) for name, value in (self.parameters or {}).items()}
-        content = self.query.encode()
-        told = await rest_service.document(
-            context, "SurrealDB", "POST", url, headers=headers, params=given or None, content=content
-        )
+        options = HttpOptions(timeout=Timeouts(connect_timeout=timedelta(seconds=self.connection_timeout)))
+        asked = {"headers": headers, "options": options, "params": given or None, "content": self.query.encode()}
+        told = await rest_service.document(context, "SurrealDB", "POST", url, **asked)
         rows: list[dict[str, Any]] = []
         for one in told or ():
             if one.get("status") != "OK":

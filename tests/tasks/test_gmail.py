@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.plugin import Look
-from engine.tasks import catalogue
+from engine.tasks import catalogue, outbound
 from tests.wire.gcp import gcp_service
 from tests.wire.loopback import Answered, serving
 
@@ -226,14 +226,22 @@ def surreal(request):
     return Answered([{"status": "OK", "result": None}, {"status": "OK", "result": rows}, {"status": "OK", "result": 7}])
 
 
-async def test_surrealdb(context):
+async def test_surrealdb(context, monkeypatch):
+    waits = []
+
+    async def sent(*given, options, **more):
+        waits.append(options.timeouts().connect)
+        return await outbound.send(*given, options=options, **more)
+
+    monkeypatch.setattr("engine.tasks.rest_service.send", sent)
     with serving(surreal) as wire:
         at = {"host": "127.0.0.1", "port": int(wire.url.rpartition(":")[2]), "namespace": "company"}
         at |= {"database": "shop", "username": "flows", "password": "s3cret"}
         query = {"type": "io.kestra.plugin.surrealdb.Query", **at}
         found = await context.run(**query, query="SELECT", parameters={"state": "open"}, fetchType="FETCH")
         assert found.rows == [{"id": "order:1", "state": "open"}, {"id": "order:2"}, {"value": 7}]
-        stored = await context.run(**query, query="SELECT")
+        stored = await context.run(**query, query="SELECT", connectionTimeout=7)
+        assert waits == [60, 7]
         assert (stored.size, len(context.files.text(stored.uri).splitlines())) == (3, 3)
         with pytest.raises(TaskFailed, match="refused: Parse error: nonsense"):
             await context.run(**query, query="nonsense")

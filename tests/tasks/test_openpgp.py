@@ -64,6 +64,15 @@ async def test_for_one_person(context, keys):
     assert ann
 
 
+async def test_a_small_file_does_not_fill_the_disk(context, keys, monkeypatch):
+    bob, bob_private = keys["bob"]
+    uri = await context.files.put(b"0" * 5_000_000, "zeros")
+    sealed = (await context.run(type=f"{PGP}.Encrypt", from_=uri, key=bob, recipients=["bob@x.test"])).uri
+    monkeypatch.setattr("engine.tasks.crypto.openpgp.MAX_BYTES", 1_000_000)
+    with pytest.raises(TaskFailed, match="GnuPG refused"):
+        await context.run(type=f"{PGP}.Decrypt", privateKey=bob_private, privateKeyPassphrase="s3cret", from_=sealed)
+
+
 async def test_signed(context, keys):
     (ann, ann_private), (bob, bob_private) = keys["ann"], keys["bob"]
     uri = await context.files.put(b"an order", "order.txt")

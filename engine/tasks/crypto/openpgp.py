@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.compress import MAX_BYTES
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.runners import WORK
 
@@ -89,6 +90,7 @@ privateKeyPassphrase: "{{ secret('PASSPHRASE') }}"
                 if key:
                     await gpg.take(key, self.private_key_passphrase)
             words = ["--trust-model", "always", "--status-fd", "1", "--output", str(target)]
+            words += ["--max-output", str(MAX_BYTES)]
             words += [] if self.required_signer_users else ["--skip-verify"]
             told = await gpg.ask([*words, "--decrypt", str(source)], self.private_key_passphrase)
             signers = [line.split(" ", 3)[3] for line in told.splitlines() if line.startswith("[GNUPG:] GOODSIG ")]
