@@ -50,6 +50,7 @@ PLACE = {
         },
     ],
 }
+NOTE = {"id": "note", "type": "STRING"}
 DISKS = {"id": "disks", "type": "TABLE", "rows": {"min": 1, "max": 2}, "columns": DISK["properties"]}
 
 
@@ -141,10 +142,21 @@ def test_defaults_of_an_object_stand_when_it_is_not_given():
             [{"size_gb": 12, "mountpoint": "/a"}, {"size_gb": 13, "mountpoint": "/b"}],
         ),
         ('12,"/a,b"', [{"size_gb": 12, "mountpoint": "/a,b"}]),
+        (
+            '{"size_gb": 12, "mountpoint": "/5\\""}\n\n{"size_gb": 13}',
+            [{"size_gb": 12, "mountpoint": '/5"'}, {"size_gb": 13, "mountpoint": None}],
+        ),
     ],
 )
 def test_rows_of_a_table_come_in_many_shapes(given, rows):
     assert resolved(DISKS, disks=given).values == {"disks": rows}
+
+
+def test_cells_keep_their_lines():
+    (notes,) = declared({"id": "notes", "type": "TABLE", "columns": [{"id": "n", "type": "INT"}, NOTE]})
+    rows = [{"n": 1, "note": "a\n\n  b"}, {"n": 2, "note": 'a "word"'}]
+    assert notes.coerce(notes.as_lines(rows)) == rows
+    assert notes.coerce(f"{notes.as_lines(rows)}\n\n3,c\n") == [*rows, {"n": 3, "note": "c"}]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +168,7 @@ def test_rows_of_a_table_come_in_many_shapes(given, rows):
         ([{"mountpoint": "/a"}], "row 1: `size_gb` is missing"),
         ("12,/a,x", "row 1 has 3 values, and there are 2 columns"),
         ("[1", "Expected `TABLE` but received `[1` with errors: "),
+        ("12," + "a" * 200_000, "field larger than field limit"),
         ("7,", "row 1: `size_gb`: it must be more than `10`"),
         ({"size_gb": 12}, "it is not a list of rows"),
         ([12], "row 1: Expected `OBJECT` but received `12`"),
@@ -185,16 +198,30 @@ def test_defaults_of_a_table_are_kept_as_texts_and_numbers():
         ("'''long ''' '''text'''", "long text"),
         ("(a b {{ aGk= }})", ["a", "b", "aGk="]),
         ("{a: 1} {a: 2}", [{"a": 1}, {"a": 2}]),
+        ("[{{ \"a}}b\" }}, {{ '''c}}''' }}, {{\naGk=\n}}]", ["a}}b", "c}}", "aGk="]),
     ],
 )  # fmt: skip
 def test_ion_becomes_plain_values(text, value):
     assert resolved({"id": "x", "type": "ION"}, x=text).values == {"x": value}
 
 
-@pytest.mark.parametrize("text", ["{a 1}", "[1, 2", "{a: }", "", "\u20ac", "[" * 100_000, "{a:" * 5_000, "{{ !! }}"])
+@pytest.mark.parametrize(
+    "text", ["{a 1}", "[1, 2", "{a: }", "", "\u20ac", "[" * 100_000, "{a:" * 5_000, "{{ !! }}", "{" * 200_000]
+)
 def test_broken_ion_is_refused(text):
     ((_, told),) = said(resolved({"id": "x", "type": "ION"}, x=text))
     assert "Expected `ION` but received" in told
+
+
+def test_broken_ion_says_in_which_line():
+    ((_, told),) = said(resolved({"id": "x", "type": "ION"}, x="{a: 1,\n /* \n */ b: '''\n''',\n\u20ac}"))
+    assert "line 5 can't be read" in told
+
+
+def test_what_may_take_long_to_read_or_check_is_told():
+    plain = {"id": "x", "type": "TABLE", "columns": [NOTE]}
+    checked = plain | {"columns": [NOTE | {"validator": "a+"}]}
+    assert [one.may_take_time for one in declared(plain, checked, {"id": "y", "type": "ION"})] == [False, True, True]
 
 
 @pytest.mark.parametrize("kind", ["JSON", "ION"])

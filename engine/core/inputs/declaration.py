@@ -102,7 +102,7 @@ class Input(Part, ABC):
 
     @property
     def may_take_time(self) -> bool:
-        """Whether a value is held against a pattern or a schema of the author's: not where others wait."""
+        """Whether reading or checking a value may take long, as by a pattern of the author's: not where others wait."""
         return False
 
     @abstractmethod

@@ -109,6 +109,10 @@ class TableInput(Input):
             raise ValueError(f"`rows` leaves no number of rows: at least {rows.min} and at most {rows.max}")
         return self
 
+    @property
+    def may_take_time(self) -> bool:
+        return any(one.may_take_time for one in self.columns)
+
     def coerce(self, value: Any) -> list[dict[str, Any]]:
         rows = _rows([one.id for one in self.columns], value) if isinstance(value, str) else value
         if not isinstance(rows, list | tuple):
@@ -230,11 +234,15 @@ def _rows(columns: Sequence[str], text: str) -> list[Any]:
     text = text.strip()
     if text.startswith(("[", "{")):
         try:
-            found = json.loads(text) if text.startswith("[") else [json.loads(line) for line in _lines(text)]
+            if text.startswith("["):
+                return list(json.loads(text))
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
         except (ValueError, RecursionError) as error:
             raise unreadable("TABLE", text, str(error)) from error
-        return list(found)
-    lines = list(csv.reader(_lines(text), skipinitialspace=True))
+    try:
+        lines = [cells for cells in csv.reader(_written_lines(text), skipinitialspace=True) if cells]
+    except csv.Error as error:
+        raise unreadable("TABLE", text, str(error)) from error
     if lines and set(named := [cell.strip() for cell in lines[0]]) <= set(columns):
         columns, lines = named, lines[1:]
     for number, cells in enumerate(lines, 1):
@@ -244,8 +252,13 @@ def _rows(columns: Sequence[str], text: str) -> list[Any]:
     return [dict(zip(columns, (cell.strip() for cell in cells), strict=False)) for cells in lines]
 
 
-def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
+def _written_lines(text: str) -> Iterator[str]:
+    """Lines of a text; blank ones only where they stand inside quotes."""
+    is_quoted = False
+    for line in text.splitlines(keepends=True):
+        if is_quoted or line.strip():
+            yield line
+        is_quoted ^= line.count('"') % 2 == 1
 
 
 INPUT_TYPES.update({"OBJECT": ObjectInput, "TABLE": TableInput, "FORM": FormInput})

@@ -11,7 +11,7 @@ _TOKEN = re.compile(
     |(?P<long>'''(?:\\.|(?!''').)*''')
     |(?P<text>"(?:\\.|[^"\\\n])*")
     |(?P<quoted>'(?:\\.|[^'\\\n])*')
-    |(?P<blob>\{\{.*?\}\})
+    |(?P<blob>\{\{(?:[^{}"']++|"(?:\\.|[^"\\\n])*"|'''(?:\\.|(?!''').)*''')*+\}\})
     |(?P<time>\d{4}(?:-\d\d(?:-\d\dT?)?T?|T)(?:\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?(?=[\s,\]})]|\Z))
     |(?P<number>-?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|\d[\d_]*(?:\.[\d_]*)?(?:[eEdD][+-]?\d+)?)(?=[\s,\]})/]|\Z))
     |(?P<unending>[+-]inf\b)
@@ -41,15 +41,14 @@ def read(text: str) -> Any:
 class _Reader:
     def __init__(self, text: str) -> None:
         self.tokens: list[tuple[str, str, int]] = []
-        at = 0
+        at, line = 0, 1
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise ValueError(f"line {text.count(chr(10), 0, at) + 1} can't be read at `{text[at : at + 20]}`")
+                raise ValueError(f"line {line} can't be read at `{text[at : at + 20]}`")
             if match.lastgroup != "skip":
-                line = text.count("\n", 0, at) + 1
                 self.tokens.append((str(match.lastgroup), match[0], line))
-            at = match.end()
+            at, line = match.end(), line + match[0].count("\n")
         self.at = 0
 
     def values(self) -> list[Any]:

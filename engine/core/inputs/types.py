@@ -154,6 +154,10 @@ class IonInput(Input):
 
     type: Literal["ION"]
 
+    @property
+    def may_take_time(self) -> bool:
+        return True
+
     def coerce(self, value: Any) -> Any:
         if not isinstance(value, str):
             return value
