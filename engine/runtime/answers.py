@@ -13,7 +13,7 @@ from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.flowable import PausingTask
 from engine.core.inputs import Input, Resolved
-from engine.errors import InputInvalid, NotFound, Refused
+from engine.errors import FlowInvalid, InputInvalid, NotFound, Refused
 from engine.files import execution_folder
 from engine.runtime.creation import Creator
 from engine.runtime.deciding import Decider
@@ -201,7 +201,7 @@ class Answers:
                 return row, "policy"
             try:
                 asks = row.deadline_behavior != "RESUME" or bool((await self.asked(row))[0])
-            except NotFound:  # its flow is gone: nobody can tell any more
+            except (NotFound, FlowInvalid):  # its flow is gone, or can't be read: nobody can tell any more
                 asks = True
             return (row, "flow") if asks else None
         return None

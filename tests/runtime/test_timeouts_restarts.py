@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from engine.core.commands import SetTimer
 from engine.core.flow_source import check
@@ -12,6 +13,7 @@ from engine.core.state import State
 from engine.errors import Refused
 from engine.runtime import Engine
 from engine.store import records
+from engine.store.tables import flows
 from engine.tasks import catalogue
 from tests.runtime.marks import marks, registry
 
@@ -82,7 +84,7 @@ tasks:
     made = await started(engine)
     await running(engine, made.id, "work")
     clock.jump(timedelta(minutes=2))
-    done = await engine.wait(made.id, until="settled", timeout=20)
+    done = await engine.wait(made.id, until="ended_or_paused", timeout=20)
     assert done.state is State.FAILED
     assert states(done) == {
         "group": State.FAILED,
@@ -164,7 +166,7 @@ tasks:
     made = await started(engine)
     await running(engine, made.id, "ask", State.SUCCESS)
     clock.jump(timedelta(minutes=6))
-    done = await engine.wait(made.id, until="settled", timeout=20)
+    done = await engine.wait(made.id, until="ended_or_paused", timeout=20)
     assert done.state is State.WARNING
     assert engine.timers.due() == []
 
@@ -178,7 +180,7 @@ async def test_a_subflow_that_takes_too_long_is_tried_again(deploy, engine, cloc
             while len(marks(engine.settings.data)) < attempt:
                 await asyncio.sleep(0.01)
         clock.jump(timedelta(minutes=2))
-    done = await engine.wait(made.id, until="settled", timeout=20)
+    done = await engine.wait(made.id, until="ended_or_paused", timeout=20)
     assert done.state is State.FAILED
     (call,) = done.task_runs.values()
     assert [attempt.state for attempt in call.attempts] == [State.FAILED, State.FAILED]
@@ -198,11 +200,11 @@ tasks:
     made = await started(engine)
     await running(engine, made.id, "work")
     clock.jump(timedelta(minutes=2))
-    assert (await engine.wait(made.id, until="settled", timeout=20)).state is State.FAILED
+    assert (await engine.wait(made.id, until="ended_or_paused", timeout=20)).state is State.FAILED
     await engine.restart(made.id, by="ann")
     await running(engine, made.id, "work")
     clock.jump(timedelta(minutes=2))
-    done = await engine.wait(made.id, until="settled", timeout=20)
+    done = await engine.wait(made.id, until="ended_or_paused", timeout=20)
     assert states(done)["group"] is State.FAILED
 
 
@@ -356,6 +358,26 @@ async def test_an_answer_after_the_deadline_is_too_late(engine, deploy, run, clo
     assert (await engine.wait(paused.id, until="ended", timeout=20)).state is State.FAILED
     with pytest.raises(Refused):
         await engine.resume(paused.id, {}, by="ann")
+
+
+async def test_a_deadline_comes_also_when_the_text_of_the_flow_can_not_be_read_any_more(settings, clock):
+    """Another version of the program takes over while a pause waits that goes on by itself."""
+    first = await Engine.open(settings, registry=registry(), clock=clock)
+    await first.start(watch=False)
+    pausing = "tasks: [{id: ask, type: io.kestra.plugin.core.flow.Pause, pauseDuration: PT1H}]"
+    await first.deploy(f"id: f\nnamespace: company.team\n{pausing}")
+    made = await first.create("company.team", "f", {}, started_by="a")
+    await first.wait(made.id, until="ended_or_paused", timeout=20)
+    text = "id: f\nnamespace: company.team\ntasks: []\n"
+    await first.database.transact(lambda unit: unit.connection.execute(update(flows).values(source=text)))
+    await first.stop()
+    second = await Engine.open(settings, registry=registry(), clock=clock)
+    await second.start(watch=False)
+    try:
+        clock.jump(timedelta(hours=2))
+        assert (await second.wait(made.id, timeout=20)).state is State.FAILED
+    finally:
+        await second.stop()
 
 
 async def test_a_deadline_of_the_time_before_a_restart_leaves_the_new_pause_alone(engine, deploy, run, clock):
