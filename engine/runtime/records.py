@@ -141,10 +141,9 @@ class TaskRecords:
         def work(unit: Unit) -> tuple[list[records.Candidate], Purged]:
             goes, total = list[records.Candidate](), Purged()
             for one in found:
-                if records.is_at_rest(unit.connection, one.id):
+                if records.holds_at_rest(unit.connection, one.id):
                     goes.append(one)
-                    total += records.purge(unit.connection, one.id, rows) if rows else Purged()
-                    total += Purged(files=files.get(one.id, 0))
+                    total += records.purge(unit.connection, one.id, rows) + Purged(files=files.get(one.id, 0))
             if tell is not None and rows and (total.executions or "execution" not in rows):
                 tell(unit, total)
             return goes, total

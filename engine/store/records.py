@@ -87,17 +87,14 @@ def ended(connection: Connection, chosen: Selection, after: str, limit: int) -> 
     return [Candidate(*found) for found in connection.execute(query.order_by(row.id).limit(limit))]
 
 
-def is_at_rest(connection: Connection, execution_id: str) -> bool:
-    """Whether an execution is there, has come to rest and has not been taken up again."""
-    return (
-        connection.execute(select(executions.c.id).where(executions.c.id == execution_id, rests())).first() is not None
-    )
+def holds_at_rest(connection: Connection, execution_id: str) -> bool:
+    """Whether an execution is there, has come to rest and has not been taken up again; nobody does until the commit."""
+    asked = select(executions.c.id).where(executions.c.id == execution_id, rests()).with_for_update()
+    return connection.execute(asked).first() is not None
 
 
 def purge(connection: Connection, execution_id: str, parts: Collection[str]) -> Purged:
-    """Delete parts of an execution (`execution`, `log`, `metric`); nothing when it has been taken up again."""
-    if not is_at_rest(connection, execution_id):
-        return Purged()
+    """Delete parts (`execution`, `log`, `metric`) of an execution that is held at rest."""
 
     def gone(table: Any) -> int:
         return connection.execute(delete(table).where(table.c.execution_id == execution_id)).rowcount

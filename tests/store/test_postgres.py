@@ -15,7 +15,7 @@ from engine.errors import SettingInvalid, StoreFailed
 from engine.key_values import KeyValueStore
 from engine.secrets import Masker, Vault
 from engine.settings import Settings
-from engine.store import forgetting, kv, migrations, parts, triggers
+from engine.store import forgetting, kv, migrations, parts, records, triggers
 from engine.store.batches import Superseded
 from engine.store.database import SqliteDatabase
 from engine.store.postgres import PostgresDatabase
@@ -358,3 +358,25 @@ async def test_an_execution_that_is_restarted_elsewhere_while_somebody_is_forgot
     there = await one.read(lambda c: executions.load(c, "E1", sealer))
     assert refused == ["decided again from what lies there"]
     assert (there.state, there.task_runs["E1.1"].outputs) == (State.FAILED, {"by": "removed"})
+
+
+async def test_what_is_purged_is_not_taken_up_again_elsewhere_halfway(two, sealer):
+    one, other = two
+    over = EXECUTION.moved(State.FAILED, LATER)
+    over = replace(over, task_runs=over.task_runs.changed([replace(over.task_runs["E1.1"], state=State.FAILED)]))
+    await create(one, sealer, over)
+    after = executions.next_version(over.moved(State.RESTARTED, LATER))
+    refused = []
+
+    def purge(unit, go_on):
+        assert records.holds_at_rest(unit.connection, "E1")
+        go_on()
+        records.purge(unit.connection, "E1", {"execution"})
+
+    def restart(unit):
+        if not executions.save(unit.connection, over, after, LATER, sealer):
+            refused.append("it is gone")
+
+    await meanwhile(one, purge, other, restart)
+    assert refused == ["it is gone"]
+    assert await one.read(lambda c: executions.load(c, "E1", sealer)) is None
