@@ -1,7 +1,7 @@
 """Makes executions: types what was given, checks what the flow demands, writes the first row."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from engine.errors import ExpressionFailed, InputInvalid, InputProblem, Refused
 from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
 from engine.identifiers import new_id
-from engine.rendering import Renderer, aside, in_a_thread, typed_value
+from engine.rendering import Renderer, in_a_thread, typed_value, waits
 from engine.runtime.decision import Decision
 from engine.secrets import AtRest, Masker
 from engine.settings import Settings
@@ -90,9 +90,7 @@ class Creator:
                 inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed)
             )
 
-        if any(one.may_take_time for one in inputs):
-            return await in_a_thread(work)
-        return await aside([plain_parts(one) for one in inputs], work)
+        return await in_a_thread(work) if may_wait(inputs) else work()
 
     async def check_for(self, trigger: Trigger, flow: Flow, given: Mapping[str, Any]) -> Resolved:
         """The same for what a trigger gives. One that gives nothing may start a flow that asks for more."""
@@ -342,7 +340,12 @@ def check_labels(labels: Sequence[tuple[str, str]]) -> None:
             )
 
 
-def plain_parts(declared: Input) -> Any:
+def may_wait(inputs: Iterable[Input]) -> bool:
+    """Whether checking values for some inputs may take long, or wait for a disk or a network."""
+    return any(one.may_take_time or waits(_plain_parts(one)) for one in inputs)
+
+
+def _plain_parts(declared: Input) -> Any:
     """What of an input may hold templates."""
     group = [one.defaults for one in declared.outer if isinstance(one.defaults, str)]
     conditions = [one.condition for one in declared.asked_when]

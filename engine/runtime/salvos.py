@@ -20,7 +20,7 @@ from engine.core.labels import read_labels
 from engine.core.triggers import Dated, Scheduled
 from engine.errors import EngineError
 from engine.rendering import waits
-from engine.runtime.creation import plain_parts
+from engine.runtime.creation import may_wait
 from engine.runtime.starts import Start, Starts
 from engine.store import triggers as rows
 from engine.store.database import Database, Unit
@@ -53,14 +53,12 @@ class Entry:
     state: TriggerState
     zone: tzinfo  # of dates whose trigger names none
     ahead: Ahead | None = None
-    is_slow: bool = field(init=False)  # what it starts may have to wait for a disk or a network first
+    is_slow: bool = field(init=False)  # what it starts may take long, or have to wait for a disk or a network first
 
     def __post_init__(self) -> None:
         checks = [text for check in self.flow.checks for text in (check.condition, check.message)]
-        asked = [plain_parts(one) for one in self.flow.inputs]
-        self.is_slow = waits(
-            [self.trigger.inputs, [value for _, value in read_labels(self.trigger.labels)], asked, checks]
-        )
+        labels = [value for _, value in read_labels(self.trigger.labels)]
+        self.is_slow = may_wait(self.flow.inputs) or waits([self.trigger.inputs, labels, checks])
 
     @property
     def key(self) -> str:

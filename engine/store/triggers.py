@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, true, update
 
 from engine.core.execution import Execution
+from engine.sight import is_within
 from engine.store.documents import dumps, loads
 from engine.store.own_schedules import schedules
 from engine.store.statements import insert_new, serial
@@ -276,7 +277,7 @@ def forget(
     gone = []
     for key, moved in _left(connection).items():
         space, flow_id, trigger_id = _named(key)
-        if not (namespace is None or space == namespace or (below and space.startswith(f"{namespace}."))):
+        if not is_within(space, namespace, below=below):
             continue
         last = max(moved, changed.get((space, flow_id), moved))
         if last < before and (space, flow_id, trigger_id) not in own and not is_there(space, flow_id, trigger_id):

@@ -54,6 +54,23 @@ async def test_each_fires_once_an_hour(many, clock, monkeypatch):
     assert by_flow["f1"] == [("09:00", State.SUCCESS)]
 
 
+async def test_what_may_take_long_to_check_makes_no_other_late(many, clock, monkeypatch):
+    slow = f"f{NUMBER}"
+    await many.deploy(flow(NUMBER, "inputs: [{id: a, type: STRING, validator: '[a-z]+', defaults: x}]\n"))
+    fired, fire = [], many.schedules._salvos.fire
+    monkeypatch.setattr(
+        many.schedules._salvos,
+        "fire",
+        lambda entries: (fired.extend(entry.flow.id for entry in entries), fire(entries))[1],
+    )
+    await looked_ahead(many)
+    await pass_hours(many, clock, 1)
+    await at_rest(many)
+    assert "f2" in fired
+    assert slow not in fired
+    assert [one.state for one in await many.executions(flow_id=slow)] == [State.SUCCESS]
+
+
 async def test_a_date_that_was_taken_elsewhere_is_not_fired_again(many, clock):
     await looked_ahead(many)
     eight = NINE.replace(hour=8)
