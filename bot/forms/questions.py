@@ -46,6 +46,7 @@ def _field(declared: Input, resolved: Resolved | None, *, leads: bool = False) -
     choices = resolved.options.get(declared.id, declared.choices) if resolved else declared.choices
     low = getattr(declared, "min", None) if kind in ("INT", "FLOAT", "DURATION") else getattr(declared, "after", None)
     high = getattr(declared, "max", None) if kind in ("INT", "FLOAT", "DURATION") else getattr(declared, "before", None)
+    labels = declared.labels
     text = f"{declared.id} {declared.display_name or ''} {declared.description or ''}"
     is_long = isinstance(default, str) and ("\n" in default or len(default) > _LONG_DEFAULT)
     return Field(
@@ -58,7 +59,7 @@ def _field(declared: Input, resolved: Resolved | None, *, leads: bool = False) -
         minimum=None if low is None else str(low),
         maximum=None if high is None else str(high),
         pattern=getattr(declared, "validator", None),
-        options=tuple(Option(value, declared.labels.get(value, value)) for value in choices),
+        options=tuple(Option(value, labels.get(value, value)) for value in choices),
         allow_custom=bool(getattr(declared, "allow_custom_value", False)),
         radio=bool(getattr(declared, "is_radio", False)),
         multiline=kind in ("JSON", "YAML", "ION", "TABLE")

@@ -136,7 +136,16 @@ def _widened(schema: Schema) -> Schema:
         if leaf.get("type") in SCALARS or "enum" in leaf:
             wide[key] = {"anyOf": [leaf, _TEMPLATE]}
         elif leaf.get("type") == TEXT:
-            wide[key] = {**leaf, "type": [*TEXT, "boolean"]}
+            wide[key] = _text_in_a_list(leaf)
+        elif "anyOf" in leaf:  # texts, or parts that hold one
+            wide[key] = {
+                **leaf,
+                "anyOf": [_text_in_a_list(one) if one.get("type") == TEXT else one for one in leaf["anyOf"]],
+            }
     if wide.get("type") == "string" and PARTICULAR.isdisjoint(wide):
         wide["type"] = TEXT
     return wide
+
+
+def _text_in_a_list(schema: Schema) -> Schema:
+    return {**schema, "type": [*TEXT, "boolean"]}
