@@ -20,7 +20,7 @@ class Clock(Protocol):
         """The time now, in UTC."""
 
     def on_jump(self, told: Callable[[], None]) -> Callable[[], None]:
-        """Call `told` whenever time jumps, ahead or back; the answer ends the subscription."""
+        """Call `told` whenever time jumps, ahead or back; the answer ends the subscription, also when called again."""
 
 
 class SystemClock:
@@ -30,7 +30,7 @@ class SystemClock:
     """
 
     def __init__(self) -> None:
-        self._told: list[Callable[[], None]] = []
+        self._told: dict[object, Callable[[], None]] = {}
         self._apart = timedelta(0)  # how far the two clocks are apart
         self._next_look: asyncio.TimerHandle | None = None
 
@@ -43,10 +43,11 @@ class SystemClock:
         if not self._told:
             self._apart = self._measured()
             self._look_later()
-        self._told.append(told)
+        subscription = object()
+        self._told[subscription] = told
 
         def forget() -> None:
-            self._told.remove(told)
+            self._told.pop(subscription, None)
             if not self._told and self._next_look is not None:
                 self._next_look.cancel()
 
@@ -63,7 +64,7 @@ class SystemClock:
             return
         seconds = round(by.total_seconds())
         log.warning("The clock jumped by %+d seconds: it was set, or this machine slept.", seconds)
-        for told in tuple(self._told):
+        for told in tuple(self._told.values()):
             told()
 
     def _measured(self) -> timedelta:
@@ -75,7 +76,7 @@ class ShiftedClock:
 
     def __init__(self, start: datetime | None = None) -> None:
         self._shift = (start - datetime.now(UTC)) if start else timedelta(0)
-        self._told: list[Callable[[], None]] = []
+        self._told: dict[object, Callable[[], None]] = {}
 
     def now(self) -> datetime:
         """The shifted time, in UTC."""
@@ -84,7 +85,7 @@ class ShiftedClock:
     def jump(self, by: timedelta) -> None:
         """Let time pass at once."""
         self._shift += by
-        for told in tuple(self._told):
+        for told in tuple(self._told.values()):
             told()
 
     def jump_to(self, when: datetime) -> None:
@@ -93,8 +94,13 @@ class ShiftedClock:
 
     def on_jump(self, told: Callable[[], None]) -> Callable[[], None]:
         """Call `told` after each jump; the answer ends the subscription."""
-        self._told.append(told)
-        return lambda: self._told.remove(told)
+        subscription = object()
+        self._told[subscription] = told
+
+        def forget() -> None:
+            self._told.pop(subscription, None)
+
+        return forget
 
 
 async def wait_until(clock: Clock, when: datetime, woken: asyncio.Event) -> bool:

@@ -92,7 +92,6 @@ class Scheduler:
     def stop(self) -> None:
         """Call no more."""
         self._forget_jumps()
-        self._forget_jumps = lambda: None
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None

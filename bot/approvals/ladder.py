@@ -66,7 +66,6 @@ class Ladder:
     async def stop(self) -> None:
         """Do nothing more; the rest is in the store."""
         self._forget_jumps()
-        self._forget_jumps = lambda: None
         self.office.engine.timers.cancel(TIMER)
         if self._task is not None:
             self._task.cancel()

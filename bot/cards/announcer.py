@@ -61,7 +61,6 @@ class Announcer:
     async def stop(self) -> None:
         """Follow no more."""
         self._forget_jumps()
-        self._forget_jumps = lambda: None  # whoever stops it twice finds it stopped
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

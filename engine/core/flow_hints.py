@@ -10,6 +10,7 @@ from engine.core import cron, flow_calls, flow_problems, flow_validation, meant_
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_calls import FindFlow
+from engine.core.flow_scope import BY_VALUE
 from engine.core.flowable import ExecutableTask, FlowableTask, TimedTask
 from engine.core.inputs import Input
 from engine.core.plugin_defaults import BLOCKS
@@ -32,6 +33,7 @@ DATED = re.compile(  # dates that the engine gives, one or the first of several
     r"(\s*\?\?\s*(trigger\.(date|next|previous)|execution\.(startDate|endDate)))*(\s*\|\s*date\([^()|]*\))?"
 )
 ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
+LOOPS = frozenset({"Loop", *BY_VALUE})  # what `taskrun.value` and `item.value` can be of
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
 
@@ -82,7 +84,8 @@ def _schemas(data: Any) -> Iterator[Finding]:
 def _harmless(flow: Flow) -> Iterator[str]:
     """Expressions whose value can't hold what a shell would act on: typed inputs, and plain words of the flow's own."""
     yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT or _one_of_plain(one))
-    looped = [getattr(task, "values", None) for _, task in flow_validation.tasks(flow) if hasattr(task, "values")]
+    loops = [task for _, task in flow_validation.tasks(flow) if type(task).__name__ in LOOPS]
+    looped = [getattr(task, "values", None) or getattr(task, "value", None) for task in loops]
     if looped and all(isinstance(one, list | tuple) and all(map(_is_plain, one)) for one in looped):
         yield from ("taskrun.value", "item.value")
     if all(isinstance(one, Scheduled) for one in flow.triggers):  # others hand on dates that they were told

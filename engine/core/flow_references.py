@@ -72,7 +72,8 @@ class References:
         """What is to be said about the names in one template."""
         said: set[tuple[str, ...]] = set()
         conditions: frozenset[tuple[str, ...]] | None = None
-        for read in reads(template):
+        there = reads(template)
+        for read in there:
             if read.path[:2] in said:
                 continue
             found = self._finding(path, read)
@@ -84,7 +85,11 @@ class References:
                 said.add(read.path[:2])
                 yield found
         if not said:  # else a slip in another name may be all there is to it: `inputs.my-name` reads `name`, too
-            yield from (one for read in reads(template) if (one := self._nowhere(path, read)) is not None)
+            nowhere: dict[str, Finding] = {}  # each name once, where it stands first
+            for read in there:
+                if read.path[0] not in nowhere and (one := self._nowhere(path, read)) is not None:
+                    nowhere[read.path[0]] = one
+            yield from nowhere.values()
 
     def _nowhere(self, path: Path, read: Read) -> Finding | None:
         """A name that stands nowhere, in what a task gets rendered."""

@@ -81,7 +81,6 @@ class Polls:
         """Look no more."""
         self._is_open = False
         self._forget_jumps()
-        self._forget_jumps = lambda: None
         for task in tuple(self._looking.values()):
             task.cancel()
         await asyncio.gather(*self._looking.values(), return_exceptions=True)

@@ -400,6 +400,38 @@ triggers:
     assert found == ["{{ inputs.free }}", "{{ inputs.maybe }}", "{{ inputs.odd }}"]
 
 
+def test_what_another_loop_lists_makes_nothing_of_this_one_harmless():
+    text = """id: f
+namespace: a.b
+inputs:
+  - {id: list, type: JSON, defaults: "[]"}
+tasks:
+  - id: given
+    type: io.kestra.plugin.core.flow.EachSequential
+    value: "{{ inputs.list }}"
+    tasks:
+      - {id: a, type: io.kestra.plugin.scripts.shell.Commands, commands: ["echo {{ taskrun.value }}"]}
+  - id: listed
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [a, b]
+    tasks:
+      - {id: b, type: io.kestra.plugin.scripts.shell.Commands, commands: ["echo {{ taskrun.value }}"]}
+"""
+    assert [one.line for one in check(text, catalogue()) if one.code == "shell-quoting"] == [10, 15]
+
+
+def test_a_name_that_nothing_gives_is_told_once():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: "{{ one }} {{ two }} {{ one }} {{ one.more }}"}
+"""
+    assert [one.message for one in check(text, catalogue())] == [
+        "There is no variable `one`.",
+        "There is no variable `two`.",
+    ]
+
+
 def test_a_property_that_stands_there_already_is_not_what_another_was_meant_to_be():
     text = """id: f
 namespace: a.b
