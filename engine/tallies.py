@@ -53,13 +53,15 @@ START_DELAY = Distribution(SECONDS)  # from the creation of an execution to its 
 FIRE_LATENESS = Distribution(SECONDS)  # from a schedule's date to the execution being on disk; no backfills
 GROUP_SIZE = Distribution((1, 2, 4, 8, 16, 32, 64, 128))  # units in one commit
 TOKENS = Tally("direction")  # of language models
-_DIRECTIONS = {
+DIRECTIONS = {  # what tasks call the tokens of a model that they record
     "input.token.count": "input",
     "prompt.token.count": "input",
     "usage.prompt.tokens": "input",
+    "usage.input.tokens": "input",
     "output.token.count": "output",
     "candidate.token.count": "output",
     "usage.completion.tokens": "output",
+    "usage.output.tokens": "output",
 }
 _NOT_BEGUN = (State.CREATED, State.QUEUED, State.KILLING, State.KILLED, State.CANCELLED)
 
@@ -74,5 +76,5 @@ def count_change(before: Execution, after: Execution, now: datetime) -> None:
 
 def count_tokens(metric: str, value: float) -> None:
     """Count what a task recorded, if it is the tokens of a language model."""
-    if (direction := _DIRECTIONS.get(metric)) is not None and value > 0:
+    if (direction := DIRECTIONS.get(metric)) is not None and value > 0:
         TOKENS.add(direction, by=value)

@@ -58,8 +58,9 @@ messages:
             {"role": "user" if one.type.upper() == "USER" else "assistant", "content": one.content}
             for one in self.messages
         ]
+        name = aliases.model(self.model, context.settings.models)
         body = {
-            "model": aliases.model(self.model, context.settings.models),
+            "model": name,
             "max_tokens": self.max_tokens or 1024,
             "messages": turns,
             "system": self.system,
@@ -70,6 +71,6 @@ messages:
         given = {name: value for name, value in body.items() if value is not None}
         answer = await anthropic_service.ask(context, self.api_key, self.base_url, given)
         usage = answer.get("usage") or {}
-        context.metric("usage.input.tokens", usage.get("input_tokens", 0))
-        context.metric("usage.output.tokens", usage.get("output_tokens", 0))
+        context.metric("usage.input.tokens", usage.get("input_tokens", 0), model=name)
+        context.metric("usage.output.tokens", usage.get("output_tokens", 0), model=name)
         return Reply(outputText=anthropic_service.text_of(answer), rawResponse=json.dumps(answer, ensure_ascii=False))

@@ -75,6 +75,9 @@ jsonResponseSchema: |
                     messages=turns,
                     **({"response_format": {"type": "json_object"}} if wants_json else {}),  # type: ignore[call-overload]
                 )
+                if answer.usage is not None:
+                    context.metric("usage.prompt.tokens", answer.usage.prompt_tokens, model=name)
+                    context.metric("usage.completion.tokens", answer.usage.completion_tokens, model=name)
                 text = (answer.choices[0].message.content or "") if answer.choices else ""
                 raw = answer.model_dump_json(exclude_unset=True)
                 if not wants_json or is_json(unfenced(text)):

@@ -104,12 +104,14 @@ class GeminiTask(RunnableTask):
 
     def measure(self, context: RunContext, answers: list["GenerateContentResponse"]) -> None:
         """Record the tokens of all calls."""
+        name = aliases.model(self.model, context.settings.models)
         for metric, field in (
             ("candidate.token.count", "candidates_token_count"),
             ("prompt.token.count", "prompt_token_count"),
             ("total.token.count", "total_token_count"),
         ):
-            context.metric(metric, sum(getattr(answer.usage_metadata, field, None) or 0 for answer in answers))
+            tokens = sum(getattr(answer.usage_metadata, field, None) or 0 for answer in answers)
+            context.metric(metric, tokens, model=name)
 
 
 class Texts(Outputs):

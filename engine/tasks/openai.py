@@ -135,7 +135,7 @@ prompt: "Summarize in two sentences: {{ inputs.text }}"
                 body["response_format"]["json_schema"]["strict"] = False
                 answer = await client.chat.completions.create(**body)
         found = answer.model_dump(mode="json", exclude_none=True)
-        _measure(context, found.get("usage") or {}, "prompt_tokens", "completion_tokens")
+        _measure(context, body["model"], found.get("usage") or {}, "prompt_tokens", "completion_tokens")
         return Completion.model_validate(found)
 
     def _body(self, context: RunContext) -> dict[str, Any]:
@@ -333,7 +333,7 @@ tools:
         async with connected(context, "openai", self.api_key, self.base_url, BASE_URL, self.client_timeout) as client:
             answer = await client.responses.create(**{key: value for key, value in body.items() if value is not None})
         raw = answer.model_dump(mode="json", exclude_none=True)
-        _measure(context, raw.get("usage") or {}, "input_tokens", "output_tokens")
+        _measure(context, str(body["model"]), raw.get("usage") or {}, "input_tokens", "output_tokens")
         return Answer(responseId=raw["id"], outputText=_text(raw), sources=_sources(raw), rawResponse=raw)
 
     async def _input(self, context: RunContext) -> Any:
@@ -365,12 +365,13 @@ async def _inlined(context: RunContext, value: Any) -> Any:
     return found
 
 
-def _measure(context: RunContext, usage: dict[str, Any], asked: str, answered: str) -> None:
+def _measure(context: RunContext, model: str, usage: dict[str, Any], asked: str, answered: str) -> None:
     """Record the tokens, under the names that this part of the API has for them."""
-    context.metric("usage.prompt.tokens", usage.get(asked, 0))
-    context.metric("usage.completion.tokens", usage.get(answered, 0))
-    context.metric("usage.total.tokens", usage.get("total_tokens", 0))
-    context.metric("usage.prompt.cached_tokens", (usage.get(f"{asked}_details") or {}).get("cached_tokens", 0))
+    context.metric("usage.prompt.tokens", usage.get(asked, 0), model=model)
+    context.metric("usage.completion.tokens", usage.get(answered, 0), model=model)
+    context.metric("usage.total.tokens", usage.get("total_tokens", 0), model=model)
+    cached = (usage.get(f"{asked}_details") or {}).get("cached_tokens", 0)
+    context.metric("usage.prompt.cached_tokens", cached, model=model)
 
 
 def _text(raw: dict[str, Any]) -> str:

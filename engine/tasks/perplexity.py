@@ -80,8 +80,8 @@ messages:
         if not answer.choices:
             raise TaskFailed("Perplexity gave no answer.")
         if answer.usage is not None:
-            context.metric("usage.prompt.tokens", answer.usage.prompt_tokens)
-            context.metric("usage.completion.tokens", answer.usage.completion_tokens)
-            context.metric("usage.total.tokens", answer.usage.total_tokens)
+            context.metric("usage.prompt.tokens", answer.usage.prompt_tokens, model=name)
+            context.metric("usage.completion.tokens", answer.usage.completion_tokens, model=name)
+            context.metric("usage.total.tokens", answer.usage.total_tokens, model=name)
         text = answer.choices[0].message.content or ""
         return Reply(outputText=text, rawResponse=answer.model_dump_json(exclude_unset=True))

@@ -156,6 +156,7 @@ class TestContext:
         self.folder = folder / "work"
         self.lines: list[tuple[str, str]] = []
         self.metrics: dict[str, float] = {}
+        self.tags: dict[str, Mapping[str, str]] = {}
         self.masked: set[str] = set()
         self.state = "RUNNING"
         self.started = datetime(2026, 1, 1, 9, tzinfo=UTC)
@@ -180,6 +181,7 @@ class TestContext:
 
     def metric(self, name: str, value: float, kind: str = "counter", **tags: str) -> None:
         self.metrics[name] = self.metrics.get(name, 0) + value
+        self.tags[name] = tags
 
     def mask(self, secret: str) -> None:
         self.masked.add(secret)

@@ -128,7 +128,7 @@ async def test_more_services_that_speak_openai_s_language(context, openai_servic
 
 async def test_the_next_provider_is_asked_when_one_is_away(context, openai_service):
     away = {"type": f"{AI}.provider.Ollama", "endpoint": "http://127.0.0.1:9", "modelName": "m"}
-    good = {"type": f"{AI}.provider.OpenAI", "baseUrl": openai_service.url, "apiKey": "k", "modelName": "m"}
+    good = {"type": f"{AI}.provider.OpenAI", "baseUrl": openai_service.url, "apiKey": "k", "modelName": "good"}
 
     def busy(request):
         return Answered({"error": {"message": "overloaded"}}, 529)
@@ -137,6 +137,7 @@ async def test_the_next_provider_is_asked_when_one_is_away(context, openai_servi
         full = {"type": f"{AI}.provider.Anthropic", "baseUrl": anthropic.url, "apiKey": "k", "modelName": "m"}
         given = {"type": f"{AI}.provider.Fallback", "providers": [away, full, good]}
         assert (await context.run(**CHAT, provider=given)).textOutput == "Hello."
+        assert context.tags["output.token.count"] == {"model": "good"}, "the one that answered"
         assert context.said("Ollama gave no answer", "WARN")
         assert context.said("Anthropic gave no answer, the next is asked: .*529", "WARN")
         with pytest.raises(TaskFailed, match="529"):

@@ -44,6 +44,7 @@ async def test_every_provider(providers, provider):
     found = await providers("ChatCompletion", provider, messages=messages)
     assert (found.textOutput, found.finishReason) == ("Positive.", "STOP")
     assert providers.context.metrics["total.token.count"] > 0
+    assert providers.context.tags["input.token.count"] == {"model": "m"}
     found = await providers("Classification", provider, prompt="Great!", classes=["positive", "negative"])
     assert found.classification == "positive"
     providers.answers('{"customer": "Ann", "problem": "none"}')
@@ -178,6 +179,8 @@ async def test_claude_by_itself(context, anthropic_service):
     assert ([one["role"] for one in sent["messages"]], sent["system"]) == (["user", "assistant", "user"], "Brief")
     assert sent["max_tokens"] == 1024
     assert "k" in context.masked
+    assert context.tags["usage.input.tokens"] == context.tags["usage.output.tokens"] == {"model": "m"}
+    assert context.metrics["usage.output.tokens"] > 0
 
 
 async def test_perplexity(context, openai_service):
@@ -191,6 +194,7 @@ async def test_perplexity(context, openai_service):
     assert (sent["top_p"], sent["temperature"], sent["messages"][0]["role"]) == (0.9, 0.2, "system")
     assert sent["response_format"]["json_schema"]["schema"] == {"type": "object"}
     assert context.metrics["usage.total.tokens"] == 10
+    assert context.tags["usage.prompt.tokens"] == {"model": "sonar"}
 
 
 async def test_a_file_for_openai(context, openai_service):

@@ -43,6 +43,8 @@ async def test_deepseek_answers(deepseek, openai_service):
     found = await deepseek()
     assert found.response == "Hello."
     assert json.loads(found.raw)["choices"][0]["message"]["content"] == "Hello."
+    assert deepseek.context.tags["usage.prompt.tokens"] == {"model": "deepseek-chat"}
+    assert deepseek.context.metrics["usage.completion.tokens"] > 0
     (asked,) = openai_service.asked
     assert asked == {
         "model": "deepseek-chat",
@@ -132,6 +134,7 @@ async def test_openai_chat(make_context, openai_service):
     )
     assert found.choices[0]["message"]["content"] == "Hello."
     assert context.metrics["usage.total.tokens"] == 10
+    assert context.tags["usage.prompt.tokens"] == context.tags["usage.completion.tokens"] == {"model": "new"}
     (asked,) = openai_service.asked
     assert asked["messages"] == [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hi"}]
     assert (asked["model"], asked["temperature"], asked["max_completion_tokens"]) == ("new", 1.0, 50)
@@ -252,6 +255,7 @@ async def test_gemini_structured(gemini, gemini_service):
     assert gemini.context.said("The answer lacks go", "WARN")
     assert gemini.context.said("instead of gemini-2.5-flash-preview-05-20")
     assert gemini.context.metrics["total.token.count"] == 10
+    assert gemini.context.tags["candidate.token.count"] == {"model": "gemini-2.5-flash"}
 
 
 async def test_gemini_blocked(gemini, gemini_service):

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from engine.core.task import AnyTyped
 from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import aliases
 from engine.tasks.ai.conversation import Configuration, Described, Media, ResponseFormat, Said, Turn, told
 from engine.tasks.ai.guardrails import Guarded, Guardrails
 from engine.tasks.ai.model_service import Provider
@@ -50,9 +51,10 @@ class CompletionTask(RunnableTask):
         said = await model.ask(context, turns, chosen, tools)
         if chosen.log_responses:
             context.log(f"{model.model_name} answers: {told([Turn('assistant', said.text, said.calls)])}")
-        context.metric("input.token.count", said.input_tokens)
-        context.metric("output.token.count", said.output_tokens)
-        context.metric("total.token.count", said.input_tokens + said.output_tokens)
+        name = said.model or aliases.model(model.model_name, context.settings.models)
+        context.metric("input.token.count", said.input_tokens, model=name)
+        context.metric("output.token.count", said.output_tokens, model=name)
+        context.metric("total.token.count", said.input_tokens + said.output_tokens, model=name)
         return said
 
 

@@ -117,6 +117,7 @@ class Said:
     calls: tuple[Call, ...] = ()
     raw: Any = None
     thinking: str | None = None
+    model: str = ""  # which answered, where that is not the one that was asked
 
     @property
     def usage(self) -> dict[str, int]:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.core.task import ByType
 from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks import aliases
 from engine.tasks.ai.conversation import Configuration, Described, Said, Turn
 from engine.tasks.ai.model_service import Provider
 from engine.tasks.property_types import OptionalText
@@ -47,12 +49,23 @@ providers:
     ) -> Said:
         for one in self.providers[:-1]:
             try:
-                return await one.ask(context, turns, configuration, tools)
+                return await self._asked(one, context, turns, configuration, tools)
             except TaskFailed as error:
                 if not is_passing(error):
                     raise
                 context.log(f"{one.type.rpartition('.')[2]} gave no answer, the next is asked: {error.message}", "WARN")
-        return await self.providers[-1].ask(context, turns, configuration, tools)
+        return await self._asked(self.providers[-1], context, turns, configuration, tools)
+
+    async def _asked(
+        self,
+        one: Provider,
+        context: RunContext,
+        turns: Sequence[Turn],
+        configuration: Configuration,
+        tools: Sequence[Described],
+    ) -> Said:
+        said = await one.ask(context, turns, configuration, tools)
+        return replace(said, model=said.model or aliases.model(one.model_name, context.settings.models))
 
 
 def is_passing(error: TaskFailed) -> bool:

@@ -94,8 +94,8 @@ class Models:
         ):
             said.append(part.response or "")
             if part.done:
-                self.context.metric("prompt.token.count", part.prompt_eval_count or 0)
-                self.context.metric("candidate.token.count", part.eval_count or 0)
+                self.context.metric("prompt.token.count", part.prompt_eval_count or 0, model=model)
+                self.context.metric("candidate.token.count", part.eval_count or 0, model=model)
         return "".join(said)
 
     async def chat(
