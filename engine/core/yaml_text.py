@@ -97,7 +97,7 @@ def _only_node(composer: _Composer, text: str) -> yaml.Node | None:
         if more is not None and (not isinstance(more, yaml.ScalarNode) or more.value):
             before = text.split("\n")[: more.start_mark.line + 1]
             line = max((number for number, one in enumerate(before, 1) if one.startswith("---")), default=1)
-            message = "A file holds one flow: give what follows the second `---` a file of its own."
+            message = "A file holds one flow: give what follows the `---` between them a file of its own."
             raise FlowInvalid(message, problems=[Problem("", message, line=line, column=1, code="yaml-documents")])
     return node
 
@@ -178,7 +178,7 @@ class _Reader:
     def scalar(self, node: yaml.ScalarNode) -> Any:
         text: str = node.value
         match node.tag.removeprefix(_TAG):
-            case "str" | "merge":
+            case "str" | "merge" | "timestamp":
                 return text
             case "null":
                 return None
@@ -186,9 +186,9 @@ class _Reader:
                 return text.lower() == "true"
             case "int" if re.fullmatch(r"[-+]?[0-9]{1,300}", text):
                 return int(text)
-            case "float":
-                return _float(text)
-        raise _problem(node, f"The tag {node.tag!r} is not understood here; write the value without a tag.", "yaml-tag")
+            case "float" if (number := _float(text)) is not None:
+                return number
+        raise _odd_tag(node)
 
     def sequence(self, node: yaml.SequenceNode, depth: int) -> Seq:
         self.check_tag(node, "seq")
@@ -240,14 +240,20 @@ class _Reader:
 
     def check_tag(self, node: yaml.Node, expected: str) -> None:
         if node.tag != _TAG + expected:
-            raise _problem(
-                node, f"The tag {node.tag!r} is not understood here; write the value without a tag.", "yaml-tag"
-            )
+            raise _odd_tag(node)
 
 
-def _float(text: str) -> float:
+def _odd_tag(node: yaml.Node) -> FlowInvalid:
+    tag = node.tag.replace(_TAG, "!!")
+    return _problem(node, f"The tag `{tag}` does not fit here; write the value without a tag.", "yaml-tag")
+
+
+def _float(text: str) -> float | None:
     named = {".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")}
-    return named[text.lower()] if text.lower() in named else float(text)
+    try:
+        return named[text.lower()] if text.lower() in named else float(text)
+    except ValueError:
+        return None  # the tag `!!float` before what is no number
 
 
 def _spot(key: yaml.Node, value: yaml.Node) -> Spot:

@@ -103,9 +103,10 @@ async def test_webhooks_of_teams_and_google_chat(make_context):
         await context.run(type=f"{teams}.TeamsIncomingWebhook", url=service.url, payload='{"text": "{{ inputs.x }}"}')
         await context.run(type=f"{teams}.TeamsExecution", url=service.url, customFields={"Customer": "ACME"})
         await context.run(type="io.kestra.plugin.notifications.google.GoogleChatExecution", url=service.url)
+        await context.run(type=f"{chat}.GoogleChatExecution", url=service.url, text="{{ inputs.x }}")
         await context.run(type=f"{chat}.GoogleChatIncomingWebhook", url=service.url, payload='{"text": "hi"}')
-        first, card, summary, last = [request.json for request in service.requests]
-    assert (first, last) == ({"text": 'a "quote"'}, {"text": "hi"})
+        first, card, summary, own, last = [request.json for request in service.requests]
+    assert (first, own, last) == ({"text": 'a "quote"'}, {"text": 'a "quote"'}, {"text": "hi"})
     assert {"name": "Customer", "value": "ACME"} in card["sections"][0]["facts"]
     assert card["potentialAction"][0]["targets"][0]["uri"].startswith("https://flows.test/ui/executions/")
     assert summary["text"].startswith("[company.ai] a_flow ➛ RUNNING\nRunning for")

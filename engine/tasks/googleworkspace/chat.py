@@ -1,7 +1,12 @@
 """`io.kestra.plugin.googleworkspace.chat`: messages through webhooks of Google Chat."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from engine.plugin import Property
+from engine.tasks.execution_facts import ExecutionFacts
+from engine.tasks.property_types import OptionalText
 from engine.tasks.webhook_task import PayloadTask, SummaryTask
 
 
@@ -40,3 +45,8 @@ executionId: "{{ trigger.executionId }}"
         "io.kestra.plugin.googleworkspace.chat.GoogleChatExecution",
         "io.kestra.plugin.notifications.google.GoogleChatExecution",
     ]
+    text: Property[OptionalText] = Field(default=None, description="The text, instead of the summary.")
+
+    def summary(self, about: ExecutionFacts) -> dict[str, Any]:
+        """The flow's own text, or the summary."""
+        return {"text": self.text} if self.text else super().summary(about)
