@@ -20,6 +20,7 @@ from engine.core.yaml_text import Path, walk
 from engine.errors import EngineError, UnknownTaskType
 
 CHOICE = re.compile(r"'([^']*)'")
+ELSEWHERE = {"delimiter": "fieldSeparator", "separator": "fieldSeparator"}  # what other tools call a property → ours
 MEANT = re.compile(r"Did you mean `([^`]+)`\?")
 NO_NAME = re.compile(r"[^a-zA-Z0-9._-]+")
 KINDS = {"tasks": "task", "conditions": "condition", "triggers": "trigger", "taskRunner": "task runner"}
@@ -180,7 +181,7 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
     cls = part_at(path[:-1], document, registry, root)
     known = properties(cls) if cls else []
     lowered = {name.lower(): name for name in known}
-    near = lowered.get(to_camel(key).lower())
+    near = lowered.get(to_camel(key).lower()) or lowered.get(ELSEWHERE.get(key.lower(), "").lower())
     if near is None:
         written = _mapping_at(path[:-1], document)
         others = [low for low, name in lowered.items() if name not in written]

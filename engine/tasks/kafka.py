@@ -1,6 +1,5 @@
 """`io.kestra.plugin.kafka`: messages in topics."""
 
-import uuid
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -9,17 +8,9 @@ from pydantic import Field
 from engine import plugin
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import given_rows
-from engine.tasks.kafka_connection import (
-    PATIENCE,
-    KafkaConnected,
-    SerdeType,
-    Silent,
-    explained,
-    headers_of,
-    milliseconds,
-    writer,
-)
+from engine.tasks.kafka_connection import KafkaConnected, SerdeType, headers_of, milliseconds, writer
 from engine.tasks.kafka_reading import Consumed, ConsumeFields, Reading
+from engine.tasks.kafka_sending import send
 from engine.tasks.property_types import OptionalText
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
@@ -61,12 +52,8 @@ properties:
 
     async def run(self, context: RunContext) -> Produced:
         messages = [self._message(row) for row in await given_rows.rows(context, self.from_)]
-        settings = {"message.timeout.ms": "30000", **await self.settings(context)}
-        if "delivery.timeout.ms" in settings:
-            del settings["message.timeout.ms"]
-        if self.transactional:
-            settings["transactional.id"] = str(uuid.uuid4())
-        await in_own_thread(lambda: self._send(settings, messages))
+        settings = await self.settings(context)
+        await in_own_thread(lambda: send(settings, messages, transactional=self.transactional))
         context.metric("records", len(messages))
         return Produced(messagesCount=len(messages))
 
@@ -85,36 +72,6 @@ properties:
             "headers": headers_of(row.get("headers")),
         }
         return {name: value for name, value in found.items() if value is not None}
-
-    def _send(self, settings: dict[str, Any], messages: list[dict[str, Any]]) -> None:
-        failed: list[Any] = []
-
-        def told(error: Any, _: Any) -> None:
-            if error is not None:
-                failed.append(error)
-
-        with explained() as library:
-            producer = library.Producer({**settings, "logger": Silent()})
-            producer.list_topics(timeout=PATIENCE)  # fails at once when no broker answers
-            if self.transactional:
-                producer.init_transactions(PATIENCE)
-                producer.begin_transaction()
-            for message in messages:
-                while True:
-                    try:
-                        producer.produce(**message, on_delivery=told)
-                        break
-                    except BufferError:  # the queue is full
-                        producer.poll(1)
-                producer.poll(0)
-            if left := producer.flush(60):
-                raise TaskFailed(f"{left} messages were not taken within 60 seconds.", fix="Check the brokers.")
-            if failed:
-                if self.transactional:
-                    producer.abort_transaction(PATIENCE)
-                raise library.KafkaException(failed[0])
-            if self.transactional:
-                producer.commit_transaction(PATIENCE)
 
 
 class Consume(ConsumeFields, RunnableTask):

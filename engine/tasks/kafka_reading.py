@@ -4,13 +4,14 @@ import json
 import threading
 import time
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
-from engine.plugin import Message, Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Message, Outputs, Part, Property, RunContext, TaskFailed
 from engine.tasks.kafka_connection import (
     PATIENCE,
     KafkaConnected,
@@ -21,6 +22,7 @@ from engine.tasks.kafka_connection import (
     milliseconds,
     reader,
 )
+from engine.tasks.kafka_sending import send
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, TextList
 from engine.tasks.runners import WORK
 from engine.tasks.threads import in_own_thread
@@ -37,6 +39,22 @@ class Consumed(Outputs):
     uri: str
 
 
+class OnSerdeError(Part):
+    """What becomes of messages that can't be read."""
+
+    type: Property[Literal["SKIPPED", "DLQ", "STORE"]] = Field(
+        default="SKIPPED", description="Left out, sent to `topic` as they are, or kept as text."
+    )
+    topic: Property[OptionalText] = None
+
+    @property
+    def letters(self) -> str | None:
+        """The topic for what can't be read; TaskFailed when it is missing."""
+        if self.type == "DLQ" and not self.topic:
+            raise TaskFailed("`onSerdeError` names no topic.", fix="Give `topic` in `onSerdeError`.")
+        return self.topic if self.type == "DLQ" else None
+
+
 class ConsumeFields(KafkaConnected):
     """Which topics, from where on, and for how long."""
 
@@ -46,8 +64,18 @@ class ConsumeFields(KafkaConnected):
     group_id: Property[OptionalText] = Field(
         default=None, description="Kafka keeps how far a group has read; without one everything is read each time."
     )
+    group_type: Property[Literal["CONSUMER", "SHARE"]] = Field(
+        default="CONSUMER", description="Share groups are not supported."
+    )
+    acknowledge_type: Property[Literal["ACCEPT", "RELEASE", "REJECT", "RENEW"]] = Field(
+        default="ACCEPT", description="For share groups; without effect."
+    )
     key_deserializer: Property[SerdeType] = "STRING"
     value_deserializer: Property[SerdeType] = "STRING"
+    on_serde_error: OnSerdeError | None = Field(
+        default=None, description="What becomes of messages that can't be read; without it the task fails."
+    )
+    schema_registry_vendor: Any = Field(default=None, description="For AVRO, which is not supported.")
     since: Property[OptionalText] = None
     poll_duration: Property[timedelta] = timedelta(seconds=5)
     max_records: Property[OptionalInteger] = None
@@ -65,6 +93,8 @@ class ConsumeFields(KafkaConnected):
             count = await in_own_thread(reading.read)
             uri = await context.files.put(path, "messages.jsonl")
             await in_own_thread(reading.commit)
+            if reading.unread:
+                context.log(f"{reading.unread} messages could not be read.", "WARN")
         finally:
             reading.stop.set()
             await in_own_thread(reading.close)
@@ -75,6 +105,9 @@ class ConsumeFields(KafkaConnected):
     async def group(self, context: RunContext) -> tuple[dict[str, Any], bool]:
         """The settings of a consumer, and whether it is one of a group; TaskFailed when it is not said what to read."""
         settings = await self.settings(context)
+        if self.group_type == "SHARE":
+            fix = "Use `groupType: CONSUMER`."
+            raise TaskFailed("Kafka's client has share groups as a preview only; they are not supported.", fix=fix)
         group = self.group_id or settings.get("group.id")
         if (self.topic is None) == (self.topic_pattern is None):
             raise TaskFailed("Either `topic` or `topicPattern` says what to read.", fix="Give one of the two.")
@@ -97,6 +130,9 @@ class Reading:
         self.stop = threading.Event()
         self.consumer: Any = None
         self.next: dict[tuple[str, int], int] = {}
+        self.letters: list[dict[str, Any]] = []  # what could not be read, on its way to another topic
+        self.letters_to = fields.on_serde_error.letters if fields.on_serde_error else None
+        self.unread = 0
         self._turn = threading.Lock()  # closing waits until nobody reads
 
     def read(self) -> int:
@@ -111,8 +147,10 @@ class Reading:
                 most = AT_ONCE if fields.max_records is None else min(AT_ONCE, fields.max_records - count)
                 got = self._poll(library, most) if most > 0 else []
                 for message in got:
-                    if self._is_wanted(message):
-                        file.write(json.dumps(row_of(message, key, value), ensure_ascii=False) + "\n")
+                    if self._is_wanted(message) and (read := self._read(message, key, value)) is not None:
+                        if read.problem is not None:
+                            raise read.problem
+                        file.write(json.dumps(read.variables, ensure_ascii=False) + "\n")
                         count += 1
                     self.next[message.topic(), message.partition()] = message.offset() + 1
                 if not got:
@@ -130,9 +168,23 @@ class Reading:
                 if message.error():
                     raise library.KafkaException(message.error())
                 self.next[message.topic(), message.partition()] = message.offset() + 1
-                if self._is_wanted(message):
-                    found.append(_message(message, key, value))
+                if self._is_wanted(message) and (read := self._read(message, key, value)) is not None:
+                    found.append(read)
         return found
+
+    def _read(self, message: Any, key: Any, value: Any) -> Message | None:
+        """What a message says; None when it can't be read and is not to be handed on."""
+        read = _message(message, key, value)
+        if read.problem is None or self.fields.on_serde_error is None:
+            return read
+        self.unread += 1
+        if self.fields.on_serde_error.type == "STORE":
+            return replace(read, problem=None)
+        if self.letters_to:
+            sent = {"topic": self.letters_to, "key": message.key(), "value": message.value()}
+            sent |= {"headers": message.headers()}
+            self.letters.append({name: part for name, part in sent.items() if part is not None})
+        return None
 
     def _is_wanted(self, message: Any) -> bool:
         return not self.headers or self.headers.items() <= dict(message.headers() or []).items()
@@ -182,7 +234,10 @@ class Reading:
         self.consumer.assign(places)
 
     def commit(self) -> None:
-        """Let the group go on behind what was read."""
+        """Send on what could not be read, then let the group go on behind what was read."""
+        if self.letters:
+            send(self.settings, self.letters, transactional=False)
+            self.letters = []
         if self.is_group and self.next:
             with explained() as library:
                 places = [library.TopicPartition(*place, offset) for place, offset in self.next.items()]

@@ -1,5 +1,6 @@
 """`io.kestra.plugin.mqtt`: messages of things."""
 
+import base64
 import json
 import time
 import uuid
@@ -13,7 +14,7 @@ from engine import plugin
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.mqtt_connection import MqttConnected, SerdeType, read, written
-from engine.tasks.property_types import OptionalInteger, Text, TextList
+from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.trigger_fields import fields_of
 
 AT_ONCE = 50
@@ -45,13 +46,23 @@ retain: true
     from_: Property[Any] = Field(alias="from")
     retain: Property[bool] = False
     serde_type: Property[SerdeType] = "JSON"
+    response_topic: Property[OptionalText] = Field(default=None, description="Where to answer; only V5 sends it.")
+    correlation_data: Property[OptionalText] = Field(
+        default=None, description="What an answer is to repeat, in Base64; only V5 sends it."
+    )
 
     async def run(self, context: RunContext) -> Published:
         rows = await given_rows.rows(context, self.from_)
         name = self.client_id or f"parley-{uuid.uuid4().hex[:16]}"
+        try:
+            correlation = base64.b64decode(self.correlation_data or "", validate=True)
+        except ValueError as error:
+            fix = "Write `{{ 'text' | base64encode }}`."
+            raise TaskFailed("`correlationData` is not Base64.", fix=fix) from error
+        options: dict[str, Any] = {"retain": self.retain, "answers": self.response_topic, "correlation": correlation}
         async with self.connected(context, name, lasting=False) as client:
             for row in rows:
-                await client.publish(self.topic, written(row, self.serde_type), retain=self.retain)
+                await client.publish(self.topic, written(row, self.serde_type), **options)
         context.metric("records", len(rows), topic=self.topic)
         return Published(messagesCount=len(rows))
 

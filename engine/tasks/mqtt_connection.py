@@ -1,6 +1,7 @@
 """What MQTT's tasks and triggers share: a client in a thread of its own, and what it hears."""
 
 import asyncio
+import base64
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -119,13 +120,42 @@ class Client:
             raise TaskFailed(f"The broker {host} could not be reached: {error}.", fix="Check `server`.") from error
 
     async def subscribe(self, topics: Sequence[str]) -> None:
-        """Hear messages of topics."""
+        """Hear messages of topics, from when this returns on; TaskFailed when the broker refuses one."""
+        answer: asyncio.Future[list[Any]] = self._loop.create_future()
+
+        def settle(reasons: list[Any]) -> None:
+            if not answer.done():
+                answer.set_result(reasons)
+
+        def told(_: Any, __: Any, ___: Any, reasons: list[Any], ____: Any) -> None:
+            self._loop.call_soon_threadsafe(settle, reasons)
+
+        self._client.on_subscribe = told
         code, _ = self._client.subscribe([(topic, self._fields.qos) for topic in topics])
         self._expect(code)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                reasons = await answer
+        except TimeoutError as error:
+            said = f"The broker did not answer within {PATIENCE:g} s to the topics asked for."
+            raise TaskFailed(said, fix="Check the broker.") from error
+        if refused := [f"{topic} ({one})" for topic, one in zip(topics, reasons, strict=False) if one.is_failure]:
+            said = f"The broker refused {', '.join(refused)}."
+            raise TaskFailed(said, fix="Check `topic`, and what `username` may hear.")
 
-    async def publish(self, topic: str, data: bytes, *, retain: bool) -> None:
-        """Send a message, and wait until the broker has it."""
-        info = self._client.publish(topic, data, qos=self._fields.qos, retain=retain)
+    async def publish(
+        self, topic: str, data: bytes, *, retain: bool, answers: str | None = None, correlation: bytes | None = None
+    ) -> None:
+        """Send a message, and wait until the broker has it. Where it is answered, and what for, only V5 can say."""
+        options: dict[str, Any] = {"qos": self._fields.qos, "retain": retain}
+        if self.is_v5 and (answers or correlation):
+            packets = extra("paho.mqtt.packettypes", "mqtt").PacketTypes
+            options["properties"] = said = extra("paho.mqtt.properties", "mqtt").Properties(packets.PUBLISH)
+            if answers:
+                said.ResponseTopic = answers
+            if correlation:
+                said.CorrelationData = correlation
+        info = self._client.publish(topic, data, **options)
         self._expect(info.rc)
         await in_own_thread(lambda: info.wait_for_publish(PATIENCE))
         if not info.is_published():
@@ -187,6 +217,11 @@ def read(message: Any, kind: SerdeType) -> Message:
     """A message as flows see it."""
     text = message.payload.decode("utf-8", "replace")
     about = {"id": message.mid, "topic": message.topic, "qos": message.qos, "retain": bool(message.retain)}
+    properties = getattr(message, "properties", None)
+    if answers := getattr(properties, "ResponseTopic", None):
+        about["responseTopic"] = answers
+    if correlation := getattr(properties, "CorrelationData", None):
+        about["correlationData"] = base64.b64encode(correlation).decode()
     if kind == "STRING":
         return Message({**about, "payload": text})
     try:

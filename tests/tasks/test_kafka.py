@@ -139,6 +139,31 @@ async def test_what_cannot_be_read_is_not_lost(context, properties, topic):
     assert found.messagesCount == 1
 
 
+async def test_what_cannot_be_read_may_be_skipped_stored_or_sent_on(context, servers, properties, topic):
+    where = {"properties": {**properties, "group.id": f"g-{topic}"}, "topic": topic}
+    bad = {"key": "k", "value": "no JSON", "headers": {"from": "till"}}
+    await context.run(type=f"{KAFKA}.Produce", **where, from_=[bad, {"value": "[1]"}])
+    ways = (
+        ({"type": "STORE"}, ["no JSON", [1]]),
+        ({}, [[1]]),
+        ({"type": "DLQ", "topic": f"{topic}-bad"}, [[1]]),
+    )
+    read = {"type": f"{KAFKA}.Consume", "topic": topic, "valueDeserializer": "JSON", "pollDuration": "PT1S"}
+    for way, expected in ways:
+        found = await context.run(**read, properties=properties, onSerdeError=way)
+        rows = [json.loads(line)["value"] for line in context.files.text(found.uri).splitlines()]
+        assert (sorted(rows, key=str, reverse=True), found.messagesCount) == (expected, len(expected))
+    assert held(servers, f"{topic}-bad") == [(b"k", b"no JSON", [("from", b"till")])]
+    ears = {"type": f"{KAFKA}.RealtimeTrigger", **where, "valueDeserializer": "JSON"}
+    (heard_one,) = await heard(context, 1, **ears, onSerdeError={"type": "DLQ", "topic": f"{topic}-bad"})
+    assert heard_one.variables["value"] == [1]
+    assert len(held(servers, f"{topic}-bad")) == 2
+    with pytest.raises(TaskFailed, match="names no topic"):
+        await context.run(**read, properties=properties, onSerdeError={"type": "DLQ"})
+    with pytest.raises(TaskFailed, match="share groups as a preview"):
+        await context.run(**read, properties=properties, groupId="g", groupType="SHARE")
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -159,7 +184,7 @@ async def test_what_cannot_be_read_says_why(context, properties, topic, given, s
 
 
 async def test_a_broker_that_is_not_there_says_so(context, monkeypatch):
-    monkeypatch.setattr("engine.tasks.kafka.PATIENCE", 1)
+    monkeypatch.setattr("engine.tasks.kafka_sending.PATIENCE", 1)
     monkeypatch.setattr("engine.tasks.kafka_reading.PATIENCE", 1)
     given = {"properties": {"bootstrap.servers": "127.0.0.1:1"}, "topic": "t"}
     for kind, more in (("Produce", {"from_": {"value": "x"}}), ("Consume", {})):

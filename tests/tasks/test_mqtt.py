@@ -1,11 +1,14 @@
 """Messages over MQTT: paho's client against a broker on loopback, in both versions of the protocol."""
 
+import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
+from engine.tasks.mqtt_connection import read
 from tests.tasks.context import heard
 from tests.wire.mqtt import mqtt_broker
 
@@ -38,6 +41,9 @@ async def test_messages_there_and_back(context, broker, at, monkeypatch):
         ("kitchen/oven", {"t": 180}, 1),
         ("kitchen/oven", {"t": "ä"}, 1),
     ]
+    async with asyncio.timeout(20):  # MQTT answers no acknowledgement: the broker may take it after the client has left
+        while broker.waiting(at["clientId"]):
+            await asyncio.sleep(0.02)
     declared = {"id": "t", "type": f"{MQTT}.Trigger", **read}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
     assert await trigger.poll(context) is None
@@ -49,6 +55,8 @@ async def test_messages_there_and_back(context, broker, at, monkeypatch):
     assert "s3cret" in context.masked
     with pytest.raises(TaskFailed, match="when to stop"):
         await context.run(type=f"{MQTT}.Subscribe", **at, topic="x")
+    with pytest.raises(TaskFailed, match=r"refused secret \(.*Check `topic`"):
+        await context.run(type=f"{MQTT}.Subscribe", **at, topic=["x", "secret"], maxRecords=1)
 
 
 async def test_messages_are_heard_as_they_come(context, broker, at):
@@ -66,6 +74,24 @@ async def test_messages_are_heard_as_they_come(context, broker, at):
     messages = await heard(context, 2, **ears, acknowledged=lambda: broker.waiting(client) == 0)
     assert [one.variables["payload"] for one in messages] == [{"n": 1}, "no JSON"]
     assert [one.problem is None for one in messages] == [True, False]
+
+
+async def test_where_a_message_is_to_be_answered(context, broker, at):
+    send = {"type": f"{MQTT}.Publish", **at, "topic": "ask", "from_": {"q": 1}, "responseTopic": "told"}
+    await context.run(**send, correlationData="aWQ=")
+    said = broker.properties["ask"]
+    assert said == (b"\x08\x00\x04told\x09\x00\x02id" if at["mqttVersion"] == "V5" else b"")
+    with pytest.raises(TaskFailed, match="not Base64"):
+        await context.run(**send, correlationData="i d")
+
+
+def test_what_a_message_says_of_its_answer():
+    properties = SimpleNamespace(ResponseTopic="told", CorrelationData=b"id")
+    message = SimpleNamespace(mid=1, topic="ask", qos=1, retain=0, payload=b"x", properties=properties)
+    row = read(message, "STRING").variables
+    assert (row["responseTopic"], row["correlationData"]) == ("told", "aWQ=")
+    message.properties = None
+    assert "responseTopic" not in read(message, "STRING").variables
 
 
 async def test_what_goes_wrong_is_told(context, at, monkeypatch):

@@ -11,6 +11,8 @@ from tests.wire.tcp import listening
 
 CONNECT, PUBLISH, PUBACK, SUBSCRIBE, PING, DISCONNECT = 1, 3, 4, 8, 12, 14
 
+REFUSED = 0x80
+
 
 class Broker:
     """`sessions`: client → its topics and the messages that it has not acknowledged."""
@@ -19,6 +21,7 @@ class Broker:
         self.password = password
         self.sessions: dict[str, dict[str, Any]] = {}
         self.retained: dict[str, bytes] = {}
+        self.properties: dict[str, bytes] = {}
         self.lock = threading.RLock()
         self.port = 0
         self._numbers = 0
@@ -129,13 +132,18 @@ class Connection(socketserver.StreamRequestHandler):
             topics.append(body[at + 2 : at + 2 + size].decode())
             at += 3 + size
         self.broker.sessions[self.client]["topics"] = topics
-        self.send(9, 0, body[:2] + (b"\0" if self.is_v5 else b"") + b"\1" * len(topics))
+        self.send(
+            9,
+            0,
+            body[:2] + (b"\0" if self.is_v5 else b"") + bytes(REFUSED if topic == "secret" else 1 for topic in topics),
+        )
 
     def published(self, flags: int, body: bytes) -> None:
         size = struct.unpack(">H", body[:2])[0]
         topic, rest = body[2 : 2 + size].decode(), body[2 + size :]
         number, rest = (rest[:2], rest[2:]) if flags & 6 else (b"", rest)
         payload = rest[1 + rest[0] :] if self.is_v5 else rest
+        self.broker.properties[topic] = rest[1 : 1 + rest[0]] if self.is_v5 else b""
         if flags & 1:
             self.broker.retained[topic] = payload
         self.broker.publish(topic, payload)
