@@ -1,12 +1,14 @@
 """Files of the working directory and of namespaces, and flows, committed together."""
 
 import asyncio
+import configparser
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from pydantic import Field
 
-from engine.plugin import Content, Part, Property, RunContext, Sight
+from engine.plugin import Content, Part, Property, RunContext, Sight, TaskFailed
 from engine.tasks import git_contents as contents
 from engine.tasks.git_commit import CommitTask, Meant, Pushed, at, contents_of
 from engine.tasks.git_copies import BranchCopy
@@ -35,6 +37,7 @@ class PushedFlows(Part):
 class PushTask(CommitTask):
     """Files of the working directory and of the namespace, and flows, committed."""
 
+    url: Property[Text] = Field(default="", description="Without it, what the working directory is a clone of.")
     directory: Property[OptionalText] = None
     namespace_files: Property[NamespaceFiles | bool | None] = None
     flows: PushedFlows = Field(default_factory=PushedFlows)
@@ -44,6 +47,9 @@ class PushTask(CommitTask):
 
     async def run(self, context: RunContext) -> Pushed:
         source = inside(context.working_dir, self.directory) if self.directory else context.working_dir
+        if not self.url.strip():
+            origin = await asyncio.to_thread(_origin, source)
+            return await self.model_copy(update={"url": origin}).run(context)
         was_cloned = await asyncio.to_thread((source / ".git").exists)
         shared = await self._namespace_files(context)
         flows = await self._flows(context)
@@ -57,6 +63,12 @@ class PushTask(CommitTask):
 
         pushed, _ = await self.commit(context, fill, self.commit_message or "Update by a flow")
         return pushed
+
+    async def last_seen(self, sight: Sight) -> BranchCopy | None:
+        return await super().last_seen(sight) if self.url.strip() else None
+
+    def place(self, sight: Sight) -> str:
+        return super().place(sight) if self.url.strip() else f"{self.branch} of the repository that was cloned"
 
     async def meant(self, sight: Sight, copy: BranchCopy | None, *, is_shared: bool) -> Meant:
         held = await asyncio.to_thread(self._given, sight)
@@ -102,3 +114,20 @@ class PushTask(CommitTask):
             return {}
         found = await context.flows.list(context.namespace, below=self.flows.child_namespaces)
         return {contents.pushed_path(f.namespace, f.id, context.namespace): f.source.encode() for f in found}
+
+
+def _origin(folder: Path) -> str:
+    """Where a folder was cloned from. Blocks; nothing of what its configuration names is run or read."""
+    from git import GitConfigParser
+
+    try:
+        configuration = GitConfigParser(folder / ".git" / "config", read_only=True, merge_includes=False)
+        found = str(configuration.get_value('remote "origin"', "url", ""))
+    except (OSError, configparser.Error, ValueError) as error:
+        raise TaskFailed("What the clone in the working directory says of itself can't be read.") from error
+    if not found.strip():
+        raise TaskFailed(
+            "There is no `url`, and the working directory holds no clone.",
+            fix="Give `url`, or clone the repository before, in the same WorkingDirectory.",
+        )
+    return found

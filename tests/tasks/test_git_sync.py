@@ -34,7 +34,10 @@ class Desk:
         tasks = [task]
         if "before" in given:
             tasks = [{"id": "wd", "type": "io.kestra.plugin.core.flow.WorkingDirectory", "tasks": given["before"]}]
-            tasks[0]["tasks"] = [*given["before"], {key: value for key, value in task.items() if key != "before"}]
+            tasks[0]["tasks"] = [
+                *given["before"],
+                {key: value for key, value in task.items() if key != "before" and value is not None},
+            ]
         await self.engine.deploy(yaml.safe_dump({"id": "system_git", "namespace": "system", "tasks": tasks}))
         made = await self.engine.create("system", "system_git", {}, started_by="local:ann")
         ended = await self.engine.wait(made.id, timeout=60)
@@ -319,6 +322,10 @@ async def test_files_of_the_working_directory_are_pushed(desk):
     assert git(desk.bare, "log", "-1", "--format=%H %an", "main").strip() == f"{found['commitId']} Bo"
     await desk.run("Push", before=[clone, shell, spoil], flows={"enabled": False}, branch="next", **given)
     assert desk.tree("next") == ["f/a.yml", "f/system_git.yml", "given.txt", "made.txt"]
+    await desk.run("Push", before=[clone, shell, spoil], flows={"enabled": False}, branch="own", url=None, **given)
+    assert desk.tree("own") == ["f/a.yml", "f/system_git.yml", "given.txt", "made.txt"]
+    await desk.run("Push", State.FAILED, before=[shell], url=None)
+    assert "There is no `url`, and the working directory holds no clone." in desk.said
 
 
 async def test_a_first_commit_of_an_empty_repository(desk):
