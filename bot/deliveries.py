@@ -5,17 +5,18 @@ import logging
 import math
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 from structlog.contextvars import bind_contextvars
 
 from bot import documents
 from bot.audit import trail
 from bot.commands.crowding import Crowding
-from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, Platform, Reply, Submission
+from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, Platform, Reply, Room, Submission
 from bot.forms.drafts import PREFIX
-from bot.frontend import KEPT, FrontEnd, Unreachable
+from bot.frontend import KEPT, REACHED, FrontEnd, Unreachable
 from bot.office import Office
 from bot.tallies import DELIVERIES, REDELIVERIES, outcome
 from bot.texts import answer, code
@@ -35,6 +36,30 @@ WORDS = {"command": "command", "click": "click", "submission": "form"}
 def receipt_key(event: Event) -> str:
     """The key of a delivery: the platform's own id for it, and nothing that differs between two copies of it."""
     return f"{event.person.platform}:{event.receipt}"[:300]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The way back to whoever sent a delivery."""
+
+    key: str
+    kind: str
+    person: Person
+    room: Room
+    url: str | None
+    since: datetime
+
+    @classmethod
+    def of(cls, key: str, kind: str, event: Event, now: datetime) -> Self:
+        """Of one that is here."""
+        return cls(key, kind, event.person, event.room, event.answer_url, now)
+
+    @classmethod
+    def read(cls, receipt: Receipt) -> Self:
+        """Of one that was written down."""
+        event = receipt.event
+        person, room = documents.load(Person, event["person"]), documents.room(event["room"])
+        return cls(receipt.key, receipt.kind, person, room, event.get("answer_url"), receipt.created)
 
 
 class Deliveries:
@@ -60,25 +85,28 @@ class Deliveries:
     async def once(self, kind: str, event: Event) -> Answer:
         """The answer to a delivery; the same delivery again gets the same answer, and waits for it if need be."""
         key = receipt_key(event)
+        if key not in self._running and (refused := await self._too_many(key, kind, event)) is not None:
+            return refused
+        reply = await self._answer_of(key, kind, event)
+        self.do_later(self._brought(_Way.of(key, kind, event, self.office.now()), reply, REACHED.get()))
+        return reply
+
+    async def _answer_of(self, key: str, kind: str, event: Event) -> Answer:
         running = self._running.get(key)
         if running is not None:
             REDELIVERIES.add(event.person.platform, kind)
         else:
-            if (refused := await self._too_many(key, kind, event)) is not None:
-                return refused
             running = asyncio.create_task(self._answered(key, kind, event), name=f"{kind} {key}")
             self._running[key] = running
             running.add_done_callback(lambda done: self._running.pop(key, None))
         # A caller that hangs up (a page that is closed) does not undo what was asked.
         try:
-            reply = await asyncio.shield(running)
+            return await asyncio.shield(running)
         except asyncio.CancelledError:
             caller = asyncio.current_task()
             if not running.cancelled() or (caller is not None and caller.cancelling()):
                 raise
             raise StoreFailed("Parley is stopping.", fix="What arrived is kept; try again in a moment.") from None
-        self.do_later(self._handed(key))
-        return reply
 
     async def _too_many(self, key: str, kind: str, event: Event) -> Answer | None:
         """The refusal of somebody who types too much. Buttons and forms are always taken: no decision is lost."""
@@ -175,6 +203,18 @@ class Deliveries:
             return said
         return documents.load_reply(done.answer) if done is not None and done.answer is not None else said
 
+    async def _brought(self, way: "_Way", reply: Answer, reached: "asyncio.Future[bool] | None") -> None:
+        """Note that the person has the answer, once they have; when its front end finds no way to them, find another.
+        When it can't tell, since the process ends, the next start brings the answer."""
+        if reached is not None:
+            await asyncio.wait({reached})
+            if reached.cancelled():
+                return
+        if reached is None or reached.result():
+            await self._handed(way.key)
+        else:
+            await self._bring_late(way, reply)
+
     async def _handed(self, key: str) -> None:
         try:
             await self.office.engine.database.transact(lambda unit: chat_receipts.hand_over(unit.connection, key))
@@ -196,8 +236,8 @@ class Deliveries:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def carry_on(self) -> None:
-        """Deliveries that were cut off: do what they ask, and answer late."""
-        since = self.office.now() - ANSWERABLE
+        """Deliveries that were cut off, and answers that reached nobody: do what is asked, and answer late."""
+        since = self.office.now() - chat_receipts.KEEP
         for receipt in await self.office.engine.database.read(lambda c: chat_receipts.unanswered(c, since)):
             try:
                 await self._carry_on_with(receipt)
@@ -208,32 +248,48 @@ class Deliveries:
         if receipt.is_done and receipt.answer is not None:
             reply = documents.load_reply(receipt.answer)
         else:
-            reply = await self.once(receipt.kind, documents.event(receipt.kind, receipt.event))
-        late = reply if isinstance(reply, Reply) else Reply(reply.form)
-        await self._answer_late(receipt, late)
-        await self._handed(receipt.key)
+            event = documents.event(receipt.kind, receipt.event)
+            reply = await self._answer_of(receipt.key, receipt.kind, event)
+        # Beside the others: a platform that asks for a pause holds up nobody else's answer.
+        self.do_later(self._bring_late(_Way.read(receipt), reply))
 
-    async def _answer_late(self, receipt: Receipt, reply: Reply) -> None:
+    async def _bring_late(self, way: "_Way", reply: Answer) -> None:
+        try:
+            await self._late(way, reply)
+        except Exception:
+            log.exception("The answer to delivery %s could not be given late.", way.key)
+
+    async def _late(self, way: "_Way", reply: Answer) -> None:
         """By the address that came with the delivery, else by a notice, which is kept until it arrives."""
-        person = documents.load(Person, receipt.event["person"])
-        room = documents.room(receipt.event["room"])
-        front_end = self.front_ends.get(room.platform)
-        url = receipt.event.get("answer_url")
-        if isinstance(reply.body, Form):  # a form can't be opened without a fresh click
-            draft = reply.body.id.removeprefix(PREFIX)
-            reply = Reply(answer("E18").notice(self.office.ids.button("cn", draft, "Continue")))
-        if front_end is not None and url:
+        late = reply if isinstance(reply, Reply) else Reply(reply.form)
+        if isinstance(late.body, Form):  # a form can't be opened without a fresh click
+            draft = late.body.id.removeprefix(PREFIX)
+            late = Reply(answer("E18").notice(self.office.ids.button("cn", draft, "Continue")))
+        front_end = self.front_ends.get(way.room.platform)
+        if front_end is not None and not await self._by_address(front_end, way, late):
+            notice = late.body if isinstance(late.body, Notice) else answer("unreached", what=WORDS[way.kind]).notice()
+            await self._tell(way, notice)
+        await self._handed(way.key)
+
+    async def _by_address(self, front_end: FrontEnd, way: "_Way", reply: Reply) -> bool:
+        """Whether the address took it; pauses are waited out for as long as the address may live."""
+        while way.url:
             try:
-                await front_end.answer(url, reply)
+                await front_end.answer(way.url, reply)
             except Unreachable as refusal:
-                log.info("%s did not take a late answer: %s", room.platform, refusal)
+                log.info("%s did not take a late answer: %s", way.room.platform, refusal)
+                pause = refusal.retry_after
+                if pause is None or self.office.now() + timedelta(seconds=pause) > way.since + ANSWERABLE:
+                    return False
+                await asyncio.sleep(pause)
             else:
-                return
-        if front_end is None or not isinstance(reply.body, Notice):
-            return
-        document, now = documents.dump(reply.body), self.office.now()
-        id_ = f"late:{receipt.key}"[:64]
+                return True
+        return False
+
+    async def _tell(self, way: "_Way", notice: Notice) -> None:
+        document, room, now = documents.dump(notice), documents.dump(way.room), self.office.now()
+        id_ = f"late:{way.key}"[:64]
         await self.office.engine.database.transact(
-            lambda unit: chat_messages.tell(unit.connection, id_, documents.dump(room), person.id, document, now)
+            lambda unit: chat_messages.tell(unit.connection, id_, room, way.person.id, document, now)
         )
         self.wake()

@@ -1,6 +1,8 @@
 """The port between the conversation and a chat platform. Inbound goes to the Desk, outbound comes through FrontEnd."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Literal, Protocol
 
@@ -23,6 +25,20 @@ from engine.plugin import ChatPost
 
 # Called once what was handed to the desk is on disk, so that it may be acknowledged before it is answered.
 KEPT: Final[ContextVar[Callable[[], None] | None]] = ContextVar("kept", default=None)
+# What becomes of an answer that the desk gave: True once the person has it, False when no way of its front end leads to
+# them. While neither is said, the next start gives it again. Unset: whoever asks the desk shows it in the same breath.
+REACHED: Final[ContextVar["asyncio.Future[bool] | None"]] = ContextVar("reached", default=None)
+
+
+@contextmanager
+def reaching() -> Iterator["asyncio.Future[bool]"]:
+    """Tells the desk whether its answer reached the person; when it ends without a word, the next start asks again."""
+    reached: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    REACHED.set(reached)
+    try:
+        yield reached
+    finally:
+        reached.cancel()
 
 
 class Desk(Protocol):

@@ -50,6 +50,8 @@ TEXTS: dict[str, str] = {
     "the command line.",
     "gone-pause": "I don't know this request: it may be another instance's. `/flow pending` shows what waits here.",
     "gone-flow": "The flow {flow} is no longer there, so its questions can't be drawn. {instead}",
+    "unreached": "Your {what} was taken, but I could not bring you my answer. Ask again to see it; `/flow status` and "
+    "`/flow pending` show how things stand.",
     "lost-file": "{file} was sent too long ago and is no longer kept. Send it again.",
     "gone-form": "This form is no longer kept. Start again with {command}.",
     "not-yours": "This form belongs to {who}. Start your own with {command}.",

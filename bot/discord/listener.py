@@ -30,7 +30,7 @@ from bot.discord.files import Files, TooLarge, to_send
 from bot.discord.transport import Sent, Transport
 from bot.discord.views import answers, cards, components, fields, forms, listings, steps
 from bot.discord.views.components import Json, Rendered
-from bot.frontend import Desk, Unreachable
+from bot.frontend import Desk, Unreachable, reaching
 from bot.tallies import REFUSALS
 
 log = logging.getLogger("parley.discord")
@@ -133,6 +133,10 @@ class Listener:
 
     async def said(self, message: Json, text: str, bot_channel: str) -> None:
         """A message to the bot; the answer replies to it."""
+        with reaching() as reached:
+            reached.set_result(await self._said(message, text, bot_channel))
+
+    async def _said(self, message: Json, text: str, bot_channel: str) -> bool:
         place = payloads.room(message)
         person = payloads.person(message)
         try:
@@ -151,6 +155,8 @@ class Listener:
         except Unreachable as error:
             REFUSALS.add("discord", "answer lost")
             log.warning("A message could not be answered: %s", error.reason)
+            return False
+        return True
 
     # What we show for ourselves.
 
@@ -290,19 +296,28 @@ class Listener:
 
     async def _guarded(self, exchange: Exchange, going: Awaitable[None]) -> None:
         """Carry out; whatever fails, the person is told."""
-        try:
-            await going
-        except Exception as error:  # noqa: BLE001 - as above
-            if isinstance(error, TooLarge | Unreachable):
-                notice = _refused(error)
-                log.warning("An answer failed: %s", notice.text)
-            else:
-                notice = _broken("click")
+        with reaching() as reached:
             try:
-                await exchange.show(cards.notice(notice))
-            except Unreachable as final:
-                REFUSALS.add("discord", "answer lost")
-                log.warning("An interaction stays without answer: %s", final.reason)
+                await going
+            except Exception as error:  # noqa: BLE001 - as above
+                reached.set_result(await self._failed(exchange, error))
+            else:
+                reached.set_result(True)
+
+    async def _failed(self, exchange: Exchange, error: Exception) -> bool:
+        """Say why nothing comes; False when an answer may still come in another way."""
+        if isinstance(error, TooLarge | Unreachable):
+            notice = _refused(error)
+            log.warning("An answer failed: %s", notice.text)
+        else:
+            notice = _broken("click")
+        try:
+            await exchange.show(cards.notice(notice))
+        except Unreachable as final:
+            REFUSALS.add("discord", "answer lost")
+            log.warning("An interaction stays without answer: %s", final.reason)
+            return False
+        return not (isinstance(error, Unreachable) and error.retry_after is not None)
 
     async def _show(self, exchange: Exchange, reply: Reply) -> None:
         self.remember(reply.body)

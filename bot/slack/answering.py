@@ -88,12 +88,12 @@ class Answering:
                 if isinstance(reply.body, Card) and reply.body.kind == "post" and reply.body.files:
                     await self._hand_over(asked, reply.body.files)
         except Unreachable as error:
-            if error.retry_after is not None and error.retry_after <= _LONGEST:
+            is_brief = error.retry_after is not None and error.retry_after <= _LONGEST
+            if is_brief or not (reply.public or reply.replaces):
                 raise
             REFUSALS.add("slack", "answer lost")
             log.warning("slack answer not delivered", reason=error.reason, channel=asked.room.channel)
-            if reply.public or reply.replaces:
-                await self.say_privately(asked, Rendered(views.answered(error.reason)))
+            await self.say_privately(asked, Rendered(views.answered(error.reason)))
 
     async def _draw_over(self, address: str, card: Card) -> None:
         """The pressed message anew, by the click's own address; should that fail, the outbox draws it all the same."""

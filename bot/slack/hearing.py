@@ -15,7 +15,7 @@ import structlog
 from bot.cards.graphemes import size
 from bot.conversation import MESSAGE_TEXT, Command, FieldErrors, Form, MessageRef, Notice, Person, Reply, Submission
 from bot.forms.values import files_in
-from bot.frontend import KEPT, Desk, Unreachable
+from bot.frontend import KEPT, REACHED, Desk, Unreachable
 from bot.slack import forms, payloads, views
 from bot.slack.answering import Answering
 from bot.slack.answers import SentFile, values_of
@@ -34,6 +34,7 @@ from bot.texts import literal, plain
 
 log = structlog.get_logger("parley.slack")
 Ack = Callable[..., Awaitable[Any]]
+_Reached = asyncio.Future[bool]
 
 ACK_AFTER = 2.0  # seconds without a word that the desk has it
 SUBMIT_AFTER = 2.3  # seconds: a submission's answer is its acknowledgement, which Slack awaits for three
@@ -165,39 +166,55 @@ class Hearing:
         refresh_home: bool = False,
     ) -> None:
         """Ask the desk, acknowledge once it has what it was asked, show the answer. A redelivery is not shown again."""
-        heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Future[None] = loop.create_future()
+        reached: asyncio.Future[bool] = loop.create_future()
 
         def hear(_: object = None) -> None:
             if not heard.done():
                 heard.set_result(None)
 
-        asking = self._work.spawn(self._ask(asked, ask, hear), "desk")
+        asking = self._work.spawn(self._ask(ask, hear, reached, asked.receipt), "desk")
         asking.add_done_callback(hear)
         await asyncio.wait({heard}, timeout=ACK_AFTER)
-        self._work.spawn(self._present(asked, asking, refresh_home=refresh_home), "answer")
+        self._work.spawn(self._present(asked, asking, reached, refresh_home=refresh_home), "answer")
         await ack()
 
-    async def _ask(self, asked: Asked, ask: Callable[[], Awaitable[Reply]], kept: Callable[[], None]) -> Reply:
+    async def _ask(
+        self, ask: Callable[[], Awaitable[Reply]], kept: Callable[[], None], reached: _Reached, receipt: str
+    ) -> Reply:
         KEPT.set(kept)
+        REACHED.set(reached)
         try:
             return await ask()
         except Exception:
-            log.exception("desk failed", receipt=asked.receipt)
+            log.exception("desk failed", receipt=receipt)
             return Reply(Notice("danger", _BROKEN, code="E26"))
 
-    async def _present(self, asked: Asked, asking: "asyncio.Task[Reply]", *, refresh_home: bool) -> None:
-        if self._presented.get(asked.receipt):
-            await asking
-            return
-        self._presented.put(asked.receipt, True)
-        reply = await asking
+    async def _present(
+        self, asked: Asked, asking: "asyncio.Task[Reply]", reached: _Reached, *, refresh_home: bool
+    ) -> None:
+        try:
+            if self._presented.get(asked.receipt):
+                await asking
+                return
+            self._presented.put(asked.receipt, True)
+            reply = await asking
+            reached.set_result(await self._bring(asked, reply))
+        finally:
+            reached.cancel()
+        if refresh_home:
+            await self._homes.draw(asked)
+
+    async def _bring(self, asked: Asked, reply: Reply) -> bool:
+        """Show an answer; whether the person has it."""
         try:
             await self._answering.present(asked, reply)
         except Unreachable as error:
             REFUSALS.add("slack", "answer lost")
             log.warning("slack answer reached nobody", reason=error.reason, receipt=asked.receipt)
-        if refresh_home:
-            await self._homes.draw(asked)
+            return False
+        return True
 
     # Forms
 
@@ -223,18 +240,19 @@ class Hearing:
             await ack()
             return
         sent = replace(sent, asked=self._with_roles(sent.asked))
-        submitting = self._work.spawn(self._submit(sent), "submit")
+        reached: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        submitting = self._work.spawn(self._submit(sent, reached), "submit")
         done, _ = await asyncio.wait({submitting}, timeout=SUBMIT_AFTER)
         if not done:
             text = "Your answers arrived. This takes a moment; you may close this window."
             await ack(response_action="update", view=forms.waiting_view(text))
-            self._work.spawn(self._late(sent, submitting), "late submit")
+            self._work.spawn(self._late(sent, submitting, reached), "late submit")
             return
         outcome = submitting.result()
         await ack(**outcome.ack)
-        self._work.spawn(self._after(sent.asked, outcome), "after submit")
+        self._work.spawn(self._after(sent.asked, outcome, reached), "after submit")
 
-    async def _late(self, sent: Sent, submitting: "asyncio.Task[_Outcome]") -> None:
+    async def _late(self, sent: Sent, submitting: "asyncio.Task[_Outcome]", reached: _Reached) -> None:
         outcome = await submitting
         view = outcome.ack.get("view") or forms.waiting_view("Done. You may close this window.", "Done")
         if errors := outcome.ack.get("errors"):
@@ -245,19 +263,21 @@ class Hearing:
             log.info("slack view closed before its answer", reason=error.reason)
             if errors:
                 await self._answering.present(sent.asked, Reply(Notice("danger", _told(errors))))
-        await self._after(sent.asked, outcome)
+        await self._after(sent.asked, outcome, reached)
 
-    async def _after(self, asked: Asked, outcome: _Outcome) -> None:
+    async def _after(self, asked: Asked, outcome: _Outcome, reached: _Reached) -> None:
         try:
             await self._answering.spill_privately(asked, outcome.overflow)
-            if outcome.reply is not None and not self._presented.get(asked.receipt):
+            if outcome.reply is None:
+                reached.set_result(True)  # the window is the answer
+            elif not self._presented.get(asked.receipt):
                 self._presented.put(asked.receipt, True)
-                await self._answering.present(replace(asked, trigger_id=None), outcome.reply)
-        except Unreachable as error:
-            REFUSALS.add("slack", "answer lost")
-            log.warning("slack answer reached nobody", reason=error.reason, receipt=asked.receipt)
+                reached.set_result(await self._bring(replace(asked, trigger_id=None), outcome.reply))
+        finally:
+            reached.cancel()
 
-    async def _submit(self, sent: Sent) -> _Outcome:
+    async def _submit(self, sent: Sent, reached: _Reached) -> _Outcome:
+        REACHED.set(reached)
         try:
             return await self._submitted(sent)
         except Exception:

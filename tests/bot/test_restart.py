@@ -4,11 +4,13 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.conversation import Click, Submission
+from bot.frontend import Unreachable
 from engine.core.state import State
 from engine.store import audit_chain, chat_audit, chat_messages, chat_receipts, chat_votes
 from tests.bot.dying_desk import LONG, TWO
@@ -149,6 +151,23 @@ async def test_killed_while_deciding_and_never_delivered_again(tmp_path, step):
             assert reply.body.text.startswith("Approved.")
         left = await rig.engine.database.read(lambda c: chat_receipts.find(c, "slack:the click"))
         assert left.is_done
+    finally:
+        await rig.stop()
+
+
+async def test_what_was_written_down_counts_however_long_the_bot_was_away(tmp_path):
+    """The address of the answer is dead by then: a sentence that is kept until it arrives takes its place."""
+    pause_id = await killed_at(tmp_path, "after the receipt", "approve")
+    rig = Rig(tmp_path)
+    rig.clock.jump(timedelta(hours=5))
+    rig.slack.refusal = lambda operation: Unreachable("expired") if operation == "answer" else None
+    await rig.start()
+    try:
+        run = (await rig.engine.pause_row(pause_id)).execution_id
+        assert (await rig.engine.wait(run, timeout=20)).state is State.SUCCESS
+        _, notice, person = await rig.slack.until(lambda: rig.slack.notices and rig.slack.notices[0])
+        assert notice.text.startswith("Approved.")
+        assert person == ANN.id
     finally:
         await rig.stop()
 
