@@ -69,7 +69,7 @@ class Assembly:
         self.logbook = LogBook(database)
         self.timers = Timers(clock)
         self.door = Door()
-        self.slots = Slots()
+        self.slots = Slots(self.flows.limit_of)
         self.tracing = open_tracing(settings.tracing, self.masker.mask)
         self._carrier = Carrier(clock, self.flows, self.timers, self.slots, self.changes, self.logbook)
         self.creator = Creator(

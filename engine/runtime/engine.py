@@ -131,18 +131,23 @@ class Engine(Assembly):
 
     async def _recover(self) -> None:
         """Take up every row of the inbox and the outbox."""
-        now = self.clock.now()
         await count_limited(self.database, self.flows, self.slots, await self.database.read(executions.queueing))
         for posted in await self.database.read(lambda c: inbox.waiting(c, self.sealer)):
             self.decider.post_stored(posted)
         flows = await self.database.read(outbox.flows)
         for row in await self.database.read(lambda c: outbox.waiting(c, self.sealer)):
             self._carrier.take_up(row, flows.get(row.execution_id))
-        for execution_id in self.slots.first_waiting(self.flows.limit_of):
-            self.decider.post(execution_id, Started(now))
+        self._let_start()
+
+    def _let_start(self) -> None:
+        """Let those start that wait for their turn and have a place."""
+        for execution_id in self.slots.first_waiting():
+            self.decider.post(execution_id, Started(self.clock.now()))
 
     async def _flows_changed(self) -> None:
         await count_limited(self.database, self.flows, self.slots, set())
+        if self.cluster is None:  # elsewhere who leads looks again and again
+            self._let_start()
         self._flow_triggers.refresh()
         await self.schedules.refresh()
 

@@ -58,7 +58,7 @@ class Places:
     async def offer(self, namespace: str, flow_id: str) -> None:
         """Let the next start, as many as there are free places."""
         await self.recount(namespace, flow_id)
-        for execution_id in self._slots.following(namespace, flow_id, self._flows.limit_of(namespace, flow_id)):
+        for execution_id in self._slots.following(namespace, flow_id):
             self._post(execution_id, Started(self._clock.now()))
 
     async def offer_all(self) -> None:
@@ -67,5 +67,8 @@ class Places:
             await self.offer(*key)
 
     def _limit(self, execution: Execution) -> int | None:
+        """As `Slots.admit` sees it."""
         flow = self._flows.at_hand(execution.namespace, execution.flow_id, execution.revision)
-        return None if flow is None or flow.concurrency is None else flow.concurrency.limit
+        if flow is None or flow.concurrency is None:
+            return None
+        return self._flows.limit_of(execution.namespace, execution.flow_id)

@@ -1,6 +1,6 @@
 """Concurrency limits of flows: which executions count, and which wait for their turn."""
 
-from collections import OrderedDict
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,17 +15,35 @@ FlowKey = tuple[str, str]
 
 @dataclass(slots=True)
 class Lane:
-    """Executions of one flow: under way, and waiting in order of creation. `limit` as the last start found it."""
+    """Executions of one flow: under way, and waiting in order of creation, which is that of their ids."""
 
-    limit: int = 0
     running: set[str] = field(default_factory=set)
-    queued: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    queued: list[str] = field(default_factory=list)
+
+    def wait(self, execution_id: str) -> None:
+        """It waits for its turn; one that had a place and lost it is not behind those that came later."""
+        if not self._holds(execution_id):
+            insort(self.queued, execution_id)
+
+    def wait_no_more(self, execution_id: str) -> None:
+        """It waits no longer, if it did."""
+        if self._holds(execution_id):
+            del self.queued[bisect_left(self.queued, execution_id)]
+
+    def _holds(self, execution_id: str) -> bool:
+        at = bisect_left(self.queued, execution_id)
+        return self.queued[at : at + 1] == [execution_id]
 
 
 class Slots:
-    """Counts executions of flows that have a limit. The rows are the truth: it is filled from them."""
+    """Counts executions of flows that have a limit. The rows are the truth: it is filled from them.
 
-    def __init__(self) -> None:
+    `limit_of` tells how many of a flow may be under way as it stands now, whatever it said when they were made; None for
+    any number. What becomes of those beyond it (they wait, or fail) is said by the flow as it was when they were made.
+    """
+
+    def __init__(self, limit_of: Callable[[str, str], int | None]) -> None:
+        self._limit_of = limit_of
         self._lanes: dict[FlowKey, Lane] = {}
         self._counted: set[FlowKey] = set()  # flows all of whose executions are counted
 
@@ -39,7 +57,7 @@ class Slots:
         lane = self._lanes.setdefault(flow, Lane())
         for execution_id, state in rows:
             if state == State.QUEUED:
-                lane.queued[execution_id] = None
+                lane.wait(execution_id)
             elif state != State.CREATED:
                 lane.running.add(execution_id)
 
@@ -52,12 +70,10 @@ class Slots:
         self._lanes.pop(flow, None)
         self.load(flow, rows)
 
-    def following(self, namespace: str, flow_id: str, limit: int | None) -> list[str]:
+    def following(self, namespace: str, flow_id: str) -> list[str]:
         """The queued executions of a flow for which there are places, oldest first. They have these places: one that is
         stopped before it starts gives its own back."""
-        lane = self._lanes.get((namespace, flow_id), Lane())
-        lane.limit = limit or 0
-        return list(iter(partial(self._following, lane), None))
+        return list(iter(partial(self._following, (namespace, flow_id)), None))
 
     def admit(self, flow: Flow, execution: Execution, event: Event) -> Event:
         """The event, or LimitReached in its place when an execution wants to start over the limit."""
@@ -67,40 +83,44 @@ class Slots:
         if flow.concurrency is None and key not in self._counted:
             return event
         lane = self._lanes.setdefault(key, Lane())
-        lane.limit = flow.concurrency.limit if flow.concurrency is not None else 0
-        taken = len(lane.running - {execution.id})
-        if flow.concurrency is None or taken < flow.concurrency.limit or isinstance(event, ForceAsked):
+        taken, limit = len(lane.running - {execution.id}), self._limit_of(*key)
+        if flow.concurrency is None or limit is None or taken < limit or isinstance(event, ForceAsked):
             lane.running.add(execution.id)
-            lane.queued.pop(execution.id, None)
+            lane.wait_no_more(execution.id)
             return event
         lane.running.discard(execution.id)
         return LimitReached(event.now, taken)
 
     def committed(self, execution: Execution) -> str | None:
         """An execution was written: the id of the one whose turn has come, if a place is free now."""
-        lane = self._lanes.get((execution.namespace, execution.flow_id))
+        key = (execution.namespace, execution.flow_id)
+        lane = self._lanes.get(key)
         if lane is None:
             return None
         if execution.state is State.QUEUED:
-            lane.queued[execution.id] = None  # others may have ended since it was sent to wait
-            return self._following(lane)
+            lane.wait(execution.id)  # others may have ended since it was sent to wait
+            return self._following(key)
         if not execution.state.is_terminal:
             if execution.state is not State.CREATED:
                 lane.running.add(execution.id)  # restarted or replayed: nobody had to let it in, but it counts
             return None
-        lane.queued.pop(execution.id, None)
+        lane.wait_no_more(execution.id)
         if execution.id not in lane.running:
             return None
         lane.running.discard(execution.id)
-        return self._following(lane)
+        return self._following(key)
 
-    def _following(self, lane: Lane) -> str | None:
-        if not lane.queued or (lane.limit and len(lane.running) >= lane.limit):
+    def _following(self, key: FlowKey) -> str | None:
+        lane = self._lanes.get(key)
+        if lane is None or not lane.queued:
             return None
-        following, _ = lane.queued.popitem(last=False)
+        limit = self._limit_of(*key)
+        if limit is not None and len(lane.running) >= limit:
+            return None
+        following = lane.queued.pop(0)
         lane.running.add(following)  # the place is taken until it starts
         return following
 
-    def first_waiting(self, limit_of: Callable[[str, str], int | None]) -> list[str]:
+    def first_waiting(self) -> list[str]:
         """The queued executions of every flow for which there are places, oldest first; none may overtake another."""
-        return [execution_id for key in self._lanes for execution_id in self.following(*key, limit_of(*key))]
+        return [execution_id for key in self._lanes for execution_id in self.following(*key)]

@@ -457,6 +457,32 @@ async def test_a_limit_queues_the_rest_in_order(engine, deploy):
     assert [s.value for s, _ in done[4].histories][:3] == ["CREATED", "QUEUED", "RUNNING"]
 
 
+@pytest.mark.parametrize("raised", ["concurrency: {limit: 3}\n", ""], ids=["raised", "taken out"])
+async def test_a_limit_that_is_raised_lets_in_at_once_those_that_wait_already(engine, deploy, raised):
+    await deploy("concurrency: {limit: 1}\n" + ASK)
+    made = [await engine.create("company.team", "f", {}, started_by="a") for _ in range(3)]
+    await engine.wait(made[0].id, until="ended_or_paused", timeout=10)
+    await until(lambda: not engine.is_busy)
+    assert [(await engine.execution(one.id)).state.value for one in made] == ["PAUSED", "QUEUED", "QUEUED"]
+    await deploy(raised + ASK)
+    for one in made:
+        assert (await engine.wait(one.id, until="ended_or_paused", timeout=10)).state is State.PAUSED
+
+
+async def test_a_limit_that_is_lowered_lets_nobody_in_until_there_is_room(engine, deploy):
+    await deploy("concurrency: {limit: 2}\n" + ASK)
+    made = [await engine.create("company.team", "f", {}, started_by="a") for _ in range(3)]
+    for one in made[:2]:
+        await engine.wait(one.id, until="ended_or_paused", timeout=10)
+    await deploy("concurrency: {limit: 1}\n" + ASK)
+    for one in made[:2]:
+        await until(lambda: not engine.is_busy)
+        assert (await engine.execution(made[2].id)).state is State.QUEUED
+        await engine.resume(one.id, {"ok": True, "why": ""}, by="a")
+        await engine.wait(one.id, timeout=10)
+    assert (await engine.wait(made[2].id, until="ended_or_paused", timeout=10)).state is State.PAUSED
+
+
 async def test_a_queue_survives_a_restart(settings, clock):
     first = await Engine.open(settings, registry=registry(), clock=clock)
     await first.start(watch=False)

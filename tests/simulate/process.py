@@ -59,7 +59,8 @@ class Process:
         self.boxes: dict[str, Box] = {}
         self.effects: deque[Step] = deque()
         self.jobs: dict[str, bool] = {}  # key of an attempt → whether it has begun
-        self.slots = self.slots_kind()
+        limits = {key: flow.concurrency.limit for key, flow in world.flows.items() if flow.concurrency}
+        self.slots = self.slots_kind(lambda *key: limits.get(key))
         self.chat = self.chat_kind(world, self)
 
     # --- starting
@@ -77,8 +78,7 @@ class Process:
             self.post_stored(posted)
         for _, row in sorted(self.store.outbox.items()):
             self.take_up(row)
-        limits = {key: flow.concurrency.limit for key, flow in self.world.flows.items() if flow.concurrency}
-        for execution_id in self.slots.first_waiting(lambda *key: limits.get(key)):
+        for execution_id in self.slots.first_waiting():
             self.post(execution_id, e.Started(self.world.now))
         self.chat.recover()
 
