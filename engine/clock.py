@@ -10,6 +10,7 @@ from typing import Protocol
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0  # between two looks at whether the machine's clock was set
+APART = timedelta(seconds=1)  # machines whose clocks are less apart than that go by their own
 JUMP = timedelta(seconds=0.5)  # what is less than that is said to nobody: time servers correct clocks little by little
 
 
@@ -64,11 +65,42 @@ class SystemClock:
             return
         seconds = round(by.total_seconds())
         log.warning("The clock jumped by %+d seconds: it was set, or this machine slept.", seconds)
+        self._tell()
+
+    def _tell(self) -> None:
         for told in tuple(self._told.values()):
             told()
 
     def _measured(self) -> timedelta:
         return self.now() - datetime.fromtimestamp(time.monotonic(), UTC)
+
+
+class SharedClock(SystemClock):
+    """The clock of several machines that work together: the machine's own, put right where it goes otherwise than the
+    one they all see. What one of them sets a time for, another may look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._off = timedelta(0)
+
+    def now(self) -> datetime:
+        """The time now on the clock that all see, in UTC."""
+        return super().now() + self._off
+
+    def shown(self, theirs: datetime, took: timedelta) -> None:
+        """What the clock that all see showed at some moment of the last while, which `took` so long."""
+        by = theirs + took / 2 - self.now()
+        if abs(by) <= APART + took / 2:
+            return
+        self._off += by
+        if abs(self._off) > APART:
+            log.warning(
+                "The clock of this machine is %.0f seconds %s the database server's, which counts. Set both by NTP.",
+                abs(self._off.total_seconds()),
+                "behind" if self._off > timedelta(0) else "ahead of",
+            )
+        self._apart = self._measured()
+        self._tell()
 
 
 class ShiftedClock:

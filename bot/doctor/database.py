@@ -14,7 +14,7 @@ from engine.store.health import Health, of_file, of_server
 from engine.store.members import DEFAULT, group_of
 from engine.store.postgres import is_postgres
 
-SKEW = 5.0  # seconds between two machines on one database; timers ring by the clock of whoever decides
+SKEW = 5.0  # seconds between our clock and the server's, by which all go
 
 
 async def database(settings: BotSettings) -> list[Finding]:
@@ -50,7 +50,7 @@ def _server(health: Health) -> list[Finding]:
     """Who works on a server, and whether its clock goes as ours."""
     found = []
     if health.now is not None and (off := abs((datetime.now(UTC) - health.now).total_seconds())) > SKEW:
-        fix = "Set both clocks by NTP: timers and deadlines ring by the clock of the process that decides."
+        fix = "Set both by NTP: timers, deadlines and schedules of all machines go by the server's."
         found.append(Finding("clock", "hint", f"The database server's clock is {off:.0f} s away from ours.", fix))
     roles = Counter(member.role for member in health.members)
     if not roles:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ log = logging.getLogger(__name__)
 TASK = "parley.run"
 SILENT_BEATS = 3  # heartbeats a worker may miss
 POLL_SECONDS = 2.0  # how long a job waits at most when its notification is lost
-AGAIN_SECONDS = 1
+AGAIN_SECONDS = 1  # before what broke is offered again
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)  # whatever our clock shows: it is the server's that a job waits for
 CONNECT_SECONDS = 10.0  # to reach the database, before it is tried again
 STEADY_SECONDS = 60.0  # after which a lost connection is the first again
 CONNECTIONS = 6
@@ -49,12 +51,11 @@ def priority(before: int) -> int:
 
 
 class Again(BaseRetryStrategy):
-    """What was interrupted is offered again at once; what broke, because nothing could be written, a moment later."""
+    """What was interrupted, or broke because nothing could be written, is offered again at once."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Any) -> RetryDecision:
         """Always again: only an end that is recorded is an end."""
-        interrupted = isinstance(exception, asyncio.CancelledError)
-        return RetryDecision(retry_in={"seconds": 0 if interrupted else AGAIN_SECONDS})
+        return RetryDecision(retry_at=LONG_AGO)
 
 
 class Deferral:
@@ -200,7 +201,7 @@ class ProcrastinateDispatcher:
         number = 0
         for job in stalled:
             try:
-                await self._app.job_manager.retry_job(job)
+                await self._app.job_manager.retry_job(job, retry_at=LONG_AGO)
             except procrastinate.exceptions.ConnectorException as error:
                 log.debug("A job ended just now: %s", error)
                 continue
@@ -307,6 +308,9 @@ class ProcrastinateDispatcher:
             if key not in self._killed:
                 raise
             await self._tell_killed(job)
+        except Exception:
+            await asyncio.sleep(AGAIN_SECONDS)
+            raise
         finally:
             self._killed.discard(key)
             del self._running[key]

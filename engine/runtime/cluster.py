@@ -10,9 +10,10 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from engine.clock import Clock
+from engine.clock import Clock, SharedClock
 from engine.core.commands import RunTask, SetTimer
 from engine.core.state import State
 from engine.dispatch.procrastinate import ProcrastinateDispatcher
@@ -68,7 +69,9 @@ class Cluster:
         self.role = role
         self._parts = parts
         self._heartbeat = heartbeat
-        self.presence = Presence(parts.database, role, queues, self._heard, self._members_changed)
+        self.presence = Presence(
+            parts.database, role, queues, self._heard, clock_shows=self._clock_shows, changed=self._members_changed
+        )
         self.leads = False
         self._told: dict[str, Callable[[Signal], None]] = {
             "event": lambda signal: self._look_at(signal.words[0]),
@@ -165,6 +168,10 @@ class Cluster:
         if self.decides:
             self._parts.decider.memory.forget()
             self.wake()
+
+    def _clock_shows(self, theirs: datetime, took: timedelta) -> None:
+        if isinstance(self._parts.clock, SharedClock):
+            self._parts.clock.shown(theirs, took)
 
     def _look_at(self, execution_id: str) -> None:
         if self.owns(execution_id):

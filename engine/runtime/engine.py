@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-from engine.clock import Clock, SystemClock
+from engine.clock import Clock, SharedClock, SystemClock
 from engine.core.events import Started
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
@@ -31,6 +31,7 @@ from engine.store.database import Database, Unit
 from engine.store.logs import LogLine
 from engine.store.metrics import Metric
 from engine.store.pauses import PauseRow
+from engine.store.postgres import PostgresDatabase
 from engine.tasks import catalogue
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,9 @@ class Engine(Assembly):
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = await open_database(settings)
         try:
-            engine = cls(settings, database, registry or catalogue(), clock or SystemClock())
+            is_shared = isinstance(database, PostgresDatabase)
+            clock = clock or (SharedClock() if is_shared else SystemClock())
+            engine = cls(settings, database, registry or catalogue(), clock)
         except BaseException:
             await database.close()
             raise

@@ -38,8 +38,8 @@ class Lane:
 class Slots:
     """Counts executions of flows that have a limit. The rows are the truth: it is filled from them.
 
-    `limit_of` tells how many of a flow may be under way as it stands now, whatever it said when they were made; None for
-    any number. What becomes of those beyond it (they wait, or fail) is said by the flow as it was when they were made.
+    `limit_of` tells how many of a flow may be under way as it stands now, whatever it said when they were made; None
+    for any number. What becomes of those beyond it (they wait, or fail) the flow said when they were made.
     """
 
     def __init__(self, limit_of: Callable[[str, str], int | None]) -> None:

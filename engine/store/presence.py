@@ -11,9 +11,10 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.errors import StoreFailed
@@ -30,7 +31,7 @@ SILENCE_SECONDS = 20  # … and how long it keeps the locks of who looks no more
 MEMBERS, LEASES = 0x504D, 0x504C  # first halves of the advisory locks' keys
 
 LIVING = """
-SELECT m.id, m.role, m.queues, m.host, m.pid, m.started FROM member m JOIN pg_locks l
+SELECT m.id, m.role, m.queues, m.host, m.pid, m.started, clock_timestamp() FROM member m JOIN pg_locks l
 ON l.locktype = 'advisory' AND l.classid = %s AND l.objid = m.id AND l.objsubid = 2 AND l.granted
 AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY m.id
 """
@@ -60,6 +61,7 @@ class Presence:
     role: str
     queues: tuple[str, ...] = ()
     said: Callable[[Signal], None] = lambda signal: None
+    clock_shows: Callable[[datetime, timedelta], None] = lambda theirs, took: None  # the server's, within so long
     changed: Callable[[], None] = lambda: None  # somebody came or went, or we were away and may have missed something
     id: int = 0  # another with each connection: the old one may still be believed to live
     hears: bool = False  # whether we are told what the others write
@@ -175,7 +177,10 @@ class Presence:
                 log.debug("A connection could not be closed: %s", error)
 
     async def _look(self) -> None:
+        asked = time.monotonic()
         found = await (await self._connection.execute(LIVING, (MEMBERS,))).fetchall()
+        if found:
+            self.clock_shows(found[0][-1], timedelta(seconds=time.monotonic() - asked))
         members = tuple(map(Member.of, found))
         if members != self.members:
             self.members = members

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from engine import clock as clocks
-from engine.clock import SystemClock, wait_until
+from engine.clock import SharedClock, SystemClock, wait_until
 from engine.core.cron import next_after
 from engine.dispatch.inline import Timers
 from engine.scheduler import Dates, Scheduler
@@ -89,6 +89,27 @@ async def test_a_schedule_whose_date_was_passed_over_is_told(clock):
     clock.ahead = 25 * HOUR
     assert await asyncio.wait_for(called.get(), 20) == ["daily"]
     scheduler.stop()
+
+
+@pytest.mark.parametrize("by", [7 * HOUR / 60, -4 * HOUR / 60])
+async def test_machines_that_work_together_go_by_the_clock_they_all_see(by, caplog):
+    clock, told = SharedClock(), []
+    clock.on_jump(lambda: told.append(clock.now()))
+    for _ in range(3):
+        clock.shown(datetime.now(UTC) + by, timedelta(seconds=0.01))
+        assert abs(clock.now() - datetime.now(UTC) - by) < timedelta(seconds=1)
+    assert len(told) == 1  # whoever waits for a time looks again, once
+    assert caplog.text.count("database server's, which counts") == 1
+    clock.shown(datetime.now(UTC), timedelta(0))  # somebody mended it
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=1)
+
+
+def test_a_clock_that_is_right_is_left_alone_and_so_is_one_of_which_nobody_knows_more():
+    clock = SharedClock()
+    for off, took in [(0.9, 0), (-0.9, 0), (3, 6), (-4, 8)]:
+        moment = timedelta(seconds=off)
+        clock.shown(datetime.now(UTC) - timedelta(seconds=took) / 2 + moment, timedelta(seconds=took))
+        assert abs(clock.now() - datetime.now(UTC)) < timedelta(milliseconds=100)
 
 
 def test_one_alarm_is_enough_for_all_dates_that_passed():
