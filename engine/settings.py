@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from engine.core.durations import parse as parse_duration
@@ -67,6 +67,25 @@ class TracingSettings(Section):
 
     endpoint: str | None = Field(default=None, description="A collector's address (OTLP over HTTP).")
     service: str = Field(default="parley", description="The name of this set-up among others.")
+
+
+class AuditSettings(Section):
+    """What signs the record of deeds; see /docs/audit."""
+
+    key: SecretStr | None = Field(
+        default=None,
+        description="The private key itself; several with commas, newest first (`parley audit key --new`).",
+    )
+    key_file: Path | None = Field(default=None, description="Where it lies, if not as `audit.key` in the data folder.")
+    trusted: tuple[str, ...] = Field(
+        default=(), description="Public keys of other bots on the same database that sign with keys of their own."
+    )
+    seal_every: float = Field(default=10.0, gt=0, description="Seconds until what was recorded is signed.")
+
+    @field_validator("key_file", mode="after")
+    @classmethod
+    def _absolute(cls, file: Path | None) -> Path | None:
+        return None if file is None else file.absolute()
 
 
 class Limits(Section):
@@ -139,6 +158,7 @@ class Settings(BaseSettings):
     git: GitSettings = GitSettings()
     limits: Limits = Limits()
     tracing: TracingSettings = TracingSettings()
+    audit: AuditSettings = AuditSettings()
 
     @model_validator(mode="before")
     @classmethod

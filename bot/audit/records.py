@@ -1,5 +1,6 @@
 """The record of deeds for people: checked, exported, told in lines, and somebody taken out of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,28 +8,59 @@ from bot.conversation import Person
 from engine.errors import Refused
 from engine.runtime import Engine
 from engine.store import audit_chain, chat_audit, forgetting
+from engine.store.audit_proof import FORGET, Verdict
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
 from engine.store.forgetting import Forgotten
 
 
-async def verified(engine: Engine, head: str = "") -> dict[str, Any]:
+async def verified(engine: Engine, head: str = "", accepted: Sequence[int] = ()) -> dict[str, Any]:
     """What a check of the chain found, for programs."""
-    found = await engine.database.read(lambda connection: audit_chain.verify(connection, head))
+    return plain(
+        await engine.database.read(
+            lambda connection: audit_chain.verify(connection, head, engine.notary.trust(frozenset(accepted)))
+        )
+    )
+
+
+def plain(found: Verdict) -> dict[str, Any]:
+    """A verdict for programs."""
     return {
         "ok": found.is_whole,
         "rows": found.rows,
+        "first": found.first,
         "number": found.head.number,
         "head": found.head.hash,
         "broken": found.broken,
         "why": found.why,
+        "sealed": found.sealed,
+        "signers": list(found.signers),
+        "losses": [{"row": loss.row, "why": loss.why} for loss in found.losses],
     }
 
 
 async def rows(engine: Engine, since: str = "") -> list[dict[str, Any]]:
-    """Every row from a time on; Refused when the time can't be read."""
+    """Every row from a time on, signed up to the last one where there is a key; Refused when the time can't be read."""
     start = moment(since)
+    await engine.notary.seal("export")
     return await engine.database.read(lambda connection: list(audit_chain.export(connection, start)))
+
+
+async def key(engine: Engine) -> str:
+    """The public key that signs here; Refused when there is none."""
+    keys = engine.notary.keys
+    if keys is None:
+        raise Refused("There is no key here that signs the record.", fix="A bot makes one when it is first started.")
+    await engine.notary.ready()
+    return keys.newest.public
+
+
+async def rotate(engine: Engine, by: Person, *, after_loss: bool) -> str:
+    """Let a new key sign from now on; its public part. Who did it is on record before it. Refused, SettingInvalid."""
+    deed = Deed(engine.clock.now(), by.id, by.name, by.platform, "audit rotate", "", details={"lost": after_loss})
+    return await engine.notary.rotate(
+        after_loss=after_loss, beside=lambda unit: chat_audit.record(unit.connection, deed)
+    )
 
 
 async def forget(engine: Engine, person: str, by: Person | None = None) -> Forgotten:
@@ -37,10 +69,13 @@ async def forget(engine: Engine, person: str, by: Person | None = None) -> Forgo
 
     def work(unit: Unit) -> Forgotten:
         gone = forgetting.forget(unit.connection, [person], now)
+        if gone.texts:
+            engine.notary.seal_in(unit, FORGET, must=True)
         if by is not None and by.id != person and not gone.is_nothing:
             chat_audit.record(unit.connection, Deed(now, by.id, by.name, by.platform, "audit forget", ""))
         return gone
 
+    await engine.notary.ready()
     return await engine.database.transact(work)
 
 

@@ -198,5 +198,8 @@ async def audit_forget(request: Request, person: str) -> Response:
     """Take a person out of the record."""
     if (no := await refused(request, "manage", "*")) is not None:
         return no
-    gone = await records.forget(engine_of(request), person, caller(request).person)
+    try:
+        gone = await records.forget(engine_of(request), person, caller(request).person)
+    except Refused as error:
+        return told({"error": str(error)}, 409)
     return told({"removed": gone.texts, "runs": gone.runs, "underWay": gone.under_way})

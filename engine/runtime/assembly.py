@@ -28,6 +28,7 @@ from engine.runtime.doorkeeper import Door
 from engine.runtime.flow_triggers import FlowTriggers
 from engine.runtime.flows import Flows
 from engine.runtime.homes import SharedHome, WorkerHome
+from engine.runtime.notary import Notary
 from engine.runtime.operations import Operations
 from engine.runtime.places import Places
 from engine.runtime.records import TaskRecords
@@ -61,6 +62,7 @@ class Assembly:
         self.secrets = Secrets(settings, self.masker)
         self.vault = Vault.of(settings)
         self.sealer = AtRest(self.vault, self.masker)
+        self.notary = Notary(settings, database, clock)
         self.files = open_files(settings)
         self.kv = KeyValueStore(database, clock, self.vault, self.masker)
         self.renderer = Renderer(settings, clock, self.secrets, self.masker, self.kv, self.files, database, self.sealer)
@@ -99,8 +101,7 @@ class Assembly:
             lambda unit, decision: None if self._carrier.places is None else self._carrier.places.check(unit, decision),
         )
         limits = settings.limits
-        bounds = Bounds(limits.foreach_values, limits.loop_iterations)
-        advancer = Advancer(self.renderer, self.slots.admit, bounds)
+        advancer = Advancer(self.renderer, self.slots.admit, Bounds(limits.foreach_values, limits.loop_iterations))
         self.decider = Decider(
             database,
             clock,
@@ -119,7 +120,7 @@ class Assembly:
             database, self.files, self.logbook, self.flows, self.schedules, clock, self.sealer, self.masker
         )
         self.schedules.starts.records = records
-        self.retention = Retention(database, records, clock, settings.retention, self.flows)
+        self.retention = Retention(database, records, clock, settings.retention, self.flows, self.notary)
         self.corrections = Corrections(database, self.flows, self.creator, self.decider, records, self.changes.publish)
         self.bulk = Bulk(database, self.operations, self.corrections)
         self._flow_triggers = FlowTriggers(

@@ -90,6 +90,7 @@ class Engine(Assembly):
     async def start(self, *, watch: bool = True, schedules: bool = True) -> None:
         """Read the flows, go on with what was under way when the process ended, keep the schedules if asked."""
         await check_key(self.database, self.vault, shared=self.cluster is not None)
+        await self.notary.open()
         if self.cluster is not None:
             await self.cluster.join()
         await self.flows.start(watch=watch)
@@ -100,6 +101,7 @@ class Engine(Assembly):
         self.timers.start()
         await self._tidy()
         if schedules:
+            self.notary.start()
             self.retention.start()
         if self.cluster is not None:
             cluster = self.cluster
@@ -121,6 +123,7 @@ class Engine(Assembly):
         await self.dispatcher.stop(grace)
         for rest in (self._carrier, self.decider, self.logbook):
             await rest.stop()
+        await self.notary.stop()
         await self.tracing.stop()
         if self.cluster is not None:
             await self.cluster.leave()

@@ -11,6 +11,7 @@ from engine.core.durations import parse as parse_duration
 from engine.errors import EngineError
 from engine.plugin import Purged, Selection
 from engine.runtime.flows import Flows
+from engine.runtime.notary import Notary
 from engine.runtime.records import ANY, TaskRecords, purge_deed
 from engine.store import chat_audit, kv, records, triggers
 from engine.store import events as inbox
@@ -34,16 +35,23 @@ def kept_for(namespace: str, rules: Mapping[str, str]) -> timedelta | None:
 
 
 class Retention:
-    """Purges, and leaves a line in the audit trail for each batch that it deletes, in the same transaction."""
+    """Purges, and leaves a signed line in the audit trail for each batch that it deletes, in the same transaction."""
 
     def __init__(
-        self, database: Database, kept: TaskRecords, clock: Clock, rules: Mapping[str, str], flows: Flows
+        self,
+        database: Database,
+        kept: TaskRecords,
+        clock: Clock,
+        rules: Mapping[str, str],
+        flows: Flows,
+        notary: Notary,
     ) -> None:
         self._database = database
         self._records = kept
         self._clock = clock
         self._rules = rules
         self._flows = flows
+        self._notary = notary
         self._daily: asyncio.Task[None] | None = None
         self.falls_to_us: Callable[[], bool] = lambda: True  # of processes on one database one applies the rules
 
@@ -64,7 +72,9 @@ class Retention:
             now = self._clock.now()
             deed = purge_deed(chosen, gone, now, person=person, name=name, platform=platform)
             chat_audit.record(unit.connection, deed)
+            self._notary.seal_in(unit, "purge")
 
+        await self._notary.ready()
         gone = await self._records.purge_telling(chosen, EVERYTHING, BATCH, tell)
         if until is not None:
             await self._database.transact(

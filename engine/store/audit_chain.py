@@ -5,25 +5,33 @@ in a table beside: a row knows those only by a key, the hash of the text and a s
 person must be forgotten, but not altered. That, and the removal of old rows, is told by a row of the chain itself.
 """
 
-import hashlib
 import json
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, delete, func, insert, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, delete, func, insert, select, type_coerce
 
+from engine.store.audit_proof import (
+    CHECKPOINT,
+    FORGET,
+    MARKS,
+    Head,
+    Marks,
+    Trust,
+    Verdict,
+    canonical,
+    check,
+    private_key,
+    row_hash,
+)
 from engine.store.chat_tables import audit, audit_private, people, settings
 from engine.store.statements import put, serial
-from engine.store.tables import instant
 
-START = "0" * 64
 END = "audit end"  # the setting that holds the end of the chain, so that rows cut off it are missed
-FORGET, CHECKPOINT = "forget", "checkpoint"
-COVERED = ("id", "at", "person", "platform", "action", "entity", "execution_id", "flow", "details", "facts", "prev")
 # Details in which nothing stands that a person wrote.
 OURS = frozenset({"room", "message", "button", "card", "page", "code", "shown", "policy", "vote", "then", "what"})
 AT_ONCE = 500  # keys in one statement
@@ -32,45 +40,6 @@ _owned = (audit_private.c.owner == bindparam("of"), audit_private.c.content == b
 _known = select(audit_private.c.key).where(*_owned).limit(1)
 _end = select(settings.c.value).where(settings.c.name == END)
 _ends = select(audit.c.id, audit.c.hash, _end.scalar_subquery().label("noted")).order_by(audit.c.id.desc()).limit(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The end of the chain: how many rows were ever written, and the hash of the last one."""
-
-    number: int = 0
-    hash: str = START
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a check found. `broken` is the number of the first row that is not as it was written, None when all are."""
-
-    rows: int
-    head: Head
-    broken: int | None = None
-    why: str = ""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing was changed."""
-        return self.broken is None
-
-
-def canonical(value: Any) -> str:
-    """A value as the one JSON text that stands for it."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def row_hash(row: Mapping[str, Any]) -> str:
-    """The hash of a row, over everything in it."""
-    covered = [instant(row[name]) if isinstance(row[name], datetime) else row[name] for name in COVERED]
-    return hashlib.sha256(canonical(covered).encode()).hexdigest()
-
-
-def private_key(salt: str, owner: str, content: str) -> str:
-    """The key under which a removable text is kept."""
-    return hashlib.sha256(canonical([salt, owner, content]).encode()).hexdigest()
 
 
 def head(connection: Connection) -> Head:
@@ -82,7 +51,7 @@ def head(connection: Connection) -> Head:
 def append(connection: Connection, facts: Mapping[str, Any] | None = None, **values: Any) -> Head:
     """Add a row behind the last one; on a server, one process at a time until the commit."""
     serial(connection, "audit chain")
-    last = _last(connection)
+    last = end(connection)
     row = {"platform": "", "entity": "", "execution_id": "", "flow": "", "details": "", **values}
     row |= {"id": last.number + 1, "facts": canonical(facts or {}), "prev": last.hash}
     row = {name: _storable(value) for name, value in row.items()}
@@ -92,7 +61,7 @@ def append(connection: Connection, facts: Mapping[str, Any] | None = None, **val
     return Head(row["id"], row["hash"])
 
 
-def _last(connection: Connection) -> Head:
+def end(connection: Connection) -> Head:
     """What the next row follows: the last one, or one that was noted as such, should that have been cut off."""
     row = connection.execute(_ends).one_or_none()
     return max(Head(row.id, row.hash), _read_end(row.noted), key=lambda one: one.number) if row else _noted(connection)
@@ -195,8 +164,9 @@ def checkpoint(connection: Connection, what: Mapping[str, Any], now: datetime) -
     return append(connection, {**what, "head": [stood.number, stood.hash]}, at=now, person="", action=CHECKPOINT)
 
 
-def purge(connection: Connection, before: datetime, now: datetime) -> int:
-    """Remove the rows of a time; a row of the chain says how many, and the hash of the last of them."""
+def purge(connection: Connection, before: datetime, now: datetime, seal: Callable[[], object] | None = None) -> int:
+    """Remove the rows of a time; a row of the chain says how many, and the hash of the last of them. `seal` signs it,
+    without which a signed chain does not verify any more."""
     serial(connection, "audit chain")
     first_kept = connection.execute(select(func.min(audit.c.id)).where(audit.c.at >= before)).scalar()
     old = audit.c.id < first_kept if first_kept is not None else audit.c.id <= head(connection).number
@@ -212,55 +182,26 @@ def purge(connection: Connection, before: datetime, now: datetime) -> int:
     connection.execute(delete(audit).where(audit.c.id <= last.id))
     still = select(audit.c.person)
     connection.execute(delete(audit_private).where(audit_private.c.owner != "", audit_private.c.key.not_in(still)))
+    if seal is not None:
+        seal()
     return int(count)
 
 
 # Checking
 
 
-@dataclass(slots=True)
-class _Told:
-    """What rows of the chain say about others: texts that were taken out, ends of removed parts."""
-
-    keys: set[str] = field(default_factory=set)
-    ends: set[tuple[int, str]] = field(default_factory=set)
-
-
-def verify(connection: Connection, known: str = "") -> Verdict:
+def verify(connection: Connection, known: str = "", trust: Trust | None = None) -> Verdict:
     """Check every row. `known` is a hash that `verify` gave earlier: it must still be in the chain, or be told of."""
-    told, noted = _told(connection), _noted(connection)
+    trust = replace(trust or Trust(), hash=known)
+    marks = Marks.of(connection.execute(_rows().where(audit.c.action.in_(MARKS))).mappings(), trust)
     kept = {row.key: _is_kept(row) for row in connection.execute(select(audit_private))}
-    last, rows, seen = Head(), 0, known in ("", START) or known in {end for _, end in told.ends}
+    return check(connection.execute(_rows()).mappings(), marks, kept, trust, noted=_noted(connection))
+
+
+def _rows() -> Select[Any]:
+    """All rows, with times as they were hashed."""
     columns = (type_coerce(audit.c.at, BigInteger).label("at") if one is audit.c.at else one for one in audit.columns)
-    for row in connection.execute(select(*columns).order_by(audit.c.id)).mappings():
-        wrong = _wrong(row, last, rows == 0, told, kept)
-        if not wrong and row["id"] == noted.number and row["hash"] != noted.hash:
-            wrong = "it is not the row that was written"
-        if wrong:
-            return Verdict(rows, last, row["id"], wrong)
-        last, rows = Head(row["id"], row["hash"]), rows + 1
-        seen = seen or row["hash"] == known
-    if last.number < noted.number:
-        gone = f"row {noted.number} was" if noted.number == last.number + 1 else f"rows up to {noted.number} were"
-        return Verdict(rows, last, last.number + 1, f"the end was cut off: {gone} there")
-    if not seen:
-        return Verdict(rows, last, last.number + 1, "the chain no longer holds the hash that was noted earlier")
-    return Verdict(rows, last)
-
-
-def _told(connection: Connection) -> _Told:
-    told = _Told()
-    query = select(audit.c.action, audit.c.facts).where(audit.c.action.in_((FORGET, CHECKPOINT)))
-    for row in connection.execute(query):
-        try:
-            facts = json.loads(row.facts)
-            told.keys.update(facts.get("keys", ()))
-            if "last" in facts:
-                number, end = facts["last"]
-                told.ends.add((number, end))
-        except (ValueError, TypeError, AttributeError):
-            continue  # such a row is broken, which the walk along the chain finds
-    return told
+    return select(*columns).order_by(audit.c.id)
 
 
 def _is_kept(row: Row[Any]) -> bool:
@@ -268,27 +209,6 @@ def _is_kept(row: Row[Any]) -> bool:
         return bool(private_key(row.salt, row.owner, row.content) == row.key)
     except TypeError:  # no text any more
         return False
-
-
-def _wrong(row: Mapping[Any, Any], last: Head, is_first: bool, told: _Told, kept: Mapping[str, bool]) -> str:
-    """What is not as it was written; "" when all is."""
-    if not isinstance(row["id"], int):
-        return "it has no number"
-    begins = is_first and (row["id"] - 1, row["prev"]) in told.ends
-    if not begins and row["id"] != last.number + 1:
-        return f"the row before it, {row['id'] - 1}, is missing"
-    if not begins and row["prev"] != last.hash:
-        return "it does not follow the row before it"
-    try:
-        if row_hash(row) != row["hash"]:
-            return "it was changed"
-    except TypeError:  # no text any more
-        return "it was changed"
-    for what in ("person", "details"):
-        key = row[what]
-        if key and not kept.get(key, key in told.keys):
-            return f"its {what} was {'changed' if key in kept else 'removed'}"
-    return ""
 
 
 # Reading
@@ -299,10 +219,10 @@ def export(connection: Connection, since: datetime | None = None) -> Iterator[di
     query = select(audit).order_by(audit.c.id)
     if since is not None:
         query = query.where(audit.c.at >= since)
-    texts = {row.key: row.content for row in connection.execute(select(audit_private))}
+    texts = {row.key: row for row in connection.execute(select(audit_private))}
     for row in connection.execute(query).mappings():
-        who = read(texts.get(row["person"], "{}"))
-        said = read(texts.get(row["details"], "{}"))
+        names = {"person": texts.get(row["person"]), "details": texts.get(row["details"])}
+        who, said = (read(text.content) if text else {} for text in names.values())
         yield {
             "number": row["id"],
             "at": row["at"].isoformat(),
@@ -313,6 +233,8 @@ def export(connection: Connection, since: datetime | None = None) -> Iterator[di
             "facts": read(row["facts"]),
             "prev": row["prev"],
             "hash": row["hash"],
+            # By which a program without the database checks that name and details are those of the row.
+            "proof": {name: [row[name], text.salt if text else ""] for name, text in names.items() if row[name]},
         }
 
 
