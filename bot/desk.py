@@ -189,7 +189,8 @@ class FrontDesk:
         if draft is None or not await may_fill(self.office, draft, person):
             return None
         draft = merged(draft, await self.parts.drafts.readable(draft, values))
-        draft = await self.parts.drafts.reconsidered(draft, self.office.reader(person))
+        reader = self.office.reader(await self.office.zones.placed(person))
+        draft = await self.parts.drafts.reconsidered(draft, reader)
         return await self.parts.drafts.form(draft) if await self.parts.drafts.keep_on(draft) else None
 
     async def keep(self, form_id: str, values: Mapping[str, Any], person: Person) -> None:
@@ -303,6 +304,7 @@ class FrontDesk:
     async def _handle(self, event: Event) -> Reply | FieldErrors:
         if (barred := await self.office.standings.refuse(event.person, event.room)) is not None:
             return await self._barred(event, barred)
+        event = replace(event, person=await self.office.zones.placed(event.person))
         match event:
             case Command():
                 asking = self._asking(event, event.attachments)

@@ -24,6 +24,7 @@ from bot.links import ActionIds, Pages
 from bot.people.identities import Unlinked
 from bot.people.permissions import Permissions
 from bot.people.standing import Standings
+from bot.people.zones import Zones
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.inputs import Input, Resolved
@@ -73,6 +74,7 @@ class Office:
         self.permissions = permissions
         self.eligibility = eligibility or Eligibility(engine, (), {}, Unlinked())
         self.standings = Standings(engine.database, engine.clock, self.eligibility.membership)
+        self.zones = Zones(self.eligibility.membership, engine.settings.timezone)
         self.ids = ids
         self.pages = Pages(settings.public_url)
         self.examine: Callable[[], Awaitable[list[Finding]]] = _nothing

@@ -11,7 +11,7 @@ from bot.commands import messages
 from bot.commands.grammar import FromFile, Given, Json, Line, Text
 from bot.commands.manual import usage
 from bot.commands.references import rank, short
-from bot.commands.spoken_times import read_datetime
+from bot.commands.spoken_times import read_coming
 from bot.conversation import Action, Attachment, Card, Fact, FieldErrors, Listing, Notice, Reply, Row
 from bot.forms.questions import takes_files
 from bot.forms.values import TEXT_TYPES, FieldInvalid
@@ -146,7 +146,7 @@ def _options(line: Line, asking: Asking, parts: Parts) -> dict[str, Any]:
     if at := line.flag("at"):
         reader = parts.office.reader(asking.person)
         try:
-            moment = read_datetime(at, reader.now, reader.zone)
+            moment = read_coming(at, reader.now, reader.zone)
         except (ValueError, OverflowError) as error:
             what = 'moments as 2026-03-31T14:00Z (or "tomorrow 14:00")'
             raise FieldInvalid(answer("E09", input="`--at`", what=what, value=code(at))) from error

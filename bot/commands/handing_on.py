@@ -10,7 +10,7 @@ from bot.cards.parts import for_reader
 from bot.commands.grammar import Line
 from bot.commands.manual import usage
 from bot.commands.references import short
-from bot.commands.spoken_times import read_datetime, read_duration, read_time
+from bot.commands.spoken_times import read_coming, read_duration
 from bot.conversation import Notice, Person, Reply
 from bot.links import Pressed
 from bot.office import zone_of
@@ -33,20 +33,10 @@ def moment(text: str, now: datetime, zone: tzinfo) -> datetime:
     try:
         when = now + read_duration(wanted.removeprefix("in ").removeprefix("for "))
     except ValueError:
-        when = _on_the_clock(wanted, now, zone)
+        when = read_coming(wanted, now, zone)
     if not now < when <= now + LONGEST:
         raise ValueError(f"{text!r} is not within the coming year")
     return when
-
-
-def _on_the_clock(text: str, now: datetime, zone: tzinfo) -> datetime:
-    local_now = now.astimezone(zone)
-    try:
-        clock = read_time(text)
-    except ValueError:
-        return read_datetime(text, now, zone)
-    today = datetime.combine(local_now.date(), clock, zone)
-    return today if today > now else datetime.combine(local_now.date() + timedelta(days=1), clock, zone)
 
 
 async def snooze(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -55,7 +45,7 @@ async def snooze(parts: Parts, asking: Asking, line: Line) -> Reply:
         return Reply(usage("snooze", "Which run, and until when?"))
     pause = await parts.pause(line.word(0), asking)
     try:
-        when = moment(line.rest(1), parts.office.now(), await _zone(parts, asking.person))
+        when = moment(line.rest(1), parts.office.now(), zone_of(asking.person.zone))
     except ValueError:
         what = f"I can't read {code(line.rest(1))} as a time to come; write 1h, 14:00 or tomorrow 9:00."
         return Reply(usage("snooze", what))
@@ -72,15 +62,9 @@ async def offer(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
         buttons = tuple(ids.button("sz", pause.id, label, number) for number, label in enumerate(CHOICES))
         text = f"When shall I ask you again? Any other time: `/flow snooze {short(pause.id)} 14:00`."
         return Reply(Notice("info", text, buttons))
-    now, zone = parts.office.now(), await _zone(parts, asking.person)
+    now, zone = parts.office.now(), zone_of(asking.person.zone)
     choices = (now + timedelta(hours=1), now + timedelta(hours=4), moment("tomorrow 9:00", now, zone))
     return await _snoozed(parts, asking, pause, choices[min(pressed.choice, 2)])
-
-
-async def _zone(parts: Parts, person: Person) -> tzinfo:
-    """On whose clock a time was said; UTC when nobody knows."""
-    end = parts.office.eligibility.membership.front_ends.get(person.platform)
-    return zone_of(person.zone or (await end.zone_of(person.id) if end else None))
 
 
 async def ask(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:

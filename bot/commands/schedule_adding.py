@@ -6,11 +6,13 @@ from typing import Any
 
 from bot import documents
 from bot.asking import Asking, Parts, name_of
+from bot.cards.parts import utc
 from bot.commands.flows import raw_pairs, spread
 from bot.commands.grammar import FromFile, Line
 from bot.commands.manual import usage
 from bot.commands.references import Unresolved, refused
 from bot.commands.spoken_schedules import EXAMPLES, Spoken, read_schedule
+from bot.commands.spoken_times import WEEKDAYS
 from bot.conversation import Notice, Reply
 from bot.forms import questions
 from bot.forms.drafts import Draft
@@ -28,6 +30,8 @@ from engine.store.own_schedules import OwnSchedule
 PURPOSE = "schedule"
 _CRON = "io.kestra.plugin.core.trigger.Schedule"
 _DATES = "io.kestra.plugin.core.trigger.ScheduleOnDates"
+_NTH_DAY = "io.kestra.plugin.core.condition.DayWeekInMonth"
+_NTH = ("LAST", "FIRST", "SECOND", "THIRD", "FOURTH")
 
 
 async def may(
@@ -49,6 +53,7 @@ async def add(parts: Parts, asking: Asking, line: Line) -> Reply:
     now, zone = parts.office.now(), asking.person.zone
     try:
         said = read_schedule(line.rest(2), now, zone_of(zone))
+        zone = said.zone or zone
     except (ValueError, OverflowError) as error:
         raise refused(f"{plain(str(error))}. I read {EXAMPLES}.") from error
     inputs = await _inputs(parts, asking, line, flow)
@@ -69,14 +74,31 @@ async def add(parts: Parts, asking: Asking, line: Line) -> Reply:
         raise refused(f"{code(line.rest(2))} never comes.")
     await parts.drafts.keep(draft)
     given = f" with {listed(inputs)}" if inputs else ""
-    text = f"Run {code(name_of(flow).full)}{given}, {plain(line.rest(2), 100)}?\n{_dates(dates, asking)}"
+    what, how = f"Run {code(name_of(flow).full)}{given}", _understood(said, zone or "UTC")
+    text = f"{what}, {plain(line.rest(2), 100)}? That is {how}:\n{_dates(dates, asking, zone)}"
     ids = parts.office.ids
     return Reply(Notice("info", text, (ids.button("sc", id_, "Schedule it"), ids.button("cx", id_, "Cancel"))))
 
 
-def _dates(dates: list[datetime], asking: Asking) -> str:
-    zone = asking.person.zone
-    return "\n".join(f"- {when.astimezone(zone_of(zone)):%a %Y-%m-%d %H:%M %Z}" for when in dates)
+def _understood(said: Spoken, zone: str) -> str:
+    """What was made of the words: once, or by which cron expression."""
+    if said.at is not None:
+        return "once"
+    which = "" if said.nth is None else f" on the {_NTH[said.nth].lower()} such day of a month"
+    return f"{code(said.cron)}{which} on the clock of {code(zone)}, next"
+
+
+def _dates(dates: list[datetime], asking: Asking, zone: str | None) -> str:
+    """Each on the reader's clock, and on the schedule's where that is another; Discord draws them on the reader's."""
+    if asking.person.platform == "discord":
+        return "\n".join(f"- {utc(when)}" for when in dates)
+    there = zone_of(zone)
+    lines = []
+    for when in dates:
+        here = f"{when.astimezone(zone_of(asking.person.zone)):%a %Y-%m-%d %H:%M %Z}"
+        said = f"{when.astimezone(there):%a %Y-%m-%d %H:%M %Z}"
+        lines.append(f"- {said}" if here == said else f"- {said}, for you {here}")
+    return "\n".join(lines)
 
 
 def trigger_of(said: Spoken, id_: str, zone: str | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +106,11 @@ def trigger_of(said: Spoken, id_: str, zone: str | None, inputs: Mapping[str, An
     made: dict[str, Any] = {"id": id_, "inputs": dict(inputs), "timezone": zone or "UTC"}
     if said.at is not None:
         return {**made, "type": _DATES, "dates": [said.at.isoformat(timespec="seconds")]}
-    return {**made, "type": _CRON, "cron": said.cron}
+    made |= {"type": _CRON, "cron": said.cron}
+    if said.nth is not None:
+        day = WEEKDAYS[int(said.cron[-1]) - 1].upper()
+        made["conditions"] = [{"type": _NTH_DAY, "dayOfWeek": day, "dayInMonth": _NTH[said.nth]}]
+    return made
 
 
 async def _inputs(parts: Parts, asking: Asking, line: Line, flow: Flow) -> dict[str, Any]:

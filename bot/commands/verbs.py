@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.asking import Asking, Parts
-from bot.cards.parts import menu
+from bot.cards.parts import PLATFORMS, menu
 from bot.commands import aliases, handing_on, linking, room_settings, run_changes, visiting, watching
 from bot.commands import bulk as bulk_commands
 from bot.commands import flows as flow_commands
@@ -102,12 +102,14 @@ async def usable(parts: Parts, asking: Asking) -> set[str]:
 async def whoami(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`whoami`."""
     person = asking.person
-    zone = person.zone or "UTC, since your platform tells none"
+    is_own = person.platform == "slack" or person.zone != parts.office.zones.default
+    told = "" if is_own else f" (the bot's, since {PLATFORMS[person.platform]} tells none)"
+    clock = f"Your time zone is {code(person.zone or 'UTC')}{told}."
     who = await parts.office.eligibility.identities.of(person.id)
     also = [account for account in who.accounts if account != person.id]
     more = f" You are also {listed(also, 20)}." if also else ""
     rule = await _roles_of(parts, person)
-    text = f"You are **{plain(person.name)}**, {code(person.id)}.{more} Your time zone is {code(zone)}.\n{rule}"
+    text = f"You are **{plain(person.name)}**, {code(person.id)}.{more} {clock}\n{rule}"
     return Reply(Notice("info", text))
 
 

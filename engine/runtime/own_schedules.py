@@ -49,7 +49,7 @@ class OwnSchedules:
 
     def trigger(self, one: OwnSchedule) -> Scheduled:
         """The trigger that a schedule is; EngineError, ValueError."""
-        made = self.registry.resolve(one.trigger).model_validate(dict(one.trigger))
+        made = self.registry.resolve(one.trigger).model_validate(dict(one.trigger), context={"registry": self.registry})
         if not isinstance(made, Scheduled):
             raise TypeError(f"{one.id} is no schedule")
         return made

@@ -73,8 +73,9 @@ def test_progress_leaves_room_for_decisions():
     assert pace.wait("edit", ROOMS[0], "decision", DECISION, 0.0) == 0
 
 
-def test_one_message_is_not_edited_twice_in_two_seconds_for_progress():
-    pace = Pace("web")
+@pytest.mark.parametrize("platform", ["slack", "discord", "web"])
+def test_one_message_is_not_edited_twice_in_two_seconds_for_progress(platform):
+    pace = Pace(platform)
     pace.take("edit", ROOMS[0], "m", 10.0)
     assert pace.wait("edit", ROOMS[0], "m", PROGRESS, 10.5) == 1.5
     assert pace.wait("edit", ROOMS[0], "m", END, 10.5) == 0

@@ -2,17 +2,22 @@
 
 import asyncio
 import re
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.commands.spoken_schedules import Spoken, read_schedule
 from bot.conversation import Card, Listing, Notice
+from bot.people import zones
 from bot.texts import answer
 from engine.clock import ShiftedClock
+from engine.core import cron
 from engine.store import chat_audit, chat_messages, triggers
-from tests.bot.rig import BOB, DEV, OPS, Rig
+from tests.bot.rig import ANN, BOB, DEV, OPS, Rig
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 LONDON = ZoneInfo("Europe/London")
@@ -261,3 +266,171 @@ async def test_what_cannot_be_scheduled_says_what_to_do(timed, typed, says):
     said = await timed.say(typed)
     assert isinstance(said, Notice)
     assert says in said.text
+
+
+async def test_times_are_on_the_clock_of_the_profile_which_no_click_or_command_brings_along(timed):
+    ann, bob = replace(ANN, zone=None), BOB
+    timed.slack.zones = {ANN.id: "Europe/Berlin"}
+    shown = await timed.say('schedule add greet "every day at 9:00" who=x', ann)
+    assert len(re.findall(r"09:00 CES?T", shown.text)) == 5
+    assert "`Europe/Berlin`" in (await timed.say("whoami", ann)).text
+    timed.slack.zones.clear()  # what Slack said holds while it says nothing
+    assert "`Europe/Berlin`" in (await timed.say("whoami", ann)).text
+    assert "`UTC` (the bot's, since Discord tells none)" in (await timed.say("whoami", bob, DEV)).text
+    code = re.search(r"[A-Z0-9]{4}-[A-Z0-9]{4}", (await timed.say("link", ann)).text)
+    await timed.say(f"link {code[0]}", bob, DEV)
+    assert "`Europe/Berlin`" in (await timed.say("whoami", bob, DEV)).text
+
+
+async def test_a_chat_that_does_not_tell_a_zone_holds_nothing_up(timed, monkeypatch):
+    async def never(person_id):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(zones, "PATIENCE", 0.01)
+    monkeypatch.setattr(timed.slack, "zone_of", never)
+    assert "`UTC`" in (await timed.say("whoami", replace(ANN, zone=None))).text
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("said", "cron"),
+    [
+        ("every weekday at 9", "0 9 * * 1-5"),
+        ("weekdays 9am", "0 9 * * 1-5"),
+        ("every day 9:00", "0 9 * * *"),
+        ("9am daily", "0 9 * * *"),
+        ("at 9 every day", "0 9 * * *"),
+        ("Please run every working day at 8.30 pm!", "30 20 * * 1-5"),
+        ("every evening at 6", "0 18 * * *"),
+        ("every night at 2", "0 2 * * *"),
+        ("each tues & thurs at 9h30", "30 9 * * 2,4"),
+        ("mon-fri at 9", "0 9 * * 1-5"),
+        ("every friday through monday at noon", "0 12 * * 0,1,5,6"),
+        ("every weekday except friday at 9", "0 9 * * 1,2,3,4"),
+        ("every day at 9, 12 and 17", "0 9,12,17 * * *"),
+        ("every 5 min", "*/5 * * * *"),
+        ("every half hour on weekdays", "*/30 * * * 1-5"),
+        ("every two hours", "0 */2 * * *"),
+        ("every 60 minutes", "0 * * * *"),
+        ("every hour at 15 past", "15 * * * *"),
+        ("every 15 minutes between 9 and 17 on weekdays", "*/15 9-16 * * 1-5"),
+        ("every hour from 9am to 5pm", "0 9-17 * * *"),
+        ("weekly on monday at 9", "0 9 * * 1"),
+        ("on the 1st and 15th of every month at 8", "0 8 1,15 * *"),
+        ("last day of the month at 17:00", "0 17 L * *"),
+        ("every quarter at 9", "0 9 1 1,4,7,10 *"),
+        ("every year on march 1 at 9", "0 9 1 3 *"),
+        ("0 9 * * mon-fri", "0 9 * * mon-fri"),
+    ],
+)
+def test_what_colleagues_type_in_any_order_is_read(said, cron):
+    assert read_schedule(said, NOW, LONDON) == Spoken(cron)
+
+
+@pytest.mark.parametrize(
+    ("said", "zone"),
+    [
+        ("every day at 9am Europe/Berlin", "Europe/Berlin"),
+        ("every day at 9 New York time", "America/New_York"),
+        ("every day at 9 in Berlin", "Europe/Berlin"),
+        ("every day at 9:00 utc", "UTC"),
+    ],
+)
+def test_another_clock_may_be_said(said, zone):
+    assert read_schedule(said, NOW, LONDON) == Spoken("0 9 * * *", zone=zone)
+
+
+@pytest.mark.parametrize(
+    ("said", "when"),
+    [
+        ("tomorrow at 9", datetime(2026, 3, 5, 9, tzinfo=BERLIN)),
+        ("tonight at 8", datetime(2026, 3, 4, 20, tzinfo=BERLIN)),
+        ("5pm", datetime(2026, 3, 4, 17, tzinfo=BERLIN)),
+        ("at 9:00", datetime(2026, 3, 5, 9, tzinfo=BERLIN)),
+        ("1 december at 9:00", datetime(2026, 12, 1, 9, tzinfo=BERLIN)),
+        ("Feb 1st 9am", datetime(2027, 2, 1, 9, tzinfo=BERLIN)),
+        ("in 3 days at 9", datetime(2026, 3, 7, 9, tzinfo=BERLIN)),
+        ("in half an hour", datetime(2026, 3, 4, 13, 30, tzinfo=BERLIN)),
+        ("2 hours from now", datetime(2026, 3, 4, 15, tzinfo=BERLIN)),
+        ("the day after tomorrow at noon", datetime(2026, 3, 6, 12, tzinfo=BERLIN)),
+        ("2026-12-24 18:00 Europe/London", datetime(2026, 12, 24, 18, tzinfo=LONDON)),
+    ],
+)
+def test_one_moment_is_read_in_many_words(said, when):
+    assert read_schedule(said, NOW, BERLIN).at == when
+
+
+@pytest.mark.parametrize(
+    ("said", "asks"),
+    [
+        ("every second monday at 9", "every other monday, or the second monday of the month"),
+        ("biweekly on monday", "twice each time, or every second time"),
+        ("monday and thursday at 9", "once, or every week"),
+        ("on the 1st at 9", "once, or every month"),
+        ("3/4 9:00", "one day here and another there"),
+        ("every other monday at 9", "can't count days, weeks or months"),
+        ("every 3 days at 9", "can't count days, weeks or months"),
+        ("twice a day", "at which times"),
+        ("every morning", "at which time in the morning"),
+        ("every month", "on which day"),
+        ("tomorrow", "at which time"),
+        ("every weekday 9", "write `at 9`"),
+        ("every day at 9:00 and 17:30", "make one `at 09:00` and another `at 17:30`"),
+        ("every 30 seconds", "whole minutes only"),
+        ("every day at 9:00 EST", "write `Europe/London`"),
+        ("every day at 9:00 Mars/Phobos", "no time zone 'mars/phobos'"),
+        ("every february 30 at 9", "month 2 has no day 30"),
+        ("every day at half past 9", "write it as `14:30`"),
+        (f"every day at {'9 and ' * 500}9", "too long"),
+    ],
+)
+def test_what_could_mean_two_things_is_asked_about(said, asks):
+    with pytest.raises(ValueError, match=asks):
+        read_schedule(said, NOW, LONDON)
+
+
+WORDS = re.findall(
+    r"\S+",
+    "every day weekday monday fri-mon first last 1st 15 31 of the month week year quarter at 9 9:00 12am noon and , "
+    "between to - except on in an hour minutes 2 second morning tonight tomorrow london time utc europe/paris march * "
+    "0 half past o'clock twice a next this @daily 2026-02-30 3/4 th s",
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=9))
+@settings(max_examples=300, deadline=None)
+def test_any_words_are_a_schedule_or_say_what_is_wrong(words):
+    try:
+        said = read_schedule(" ".join(words), NOW, BERLIN)
+    except (ValueError, OverflowError):
+        return
+    assert bool(said.cron) != (said.at is not None)
+    assert not said.cron or cron.expand(said.cron)
+
+
+async def test_the_first_monday_of_each_month_and_another_clock(timed):
+    shown, done = await add(timed, "schedule add greet 'first monday of every month at 9:00 Europe/Berlin' who=x")
+    assert "`0 9 * * 1` on the first such day of a month on the clock of `Europe/Berlin`" in shown.text
+    days = [date.fromisoformat(found) for found in re.findall(r"- Mon (\S+) 09:00 CES?T, for you", shown.text)]
+    assert len(days) == 5
+    assert all(day.day <= 7 and day.weekday() == 0 for day in days)
+    assert done.tone == "success"
+    (entry,) = own_of(timed)
+    assert entry.state.next_date.astimezone(BERLIN).date() == days[0]
+    await timed.again()
+    (entry,) = own_of(timed)
+    dates = await timed.engine.schedules.occurrences.upcoming(entry, 5)
+    assert [one.astimezone(BERLIN).date() for one in dates] == days
+
+
+async def test_what_was_understood_is_said_before_it_holds(timed):
+    once = await timed.say("schedule add greet 'monday at 9' who=x")
+    assert "That is once:" in once.text
+    assert once.text.count("\n- ") == 1
+    again = await timed.say("schedule add greet every 2 hours between 9 and 17 who=x", BOB, DEV)
+    assert "`0 9-17/2 * * *` on the clock of `UTC`" in again.text
+    assert (
+        len(re.findall(r"- \d{4}-\d\d-\d\d \d\d:00 UTC", again.text)) == 5
+    )  # Discord draws them on the reader's clock

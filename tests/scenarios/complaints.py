@@ -199,6 +199,7 @@ COMPLAINTS = (
         "Nobody remembers having approved it, and nothing shows what was on the card.",
         (
             VOTES + "what_the_card_said_is_kept_as_a_hash_with_each_vote_and_the_decision",
+            "tests/bot/test_evidence.py::test_each_vote_is_kept_with_what_its_own_card_said",
             "tests/bot/test_audit.py::test_everything_that_happens_to_a_run",
             "tests/store/test_audit_chain.py::test_any_column_of_any_row",
         ),

@@ -32,7 +32,7 @@ _EXAMPLES = {
     "FLOAT": "A number, such as 3.14",
     "DATE": "2026-03-31, or a word such as tomorrow",
     "TIME": "14:30",
-    "DATETIME": "2026-03-31T14:30, with an offset such as +02:00 or Z if it is not your own zone",
+    "DATETIME": "2026-03-31T14:30, with an offset such as +02:00 for another zone than /flow whoami says",
     "DURATION": "1h30m or PT1H30M",
     "JSON": '{"name": "value"}',
     "YAML": "name: value",
