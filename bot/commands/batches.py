@@ -1,11 +1,13 @@
 """Several waiting requests of one flow approved together: shown first, then each decided by itself on the one path."""
 
+from collections.abc import Sequence
+
 from bot import documents
 from bot.approvals.decisions import Wanted
 from bot.asking import Asking, Parts, name_of
-from bot.cards.parts import elapsed
 from bot.commands.references import short
-from bot.conversation import FieldErrors, Form, Notice, Reply
+from bot.commands.request_lines import request_line
+from bot.conversation import Card, FieldErrors, Form, Notice, Reply
 from bot.forms.drafts import Draft
 from bot.links import flow_target
 from bot.texts import answer, code, plain
@@ -18,12 +20,8 @@ MOST = 25
 PURPOSE = "batch"
 
 
-async def is_one_click(parts: Parts, pause: PauseRow) -> bool:
+def is_one_click(parts: Parts, card: Card) -> bool:
     """Whether a request can be approved by a click, without a form."""
-    try:
-        card = await parts.drawing.pause_of(pause)
-    except NotFound:
-        return False
     read = parts.office.ids.read
     verbs = [pressed.verb for action in card.actions if (pressed := read(action.id)) is not None]
     return "ap" in verbs
@@ -33,24 +31,22 @@ async def offer(parts: Parts, asking: Asking, flow: Flow, mine: list[PauseRow], 
     """What approving all requests of a flow means, and the button that does it. Only what is shown here is approved,
     whatever else comes to wait meanwhile."""
     found = [pause for pause in mine if (pause.namespace, pause.flow_id) == (flow.namespace, flow.id)]
-    single = [pause for pause in found if await is_one_click(parts, pause)]
+    single = [(pause, card) for pause, card in await _drawn(parts, found) if is_one_click(parts, card)]
     if not single:
         why = f"No request of {code(flow.id)} can be approved by a click. `/flow pending` shows what waits for you."
         return Reply(answer("refused", why=why, tone="info").notice())
-    shown, now = single[:MOST], parts.office.now()
+    shown = single[:MOST]
     draft = Draft(
         parts.office.new_id(),
         asking.person.id,
         PURPOSE,
         name_of(flow).full,
         documents.dump(asking.room),
-        options={"pauses": [pause.id for pause in shown], "reason": reason},
+        options={"pauses": [pause.id for pause, _ in shown], "reason": reason},
     )
     await parts.drafts.keep(draft)
     lines = [
-        f"- {code(short(pause.execution_id))} at {code(pause.task_id)}, waits for "
-        f"{elapsed((now - pause.created).total_seconds())}"
-        for pause in shown
+        f"- {code(short(pause.execution_id))} {await request_line(parts, asking, pause, card)}" for pause, card in shown
     ]
     rest = len(found) - len(shown)
     left = f"\n{rest} more wait, which this leaves alone." if rest else ""
@@ -60,6 +56,17 @@ async def offer(parts: Parts, asking: Asking, flow: Flow, mine: list[PauseRow], 
     ids = parts.office.ids
     yes = ids.button("ba", draft.id, f"Approve all {len(shown)}" if many else "Approve it")
     return Reply(Notice("paused", text, (yes, ids.button("cx", draft.id, "Cancel"))))
+
+
+async def _drawn(parts: Parts, found: Sequence[PauseRow]) -> list[tuple[PauseRow, Card]]:
+    """Requests with their cards, without those that are gone meanwhile."""
+    drawn = []
+    for pause in found:
+        try:
+            drawn.append((pause, await parts.drawing.pause_of(pause)))
+        except NotFound:
+            continue
+    return drawn
 
 
 async def offer_for(parts: Parts, asking: Asking, target: str, mine: list[PauseRow]) -> Reply:

@@ -1,15 +1,16 @@
 """`/flow pending`, `approve`, `reject`, `answer`: what waits for people, and answering it from the command line."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from bot.approvals.decisions import Wanted
 from bot.asking import Asking, Parts
-from bot.cards.parts import elapsed
 from bot.commands import batches
 from bot.commands.flows import PAGE, raw_pairs, spread
 from bot.commands.grammar import Line
 from bot.commands.manual import usage
 from bot.commands.references import short
+from bot.commands.request_lines import request_line
 from bot.conversation import FieldErrors, Listing, Notice, Reply, Row
 from bot.forms import questions
 from bot.forms.values import FieldInvalid
@@ -28,22 +29,22 @@ async def pending(parts: Parts, asking: Asking, line: Line) -> Reply:
     page = max(line.number("page", 1), 1)
     start = (page - 1) * PAGE
     mine = await inbox(parts, asking, others="all" in line.flags)
+    elsewhere = await _elsewhere(parts, asking, mine)
     one_click: Counter[tuple[str, str]] = Counter()
     for pause in mine[start : start + PAGE]:
         try:
             card = await parts.drawing.pause_of(pause)
         except NotFound:
             continue
-        waits = elapsed((parts.office.now() - pause.created).total_seconds())
-        left = f" \u00b7 {_left(parts, pause)} left" if pause.deadline else ""
-        about = f"{code(pause.task_id)} \u00b7 waits for {waits}{left}"
+        about = await request_line(parts, asking, pause, card)
         rows.append(Row(plain(f"{pause.flow_id} {short(pause.execution_id)}"), about, card.actions[:3]))
-        if await batches.is_one_click(parts, pause):
+        if batches.is_one_click(parts, card):
             one_click[pause.namespace, pause.flow_id] += 1
     if not rows:
-        return Reply(Notice("info", "Nothing waits for your answer."))
+        return Reply(Notice("info", f"Nothing waits for your answer{'. ' + elsewhere if elsewhere else '.'}"))
     more = f"pending{' --all' if 'all' in line.flags else ''} --page={page + 1}" if start + PAGE < len(mine) else ""
-    note = f"{start + 1} to {start + len(rows)} of {len(mine)}" if len(mine) > PAGE else ""
+    counted = f"{start + 1} to {start + len(rows)} of {len(mine)}" if len(mine) > PAGE else ""
+    note = " \u00b7 ".join(part for part in (counted, elsewhere) if part)
     together = (
         () if "all" in line.flags else tuple(_together(parts, *names, n) for names, n in one_click.items() if n > 1)
     )
@@ -63,6 +64,22 @@ async def inbox(parts: Parts, asking: Asking, *, others: bool = False) -> list[P
     return [pause for pause in waiting if others or await _is_mine(parts, asking, pause)]
 
 
+async def _elsewhere(parts: Parts, asking: Asking, mine: Sequence[PauseRow]) -> str:
+    """How many more may be answered by whoever is where their card stands, which can't be told from here."""
+    known = {pause.id for pause in mine}
+    count = 0
+    for pause in await parts.office.engine.pauses(limit=MANY):
+        by_place = any(one.kind == "channel" for one in parts.office.eligibility.rule(pause).people)
+        asked = Asked("decide", asking.person, asking.room, f"{pause.namespace}/{pause.flow_id}", pause.task_id)
+        if by_place and pause.id not in known and await parts.office.permissions.refuse(asked, fresh=False) is None:
+            count += 1
+    if not count:
+        return ""
+    if count == 1:
+        return "1 more waits for anyone in the channel where its card stands; it is answered there."
+    return f"{count} more wait for anyone in the channels where their cards stand; they are answered there."
+
+
 async def waiting_for(parts: Parts, asking: Asking) -> int:
     """How many pauses a person may answer."""
     waiting = await parts.office.engine.pauses(limit=MANY)
@@ -72,11 +89,6 @@ async def waiting_for(parts: Parts, asking: Asking) -> int:
 def _urgency(pause: PauseRow) -> tuple[bool, float, str]:
     when = pause.deadline or pause.created
     return (pause.deadline is None, when.timestamp(), pause.id)
-
-
-def _left(parts: Parts, pause: PauseRow) -> str:
-    seconds = (pause.deadline - parts.office.now()).total_seconds() if pause.deadline else 0
-    return elapsed(max(seconds, 0))
 
 
 async def _is_mine(parts: Parts, asking: Asking, pause: PauseRow) -> bool:

@@ -66,3 +66,48 @@ async def test_a_batch_counts_votes(tmp_path):
         assert {(await rig.engine.pause_row(card.entity)).state for card in cards} == {"RESUMED"}
     finally:
         await rig.stop()
+
+
+QUESTION = """
+id: release
+namespace: company.team
+inputs:
+  - {id: service, type: STRING}
+  - {id: notes, type: STRING, defaults: ""}
+  - {id: key, type: SECRET, defaults: "hush hush"}
+  - id: login
+    type: FORM
+    inputs:
+      - {id: password, type: SECRET, defaults: "hush hush"}
+tasks:
+  - {id: wait, type: io.kestra.plugin.core.flow.Pause, description: "Release {{ inputs.service }}?"}
+"""
+
+
+async def test_a_list_with_buttons_says_what_is_asked_by_whom_and_with_what(rig):
+    await rig.engine.deploy(QUESTION)
+    await rig.asked("run release service=web")
+    await rig.asked("run release service='*api*'", BOB, DEV)
+    await rig.asked("run picture prompt=x")
+    inbox = await rig.say("pending")
+    told = [row.text for row in inbox.rows]
+    assert told[0].startswith("Release web? \u00b7 by Ann \u00b7 service=web \u00b7 `wait` waits for ")
+    assert told[1].startswith("Release \\*api\\*? \u00b7 by Bob \u00b7 service=\\*api\\*")
+    assert told[2].startswith("Are you happy? \u00b7 by Ann")
+    batch = await rig.press(held(inbox), "Approve all\u2026")
+    assert " Release web? \u00b7 by Ann \u00b7 service=web" in batch.text
+    assert "hush" not in f"{told}{batch.text}"
+
+
+async def test_what_anybody_in_a_channel_may_answer_is_not_said_to_be_nothing(tmp_path):
+    rig = await Rig(tmp_path, approvals=(ApprovalRule.model_validate({}),)).start(PLAIN)
+    try:
+        await rig.asked()
+        assert len((await rig.say("pending", BOB, OPS)).rows) == 1
+        said = await rig.say("pending", BOB, DEV)
+        there = "1 more waits for anyone in the channel where its card stands; it is answered there."
+        assert said.text == f"Nothing waits for your answer. {there}"
+        await rig.asked("run ship", BOB, DEV)
+        assert (await rig.say("pending", BOB, DEV)).note.startswith("1 more waits")
+    finally:
+        await rig.stop()

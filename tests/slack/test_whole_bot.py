@@ -180,3 +180,18 @@ async def test_files_of_a_run_come_into_the_direct_conversation(slack: FakeSlack
     finally:
         await rig.slack.stop()
         await rig.stop()
+
+
+async def test_the_home_tab_is_an_inbox_where_many_are_approved_together(slack: FakeSlack, rig: Rig) -> None:
+    await slack.command("/flow run ship", user="U2")
+    await slack.command("/flow run ship", user="U2")
+    await slack.until(lambda: len([one for one in slack.public() if "Approval needed" in slack.text(one)]) == 2)
+    await slack.open_home()
+    await slack.until(lambda: "U1" in slack.homes and "by bob" in slack.text(slack.homes["U1"]), "the inbox")
+    await slack.press("Approve all\u2026")
+    asked = await slack.said("Approve these 2 requests of", channel="DU1")
+    assert len(await rig.engine.pauses()) == 2, "nothing happens before it was seen"
+    await slack.press("Approve all 2", message=asked)
+    await slack.until(lambda: "Nothing waits" in slack.text(slack.homes["U1"]), "the inbox drawn anew")
+    assert await rig.engine.pauses() == []
+    assert slack.refused == []
