@@ -55,7 +55,7 @@ TEXTS: dict[str, str] = {
     "lost-file": "{file} was sent too long ago and is no longer kept. Send it again.",
     "gone-form": "This form is no longer kept. Start again with {command}.",
     "not-yours": "This form belongs to {who}. Start your own with {command}.",
-    "handed": "You handed this decision to {who}. Nothing changed.",
+    "handed": "You handed this decision to {who}. Nothing changed. `/flow delegate {run} me` takes it back.",
     "unsure": "I can't tell now whether you may decide this: {why} Nothing changed; press again in a minute.",
     "account-gone": "{platform} says that your account is not there any more, so you can do nothing here.",
     "account-unsure": "I can't tell now whether your account is still there: {why} Nothing was done, and what you "

@@ -1,6 +1,6 @@
 """Where a vote is counted: in the transaction of the decision, under the lock of the pause. Every door leads here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from engine.store.database import Unit
 @dataclass(slots=True)
 class BallotBox:
     """One vote on its way. `deed` is what the audit says when it decides; `same` see `votes.tally`; `policy` names the
-    entry of `approvals` by which it counts."""
+    entry of `approvals` by which it counts; `void` are votes of people who may not decide any more."""
 
     rule: ApprovalRule
     vote: Vote
@@ -25,6 +25,7 @@ class BallotBox:
     same: Mapping[str, str]
     wake: Callable[[], None]
     policy: str = ""
+    void: Sequence[Vote] = ()
     counted: Tally | None = None
 
     def cast(self, unit: Unit, now: datetime) -> Outcome:
@@ -32,6 +33,9 @@ class BallotBox:
         connection, vote = unit.connection, self.vote
         if chat_votes.lock(connection, vote.pause_id) != "WAITING":
             return "late"
+        for one in self.void:
+            chat_votes.withdraw(connection, vote.pause_id, [one.voter])
+            chat_audit.record(connection, self._voided(one, now))
         chat_votes.cast(connection, vote)
         self.counted = tally(chat_votes.votes_on(connection, vote.pause_id), vote, self.rule, self.same)
         is_decided = self.counted.is_decided
@@ -43,6 +47,13 @@ class BallotBox:
         chat_messages.touch(connection, entity=vote.pause_id, urgency=DECISION, now=now)
         unit.after_commit(self.wake)
         return "decided" if is_decided else "counted"
+
+    def _voided(self, one: Vote, now: datetime) -> Deed:
+        deed = self.deed
+        why = {"text": "may not decide any more"}
+        return Deed(
+            now, one.person, one.name, one.platform, "vote void", deed.entity, deed.execution_id, deed.flow, why
+        )
 
 
 def _altered(deed: Deed, action: str, details: Mapping[str, object]) -> Deed:

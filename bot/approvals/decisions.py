@@ -160,8 +160,8 @@ class Decisions:
         execution = await self.office.engine.execution(pause.execution_id)
         return Case(pause, execution, await self.office.questions(pause, execution))
 
-    async def refuse(self, case: Case, person: Person, room: Room) -> Notice | None:
-        """Why a person can't decide a pause now; None when they can."""
+    async def refuse(self, case: Case, person: Person, room: Room, *, handing: bool = False) -> Notice | None:
+        """Why a person can't decide a pause now; None when they can. `handing`: or could, had they not handed it on."""
         if case.pause.state != "WAITING":
             return (await self.late.told(case.pause, person)).notice(*self._status(case))
         now = self.office.now()
@@ -171,7 +171,8 @@ class Decisions:
             "decide", person, room, case.flow, case.pause.task_id, case.execution.id, case.execution.started_by
         )
         denied = await self.office.permissions.refuse(asked)
-        denied = denied or await self.office.eligibility.refuse(case.pause, case.execution, person, room)
+        eligibility = self.office.eligibility
+        denied = denied or await eligibility.refuse(case.pause, case.execution, person, room, handing=handing)
         if denied is None:
             return None
         ask = (self.office.ids.button("as", case.pause.id, "Ask them"),) if denied.code in ("E20", "E22") else ()
@@ -313,7 +314,9 @@ class Decisions:
             case.pause.id, who.id, person.id, person.name, person.platform, marked, word, deed.at, told, shown
         )
         rule, policy = office.eligibility.rule(case.pause), office.eligibility.policy_of(case.pause)
-        return BallotBox(rule, vote, deed, same, self.wake, policy)
+        others = [one for one in cast if same[one.voter] != who.id]
+        void = await office.eligibility.void(case.pause, case.execution, others)
+        return BallotBox(rule, vote, deed, same, self.wake, policy, void)
 
     async def admit(self, pause: PauseRow, execution: Execution, resolved: Resolved, by: str) -> BallotBox:
         """The doorkeeper of the engine: an answer that comes past the desk passes the same policy, or is Refused."""

@@ -5,12 +5,14 @@ what waits.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from bot.approvals.approvers import Approver, approver, labels
 from bot.approvals.assignment import assigned
 from bot.approvals.editors import Editor, Unknown, editors_of
 from bot.approvals.policy import NO_RULE, ApprovalRule, is_room, rule_for
+from bot.commands.references import short
 from bot.conversation import Person, Platform, Room
 from bot.frontend import FrontEnd, Unreachable
 from bot.people.identities import Identities, Identity
@@ -20,7 +22,7 @@ from bot.texts import Answer, answer, plain
 from engine.core.execution import Execution
 from engine.runtime import Engine
 from engine.store import chat_ladder, chat_messages, chat_receipts, chat_votes, flows
-from engine.store.chat_votes import Delegation
+from engine.store.chat_votes import Delegation, Vote
 from engine.store.pauses import PauseRow
 
 
@@ -105,18 +107,50 @@ class Eligibility:
         return Bench(rule, approvers, only, tuple(handed), {id_: person.name for id_, person in known.items()})
 
     async def refuse(
-        self, pause: PauseRow, execution: Execution, person: Person, room: Room, *, fresh: bool = True
+        self,
+        pause: PauseRow,
+        execution: Execution,
+        person: Person,
+        room: Room,
+        *,
+        fresh: bool = True,
+        handing: bool = False,
     ) -> Answer | None:
-        """Why somebody can't decide a pause; None when they can. Not `fresh`: by what is remembered, for lists."""
+        """Why somebody can't decide a pause; None when they can. Not `fresh`: by what is remembered, for lists.
+        `handing`: what they handed on themselves does not count."""
         if not self.rules and not self.assigned(execution, pause.task_run_id):
             return None
         bench = await self.bench(pause, execution)
         try:
             who = await self.identities.of(person.id)
+            if handing:
+                kept = tuple(one for one in bench.delegations if one.giver not in {who.id, *who.accounts})
+                bench = replace(bench, delegations=kept)
             denied = await self._not_asked(bench, pause, who, person, room, fresh)
             return denied or await self._four_eyes(bench, execution, who, fresh)
         except Unreachable as silence:
             return answer("unsure", why=silence.reason)
+
+    async def void(self, pause: PauseRow, execution: Execution, votes: Sequence[Vote]) -> list[Vote]:
+        """Those of some votes that are worth nothing any more: who cast them has left the group, or the policy, or is
+        gone since. Where that can't be told a vote is worth what it was when it was cast."""
+        if not votes or (not self.rules and not self.assigned(execution, pause.task_run_id)):
+            return []
+        bench = await self.bench(pause, execution)
+        return [one for one in votes if not await self._may_still(bench, execution, one)]
+
+    async def _may_still(self, bench: Bench, execution: Execution, vote: Vote) -> bool:
+        voter = Person(vote.person, vote.name, cast(Platform, vote.platform))
+        try:
+            if not await self.membership.is_there(voter.id):
+                return False
+            who = await self.identities.of(voter.id)
+            asked = [allowed for allowed in (bench.approvers, bench.only) if allowed]
+            may = all([await self._had(allowed, who, voter, True) for allowed in asked])
+            may = may or await self._may_instead(bench, who, voter, True)
+            return may and await self._four_eyes(bench, execution, who, fresh=False) is None
+        except Unreachable:
+            return True
 
     async def _not_asked(
         self, bench: Bench, pause: PauseRow, who: Identity, person: Person, room: Room, fresh: bool
@@ -125,7 +159,7 @@ class Eligibility:
         handed = next((one for one in bench.delegations if one.giver in {who.id, *who.accounts}), None)
         if handed is not None:
             taker = await self._name(handed.taker)
-            return answer("handed", who=f"**{plain(taker, 60)}**")
+            return answer("handed", who=f"**{plain(taker, 60)}**", run=short(pause.id))
         if await self._may_instead(bench, who, person, fresh):
             return None
         for allowed in (bench.approvers, bench.only):

@@ -20,6 +20,7 @@ from bot.cards.run_posts import posted_room, want_card
 from bot.chat_settings import room_of
 from bot.commands.references import short
 from bot.conversation import Card, Notice, Person, Room
+from bot.frontend import Unreachable
 from bot.office import Office
 from bot.texts import code, plain
 from engine.errors import EngineError, NotFound
@@ -175,9 +176,17 @@ class Ladder:
         if step.kind == "escalate":
             called = [approver(entry) for entry in step.detail["to"] if not is_room(entry)]
             text = f"Nobody has decided {about} for {waits}. You may decide it now."
-        silent = {vote.person for vote in votes} | snoozed | {one.giver for one in bench.delegations}
+        asked_no_more = {vote.person for vote in votes} | snoozed | {one.giver for one in bench.delegations}
+        silent = {account for one in asked_no_more for account in await self._accounts(one)}
         private = Notice("paused", text, card.actions[:MAX_BUTTONS])
         return _addressed(called, bench, shown, Notice("paused", text), private, silent, self._privately)
+
+    async def _accounts(self, person_id: str) -> set[str]:
+        """Every account of somebody: whoever voted under one is not reminded under another."""
+        try:
+            return {person_id, *(await self.office.eligibility.identities.of(person_id)).accounts}
+        except Unreachable:
+            return {person_id}
 
     def _privately(self, person: str, notice: Notice, shown: Sequence[Message]) -> Said:
         """By direct message; where somebody takes none, in the room of the card."""

@@ -115,18 +115,19 @@ async def _snoozed(parts: Parts, asking: Asking, pause: PauseRow, when: datetime
 
 
 async def delegate(parts: Parts, asking: Asking, line: Line) -> Reply:
-    """`delegate <run> @colleague`: they decide instead of me."""
-    taker = account_of(line.word(1), asking.person)
+    """`delegate <run> @colleague`: they decide instead of me; `delegate <run> me`: I decide again."""
+    is_back = line.word(1).lower() == "me"
+    taker = asking.person.id if is_back else account_of(line.word(1), asking.person)
     if not line.words or not taker:
         return Reply(usage("delegate", "Which run, and who decides instead of you?"))
     pause = await parts.pause(line.word(0), asking)
     case = await parts.decisions.case(pause.id)
-    if refusal := await parts.decisions.refuse(case, asking.person, asking.room):
+    if refusal := await parts.decisions.refuse(case, asking.person, asking.room, handing=True):
         return Reply(refusal)
     eligibility = parts.office.eligibility
     giver, other = await eligibility.identities.of(asking.person.id), await eligibility.identities.of(taker)
     if giver.id == other.id:
-        return Reply(answer("refused", why="That is yourself. Name a colleague.").notice())
+        return await _taken_back(parts, asking, pause, giver.id)
     if await eligibility.is_requester(pause, case.execution, other):
         return Reply(answer("refused", why="They started this run, so they can't decide it (four eyes).").notice())
     name = (await parts.office.names({taker}))[taker]
@@ -153,6 +154,29 @@ async def delegate(parts: Parts, asking: Asking, line: Line) -> Reply:
     if await parts.office.engine.database.transact(work):
         return reply
     return await _late(parts, asking, await parts.office.engine.pause_row(pause.id)) or reply
+
+
+async def _taken_back(parts: Parts, asking: Asking, pause: PauseRow, giver: str) -> Reply:
+    about = f"{code(pause.flow_id)} {code(short(pause.execution_id))}"
+    back = Reply(Notice("success", f"You decide {about} yourself again."))
+    own = Reply(answer("refused", why="That is yourself. Name a colleague.").notice())
+    deed, now = _deed(parts, asking, pause, "delegate", {"text": "taken back"}), parts.office.now()
+
+    def work(unit: Unit) -> Reply | None:
+        if _is_answered(unit, asking):
+            return back
+        if chat_votes.lock(unit.connection, pause.id) != "WAITING":
+            return None
+        if not chat_votes.take_back(unit.connection, pause.id, giver):
+            return own
+        chat_audit.record(unit.connection, deed)
+        chat_messages.touch(unit.connection, entity=pause.id, urgency=DECISION, now=now)
+        chat_receipts.finish(unit.connection, asking.receipt, documents.dump_reply(back))
+        unit.after_commit(parts.ladder.wake)
+        return back
+
+    reply = await parts.office.engine.database.transact(work)
+    return reply or await _late(parts, asking, await parts.office.engine.pause_row(pause.id)) or own
 
 
 def account_of(text: str, person: Person) -> str:

@@ -72,7 +72,10 @@ MANUAL: Mapping[str, Entry] = {
         ("decide",),
     ),
     "delegate": Entry(
-        "delegate <run> @colleague", "let somebody else decide instead of you", ("delegate last @bob",), ("decide",)
+        "delegate <run> @colleague|me",
+        "let somebody else decide instead of you; take it back",
+        ("delegate last @bob", "delegate last me"),
+        ("decide",),
     ),
     "kill": Entry("kill <run> [reason]", "stop a run", ("kill last", "kill #7F3A2K wrong branch"), ("kill", "run")),
     "pause": Entry("pause <run>", "let nothing new start in a run", ("pause last",), ("hold", "run")),

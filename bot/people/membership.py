@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from bot.approvals.approvers import Approver
 from bot.conversation import Person, Platform
 from bot.frontend import FrontEnd, Unreachable
-from bot.people.identities import Identities, Identity
+from bot.people.identities import CHATS, Identities, Identity
 
 
 class Membership:
@@ -67,7 +67,12 @@ class Membership:
 
     async def _vouches(self, account: str, acting: Person) -> bool:
         """Whether an account is still there: the one that somebody acts under is."""
-        return account == acting.id or await self._front_end(account.partition(":")[0]).is_active(account)
+        return account == acting.id or await self.is_there(account)
+
+    async def is_there(self, account: str) -> bool:
+        """Whether an account of a chat is still there, any other always is; Unreachable when nobody can tell."""
+        platform = account.partition(":")[0]
+        return platform not in CHATS or await self._front_end(platform).is_active(account)
 
     def connected(self, platform: str) -> FrontEnd | None:
         """The front end of a platform, if the bot is connected to it."""

@@ -1,7 +1,7 @@
 """Votes on pauses, and who handed theirs to whom. One vote a person and pause; it may change while the pause waits."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -88,6 +88,11 @@ def cast(connection: Connection, vote: Vote) -> None:
         insert_new(connection, votes, {"pause_id": vote.pause_id, "voter": vote.voter, **values})
 
 
+def withdraw(connection: Connection, pause_id: str, voters: Collection[str]) -> None:
+    """Take back the votes of some: they may not decide any more."""
+    connection.execute(delete(votes).where(votes.c.pause_id == pause_id, votes.c.voter.in_(voters)))
+
+
 def votes_on(connection: Connection, pause_id: str) -> list[Vote]:
     """Every vote on a pause, oldest first."""
     query = select(votes).where(votes.c.pause_id == pause_id).order_by(votes.c.at, votes.c.voter)
@@ -106,6 +111,12 @@ def delegate(connection: Connection, given: Delegation) -> None:
         insert_new(connection, delegations, {"pause_id": given.pause_id, "giver": given.giver, **values})
     cast_already = (votes.c.pause_id == given.pause_id) & (votes.c.voter == given.giver)
     connection.execute(delete(votes).where(cast_already))
+
+
+def take_back(connection: Connection, pause_id: str, giver: str) -> bool:
+    """A vote that was handed over is its giver's again; False when it was not."""
+    own = (delegations.c.pause_id == pause_id) & (delegations.c.giver == giver)
+    return connection.execute(delete(delegations).where(own)).rowcount == 1
 
 
 def delegations_of(connection: Connection, pause_id: str) -> list[Delegation]:

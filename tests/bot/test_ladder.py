@@ -15,6 +15,7 @@ from bot.approvals.rungs import steps_of
 from bot.commands.handing_on import account_of, moment
 from bot.conversation import Click, Person
 from bot.frontend import Unreachable
+from bot.people.accounts import KnownPerson, Linked
 from bot.settings import BotSettings
 from bot.worker_process import WorkerProcess
 from engine.clock import ShiftedClock
@@ -151,6 +152,17 @@ async def test_who_has_voted_is_not_reminded(bot):
     assert [one[2] for one in rig.slack.notices] == [None]
 
 
+async def test_who_has_voted_under_one_account_is_not_reminded_under_another(bot):
+    rig = await bot({"approvers": ["slack:U3", "slack:U5"], "need": 2, "remind": ["15m"]})
+    known = (KnownPerson(name="cy", accounts=(CY.id, BOB.id)),)
+    rig.desk.office.eligibility.identities = Linked(rig.engine.database, known)
+    card = await rig.asked()
+    assert (await rig.press(card, "Approve", BOB, DEV)).code == "E23"
+    rig.clock.jump(timedelta(minutes=16))
+    await told(rig.slack, 1)
+    assert [one[2] for one in rig.slack.notices] == ["slack:U5"]
+
+
 async def test_the_card_is_posted_again_at_the_bottom_and_both_are_decided(bot):
     rig = await bot({"approvers": ["anyone"], "repost": ["1h"]})
     card = await rig.asked()
@@ -237,6 +249,27 @@ async def test_what_was_handed_on_is_worth_as_much_as_its_giver_still_has(bot):
     assert "I can't tell now" in (await rig.press(card, "Approve", dan, DEV)).text
     rig.slack.refusal = lambda operation: None
     assert (await rig.press(card, "Approve", dan, DEV)).text.startswith("Approved.")
+
+
+async def test_a_decision_that_was_handed_on_is_taken_back_or_handed_to_another(bot):
+    """Whoever has it may be away, or gone for good."""
+    rig = await bot({"approvers": ["slack:U1", "discord:7"], "need": 2})
+    dan = Person("discord:9", "Dan", "discord")
+    card = await rig.asked()
+    assert (await rig.say(f"delegate {card.entity} me")).text.startswith("That is yourself.")
+    await rig.say(f"delegate {card.entity} slack:U3")
+    assert (await rig.press(card, "Approve", CY)).code == "E23"
+    refused = await rig.press(card, "Approve")
+    assert refused.text.startswith("You handed this decision to **Cy**. Nothing changed. `/flow delegate ")
+    assert (await rig.say(f"delegate {card.entity} discord:9")).text.startswith("**9** decides `ship`")
+    assert (await rig.press(card, "Approve", CY)).code == "E20"
+    assert (await rig.press(card, "Approve", dan, DEV)).text.startswith("Your vote is counted: 1 of 2.")
+    command = refused.text.partition("`/flow ")[2].partition("`")[0]
+    assert (await rig.say(command)).text.startswith("You decide `ship` ")
+    assert (await rig.press(card, "Approve", dan, DEV)).code == "E20"
+    assert (await rig.press(card, "Approve")).text.startswith("Your vote is counted: 1 of 2.")
+    assert (await rig.press(card, "Approve", BOB, DEV)).text.startswith("Approved.")
+    assert (await rig.say(command)).tone == "warning"
 
 
 async def test_a_decision_handed_on_in_a_channel_is_made_anywhere(bot):

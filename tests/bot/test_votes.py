@@ -11,6 +11,7 @@ from bot.approvals.answering import Shape
 from bot.approvals.policy import ApprovalRule
 from bot.approvals.votes import NO, ballot, tally
 from bot.conversation import Field, Form, Option, Person
+from bot.frontend import Unreachable
 from engine.core.state import State
 from engine.errors import Refused
 from engine.store import chat_audit, chat_votes
@@ -108,6 +109,10 @@ async def votes_on(rig, card):
     return await rig.engine.database.read(lambda connection: chat_votes.votes_on(connection, card.entity))
 
 
+async def pause_card(rig, card):
+    return (await rig.desk.parts.drawing.pause(card.entity))[0]
+
+
 async def ended(rig, card):
     return await rig.engine.wait((await rig.engine.pause_row(card.entity)).execution_id, timeout=20)
 
@@ -139,6 +144,50 @@ async def test_the_second_vote_decides_and_every_card_shows_the_meter(two):
         ("approve", "discord:7"),
     ]
     assert (await two.press(card, "Approve", CY)).code == "E21"
+
+
+DESIGN = {"approvers": ["slack:U1", "slack:usergroup:design"], "need": 2}
+
+
+@pytest.mark.parametrize("why", ["out of the group", "gone", "out of the policy"])
+async def test_a_vote_counts_only_while_its_voter_may_decide(tmp_path, why):
+    rig = await Rig(tmp_path, approvals=(rule(**DESIGN),)).start(PLAIN)
+    try:
+        rig.slack.groups = {"design": {CY.id, "slack:U4"}}
+        card = await rig.asked()
+        assert (await rig.press(card, "Approve", CY)).text == "Your vote is counted: 1 of 2. Waiting for 1 more."
+        if why == "out of the group":
+            rig.slack.groups["design"].discard(CY.id)
+        elif why == "gone":
+            rig.slack.gone.add(CY.id)
+        else:
+            rig.approvals = (rule(**{**DESIGN, "approvers": ["slack:U1", "slack:U4"]}),)
+            rig = await rig.again()
+        assert (await rig.press(card, "Approve")).text == "Your vote is counted: 1 of 2. Waiting for 1 more."
+        assert fact(await pause_card(rig, card), "Votes") == "**1 of 2** · Ann (Slack): approved"
+        deeds = await rig.engine.database.read(lambda connection: chat_audit.about(connection, card.entity))
+        assert [(deed.action, deed.person) for deed in deeds] == [
+            ("vote", CY.id),
+            ("vote void", CY.id),
+            ("vote", ANN.id),
+        ]
+        dan = Person("slack:U4", "Dan", "slack")
+        assert (await rig.press(card, "Approve", dan)).text.startswith("Approved.")
+    finally:
+        await rig.stop()
+
+
+async def test_a_vote_of_somebody_nobody_can_tell_about_now_is_worth_what_it_was(tmp_path):
+    rig = await Rig(tmp_path, approvals=(rule(**DESIGN),)).start(PLAIN)
+    try:
+        rig.slack.groups = {"design": {CY.id}}
+        card = await rig.asked()
+        await rig.press(card, "Approve", CY)
+        away = Unreachable("Slack can't be reached.", retry_after=5)
+        rig.slack.refusal = lambda operation: away if operation in ("member", "active") else None
+        assert (await rig.press(card, "Approve")).text.startswith("Approved.")
+    finally:
+        await rig.stop()
 
 
 async def test_one_no_ends_it(two):
