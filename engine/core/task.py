@@ -36,6 +36,14 @@ class Part(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, coerce_numbers_to_str=True
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, given: Any, info: ValidationInfo) -> Any:
+        """`errors:` with nothing behind it is as if left out; so is every other list and mapping that has a default."""
+        if not (info.context or {}).get("source") or not isinstance(given, dict) or None not in given.values():
+            return given
+        return {name: value for name, value in given.items() if value is not None or name not in _containers(cls)}
+
     def rendered(self, render: RenderValue) -> Self:
         """A copy in which every Property is rendered and is its type, also in parts of parts, but not in child tasks.
 
@@ -186,6 +194,18 @@ class ByType:
 
 AnyTask = Annotated[Task, ByType("AnyTask", "a task", lambda: Task)]
 AnyTyped = Annotated[Typed, ByType("AnyTyped", "what belongs here", lambda: Typed)]
+
+
+@lru_cache(maxsize=1024)
+def _containers(cls: type[Part]) -> frozenset[str]:
+    """Names, as a flow writes them, of the lists and mappings that may be left out."""
+    found: set[str] = set()
+    for name, field in cls.model_fields.items():
+        default = field.get_default(call_default_factory=True) if not field.is_required() else None
+        if isinstance(default, tuple | list | dict | Part):
+            choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
+            found |= {one for one in choices if isinstance(one, str)} or {field.alias or name}
+    return frozenset(found)
 
 
 @lru_cache(maxsize=1024)

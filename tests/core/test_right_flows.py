@@ -417,6 +417,35 @@ tasks:
   - {id: ask, type: T.flow.Pause, pauseDuration: PT1H, behavior: "{{ inputs.a }}"}
   - {id: sub, type: T.flow.Subflow, namespace: a.b, flowId: "{{ inputs.a }}", inheritLabels: "{{ inputs.b }}"}
 """,
+    "blocks with nothing in them": HEAD
+    + """\
+labels:
+inputs:
+variables:
+outputs:
+pluginDefaults:
+checks:
+sla:
+tasks:
+  - id: choose
+    type: T.flow.Switch
+    value: "{{ flow.id }}"
+    cases:
+      f: [{id: log, type: T.log.Log, message: hi}]
+    defaults:
+    errors:
+  - {id: ask, type: T.flow.Pause, onResume: }
+  - id: dag
+    type: T.flow.Dag
+    tasks:
+      - task: {id: first, type: T.log.Log, message: hi}
+        dependsOn:
+errors:
+  # - {id: tell, type: T.log.Log, message: failed}
+finally:
+afterExecution:
+triggers:
+""",
     "line ends of another system": (HEAD + LOG).replace("\n", "\r\n"),
     "JSON": '{"id": "f", "namespace": "a.b", "tasks": [{"id": "a", "type": "T.log.Log", "message": "x"}]}',
 }
