@@ -249,7 +249,7 @@ class TimedTask(Task, ABC):
 
 def enabled(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
     """The tasks that take part."""
-    return tuple(task for task in tasks if not task.disabled)
+    return tuple(task for task in tasks if not task.disabled) if any(task.disabled for task in tasks) else tasks
 
 
 def truthy(rendered: object) -> bool:

@@ -81,7 +81,7 @@ class Assembly:
             self.files,
             self.masker,
             self.sealer,
-            lambda execution, row: self.decider.begin(execution, Started(clock.now()), drops=row),
+            lambda found, row, made: self.decider.begin(found, Started(clock.now()), drops=row, made=made),
             lambda posted: self.decider.post_stored(posted),
             self._carrier.set_timer,
             self._first,

@@ -56,7 +56,8 @@ class Prepared:
 class Creator:
     """Makes executions. `begun`, `posted` and `timer` are told after the commit.
 
-    `begun`: an execution was made whose turn is now; the row of the outbox that says so goes when it starts.
+    `begun`: an execution was made whose turn is now; the row of the outbox that says so goes when it starts. Who still
+    knows it gives it as it was made.
     """
 
     settings: Settings
@@ -65,7 +66,7 @@ class Creator:
     files: FileStore
     masker: Masker
     sealer: AtRest
-    begun: Callable[[Execution, str], None]
+    begun: Callable[[str, str, Execution | None], None]
     posted: Callable[[Posted], None]
     timer: Callable[[str, SetTimer], None]
     first: Callable[[Flow, Execution], Decision | None]
@@ -286,7 +287,7 @@ class Creator:
         if timer.at > now:
             unit.after_commit(lambda: self.timer(execution.id, timer))
         else:
-            unit.after_commit(lambda: self.begun(execution, row.id))
+            unit.after_commit(lambda: self.begun(execution.id, row.id, execution))
 
     def built(
         self,

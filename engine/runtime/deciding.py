@@ -85,12 +85,13 @@ class Decider:
         """Something happened; it is decided upon soon. A row of outbox or inbox must stand for it until then."""
         self._put(execution_id, Pending(event, None, tuple(lines), drops=drops))
 
-    def begin(self, execution: Execution, event: Event, *, drops: str) -> None:
+    def begin(self, execution_id: str, event: Event, *, drops: str, made: Execution | None) -> None:
         """An execution was made and is on disk; its first event is decided upon soon."""
-        if not self.owns(execution.id):
+        if not self.owns(execution_id):
             return
-        self.memory.keep(execution)
-        self.post(execution.id, event, drops=drops)
+        if made is not None and self.memory.get(execution_id) is None:
+            self.memory.keep(made)
+        self.post(execution_id, event, drops=drops)
 
     def first(self, flow: Flow, execution: Execution, event: Event) -> Decision | None:
         """What a new execution comes to without waiting for anything, before it is written; None when it must wait."""

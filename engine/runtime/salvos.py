@@ -29,6 +29,7 @@ from engine.store.triggers import TriggerState
 SALVO = 32  # dates from which on they are fired together
 CHUNK = 100  # fires in one unit of work
 SLICE = 0.01  # seconds of preparing before others get a turn
+IN_LINE = 500  # executions that are remembered until they begin; what the others are is read then
 UNDER_WAY = 200  # executions that are being decided upon while further ones begin
 PAUSE = 0.002  # seconds until it is looked again whether further ones may
 BREATH = 0.001  # seconds between two schedules that are looked ahead for
@@ -143,7 +144,7 @@ class Salvos:
         self._beginning = False
         self._unseen: dict[str, Entry] = {}  # schedules whose next date nobody has looked at
         self._ahead: asyncio.Task[None] | None = None
-        self._made: deque[tuple[Execution, str]] = deque()  # written, but not begun
+        self._made: deque[tuple[str, str, Execution | None]] = deque()  # written, but not begun
 
     async def stop(self) -> None:
         """Look ahead no more."""
@@ -161,12 +162,16 @@ class Salvos:
                 for begin in range(0, len(entries), CHUNK):
                     shots = await self._shots(entries[begin : begin + CHUNK], left)
                     try:
-                        self._made += await self._write(shots)
+                        self._line_up(await self._write(shots))
                     except Exception:  # noqa: BLE001 - each is tried alone, and says then what is wrong with it
                         left |= {shot.entry.key for shot in shots}
         finally:
             self._firing -= 1
         return left
+
+    def _line_up(self, made: Iterable[tuple[Execution, str]]) -> None:
+        for execution, row in made:
+            self._made.append((execution.id, row, execution if len(self._made) < IN_LINE else None))
 
     def expect(self, entries: Iterable[Entry]) -> None:
         """Work out ahead, in small pieces, what the next dates of schedules will want to know."""

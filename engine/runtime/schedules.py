@@ -385,7 +385,7 @@ class Schedules:
         if entry is not None:
             if state.last_date is not None and state.last_date != entry.state.last_date:
                 FIRE_LATENESS.observe(max(0.0, (self._clock.now() - state.last_date).total_seconds()))
-            entry.state = state
+            entry.state = self._states.get(state.key) or state
             self._expect([entry])
 
     def _moved(self, state: TriggerState) -> None:

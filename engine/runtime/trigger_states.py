@@ -59,7 +59,17 @@ class TriggerStates:
         return found
 
     def keep(self, state: TriggerState) -> None:
-        """A state was written."""
+        """A state was written. There may be many, each written often: its names are held once."""
+        there = self._states.get(state.key)
+        if there is not None:
+            same = there.definition == state.definition
+            state = replace(
+                state,
+                namespace=there.namespace,
+                flow_id=there.flow_id,
+                trigger_id=there.trigger_id,
+                definition=there.definition if same else state.definition,
+            )
         self._states[state.key] = state
 
     def forget(self, keys: Iterable[str]) -> None:

@@ -60,7 +60,7 @@ class Decision:
     def body(self, run: TaskRun | None, task: Task | None) -> Body | None:
         """What a run runs; worked out once."""
         if run is None or not isinstance(task, FlowableTask):
-            return self.plan.lists["tasks"]
+            return self.plan.body("tasks")
         level = self.level(run.id)
         if not level.has_body:
             level.body, level.has_body = task.body(run), True

@@ -36,13 +36,18 @@ class Place:
         return place.section
 
 
+NOTHING = Body(())
+
+
 class Plan:
     """Places of a flow's tasks by task id, the lists of its top level, and the defaults of its inputs by id."""
+
+    __slots__ = ("_lists", "defaults", "places")
 
     def __init__(self, flow: Flow) -> None:
         self.defaults = standing_defaults(flow.inputs)
         self.places: dict[str, Place] = {}
-        self.lists: dict[Section, Body] = {}
+        self._lists: dict[Section, Body] = {}
         top: tuple[tuple[Section, tuple[Task, ...]], ...] = (
             ("tasks", flow.tasks),
             ("errors", flow.errors),
@@ -50,8 +55,13 @@ class Plan:
             ("after", flow.after_execution),
         )
         for section, tasks in top:
-            self.lists[section] = Body(enabled(tasks))
-            self._add(tasks, None, section)
+            if tasks:
+                self._lists[section] = Body(enabled(tasks))
+                self._add(tasks, None, section)
+
+    def body(self, section: Section) -> Body:
+        """What runs of a list of the top level."""
+        return self._lists.get(section, NOTHING)
 
     def _add(self, tasks: tuple[Task, ...], parent: Place | None, section: Section) -> None:
         for task in tasks:
@@ -62,18 +72,36 @@ class Plan:
                     self._add(children, place, inner)
 
 
-_plans: dict[int, tuple[weakref.ref[Flow], Plan]] = {}
+class Known(weakref.ref[Flow]):
+    """A flow that has a plan; when the flow goes, the plan does."""
+
+    __slots__ = ("key", "plan")
+    key: int
+    plan: Plan
+
+    def __new__(cls, flow: Flow) -> "Known":
+        """A reference that is told of the flow's end."""
+        known = super().__new__(cls, flow, _forget)
+        known.key = id(flow)
+        known.plan = Plan(flow)
+        return known
+
+
+_known: dict[int, Known] = {}
+
+
+def _forget(gone: weakref.ref[Flow]) -> None:
+    assert isinstance(gone, Known)  # noqa: S101 - nothing else refers to it
+    if _known.get(gone.key) is gone:
+        del _known[gone.key]
 
 
 def plan_of(flow: Flow) -> Plan:
     """The plan of a flow, made once."""
-    known = _plans.get(id(flow))
-    if known is not None and known[0]() is flow:
-        return known[1]
-    key = id(flow)
-    plan = Plan(flow)
-    _plans[key] = (weakref.ref(flow, lambda _: _plans.pop(key, None)), plan)
-    return plan
+    known = _known.get(id(flow))
+    if known is None or known() is not flow:
+        known = _known[id(flow)] = Known(flow)
+    return known.plan
 
 
 def find_task(flow: Flow, task_id: str) -> Task | None:

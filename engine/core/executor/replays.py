@@ -165,7 +165,7 @@ def _followers(plan: Plan, runs: dict[str, TaskRun], run: TaskRun) -> Callable[[
     number = number_of(run.id)
     place = plan.places.get(run.task_id)
     parent = runs.get(run.parent_id or "")
-    body = plan.lists["tasks"]
+    body = plan.body("tasks")
     if parent is not None and place is not None and place.parent is not None:
         found = place.parent.task.body(parent) if isinstance(place.parent.task, FlowableTask) else None
         if found is None or place.section != "tasks":

@@ -180,7 +180,7 @@ def _settle_root(d: Decision) -> None:
         return
     if state.is_terminal:
         if "stopped" not in d.execution.rendered:
-            grow(d, None, level.lane("after"), d.plan.lists["after"])
+            grow(d, None, level.lane("after"), d.plan.body("after"))
         return
     main = level.lane("tasks")
     if "leaving" in d.execution.rendered:
@@ -189,7 +189,7 @@ def _settle_root(d: Decision) -> None:
             left(d, State(d.execution.rendered["leaving"]))
         return
     if not main.has(State.FAILED):
-        grow(d, None, main, d.plan.lists["tasks"])
+        grow(d, None, main, d.plan.body("tasks"))
     if main.open:
         return
     state = guess(main)
@@ -208,7 +208,7 @@ def _busy(d: Decision, run: TaskRun | None, task: FlowableTask | None, level: Le
 
 def _handlers(d: Decision, task: FlowableTask | None, section: Section) -> Body:
     if task is None:
-        return d.plan.lists[section]
+        return d.plan.body(section)
     for which, tasks in task.lists():
         if which == section:
             return Body(enabled(tasks))
