@@ -47,6 +47,7 @@ MOVED = (
     ("io.kestra.plugin.langchain4j.embeddings.", "io.kestra.plugin.ai.embeddings."),
     ("io.kestra.plugin.langchain4j.rag.", "io.kestra.plugin.ai.rag."),
     ("io.kestra.plugin.langchain4j.", "io.kestra.plugin.ai.completion."),
+    ("io.kestra.plugin.docker.cli.", "io.kestra.plugin.docker."),
     ("io.kestra.plugin.fs.http.", "io.kestra.plugin.core.http."),
     ("io.kestra.core.tasks.log.", "io.kestra.plugin.core.log."),
     ("io.kestra.core.tasks.debugs.", "io.kestra.plugin.core.debug."),

@@ -1,60 +1,25 @@
 """`io.kestra.plugin.docker`: images and containers."""
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks import aliases
+from engine.tasks.core.runner import Process
+from engine.tasks.docker_engine import PEERS, DockerTask, heard, pushed, texts, written
 from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList, scalar_to_text
-from engine.tasks.runners import WORK, Job
+from engine.tasks.runners import WORK, Job, Runner
 from engine.tasks.script_output import ScriptOutput
 from engine.tasks.scripts.runner import containers
-from engine.tasks.scripts.runner.docker import Cpu, Credentials, Docker, Memory
-from engine.tasks.scripts.script_task import ScriptResult
-from engine.tasks.threads import in_own_thread
-from engine.tasks.working_files import collect, inside, place
+from engine.tasks.scripts.runner.docker import Cpu, Docker, Memory
+from engine.tasks.scripts.script_task import PROCESS, ScriptResult, ScriptTask, quoted
+from engine.tasks.working_files import STORAGE, collect, place
 
 if TYPE_CHECKING:
     from docker import DockerClient
-
-R = TypeVar("R")
-
-
-class DockerTask(RunnableTask):
-    """Which engine, and who we are to registries."""
-
-    host: Property[OptionalText] = None
-    config: Any = None
-    credentials: Credentials | None = None
-
-    async def docker(self, context: RunContext, work: Callable[["DockerClient"], R]) -> R:
-        """What `work` does with the engine, in a thread; TaskFailed when it refuses or is not there."""
-        if self.credentials and self.credentials.password:
-            context.mask(self.credentials.password)
-
-        def run() -> R:
-            client = containers.connect(self.host or context.settings.docker.host)
-            if client is None:
-                raise TaskFailed("There is no Docker engine.", fix="Start Docker, or give `host`.")
-            try:
-                with explained():
-                    return work(client)
-            finally:
-                client.close()
-
-        return await in_own_thread(run)
-
-    @property
-    def registry(self) -> dict[str, str] | None:
-        """The credentials as the engine wants them."""
-        return self.credentials.config() if self.credentials else None
 
 
 class Built(Outputs):
@@ -97,7 +62,7 @@ credentials:
             raise TaskFailed("`tags` is empty.", fix="Name the image.")
         await place_namespace_files(context, self.namespace_files)
         await place(context, self.input_files or {})
-        file = await asyncio.to_thread(self._dockerfile, context)
+        file = await asyncio.to_thread(written, context, self.dockerfile, "Dockerfile")
 
         def work(client: "DockerClient") -> str:
             image = ""
@@ -109,11 +74,11 @@ credentials:
                 rm=True,
                 forcerm=True,
                 decode=True,
-                buildargs=_texts(self.build_args),
-                labels=_texts(self.labels),
+                buildargs=texts(self.build_args),
+                labels=texts(self.labels),
                 platform=self.platforms[0] if self.platforms else None,
             ):
-                image = _heard(context, told) or image
+                image = heard(context, told) or image
             built = client.images.get(image or self.tags[0])
             for tag in self.tags[1:]:
                 built.tag(tag)
@@ -123,16 +88,6 @@ credentials:
             return str(built.id)
 
         return Built(imageId=await self.docker(context, work))
-
-    def _dockerfile(self, context: RunContext) -> Path:
-        """The file: one of the working directory by its name, else one that holds the text."""
-        text = self.dockerfile
-        if "\n" not in text.strip() and (named := inside(context.working_dir, text.strip())).is_file():
-            return named
-        path = context.working_dir / WORK / f"Dockerfile-{context.task_run_id}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-        return path
 
 
 class Run(DockerTask):
@@ -175,17 +130,17 @@ commands: [cowsay, hello]
         names = (set(Docker.model_fields) & set(Run.model_fields) & self.model_fields_set) - {"type", "config"}
         given = {name: getattr(self, name) for name in names}
         runner = Docker(type=Docker.type_names()[0], **{"entry_point": [], **given})
-        heard = ScriptOutput(context)
+        output = ScriptOutput(context)
         env = {str(name): str(scalar_to_text(value)) for name, value in (self.env or {}).items()}
         command = [str(word) for word in self.commands]
-        job = Job(command, context.working_dir, env, heard.hear, image=self.container_image)
+        job = Job(command, context.working_dir, env, output.hear, image=self.container_image)
         try:
             ended = await runner.execute(job, context)
         finally:
-            heard.end()
+            output.end()
         files = await collect(context, self.output_files or [])
         result = ScriptResult(
-            vars=heard.variables, exitCode=ended.exit_code, outputFiles=files, taskRunner=dict(ended.details)
+            vars=output.variables, exitCode=ended.exit_code, outputFiles=files, taskRunner=dict(ended.details)
         )
         if ended.exit_code != 0:
             raise TaskFailed(f"Command failed with exit code {ended.exit_code}", outputs=result.model_dump())
@@ -290,35 +245,115 @@ class Rm(DockerTask):
         await self.docker(context, work)
 
 
-def pushed(client: "DockerClient", context: RunContext, tag: str, auth: dict[str, str] | None) -> None:
-    """Push one name of an image; TaskFailed with what the registry says."""
-    for told in client.api.push(tag, stream=True, decode=True, auth_config=auth):
-        _heard(context, told, quiet=True)
+class Listed(Outputs):
+    """The images: `id`, `repoTags`, `repoDigests`, `size`, `created` (seconds since 1970) and `labels` each."""
+
+    images: list[dict[str, Any]]
+    count: int
 
 
-@contextmanager
-def explained() -> Iterator[None]:
-    """TaskFailed for what the engine refuses."""
-    from docker import errors
+class ImageLs(DockerTask):
+    """List the images of the engine."""
 
-    try:
-        yield
-    except errors.NotFound as error:
-        raise TaskFailed(f"Docker knows no such thing: {error.explanation or error}") from error
-    except (errors.APIError, errors.DockerException) as error:
-        raise TaskFailed(f"Docker refused: {getattr(error, 'explanation', None) or error}") from error
+    examples: ClassVar[tuple[str, ...]] = (
+        "id: before\ntype: io.kestra.plugin.docker.ImageLs\nimageNameFilter: alpine:latest\n",
+    )
+    type: Literal["io.kestra.plugin.docker.ImageLs"]
+    show_all: Property[bool] = Field(default=False, description="True: layers of builds and images without a name too.")
+    image_name_filter: Property[OptionalText] = Field(default=None, description="`alpine`, `alpine:3.18` or `alp*`.")
+    label_filter: Property[JsonMap | None] = None
+
+    async def run(self, context: RunContext) -> Listed:
+        labels = [f"{name}={value}" for name, value in texts(self.label_filter).items()]
+
+        def work(client: "DockerClient") -> list[dict[str, Any]]:
+            return list(client.api.images(self.image_name_filter, all=self.show_all, filters={"label": labels}))
+
+        images = [
+            {
+                "id": one["Id"],
+                "repoTags": one.get("RepoTags") or [],
+                "repoDigests": one.get("RepoDigests") or [],
+                "size": one["Size"],
+                "created": one["Created"],
+                "labels": one.get("Labels") or {},
+            }
+            for one in await self.docker(context, work)
+        ]
+        return Listed(images=images, count=len(images))
 
 
-def _heard(context: RunContext, told: dict[str, Any], *, quiet: bool = False) -> str:
-    """Log a line of the engine; the image's id when it names one. TaskFailed for an error."""
-    if error := told.get("error"):
-        raise TaskFailed(f"Docker refused: {str(error).strip()}")
-    text = str(told.get("stream") or ("" if quiet else told.get("status") or "")).strip()
-    if text:
-        context.log(text)
-    found = told.get("aux") or {}
-    return str(found.get("ID") or "") if isinstance(found, dict) else json.dumps(found)
+class Prune(DockerTask):
+    """Remove what nothing uses."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "id: tidy\ntype: io.kestra.plugin.docker.Prune\npruneType: IMAGES\ndangling: true\nuntil: 24h\n",
+    )
+    type: Literal["io.kestra.plugin.docker.Prune"]
+    prune_type: Property[Literal["BUILD", "CONTAINERS", "IMAGES", "NETWORKS", "VOLUMES"]]
+    dangling: Property[bool] = Field(default=False, description="True: only images without a name.")
+    until: Property[OptionalText] = Field(default=None, description="Only what was made before: a time, or `10m`.")
+    label_filters: Property[TextList | None] = None
+
+    async def run(self, context: RunContext) -> None:
+        filters: dict[str, Any] = {"label": self.label_filters} if self.label_filters else {}
+        if self.until and self.prune_type != "VOLUMES":  # the engine refuses it there
+            filters["until"] = self.until
+        if self.prune_type == "IMAGES":
+            filters["dangling"] = self.dangling
+
+        def work(client: "DockerClient") -> dict[str, Any]:
+            kind = self.prune_type.lower()
+            found = client.api.prune_builds(filters) if kind == "build" else getattr(client, kind).prune(filters)
+            return dict(found)
+
+        done = await self.docker(context, work)
+        context.log(f"{int(done.get('SpaceReclaimed') or 0)} bytes are free again.")
 
 
-def _texts(given: Any) -> dict[str, str]:
-    return {str(name): str(scalar_to_text(value)) for name, value in (given or {}).items()}
+class Compose(ScriptTask):
+    """Start the services of a compose file with `docker compose`, or end them."""
+
+    peers: ClassVar[tuple[str, ...]] = PEERS
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: up
+type: io.kestra.plugin.docker.Compose
+projectName: shop
+composeFile: |
+  services:
+    web:
+      image: nginx:alpine
+""",
+        """
+id: down
+type: io.kestra.plugin.docker.Compose
+projectName: shop
+composeFile: compose.yaml
+command: DOWN
+""",
+    )
+    type: Literal["io.kestra.plugin.docker.Compose"]
+    compose_file: Property[Text] = Field(description="The text, the name of a file, or the URI of one.")
+    command: Property[Literal["UP", "DOWN"]] = "UP"
+    detach: Property[bool] = Field(default=True, description="False: wait until the services end.")
+    services: Property[TextList | None] = None
+    project_name: Property[OptionalText] = Field(
+        default=None, description="What `DOWN` finds the services by; without it the name of the working directory."
+    )
+
+    def chosen_runner(self, context: RunContext) -> Runner:
+        return super().chosen_runner(context) if self.task_runner or self.runner else Process(type=PROCESS)
+
+    async def run(self, context: RunContext) -> ScriptResult:
+        await self._place_files(context)
+        if self.compose_file.strip().startswith(STORAGE):
+            (file,) = await place(context, {f"{WORK}/compose-{context.task_run_id}": self.compose_file})
+        else:
+            file = await asyncio.to_thread(written, context, self.compose_file, "compose")
+        words = ["docker", "compose", "-f", str(file), "--project-directory", str(context.working_dir)]
+        words += ["-p", self.project_name] if self.project_name else []
+        words += ["up", *(["-d"] if self.detach else [])] if self.command == "UP" else ["down"]
+        words += self.services or [] if self.command == "UP" else []
+        host = context.settings.docker.host
+        return await self.run_commands(context, [quoted(words)], env={"DOCKER_HOST": host} if host else {})

@@ -309,3 +309,25 @@ async def test_dbt_is_set_up_for_the_tasks_that_follow(context, tmp_path):
     assert context.said(r"toy \['build', '--select', 'a'\]")
     await context.run(**{**setup, "profiles": "shop: {}\n"}, requirements=[])
     assert kept.read_text() == "shop: {}\n"
+
+
+async def test_services_of_a_compose_file(make_context, tools):
+    tools.install("docker", body='cat "$3"')
+    context = make_context({"docker": {"host": "unix:///run/other.sock"}})
+    folder, text = context.working_dir, "services:\n  web:\n    image: nginx:alpine\n"
+    compose = {"type": f"{PLUGIN}.docker.cli.Compose", "composeFile": text}
+    assert (await context.run(**compose, projectName="shop", services=["web"])).exitCode == 0
+    (call,) = tools.calls
+    assert call[:3] == ["docker", "compose", "-f"]
+    assert call[4:] == ["--project-directory", str(folder), "-p", "shop", "up", "-d", "web"]
+    assert tools.env["DOCKER_HOST"] == "unix:///run/other.sock"
+    assert context.said("image: nginx:alpine")
+    stored = await context.files.put(text.encode(), "compose.yaml")
+    down = {**compose, "command": "DOWN", "inputFiles": {"deploy/compose.yaml": "services: {}"}}
+    for given, shown in (("deploy/compose.yaml", r"services: \{\}"), (stored, "image: nginx")):
+        context.lines.clear()
+        await context.run(**{**down, "composeFile": given})
+        assert tools.calls[-1][-1] == "down"
+        assert context.said(shown)
+    await context.run(**compose, detach=False)
+    assert tools.calls[-1][-1] == "up"

@@ -340,6 +340,42 @@ async def test_images_are_built_named_and_removed(contained, docker_engine):
     assert left_over(docker_engine.host) == []
 
 
+async def test_images_are_listed_and_what_nothing_uses_goes(contained, docker_engine):
+    context = contained()
+    at = {"host": docker_engine.host}
+    labels = {"of": "pruning"}
+    build = {"type": "io.kestra.plugin.docker.cli.Build", **at, "pull": False, "labels": labels, "tags": ["idle:1"]}
+    built = await context.run(**build, dockerfile=f"FROM {GIT_IMAGE}\nLABEL x=y\n")
+    ask = {"type": "io.kestra.plugin.docker.ImageLs", **at}
+    found = await context.run(**ask, imageNameFilter="idle:1", labelFilter=labels)
+    (image,) = found.images
+    assert (found.count, image["id"], image["repoTags"], image["labels"]["of"]) == (
+        1,
+        built.imageId,
+        ["idle:1"],
+        "pruning",
+    )
+    assert image["size"] > 0
+    assert (await context.run(**ask, showAll=True)).count > 1
+    client = containers.connect(docker_engine.host)
+    client.containers.create("idle:1", "true", name="idle", labels=labels)
+    client.volumes.create("idle", labels=labels)
+    client.networks.create("idle", labels=labels)
+    prune = {"type": "io.kestra.plugin.docker.Prune", **at, "labelFilters": ["of=pruning"]}
+    await context.run(**prune, pruneType="IMAGES", dangling=True)
+    await context.run(**prune, pruneType="CONTAINERS", until="1h")
+    assert (await context.run(**ask, labelFilter=labels)).count == 1  # it has a name
+    assert client.containers.get("idle").status == "created"
+    for kind in ("CONTAINERS", "NETWORKS", "VOLUMES", "IMAGES"):
+        await context.run(**prune, pruneType=kind)
+    await context.run(type="io.kestra.plugin.docker.Prune", **at, pruneType="BUILD")
+    assert (await context.run(**ask, labelFilter=labels)).count == 0
+    left = (*client.containers.list(all=True), *client.volumes.list(), *client.networks.list())
+    assert "idle" not in {one.name for one in left}
+    client.close()
+    assert context.said("bytes are free again")
+
+
 async def test_every_property_reaches_the_engine(contained, docker_engine):
     """What no other test sees at work, as the engine itself tells it of a container that was left there."""
     context = contained()
