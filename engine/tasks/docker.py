@@ -1,7 +1,7 @@
 """`io.kestra.plugin.docker`: images and containers."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field
 
@@ -303,8 +303,8 @@ class Prune(DockerTask):
             filters["dangling"] = self.dangling
 
         def work(client: "DockerClient") -> dict[str, Any]:
-            kind = self.prune_type.lower()
-            found = client.api.prune_builds(filters) if kind == "build" else getattr(client, kind).prune(filters)
+            kind, api = self.prune_type.lower(), cast("Any", client.api)
+            found = api.prune_builds(filters) if kind == "build" else getattr(client, kind).prune(filters)
             return dict(found)
 
         done = await self.docker(context, work)

@@ -36,7 +36,7 @@ class MinioConnected(AwsConnected):
                 kept[name] = str(path)
         return await AwsConnected.client(self.model_copy(update=kept), context, service)
 
-    def _config(self, boto3: Any) -> Any:
+    def _config(self) -> Any:
         config = extra("botocore.config", "aws").Config
         path_style = {"addressing_style": "path"} if self.endpoint_override else None
         more = config(
@@ -45,7 +45,7 @@ class MinioConnected(AwsConnected):
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        return super()._config(boto3).merge(more)
+        return super()._config().merge(more)
 
     def _trusted(self) -> bool | str | None:
         return False if self.ssl and self.ssl.insecure_trust_all_certificates else self.ca_pem

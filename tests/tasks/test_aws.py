@@ -1,7 +1,9 @@
 """Amazon's services, spoken to through boto3; moto's server answers."""
 
 import json
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -316,3 +318,134 @@ async def test_minio_with_certificates_of_its_own(context, tmp_path):
             await context.run(**at)
         assert (await context.run(**at, caPem=certificate)).objects == []
         assert (await context.run(**at, ssl={"insecureTrustAllCertificates": True})).objects == []
+
+
+async def test_metrics_of_ones_own(context, at):
+    here = {**at, "namespace": "Custom/Shop"}
+    push = {"type": f"{PLUGIN}.cloudwatch.Push", **here}
+    points = [
+        {"metricName": "Orders", "value": "{{ 40 + 2 }}", "unit": "Count", "dimensions": {"env": "prod"}},
+        {"metricName": "Orders", "value": 8, "unit": "Count", "dimensions": {"env": "prod"}},
+    ]
+    assert (await context.run(**push, metrics=points)).count == 2
+    asked = {**here, "metricName": "Orders", "statistic": "Sum", "dimensions": [{"name": "env", "value": "prod"}]}
+    found = await context.run(type=f"{PLUGIN}.cloudwatch.Query", **asked, periodSeconds=300, window="PT1H")
+    assert (found.count, sum(point["Sum"] for point in found.series)) == (len(found.series), 50)
+    assert found.series[0]["Timestamp"].endswith("Z")
+    declared = {"id": "watch", "type": f"{PLUGIN}.cloudwatch.Trigger", **asked, "metricName": "{{ 'Orders' }}"}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    assert (await trigger.poll(context)).count >= 1
+    none = trigger.model_copy(update={"metric_name": "Others"})
+    assert await none.poll(context) is None
+
+
+async def test_a_stream_is_read_on(context, at, server):
+    kinesis = boto3.client("kinesis", endpoint_url=server, region_name="eu-central-1",
+                           aws_access_key_id="A", aws_secret_access_key="s")  # fmt: skip
+    kinesis.create_stream(StreamName="steps", ShardCount=2)
+    here = {**at, "streamName": "steps", "pollDuration": "PT0.01S"}
+    put = {"type": f"{PLUGIN}.kinesis.PutRecords", **at, "streamName": "steps"}
+    rows = [{"partitionKey": f"p{n}", "data": {"n": n}} for n in range(20)]
+    await context.run(**put, records=rows)
+    read = {"type": f"{PLUGIN}.kinesis.Consume", **here, "iteratorType": "TRIM_HORIZON"}
+
+    def numbers(found):
+        return sorted(json.loads(json.loads(line)["data"])["n"] for line in context.files.text(found.uri).splitlines())
+
+    found = await context.run(**read, maxDuration="PT0.5S")
+    assert (found.count, numbers(found)) == (20, list(range(20)))
+    assert sorted(found.lastSequencePerShard) == ["shardId-000000000000", "shardId-000000000001"]
+    assert (await context.run(**read, maxRecords=3)).count == 3
+    assert (await context.run(**{**read, "iteratorType": "LATEST"}, maxDuration="PT0.1S")).count == 0
+    with pytest.raises(TaskFailed, match="Give `startingSequenceNumber`"):
+        await context.run(**{**read, "iteratorType": "AT_SEQUENCE_NUMBER"})
+
+    async def look(trigger):
+        seen = await trigger.poll(context)
+        context.memory = json.loads(json.dumps(seen.memory))  # as the store keeps it
+        return numbers(seen.found) if seen.found else []
+
+    for start, first in (("LATEST", []), ("TRIM_HORIZON", list(range(20)))):
+        context.memory = {}
+        declared = {"id": "t", "type": f"{PLUGIN}.kinesis.Trigger", **here, "iteratorType": start}
+        trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+        assert await look(trigger) == first
+        await context.run(**put, records=[{"partitionKey": "a", "data": {"n": 30}}])
+        assert await look(trigger) == [30]
+        assert await look(trigger) == []
+        if start == "LATEST":
+            kinesis.delete_stream(StreamName="steps")
+            kinesis.create_stream(StreamName="steps", ShardCount=2)
+            await context.run(**put, records=rows)
+    ears = {"type": f"{PLUGIN}.kinesis.RealtimeTrigger", **at, "streamName": "steps", "iteratorType": "TRIM_HORIZON"}
+    messages = await heard(context, 21, **ears)
+    assert len({one.key for one in messages}) == 21
+    assert messages[0].variables["shardId"].startswith("shardId-")
+    kinesis.close()
+
+
+async def test_jobs_of_glue(context, at):
+    """moto's jobs run for nothing; Glue's own words are answered here where a run goes wrong."""
+    states = iter(["RUNNING", "FAILED"])
+
+    def handle(request):
+        called = request.headers["X-Amz-Target"].partition(".")[2]
+        if called == "StartJobRun":
+            assert request.json == {"JobName": "nightly", "Arguments": {"--day": "1"}, "Timeout": 2}
+            return Answered({"JobRunId": "jr_1"})
+        if called == "BatchStopJobRun":
+            assert request.json == {"JobName": "nightly", "JobRunIds": ["jr_1"]}
+            return Answered({"SuccessfulSubmissions": [{"JobName": "nightly", "JobRunId": "jr_1"}], "Errors": []})
+        state = next(states, "STOPPED")
+        about = {"JobRunState": state, "StartedOn": 1767225600, "ExecutionTime": 7, "Attempt": 0}
+        return Answered({"JobRun": about | ({"ErrorMessage": "out of disk"} if state == "FAILED" else {})})
+
+    with serving(handle) as service:
+        job = {**at, "endpointOverride": service.url, "jobName": "nightly", "interval": "PT0.01S"}
+        start = {"type": f"{PLUGIN}.glue.StartJobRun", **job, "arguments": {"--day": 1}, "maxDuration": "PT90S"}
+        with pytest.raises(TaskFailed, match=r"jr_1 of nightly ended as FAILED\. out of disk") as failed:
+            await context.run(**start)
+        assert failed.value.outputs["state"] == "FAILED"
+        stopped = await context.run(type=f"{PLUGIN}.glue.StopJobRun", **job, jobRunId="jr_1")
+        assert (stopped.state, stopped.executionTime, stopped.startedOn[:10]) == ("STOPPED", 7, "2026-01-01")
+        del job["interval"]
+        assert (await context.run(type=f"{PLUGIN}.glue.GetJobRun", **job, jobRunId="jr_1")).state == "STOPPED"
+
+
+TEMPLATE = """
+Parameters:
+  Name: {Type: String}
+Resources:
+  Kept:
+    Type: AWS::S3::Bucket
+    Properties: {BucketName: !Ref Name}
+Outputs:
+  Bucket: {Value: !Ref Kept}
+"""
+
+
+async def test_stacks(context, at):
+    stack = {**at, "stackName": "kept"}
+    make = {"type": f"{PLUGIN}.cloudformation.Create", **stack, "templateBody": TEMPLATE}
+    made = await context.run(**make, parameters={"Name": "kept-1"})
+    assert made.stackOutputs == {"Bucket": "kept-1"}
+    assert ":stack/kept/" in made.stackId
+    again = await context.run(**make, parameters={"Name": "kept-2"})
+    assert (again.stackId, again.stackOutputs) == (made.stackId, {"Bucket": "kept-2"})
+    await context.run(type=f"{PLUGIN}.cloudformation.Delete", **stack)
+    with pytest.raises(TaskFailed, match="AWS cloudformation refused CreateStack"):
+        await context.run(**make)
+
+
+async def test_a_token_for_a_cluster(context, at):
+    token = (await context.run(type=f"{PLUGIN}.auth.EksToken", **at, clusterName="shop")).token
+    kind, _, coded = token["tokenValue"].partition(".")
+    url = urlsplit(urlsafe_b64decode(coded + "=" * (-len(coded) % 4)).decode())
+    asked = parse_qs(url.query)
+    assert (kind, url.hostname) == ("k8s-aws-v1", "sts.eu-central-1.amazonaws.com")
+    assert asked["Action"] == ["GetCallerIdentity"]
+    assert asked["X-Amz-SignedHeaders"] == ["host;x-k8s-aws-id"]
+    assert asked["X-Amz-Expires"] == ["600"]
+    assert token["tokenValue"] in context.masked
+    with pytest.raises(TaskFailed, match="Give `region`"):
+        await context.run(type=f"{PLUGIN}.auth.EksToken", **{**at, "region": None}, clusterName="shop")

@@ -50,16 +50,23 @@ class AwsConnected(Credentials):
 
     async def client(self, context: RunContext, service: str) -> Any:
         """A client of a service, to be closed; TaskFailed when it is not said who asks, or where."""
-        boto3 = extra("boto3", "aws")
+        made, endpoint = await self.session(context), self._endpoint(context)
+        return await asked(service, lambda: self._client(made, service, endpoint), self.owner)
+
+    async def session(self, context: RunContext) -> Any:
+        """Credentials and region, with the role that was taken on; TaskFailed when there are none."""
+        boto3, endpoint = extra("boto3", "aws"), self._endpoint(context)
         self.hide(context)
-        endpoint = self.endpoint_override or context.settings.provider("aws").base_url
         for address in (endpoint, self.sts_endpoint_override):
             if address:
                 await check_address(address, context.settings)
-        session = f"parley-{context.task_run_id}"[:64]
-        return await asked(service, lambda: self._client(boto3, service, endpoint, session), self.owner)
+        name = f"parley-{context.task_run_id}"[:64]
+        return await asked("sts", lambda: self._session(boto3, endpoint, name), self.owner)
 
-    def _client(self, boto3: Any, service: str, endpoint: str | None, session: str) -> Any:
+    def _endpoint(self, context: RunContext) -> str | None:
+        return self.endpoint_override or context.settings.provider("aws").base_url
+
+    def _session(self, boto3: Any, endpoint: str | None, session: str) -> Any:
         keys = {
             "aws_access_key_id": self.access_key_id,
             "aws_secret_access_key": self.secret_key_id,
@@ -80,9 +87,12 @@ class AwsConnected(Credentials):
             made = boto3.session.Session(
                 lent["AccessKeyId"], lent["SecretAccessKey"], lent["SessionToken"], region_name=region
             )
-        return made.client(service, endpoint_url=endpoint, config=self._config(boto3), verify=self._trusted())
+        return made
 
-    def _config(self, boto3: Any) -> Any:
+    def _client(self, made: Any, service: str, endpoint: str | None) -> Any:
+        return made.client(service, endpoint_url=endpoint, config=self._config(), verify=self._trusted())
+
+    def _config(self) -> Any:
         """How the client behaves."""
         config = extra("botocore.config", "aws").Config
         return config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=10)

@@ -1,14 +1,34 @@
 """`io.kestra.plugin.aws.kinesis`: streams of records."""
 
+import asyncio
 import json
+import time
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from pydantic import Field
+
+from engine import plugin
+from engine.plugin import (
+    Look,
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+)
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected
-from engine.tasks.property_types import OptionalText
+from engine.tasks.aws.kinesis_shards import Shards, Start
+from engine.tasks.property_types import OptionalInteger, OptionalText, Text
+from engine.tasks.trigger_fields import fields_of
 
 MOST_AT_ONCE = 500  # Kinesis takes no more
+LISTENING = 0.5  # seconds between two looks; a shard may be asked five times a second
 
 
 class Put(Outputs):
@@ -73,3 +93,152 @@ def _record(row: Any) -> dict[str, Any]:
         "ExplicitHashKey": row.get("explicitHashKey"),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+class Consumed(Outputs):
+    """The file of the records, how many there are, and how far each shard was read."""
+
+    uri: str
+    count: int
+    lastSequencePerShard: dict[str, str]  # noqa: N815 - appears as written
+
+
+class StreamFields(AwsConnected):
+    """Which stream, and from where on."""
+
+    stream_name: Property[Text]
+    iterator_type: Property[Start] = "LATEST"
+    starting_sequence_number: Property[OptionalText] = None
+
+    async def shards(self, context: RunContext, places: dict[str, str] | None = None, since: str = "") -> Shards:
+        """The stream's shards to read on from `places`; the others from `since`, or as the flow says. To be closed."""
+        at: dict[str, Any] = {"ShardIteratorType": self.iterator_type}
+        if self.iterator_type.endswith("_SEQUENCE_NUMBER"):
+            if not self.starting_sequence_number:
+                fix = "Give `startingSequenceNumber`."
+                raise TaskFailed(f"`{self.iterator_type}` wants to know from which record on.", fix=fix)
+            at["StartingSequenceNumber"] = self.starting_sequence_number
+        elif since and self.iterator_type == "LATEST":
+            at = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": datetime.fromisoformat(since)}
+        return Shards(await self.client(context, "kinesis"), self.stream_name, at, dict(places or {}))
+
+
+class ConsumeFields(StreamFields):
+    """Which stream, from where on, how many records, and for how long."""
+
+    max_records: Property[OptionalInteger] = 1000
+    max_duration: Property[timedelta] = timedelta(seconds=30)
+    poll_duration: Property[timedelta] = Field(default=timedelta(seconds=1), description="The wait between two looks.")
+
+    async def consumed(self, context: RunContext, shards: Shards, *, is_patient: bool) -> Consumed:
+        """The next records, as a file; one that is not `is_patient` leaves off when there are no more for now."""
+        rows: list[dict[str, Any]] = []
+        until = time.monotonic() + self.max_duration.total_seconds()
+        while self.max_records is None or len(rows) < self.max_records:
+            got = await shards.read(None if self.max_records is None else self.max_records - len(rows))
+            rows += got
+            if shards.are_over or (not is_patient and not got and shards.are_drained):
+                break
+            if time.monotonic() + self.poll_duration.total_seconds() > until:
+                break
+            await asyncio.sleep(self.poll_duration.total_seconds())
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        uri = await context.files.put(text.encode(), "records.jsonl")
+        context.metric("records", len(rows))
+        return Consumed(uri=uri, count=len(rows), lastSequencePerShard=shards.places)
+
+
+class Consume(ConsumeFields, RunnableTask):
+    """Read records of a stream into a file, for as long as `maxDuration`."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: clicks
+type: io.kestra.plugin.aws.kinesis.Consume
+region: eu-central-1
+streamName: clicks
+iteratorType: TRIM_HORIZON
+maxRecords: 100
+maxDuration: PT10S
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.kinesis.Consume"]
+
+    async def run(self, context: RunContext) -> Consumed:
+        shards = await self.shards(context)
+        try:
+            return await self.consumed(context, shards, is_patient=True)
+        finally:
+            shards.close()
+
+
+class Trigger(ConsumeFields, PollingTrigger):
+    """Start an execution when there are new records; a look goes on where the one before ended.
+
+    With `iteratorType: LATEST` the first look finds what comes from then on.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: clicks
+type: io.kestra.plugin.aws.kinesis.Trigger
+interval: PT30S
+region: eu-central-1
+streamName: clicks
+maxRecords: 100
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.kinesis.Trigger"]
+
+    async def poll(self, context: PollContext) -> Look:
+        fields = await fields_of(self, ConsumeFields, context)
+        known = context.memory if context.memory.get("stream") == fields.stream_name else {}
+        since = known.get("since") or datetime.now(UTC).isoformat()
+        shards = await fields.shards(context, known.get("places"), since)
+        try:
+            found = await fields.consumed(context, shards, is_patient=False)
+        finally:
+            shards.close()
+        memory = {"stream": fields.stream_name, "since": since, "places": shards.places}
+        return Look(found if found.count else None, memory)
+
+
+class ListenFields(StreamFields):
+    """Which stream, from where on, and how often to look."""
+
+    consumer_arn: Property[OptionalText] = Field(default=None, description="Without effect: records are asked for.")
+    shard_discovery_interval: Property[timedelta] = timedelta(seconds=30)
+
+
+class RealtimeTrigger(ListenFields, plugin.RealtimeTrigger):
+    """Start an execution for each record, as it comes.
+
+    With `iteratorType: LATEST` what comes while the bot is down is not heard; with `TRIM_HORIZON` all that the stream
+    still has is, and what was heard before starts nothing.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: click
+type: io.kestra.plugin.aws.kinesis.RealtimeTrigger
+region: eu-central-1
+streamName: clicks
+iteratorType: TRIM_HORIZON
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.kinesis.RealtimeTrigger"]
+
+    async def listen(self, context: RunContext) -> AsyncGenerator[Sequence[Message], None]:
+        fields = await fields_of(self, ListenFields, context)
+        shards = await fields.shards(context)
+        looked = time.monotonic()
+        try:
+            while True:
+                if time.monotonic() - looked > fields.shard_discovery_interval.total_seconds():
+                    await shards.discover()
+                    looked = time.monotonic()
+                if got := await shards.read(1000):
+                    yield [Message(row, f"{row['shardId']}/{row['sequenceNumber']}") for row in got]
+                await asyncio.sleep(LISTENING)
+        finally:
+            shards.close()

@@ -1,0 +1,160 @@
+"""`io.kestra.plugin.aws.glue`: jobs that move and change data."""
+
+import asyncio
+import math
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.aws.connection import AwsConnected, asked
+from engine.tasks.property_types import JsonMap, Text, scalar_to_text
+
+TIMES = ("startedOn", "completedOn", "lastModifiedOn")
+UNDER_WAY = frozenset({"STARTING", "RUNNING", "WAITING", "STOPPING"})
+
+
+class JobRun(Outputs):
+    """The run of the job: its state, its times, and Glue's message when it went wrong."""
+
+    jobName: str  # noqa: N815 - appears as written
+    jobRunId: str  # noqa: N815
+    state: str
+    startedOn: str | None = None  # noqa: N815
+    completedOn: str | None = None  # noqa: N815
+    lastModifiedOn: str | None = None  # noqa: N815
+    executionTime: int | None = None  # noqa: N815
+    timeout: int | None = None
+    attempt: int | None = None
+    errorMessage: str | None = None  # noqa: N815
+
+
+class GlueTask(AwsConnected, RunnableTask):
+    """Which job."""
+
+    job_name: Property[Text]
+
+    async def state(self, client: Any, number: str) -> JobRun:
+        """The run as it is now."""
+        about = (await asked("glue", lambda: client.get_job_run(JobName=self.job_name, RunId=number)))["JobRun"]
+        times = {name: about.get(name[0].upper() + name[1:]) for name in TIMES}
+        return JobRun(
+            jobName=self.job_name,
+            jobRunId=number,
+            state=about["JobRunState"],
+            executionTime=about.get("ExecutionTime"),
+            timeout=about.get("Timeout"),
+            attempt=about.get("Attempt"),
+            errorMessage=about.get("ErrorMessage"),
+            **{name: moment.isoformat() if moment else None for name, moment in times.items()},
+        )
+
+    async def ended(self, client: Any, number: str, interval: timedelta) -> JobRun:
+        """The run once it has ended."""
+        while True:
+            found = await self.state(client, number)
+            if found.state not in UNDER_WAY:
+                return found
+            await asyncio.sleep(interval.total_seconds())
+
+    async def stopped(self, client: Any, number: str) -> None:
+        """Ask for the end of the run."""
+        done = await asked("glue", lambda: client.batch_stop_job_run(JobName=self.job_name, JobRunIds=[number]))
+        for refused in done.get("Errors") or []:
+            said = refused.get("ErrorDetail", {}).get("ErrorMessage", "")
+            raise TaskFailed(f"AWS glue does not stop the run {number}: {said}")
+
+
+class StartJobRun(GlueTask):
+    """Start a job and wait for its end; a run that is waited for no more is stopped."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: nightly
+type: io.kestra.plugin.aws.glue.StartJobRun
+region: eu-central-1
+jobName: nightly
+arguments:
+  --day: "{{ now() | date('yyyy-MM-dd') }}"
+maxDuration: PT1H
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.glue.StartJobRun"]
+    arguments: Property[JsonMap | None] = None
+    wait: Property[bool] = True
+    max_duration: Property[timedelta | None] = Field(default=None, description="Glue ends the job then, in minutes.")
+    interval: Property[timedelta] = timedelta(seconds=1)
+
+    async def run(self, context: RunContext) -> JobRun:
+        given: dict[str, Any] = {"JobName": self.job_name}
+        if self.arguments:
+            given["Arguments"] = {name: str(scalar_to_text(value)) for name, value in self.arguments.items()}
+        if self.max_duration:
+            given["Timeout"] = math.ceil(self.max_duration.total_seconds() / 60)
+        client = await self.client(context, "glue")
+        try:
+            number = str((await asked("glue", lambda: client.start_job_run(**given)))["JobRunId"])
+            context.log(f"The run {number} of {self.job_name} was started.")
+            try:
+                found = await (self.ended(client, number, self.interval) if self.wait else self.state(client, number))
+            except asyncio.CancelledError:
+                await self.stopped(client, number)
+                raise
+        finally:
+            client.close()
+        if found.state != "SUCCEEDED" and found.state not in UNDER_WAY:
+            said = f"The run {number} of {self.job_name} ended as {found.state}. {found.errorMessage or ''}"
+            raise TaskFailed(said.strip(), outputs=found.model_dump())
+        return found
+
+
+class GetJobRun(GlueTask):
+    """How the run of a job is doing."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.aws.glue.GetJobRun
+region: eu-central-1
+jobName: nightly
+jobRunId: "{{ outputs.nightly.jobRunId }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.glue.GetJobRun"]
+    job_run_id: Property[Text]
+
+    async def run(self, context: RunContext) -> JobRun:
+        client = await self.client(context, "glue")
+        try:
+            return await self.state(client, self.job_run_id)
+        finally:
+            client.close()
+
+
+class StopJobRun(GlueTask):
+    """Stop the run of a job."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: stop
+type: io.kestra.plugin.aws.glue.StopJobRun
+region: eu-central-1
+jobName: nightly
+jobRunId: "{{ outputs.nightly.jobRunId }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.glue.StopJobRun"]
+    job_run_id: Property[Text]
+    wait: Property[bool] = True
+    interval: Property[timedelta] = timedelta(seconds=1)
+
+    async def run(self, context: RunContext) -> JobRun:
+        client = await self.client(context, "glue")
+        try:
+            await self.stopped(client, self.job_run_id)
+            if not self.wait:
+                return await self.state(client, self.job_run_id)
+            return await self.ended(client, self.job_run_id, self.interval)
+        finally:
+            client.close()
