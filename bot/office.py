@@ -27,6 +27,7 @@ from bot.people.standing import Standings
 from bot.people.zones import Zones
 from engine.core.execution import Execution
 from engine.core.flow import Flow
+from engine.core.flowable import PausingTask
 from engine.core.inputs import Input, Resolved
 from engine.errors import EngineError, FlowInvalid, NotFound
 from engine.identifiers import new_id
@@ -108,12 +109,15 @@ class Office:
         place = outline.find(flow, pause.task_id) if flow else None
         if place is None:
             return Questions(is_flow_gone=True)
-        inputs: tuple[Input, ...] = tuple(getattr(place.task, "on_resume", None) or ())
+        task, run = place.task, execution.task_runs.get(pause.task_run_id)
+        if isinstance(task, PausingTask) and run is not None:
+            task = task.asking(run.rendered)
+        inputs: tuple[Input, ...] = tuple(getattr(task, "on_resume", None) or ())
         if not inputs:
             return Questions()
         resolved: Resolved = await self.engine.check_answers(pause.id, {})
         fields = forms.fields_of(inputs, resolved)
-        made, quick = answering.shape_of(place.task, fields, quick=self.settings.quick_answer)
+        made, quick = answering.shape_of(task, fields, quick=self.settings.quick_answer)
         on_yes = on_no = None
         if made.kind == "yes_no" and any(one.depends_on for one in inputs):
             on_yes = forms.fields_of(inputs, await self.engine.check_answers(pause.id, {made.key: True}))

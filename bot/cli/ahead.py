@@ -7,14 +7,23 @@ from bot.approvals.outlook import outlook, yes_to
 from bot.forms.questions import fields_of
 from bot.office import Questions
 from bot.texts import bare
+from engine.core.execution import Execution
 from engine.core.flow import Flow
+from engine.core.flowable import PausingTask
+from engine.core.task import Task
 from engine.runtime import Engine
 from engine.store.pauses import PauseRow
 
 
-async def show_outlook(engine: Engine, flow: Flow, pause: PauseRow, console: Console) -> None:
+def asking(engine: Engine, flow: Flow, execution: Execution, pause: PauseRow) -> Task:
+    """The task that asks, as it asks in this execution."""
+    task, run = engine.flows.task(flow, pause.task_id), execution.task_runs.get(pause.task_run_id)
+    return task.asking(run.rendered) if isinstance(task, PausingTask) and run is not None else task
+
+
+async def show_outlook(engine: Engine, flow: Flow, execution: Execution, pause: PauseRow, console: Console) -> None:
     """Print what a card in chat shows of it."""
-    task = engine.flows.task(flow, pause.task_id)
+    task = asking(engine, flow, execution, pause)
     inputs = tuple(getattr(task, "on_resume", None) or ())
     fields = fields_of(inputs, await engine.check_answers(pause.id, {})) if inputs else ()
     shape, quick = shape_of(task, fields, quick=True)

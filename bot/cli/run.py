@@ -15,7 +15,7 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
 from bot.audit import trail
-from bot.cli.ahead import show_outlook
+from bot.cli.ahead import asking, show_outlook
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
 from bot.forms import questions
@@ -35,6 +35,7 @@ from engine.runtime.execution_json import execution_json
 from engine.store import chat_audit
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
+from engine.store.pauses import PauseRow
 
 GOOD = frozenset({State.SUCCESS, State.WARNING})
 
@@ -205,9 +206,9 @@ async def _follow(
         for pause in await engine.pauses(execution_id=execution.id):
             given = answers.pop(pause.task_id, None)
             if given is None:
-                await show_outlook(engine, flow, pause, console)
+                await show_outlook(engine, flow, execution, pause, console)
             if given is None and not sys.stdin.isatty():
-                asked = getattr(engine.flows.task(flow, pause.task_id), "on_resume", ()) or ()
+                asked = getattr(asking(engine, flow, execution, pause), "on_resume", ()) or ()
                 words = [
                     f"--resume {pause.task_id}.{item.id}=…" for item in asked if item.required and item.defaults is None
                 ]
@@ -218,7 +219,7 @@ async def _follow(
                     soft_wrap=True,
                 )
                 return execution
-            await _answer(engine, flow, execution, pause.task_id, pause.task_run_id, given, console)
+            await _answer(engine, flow, execution, pause, given, console)
 
 
 async def _watch(engine: Engine, execution: Execution, console: Console) -> Execution:
@@ -241,24 +242,23 @@ async def _answer(
     engine: Engine,
     flow: Flow,
     execution: Execution,
-    task_id: str,
-    task_run_id: str,
+    pause: PauseRow,
     given: dict[str, Any] | None,
     console: Console,
 ) -> None:
-    task = engine.flows.task(flow, task_id)
+    task = asking(engine, flow, execution, pause)
     asked = getattr(task, "on_resume", ()) or ()
     values = given if given is not None else {item.id: _ask(item, console) for item in asked}
     if given is None and not asked:
-        Prompt.ask(f"{task.description or task_id}: press Enter to continue", console=console)
+        Prompt.ask(f"{task.description or pause.task_id}: press Enter to continue", console=console)
     try:
-        await engine.resume(execution.id, values, by=me().id, task_run_id=task_run_id, local_files=True)
+        await engine.resume(execution.id, values, by=me().id, task_run_id=pause.task_run_id, local_files=True)
     except InputInvalid as error:
         for problem in error.problems:
             console.print(f"{problem.input}: {problem.message}", markup=False)
         if given is not None or not sys.stdin.isatty():
             raise
-        await _answer(engine, flow, execution, task_id, task_run_id, None, console)
+        await _answer(engine, flow, execution, pause, None, console)
 
 
 def _ask(item: Any, console: Console) -> Any:

@@ -145,6 +145,10 @@ class PausingTask(FlowableTask):
         """How long it waits; ValueError says which duration cannot be read."""
         return PauseTerms()
 
+    def asking(self, rendered: Mapping[str, Any]) -> "PausingTask":
+        """The task with what was rendered in place of the templates that its question holds."""
+        return self
+
     def asked(self, due: str | None) -> Mapping[str, Any]:
         """Outputs that are there from the moment it waits; `due` is its deadline."""
         return {}

@@ -240,7 +240,9 @@ class Answers:
         """What a pause asks, with its execution and flow."""
         execution = await self.decider.current(row.execution_id)
         flow = await self.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
-        task = self.flows.task(flow, row.task_id)
+        task, run = self.flows.task(flow, row.task_id), execution.task_runs.get(row.task_run_id)
+        if isinstance(task, PausingTask) and run is not None:
+            task = task.asking(run.rendered)
         return tuple(getattr(task, "on_resume", None) or ()), execution, flow
 
     async def _answers(self, row: PauseRow, given: Mapping[str, Any]) -> Resolved:

@@ -53,6 +53,19 @@ async def test_the_buttons_say_what_the_author_wrote(bot):
     assert (await ended(rig, card)).startswith("APPROVED")
 
 
+async def test_the_words_may_be_templates(bot):
+    rig = await bot("NEVER")
+    text = RELEASE.format(required='"{{ inputs.how }}"').replace("Ship it", '"Ship to {{ inputs.place }}"')
+    inputs = "inputs: [{id: how, type: STRING, defaults: ON_DENY}, {id: place, type: STRING, defaults: Oslo}]"
+    await rig.engine.deploy(f"{text}{inputs}\n")
+    card = await rig.asked("run release")
+    assert labels(card)[:2] == ["Ship to Oslo", "Hold back…"]
+    form = await rig.press(card, "Hold back…")
+    assert "comment" in (await rig.fill(form, comment="")).errors
+    assert (await rig.press(card, "Ship to Oslo")).text.startswith("Approved.")
+    assert (await ended(rig, card)).startswith("APPROVED")
+
+
 async def test_a_remark_may_be_needed_for_a_no_alone(bot):
     rig = await bot("ON_DENY")
     card = await rig.asked("run release")

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.core.state import State
+from engine.errors import InputInvalid
 from engine.runtime import Engine
 from engine.settings import Settings
 from tests.runtime.marks import registry
@@ -47,3 +48,30 @@ async def test_its_page_and_its_deadline_are_known(tmp_path, clock, public):
         assert runs["said"].outputs["value"] == f"{due.isoformat()} {'https://bot.example.com' if public else '-'}"
     finally:
         await engine.stop(grace=0)
+
+
+ASKED = """
+id: release
+namespace: company.team
+inputs: [{id: how, type: STRING}]
+tasks:
+  - id: ask
+    type: io.kestra.plugin.core.flow.Approval
+    commentRequired: "{{ inputs.how }}"
+    decisions: {approve: "Ship {{ inputs.how }}", deny: "Stop"}
+"""
+
+
+async def test_what_it_asks_may_hang_on_values(engine):
+    await engine.deploy(ASKED)
+    made = await engine.create("company.team", "release", {"how": "ON_APPROVE"}, started_by="local:ann")
+    await engine.wait(made.id, until="ended_or_paused", timeout=20)
+    (pause,) = await engine.pauses()
+    assert (await engine.check_answers(pause.id, {"approve": True})).enabled == {"approve": True, "comment": True}
+    assert (await engine.check_answers(pause.id, {"approve": False})).enabled == {"approve": True, "comment": False}
+    with pytest.raises(InputInvalid, match="comment"):
+        await engine.resume(made.id, {"approve": True}, by="local:bob")
+    await engine.resume(made.id, {"approve": False}, by="local:bob")
+    assert (await engine.wait(made.id, timeout=20)).state is State.CANCELLED
+    failed = await engine.create("company.team", "release", {"how": "SOMETIMES"}, started_by="local:ann")
+    assert (await engine.wait(failed.id, timeout=20)).state is State.FAILED

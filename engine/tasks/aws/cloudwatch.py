@@ -95,7 +95,7 @@ class QueryFields(AwsConnected):
 
     async def queried(self, context: RunContext) -> Queried:
         """The points there are."""
-        now = datetime.now(UTC)
+        now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)  # the end itself does not count
         asked: dict[str, Any] = {
             "MetricName": self.metric_name,
             "StartTime": now - self.window,

@@ -13,6 +13,7 @@ from engine.core.inputs import BooleanInput, DependsOn, Input, Inputs, StringInp
 from engine.core.property import Property, has_template
 from engine.core.task import AnyTask, Part, Task
 
+Required = Literal["NEVER", "ALWAYS", "ON_DENY", "ON_APPROVE"]
 Then = Literal["CONTINUE", "WARN", "FAIL", "SUCCEED", "CANCEL", "KILL"]
 DENIED = "{{ inputs.approve == false }}"
 APPROVED = "{{ inputs.approve == true }}"
@@ -22,18 +23,18 @@ PAGE = (
 )
 
 
-def _behavior(then: Any, name: str) -> Behavior:
-    """What a property says is to follow; ValueError when it says none of what is known."""
-    if then not in get_args(Then):
-        raise ValueError(f"`{name}` is {then!r}; use one of {', '.join(get_args(Then))}.")
-    return "RESUME" if then == "CONTINUE" else then
+def _known(value: Any, name: str, choices: Any) -> Any:
+    """What a property says; ValueError when it is none of what is known."""
+    if value not in get_args(choices):
+        raise ValueError(f"`{name}` is {value!r}; use one of {', '.join(get_args(choices))}.")
+    return value
 
 
 class Decisions(Part):
     """What the two buttons say."""
 
-    approve: str = "Approve"
-    deny: str = "Deny"
+    approve: Property[str] = "Approve"
+    deny: Property[str] = "Deny"
 
 
 class Approval(PausingTask):
@@ -57,7 +58,7 @@ onApprove:
     type: Literal["io.kestra.plugin.core.flow.Approval"]
     inputs: Inputs = Field(default=(), description="What else is asked, under `outputs.<id>.inputs`.")
     decisions: Decisions = Decisions()
-    comment_required: Literal["NEVER", "ALWAYS", "ON_DENY", "ON_APPROVE"] = "NEVER"
+    comment_required: Property[Required] = "NEVER"
     auto_approve: Property[bool] = Field(default=False, description="True: nobody is asked.")
     approve_behavior: Property[Then] = "CONTINUE"
     deny_behavior: Property[Then] = "CANCEL"
@@ -93,10 +94,24 @@ onApprove:
 
     def wanted(self) -> Wanted:
         given = {"timeout": self.timeout, "autoApprove": self.auto_approve, "url": PAGE, **self._behaviors}
+        given |= {
+            "commentRequired": self.comment_required,
+            "approve": self.decisions.approve,
+            "deny": self.decisions.deny,
+        }
         return {name: (value, "text") for name, value in given.items() if has_template(value)}
 
     def opened(self, rendered: Mapping[str, Any]) -> Opened:
         return Opened({"url": rendered.get("url") or None})
+
+    def asking(self, rendered: Mapping[str, Any]) -> "Approval":
+        names = self.decisions.model_dump() | {name: rendered[name] for name in ("approve", "deny") if name in rendered}
+        required = rendered.get("commentRequired", self.comment_required)
+        if required == self.comment_required and names == self.decisions.model_dump():
+            return self
+        asking = self.model_copy(update={"decisions": Decisions(**names), "comment_required": required})
+        vars(asking).pop("on_resume", None)  # the copy has its own questions
+        return asking
 
     def asked(self, due: str | None) -> Mapping[str, Any]:
         return {"due": due}
@@ -110,12 +125,14 @@ onApprove:
         }
 
     def _then(self, name: str, rendered: Mapping[str, Any]) -> Behavior:
-        return _behavior(rendered.get(name, self._behaviors[name]), name)
+        then = _known(rendered.get(name, self._behaviors[name]), name, Then)
+        return "RESUME" if then == "CONTINUE" else then
 
     def asks(self, rendered: Mapping[str, Any]) -> bool:
         return str(rendered.get("autoApprove", self.auto_approve)).lower() != "true"
 
     def terms(self, rendered: Mapping[str, Any]) -> PauseTerms:
+        _known(rendered.get("commentRequired", self.comment_required), "commentRequired", Required)
         length = to_wait(rendered.get("timeout", self.timeout), "timeout")
         then = {
             name: self._then(name, rendered) for name in self._behaviors
