@@ -55,6 +55,7 @@ class Application:
                 approvals=settings.approvals,
                 identities=who,
                 examine=partial(_examine, settings),
+                explain=settings.explain,
             )
             room.sight = desk
             address = settings.web.public_url or settings.public_url
@@ -95,6 +96,7 @@ class Application:
     async def stop(self) -> None:
         """Hear nothing new, let what runs end or keep it for the next start, close."""
         await self.speaking.stop()
+        await self.desk.explaining.stop()  # also where another process is on the chats
         self.server.stop()
         await self.engine.stop()
         if self.serving is not None:

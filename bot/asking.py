@@ -12,6 +12,7 @@ from bot.cards.drawing import Drawing
 from bot.commands.references import FlowName, Unresolved, find_flow, find_run, short
 from bot.commands.starts import Starts
 from bot.conversation import Attachment, Card, FieldErrors, MessageRef, Notice, Person, Reply, Room
+from bot.explaining.explainer import Explaining
 from bot.forms.drafts import PREFIX, Draft, Drafts, may_fill
 from bot.office import Office
 from bot.texts import answer, code, listed
@@ -37,6 +38,7 @@ class Asking:
     attachments: tuple[Attachment, ...] = ()
     message: MessageRef | None = None  # the one that was pressed
     seen: str = ""  # what a page showed beside it
+    answer_url: str | None = None  # where an answer can still be sent later
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Parts:
     decisions: Decisions
     drawing: Drawing
     ladder: Ladder
+    explaining: Explaining
 
     def flow(self, text: str) -> Flow:
         """The flow a word names; Unresolved E02, E03."""

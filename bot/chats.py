@@ -43,4 +43,5 @@ def discord(settings: BotSettings, locate: Locate | None = None) -> "DiscordFron
         inbox=settings.data / "uploads",
         base_url=settings.discord_base_url,
         gateway_url=settings.discord_gateway_url,
+        explains=settings.explain is not None,
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bot.approvals.decisions import Wanted
 from bot.asking import Asking, Parts, name_of
-from bot.commands import batches, collecting, handing_on, messages, muting, run_changes, schedule_adding
+from bot.commands import batches, collecting, explain, handing_on, messages, muting, run_changes, schedule_adding
 from bot.commands import bulk as bulk_commands
 from bot.commands import flows as flow_commands
 from bot.commands import pauses as pause_commands
@@ -59,6 +59,8 @@ async def _of_run(parts: Parts, asking: Asking, pressed: Pressed, execution: Exe
     match pressed.verb:
         case "lg":
             return await run_commands.logs(parts, asking, Line("logs", (Word(execution.id),)))
+        case "ex":
+            return await explain.begin(parts, asking, execution)
         case "mu":
             return await muting.offer(parts, asking, execution, pressed.choice)
         case "pa":

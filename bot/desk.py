@@ -5,7 +5,6 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from bot import clicks, documents
@@ -40,6 +39,8 @@ from bot.conversation import (
     Submission,
 )
 from bot.deliveries import Deliveries, Event, receipt_key
+from bot.explaining.explainer import Explaining
+from bot.explaining.section import ExplainSection
 from bot.findings import Finding
 from bot.forms.drafts import PREFIX, Draft, Drafts, may_fill, merged
 from bot.frontend import FrontEnd, Unreachable
@@ -51,16 +52,16 @@ from bot.people.permissions import Asked, ByRole, Everybody, Permissions
 from bot.people.roles import WORDS, Deed, Role
 from bot.people.standing import UNSURE
 from bot.texts import Answer, answer, plain
+from bot.tidying import tidy
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
 from engine.runtime import Engine
-from engine.store import chat_audit, chat_drafts, chat_ladder, chat_messages, chat_receipts, chat_rooms, chat_votes
+from engine.store import chat_audit, chat_messages, chat_receipts
 from engine.store.chat_messages import DECISION, Message
 from engine.store.database import Unit
 
 log = logging.getLogger(__name__)
 
-TIDY = 3600.0  # seconds between two clean-ups
 Do = Callable[[Parts, Asking], Awaitable[Reply | FieldErrors]]
 
 
@@ -79,6 +80,7 @@ class FrontDesk:
         identities: Identities | None = None,
         paces: Mapping[str, Pace] | None = None,
         examine: Callable[[], Awaitable[list[Finding]]] | None = None,
+        explain: ExplainSection | None = None,
     ) -> None:
         self.engine = engine
         self.front_ends = {front_end.platform: front_end for front_end in front_ends}
@@ -86,7 +88,7 @@ class FrontDesk:
         who = Eligibility(engine, approvals, self.front_ends, identities or Linked(engine.database), roles)
         self.permissions = permissions or (ByRole(roles, who.membership) if roles else Everybody(who.membership))
         ids = ActionIds(secrets.token_bytes(32))
-        self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who)
+        self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who, explain)
         if examine is not None:
             self.office.examine = examine
         drawing = Drawing(self.office)
@@ -104,7 +106,8 @@ class FrontDesk:
         starts = Starts(self.office, drafts, self.outbox.wake)
         decisions = Decisions(self.office, drafts, self.outbox.wake)
         engine.door.keeper = decisions
-        self.parts = Parts(self.office, drafts, starts, decisions, drawing, self.ladder)
+        self.explaining = Explaining(self.office, self.outbox.wake, alone=engine.cluster is None)
+        self.parts = Parts(self.office, drafts, starts, decisions, drawing, self.ladder, self.explaining)
         self.deliveries = Deliveries(self.office, self.front_ends, self._storable, self._handle, self.outbox.wake)
         self._prepared = False
         self._tidying: asyncio.Task[None] | None = None
@@ -118,7 +121,8 @@ class FrontDesk:
         self.outbox.start()
         await self.announcer.start()
         await self.ladder.start()
-        self._tidying = asyncio.create_task(self._tidy(), name="desk clean-up")
+        self.explaining.start()
+        self._tidying = asyncio.create_task(tidy(self.engine.database, self.office.now), name="desk clean-up")
         self.deliveries.do_later(self.deliveries.carry_on())
 
     async def prepare(self) -> None:
@@ -130,29 +134,11 @@ class FrontDesk:
         self.office.ids = ActionIds(bytes.fromhex(key))
         self._prepared = True
 
-    async def _tidy(self) -> None:
-        """Forget what nobody will come back to, now and then."""
-        while True:
-            now = self.office.now()
-
-            def work(unit: Unit, now: datetime = now) -> None:
-                chat_receipts.forget(unit.connection, now - chat_receipts.KEEP)
-                chat_drafts.forget(unit.connection, now - chat_drafts.KEEP)
-                chat_messages.forget(unit.connection, now - chat_messages.KEEP)
-                chat_ladder.forget(unit.connection, now - chat_messages.KEEP)
-                chat_votes.forget(unit.connection, now - chat_messages.KEEP)
-                chat_rooms.forget(unit.connection, now)
-
-            try:
-                await self.engine.database.transact(work)
-            except EngineError as error:
-                log.warning("The chat tables were not cleaned up: %s", error)
-            await asyncio.sleep(TIDY)
-
     async def stop(self) -> None:
         """Answer no more; what is left is in the store."""
         await self.announcer.stop()
         await self.ladder.stop()
+        await self.explaining.stop()
         if self._tidying is not None:
             self._tidying.cancel()
             await asyncio.gather(self._tidying, return_exceptions=True)
@@ -328,7 +314,7 @@ class FrontDesk:
     def _asking(self, event: Event, attachments: tuple[Attachment, ...] = ()) -> Asking:
         message = None if isinstance(event, Command) else event.message
         seen = event.seen if isinstance(event, Click) else ""
-        return Asking(event.person, event.room, receipt_key(event), attachments, message, seen)
+        return Asking(event.person, event.room, receipt_key(event), attachments, message, seen, event.answer_url)
 
     async def _storable(self, event: Event) -> dict[str, Any]:
         """A delivery as it may be written down: without what was typed for secrets."""

@@ -36,6 +36,7 @@ VERBS = {
     "sc": "schedule",
     "ed": "edit and replay",
     "lt": "last time",
+    "ex": "explain",
     "mu": "mute",
     "um": "unmute",
     "pa": "post again",

@@ -17,6 +17,7 @@ from bot.cards.room_modes import below, mode_of, room_key
 from bot.chat_settings import ChatSettings
 from bot.commands.references import FlowName
 from bot.conversation import Attachment, Field, Person, Platform, Room
+from bot.explaining.section import ExplainSection
 from bot.findings import Finding
 from bot.forms import questions as forms
 from bot.forms.values import Reader
@@ -29,6 +30,7 @@ from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.flowable import PausingTask
 from engine.core.inputs import Input, Resolved
+from engine.core.state import State
 from engine.errors import EngineError, FlowInvalid, NotFound
 from engine.identifiers import new_id
 from engine.runtime import Engine
@@ -69,9 +71,11 @@ class Office:
         permissions: Permissions,
         ids: ActionIds,
         eligibility: Eligibility | None = None,
+        explain: ExplainSection | None = None,
     ) -> None:
         self.engine = engine
         self.settings = settings
+        self.explain = explain
         self.permissions = permissions
         self.eligibility = eligibility or Eligibility(engine, (), {}, Unlinked())
         self.standings = Standings(engine.database, engine.clock, self.eligibility.membership)
@@ -100,6 +104,11 @@ class Office:
             return await self.engine.flows.fetch(execution.namespace, execution.flow_id, execution.revision)
         except (NotFound, FlowInvalid):
             return None
+
+    def explains(self, execution: Execution) -> bool:
+        """Whether a run can be explained: it failed, and there is a model that may hear of its flow."""
+        flow, section = f"{execution.namespace}/{execution.flow_id}", self.explain
+        return execution.state is State.FAILED and section is not None and section.covers(flow)
 
     # Pauses
 

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 
 from bot.approvals.policy import ApprovalRule
 from bot.chat_settings import ChatSettings
+from bot.explaining.section import ExplainSection
 from bot.people.accounts import PeopleSection
 from bot.people.roles import Role
 from engine.errors import SettingInvalid
@@ -63,6 +64,9 @@ class BotSettings(Settings):
     approvals: tuple[ApprovalRule, ...] = Field(default=(), description="Who decides what; see /docs/approvals.")
     people: PeopleSection = Field(default=PeopleSection(), description="Who is who; see /docs/people.")
     roles: tuple[Role, ...] = Field(default=(), description="Who may do what; see /docs/people.")
+    explain: ExplainSection | None = Field(
+        default=None, description="The model that explains failed runs; see /docs/explaining."
+    )
 
     @property
     def own_addresses(self) -> tuple[str, ...]:

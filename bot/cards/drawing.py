@@ -57,6 +57,7 @@ class Drawing:
             version,
             Usual() if execution.state.is_terminal else usual(await self._past(execution), execution.revision),
             excerpt,
+            office.explains(execution),
         )
         return run_card(view, office.ids, office.pages), execution.state.is_terminal
 

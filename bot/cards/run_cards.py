@@ -36,6 +36,7 @@ class RunView:
     version: int = 0
     usual: Usual = NOTHING_KNOWN
     excerpt: tuple[str, ...] = ()  # the last lines of the log, for a run that failed
+    is_explained: bool = False  # whether a model can be asked why it failed
 
 
 def run_card(view: RunView, ids: ActionIds, pages: Pages) -> Card:
@@ -106,6 +107,8 @@ def _facts(view: RunView) -> tuple[Fact, ...]:
 def _actions(view: RunView, ids: ActionIds, pages: Pages) -> tuple[Action, ...]:
     execution = view.execution
     actions = [ids.button("lg", execution.id, "Log")]
+    if view.is_explained:
+        actions.append(ids.button("ex", execution.id, "Explain"))
     if execution.state.is_terminal:
         if execution.state is State.FAILED:
             actions.append(replace(ids.button("rs", execution.id, "Retry from here"), style="primary"))

@@ -108,6 +108,7 @@ def failure(office: Office, execution: Execution, errors: Sequence[tuple[str, st
     why = f" at **{plain(task)}**" if task else ""
     text = f"Your run {code(short(execution.id))} of {code(execution.flow_id)} failed{why}."
     ids = office.ids
-    buttons = (ids.button("lg", execution.id, "Log"), ids.button("rs", execution.id, "Retry from here"))
+    verbs = {"lg": "Log", **({"ex": "Explain"} if office.explains(execution) else {}), "rs": "Retry from here"}
+    buttons = [ids.button(verb, execution.id, label) for verb, label in verbs.items()]
     said = f"{text} {plain(message, MAX_ERROR)}" if message else text
     return Notice("danger", said, (*buttons, ids.button("st", execution.id, "Show the run")))

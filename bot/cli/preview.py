@@ -15,11 +15,11 @@ from engine.tasks import catalogue
 
 def preview(name: str, platform: str, out: Path | None, flows: list[Path] | None) -> None:
     """Print the scenes as text; with a folder, write one HTML page a scene and platform, and the flow as a picture. Who
-    decides its questions stands in parley.yaml."""
+    decides its questions, and whether its failure can be explained, stands in parley.yaml."""
     if platform not in (*PLATFORMS, "all"):
         raise SettingInvalid(f"There is no platform {platform!r}.", fix="Write slack, discord, web or all.")
     flow, settings = find(name, flows), read_settings()
-    found = scenes(flow, None, settings.approvals, settings.roles)
+    found = scenes(flow, None, settings.approvals, settings.roles, settings.explain)
     for scene in found:
         sys.stdout.write(text(scene) + "\n")
     if out is None:

@@ -48,6 +48,7 @@ MANUAL: Mapping[str, Entry] = {
         "log of a run",
         ("logs last", "logs last build --tail=50", "logs #7F3A2K --level=ERROR --grep=timeout"),
     ),
+    "explain": Entry("explain [run]", "why a run failed, as a model sees it", ("explain last", "explain #7F3A2K")),
     "files": Entry("files <run>", "files that a run made", ("files last",)),
     "pending": Entry("pending [--all]", "what waits for an answer", ("pending", "pending --all")),
     "approve": Entry(
@@ -173,8 +174,11 @@ PAGE = "page"  # every list has it, behind its button
 
 # What Discord, which takes 25 words in a group, has in a group of its own.
 MANAGING = frozenset(
-    {"force", "mark", "labels", "delete", "bulk", "revisions", "restore", "audit", "kv", "alias", "settings", "doctor"}
-)
+    {
+        "explain", "force", "mark", "labels", "delete", "bulk", "revisions", "restore", "audit", "kv", "alias",
+        "settings", "doctor",
+    }
+)  # fmt: skip
 
 
 def slash(verb: str, platform: str) -> str:

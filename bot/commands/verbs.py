@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from bot.asking import Asking, Parts
 from bot.cards.parts import PLATFORMS, menu
-from bot.commands import aliases, handing_on, linking, room_settings, run_changes, visiting, watching
+from bot.commands import aliases, explain, handing_on, linking, room_settings, run_changes, visiting, watching
 from bot.commands import bulk as bulk_commands
 from bot.commands import flows as flow_commands
 from bot.commands import kv as kv_commands
@@ -12,6 +12,7 @@ from bot.commands import pauses as pause_commands
 from bot.commands import revisions as revision_commands
 from bot.commands import runs as run_commands
 from bot.commands import schedules as schedule_commands
+from bot.commands.explain import WORD
 from bot.commands.grammar import FromFile, Json, Line, LineInvalid, Text, Word, parse, write
 from bot.commands.manual import MANUAL, slash, unknown_flag
 from bot.commands.references import Unresolved, guess
@@ -61,7 +62,7 @@ async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
         lines += f"\n- Aliases here: {short}" if short != "none" else ""
         more = "`/flow help run` has examples. In threads and direct messages write `@parley run \u2026`."
         return Reply(Notice("info", f"{lines}\n\n{more} Quote blanks: `a='b c'`."))
-    if (verb := SYNONYMS.get(wanted, wanted)) in MANUAL:
+    if (verb := SYNONYMS.get(wanted, wanted)) in MANUAL and is_word(parts, verb):
         return Reply(_told(verb, slash(verb, asking.person.platform), is_allowed=verb in allowed))
     if known := await aliases.known(parts, asking.room, asking.person.id, wanted):
         return Reply(Notice("info", f"`/flow {known.name}` stands for {code(f'/flow {known.command}', 300)}."))
@@ -96,7 +97,13 @@ async def usable(parts: Parts, asking: Asking) -> set[str]:
 
     for deed in {deed for one in MANUAL.values() for deed in one.needs}:
         known[deed] = await may(deed)
-    return {verb for verb, one in MANUAL.items() if not one.needs or any(known[deed] for deed in one.needs)}
+    told = {verb: one for verb, one in MANUAL.items() if is_word(parts, verb)}
+    return {verb for verb, one in told.items() if not one.needs or any(known[deed] for deed in one.needs)}
+
+
+def is_word(parts: Parts, verb: str) -> bool:
+    """Whether there is such a command here: where no model is set up, none explains."""
+    return verb in VERBS and (verb != WORD or parts.office.explain is not None)
 
 
 async def whoami(parts: Parts, asking: Asking, line: Line) -> Reply:
@@ -159,6 +166,7 @@ VERBS: Mapping[str, Verb] = {
     "status": run_commands.status,
     "runs": flow_commands.my_runs,
     "logs": run_commands.logs,
+    WORD: explain.explain,
     "log": run_commands.logs,
     "pending": pause_commands.pending,
     "approve": pause_commands.approve,
@@ -200,7 +208,7 @@ async def perform(parts: Parts, asking: Asking, text: str) -> Reply | FieldError
     try:
         line = parse(await aliases.expanded(parts, asking.room, asking.person.id, text, VERBS.keys()))
         verb = VERBS.get(line.verb)
-        if verb is None:
+        if verb is None or not is_word(parts, line.verb):
             return Reply(unknown(parts, line, await aliases.names(parts, asking.room, asking.person.id)).notice())
         if wrong := unknown_flag(SYNONYMS.get(line.verb, line.verb), line.flags):
             return Reply(wrong)
@@ -217,7 +225,11 @@ def unknown(parts: Parts, line: Line, names: Sequence[str] = ()) -> Answer:
         near = did_you_mean([f"/flow run {parts.flow(line.verb).id}"])
     except (Unresolved, EngineError):
         called = CALLED.get(line.verb)
-        near = did_you_mean([called]) if called else guess(line.verb, [*(verb for verb in VERBS if verb), *names])
+        near = (
+            did_you_mean([called])
+            if called
+            else guess(line.verb, [*(verb for verb in VERBS if verb and is_word(parts, verb)), *names])
+        )
     return answer("E01", verb=code(line.verb), guess=near)
 
 

@@ -58,12 +58,14 @@ class DiscordFrontEnd:
         gateway_url: str | None = None,
         max_upload: int = _MAX_UPLOAD,
         inbox: Path | None = None,
+        explains: bool = False,
     ) -> None:
         if base_url:
             Route.BASE = base_url.rstrip("/")
         if gateway_url:
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway_url)
         self.desk: Desk | None = None
+        self.explains = explains  # whether a model is set up that explains failed runs
         self.client = _Client(self, sync_state, discord.Object(int(guild)) if guild else None)
         self._token = token
         self._transport = Transport(self.client)
@@ -337,7 +339,7 @@ class _Client(discord.Client):
         self._guild = guild
         self.tree = app_commands.CommandTree(self)
         self.tree.add_command(commands.group(self._command, self._complete), guild=guild)
-        self.tree.add_command(manage_commands.manage_group(self._command, self._complete), guild=guild)
+        self.tree.add_command(manage_commands.manage_group(self._command, self._complete, front.explains), guild=guild)
         self.tree.add_command(commands.message_menu(self._chosen_message), guild=guild)
 
     async def setup_hook(self) -> None:

@@ -11,10 +11,12 @@ STATES = ("CREATED", "QUEUED", "RUNNING", "PAUSED", "RETRYING", "RESTARTED", "KI
 BULK_WORDS = ("kill", "pause", "resume", "restart", "replay", "force", "mark", "labels", "delete")
 
 
-def manage_group(hear: Hear, complete: Complete) -> app_commands.Group:
-    """The group with its subcommands; the words are those of `/flow` elsewhere."""
+def manage_group(hear: Hear, complete: Complete, explains: bool) -> app_commands.Group:
+    """The group with its subcommands; the words are those of `/flow` elsewhere. `explains`: a model is set up."""
     flow = app_commands.Group(name="flow-manage", description="Put runs right, and set up what everybody uses")
     _add_corrections(flow, hear, complete)
+    if explains:
+        about_run(flow, hear, complete, "explain", "Why a run failed, as a model sees it")
     _add_bulk(flow, hear, complete)
     _add_set_up(flow, hear, complete)
     return flow

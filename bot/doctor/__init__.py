@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from bot.doctor.database import database
 from bot.doctor.discord import discord
+from bot.doctor.explain import explain
 from bot.doctor.files import files
 from bot.doctor.here import approvals, disk, flows, folder, limits, page, programs, roles
 from bot.doctor.slack import slack
@@ -22,6 +23,7 @@ LOOKS: tuple[Look, ...] = (
     roles,
     approvals,
     page,
+    explain,
     slack,
     discord,
 )

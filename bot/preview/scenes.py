@@ -20,6 +20,7 @@ from bot.cards.outline import continues_with, message_before, message_text, plac
 from bot.cards.pause_cards import Decided, PauseView, pause_card
 from bot.cards.run_cards import RunView, run_card
 from bot.conversation import Card, Field, Form, Listing, Notice
+from bot.explaining.section import ExplainSection
 from bot.forms.questions import fields_of, form, intro
 from bot.links import ActionIds, Pages
 from bot.people.roles import Role
@@ -50,9 +51,14 @@ class Scene:
 
 
 def scenes(
-    flow: Flow, public_url: str | None = None, rules: Sequence[ApprovalRule] = (), roles: Sequence[Role] = ()
+    flow: Flow,
+    public_url: str | None = None,
+    rules: Sequence[ApprovalRule] = (),
+    roles: Sequence[Role] = (),
+    explain: ExplainSection | None = None,
 ) -> list[Scene]:
-    """Everything the flow shows, in order; its questions with what `approvals` and `roles` of parley.yaml say."""
+    """Everything the flow shows, in order; its questions with what `approvals` and `roles` of parley.yaml say, its
+    failure with what `explain` does."""
     ids, pages = ActionIds(b"preview"), Pages(public_url)
     found = []
     asked = _asked(flow, flow.inputs)
@@ -63,7 +69,8 @@ def scenes(
     for place in places(flow):
         if place.task.type.endswith((".Pause", ".Approval", ".HumanTask")):
             found += _pause(flow, place.task, ids, pages, rules, roles)
-    found.append(Scene(f"{flow.id}-failed", _run(flow, State.FAILED, ids, pages)))
+    is_explained = explain is not None and explain.covers(f"{flow.namespace}/{flow.id}")
+    found.append(Scene(f"{flow.id}-failed", _run(flow, State.FAILED, ids, pages, is_explained=is_explained)))
     found.append(Scene(f"{flow.id}-ended", _run(flow, State.SUCCESS, ids, pages)))
     return found
 
@@ -109,14 +116,14 @@ def _terms(flow: Flow, task: Task) -> PauseTerms:
         return PauseTerms()
 
 
-def _run(flow: Flow, state: State, ids: ActionIds, pages: Pages) -> Card:
+def _run(flow: Flow, state: State, ids: ActionIds, pages: Pages, *, is_explained: bool = False) -> Card:
     histories: tuple[tuple[State, datetime], ...] = ((State.CREATED, NOON), (State.RUNNING, NOON))
     if state.is_terminal:
         histories = (*histories, (state, NOON + TOOK))
     outputs = {one.id: str(one.value) for one in flow.outputs} if state is State.SUCCESS else None
     run = Execution(RUN_ID, flow.namespace, flow.id, 1, state, histories, outputs=outputs, started_by="local:you")
     errors = ((flow.tasks[-1].id, "Here stands what went wrong."),) if state is State.FAILED else ()
-    return run_card(RunView(run, flow, "you", NOON + TOOK, errors=errors), ids, pages)
+    return run_card(RunView(run, flow, "you", NOON + TOOK, errors=errors, is_explained=is_explained), ids, pages)
 
 
 def _policy(flow: Flow, task: Task, rules: Sequence[ApprovalRule], roles: Sequence[Role]) -> tuple[str, ApprovalRule]:

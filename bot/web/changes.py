@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from bot.asking import Asking, Parts
+from bot.commands import explain as explain_command
 from bot.commands import revisions as revision_commands
 from bot.commands import run_changes
 from bot.commands import runs as run_commands
@@ -159,6 +160,38 @@ async def delete(request: Request, execution_id: str) -> Response:
     except Wrong as error:
         return program_only(request) or told({"error": str(error)}, 400)
     return await _changed(request, execution_id, deleted)
+
+
+@routes.post("/executions/{execution_id}/explain", name="explain_execution")
+async def explain(request: Request, execution_id: str) -> Response:
+    """Ask the model why it failed: 202 while it is asked, 200 with its words once they are there."""
+    if (stranger := program_only(request)) is not None:
+        return stranger
+    status, text = await to_one(request, execution_id, explain_command.begin)
+    if status >= 400:
+        return told({"error": text}, status)
+    return await _explained(request, execution_id) or told({"error": text}, 429)
+
+
+@routes.get("/executions/{execution_id}/explanation", name="api_explanation")
+async def explanation(request: Request, execution_id: str) -> Response:
+    """What came of it."""
+    try:
+        run = await engine_of(request).execution(execution_id)
+    except NotFound as error:
+        return told({"error": str(error)}, 404)
+    if (no := await refused(request, "see", f"{run.namespace}/{run.flow_id}")) is not None:
+        return no
+    return await _explained(request, execution_id) or told({"error": "Nobody asked."}, 404)
+
+
+async def _explained(request: Request, execution_id: str) -> Response | None:
+    desk: FrontDesk = request.app.state.desk
+    known = await desk.explaining.of(await engine_of(request).execution(execution_id))
+    if known is None:
+        return None
+    text = known.text if known.state == "DONE" else bare(known.text)
+    return told({"state": known.state, "model": known.model, "text": text}, 202 if known.state == "ASKING" else 200)
 
 
 # Flows

@@ -28,6 +28,7 @@ from engine.runtime import Engine
 routes = APIRouter()
 DOCS = Path(__file__).parent.parent / "docs"
 LOG_LINES = 1000
+EXPLAINED = 1.0  # seconds between two looks whether a model has answered
 
 
 def engine_of(request: Request) -> Engine:
@@ -93,26 +94,39 @@ async def execution_events(request: Request, execution_id: str) -> Response:
 
     async def stream() -> AsyncIterator[str]:
         number = 0
-        async for run in while_in(request, _moves(engine, execution_id)):
+        async for run in while_in(request, _moves(request, execution_id)):
             if run is None:
                 yield ": still here\n\n"
                 continue
             number += 1
             yield event(number, {"html": await _body(request, run)})
-            if run.state.is_terminal:
+            if run.state.is_terminal and not await _is_being_explained(request, run):
                 yield "event: end\ndata: {}\n\n"
 
     return StreamingResponse(stream(), media_type="text/event-stream", headers=HEADERS)
 
 
-async def _moves(engine: Engine, execution_id: str) -> AsyncGenerator[Execution | None, None]:
-    """A run, and again whenever it moved, until it is over; None every 15 s without."""
+async def _is_being_explained(request: Request, run: Execution) -> bool:
+    desk: FrontDesk = request.app.state.desk
+    known = await desk.explaining.of(run)
+    return known is not None and known.state == "ASKING"
+
+
+async def _moves(request: Request, execution_id: str) -> AsyncGenerator[Execution | None, None]:
+    """A run, and again whenever it moved, until it is over and not being explained; None every 15 s without."""
+    engine = engine_of(request)
     async with engine.subscribe() as changes:
         waiting = aiter(changes)
         while True:
             run = await engine.execution(execution_id)
             yield run
             if run.state.is_terminal:
+                is_asked = await _is_being_explained(request, run)
+                while await _is_being_explained(request, run):
+                    await asyncio.sleep(EXPLAINED)
+                    yield None
+                if is_asked:
+                    yield run
                 return
             while True:
                 try:
@@ -236,6 +250,7 @@ async def _names(request: Request, run: Execution) -> dict[str, Any]:
         "seen": {card.entity: showed(session, card.entity, evidence(card)) for card in pauses},
         "forms": await waiting_forms(desk, run.id),
         "deeds": await allowed(desk, caller(request).person, run),
+        "explanation": desk.explaining.said(known, run.flow_id) if (known := await desk.explaining.of(run)) else None,
         "here_url": path_of(run),
     }
 

@@ -41,7 +41,15 @@ class Deedable:
 STOP = Deedable("kill", "Stop", style="danger")
 MARK = Deedable("mark", "Count as", "state", ENDS)
 DELETE = Deedable("delete", "Delete\u2026", style="danger")
-_NEEDS: dict[str, Deed] = {"kill": "kill", "pause": "hold", "resume": "hold", "restart": "run", "replay": "run"}
+EXPLAIN = Deedable("explain", "Explain")
+_NEEDS: dict[str, Deed] = {
+    "explain": "see",
+    "kill": "kill",
+    "pause": "hold",
+    "resume": "hold",
+    "restart": "run",
+    "replay": "run",
+}
 BULK = ("kill", "pause", "resume", "restart", "replay", "force", "delete", *(f"mark {state}" for state in ENDS))
 
 
@@ -62,7 +70,8 @@ def offered(run: Execution) -> Sequence[Deedable]:
 async def allowed(desk: FrontDesk, person: Person, run: Execution) -> list[Deedable]:
     """Those of them that somebody may do."""
     found = []
-    for one in offered(run):
+    explains = (EXPLAIN,) if desk.office.explains(run) and await desk.explaining.of(run) is None else ()
+    for one in (*offered(run), *explains):
         deed = _NEEDS.get(one.word, "manage")
         if await desk.may(deed, person, run):
             found.append(one)
@@ -74,7 +83,7 @@ async def do_to_execution(request: Request, execution_id: str) -> Response:
     """A button of a run's page."""
     form = await request.form()
     word, given = str(form.get("word") or ""), str(form.get("given") or "").strip()
-    known = {"kill", "pause", "resume", "restart", "replay", "force", "mark", "labels", "delete"}
+    known = {"kill", "pause", "resume", "restart", "replay", "force", "mark", "labels", "delete", "explain"}
     back = safe_back(form.get("back"))
     if word not in known:
         return await _said(request, Notice("warning", "There is no such button."), back)
@@ -84,8 +93,10 @@ async def do_to_execution(request: Request, execution_id: str) -> Response:
         pairs = {name.strip(): Text(value.strip())} if name.strip() and value.strip() else {}
     elif given:
         words.append(Word(given))
-    line = Line(word, tuple(words), pairs)
-    return await _done(request, write(line), "/ui/executions" if word == "delete" else back)
+    said = await _command(request, write(Line(word, tuple(words), pairs)))
+    if word == "explain" and isinstance(said.body, Notice) and said.body.tone == "info":  # the page shows it
+        return RedirectResponse(back, 303, headers=HEADERS)
+    return await _answer(request, said, "/ui/executions" if word == "delete" else back)
 
 
 @routes.post("/ui/executions/bulk", name="do_to_executions")

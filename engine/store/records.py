@@ -12,6 +12,7 @@ from engine.core.execution import Execution
 from engine.core.state import State
 from engine.plugin import Purged, Selection
 from engine.store.chat_evidence import evidence
+from engine.store.chat_explanations import explanations, listeners
 from engine.store.chat_ladder import rungs
 from engine.store.chat_sequels import sequels
 from engine.store.chat_tables import messages, runs
@@ -110,7 +111,7 @@ def purge(connection: Connection, execution_id: str, parts: Collection[str]) -> 
     cards = select(messages.c.id).where(messages.c.execution_id == execution_id)
     for beside in (sequels, evidence):
         connection.execute(delete(beside).where(beside.c.message.in_(cards)))
-    for table in (task_runs, events, commands, pauses, runs, messages):
+    for table in (task_runs, events, commands, pauses, runs, messages, explanations, listeners):
         gone(table)
     connection.execute(delete(executions).where(executions.c.id == execution_id))
     return Purged(executions=1, outputs=handed_on, logs=lines, metrics=measured)

@@ -77,6 +77,7 @@ class Rig:
     identities: object = None
     paces: dict = field(default_factory=dict)
     database: str | None = None  # the address of a server
+    explain: object = None
 
     def __post_init__(self) -> None:
         self.slack = MemoryFrontEnd("slack")
@@ -95,7 +96,8 @@ class Rig:
         for flow in flows:
             await self.engine.deploy(flow)
         self.desk = FrontDesk(self.engine, ends, self.settings, permissions=self.permissions, paces=paces,
-                              roles=self.roles, approvals=self.approvals, identities=self.identities)  # fmt: skip
+                              roles=self.roles, approvals=self.approvals, identities=self.identities,
+                              explain=self.explain)  # fmt: skip
         await self.desk.start()
         for end in ends:
             await end.start(self.desk)

@@ -26,7 +26,7 @@ async def _nothing(*_):
 def told():
     """What a sync sends."""
     tree = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
-    for made in (commands.group(_nothing, _nothing), manage_commands.manage_group(_nothing, _nothing)):
+    for made in (commands.group(_nothing, _nothing), manage_commands.manage_group(_nothing, _nothing, explains=True)):
         tree.add_command(made)
     tree.add_command(commands.message_menu(_nothing))
     return json.loads(json.dumps([one.to_dict(tree) for one in tree.get_commands()]))

@@ -17,6 +17,7 @@ from bot.commands.verbs import SYNONYMS, VERBS
 from bot.discord import commands, manage_commands
 from bot.discord.client import DiscordFrontEnd
 from bot.discord.payloads import _FLAGS, _PLACES, command_text
+from bot.explaining.section import ExplainSection
 from bot.slack.app import SlackFrontEnd
 from tests.bot.rig import PLAIN, Rig
 from tests.web.conftest import Browser, running
@@ -27,6 +28,7 @@ from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
 
 __all__ = ["slack"]
 
+MODEL = ExplainSection(provider="openai", model="small", base_url="http://127.0.0.1:9/v1")
 # What is typed, in this order, and something of the answer.
 LINES = (
     ("", "Start a flow, answer what waits for you"),
@@ -40,6 +42,7 @@ LINES = (
     ("unwatch last", "no longer followed here"),
     ("watch last --stop", "is not followed here"),
     ("logs last --level=ERROR --tail=5 --grep=x", "has no such lines yet"),
+    ("explain last", "there is no failure to explain"),
     ("files last", "made no files"),
     ("pending --all", "Waiting for an answer"),
     ("snooze last 1h", "again"),
@@ -96,7 +99,7 @@ def bare(text: str) -> str:
 
 @pytest.mark.parametrize("way", ["command", "thread", "direct"])
 async def test_on_slack(slack, tmp_path, way):
-    rig = Rig(tmp_path)
+    rig = Rig(tmp_path, explain=MODEL)
     rig.slack = SlackFrontEnd(BOT_TOKEN, APP_TOKEN, base_url=f"{slack.url}/api/", inbox=tmp_path / "inbox", grace=2)
     await rig.start(PLAIN)
     thread = slack.write("a thread", channel="C1").ts if way == "thread" else None
@@ -133,7 +136,7 @@ def told():
         return []
 
     tree = app_commands.CommandTree(discord.Client(intents=discord.Intents.none()))
-    groups = [commands.group(nothing, nothing), manage_commands.manage_group(nothing, nothing)]
+    groups = [commands.group(nothing, nothing), manage_commands.manage_group(nothing, nothing, explains=True)]
     for made in groups:
         tree.add_command(made)
     sent = json.loads(json.dumps([one.to_dict(tree) for one in groups]))
@@ -170,8 +173,8 @@ def chosen(text: str) -> tuple[str, dict]:
 async def on_discord(tmp_path):
     base, gateway = Route.BASE, DiscordWebSocket.DEFAULT_GATEWAY
     async with DiscordWire() as wire:
-        rig = Rig(tmp_path)
-        rig.discord = DiscordFrontEnd(TOKEN, base_url=wire.base_url, gateway_url=wire.gateway_url)
+        rig = Rig(tmp_path, explain=MODEL)
+        rig.discord = DiscordFrontEnd(TOKEN, explains=True, base_url=wire.base_url, gateway_url=wire.gateway_url)
         await rig.start(PLAIN)
         wire.front = rig.discord
         yield wire
@@ -236,7 +239,7 @@ async def test_on_the_page(tmp_path):
     flows = tmp_path / "flows"
     flows.mkdir()
     (flows / "ship.yaml").write_text(PLAIN)
-    async with running(tmp_path, flows=flows) as app:
+    async with running(tmp_path, flows=flows, settings={"explain": MODEL}) as app:
         browser = Browser(app.url)
         try:
             for line, expected in (*LINES, *ONLY_TYPED):

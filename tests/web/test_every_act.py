@@ -26,6 +26,7 @@ ROLES = (
     ),
     Role.model_validate({"name": "guests", "members": ["token:guest"], "may": [{"do": ["run"], "flow": "t/nothing"}]}),
 )
+MODEL = {"provider": "openai", "model": "small", "base_url": "http://127.0.0.1:9/v1"}
 FLOWS = (
     "id: ask\nnamespace: t\ntasks:\n  - id: wait\n    type: io.kestra.plugin.core.flow.Pause\n"
     "    onResume: [{id: word, type: STRING}]\n",
@@ -50,7 +51,8 @@ async def new(app, before, wanted, person):
 
 @pytest.fixture
 async def app(tmp_path):
-    async with running(tmp_path, roles=ROLES, tokens=TOKENS, public_url="http://localhost") as made:
+    given = {"roles": ROLES, "tokens": TOKENS, "public_url": "http://localhost", "settings": {"explain": MODEL}}
+    async with running(tmp_path, **given) as made:
         for flow in FLOWS:
             await made.engine.deploy(flow)
         yield made
@@ -217,6 +219,7 @@ ACTS |= {
         lambda w: _of_run(w, "ask", "POST", "/resume", json={"word": "yes"}), {"resume"},
     ),
     "restart_execution": (lambda w: _of_run(w, "bad", "POST", "/restart"), {"restart"}),
+    "explain_execution": (lambda w: _of_run(w, "bad", "POST", "/explain"), {"explain"}),
     "replay_execution": (lambda w: _of_run(w, "good", "POST", "/replay"), {"replay"}),
     "pause_execution": (lambda w: _of_run(w, "long", "POST", "/pause"), {"pause"}),
     "force_execution": (lambda w: _of_run(w, "long", "POST", "/force-run"), {"force", "refused"}),

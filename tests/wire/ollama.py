@@ -41,7 +41,14 @@ class OllamaService:
                 vectors = [vector(text) for text in request.json["input"]]
                 return Answered({"model": request.json["model"], "embeddings": vectors})
             case "POST", "/api/show" if request.json["model"] in self.models:
-                return Answered({"modelfile": "", "template": "", "details": {"format": "gguf", "family": "llama"}})
+                return Answered(
+                    {
+                        "modelfile": "",
+                        "template": "",
+                        "details": {"format": "gguf", "family": "llama"},
+                        "model_info": {},
+                    }
+                )
             case "DELETE", "/api/delete" if request.json["model"] in self.models:
                 self.models.discard(request.json["model"])
                 return Answered({})

@@ -63,6 +63,10 @@ class OpenAiFamily(Provider):
     knows_schemas: ClassVar[bool] = True
     api_key: Property[Text]
 
+    def limit_name(self, context: RunContext) -> str:
+        """What the service calls the most tokens of an answer."""
+        return "max_tokens"
+
     def connected(self, context: RunContext) -> AbstractAsyncContextManager["openai.AsyncOpenAI"]:
         """A client; what it raises leaves as TaskFailed."""
         return connected(context, self.service, self.api_key, self.base_url, self.default_url, tls=self.tls(context))
@@ -81,7 +85,7 @@ class OpenAiFamily(Provider):
             "temperature": configuration.temperature,
             "top_p": configuration.top_p,
             "seed": configuration.seed,
-            "max_tokens": configuration.max_token,
+            self.limit_name(context): configuration.max_token,
         }
         if configuration.wants_json:
             schema = configuration.schema_

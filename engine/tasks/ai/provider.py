@@ -50,6 +50,11 @@ caPem: "{{ secret('COMPANY_CA') }}"
     )
     type: Literal["io.kestra.plugin.ai.provider.OpenAI"]
 
+    def limit_name(self, context: RunContext) -> str:
+        """OpenAI's own models take the newer name alone; other servers that speak its API may know the older only."""
+        is_elsewhere = self.base_url or context.settings.provider(self.service).base_url
+        return "max_tokens" if is_elsewhere else "max_completion_tokens"
+
     async def draw(self, context: RunContext, prompt: str) -> str:
         name = aliases.model(self.model_name, context.settings.models)
         async with self.connected(context) as client:
