@@ -7,6 +7,7 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.manual import MANUAL, unknown_flag
 from bot.commands.verbs import CALLED, SYNONYMS, VERBS
+from bot.explaining.section import ExplainSection
 from bot.findings import Finding
 from bot.people.roles import Role
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
@@ -76,7 +77,7 @@ async def test_doctor_is_for_those_who_manage(tmp_path):
 
 @pytest.fixture
 async def rig(tmp_path):
-    made = await Rig(tmp_path).start(PLAIN)
+    made = await Rig(tmp_path, explain=ExplainSection(provider="ollama", model="tiny")).start(PLAIN)
     yield made
     await made.stop()
 
