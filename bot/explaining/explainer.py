@@ -23,7 +23,7 @@ from bot.explaining.answers import bounded, explained, unexplained
 from bot.explaining.evidence import failure_of
 from bot.explaining.prompt import turns
 from bot.explaining.section import ExplainSection
-from bot.frontend import Unreachable
+from bot.frontend import REACHED, Unreachable
 from bot.office import Office
 from bot.texts import code, plain
 from engine.core.execution import Execution
@@ -37,7 +37,7 @@ log = structlog.get_logger("parley")
 ALIVE = timedelta(seconds=15)  # without a sign of life an owner is taken for dead
 SIGN = 4.0  # seconds between two signs of life
 LOOK = 10.0  # and between two looks for what nobody goes on with
-BREATH = 1.0  # and between "Asking …", which is on its way then, and the answer: Discord takes none before it
+PATIENCE = 10.0  # until "Asking …" has reached the person: Discord takes no other answer before it
 EVER = datetime(9999, 1, 1, tzinfo=UTC)
 OFF = "Explanations are switched off for it now."
 
@@ -155,7 +155,7 @@ class Explaining:
 
         reply, is_ours = await self.office.engine.database.transact(work)
         if is_ours:
-            self._go(wanted, self._ask(wanted))
+            self._go(wanted, self._ask(wanted, REACHED.get()))
         return reply
 
     # What is done
@@ -174,11 +174,13 @@ class Explaining:
         except Exception:
             log.exception("an explanation waits", execution_id=one.execution_id)
 
-    async def _ask(self, one: Explanation) -> None:
-        """Ask the model, keep what it says, tell it."""
+    async def _ask(self, one: Explanation, reached: "asyncio.Future[bool] | None" = None) -> None:
+        """Ask the model, keep what it says, tell it. `reached`: whether the person knows that it is asked."""
         living = asyncio.create_task(self._live(one), name=f"sign of life of {one.execution_id}")
         try:
-            (state, text), _ = await asyncio.gather(self._answer(one), asyncio.sleep(BREATH))
+            state, text = await self._answer(one)
+            if reached is not None:
+                await asyncio.wait({reached}, timeout=PATIENCE)
         finally:
             living.cancel()
             with suppress(asyncio.CancelledError):

@@ -16,7 +16,6 @@ STEPS = ("while the model thinks", "before it is kept", "before it is told", "af
 
 def arm(step: str) -> None:
     """Die when the step is reached. Real code runs up to there."""
-    explainer.BREATH = 0.0
     if step == STEPS[0]:
         explainer.models.ask = die
     elif step == STEPS[1]:

@@ -33,8 +33,7 @@ tasks:
 
 
 @pytest.fixture(autouse=True)
-def no_breath(monkeypatch):
-    monkeypatch.setattr(explainer, "BREATH", 0.0)
+def secrets_of_the_bot(monkeypatch):
     monkeypatch.setenv("PARLEY_SECRET_MODEL_KEY", "the-key-of-the-model")
     monkeypatch.setenv("PARLEY_SECRET_DB", "s3cr3t-of-the-db")
 

@@ -34,8 +34,7 @@ async def killed(folder, step, url):
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_killed_before_the_answer(tmp_path, openai_service, monkeypatch, step):
-    monkeypatch.setattr(explainer, "BREATH", 0.0)
+async def test_killed_before_the_answer(tmp_path, openai_service, step):
     run = await killed(tmp_path, step, openai_service.url)
     section = ExplainSection(provider="openai", model="small", base_url=openai_service.url)
     rig = await Rig(tmp_path, explain=section).start()
