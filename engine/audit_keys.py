@@ -134,7 +134,7 @@ def read_public(text: str) -> list[str]:
     lines = [_bytes("".join(block.split())) for block in blocks]
     if not blocks:
         lines = [_bytes(line) for line in text.replace(",", "\n").split()]
-    raw = [line.removeprefix(DER) if line is not None and blocks else line for line in lines]
+    raw = [None if line is None else line.removeprefix(DER) for line in lines]
     found = [_text(one) for one in raw if one is not None and len(one) == LENGTH]
     if not found or len(found) != len(raw):
         raise SettingInvalid(

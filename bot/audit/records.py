@@ -1,6 +1,7 @@
 """The record of deeds for people: checked, exported, told in lines, and somebody taken out of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,23 +9,27 @@ from bot.conversation import Person
 from engine.errors import Refused
 from engine.runtime import Engine
 from engine.store import audit_chain, chat_audit, forgetting
-from engine.store.audit_proof import FORGET, Verdict
+from engine.store.audit_proof import FORGET, Trust, Verdict
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
 from engine.store.forgetting import Forgotten
 
 
-async def verified(engine: Engine, head: str = "", accepted: Sequence[int] = ()) -> dict[str, Any]:
-    """What a check of the chain found, for programs."""
-    return plain(
-        await engine.database.read(
-            lambda connection: audit_chain.verify(connection, head, engine.notary.trust(frozenset(accepted)))
-        )
-    )
+async def verified(
+    engine: Engine, head: str = "", accepted: Sequence[int] = (), keys: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What a check of the chain found, for programs. `keys`: public ones to go by instead of those of this machine."""
+
+    def trust() -> Trust:
+        own = engine.notary.trust(frozenset(accepted))
+        return replace(own, keys=frozenset(keys), must_sign=True) if keys else own
+
+    found = await engine.database.read(lambda connection: audit_chain.verify(connection, head, trust()))
+    return plain(found, is_known=bool(keys) or engine.notary.keys is not None)
 
 
-def plain(found: Verdict) -> dict[str, Any]:
-    """A verdict for programs."""
+def plain(found: Verdict, *, is_known: bool) -> dict[str, Any]:
+    """A verdict for programs. `is_known`: the keys were known beforehand, so that nobody else can have signed."""
     return {
         "ok": found.is_whole,
         "rows": found.rows,
@@ -35,6 +40,7 @@ def plain(found: Verdict) -> dict[str, Any]:
         "why": found.why,
         "sealed": found.sealed,
         "signers": list(found.signers),
+        "known": is_known,
         "losses": [{"row": loss.row, "why": loss.why} for loss in found.losses],
     }
 

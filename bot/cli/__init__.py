@@ -95,7 +95,7 @@ def migrate_store(
 @app.command()
 def backup(
     target: Annotated[Path, typer.Argument(help="A new folder; or a file ending in .db for the database alone.")],
-    with_key: Annotated[bool, typer.Option("--with-key", help="Copy the encryption key too.")] = False,
+    with_key: Annotated[bool, typer.Option("--with-key", help="Copy the keys too.")] = False,
     data: Data = None,
 ) -> None:
     """Copy database and files as they are now, also while the bot runs."""
@@ -269,13 +269,44 @@ def unlink(
 
 @audit.command("verify")
 def audit_verify(
+    file: Annotated[
+        Path | None, typer.Argument(help="A file that `export` wrote (default: the record itself).")
+    ] = None,
     head: Annotated[str, typer.Option("--head", help="A hash printed earlier, which must still be there.")] = "",
+    key: Annotated[
+        list[Path] | None, typer.Option("--key", help="A file with a public key that must have signed; repeatable.")
+    ] = None,
+    accept: Annotated[
+        list[int] | None, typer.Option("--accept", help="A row that tells of a loss you know of; repeatable.")
+    ] = None,
     data: Data = None,
 ) -> None:
-    """Check that no row of the record was changed or removed; exit status 1 names the first that was."""
+    """Check that no row was changed or removed, and that it is signed; exit status 1 names the first that was."""
     from bot.cli.audit import verify
 
-    verify(head, data)
+    verify(file, head, key or (), accept or (), data)
+
+
+@audit.command("key")
+def audit_key(
+    new: Annotated[bool, typer.Option("--new", help="Print a new private key, for the settings, instead.")] = False,
+    data: Data = None,
+) -> None:
+    """Print the public key that signs the record, and its fingerprint."""
+    from bot.cli.audit import key
+
+    key(new, data)
+
+
+@audit.command("rotate")
+def audit_rotate(
+    lost: Annotated[bool, typer.Option("--lost", help="The former key is lost, so it can't hand over.")] = False,
+    data: Data = None,
+) -> None:
+    """Let a new key sign from now on, to which the former one hands over. Prints its public key."""
+    from bot.cli.audit import rotate
+
+    rotate(lost, data)
 
 
 @audit.command("export")

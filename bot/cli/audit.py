@@ -3,26 +3,98 @@
 import csv
 import json
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bot.audit import records
+from bot.audit import exported, records
 from bot.cli.loopback import ask, operator
+from engine.audit_keys import fingerprint, new_key, pem, read_public
 from engine.errors import Refused
+from engine.store.audit_proof import Trust
 from engine.store.forgetting import Forgotten
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for a formula
 
 
-def verify(head: str, data: Path | None) -> None:
-    """Print what a check found; exit 1 when a row is not as it was written."""
-    params = {"head": head}
-    found = ask(data, "GET", "/audit/verify", lambda engine: records.verified(engine, head), json.loads, params=params)
+def verify(file: Path | None, head: str, keys: Sequence[Path], accepted: Sequence[int], data: Path | None) -> None:
+    """Print what a check found, of the record or of a file with an export; exit 1 when a row is not as it was written,
+    or when one says that something was lost which nobody accepted."""
+    publics = [one for path in keys for one in read_public(_text(path))]
+    if file is not None:
+        trust = Trust(frozenset(publics), bool(publics), frozenset(accepted), head)
+        found = records.plain(exported.verified(_text(file).split("\n"), trust), is_known=bool(publics))
+    else:
+        params = {"head": head, "accept": ",".join(map(str, accepted)), "key": ",".join(publics)}
+        found = ask(
+            data,
+            "GET",
+            "/audit/verify",
+            lambda engine: records.verified(engine, head, accepted, publics),
+            json.loads,
+            params=params,
+        )
+    sys.stdout.write(_told(found))
     if not found["ok"]:
-        sys.stdout.write(f"Row {found['broken']}: {found['why']}. {found['rows']} rows before it are whole.\n")
         sys.exit(1)
-    sys.stdout.write(f"{found['rows']} rows are as they were written. The last is {found['number']}: {found['head']}\n")
+
+
+def _told(found: dict[str, Any]) -> str:
+    """A verdict in words; the hash of the last row comes last."""
+    lines = [
+        f"Row {loss['row']}: {loss['why']}. Who knows why adds --accept {loss['row']}." for loss in found["losses"]
+    ]
+    if found["broken"] is not None:
+        lines.append(f"Row {found['broken']}: {found['why']}. {found['rows']} rows before it are whole.")
+        return "\n".join(lines) + "\n"
+    if not found["rows"]:
+        return "\n".join([*lines, "There are no rows."]) + "\n"
+    if found["first"] > 1:
+        lines.append(f"Rows before {found['first']} are not here.")
+    left = found["number"] - found["sealed"]
+    if not found["sealed"]:
+        lines.append("Nothing is signed: whoever can write the database could have written all of this.")
+    else:
+        newest = f"the newest {left} rows are" if left > 1 else "the newest row is"
+        rest = f"; {newest} not covered yet" if left else ""
+        lines.append(f"Signed up to row {found['sealed']} by key {', '.join(found['signers'])}{rest}.")
+        if not found["known"]:
+            lines.append("No key was given: compare this one with `parley audit key`, or give it with --key.")
+    lines.append(f"{found['rows']} rows are as they were written. The last is {found['number']}: {found['head']}")
+    return "\n".join(lines) + "\n"
+
+
+def key(new: bool, data: Path | None) -> None:
+    """Print the public key that signs, its fingerprint beside it; or a new private one."""
+    if new:
+        sys.stdout.write(f"{new_key()}\n")
+        return
+    _show(ask(data, "GET", "/audit/key", records.key, _public))
+
+
+def rotate(lost: bool, data: Path | None) -> None:
+    """Let a new key sign from now on."""
+    body = {"lost": lost}
+    turn = partial(records.rotate, by=operator(), after_loss=lost)
+    _show(ask(data, "POST", "/audit/rotate", turn, _public, body=body))
+
+
+def _show(public: str) -> None:
+    sys.stdout.write(pem(public))
+    sys.stderr.write(f"Fingerprint (SHA-256): {fingerprint(public)}\n")
+
+
+def _public(text: str) -> str:
+    return str(json.loads(text)["public"])
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path} can't be read.", fix="Name a file that `parley audit` wrote.") from error
 
 
 def export(format: str, since: str, data: Path | None) -> None:

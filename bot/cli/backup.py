@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.settings import BotSettings, read_settings
+from engine.audit_keys import KEY_FILE, key_file
 from engine.errors import SettingInvalid, StoreFailed
 from engine.file_settings import open_files
 from engine.store.copying import copy_database
@@ -77,8 +78,10 @@ def _copy_folder(settings: BotSettings, source: Path, target: Path, with_key: bo
         number = _copy_tree(open_files(settings).root, part / FILES) + _copy_tree(
             settings.data / UPLOADS, part / UPLOADS
         )
-        if with_key and (settings.data / KEY).is_file():
+        if with_key:
             _copy_one(settings.data / KEY, part / KEY)
+            if settings.audit.key is None:
+                _copy_one(key_file(settings), part / KEY_FILE)
         part.rename(target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -119,7 +122,7 @@ def _report(settings: BotSettings, target: Path, copied: Copied, *, alone: bool,
         lines.append(f"Files of executions are not in it; they lie in {open_files(settings).root}.")
     elif settings.storage is not None:
         lines.append("Files are in its folder `files`; `storage` in the settings must point to them after a restore.")
-    own = settings.data / KEY
+    own, signs = settings.data / KEY, key_file(settings)
     if settings.encryption_key:
         lines.append(
             "The encryption key is not in it: it is set as PARLEY_ENCRYPTION_KEY or `encryption_key`. Keep it."
@@ -131,6 +134,14 @@ def _report(settings: BotSettings, target: Path, copied: Copied, *, alone: bool,
             f"The encryption key is not in it: without {own} secret inputs and values can't be read. "
             "Keep it somewhere else, or add --with-key."
         )
+    if settings.audit.key is not None:
+        lines.append(
+            "The key that signs the record is not in it: it is set as PARLEY_AUDIT__KEY or `audit.key`. Keep it."
+        )
+    elif with_key and signs.is_file():
+        lines.append("The key that signs the record is in it: whoever has this copy can sign what they like.")
+    elif signs.is_file():
+        lines.append(f"The key that signs the record is not in it: without {signs} nothing is signed after a restore.")
     restore = "copy it to an empty data folder as `parley.db`" if alone else f"`parley up --data {target}`"
-    lines.append(f"To restore: {restore}{'' if with_key or settings.encryption_key else ', with the key beside it'}.")
+    lines.append(f"To restore: {restore}{'' if with_key or settings.encryption_key else ', with the keys beside it'}.")
     return "\n".join(lines) + "\n"

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from bot.settings import read_settings
+from engine.audit_keys import KEY_FILE
 from engine.errors import SettingInvalid
 from engine.store.database import SqliteDatabase
 from engine.store.moving import Moved, move
@@ -47,6 +48,11 @@ def _report(moved: Moved, file: Path) -> str:
         lines.append(f"Secrets are encrypted: give every process the key in {key} as PARLEY_ENCRYPTION_KEY.")
     else:
         lines.append("Secrets are encrypted: give every process the same PARLEY_ENCRYPTION_KEY as before.")
+    signs = file.with_name(KEY_FILE)
+    if signs.is_file():
+        lines.append(
+            f"The record is signed: give every bot the key in {signs} as `audit.key_file` or PARLEY_AUDIT__KEY."
+        )
     files = file.with_name("files")
     if files.is_dir():
         lines.append(f"Files lie in {files}: copy them to where `storage` points.")

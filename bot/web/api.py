@@ -17,6 +17,7 @@ from bot.people.roles import Deed
 from bot.texts import bare
 from bot.web.executions import engine_of
 from bot.web.requests import HEADERS, Wrong, caller, refusal, told
+from engine.audit_keys import read_public
 from engine.errors import EngineError, NotFound, Refused
 from engine.plugin import Selection
 from engine.runtime.execution_json import execution_json
@@ -188,9 +189,45 @@ async def audit_export(request: Request, since: str = "") -> Response:
 
 
 @routes.get("/audit/verify", name="audit_verify")
-async def audit_verify(request: Request, head: str = "") -> Response:
-    """Whether the record is as it was written."""
-    return await refused(request, "manage", "*") or told(await records.verified(engine_of(request), head))
+async def audit_verify(request: Request, head: str = "", accept: str = "", key: str = "") -> Response:
+    """Whether the record is as it was written. `accept`: rows whose loss is known; `key`: public keys to go by."""
+    if (no := await refused(request, "manage", "*")) is not None:
+        return no
+    try:
+        accepted, keys = [int(one) for one in accept.split(",") if one], read_public(key) if key else []
+    except ValueError:
+        return told({"error": "`accept` takes numbers of rows, with commas."}, 400)
+    except EngineError as error:
+        return told({"error": str(error)}, 400)
+    return told(await records.verified(engine_of(request), head, accepted, keys))
+
+
+@routes.get("/audit/key", name="audit_key")
+async def audit_key(request: Request) -> Response:
+    """The public key that signs the record."""
+    if (no := await refused(request, "manage", "*")) is not None:
+        return no
+    try:
+        return told({"public": await records.key(engine_of(request))})
+    except EngineError as error:
+        return told({"error": str(error)}, 404)
+
+
+@routes.post("/audit/rotate", name="audit_rotate")
+async def audit_rotate(request: Request) -> Response:
+    """Let a new key sign the record; `{"lost": true}` when the former one can't hand over."""
+    if (no := await refused(request, "manage", "*")) is not None:
+        return no
+    try:
+        body: Any = json.loads(await request.body() or b"{}")
+        after_loss = bool(body.get("lost"))
+    except (ValueError, AttributeError):
+        return told({"error": 'Send a JSON object: {"lost": false}.'}, 400)
+    try:
+        public = await records.rotate(engine_of(request), caller(request).person, after_loss=after_loss)
+    except EngineError as error:
+        return told({"error": str(error)}, 409)
+    return told({"public": public})
 
 
 @routes.post("/audit/forget/{person}", name="audit_forget")

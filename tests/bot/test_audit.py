@@ -1,10 +1,13 @@
 """The record as the desk writes it: what came in, what was done, what was refused, which messages stand where."""
 
 import asyncio
+import base64
 import csv
+import hashlib
 import io
 import json
-from datetime import timedelta
+import subprocess
+from datetime import datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
@@ -13,8 +16,10 @@ from bot.approvals.policy import ApprovalRule
 from bot.cli import app
 from bot.cli.audit import cell
 from bot.people.roles import Role
+from engine.audit_keys import AuditKey, pem
 from engine.plugin import Selection
 from engine.store import audit_chain, chat_audit
+from engine.store.tables import instant
 from tests.bot.rig import ASKING, BOB, DEV, PLAIN, Rig
 
 SECRET = """
@@ -232,6 +237,7 @@ def test_the_command_line_checks_exports_and_forgets(kept, monkeypatch):
     table = list(csv.DictReader(io.StringIO(call("export", "--format", "csv").stdout)))
     assert [row["hash"] for row in table] == [line["hash"] for line in lines]
     assert call("export", "--since", "2999-01-01").stdout == ""
+    assert "Signed up to row" in call("verify").stdout
     assert call("forget", "slack:U1").exit_code == 0
     again = call("forget", "slack:U1")
     assert (again.exit_code, "under way" in again.stderr) == (0, True)  # its approval must know who asked
@@ -239,6 +245,125 @@ def test_the_command_line_checks_exports_and_forgets(kept, monkeypatch):
     assert call("verify", "--head", head).exit_code == 0
     assert call("verify", "--head", "0123").exit_code == 1
     assert not any("slack:U1" in line or "Ann" in line for line in call("export").stdout.splitlines())
+
+
+@pytest.fixture
+def away(kept, tmp_path, monkeypatch):
+    """What an auditor gets: an export and the public key; and a way to check it where no bot ever was."""
+    monkeypatch.chdir(tmp_path)
+    runner = CliRunner()
+
+    def call(*words, data=kept):
+        return runner.invoke(app, ["audit", *map(str, words), "--data", str(data)])
+
+    shown = call("key")
+    (tmp_path / "key.pem").write_text(shown.stdout)
+    (tmp_path / "record.jsonl").write_text(call("export").stdout)
+    nowhere = tmp_path / "nowhere"
+
+    def verify(*words, rows=None):
+        if rows is not None:
+            text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+            (tmp_path / "record.jsonl").write_text(text)
+        done = call("verify", tmp_path / "record.jsonl", *words, data=nowhere)
+        assert not nowhere.exists(), "checking makes neither a database nor a key"
+        return done
+
+    lines = (tmp_path / "record.jsonl").read_text().splitlines()
+    return verify, call, tmp_path / "key.pem", [json.loads(line) for line in lines], shown.stderr.split()[-1]
+
+
+def test_an_export_is_checked_with_the_public_key_alone(away):
+    verify, _, key, rows_, finger = away
+    checked = verify("--key", key)
+    assert (checked.exit_code, f"by key {finger}." in checked.stdout) == (0, True), checked.output
+    assert rows_[-1]["facts"]["key"] == finger, "the export itself says which key signed"
+    assert "No key was given: compare" in verify().stdout
+    assert verify("--head", rows_[0]["hash"]).exit_code == 0
+    assert verify("--head", "0123").exit_code == 1
+    other = key.with_name("other.pem")
+    other.write_text(pem(AuditKey(b"9" * 32).public))
+    assert "nobody vouches for" in verify("--key", other).stdout
+    assert verify("--key", other, "--key", key).exit_code == 0
+    part = verify("--key", key, rows=rows_[2:])
+    assert (part.exit_code, "Rows before 3 are not here." in part.stdout) == (0, True)
+    assert verify("--key", key, rows=rows_[:-1]).exit_code == 1, "without its last seal nothing of it is signed"
+    assert verify(rows=[]).stdout == "There are no rows.\n"
+    assert verify("--key", key.with_name("none")).exit_code == 1
+
+
+def test_openssl_agrees_with_the_fingerprint_and_the_signature(away, tmp_path):
+    _, _, key, rows_, finger = away
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-in", key, "-outform", "DER"], capture_output=True, check=True)
+    assert hashlib.sha256(der.stdout).hexdigest() == finger
+    seal = rows_[-1]
+    facts, at = seal["facts"], instant(datetime.fromisoformat(seal["at"]))
+    signed = ["parley audit seal", 1, seal["number"], at, seal["prev"], facts["public"], facts["previous"], facts["of"]]
+    (tmp_path / "text").write_text(json.dumps(signed, separators=(",", ":")))
+    (tmp_path / "signature").write_bytes(base64.urlsafe_b64decode(facts["signature"] + "=="))
+    words = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", tmp_path / "text"]
+    subprocess.run([*words, "-sigfile", tmp_path / "signature"], check=True, capture_output=True)
+
+
+CHANGES = {
+    "who": lambda row: row.update(person="slack:U9"),
+    "their name": lambda row: row.update(name="Eve"),
+    "what was said": lambda row: row.update(details={"text": "approve"}),
+    "its salt": lambda row: row["proof"]["details"].__setitem__(1, "00"),
+    "what proves it": lambda row: row.update(proof={}),
+    "what was done": lambda row: row.update(action="approve"),
+    "when": lambda row: row.update(at="2026-01-01T00:00:00+00:00"),
+    "facts": lambda row: row.update(facts={"keys": []}),
+    "its hash": lambda row: row.update(hash="0" * 64),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_line_of_an_export_that_was_changed(away, change):
+    verify, _, key, rows_, _ = away
+    CHANGES[change](rows_[0])
+    done = verify("--key", key, rows=rows_)
+    assert (done.exit_code, done.stdout.startswith("Row 1: ")) == (1, True), done.output
+
+
+def test_lines_of_an_export_that_are_missing_or_none(away):
+    verify, _, key, rows_, _ = away
+    assert verify("--key", key, rows=[rows_[0], *rows_[2:]]).stdout.startswith(
+        "Row 3: the row before it, 2, is missing"
+    )
+    for bad in ([{**rows_[0], "proof": None}], [{"number": 1}], [7], [{**rows_[0], "at": "soon"}]):
+        done = verify(rows=bad)
+        assert (done.exit_code, "Line 1 is no row" in str(done.exception)) == (1, True), done.output
+
+
+def test_somebody_who_was_taken_out_is_missing_by_right_in_an_export_too(away):
+    verify, call, key, rows_, _ = away
+    assert call("forget", "slack:U1").exit_code == 0
+    after = [json.loads(line) for line in call("export").stdout.splitlines()]
+    assert verify("--key", key, rows=after).exit_code == 0
+    blamed = [dict(row) for row in after]
+    blamed[0]["person"] = "slack:U9"
+    assert verify("--key", key, rows=blamed).exit_code == 1, "nor can another be put in their place"
+    kept_back = [row | {"person": "", "name": "", "details": {}} for row in rows_]
+    for row in kept_back:
+        row["proof"] = {what: [one, ""] for what, (one, _) in row["proof"].items()}
+    assert "its person was removed" in verify("--key", key, rows=kept_back).stdout
+    of_ann = [row for row in rows_ if row["person"] == "slack:U1"]
+    assert len(of_ann) > 1
+    of_ann[-1] |= {"person": "", "name": ""}
+    of_ann[-1]["proof"]["person"][1] = ""
+    assert "its person was changed" in verify("--key", key, rows=rows_).stdout, "nor one of their rows be made nobody's"
+
+
+def test_keys_by_the_command_line(away):
+    verify, call, key, _, finger = away
+    turned = call("rotate")
+    assert (turned.exit_code, finger in turned.stderr) == (0, False), turned.output
+    assert call("key").stdout == turned.stdout
+    rows_ = [json.loads(line) for line in call("export").stdout.splitlines()]
+    assert verify("--key", key, rows=rows_).exit_code == 0, "who has the former key alone"
+    assert "it is not lost" in str(call("rotate", "--lost").exception)
+    assert len(call("key", "--new").stdout.strip()) == 43
 
 
 def test_a_cell_is_no_formula():

@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, insert, select
 
+from bot.audit import records
 from bot.cli.move import migrate_store
 from engine.core.state import State
 from engine.errors import SettingInvalid, StoreFailed
 from engine.runtime import Engine
-from engine.store import chat_messages, chat_receipts
+from engine.store import chat_audit, chat_messages, chat_receipts
+from engine.store.chat_audit import Deed
 from engine.store.database import SqliteDatabase
 from engine.store.postgres import PostgresDatabase
 from engine.store.tables import logs, metadata
@@ -58,6 +60,8 @@ async def filled(settings, clock):
         chat_messages.shown(c, "M1", version=1, digest="d", reference={"message": "170.1"}, is_final=False)
 
     await engine.database.transact(chat)
+    deed = Deed(clock.now(), "slack:U1", "Ann", "slack", "run", made["ask"].id)
+    await engine.database.transact(lambda unit: chat_audit.record(unit.connection, deed))
     while not marks(settings.data):
         await asyncio.sleep(0.01)
     await engine.stop(grace=0)
@@ -80,10 +84,14 @@ async def test_what_waits_goes_on_and_its_cards_with_it(settings, clock, postgre
     made, pause, said = await moved()
     assert "1 pauses wait for an answer" in said
     assert str(settings.data / "encryption.key") in said
-    assert (settings.data / "encryption.key").read_text().strip() not in said
+    assert str(settings.data / "audit.key") in said
+    for key in ("encryption.key", "audit.key"):
+        assert (settings.data / key).read_text().strip() not in said
     engine = await Engine.open(settings.model_copy(update={"database": postgres}), registry=registry(), clock=clock)
     await engine.start(watch=False)
     try:
+        found = await records.verified(engine)
+        assert (found["ok"], found["sealed"]) == (True, 2), "the record came along, signed as it was"
         assert await engine.pauses() == [pause]
         (card,) = await engine.database.read(lambda c: chat_messages.showing(c, entity=pause.id))
         assert (card.id, card.message, card.state) == ("M1", {"message": "170.1"}, "LIVE")

@@ -101,7 +101,8 @@ async def test_a_copy_of_a_writing_process_is_whole_and_goes_on_elsewhere(tmp_pa
     assert rows(copy / "parley.db", "PRAGMA integrity_check") == [("ok",)]
     assert {key for (key,) in rows(copy / "parley.db", "SELECT id FROM execution")} >= set(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in copy.iterdir()}
-    assert modes["parley.db"] == modes["encryption.key"] == 0o600
+    assert modes["parley.db"] == modes["encryption.key"] == modes["audit.key"] == 0o600
+    assert "can sign what they like" in done.stdout
     assert not {"api.token", "web.key", "page.url", "parley.db-wal", "work"} & set(modes)
 
     await asyncio.to_thread(life.stop, signal.SIGKILL)
@@ -128,7 +129,8 @@ async def test_what_is_said_of_the_key_and_what_is_refused(tmp_path, lives):
     folder = told(tmp_path / "copy")
     assert folder.returncode == 0, folder.stderr
     assert f"without {data / 'encryption.key'}" in folder.stdout
-    assert not (tmp_path / "copy" / "encryption.key").exists()
+    assert f"without {data / 'audit.key'} nothing is signed" in folder.stdout
+    assert not list((tmp_path / "copy").glob("*.key"))
     alone = told(tmp_path / "copy.db")
     assert alone.returncode == 0, alone.stderr
     assert "Files of executions are not in it" in alone.stdout

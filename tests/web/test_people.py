@@ -46,6 +46,8 @@ async def test_a_token_may_do_what_its_roles_say(tmp_path):
             ("DELETE", "/api/v1/kv/team/KEY"),
             ("GET", "/api/v1/audit"),
             ("GET", "/api/v1/audit/verify"),
+            ("GET", "/api/v1/audit/key"),
+            ("POST", "/api/v1/audit/rotate"),
             ("POST", "/api/v1/audit/forget/slack:U1"),
         ):
             refused = await guest.request(method, way, json={"value": "1"} if method == "PUT" else None)
@@ -55,8 +57,9 @@ async def test_a_token_may_do_what_its_roles_say(tmp_path):
         assert put.status_code == 200
         rows = [json.loads(line) for line in (await owner.get("/api/v1/audit")).text.splitlines()]
         assert [(row["person"], row["action"], row["entity"]) for row in rows] == [
-            *[("token:guest", "refused", "")] * 6,
+            *[("token:guest", "refused", "")] * 8,
             ("token:owner", "kv set", "team/KEY"),
+            ("", "seal", ""),
         ]
         assert (await owner.get("/api/v1/audit", params={"since": "soon"})).status_code == 422
 
@@ -77,7 +80,8 @@ async def test_the_command_line_asks_the_bot_that_runs(tmp_path):
         assert (await asyncio.to_thread(call, "verify"))[0] == 0
         code, text = await asyncio.to_thread(call, "export")
         assert code == 0
-        first, second = (json.loads(line) for line in text.strip().split("\n"))
+        first, second, seal = (json.loads(line) for line in text.strip().split("\n"))
+        assert seal["action"] == "seal"
         assert first["action"] == "command"
         assert second["details"] == {"text": "one\u2028two"}
         assert who in text
@@ -162,5 +166,5 @@ async def test_without_roles_the_key_of_the_data_folder_unlinks_and_a_token_does
     assert (await asyncio.to_thread(call, "unlink", "slack:U2"))[0] == 0
     assert await asyncio.to_thread(call, "links") == (0, "", "")
     assert (await asyncio.to_thread(call, "unlink", "slack:U2"))[0] == 1
-    row = json.loads((await asyncio.to_thread(call, "audit", "export"))[1].strip().split("\n")[-1])
+    row, _seal = map(json.loads, (await asyncio.to_thread(call, "audit", "export"))[1].strip().split("\n")[-2:])
     assert (row["person"].partition(":")[0], row["action"], row["details"]) == ("cli", "unlink", {"with": "slack:U2"})
