@@ -171,7 +171,12 @@ class Parts:
                 return await engine.pause_row(text.removeprefix("#").upper())
             except NotFound:
                 pass
-        execution = await self.execution(text, asking)
+        try:
+            execution = await self.execution(text, asking)
+        except Unresolved:
+            if of_flow := [short(pause.execution_id) for pause in waiting if pause.flow_id == text]:
+                raise Unresolved(answer("flow-waits", flow=code(text), list=listed(of_flow))) from None
+            raise
         own = [pause for pause in waiting if pause.execution_id == execution.id]
         if len(own) > 1:
             names = listed(f"{short(pause.id)} {pause.task_id}" for pause in own)

@@ -43,6 +43,7 @@ TEXTS: dict[str, str] = {
     "no-run": "No run matches {x}. {closest} `/flow status` shows your last one, `/flow list` what you can run.",
     "no-runs": "You have not started a run here yet. `/flow list` shows what you can run.",
     "many-runs": "{x} fits {n} runs: {list}. Type more of the id.",
+    "flow-waits": "{flow} is a flow. Of its runs wait: {list}. Name one of them.",
     "no-pause": "{x} waits for no answer. `/flow pending` shows what does.",
     "many-pauses": "Run {x} waits for {n} answers: {list}. Name one of them.",
     "secret": "{what} asks for a secret ({names}), which is never typed in chat. {instead}",

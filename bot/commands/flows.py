@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.asking import Asking, Parts, name_of
 from bot.cards.parts import elapsed, utc
-from bot.commands import messages
+from bot.commands import loose_words, messages
 from bot.commands.grammar import FromFile, Given, Json, Line, Text
 from bot.commands.manual import usage
 from bot.commands.references import rank, short
@@ -36,6 +36,9 @@ async def run(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
     flow = parts.flow(line.word(0))
     declared = {one.id: one for one in flow.inputs}
     line = spread(line, declared)
+    if len(line.words) > 1:
+        loose = loose_words.about([word.text for word in line.words[1:]], flow.id, list(declared))
+        return Reply(answer("refused", why=loose).notice())
     unknown = [name for name in line.pairs if name not in declared]
     if unknown:
         has = listed(declared) if declared else "none at all"

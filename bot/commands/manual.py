@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.commands.references import guess
 from bot.conversation import Notice
@@ -192,13 +192,16 @@ def unknown_flag(verb: str, flags: Iterable[str]) -> Notice | None:
         return None
     known = frozenset(re.findall(r"--([a-z]+)", MANUAL[verb].usage))
     wrong = next((name for name in flags if name not in known and name != PAGE), None)
-    return (
-        None
-        if wrong is None
-        else usage(verb, f"There is no `--{plain(wrong, 40)}` here. {guess(wrong, known)}".strip())
-    )
+    if wrong is None:
+        return None
+    said = usage(verb, f"There is no `--{plain(wrong, 40)}` here. {guess(wrong, known)}".strip())
+    has_inputs = "[name=value" in MANUAL[verb].usage
+    return replace(said, text=f"{said.text} Inputs have no dashes: `name=value`.") if has_inputs else said
 
 
-def usage(verb: str, what: str) -> Notice:
-    """How a command is written."""
-    return answer("usage", what=what, usage=f"`/flow {MANUAL[verb].usage}`").notice()
+def usage(verb: str, what: str, of: str = "") -> Notice:
+    """How a command is written; `of`: only that of its first words that begins so."""
+    whole = MANUAL[verb].usage
+    ways = re.split(r"\|(?=(?:add|skip|shift|pause|resume|delete|backfill) )", whole.removeprefix(f"{verb} "))
+    short = [f"{verb} {way}" for way in ways if of and way.split()[0] == of]
+    return answer("usage", what=what, usage=" or ".join(f"`/flow {way}`" for way in short or [whole])).notice()

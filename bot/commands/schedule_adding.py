@@ -47,7 +47,7 @@ async def may(
 async def add(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`schedule add <flow> "<cron or words>" [name=value …]`: a preview, and a button that makes it so."""
     if len(line.words) < 3:
-        return Reply(usage("schedule", f"Which flow, and when? I read {EXAMPLES}."))
+        return Reply(usage("schedule", f"Which flow, and when? I read {EXAMPLES}.", "add"))
     flow = parts.flow(line.word(1))
     await may(parts, asking, flow)
     now, zone = parts.office.now(), asking.person.zone

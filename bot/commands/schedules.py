@@ -1,7 +1,7 @@
 """`/flow schedule`: what runs by itself and when; schedules from chat, single dates skipped or moved, backfills."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Literal
 
 from bot import documents
@@ -12,11 +12,11 @@ from bot.commands.manual import usage
 from bot.commands.references import Unresolved, guess, refused
 from bot.commands.schedule_adding import add, deed_of, may, trigger_of
 from bot.commands.spoken_schedules import Spoken
-from bot.commands.spoken_times import read_date, read_datetime
+from bot.commands.spoken_times import read_clock, read_date, read_datetime
 from bot.conversation import FieldErrors, Listing, Notice, Reply, Row
 from bot.office import zone_of
 from bot.people.permissions import Asked
-from bot.texts import answer, code, listed, plain
+from bot.texts import answer, code, did_you_mean, listed, plain
 from engine.core.backfills import Backfill
 from engine.core.labels import read_labels
 from engine.core.triggers import Scheduled
@@ -29,6 +29,14 @@ from engine.store.own_schedules import OwnSchedule
 
 SHOWN = 25
 _FAR = 400  # dates that are looked through for a day
+CALLED = {
+    **dict.fromkeys(("stop", "hold", "disable", "off"), "pause"),
+    **dict.fromkeys(("start", "continue", "enable", "on"), "resume"),
+    **dict.fromkeys(("remove", "cancel", "rm"), "delete"),
+    **dict.fromkeys(("move", "postpone", "delay"), "shift"),
+    **dict.fromkeys(("create", "new", "set"), "add"),
+    **dict.fromkeys(("ls", "show"), "list"),
+}
 
 
 async def schedule(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErrors:
@@ -36,9 +44,24 @@ async def schedule(parts: Parts, asking: Asking, line: Line) -> Reply | FieldErr
     action = line.word(0).lower() or "list"
     do = _ACTIONS.get(action)
     if do is None:
-        what = f"I don't know {code(action)}. {guess(action, _ACTIONS)}"
-        return Reply(usage("schedule", what))
+        what = f"I don't know {code(action)}."
+        if meant := _meant(parts, line):
+            return Reply(answer("refused", why=f"{what} {meant}").notice())
+        return Reply(usage("schedule", f"{what} {guess(action, _ACTIONS)}".strip()))
     return await do(parts, asking, line)
+
+
+def _meant(parts: Parts, line: Line) -> str:
+    """What other programs call the same, or what is most likely wanted of a flow or a schedule that is named."""
+    action = line.word(0).lower()
+    if action in CALLED:
+        return did_you_mean([f"/flow schedule {CALLED[action]} {line.rest(1)}".strip()])
+    try:
+        return did_you_mean([f"/flow schedule add {parts.flow(action).id} {line.rest(1)}".strip()])
+    except Unresolved:
+        pass
+    named = [entry for entry in parts.office.engine.schedules.occurrences.standing() if entry.trigger.id == action]
+    return did_you_mean([f"/flow schedule {what} {action}" for what in ("skip", "pause")]) if named else ""
 
 
 def _entry(parts: Parts, text: str) -> Entry:
@@ -134,15 +157,15 @@ async def _shift(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`schedule shift <id> <time> [--date=]`: one date comes at another time, with the same inputs."""
     entry = await _named(parts, asking, line)
     if not line.rest(2):
-        return Reply(usage("schedule", "To which time?"))
+        return Reply(usage("schedule", "To which time?", "shift"))
     date = await _which(parts, asking, entry, line.flag("date"))
     now, zone = parts.office.now(), asking.person.zone
     try:
         said = line.rest(2)
         by = said.startswith("+")
-        moment = read_datetime(f"in {said[1:]}", date, zone_of(zone)) if by else read_datetime(said, now, zone_of(zone))
+        moment = _moved(said, by, date, now, zone_of(zone))
     except (ValueError, OverflowError) as error:
-        what = 'times as "tomorrow 14:00", or "+2h" for later'
+        what = 'times as "14:00", "tomorrow 14:00", or "+2h" for later'
         raise Unresolved(answer("E09", input="The time", what=what, value=code(line.rest(2)))) from error
     if moment <= now + timedelta(seconds=1):
         raise refused(f"{for_reader(moment, asking.person)} is over.")
@@ -165,6 +188,17 @@ async def _shift(parts: Parts, asking: Asking, line: Line) -> Reply:
     reply = await _once(parts, asking, entry, "shift", moved, works, text)
     await engine.schedules.refresh()
     return reply
+
+
+def _moved(said: str, by: bool, date: datetime, now: datetime, zone: tzinfo) -> datetime:
+    """Where a date is moved to: later by a while, to another time of its day, or to another moment; ValueError."""
+    if by:
+        return read_datetime(f"in {said[1:]}", date, zone)
+    try:
+        clock = read_clock(said.removeprefix("at "))
+    except ValueError:
+        return read_datetime(said, now, zone)
+    return datetime.combine(date.astimezone(zone).date(), clock, zone)
 
 
 async def _skipping(parts: Parts, entry: Entry, date: datetime) -> Callable[[Unit], None]:
@@ -257,7 +291,8 @@ async def _backfill(parts: Parts, asking: Asking, line: Line) -> Reply:
     if line.word(1).lower() in _HOLDING:
         return await _hold_backfill(parts, asking, line)
     if len(line.words) < 4:
-        return Reply(usage("schedule", "I need a flow, a trigger and a start, such as `2026-03-01`."))
+        what = "I need a flow, a trigger and a start, such as `2026-03-01`."
+        return Reply(usage("schedule", what, "backfill"))
     flow = parts.flow(line.word(1))
     await may(parts, asking, flow, deed="manage")
     zone, now = zone_of(asking.person.zone), parts.office.now()
@@ -272,14 +307,19 @@ async def _backfill(parts: Parts, asking: Asking, line: Line) -> Reply:
                 what = 'dates as 2026-03-31 (or "2026-03-31T14:00")'
                 raise Unresolved(answer("E09", input="A date", what=what, value=code(text))) from error
         moments.append(day or None)
+    if (begins := moments[0] or now) >= min(moments[1] or now, now):
+        ends = for_reader(min(moments[1] or now, now), asking.person)
+        raise refused(
+            f"A backfill makes up for what has passed: {for_reader(begins, asking.person)} is not before {ends}."
+        )
     triggers = [one.id for one in flow.triggers if isinstance(one, Scheduled)]
     start, replies = moments[0], list[Reply]()
 
     def beside(unit: Unit, made: Backfill) -> None:
+        made_of = f"{flow.id}/{line.word(2)}"
         span = f"{for_reader(made.start, asking.person)} to {for_reader(made.end, asking.person)}"
-        text = (
-            f"{code(line.word(2))} of {code(flow.id)} makes up for {span}, one run after another; its other dates wait."
-        )
+        what = f"{code(line.word(2))} of {code(flow.id)} makes up for {span}, one run after another"
+        text = f"{what}; its other dates wait. `/flow schedule backfill stop {made_of}` gives it up."
         details = {"start": made.start.isoformat(), "end": made.end.isoformat()}
         entry = _entry(parts, f"{flow.namespace}/{flow.id}/{line.word(2)}")
         reply, record = _recorded(parts, asking, entry, "backfill", details, text)

@@ -88,6 +88,11 @@ async def test_nothing_typed_shows_the_menu(rig):
         ("kv get company.team nothing", "", "does not exist in the namespace"),
         ("run ship --at=someday", "E09", "I read moments"),
         ("run ship --label=x", "", "is no label"),
+        ("run ship now", "", "`ship` asks for nothing, so I don't know what `now` is for."),
+        ("run picture a fox", "", 'Write for example `/flow run picture prompt="a fox"`. Nothing was started.'),
+        ("run picture prompt = fox", "", "no blanks around `=`. Write for example `/flow run picture prompt=fox`."),
+        ("run picture prompt: fox", "", "`/flow run picture prompt=fox`"),
+        ("run picture --prompt=fox", "", "Inputs have no dashes: `name=value`."),
     ],
 )
 async def test_what_cannot_be_done_says_what_to_do(rig, typed, code, says):
@@ -95,6 +100,14 @@ async def test_what_cannot_be_done_says_what_to_do(rig, typed, code, says):
     assert isinstance(said, Notice)
     assert said.code == code
     assert says in said.text
+
+
+async def test_a_flow_named_where_a_run_is_meant_leads_to_what_waits(rig):
+    card = await rig.asked()
+    said = await rig.say("approve ship")
+    run = (await rig.engine.pause_row(card.entity)).execution_id
+    assert said.text == f"`ship` is a flow. Of its runs wait: `#{run[-6:]}`. Name one of them."
+    assert (await rig.engine.pause_row(card.entity)).state == "WAITING"
 
 
 async def test_list_ranks_what_i_use_and_offers_to_run_it(rig):

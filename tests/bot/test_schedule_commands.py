@@ -3,7 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -260,6 +260,15 @@ async def test_what_others_schedule_is_for_those_who_manage_the_flow(tmp_path):
         ("schedule skip nightly someday", "neither"),
         ("schedule delete nightly", "stands in the file"),
         ("schedule backfill greet nope 2026-01-01", "no schedule `nope`"),
+        ("schedule backfill greet nightly 2099-01-01", "A backfill makes up for what has passed: 2099-01-01"),
+        ("schedule backfill greet nightly 2026-01-09 2026-01-05", "is not before 2026-01-05"),
+        ("schedule backfill greet", "`/flow schedule backfill pause|continue|stop <id>`"),
+        ("schedule greet every monday at 9", "Did you mean `/flow schedule add greet every monday at 9`?"),
+        ("schedule stop nightly", "Did you mean `/flow schedule pause nightly`?"),
+        ("schedule move nightly +2h", "Did you mean `/flow schedule shift nightly +2h`?"),
+        ("schedule nightly", "Did you mean `/flow schedule skip nightly` or `/flow schedule pause nightly`?"),
+        ("schedule shift nightly", "Usage: `/flow schedule shift <id> <time> [--date=day]`"),
+        ("schedule shift nightly later", "`later` is neither"),
     ],
 )
 async def test_what_cannot_be_scheduled_says_what_to_do(timed, typed, says):
@@ -434,3 +443,12 @@ async def test_what_was_understood_is_said_before_it_holds(timed):
     assert (
         len(re.findall(r"- \d{4}-\d\d-\d\d \d\d:00 UTC", again.text)) == 5
     )  # Discord draws them on the reader's clock
+
+
+async def test_a_date_is_moved_to_another_time_of_its_day(timed):
+    (entry,) = timed.engine.schedules.occurrences.standing()
+    before = entry.state.next_date
+    assert (await timed.say("schedule shift nightly 10:30")).tone == "success"
+    (one,) = own_of(timed)
+    there = before.astimezone(LONDON)
+    assert one.state.next_date == datetime.combine(there.date(), time(10, 30), LONDON)
