@@ -1,9 +1,10 @@
 """Settings of the whole bot: those of the engine, and where it listens and speaks."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 
 from bot.approvals.policy import ApprovalRule
 from bot.chat_settings import ChatSettings
@@ -67,6 +68,17 @@ class BotSettings(Settings):
     explain: ExplainSection | None = Field(
         default=None, description="The model that explains failed runs; see /docs/explaining."
     )
+
+    @field_validator("slack_bot_token", "slack_app_token", "slack_signing_secret", "discord_token")
+    @classmethod
+    def _is_copied_whole(cls, token: SecretStr | None) -> SecretStr | None:
+        """What a terminal, a phone or a file for containers adds to a token is no part of it."""
+        text = token.get_secret_value().strip() if token is not None else ""
+        if not text:
+            return None
+        if not re.fullmatch(r"[!#-&(-~]+", text):
+            raise ValueError("it holds a quote, a blank or another character that no token has; copy it without")
+        return SecretStr(text)
 
     @property
     def own_addresses(self) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ from bot.doctor import examine
 from bot.doctor.clock import clock_of
 from bot.doctor.discord import permissions
 from bot.doctor.files import files
-from bot.settings import BotSettings
+from bot.settings import BotSettings, read_settings
 from bot.slack.manifest import SCOPES
+from engine.errors import SettingInvalid
 from engine.runtime import Engine
 from engine.settings import Limits, Settings
 from tests.shared import ROOT
@@ -339,3 +340,18 @@ async def test_where_files_lie(tmp_path, monkeypatch, given, verdict, said):
 async def test_a_flow_that_may_take_every_place(tmp_path, workers, share, verdict):
     given = settings(tmp_path, limits=Limits(workers=workers, workers_per_flow=share))
     assert verdicts(await examine(given)).get("limits") == verdict
+
+
+@pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "DISCORD_TOKEN"])
+@pytest.mark.parametrize("token", ['"xoxb-1-hush"', "\u201cxoxb-1-hush\u201d", "xoxb-1 hush"])
+def test_a_token_that_was_not_copied_as_it_is(name, token, monkeypatch):
+    monkeypatch.setenv(name, token)
+    with pytest.raises(SettingInvalid, match=f"The setting {name} is wrong: it holds a quote, a blank or") as refused:
+        read_settings()
+    assert "hush" not in str(refused.value)
+
+
+def test_blanks_around_a_token_are_no_part_of_it():
+    kept = read_settings(slack_bot_token=" xoxb-1-hush\n", discord_token=" ")
+    assert kept.slack_bot_token.get_secret_value() == "xoxb-1-hush"
+    assert kept.discord_token is None
