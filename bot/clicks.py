@@ -154,6 +154,7 @@ BY_BUTTON: Mapping[str, Callable[[Parts, Asking, Pressed], Awaitable[Reply | Fie
     "kl": _kill,
     "rn": _run,
     "rm": messages.begin,
+    "mf": messages.more,
     "ls": _list,
     "sz": handing_on.offer,
     "as": handing_on.ask,

@@ -44,6 +44,7 @@ VERBS = {
     "bu": "do to these",
     "rv": "restore",
     "rm": "run with a message",
+    "mf": "more flows for a message",
     "lo": "longer text",
     "wh": "that is all of it",
 }

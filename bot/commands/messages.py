@@ -18,7 +18,8 @@ from engine.core.inputs import Input
 from engine.errors import EngineError
 
 PURPOSE = "message"
-MOST = 25
+MOST = 90  # flows that are offered
+AT_ONCE = 9  # of them; a message of Discord's has room for ten with a button each
 _ADDRESS = re.compile(r"https?://\S+")
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -41,13 +42,37 @@ async def offer(parts: Parts, asking: Asking, flows: Sequence[Flow]) -> Reply:
         options={"flows": names},
     )
     await parts.drafts.keep(draft)
+    return Reply(_page(parts, draft, by_name, 0))
+
+
+def _page(parts: Parts, draft: Draft, flows: Mapping[str, Flow], page: int) -> Listing:
+    """Some of the flows, and a button for the next."""
+    names, first, ids = draft.options["flows"], page * AT_ONCE, parts.office.ids
+    text, files = _kept(draft)
     rows = []
-    for number, name in enumerate(names):
-        takes = listed(filled(by_name[name].inputs, text, files))
-        about = plain((by_name[name].description or "").strip().split("\n")[0], 120)
+    for number, name in list(enumerate(names))[first : first + AT_ONCE]:
+        if name not in flows:
+            continue
+        takes = listed(filled(flows[name].inputs, text, files))
+        about = plain((flows[name].description or "").strip().split("\n")[0], 120)
         shown = " \u00b7 ".join(part for part in (about, f"takes it as {takes}") if part)
-        rows.append(Row(plain(name), shown, (parts.office.ids.button("rm", draft.id, "Run\u2026", number),)))
-    return Reply(Listing("Run which flow with this message?", tuple(rows)))
+        rows.append(Row(plain(name), shown, (ids.button("rm", draft.id, "Run\u2026", number),)))
+    if left := len(names[first + AT_ONCE :]):
+        more = ids.button("mf", draft.id, "More\u2026", page + 1)
+        rows.append(Row(f"{left} more", "The flows you run most stand first.", (more,)))
+    return Listing("Run which flow with this message?", tuple(rows))
+
+
+def _kept(draft: Draft) -> tuple[str, list[Attachment]]:
+    files = [value for name, value in draft.raw.items() if name != "text"]
+    return str(draft.raw.get("text") or ""), files
+
+
+async def more(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
+    """Further flows for the same message."""
+    draft = await parts.shown(asking, pressed.target, PURPOSE, "the message's menu")
+    flows = {name_of(flow).full: flow for flow in parts.office.engine.flows.list()}
+    return Reply(_page(parts, draft, flows, max(pressed.choice, 0)), replaces=True)
 
 
 async def begin(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:
@@ -60,8 +85,7 @@ async def begin(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | Field
         flow = parts.office.engine.flows.get(namespace, flow_id)
     except EngineError:
         return Reply(answer("gone-flow", flow=code(flow_id), instead="`/flow list` shows what there is.").notice())
-    files = [value for name, value in draft.raw.items() if name != "text"]
-    raw = filled(flow.inputs, str(draft.raw.get("text") or ""), files)
+    raw = filled(flow.inputs, *_kept(draft))
     return await parts.starts.begin(flow, raw, asking.person, asking.room, asking.receipt, {}, form=True)
 
 

@@ -27,11 +27,12 @@ async def pending(parts: Parts, asking: Asking, line: Line) -> Reply:
     """`pending [--all] [--page=]`: what waits and I may answer, the soonest deadline first."""
     rows: list[Row] = []
     page = max(line.number("page", 1), 1)
-    start = (page - 1) * PAGE
+    at_once = PAGE // 2 if asking.room.platform == "discord" else PAGE  # all of them with their buttons
+    start = (page - 1) * at_once
     mine = await inbox(parts, asking, others="all" in line.flags)
     elsewhere = await _elsewhere(parts, asking, mine)
     one_click: Counter[tuple[str, str]] = Counter()
-    for pause in mine[start : start + PAGE]:
+    for pause in mine[start : start + at_once]:
         try:
             card = await parts.drawing.pause_of(pause)
         except NotFound:
@@ -42,8 +43,8 @@ async def pending(parts: Parts, asking: Asking, line: Line) -> Reply:
             one_click[pause.namespace, pause.flow_id] += 1
     if not rows:
         return Reply(Notice("info", f"Nothing waits for your answer{'. ' + elsewhere if elsewhere else '.'}"))
-    more = f"pending{' --all' if 'all' in line.flags else ''} --page={page + 1}" if start + PAGE < len(mine) else ""
-    counted = f"{start + 1} to {start + len(rows)} of {len(mine)}" if len(mine) > PAGE else ""
+    more = f"pending{' --all' if 'all' in line.flags else ''} --page={page + 1}" if start + at_once < len(mine) else ""
+    counted = f"{start + 1} to {start + len(rows)} of {len(mine)}" if len(mine) > at_once else ""
     note = " \u00b7 ".join(part for part in (counted, elsewhere) if part)
     together = (
         () if "all" in line.flags else tuple(_together(parts, *names, n) for names, n in one_click.items() if n > 1)

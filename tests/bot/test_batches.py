@@ -1,7 +1,10 @@
 """Several requests of one flow approved together."""
 
+import json
+
 from bot.approvals.policy import ApprovalRule
 from bot.conversation import Card, Notice
+from bot.discord.views import listings
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 
 
@@ -111,3 +114,18 @@ async def test_what_anybody_in_a_channel_may_answer_is_not_said_to_be_nothing(tm
         assert (await rig.say("pending", BOB, DEV)).note.startswith("1 more waits")
     finally:
         await rig.stop()
+
+
+async def test_each_request_of_the_inbox_has_its_buttons_on_discord_too(rig):
+    for number in range(12):
+        await rig.asked(f"run picture prompt={number}")
+    await rig.asked()
+    await rig.asked()
+    seen, command = [], "pending"
+    while command:
+        inbox = await rig.say(command, BOB, DEV)
+        drawn = json.dumps(listings.listing(inbox).payload)
+        assert all(action.id in drawn for row in inbox.rows for action in row.actions)
+        seen += [row.title for row in inbox.rows if not row.title.startswith("All of")]
+        command = inbox.more
+    assert len(set(seen)) == len(seen) == 14

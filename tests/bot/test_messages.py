@@ -1,10 +1,13 @@
 """A message chosen in chat fills the form of a flow; nothing starts by itself."""
 
+import json
+
 import pytest
 from pydantic import TypeAdapter
 
 from bot.commands.messages import filled
 from bot.conversation import Attachment, Card, Form, Listing
+from bot.discord.views import listings
 from engine.core.inputs import AnyInput
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.bot.test_commands import MANY, SECRET, UPLOAD
@@ -66,3 +69,25 @@ async def test_a_message_is_run_through_a_form(tmp_path):
 async def test_a_message_that_no_flow_takes_says_so(rig, tmp_path):
     said = await rig.say("run", files=(sent(tmp_path, "picture.png", "x"),))
     assert "No flow you may run asks for a text or a file" in said.text
+
+
+async def test_every_flow_that_takes_a_message_can_be_reached_on_every_platform(tmp_path):
+    takes = "id: take{0}\nnamespace: company.many\ninputs: [{{id: text, type: STRING}}]\ntasks: [{1}]\n"
+    task = "{id: say, type: io.kestra.plugin.core.debug.Return, format: '{{ inputs.text }}'}"
+    rig = await Rig(tmp_path).start(*(takes.format(number, task) for number in range(20)))
+    try:
+        listing = await rig.say("run", BOB, DEV, files=(sent(tmp_path, "message.txt", "hello"),))
+        seen = []
+        for _ in range(3):
+            drawn = json.dumps(listings.listing(listing).payload)
+            assert all(action.id in drawn for row in listing.rows for action in row.actions), "each has its button"
+            buttons = {action.label: action for row in listing.rows for action in row.actions}
+            seen += [row.title for row in listing.rows if row.actions[0].label == "Run\u2026"]
+            last = Card("post", "x", "info", "t", actions=listing.rows[-1].actions)
+            if "More\u2026" in buttons:
+                listing = await rig.press(last, "More\u2026", BOB, DEV)
+        assert sorted(seen) == sorted(f"company.many/take{number}" for number in range(20))
+        form = await rig.press(last, "Run\u2026", BOB, DEV)
+        assert form.values["text"] == "hello"
+    finally:
+        await rig.stop()
