@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from functools import partial
+from weakref import WeakValueDictionary
 
 from engine.clock import Clock
 from engine.core.commands import CancelTimer, CreateRetry, RunTask, SetTimer, StartSubflow, StopTask
@@ -27,6 +28,8 @@ from engine.runtime.subflows import Subflows
 from engine.store.commands import Announcement, Stored, stored, timer_key
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 8  # executions that one flow starts at a time: one that goes on without end leaves the database to others
 
 
 class Carrier:
@@ -51,6 +54,9 @@ class Carrier:
         self.alarm: Callable[[], None] | None = None  # looks for timers that are due, where their rows are shared
         self.places: Places | None = None  # in place of `slots`, where others decide too
         self._background: set[asyncio.Task[None]] = set()
+        self._in_hand: set[str] = set()  # rows that wait for their turn, or have it
+        self._turns: WeakValueDictionary[FlowKey, asyncio.Semaphore] = WeakValueDictionary()
+        self._open = True
 
     @property
     def busy(self) -> int:
@@ -60,10 +66,11 @@ class Carrier:
     def decided(self, decision: Decision) -> None:
         """A decision is on disk: do what follows from it."""
         execution = decision.after
+        flow = (execution.namespace, execution.flow_id)
         for command in decision.commands:
             match command:
                 case RunTask():
-                    self._offer(execution.id, command, (execution.namespace, execution.flow_id))
+                    self._offer(execution.id, command, flow)
                 case StopTask(task_run_id):
                     for job in self.dispatcher.withdraw(task_run_id):
                         self.killed(job)
@@ -72,9 +79,9 @@ class Carrier:
                 case CancelTimer(key):
                     self.timers.cancel(timer_key(execution.id, key))
                 case StartSubflow() | CreateRetry():
-                    self.take_up(stored(execution.id, command, execution.version))
+                    self.take_up(stored(execution.id, command, execution.version), flow)
         for announcement in decision.announcements:
-            self.take_up(announcement)
+            self.take_up(announcement, flow)
         if self.places is None:
             following = self.slots.committed(execution)
             if following is not None:
@@ -91,11 +98,11 @@ class Carrier:
             case SetTimer() as command:
                 self.set_timer(row.execution_id, command)
             case StartSubflow():
-                self._spawn(lambda: self.subflows.start(row))
+                self._in_turn(row, flow, self.subflows.start)
             case CreateRetry(at):
                 self.timers.set(row.id, at, lambda: self._spawn(lambda: self.subflows.retry(row)))
             case Announcement():
-                self._spawn(lambda: self.flow_triggers.handle(row))
+                self._in_turn(row, flow, self.flow_triggers.handle)
 
     def set_timer(self, execution_id: str, timer: SetTimer) -> None:
         """Post an event at a time."""
@@ -128,6 +135,7 @@ class Carrier:
 
     async def stop(self) -> None:
         """Do nothing more; rows stay for the next start."""
+        self._open = False
         for task in tuple(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -136,8 +144,30 @@ class Carrier:
         lane = execution_id if flow is None else "/".join(flow)
         self.dispatcher.offer(Job(execution_id, command.task_run_id, command.attempt, lane))
 
+    def _in_turn(self, row: Stored, flow: FlowKey | None, work: Callable[[Stored], Awaitable[None]]) -> None:
+        """Do what a row asks for that makes executions, beside a few others of the same flow."""
+        if row.id in self._in_hand:
+            return
+        self._in_hand.add(row.id)
+        turns = self._turns.setdefault(flow or ("", ""), asyncio.Semaphore(AT_ONCE))
+
+        async def in_turn() -> None:
+            try:
+                async with turns:
+                    await _until_stored(partial(work, row))
+            finally:
+                self._in_hand.discard(row.id)
+
+        self._begin(in_turn())
+
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
-        task = asyncio.create_task(_until_stored(work))
+        self._begin(_until_stored(work))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        if not self._open:
+            work.close()
+            return
+        task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 

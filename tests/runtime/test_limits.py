@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import os
 import re
 import time
@@ -70,6 +71,21 @@ async def test_flows_that_call_each_other(engine):
     deepest = "\n".join(line.message for line in await engine.logs(every[0].id))
     assert "Subflows are nested more than 5 deep." in deepest
     assert "limits.subflow_depth" in deepest
+
+
+async def test_a_flow_that_starts_many_leaves_room_for_others_that_start_one(engine):
+    start = {"type": "io.kestra.plugin.core.flow.Subflow", "namespace": "n", "flowId": "beside"}
+    starts = [{"id": f"start{number}", "wait": False, **start} for number in range(400)]
+    every = {"id": "all", "type": "io.kestra.plugin.core.flow.Parallel", "tasks": starts}
+    for name, task in (("one", {"id": "start", **start}), ("many", every)):
+        await engine.deploy(json.dumps({"id": name, "namespace": "n", "tasks": [task]}))
+    many = await engine.create("n", "many", {}, started_by="test")
+    await until(lambda: engine._carrier.busy > 300)
+    one = await engine.create("n", "one", {}, started_by="test")
+    assert (await engine.wait(one.id, timeout=60)).state is State.SUCCESS
+    assert engine._carrier.busy > 100  # it did not stand behind all of them
+    assert (await engine.wait(many.id, timeout=60)).state is State.SUCCESS
+    assert len(await engine.executions(flow_id="beside", limit=1000)) == 401
 
 
 async def test_a_large_output(engine):
