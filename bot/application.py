@@ -53,6 +53,7 @@ class Application:
                 settings.chat,
                 roles=settings.roles,
                 approvals=settings.approvals,
+                prices=settings.prices,
                 identities=who,
                 examine=partial(_examine, settings),
                 explain=settings.explain,

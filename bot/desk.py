@@ -12,6 +12,7 @@ from bot.approvals.decisions import Decisions
 from bot.approvals.eligibility import Eligibility
 from bot.approvals.ladder import Ladder
 from bot.approvals.policy import ApprovalRule
+from bot.approvals.prices import NO_PRICES, Prices
 from bot.asking import Asking, Parts
 from bot.audit import trail
 from bot.cards.announcer import Announcer
@@ -77,6 +78,7 @@ class FrontDesk:
         permissions: Permissions | None = None,
         roles: Sequence[Role] = (),
         approvals: Sequence[ApprovalRule] = (),
+        prices: Prices = NO_PRICES,
         identities: Identities | None = None,
         paces: Mapping[str, Pace] | None = None,
         examine: Callable[[], Awaitable[list[Finding]]] | None = None,
@@ -88,7 +90,7 @@ class FrontDesk:
         who = Eligibility(engine, approvals, self.front_ends, identities or Linked(engine.database), roles)
         self.permissions = permissions or (ByRole(roles, who.membership) if roles else Everybody(who.membership))
         ids = ActionIds(secrets.token_bytes(32))
-        self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who, explain)
+        self.office = Office(engine, settings or ChatSettings(), self.permissions, ids, who, explain, prices)
         if examine is not None:
             self.office.examine = examine
         drawing = Drawing(self.office)

@@ -12,6 +12,7 @@ from bot import documents
 from bot.approvals import answering
 from bot.approvals.answering import Shape
 from bot.approvals.eligibility import Eligibility
+from bot.approvals.prices import NO_PRICES, Prices
 from bot.cards import outline
 from bot.cards.room_modes import below, mode_of, room_key
 from bot.chat_settings import ChatSettings
@@ -72,11 +73,13 @@ class Office:
         ids: ActionIds,
         eligibility: Eligibility | None = None,
         explain: ExplainSection | None = None,
+        prices: Prices = NO_PRICES,
     ) -> None:
         self.engine = engine
         self.settings = settings
         self.explain = explain
         self.permissions = permissions
+        self.prices = prices
         self.eligibility = eligibility or Eligibility(engine, (), {}, Unlinked())
         self.standings = Standings(engine.database, engine.clock, self.eligibility.membership)
         self.zones = Zones(self.eligibility.membership, engine.settings.timezone)

@@ -2,16 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 
 from bot.approvals.policy import ApprovalRule
+from bot.approvals.prices import NO_PRICES, Prices
 from bot.chat_settings import ChatSettings
 from bot.explaining.section import ExplainSection
 from bot.people.accounts import PeopleSection
 from bot.people.roles import Role
-from engine.errors import SettingInvalid
+from engine.core import yaml_text
+from engine.errors import FlowInvalid, SettingInvalid
 from engine.settings import Section, Settings
 
 SHIPPED = Path(__file__).parent / "flows"
@@ -63,6 +65,7 @@ class BotSettings(Settings):
     log: LogSection = LogSection()
     chat: ChatSettings = ChatSettings()
     approvals: tuple[ApprovalRule, ...] = Field(default=(), description="Who decides what; see /docs/approvals.")
+    prices: Prices = Field(default=NO_PRICES, description="What models and tasks cost; see /docs/approvals.")
     people: PeopleSection = Field(default=PeopleSection(), description="Who is who; see /docs/people.")
     roles: tuple[Role, ...] = Field(default=(), description="Who may do what; see /docs/people.")
     explain: ExplainSection | None = Field(
@@ -91,10 +94,29 @@ def read_settings(**given: object) -> BotSettings:
     try:
         settings = BotSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingInvalid(_wrong(error), fix="See /docs/settings, or bot/docs/settings.md.") from error
+        raise SettingInvalid(
+            _line(error) + _wrong(error), fix="See /docs/settings, or bot/docs/settings.md."
+        ) from error
     public = settings.web.public_url or settings.chat.public_url or settings.public_url
     chat = settings.chat.model_copy(update={"public_url": public})
     return settings.model_copy(update={"public_url": public, "chat": chat})
+
+
+def _line(error: ValidationError) -> str:
+    """`parley.yaml:12: `, where the first wrong setting was written there; "" for one that came from elsewhere."""
+    first, file = error.errors()[0], Path(str(BotSettings.model_config["yaml_file"]))
+    try:
+        document = yaml_text.read(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, FlowInvalid):
+        return ""
+    written: Any = document
+    for step in first["loc"]:
+        is_there = isinstance(step, int) and isinstance(written, list) and step < len(written)
+        if not is_there and not (isinstance(written, dict) and step in written):
+            break
+        written = written[step]
+    is_from_here = written is not document and yaml_text.plain(written) == first["input"]
+    return f"{file}:{yaml_text.locate(document, first['loc']).line}: " if is_from_here else ""
 
 
 def _wrong(error: ValidationError) -> str:

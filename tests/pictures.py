@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from bot.approvals.answering import decided_word, reject_fields, shape
 from bot.approvals.approvers import approver, labels
+from bot.approvals.estimate import Estimate, Spent, Stretch, facts
 from bot.approvals.prospect import Outlook
 from bot.cards.forecast import Usual
 from bot.cards.pause_cards import Decided, PauseView, Voted, pause_card
@@ -128,6 +129,7 @@ def _waiting(flow: Flow) -> PauseView:
         outlook=Outlook(
             (Fact("Then print", "`http.Request` · uri: `https://print.example/jobs`", short=False),),
             last_time="approved by Ben (Discord), 2026-02-27 09:40 UTC",
+            takes=facts(Estimate((Stretch(1, 190.0, "end", Spent()),) * 9), "14.80 EUR a run"),
         ),
     )  # fmt: skip
 

@@ -1,20 +1,27 @@
-"""What a yes leads to, asked of the engine: the tasks that follow, the files they change, and how it went before."""
+"""What a yes leads to, asked of the engine: the tasks that follow, the files they change, what it takes and costs, and
+how it went before."""
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from bot.approvals import diffs, prospect
 from bot.approvals.answering import decided_word, quick_values
+from bot.approvals.estimate import Estimate, Tariff, estimate, facts
+from bot.approvals.prices import Prices
 from bot.approvals.prospect import Outlook
 from bot.cards import parts
 from bot.conversation import Enclosure
 from bot.office import Questions
 from bot.texts import plain
 from engine.core.flow import Flow
+from engine.errors import EngineError
 from engine.runtime import Engine
-from engine.store import chat_audit
+from engine.store import chat_audit, precedents
 from engine.store.pauses import PauseRow
+from engine.store.precedents import Stage
+from engine.tallies import DIRECTIONS
 
 DECISIONS = frozenset({"approve", "reject", "answer", "choose", "kill", "resume"})
 
@@ -26,8 +33,30 @@ def yes_to(asked: Questions) -> Mapping[str, Any] | None:
     return {} if asked.shape.kind == "plain" else None
 
 
-async def outlook(engine: Engine, pause: PauseRow, flow: Flow, given: Mapping[str, Any] | None) -> Outlook:
-    """As it is now, after an answer with these values; NotFound."""
+async def estimated(engine: Engine, pause: PauseRow, flow: Flow, asked: Questions, prices: Prices) -> Estimate:
+    """What it will take and cost. It goes by what was over when the question was asked, so that it is the same for
+    everybody who is asked, whenever they look."""
+    await engine.logbook.flush()
+    past = await engine.database.read(
+        lambda c: precedents.before(c, pause, values=DIRECTIONS, with_tasks=bool(prices.tasks))
+    )
+    own = Stage(pause.namespace, pause.flow_id)
+    stages = {value.stage for one in past for value in one.recorded or ()}
+    stages |= {ran.stage for one in past for ran in one.worked or ()}
+    flows = {own: flow}
+    for stage in stages - {own}:
+        with suppress(EngineError):
+            flows[stage] = engine.flows.get(stage.namespace, stage.flow_id)
+    answer = {asked.shape.key: True} if asked.shape.kind == "yes_no" else {}
+    tariff = Tariff(prices, flows, engine.settings.models)
+    return await asyncio.to_thread(estimate, past, pause.created, flow.revision, answer, tariff)
+
+
+async def outlook(
+    engine: Engine, pause: PauseRow, flow: Flow, asked: Questions, known: Estimate, cost: str = ""
+) -> Outlook:
+    """As it is now, after a yes where that can be told; `cost` is the policy's template. NotFound."""
+    given = yes_to(asked)
     before = await engine.database.read(
         lambda c: chat_audit.previous(c, pause.namespace, pause.flow_id, pause.task_id, pause.id, DECISIONS)
     )
@@ -36,8 +65,9 @@ async def outlook(engine: Engine, pause: PauseRow, flow: Flow, given: Mapping[st
         where = parts.PLATFORMS.get(before.platform, before.platform)
         last = f"{decided_word(before.action)} by {plain(before.name, 60)} ({where}), {parts.utc(before.at)}"
     steps = prospect.following(flow, pause.task_id)
-    values = await engine.foresee(pause.id, given, prospect.templates(steps))
+    *values, stated = await engine.foresee(pause.id, given, [*prospect.templates(steps), cost])
     foreseen = await engine.file_changes(pause.id, given, prospect.ahead(flow, pause.task_id))
     changes, whole = await asyncio.to_thread(diffs.told, foreseen) if foreseen else ((), "")
     enclosed = (Enclosure(diffs.DOCUMENT, "Files that change", whole),) if whole else ()
-    return Outlook(prospect.facts(steps, values), changes, enclosed, last)
+    takes = facts(known, prospect.stated(stated, cost), goes_on=bool(steps))
+    return Outlook(prospect.facts(steps, values), changes, enclosed, last, takes)

@@ -12,6 +12,7 @@ from bot.approvals.quiet_hours import QuietHours
 from bot.chat_settings import room_of
 from bot.commands.spoken_times import read_duration
 from bot.conversation import Room
+from engine.core import flow_templates
 from engine.settings import Section
 
 FourEyes = Literal["none", "requester", "requester+editor"]
@@ -81,6 +82,7 @@ class ApprovalRule(Section):
     escalate: tuple[Escalation, ...] = ()
     on_timeout: OnTimeout = "flow"
     quiet_hours: QuietHours | None = None
+    cost: str = Field(default="", max_length=2000, description="What a yes costs, as a template with the run's values.")
 
     @field_validator("approvers")
     @classmethod
@@ -88,6 +90,15 @@ class ApprovalRule(Section):
         for text in entries:
             approver(text)
         return entries
+
+    @field_validator("cost")
+    @classmethod
+    def _is_a_template(cls, cost: str) -> str:
+        for wrong in flow_templates.findings({"cost": cost}, None):
+            if wrong.code != "date-pattern":
+                advice = f" ({wrong.suggestion.rstrip('.')})" if wrong.suggestion else ""
+                raise ValueError(wrong.message.rstrip(".") + advice)
+        return cost
 
     @field_validator("where")
     @classmethod

@@ -3,6 +3,7 @@
 A task's values are named as in its flow; what can't be known before it runs is shown as it is written there.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,6 +35,7 @@ class Outlook:
     changes: tuple[str, ...] = ()  # files that would change, in words and as a diff in a block of code
     enclosed: tuple[Enclosure, ...] = ()  # the whole diff, where `changes` has a part of it
     last_time: str = ""
+    takes: tuple[Fact, ...] = ()  # what it takes and costs
 
 
 NOTHING = Outlook()
@@ -132,10 +134,19 @@ def facts(steps: Sequence[Next], values: Sequence[Any]) -> tuple[Fact, ...]:
     return tuple(lines)
 
 
+def stated(value: Any, template: str, *, runs: bool = True) -> str:
+    """What the policy says a yes costs, as data; "" where it says nothing. `runs`: it was asked of a run."""
+    if runs and isinstance(value, Unknown) and not value.tasks:
+        return f"{code(template, MAX_VALUE)} (this run has no value for it)"
+    said = _value(value, template)
+    return "" if said == "\u2013" else said
+
+
 def _value(value: Any, written: Any) -> str:
     if not isinstance(value, Unknown):
         return value_text(value, MAX_VALUE)
-    text = code(written, MAX_VALUE)
+    said = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False, default=str)
+    text = code(said, MAX_VALUE)
     return f"{text} (known after {listed(value.tasks, 2)})" if value.tasks else f"{text} (known when it runs)"
 
 

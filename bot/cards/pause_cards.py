@@ -185,7 +185,7 @@ def _facts(view: PauseView) -> tuple[Fact, ...]:
         if view.approvers:
             several = f"; {view.need} must agree" if view.need > 1 else ""
             facts.append(Fact("Who may decide", f"{view.approvers}{several}", short=False))
-        facts += view.outlook.steps
+        facts += [*view.outlook.steps, *view.outlook.takes]
         if view.outlook.last_time:
             facts.append(Fact("Last time", view.outlook.last_time, short=False))
         if view.deadline:

@@ -19,7 +19,7 @@ def preview(name: str, platform: str, out: Path | None, flows: list[Path] | None
     if platform not in (*PLATFORMS, "all"):
         raise SettingInvalid(f"There is no platform {platform!r}.", fix="Write slack, discord, web or all.")
     flow, settings = find(name, flows), read_settings()
-    found = scenes(flow, None, settings.approvals, settings.roles, settings.explain)
+    found = scenes(flow, None, settings.approvals, settings.roles, settings.explain, settings.prices)
     for scene in found:
         sys.stdout.write(text(scene) + "\n")
     if out is None:

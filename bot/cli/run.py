@@ -92,7 +92,7 @@ async def _run(
             execution = await _on_record(engine, settings, flow, given)
         else:  # what is only tried out asks nobody and leaves no record
             execution = await engine.create(flow.namespace, flow.id, given, started_by=me().id)
-        execution = await _follow(engine, flow, execution, answers, console, output)
+        execution = await _follow(engine, flow, execution, answers, settings, console, output)
         if output == "json":
             sys.stdout.write(json.dumps(execution_json(execution, engine.masker.mask), ensure_ascii=False) + "\n")
         else:
@@ -116,7 +116,8 @@ async def _on_record(engine: Engine, settings: BotSettings, flow: Flow, given: d
     from bot.people.permissions import Asked
 
     who = Linked(engine.database, settings.people.known)
-    desk = FrontDesk(engine, (), settings.chat, roles=settings.roles, approvals=settings.approvals, identities=who)
+    rules, prices = settings.approvals, settings.prices
+    desk = FrontDesk(engine, (), settings.chat, roles=settings.roles, approvals=rules, prices=prices, identities=who)
     await desk.prepare()
     person, full, now = me(), f"{flow.namespace}/{flow.id}", engine.clock.now()
     resolved = await engine.check_inputs(flow, given)
@@ -196,6 +197,7 @@ async def _follow(
     flow: Flow,
     execution: Execution,
     answers: dict[str, dict[str, Any]],
+    settings: BotSettings,
     console: Console,
     output: str,
 ) -> Execution:
@@ -206,7 +208,7 @@ async def _follow(
         for pause in await engine.pauses(execution_id=execution.id):
             given = answers.pop(pause.task_id, None)
             if given is None:
-                await show_outlook(engine, flow, execution, pause, console)
+                await show_outlook(engine, flow, execution, pause, settings, console)
             if given is None and not sys.stdin.isatty():
                 asked = getattr(asking(engine, flow, execution, pause), "on_resume", ()) or ()
                 words = [

@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.approvals import estimate
 from bot.approvals.answering import answer_fields, reject_fields, shape_of
 from bot.approvals.approvers import GROUP_WORDS, Approver, labels
 from bot.approvals.assignment import people_of
+from bot.approvals.estimate import Estimate
 from bot.approvals.policy import NO_RULE, ApprovalRule, rule_for
-from bot.approvals.prospect import Outlook, facts, following
+from bot.approvals.prices import NO_PRICES, Prices
+from bot.approvals.prospect import Outlook, facts, following, stated, templates
 from bot.approvals.silence import ending
 from bot.approvals.votes import meter
 from bot.cards.outline import continues_with, message_before, message_text, places
@@ -28,11 +31,13 @@ from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.flowable import PauseTerms, PausingTask
 from engine.core.inputs import Input, resolve
+from engine.core.property import has_template
 from engine.core.state import State
 from engine.core.task import Task
 from engine.errors import EngineError, ExpressionFailed
 from engine.expressions import Services, evaluate, render
 from engine.runtime.doorkeeper import Ending
+from engine.runtime.foresight import Unknown, needed
 
 NOON = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # a fixed moment, so that two previews of one flow are the same
 TOOK = timedelta(minutes=2)
@@ -56,9 +61,9 @@ def scenes(
     rules: Sequence[ApprovalRule] = (),
     roles: Sequence[Role] = (),
     explain: ExplainSection | None = None,
+    prices: Prices = NO_PRICES,
 ) -> list[Scene]:
-    """Everything the flow shows, in order; its questions with what `approvals` and `roles` of parley.yaml say, its
-    failure with what `explain` does."""
+    """Everything the flow shows, in order; its questions and its failure with what parley.yaml says of them."""
     ids, pages = ActionIds(b"preview"), Pages(public_url)
     found = []
     asked = _asked(flow, flow.inputs)
@@ -68,7 +73,7 @@ def scenes(
     found.append(Scene(f"{flow.id}-running", _run(flow, State.RUNNING, ids, pages)))
     for place in places(flow):
         if place.task.type.endswith((".Pause", ".Approval", ".HumanTask")):
-            found += _pause(flow, place.task, ids, pages, rules, roles)
+            found += _pause(flow, place.task, ids, pages, rules, roles, prices)
     is_explained = explain is not None and explain.covers(f"{flow.namespace}/{flow.id}")
     found.append(Scene(f"{flow.id}-failed", _run(flow, State.FAILED, ids, pages, is_explained=is_explained)))
     found.append(Scene(f"{flow.id}-ended", _run(flow, State.SUCCESS, ids, pages)))
@@ -148,7 +153,13 @@ def _assigned(flow: Flow, task: Task, roles: Sequence[Role]) -> tuple[Approver, 
 
 
 def _pause(
-    flow: Flow, task: Task, ids: ActionIds, pages: Pages, rules: Sequence[ApprovalRule], roles: Sequence[Role]
+    flow: Flow,
+    task: Task,
+    ids: ActionIds,
+    pages: Pages,
+    rules: Sequence[ApprovalRule],
+    roles: Sequence[Role],
+    prices: Prices,
 ) -> list[Scene]:
     questions = _asked(flow, getattr(task, "on_resume", None) or ())
     made, quick = shape_of(task, questions, quick=True)
@@ -176,7 +187,7 @@ def _pause(
         approvers=approvers,
         need=rule.need,
         meter=meter((), rule),
-        outlook=Outlook(facts(following(flow, task.id), ())),
+        outlook=_outlook(flow, task, rule, prices),
     )
     name = f"{flow.id}-{task.id}"
     found = [Scene(name, pause_card(view, ids, pages))]
@@ -195,6 +206,21 @@ def _pause(
         late = replace(view, state="EXPIRED", decided_at=view.deadline)
         found.append(Scene(f"{name}-expired", pause_card(late, ids, pages), view.deadline + TOOK))
     return found
+
+
+def _outlook(flow: Flow, task: Task, rule: ApprovalRule, prices: Prices) -> Outlook:
+    """What follows, as far as the flow alone tells; no run went on from here yet."""
+    steps = following(flow, task.id)
+    *values, cost = [_foreseen(flow, template) for template in (*templates(steps), rule.cost)]
+    known = Estimate(currency=prices.currency if prices else "")
+    takes = estimate.facts(known, stated(cost, rule.cost, runs=False), goes_on=bool(steps))
+    return Outlook(facts(steps, values), takes=takes)
+
+
+def _foreseen(flow: Flow, template: Any) -> Any:
+    """A value as a run with the defaults would have it; Unknown where that takes a run."""
+    value = _by_default(flow, template)
+    return Unknown(needed(template)) if has_template(value) else value
 
 
 def _form(name: str, title: str, submit: str, fields: Sequence[Field], about: str = "") -> Scene:

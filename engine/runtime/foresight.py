@@ -70,10 +70,14 @@ class Answered:
 
     def unknown(self, template: Any) -> Unknown | None:
         """What a template needs that is not there yet."""
-        written = [text for text in texts(template) if has_template(text)]
-        named = [pair[0] or pair[1] for text in written for pair in _OUTPUTS.findall(text)]
-        missing = [name for name in named if name not in self.seen["outputs"]]
-        return Unknown(tuple(dict.fromkeys(missing))) if missing else None
+        missing = [name for name in needed(template) if name not in self.seen["outputs"]]
+        return Unknown(tuple(missing)) if missing else None
+
+
+def needed(template: Any) -> tuple[str, ...]:
+    """The tasks whose outputs a template, or one inside it, reads."""
+    written = [text for text in texts(template) if has_template(text)]
+    return tuple(dict.fromkeys(pair[0] or pair[1] for text in written for pair in _OUTPUTS.findall(text)))
 
 
 async def foresee(

@@ -29,7 +29,6 @@ class Stage:
 
     namespace: str
     flow_id: str
-    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +128,12 @@ class _Family:
 
 def _family(connection: Connection, ids: set[str]) -> _Family:
     row = executions.c
-    about = select(row.id, row.caller_id, row.namespace, row.flow_id, row.revision)
+    about = select(row.id, row.caller_id, row.namespace, row.flow_id)
     family = _Family({}, {}, set())
     found = connection.execute(about.where(row.id.in_(ids))).all() if ids else []
     for _ in range(MAX_LEVELS + 1):
         for one in found:
-            family.stages[one.id] = Stage(one.namespace, one.flow_id, one.revision)
+            family.stages[one.id] = Stage(one.namespace, one.flow_id)
             family.roots[one.id] = one.id if one.id in ids else family.roots[one.caller_id]
         callers = [one.id for one in found]
         called = about.where(row.caller_id.in_(callers)).order_by(row.caller_id.desc(), row.id).limit(MAX_CALLED + 1)

@@ -4,6 +4,7 @@ import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bot.approvals.prices import NO_PRICES, Prices
 from bot.cards.pacing import Operation, Pace
 from bot.chat_port import FrontEndChat
 from bot.chat_settings import ChatSettings
@@ -74,6 +75,7 @@ class Rig:
     permissions: object = None
     roles: tuple = ()
     approvals: tuple = ()
+    prices: Prices = NO_PRICES
     identities: object = None
     paces: dict = field(default_factory=dict)
     database: str | None = None  # the address of a server
@@ -96,7 +98,8 @@ class Rig:
         for flow in flows:
             await self.engine.deploy(flow)
         self.desk = FrontDesk(self.engine, ends, self.settings, permissions=self.permissions, paces=paces,
-                              roles=self.roles, approvals=self.approvals, identities=self.identities,
+                              roles=self.roles, approvals=self.approvals, prices=self.prices,
+                              identities=self.identities,
                               explain=self.explain)  # fmt: skip
         await self.desk.start()
         for end in ends:

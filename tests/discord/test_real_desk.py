@@ -93,6 +93,24 @@ async def test_a_flow_from_its_form_to_its_end(bot):
     assert "<t:" in late, "the time is the reader's own"
 
 
+STATED = ApprovalRule(approvers=("anyone",), cost="{{ inputs.size }}: 3 EUR **a day** @everyone <@42>")
+
+
+@pytest.mark.parametrize("bot", [(STATED,)], indirect=True)
+async def test_the_card_says_what_it_takes_and_costs(bot):
+    wire, engine = bot
+    for told in ("nobody went on from here before", "less than 2 s to the end of the run (as the one time before)"):
+        opened = await wire.opened(await wire.slash("run", flow="picture"))
+        await wire.fill(opened["data"]["custom_id"], {"f:0": "x", "f:1": "large"})
+        pause = await wire.until(lambda told=told: shown(wire, "Answer in form", told))
+        assert "**Costs** large: 3 EUR \\*\\*a day\\*\\*" in words(pause)
+        assert "<@42>" not in words(pause).replace("\\<@42", ""), "what the policy states mentions nobody"
+        button = next(b for part in pause["components"] for b in walk(part) if b.get("label") == "Approve")
+        await wire.told(await wire.click(pause["id"], button["custom_id"]), "Approved.")
+        for run in await engine.executions():
+            await engine.wait(run.id, timeout=20)
+
+
 async def test_the_pressed_card_changes_by_its_own_click(bot):
     wire, _ = bot
     opened = await wire.opened(await wire.slash("run", flow="picture"))

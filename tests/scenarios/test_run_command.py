@@ -115,6 +115,19 @@ def test_what_is_no_answer_says_how_one_is_written(answer):
         given_resumes([answer])
 
 
+def test_what_it_takes_and_costs_is_told_before_it_asks(tmp_path):
+    (tmp_path / "ask.yaml").write_text(ASKS)
+    policy = (
+        "prices: {currency: EUR, tasks: [{type: '*.Log', run: 0.5}]}\napprovals: [{approvers: [anyone], cost: 3 EUR}]\n"
+    )
+    (tmp_path / "parley.yaml").write_text(policy)
+    first = run(tmp_path, "ask.yaml", "--resume", "wait", "--data", "data")
+    assert first.returncode == 0, first.stderr
+    done = run(tmp_path, "ask.yaml", "--data", "data")
+    assert "Takes: less than 2 s to the end of the run (as the one time before)" in done.stderr
+    assert "Costs: 3 EUR \u00b7 about 0.50 EUR" in done.stderr
+
+
 def test_who_started_a_run_does_not_approve_it_here_either(tmp_path):
     (tmp_path / "ask.yaml").write_text(ASKS)
     (tmp_path / "parley.yaml").write_text("approvals: [{approvers: [anyone], four_eyes: requester}]\n")

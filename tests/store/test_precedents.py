@@ -60,7 +60,7 @@ async def test_it_tells_what_was_answered_and_what_was_recorded_by_the_run_and_a
     (found,) = await database.read(look)
     assert (found.revision, found.answers, found.since, found.until) == (3, {"ok": True}, at(60), None)
     assert found.histories[-1] == (State.SUCCESS, at(90))
-    stages = [Stage("a.b", name, revision) for name, revision in (("f", 3), ("sub", 1), ("leaf", 1))]
+    stages = [Stage("a.b", name) for name in ("f", "sub", "leaf")]
     counts = [
         Recorded(stage, "deploy", TOKENS[0], n, at(70), {"m": "x"}) for stage, n in zip(stages, (5, 7, 9), strict=True)
     ]

@@ -52,10 +52,10 @@ def start(d: Decision, run: TaskRun | None) -> None:
     elif isinstance(task, TimedTask):
         _wait(d, run, task)
     else:
-        d.emit(RunTask(run.id, len(run.attempts) + 1, _group(task) or _group(d.flow)))
+        d.emit(RunTask(run.id, len(run.attempts) + 1, group_of(task) or group_of(d.flow)))
 
 
-def _group(part: Task | Flow) -> str | None:
+def group_of(part: Task | Flow) -> str | None:
     """The worker group that a task or a flow asks for: `{key: …}`, its key, or tags."""
     if part.worker_selector is not None:
         return part.worker_selector.group

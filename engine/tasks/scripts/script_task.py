@@ -72,9 +72,20 @@ class ScriptTask(RunnableTask):
             return Process(type="io.kestra.plugin.core.runner.Process")
         return older_docker(self.docker or {})
 
+    @property
+    def runner_type(self) -> str:
+        """The type of the runner it asks for."""
+        if self.task_runner is not None:
+            return self.task_runner.type
+        return PROCESS if self.runner == "PROCESS" else DOCKER
+
     def usual_image(self) -> str:
         """The image when the task names none."""
         return self.default_image
+
+    def asked_image(self) -> str:
+        """The image of its container: its own, that of the older property, or the usual one."""
+        return self.container_image or (self.docker or {}).get("image") or self.usual_image()
 
     async def rendered_text(self, context: RunContext, template: Any, guard: Literal["none", "shell"] = "shell") -> str:
         """A command or script with its expressions rendered once, and storage URIs replaced by paths."""
@@ -129,7 +140,7 @@ class ScriptTask(RunnableTask):
             folder=context.working_dir,
             env=self._environment(context, env or {}),
             hear=heard.hear,
-            image=self.container_image or (self.docker or {}).get("image") or self.usual_image(),
+            image=self.asked_image(),
             volumes=volumes,
         )
         try:
