@@ -19,6 +19,7 @@ TEXTS: dict[str, str] = {
     "E06": "{input}: {value} is not {what}. Example: {example}.",
     "E07": "{input} must be {bounds}; you gave {value}.",
     "E08": "{input}: {value} is not one of {choices}. {guess}",
+    "no-choice": "{input}: there is nothing to choose from, for its list is empty now.",
     "E09": "{input}: I read {what}. {value} is neither.",
     "E10": "{input}: JSON breaks at line {l}, column {c}: {why}.",
     "E11": "{flow} has no input {name}. It has: {list}.",

@@ -6,16 +6,17 @@ restart what came due meanwhile is done at once. The sentences go out through th
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot import documents
-from bot.approvals.approvers import Approver, approver
+from bot.approvals.approvers import Approver, approver, labels
 from bot.approvals.eligibility import Bench
 from bot.approvals.policy import is_room
 from bot.cards.drawing import Drawing
 from bot.cards.parts import elapsed
+from bot.cards.room_modes import room_key
 from bot.cards.run_posts import posted_room, want_card
 from bot.chat_settings import room_of
 from bot.commands.references import short
@@ -179,7 +180,8 @@ class Ladder:
         asked_no_more = {vote.person for vote in votes} | snoozed | {one.giver for one in bench.delegations}
         silent = {account for one in asked_no_more for account in await self._accounts(one)}
         private = Notice("paused", text, card.actions[:MAX_BUTTONS])
-        return _addressed(called, bench, shown, Notice("paused", text), private, silent, self._privately)
+        places = _places(shown, self._rooms(step))
+        return _addressed(called, bench, places, shown, Notice("paused", text), private, silent, self._privately)
 
     async def _accounts(self, person_id: str) -> set[str]:
         """Every account of somebody: whoever voted under one is not reminded under another."""
@@ -216,13 +218,15 @@ def _widened(step: Rung, pause: PauseRow, now: datetime) -> Deed:
 def _addressed(
     called: Iterable[Approver],
     bench: Bench,
+    places: Mapping[str, Room],
     shown: Sequence[Message],
     public: Notice,
     private: Notice,
     silent: set[str],
     privately: Callable[[str, Notice, Sequence[Message]], Said],
 ) -> list[Said]:
-    """Accounts are told in private, groups below the card on their platform, everybody else below every card."""
+    """Accounts are told in private, groups below the card on their platform, everybody else below every card. Where a
+    group's platform shows none, whoever sees one is told whom it needs."""
     said: dict[tuple[object, ...], Said] = {}
     accounts = [one.value for one in called if one.kind == "account"] + [one.taker for one in bench.delegations]
     for account in dict.fromkeys(accounts):
@@ -230,14 +234,22 @@ def _addressed(
             said[("person", account)] = privately(account, private, shown)
     groups = [one for one in called if one.kind == "group"]
     is_open = any(one.kind in ("channel", "anyone", "domain", "email", "name") for one in called)
-    for message in shown:
-        if message.state == "DEAD" or "#again" in message.place:
-            continue
-        calls = tuple(one.text for one in groups if one.platform == message.platform)
-        if calls or is_open:
-            notice = Notice(public.tone, public.text, public.actions, calls=calls)
-            said[("room", message.id)] = Said(_below(message), notice)
+    reached = {room.platform for room in places.values()}
+    away = tuple(one for one in groups if one.platform not in reached)
+    text = f"{public.text} It is for {labels(away)} to decide." if away else public.text
+    for key, room in places.items():
+        calls = tuple(one.text for one in groups if one.platform == room.platform)
+        if calls or is_open or away:
+            said[("room", key)] = Said(room, Notice(public.tone, text, public.actions, calls=calls))
     return list(said.values())
+
+
+def _places(shown: Sequence[Message], rooms: Sequence[Room]) -> dict[str, Room]:
+    """Where a sentence is said: below each card, and in the rooms that get one with it."""
+    cards = [one for one in shown if one.state != "DEAD" and "#again" not in one.place]
+    there = {room_key(posted_room(one)) for one in cards}
+    fresh = {room_key(room): room for room in rooms if room_key(room) not in there}
+    return {**{one.id: _below(one) for one in cards}, **fresh}
 
 
 def _below(message: Message) -> Room:

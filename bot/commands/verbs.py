@@ -46,6 +46,7 @@ CALLED = {
     "me": "whoami",
     "remind": "snooze",
     "mute": "settings mute",
+    "unmute": "settings unmute",
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.conversation import Action, Attachment, Field, FieldType, Form, Option
-from bot.forms.values import ABSENT, FieldInvalid, Reader, files_in, is_blank, shown, value_of
+from bot.forms.values import ABSENT, FieldInvalid, Reader, files_in, has_no_choice, is_blank, shown, value_of
 from bot.texts import answer, code, did_you_mean, listed, plain
 from engine.core.inputs import Input, Resolved, TableInput
 from engine.errors import InputProblem
@@ -138,7 +138,8 @@ def _blank(asked: Field, was_shown: bool, blank_texts: bool) -> Any:
         if blank_texts and asked.required and asked.default is None:
             return ""
     if asked.required and asked.default is None:
-        return FieldInvalid(answer("E05", input=code(asked.id), instead=""))
+        why = "no-choice" if has_no_choice(asked) else "E05"
+        return FieldInvalid(answer(why, input=code(asked.id), instead=""))
     return ABSENT
 
 
@@ -161,7 +162,10 @@ def read_pairs(fields: Sequence[Field], pairs: Mapping[str, Any], reader: Reader
 def explain(problem: InputProblem, asked: Field | None) -> str:
     """The engine's refusal of one input in the desk's words."""
     name = code(problem.input)
-    if _MISSING in problem.message:
+    is_missing = _MISSING in problem.message
+    if asked and has_no_choice(asked) and (is_missing or "must match the values" in problem.message):
+        return answer("no-choice", input=name).text
+    if is_missing:
         return answer("E05", input=name, instead="").text
     value = code(problem.value if problem.value is not None else "")
     if asked and "must match the values" in problem.message:

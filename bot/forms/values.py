@@ -126,8 +126,15 @@ def _bool(field: Field, raw: Any, reader: Reader) -> bool:
     return text in YES
 
 
+def has_no_choice(field: Field) -> bool:
+    """Whether a list that may be computed has nothing in it."""
+    return field.type in ("SELECT", "MULTISELECT") and not field.options and not field.allow_custom
+
+
 def _choice(field: Field, raw: Any, reader: Reader) -> str:
     text = _string(field, raw, reader)
+    if has_no_choice(field):
+        raise FieldInvalid(answer("no-choice", input=_name(field)))
     values = [option.value for option in field.options]
     if text in values:
         return text

@@ -228,6 +228,16 @@ def test_the_engines_refusals_are_told_in_our_words(message, value, says):
     assert says in questions.explain(InputProblem("feedback", message, value), fields(SEED)[1])
 
 
+def test_a_list_with_nothing_in_it_is_said_to_be_so():
+    every = fields("- {id: to, type: SELECT, expression: '{{ [] }}'}")
+    said = "`to`: there is nothing to choose from, for its list is empty now."
+    for typed in ({}, {"to": "prod"}):
+        assert questions.read_form(every, typed, READER).errors == {"to": said}
+    refusal = "Invalid input for `to`, it must match the values `[]`, but received `prod`"
+    assert questions.explain(InputProblem("to", refusal, "prod"), every[0]) == said
+    assert "boom" in questions.explain(InputProblem("to", "Invalid expression: boom", None), every[0])
+
+
 def test_the_seeds_question_needs_only_a_button_when_quick():
     assert shape(fields(SEED)).kind == "yes_no"
     assert shape(fields(SEED), quick=False).kind == "form"

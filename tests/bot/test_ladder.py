@@ -105,6 +105,9 @@ def test_a_colleague_is_an_account(text, person, account):
     assert account_of(text, person) == account
 
 
+GROUP_OF_LEADS = "slack:usergroup:leads"
+
+
 async def told(end, count):
     await end.until(lambda: len(end.notices) >= count)
     return end.notices
@@ -186,6 +189,26 @@ async def test_escalation_lets_others_decide_and_shows_them_the_card(bot):
     assert called[1].calls == ("slack:usergroup:leads",)
     await rig.slack.shows("pause", lambda shown: any("`leads`" in fact.value for fact in shown.facts))
     assert (await rig.press(there.card, "Approve", lead)).tone == "success"
+
+
+async def test_a_group_is_called_where_it_gets_the_card_though_its_platform_showed_none(bot):
+    rig = await bot({"approvers": ["discord:7"], "escalate": [{"after": "2h", "to": [GROUP_OF_LEADS, "slack:#leads"]}]})
+    await rig.asked("run ship", BOB, DEV)
+    rig.clock.jump(timedelta(hours=2, minutes=1))
+    ((room, notice, person),) = await told(rig.slack, 1)
+    assert (room.channel, person, notice.calls) == ("#leads", None, (GROUP_OF_LEADS,))
+    assert "You may decide it now." in notice.text
+    assert rig.discord.notices == []
+
+
+async def test_a_group_whose_platform_shows_no_card_is_named_where_one_is(bot):
+    rig = await bot({"approvers": [GROUP_OF_LEADS], "remind": ["1h"]})
+    await rig.asked("run ship", BOB, DEV)
+    rig.clock.jump(timedelta(hours=1, minutes=1))
+    ((room, notice, person),) = await told(rig.discord, 1)
+    assert (room.channel, person, notice.calls) == (DEV.channel, None, ())
+    assert notice.text.endswith("It is for the Slack group `leads` to decide.")
+    assert rig.slack.notices == []
 
 
 async def test_a_snooze_asks_one_person_again_and_spares_them_meanwhile(bot):
