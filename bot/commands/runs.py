@@ -198,7 +198,20 @@ async def replay(parts: Parts, asking: Asking, line: Line) -> Reply | FieldError
         if not runs:
             raise Unresolved(answer("refused", why=f"Run {code(short(execution.id))} has no task {code(task)}."))
         from_run = runs[0]
-    return await again(parts, asking, execution, from_run, _revision(line.flag("revision")))
+    revision = _revision(line.flag("revision"))
+    if revision == "newest" and from_run is None and not await _fits(parts, execution):
+        return await edited(parts, asking, execution)
+    return await again(parts, asking, execution, from_run, revision)
+
+
+async def _fits(parts: Parts, execution: Execution) -> bool:
+    """Whether a run's inputs are still what its flow takes; of secrets and files, those that were given are."""
+    engine = parts.office.engine
+    flow = engine.flows.get(execution.namespace, execution.flow_id)
+    found = {one.id: value_in(execution.inputs, one.id) for one in flow.inputs}
+    resolved = await engine.check_inputs(flow, {name: value for name, value in found.items() if value is not None})
+    kept = {one.id for one in flow.inputs if one.type == "SECRET" or takes_files(one)}
+    return all(one.input in kept and found[one.input] is not None for one in resolved.problems)
 
 
 def _revision(said: str) -> Revision:

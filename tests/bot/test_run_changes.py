@@ -196,3 +196,37 @@ async def test_no_replay_passes_over_a_question_that_has_a_rule(tmp_path):
         assert "Started" in (await rig.say(f"replay {free.id} --from=deploy")).text, "without a rule as in Kestra"
     finally:
         await rig.stop()
+
+
+EARLIER = """
+id: changing
+namespace: company.team
+inputs:
+  - {id: count, type: STRING}
+  - {id: day, type: DATE}
+  - {id: tags, type: MULTISELECT, values: [a, b]}
+  - {id: took, type: DURATION}
+  - {id: about, type: JSON}
+  - {id: sure, type: BOOLEAN}
+  - {id: notes, type: FILE}
+  - {id: token, type: SECRET, required: false}
+tasks:
+  - {id: fails, type: io.kestra.plugin.core.execution.Fail}
+"""
+
+
+async def test_a_replay_with_the_flow_as_it_is_now_asks_for_what_does_not_fit_any_more(rig, tmp_path):
+    (tmp_path / "notes.txt").write_text("notes")
+    given = {"count": "many", "day": "2026-01-01", "tags": ["a"], "took": "PT1H", "about": {"k": [1]}, "sure": True,
+             "notes": str(tmp_path / "notes.txt"), "token": "hunter2"}  # fmt: skip
+    await rig.engine.deploy(EARLIER)
+    run = await rig.engine.create("company.team", "changing", given, started_by="test")
+    await rig.engine.wait(run.id, timeout=20)
+    await rig.engine.deploy(EARLIER + "# the same inputs\n")
+    assert (await rig.say(f"replay {run.id} --revision=newest")).text.startswith("Started `changing`")
+    await rig.engine.deploy(EARLIER.replace("{id: count, type: STRING}", "{id: count, type: INT}"))
+    form = await rig.say(f"replay {run.id} --revision=newest")
+    asked = {one.id: (one.error, form.values.get(one.id)) for one in form.fields}
+    assert asked["count"] == ("`count`: `many` is not a whole number. Example: `count=3`.", "many")
+    assert asked["day"] == (None, "2026-01-01")
+    assert (await rig.say(f"replay {run.id}")).text.startswith("Started `changing`"), "the revision that ran takes it"
