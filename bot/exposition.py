@@ -50,12 +50,13 @@ class Now(Collector):
         yield counter("parley_executions_ended", "Executions that ended since the start.", engine.ENDED)
         yield gauge(
             "parley_queue_depth",
-            "What waits inside: undecided executions, task attempts without a free worker, schedules due.",
+            "What waits: undecided executions, task attempts without a free worker, schedules due, executions to make.",
             ("queue",),
             [
                 ("decider", source.decider.busy),
                 ("dispatcher", self._waiting),
                 ("schedules", source.schedules.busy),
+                ("starts", source.starting),
             ],
         )
         running, workers = source.dispatcher.under_way, source.settings.limits.workers

@@ -83,6 +83,11 @@ class Engine(Assembly):
         return self.cluster is not None and self.cluster.busy
 
     @property
+    def starting(self) -> int:
+        """How much of what executions ask for besides tasks is not done yet: other executions, most of all."""
+        return self._carrier.busy
+
+    @property
     def is_connected(self) -> bool:
         """Whether this process is one of those on its database; a process alone always is."""
         return self.cluster is None or self.cluster.presence.hears

@@ -80,10 +80,10 @@ async def test_a_flow_that_starts_many_leaves_room_for_others_that_start_one(eng
     for name, task in (("one", {"id": "start", **start}), ("many", every)):
         await engine.deploy(json.dumps({"id": name, "namespace": "n", "tasks": [task]}))
     many = await engine.create("n", "many", {}, started_by="test")
-    await until(lambda: engine._carrier.busy > 300)
+    await until(lambda: engine.starting > 300)
     one = await engine.create("n", "one", {}, started_by="test")
     assert (await engine.wait(one.id, timeout=60)).state is State.SUCCESS
-    assert engine._carrier.busy > 100  # it did not stand behind all of them
+    assert engine.starting > 100  # it did not stand behind all of them
     assert (await engine.wait(many.id, timeout=60)).state is State.SUCCESS
     assert len(await engine.executions(flow_id="beside", limit=1000)) == 401
 

@@ -135,6 +135,7 @@ async def test_the_inside_is_told(watched):
     seen = await scraped(watched)
     assert seen["parley_queue_depth", "queue=dispatcher"] == 0
     assert seen["parley_queue_depth", "queue=decider"] == 0
+    assert seen["parley_queue_depth", "queue=starts"] == 0
     assert seen["parley_workers",] == watched.engine.settings.limits.workers
     assert seen["parley_task_attempts_running",] == 0
     assert seen["process_resident_memory_bytes",] > 0
