@@ -1,7 +1,7 @@
 """What each command is for, as `help` tells it: how it is written, what it does, examples to copy. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bot.commands.references import guess
@@ -169,6 +169,14 @@ MANUAL: Mapping[str, Entry] = {
 }  # fmt: skip
 
 
+# Where the list of commands has headings: before these.
+PARTS = {
+    "run": "Run and follow",
+    "pending": "Answer",
+    "kill": "Change runs",
+    "revisions": "Texts, times, values and settings",
+    "link": "You",
+}
 PAGE = "page"  # every list has it, behind its button
 
 
@@ -184,6 +192,17 @@ MANAGING = frozenset(
 def slash(verb: str, platform: str) -> str:
     """The slash command that has a word."""
     return "/flow-manage" if platform == "discord" and verb in MANAGING else "/flow"
+
+
+def overview(allowed: Collection[str], platform: str) -> str:
+    """The commands that somebody may use, in their parts."""
+    parts: list[list[str]] = []
+    for verb, one in MANUAL.items():
+        if verb in PARTS:
+            parts.append([f"**{PARTS[verb]}**"])
+        if verb in allowed:
+            parts[-1].append(f"- `{slash(verb, platform)} {one.usage}`: {one.about}")
+    return "\n".join("\n".join(lines) for lines in parts if len(lines) > 1)
 
 
 def unknown_flag(verb: str, flags: Iterable[str]) -> Notice | None:

@@ -14,7 +14,7 @@ from bot.commands import runs as run_commands
 from bot.commands import schedules as schedule_commands
 from bot.commands.explain import WORD
 from bot.commands.grammar import FromFile, Json, Line, LineInvalid, Text, Word, parse, write
-from bot.commands.manual import MANUAL, slash, unknown_flag
+from bot.commands.manual import MANUAL, overview, slash, unknown_flag
 from bot.commands.references import Unresolved, guess
 from bot.conversation import FieldErrors, Listing, Notice, Person, Reply, Row
 from bot.people.permissions import Asked, ByRole
@@ -55,10 +55,7 @@ async def help_(parts: Parts, asking: Asking, line: Line) -> Reply:
     wanted = line.word(0).lower().removeprefix("/")
     allowed = await usable(parts, asking)
     if not wanted or wanted == "flow":
-        at = asking.person.platform
-        lines = "\n".join(
-            f"- `{slash(verb, at)} {one.usage}`: {one.about}" for verb, one in MANUAL.items() if verb in allowed
-        )
+        lines = overview(allowed, asking.person.platform)
         short = listed(await aliases.names(parts, asking.room, asking.person.id), 20)
         lines += f"\n- Aliases here: {short}" if short != "none" else ""
         more = "`/flow help run` has examples. In threads and direct messages write `@parley run \u2026`."

@@ -1,5 +1,7 @@
 """Four eyes at every door of the chat: whoever started a run can't say yes, no or anything else to it, in any way."""
 
+import re
+
 import pytest
 
 from bot.approvals.policy import ApprovalRule
@@ -82,6 +84,17 @@ async def test_in_a_batch(rig):
     assert (await rig.press(on_a_card(others.actions[0]), others.actions[0].label, BOB, DEV)).text.count(
         "Approved."
     ) == 2
+
+
+async def test_in_a_batch_it_counts_when_the_button_is_pressed(rig):
+    for prompt in ("x", "y"):
+        await rig.asked(f"run picture prompt={prompt}")
+    shown = await rig.say("approve picture --all", BOB, DEV)
+    code = re.search(r"[A-Z0-9]{4}-[A-Z0-9]{4}", (await rig.say("link")).text)
+    await rig.say(f"link {code[0]}", BOB, DEV)  # they turn out to be one person
+    said = await rig.press(on_a_card(shown.actions[0]), shown.actions[0].label, BOB, DEV)
+    assert (said.tone, said.text.count(NO)) == ("warning", 2)
+    assert len(await rig.engine.pauses()) == 2
 
 
 async def test_nobody_hands_it_to_whoever_asked(rig):

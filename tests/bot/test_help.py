@@ -5,12 +5,12 @@ import re
 import pytest
 
 from bot.commands.grammar import parse
-from bot.commands.manual import MANUAL, unknown_flag
+from bot.commands.manual import MANUAL, PARTS, unknown_flag
 from bot.commands.verbs import CALLED, SYNONYMS, VERBS
 from bot.explaining.section import ExplainSection
 from bot.findings import Finding
 from bot.people.roles import Role
-from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
+from tests.bot.rig import ANN, BOB, DEV, OPS, PAGE, PLAIN, WEB, Rig
 from tests.bot.test_commands import MANY
 from tests.bot.test_run_changes import ROLES
 from tests.shared import ROOT
@@ -46,6 +46,18 @@ async def test_help_shows_what_one_may_do_and_no_more(tmp_path):
         assert "Did you mean `replay`?" in (await rig.say("help relpay")).text
         assert (await rig.say("help many")).entity == "company.forms/many"
         assert (await rig.say("delet x")).text.startswith("I don't know `delet`. Did you mean `delete`?")
+    finally:
+        await rig.stop()
+
+
+async def test_help_has_parts_and_none_that_is_empty(tmp_path):
+    rig = await Rig(tmp_path, roles=(*ROLES, ONLY_SEES)).start(PLAIN)
+    try:
+        mine, theirs = (await rig.say("help")).text, (await rig.say("help", WEB, PAGE)).text
+        assert re.findall(r"\*\*(.+)\*\*", mine) == list(PARTS.values())
+        assert "/flow run " not in theirs
+        assert not re.search(r"\*\*\n(?!- )", theirs)
+        assert "**You**\n- `/flow link " in theirs
     finally:
         await rig.stop()
 

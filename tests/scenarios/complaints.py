@@ -241,6 +241,7 @@ COMPLAINTS = (
             FOUR_EYES + "by_command_in_every_room",
             FOUR_EYES + "by_the_inbox",
             FOUR_EYES + "in_a_batch",
+            FOUR_EYES + "in_a_batch_it_counts_when_the_button_is_pressed",
             FOUR_EYES + "nobody_hands_it_to_whoever_asked",
             FOUR_EYES + "by_the_engines_own_door",
             PAGE + "programs_and_the_page_ask_for_a_second_pair_of_eyes",
