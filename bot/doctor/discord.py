@@ -33,6 +33,9 @@ async def discord(settings: BotSettings) -> list[Finding]:
         async with httpx.AsyncClient(timeout=15, headers=bearer) as client:
             answer = await client.get(f"{base}/users/@me")
             me = answer.json()
+            if answer.status_code not in (200, 401, 403):
+                text = f"Discord does not tell now ({answer.status_code}: {me.get('message')})."
+                return [Finding("Discord", "wrong", text, "Try again in a minute; the token may be right.")]
             if answer.status_code != 200:
                 fix = "Reset the token under Bot in the developer portal and copy it."
                 return [Finding("Discord", "wrong", f"Discord refuses the token: {me.get('message')}.", fix)]

@@ -11,8 +11,10 @@ from bot.doctor.rooms import rooms_on
 from bot.findings import Finding
 from bot.settings import BotSettings
 from bot.slack.manifest import SCOPES
+from bot.slack.refusals import PASSING
 
 PAGES = 20  # of a list of channels, 200 each
+COPY = "Copy the Bot User OAuth Token (xoxb-…) from OAuth & Permissions."
 NOT_IN = "Write `/invite @parley` in the channel."
 
 
@@ -27,8 +29,10 @@ async def slack(settings: BotSettings) -> list[Finding]:
             answer = await client.post(f"{base}/auth.test")
             told = answer.json()
             if not told.get("ok"):
-                fix = "Copy the Bot User OAuth Token (xoxb-…) from OAuth & Permissions."
-                return [Finding("Slack", "wrong", f"Slack refuses the bot token: {told.get('error')}.", fix)]
+                return [_refused(str(told.get("error")))]
+            if not told.get("bot_id"):
+                text = f"SLACK_BOT_TOKEN is the token of a person, {told.get('user')}."
+                return [Finding("Slack", "wrong", text, COPY)]
             found = [Finding("Slack", "ok", f"{told.get('user')} in {told.get('team')}{_grid(told)}")]
             found += clock_of("Slack", answer.headers.get("date"))
             has = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",") if scope.strip()}
@@ -38,6 +42,15 @@ async def slack(settings: BotSettings) -> list[Finding]:
     except (httpx.HTTPError, ValueError) as error:
         fix = "Check the network or a proxy."
         return [Finding("Slack", "wrong", f"Slack can't be reached at {base}: {error}.", fix)]
+
+
+def _refused(error: str) -> Finding:
+    """What Slack says of a token it does not take, or not now."""
+    if error in PASSING or error == "ratelimited":
+        text = f"Slack does not tell now ({error})."
+        return Finding("Slack", "wrong", text, "Try again in a minute; the token may be right.")
+    again = "Install the app to the workspace again. " if error in ("token_revoked", "account_inactive") else ""
+    return Finding("Slack", "wrong", f"Slack refuses the bot token: {error}.", f"{again}{COPY}")
 
 
 def _grid(told: Mapping[str, Any]) -> str:

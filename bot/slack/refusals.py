@@ -6,7 +6,7 @@ TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revo
 _GONE = frozenset({"message_not_found", "thread_not_found"})
 _CLOSED = frozenset({"cant_update_message", "edit_window_closed"})
 _TOKEN_WAIT = 60.0  # seconds between two looks whether a token works again
-_PASSING = frozenset(
+PASSING = frozenset(
     {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited"}
 )
 NO_TRIGGER = frozenset({"expired_trigger_id", "trigger_expired", "invalid_trigger_id", "trigger_id_expired"})
@@ -52,6 +52,6 @@ def refusal(code: str, channel: str = "", *, needed: str = "", retry_after: floa
         )
     if code in ("restricted_action", "restricted_action_read_only_channel", "posting_to_general_channel_denied"):
         return Unreachable(f"Slack's settings don't let apps post in {where}. Ask a workspace admin, or name another.")
-    if code in _PASSING:
+    if code in PASSING:
         return Unreachable(f"Slack has a problem of its own ({code}).", retry_after=5.0)
     return Unreachable(f"Slack refused the message for {where}: {code}.")

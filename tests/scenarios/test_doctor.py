@@ -26,7 +26,7 @@ from engine.settings import Limits, Settings
 from tests.shared import ROOT
 from tests.wire.aws import aws
 from tests.wire.discord import BOT, CHANNEL, GUILD, TOKEN, DiscordWire
-from tests.wire.slack import APP_TOKEN, BOT_TOKEN, slack
+from tests.wire.slack import APP_TOKEN, BOT_TOKEN, Refusal, slack
 
 __all__ = ["slack"]
 
@@ -90,6 +90,40 @@ async def test_what_is_wrong_is_a_sentence(tmp_path, slack, given, name, text):
     assert finding.verdict == "wrong"
     assert text in finding.text
     assert finding.fix
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "fix"),
+    [
+        ("token_revoked", "refuses the bot token: token_revoked", "Install the app"),
+        ("invalid_auth", "refuses the bot token: invalid_auth", "Copy the Bot User OAuth Token"),
+        ("internal_error", "does not tell now (internal_error)", "the token may be right"),
+        ("ratelimited", "does not tell now (ratelimited)", "the token may be right"),
+    ],
+)
+async def test_what_slack_says_of_a_token(tmp_path, slack, error, text, fix):
+    slack.scripts["auth.test"] = [Refusal(error)]
+    found = await examine(settings(tmp_path, slack_bot_token=BOT_TOKEN, slack_base_url=f"{slack.url}/api/"))
+    finding = next(finding for finding in found if finding.name == "Slack")
+    assert finding.verdict == "wrong"
+    assert text in finding.text
+    assert fix in finding.fix
+
+
+async def test_a_token_of_a_person_is_no_token_of_the_bot(tmp_path, slack, monkeypatch):
+    monkeypatch.setattr(slack, "_auth_test", lambda body: {"user": "ann", "team": "Wire", "user_id": "U1"})
+    found = await examine(settings(tmp_path, slack_bot_token=BOT_TOKEN, slack_base_url=f"{slack.url}/api/"))
+    finding = next(finding for finding in found if finding.name == "Slack")
+    assert (finding.verdict, finding.text) == ("wrong", "SLACK_BOT_TOKEN is the token of a person, ann.")
+
+
+async def test_a_busy_discord_says_nothing_about_the_token(tmp_path):
+    async with DiscordWire() as wire:
+        wire.answer_with("GET", r"/users/@me$", 429, {"message": "You are being rate limited.", "retry_after": 1})
+        found = await examine(settings(tmp_path, discord_token=TOKEN, discord_base_url=wire.base_url))
+    finding = next(finding for finding in found if finding.name == "Discord")
+    assert "does not tell now (429" in finding.text
+    assert "may be right" in finding.fix
 
 
 async def test_an_unreachable_service(tmp_path):
