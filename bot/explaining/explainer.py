@@ -119,9 +119,8 @@ class Explaining:
             case "DONE":
                 return explained(one, flow_id, log_button)
             case "FAILED":
-                return unexplained(
-                    one, flow_id, self.office.ids.button("ex", one.execution_id, "Ask again"), log_button
-                )
+                again = self.office.ids.button("ex", one.execution_id, "Ask again")
+                return unexplained(one, flow_id, *([again] if self.office.explain else []), log_button)
             case _:
                 return asking_now(one, flow_id)
 
