@@ -62,7 +62,7 @@ def _literal(text: str) -> str:
 def explained(one: Explanation, flow_id: str, *actions: Action) -> Notice:
     """The explanation as everybody sees it who may see the log: marked as what it is."""
     head = f"**Why run {code(short(one.execution_id))} of {code(flow_id)} failed**, as a model sees it:"
-    return Notice("info", f"{head}\n{as_markdown(one.text)}\n\n{by(one.model)}", actions)
+    return Notice("info", f"{head}\n\n{as_markdown(one.text)}\n\n{by(one.model)}", actions)
 
 
 def by(model: str) -> str:
@@ -72,7 +72,7 @@ def by(model: str) -> str:
 
 def unexplained(one: Explanation, flow_id: str, *actions: Action) -> Notice:
     """Why there is no explanation."""
-    head = f"Nobody could explain run {code(short(one.execution_id))} of {code(flow_id)}:"
+    head = f"Run {code(short(one.execution_id))} of {code(flow_id)} could not be explained:"
     return Notice("warning", f"{head} {one.text}", actions)
 
 

@@ -131,6 +131,7 @@ class Explaining:
         if section is None or not self.office.explains(execution):
             return Reply(Notice("warning", OFF))
         person, flow_id = asker.person.id, execution.flow_id
+        is_page = asker.room.platform == "web" and asker.answer_url is None  # it shows the answer by itself
         wanted = Explanation(
             execution.id, ending_of(execution), "ASKING", self.owner, section.model, "", now, now + ALIVE
         )
@@ -143,7 +144,7 @@ class Explaining:
             found = chat_explanations.claim(unit.connection, wanted, question)
             if isinstance(found, Crowded):
                 return Reply(_crowded(found, section, now)), False
-            if found.state == "ASKING" and asker.room.channel:
+            if found.state == "ASKING" and asker.room.channel and not is_page:
                 room = documents.dump(asker.room)
                 chat_explanations.listen(unit.connection, found, person, room, asker.answer_url)
             reply = Reply(self.said(found, flow_id))

@@ -57,7 +57,7 @@ def rigged(folder, service, **given):
 def told_to(end):
     """Answers that came later, by the address of the click."""
     bodies = [reply.body for _, reply in end.answers]
-    return [body for body in bodies if "as a model sees it" in body.text or "Nobody could explain" in body.text]
+    return [body for body in bodies if "as a model sees it" in body.text or "could not be explained" in body.text]
 
 
 async def until_told(end, count=1):
@@ -157,6 +157,7 @@ async def test_who_asks_meanwhile_makes_no_second_call_and_hears_it_too(tmp_path
             await rig.slack.until(lambda: rig.slack.notices)  # in the thread, where an address would not speak
             assert rig.slack.notices[0][0].thread == "170.1"
             assert (len(told_to(rig.slack)), len(told_to(rig.discord)), len(openai_service.asked)) == (1, 1, 1)
+            await asyncio.gather(*rig.desk.explaining._going.values())
             assert await rig.engine.database.read(lambda c: chat_explanations.overdue(c, explainer.EVER)) == []
         finally:
             go.set()

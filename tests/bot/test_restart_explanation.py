@@ -40,6 +40,7 @@ async def test_killed_before_the_answer(tmp_path, openai_service, step):
     rig = await Rig(tmp_path, explain=section).start()
     try:
         (told,) = await until_told(rig.slack)
+        await asyncio.gather(*rig.desk.explaining._going.values())
         assert "Hello." in told.text
         assert len(openai_service.asked) == CALLS[step]
         again = await rig.desk.command(Command(f"explain {run}", ANN, OPS, "the click", (), "https://answer.test/1"))

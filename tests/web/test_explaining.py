@@ -1,5 +1,6 @@
 """*Explain* on a run's page, by the API, and what `parley doctor` and `parley preview` say of it."""
 
+import asyncio
 import json
 import threading
 
@@ -77,6 +78,9 @@ async def test_the_page_of_a_run(tmp_path, openai_service):
                 assert "<img" not in shown
                 assert "Written by the model <code>small</code>" in shown
                 assert len(openai_service.asked) == 1
+                assert "as a model" not in (await browser.get("/")).text, "the page was asked, not the room"
+                await browser.say(f"/flow explain {run.id}")
+                assert "as a model sees it" in (await browser.get("/")).text
             finally:
                 go.set()
                 await browser.client.aclose()
@@ -103,8 +107,7 @@ async def test_the_api(tmp_path, openai_service):
             assert (await api.get(f"/{run.id}/explanation")).status_code == 404
             asked = await api.post(f"/{run.id}/explain")
             assert (asked.status_code, asked.json()) == (202, {"state": "ASKING", "model": "small", "text": ""})
-            (going,) = app.desk.explaining._going.values()
-            await going
+            await asyncio.gather(*app.desk.explaining._going.values())
             told = {"state": "DONE", "model": "small", "text": "Hello."}
             assert (await api.get(f"/{run.id}/explanation")).json() == told
             again = await api.post(f"/{run.id}/explain")
@@ -201,8 +204,7 @@ async def test_a_real_model_says_something(tmp_path, language_model):
         browser = Browser(app.url)
         await browser.get(path(run))
         await browser.post(f"/ui/executions/{run.id}/do", word="explain", back=path(run))
-        (going,) = app.desk.explaining._going.values()
-        await going
+        await asyncio.gather(*app.desk.explaining._going.values())
         known = await app.desk.explaining.of(await app.engine.execution(run.id))
         assert known.state == "DONE", known.text
         assert len(known.text) > 20
