@@ -215,3 +215,45 @@ async def test_tasks_that_no_model_may_run(ask):
             prompt="x",
             tools=[{"type": f"{AI}.tool.KestraTask", "tasks": [{"id": "x", "type": "nothing_known"}]}],
         )
+
+
+async def test_an_agent_elsewhere_is_a_tool(ask):
+    """It is asked by A2A: at once, after a while, and when it gives up."""
+    heard = []
+
+    def handle(request):
+        if request.path == "/translator/.well-known/agent.json":
+            return Answered({"name": "Translator", "url": f"{service.url}/a2a"})
+        if request.path != "/a2a":
+            return Answered({"message": "nothing here"}, 404)
+        heard.append(request.json)
+        asked, told = request.json, {"kind": "text", "text": "Bonjour"}
+        word = asked["params"].get("message", {}).get("parts", [{}])[0].get("text")
+        if word == "hello":
+            result = {"kind": "message", "role": "agent", "messageId": "m", "parts": [told]}
+        elif word == "slow":
+            result = {"kind": "task", "id": "t1", "contextId": "c", "status": {"state": "working"}}
+        elif word == "bad":
+            status = {"state": "failed", "message": {"parts": [{"kind": "text", "text": "no dictionary"}]}}
+            result = {"kind": "task", "id": "t2", "contextId": "c", "status": status}
+        elif asked["method"] == "tasks/get":
+            parts = [told, {"kind": "data", "data": {"n": 1}}]
+            result = {"kind": "task", "id": "t1", "status": {"state": "completed"}, "artifacts": [{"parts": parts}]}
+        else:
+            return Answered({"jsonrpc": "2.0", "id": asked["id"], "error": {"code": -32602, "message": "no prompt"}})
+        return Answered({"jsonrpc": "2.0", "id": asked["id"], "result": result})
+
+    with serving(handle) as service:
+        about = {"name": "translator", "description": "Translates into French."}
+        tool = {"type": f"{AI}.tool.A2AAgent", **about, "serverUrl": f"{service.url}/translator"}
+        name = "kestra_a2a_agent_translator"
+        calls = [(name, {"prompt": word}) for word in ("hello", "slow", "bad", "what")]
+        said, later, failed, refused = await ask(calls, tool)
+        assert (said, later) == ("Bonjour", 'Bonjour\n{"n": 1}')
+        assert "gave up (failed). no dictionary" in failed
+        assert "refused message/send: no prompt" in refused
+        assert [one["method"] for one in heard] == ["message/send", "message/send", "tasks/get", *["message/send"] * 2]
+        function = ask.functions()[0]
+        assert (function["name"], function["description"]) == (name, "Translates into French.")
+        (missing,) = await ask([(name, {"prompt": "x"})], {**tool, "serverUrl": f"{service.url}/nobody"})
+        assert "There is no card of an agent" in missing

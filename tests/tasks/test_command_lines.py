@@ -331,3 +331,24 @@ async def test_services_of_a_compose_file(make_context, tools):
         assert context.said(shown)
     await context.run(**compose, detach=False)
     assert tools.calls[-1][-1] == "up"
+
+
+async def test_commands_of_redis(make_context, tools):
+    body = r"""case "$*" in
+    *LRANGE*) printf 'a "b"\\c\td\ne\n';;
+    *BROKEN*) echo 'ERR unknown command';;
+    *) echo OK;; esac"""
+    tools.install("redis-cli", body=body.replace("{", "{{").replace("}", "}}"))
+    context = make_context(inputs={"word": 'it\'s "so"'})
+    cli = {"type": f"{PLUGIN}.redis.cli.RedisCLI", "taskRunner": PROCESS, "host": "redis.test", "database": 2}
+    lines = ['SET word "{{ inputs.word }}"', "LRANGE l 0 -1"]
+    done = await context.run(**cli, commands=lines, username="ann", password="s3cret", tls=True, jsonOutput=True)
+    assert done.vars == {"command_1": "OK", "command_2": 'a "b"\\c\td\ne'}
+    base = ["redis-cli", "-h", "redis.test", "-p", "6379", "-n", "2", "--user", "ann", "--tls", "--json"]
+    assert tools.calls == [[*base, "SET", "word", 'it\'s "so"'], [*base, "LRANGE", "l", "0", "-1"]]
+    assert tools.env["REDISCLI_AUTH"] == "s3cret"
+    assert "s3cret" in context.masked
+    with pytest.raises(TaskFailed, match="exit code 1") as failed:
+        await context.run(**cli, commands=["BROKEN", "GET x"])
+    assert failed.value.outputs["vars"] == {"command_1": "ERR unknown command"}
+    assert tools.calls[-1][-1] == "BROKEN"

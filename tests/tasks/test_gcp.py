@@ -194,6 +194,74 @@ async def test_datasets(gcp, gcp_service):
     assert gcp_service.datasets["shop"]["friendlyName"] == "Shop"
 
 
+async def test_tables(gcp, gcp_service):
+    at = {**gcp.who, "projectId": "p", "dataset": "shop", "table": "orders"}
+    columns = [
+        {"name": "id", "type": "INT64", "mode": "REQUIRED"},
+        {"name": "who", "type": "STRUCT", "subFields": [{"name": "{{ 'name' }}", "type": "STRING"}]},
+    ]
+    kept = {"clustering": ["id"], "timePartitioning": {"type": "DAY", "field": "day", "expiration": "P1D"}}
+    kept |= {"rangePartitioning": {"field": "id", "range": {"start": 0, "end": 100, "interval": 10}}}
+    definition = {"type": "TABLE", "schema": {"fields": columns}, "standardTableDefinition": kept}
+    make = {"type": f"{BIGQUERY}.CreateTable", **at, "labels": {"n": 1}}
+    made = await gcp.run(**make, tableDefinition=definition, friendlyName="Orders", expirationDuration="P1D")
+    told = gcp_service.tables["shop", "orders"]
+    record = {"name": "who", "type": "RECORD", "fields": [{"name": "name", "type": "STRING"}]}
+    assert told["schema"]["fields"] == [{"name": "id", "type": "INT64", "mode": "REQUIRED"}, record]
+    assert told["timePartitioning"] == {"type": "DAY", "field": "day", "expirationMs": "86400000"}
+    assert told["rangePartitioning"]["range"] == {"start": "0", "end": "100", "interval": "10"}
+    assert (told["clustering"], told["labels"]) == ({"fields": ["id"]}, {"n": "1"})
+    assert (made.projectId, made.datasetId, made.table, made.friendlyName) == ("p", "shop", "orders", "Orders")
+    assert (made.creationTime, made.numRows) == ("2026-01-01T00:00:00+00:00", 0)
+    assert made.definition["schema"]["fields"][1]["subFields"] == [{"name": "name", "type": "STRING"}]
+    with pytest.raises(TaskFailed, match="answered 409"):
+        await gcp.run(**make, tableDefinition=definition)
+    changed = await gcp.run(type=f"{BIGQUERY}.UpdateTable", **at, requirePartitionFilter=True)
+    assert (changed.requirePartitionFilter, changed.friendlyName) == (True, "Orders")
+    view = {"type": "VIEW", "viewDefinition": {"query": "SELECT 1"}}
+    seen = await gcp.run(**{**make, "table": "v", "tableDefinition": view})
+    assert seen.definition == {"type": "VIEW", "viewDefinition": {"query": "SELECT 1"}}
+    external = {"sourceUris": ["gs://x/*.json"], "formatType": "JSON", "autodetect": True}
+    await gcp.run(**{**make, "table": "x"}, tableDefinition={"type": "EXTERNAL", "externalTableDefinition": external})
+    assert gcp_service.tables["shop", "x"]["externalDataConfiguration"]["sourceFormat"] == "NEWLINE_DELIMITED_JSON"
+    often = {"query": "SELECT 1", "refreshInterval": "PT1H"}
+    await gcp.run(
+        **{**make, "table": "m"}, tableDefinition={"type": "MATERIALIZED_VIEW", "materializedViewDefinition": often}
+    )
+    assert gcp_service.tables["shop", "m"]["materializedView"]["refreshIntervalMs"] == "3600000"
+    with pytest.raises(TaskFailed, match="Give `viewDefinition`"):
+        await gcp.run(**{**make, "table": "w"}, tableDefinition={"type": "VIEW"})
+    assert (await gcp.run(type=f"{BIGQUERY}.TableMetadata", **at)).etag == "e1"
+    await gcp.run(type=f"{BIGQUERY}.DeleteTable", **at)
+    meta = {"type": f"{BIGQUERY}.TableMetadata", **at}
+    assert (await gcp.run(**meta, ifNotExists="SKIP")).table is None
+    with pytest.raises(TaskFailed, match="answered 404"):
+        await gcp.run(**meta)
+    with pytest.raises(TaskFailed, match="answered 404"):
+        await gcp.run(type=f"{BIGQUERY}.DeleteTable", **at)
+    gcp_service.datasets["shop"] = {}
+    gone = {"type": f"{BIGQUERY}.DeleteDataset", **gcp.who, "projectId": "p", "name": "shop"}
+    with pytest.raises(TaskFailed, match="still in use"):
+        await gcp.run(**gone)
+    assert (await gcp.run(**gone, deleteContents=True)).dataset == "shop"
+    assert (gcp_service.datasets, gcp_service.tables) == ({}, {})
+
+
+async def test_tables_are_copied_and_exported(gcp, gcp_service):
+    copy = {"type": f"{BIGQUERY}.Copy", **gcp.who, "sourceTables": ["p.shop.orders$2026"], "labels": {"a": 1}}
+    done = await gcp.run(**copy, destinationTable="p.shop.kept", operationType="SNAPSHOT", jobTimeout="PT1M")
+    told = gcp_service.jobs[done.jobId]["configuration"]
+    source = {"projectId": "p", "datasetId": "shop", "tableId": "orders$2026"}
+    assert told["copy"]["sourceTables"] == [source]
+    assert (told["copy"]["operationType"], told["jobTimeoutMs"], told["labels"]) == ("SNAPSHOT", "60000", {"a": "1"})
+    gcp_service.jobs.clear()
+    export = {"type": f"{BIGQUERY}.ExtractToGcs", **gcp.who, "sourceTable": "p.shop.orders", "format": "JSON"}
+    done = await gcp.run(**export, destinationUris=["gs://reports/o-*.json"], printHeader=False)
+    told = gcp_service.jobs[done.jobId]["configuration"]["extract"]
+    assert (told["destinationFormat"], told["printHeader"]) == ("NEWLINE_DELIMITED_JSON", False)
+    assert (done.sourceTable, done.fileCounts, done.destinationUris) == ("orders", [2], ["gs://reports/o-*.json"])
+
+
 async def test_who_asks_and_where(gcp, gcp_service):
     with pytest.raises(TaskFailed, match=r"is not JSON"):
         await gcp.run(type=f"{GCS}.List", serviceAccount="{", from_="gs://x/")

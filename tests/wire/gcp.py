@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -21,6 +22,7 @@ class GcpService(GoogleService):
         self.buckets: dict[str, dict[str, Any]] = {}
         self.objects: dict[tuple[str, str], tuple[bytes, dict[str, Any]]] = {}
         self.datasets: dict[str, dict[str, Any]] = {}
+        self.tables: dict[tuple[str, str], dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.looks: dict[str, int] = {}
         self.results: dict[str, tuple[list[dict[str, Any]], list[list[Any]]]] = {}
@@ -147,8 +149,9 @@ class GcpService(GoogleService):
             self.datasets[name] = request.json
             return Answered(request.json)
         if found := re.fullmatch(r"projects/[^/]+/datasets/(\w+)", rest):
-            self.datasets[found[1]] |= request.json
-            return Answered(self.datasets[found[1]])
+            return self._dataset(request, found[1])
+        if found := re.fullmatch(r"projects/([^/]+)/datasets/(\w+)/tables(?:/([^/]+))?", rest):
+            return self._table(request, found[2], unquote(found[3] or ""))
         if rest.endswith("/jobs"):
             return self._job(request.json)
         identity = rest.rpartition("/")[2]
@@ -158,6 +161,36 @@ class GcpService(GoogleService):
             return self._rows(self.jobs[identity], int(request.query.get("pageToken", 0)))
         self.looks[identity] += 1
         return Answered(self._told(identity))
+
+    def _dataset(self, request: Received, name: str) -> Answered:
+        if request.method == "DELETE":
+            if name not in self.datasets:
+                return _error(404, f"Not found: Dataset p:{name}")
+            if any(dataset == name for dataset, _ in self.tables) and "deleteContents" not in request.query:
+                return _error(400, f"Dataset p:{name} is still in use")
+            self.tables = {key: table for key, table in self.tables.items() if key[0] != name}
+            del self.datasets[name]
+            return Answered(b"", 204)
+        self.datasets[name] |= request.json
+        return Answered(self.datasets[name])
+
+    def _table(self, request: Received, dataset: str, name: str) -> Answered:
+        if request.method == "POST":
+            name = request.json["tableReference"]["tableId"]
+            if (dataset, name) in self.tables:
+                return _error(409, f"Already Exists: Table p:{dataset}.{name}")
+            kind = {"view": "VIEW", "materializedView": "MATERIALIZED_VIEW", "externalDataConfiguration": "EXTERNAL"}
+            made = {"type": next((kind[key] for key in kind if key in request.json), "TABLE")}
+            made |= {"id": f"p:{dataset}.{name}", "etag": "e1", "creationTime": "1767225600000", "numRows": "0"}
+            self.tables[dataset, name] = made
+        if (dataset, name) not in self.tables:
+            return _error(404, f"Not found: Table p:{dataset}.{name}")
+        if request.method == "DELETE":
+            del self.tables[dataset, name]
+            return Answered(b"", 204)
+        if request.method in ("POST", "PATCH"):
+            self.tables[dataset, name] |= request.json
+        return Answered(self.tables[dataset, name])
 
     def _job(self, body: dict[str, Any]) -> Answered:
         identity = body["jobReference"]["jobId"]
@@ -175,6 +208,7 @@ class GcpService(GoogleService):
             status |= {"errorResult": error, "errors": [error, {"reason": "x", "message": "at [1:1]"}]}
         reference = {"location": "EU", **job["jobReference"]}
         statistics = {"totalBytesProcessed": "12", "load": {"outputRows": "3", "inputFiles": "1"}}
+        statistics |= {"extract": {"destinationUriFileCounts": ["2"]}}
         return {"jobReference": reference, **job, "status": status, "statistics": statistics}
 
     def _rows(self, job: dict[str, Any], begin: int) -> Answered:

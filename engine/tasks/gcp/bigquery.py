@@ -1,4 +1,4 @@
-"""`io.kestra.plugin.gcp.bigquery`: queries, loads and datasets of BigQuery."""
+"""`io.kestra.plugin.gcp.bigquery`: queries, loads, tables and datasets of BigQuery."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,131 +6,27 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.bigquery_jobs import BigQueryConnected, rows_of, table_of
-from engine.tasks.fetched_rows import FetchType
+from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.bigquery_definitions import given, milliseconds
+from engine.tasks.bigquery_jobs import BigQueryConnected, table_of
+from engine.tasks.bigquery_loads import Loaded, LoadFields
+from engine.tasks.bigquery_queries import Queried, QueryFields
+from engine.tasks.bigquery_tables import (
+    Copied,
+    Extracted,
+    Gone,
+    GoneDataset,
+    JobTask,
+    Table,
+    TableTask,
+    WrittenTable,
+    is_missing,
+    table_told,
+)
 from engine.tasks.gcp_objects import resumable
 from engine.tasks.gcp_service import is_conflict
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import task_of
-
-
-class Destination(BigQueryConnected):
-    """Where a job writes."""
-
-    clustering_fields: Property[TextList | None] = None
-    schema_update_options: Property[TextList | None] = None
-    time_partitioning_field: Property[OptionalText] = None
-    time_partitioning_type: Property[Literal["HOUR", "DAY", "MONTH", "YEAR"]] = "DAY"
-    write_disposition: Property[
-        Literal["WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA", "WRITE_APPEND", "WRITE_EMPTY"] | None
-    ] = None
-    create_disposition: Property[Literal["CREATE_IF_NEEDED", "CREATE_NEVER"] | None] = None
-
-    def written(self, destination: str | None) -> dict[str, Any]:
-        """The part of a job's configuration that says where it writes."""
-        field = self.time_partitioning_field
-        given = {
-            "destinationTable": table_of(destination) if destination else None,
-            "clustering": {"fields": self.clustering_fields} if self.clustering_fields else None,
-            "schemaUpdateOptions": self.schema_update_options,
-            "timePartitioning": {"type": self.time_partitioning_type, "field": field} if field else None,
-            "writeDisposition": self.write_disposition,
-            "createDisposition": self.create_disposition,
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
-
-class Queried(Outputs):
-    """What a query found."""
-
-    jobId: str  # noqa: N815 - appears as written
-    rows: list[dict[str, Any]] | None = None
-    row: dict[str, Any] | None = None
-    size: int | None = None
-    uri: str | None = None
-    destinationTable: dict[str, str] | None = None  # noqa: N815
-
-
-class QueryFields(Destination):
-    """A query."""
-
-    sql: Property[Text]
-    destination_table: Property[OptionalText] = None
-    fetch_type: Property[FetchType] = "NONE"
-    fetch: Property[bool] = False
-    fetch_one: Property[bool] = False
-    store: Property[bool] = False
-    legacy_sql: Property[bool] = False
-    use_legacy_sql: Property[bool] = False
-    default_dataset: Property[OptionalText] = None
-    priority: Property[Literal["INTERACTIVE", "BATCH"]] = "INTERACTIVE"
-    allow_large_results: Property[bool | None] = None
-    use_query_cache: Property[bool | None] = None
-    flatten_results: Property[bool] = True
-    dry_run: Property[bool] = False
-    job_timeout: Property[timedelta | None] = None
-    maximum_billing_tier: Property[OptionalInteger] = None
-    maximum_bytes_billed: Property[OptionalInteger] = None
-    max_results: Property[OptionalInteger] = None
-    create_session: Property[bool | None] = None
-
-    async def queried(self, context: RunContext) -> Queried:
-        """The outcome of the query; TaskFailed with what BigQuery says when it fails."""
-        job = await self.job(context, {"query": self.query(), **self.around()})
-        reference = job["jobReference"]
-        found = Queried(
-            jobId=reference["jobId"], destinationTable=job["configuration"]["query"].get("destinationTable")
-        )
-        statistics = job.get("statistics") or {}
-        context.metric("total.bytes.processed", float(statistics.get("totalBytesProcessed") or 0))
-        kind = "FETCH" if self.fetch else "FETCH_ONE" if self.fetch_one else "STORE" if self.store else self.fetch_type
-        if kind == "NONE" or self.dry_run:
-            return found
-        rows = await rows_of(self, context, reference, self.max_results)
-        context.metric("fetch.rows", len(rows))
-        found.size = len(rows)
-        if kind == "STORE":
-            found.uri = await context.files.put("".join(lines_of(rows)).encode(), "rows.jsonl")
-        elif kind == "FETCH":
-            found.rows = rows
-        else:
-            found.row = rows[0] if rows else {}
-            found.size = min(len(rows), 1)
-        return found
-
-    def around(self) -> dict[str, Any]:
-        """What is said of a job beside its query."""
-        given = {
-            "dryRun": self.dry_run or None,
-            "labels": self.job_labels(),
-            "jobTimeoutMs": str(round(self.job_timeout.total_seconds() * 1000)) if self.job_timeout else None,
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
-    def job_labels(self) -> Mapping[str, Any] | None:
-        """Labels of the job, which are not those of an execution."""
-        return None
-
-    def query(self) -> dict[str, Any]:
-        """The query in Google's JSON."""
-        project, dot, dataset = (self.default_dataset or "").rpartition(".")
-        default = {"datasetId": dataset, **({"projectId": project} if dot else {})} if self.default_dataset else None
-        given = {
-            "query": self.sql,
-            "useLegacySql": self.legacy_sql or self.use_legacy_sql,
-            "defaultDataset": default,
-            "priority": self.priority,
-            "allowLargeResults": self.allow_large_results,
-            "useQueryCache": self.use_query_cache,
-            "flattenResults": self.flatten_results if self.legacy_sql or self.use_legacy_sql else None,
-            "maximumBillingTier": self.maximum_billing_tier,
-            "maximumBytesBilled": str(self.maximum_bytes_billed) if self.maximum_bytes_billed else None,
-            "createSession": self.create_session,
-            **self.written(self.destination_table),
-        }
-        return {name: value for name, value in given.items() if value is not None}
 
 
 class Query(QueryFields, RunnableTask):
@@ -175,81 +71,6 @@ fetchType: FETCH
     async def poll(self, context: RunContext) -> Queried | None:
         found = await (await task_of(self, Query, context)).queried(context)
         return found if found.size else None
-
-
-class CsvOptions(Part):
-    """How a CSV file is read."""
-
-    allow_jagged_rows: Property[bool | None] = None
-    allow_quoted_new_lines: Property[bool | None] = None
-    encoding: Property[OptionalText] = None
-    field_delimiter: Property[OptionalText] = None
-    quote: Property[OptionalText] = None
-    skip_leading_rows: Property[OptionalInteger] = None
-
-
-class AvroOptions(Part):
-    """How an Avro file is read."""
-
-    use_avro_logical_types: Property[bool | None] = None
-
-
-class Loaded(Outputs):
-    """How many rows the table got."""
-
-    jobId: str | None = None  # noqa: N815 - appears as written
-    rows: int = 0
-    destinationTable: str | None = None  # noqa: N815
-
-
-class LoadFields(Destination):
-    """What is read, and into which table."""
-
-    destination_table: Property[Text]
-    format: Property[Literal["CSV", "JSON", "AVRO", "PARQUET", "ORC"]]
-    autodetect: Property[bool | None] = None
-    ignore_unknown_values: Property[bool | None] = None
-    max_bad_records: Property[OptionalInteger] = None
-    schema_: Property[JsonMap | None] = Field(default=None, alias="schema")
-    csv_options: CsvOptions | None = None
-    avro_options: AvroOptions | None = None
-
-    def load(self) -> dict[str, Any]:
-        """The load in Google's JSON."""
-        if self.schema_ is not None and "fields" not in self.schema_:
-            raise TaskFailed("`schema` has no `fields`.", fix="Write it as `fields: [{name: id, type: INT64}]`.")
-        csv = self.csv_options or CsvOptions()
-        given = {
-            "sourceFormat": {"JSON": "NEWLINE_DELIMITED_JSON"}.get(self.format, self.format),
-            "autodetect": self.autodetect,
-            "ignoreUnknownValues": self.ignore_unknown_values,
-            "maxBadRecords": self.max_bad_records,
-            "schema": self.schema_,
-            "allowJaggedRows": csv.allow_jagged_rows,
-            "allowQuotedNewlines": csv.allow_quoted_new_lines,
-            "encoding": csv.encoding,
-            "fieldDelimiter": csv.field_delimiter,
-            "quote": csv.quote,
-            "skipLeadingRows": csv.skip_leading_rows,
-            "useAvroLogicalTypes": self.avro_options.use_avro_logical_types if self.avro_options else None,
-            **self.written(self.destination_table),
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
-    def loaded(self, context: RunContext, job: dict[str, Any]) -> Loaded:
-        """The outcome of a job that has ended."""
-        statistics = (job.get("statistics") or {}).get("load") or {}
-        for metric, name in (
-            ("output.rows", "outputRows"),
-            ("output.bytes", "outputBytes"),
-            ("bad.records", "badRecords"),
-            ("input.bytes", "inputFileBytes"),
-            ("input.files", "inputFiles"),
-        ):
-            if name in statistics:
-                context.metric(metric, float(statistics[name]))
-        rows = int(statistics.get("outputRows", 0))
-        return Loaded(jobId=job["jobReference"]["jobId"], rows=rows, destinationTable=self.destination_table)
 
 
 class Load(LoadFields, RunnableTask):
@@ -362,3 +183,210 @@ ifExists: SKIP
                 await self.gcp(context, "PATCH", f"projects/{project}/datasets/{self.name}", json=body)
             return Made(dataset=self.name, project=project, created=False)
         return Made(dataset=self.name, project=project, created=True)
+
+
+class CreateTable(WrittenTable):
+    """Create a table or a view."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.gcp.bigquery.CreateTable
+projectId: my-project
+dataset: shop
+table: orders
+tableDefinition:
+  type: TABLE
+  schema:
+    fields:
+      - {name: id, type: INT64, mode: REQUIRED}
+      - {name: day, type: DATE}
+  standardTableDefinition:
+    clustering: [id]
+    timePartitioning: {type: DAY, field: day}
+""",
+        """
+id: today
+type: io.kestra.plugin.gcp.bigquery.CreateTable
+projectId: my-project
+dataset: shop
+table: orders_of_today
+tableDefinition:
+  type: VIEW
+  viewDefinition:
+    query: SELECT * FROM shop.orders WHERE day = CURRENT_DATE()
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.CreateTable"]
+
+    async def run(self, context: RunContext) -> Table:
+        place = {"projectId": self.project(context), "datasetId": self.dataset, "tableId": self.table}
+        body = {"tableReference": place, **self.written()}
+        return table_told(await self.gcp(context, "POST", self.tables(context), json=body))
+
+
+class UpdateTable(WrittenTable):
+    """Change what a table is called, who finds it, how long it stays, or its columns."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: mark
+type: io.kestra.plugin.gcp.bigquery.UpdateTable
+projectId: my-project
+dataset: shop
+table: orders
+labels: {team: sales}
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.UpdateTable"]
+
+    async def run(self, context: RunContext) -> Table:
+        return table_told(await self.gcp(context, "PATCH", f"{self.tables(context)}/{self.table}", json=self.written()))
+
+
+class TableMetadata(TableTask):
+    """What BigQuery knows of a table: its columns, its size, its age."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.gcp.bigquery.TableMetadata
+projectId: my-project
+dataset: shop
+table: orders
+ifNotExists: SKIP
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.TableMetadata"]
+    if_not_exists: Property[Literal["ERROR", "SKIP"]] = "ERROR"
+
+    async def run(self, context: RunContext) -> Table:
+        try:
+            return table_told(await self.gcp(context, "GET", f"{self.tables(context)}/{self.table}"))
+        except TaskFailed as error:
+            if self.if_not_exists == "ERROR" or not is_missing(error):
+                raise
+            return Table()
+
+
+class DeleteTable(TableTask):
+    """Delete a table, or a part of one (`orders$20260131`)."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.gcp.bigquery.DeleteTable
+projectId: my-project
+dataset: shop
+table: orders$20260131
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.DeleteTable"]
+
+    async def run(self, context: RunContext) -> Gone:
+        await self.gcp(context, "DELETE", f"{self.tables(context)}/{self.table}")
+        return Gone(projectId=self.project(context), datasetId=self.dataset, table=self.table)
+
+
+class DeleteDataset(BigQueryConnected, RunnableTask):
+    """Delete a dataset, with what is in it if told so."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.gcp.bigquery.DeleteDataset
+projectId: my-project
+name: shop
+deleteContents: true
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.DeleteDataset"]
+    name: Property[Text]
+    delete_contents: Property[bool] = False
+
+    async def run(self, context: RunContext) -> GoneDataset:
+        params = {"deleteContents": "true"} if self.delete_contents else {}
+        await self.gcp(context, "DELETE", f"projects/{self.project(context)}/datasets/{self.name}", params=params)
+        return GoneDataset(dataset=self.name)
+
+
+class Copy(JobTask):
+    """Copy tables into one, or make a snapshot of one."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: keep
+type: io.kestra.plugin.gcp.bigquery.Copy
+projectId: my-project
+operationType: SNAPSHOT
+sourceTables: [my-project.shop.orders]
+destinationTable: my-project.archive.orders_{{ now() | date('yyyyMMdd') }}
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.Copy"]
+    source_tables: Property[TextList]
+    destination_table: Property[Text]
+    operation_type: Property[Literal["COPY", "SNAPSHOT", "RESTORE", "CLONE"] | None] = None
+    write_disposition: Property[
+        Literal["WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA", "WRITE_APPEND", "WRITE_EMPTY"] | None
+    ] = None
+    create_disposition: Property[Literal["CREATE_IF_NEEDED", "CREATE_NEVER"] | None] = None
+    job_timeout: Property[timedelta | None] = None
+    dry_run: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Copied:
+        copy = given(
+            sourceTables=[table_of(name) for name in self.source_tables],
+            destinationTable=table_of(self.destination_table),
+            operationType=self.operation_type,
+            writeDisposition=self.write_disposition,
+            createDisposition=self.create_disposition,
+        )
+        timeout = milliseconds(self.job_timeout)
+        job = await self.ended(context, int(timeout) if timeout else None, copy=copy, dryRun=self.dry_run or None)
+        return Copied(jobId=job["jobReference"]["jobId"])
+
+
+class ExtractToGcs(JobTask):
+    """Export a table to Cloud Storage."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: export
+type: io.kestra.plugin.gcp.bigquery.ExtractToGcs
+projectId: my-project
+sourceTable: my-project.shop.orders
+destinationUris: ["gs://reports/orders-*.csv"]
+format: CSV
+fieldDelimiter: ";"
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.bigquery.ExtractToGcs"]
+    source_table: Property[Text]
+    destination_uris: Property[TextList]
+    compression: Property[OptionalText] = None
+    field_delimiter: Property[OptionalText] = None
+    format: Property[OptionalText] = Field(default=None, description="CSV, JSON, AVRO or PARQUET.")
+    use_avro_logical_types: Property[bool | None] = None
+    print_header: Property[bool | None] = None
+    job_timeout_ms: Property[OptionalInteger] = None
+
+    async def run(self, context: RunContext) -> Extracted:
+        extract = given(
+            sourceTable=table_of(self.source_table),
+            destinationUris=self.destination_uris,
+            compression=self.compression,
+            fieldDelimiter=self.field_delimiter,
+            destinationFormat={"JSON": "NEWLINE_DELIMITED_JSON"}.get(self.format, self.format) if self.format else None,
+            useAvroLogicalTypes=self.use_avro_logical_types,
+            printHeader=self.print_header,
+        )
+        job = await self.ended(context, self.job_timeout_ms, extract=extract)
+        counts = [int(one) for one in job["statistics"].get("extract", {}).get("destinationUriFileCounts", ())]
+        context.metric("output.file_counts", sum(counts))
+        return Extracted(
+            jobId=job["jobReference"]["jobId"],
+            sourceTable=table_of(self.source_table)["tableId"],
+            destinationUris=self.destination_uris,
+            fileCounts=counts,
+        )
