@@ -49,12 +49,13 @@ VERBS = {
     "wh": "that is all of it",
 }
 OPENS_FORM = frozenset({"rn", "rm", "ed", "an", "cn", "bk", "lt"})  # `rj` opens one only when there is something to ask
-_ID = re.compile(r"p1:([a-z]{2}):([A-Za-z0-9_-]{1,26}):([0-9a-f]{6})(?:\.([0-9]{1,2}))?")
+_ID = re.compile(r"p1:([a-z]{2}):([A-Za-z0-9_-]{1,26}):([0-9a-f]{6})(?:\.([0-9]{1,5}))?")
+MOST_NUMBER = 100_000  # beyond those that a button can carry
 
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """An action id as read. `is_ours`: the check fits this instance. `choice` counts from 0, -1 without one."""
+    """An action id as read. `is_ours`: the check fits this instance. `choice` is the number at its end, else -1."""
 
     verb: str
     target: str

@@ -1,11 +1,12 @@
 """How a pause is answered: which buttons its questions need, and what each button answers. Pure."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bot.conversation import Action, Confirm, Field, Option
-from bot.links import ActionIds
+from bot.links import MOST_NUMBER, ActionIds
 from bot.texts import shorten
 from engine.core.task import Task
 
@@ -41,7 +42,8 @@ def shape(fields: Sequence[Field], *, quick: bool = True) -> Shape:
         return Shape("yes_no", switches[0].id)
     if not switches and len(choices) == 1 and 0 < len(choices[0].options) <= MAX_CHOICES:
         only = choices[0]
-        if _rest_answers_itself(fields, only, quick):
+        are_apart = len({number_of(option) for option in only.options}) == len(only.options)
+        if are_apart and _rest_answers_itself(fields, only, quick):
             return Shape("choice", only.id, only.options)
     return FORM
 
@@ -55,6 +57,18 @@ def shape_of(task: Task, fields: Sequence[Field], *, quick: bool) -> tuple[Shape
     if names is not None:
         made = replace(made, yes=names.approve or made.yes, no=names.deny or made.no)
     return made, quick
+
+
+def number_of(option: Option) -> int:
+    """The number on the button of an option. It is made of the value: a list of choices may come out otherwise when the
+    button is pressed, and a place in it would then mean another."""
+    digest = hashlib.blake2b(option.value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return MAX_CHOICES + int.from_bytes(digest) % (MOST_NUMBER - MAX_CHOICES)
+
+
+def chosen(made: Shape, number: int) -> Option | None:
+    """The option that a button stood for; None when it is not offered any more."""
+    return next((option for option in made.choices if number_of(option) == number), None)
 
 
 def _must_be_filled(field: Field) -> bool:
@@ -102,8 +116,8 @@ def actions(
             return (approve, reject, *in_form)
         case "choice":
             buttons = (
-                ids.button("ch", pause_id, shorten(option.label or option.value, MAX_LABEL), number)
-                for number, option in enumerate(made.choices)
+                ids.button("ch", pause_id, shorten(option.label or option.value, MAX_LABEL), number_of(option))
+                for option in made.choices
             )
             in_form = (ids.button("an", pause_id, "Answer in form"),) if asks_on_reject else ()
             return (*buttons, *in_form)
@@ -189,8 +203,8 @@ def plan(
             return Kill()
         case "reject":
             return _rejection(made, fields, given, reason, was_asked)
-        case "choose" if made.kind == "choice" and 0 <= choice < len(made.choices):
-            return Resume({**quick_values(fields, made.key, made.choices[choice].value), **given})
+        case "choose" if made.kind == "choice" and (option := chosen(made, choice)):
+            return Resume({**quick_values(fields, made.key, option.value), **given})
         case "approve" if made.kind == "yes_no":
             quick_ones = quick_values(fields, made.key, True) if quick else {made.key: True}
             said = {**quick_ones, **_with_reason(fields, made, given, reason)}

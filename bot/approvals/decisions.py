@@ -199,7 +199,8 @@ class Decisions:
             aside = page_links.besides(secret, self.office.pages.base)
             fields = tuple(asked for asked in fields if asked.type != "SECRET")
             draft = replace(draft, field_ids=tuple(asked.id for asked in fields))
-        about = "\n\n".join(filter(None, (self.intro(case, plan.purpose), aside)))
+        changed = "The choices are others since this card was drawn." if wanted.action == "choose" else ""
+        about = "\n\n".join(filter(None, (changed, self.intro(case, plan.purpose), aside)))
         draft = replace(draft, note=about)
         return await self.drafts.open(draft, fields, self.title(case, plan.purpose), about)
 
@@ -364,8 +365,8 @@ class Decisions:
         return Notice("warning" if is_kill else "success", f"{word}. {after}")
 
     def _choice(self, case: Case, wanted: Wanted) -> str:
-        choices = case.questions.shape.choices
-        return code(choices[wanted.choice].label) if 0 <= wanted.choice < len(choices) else ""
+        option = answering.chosen(case.questions.shape, wanted.choice)
+        return code(option.label) if option is not None else ""
 
     def _status(self, case: Case) -> tuple[Action, ...]:
         return (self.office.ids.button("st", case.execution.id, "Show the run"),)

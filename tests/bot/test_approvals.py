@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.approvals.answering import Ask, Kill, Resume, Secure, actions, plan, shape
+from bot.approvals.answering import Ask, Kill, Resume, Secure, actions, number_of, plan, shape
 from bot.conversation import Field, Option
 from bot.links import ActionIds
 
@@ -16,6 +16,7 @@ NUMBER = Field("n", "INT", "N")
 OPTIONAL = Field("n", "INT", "N", required=False)
 DEFAULTED = Field("n", "INT", "N", default="3")
 COLOUR = Field("c", "SELECT", "C", options=tuple(Option(v, v) for v in ("red", "green")))
+GREEN = number_of(COLOUR.options[1])
 MANY = Field("c", "SELECT", "C", options=tuple(Option(str(v), str(v)) for v in range(5)))
 CUSTOM = Field("c", "SELECT", "C", options=COLOUR.options, allow_custom=True)
 SECRET = Field("s", "SECRET", "S")
@@ -74,13 +75,14 @@ def test_what_ends_a_run_asks_first():
         ([YES], "reject", {}, {}, Resume({"ok": False})),
         ([YES, TEXT], "reject", {}, {}, Ask("reject", (TEXT,), {"ok": False})),
         ([YES, DEFAULTED], "reject", {}, {"was_asked": True}, Resume({"ok": False})),
-        ([COLOUR, TEXT], "choose", {}, {"choice": 1}, Resume({"why": "", "c": "green"})),
+        ([COLOUR, TEXT], "choose", {}, {"choice": GREEN}, Resume({"why": "", "c": "green"})),
         ([NUMBER], "answer", {"n": 3}, {}, Resume({"n": 3})),
         ([NUMBER], "approve", {"n": 3}, {}, Resume({"n": 3})),
         ([NUMBER], "answer", {}, {}, Ask("answer", (NUMBER,), {})),
         ([NUMBER], "approve", {}, {}, Ask("answer", (NUMBER,), {})),
         ([NUMBER], "reject", {}, {}, Kill()),
-        ([COLOUR], "choose", {}, {"choice": 9}, Ask("answer", (COLOUR,), {})),
+        ([COLOUR], "choose", {}, {"choice": 1}, Ask("answer", (COLOUR,), {})),  # a place in a list that may change
+        ([COLOUR], "choose", {}, {"choice": GREEN + 1}, Ask("answer", (COLOUR,), {})),
         ([SECRET], "answer", {}, {}, Secure()),
         ([SECRET], "answer", {}, {"may_type_secrets": True}, Ask("answer", (SECRET,), {})),
         ([YES, NUMBER], "kill", {}, {}, Kill()),

@@ -1,6 +1,7 @@
 """Deciding a pause: one effect, one answer, from wherever it comes."""
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
@@ -252,6 +253,39 @@ async def test_a_choice_is_a_button_a_value(rig):
     said = await rig.press(card, "green")
     assert said.text.startswith("Answered with `green`.")
     assert (await ended(rig, card)).outputs == {"colour": "green"}
+
+
+MOVING = """
+id: moving
+namespace: company.team
+tasks:
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    onResume:
+      - {id: server, type: SELECT, expression: "{{ fromJson(kv('servers')) }}"}
+outputs:
+  - {id: server, type: STRING, value: "{{ outputs.wait.onResume.server }}"}
+"""
+
+
+async def test_the_button_of_a_choice_means_its_value_however_the_list_comes_out_when_it_is_pressed(rig):
+    await rig.engine.deploy(MOVING)
+
+    async def servers(*names):
+        await rig.say(f"kv set company.team servers '{json.dumps(names)}'")
+
+    await servers("alpha", "beta")
+    card = await rig.asked("run moving")
+    assert [action.label for action in card.actions] == ["alpha", "beta"]
+    await servers("omega", "alpha", "beta")
+    assert (await rig.press(card, "alpha")).text.startswith("Answered with `alpha`.")
+    assert (await ended(rig, card)).outputs == {"server": "alpha"}
+    card = await rig.asked("run moving")
+    await servers("beta", "gamma")
+    form = await rig.press(card, "alpha")
+    assert form.intro.startswith("The choices are others since this card was drawn.")
+    assert [option.value for option in form.fields[0].options] == ["beta", "gamma"]
+    assert (await rig.engine.pause_row(card.entity)).state == "WAITING"
 
 
 NUMBERS = """
