@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, Field
 
+from engine.core.durations import Duration
 from engine.core.property import Instead, JsonText, LateProperty, LateShellText, Property, ShellText
 from engine.core.state import State
 from engine.core.task import Part, Task, Typed
@@ -299,7 +300,7 @@ class RunnableTask(Task, ABC):
 class PollingTrigger(Trigger, ABC):
     """A trigger that looks at something again and again; what it finds starts an execution."""
 
-    interval: timedelta = Field(
+    interval: Duration = Field(
         default=timedelta(seconds=60), ge=timedelta(seconds=1), description="The wait between two looks."
     )
 

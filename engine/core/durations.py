@@ -1,7 +1,11 @@
 """ISO-8601 durations, read and printed as Java's `Duration` does: days to fractions of a second, no months or years."""
 
 import re
+from contextlib import suppress
 from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 _SHAPE = re.compile(
     r"(?P<sign>[-+]?)P"
@@ -47,3 +51,13 @@ def to_iso(length: timedelta) -> str:
     elif seconds:
         text += f"{sign}{seconds}S"
     return f"PT{text or '0S'}"
+
+
+def _as_java_reads_it(value: Any) -> Any:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return parse(value)
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_as_java_reads_it)]  # of a field: `pt5m` and `PT-5M` are durations, too

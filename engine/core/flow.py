@@ -1,10 +1,10 @@
 """A flow as its author wrote it."""
 
-from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, JsonValue, model_validator
 
+from engine.core.durations import Duration
 from engine.core.inputs import FlowOutput, Inputs
 from engine.core.labels import Labels
 from engine.core.retries import Retry
@@ -29,7 +29,7 @@ class Sla(Part):
     description: str | None = None
     behavior: Literal["FAIL", "CANCEL", "NONE"] = "FAIL"
     labels: Labels = ()
-    duration: timedelta | None = None
+    duration: Duration | None = None
     assert_: str | None = Field(default=None, alias="assert")
 
     @model_validator(mode="after")

@@ -49,7 +49,9 @@ HAVE = {
     "taskrun": ("id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"),
 }
 # Names that some templates have beside these: of triggers, tasks, webhooks, conditions, macros …
-GIVEN = ROOTS | OUTSIDE_ROOTS | {"task", "envs", "globals", "kestra", "schedule", "response", "iteration"}
+GIVEN = (
+    ROOTS | OUTSIDE_ROOTS | {"task", "workerTaskrun", "envs", "globals", "kestra", "schedule", "response", "iteration"}
+)
 ELSEWHERE: Mapping[str, Callable[[str], str]] = {
     "secrets": lambda name: f"Write `secret('{name}')`.",
     "env": lambda name: f"Write `envs.{name.lower()}`.",

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from engine.core.durations import Duration
 from engine.core.property import Guard, Property, PropertyMarker, has_template, marker
 from engine.core.retries import Retry
 from engine.core.sentences import sentence
@@ -95,7 +96,7 @@ class TaskCache(Part):
     """Outputs that are handed on again, without running the task, while the same is asked of it."""
 
     enabled: bool = True
-    ttl: timedelta | None = Field(default=None, description="How long they are kept; for good, if left out.")
+    ttl: Duration | None = Field(default=None, description="How long they are kept; for good, if left out.")
 
 
 class WorkerSelector(Part):

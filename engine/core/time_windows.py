@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from engine.core.durations import Duration
 from engine.core.task import Part
 from engine.core.triggers import ZoneName
 
@@ -17,8 +18,8 @@ class TimeWindow(Part):
     """`timeWindow` of preconditions and MultipleCondition. Without anything: one day, from midnight."""
 
     type: WindowKind = "DURATION_WINDOW"
-    window: timedelta | None = None
-    window_advance: timedelta | None = None
+    window: Duration | None = None
+    window_advance: Duration | None = None
     deadline: time | None = None
     start_time: time | None = None
     end_time: time | None = None
@@ -65,9 +66,9 @@ class Window(Part):
     deadline: time | None = None
     from_: time | None = Field(default=None, alias="from")
     to: time | None = None
-    every: timedelta | None = None
-    offset: timedelta | None = None
-    lookback: timedelta | None = None
+    every: Duration | None = None
+    offset: Duration | None = None
+    lookback: Duration | None = None
     timezone: ZoneName | None = None
     fire_once: bool = Field(default=True, description="False: what was met stays met until the window ends.")
 

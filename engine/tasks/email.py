@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from engine.core.durations import Duration
 from engine.plugin import (
     Look,
     Message,
@@ -299,7 +300,7 @@ password: "{{ secret('MAIL_PASSWORD') }}"
 """,
     )
     type: Literal["io.kestra.plugin.email.RealTimeTrigger", "io.kestra.plugin.notifications.mail.RealTimeTrigger"]
-    interval: timedelta = Field(
+    interval: Duration = Field(
         default=timedelta(seconds=60), ge=timedelta(seconds=1), description="The wait between two looks by POP3."
     )
 

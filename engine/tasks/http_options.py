@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
+from engine.core.durations import Duration
 from engine.core.retries import Retry
 from engine.plugin import Instead, Part
 from engine.tasks.property_types import JsonMap, OptionalText, document_from_text
@@ -23,8 +24,8 @@ LOGGED: dict[str, tuple[LogPart, ...]] = {
 class Timeouts(Part):
     """How long to wait for a connection, and for the next byte."""
 
-    connect_timeout: timedelta | None = None
-    read_idle_timeout: timedelta | None = None
+    connect_timeout: Duration | None = None
+    read_idle_timeout: Duration | None = None
 
 
 class Proxy(Part):
@@ -83,9 +84,9 @@ class HttpOptions(Part):
     retry: Retry | None = None
     retry_on_status_codes: tuple[int, ...] = ()
     # Names of older flows.
-    connect_timeout: Annotated[timedelta | None, Instead("timeout.connectTimeout")] = None
-    read_timeout: Annotated[timedelta | None, Instead("timeout.readIdleTimeout")] = None
-    read_idle_timeout: Annotated[timedelta | None, Instead("timeout.readIdleTimeout")] = None
+    connect_timeout: Annotated[Duration | None, Instead("timeout.connectTimeout")] = None
+    read_timeout: Annotated[Duration | None, Instead("timeout.readIdleTimeout")] = None
+    read_idle_timeout: Annotated[Duration | None, Instead("timeout.readIdleTimeout")] = None
     proxy_address: Annotated[OptionalText, Instead("proxy.address")] = None
     proxy_port: Annotated[int | None, Instead("proxy.port")] = None
     proxy_type: Annotated[Literal["DIRECT", "HTTP", "SOCKS"] | None, Instead("proxy.type")] = None

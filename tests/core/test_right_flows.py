@@ -446,6 +446,18 @@ finally:
 afterExecution:
 triggers:
 """,
+    "durations in small letters, as Java reads them": """\
+id: f
+namespace: a.b
+sla: [{id: s, type: MAX_DURATION, duration: pt1h, behavior: CANCEL}]
+tasks:
+  - id: folder
+    type: T.flow.WorkingDirectory
+    cache: {ttl: PT5m, patterns: ["*.txt"]}
+    retry: {type: constant, interval: pt10s, maxDuration: PT1h}
+    tasks:
+      - {id: log, type: T.log.Log, timeout: pt1m, message: "{{ workerTaskrun }} {{ workerTaskrun.id }}"}
+""",
     "line ends of another system": (HEAD + LOG).replace("\n", "\r\n"),
     "JSON": '{"id": "f", "namespace": "a.b", "tasks": [{"id": "a", "type": "T.log.Log", "message": "x"}]}',
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
 from engine.tasks.calendar_service import SCOPE, CalendarTask, Person, When, event_path, kept
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList, document_from_text
@@ -281,7 +282,7 @@ searchQuery: interview
 """,
     )
     type: Literal["io.kestra.plugin.googleworkspace.calendar.EventCreatedTrigger"]
-    interval: timedelta = Field(
+    interval: Duration = Field(
         default=timedelta(minutes=5), ge=timedelta(minutes=1), description="The wait between two looks."
     )
 

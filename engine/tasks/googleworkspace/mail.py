@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from engine.core.durations import Duration
 from engine.plugin import (
     Look,
     Outputs,
@@ -248,7 +249,7 @@ interval: PT2M
         "io.kestra.plugin.googleworkspace.mail.MailReceivedTrigger",
         "io.kestra.plugin.googleworkspace.mail.MailReceived",
     ]
-    interval: timedelta = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
+    interval: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, TriggerFields, context)

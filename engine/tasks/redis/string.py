@@ -1,8 +1,8 @@
 """`io.kestra.plugin.redis.string`: single values in Redis."""
 
-from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
+from engine.core.durations import Duration
 from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
 from engine.tasks.property_types import OptionalMoment, Text, TextList
 from engine.tasks.redis_task import RedisTask, SerdeType, heard, written
@@ -11,7 +11,7 @@ from engine.tasks.redis_task import RedisTask, SerdeType, heard, written
 class Expiration(Part):
     """When a key goes away by itself."""
 
-    expiration_duration: timedelta | None = None
+    expiration_duration: Duration | None = None
     expiration_date: OptionalMoment = None
 
 

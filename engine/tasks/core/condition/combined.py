@@ -1,11 +1,11 @@
 """Conditions made of others, and conditions on an expression."""
 
-from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field
 
 from engine.core.conditions import AnyCondition, Condition, ConditionContext
+from engine.core.durations import Duration
 from engine.core.property import Instead
 from engine.core.time_windows import TimeWindow
 
@@ -110,8 +110,8 @@ class MultipleCondition(Condition):
     ]
     id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")
     conditions: dict[str, AnyCondition] = Field(min_length=1)
-    window: Annotated[timedelta | None, Instead("timeWindow.window")] = None
-    window_advance: Annotated[timedelta | None, Instead("timeWindow.windowAdvance")] = None
+    window: Annotated[Duration | None, Instead("timeWindow.window")] = None
+    window_advance: Annotated[Duration | None, Instead("timeWindow.windowAdvance")] = None
     time_window: TimeWindow | None = Field(
         default=None, validation_alias=AliasChoices("timeWindow", "timeSLA", "sla", "time_window")
     )

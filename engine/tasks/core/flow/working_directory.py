@@ -1,10 +1,10 @@
 """WorkingDirectory: tasks that share one folder."""
 
-from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from engine.core.durations import Duration
 from engine.core.flowable import DirectoryTask, TimedTask
 from engine.core.property import Property
 from engine.core.task import AnyTask, Part
@@ -17,7 +17,7 @@ class Cache(Part):
     """Files that are kept from one execution to the next."""
 
     patterns: tuple[str, ...] = Field(min_length=1)
-    ttl: timedelta | None = Field(default=None, description="How old they may get; for good, if left out.")
+    ttl: Duration | None = Field(default=None, description="How old they may get; for good, if left out.")
 
 
 class WorkingDirectory(DirectoryTask):
