@@ -17,6 +17,7 @@ from engine.core.state import State
 from engine.store import audit_chain, chat_aliases, chat_links
 from engine.store.chat_aliases import aliases
 from engine.store.chat_audit import FORGOTTEN, REMOVED
+from engine.store.chat_explanations import explanations
 from engine.store.chat_ladder import rungs
 from engine.store.chat_tables import audit, audit_private, notices, people, receipts, runs
 from engine.store.chat_votes import delegations, votes
@@ -59,6 +60,7 @@ def forget(connection: Connection, ids: Sequence[str], now: datetime) -> Forgott
     _rows_with(connection, notices, (notices.c.person, notices.c.notice), said)
     connection.execute(delete(room_messages).where(room_messages.c.private_to.in_(ids)))
     _rows_with(connection, room_messages, (room_messages.c.body,), said)
+    _explanations(connection, said)
     _own(connection, ids)
     texts = audit_chain.forget(connection, [*ids, *_mentions(ids)], now)
     return Forgotten(texts, changed, waiting)
@@ -105,6 +107,15 @@ def _aliases(connection: Connection, ids: Sequence[str], words: Sequence[str]) -
         if pattern.search(one.command):
             connection.execute(delete(aliases).where(row.workspace == one.workspace, row.name == one.name))
     connection.execute(update(aliases).where(row.person.in_(ids)).values(person=REMOVED))
+
+
+def _explanations(connection: Connection, words: Sequence[str]) -> None:
+    """What a model said about them goes; it can be asked again."""
+    pattern, row = _pattern(words), explanations.c
+    for one in connection.execute(select(explanations).where(_holds(row.text, words))).all():
+        if pattern.search(one.text):
+            here = (row.execution_id == one.execution_id) & (row.ending == one.ending)
+            connection.execute(delete(explanations).where(here))
 
 
 # Runs

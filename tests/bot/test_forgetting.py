@@ -13,7 +13,7 @@ from bot.audit import records
 from bot.conversation import Person
 from bot.web.room import ChatRoom
 from engine.plugin import Selection
-from engine.store import audit_chain, chat_messages, chat_sequels, visits
+from engine.store import audit_chain, chat_explanations, chat_messages, chat_sequels, visits
 from engine.store.chat_aliases import Alias, every, own, put
 from engine.store.chat_sequels import Sequel
 from engine.store.copying import copy_database
@@ -74,7 +74,17 @@ async def leave_traces(rig):
         visits.begin(unit.connection, "nonce", QUILL.id, now)
 
     await rig.engine.database.transact(sign_in)
+    await rig.engine.database.transact(lambda unit: explained(unit.connection, run, now))
     return run
+
+
+def explained(connection, run, now):
+    """They asked a model about a run, and it named them."""
+    one = chat_explanations.Explanation(run, 3, "ASKING", "o", "small", "", now, now + timedelta(minutes=9))
+    asked = chat_explanations.Question("Q1", QUILL.id, [QUILL.id], 9, 9)
+    chat_explanations.claim(connection, one, asked)
+    chat_explanations.listen(connection, one, QUILL.id, {"platform": "nowhere"}, None)
+    chat_explanations.settle(connection, one, "DONE", f"<@UQ77> ({QUILL.name}) typed it wrong.", one.until)
 
 
 async def test_nothing_is_left_of_somebody(tmp_path, where):
@@ -83,7 +93,8 @@ async def test_nothing_is_left_of_somebody(tmp_path, where):
         run = await leave_traces(rig)
         tables = {name for name, _ in await kept(rig)}
         assert {
-            "audit_private", "chat_draft", "chat_person", "chat_receipt", "chat_run", "chat_vote", "execution",
+            "audit_private", "chat_draft", "chat_explanation", "chat_explanation_listener",
+            "chat_explanation_question", "chat_person", "chat_receipt", "chat_run", "chat_vote", "execution",
             "own_schedule", "person_link", "room_messages", "web_link", "web_visit",
         } <= tables  # fmt: skip
         gone = await records.forget(rig.engine, QUILL.id)
