@@ -134,7 +134,9 @@ async def test_jira(context):
         assert jira.last.json["fields"]["issuetype"] == {"id": "10001"}
         pair = base64.b64decode(jira.last.headers["authorization"].split()[1]).decode()
         assert pair == "ann:s3cret"
-        await context.run(type=f"{PLUGIN}.jira.issues.CreateComment", **who, issueIdOrKey="OPS-12", body="x")
+        await context.run(
+            type=f"{PLUGIN}.jira.issues.CreateComment", **who, projectKey="OPS", issueIdOrKey="OPS-12", body="x"
+        )
         assert jira.last.json == {"body": "x"}
         await context.run(type=f"{PLUGIN}.jira.issues.UpdateFields", **who, issueIdOrKey="OPS-12", fields={"a": 1})
         assert jira.last.json == {"fields": {"a": 1}}

@@ -117,6 +117,7 @@ body: It failed again.
     )
     type: Literal["io.kestra.plugin.jira.issues.CreateComment"]
     project_id_or_key: Property[OptionalText] = None
+    project_key: Property[OptionalText] = None  # which Kestra wants beside the issue's key, that says it already
     issue_id_or_key: Property[Text]
     text: Property[OptionalText] = Field(default=None, alias="body")
 
@@ -143,6 +144,7 @@ fields:
 """,
     )
     type: Literal["io.kestra.plugin.jira.issues.UpdateFields"]
+    project_key: Property[OptionalText] = None  # as in CreateComment
     issue_id_or_key: Property[Text]
     fields: Property[JsonMap | None] = None
 
