@@ -82,7 +82,7 @@ class Office:
         self.prices = prices
         self.eligibility = eligibility or Eligibility(engine, (), {}, Unlinked())
         self.standings = Standings(engine.database, engine.clock, self.eligibility.membership)
-        self.zones = Zones(self.eligibility.membership, engine.settings.timezone)
+        self.zones = Zones(engine.database, self.eligibility.membership, engine.settings.timezone)
         self.ids = ids
         self.pages = Pages(settings.public_url)
         self.examine: Callable[[], Awaitable[list[Finding]]] = _nothing

@@ -107,16 +107,17 @@ class KnownPerson:
 
 
 def remember(connection: Connection, person: KnownPerson, now: datetime) -> None:
-    """Keep how a person is called, for cards and later answers."""
-    values = {
-        "name": person.name,
-        "platform": person.platform,
-        "mention": person.mention,
-        "zone": person.zone,
-        "seen": now,
-    }
+    """Keep how a person is called, for cards and later answers; a zone that is known stays until another one is."""
+    values = {"name": person.name, "platform": person.platform, "mention": person.mention, "seen": now}
+    if person.zone:
+        values["zone"] = person.zone
     if connection.execute(update(people).where(people.c.id == person.id).values(**values)).rowcount == 0:
         insert_new(connection, people, {"id": person.id, **values})
+
+
+def lives_in(connection: Connection, person_id: str, zone: str) -> None:
+    """Keep the time zone of somebody we have heard from."""
+    connection.execute(update(people).where(people.c.id == person_id).values(zone=zone))
 
 
 def who(connection: Connection, ids: set[str]) -> dict[str, KnownPerson]:

@@ -285,6 +285,8 @@ async def test_times_are_on_the_clock_of_the_profile_which_no_click_or_command_b
     assert "`Europe/Berlin`" in (await timed.say("whoami", ann)).text
     timed.slack.zones.clear()  # what Slack said holds while it says nothing
     assert "`Europe/Berlin`" in (await timed.say("whoami", ann)).text
+    await timed.again()
+    assert "`Europe/Berlin`" in (await timed.say("whoami", ann)).text
     assert "`UTC` (the bot's, since Discord tells none)" in (await timed.say("whoami", bob, DEV)).text
     code = re.search(r"[A-Z0-9]{4}-[A-Z0-9]{4}", (await timed.say("link", ann)).text)
     await timed.say(f"link {code[0]}", bob, DEV)

@@ -129,6 +129,7 @@ COMPLAINTS = (
         (
             SLACK + "what_the_desk_has_kept_is_acknowledged_whatever_its_answer_takes",
             SLACK + "many_commands_at_once_are_all_acknowledged",
+            "tests/scenarios/test_acknowledged.py::test_what_was_acknowledged_counts_once_after_a_kill",
             DISCORD_WIRE + "a_click_on_anything_is_answered",
         ),
     ),
@@ -473,6 +474,7 @@ COMPLAINTS = (
         (
             SLACK_HTTP + "a_retry_is_counted_once",
             SLACK + "a_redelivery_after_a_restart_is_answered_with_the_stored_answer",
+            DECISIONS + "the_same_delivery_twice_counts_once_and_gets_the_same_answer",
         ),
     ),
     Complaint(

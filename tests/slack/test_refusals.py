@@ -151,9 +151,9 @@ async def test_a_revoked_token_keeps_everything_until_a_new_one_is_there(
 ) -> None:
     await slack.command("/flow run ship")
     await slack.said("Approval needed", channel="C1")
-    slack.token_error = "token_revoked"
     run = (await rig.engine.executions(flow_id="ship"))[0].id
     before = counted("no token")
+    slack.token_error = "token_revoked"
     await rig.engine.kill(run, by="local:eve")
     await until(lambda: counted("no token") > before, "a refusal")
     said = [one for one in caplog.records if "Nothing is sent to slack" in one.getMessage()]
