@@ -72,7 +72,7 @@ async def more(parts: Parts, asking: Asking, pressed: Pressed) -> Reply:
     """Further flows for the same message."""
     draft = await parts.shown(asking, pressed.target, PURPOSE, "the message's menu")
     flows = {name_of(flow).full: flow for flow in parts.office.engine.flows.list()}
-    return Reply(_page(parts, draft, flows, max(pressed.choice, 0)), replaces=True)
+    return Reply(_page(parts, draft, flows, max(pressed.choice, 0)))
 
 
 async def begin(parts: Parts, asking: Asking, pressed: Pressed) -> Reply | FieldErrors:

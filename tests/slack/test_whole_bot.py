@@ -1,6 +1,7 @@
 """The real desk and the real engine behind the front end: flows run, asked about and decided in Slack."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -194,4 +195,33 @@ async def test_the_home_tab_is_an_inbox_where_many_are_approved_together(slack: 
     await slack.press("Approve all 2", message=asked)
     await slack.until(lambda: "Nothing waits" in slack.text(slack.homes["U1"]), "the inbox drawn anew")
     assert await rig.engine.pauses() == []
+    assert slack.refused == []
+
+
+async def test_a_message_reaches_every_flow_that_takes_one(slack: FakeSlack, rig: Rig) -> None:
+    for number in range(12):
+        await rig.engine.deploy(ASKING.replace("id: picture", f"id: picture{number}", 1))
+    message = slack.write("a fox", "U2")
+    await slack.shortcut("p1_run_msg", user="U2", message=message)
+    listed = await slack.said("Run which flow with this message?", user="U2")
+    await slack.press("More\u2026", user="U2", message=listed)
+    further = await slack.until(
+        lambda: [one for one in slack.private("U2") if "picture9" in slack.text(one)], "the other flows"
+    )
+    await slack.press("Run\u2026", user="U2", message=further[0])
+    window = await slack.modal("U2")
+    assert "a fox" in str(window.view["blocks"])
+    assert slack.refused == []
+
+
+@pytest.mark.parametrize("way", ["by a slash command", "in a thread"])
+async def test_times_are_on_the_clock_of_the_profile(slack: FakeSlack, rig: Rig, way: str) -> None:
+    typed = 'schedule add ship "every day at 9:00"'
+    if way == "in a thread":
+        await slack.mention(typed, thread=slack.write("look", "U1").ts)
+    else:
+        await slack.command(f"/flow {typed}")
+    said = slack.text(await slack.said("That is", user="U1"))
+    assert "on the clock of `America/New_York`" in said
+    assert len(set(re.findall(r"\S+ 09:00 E[SD]T", said))) == 5
     assert slack.refused == []
