@@ -25,7 +25,14 @@ _WHOLE = {"minute": 60, "hour": 24}
 # What people write instead of what is read below, first to last.
 _SAME = (
     (r"^(?:please |run )+|[.!]+$", ""),
+    (r" ?@ ?", " at "),
+    (r"(?<=[a-z])/(?=[a-z])", " and "),
     (r"&|\+| and at ", " and "),
+    (r"\bonce (?:a|every) (?=(?:day|week|month|year|hour)\b)", "every "),
+    (r"\bnightly\b", "every night"),
+    (r"\bevery (?=(?:midnight|noon|midday)\b)", "every day at "),
+    (r"^(.*day\b.*) every week$", r"every \1"),
+    (r"^(?:on )?([a-z]+day) (morning|afternoon|evening|night)s\b", r"every \1 \2"),
     (r"\bdaily\b|\beveryday\b|\ball days\b", "every day"),
     (r"\bhourly\b", "every hour"),
     (r"\bweekly\b", "every week"),
@@ -39,9 +46,9 @@ _SAME = (
     (r"\bquarter (?:of an )?hour\b", "15 minutes"),
     (r"\bevery (\d*) ?m(?:ins?)?\b", r"every \1 minutes"),
     (r"\bevery (\d*) ?h(?:rs?)?\b", r"every \1 hours"),
-    (r"\bevery hour on the hour\b", "every hour"),
+    (r"\bevery hour,? on the hour\b", "every hour"),
     (r"\bevery hour at half past\b", "every hour at 30"),
-    (r"\bevery (?=\d+(?:st|nd|rd|th)\b(?! of))", "every month on the "),
+    (r"\bevery (?=\d+(?:st|nd|rd|th)\b(?!.* of ))", "every month on the "),
     (r"\bevery other\b", "every 2"),
     (r"\b(tue|wed|thu)(?:s|nes|rs?|r)\b", r"\1"),
 )  # fmt: skip
@@ -90,14 +97,14 @@ def read_schedule(text: str, now: datetime, zone: tzinfo) -> Spoken:
     wanted, place = _zone_said(wanted.rstrip(".!"))
     for pattern, same in _SAME:
         wanted = re.sub(pattern, same, wanted)
-    wanted = " ".join(re.sub(r"\bevery ([a-z]+)\b", _number, wanted).split())
+    wanted = " ".join(re.sub(r"\b(every|in) ([a-z]+)\b", _number, wanted).split())
     _ask(wanted)
     if _COMES_AGAIN.search(wanted):
         found = _again(wanted, text, place)
         cron_text.expand(found.cron)
         return found
     try:
-        moment = read_coming(wanted, now, ZoneInfo(place) if place else zone)
+        moment = _once(wanted, now, ZoneInfo(place) if place else zone)
     except ValueError as error:
         raise _unread(wanted, text, now, error) from error
     if moment <= now:
@@ -105,24 +112,33 @@ def read_schedule(text: str, now: datetime, zone: tzinfo) -> Spoken:
     return Spoken(at=moment, zone=place)
 
 
+def _once(wanted: str, now: datetime, zone: tzinfo) -> datetime:
+    """One moment; `tomorrow evening at 7` is 19:00."""
+    part = _PART.search(wanted)
+    if part is None:
+        return read_coming(wanted, now, zone)
+    moment = read_coming(_without(wanted, part), now, zone)
+    return datetime.combine(moment.date(), _moved(moment.timetz(), wanted, part[1]))
+
+
 def _number(found: re.Match[str]) -> str:
-    word = found[1]
-    return f"every {_NUMBERS.index(word) + 1}" if word in _NUMBERS else found[0]
+    said, word = found.groups()
+    return f"{said} {_NUMBERS.index(word) + 1}" if word in _NUMBERS else found[0]
 
 
 def _unread(wanted: str, text: str, now: datetime, error: ValueError) -> ValueError:
     """What is said of words that are no moment: what is missing, where that can be told."""
     if "one day here" in str(error):
         return error
-    days = re.split(r", ?(?:and )?| and ", wanted.partition(" at ")[0])
+    days = re.split(r", ?(?:and )?| and | ", wanted.partition(" at ")[0])
     if len(days) > 1 and all(_weekday(day) for day in days):
         return ValueError(f"once, or every week? Say `every {' and '.join(days)} at 9:00`")
     if re.match(r"(?:on )?the \d+(?:st|nd|rd|th)\b", wanted):
         return ValueError("once, or every month? Say `1 december at 9:00` or `on the 1st of every month at 9:00`")
-    if found := re.fullmatch(r"(.+) (\d{1,2})", wanted):
+    if found := re.fullmatch(r"(.+)(?<! at) (\d{1,2})", wanted):
         return ValueError(f"write `at {found[2]}` if that is the time")
     try:
-        read_date(wanted.replace("tonight", "today"), now.date())
+        read_date(re.sub(_PART, "", wanted.replace("tonight", "today")), now.date())
     except ValueError:
         return ValueError(f"I can't read {text!r} as a time or a schedule")
     return ValueError(f"{text!r} at which time? Add for example `at 9:00`")
@@ -306,8 +322,9 @@ def _in_month(said: str, text: str) -> tuple[str, int | None]:
     """`1st`, `1st and 15th`, `first`, `last day`, `first monday`."""
     which, _, day = said.partition(" ")
     weekday = _weekday(day)
-    if which in _NTH and weekday:
-        return f"* * {weekday}", _NTH[which]
+    number = _NTH.get(which, int(which[0]) if re.fullmatch(r"[1-4](?:st|nd|rd|th)", which) else None)
+    if number is not None and weekday:
+        return f"* * {weekday}", number
     if said in ("last", "end"):
         return "L * *", None
     words = [word for word in re.split(r"[, ]+|\band\b|\bthe\b", said) if word]

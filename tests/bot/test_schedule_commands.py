@@ -332,6 +332,13 @@ BERLIN = ZoneInfo("Europe/Berlin")
         ("on the 1st and 15th of every month at 8", "0 8 1,15 * *"),
         ("last day of the month at 17:00", "0 17 L * *"),
         ("every quarter at 9", "0 9 1 1,4,7,10 *"),
+        ("every mon/wed/fri @ 9", "0 9 * * 1,3,5"),
+        ("friday 5pm every week", "0 17 * * 5"),
+        ("once a week on friday at 5pm", "0 17 * * 5"),
+        ("sunday nights at 10", "0 22 * * 0"),
+        ("nightly at 2", "0 2 * * *"),
+        ("every midnight", "0 0 * * *"),
+        ("every 15th at 9", "0 9 15 * *"),
         ("every year on march 1 at 9", "0 9 1 3 *"),
         ("0 9 * * mon-fri", "0 9 * * mon-fri"),
     ],
@@ -357,6 +364,8 @@ def test_another_clock_may_be_said(said, zone):
     ("said", "when"),
     [
         ("tomorrow at 9", datetime(2026, 3, 5, 9, tzinfo=BERLIN)),
+        ("in two days at 9", datetime(2026, 3, 6, 9, tzinfo=BERLIN)),
+        ("friday evening at 6", datetime(2026, 3, 6, 18, tzinfo=BERLIN)),
         ("tonight at 8", datetime(2026, 3, 4, 20, tzinfo=BERLIN)),
         ("5pm", datetime(2026, 3, 4, 17, tzinfo=BERLIN)),
         ("at 9:00", datetime(2026, 3, 5, 9, tzinfo=BERLIN)),
@@ -384,6 +393,8 @@ def test_one_moment_is_read_in_many_words(said, when):
         ("every other monday at 9", "can't count days, weeks or months"),
         ("every 3 days at 9", "can't count days, weeks or months"),
         ("twice a day", "at which times"),
+        ("tomorrow afternoon", "at which time"),
+        ("mon wed fri at 9", "once, or every week"),
         ("every morning", "at which time in the morning"),
         ("every month", "on which day"),
         ("tomorrow", "at which time"),
@@ -419,6 +430,18 @@ def test_any_words_are_a_schedule_or_say_what_is_wrong(words):
         return
     assert bool(said.cron) != (said.at is not None)
     assert not said.cron or cron.expand(said.cron)
+
+
+@pytest.mark.parametrize(
+    ("said", "nth"),
+    [
+        ("first monday of every month at 9", 1),
+        ("every 3rd monday of the month at 9", 3),
+        ("last monday of the month at 9", 0),
+    ],
+)
+def test_one_of_the_days_of_a_month(said, nth):
+    assert read_schedule(said, NOW, LONDON) == Spoken("0 9 * * 1", nth=nth)
 
 
 async def test_the_first_monday_of_each_month_and_another_clock(timed):
