@@ -87,6 +87,7 @@ class Now(Collector):
         yield counter("parley_redeliveries", "Copies of them, which counted no second time.", bot.REDELIVERIES)
         yield counter("parley_rate_limited", "Times a platform asked us to slow down.", bot.RATE_LIMITS)
         yield counter("parley_refusals", "What was done about messages that a platform refused.", bot.REFUSALS)
+        yield counter("parley_explanations", "Failed runs that a model was asked to explain.", bot.EXPLANATIONS)
         yield gauge("parley_outbox", "Messages that are still to be sent.", ("platform", "kind"), counted.outbox)
         yield gauge("parley_outbox_abandoned", "Cards a platform will never take.", ("platform",), counted.abandoned)
 

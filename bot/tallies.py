@@ -8,6 +8,7 @@ REDELIVERIES = Tally("platform", "kind")  # copies that got the answer of the fi
 RATE_LIMITS = Tally("platform")  # times a platform asked us to slow down
 # What the outbox made of refusals: tried later, posted again, kept for want of a token, given up; and what it lost.
 REFUSALS = Tally("platform", "outcome")
+EXPLANATIONS = Tally("outcome")  # questions to the model that explains failed runs
 
 
 def outcome(reply: Reply | FieldErrors) -> str:

@@ -25,6 +25,7 @@ from bot.explaining.prompt import turns
 from bot.explaining.section import ExplainSection
 from bot.frontend import REACHED, Unreachable
 from bot.office import Office
+from bot.tallies import EXPLANATIONS
 from bot.texts import code, plain
 from engine.core.execution import Execution
 from engine.errors import EngineError, NotFound
@@ -191,6 +192,7 @@ class Explaining:
             return chat_explanations.settle(unit.connection, one, state, text, until)
 
         if await self.office.engine.database.transact(work):
+            EXPLANATIONS.add(state.lower())
             await self._tell(replace(one, state=state, text=text))
 
     async def _live(self, one: Explanation) -> None:

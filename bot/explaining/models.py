@@ -13,6 +13,7 @@ from engine.errors import EngineError, ExpressionFailed, SettingInvalid, TaskFai
 from engine.plugin import Level, RunContext
 from engine.secrets import Masker, Secrets
 from engine.settings import Settings
+from engine.tallies import count_tokens
 from engine.tasks.ai.conversation import Configuration, Turn
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ async def ask(
     except TaskFailed as error:
         log.warning("a model could not be asked", reason=masker.mask(str(error)))
         raise _told(error, section, masker) from error
+    count_tokens("input.token.count", said.input_tokens)
+    count_tokens("output.token.count", said.output_tokens)
     if not said.text.strip():
         why = "it needs more tokens (`explain.max_tokens`)" if said.finished == "LENGTH" else "it answered with no text"
         raise Unexplained(f"The model had nothing to say: {why}.", fix=AGAIN)

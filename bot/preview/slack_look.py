@@ -9,8 +9,10 @@ from typing import Any
 
 Json = Mapping[str, Any]
 _CODE = re.compile(r"```(.+?)```|`([^`\n]+)`", re.DOTALL)
-_LINK = re.compile(r"&lt;(https?://[^|&]+|mailto:[^|&]+)\|([^&]+?)&gt;")
-_ADDRESS = re.compile(r"&lt;(https?://[^|\s]+?)&gt;")
+_MARKS = {"<": "\1", ">": "\2"}  # what opens and closes something of Slack's own; in data they are entities
+_LINK = re.compile("\1(https?://[^|\2]+|mailto:[^|\2]+)\\|([^\2]+?)\2")
+_ADDRESS = re.compile("\1(https?://[^|\\s\2]+?)\2")
+_MENTION = re.compile("\1@(\\w+)\2")
 _MENUS = frozenset(
     {"static_select", "external_select", "multi_static_select", "multi_external_select", "datepicker", "timepicker",
      "datetimepicker"}
@@ -20,8 +22,8 @@ _EMPTY = {
     "multi_static_select": "Select options", "multi_external_select": "Select options", "timepicker": "Select a time",
     "datetimepicker": "Select a date and time", "file_input": "📎 Upload a file",
 }  # fmt: skip
-_DATA = re.compile(r"&lt;!date\^0+\^\{_\}\|([^\n]*?)&gt;")  # what Slack can't draw as a date it shows as it is
-_DATE = re.compile(r"&lt;!date\^(\d+)\^[^|]*\|([^&]+?)&gt;")
+_DATA = re.compile("\1!date\\^0+\\^\\{_\\}\\|([^\\n]*?)\2")  # what Slack can't draw as a date it shows as it is
+_DATE = re.compile("\1!date\\^(\\d+)\\^[^|]*\\|([^\2]+?)\2")
 STYLE = (Path(__file__).parent / "slack.css").read_text(encoding="utf-8")
 
 
@@ -125,9 +127,14 @@ def _plain(value: Any) -> str:
     return html.escape(str((value or {}).get("text") or "")).replace("\n", "<br>")
 
 
+def _quoted(escaped: str) -> str:
+    return escaped.replace('"', "&quot;")
+
+
 def _mrkdwn(text: str) -> str:
     """Slack's own markup; `&amp; &lt; &gt;` are already entities in it."""
-    safe = html.escape(html.unescape(text).replace("\0", ""), quote=False)
+    bare = re.sub("[\0-\2]", "", text)
+    safe = html.escape(html.unescape(re.sub("[<>]", lambda found: _MARKS[found[0]], bare)), quote=False)
     kept: list[str] = []
 
     def keep(found: re.Match[str]) -> str:
@@ -141,13 +148,14 @@ def _mrkdwn(text: str) -> str:
 
     safe = _CODE.sub(keep, _DATA.sub(as_it_is, safe))
     safe = _DATE.sub(lambda m: datetime.fromtimestamp(int(m[1]), UTC).strftime("%d %b %Y %H:%M"), safe)
-    safe = _LINK.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[2]}</a>', safe)
-    safe = _ADDRESS.sub(lambda m: f'<a href="{html.escape(m[1], quote=True)}">{m[1]}</a>', safe)
+    safe = _LINK.sub(lambda m: f'<a href="{_quoted(m[1])}">{m[2]}</a>', safe)
+    safe = _ADDRESS.sub(lambda m: f'<a href="{_quoted(m[1])}">{m[1]}</a>', safe)
     safe = re.sub(r"(?<!\w)\*(?=\S)([^*\n]+)(?<=\S)\*(?!\w)", r"<b>\1</b>", safe)
     safe = re.sub(r"(?<!\w)_(?=\S)([^_\n]+)(?<=\S)_(?!\w)", r"<i>\1</i>", safe)
     safe = re.sub(r"(?<!\w)~(?=\S)([^~\n]+)(?<=\S)~(?!\w)", r"<s>\1</s>", safe)
-    safe = re.sub(r"&lt;@(\w+)&gt;", r"<b>@\1</b>", safe).replace("\n", "<br>")
-    return re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], safe)
+    safe = _MENTION.sub(r"<b>@\1</b>", safe).replace("\n", "<br>")
+    safe = re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], safe)
+    return safe.replace("\1", "&lt;").replace("\2", "&gt;")
 
 
 def _joined(block: Json) -> str:

@@ -11,8 +11,10 @@ from bot.conversation import Notice, Room
 from bot.explaining import explainer
 from bot.explaining.section import ExplainSection
 from bot.people.roles import Role
+from bot.tallies import EXPLANATIONS
 from engine.core.state import State
 from engine.store import audit_chain, chat_explanations
+from engine.tallies import TOKENS
 from tests.bot.rig import ANN, BOB, DEV, OPS, PLAIN, Rig
 from tests.wire.gemini import gemini_service
 from tests.wire.loopback import serving
@@ -75,6 +77,7 @@ async def test_it_is_asked_and_told(tmp_path, openai_service):
     openai_service.replies.popleft()
     rig = await rigged(tmp_path, openai_service)
     try:
+        before = (EXPLANATIONS.counts.get(("done",), 0), TOKENS.counts.get(("input",), 0))
         run = await failed(rig)
         card = (await rig.slack.shows("run", lambda card: "failed" in card.title)).card
         assert [action.label for action in card.actions][:2] == ["Log", "Explain"]
@@ -96,6 +99,7 @@ async def test_it_is_asked_and_told(tmp_path, openai_service):
             assert secret not in sent
         assert "Bearer the-key-of-the-model" in openai_service.wire.requests[-1].headers["authorization"]
         assert await deeds(rig) == [("explain", ANN.id, {"model": "small", "answer": "asked for"})]
+        assert (EXPLANATIONS.counts["done",], TOKENS.counts["input",]) == (before[0] + 1, before[1] + 7)
     finally:
         await rig.stop()
 

@@ -271,3 +271,17 @@ def test_the_command_writes_a_page_for_each_scene_and_look(tmp_path, capsys):
     assert {path.name for path in (tmp_path / "out").glob("*.html")} == {
         f"{scene.name}.{platform}.html" for scene in scenes(read(APPROVAL)) for platform in pictures.PLATFORMS
     }
+
+
+@pytest.mark.parametrize(
+    ("wire", "drawn"),
+    [
+        ("<@U2> asks", "<b>@U2</b> asks"),
+        ("&lt;@U2&gt; asks", "&lt;@U2&gt; asks"),
+        ("<https://a.test/?x=1&amp;y=2|a &amp; b>", '<a href="https://a.test/?x=1&amp;y=2">a &amp; b</a>'),
+        ("&lt;https://a.test|a&gt;", "&lt;https://a.test|a&gt;"),
+        ("&lt;b&gt;", "&lt;b&gt;"),
+    ],
+)
+def test_what_is_data_on_slack_looks_like_data(wire, drawn):
+    assert slack_look._mrkdwn(wire) == drawn
