@@ -64,10 +64,16 @@ async def outlook(
     if before is not None:
         where = parts.PLATFORMS.get(before.platform, before.platform)
         last = f"{decided_word(before.action)} by {plain(before.name, 60)} ({where}), {parts.utc(before.at)}"
-    steps = prospect.following(flow, pause.task_id)
+    forks = prospect.forks(flow, pause.task_id)
+    decided = dict(
+        zip(forks, await engine.foresee(pause.id, given, list(forks.values())) if forks else (), strict=True)
+    )
+    every = prospect.following(flow, pause.task_id, prospect.MAX_WALK, decided)
+    steps = every[: prospect.MAX_TASKS]
     *values, stated = await engine.foresee(pause.id, given, [*prospect.templates(steps), cost])
-    foreseen = await engine.file_changes(pause.id, given, prospect.ahead(flow, pause.task_id))
+    foreseen = await engine.file_changes(pause.id, given, prospect.ahead(flow, pause.task_id, decided))
     changes, whole = await asyncio.to_thread(diffs.told, foreseen) if foreseen else ((), "")
     enclosed = (Enclosure(diffs.DOCUMENT, "Files that change", whole),) if whole else ()
     takes = facts(known, prospect.stated(stated, cost), goes_on=bool(steps))
-    return Outlook(prospect.facts(steps, values), changes, enclosed, last, takes)
+    told = (*prospect.facts(steps, values), *prospect.rest(every))
+    return Outlook(told, changes, enclosed, last, takes)

@@ -16,7 +16,7 @@ from bot.approvals.assignment import people_of
 from bot.approvals.estimate import Estimate
 from bot.approvals.policy import NO_RULE, ApprovalRule, rule_for
 from bot.approvals.prices import NO_PRICES, Prices
-from bot.approvals.prospect import Outlook, facts, following, stated, templates
+from bot.approvals.prospect import MAX_TASKS, MAX_WALK, Outlook, facts, following, rest, stated, templates
 from bot.approvals.silence import ending
 from bot.approvals.votes import meter
 from bot.cards.outline import continues_with, message_before, message_text, places
@@ -210,11 +210,12 @@ def _pause(
 
 def _outlook(flow: Flow, task: Task, rule: ApprovalRule, prices: Prices) -> Outlook:
     """What follows, as far as the flow alone tells; no run went on from here yet."""
-    steps = following(flow, task.id)
+    every = following(flow, task.id, MAX_WALK)
+    steps = every[:MAX_TASKS]
     *values, cost = [_foreseen(flow, template) for template in (*templates(steps), rule.cost)]
     known = Estimate(currency=prices.currency if prices else "")
     takes = estimate.facts(known, stated(cost, rule.cost, runs=False), goes_on=bool(steps))
-    return Outlook(facts(steps, values), takes=takes)
+    return Outlook((*facts(steps, values), *rest(every)), takes=takes)
 
 
 def _foreseen(flow: Flow, template: Any) -> Any:

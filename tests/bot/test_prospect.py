@@ -3,7 +3,7 @@
 import pytest
 
 from bot.approvals.diffs import diff
-from bot.approvals.prospect import facts, following, templates
+from bot.approvals.prospect import MAX_FORKS, MAX_TASKS, MAX_WALK, facts, following, forks, rest, templates
 from bot.cards.outline import find
 from engine.core.flow_source import load
 from engine.runtime.foresight import Unknown
@@ -191,3 +191,146 @@ def test_a_duration_is_shown_as_flows_write_it():
         "wait",
     )
     assert templates(steps) == ["PT2S"]
+
+
+CORE = "io.kestra.plugin.core"
+PAUSE = f"{{id: wait, type: {CORE}.flow.Pause, onResume: [{{id: ok, type: BOOLEAN}}]}}"
+
+
+def log(id_, more=""):
+    return f"{{id: {id_}, type: {CORE}.log.Log, message: x{more}}}"
+
+
+def written(*tasks, more=""):
+    return f"id: shape\nnamespace: company.team\n{more}tasks: [{', '.join(tasks)}]\n"
+
+
+def branch(condition):
+    return f'{{id: fork, type: {CORE}.flow.If, condition: "{condition}", then: [{log("yes_")}], else: [{log("no_")}]}}'
+
+
+SWITCH = f"{{id: by, type: {CORE}.flow.Switch, value: '{{{{ outputs.wait.onResume.ok }}}}', "
+SWITCH += f"cases: {{'true': [{log('t')}], 'false': [{log('f')}]}}, defaults: [{log('d')}]}}"
+EACH = f'{{id: each, type: {CORE}.flow.ForEach, values: \'["eu", "us"]\', tasks: [%s]}}'
+CALL = f"{{id: call, type: {CORE}.flow.Subflow, namespace: a.b, flowId: other, inputs: {{v: '{{{{ flow.id }}}}'}}}}"
+SAYS = "`log.Log` \u00b7 message: x"
+LATER = "{{ outputs.first.value == 'x' }}"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "lines"),
+    [
+        ([PAUSE], {"Then": "nothing more runs"}),
+        ([PAUSE, log("off", ", disabled: true")], {"Then": "nothing more runs"}),
+        ([PAUSE, branch("{{ outputs.wait.onResume.ok }}")], {"Then yes_": SAYS}),
+        ([PAUSE, branch("{{ not outputs.wait.onResume.ok }}")], {"Then no_": SAYS}),
+        ([PAUSE, branch("{{ outputs['wait'].onResume.ok == false }}")], {"Then no_": SAYS}),
+        ([PAUSE, branch("{{ flow.id == 'shape' }}")], {"Then yes_": SAYS}),
+        ([PAUSE, SWITCH], {"Then t": SAYS}),
+        (
+            [PAUSE, log("first"), branch(LATER)],
+            {
+                "Then first": SAYS,
+                "Then fork": f"`flow.If` \u00b7 condition: `{LATER}` (known after `first`) \u00b7 "
+                "then: `yes_`; else: `no_`",
+            },
+        ),
+        ([PAUSE, log("kept", ", runIf: '{{ outputs.wait.onResume.ok }}'")], {"Then kept": SAYS}),
+        ([PAUSE, log("gone", ", runIf: '{{ not outputs.wait.onResume.ok }}'")], {"Then": "nothing more runs"}),
+        (
+            [PAUSE, log("first"), log("may", f', runIf: "{LATER}"')],
+            {
+                "Then first": SAYS,
+                "Then may": f"{SAYS} \u00b7 only if `{LATER}`",
+            },
+        ),
+        (
+            [PAUSE, f"{{id: both, type: {CORE}.flow.Parallel, tasks: [{log('a')}, {log('b')}]}}"],
+            {"Then a": SAYS, "Then b": SAYS},
+        ),
+        (
+            [PAUSE, EACH % f"{log('a')}, {log('b')}"],
+            {"Then each": '`flow.ForEach` \u00b7 values: \\["eu", "us"\\] \u00b7 tasks: `a`, `b`'},
+        ),
+        ([EACH % f"{PAUSE}, {log('a')}", log("b")], {
+            "Then a": SAYS,
+            "Then each": '`flow.ForEach` \u00b7 values: \\["eu", "us"\\] \u00b7 its next round, where one is left',
+            "Then b": SAYS,
+        }),
+        (
+            [f"{{id: both, type: {CORE}.flow.Parallel, tasks: [{PAUSE}, {log('beside')}]}}", log("after")],
+            {"Then after": SAYS},
+        ),
+        (
+            [PAUSE, CALL],
+            {"Then call": '`flow.Subflow` \u00b7 namespace: a.b \u00b7 flowId: other \u00b7 inputs: `{"v": "shape"}`'},
+        ),
+        (
+            [PAUSE, *(log(f"t{n}") for n in range(12))],
+            {**{f"Then t{n}": SAYS for n in range(4)},
+             "Then": "8 more: `t4`, `t5`, `t6`, `t7`, `t8`, `t9` and 2 more"},
+        ),
+        (
+            [PAUSE, *(log(f"t{n}") for n in range(5)), PAUSE.replace("wait", "again"), log("never")],
+            {**{f"Then t{n}": SAYS for n in range(4)},
+             "Then": "2 more up to the question `again`: `t4`, `again`"},
+        ),
+    ],
+)  # fmt: skip
+async def test_the_card_tells_which_tasks_follow(tmp_path, tasks, lines):
+    rig = await Rig(tmp_path).start(written(*tasks))
+    try:
+        card = await rig.asked("run shape")
+        assert {fact.label: fact.value for fact in card.facts if fact.label.startswith("Then")} == lines
+    finally:
+        await rig.stop()
+
+
+async def test_what_runs_at_the_end_in_any_case_follows_too_and_how_it_ended_is_not_known(tmp_path):
+    condition = "{{ execution.state == 'FAILED' }}"
+    cry = log("cry", f', runIf: "{condition}"')
+    rig = await Rig(tmp_path).start(written(PAUSE, more=f"finally: [{log('tidy')}]\nafterExecution: [{cry}]\n"))
+    try:
+        card = await rig.asked("run shape")
+        assert told(card, "Then tidy") == "`log.Log` \u00b7 message: x"
+        assert told(card, "Then cry") == f"`log.Log` \u00b7 message: x \u00b7 only if `{condition}`"
+    finally:
+        await rig.stop()
+
+
+def test_a_flow_without_end_is_counted_as_far_as_it_is_looked_at():
+    text = written(PAUSE, *(log(f"t{n}") for n in range(400)))
+    every = following(flow(text), "wait", MAX_WALK)
+    assert len(every) == MAX_WALK
+    assert rest(every)[0].value.startswith(f"at least {MAX_WALK - MAX_TASKS} more: ")
+    assert len(forks(flow(written(PAUSE, *(log(f"t{n}", ", runIf: true") for n in range(400)))), "wait")) == MAX_FORKS
+
+
+async def test_a_choice_that_nobody_made_yet_leads_nowhere_for_sure(tmp_path):
+    asks = PAUSE.replace("{id: ok, type: BOOLEAN}", "{id: ok, type: SELECT, values: ['true', 'false']}")
+    rig = await Rig(tmp_path).start(written(asks, SWITCH))
+    try:
+        card = await rig.asked("run shape")
+        assert told(card, "Then by") == (
+            "`flow.Switch` \u00b7 value: `{{ outputs.wait.onResume.ok }}` (known after `wait`)"
+            " \u00b7 true: `t`; false: `f`; defaults: `d`"
+        )
+    finally:
+        await rig.stop()
+
+
+FILES_IN_A_BRANCH = f"{{id: fork, type: {CORE}.flow.If, condition: '{{{{ not outputs.wait.onResume.ok }}}}', then: ["
+FILES_IN_A_BRANCH += f"{{id: wipe, type: {CORE}.namespace.DeleteFiles, namespace: company.team, files: '**'}}], else: ["
+FILES_IN_A_BRANCH += f"{{id: tidy, type: {CORE}.namespace.DeleteFiles, namespace: company.team, files: 'old/**'}}]}}"
+
+
+async def test_files_change_in_the_branch_that_a_yes_leads_to(tmp_path):
+    rig = await Rig(tmp_path).start(written(PAUSE, FILES_IN_A_BRANCH))
+    try:
+        rig.engine.files.put_namespace_file("company.team", "old/a.txt", b"x\n")
+        rig.engine.files.put_namespace_file("company.team", "new/b.txt", b"x\n")
+        card = await rig.asked("run shape")
+        assert "old/a.txt" in card.body
+        assert "new/b.txt" not in card.body
+    finally:
+        await rig.stop()
