@@ -106,7 +106,7 @@ class FrontDesk:
         self.announcer = Announcer(self.office, self.outbox.wake, self.ladder.look)
         drafts = Drafts(self.office)
         starts = Starts(self.office, drafts, self.outbox.wake)
-        decisions = Decisions(self.office, drafts, self.outbox.wake)
+        decisions = Decisions(self.office, drafts, drawing, self.outbox.wake)
         engine.door.keeper = decisions
         self.explaining = Explaining(self.office, self.outbox.wake, alone=engine.cluster is None)
         self.parts = Parts(self.office, drafts, starts, decisions, drawing, self.ladder, self.explaining)

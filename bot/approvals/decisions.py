@@ -78,12 +78,12 @@ class Case:
 class Decisions:
     """Decides pauses."""
 
-    def __init__(self, office: Office, drafts: Drafts, wake: Any) -> None:
+    def __init__(self, office: Office, drafts: Drafts, drawing: Drawing, wake: Any) -> None:
         self.office = office
         self.drafts = drafts
         self.wake = wake
         self.late = Lateness(office)
-        self.drawing = Drawing(office)
+        self.drawing = drawing
 
     async def decide(self, wanted: Wanted) -> Reply | FieldErrors:
         """Carry a decision out, or say why not; asks for what is missing with a form."""

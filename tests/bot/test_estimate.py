@@ -17,6 +17,7 @@ from engine.core.flow_source import load
 from engine.core.state import State
 from engine.errors import SettingInvalid
 from engine.runtime.foresight import Unknown
+from engine.store import precedents
 from engine.store.precedents import Precedent, Recorded, Stage, Worked
 from engine.tasks import catalogue
 from tests.bot.rig import ANN, BOB, DEV, OPS, Rig
@@ -397,11 +398,8 @@ async def test_what_ran_since_changes_neither_the_card_nor_its_hash(bot):
 
 
 async def test_the_history_is_read_once_a_question_and_not_when_somebody_presses(bot, monkeypatch):
-    reads = []
-    from bot.approvals import outlook
-
-    whole = outlook.precedents.before
-    monkeypatch.setattr(outlook.precedents, "before", lambda *a, **k: reads.append(1) or whole(*a, **k))
+    reads, whole = [], precedents.before
+    monkeypatch.setattr(precedents, "before", lambda *given, **more: reads.append(1) or whole(*given, **more))
     card = await bot.asked()
     assert len(reads) == 1
     pause = await bot.engine.pause_row(card.entity)
