@@ -62,7 +62,8 @@ class Lateness:
     def expired(self, pause: PauseRow, person: Person) -> Answer:
         """E24: when the time ran out, and what the flow did then."""
         ended = pause.deadline or pause.decided_at or pause.created
-        why = f"no answer in {elapsed(round((ended - pause.created).total_seconds()))}"
+        waited = round((ended - pause.created).total_seconds())  # the question is written a moment after its time began
+        why = f"no answer in {elapsed(waited if waited < 600 else round(waited / 60) * 60)}"
         outcome = THEN.get(pause.deadline_behavior, "the flow decided")
         return answer("E24", time=for_reader(ended, person), why=why, outcome=outcome, run=short(pause.execution_id))
 
