@@ -219,6 +219,20 @@ tasks:
 """
 
 
+async def test_a_click_after_the_deadline_is_late_whether_the_end_was_noted_or_not(rig):
+    await rig.engine.deploy(TIMED)
+    card = await rig.asked("run timed")
+    before = await rig.desk.parts.decisions.case(card.entity)
+    assert await rig.desk.parts.decisions.refuse(before, ANN, OPS) is None
+    rig.clock.jump(timedelta(hours=2))
+    assert (await rig.desk.parts.decisions.refuse(before, ANN, OPS)).code == "E24"  # as it stood a moment before
+    await ended(rig, card)
+    assert (await rig.engine.pause_row(card.entity)).state == "EXPIRED"
+    for label in ("Approve", "Reject\u2026"):
+        late = await rig.press(card, label)
+        assert (late.code, "no answer in 1 h 0 min" in late.text) == ("E24", True)
+
+
 async def test_a_click_at_the_deadline_is_late_and_silence_is_told_on_the_card(rig):
     await rig.engine.deploy(TIMED)
     card = await rig.asked("run timed")

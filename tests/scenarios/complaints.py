@@ -324,7 +324,10 @@ COMPLAINTS = (
     Complaint(
         38,
         "What nobody answered in time should be told apart from a no.",
-        (DECISIONS + "a_click_at_the_deadline_is_late_and_silence_is_told_on_the_card",),
+        (
+            DECISIONS + "a_click_at_the_deadline_is_late_and_silence_is_told_on_the_card",
+            DECISIONS + "a_click_after_the_deadline_is_late_whether_the_end_was_noted_or_not",
+        ),
     ),
     Complaint(
         39,
