@@ -9,6 +9,7 @@ from bot import documents
 from bot.approvals.decisions import Decisions, Wanted
 from bot.approvals.ladder import Ladder
 from bot.cards.drawing import Drawing
+from bot.cards.parts import rounds
 from bot.commands.references import FlowName, Unresolved, find_flow, find_run, short
 from bot.commands.starts import Starts
 from bot.conversation import Attachment, Card, FieldErrors, MessageRef, Notice, Person, Reply, Room
@@ -179,7 +180,9 @@ class Parts:
             raise
         own = [pause for pause in waiting if pause.execution_id == execution.id]
         if len(own) > 1:
-            names = listed(f"{short(pause.id)} {pause.task_id}" for pause in own)
+            hide = engine.masker.mask
+            tasks = (hide(" ".join((one.task_id, *rounds(execution, one.task_run_id)))) for one in own)
+            names = listed(f"{short(one.id)} {task}" for one, task in zip(own, tasks, strict=True))
             raise Unresolved(answer("many-pauses", x=code(short(execution.id)), n=len(own), list=names))
         ended = own or await engine.pauses(execution_id=execution.id, state=None)
         if not ended:

@@ -175,10 +175,10 @@ class Office:
         in_thread = muted_until is None and mode_of(own, self.settings.card) == "thread"
         return below(room, execution_id) if in_thread else room
 
-    async def render(self, execution: Execution, template: Any) -> Any:
-        """A template of the flow rendered with the execution's variables; None when it can't be."""
+    async def render(self, execution: Execution, template: Any, task_run_id: str) -> Any:
+        """A template of the flow rendered with the variables of one of an execution's tasks; None when it can't be."""
         try:
-            return await self.engine.render(execution.id, template)
+            return await self.engine.render(execution.id, template, task_run_id)
         except EngineError:
             return None
 

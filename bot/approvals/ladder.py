@@ -15,7 +15,7 @@ from bot.approvals.approvers import Approver, approver, labels
 from bot.approvals.eligibility import Bench
 from bot.approvals.policy import is_room
 from bot.cards.drawing import Drawing
-from bot.cards.parts import elapsed
+from bot.cards.parts import elapsed, in_round, rounds
 from bot.cards.room_modes import room_key
 from bot.cards.run_posts import posted_room, want_card
 from bot.chat_settings import room_of
@@ -156,12 +156,14 @@ class Ladder:
     async def _said(self, step: Rung, pause: PauseRow, card: Card) -> list[Said]:
         if step.kind == "repost":
             return []
-        about = f"{code(pause.flow_id)} {code(short(pause.execution_id))}"
+        execution = await self.office.engine.execution(pause.execution_id)
+        values = rounds(execution, pause.task_run_id)
+        about = in_round(f"{code(pause.flow_id)} {code(short(pause.execution_id))}", values)
+        about = self.office.engine.masker.mask(about)
         waits = elapsed((self.office.now() - pause.created).total_seconds())
         if step.kind == "snooze":
             text = f"You wanted to be asked again: {about} waits for an answer, since {waits}."
             return [self._privately(step.person, Notice("paused", text, card.actions[:MAX_BUTTONS]), ())]
-        execution = await self.office.engine.execution(pause.execution_id)
         bench = await self.office.eligibility.bench(pause, execution)
         shown, votes, snoozed = await self.office.engine.database.read(
             lambda c: (

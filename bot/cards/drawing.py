@@ -87,8 +87,9 @@ class Drawing:
         asked = await office.questions(pause, execution)
         flow = await office.flow_of(execution)
         place = outline.find(flow, pause.task_id) if flow else None
+        run = pause.task_run_id
         template = outline.message_before(flow, pause.task_id) if flow else None
-        message = outline.message_text(await office.render(execution, template)) if template else ""
+        message = outline.message_text(await office.render(execution, template, run)) if template else ""
         message = outline.shown_text(message, office.settings.public_url)
         view = PauseView(
             pause.id,
@@ -102,7 +103,7 @@ class Drawing:
             await self._name(execution.started_by),
             asked.fields,
             FORM if may_type_secrets and asked.shape.kind == "secure" else asked.shape,
-            await self._description(execution, place),
+            await self._description(execution, place, run),
             office.engine.masker.mask(message),
             _images(execution),
             outline.continues_with(flow, pause.task_id) if flow else "",
@@ -114,6 +115,7 @@ class Drawing:
             version,
             *await self._policy(pause, execution),
             outlook=await self._outlook(pause, flow, asked),
+            rounds=tuple(parts.rounds(execution, run)),
         )
         return pause_card(view, office.ids, office.pages)
 
@@ -153,12 +155,12 @@ class Drawing:
             return execution
         return replace(execution, outputs=self.office.engine.masker.mask_value(execution.outputs))
 
-    async def _description(self, execution: Execution, place: outline.Place | None) -> str:
+    async def _description(self, execution: Execution, place: outline.Place | None, task_run_id: str) -> str:
         """The question in the author's words; an expression in it is rendered as far as it can be."""
         written = (place.task.description or "") if place else ""
         if not has_template(written):
             return written
-        return self.office.engine.masker.mask(str(await self.office.render(execution, written) or written))
+        return self.office.engine.masker.mask(str(await self.office.render(execution, written, task_run_id) or written))
 
     async def _name(self, person_id: str) -> str:
         if not person_id:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from bot.conversation import Action, Card, Fact, FileRef, Person, Tone
 from bot.links import ActionIds
 from bot.texts import code, plain, shorten
+from engine.core.execution import Execution
 from engine.core.state import State
 
 TONES: dict[State, Tone] = {
@@ -149,3 +150,20 @@ def menu(ids: ActionIds, pending: int, *, name: str = "") -> Card:
     return Card(
         "menu", "menu", "info", "Parley", body=body, actions=actions, fallback="Parley: run, pending, runs, help"
     )
+
+
+def rounds(execution: Execution, task_run_id: str) -> list[str]:
+    """The values of the loops that a task run is in, the outermost first."""
+    values: list[str] = []
+    run = execution.task_runs.get(task_run_id)
+    while run is not None:
+        above = execution.task_runs.get(run.parent_id or "")
+        if run.value is not None and (above is None or (above.value, above.iteration) != (run.value, run.iteration)):
+            values.insert(0, run.value)
+        run = above
+    return values
+
+
+def in_round(label: str, values: Sequence[str]) -> str:
+    """What a question is about, with the values it is asked for: of several rounds each has a card of its own."""
+    return f"{label} for {' / '.join(code(value, 40) for value in values)}" if values else label

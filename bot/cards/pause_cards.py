@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.approvals.answering import FORM, PLAIN, Shape, actions, decided_word
 from bot.approvals.prospect import NOTHING, Outlook
-from bot.cards.parts import PLATFORMS, time_fact, value_text
+from bot.cards.parts import PLATFORMS, in_round, time_fact, value_text
 from bot.commands.references import short
 from bot.conversation import Action, Card, Fact, Field, FileRef, Tone
 from bot.links import ActionIds, Pages
@@ -77,18 +77,20 @@ class PauseView:
     meter: str = ""  # `1 of 2`
     votes: tuple[Voted, ...] = ()
     outlook: Outlook = NOTHING
+    rounds: tuple[str, ...] = ()  # the values of the loops that the task is in
 
 
 def pause_card(view: PauseView, ids: ActionIds, pages: Pages) -> Card:
     """A pause as it stands."""
     is_open = view.state == "WAITING"
     tone, title = _head(view)
+    run = code(short(view.execution_id))
     return Card(
         "pause",
         view.pause_id,
         tone,
         title,
-        subtitle=f"{code(view.task_id)} \u00b7 run {code(short(view.execution_id))} of {code(view.namespace)}",
+        subtitle=f"{in_round(code(view.task_id), view.rounds)} \u00b7 run {run} of {code(view.namespace)}",
         body=_body(view, pages),
         facts=_facts(view),
         files=view.files,

@@ -1,7 +1,7 @@
 """A waiting request as one line of a list: what is asked, by whom and with what, since one may answer it from there."""
 
 from bot.asking import Asking, Parts
-from bot.cards.parts import elapsed
+from bot.cards.parts import elapsed, in_round, rounds
 from bot.conversation import Card
 from bot.forms.questions import secret_ids
 from bot.people.permissions import Asked
@@ -23,12 +23,13 @@ async def request_line(parts: Parts, asking: Asking, pause: PauseRow, card: Card
     may_see = await office.permissions.refuse(Asked("see", asking.person, asking.room, full), fresh=False) is None
     by = next((fact.value for fact in card.facts if fact.label == "Requested by"), "")
     now = office.now()
+    label = office.engine.masker.mask(in_round(code(pause.task_id), rounds(execution, pause.task_run_id)))
     left = elapsed(max((pause.deadline - now).total_seconds(), 0)) if pause.deadline else ""
     told = (
         _question(card, pause),
         f"by {by}" if by else "",
         office.engine.masker.mask(_inputs(flow.inputs, execution)) if flow and may_see else "",
-        f"{code(pause.task_id)} waits for {elapsed((now - pause.created).total_seconds())}",
+        f"{label} waits for {elapsed((now - pause.created).total_seconds())}",
         f"{left} left" if left else "",
     )
     return " \u00b7 ".join(part for part in told if part)

@@ -1,13 +1,16 @@
 """The page on which a pause is answered: its card, and the form of what it asks."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from bot.approvals import answering
+from bot.cards.parts import rounds
 from bot.conversation import Click, FieldErrors, Form, Submission
 from bot.desk import FrontDesk
+from bot.texts import shorten
 from bot.web.pages import broken, form_again, refilled, room_of, seen_of, show, values_of
 from bot.web.requests import HEADERS, caller, refusal, safe_back
 from engine.errors import NotFound
@@ -86,9 +89,10 @@ async def waiting_forms(desk: FrontDesk, execution_id: str) -> list[Form]:
         asked = await desk.office.questions(pause, execution)
         fields = answering.answer_fields(asked.fields, quick=asked.quick)
         if fields:
-            found.append(Form(pause.id, _title(pause), "Send", fields))
+            values = [desk.engine.masker.mask(one) for one in rounds(execution, pause.task_run_id)]
+            found.append(Form(pause.id, _title(pause, values), "Send", fields))
     return found
 
 
-def _title(pause: PauseRow) -> str:
-    return f"Answer {pause.task_id}"
+def _title(pause: PauseRow, values: Sequence[str]) -> str:
+    return f"Answer {pause.task_id}{' for ' if values else ''}{' / '.join(shorten(value, 40) for value in values)}"

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from engine.core.state import State
-from tests.bot.rig import ANN, BOB, DEV, OPS
+from tests.bot.rig import ANN, BOB, DEV, OPS, Rig
 
 IN_A_ROW = """
 id: twice
@@ -86,3 +86,43 @@ async def test_a_pause_without_a_deadline_waits_for_weeks(rig):
     await rig.again()
     assert await state_of(rig, card) == "WAITING"
     assert (await rig.press(card, "Approve", ANN)).tone == "success"
+
+
+ROUNDS = """
+id: rollout
+namespace: company.team
+tasks:
+  - id: regions
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [eu, us]
+    concurrencyLimit: 0
+    tasks:
+      - id: stages
+        type: io.kestra.plugin.core.flow.ForEach
+        values: [test, prod]
+        tasks:
+          - {id: ask, type: io.kestra.plugin.core.flow.Pause, description: "Go on in {{ taskrun.value }}?"}
+          - {id: go, type: io.kestra.plugin.core.debug.Return, format: "{{ taskrun.value }}"}
+"""
+
+
+async def test_of_several_rounds_each_question_tells_its_own(tmp_path):
+    rig = await Rig(tmp_path).start(ROUNDS)
+    try:
+        await rig.say("run rollout")
+        await rig.slack.until(lambda: len(rig.slack.of("pause")) == 2)
+        cards = {shown.card.subtitle.partition(" \u00b7 ")[0]: shown.card for shown in rig.slack.of("pause")}
+        assert set(cards) == {"`ask` for `eu` / `test`", "`ask` for `us` / `test`"}
+        assert {card.title for card in cards.values()} == {"Go on in test?"}
+        rows = (await rig.say("pending")).rows[:2]
+        assert all(any(f"{name} waits for" in row.text for row in rows) for name in cards)
+        (run,) = await rig.engine.executions()
+        several = (await rig.say(f"approve {run.id}")).text
+        assert "ask eu test`" in several
+        assert "ask us test`" in several
+        await rig.press(cards["`ask` for `us` / `test`"], "Approve")
+        await rig.slack.shows("pause", lambda card: card.subtitle.startswith("`ask` for `us` / `prod`"))
+        runs = (await rig.engine.execution(run.id)).task_runs
+        assert [runs[one.parent_id].value for one in runs.values() if one.task_id == "go"] == ["us"]
+    finally:
+        await rig.stop()
