@@ -142,6 +142,18 @@ def _cancel(pause_id: str, ids: ActionIds) -> Action:
     return replace(ids.button("kl", pause_id, "Cancel run"), style="danger", confirm=sure)
 
 
+def decision(made: Shape, action: str, values: Mapping[str, Any] | None) -> str:
+    """What a decision is called on record, whichever door it came by: where there is a yes and a no `approve` or
+    `reject`, where few may be chosen from `choose`, else `answer`; without values what was pressed to end the run."""
+    if values is None:
+        return action
+    if made.kind == "yes_no" and isinstance(values.get(made.key), bool):
+        return "approve" if values[made.key] else "reject"
+    if made.kind == "choice":
+        return "choose"
+    return "approve" if made.kind == "plain" or action == "approve" else "answer"
+
+
 def decided_word(action: str, details: Mapping[str, Any] | None = None) -> str:
     """How a deed is told: `approved`, `rejected`, `answered`, `cancelled`."""
     words = {

@@ -264,7 +264,8 @@ class Decisions:
     ) -> Reply | FieldErrors:
         """The one transaction. Whoever comes second changes nothing and is told who was first."""
         now = self.office.now()
-        deed = self._deed(case, wanted, given, resolved is None, now)
+        wanted = self._called(case, wanted, resolved)
+        deed = self._deed(case, wanted, given, now)
         box = await self._box(case, wanted, deed, resolved)
         done = Reply(self._done(case, wanted, resolved is None))
 
@@ -331,9 +332,9 @@ class Decisions:
             await self.office.engine.database.transact(lambda unit: chat_audit.record(unit.connection, said))
             raise Refused(bare(refusal.text))
         given = {name: value for name, value in resolved.flat.items() if name not in resolved.secrets}
-        wanted = Wanted(pause.id, "resume", person, Room(platform, ""), "")
+        wanted = self._called(case, Wanted(pause.id, "answer", person, Room(platform, ""), ""), resolved)
         wanted = replace(wanted, seen=await self._seen(case, wanted))
-        return await self._box(case, wanted, self._deed(case, wanted, given, False, self.office.now()), resolved)
+        return await self._box(case, wanted, self._deed(case, wanted, given, self.office.now()), resolved)
 
     async def votes(self, pause_id: str) -> str:
         """`1 of 2` while a question waits for more votes; "" when it is decided."""
@@ -345,17 +346,18 @@ class Decisions:
         """What the policy says silence means; None: what the flow says."""
         return ending(self.office.eligibility.rules, namespace, flow_id, task_id)
 
-    def _deed(
-        self, case: Case, wanted: Wanted, given: Mapping[str, Any], is_kill: bool, now: datetime
-    ) -> chat_audit.Deed:
+    def _called(self, case: Case, wanted: Wanted, resolved: Resolved | None) -> Wanted:
+        values = None if resolved is None else resolved.flat
+        return replace(wanted, action=answering.decision(case.questions.shape, wanted.action, values))
+
+    def _deed(self, case: Case, wanted: Wanted, given: Mapping[str, Any], now: datetime) -> chat_audit.Deed:
         values = forms.masked(given, forms.secret_ids(case.questions.inputs))
         details: dict[str, Any] = {"values": self.office.engine.masker.mask_value(values)}
         if wanted.reason and wanted.reason not in given.values():
             details["reason"] = self.office.engine.masker.mask(wanted.reason)
-        action = "kill" if is_kill and wanted.action == "kill" else wanted.action
-        person = wanted.person
+        by, about = wanted.person, case.pause.id
         return chat_audit.Deed(
-            now, person.id, person.name, person.platform, action, case.pause.id, case.execution.id, case.flow, details
+            now, by.id, by.name, by.platform, wanted.action, about, case.execution.id, case.flow, details
         )
 
     def _done(self, case: Case, wanted: Wanted, is_kill: bool) -> Notice:

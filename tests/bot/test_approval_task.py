@@ -91,7 +91,7 @@ async def test_a_remark_may_be_needed_for_a_yes(bot, required):
     assert [field.id for field in form.fields] == ["comment"]
     assert isinstance(await rig.fill(form, comment=""), FieldErrors)
     assert (await rig.engine.pause_row(card.entity)).state == "WAITING"
-    assert (await rig.fill(form, comment="tested")).body.text.startswith("Answered.")
+    assert (await rig.fill(form, comment="tested")).body.text.startswith("Approved.")
     assert await ended(rig, card) == "APPROVED tested"
 
 

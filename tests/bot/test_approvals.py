@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.approvals.answering import Ask, Kill, Resume, Secure, actions, number_of, plan, shape
+from bot.approvals.answering import Ask, Kill, Resume, Secure, Shape, actions, decision, number_of, plan, shape
 from bot.conversation import Field, Option
 from bot.links import ActionIds
 
@@ -47,6 +47,25 @@ def test_each_shape_has_its_buttons(fields, kind, labels):
     assert made.kind == kind
     asks = any(one.id != made.key for one in fields)
     assert [action.label for action in actions(made, PAUSE, IDS, asks_on_reject=asks)] == labels
+
+
+@pytest.mark.parametrize(
+    ("kind", "pressed", "values", "called"),
+    [
+        ("plain", "answer", {}, "approve"),
+        ("plain", "reject", None, "reject"),
+        ("form", "kill", None, "kill"),
+        ("yes_no", "answer", {"b": True}, "approve"),
+        ("yes_no", "approve", {"b": False}, "reject"),
+        ("yes_no", "answer", {"b": None}, "answer"),
+        ("choice", "answer", {"b": "red"}, "choose"),
+        ("form", "answer", {"b": True}, "answer"),
+        ("form", "approve", {"b": 3}, "approve"),
+        ("secure", "answer", {"b": "x"}, "answer"),
+    ],
+)
+def test_what_a_decision_is_called(kind, pressed, values, called):
+    assert decision(Shape(kind, "b"), pressed, values) == called
 
 
 def test_a_secret_is_answered_behind_a_link_of_ones_own():

@@ -121,6 +121,36 @@ async def test_a_delivery_that_comes_twice_is_recorded_once(tmp_path):
         await rig.stop()
 
 
+async def test_a_decision_is_called_the_same_by_whichever_door_it_came(tmp_path):
+    """An auditor finds every yes and every no by one word each; older rows say `resume` of what came by the API."""
+    rig = await Rig(tmp_path).start(ASKING)
+
+    async def by_button(card, run, *, yes):
+        given = await rig.press(card, "Approve" if yes else "Reject…")
+        if not yes:
+            await rig.fill(given, feedback="no")
+
+    async def by_form(card, run, *, yes):
+        await rig.fill(await rig.press(card, "Answer in form"), approve="yes" if yes else "no")
+
+    async def by_command(card, run, *, yes):
+        await rig.say(f"{'approve' if yes else 'reject'} {run} because")
+
+    async def by_program(card, run, *, yes):
+        await rig.engine.resume(run, {"approve": yes, "feedback": ""}, by="token:ci")
+
+    try:
+        for door in (by_button, by_form, by_command, by_program):
+            for yes in (True, False):
+                card = await rig.asked("run picture prompt='a fox'")
+                run = (await rig.engine.pause_row(card.entity)).execution_id
+                await door(card, run, yes=yes)
+                told = await rig.engine.database.read(lambda c, at=card.entity: chat_audit.about(c, at))
+                assert [deed.action for deed in told] == ["approve" if yes else "reject"], door.__name__
+    finally:
+        await rig.stop()
+
+
 BY_A_FLOW = """
 id: answers
 namespace: company.team

@@ -91,7 +91,7 @@ async def test_answer_in_form_keeps_what_is_typed_when_it_is_refused(rig):
     assert refused.form.values == {"approve": "perhaps", "feedback": "more trees"}
     assert (await rig.desk.form(form.id)).values["feedback"] == "more trees"
     reply = await rig.fill(form, approve="no")
-    assert reply.body.text.startswith("Answered.")
+    assert reply.body.text.startswith("Rejected.")
     assert (await ended(rig, card)).outputs == {"result": "more trees"}
     assert await rig.desk.form(form.id) is None
 
@@ -437,5 +437,5 @@ async def test_a_decision_past_the_desk_is_shown_too(rig):
     run = (await rig.engine.pause_row(card.entity)).execution_id
     await rig.engine.resume(run, {}, by="local:eve")
     decided = await rig.slack.shows("pause", lambda shown: shown.tone == "success")
-    assert "**Resumed by eve**" in decided.card.body
+    assert "**Approved by eve**" in decided.card.body
     assert (await rig.press(card, "Approve")).code == "E21"

@@ -289,7 +289,7 @@ async def test_the_engines_own_door_passes_the_same_policy(bot):
     assert await state_of(rig, card) == "WAITING"
     await rig.engine.resume(run, {}, by="local:eve")
     assert (await rig.engine.wait(run, timeout=20)).state is State.SUCCESS
-    await rig.slack.shows("pause", lambda shown: "**Resumed by eve**" in shown.body)
+    await rig.slack.shows("pause", lambda shown: "**Approved by eve**" in shown.body)
 
 
 RESUMING = """

@@ -103,7 +103,7 @@ async def test_a_run_is_held_and_goes_on(kept):
 async def test_resume_answers_a_run_that_asks(kept):
     run = await started(kept, "ship", until="ended_or_paused")
     assert "can't decide in" in (await kept.say(f"resume {run.id}", BOB, DEV)).text
-    assert (await kept.say(f"resume {run.id}")).text.startswith("Answered.")
+    assert (await kept.say(f"resume {run.id}")).text.startswith("Approved.")
     assert (await kept.engine.wait(run.id, timeout=20)).state is State.SUCCESS
 
 

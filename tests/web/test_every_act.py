@@ -215,9 +215,9 @@ async def _do(w):
 
 
 ACTS |= {
-    "answer_pause": (_answer_pause, {"answer", "resume"}),
+    "answer_pause": (_answer_pause, {"answer"}),
     "resume_execution": (
-        lambda w: _of_run(w, "ask", "POST", "/resume", json={"word": "yes"}), {"resume"},
+        lambda w: _of_run(w, "ask", "POST", "/resume", json={"word": "yes"}), {"answer"},
     ),
     "restart_execution": (lambda w: _of_run(w, "bad", "POST", "/restart"), {"restart"}),
     "explain_execution": (lambda w: _of_run(w, "bad", "POST", "/explain"), {"explain"}),
@@ -351,7 +351,7 @@ def test_the_command_line_alone_on_a_data_folder(tmp_path, monkeypatch):
     told = exported(call("audit", "export"))
     said = [(row["action"], row["person"].partition(":")[0]) for row in told]
     kv = [(f"kv {word}", "cli") for word in ("set", "delete", "set", "get")]
-    assert said == [("run", "cli"), ("resume", "cli"), *kv, ("purge", "local")]
+    assert said == [("run", "cli"), ("answer", "cli"), *kv, ("purge", "local")]
     assert len({row["person"] for row in told if row["person"].startswith("cli:")}) == 1
     call("audit", "verify")
     call("audit", "forget", told[-1]["person"])

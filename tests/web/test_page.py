@@ -247,7 +247,7 @@ async def test_programs_vote_by_the_same_policy(tmp_path):
         assert (late.status_code, "by bob" in late.json()["error"]) == (409, True)
         deeds = await app.engine.database.read(lambda c: chat_audit.about(c, run.id, heard=True))
         assert [(deed.action, deed.name) for deed in deeds if deed.action != "posted"] == [
-            ("refused", "cy"), ("vote", "ann"), ("vote", "bob"), ("resume", "bob"), ("refused", "ann"),
+            ("refused", "cy"), ("vote", "ann"), ("vote", "bob"), ("answer", "bob"), ("refused", "ann"),
         ]  # fmt: skip
 
 
