@@ -8,6 +8,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks.git_both import SyncBothTask, SyncFlowTask
+from engine.tasks.git_namespace import NamespaceSyncTask
 from engine.tasks.git_outputs import PushOutputsTask
 from engine.tasks.git_push import PushTask
 from engine.tasks.git_replace import PushFilesTask, PushFlowsTask
@@ -290,3 +291,28 @@ dryRun: true
 """,
     )
     type: Literal["io.kestra.plugin.git.Sync"]
+
+
+class NamespaceSync(NamespaceSyncTask):
+    """Make a namespace what a repository holds, or (`sourceOfTruth: KESTRA`) the repository what the namespace holds.
+
+    Flows lie in `<gitDirectory>/<namespace>/flows`, files in `<gitDirectory>/<namespace>/files`, with a folder for each
+    part of the namespace. The running flow and those of watched folders are never deleted.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: sync
+type: io.kestra.plugin.git.NamespaceSync
+namespace: company.team
+sourceOfTruth: GIT
+whenMissingInSource: DELETE
+url: https://github.com/company/flows
+branch: main
+gitDirectory: kestra
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+dryRun: true
+""",
+    )
+    type: Literal["io.kestra.plugin.git.NamespaceSync"]

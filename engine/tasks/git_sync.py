@@ -54,8 +54,7 @@ class FetchTask(GitTask):
             return ()
         copy = await self.last_seen(sight)
         if copy is None:
-            note = "No task of this namespace has seen the branch yet, so what it brings can't be told before."
-            return (Changes(self.place(sight), (), note, is_told=False),)
+            return never_seen(self.place(sight))
         return await self.seen_changes(sight, copy)
 
     @abstractmethod
@@ -79,10 +78,7 @@ class FetchTask(GitTask):
 
     async def deleted(self, context: RunContext, flows: Flows, flow: DeployedFlow) -> bool:
         """Whether a flow that the repository lacks is gone; the running flow and those of watched folders stay."""
-        if (flow.namespace, flow.id) == (context.namespace, context.flow_id):
-            return False
-        if flow.file:
-            context.log(f"{flow.namespace}.{flow.id} is kept by {flow.file}; it is not deleted.", "WARN")
+        if stays(context, flow):
             return False
         if not self.dry_run:
             await flows.delete(flow.namespace, flow.id)
@@ -144,6 +140,19 @@ class SyncTask(FetchTask):
         counts = Counter(str(row["syncState"]).lower() for row in rows)
         said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing there"
         context.log(f"{'A dry run: ' if self.dry_run else ''}{said}.")
+
+
+def stays(context: RunContext, flow: DeployedFlow) -> bool:
+    """Whether nobody may delete a flow: the running one, and, which is said, what a watched folder keeps."""
+    if flow.file:
+        context.log(f"{flow.namespace}.{flow.id} is kept by {flow.file}; it is not deleted.", "WARN")
+    return bool(flow.file) or (flow.namespace, flow.id) == (context.namespace, context.flow_id)
+
+
+def never_seen(place: str) -> tuple[Changes]:
+    """What can be told of a branch that nobody has seen."""
+    note = "No task of this namespace has seen the branch yet, so what it brings can't be told before."
+    return (Changes(place, (), note, is_told=False),)
 
 
 def flow_row(state: str, namespace: str, flow_id: str, revision: int, path: str | None = None) -> dict[str, Any]:

@@ -160,6 +160,32 @@ async def test_flows_that_a_sync_would_change_are_shown(office):
     assert "`company.team/gate.yml`" not in body, "the running flow stays"
 
 
+async def test_both_ways_of_a_namespace_and_a_repository_are_shown(office):
+    other = "id: kept\nnamespace: prod\ntasks:\n  - {id: say, type: io.kestra.plugin.core.log.Log, message: before}\n"
+    await office.rig.engine.deploy(other)
+    office.put("a.txt", "a\n", namespace="prod")
+    push = gate(office.task("NamespaceSync", branch="main", namespace="prod"))
+    card = await office.asked(push)
+    assert "`git` changes 2 files in `main of " in card.body
+    assert "new `prod/files/a.txt`, new `prod/flows/kept.yaml`" in card.body
+    await office.approved(card)
+    assert "`git` changes nothing in `main of " in (await office.asked(push)).body
+    await office.rig.engine.deploy(other.replace("before", "after"))
+    await office.rig.engine.deploy(other.replace("kept", "gone"))
+    office.put("b.txt", "b\n", namespace="prod")
+    fetch = office.task("NamespaceSync", branch="main", namespace="prod", sourceOfTruth="GIT")
+    body = (await office.asked(gate(fetch))).body
+    assert "`git` changes 2 files in `flows of prod`" in body
+    assert "without `prod/gone.yml`" in body
+    assert "message: after}\n+  - {id: say" in body
+    assert "`git` changes 1 file in `files of prod`" in body
+    assert "without `b.txt`" in body
+    kept = office.task(
+        "NamespaceSync", branch="main", namespace="prod", sourceOfTruth="GIT", whenMissingInSource="KEEP"
+    )
+    assert "gone" not in (await office.asked(gate(kept))).body
+
+
 async def test_a_push_of_files_and_flows_and_what_is_known_later(office):
     push = office.task(
         "Push", branch="main", inputFiles='{note.md: "{{ outputs.draw.value }}"}', flows="{enabled: false}"

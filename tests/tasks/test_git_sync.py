@@ -270,6 +270,102 @@ async def test_a_folder_with_a_wrong_flow_changes_nothing(desk):
     assert "has no folder 'nowhere'" in desk.said
 
 
+def actions(desk, found):
+    """What became of each flow and file, by where it lies."""
+    rows = [json.loads(line) for line in desk.stored(found["diff"]).splitlines()]
+    return {row["file"].removeprefix("all/company/team/"): row["action"] for row in rows}
+
+
+async def test_a_namespace_becomes_what_a_repository_holds(desk):
+    files, engine = desk.engine.files, desk.engine
+    files.put_namespace_file("company.team", "same.txt", b"same\n")
+    files.put_namespace_file("company.team", "old.txt", b"old\n")
+    for name, message in (("same", "hello"), ("changed", "before"), ("gone", "hello")):
+        await engine.deploy(flow(name, "company.team", message))
+    await engine.deploy(flow("other", "company.team.below"))
+    at = "all/company/team"
+    desk.commit(
+        {
+            f"{at}/flows/same.yml": flow("same", "company.team"),
+            f"{at}/flows/changed.yaml": flow("changed", "company.team", "after"),
+            f"{at}/flows/fresh.yaml": flow("fresh", "elsewhere"),
+            f"{at}/files/same.txt": "same\n",
+            f"{at}/files/lib/new.py": "new\n",
+            f"{at}/notes.md": "of nobody\n",
+        }
+    )
+    given = {"namespace": "company.team", "sourceOfTruth": "GIT", "gitDirectory": "all"}
+    expected = {
+        "flows/same.yml": "UNCHANGED",
+        "flows/changed.yaml": "UPDATED_KES",
+        "flows/fresh.yaml": "ADDED",
+        "flows/gone.yaml": "DELETED_KES",
+        "files/same.txt": "UNCHANGED",
+        "files/lib/new.py": "ADDED",
+        "files/old.txt": "DELETED_KES",
+    }
+    found = await desk.run("NamespaceSync", **given, dryRun=True)
+    assert actions(desk, found) == expected
+    assert engine.flows.exists("company.team", "gone")
+    await desk.run("NamespaceSync", State.FAILED, **given, whenMissingInSource="FAIL")
+    assert "lacks 2 of what the other side has: gone, old.txt" in desk.said
+    assert not engine.flows.exists("company.team", "fresh")
+    safe = await desk.run("NamespaceSync", **given, protectedNamespaces=["company"], dryRun=True)
+    assert actions(desk, safe)["flows/gone.yaml"] == "UNCHANGED"
+    found = await desk.run("NamespaceSync", **given)
+    assert (actions(desk, found), found["commitId"]) == (expected, None)
+    held = {path: file.read_text() for path, file in files.namespace_files("company.team")}
+    assert held == {"same.txt": "same\n", "lib/new.py": "new\n"}
+    there = [engine.flows.exists("company.team", name) for name in ("same", "fresh", "gone")]
+    assert (there, engine.flows.exists("company.team.below", "other")) == ([True, True, False], True)
+    assert set(actions(desk, await desk.run("NamespaceSync", **given)).values()) == {"UNCHANGED"}
+    desk.commit({f"{at}/flows/fresh.yaml": "id: fresh\n"})
+    await desk.run("NamespaceSync", State.FAILED, **given)
+    assert "flows/fresh.yaml is no valid flow" in desk.said
+    await desk.run("NamespaceSync", **given, onInvalidSyntax="WARN")
+    assert engine.flows.exists("company.team", "fresh")
+    await desk.run("NamespaceSync", State.FAILED, **{**given, "gitDirectory": "wrong"})
+    assert "has no folder 'wrong/company/team'" in desk.said
+
+
+async def test_a_repository_becomes_what_a_namespace_holds(desk):
+    files, engine = desk.engine.files, desk.engine
+    files.put_namespace_file("company.team", "lib/a.py", b"a\n")
+    await engine.deploy(flow("kept", "company.team"))
+    await engine.deploy(flow("fresh", "company.team"))
+    at = "all/company/team"
+    desk.commit(
+        {
+            f"{at}/flows/kept.yml": flow("kept", "company.team").replace("\n", "\r\n"),
+            f"{at}/flows/gone.yaml": flow("gone", "company.team"),
+            f"{at}/files/old.py": "old\n",
+            f"{at}/notes.md": "of nobody\n",
+        }
+    )
+    given = {"namespace": "company.team", "gitDirectory": "all"}
+    expected = {
+        "flows/kept.yml": "UNCHANGED",
+        "flows/fresh.yaml": "ADDED",
+        "files/lib/a.py": "ADDED",
+        "flows/gone.yaml": "DELETED_GIT",
+        "files/old.py": "DELETED_GIT",
+    }
+    before = desk.tree()
+    found = await desk.run("NamespaceSync", **given, dryRun=True)
+    assert (actions(desk, found), found["commitId"], desk.tree()) == (expected, None, before)
+    kept = await desk.run("NamespaceSync", **given, whenMissingInSource="KEEP", dryRun=True)
+    assert actions(desk, kept)["files/old.py"] == "UNCHANGED"
+    await desk.run("NamespaceSync", State.FAILED, **given, whenMissingInSource="FAIL")
+    assert "The namespace company.team lacks 2" in desk.said
+    found = await desk.run("NamespaceSync", **given, commitMessage="As it is here")
+    assert actions(desk, found) == expected
+    assert found["commitId"] == git(desk.bare, "rev-parse", "main").strip()
+    mine = [path.removeprefix(f"{at}/") for path in desk.tree() if path.startswith(at)]
+    assert sorted(mine) == ["files/lib/a.py", "flows/fresh.yaml", "flows/kept.yml", "notes.md"]
+    assert desk.show(f"{at}/flows/fresh.yaml").strip() == flow("fresh", "company.team").strip()
+    assert (await desk.run("NamespaceSync", **given))["commitId"] is None
+
+
 async def test_files_of_an_execution_are_pushed(desk):
     runner = {"taskRunner": {"type": "io.kestra.plugin.core.runner.Process"}}
     shell = {"type": "io.kestra.plugin.scripts.shell.Commands", **runner}
