@@ -10,6 +10,7 @@ from engine.runtime import Engine
 from engine.store import flows
 
 LINES = 200  # of the log, the last ones
+LONGEST = 200_000  # characters of a flow's text that are looked at
 
 
 def failed_task(execution: Execution) -> TaskRun | None:
@@ -40,7 +41,7 @@ async def failure_of(engine: Engine, execution: Execution) -> Failure:
 async def _source(engine: Engine, execution: Execution) -> str:
     which = (execution.namespace, execution.flow_id, execution.revision)
     row = await engine.database.read(lambda connection: flows.revision(connection, *which))
-    return row.source if row else ""
+    return row.source[:LONGEST] if row else ""
 
 
 async def _type(engine: Engine, execution: Execution, run: TaskRun | None) -> str:

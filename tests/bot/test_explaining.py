@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 
 from bot.conversation import Notice, Room
 from bot.explaining import explainer
@@ -396,3 +397,35 @@ def test_the_newest_models_of_openai_take_the_newer_name_of_the_limit():
     assert made.limit_name(here) == "max_completion_tokens"
     assert made.limit_name(elsewhere) == "max_tokens"
     assert OpenAI.model_validate({**given, "baseUrl": "http://x/v1"}).limit_name(here) == "max_tokens"
+
+
+async def test_of_several_processes_one_asks_and_another_goes_on(tmp_path, openai_service, postgres, monkeypatch):
+    monkeypatch.setattr(explainer, "LOOK", 0.05)
+    monkeypatch.setenv("PARLEY_ENCRYPTION_KEY", Fernet.generate_key().decode())
+    go, answer = threading.Event(), openai_service.answer
+
+    def slowly(request):
+        assert go.wait(20)
+        return answer(request)
+
+    with serving(slowly) as wire:
+        openai_service.wire = wire
+        one = Rig(tmp_path / "one", database=postgres, explain=section(openai_service))
+        other = Rig(tmp_path / "other", database=postgres, explain=section(openai_service))
+        await one.start(FAILS)
+        await other.start()
+        try:
+            run = await failed(one)
+            for rig, person, room in ((one, ANN, OPS), (other, BOB, DEV)):
+                assert "Asking" in (await rig.say(f"explain {run.id}", person, room, receipt=person.id)).text
+            assert (len(one.desk.explaining._going), len(other.desk.explaining._going)) == (1, 0)
+            await one.desk.explaining.stop()  # it is cut off: it asks no more, and says no more that it does
+            go.set()
+            other.clock.jump(explainer.ALIVE)
+            await until_told(other.slack)
+            await until_told(other.discord)
+            assert told_to(one.slack) == []
+        finally:
+            go.set()
+            await other.stop()
+            await one.stop()
