@@ -54,9 +54,10 @@ class Worked:
 
 @dataclass(frozen=True, slots=True)
 class Precedent:
-    """One time the question was answered. `since`: when; `until`: when the run asked again, if it did. `recorded` and
-    `worked` are of the whole run and all it called; None where there was too much of it."""
+    """One time the question was answered. `pause_id`: which that was; `since`: when; `until`: when the run asked again,
+    if it did. `recorded` and `worked` are of the whole run and all it called; None where there was too much of it."""
 
+    pause_id: str
     revision: int
     answers: Mapping[str, Any]  # secrets masked
     histories: Histories  # of the run
@@ -67,10 +68,15 @@ class Precedent:
 
 
 def before(
-    connection: Connection, pause: PauseRow, *, values: Collection[str], with_tasks: bool = True
+    connection: Connection,
+    pause: PauseRow,
+    *,
+    values: Collection[str],
+    with_tasks: bool = True,
+    known: Collection[str] = (),
 ) -> list[Precedent]:
     """The latest times that this question of its flow was answered before it was asked now, newest first; with the
-    recorded values of these names."""
+    recorded values of these names. Of the pauses that are `known` nothing recorded is read."""
     row, waited, again = executions.c, pauses.c, pauses.alias().c
     runs = select(row.id).where(
         row.namespace == pause.namespace, row.flow_id == pause.flow_id, row.created <= pause.created
@@ -80,7 +86,13 @@ def before(
         again.execution_id == waited.execution_id, again.created >= waited.decided_at, again.created <= pause.created
     )
     times = connection.execute(
-        select(waited.execution_id, waited.decided_at, waited.inputs, asked_again.scalar_subquery().label("until"))
+        select(
+            waited.id,
+            waited.execution_id,
+            waited.decided_at,
+            waited.inputs,
+            asked_again.scalar_subquery().label("until"),
+        )
         .where(
             waited.execution_id.in_(newest),
             waited.task_id == pause.task_id,
@@ -91,7 +103,7 @@ def before(
         .order_by(waited.decided_at.desc(), waited.id.desc())
         .limit(MAX_TIMES)
     ).all()
-    family = _family(connection, {time.execution_id for time in times})
+    family = _family(connection, {time.execution_id for time in times if time.id not in known})
     recorded = _recorded(connection, family, values) if values else None
     worked = _worked(connection, family) if with_tasks else None
     found = []
@@ -101,6 +113,7 @@ def before(
         run = known[time.execution_id]
         found.append(
             Precedent(
+                time.id,
                 run.revision,
                 loads(time.inputs) if time.inputs else {},
                 from_histories(loads(run.doc)["histories"]),

@@ -72,7 +72,7 @@ def went(*steps, since=100, until=None, revision=1, answers=None, recorded=(), w
     """A run that asked 50 s after it began and was answered at `since`."""
     told = ((State.CREATED, 0), (State.RUNNING, 0), (State.PAUSED, 50), (State.RUNNING, since), *steps)
     later = None if until is None else at(until)
-    return Precedent(revision, answers or {}, histories(*told), at(since), later, recorded, worked)
+    return Precedent(f"P{since}", revision, answers or {}, histories(*told), at(since), later, recorded, worked)
 
 
 def used(model, asked, answered, *, second=110, stage=HERE, task="asked"):

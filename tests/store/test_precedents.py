@@ -59,6 +59,9 @@ async def test_it_tells_what_was_answered_and_what_was_recorded_by_the_run_and_a
     await database.transact(add)
     (found,) = await database.read(look)
     assert (found.revision, found.answers, found.since, found.until) == (3, {"ok": True}, at(60), None)
+    assert found.pause_id == "P-E1"
+    (again,) = await database.read(lambda c: look(c, known={"P-E1"}))
+    assert (again.since, again.recorded, again.worked) == (found.since, None, None), "nothing is read twice"
     assert found.histories[-1] == (State.SUCCESS, at(90))
     stages = [Stage("a.b", name) for name in ("f", "sub", "leaf")]
     counts = [
