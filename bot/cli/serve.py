@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ from bot.settings import BotSettings, LogSection, read_settings, shipped_flows
 from bot.worker_process import WorkerProcess
 from engine.errors import SettingInvalid
 from engine.store.postgres import is_postgres
+
+SPARE = 32  # threads besides one for each task
 
 
 def serve(
@@ -96,6 +99,7 @@ async def _serve(settings: BotSettings, demo: bool) -> bool:
         stop.set()
 
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(threads(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told, number)
     app: Application | WorkerProcess
@@ -115,6 +119,11 @@ async def _serve(settings: BotSettings, demo: bool) -> bool:
         with contextlib.suppress(asyncio.CancelledError):
             await app.stop()
     return signal.SIGINT in heard
+
+
+def threads(settings: BotSettings) -> ThreadPoolExecutor:
+    """For short work that blocks: all tasks that may run at once, with files that are large or far away, leave some."""
+    return ThreadPoolExecutor(settings.limits.workers + SPARE, thread_name_prefix="parley")
 
 
 def _welcome(app: Application | WorkerProcess, demo: bool) -> str:

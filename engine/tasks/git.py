@@ -1,6 +1,6 @@
 """`io.kestra.plugin.git`: repositories."""
 
-import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -23,6 +23,7 @@ from engine.tasks.git_repository import (
 )
 from engine.tasks.git_sync_folders import SyncFilesTask, SyncFlowsTask
 from engine.tasks.property_types import OptionalInteger, OptionalText
+from engine.tasks.threads import in_own_thread
 from engine.tasks.working_files import inside
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ depth: 50
         url = await self.address(context)
         target = inside(context.working_dir, self.directory) if self.directory else context.working_dir
         target.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(self._clone, url, target, context)
+        await in_own_thread(partial(self._clone, url, target, context))
         context.log(f"Cloned {without_password(url)} into {target}.")
         return Cloned(directory=str(target))
 

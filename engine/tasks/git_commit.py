@@ -1,6 +1,5 @@
 """Commits: a copy of a branch is changed, committed and pushed."""
 
-import asyncio
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from engine.plugin import Changes, Content, FileChange, Outputs, Property, RunCo
 from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import Author, Change, Checkout, GitTask, checked_out, commit_url, without_password
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.threads import in_own_thread
 
 
 class Pushed(Outputs):
@@ -73,7 +73,7 @@ class CommitTask(GitTask):
                     return None, changes
                 return checkout.push(message, self.author()), changes
 
-        commit, changes = await asyncio.to_thread(work)
+        commit, changes = await in_own_thread(work)
         if commit is None:
             context.log("Nothing changed; nothing is pushed." if not changes else "A dry run: nothing is pushed.")
             return Pushed(), changes

@@ -1,6 +1,5 @@
 """Service accounts of Google: from the key in a flow, or the machine's own, to a token for one call."""
 
-import asyncio
 import json
 import logging
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
+from engine.tasks.threads import in_own_thread
 
 KEY_ADVICE = "Store the whole content of the key file as secret."
 
@@ -41,7 +41,7 @@ async def granted(
     key = read_key(context, service_account) if service_account else None
     if key is not None:
         await check_address(str(key.get("token_uri", "")), context.settings)
-    token, until = await asyncio.to_thread(_fetch_token, key, list(scopes), seconds)
+    token, until = await in_own_thread(partial(_fetch_token, key, list(scopes), seconds))
     context.mask(token)
     return token, until
 

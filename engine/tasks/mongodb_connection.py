@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
@@ -36,7 +37,7 @@ class Collected(Part):
         parse_uri = extra("pymongo.uri_parser", "mongodb").parse_uri
         uri = self.connection.uri.strip()
         try:
-            told = await asyncio.to_thread(parse_uri, uri)  # a name of `mongodb+srv` is looked up
+            told = await in_own_thread(partial(parse_uri, uri))  # a name of `mongodb+srv` is looked up
         except (errors.PyMongoError, ValueError) as error:
             raise TaskFailed(f"`connection.uri` can't be read: {error}", fix="mongodb://user:password@host/") from error
         if told["password"]:

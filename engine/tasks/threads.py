@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TypeVar
 
 R = TypeVar("R")
@@ -30,5 +31,5 @@ async def in_own_thread(work: Callable[[], R]) -> R:
         with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits any more
             loop.call_soon_threadsafe(settle, *outcome)
 
-    threading.Thread(target=run, name="parley-blocking", daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(run,), name="parley-blocking", daemon=True).start()
     return await done

@@ -2,10 +2,13 @@
 `tests/runtime/test_limits.py`."""
 
 import asyncio
+import threading
 
 import pytest
 
+from bot.cli.serve import threads
 from bot.conversation import Listing, Notice
+from bot.settings import BotSettings
 from engine.core.state import State
 from tests.bot.rig import BOB, DEV, PLAIN, Rig
 from tests.runtime.greedy import EACH, ENDLESS, FORKS, HANGS, LARGE, TALKATIVE
@@ -57,3 +60,14 @@ async def test_while_flows_and_people_want_too_much_everybody_else_is_answered(r
     async with asyncio.timeout(60):
         ends = [(await rig.engine.wait(one.id, timeout=60)).state for one in shipped]
     assert ends == [State.SUCCESS] * CYCLES
+
+
+async def test_as_many_tasks_as_may_run_leave_threads_for_the_rest(tmp_path):
+    settings = BotSettings(data=tmp_path)
+    asyncio.get_running_loop().set_default_executor(threads(settings))
+    over = threading.Event()
+    stuck = [asyncio.create_task(asyncio.to_thread(over.wait)) for _ in range(settings.limits.workers)]
+    async with asyncio.timeout(60):
+        assert await asyncio.to_thread(lambda: "done") == "done"
+    over.set()
+    assert all(await asyncio.gather(*stuck))

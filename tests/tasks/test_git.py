@@ -1,5 +1,8 @@
 """git.Clone over smart HTTP and from local folders."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from engine.errors import TaskFailed
@@ -92,6 +95,29 @@ def test_what_to_do_about_what_git_said(stderr, said):
 async def test_a_missing_repository(context, git_host):
     with pytest.raises(TaskFailed, match=r"(?s)missing\.git could not be cloned.*Check the address"):
         await context.run(type=CLONE, url=f"{git_host.url}/missing.git")
+
+
+async def test_servers_that_never_answer_leave_the_shared_threads_to_others(context):
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+    called, over = asyncio.Semaphore(0), asyncio.Event()
+
+    async def never(reader, writer):
+        called.release()
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(never, "127.0.0.1", 0) as silent:
+        url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/x.git"
+        clones = [
+            asyncio.create_task(context.run(type=CLONE, url=url, branch="main", directory=str(number)))
+            for number in range(4)
+        ]
+        async with asyncio.timeout(60):
+            for _ in clones:
+                await called.acquire()
+            assert await asyncio.to_thread(lambda: "done") == "done"
+        over.set()
+        assert {type(one) for one in await asyncio.gather(*clones, return_exceptions=True)} == {TaskFailed}
 
 
 @pytest.mark.parametrize("url", ["file:///etc", "/etc", "ext::sh -c id", "ftp://x/y", "./x"])

@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -24,6 +25,7 @@ from engine.tasks.sql_task import (
     SqlTrigger,
     opened,
 )
+from engine.tasks.threads import in_own_thread
 from engine.tasks.working_files import inside, place
 
 DRIVER = "jdbc:duckdb:"
@@ -70,7 +72,7 @@ class DuckDbConnected(Connected):
                     fix="Write letters, digits and `_` only in `communityExtensions`.",
                 )
             try:
-                await asyncio.to_thread(connection.execute, f"INSTALL {name} FROM community; LOAD {name}")
+                await in_own_thread(partial(connection.execute, f"INSTALL {name} FROM community; LOAD {name}"))
             except errors as error:
                 raise TaskFailed(
                     f"DuckDB can't load the extension {name}: {error}",
