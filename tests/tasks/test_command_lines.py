@@ -352,3 +352,17 @@ async def test_commands_of_redis(make_context, tools):
         await context.run(**cli, commands=["BROKEN", "GET x"])
     assert failed.value.outputs["vars"] == {"command_1": "ERR unknown command"}
     assert tools.calls[-1][-1] == "BROKEN"
+
+
+async def test_dlt_asks_nothing(make_context, tools):
+    tools.install("dlt")
+    tools.install("python", body='cat "$1"; env')
+    context = make_context(inputs={"name": "orders"})
+    dlt = {"taskRunner": PROCESS, "type": f"{PLUGIN}.dlt.CLI"}
+    lines = ['dlt init rest_api "{{ inputs.name }}"', "dlt --non-interactive pipeline orders info", "python x.py"]
+    await context.run(**dlt, commands=lines, inputFiles={"x.py": "print(1)", "requirements.txt": ""}, env={"A": "b"})
+    assert tools.calls[0] == ["dlt", "--non-interactive", "init", "rest_api", "orders"]
+    assert [call[0] for call in tools.calls[-2:]] == ["dlt", "python"]
+    assert tools.calls[-2][1:] == ["--non-interactive", "pipeline", "orders", "info"]
+    await context.run(**{**dlt, "type": f"{PLUGIN}.dlt.Run"}, script='load("{{ inputs.name }}")')
+    assert context.said(r'load\("orders"\)')

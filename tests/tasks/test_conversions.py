@@ -260,3 +260,56 @@ async def test_compressed_files(context, compression, monkeypatch):
     monkeypatch.setattr(compress, "MAX_BYTES", 100)
     with pytest.raises(TaskFailed, match="more than 100 bytes"):
         await context.run(type="io.kestra.plugin.compress.FileDecompress", from_=packed.uri, compression=compression)
+
+
+def descriptors():
+    """A `product.proto` that uses a file of its own and one that every installation has; and its class."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
+
+    kinds = descriptor_pb2.FieldDescriptorProto
+    money = descriptor_pb2.FileDescriptorProto(name="money.proto", package="com.company", syntax="proto3")
+    amount = money.message_type.add(name="Money")
+    amount.field.add(name="cents", number=1, type=kinds.TYPE_INT64, label=kinds.LABEL_OPTIONAL)
+    product = descriptor_pb2.FileDescriptorProto(name="product.proto", package="com.company", syntax="proto3")
+    product.dependency.extend(["money.proto", "google/protobuf/timestamp.proto"])
+    message = product.message_type.add(name="Product")
+    message.field.add(name="product_name", number=1, type=kinds.TYPE_STRING, label=kinds.LABEL_OPTIONAL)
+    price = {"type": kinds.TYPE_MESSAGE, "type_name": ".com.company.Money", "label": kinds.LABEL_OPTIONAL}
+    message.field.add(name="price", number=2, **price)
+    message.field.add(name="made", number=3, **{**price, "type_name": ".google.protobuf.Timestamp"})
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    for file in (money, product):
+        pool.Add(file)
+    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("com.company.Product"))
+    return descriptor_pb2.FileDescriptorSet(file=[money, product]).SerializeToString(), kind
+
+
+async def test_messages_of_protocol_buffers(context):
+    told, kind = descriptors()
+    one = kind(product_name="Käse", price={"cents": 950})
+    one.made.FromJsonString("2026-01-31T09:00:00Z")
+    data = [one.SerializeToString(), kind(product_name="x" * 200).SerializeToString()]
+    read = {"descriptorFile": await stored(context, told, "product.desc"), "typeName": "com.company.Product"}
+    expected = {"productName": "Käse", "price": {"cents": "950"}, "made": "2026-01-31T09:00:00Z"}
+    found = await converted(context, "protobuf.ProtobufToIon", await stored(context, data[0], "a.pb"), **read)
+    assert values(context, found) == [expected]
+    many = b"".join(bytes([n & 127 | 128, n >> 7] if (n := len(one)) > 127 else [n]) + one for one in data)
+    found = await converted(
+        context, "protobuf.ProtobufToIon", await stored(context, many, "b.pb"), **read, delimited=True
+    )
+    assert values(context, found) == [expected, {"productName": "x" * 200}]
+    strange = await stored(context, data[0] + b"\x48\x01", "c.pb")
+    assert values(context, await converted(context, "protobuf.ProtobufToIon", strange, **read)) == [expected]
+    cut, nonsense = await stored(context, many[:-1], "d.pb"), await stored(context, b"\xff\xff\xff\xff\xff", "e.pb")
+    wrong = (
+        (strange, {"errorOnUnknownFields": True}, r"has fields that com\.company\.Product does not know: \[9\]"),
+        (strange, {"typeName": "com.company.Other"}, r"has no message 'com\.company\.Other'"),
+        (strange, {"descriptorFile": cut}, "`descriptorFile` can't be read"),
+        (cut, {"delimited": True}, "The last message is cut off"),
+        (nonsense, {"delimited": True}, "A message has no length"),
+        (nonsense, {}, r"Message 1 is no com\.company\.Product"),
+    )
+    for source, more, said in wrong:
+        with pytest.raises(TaskFailed, match=said):
+            await converted(context, "protobuf.ProtobufToIon", source, **{**read, **more})

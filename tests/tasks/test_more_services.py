@@ -278,3 +278,22 @@ async def test_the_next_node_of_couchbase_answers(context, monkeypatch):
         nodes.pop()
         with pytest.raises(TaskFailed, match="could not be reached"):
             await context.run(**query, password="s3cret", query="SELECT 1")
+
+
+async def test_a_function_is_called(context):
+    def handle(request):
+        if request.method == "GET":
+            return Answered("plain words")
+        if request.json.get("fail"):
+            return Answered({"message": "boom"}, 500)
+        return Answered({"sum": request.json["a"] + 1})
+
+    with serving(handle) as service:
+        call = {"type": "io.kestra.plugin.azure.function.HttpFunction", "url": f"{service.url}/api/f?code=k3y"}
+        done = await context.run(**call, httpMethod="POST", httpBody={"a": 1})
+        assert (done.responseBody, done.repsonseBody) == ({"sum": 2}, {"sum": 2})
+        assert service.requests[-1].query == {"code": "k3y"}
+        assert "k3y" in context.masked
+        assert (await context.run(**call, httpMethod="GET")).responseBody == "plain words"
+        with pytest.raises(TaskFailed, match="The function answered 500: boom"):
+            await context.run(**call, httpMethod="POST", httpBody={"fail": True})
