@@ -1,6 +1,5 @@
 """`io.kestra.plugin.git`: repositories."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -23,7 +22,6 @@ from engine.tasks.git_repository import (
 )
 from engine.tasks.git_sync_folders import SyncFilesTask, SyncFlowsTask
 from engine.tasks.property_types import OptionalInteger, OptionalText
-from engine.tasks.threads import in_own_thread
 from engine.tasks.working_files import inside
 
 if TYPE_CHECKING:
@@ -72,7 +70,7 @@ depth: 50
         url = await self.address(context)
         target = inside(context.working_dir, self.directory) if self.directory else context.working_dir
         target.mkdir(parents=True, exist_ok=True)
-        await in_own_thread(partial(self._clone, url, target, context))
+        await self.with_git(context, lambda: self._clone(url, target, context))
         context.log(f"Cloned {without_password(url)} into {target}.")
         return Cloned(directory=str(target))
 
@@ -89,7 +87,7 @@ depth: 50
         import git
 
         plain = without_password(url)
-        with self.environment(url, context.working_dir, context.settings.git.protocols) as environment:
+        with self.environment(url, context.working_dir, context) as environment:
             try:
                 forget_configuration(target)
                 # One way for empty and filled folders: a WorkingDirectory may have put files there already.

@@ -11,7 +11,6 @@ from engine.plugin import Changes, Content, FileChange, Outputs, Property, RunCo
 from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import Author, Change, Checkout, GitTask, checked_out, commit_url, without_password
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.threads import in_own_thread
 
 
 class Pushed(Outputs):
@@ -73,7 +72,7 @@ class CommitTask(GitTask):
                     return None, changes
                 return checkout.push(message, self.author()), changes
 
-        commit, changes = await in_own_thread(work)
+        commit, changes = await self.with_git(context, work)
         if commit is None:
             context.log("Nothing changed; nothing is pushed." if not changes else "A dry run: nothing is pushed.")
             return Pushed(), changes

@@ -125,7 +125,7 @@ class NamespaceSyncTask(CommitTask):
             with checked_out(self, context, url, self.branch, make=False) as checkout:
                 return contents.files_below(checkout.folder, self.folder)
 
-        found = await asyncio.to_thread(work)
+        found = await self.with_git(context, work)
         if found is None:
             said = f"The branch {self.branch!r} of {without_password(self.url.strip())} has no folder {self.folder!r}."
             raise TaskFailed(said, fix="Correct `gitDirectory`: below it lies a folder for each part of a namespace.")

@@ -6,22 +6,25 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from engine.plugin import Property, RunContext, RunnableTask, Sight, TaskFailed
-from engine.tasks import aliases
+from engine.tasks import aliases, descendants
 from engine.tasks.address_guard import check_address
 from engine.tasks.git_copies import BranchCopy, Keeper
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
+from engine.tasks.threads import in_own_thread
 
 if TYPE_CHECKING:
     from git import Repo
 
+R = TypeVar("R")
 SCP_LIKE = re.compile(r"^(?:[\w.-]+@)?[\w.-]+:(?!//)")
 PLAIN_REF = re.compile(r"^[^-\s~^:?*\[\\\x00-\x1f][^\s~^:?*\[\\\x00-\x1f]*$")
 # What a repository holds is never run, and a link in it is a small text file.
@@ -64,6 +67,15 @@ class GitTask(RunnableTask):
             await check_address(url, context.settings)
         return url
 
+    async def with_git(self, context: RunContext, work: Callable[[], R]) -> R:
+        """What some work with git gives, in a thread of its own. Whoever stops the attempt ends git: a server may never
+        answer."""
+        try:
+            return await in_own_thread(work)
+        except asyncio.CancelledError:
+            await asyncio.shield(in_own_thread(partial(descendants.end_marked, {_mark(context)})))
+            raise
+
     def keeper(self, context: RunContext, url: str) -> Keeper:
         """Keeps what is seen of the repository, for those who are asked before it is changed."""
         return Keeper(context.settings, context.namespace, without_password(url))
@@ -80,7 +92,7 @@ class GitTask(RunnableTask):
 
     @contextmanager
     def environment(
-        self, url: str, home: Path, protocols: Iterable[str], more: Iterable[tuple[str, str]] = ()
+        self, url: str, home: Path, context: RunContext, more: Iterable[tuple[str, str]] = ()
     ) -> Iterator[dict[str, str]]:
         """git's environment: no questions, nobody's configuration, and the credentials, never as part of the URL."""
         settings: list[tuple[str, str]] = [("safe.directory", "*"), ("credential.helper", ""), *more]
@@ -101,7 +113,8 @@ class GitTask(RunnableTask):
             "GIT_ASKPASS": "true",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ALLOW_PROTOCOL": ":".join(protocols),  # for redirects and submodules too
+            "GIT_ALLOW_PROTOCOL": ":".join(context.settings.git.protocols),  # for redirects and submodules too
+            descendants.MARK: _mark(context),
             "HOME": str(home),
             "LC_ALL": "C",
             "GIT_CONFIG_COUNT": str(len(settings)),
@@ -188,6 +201,11 @@ class Checkout:
         return str(self.repository.git.rev_parse("HEAD"))
 
 
+def _mark(context: RunContext) -> str:
+    """What the processes of an attempt carry in their environment."""
+    return f"git {context.task_run_id}.{context.attempt}"
+
+
 @contextmanager
 def checked_out(task: GitTask, context: RunContext, url: str, branch: str | None, *, make: bool) -> Iterator[Checkout]:
     """A copy of a branch, without one of the default branch, that is gone afterwards; with `make`, a branch that is
@@ -199,10 +217,10 @@ def checked_out(task: GitTask, context: RunContext, url: str, branch: str | None
 
     if branch is not None and not PLAIN_REF.match(branch):
         raise TaskFailed(f"`branch` {branch!r} is not a name git allows.", fix="Give the name of a branch.")
-    plain, protocols = without_password(url), context.settings.git.protocols
+    plain = without_password(url)
     with (
         tempfile.TemporaryDirectory(prefix="parley-checkout-") as made,
-        task.environment(url, Path(made), protocols, HARMLESS) as environment,
+        task.environment(url, Path(made), context, HARMLESS) as environment,
     ):
         folder = Path(made) / "repository"
         try:

@@ -25,7 +25,6 @@ from engine.tasks.git_contents import Found
 from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import GitTask, checked_out, without_password
 from engine.tasks.property_types import Text
-from engine.tasks.threads import in_own_thread
 from engine.tasks.working_files import glob
 
 
@@ -70,7 +69,7 @@ class FetchTask(GitTask):
             with checked_out(self, context, url, self.branch, make=False) as checkout:
                 return contents.files_below(checkout.folder, directory)
 
-        return await in_own_thread(work)
+        return await self.with_git(context, work)
 
     def missing(self, directory: str) -> str:
         """The sentence about a folder that is not there."""
