@@ -31,7 +31,7 @@ BAD = {"unique_id": "test.shop.unique", "status": "fail", "message": "Got 2 resu
         ("azure.cli.AzCLI", "az"),
         ("cloudquery.CloudQueryCLI", "cloudquery"),
         ("dbt.cli.DbtCLI", "dbt"),
-        ("gcp.dataform.cli.DataformCLI", "dataform"),
+        ("dataform.cli.DataformCLI", "dataform"),
         ("modal.cli.ModalCLI", "modal"),
         ("sqlmesh.cli.SQLMeshCLI", "sqlmesh"),
         ("malloy.CLI", "malloy-cli"),

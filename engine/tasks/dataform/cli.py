@@ -1,4 +1,4 @@
-"""`io.kestra.plugin.gcp.dataform.cli`: SQL models in BigQuery."""
+"""`io.kestra.plugin.dataform.cli`: SQL models in BigQuery."""
 
 from typing import ClassVar, Literal
 
@@ -11,7 +11,7 @@ class DataformCLI(CommandsTask):
     examples: ClassVar[tuple[str, ...]] = (
         """
 id: work
-type: io.kestra.plugin.gcp.dataform.cli.DataformCLI
+type: io.kestra.plugin.dataform.cli.DataformCLI
 namespaceFiles:
   enabled: true
 commands:
@@ -19,4 +19,4 @@ commands:
 """,
     )
     default_image: ClassVar[str] = "dataformco/dataform:latest"
-    type: Literal["io.kestra.plugin.gcp.dataform.cli.DataformCLI"]
+    type: Literal["io.kestra.plugin.dataform.cli.DataformCLI", "io.kestra.plugin.gcp.dataform.cli.DataformCLI"]
