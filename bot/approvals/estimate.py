@@ -29,7 +29,7 @@ from engine.tasks import aliases
 WELL = frozenset({State.SUCCESS, State.WARNING})
 SMALLEST = Decimal("0.0001")  # money that is told by its amount
 MAX_NAMES = 3
-End = Literal["question", "end", "failure"]
+End = Literal["question", "end", "failure", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class Tariff:
     prices: Prices = NO_PRICES
     flows: Mapping[Stage, Flow] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)  # models that are asked instead of others
+
+    @property
+    def currency(self) -> str:
+        """In which the prices are; "" without any."""
+        return self.prices.currency if self.prices else ""
 
     def tasks(self) -> dict[tuple[Stage, str], tuple[Task, Flow]]:
         """Every task by where it stands."""
@@ -64,6 +69,7 @@ class Stretch:
     seconds: float
     end: End
     spent: Spent | None = None
+    until: datetime | None = None  # when it was over
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +79,49 @@ class Estimate:
     stretches: tuple[Stretch, ...] = ()  # that went well
     failures: int = 0
     currency: str = ""  # "" without prices
+    under_way: int = 0
 
 
 NOTHING_KNOWN = Estimate()
 
 
 def estimate(
-    past: Sequence[Precedent], asked: datetime, revision: int, answer: Mapping[str, Any], tariff: Tariff
+    past: Sequence[Precedent], found: Mapping[str, Stretch], revision: int, answer: Mapping[str, Any], currency: str
 ) -> Estimate:
-    """By those times that were answered so before it was `asked` now: of the same revision where they are enough."""
+    """By those times that were answered so, and what came of them: of the same revision where they are enough."""
+    so = [one for one in past if all(one.answers.get(name) == value for name, value in answer.items())]
+    every = [found[one.pause_id] for one in so if one.pause_id in found]
+    same = [one for one in every if one.revision == revision]
+    told = same if sum(one.end in ("end", "question") for one in same) >= ENOUGH else every
+    well = tuple(one for one in told if one.end in ("end", "question"))
+    failures = sum(one.end == "failure" for one in told)
+    return Estimate(well, failures, currency, under_way=len(so) - len(every))
+
+
+def stretches(
+    past: Sequence[Precedent], asked: datetime, tariff: Tariff, known: Mapping[str, Stretch]
+) -> dict[str, Stretch]:
+    """What came of each time, by its pause, but of those that were under way when it was `asked` now. What is `known`
+    of one, of which nothing was read again, stays so for good."""
     tasks = tariff.tasks()
-    found = [
-        stretch
-        for one in past
-        if all(one.answers.get(name) == value for name, value in answer.items())
-        if (stretch := _stretch(one, asked, tariff, tasks)) is not None
-    ]
-    same = [one for one in found if one.revision == revision]
-    told = same if sum(one.end != "failure" for one in same) >= ENOUGH else found
-    well = tuple(one for one in told if one.end != "failure")
-    return Estimate(well, len(told) - len(well), tariff.prices.currency if tariff.prices else "")
+    found = {one.pause_id: known.get(one.pause_id) or _stretch(one, asked, tariff, tasks) for one in past}
+    return {name: one for name, one in found.items() if one is not None and (one.until is None or one.until <= asked)}
 
 
 def _stretch(
     one: Precedent, asked: datetime, tariff: Tariff, tasks: Mapping[tuple[Stage, str], tuple[Task, Flow]]
 ) -> Stretch | None:
-    """What came of one answer; None while that was under way when it was asked now, and where somebody stopped it."""
     ends = ((state, at) for state, at in one.histories if state.is_terminal and one.since <= at <= asked)
     state, until = next(ends, (None, one.until))
-    end: End | None = "end" if state in WELL else "failure" if state is State.FAILED else None
+    end: End = "end" if state in WELL else "failure" if state is State.FAILED else "stop"
     if one.until is not None and (until is None or one.until <= until):
         until, end = one.until, "question"
-    if until is None or end is None:
+    if until is None:
         return None
-    if end == "failure":
-        return Stretch(one.revision, 0.0, end)
-    return Stretch(one.revision, _within(one.histories, one.since, until), end, _spent(one, until, tariff, tasks))
+    if end in ("failure", "stop"):
+        return Stretch(one.revision, 0.0, end, until=until)
+    spent = _spent(one, until, tariff, tasks)
+    return Stretch(one.revision, _within(one.histories, one.since, until), end, spent, until)
 
 
 def _within(histories: Histories, since: datetime, until: datetime) -> float:
@@ -167,6 +180,8 @@ def _takes(found: Estimate) -> str:
     if not times:
         if failures:
             return f"not known: it failed on the way {_times(failures)} before"
+        if found.under_way:
+            return "not known yet: what went on from here before is still under way"
         return "not known yet: nobody went on from here before"
     seconds = [one.seconds for one in found.stretches]
     usual = median(seconds)

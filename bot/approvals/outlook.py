@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.approvals import diffs, prospect
 from bot.approvals.answering import decided_word, quick_values
-from bot.approvals.estimate import Estimate, Tariff, estimate, facts
+from bot.approvals.estimate import Estimate, Stretch, Tariff, estimate, facts, stretches
 from bot.approvals.prices import Prices
 from bot.approvals.prospect import Outlook
 from bot.cards import parts
@@ -23,6 +23,7 @@ from engine.store.pauses import PauseRow
 from engine.store.precedents import Stage
 from engine.tallies import DIRECTIONS
 
+MAX_PAUSES = 1000  # whose estimates are kept at hand
 DECISIONS = frozenset({"approve", "reject", "answer", "choose", "kill", "resume"})
 
 
@@ -33,23 +34,47 @@ def yes_to(asked: Questions) -> Mapping[str, Any] | None:
     return {} if asked.shape.kind == "plain" else None
 
 
-async def estimated(engine: Engine, pause: PauseRow, flow: Flow, asked: Questions, prices: Prices) -> Estimate:
-    """What it will take and cost. It goes by what was over when the question was asked, so that it is the same for
-    everybody who is asked, whenever they look."""
-    await engine.logbook.flush()
-    past = await engine.database.read(
-        lambda c: precedents.before(c, pause, values=DIRECTIONS, with_tasks=bool(prices.tasks))
-    )
-    own = Stage(pause.namespace, pause.flow_id)
-    stages = {value.stage for one in past for value in one.recorded or ()}
-    stages |= {ran.stage for one in past for ran in one.worked or ()}
-    flows = {own: flow}
-    for stage in stages - {own}:
-        with suppress(EngineError):
-            flows[stage] = engine.flows.get(stage.namespace, stage.flow_id)
-    answer = {asked.shape.key: True} if asked.shape.kind == "yes_no" else {}
-    tariff = Tariff(prices, flows, engine.settings.models)
-    return await asyncio.to_thread(estimate, past, pause.created, flow.revision, answer, tariff)
+class Estimates:
+    """Knows what it takes and costs to go on from a question; every earlier run is read once."""
+
+    def __init__(self, engine: Engine, prices: Prices) -> None:
+        self.engine = engine
+        self.prices = prices
+        self._estimates: dict[str, Estimate] = {}
+        self._stretches: dict[tuple[str, str, str, int], dict[str, Stretch]] = {}
+
+    async def of(self, pause: PauseRow, flow: Flow, asked: Questions) -> Estimate:
+        """It goes by what was over when the question was asked, so that it is the same for everybody who is asked,
+        whenever they look."""
+        known = self._estimates.get(pause.id)
+        if known is None:
+            if len(self._estimates) >= MAX_PAUSES:
+                self._estimates.clear()
+                self._stretches.clear()
+            known = self._estimates[pause.id] = await self._made(pause, flow, asked)
+        return known
+
+    async def _made(self, pause: PauseRow, flow: Flow, asked: Questions) -> Estimate:
+        engine, prices = self.engine, self.prices
+        question = (pause.namespace, pause.flow_id, pause.task_id, flow.revision)
+        known = self._stretches.get(question, {})
+        await engine.logbook.flush()
+        past = await engine.database.read(
+            lambda c: precedents.before(c, pause, values=DIRECTIONS, with_tasks=bool(prices.tasks), known=known.keys())
+        )
+        own = Stage(pause.namespace, pause.flow_id)
+        stages = {value.stage for one in past for value in one.recorded or ()}
+        stages |= {ran.stage for one in past for ran in one.worked or ()}
+        flows = {own: flow}
+        for stage in stages - {own}:
+            with suppress(EngineError):
+                flows[stage] = engine.flows.get(stage.namespace, stage.flow_id)
+        tariff = Tariff(prices, flows, engine.settings.models)
+        found = await asyncio.to_thread(stretches, past, pause.created, tariff, known)
+        latest = {one.pause_id for one in past}  # older ones are asked for no more
+        self._stretches[question] = {name: one for name, one in known.items() if name in latest} | found
+        answer = {asked.shape.key: True} if asked.shape.kind == "yes_no" else {}
+        return estimate(past, found, flow.revision, answer, tariff.currency)
 
 
 async def outlook(

@@ -4,8 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.approvals.answering import FORM
-from bot.approvals.estimate import Estimate
-from bot.approvals.outlook import DECISIONS, estimated, outlook
+from bot.approvals.outlook import DECISIONS, Estimates, outlook
 from bot.approvals.prospect import NOTHING, Outlook
 from bot.approvals.votes import meter
 from bot.cards import outline, parts
@@ -26,7 +25,6 @@ from engine.store.pauses import PauseRow
 MAX_ERRORS = 200
 REMEMBERED = timedelta(seconds=30)
 MAX_FLOWS = 500
-MAX_PAUSES = 1000
 
 
 class Drawing:
@@ -35,7 +33,7 @@ class Drawing:
     def __init__(self, office: Office) -> None:
         self.office = office
         self._history: dict[tuple[str, str], tuple[datetime, list[PastRun]]] = {}
-        self._estimates: dict[str, Estimate] = {}
+        self.estimates = Estimates(office.engine, office.prices)
 
     async def run(self, execution_id: str, version: int = 0) -> tuple[Card, bool]:
         """The card of a run, and whether it is over; NotFound."""
@@ -136,18 +134,8 @@ class Drawing:
         """What a yes leads to; nothing once it is decided."""
         if pause.state != "WAITING" or flow is None or asked.is_flow_gone:
             return NOTHING
-        known, rule = await self._estimate(pause, flow, asked), self.office.eligibility.rule(pause)
+        known, rule = await self.estimates.of(pause, flow, asked), self.office.eligibility.rule(pause)
         return await outlook(self.office.engine, pause, flow, asked, known, rule.cost)
-
-    async def _estimate(self, pause: PauseRow, flow: Flow, asked: Questions) -> Estimate:
-        """What it will take and cost; the same for as long as it waits, so it is looked up once."""
-        known = self._estimates.get(pause.id)
-        if known is None:
-            if len(self._estimates) >= MAX_PAUSES:
-                self._estimates.clear()
-            known = await estimated(self.office.engine, pause, flow, asked, self.office.prices)
-            self._estimates[pause.id] = known
-        return known
 
     def _shown(self, execution: Execution) -> Execution:
         """Nothing secret reaches a card."""

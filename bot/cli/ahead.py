@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from bot.approvals.answering import shape_of
-from bot.approvals.outlook import estimated, outlook
+from bot.approvals.outlook import Estimates, outlook
 from bot.approvals.policy import rule_for
 from bot.forms.questions import fields_of
 from bot.office import Questions
@@ -32,7 +32,7 @@ async def show_outlook(
     fields = fields_of(inputs, await engine.check_answers(pause.id, {})) if inputs else ()
     shape, quick = shape_of(task, fields, quick=True)
     asked = Questions(inputs, fields, shape, quick=quick)
-    known = await estimated(engine, pause, flow, asked, settings.prices)
+    known = await Estimates(engine, settings.prices).of(pause, flow, asked)
     rule = rule_for(settings.approvals, f"{pause.namespace}/{pause.flow_id}", pause.task_id)
     found = await outlook(engine, pause, flow, asked, known, rule.cost)
     lines = [f"{fact.label}: {bare(fact.value)}" for fact in (*found.steps, *found.takes)]

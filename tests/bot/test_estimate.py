@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from bot.approvals.estimate import NOTHING_KNOWN, Estimate, Spent, Stretch, Tariff, estimate, facts, money
+from bot.approvals.estimate import NOTHING_KNOWN, Estimate, Spent, Stretch, Tariff, estimate, facts, money, stretches
+from bot.approvals.outlook import Estimates
 from bot.approvals.policy import ApprovalRule
 from bot.approvals.prices import Kind, Prices, kind_of
 from bot.approvals.prospect import stated
@@ -87,7 +88,9 @@ def ran(task, begin, end, stage=HERE):
 
 def told(*past, revision=1, answer=None, prices=PRICES, asked=10_000):
     flows = {HERE: load(FLOW, catalogue())}
-    return estimate(past, at(asked), revision, answer or {}, Tariff(prices, flows, {"gpt-old": "gpt-mini"}))
+    tariff = Tariff(prices, flows, {"gpt-old": "gpt-mini"})
+    named = [replace(one, pause_id=f"P{number}") for number, one in enumerate(past)]
+    return estimate(named, stretches(named, at(asked), tariff, {}), revision, answer or {}, tariff.currency)
 
 
 DONE = (State.SUCCESS, 160)
@@ -116,6 +119,15 @@ def test_a_stretch_goes_up_to_the_next_question_or_the_end(past, stretches, fail
     found = told(past)
     assert [(one.seconds, one.end) for one in found.stretches] == stretches
     assert found.failures == failures
+
+
+def test_what_is_known_of_a_time_is_not_told_to_a_question_that_was_asked_before_it_was_over():
+    past, tariff = [went(DONE, recorded=None)], Tariff(PRICES)
+    known = stretches([replace(past[0], recorded=used("own", 5, 5))], at(900), tariff, {})
+    assert stretches(past, at(900), tariff, known) == known, "nothing is read again"
+    assert stretches(past, at(160), tariff, known) == known
+    assert stretches(past, at(159), tariff, known) == {}
+    assert estimate(past, {}, 1, {}, "EUR").under_way == 1
 
 
 def test_only_times_with_the_same_answer_count_and_those_of_the_same_revision_when_they_are_enough():
@@ -181,6 +193,7 @@ def stretch(seconds, end="end", price=None, tokens=(0, 0), models=(), unpriced=(
     [
         (NOTHING_KNOWN, "not known yet: nobody went on from here before", None),
         (Estimate(currency="EUR"), "not known yet: nobody went on from here before", "not known yet"),
+        (Estimate(under_way=3), "not known yet: what went on from here before is still under way", None),
         (Estimate((), 2), "not known: it failed on the way 2 times before", None),
         (Estimate((stretch(0.2),)), "less than 2 s to the end of the run (as the one time before)", None),
         (
@@ -388,13 +401,32 @@ async def test_the_card_says_what_it_took_and_cost_before_and_what_the_policy_st
 async def test_what_ran_since_changes_neither_the_card_nor_its_hash(bot):
     card = await bot.asked()
     before = evidence(card)
-    bot.desk.parts.drawing._estimates.clear()
+    bot.desk.parts.drawing.estimates = Estimates(bot.engine, PRICES)
     await approved(bot)
     pause = await bot.engine.pause_row(card.entity)
     again = await bot.desk.parts.drawing.pause_of(pause)
     assert lines(again) == lines(card)
     untouched = [fact for fact in again.facts if fact.label != "Last time"]
     assert evidence(replace(again, facts=tuple(untouched))) == before
+
+
+async def test_an_earlier_run_is_read_once_however_many_questions_follow(bot, monkeypatch):
+    await approved(bot)
+    read, whole = [], precedents.before
+
+    def noted(*given, **more):
+        found = whole(*given, **more)
+        read.append([one.recorded is not None for one in found])
+        return found
+
+    monkeypatch.setattr(precedents, "before", noted)
+    first = await bot.asked()
+    await approved(bot)
+    last = await bot.asked()
+    assert read == [[True], [False], [True, False]]
+    assert "less than 2 s" in lines(first)["Takes"]
+    assert "the last 2 times" in lines(last)["Takes"]
+    assert "(3,000 tokens read and 500 written" in lines(last)["Costs"]
 
 
 async def test_the_history_is_read_once_a_question_and_not_when_somebody_presses(bot, monkeypatch):
