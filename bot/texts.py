@@ -35,7 +35,7 @@ TEXTS: dict[str, str] = {
     "E20": "You can't decide this: it needs {approvers}. Ask one of them.",
     "E21": "Already {decided} by {who} {when} on {platform}. Nothing changed.",
     "E22": "You started this run, so someone else must approve it (four eyes). Ask {approver}.",
-    "E23": "Your vote is counted: {k} of {n}. Waiting for {m} more.",
+    "E23": "Your vote is counted: {k} of {n}. Waiting for {m} more. {others}",
     "E24": "This request ended at {time} ({why}); {outcome}. `/flow status {run}` shows the run.",
     "E25": "This card is out of date. {current}",
     "E26": "Something broke on my side (ref {id}). Your {what} was {counted}.",

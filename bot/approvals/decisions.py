@@ -377,8 +377,11 @@ class Decisions:
 def _counted(box: BallotBox) -> Reply:
     """E23: the vote is there, and how many more are needed."""
     counted = box.counted or Tally(1, box.rule.need)
-    more = counted.need - counted.agree
-    return Reply(answer("E23", tone="success", k=counted.agree, n=counted.need, m=more).notice())
+    more, others = counted.need - counted.agree, ""
+    if counted.differ:
+        votes = "another vote answers" if counted.differ == 1 else f"{counted.differ} other votes answer"
+        others = f"Votes count together when they say the same; {votes} otherwise."
+    return Reply(answer("E23", tone="success", k=counted.agree, n=counted.need, m=more, others=others).notice())
 
 
 def _say(said: Answer) -> Reply:

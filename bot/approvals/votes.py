@@ -17,10 +17,11 @@ NO = "no"
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How a vote stands once it is counted: `agree` of the `need` that decide say the same."""
+    """How a vote stands once it is counted: `agree` of the `need` that decide say the same, `differ` something else."""
 
     agree: int
     need: int
+    differ: int = 0
 
     @property
     def is_decided(self) -> bool:
@@ -54,7 +55,8 @@ def tally(votes: Sequence[Vote], mine: Vote, rule: ApprovalRule, same: Mapping[s
     """Count the votes that agree with one of them. `same`: voters that turned out to be one person, by who that is."""
     by_person = {same.get(vote.voter, vote.voter): vote for vote in sorted(votes, key=lambda vote: vote.at)}
     agree = sum(vote.ballot == mine.ballot for vote in by_person.values())
-    return Tally(agree, 1 if mine.ballot == NO and rule.veto == "any" else rule.need)
+    need = 1 if mine.ballot == NO and rule.veto == "any" else rule.need
+    return Tally(agree, need, len(by_person) - agree)
 
 
 def meter(votes: Sequence[Vote], rule: ApprovalRule) -> str:

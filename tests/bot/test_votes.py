@@ -234,6 +234,32 @@ async def test_forms_must_agree_in_all_but_remarks(two):
     assert (await ended(two, card)).outputs == {"result": "yes"}
 
 
+COUNTED = """
+id: counted
+namespace: company.team
+tasks:
+  - id: wait
+    type: io.kestra.plugin.core.flow.Pause
+    onResume: [{id: count, type: INT}]
+"""
+
+
+async def test_whoever_answers_otherwise_than_the_others_is_told_so(two):
+    await two.engine.deploy(COUNTED)
+    card = await two.asked("run counted")
+    says = "Your vote is counted: 1 of 2. Waiting for 1 more."
+    first = (await two.fill(await two.press(card, "Answer…"), count="3")).body
+    assert first.text == says
+    form = await two.press(card, "Answer…", BOB, DEV)
+    assert (await two.fill(form, BOB, DEV, count="4")).body.text == (
+        f"{says} Votes count together when they say the same; another vote answers otherwise."
+    )
+    form = await two.press(card, "Answer…", CY)
+    assert (await two.fill(form, CY, count="5")).body.text.endswith("2 other votes answer otherwise.")
+    form = await two.press(card, "Answer…", BOB, DEV)
+    assert (await two.fill(form, BOB, DEV, count="3")).body.text.startswith("Answered.")
+
+
 async def test_twenty_voters_at_once_make_one_effect(two):
     card = await two.asked()
     people = [Person(f"slack:U{n}", f"P{n}", "slack") for n in range(20)]
