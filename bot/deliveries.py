@@ -18,10 +18,10 @@ from bot.conversation import Click, Command, FieldErrors, Form, Notice, Person, 
 from bot.forms.drafts import PREFIX
 from bot.frontend import KEPT, REACHED, FrontEnd, Unreachable
 from bot.office import Office
-from bot.tallies import DELIVERIES, REDELIVERIES, outcome
+from bot.tallies import DELIVERIES, FIRST_CLICK, REDELIVERIES, outcome
 from bot.texts import answer, code
 from engine.errors import EngineError, StoreFailed
-from engine.store import chat_audit, chat_messages, chat_receipts
+from engine.store import chat_audit, chat_messages, chat_receipts, pauses
 from engine.store.chat_receipts import Receipt
 from engine.store.database import Unit
 
@@ -179,6 +179,8 @@ class Deliveries:
                 chat_receipts.remember(unit.connection, known, now)
             there = chat_receipts.open_receipt(unit.connection, key, kind, document, now)
             if there is None:
+                if isinstance(event, Click) and (asked := _first_press(unit, deed)) is not None:
+                    unit.after_commit(lambda: FIRST_CLICK.observe((now - asked).total_seconds()))
                 chat_audit.record(unit.connection, deed)
             return there
 
@@ -293,3 +295,11 @@ class Deliveries:
             lambda unit: chat_messages.tell(unit.connection, id_, room, way.person.id, document, now)
         )
         self.wake()
+
+
+def _first_press(unit: Unit, deed: chat_audit.Deed) -> datetime | None:
+    """Since when the question waits whose button is pressed, if nobody pressed one before."""
+    if chat_audit.last(unit.connection, deed.entity, {deed.action}) is not None:
+        return None
+    pause = pauses.get(unit.connection, deed.entity)
+    return pause.created if pause is not None and pause.state == "WAITING" else None

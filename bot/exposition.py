@@ -10,6 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from bot import tallies as bot
+from bot.audit import records
 from engine import tallies as engine
 from engine.runtime import Engine
 from engine.store import census
@@ -23,7 +24,8 @@ async def exposition(source: Engine, accept: str) -> tuple[bytes, str]:
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     waiting = await asyncio.to_thread(lambda: source.dispatcher.waiting)  # with several machines the database is asked
-    registry.register(Now(source, await source.database.read(census.take), waiting))
+    counted = await source.database.read(census.take)
+    registry.register(Now(source, counted, waiting, await records.unsigned(source)))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -31,10 +33,11 @@ async def exposition(source: Engine, accept: str) -> tuple[bytes, str]:
 class Now(Collector):
     """Everything there is to tell at this moment."""
 
-    def __init__(self, source: Engine, counted: Census, waiting: int) -> None:
+    def __init__(self, source: Engine, counted: Census, waiting: int, unsigned: int) -> None:
         self._engine = source
         self._census = counted
         self._waiting = waiting
+        self._unsigned = unsigned
 
     def collect(self) -> Iterator[Metric]:
         """One family after the other; names and labels are documented in bot/docs/monitoring.md."""
@@ -83,6 +86,9 @@ class Now(Collector):
             ("namespace",),
             [(space, _age(since, now)) for space, _, since in counted.pauses],
         )
+        yield histogram("parley_first_click_seconds", "From a question to the first press under it.", bot.FIRST_CLICK)
+        yield histogram("parley_decision_seconds", "From a question to what a person decided.", bot.DECISION)
+        yield gauge("parley_audit_unsigned_rows", "Rows of the record behind the last seal.", (), [(self._unsigned,)])
         yield counter("parley_deliveries", "Commands, clicks and forms that were answered.", bot.DELIVERIES)
         yield counter("parley_redeliveries", "Copies of them, which counted no second time.", bot.REDELIVERIES)
         yield counter("parley_rate_limited", "Times a platform asked us to slow down.", bot.RATE_LIMITS)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot import tallies
 from bot.approvals.policy import ApprovalRule
 from bot.approvals.votes import Tally, tally
 from engine.runtime.doorkeeper import Outcome
@@ -17,7 +18,8 @@ from engine.store.database import Unit
 @dataclass(slots=True)
 class BallotBox:
     """One vote on its way. `deed` is what the audit says when it decides; `same` see `votes.tally`; `policy` names the
-    entry of `approvals` by which it counts; `void` are votes of people who may not decide any more."""
+    entry of `approvals` by which it counts; `void` are votes of people who may not decide any more; the question was
+    `asked` then."""
 
     rule: ApprovalRule
     vote: Vote
@@ -26,6 +28,7 @@ class BallotBox:
     wake: Callable[[], None]
     policy: str = ""
     void: Sequence[Vote] = ()
+    asked: datetime | None = None
     counted: Tally | None = None
 
     def cast(self, unit: Unit, now: datetime) -> Outcome:
@@ -46,6 +49,9 @@ class BallotBox:
         chat_audit.record(connection, _altered(self.deed, action, details))
         chat_messages.touch(connection, entity=vote.pause_id, urgency=DECISION, now=now)
         unit.after_commit(self.wake)
+        if is_decided and self.asked is not None:
+            waited = (now - self.asked).total_seconds()
+            unit.after_commit(lambda: tallies.DECISION.observe(waited))
         return "decided" if is_decided else "counted"
 
     def _voided(self, one: Vote, now: datetime) -> Deed:

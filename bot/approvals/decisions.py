@@ -318,7 +318,7 @@ class Decisions:
         rule, policy = office.eligibility.rule(case.pause), office.eligibility.policy_of(case.pause)
         others = [one for one in cast if same[one.voter] != who.id]
         void = await office.eligibility.void(case.pause, case.execution, others)
-        return BallotBox(rule, vote, deed, same, self.wake, policy, void)
+        return BallotBox(rule, vote, deed, same, self.wake, policy, void, case.pause.created)
 
     async def admit(self, pause: PauseRow, execution: Execution, resolved: Resolved, by: str) -> BallotBox:
         """The doorkeeper of the engine: an answer that comes past the desk passes the same policy, or is Refused."""

@@ -8,7 +8,7 @@ from typing import Any
 from bot.conversation import Person
 from engine.errors import Refused
 from engine.runtime import Engine
-from engine.store import audit_chain, chat_audit, forgetting
+from engine.store import audit_chain, audit_seals, chat_audit, forgetting
 from engine.store.audit_proof import FORGET, Trust, Verdict
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
@@ -50,6 +50,12 @@ async def rows(engine: Engine, since: str = "") -> list[dict[str, Any]]:
     start = moment(since)
     await engine.notary.seal("export")
     return await engine.database.read(lambda connection: list(audit_chain.export(connection, start)))
+
+
+async def unsigned(engine: Engine) -> int:
+    """How many of the newest rows no seal covers yet."""
+    last, end = await engine.database.read(lambda c: (audit_seals.noted(c), audit_chain.end(c)))
+    return end.number - (last.head.number if last is not None else 0)
 
 
 async def key(engine: Engine) -> str:

@@ -16,6 +16,7 @@ from bot.approvals.policy import ApprovalRule
 from bot.cli import app
 from bot.cli.audit import cell
 from bot.people.roles import Role
+from bot.tallies import DECISION, FIRST_CLICK
 from engine.audit_keys import AuditKey, pem
 from engine.plugin import Selection
 from engine.store import audit_chain, chat_audit
@@ -147,6 +148,35 @@ async def test_a_decision_is_called_the_same_by_whichever_door_it_came(tmp_path)
                 await door(card, run, yes=yes)
                 told = await rig.engine.database.read(lambda c, at=card.entity: chat_audit.about(c, at))
                 assert [deed.action for deed in told] == ["approve" if yes else "reject"], door.__name__
+    finally:
+        await rig.stop()
+
+
+def counted(spread):
+    return sum(spread.counts), spread.sum
+
+
+async def test_how_long_people_let_a_question_wait_is_measured(tmp_path):
+    """To the first press of a button, whoever presses it, and to what decides; each once a question."""
+    rules = (ApprovalRule.model_validate({"approvers": ["slack:U1"]}),)
+    rig = await Rig(tmp_path, approvals=rules).start(PLAIN)
+    try:
+        pressed, decided = counted(FIRST_CLICK), counted(DECISION)
+        card = await rig.asked()
+        rig.clock.jump(timedelta(seconds=20))
+        assert (await rig.press(card, "Approve", BOB, DEV)).code == "E20"
+        rig.clock.jump(timedelta(seconds=40))
+        await rig.press(card, "Approve")
+        assert (await rig.press(card, "Approve")).code == "E21"
+        for before, after, least in ((pressed, counted(FIRST_CLICK), 20), (decided, counted(DECISION), 60)):
+            assert after[0] == before[0] + 1
+            assert least <= after[1] - before[1] < least + 20
+        card = await rig.asked()
+        run = (await rig.engine.pause_row(card.entity)).execution_id
+        await rig.engine.resume(run, {}, by="slack:U1")
+        await rig.press(card, "Approve")  # too late to be a first one
+        assert counted(FIRST_CLICK)[0] == pressed[0] + 1
+        assert counted(DECISION)[0] == decided[0] + 2
     finally:
         await rig.stop()
 

@@ -104,6 +104,15 @@ async def test_a_pause_that_is_answered_waits_no_longer(watched):
     assert more["parley_executions_ended_total", "namespace=watched.a", "state=SUCCESS"] == 1
 
 
+async def test_what_people_take_and_what_is_not_signed_is_told(watched):
+    seen = await scraped(watched)
+    assert {("parley_first_click_seconds_count",), ("parley_decision_seconds_count",)} <= set(seen)
+    await watched.desk.command(Command("list", ANN, ROOM, "m9"))
+    assert (await scraped(watched))["parley_audit_unsigned_rows",] > 0
+    await watched.engine.notary.seal("time")
+    assert (await scraped(watched))["parley_audit_unsigned_rows",] == 0
+
+
 async def test_deliveries_are_counted_by_how_they_were_answered(watched):
     async def talk():
         await watched.desk.command(Command("list", ANN, ROOM, "m1"))
