@@ -40,8 +40,10 @@ def engine_of(request: Request) -> Engine:
 @routes.get("/ui/executions", name="executions")
 async def show_executions(request: Request) -> Response:
     """The newest runs."""
-    runs = [run for run in await engine_of(request).executions(limit=100) if await _hidden(request, run) is None]
-    return html(request, "executions.html", title="Runs", here="executions", runs=runs, bulk=BULK)
+    engine = engine_of(request)
+    runs = [run for run in await engine.executions(limit=100) if await _hidden(request, run) is None]
+    now = engine.clock.now()
+    return html(request, "executions.html", title="Runs", here="executions", runs=runs, bulk=BULK, now=now)
 
 
 @routes.get("/ui/flows", name="flows")
@@ -232,13 +234,15 @@ async def _names(request: Request, run: Execution) -> dict[str, Any]:
     except NotFound:
         flow = None  # deleted since; the run's own record is enough
     runs = list(run.task_runs.values())
-    rows, more = views.timeline(runs, engine.clock.now())
+    now = engine.clock.now()
+    rows, more = views.timeline(runs, now)
     shown = [(task.task_id + (f" [{task.value}]" if task.value else ""), task.outputs) for task in runs if task.outputs]
     desk: FrontDesk = request.app.state.desk
     pauses: list[Card] = await desk.pause_cards(run.id)
     showed, session = request.app.state.gate.showed, caller(request).session
     return {
         "run": run,
+        "now": now,
         "flow": flow,
         "timeline": rows,
         "more_tasks": more,

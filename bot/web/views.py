@@ -127,8 +127,8 @@ def value_html(value: Any) -> Markup:
     return Markup("{0}").format("" if value is None else str(value))
 
 
-def _took(run: Any) -> str:
-    return duration_text((run.ended or datetime.now(run.created.tzinfo)) - run.created)
+def _took(run: Any, now: datetime) -> str:
+    return duration_text((run.ended or now) - run.created)
 
 
 def _trigger_text(trigger: Any) -> str:

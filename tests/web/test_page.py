@@ -4,6 +4,7 @@ import asyncio
 import html
 import re
 import socket
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import httpx
@@ -14,6 +15,7 @@ from bot.approvals.policy import ApprovalRule
 from bot.settings import WebSection
 from bot.web import doors
 from bot.web.gate import OPEN, SIGNED
+from engine.clock import ShiftedClock
 from engine.errors import SettingInvalid
 from engine.store import chat_audit
 from tests.web.conftest import Browser, running
@@ -377,6 +379,17 @@ async def test_a_run_without_lines_says_whether_any_may_come(parley, browser):
     await parley.engine.resume(run.id, {"ok": True, "count": 1}, by="local:eve")
     await parley.engine.wait(run.id, timeout=20)
     assert "No lines." in (await browser.get(path)).text
+
+
+async def test_how_long_a_run_has_gone_on_is_told_by_the_clock_it_goes_by(tmp_path):
+    clock = ShiftedClock(datetime.now(UTC) - timedelta(hours=9))  # the one that several machines share
+    async with running(tmp_path, clock=clock) as app, httpx.AsyncClient(base_url=app.url) as client:
+        await app.engine.deploy(FLOW)
+        made = await app.engine.create("web.tests", "ask", {}, started_by="test")
+        await app.engine.wait(made.id, until="ended_or_paused", timeout=30)
+        clock.jump(timedelta(hours=2, minutes=5, seconds=30))
+        for path in ("/ui/executions", f"/ui/executions/web.tests/ask/{made.id}"):
+            assert "2 h 5 min" in (await client.get(path)).text
 
 
 async def test_a_run_that_is_not_there(browser):
