@@ -459,3 +459,41 @@ async def test_a_container_is_ended(contained, docker_engine, kill):
             await context.run(**stop, containerId="nobody")
     finally:
         client.close()
+
+
+SERVER = """
+import json, os, sys
+print("toolbox is up", file=sys.stderr, flush=True)
+tool = {"name": "city", "description": "Where it is.", "inputSchema": {"type": "object", "properties": {}}}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    about = {"protocolVersion": asked.get("params", {}).get("protocolVersion"), "capabilities": {"tools": {}}}
+    answers = {
+        "initialize": {**about, "serverInfo": {"name": "toolbox", "version": "1"}},
+        "tools/list": {"tools": [tool]},
+        "tools/call": {"content": [{"type": "text", "text": os.environ.get("CITY", "nowhere")}]},
+    }
+    known = asked["method"] in answers
+    said = {"result": answers[asked["method"]]} if known else {"error": {"code": -32601, "message": "unknown"}}
+    print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **said}), flush=True)
+"""
+
+
+async def test_an_mcp_server_in_a_container(contained, docker_engine, openai_service):
+    context = contained()
+    provider = {"type": "io.kestra.plugin.ai.provider.OpenAI", "modelName": "m", "apiKey": "k"}
+    tool = {"type": "io.kestra.plugin.ai.tool.DockerMcpClient", "image": PYTHON_IMAGE, "env": {"CITY": "Bern"}}
+    agent = {"type": "io.kestra.plugin.ai.agent.AIAgent", "prompt": "Where?"}
+    agent["provider"] = {**provider, "baseUrl": openai_service.url}
+    openai_service.replies.clear()
+    openai_service.replies.extend([[("city", {})], "In Bern."])
+    found = await context.run(**agent, tools=[{**tool, "command": ["python", "-c", SERVER], "logEvents": True}])
+    assert [one["result"] for one in found.toolExecutions] == ["Bern"]
+    assert context.said("toolbox is up")
+    assert left_over(docker_engine.host) == []
+    broken = {**tool, "command": ["python", "-c", "raise SystemExit('no license found')"]}
+    with pytest.raises(TaskFailed, match=r"MCP server python:3\.13-slim could not be reached: .*no license found"):
+        await context.run(**agent, tools=[broken])
+    assert left_over(docker_engine.host) == []

@@ -114,7 +114,7 @@ async def session(
 
 @asynccontextmanager
 async def local(
-    context: RunContext, command: Sequence[str], env: Mapping[str, str], patience: float, *, told: bool
+    context: RunContext, command: Sequence[str], env: Mapping[str, str], patience: float, *, told: bool, name: str = ""
 ) -> AsyncIterator[Session]:
     """A server that is a process of this machine, with a clean environment and a home of its own."""
     mcp = extra("mcp", "mcp")
@@ -138,7 +138,7 @@ async def local(
 
         try:
             async with session(
-                command[0], [lambda: mcp.stdio_client(parameters, errlog=log)], patience, said
+                name or command[0], [lambda: mcp.stdio_client(parameters, errlog=log)], patience, said
             ) as opened:
                 yield opened
         finally:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -131,6 +131,25 @@ script: print("hello")
             )
         try:
             return await self._run(client, job, context)
+        finally:
+            client.close()
+
+    @contextlib.asynccontextmanager
+    async def held(self, job: Job, context: RunContext, **more: Any) -> AsyncIterator["Container"]:
+        """A container for whoever starts it, gone afterwards; TaskFailed when there is no engine, or no image."""
+        client = await in_own_thread(lambda: containers.connect(self.host or context.settings.docker.host))
+        if client is None:
+            raise TaskFailed("There is no Docker engine to run the container.", fix="Start Docker.")
+        try:
+            image = await self._image(client, job, context)
+            options = {**self._options(job, context), **more}
+            created = asyncio.ensure_future(
+                in_own_thread(lambda: containers.create(client, image, job.command, options))
+            )
+            try:
+                yield await asyncio.shield(created)
+            finally:
+                await asyncio.shield(self._end(created))
         finally:
             client.close()
 
