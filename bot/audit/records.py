@@ -45,11 +45,16 @@ def plain(found: Verdict, *, is_known: bool) -> dict[str, Any]:
     }
 
 
-async def rows(engine: Engine, since: str = "") -> list[dict[str, Any]]:
-    """Every row from a time on, signed up to the last one where there is a key; Refused when the time can't be read."""
+async def rows(engine: Engine, since: str = "", run: str = "") -> list[dict[str, Any]]:
+    """Every row from a time on, signed up to the last one where there is a key, or those of one run and its questions;
+    Refused when the time can't be read."""
     start = moment(since)
     await engine.notary.seal("export")
-    return await engine.database.read(lambda connection: list(audit_chain.export(connection, start)))
+    found = await engine.database.read(lambda connection: list(audit_chain.export(connection, start)))
+    if not run:
+        return found
+    about = {run, *(row["entity"] for row in found if row["execution_id"] == run)} - {""}
+    return [row for row in found if row["execution_id"] == run or row["entity"] in about]
 
 
 async def unsigned(engine: Engine) -> int:

@@ -313,12 +313,13 @@ def audit_rotate(
 def audit_export(
     format: Annotated[str, typer.Option("--format", help="jsonl or csv.")] = "jsonl",
     since: Annotated[str, typer.Option("--since", help="A date or time: 2026-03-31, 2026-03-31T14:00Z.")] = "",
+    run: Annotated[str, typer.Option("--run", help="Only what was done with one run: its whole id.")] = "",
     data: Data = None,
 ) -> None:
     """Print the record, oldest row first."""
     from bot.cli.audit import export
 
-    export(format, since, data)
+    export(format, since, run, data)
 
 
 @audit.command("forget")

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from bot.audit import exported, records
 from bot.cli.loopback import ask, operator
 from engine.audit_keys import fingerprint, new_key, pem, read_public
-from engine.errors import Refused
+from engine.errors import NotFound, Refused
 from engine.store.audit_proof import Trust
 from engine.store.forgetting import Forgotten
 
@@ -97,12 +97,14 @@ def _text(path: Path) -> str:
         raise Refused(f"{path} can't be read.", fix="Name a file that `parley audit` wrote.") from error
 
 
-def export(format: str, since: str, data: Path | None) -> None:
-    """Print the rows, one a line."""
+def export(format: str, since: str, run: str, data: Path | None) -> None:
+    """Print the rows, one a line; exit 1 when nothing is on record of a run that was named."""
     if format not in ("jsonl", "csv"):
         raise Refused(f"There is no format {format!r}.", fix="Use jsonl or csv.")
-    params = {"since": since}
-    rows = ask(data, "GET", "/audit", lambda engine: records.rows(engine, since), _lines, params=params)
+    params = {"since": since, "run": run}
+    rows = ask(data, "GET", "/audit", lambda engine: records.rows(engine, since, run), _lines, params=params)
+    if run and not rows:
+        raise NotFound(f"Nothing is on record of run {run}.", fix="Give the whole id, as its page shows it.")
     if format == "jsonl":
         sys.stdout.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         return

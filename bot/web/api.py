@@ -177,12 +177,12 @@ async def kv_delete(request: Request, namespace: str, key: str) -> Response:
 
 
 @routes.get("/audit", name="audit_export")
-async def audit_export(request: Request, since: str = "") -> Response:
-    """Every row of the record from a time on, one JSON object a line."""
+async def audit_export(request: Request, since: str = "", run: str = "") -> Response:
+    """Every row of the record from a time on, or of one run, one JSON object a line."""
     if (no := await refused(request, "manage", "*")) is not None:
         return no
     try:
-        rows = await records.rows(engine_of(request), since)
+        rows = await records.rows(engine_of(request), since, run)
     except Refused as error:
         return told({"error": str(error)}, 422)
     return Response("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), headers=HEADERS)

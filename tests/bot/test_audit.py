@@ -18,6 +18,7 @@ from bot.cli.audit import cell
 from bot.people.roles import Role
 from bot.tallies import DECISION, FIRST_CLICK
 from engine.audit_keys import AuditKey, pem
+from engine.errors import NotFound
 from engine.plugin import Selection
 from engine.store import audit_chain, chat_audit
 from engine.store.tables import instant
@@ -297,6 +298,13 @@ def test_the_command_line_checks_exports_and_forgets(kept, monkeypatch):
     table = list(csv.DictReader(io.StringIO(call("export", "--format", "csv").stdout)))
     assert [row["hash"] for row in table] == [line["hash"] for line in lines]
     assert call("export", "--since", "2999-01-01").stdout == ""
+    run = next(line["execution_id"] for line in lines if line["action"] == "run")
+    of_run = call("export", "--run", run).stdout
+    assert of_run == call("export", "--run", run).stdout
+    own = [json.loads(line) for line in of_run.splitlines()]
+    assert [line for line in lines if line in own] == own
+    assert {line["action"] for line in own} == {"run", "posted"}
+    assert isinstance(call("export", "--run", "0" * 26).exception, NotFound)
     assert "Signed up to row" in call("verify").stdout
     assert call("forget", "slack:U1").exit_code == 0
     again = call("forget", "slack:U1")
