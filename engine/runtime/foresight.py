@@ -23,7 +23,7 @@ from engine.runtime.creation import Creator
 from engine.runtime.task_flows import TaskFlows
 from engine.sight import SeenFiles, SeenFlows
 
-_OUTPUTS = re.compile(r"outputs(?:\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
+_OUTPUTS = re.compile(r"(?<![\w.])outputs(?:\.([A-Za-z_][A-Za-z0-9_]*)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
 @dataclass(frozen=True, slots=True)

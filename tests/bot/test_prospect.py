@@ -334,3 +334,15 @@ async def test_files_change_in_the_branch_that_a_yes_leads_to(tmp_path):
         assert "new/b.txt" not in card.body
     finally:
         await rig.stop()
+
+
+NAMED = "{id: call, type: io.kestra.plugin.core.output.OutputValues, values: {outputs: {image: 'a picture'}}}"
+
+
+async def test_an_output_that_is_itself_called_outputs_is_known(tmp_path):
+    say = log("say").replace("message: x", "message: '{{ outputs.call.values.outputs.image }}'")
+    rig = await Rig(tmp_path).start(written(NAMED, PAUSE, say))
+    try:
+        assert told(await rig.asked("run shape"), "Then say") == "`log.Log` \u00b7 message: a picture"
+    finally:
+        await rig.stop()
