@@ -228,14 +228,15 @@ class Listener:
         index, form_id = local.number(0), local.part(1)
         wire = next(iter(payloads.chosen(interaction)), "")
 
-        async def work() -> tuple[Form, Option] | None:
+        async def work() -> tuple[Form, Option] | Rendered | None:
             form = await self._desk().form(form_id)
             if form is None or index >= len(form.fields):
                 return None
-            field = form.fields[index]
+            field, page = form.fields[index], fields.page_of(form, index)
             option = answers.taken(await self._desk().options(form_id, field.id, "", _ALL), wire)
-            option = option or answers.taken(field.options, wire) or Option(wire, wire)
-            page = fields.page_of(form, index)
+            option = option or answers.taken(field.options, wire)
+            if option is None:  # by now another field has this place, or the list came out otherwise
+                return _changed(form, page)
             values = {field.id: option.value}
             told = payloads.submission(interaction, form_id, values, page, False, self._base_url())
             await self._desk().submit(told)
@@ -244,6 +245,8 @@ class Listener:
         found = await exchange.within(work())
         if found is None:
             await self._show(exchange, Reply(_GONE))
+        elif isinstance(found, Rendered):
+            await exchange.show(found)
         else:
             await exchange.show(steps.chosen(found[0], index, found[1].label))
 
@@ -256,9 +259,7 @@ class Listener:
                 return Reply(_GONE)
             count = len(fields.pages(form))
             if page >= count or fields.check_of(form, page) != check:
-                view = steps.step(form, min(page, count - 1))
-                note = components.text(_CHANGED)
-                return Rendered({**view.payload, "components": [note, *view.payload["components"]]}, view.overflow)
+                return _changed(form, min(page, count - 1))
             raw = await self._with_files(interaction)
             values = answers.read(form, page, raw)
             last = page + 1 >= count
@@ -374,6 +375,13 @@ class Listener:
             case _:
                 view = cards.notice(Notice("warning", "There is nothing to show."))
         return view, to_send(view, {})
+
+
+def _changed(form: Form, page: int) -> Rendered:
+    """The way into a page of a form as it is now, for what was drawn before."""
+    view = steps.step(form, page)
+    note = components.text(_CHANGED)
+    return Rendered({**view.payload, "components": [note, *view.payload["components"]]}, view.overflow)
 
 
 def _refused(error: TooLarge | Unreachable) -> Notice:

@@ -1,10 +1,11 @@
 """What people do on Discord and what they see, with the real client."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.conversation import FileRef, Notice, Reply, Room
+from bot.conversation import Field, FileRef, Notice, Reply, Room
 from bot.discord.client import DiscordFrontEnd
 from bot.frontend import Unreachable
 from engine.plugin import ChatPost
@@ -105,6 +106,18 @@ async def test_a_long_list_is_typed_in_part_or_picked_page_by_page(place, desk):
     assert again.modal["components"][0]["component"]["value"] == "c42"
     await ann.submit_modal(again, {"f:0": "country 42"})
     assert desk.started[0][1] == {"country": "c42"}
+
+
+async def test_a_choice_from_a_list_that_is_no_longer_asked_for_goes_into_no_other_field(place, desk):
+    channel, ann = place
+    shown = await ann.slash(channel, "flow run", flow="company.ai/travel")
+    refused = await ann.submit_modal(shown, {"f:0": "Atlantis"})
+    await ann.click(refused.response, label="Choose Country")
+    ((form_id, form),) = desk.drafts.items()
+    desk.drafts[form_id] = replace(form, fields=(Field("note", "STRING", "Note"),), values={})
+    await ann.select(refused.response, ["c01"])
+    assert "The form has changed since you opened it" in words(refused.response)
+    assert desk.drafts[form_id].values == {}
 
 
 async def test_autocomplete_asks_the_desk(place, desk):
