@@ -55,4 +55,4 @@ script: |
     default_image: ClassVar[str] = IMAGE
     program: ClassVar[tuple[str, ...]] = ("python",)
     suffix: ClassVar[str] = ".py"
-    type: Literal["io.kestra.plugin.dlt.Run"]
+    type: Literal["io.kestra.plugin.dlt.Run", "io.kestra.plugin.dlt.DltRun"]

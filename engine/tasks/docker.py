@@ -1,6 +1,7 @@
 """`io.kestra.plugin.docker`: images and containers."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from pydantic import Field
@@ -312,7 +313,7 @@ class Prune(DockerTask):
 
 
 class Compose(ScriptTask):
-    """Start the services of a compose file with `docker compose`, or end them."""
+    """Run `docker compose`: start the services of a compose file, end them, or what `composeArgs` asks for."""
 
     peers: ClassVar[tuple[str, ...]] = PEERS
     examples: ClassVar[tuple[str, ...]] = (
@@ -332,9 +333,24 @@ projectName: shop
 composeFile: compose.yaml
 command: DOWN
 """,
+        """
+id: test
+type: io.kestra.plugin.docker.Compose
+composeFiles: [compose.yaml, compose.test.yaml]
+composeArgs: [run, --rm, tests]
+""",
     )
+    default_image: ClassVar[str] = "docker:27.5.1-cli"
     type: Literal["io.kestra.plugin.docker.Compose"]
-    compose_file: Property[Text] = Field(description="The text, the name of a file, or the URI of one.")
+    compose_file: Property[OptionalText] = Field(
+        default=None, description="The text, the name of a file, or the URI of one."
+    )
+    compose_files: Property[TextList | None] = Field(
+        default=None, description="Several, instead of one; the later ones add to the earlier."
+    )
+    compose_args: Property[TextList | None] = Field(
+        default=None, description="What follows `docker compose -f …`; `command` and what belongs to it is unused then."
+    )
     command: Property[Literal["UP", "DOWN"]] = "UP"
     detach: Property[bool] = Field(default=True, description="False: wait until the services end.")
     services: Property[TextList | None] = None
@@ -347,13 +363,29 @@ command: DOWN
 
     async def run(self, context: RunContext) -> ScriptResult:
         await self._place_files(context)
-        if self.compose_file.strip().startswith(STORAGE):
-            (file,) = await place(context, {f"{WORK}/compose-{context.task_run_id}": self.compose_file})
-        else:
-            file = await asyncio.to_thread(written, context, self.compose_file, "compose")
-        words = ["docker", "compose", "-f", str(file), "--project-directory", str(context.working_dir)]
+        words = ["docker", "compose"]
+        for file in await self._files(context):
+            words += ["-f", str(file)]
+        words += ["--project-directory", str(context.working_dir)]
         words += ["-p", self.project_name] if self.project_name else []
-        words += ["up", *(["-d"] if self.detach else [])] if self.command == "UP" else ["down"]
-        words += self.services or [] if self.command == "UP" else []
-        host = context.settings.docker.host
+        if self.compose_args:
+            words += self.compose_args
+        elif self.command == "UP":
+            words += ["up", *(["-d"] if self.detach else []), *(self.services or [])]
+        else:
+            words += ["down"]
+        host = context.settings.docker.host if self.chosen_runner(context).is_local else None
         return await self.run_commands(context, [quoted(words)], env={"DOCKER_HOST": host} if host else {})
+
+    async def _files(self, context: RunContext) -> list[Path]:
+        given = self.compose_files or ([self.compose_file] if self.compose_file else [])
+        if not given:
+            raise TaskFailed("The task names no compose file.", fix="Set `composeFile` or `composeFiles`.")
+        files: list[Path] = []
+        for number, text in enumerate(given, 1):
+            name = f"compose-{number}"
+            if text.strip().startswith(STORAGE):
+                files += await place(context, {f"{WORK}/{name}-{context.task_run_id}": text})
+            else:
+                files.append(await asyncio.to_thread(written, context, text, name))
+        return files

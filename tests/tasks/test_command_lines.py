@@ -333,6 +333,21 @@ async def test_services_of_a_compose_file(make_context, tools):
     assert tools.calls[-1][-1] == "up"
 
 
+async def test_what_compose_is_asked_for_in_its_own_words(make_context, tools):
+    tools.install("docker", body='cat "$3" "$5"')
+    context = make_context()
+    task = {"type": f"{PLUGIN}.docker.cli.Compose", "composeArgs": ["run", "--rm", "a test"]}
+    stored = await context.files.put(b"services: {first: {}}", "compose.yaml")
+    await context.run(**task, composeFiles=[stored, "services:\n  second: {}\n"])
+    (call,) = tools.calls
+    assert call[:2] + call[2:6:2] == ["docker", "compose", "-f", "-f"]
+    assert call[6:] == ["--project-directory", str(context.working_dir), "run", "--rm", "a test"]
+    assert context.said("first")
+    assert context.said("second")
+    with pytest.raises(TaskFailed, match="names no compose file"):
+        await context.run(**task)
+
+
 async def test_commands_of_redis(make_context, tools):
     body = r"""case "$*" in
     *LRANGE*) printf 'a "b"\\c\td\ne\n';;

@@ -31,7 +31,7 @@ url: https://company.azurewebsites.net/api/encode?code={{ secret('FUNCTION_CODE'
 httpBody: {text: hello}
 """,
     )
-    type: Literal["io.kestra.plugin.azure.function.HttpFunction"]
+    type: Literal["io.kestra.plugin.azure.function.HttpFunction", "io.kestra.plugin.azure.function.HttpTrigger"]
     http_method: Property[Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]]
     url: Property[Text]
     http_body: Property[JsonMap | None] = None
