@@ -179,12 +179,26 @@ class Deliveries:
                 chat_receipts.remember(unit.connection, known, now)
             there = chat_receipts.open_receipt(unit.connection, key, kind, document, now)
             if there is None:
-                if isinstance(event, Click) and (asked := _first_press(unit, deed)) is not None:
-                    unit.after_commit(lambda: FIRST_CLICK.observe((now - asked).total_seconds()))
                 chat_audit.record(unit.connection, deed)
+                if isinstance(event, Click):
+                    unit.after_commit(lambda: self.do_later(self._measured(deed)))
             return there
 
         return await self.office.engine.database.transact(work, urgent=True)
+
+    async def _measured(self, press: chat_audit.Deed) -> None:
+        """How long a question waited for the first press of a button, if this is it. Nobody waits for this."""
+        read = self.office.engine.database.read
+        try:
+            pause = await read(lambda c: pauses.get(c, press.entity))
+            if pause is None or (pause.decided_at is not None and pause.decided_at < press.at):
+                return
+            told = await read(lambda c: chat_audit.about(c, press.entity, heard=True))
+        except EngineError:
+            return  # the bot is stopping, or the database is away: one figure less
+        first = next((deed for deed in told if deed.action == press.action), None)
+        if first is not None and (first.at, first.person) == (press.at, press.person):
+            FIRST_CLICK.observe((press.at - pause.created).total_seconds())
 
     async def _broken(self, key: str, kind: str, event: Event, reference: str, is_written: bool) -> Answer:
         """E26, unless the effect is there and only the way back broke: then its own answer."""
@@ -295,11 +309,3 @@ class Deliveries:
             lambda unit: chat_messages.tell(unit.connection, id_, room, way.person.id, document, now)
         )
         self.wake()
-
-
-def _first_press(unit: Unit, deed: chat_audit.Deed) -> datetime | None:
-    """Since when the question waits whose button is pressed, if nobody pressed one before."""
-    if chat_audit.last(unit.connection, deed.entity, {deed.action}) is not None:
-        return None
-    pause = pauses.get(unit.connection, deed.entity)
-    return pause.created if pause is not None and pause.state == "WAITING" else None

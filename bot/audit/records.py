@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.conversation import Person
+from engine.audit_keys import key_file
 from engine.errors import Refused
 from engine.runtime import Engine
 from engine.store import audit_chain, audit_seals, chat_audit, forgetting
@@ -75,9 +76,16 @@ async def key(engine: Engine) -> str:
 async def rotate(engine: Engine, by: Person, *, after_loss: bool) -> str:
     """Let a new key sign from now on; its public part. Who did it is on record before it. Refused, SettingInvalid."""
     deed = Deed(engine.clock.now(), by.id, by.name, by.platform, "audit rotate", "", details={"lost": after_loss})
-    return await engine.notary.rotate(
-        after_loss=after_loss, beside=lambda unit: chat_audit.record(unit.connection, deed)
-    )
+    try:
+        return await engine.notary.rotate(
+            after_loss=after_loss, beside=lambda unit: chat_audit.record(unit.connection, deed)
+        )
+    except OSError as error:
+        file = key_file(engine.settings)
+        raise Refused(
+            f"{file} can't be written: {error.strerror}.",
+            fix="Write a new key before the old one in it yourself (`parley audit key --new`), and start again.",
+        ) from error
 
 
 async def forget(engine: Engine, person: str, by: Person | None = None) -> Forgotten:

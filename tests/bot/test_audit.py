@@ -161,25 +161,27 @@ async def test_how_long_people_let_a_question_wait_is_measured(tmp_path):
     """To the first press of a button, whoever presses it, and to what decides; each once a question."""
     rules = (ApprovalRule.model_validate({"approvers": ["slack:U1"]}),)
     rig = await Rig(tmp_path, approvals=rules).start(PLAIN)
+    before = [counted(FIRST_CLICK), counted(DECISION)]
     try:
-        pressed, decided = counted(FIRST_CLICK), counted(DECISION)
         card = await rig.asked()
         rig.clock.jump(timedelta(seconds=20))
         assert (await rig.press(card, "Approve", BOB, DEV)).code == "E20"
         rig.clock.jump(timedelta(seconds=40))
         await rig.press(card, "Approve")
         assert (await rig.press(card, "Approve")).code == "E21"
-        for before, after, least in ((pressed, counted(FIRST_CLICK), 20), (decided, counted(DECISION), 60)):
-            assert after[0] == before[0] + 1
-            assert least <= after[1] - before[1] < least + 20
         card = await rig.asked()
         run = (await rig.engine.pause_row(card.entity)).execution_id
         await rig.engine.resume(run, {}, by="slack:U1")
         await rig.press(card, "Approve")  # too late to be a first one
-        assert counted(FIRST_CLICK)[0] == pressed[0] + 1
-        assert counted(DECISION)[0] == decided[0] + 2
     finally:
         await rig.stop()
+    after = [counted(FIRST_CLICK), counted(DECISION)]
+    (presses, pressed), (decisions, decided) = (
+        (late[0] - early[0], late[1] - early[1]) for early, late in zip(before, after, strict=True)
+    )
+    assert (presses, decisions) == (1, 2)
+    assert 20 <= pressed < 40
+    assert 60 <= decided < 120
 
 
 BY_A_FLOW = """

@@ -236,6 +236,23 @@ async def test_a_rotation_that_is_killed_halfway_is_taken_up(tmp_path):
     assert (await life(tmp_path, look))["ok"]
 
 
+async def test_a_key_file_that_can_not_be_written_stays_as_it_is(tmp_path):
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "own").write_text(new_key())
+    engine = await opened(tmp_path, audit={"key_file": tmp_path / "keys" / "own"})
+    try:
+        await deeds(engine)
+        (tmp_path / "keys").rename(tmp_path / "away")
+        with pytest.raises(Refused, match=r"own can't be written: No such file.*yourself"):
+            await records.rotate(engine, ANN, after_loss=False)
+        await deeds(engine)
+        await engine.notary.seal("time")
+        found = await records.verified(engine)
+        assert (found["ok"], found["sealed"], len(found["signers"])) == (True, found["number"], 1)
+    finally:
+        await engine.stop(0)
+
+
 async def test_keys_of_the_settings_rotate_as_they_stand_there(tmp_path):
     old, new = new_key(), new_key()
     await life(tmp_path, audit={"key": old})
