@@ -295,3 +295,13 @@ async def test_what_was_typed_in_a_direct_message_is_kept_while_discord_can_not_
     again = await wire.opened(await wire.click(message["id"], button["custom_id"], direct=True))
     assert "a rare fox" in str(again)
     assert await engine.executions() == []
+
+
+async def test_commands_are_named_as_they_are_called_here(bot):
+    wire, _ = bot
+    told = await wire.told(await wire.slash("alias", group="flow-manage", action="list"), "No aliases here yet")
+    assert "`/flow-manage alias set " in told
+    assert "`/flow alias" not in told
+    usage = await wire.told(await wire.slash("kv", group="flow-manage", action="get"), "I need an action")
+    assert "Usage: `/flow-manage kv list" in usage
+    assert "`/flow help" in await wire.told(await wire.slash("help"), "/flow run")

@@ -238,6 +238,8 @@ def test_data_never_becomes_format(text, limit):
         ("__strong__ and snake_case__name", "**strong** and snake_case__name"),
         ("#### deep", "**deep**"),
         ("`__code__`", "`__code__`"),
+        ("`/flow kv get a`, `/flow run x`", "`/flow-manage kv get a`, `/flow run x`"),
+        ("`/flow kvs`", "`/flow kvs`"),
         ("```\n#### code\n```", "```\n#### code\n```"),
         ("a\r\nb", "a\nb"),
     ],

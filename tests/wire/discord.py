@@ -157,11 +157,13 @@ class DiscordWire:
 
     # What people do.
 
-    async def slash(self, text: str, user: str = ANN, *, direct: bool = False, **options: Any) -> str:
+    async def slash(
+        self, text: str, user: str = ANN, *, group: str = "flow", direct: bool = False, **options: Any
+    ) -> str:
         """`/flow <subcommand>` with options; the id of the interaction."""
         types = {str: 3, bool: 5}
         given = [{"name": k, "type": types[type(v)], "value": v} for k, v in options.items()]
-        data = {"id": "5", "name": "flow", "type": 1, "options": [{"name": text, "type": 1, "options": given}]}
+        data = {"id": "5", "name": group, "type": 1, "options": [{"name": text, "type": 1, "options": given}]}
         return await self.interact(2, data, user, direct=direct)
 
     async def click(

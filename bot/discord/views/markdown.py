@@ -3,6 +3,7 @@
 import re
 
 from bot.cards.graphemes import ELLIPSIS, clean, cut, line, size
+from bot.commands.manual import MANAGING, slash
 from bot.texts import literal
 
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
@@ -12,12 +13,19 @@ _DEEP_HEADING = re.compile(r"^#{4,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
 _EVERYBODY = re.compile(r"\\@(?=everyone|here)")  # escaped: Discord looks for these behind a backslash too
 _FENCE_LINE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _FENCE_END = "\n```"
+_MANAGE = slash(next(iter(MANAGING)), "discord")
+_MANAGING = re.compile(rf"`/flow (?=(?:{'|'.join(sorted(MANAGING))})\b)")
 
 
 def markdown(text: str) -> str:
-    """CommonMark as Discord reads it: images become links, `__strong__` and deep headings bold; code stays as it is."""
+    """CommonMark as Discord reads it: images become links, `__strong__` and deep headings bold; code stays as it is.
+    Commands stand under the name they have here."""
     pieces = _CODE.split(clean(text))
-    return "".join(piece if index % 2 else _translate(piece) for index, piece in enumerate(pieces)).strip()
+    return "".join(_here(piece) if index % 2 else _translate(piece) for index, piece in enumerate(pieces)).strip()
+
+
+def _here(code: str) -> str:
+    return _MANAGING.sub(f"`{_MANAGE} ", code, 1) if code.startswith("`/flow ") else code
 
 
 def _translate(text: str) -> str:
