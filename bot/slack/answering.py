@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from bot.conversation import Card, FileRef, Form, Notice, Reply, Room
+from bot.conversation import Body, Card, FileRef, Form, Listing, Notice, Reply, Room
 from bot.frontend import Unreachable
 from bot.slack import payloads, views
 from bot.slack.blocks import Overflow, Rendered
@@ -65,6 +65,8 @@ class Answering:
             log.info("slack told somebody nothing", reason=error.reason)
 
     async def _present(self, asked: Asked, reply: Reply) -> None:
+        if asked.room.thread:
+            reply = replace(reply, body=_said_in_a_thread(reply.body))
         if isinstance(reply.body, Form) and asked.view_id:
             view = self.view(reply.body, asked)
             await self._transport.call(lambda client: client.views_update(view_id=asked.view_id, view=view.payload))
@@ -275,6 +277,22 @@ class Answering:
         rendered = views.home(replace(reply.body, page=0) if isinstance(reply.body, Form) else reply.body)
         user = asked.person.id.removeprefix("slack:")
         await self._transport.patiently(lambda client: client.views_publish(user_id=user, view=rendered.payload))
+
+
+def _said_in_a_thread(body: Body) -> Body:
+    """An answer that names commands as they can be typed there: Slack takes no slash commands in threads."""
+    match body:
+        case Notice():
+            return replace(body, text=_spoken(body.text))
+        case Listing():
+            rows = tuple(replace(row, text=_spoken(row.text)) for row in body.rows)
+            return replace(body, rows=rows, note=_spoken(body.note))
+        case _:
+            return body
+
+
+def _spoken(text: str) -> str:
+    return text.replace("`/flow", "`@parley")
 
 
 def _common(room: Room) -> dict[str, Any]:

@@ -225,3 +225,18 @@ async def test_times_are_on_the_clock_of_the_profile(slack: FakeSlack, rig: Rig,
     assert "on the clock of `America/New_York`" in said
     assert len(set(re.findall(r"\S+ 09:00 E[SD]T", said))) == 5
     assert slack.refused == []
+
+
+async def test_answers_in_a_thread_name_commands_as_they_are_typed_there(slack: FakeSlack, rig: Rig) -> None:
+    thread = slack.write("look", "U1").ts
+    for typed, says in (
+        ("rnu ship", "@parley help"),
+        ("schedule", "@parley schedule add"),
+        ("help run", "@parley run"),
+    ):
+        await slack.mention(typed, thread=thread)
+        said = slack.text(await slack.said(says, user="U1"))
+        assert "/flow" not in said
+    await slack.command("/flow rnu ship")
+    assert "/flow help" in slack.text(await slack.said("Try /flow help", user="U1"))
+    assert slack.refused == []
