@@ -54,7 +54,7 @@ LINES = (
     ("mark last SUCCESS", "You can only change the status of a terminated execution"),
     ("mark last SUCCESS --task=wait", "asks people"),
     ("delete last", "Stop it first"),
-    ("resume last", "Answered."),
+    ("resume last", "Approved."),
     ("approve last fine", "lready"),
     ("reject last", "lready"),
     ("answer last", "lready"),
@@ -108,6 +108,8 @@ async def test_on_slack(slack, tmp_path, way):
             if not line and way != "command":
                 continue
             before = len(slack.visible(user="U1"))
+            if way == "thread":
+                expected = expected.replace("/flow", "@parley")
             if way == "command":
                 await slack.command(f"/flow {line}".strip())
             elif way == "thread":
