@@ -110,6 +110,12 @@ def test_what_may_be_missing_is_a_hint(text):
     assert said(text) == [("hint", "may-be-missing", "outputs.a.value }}")]
 
 
+def test_what_is_switched_off_gets_no_hint():
+    off = ", disabled: true"
+    reader = task("b", "{{ outputs.a.value }} {{ labels.nope }}", more=off)
+    assert said(f"labels: {{team: x}}\ntasks:\n  - {task('a', more=off)}\n  - {reader}") == []
+
+
 def test_a_label_that_the_flow_does_not_set_is_a_hint():
     text = f"labels: {{team: x}}\ntasks:\n  - {task('a', '{{ labels.team }} {{ labels.nope }}')}"
     assert said(text) == [("hint", "unknown-label", 'labels.nope }}"}')]
