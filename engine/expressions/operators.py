@@ -1,11 +1,14 @@
 """Arithmetic, comparison and truth as Java and Pebble have them."""
 
 import math
+from datetime import datetime
 from decimal import Context, Decimal
 from enum import Enum
 from typing import Final
 
+from engine.errors import ExpressionFailed
 from engine.expressions.allowance import spend
+from engine.expressions.date_reading import read_iso
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_RANGE
 from engine.expressions.printing import java_text, to_text
@@ -206,13 +209,16 @@ def unequal(left: Value, right: Value) -> bool:
 
 
 def compare(left: Value, right: Value, operator: str) -> bool:
-    """`<`, `>`, `<=`, `>=` of two numbers; false when one is null."""
+    """`<`, `>`, `<=`, `>=` of two numbers, or two dates written with their offsets; false when one is null."""
     if left is None or right is None:
         return False
     if not is_number(left) or not is_number(right):
-        wrong = left if not is_number(left) else right
-        fix = "Turn texts into numbers with `| number`, dates with `| timestamp`."
-        fail(f"{operator!r} compares numbers, but one side is {kind(wrong)}.", fix)
+        earlier, later = _moment(left), _moment(right)
+        if earlier is None or later is None:
+            wrong = left if not is_number(left) else right
+            fix = "Turn texts into numbers with `| number`, dates with `| timestamp`."
+            fail(f"{operator!r} compares numbers, but one side is {kind(wrong)}.", fix)
+        left, right = earlier, later
     if operator == "<":
         return bool(left < right)
     if operator == ">":
@@ -220,6 +226,15 @@ def compare(left: Value, right: Value, operator: str) -> bool:
     if operator == "<=":
         return bool(left <= right)
     return bool(left >= right)
+
+
+def _moment(value: Value) -> datetime | None:
+    """What a text such as `2042-04-02T04:20:42Z` means wherever the server stands; none for anything else."""
+    try:
+        found = read_iso(value) if isinstance(value, str) else None
+    except ExpressionFailed:
+        return None
+    return found if isinstance(found, datetime) and found.tzinfo is not None else None
 
 
 def contains(left: Value, right: Value) -> bool:

@@ -336,13 +336,15 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("ee.tests.RunTest", "`parley test FILE` runs them"),
-        ("ee.assets.List", "Enterprise Edition"),
-        ("dashboards.Export", "`/metrics` has the numbers"),
+        ("kestra.ee.tests.RunTest", "`parley test FILE` runs them"),
+        ("kestra.ee.assets.List", "Enterprise Edition"),
+        ("kestra.dashboards.Export", "`/metrics` has the numbers"),
+        ("singer.taps.PipelinewisePostgres", "io.kestra.plugin.dlt.CLI"),
+        ("tika.Parse", "io.kestra.plugin.scripts.python.Script"),
     ],
 )
-def test_tasks_of_another_edition_say_what_to_use(name, advice):
-    task = {"id": "t", "type": f"io.kestra.plugin.kestra.{name}"}
+def test_tasks_that_are_not_to_be_had_say_what_to_use(name, advice):
+    task = {"id": "t", "type": f"io.kestra.plugin.{name}"}
     (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [task]}), catalogue())
     assert (found.code, found.path) == ("unknown-type", "tasks[0].type")
     assert advice in found.suggestion

@@ -131,6 +131,13 @@ def test_conditions_skip_dates_and_whole_days():
     assert first_monday.previous_date(AT, renderer()) == datetime(2024, 2, 5, 23, 59, 59, tzinfo=UTC)
 
 
+def test_a_schedule_keeps_to_a_span_of_dates():
+    span = "{{ trigger.date > '2024-03-10T00:00:00Z' and trigger.date < '2024-03-12T02:00:00+02:00' }}"
+    spanning = trigger("Schedule", cron="0 0 * * *", when=span)
+    assert spanning.next_date(AT, renderer()) == datetime(2024, 3, 11, tzinfo=UTC)
+    assert spanning.next_date(datetime(2024, 3, 11, tzinfo=UTC), renderer()) is None
+
+
 def test_a_date_that_never_comes_is_none():
     never = trigger("Schedule", cron="0 0 * * *", when="{{ false }}")
     assert never.next_date(AT, renderer()) is None
