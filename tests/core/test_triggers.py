@@ -208,6 +208,29 @@ def test_daily_windows():
     assert office.bounds(morning)[0] == office.bounds(morning)[1]
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        "{{ trigger.namespace startsWith 'company' }}",
+        "{{ namespace | startsWith('company') and flowId == 'a' }}",
+        "{{ state != 'SUCCESS' }}",
+        "{{ trigger.executionStatus == 'FAILED' }}",
+        "{{ hasRetryAttempt == true }}",
+    ],
+)
+def test_a_flow_trigger_asks_about_the_execution_by_any_name(when):
+    seen = ConditionContext(renderer(), {"trigger": {"namespace": "company.team"}})
+    retried = upstream("a", "FAILED", attempts=((State.FAILED, State.FAILED),))
+    other = Upstream("other.team", "b", State.SUCCESS, attempts=((State.SUCCESS,),))
+    elsewhere = ConditionContext(renderer(), {"trigger": {"namespace": "other.team"}})
+    part: FlowTrigger = trigger("Flow", dependsOn=[{"when": when}])
+    assert any(part.met(retried, seen).values())
+    assert not any(part.met(other, elsewhere).values())
+    whole: FlowTrigger = trigger("Flow", when=when)
+    assert whole.looks_at(retried, seen)
+    assert not whole.looks_at(other, elsewhere)
+
+
 def test_a_flow_trigger_looks_at_ended_executions_that_meet_its_conditions():
     found: FlowTrigger = trigger(
         "Flow", conditions=[{"type": f"{CORE}.condition.ExecutionFlow", "namespace": "company.team", "flowId": "a"}]

@@ -182,7 +182,7 @@ tasks:
 triggers:
   - id: after
     type: io.kestra.plugin.core.trigger.Flow
-    dependsOn: [{states: [FAILED]}]
+    dependsOn: [{states: [FAILED], when: "{{ namespace == trigger.namespace and state == trigger.executionStatus }}"}]
 """,
         "listener",
     )

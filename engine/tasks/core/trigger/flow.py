@@ -211,7 +211,17 @@ def _names(parts: tuple[FlowPart, ...], kind: str) -> list[str]:
 
 
 def _scope(upstream: Upstream, context: ConditionContext) -> ConditionContext:
-    return ConditionContext(context.render, context.extra, upstream)
+    """What templates of the trigger see: also the bare names by which the second version of the language asks."""
+    state = upstream.state.value
+    names = {
+        "namespace": upstream.namespace,
+        "flowId": upstream.flow_id,
+        "state": state,
+        "hasRetryAttempt": any(len(states) > 1 for states in upstream.attempts),
+        **context.extra,
+        "trigger": {**context.extra.get("trigger", {}), "executionStatus": state},
+    }
+    return ConditionContext(context.render, names, upstream)
 
 
 def _unary(kind: str, text: str) -> bool:
