@@ -106,7 +106,8 @@ async def test_direct_messages_take_every_word_and_aliases(rig, room):
     assert (await rig.say("go", person, room)).text.startswith("Started `ship`")
     for verb in VERBS:
         said = await rig.say(verb, person, room)
-        assert "I don't know" not in getattr(said, "text", ""), verb
+        is_known = "I don't know" not in getattr(said, "text", "")
+        assert is_known is (verb != "explain"), verb  # without a model nothing is explained
 
 
 async def test_an_alias_of_discords_direct_messages_is_for_who_made_it(rig):
