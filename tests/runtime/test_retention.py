@@ -147,6 +147,7 @@ async def test_every_table_that_speaks_of_executions_is_purged(engine):
     """A table that is added later is either emptied by a purge or named here."""
     kept = {"audit_entry", "trigger_fire", "trigger_state"}
     emptied = {"task_run", "output", "event", "command", "pause", "log", "metric", "chat_message", "chat_run"}
+    emptied |= {"chat_explanation", "chat_explanation_listener"}
     speaking = {table.name for table in metadata.tables.values() if "execution_id" in table.c}
     assert speaking - kept - {"procrastinate_jobs"} == emptied
 
