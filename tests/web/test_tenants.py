@@ -15,6 +15,11 @@ MAIN = "/api/v1/main"
 ELSEWHERE = "There is no tenant 'acme' here. Leave it out, or write `main`."
 
 
+def told(answer: httpx.Response) -> tuple[int, str]:
+    """An answer, but for a key that is made anew for each."""
+    return answer.status_code, re.sub(r'(?<="public":")[\w-]{43}(?=")', "…", answer.text)
+
+
 async def test_every_route_of_the_api_is_there_for_the_tenant_too(tmp_path):
     async with running(tmp_path, tokens=TOKENS) as app, httpx.AsyncClient(base_url=app.url) as client:
         walked = 0
@@ -26,7 +31,7 @@ async def test_every_route_of_the_api_is_there_for_the_tenant_too(tmp_path):
                 for headers in ({}, OWNER):
                     plain = await client.request(method, f"/api/v1{path}", headers=headers)
                     below = await client.request(method, f"{MAIN}{path}", headers=headers)
-                    assert (below.status_code, below.text) == (plain.status_code, plain.text), (method, path)
+                    assert told(below) == told(plain), (method, path)
                 elsewhere = await client.request(method, f"/api/v1/acme{path}", headers=OWNER)
                 assert (elsewhere.status_code, elsewhere.json()["error"]) == (404, ELSEWHERE), (method, path)
                 walked += 1
