@@ -14,7 +14,8 @@ class Cable:
         self._whole.set()
         self._server: asyncio.Server | None = None
         self._pumps: set[asyncio.Task[None]] = set()
-        self.held = 0  # bytes that came while it was cut
+        self.held = 0  # bytes that came while it was cut …
+        self.kept_out = 0  # … and connections that somebody wanted then
 
     async def __aenter__(self) -> "Cable":
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -45,6 +46,7 @@ class Cable:
         self._whole.set()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.kept_out += not self._whole.is_set()
         await self._whole.wait()
         folder = parse_qs(self._to.query).get("host")
         try:

@@ -172,10 +172,10 @@ async def fleet(folder: Path, number: int, seed: int, server: Server) -> dict[st
                     await world.works()
                 if count % 10 == 3:
                     await until(lambda: world.far.is_up, "the worker behind the cable is ready")
-                    cuts, before = cuts + 1, cable.held
+                    cuts, before = cuts + 1, (cable.held, cable.kept_out)
                     cable.cut()
                     await asyncio.sleep(CUT_SECONDS)
-                    said += [f"cut {cuts} held nothing back"] * (cable.held == before)
+                    said += [f"cut {cuts} held nothing back"] * ((cable.held, cable.kept_out) == before)
                     cable.mend()
             await world.all_up()
             await world.works()
