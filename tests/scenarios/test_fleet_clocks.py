@@ -8,9 +8,8 @@ import pytest
 
 from tests.scenarios.fleet import Fleet
 from tests.scenarios.test_fleet import leader_of, shell, successes
+from tests.shared import part
 from tests.torture.wall import MISSING, Wall
-
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 AHEAD, BEHIND = timedelta(minutes=7), timedelta(minutes=-4)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,6 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 async def fleet(tmp_path, new_postgres):
+    part(not MISSING, "a clock that can be set for one process", MISSING)
     made = Fleet(tmp_path, new_postgres)
     yield made
     await made.stop()
