@@ -412,6 +412,7 @@ COMPLAINTS = (
         "The answer should come in the thread where one asked.",
         (
             SLACK + "mentions_are_commands_in_threads",
+            SLACK + "a_click_in_a_thread_is_answered_there",
             OUTBOX + "rooms_of_workspaces_with_threads_are_apart",
         ),
     ),

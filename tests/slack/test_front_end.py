@@ -224,6 +224,15 @@ async def test_a_click_decides_and_the_card_is_edited(slack: FakeSlack, end: Sla
         slack.press_payload("Approve")
 
 
+async def test_a_click_in_a_thread_is_answered_there(slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk) -> None:
+    thread = slack.write("the build").ts
+    await end.post_card(Room("slack", "C1", thread), CARD, "n1")
+    desk.on_click = lambda click: Reply(Notice("info", "Too late."))
+    await slack.press("Approve")
+    said = await slack.said("Too late.", user="U1")
+    assert (said.only, said.channel, said.thread) == ("U1", "C1", thread)
+
+
 async def test_a_click_on_a_private_message_replaces_it(
     slack: FakeSlack, end: SlackFrontEnd, desk: ScriptedDesk
 ) -> None:
