@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ async def test_a_cancelled_container_is_gone(contained, docker_engine):
 
 async def test_a_container_that_writes_as_fast_as_it_can_is_heard_at_the_pace_of_the_bot(contained, monkeypatch):
     """What it wrote does not heap up in memory: a block is read when the one before is dealt with."""
-    read, heard, most = 0, 0, 0
+    read, heard, most, gone = 0, 0, 0, threading.Event()
     follow, hear = containers.follow, ScriptOutput.hear
 
     def counted(container, told):
@@ -141,7 +142,10 @@ async def test_a_container_that_writes_as_fast_as_it_can_is_heard_at_the_pace_of
             most = max(most, read - heard)
             told(block, stream)
 
-        return follow(container, tell)
+        try:
+            return follow(container, tell)
+        finally:
+            gone.set()
 
     def dealt_with(self, block, stream):
         nonlocal heard
@@ -154,10 +158,13 @@ async def test_a_container_that_writes_as_fast_as_it_can_is_heard_at_the_pace_of
     while heard < 50:
         assert not running.done()
         await asyncio.sleep(0.02)
+    assert most == 1
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert most == 1
+    until_then = heard
+    assert await asyncio.to_thread(gone.wait, 60)
+    assert heard == until_then, "what it still says when it has been ended is nobody's"
 
 
 async def test_images_that_are_not_there(contained):

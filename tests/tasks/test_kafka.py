@@ -73,7 +73,7 @@ async def test_messages_are_sent(context, servers, properties, topic, transactio
 async def test_a_group_goes_on_where_it_was(context, servers, properties, topic):
     where = {"properties": properties, "topic": topic}
     read = {"type": f"{KAFKA}.Consume", **where, "groupId": f"g-{topic}", "valueDeserializer": "JSON"}
-    read |= {"pollDuration": "PT1S"}
+    read |= {"pollDuration": "PT20S"}  # what is expected ends by `maxRecords`, however slow the machine is
 
     async def send(*values):
         await context.run(
@@ -91,21 +91,24 @@ async def test_a_group_goes_on_where_it_was(context, servers, properties, topic)
     assert [row["value"] for row in first] == [1, 2]
     assert (first[0]["key"], first[0]["topic"], first[1]["offset"] - first[0]["offset"]) == ("k", topic, 1)
     assert first[0]["timestamp"].endswith("+00:00")
-    assert [row["value"] for row in await rows()] == [3]
+    assert [row["value"] for row in await rows(maxRecords=1)] == [3]
     assert await rows(maxDuration="PT1S") == []
-    no_times = ({"since": "2026-01-31T09:00:00Z"}, 0)  # the mock cluster says "nothing since then" to every time
-    for more, expected in (({}, 3), ({"partitions": [first[0]["partition"]]}, 3), no_times):
-        again = await context.run(**{name: value for name, value in read.items() if name != "groupId"}, **more)
+    no_times = ({"since": "2026-01-31T09:00:00Z", "pollDuration": "PT1S"}, 0)
+    # the mock cluster says "nothing since then" to every time
+    three = {"maxRecords": 3}
+    for more, expected in ((three, 3), (three | {"partitions": [first[0]["partition"]]}, 3), no_times):
+        again = await context.run(**{name: value for name, value in read.items() if name != "groupId"} | more)
         assert again.messagesCount == expected
     await send(4)
-    given = {"id": "t", "type": f"{KAFKA}.Trigger", **where, "groupId": f"{{{{ 'g-{topic}' }}}}"}
-    trigger = (
-        catalogue()
-        .find(f"{KAFKA}.Trigger")
-        .model_validate({**given, "pollDuration": "PT1S"}, context={"registry": catalogue()})
-    )
-    assert (await trigger.poll(context)).messagesCount == 1
-    assert await trigger.poll(context) is None
+    given = {"id": "t", "type": f"{KAFKA}.Trigger", **where, "groupId": f"{{{{ 'g-{topic}' }}}}", "maxRecords": 1}
+
+    def trigger(patience):
+        known = catalogue()
+        model = known.find(f"{KAFKA}.Trigger")
+        return model.model_validate({**given, "pollDuration": patience}, context={"registry": known})
+
+    assert (await trigger("PT20S").poll(context)).messagesCount == 1
+    assert await trigger("PT1S").poll(context) is None
 
 
 async def test_messages_are_heard_as_they_come(context, servers, properties, topic):

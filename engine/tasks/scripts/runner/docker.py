@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -163,6 +164,7 @@ script: print("hello")
         created = asyncio.ensure_future(
             in_own_thread(lambda: left or containers.create(client, image, job.command, options))
         )
+        loop, over = asyncio.get_running_loop(), threading.Event()
         try:
             container = await asyncio.shield(created)
             if not mounted and left is None:
@@ -170,10 +172,10 @@ script: print("hello")
             if not self.wait:
                 await in_own_thread(container.start)
                 return Ended(0, {"containerId": container.id})
-            loop = asyncio.get_running_loop()
 
             def hear(block: bytes, stream: Any) -> None:
-                asyncio.run_coroutine_threadsafe(pass_on(job.hear, block, stream), loop).result()
+                if not over.is_set():
+                    asyncio.run_coroutine_threadsafe(pass_on(job.hear, block, stream), loop).result()
 
             if left is not None:
                 context.log(f"The container {left.short_id} of this attempt is there already; it is followed.")
@@ -184,6 +186,7 @@ script: print("hello")
                     context.log(problem, "WARN")
             return Ended(code, {"containerId": container.id})
         finally:
+            over.set()  # what a container that is being ended still says is nobody's any more, nor is the loop for long
             if self.wait:
                 await asyncio.shield(self._end(created))
 
