@@ -78,8 +78,6 @@ ABSENT = {
     "io.kestra.plugin.kestra.dashboards.": "There are no dashboards here; `/metrics` has the numbers for one.",
     "io.kestra.plugin.singer.": "Kestra dropped Singer with 1.0. Let `io.kestra.plugin.dlt.CLI` load the data, or a "
     "`io.kestra.plugin.scripts.shell.Commands` pipe the tap into the target.",
-    "io.kestra.plugin.tika.": "Tika is a library for Java. Let a `io.kestra.plugin.scripts.python.Script` read the "
-    "file, with `pypdf` for example, or send it to a Tika Server with `io.kestra.plugin.core.http.Request`.",
     "io.kestra.plugin.github.triggers.": "GitHub calls a `io.kestra.plugin.core.trigger.Webhook`: give its address to "
     "the repository's webhooks, and say with `conditions` which events start the flow.",
     "io.kestra.plugin.github.conditions.": "Use `io.kestra.plugin.core.condition.Expression` on the body of the "

@@ -11,7 +11,12 @@ def extra(module: str, name: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise TaskFailed(
-            f"The library `{module.partition('.')[0]}` is not installed, which this task needs.",
-            fix=f"Install it with `pip install 'parley-bot[{name}]'`.",
-        ) from error
+        raise missing(module, name) from error
+
+
+def missing(module: str, name: str) -> TaskFailed:
+    """Says that a library of the extra `name` is not there, and how to install it."""
+    return TaskFailed(
+        f"The library `{module.partition('.')[0]}` is not installed, which this task needs.",
+        fix=f"Install it with `pip install 'parley-bot[{name}]'`.",
+    )

@@ -340,7 +340,6 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
         ("kestra.ee.assets.List", "Enterprise Edition"),
         ("kestra.dashboards.Export", "`/metrics` has the numbers"),
         ("singer.taps.PipelinewisePostgres", "io.kestra.plugin.dlt.CLI"),
-        ("tika.Parse", "io.kestra.plugin.scripts.python.Script"),
     ],
 )
 def test_tasks_that_are_not_to_be_had_say_what_to_use(name, advice):
