@@ -260,6 +260,7 @@ FIELDS = st.builds(
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.timeout(600)
 @SLOW
 @given(
     st.lists(FIELDS, max_size=12),

@@ -95,7 +95,7 @@ class DiscordWire:
 
     # What tests ask for.
 
-    async def until(self, happened: Callable[[], Any], within: float = 10) -> Any:
+    async def until(self, happened: Callable[[], Any], within: float = 40) -> Any:
         """The first true value of `happened`, looked at whenever something arrives."""
         async with asyncio.timeout(within), self._changed:
             while not (value := happened()):

@@ -73,7 +73,7 @@ class Workspace:
         async with self._changed:
             self._changed.notify_all()
 
-    async def until(self, true: Callable[[], Any], what: str = "", seconds: float = 10.0) -> Any:
+    async def until(self, true: Callable[[], Any], what: str = "", seconds: float = 40.0) -> Any:
         """Wait for a condition; its value."""
         async with self._changed:
             try:
