@@ -62,6 +62,19 @@ class GitSettings(Section):
     protocols: tuple[str, ...] = Field(default=("https", "http", "ssh"), description="Add `file` for local folders.")
 
 
+class LocalFileSettings(Section):
+    """What of this machine's files flows may use."""
+
+    allowed_paths: tuple[Path, ...] = Field(
+        default=(), description="Folders that the tasks of `fs.local` and `fs.nfs` may read and write; none else."
+    )
+
+    @field_validator("allowed_paths", mode="after")
+    @classmethod
+    def _whole(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(folder.absolute() for folder in folders)
+
+
 class TracingSettings(Section):
     """Where spans of executions and tasks go; OpenTelemetry's own variables (OTEL_…) hold too."""
 
@@ -156,6 +169,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     scripts: ScriptSettings = ScriptSettings()
     git: GitSettings = GitSettings()
+    local_files: LocalFileSettings = LocalFileSettings()
     limits: Limits = Limits()
     tracing: TracingSettings = TracingSettings()
     audit: AuditSettings = AuditSettings()

@@ -16,12 +16,17 @@ MOST_DEEP = 32  # folders inside of folders
 RemoteFile = dict[str, Any]
 
 
-class ListFields(Part):
+class FolderFields(Part):
     """Which files are meant."""
 
     from_: Property[Text] = Field(alias="from")
     reg_exp: Property[OptionalText] = None
     recursive: Property[bool] = False
+
+
+class ListFields(FolderFields):
+    """Which files are meant, and how many at most."""
+
     max_files: Property[int] = Field(default=25, ge=1, description="Of a download; a longer list is cut.")
 
 

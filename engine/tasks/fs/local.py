@@ -1,0 +1,296 @@
+"""`io.kestra.plugin.fs.local`: files of this machine, in the folders of `local_files.allowed_paths`."""
+
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import (
+    Look,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+)
+from engine.tasks import local_files, local_watch
+from engine.tasks.local_files import LocalFile, Reach, about, told
+from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
+from engine.tasks.remote_files import ActionFields, ListFields
+from engine.tasks.threads import in_own_thread
+from engine.tasks.trigger_fields import fields_of
+
+
+class Stored(Outputs):
+    """The file, and how many bytes it has."""
+
+    uri: str
+    size: int
+
+
+class Download(RunnableTask):
+    """Take a file into internal storage."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: fetch
+type: io.kestra.plugin.fs.local.Download
+from: /data/in/orders.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.Download"]
+    from_: Property[Text] = Field(alias="from")
+
+    async def run(self, context: RunContext) -> Stored:
+        path = Reach(context.settings).place(self.from_)
+        return Stored(uri=await local_files.stored(context, path), size=path.stat().st_size)
+
+
+class Listed(Outputs):
+    """The files, by path."""
+
+    files: list[LocalFile]
+    count: int
+
+
+class List(ListFields, RunnableTask):
+    """List the files of a folder."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.fs.local.List
+from: /data/in
+regExp: .*\\.csv
+recursive: true
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.List"]
+
+    async def run(self, context: RunContext) -> Listed:
+        found = await in_own_thread(partial(local_files.listed, Reach(context.settings), self))
+        taken = local_watch.cut(context, found, self.max_files)
+        return Listed(files=[about(path) for path in taken], count=len(taken))
+
+
+class Downloaded(Outputs):
+    """The files with the URIs of their contents, also by where they lay."""
+
+    files: list[LocalFile]
+    outputFiles: dict[str, str]  # noqa: N815 - appears as written
+
+
+class Downloads(ActionFields, RunnableTask):
+    """Take the files of a folder into internal storage, and move or delete them if asked to."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: inbox
+type: io.kestra.plugin.fs.local.Downloads
+from: /data/in
+regExp: .*\\.csv
+action: MOVE
+moveDirectory: /data/archive
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.Downloads"]
+
+    async def run(self, context: RunContext) -> Downloaded:
+        reach = Reach(context.settings)
+        found = await in_own_thread(partial(local_files.listed, reach, self))
+        done = await local_watch.taken(context, reach, self, local_watch.cut(context, found, self.max_files))
+        return Downloaded(files=done, outputFiles={one["localPath"]: one["uri"] for one in done})
+
+
+class Upload(RunnableTask):
+    """Write a file of internal storage to a folder; it is there whole or not at all."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: hand_over
+type: io.kestra.plugin.fs.local.Upload
+from: "{{ outputs.report.uri }}"
+to: /data/out/report.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.Upload"]
+    from_: Property[Text] = Field(alias="from")
+    to: Property[OptionalText] = None
+    overwrite: Property[bool] = True
+
+    async def run(self, context: RunContext) -> Stored:
+        name = PurePosixPath(self.from_).name
+        reach = Reach(context.settings)
+        target, source = _target(reach, self.to or name, name), context.files.path(self.from_)
+        write = partial(local_files.copied, reach, source, target, overwrite=self.overwrite, keep_mode=False)
+        with told():
+            made = await in_own_thread(write)
+        return Stored(uri=made.as_uri(), size=made.stat().st_size)
+
+
+class Uploaded(Outputs):
+    """Where the files are now."""
+
+    files: list[str]
+
+
+class Uploads(RunnableTask):
+    """Write files of internal storage to a folder."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: hand_over
+type: io.kestra.plugin.fs.local.Uploads
+from:
+  report.csv: "{{ outputs.report.uri }}"
+to: /data/out
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.Uploads"]
+    from_: Property[JsonMap | JsonList] = Field(alias="from", description="URIs, or names and their URIs.")
+    to: Property[Text]
+    reg_exp: Property[OptionalText] = Field(default=None, description="Only URIs that it fits, from end to end.")
+    max_files: Property[int] = Field(default=25, ge=1)
+    overwrite: Property[bool] = True
+
+    async def run(self, context: RunContext) -> Uploaded:
+        reach = Reach(context.settings)
+        given = self.from_ if isinstance(self.from_, dict) else {PurePosixPath(str(u)).name: u for u in self.from_}
+        fits = local_files.pattern(self.reg_exp)
+        wanted = [(str(name), str(uri)) for name, uri in given.items() if fits is None or fits.fullmatch(str(uri))]
+        done = []
+        for name, uri in local_watch.cut(context, wanted, self.max_files):
+            target = reach.place(f"{self.to.rstrip('/')}/{name}", through=False)
+            source = context.files.path(uri)
+            write = partial(local_files.copied, reach, source, target, overwrite=self.overwrite, keep_mode=False)
+            with told():
+                done.append((await in_own_thread(write)).as_uri())
+        return Uploaded(files=done)
+
+
+class Copy(RunnableTask):
+    """Copy a file, or the files of a folder."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: keep
+type: io.kestra.plugin.fs.local.Copy
+from: /data/in/orders.csv
+to: /data/archive/
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.Copy"]
+    from_: Property[Text] = Field(alias="from")
+    to: Property[Text]
+    overwrite: Property[bool] = False
+
+    async def run(self, context: RunContext) -> None:
+        reach = Reach(context.settings)
+        source = reach.place(self.from_)
+        target = _target(reach, self.to, source.name)
+        with told():
+            if source.is_dir():
+                copy = partial(local_files.copied_folder, reach, source, target, overwrite=self.overwrite)
+                for path in await in_own_thread(copy):
+                    context.log(f"There is a file {path} already; it stays. `overwrite: true` replaces it.", "WARN")
+            else:
+                await in_own_thread(partial(local_files.copied, reach, source, target, overwrite=self.overwrite))
+
+
+class Move(RunnableTask):
+    """Move or rename a file or a folder."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: archive
+type: io.kestra.plugin.fs.local.Move
+from: /data/in/orders.csv
+to: /data/archive/
+overwrite: true
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.Move"]
+    from_: Property[Text] = Field(alias="from")
+    to: Property[Text]
+    overwrite: Property[bool] = False
+
+    async def run(self, context: RunContext) -> None:
+        reach = Reach(context.settings)
+        source = reach.whole(self.from_)
+        target = _target(reach, self.to, source.name)
+        with told():
+            await in_own_thread(partial(local_files.moved, reach, source, target, overwrite=self.overwrite))
+
+
+class Gone(Outputs):
+    """Whether there was one."""
+
+    uri: str
+    deleted: bool
+
+
+class Delete(RunnableTask):
+    """Delete a file, or a folder and all that is in it."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.fs.local.Delete
+from: /data/in/old.csv
+errorOnMissing: true
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.Delete"]
+    from_: Property[Text] = Field(alias="from")
+    error_on_missing: Property[bool] = False
+    recursive: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Gone:
+        path = Reach(context.settings).whole(self.from_)
+        with told():
+            deleted = await in_own_thread(partial(local_files.removed, path, recursive=self.recursive))
+        if not deleted and self.error_on_missing:
+            raise TaskFailed(f"There is no file {path}.", fix="Leave out `errorOnMissing`.")
+        return Gone(uri=path.as_uri(), deleted=deleted)
+
+
+class Trigger(ActionFields, local_watch.WatchFields, PollingTrigger):
+    """Start an execution when there are new files, or changed ones; they are taken into internal storage."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.fs.local.Trigger
+interval: PT10S
+from: /data/in
+regExp: .*\\.csv
+action: MOVE
+moveDirectory: /data/archive
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.local.Trigger"]
+    state_key: Any = None
+    state_ttl: Any = None
+
+    async def poll(self, context: PollContext) -> Look:
+        fields = await fields_of(self, _Watched, context)
+        reach = Reach(context.settings)
+        look = partial(local_watch.fresh, reach, fields, fields.on, context.memory, fields.max_files)
+        fresh, memory = await in_own_thread(look)
+        done = await local_watch.taken(context, reach, fields, [path for path, _ in fresh])
+        if fields.action in ("MOVE", "DELETE"):  # one that comes by this name again is a new one
+            memory = {path: seen for path, seen in memory.items() if path not in {str(one) for one, _ in fresh}}
+        files = [{**one, "changeType": change} for one, (_, change) in zip(done, fresh, strict=True)]
+        return Look(local_watch.Changed(files=files, count=len(files)) if files else None, memory)
+
+
+class _Watched(ActionFields, local_watch.WatchFields):
+    """What the trigger looks at, and what becomes of it."""
+
+
+def _target(reach: Reach, to: str, name: str) -> Path:
+    """Where a file is to go: a path that ends in `/` is a folder."""
+    return reach.place(f"{to}{name}" if to.endswith("/") else to, through=False)

@@ -1,0 +1,214 @@
+"""`io.kestra.plugin.fs.nfs`: files of a disk of the network that is mounted on this machine, in the folders of
+`local_files.allowed_paths`."""
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import (
+    Look,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+)
+from engine.tasks import local_files, local_watch
+from engine.tasks.local_files import LocalFile, Reach, about, told
+from engine.tasks.property_types import Text
+from engine.tasks.remote_files import FolderFields
+from engine.tasks.threads import in_own_thread
+from engine.tasks.trigger_fields import fields_of
+
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+class Mount(Outputs):
+    """Whether a path lies on a disk of the network, and what kind of disk it is."""
+
+    isNfsMount: bool  # noqa: N815 - appears as written
+    nfsMount: bool  # noqa: N815 - the same, as Kestra's own output is named
+    fileStoreType: str  # noqa: N815 - appears as written
+
+
+class CheckMount(RunnableTask):
+    """Tell whether a path lies on a mounted disk of the network."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: check
+type: io.kestra.plugin.fs.nfs.CheckMount
+path: /mnt/nfs/shared
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.nfs.CheckMount"]
+    path: Property[Text]
+
+    async def run(self, context: RunContext) -> Mount:
+        path = Reach(context.settings).place(self.path)
+        with told():
+            kind = await in_own_thread(partial(_kind, path))
+        is_nfs = "nfs" in kind.lower()
+        return Mount(isNfsMount=is_nfs, nfsMount=is_nfs, fileStoreType=kind)
+
+
+class Listed(Outputs):
+    """The files and folders, by path."""
+
+    files: list[LocalFile]
+
+
+class List(FolderFields, RunnableTask):
+    """List a folder."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.fs.nfs.List
+from: /mnt/nfs/shared/in
+regExp: .*\\.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.nfs.List"]
+
+    async def run(self, context: RunContext) -> Listed:
+        look = partial(local_files.listed, Reach(context.settings), self, folders=True)
+        return Listed(files=[about(path) for path in await in_own_thread(look)])
+
+
+class Moved(Outputs):
+    """Where it came from, and where it is now."""
+
+    from_: str = Field(serialization_alias="from")
+    to: str
+
+
+class Copy(RunnableTask):
+    """Copy a file over what is there."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: keep
+type: io.kestra.plugin.fs.nfs.Copy
+from: /mnt/nfs/shared/in/orders.csv
+to: /mnt/nfs/shared/archive/orders.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.nfs.Copy"]
+    from_: Property[Text] = Field(alias="from")
+    to: Property[Text]
+
+    async def run(self, context: RunContext) -> Moved:
+        reach = Reach(context.settings)
+        source, target = reach.place(self.from_), reach.place(self.to, through=False)
+        with told():
+            made = await in_own_thread(partial(local_files.copied, reach, source, target, overwrite=True))
+        return Moved(from_=source.as_uri(), to=made.as_uri())
+
+
+class Move(RunnableTask):
+    """Move or rename a file over what is there."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: archive
+type: io.kestra.plugin.fs.nfs.Move
+from: /mnt/nfs/shared/in/orders.csv
+to: /mnt/nfs/shared/archive/orders.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.nfs.Move"]
+    from_: Property[Text] = Field(alias="from")
+    to: Property[Text]
+
+    async def run(self, context: RunContext) -> Moved:
+        reach = Reach(context.settings)
+        source, target = reach.whole(self.from_), reach.place(self.to, through=False)
+        with told():
+            made = await in_own_thread(partial(local_files.moved, reach, source, target, overwrite=True))
+        return Moved(from_=source.as_uri(), to=made.as_uri())
+
+
+class Gone(Outputs):
+    """Whether there was one."""
+
+    uri: str
+    deleted: bool
+
+
+class Delete(RunnableTask):
+    """Delete a file, or an empty folder."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.fs.nfs.Delete
+uri: /mnt/nfs/shared/in/old.csv
+errorOnMissing: false
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.nfs.Delete"]
+    uri: Property[Text]
+    error_on_missing: Property[bool] = True
+
+    async def run(self, context: RunContext) -> Gone:
+        path = Reach(context.settings).whole(self.uri)
+        with told():
+            deleted = await in_own_thread(partial(local_files.removed, path, recursive=False))
+        if not deleted and self.error_on_missing:
+            raise TaskFailed(f"There is no file {path}.", fix="Set `errorOnMissing: false`.")
+        return Gone(uri=path.as_uri(), deleted=deleted)
+
+
+class Trigger(FolderFields, local_watch.WatchFields, PollingTrigger):
+    """Start an execution when there are new files, or changed ones; they stay where they are."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: orders
+type: io.kestra.plugin.fs.nfs.Trigger
+interval: PT10S
+from: /mnt/nfs/shared/in
+regExp: .*\\.csv
+on: CREATE
+""",
+    )
+    type: Literal["io.kestra.plugin.fs.nfs.Trigger"]
+    state_key: Any = None
+    state_ttl: Any = None
+
+    async def poll(self, context: PollContext) -> Look:
+        fields = await fields_of(self, _Watched, context)
+        reach = Reach(context.settings)
+        look = partial(local_watch.fresh, reach, fields, fields.on, context.memory, local_watch.MOST_KNOWN)
+        news, memory = await in_own_thread(look)
+        files = [{**about(path), "changeType": change} for path, change in news]
+        return Look(local_watch.Changed(files=files, count=len(files)) if files else None, memory)
+
+
+class _Watched(FolderFields, local_watch.WatchFields):
+    """What the trigger looks at."""
+
+
+def kind_of(path: Path, mounts: str) -> str:
+    """The kind of file system a path lies on, out of Linux' table of mounts; `unknown` where that doesn't say."""
+    found, longest = "unknown", -1
+    for line in mounts.splitlines():
+        place, _, rest = line.partition(" - ")
+        fields, kind = place.split(" "), rest.split(" ")[0]
+        if len(fields) < 5 or not kind:
+            continue
+        point = Path(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4]))
+        if path.is_relative_to(point) and len(point.parts) >= longest:
+            found, longest = kind, len(point.parts)
+    return found
+
+
+def _kind(path: Path) -> str:
+    path.stat()
+    return kind_of(path, MOUNTS.read_text("utf-8"))

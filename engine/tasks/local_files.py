@@ -1,0 +1,222 @@
+"""Files of this machine, or of what is mounted there: only in folders that the operator lets flows use."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from engine.plugin import RunContext, TaskFailed
+from engine.settings import Settings
+from engine.tasks.remote_files import FolderFields
+from engine.tasks.threads import in_own_thread
+
+LocalFile = dict[str, Any]
+HALF = ".parley-"  # how the names of files begin that are not whole yet
+
+
+class Reach:
+    """Which files flows may use; what keeps this bot's own secrets is never among them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._allowed = [folder.resolve() for folder in settings.local_files.allowed_paths]
+        own = (settings.data, settings.secrets_dir, settings.audit.key_file)
+        self._own = [path.resolve() for path in own if path is not None]
+
+    def place(self, text: str, *, through: bool = True) -> Path:
+        """Where a path or a `file://` URI leads, whatever links stand in between (`through`: if it is one itself, where
+        that one leads); TaskFailed unless flows may use it."""
+        given = text.strip()
+        path = Path(unquote(urlsplit(given).path) if given.startswith("file:") else given)
+        if not self._allowed:
+            raise TaskFailed(
+                "Flows may not use files of this machine.",
+                fix="Whoever runs the bot lists the folders in `local_files.allowed_paths` of the settings.",
+            )
+        if not path.is_absolute() or "\0" in given:
+            raise TaskFailed(f"{text!r} is no full path of a file.", fix="Write it from the root on: /data/in.")
+        found = path.resolve() if through else path.parent.resolve() / path.name
+        if not self.holds(found):
+            raise TaskFailed(
+                f"Flows may not use {path}.",
+                fix="It must lie in a folder of `local_files.allowed_paths`; whoever runs the bot sets that.",
+            )
+        return found
+
+    def holds(self, path: Path) -> bool:
+        """Whether flows may use a path that leads through no link."""
+        return any(path.is_relative_to(folder) for folder in self._allowed) and not any(
+            path.is_relative_to(own) for own in self._own
+        )
+
+    def whole(self, text: str) -> Path:
+        """The place of something that will be moved or removed, with all there is in it; TaskFailed."""
+        found = self.place(text, through=False)
+        if any(own.is_relative_to(found) for own in self._own) or found in self._allowed:
+            raise TaskFailed(f"{found} is no folder that a flow may take away.", fix="Name what is in it.")
+        return found
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What the system refuses, as TaskFailed."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise TaskFailed(f"There is no {error.filename}.", fix="Check the path.") from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise TaskFailed(
+            f"{where}{error.strerror or error}.", fix="Check the path, and what the bot may do."
+        ) from error
+
+
+def about(path: Path) -> LocalFile:
+    """What is known of a file or a folder, under the names of `fs.local` and of `fs.nfs`."""
+    facts = path.lstat()
+    made, changed, seen = (_moment(at) for at in (facts.st_ctime, facts.st_mtime, facts.st_atime))
+    is_folder = S_ISDIR(facts.st_mode)
+    return {
+        "uri": path.as_uri(),
+        "localPath": str(path),
+        "name": path.name,
+        "parent": str(path.parent),
+        "size": facts.st_size,
+        "isDirectory": is_folder,
+        "directory": is_folder,
+        "symbolicLink": S_ISLNK(facts.st_mode),
+        "hidden": path.name.startswith("."),
+        "createdDate": made,
+        "creationTime": made,
+        "modifiedDate": changed,
+        "lastModifiedTime": changed,
+        "accessedDate": seen,
+        "lastAccessTime": seen,
+    }
+
+
+def version(path: Path) -> str | None:
+    """What changes when the file does; None when it is gone."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return f"{facts.st_mtime_ns}_{facts.st_size}"
+
+
+def listed(reach: Reach, fields: FolderFields, *, folders: bool = False) -> list[Path]:
+    """The files of a folder, with `folders` these too, by path. Links that lead out of what flows may use are left
+    out."""
+    wanted = pattern(fields.reg_exp)
+    root = reach.place(fields.from_)
+    with told():
+        return sorted(
+            path
+            for path in _below(root, deep=fields.recursive)
+            if (wanted is None or wanted.fullmatch(path.name) or wanted.fullmatch(str(path)))
+            and (real := path.resolve())
+            and reach.holds(real)
+            and (real.is_file() or (folders and real.is_dir()))
+        )
+
+
+def pattern(text: str | None) -> re.Pattern[str] | None:
+    """The regular expression `regExp`; TaskFailed when it is none."""
+    try:
+        return re.compile(text) if text else None
+    except re.error as error:
+        raise TaskFailed(f"`regExp` {text!r} is not a regular expression: {error}.") from error
+
+
+def _below(folder: Path, *, deep: bool) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in list(entries):
+            if not entry.name.startswith(HALF):
+                yield Path(entry.path)
+            if deep and entry.is_dir(follow_symlinks=False):
+                yield from _below(Path(entry.path), deep=True)
+
+
+async def stored(context: RunContext, path: Path) -> str:
+    """The URI of a copy in internal storage; TaskFailed when it is no file that can be read."""
+    with told():
+        facts = await in_own_thread(path.stat)
+        if not S_ISREG(facts.st_mode):
+            raise TaskFailed(f"{path} is no file.", fix="Name a file; `Downloads` takes a folder.")
+        uri = await context.files.put(path, path.name)
+    context.metric("file.size", facts.st_size)
+    return uri
+
+
+def copied(reach: Reach, source: Path, target: Path, *, overwrite: bool, keep_mode: bool = True) -> Path:
+    """Where a copy of a file is now: whole at once, so that nobody reads half of it. Folders on the way are made."""
+    target = _ready(reach, target, source.name, overwrite=overwrite)
+    made = target.parent / f"{HALF}{token_hex(8)}"
+    try:
+        with source.open("rb") as content, made.open("xb") as copy:
+            shutil.copyfileobj(content, copy)
+        if keep_mode:
+            shutil.copymode(source, made)
+        made.replace(target)
+    except BaseException:
+        made.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def copied_folder(reach: Reach, source: Path, target: Path, *, overwrite: bool) -> list[Path]:
+    """The files that were there already and stay, unless they are to be written over. Links are left out."""
+    left = []
+    for path in [one for one in _below(source, deep=True) if S_ISREG(one.lstat().st_mode) and reach.holds(one)]:
+        goal = reach.place(str(target / path.relative_to(source)), through=False)
+        if not overwrite and goal.exists():
+            left.append(goal)
+        else:
+            copied(reach, path, goal, overwrite=True)
+    return left
+
+
+def moved(reach: Reach, source: Path, target: Path, *, overwrite: bool) -> Path:
+    """Where a file or a folder is now; folders on the way are made."""
+    target = _ready(reach, target, source.name, overwrite=overwrite)
+    if source.is_file() and not source.is_symlink():
+        try:
+            source.replace(target)  # at once, where both are on one disk
+        except OSError:
+            copied(reach, source, target, overwrite=True)
+            source.unlink()
+    else:
+        shutil.move(source, target)
+    return target
+
+
+def _ready(reach: Reach, target: Path, name: str, *, overwrite: bool) -> Path:
+    """The place of a file to write: in the folder, if the target is one; TaskFailed if that leads elsewhere."""
+    target = reach.place(str(target / name), through=False) if target.is_dir() else target
+    if not overwrite and (target.exists() or target.is_symlink()):
+        raise TaskFailed(f"There is a file {target} already.", fix="Set `overwrite: true`, or give another name.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def removed(path: Path, *, recursive: bool) -> bool:
+    """Whether there was something to delete."""
+    if not path.is_symlink() and not path.exists():
+        return False
+    if path.is_dir() and not path.is_symlink():
+        if not recursive and any(path.iterdir()):
+            raise TaskFailed(f"The folder {path} is not empty.", fix="Set `recursive: true` to delete all in it.")
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    return True
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
