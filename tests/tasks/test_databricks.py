@@ -1,5 +1,6 @@
 """Databricks and Aikido: their REST APIs, faked at the wire."""
 
+import base64
 import json
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from engine.tasks.databricks_service import worded
 from tests.tasks.test_services import routes
 from tests.wire.loopback import Answered, serving
 
-SQL, JOB = "io.kestra.plugin.databricks.sql", "io.kestra.plugin.databricks.job"
+SQL, JOB, CLUSTER, DBFS = (f"io.kestra.plugin.databricks.{name}" for name in ("sql", "job", "cluster", "dbfs"))
 AIKIDO = "io.kestra.plugin.aikido"
 
 
@@ -102,6 +103,92 @@ async def test_jobs_and_runs(make_context, monkeypatch):
         with pytest.raises(TaskFailed, match="A task is no map"):
             await context.run(type=f"{JOB}.SubmitRun", **who, runTasks=["x"])
     assert worded({"aBc": {"dE": [{"fG": None, "hI": 1}]}}) == {"a_bc": {"d_e": [{"h_i": 1}]}}
+
+
+async def test_clusters(make_context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.databricks.cluster.EVERY", datetime.resolution)
+    told = []
+
+    def look(request):
+        assert request.query == {"cluster_id": "c-1"}
+        return Answered(told.pop(0))
+
+    def states(*names, why=""):
+        told[:] = [{"state": name, "state_message": why} for name in names]
+
+    table = {
+        ("POST", "/api/2.1/clusters/create"): {"cluster_id": "c-1"},
+        ("POST", "/api/2.1/clusters/delete"): {},
+        ("GET", "/api/2.1/clusters/get"): look,
+    }
+    with serving(routes(table)) as databricks:
+        context = make_context()
+        who = {"host": databricks.url, "authentication": {"token": "t0ken"}}
+        made = {"type": f"{CLUSTER}.CreateCluster", **who, "clusterName": "n", "sparkVersion": "13", "nodeTypeId": "m"}
+        states("PENDING", "RUNNING")
+        done = await context.run(**made, numWorkers=1, autoTerminationMinutes="{{ 10 * 3 }}")
+        address = f"{databricks.url}/#setting/clusters/c-1/configuration"
+        assert (done.clusterId, done.clusterURI, done.clusterState) == ("c-1", address, "RUNNING")
+        body = {"cluster_name": "n", "spark_version": "13", "node_type_id": "m"}
+        assert databricks.requests[0].json == body | {"num_workers": 1, "autotermination_minutes": 30}
+        states("PENDING", "TERMINATED", why="No capacity.")
+        with pytest.raises(TaskFailed, match=r"c-1 did not start, it is TERMINATED\. No capacity\."):
+            await context.run(**made, minWorkers=1, maxWorkers=4)
+        (sent,) = [one for one in databricks.requests if one.path.endswith("create")][1:]
+        assert sent.json == body | {"autoscale": {"min_workers": 1, "max_workers": 4}}
+        gone = {"type": f"{CLUSTER}.DeleteCluster", **who, "clusterId": "c-1"}
+        states("TERMINATING", "TERMINATED")
+        assert await context.run(**gone) is None
+        assert told == []
+        assert next(one for one in databricks.requests if one.path.endswith("delete")).json == {"cluster_id": "c-1"}
+        states("ERROR", why="Ask us.")
+        with pytest.raises(TaskFailed, match=r"c-1 is ERROR\. Ask us\."):
+            await context.run(**gone)
+
+
+async def test_files_of_dbfs(make_context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.databricks.dbfs.BLOCK", 4)
+    files, open_ones = {}, {}
+
+    def create(request):
+        assert request.json["overwrite"]
+        open_ones[7] = request.json["path"]
+        files[request.json["path"]] = b""
+        return Answered({"handle": 7})
+
+    def add(request):
+        files[open_ones[request.json["handle"]]] += base64.b64decode(request.json["data"])
+        return Answered({})
+
+    def close(request):
+        del open_ones[request.json["handle"]]
+        return Answered({})
+
+    def read(request):
+        if request.query["path"] not in files:
+            return Answered({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No file or directory exists"}, 404)
+        start, length = int(request.query["offset"]), int(request.query["length"])
+        block = files[request.query["path"]][start : start + length]
+        return Answered({"bytes_read": len(block), "data": base64.b64encode(block).decode()})
+
+    table = {
+        ("POST", "/api/2.0/dbfs/create"): create,
+        ("POST", "/api/2.0/dbfs/add-block"): add,
+        ("POST", "/api/2.0/dbfs/close"): close,
+        ("GET", "/api/2.0/dbfs/read"): read,
+    }
+    with serving(routes(table)) as databricks:
+        context = make_context()
+        who = {"host": databricks.url, "authentication": {"token": "t0ken"}}
+        for content in (b"", b"0123", b"0123456789"):
+            uri = await context.files.put(content, "a.parquet")
+            await context.run(type=f"{DBFS}.Upload", **who, from_=uri, to="/Shared/b.parquet")
+            assert (files, open_ones) == ({"/Shared/b.parquet": content}, {})
+            found = await context.run(type=f"{DBFS}.Download", **who, from_="/Shared/b.parquet")
+            assert (found.uri.rpartition("/")[2], await context.files.read(found.uri)) == ("b.parquet", content)
+        assert context.metrics["file.size"] == 2 * (0 + 4 + 10)
+        with pytest.raises(TaskFailed, match="answered 404: No file or directory exists"):
+            await context.run(type=f"{DBFS}.Download", **who, from_="/Shared/none")
 
 
 async def test_aikido(make_context):

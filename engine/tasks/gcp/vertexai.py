@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.gcp_service import GcpConnected
+from engine.tasks.gcp_service import GcpConnected, kept
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
 
 EVERY, MOST = timedelta(seconds=5), timedelta(days=7)
@@ -22,7 +22,7 @@ class ContainerSpec(Part):
 
     def told(self) -> dict[str, Any]:
         """In Google's words."""
-        return _kept(imageUri=self.image_uri, command=self.commands, args=self.args, env=_variables(self.env))
+        return kept(imageUri=self.image_uri, command=self.commands, args=self.args, env=_variables(self.env))
 
 
 class MachineSpec(Part):
@@ -35,7 +35,7 @@ class MachineSpec(Part):
     def told(self) -> dict[str, Any]:
         """In Google's words."""
         kind, count = self.accelerator_type, self.accelerator_count
-        return _kept(machineType=self.machine_type, acceleratorCount=count, acceleratorType=kind)
+        return kept(machineType=self.machine_type, acceleratorCount=count, acceleratorType=kind)
 
 
 class DiscSpec(Part):
@@ -59,7 +59,7 @@ class PythonPackageSpec(Part):
 
     def told(self) -> dict[str, Any]:
         """In Google's words."""
-        return _kept(packageUris=self.package_uris, args=self.args, env=_variables(self.envs))
+        return kept(packageUris=self.package_uris, args=self.args, env=_variables(self.envs))
 
 
 class WorkerPoolSpec(Part):
@@ -73,7 +73,7 @@ class WorkerPoolSpec(Part):
 
     def told(self) -> dict[str, Any]:
         """In Google's words."""
-        return _kept(
+        return kept(
             containerSpec=self.container_spec.told(),
             machineSpec=self.machine_spec.told(),
             diskSpec=self.disc_spec.told() if self.disc_spec else None,
@@ -91,7 +91,7 @@ class Scheduling(Part):
     def told(self) -> dict[str, Any]:
         """In Google's words."""
         timeout = f"{self.time_out.total_seconds():g}s" if self.time_out else None
-        return _kept(timeout=timeout, restartJobOnWorkerRestart=self.restart_job_on_worker_restart)
+        return kept(timeout=timeout, restartJobOnWorkerRestart=self.restart_job_on_worker_restart)
 
 
 class GcsDestination(Part):
@@ -114,7 +114,7 @@ class JobSpec(Part):
     def told(self) -> dict[str, Any]:
         """In Google's words."""
         place = self.base_output_directory
-        return _kept(
+        return kept(
             workerPoolSpecs=[one.told() for one in self.worker_pool_specs],
             serviceAccount=self.service_account,
             network=self.network,
@@ -192,10 +192,6 @@ spec:
 def _ran(job: Mapping[str, Any]) -> Ran:
     times = {name: job.get(theirs) for name, theirs in (("createDate", "createTime"), ("updateDate", "updateTime"))}
     return Ran(name=job["name"], state=job.get("state") or "JOB_STATE_PENDING", endDate=job.get("endTime"), **times)
-
-
-def _kept(**given: Any) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _variables(given: Mapping[str, Any] | None) -> list[dict[str, str]] | None:

@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.gcp.dataproc`: Spark on machines of Google."""

@@ -1,0 +1,155 @@
+"""Dataproc, as its REST API answers: batches and clusters, whose operations end at the second look."""
+
+from datetime import timedelta
+
+import pytest
+
+from engine.errors import TaskFailed
+from engine.tasks.gcp.dataproc.batches import batch_id
+from tests.wire.gcp import gcp_service
+from tests.wire.google import TOKEN
+from tests.wire.loopback import Answered, serving
+
+__all__ = ["gcp_service"]
+
+BATCHES, CLUSTERS = (f"io.kestra.plugin.gcp.dataproc.{name}" for name in ("batches", "clusters"))
+OPERATION = "projects/parley/regions/eu/operations/o-1"
+
+
+class Dataproc:
+    """Keeps what it was asked; a request that comes twice is begun once."""
+
+    def __init__(self):
+        self.asked, self.looks, self.begun = [], 0, []
+        self.ends = {"response": {"state": "SUCCEEDED"}}
+
+    def __call__(self, request):
+        assert request.headers["authorization"] == f"Bearer {TOKEN}"
+        if request.path == f"/{OPERATION}":
+            self.looks += 1
+            return Answered({"name": OPERATION, **({"done": True, **self.ends} if self.looks % 2 == 0 else {})})
+        if request.query["requestId"] not in self.begun:
+            self.begun.append(request.query["requestId"])
+        body = request.json if request.method == "POST" else None
+        self.asked.append((request.method, request.path, request.query.get("batchId"), body))
+        return Answered({"name": OPERATION})
+
+
+@pytest.fixture
+def dataproc(make_context, gcp_service, monkeypatch):
+    """A service, and a context that reaches it."""
+    monkeypatch.setattr("engine.tasks.dataproc_service.EVERY", timedelta(seconds=0.01))
+    with serving(Dataproc()) as wire:
+        context = make_context({"providers": {"gcp_dataproc": {"base_url": wire.url}}})
+        context.who = {"serviceAccount": gcp_service.service_account, "region": "eu"}
+        yield wire.handler, context
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        (
+            "SparkSubmit",
+            {"mainClass": "org.Pi", "jarFileUris": ["gs://b/a.jar"], "args": [1000], "fileUris": ["gs://b/f"]},
+            {
+                "sparkBatch": {
+                    "mainClass": "org.Pi",
+                    "jarFileUris": ["gs://b/a.jar"],
+                    "args": ["1000"],
+                    "fileUris": ["gs://b/f"],
+                }
+            },
+        ),
+        (
+            "PySparkSubmit",
+            {
+                "mainPythonFileUri": "gs://b/pi.py",
+                "execution": {"subnetworkUri": "s", "networkTags": ["t"], "serviceAccountEmail": "a@b", "kmsKey": "k"},
+                "peripherals": {"metastoreService": "m", "sparkHistoryServer": {"dataprocCluster": "c"}},
+                "runtime": {"version": "2.2", "containerImage": "i", "properties": {"spark.executor.cores": 4}},
+            },
+            {
+                "pysparkBatch": {"mainPythonFileUri": "gs://b/pi.py"},
+                "environmentConfig": {
+                    "executionConfig": {
+                        "subnetworkUri": "s",
+                        "networkTags": ["t"],
+                        "serviceAccount": "a@b",
+                        "kmsKey": "k",
+                    },
+                    "peripheralsConfig": {
+                        "metastoreService": "m",
+                        "sparkHistoryServerConfig": {"dataprocCluster": "c"},
+                    },
+                },
+                "runtimeConfig": {
+                    "version": "2.2",
+                    "containerImage": "i",
+                    "properties": {"spark.executor.cores": "4"},
+                },
+            },
+        ),
+        (
+            "RSparkSubmit",
+            {"mainRFileUri": "gs://b/f.r", "archiveUris": ["gs://b/a.zip"]},
+            {"sparkRBatch": {"mainRFileUri": "gs://b/f.r", "archiveUris": ["gs://b/a.zip"]}},
+        ),
+        ("SparkSqlSubmit", {"queryFileUri": "gs://b/q.sql"}, {"sparkSqlBatch": {"queryFileUri": "gs://b/q.sql"}}),
+    ],
+)
+async def test_batches(dataproc, name, given, told):
+    service, context = dataproc
+    batch = {"type": f"{BATCHES}.{name}", **context.who, "name": "Nightly Totals", **given}
+    assert (await context.run(**batch)).state == "SUCCEEDED"
+    path = "/projects/parley/locations/eu/batches"
+    assert service.asked == [("POST", path, "nightly-totals-01execution", told)]
+    assert service.looks == 2
+    await context.run(**batch)  # the same attempt, after the bot has died
+    assert len(service.begun) == 1
+    context.attempt = 2
+    service.ends = {"error": {"message": "Out of memory", "code": 8}}
+    with pytest.raises(TaskFailed, match="could not do it: Out of memory"):
+        await context.run(**batch)
+    assert (service.asked[-1][2], len(service.begun)) == ("nightly-totals-01execution-2", 2)
+    service.ends = {"response": {"state": "CANCELLED", "stateMessage": "by Ann"}}
+    with pytest.raises(TaskFailed, match="ended as CANCELLED: by Ann"):
+        await context.run(**batch)
+
+
+def test_ids_of_batches_are_no_longer_than_they_may_be():
+    assert batch_id("Ünï_x--", 1) == "uni-x"
+    assert batch_id("a" * 63, 1) == "a" * 63
+    assert batch_id("a" * 64, 1) == "a" * 63
+    assert batch_id("a" * 64, 12) == "a" * 60 + "-12"
+    assert batch_id("a" * 62 + "-b", 1) == "a" * 62
+
+
+async def test_clusters(dataproc):
+    service, context = dataproc
+    cluster = {"type": f"{CLUSTERS}.Create", **context.who, "clusterName": "night", "projectId": "other"}
+    sizes = {"masterMachineType": "n1", "masterDiskSizeGB": 500, "workerMachineType": "n2", "workers": 2}
+    service.ends = {"response": {}}
+    done = await context.run(**cluster, **sizes, zone="eu-a", bucket="b", imageVersion="2.2-debian12")
+    assert (done.clusterName, done.created) == ("night", True)
+    (asked,) = service.asked
+    assert asked[:2] == ("POST", "/projects/other/regions/eu/clusters")
+    assert asked[3] == {
+        "projectId": "other",
+        "clusterName": "night",
+        "config": {
+            "masterConfig": {"machineTypeUri": "n1", "diskConfig": {"bootDiskSizeGb": 500}},
+            "workerConfig": {"machineTypeUri": "n2", "numInstances": 2},
+            "gceClusterConfig": {"zoneUri": "eu-a"},
+            "configBucket": "b",
+            "softwareConfig": {"imageVersion": "2.2-debian12"},
+        },
+    }
+    await context.run(**cluster, imageVersion="projects/x/global/images/i")
+    image = {"imageUri": "projects/x/global/images/i"}
+    assert service.asked[-1][3]["config"] == {"masterConfig": image, "workerConfig": image}
+    gone = await context.run(type=f"{CLUSTERS}.Delete", **context.who, clusterName="night")
+    assert (gone.clusterName, gone.deleted) == ("night", True)
+    assert service.asked[-1][:2] == ("DELETE", "/projects/parley/regions/eu/clusters/night")
+    service.ends = {"error": {"message": "It has a lock"}}
+    with pytest.raises(TaskFailed, match="It has a lock"):
+        await context.run(type=f"{CLUSTERS}.Delete", **context.who, clusterName="night")
