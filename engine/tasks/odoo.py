@@ -4,16 +4,22 @@ import xmlrpc.client
 from typing import Any, ClassVar, Literal
 from xml.parsers.expat import ExpatError
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from pydantic import Field
+
+from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import JsonList, JsonMap, OptionalInteger, OptionalText, Text, TextList
 
+READING = ("search_read", "read", "search")
 
-class Answered(Outputs):
-    """What Odoo gave, and how many records it is about."""
 
-    result: Any
+class Answered(Fetched):
+    """The records as asked for, the ids of those made or changed, and how many; `result` is of older flows."""
+
+    ids: list[int] | None = None
+    result: Any = None
     operation: str
     model: str
     recordCount: int  # noqa: N815 - appears as written
@@ -36,6 +42,7 @@ filters:
   - ["is_company", "=", true]
 fields: [name, email]
 limit: 10
+fetchType: FETCH
 """,
     )
     type: Literal["io.kestra.plugin.odoo.Query"]
@@ -52,6 +59,9 @@ limit: 10
     limit: Property[OptionalInteger] = None
     offset: Property[OptionalInteger] = None
     order: Property[OptionalText] = None
+    fetch_type: Property[FetchType | None] = Field(
+        default=None, description="What becomes of records that are read; without it they are in `result`."
+    )
     options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> Answered:
@@ -63,9 +73,13 @@ limit: 10
             raise TaskFailed(f"Odoo does not know {self.username}.", fix="Check `db`, `username` and `password`.")
         whose = (self.db, person, self.password, self.model, operation)
         result = await self._rpc(context, "object", "execute_kw", *whose, arguments, named)
-        return Answered(
-            result=result, operation=operation, model=self.model, recordCount=self._count(operation, result)
-        )
+        count = self._count(operation, result)
+        about = {"operation": operation, "model": self.model, "recordCount": count}
+        if operation in READING and self.fetch_type:
+            rows = [one if isinstance(one, dict) else {"id": one} for one in result]
+            return Answered(**(await fetched(context, rows, self.fetch_type)).model_dump(), **about)
+        ids = [result] if operation == "create" else _numbers(self.ids or []) or None
+        return Answered(result=result, size=count, ids=ids, **about)
 
     def _arguments(self, operation: str) -> tuple[list[Any], dict[str, Any]]:
         page = {"limit": self.limit, "offset": self.offset, "order": self.order}

@@ -307,6 +307,15 @@ async def test_odoo(context):
         filters = [["is_company", "=", True]]
         found = await context.run(**query, filters=filters, fields=["name"], limit=5)
         assert found.result == [{"id": 1, "given": [filters], "named": {"limit": 5, "fields": ["name"]}}]
+        found = await context.run(**query, fields=["name"], fetchType="FETCH_ONE", operation="SEARCH_READ")
+        assert (found.row["id"], found.rows, found.result, found.size) == (1, None, None, 1)
+        found = await context.run(**query, operation="SEARCH", fetchType="FETCH")
+        assert (found.rows, found.size) == ([{"id": 1}, {"id": 2}], 2)
+        found = await context.run(**query, operation="SEARCH", fetchType="STORE")
+        assert (found.rows, found.size) == (None, 2)
+        assert [json.loads(line)["id"] for line in context.files.text(found.uri).splitlines()] == [1, 2]
+        assert (await context.run(**query, operation="CREATE", values={"a": 1})).ids == [8]
+        assert (await context.run(**query, operation="UNLINK", ids=["1", 2])).ids == [1, 2]
         counts = {}
         for operation, more in (
             ("search", {}), ("search_count", {}), ("create", {"values": {"a": 1}}), ("unlink", {"ids": [1, 2]}),
