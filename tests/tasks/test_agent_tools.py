@@ -129,6 +129,35 @@ async def test_a_server_of_events(ask, serve_tools):
         await ask("x", {"type": f"{AI}.tool.StreamableHttpMcpClient", "url": f"{url}/nothing"})
 
 
+async def test_tools_without_a_model(context, serve_tools):
+    url = await serve_tools("streamable-http")
+    server = {"url": f"{url}/mcp", "headers": {"X-Team": "ops"}}
+    listed = await context.run(type=f"{AI}.mcp.ListTools", **server)
+    assert (listed.count, [tool["name"] for tool in listed.tools]) == (4, ["add", "surroundings", "fail", "die"])
+    assert listed.tools[0]["description"] == "Add two numbers."
+    assert listed.tools[0]["parameters"]["required"] == ["a", "b"]
+    call = {"type": f"{AI}.mcp.CallTool", **server, "logRequests": True, "logResponses": True}
+    done = await context.run(**call, tool="add", arguments={"a": "{{ 2 + 3 }}", "b": 12})
+    assert (done.result, done.structuredContent) == ("5 + 12 = 17", {"result": "5 + 12 = 17"})
+    assert (done.isError, done.errorMessage, context.metrics["mcp.tool.calls"]) == (False, None, 1)
+    assert context.said('was asked: add {"a": "5", "b": 12}')
+    assert context.said(r'answered: "5 \+ 12 = 17"')
+    with pytest.raises(TaskFailed, match=r"The tool fail failed: .*no ink"):
+        await context.run(**call, tool="fail")
+    failed = await context.run(**call, tool="fail", failOnToolError=False)
+    assert (failed.isError, failed.errorMessage) == (True, failed.result)
+    assert "no ink" in failed.errorMessage
+    assert context.said("The tool fail failed", "WARN")
+    for given in ({"tool": "nothing"}, {"tool": "add", "arguments": {"a": 1}}):
+        with pytest.raises(TaskFailed):
+            await context.run(**call, **given)
+        assert (await context.run(**call, **given, failOnToolError=False)).isError
+    with pytest.raises(TaskFailed):
+        await context.run(**call, tool="die", failOnToolError=False)
+    older = {**server, "url": f"{await serve_tools('sse')}/sse", "transport": "SSE"}
+    assert (await context.run(type=f"{AI}.mcp.ListTools", **older)).count == 4
+
+
 async def test_flows_may_not_reach_metadata_services(ask):
     tool = {"type": f"{AI}.tool.StreamableHttpMcpClient", "url": "http://169.254.169.254/mcp"}
     with pytest.raises(TaskFailed, match="link-local"):

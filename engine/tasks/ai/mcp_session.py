@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from engine.plugin import RunContext, TaskFailed
@@ -17,6 +18,19 @@ CLOSING = 15.0  # seconds a server gets to end
 LAST_WORDS = 2000  # characters of a server's error output that a message shows
 
 Transport = AbstractAsyncContextManager[Any]
+
+
+class CallRefused(TaskFailed):
+    """A server does not do what it is asked, such as a tool that it does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool gave: as text, and as the value it declares if it does."""
+
+    text: str
+    structured: Any
+    is_error: bool
 
 
 class Session:
@@ -44,11 +58,16 @@ class Session:
 
     async def use(self, call: Call, number: int) -> str:
         """What the server answers to one call; TaskFailed when it says that the tool failed."""
-        answer = await self._answered(self._client.call_tool(call.name, dict(call.arguments)))
-        text = "\n".join(_told(content) for content in answer.content)
+        answer = await self.called(call.name, call.arguments)
         if answer.is_error:
-            raise TaskFailed(text or f"{call.name} failed.")
-        return text
+            raise TaskFailed(answer.text or f"{call.name} failed.")
+        return answer.text
+
+    async def called(self, name: str, arguments: Mapping[str, Any]) -> Answer:
+        """What the server answers to a call, also when it says that the tool failed; CallRefused, TaskFailed."""
+        answer = await self._answered(self._client.call_tool(name, dict(arguments)))
+        text = "\n".join(_told(content) for content in answer.content)
+        return Answer(text, answer.structured_content, bool(answer.is_error))
 
     async def _answered(self, asked: Awaitable[Any]) -> Any:
         from mcp import MCPError
@@ -59,7 +78,9 @@ class Session:
             if asking.done():
                 return asking.result()
         except (MCPError, OSError, RuntimeError) as error:
-            raise TaskFailed(f"The MCP server {self._name} answered: {error}") from error
+            # -32000 to -32099 are the transport's: nobody answered.
+            kind = CallRefused if isinstance(error, MCPError) and not -32100 < error.code <= -32000 else TaskFailed
+            raise kind(f"The MCP server {self._name} answered: {error}") from error
         finally:
             if not asking.done():
                 asking.cancel()
