@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext, RunnableTask
+from engine.plugin import Part, Property, RunContext, RunnableTask
 from engine.tasks.google_account import access_token
 from engine.tasks.http_options import HttpOptions, Timeouts
 from engine.tasks.outbound import Answer
@@ -21,8 +21,8 @@ BASES = {
 NAMES = {"sheets": "Google Sheets", "drive": "Google Drive", "upload": "Google Drive"}
 
 
-class WorkspaceTask(RunnableTask):
-    """What every task of Google Workspace has."""
+class WorkspaceFields(Part):
+    """Who we are to Google Workspace, and what it allows us."""
 
     service_account: Property[OptionalText] = Field(default=None, description="The whole JSON key.")
     scopes: Property[TextList] = Field(
@@ -54,3 +54,7 @@ class WorkspaceTask(RunnableTask):
             headers={"Authorization": f"Bearer {token}", **({"Content-Type": kind} if kind else {})},
             **body,
         )
+
+
+class WorkspaceTask(WorkspaceFields, RunnableTask):
+    """What every task of Google Workspace has."""

@@ -166,6 +166,53 @@ async def test_yaml_and_markdown(context):
     assert context.files.text(await converted(context, "markdown.MarkdownToText", text)).startswith("Title\nbold ")
 
 
+PAGE = """<html><head><title>T</title><style>p {}</style></head><body><nav><a href="/">Home</a></nav>
+<h2>Head</h2><p>This is <strong>bold</strong>, <a href="x?a=1">a link</a> and <a href="http://[broken">none</a>.</p>
+<ul><li>one<ul><li>two</li></ul></li></ul><table><tr><th>a</th></tr><tr><td>1</td></tr></table>
+<img src="/p.png" alt="P"><script>alert(1)</script></body></html>"""
+
+
+async def test_a_page_as_markdown(context):
+    page = await stored(context, PAGE, "page.html")
+    uri = await converted(context, "markdown.HtmlToMarkdown", page, ignoreTags=["nav"], baseUri="https://e.test/d/")
+    text = context.files.text(uri)
+    assert uri.endswith("page.md")
+    for line in (
+        "## Head",
+        "This is **bold**, [a link](https://e.test/d/x?a=1) and [none](http://[broken).",
+        "* one",
+        "| a |",
+        "![P](https://e.test/p.png)",
+    ):
+        assert line in text.splitlines()
+    assert not {"T", "alert(1)", "p {}", "[Home](/)"} & set(text.splitlines())
+    assert "[Home](/)" in context.files.text(await converted(context, "markdown.HtmlToMarkdown", page))
+    with pytest.raises(TaskFailed, match=r"`ignoreTags`: 'nav\['.* is no name of an element"):
+        await converted(context, "markdown.HtmlToMarkdown", page, ignoreTags=["nav["])
+    deep = await stored(context, "<div>" * 5000 + "x", "deep.html")
+    with pytest.raises(TaskFailed, match="nests too deep"):
+        await converted(context, "markdown.HtmlToMarkdown", deep)
+
+
+async def test_documents_as_toon_and_back(context):
+    document = {
+        "products": [{"id": 1, "name": "Apple"}, {"id": 2, "name": "a, b"}],
+        "none": [],
+        "of": {"deep": [1, [2]]},
+    }
+    uri = await converted(context, "json.JsonToToon", await stored(context, json.dumps(document), "d.json"))
+    assert context.files.text(uri).startswith('products[2]{id,name}:\n  1,Apple\n  2,"a, b"\n')
+    assert json.loads(context.files.text(await converted(context, "json.ToonToJson", uri))) == document
+    assert not context.said("not quite TOON")
+    sloppy = await stored(context, "a[3]: 1,2\nb[0]:", "answer.toon")  # as models write it
+    assert json.loads(context.files.text(await converted(context, "json.ToonToJson", sloppy))) == {"a": [1, 2], "b": []}
+    assert context.said(r"answer\.toon is not quite TOON: line 1: Declared length 3 but found 2", "WARN")
+    with pytest.raises(TaskFailed, match=r"x is not TOON: line 1"):
+        await converted(context, "json.ToonToJson", await stored(context, "- 1\nx", "x"))
+    with pytest.raises(TaskFailed, match=r"x is not JSON: .* in line 1, column 1"):
+        await converted(context, "json.JsonToToon", await stored(context, "no", "x"))
+
+
 SCHEMA = json.dumps(
     {
         "type": "record",

@@ -1,8 +1,11 @@
 """Google Drive with a service account."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from engine.errors import TaskFailed
+from engine.tasks import catalogue
 from tests.wire.google_drive import google_drive
 
 __all__ = ["google_drive"]
@@ -55,3 +58,67 @@ async def test_files_are_listed_page_by_page(drive, google_drive):
     assert [file["id"] for file in found.files] == ["f2"]
     assert google_drive.wire.last.query["corpora"] == "user,allTeamDrives"
     assert google_drive.wire.last.query["q"] == "name = 'two'"
+
+
+NOW = datetime.now(UTC)
+
+
+def at(minutes):
+    return (NOW + timedelta(minutes=minutes)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def test_new_files_start_an_execution_once(drive, google_drive, google_service):
+    def file(one, minutes, **given):
+        given = {"parents": ["in"], "owners": ["ann@x.test"], "mimeType": "application/pdf", "content": b"pdf", **given}
+        google_drive.files[one] = {
+            "id": one,
+            "name": one,
+            "version": "1",
+            "trashed": False,
+            "createdTime": at(minutes),
+            **given,
+        }
+
+    declared = {"id": "t", "type": f"{KIND}.FileCreatedTrigger", "serviceAccount": google_service.service_account}
+    where = {"folderId": "in", "includeSubfolders": True, "ownerEmail": "ann@x.test", "maxFilesPerPoll": 2}
+    declared |= {**where, "mimeTypes": ["application/pdf", "application/vnd.google-apps.document"]}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+
+    async def look():
+        seen = await trigger.poll(drive.context)
+        drive.context.memory = seen.memory
+        return {one["name"]: one["kestraFileUri"] for one in seen.found.files} if seen.found else {}
+
+    folder = "application/vnd.google-apps.folder"
+    file("old", -90)
+    file("elsewhere", -5, parents=["root"])
+    file("bin", -5, trashed=True)
+    file("bob's", -5, owners=["bob@x.test"])
+    file("text", -5, mimeType="text/plain")
+    file("sub", -900, mimeType=folder)
+    file("deep", -900, mimeType=folder, parents=["sub"])
+    file("a", -5)
+    file("b", -4, parents=["deep"], mimeType="application/vnd.google-apps.document")
+    file("c", -4)
+    first = await look()
+    assert (list(first), first["b"]) == (["a", "b"], None)
+    assert await drive.context.files.read(first["a"]) == b"pdf"
+    assert list(await look()) == ["c"]  # what was too many comes next
+    assert await look() == {}
+    file("late", -4.5)  # the search knew of it later than of those made after it
+    file("d", -1)
+    assert list(await look()) == ["late", "d"]
+    assert await look() == {}
+    assert set(drive.context.memory["ids"]) == {"d"}  # no more is kept than is needed
+    assert (await trigger.model_copy(update={"folder_id": "it's \\ none"}).poll(drive.context)).found is None
+
+
+async def test_a_folder_of_too_many_folders(drive, google_drive, google_service, monkeypatch):
+    monkeypatch.setattr("engine.tasks.googleworkspace.drive.MOST_FOLDERS", 2)
+    for name in ("one", "two"):
+        await drive("Create", name=name, mimeType="application/vnd.google-apps.folder")
+    declared = {"id": "t", "type": f"{KIND}.FileCreatedTrigger", "serviceAccount": google_service.service_account}
+    declared |= {"folderId": "root", "includeSubfolders": True}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    with pytest.raises(TaskFailed, match="more than 2 folders"):
+        await trigger.poll(drive.context)

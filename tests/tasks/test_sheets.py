@@ -5,6 +5,8 @@ import json
 import pytest
 
 from engine.errors import TaskFailed
+from engine.tasks import catalogue
+from engine.tasks.sheet_changes import KEPT, TOLD, Sheet
 from tests.wire.google_sheets import google_sheets
 
 __all__ = ["google_sheets"]
@@ -81,3 +83,55 @@ async def test_what_google_refuses(sheets):
         await sheets("ReadRange", range="Nope!A1")
     with pytest.raises(TaskFailed, match="is not JSON"):
         await sheets("ReadRange", range="Sheet1", serviceAccount="x")
+
+
+async def test_what_changes_in_a_sheet_starts_an_execution(sheets, google_sheets, google_service):
+    who = {"serviceAccount": google_service.service_account, "spreadsheetId": "S1"}
+    declared = {"id": "t", "type": f"{KIND}.SheetModifiedTrigger", **who, "range": "A1:C9", "sheetName": "It's"}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+
+    async def look(found=trigger):
+        seen = await found.poll(sheets.context)
+        sheets.context.memory = json.loads(json.dumps(seen.memory))
+        return seen.found
+
+    def changed():
+        google_sheets.version += 1
+
+    assert await look() is None  # how it is at first is no change
+    google_sheets.sheets["It's"][1][0] = "2"
+    assert await look() is None
+    assert google_sheets.wire.last.path.startswith("/drive")  # it was not even read
+    changed()
+    found = await look()
+    assert (found["range"], found["spreadsheetId"]) == ("'It''s'!A1:C9", "S1")
+    assert found["diff"]["cellChanges"] == [{"row": 1, "col": 0, "before": "1", "after": "2"}]
+    changed()  # elsewhere
+    assert await look() is None
+    google_sheets.sheets["It's"].append(["3", "4"])
+    changed()
+    diff = (await look())["diff"]
+    assert (diff["rowDelta"], diff["rowsBefore"], diff["rowsAfter"], diff["maxColumnsCompared"]) == (1, 2, 3, 2)
+    assert [one["after"] for one in diff["cellChanges"]] == ["3", "4"]
+    whole = trigger.model_copy(update={"range": None, "sheet_name": None})
+    changed()
+    assert await look(whole) is None  # another range
+    google_sheets.sheets["Sheet1"].append(["x"])
+    changed()
+    assert (await look(whole))["range"] == "'Sheet1'"
+
+
+def test_large_sheets_are_remembered_by_a_mark():
+    small, large = Sheet.of([["x"]]), Sheet.of([["x" * KEPT]])
+    assert large.values is None
+    assert small.changes(large) == {
+        "rowDelta": 0,
+        "rowsBefore": 1,
+        "rowsAfter": 1,
+        "cellChanges": [],
+        "truncated": True,
+    }
+    many = Sheet.of([[row] for row in range(TOLD + 2)])
+    diff = small.changes(many)
+    assert (len(diff["cellChanges"]), diff["truncated"]) == (TOLD, True)
+    assert Sheet.read(many.document()) == many

@@ -82,7 +82,7 @@ class GoogleService:
             base64.urlsafe_b64decode(signature + "=="), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256()
         )
         said = json.loads(base64.urlsafe_b64decode(claims + "=="))
-        if not re.search("calendar|spreadsheets|cloud-platform", said["scope"]):
+        if not re.search("calendar|spreadsheets|cloud-platform|drive", said["scope"]):
             return Answered({"error": "invalid_scope"}, 400)
         return Answered({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"})
 

@@ -18,6 +18,7 @@ class GoogleDrive:
 
     def __init__(self) -> None:
         self.files: dict[str, dict[str, Any]] = {}
+        self.now = "2026-01-02T03:04:05.678Z"
         self.wire: Loopback
 
     def answer(self, request: Received) -> Answered:
@@ -54,17 +55,42 @@ class GoogleDrive:
 
     def _kept(self, id_: str | None, about: dict[str, Any], content: bytes) -> dict[str, Any]:
         name = id_ or f"f{len(self.files) + 1}"
-        old = self.files.get(name, {"version": "0", "parents": ["root"], "trashed": False})
+        old = self.files.get(name, {"version": "0", "parents": ["root"], "trashed": False, "createdTime": self.now})
         self.files[name] = {**old, "id": name, **about, "version": str(int(old["version"]) + 1), "content": content}
         return self.files[name]
 
     def _list(self, request: Received) -> Answered:
         if request.query.get("includeItemsFromAllDrives") != request.query.get("supportsAllDrives"):
             return _error(403, "includeItemsFromAllDrives needs supportsAllDrives")
-        rows = [_shown(file) for file in self.files.values() if file["name"] in request.query.get("q", file["name"])]
+        try:
+            rows = [_shown(file) for file in self.files.values() if fits(request.query.get("q", ""), file)]
+        except SyntaxError:
+            return _error(400, "Invalid Value: q")
         start = int(request.query.get("pageToken") or 0)
         more = {"nextPageToken": str(start + 2)} if start + 2 < len(rows) else {}
         return Answered({"files": rows[start : start + 2], **more})
+
+
+TERM = re.compile(r"('(?:[^'\\]|\\.)*') in (\w+)|(\w+) (=|!=|>=|<) ('(?:[^'\\]|\\.)*'|true|false)")
+
+
+def fits(query: str, file: dict[str, Any]) -> bool:
+    """Whether a file is what a search in Drive's words asks for."""
+
+    def holds(term: re.Match[str]) -> str:
+        if term[2]:
+            return str(_read(term[1]) in file.get(term[2], []))
+        own, said = file[term[3]], _read(term[5])
+        return str({"=": own == said, "!=": own != said, ">=": own >= said, "<": own < said}[term[4]])
+
+    rest = TERM.sub(holds, query)
+    if not re.fullmatch(r"[()\s]*(?:(?:True|False|and|or)[()\s]*)*", rest):
+        raise SyntaxError(query)
+    return bool(eval(rest)) if rest.strip() else True  # only words that were just checked
+
+
+def _read(text: str) -> Any:
+    return text == "true" if text in ("true", "false") else re.sub(r"\\(.)", r"\1", text[1:-1])
 
 
 def _shown(file: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ class GoogleSheets:
     def __init__(self) -> None:
         self.sheets: dict[str, list[list[Any]]] = {"Sheet1": [], "It's": [["x"], ["1"]]}
         self.made: list[str] = []
+        self.version = 1
         self.deleted: list[str] = []
         self.wire: Loopback
 
@@ -23,6 +24,8 @@ class GoogleSheets:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return _error(401, "Request had invalid authentication credentials.")
         if found := re.fullmatch(r"/drive/v3/files/(\w+)", request.path):
+            if request.method == "GET":
+                return Answered({"modifiedTime": "2026-01-02T03:04:05.678Z", "version": str(self.version)})
             self.deleted.append(found[1])
             return Answered(status=204)
         if request.path == "/v4/spreadsheets" and request.method == "POST":

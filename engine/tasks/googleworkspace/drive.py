@@ -3,17 +3,25 @@
 import asyncio
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext
-from engine.tasks.google_rest import WorkspaceTask
+from engine.core.dates import parse_datetime
+from engine.core.durations import Duration
+from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, TaskFailed
+from engine.tasks.google_rest import WorkspaceFields, WorkspaceTask
 from engine.tasks.property_types import OptionalText, Text, TextList
+from engine.tasks.trigger_fields import fields_of
 
 FIELDS = "id,name,size,version,createdTime,parents,trashed,mimeType"
+MORE = "modifiedTime,owners,webViewLink,iconLink,thumbnailLink"
 NUMBERS = ("size", "version")
+FOLDER = "application/vnd.google-apps.folder"
+AT_ONCE, MOST_FOLDERS = 50, 1000  # folders of one question, and in all
+LATE = timedelta(minutes=1)  # how much later than it is made a search may know of a file
 
 
 class FileTask(WorkspaceTask):
@@ -193,14 +201,7 @@ query: "'{{ secret('REPORTS_FOLDER') }}' in parents and trashed = false"
         }
         asked |= {"q": " ".join(self.query.split())} if self.query else {}
         asked |= {"corpora": ",".join(self.corpora)} if self.corpora else {}
-        found, page = list[dict[str, Any]](), ""
-        while True:
-            told = {**asked, **({"pageToken": page} if page else {})}
-            answer = await self.ask(context, "drive", "GET", "/files", params=told)
-            found += [_told(file) for file in answer.get("files") or []]
-            page = str(answer.get("nextPageToken") or "")
-            if not page:
-                break
+        found = [_told(file) for file in await listed(self, context, asked)]
         context.metric("size", len(found))
         return Files(files=found)
 
@@ -227,6 +228,127 @@ fileId: "{{ outputs.share.file.id }}"
     async def run(self, context: RunContext) -> Gone:
         await self.ask(context, "drive", "DELETE", self.path, params={"supportsAllDrives": "true"})
         return Gone(fileId=self.file_id)
+
+
+class NewFiles(WorkspaceFields):
+    """Which files are waited for."""
+
+    scopes: Property[TextList] = Field(
+        default_factory=lambda: ["https://www.googleapis.com/auth/drive.readonly"],
+        description="What the account asks to be allowed.",
+    )
+    folder_id: Property[OptionalText] = Field(default=None, description="Where they appear; anywhere unless given.")
+    include_subfolders: Property[bool] = False
+    mime_types: Property[TextList | None] = Field(default=None, description="What they are; anything unless given.")
+    owner_email: Property[OptionalText] = None
+    max_files_per_poll: Property[int] = Field(default=100, ge=1, description="More wait for the next look.")
+
+    async def made(self, context: RunContext, since: str) -> list[dict[str, Any]]:
+        """Files that were made since a moment, the oldest first; TaskFailed."""
+        wanted = ["trashed = false", f"mimeType != '{FOLDER}'", f"createdTime >= '{since}'"]
+        if self.mime_types:
+            wanted.append(f"({' or '.join(f'mimeType = {_quoted(kind)}' for kind in self.mime_types)})")
+        if self.owner_email:
+            wanted.append(f"{_quoted(self.owner_email)} in owners")
+        found = dict[str, dict[str, Any]]()
+        for places in await self._places(context):
+            for file in await self._search(context, [*wanted, *places], f"{FIELDS},{MORE}"):
+                found[file["id"]] = file
+        return sorted(found.values(), key=lambda file: str(file["createdTime"]))
+
+    async def _places(self, context: RunContext) -> list[list[str]]:
+        """Conditions that say where, each for one question; one that says nothing for everywhere."""
+        if not self.folder_id:
+            return [[]]
+        folders, reached = [self.folder_id], 0
+        while self.include_subfolders and reached < len(folders):
+            asked = folders[reached : reached + AT_ONCE]
+            reached += len(asked)
+            below = ["trashed = false", f"mimeType = '{FOLDER}'", _within(asked)]
+            folders += [one["id"] for one in await self._search(context, below, "id") if one["id"] not in folders]
+            if len(folders) > MOST_FOLDERS:
+                raise TaskFailed(f"{self.folder_id} holds more than {MOST_FOLDERS} folders.", fix="Watch one of them.")
+        return [[_within(folders[start : start + AT_ONCE])] for start in range(0, len(folders), AT_ONCE)]
+
+    async def _search(self, context: RunContext, wanted: list[str], fields: str) -> list[dict[str, Any]]:
+        asked = {
+            "q": " and ".join(wanted),
+            "orderBy": "createdTime",
+            "fields": f"nextPageToken,files({fields})",
+            "supportsAllDrives": "true",
+            "includeItemsFromAllDrives": "true",
+        }
+        return await listed(self, context, asked)
+
+
+class FileCreatedTrigger(NewFiles, PollingTrigger):
+    """Start an execution when there are new files; their contents are stored, where Drive gives them."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: invoices
+type: io.kestra.plugin.googleworkspace.drive.FileCreatedTrigger
+interval: PT5M
+serviceAccount: "{{ secret('GOOGLE_SA') }}"
+folderId: 1a2b3c4d5e6f7g8h9i0j
+mimeTypes: [application/pdf]
+""",
+    )
+    type: Literal["io.kestra.plugin.googleworkspace.drive.FileCreatedTrigger"]
+    interval: Duration = Field(
+        default=timedelta(hours=1), ge=timedelta(minutes=1), description="The wait between two looks."
+    )
+
+    async def poll(self, context: PollContext) -> Look:
+        asked = await fields_of(self, NewFiles, context)
+        floor = str(context.memory.get("floor") or _stamp(datetime.now(UTC) - self.interval))
+        known = set(context.memory.get("ids", ()))
+        there = await asked.made(context, floor)
+        fresh = [file for file in there if file["id"] not in known][: asked.max_files_per_poll]
+        if not fresh:
+            return Look(None, {"floor": floor, "ids": sorted(known & {file["id"] for file in there})})
+        known |= {file["id"] for file in fresh}
+        floor = max(floor, _stamp(parse_datetime(fresh[-1]["createdTime"]) - LATE))
+        ids = sorted(file["id"] for file in there if file["id"] in known and str(file["createdTime"]) >= floor)
+        found = [{**file, "kestraFileUri": await _content(asked, context, file)} for file in fresh]
+        return Look(Files(files=found), {"floor": floor, "ids": ids})
+
+
+async def listed(asks: WorkspaceFields, context: RunContext, asked: dict[str, str]) -> list[dict[str, Any]]:
+    """Files of a search, of all its pages; TaskFailed."""
+    found, page = list[dict[str, Any]](), ""
+    while True:
+        told = {**asked, **({"pageToken": page} if page else {})}
+        answer = await asks.ask(context, "drive", "GET", "/files", params=told)
+        found += answer.get("files") or []
+        page = str(answer.get("nextPageToken") or "")
+        if not page:
+            return found
+
+
+async def _content(asks: WorkspaceFields, context: RunContext, file: dict[str, Any]) -> str | None:
+    if str(file.get("mimeType") or "").startswith("application/vnd.google-apps."):
+        return None  # documents of Google have no content of their own: `Export` makes one
+    try:
+        path = f"/files/{quote(file['id'], safe='')}"
+        content = await asks.content(context, path, {"alt": "media", "supportsAllDrives": "true"})
+    except TaskFailed as error:
+        context.log(f"The content of {file.get('name')!r} could not be fetched: {error}", "WARN")
+        return None
+    return await context.files.put(content, _name(file))
+
+
+def _within(folders: list[str]) -> str:
+    return f"({' or '.join(f'{_quoted(one)} in parents' for one in folders)})"
+
+
+def _quoted(text: str) -> str:
+    """A text as Drive's searches write it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _told(file: dict[str, Any]) -> dict[str, Any]:

@@ -3,16 +3,20 @@
 import asyncio
 import csv
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
-from engine.tasks.google_rest import WorkspaceTask
+from engine.core.durations import Duration
+from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
+from engine.tasks.google_rest import SHEETS, WorkspaceFields, WorkspaceTask
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.rows import lines_of, values_of
+from engine.tasks.sheet_changes import Sheet
+from engine.tasks.trigger_fields import fields_of
 
 FORMATS = ("ION", "CSV", "JSON")
 
@@ -267,3 +271,62 @@ async def _kept(context: RunContext, rows: list[Any], name: str) -> str:
 
 def _cell(value: Any) -> Any:
     return "" if value is None else value if isinstance(value, str | int | float | bool) else str(value)
+
+
+class WatchFields(WorkspaceFields):
+    """Which spreadsheet is looked at, and what of it."""
+
+    scopes: Property[TextList] = Field(
+        default_factory=lambda: [SHEETS, "https://www.googleapis.com/auth/drive.metadata.readonly"],
+        description="What the account asks to be allowed.",
+    )
+    spreadsheet_id: Property[Text] = Field(description="The spreadsheet's id, as its address has it.")
+    sheet_name: Property[OptionalText] = Field(default=None, description="Which sheet; the first unless given.")
+    range: Property[OptionalText] = Field(default=None, description="As Sheet1!A1:D100; the whole sheet unless given.")
+
+    async def where(self, context: RunContext, path: str) -> str:
+        """The range in Google's words."""
+        if self.range and ("!" in self.range or not self.sheet_name):
+            return self.range
+        title = self.sheet_name
+        if not title:
+            about = await self.ask(context, "sheets", "GET", path, params=[("fields", "sheets.properties")])
+            title = str(about["sheets"][0]["properties"]["title"])
+        quoted = "'" + title.replace("'", "''") + "'"
+        return f"{quoted}!{self.range}" if self.range else quoted
+
+
+class SheetModifiedTrigger(WatchFields, PollingTrigger):
+    """Start an execution when values of a spreadsheet have changed: `trigger.diff` tells which."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: on_change
+type: io.kestra.plugin.googleworkspace.sheets.SheetModifiedTrigger
+interval: PT2M
+serviceAccount: "{{ secret('GOOGLE_SA') }}"
+spreadsheetId: "{{ secret('ROTA_SHEET') }}"
+range: Rota!A1:D100
+""",
+    )
+    type: Literal["io.kestra.plugin.googleworkspace.sheets.SheetModifiedTrigger"]
+    interval: Duration = Field(
+        default=timedelta(minutes=5), ge=timedelta(seconds=1), description="The wait between two looks."
+    )
+
+    async def poll(self, context: PollContext) -> Look:
+        fields, memory = await fields_of(self, WatchFields, context), context.memory
+        one = quote(fields.spreadsheet_id, safe="")
+        asked = {"fields": "modifiedTime,version", "supportsAllDrives": "true"}
+        about = await fields.ask(context, "drive", "GET", f"/files/{one}", params=asked)
+        stamp = f"{about.get('modifiedTime')} {about.get('version')}"
+        if memory.get("stamp") == stamp:
+            return Look(None, memory)
+        where = await fields.where(context, f"/spreadsheets/{one}")
+        path = f"/spreadsheets/{one}/values/{quote(where, safe='')}"
+        now = Sheet.of((await fields.ask(context, "sheets", "GET", path)).get("values") or [])
+        kept = {"stamp": stamp, "where": where, **now.document()}
+        if memory.get("where") != where or memory["mark"] == now.mark:
+            return Look(None, kept)
+        told = {"spreadsheetId": fields.spreadsheet_id, "sheetName": fields.sheet_name, "range": where}
+        return Look({**told, "diff": Sheet.read(memory).changes(now)}, kept)

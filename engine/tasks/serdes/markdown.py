@@ -1,9 +1,16 @@
 """`io.kestra.plugin.serdes.markdown`: Markdown."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from urllib.parse import urljoin
 
+from pydantic import Field
+
+from engine.plugin import Property, TaskFailed
 from engine.tasks.conversion import ConversionTask, Warn
+from engine.tasks.extras import extra
+from engine.tasks.property_types import OptionalText, TextList
 
 
 class MarkdownToHtml(ConversionTask):
@@ -47,6 +54,51 @@ from: "{{ outputs.report.uri }}"
                 lines.append(token.content.rstrip("\n"))
         target.write_text("\n".join(lines) + "\n", self.charset)
         return 1
+
+
+class HtmlToMarkdown(ConversionTask):
+    """Write a page as Markdown, which is shorter to read for people and for language models."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: shorter
+type: io.kestra.plugin.serdes.markdown.HtmlToMarkdown
+from: "{{ outputs.page.uri }}"
+ignoreTags: [nav, footer]
+baseUri: https://example.com/docs/
+""",
+    )
+    suffix: ClassVar[str] = ".md"
+    type: Literal["io.kestra.plugin.serdes.markdown.HtmlToMarkdown"]
+    ignore_tags: Property[TextList | None] = Field(
+        default=None, description="Elements that are left out, besides scripts, styles and the title."
+    )
+    base_uri: Property[OptionalText] = Field(default=None, description="What links and pictures are relative to.")
+
+    def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        markdownify = extra("markdownify", "html")
+        page = extra("bs4", "html").BeautifulSoup(source.read_text(self.charset), "html.parser")
+        for wanted in ("script", "style", "title", *(self.ignore_tags or [])):
+            for element in self._found(page, wanted):
+                element.decompose()
+        for name, link in (("a", "href"), ("img", "src")):
+            for element in page.find_all(name, **{link: True}) if self.base_uri else ():
+                with suppress(ValueError):  # it is no address then, and stays what it is
+                    element[link] = urljoin(self.base_uri or "", element[link])
+        try:
+            text = markdownify.MarkdownConverter(heading_style=markdownify.ATX, bullets="*").convert_soup(page)
+        except RecursionError as error:
+            raise TaskFailed(
+                f"{source.name} nests too deep.", fix="Leave parts of it out with `ignoreTags`."
+            ) from error
+        target.write_text(text.strip() + "\n", self.charset)
+        return 1
+
+    def _found(self, page: Any, wanted: str) -> list[Any]:
+        try:
+            return list(page.select(wanted))
+        except extra("soupsieve", "html").SelectorSyntaxError as error:
+            raise TaskFailed(f"`ignoreTags`: {wanted!r} is no name of an element.", fix="Write them as nav.") from error
 
 
 def _parser() -> Any:
