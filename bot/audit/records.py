@@ -10,10 +10,12 @@ from engine.audit_keys import key_file
 from engine.errors import Refused
 from engine.runtime import Engine
 from engine.store import audit_chain, audit_seals, chat_audit, forgetting
-from engine.store.audit_proof import FORGET, Trust, Verdict
+from engine.store.audit_proof import FORGET, OLD_ROWS, Trust, Verdict
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
 from engine.store.forgetting import Forgotten
+
+BATCH = 2000  # rows taken out in one go: the writer serves others in between
 
 
 async def verified(
@@ -102,6 +104,30 @@ async def forget(engine: Engine, person: str, by: Person | None = None) -> Forgo
 
     await engine.notary.ready()
     return await engine.database.transact(work)
+
+
+async def purge(engine: Engine, before: datetime, by: Person, *, dry_run: bool = False) -> int:
+    """Take the rows from before a moment out of the record, which then says so, signed, and who asked; how many.
+    Refused when the moment is yet to come, or when nothing here can sign for a record that is signed."""
+    now = engine.clock.now()
+    if before > now:
+        raise Refused("What is yet to come can't be taken out of the record.", fix="Give a date that has been.")
+    count = await engine.database.read(lambda connection: audit_chain.older(connection, before))
+    if dry_run or not count:
+        return count
+    deed = Deed(now, by.id, by.name, by.platform, "audit purge", "", details={"before": before.isoformat()})
+
+    def work(unit: Unit, *, is_first: bool) -> int:
+        if is_first:
+            chat_audit.record(unit.connection, deed)
+        sign = lambda: engine.notary.seal_in(unit, OLD_ROWS, must=True)  # noqa: E731
+        return audit_chain.purge(unit.connection, before, now, sign, most=BATCH)
+
+    await engine.notary.ready()
+    gone = 0
+    while taken := await engine.database.transact(lambda unit: work(unit, is_first=not gone)):  # noqa: B023
+        gone += taken
+    return gone
 
 
 def moment(text: str) -> datetime | None:

@@ -332,6 +332,19 @@ def audit_forget(
     forget(person, data)
 
 
+@audit.command("purge")
+def audit_purge(
+    before: Annotated[str | None, typer.Option("--before", help="Rows from before this date, as 2026-01-31.")] = None,
+    older_than: Annotated[str | None, typer.Option("--older-than", help="Rows older than this, as P730D.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")] = False,
+    data: Data = None,
+) -> None:
+    """Take old rows out of the record. It says so, and still verifies."""
+    from bot.cli.audit import purge as clean
+
+    clean(before, older_than, dry_run, data)
+
+
 @slack.command("manifest")
 def slack_manifest(
     url: Annotated[str | None, typer.Option("--url", help="Public address, for HTTP mode.")] = None,

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from urllib.parse import quote
 
 from bot.audit import exported, records
 from bot.cli.loopback import ask, operator
+from bot.cli.purge import cut
+from bot.settings import read_settings
 from engine.audit_keys import fingerprint, new_key, pem, read_public
 from engine.errors import NotFound, Refused
 from engine.store.audit_proof import Trust
@@ -127,6 +130,16 @@ def forget(person: str, data: Path | None) -> None:
     )
     if gone.under_way:
         sys.stderr.write(f"Runs under way that still do: {gone.under_way}. Repeat this when they have ended.\n")
+
+
+def purge(before: str | None, older_than: str | None, dry_run: bool, data: Path | None) -> None:
+    """Take old rows out of the record, and say how many that were."""
+    until = cut(before, older_than, datetime.now(UTC), read_settings(data=data).timezone)
+    body = {"before": until.isoformat(), "dryRun": dry_run}
+    clean = partial(records.purge, before=until, by=operator(), dry_run=dry_run)
+    count = ask(data, "POST", "/audit/purge", clean, lambda text: int(json.loads(text)["rows"]), body=body)
+    rows = f"{count} rows of the record from before {until.isoformat(timespec='seconds')}"
+    sys.stdout.write(f"{rows} would be taken out; none was.\n" if dry_run else f"{rows} are taken out.\n")
 
 
 def _lines(text: str) -> list[dict[str, Any]]:

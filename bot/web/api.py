@@ -240,3 +240,21 @@ async def audit_forget(request: Request, person: str) -> Response:
     except Refused as error:
         return told({"error": str(error)}, 409)
     return told({"removed": gone.texts, "runs": gone.runs, "underWay": gone.under_way})
+
+
+@routes.post("/audit/purge", name="audit_purge")
+async def audit_purge(request: Request) -> Response:
+    """Take the rows from before a date out of the record; with `dryRun` only say how many they are."""
+    if (no := await refused(request, "manage", "*")) is not None:
+        return no
+    try:
+        body: Any = await request.json()
+        before, dry_run = datetime.fromisoformat(body["before"]), bool(body.get("dryRun"))
+        if before.tzinfo is None:
+            raise ValueError("no zone")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return told({"error": 'Send a JSON object with `before`, a date with a zone: "2026-01-31T00:00:00Z".'}, 400)
+    try:
+        return told({"rows": await records.purge(engine_of(request), before, caller(request).person, dry_run=dry_run)})
+    except EngineError as error:
+        return told({"error": str(error)}, 409)

@@ -13,7 +13,20 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, delete, func, insert, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    type_coerce,
+)
 
 from engine.store.audit_proof import (
     CHECKPOINT,
@@ -164,27 +177,44 @@ def checkpoint(connection: Connection, what: Mapping[str, Any], now: datetime) -
     return append(connection, {**what, "head": [stood.number, stood.hash]}, at=now, person="", action=CHECKPOINT)
 
 
-def purge(connection: Connection, before: datetime, now: datetime, seal: Callable[[], object] | None = None) -> int:
-    """Remove the rows of a time; a row of the chain says how many, and the hash of the last of them. `seal` signs it,
-    without which a signed chain does not verify any more."""
+def older(connection: Connection, before: datetime) -> int:
+    """How many rows at the beginning of the record are from before a moment."""
+    return int(connection.execute(select(func.count()).select_from(audit).where(_old(connection, before))).scalar_one())
+
+
+def purge(
+    connection: Connection,
+    before: datetime,
+    now: datetime,
+    seal: Callable[[], object] | None = None,
+    *,
+    most: int | None = None,
+) -> int:
+    """Remove the rows from before a moment, the oldest `most` of them; a row of the chain says how many, and the hash
+    of the last. `seal` signs it, without which a signed chain does not verify any more."""
     serial(connection, "audit chain")
-    first_kept = connection.execute(select(func.min(audit.c.id)).where(audit.c.at >= before)).scalar()
-    old = audit.c.id < first_kept if first_kept is not None else audit.c.id <= head(connection).number
-    last = connection.execute(select(audit.c.id, audit.c.hash).where(old).order_by(audit.c.id.desc()).limit(1)).first()
-    if last is None:
+    oldest = select(audit.c.id).where(_old(connection, before)).order_by(audit.c.id).limit(most).subquery()
+    count, last_id = connection.execute(select(func.count(), func.max(oldest.c.id))).one()
+    if not count:
         return 0
+    last = connection.execute(select(audit.c.hash).where(audit.c.id == last_id)).scalar_one()
     # Written before anything goes, so that the chain is never without an end.
-    count = connection.execute(select(func.count()).select_from(audit).where(audit.c.id <= last.id)).scalar_one()
-    checkpoint(connection, {"removed": count, "last": [last.id, last.hash]}, now)
+    checkpoint(connection, {"removed": count, "last": [last_id, last]}, now)
     # Their details go with them: no other row has the same.
-    texts = select(audit.c.details).where(audit.c.id <= last.id)
+    texts = select(audit.c.details).where(audit.c.id <= last_id)
     connection.execute(delete(audit_private).where(audit_private.c.key.in_(texts)))
-    connection.execute(delete(audit).where(audit.c.id <= last.id))
+    connection.execute(delete(audit).where(audit.c.id <= last_id))
     still = select(audit.c.person)
     connection.execute(delete(audit_private).where(audit_private.c.owner != "", audit_private.c.key.not_in(still)))
     if seal is not None:
         seal()
     return int(count)
+
+
+def _old(connection: Connection, before: datetime) -> ColumnElement[bool]:
+    """Rows ahead of the first that is not from before a moment."""
+    first_kept = connection.execute(select(func.min(audit.c.id)).where(audit.c.at >= before)).scalar()
+    return audit.c.id < first_kept if first_kept is not None else true()
 
 
 # Checking

@@ -230,7 +230,7 @@ messages:
             asked -= 1
         if asked == len(turns):
             raise TaskFailed("The last message must be of type USER.", fix="Add what the model is to answer.")
-        history: list[dict[str, Any]] = [
+        history: list[Any] = [  # of the many forms that the library takes
             {"role": "model" if turn.type == "AI" else "user", "parts": [{"text": turn.content}]}
             for turn in turns[:asked]
         ]

@@ -7,12 +7,13 @@ import hashlib
 import io
 import json
 import subprocess
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
 
 from bot.approvals.policy import ApprovalRule
+from bot.audit import records
 from bot.cli import app
 from bot.cli.audit import cell
 from bot.people.roles import Role
@@ -21,6 +22,7 @@ from engine.audit_keys import AuditKey, pem
 from engine.errors import NotFound
 from engine.plugin import Selection
 from engine.store import audit_chain, chat_audit
+from engine.store.audit_proof import CHECKPOINT
 from engine.store.tables import instant
 from tests.bot.rig import ASKING, BOB, DEV, PLAIN, Rig
 
@@ -434,6 +436,34 @@ def test_keys_by_the_command_line(away):
     assert verify("--key", key, rows=rows_).exit_code == 0, "who has the former key alone"
     assert "it is not lost" in str(call("rotate", "--lost").exception)
     assert len(call("key", "--new").stdout.strip()) == 43
+
+
+def test_old_rows_are_taken_out_and_the_record_still_verifies(away, monkeypatch):
+    verify, call, key, rows_, _ = away
+    monkeypatch.setattr(records, "BATCH", 2)
+    noted, soon = rows_[-1], datetime.now(UTC).isoformat()
+    assert "How old?" in str(call("purge").exception)
+    assert "yet to come" in str(call("purge", "--before", "2100-01-01").exception)
+    assert call("purge", "--older-than", "P730D").stdout.startswith("0 rows")
+    assert call("purge", "--before", soon, "--dry-run").stdout.startswith(f"{len(rows_)} rows")
+    assert [json.loads(line)["hash"] for line in call("export").stdout.splitlines()] == [row["hash"] for row in rows_]
+    assert call("purge", "--before", soon).stdout.startswith(f"{len(rows_)} rows")
+    left = [json.loads(line) for line in call("export").stdout.splitlines()]
+    assert [row["number"] for row in left] == [noted["number"] + one for one in range(1, len(left) + 1)]
+    assert left[0]["action"] == "audit purge"
+    assert left[0]["details"]["before"] == soon
+    assert [row["action"] for row in left[1:]] == [CHECKPOINT, "seal"] * ((len(rows_) + 1) // 2)
+    told = call("verify", "--head", noted["hash"])
+    assert (told.exit_code, f"Rows before {left[0]['number']} are not here." in told.stdout) == (0, True), told.output
+    assert verify("--key", key, rows=left).exit_code == 0
+    assert verify("--key", key, rows=left[2:]).exit_code == 0
+
+
+def test_nothing_is_taken_out_of_a_signed_record_without_its_key(away, kept):
+    _, call, _, rows_, _ = away
+    (kept / "audit.key").unlink()
+    assert "without the key that signs it" in str(call("purge", "--before", datetime.now(UTC).isoformat()).exception)
+    assert [json.loads(line)["hash"] for line in call("export").stdout.splitlines()] == [row["hash"] for row in rows_]
 
 
 def test_a_cell_is_no_formula():

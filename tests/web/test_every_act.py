@@ -38,13 +38,20 @@ FLOWS = (
 )
 
 
-async def rows(app):
-    return await app.engine.database.read(lambda connection: list(audit_chain.export(connection)))
+async def rows(app, after=0):
+    """What stands in the record behind the row of a number."""
+    found = await app.engine.database.read(lambda connection: list(audit_chain.export(connection)))
+    return [row for row in found if row["number"] > after]
+
+
+async def last(app):
+    """The number of the last row."""
+    return (await app.engine.database.read(audit_chain.head)).number
 
 
 async def new(app, before, wanted, person):
     """The action that a row added since has; an AssertionError with what was added instead."""
-    added = (await rows(app))[before:]
+    added = await rows(app, before)
     found = {row["action"] for row in added if row["person"] == person}
     assert found & wanted, (sorted(wanted), [(row["action"], row["person"]) for row in added])
 
@@ -61,18 +68,18 @@ async def app(tmp_path):
 async def test_every_word_and_every_button(tmp_path):
     async with running(tmp_path) as app:
         for number, word in enumerate(VERBS):
-            before = len(await rows(app))
+            before = await last(app)
             await app.desk.command(Command(word, ANN, OPS, f"c{number}"))
-            added = (await rows(app))[before:]
+            added = await rows(app, before)
             (heard,) = [row for row in added if row["action"] == "command"]
             assert (heard["person"], heard["details"].get("text", ""), heard["details"]["room"]) == (
                 ANN.id, word, "slack:T1:C1:",
             ), word  # fmt: skip
         for number, (verb, name) in enumerate(BUTTONS.items()):
-            before = len(await rows(app))
+            before = await last(app)
             message = MessageRef("slack", "C1", "170.1")
             await app.desk.click(Click(app.desk.office.ids(verb, "0" * 26), ANN, OPS, f"b{number}", message))
-            added = (await rows(app))[before:]
+            added = await rows(app, before)
             (heard,) = [row for row in added if row["action"] == "click"]
             assert (heard["details"]["button"], heard["details"]["message"]["message"]) == (name, "170.1"), verb
             assert heard["person"] == ANN.id
@@ -158,6 +165,7 @@ ACTS = {
     "purge": (lambda w: _purge(w), {"purge"}),
     "unlink": (lambda w: _unlink(w), {"unlink"}),
     "audit_forget": (lambda w: _forget(w), {"audit forget"}),
+    "audit_purge": (lambda w: _purge_record(w), {"audit purge"}),
     "audit_rotate": (lambda w: w.api.post("/api/v1/audit/rotate"), {"audit rotate"}),
 }
 
@@ -165,6 +173,11 @@ ACTS = {
 async def _forget(w):
     await w.app.desk.command(Command("list", ANN, OPS, str(uuid4())))
     await w.api.post(f"/api/v1/audit/forget/{ANN.id}")
+
+
+async def _purge_record(w):
+    await w.page.say("/flow list")
+    await w.api.post("/api/v1/audit/purge", json={"before": w.app.engine.clock.now().isoformat()})
 
 
 async def _unlink(w):
@@ -255,7 +268,7 @@ async def test_every_route_that_changes_something(app):
     await w.page.post("/sign-in", token=TOKENS["owner"])
     for name, (act, wanted) in ACTS.items():
         await w.page.get("/")
-        before = len(await rows(app))
+        before = await last(app)
         await act(w)
         try:
             await new(app, before, wanted, "token:owner")
@@ -284,7 +297,7 @@ async def test_what_the_policy_refuses_is_recorded_wherever_it_was_asked(app):
         ("POST", f"{E}/{run.id}/resume", {"word": "yes"}),
         ("DELETE", f"{E}/{run.id}/kill", None),
     ):
-        before = len(await rows(app))
+        before = await last(app)
         answer = await guest.request(method, path, json=sent)
         assert answer.status_code in (403, 409), (path, answer.text)
         try:
@@ -292,7 +305,7 @@ async def test_what_the_policy_refuses_is_recorded_wherever_it_was_asked(app):
         except AssertionError as missing:
             raise AssertionError(f"{method} {path}: {missing}") from missing
         if path.endswith(("/kill", "/resume")):  # it is told of which run, and in which way it was asked
-            (said,) = [row for row in (await rows(app))[before:] if row["action"] == "refused"]
+            (said,) = [row for row in await rows(app, before) if row["action"] == "refused"]
             pauses = await app.engine.pauses(execution_id=run.id)
             assert said["entity"] in (run.id, pauses[0].id)
             assert said["details"]["what"] in (f"{method} {path}", "answer")
@@ -303,9 +316,9 @@ async def test_a_secret_is_told_on_record(app):
     w = World(app)
     await w.api.put("/api/v1/kv/t/S", json={"value": "hunter2", "kind": "SECRET"})
     await w.api.put("/api/v1/kv/t/K", json={"value": "word"})
-    before = len(await rows(app))
+    before = await last(app)
     assert [(await w.api.get(f"/api/v1/kv/t/{key}")).json()["value"] for key in "KS"] == ["word", "hunter2"]
-    added = (await rows(app))[before:]
+    added = await rows(app, before)
     assert [(row["action"], row["entity"], row["person"]) for row in added] == [("kv get", "t/S", "token:owner")]
     assert "hunter2" not in json.dumps(await rows(app))
     await w.api.aclose()

@@ -49,6 +49,7 @@ async def test_a_token_may_do_what_its_roles_say(tmp_path):
             ("GET", "/api/v1/audit/key"),
             ("POST", "/api/v1/audit/rotate"),
             ("POST", "/api/v1/audit/forget/slack:U1"),
+            ("POST", "/api/v1/audit/purge"),
         ):
             refused = await guest.request(method, way, json={"value": "1"} if method == "PUT" else None)
             assert refused.status_code == 403, (method, way)
@@ -57,7 +58,7 @@ async def test_a_token_may_do_what_its_roles_say(tmp_path):
         assert put.status_code == 200
         rows = [json.loads(line) for line in (await owner.get("/api/v1/audit")).text.splitlines()]
         assert [(row["person"], row["action"], row["entity"]) for row in rows] == [
-            *[("token:guest", "refused", "")] * 8,
+            *[("token:guest", "refused", "")] * 9,
             ("token:owner", "kv set", "team/KEY"),
             ("", "seal", ""),
         ]

@@ -252,8 +252,9 @@ class GeminiFamily(Provider):
 
     async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
         name = aliases.model(self.model_name, context.settings.models)
+        contents: list[Any] = list(texts)
         async with self.connected(context, name) as client:
-            answer = await client.aio.models.embed_content(model=name, contents=list(texts))
+            answer = await client.aio.models.embed_content(model=name, contents=contents)
         return [list(one.values or []) for one in answer.embeddings or []]
 
 
