@@ -100,12 +100,19 @@ def reason(answer: Answer) -> str:
     return answer.text[:500].strip()
 
 
-async def waited(look: Callable[[], Awaitable[R | None]], *, every: timedelta, most: timedelta, what: str) -> R:
+async def waited(
+    look: Callable[[], Awaitable[R | None]],
+    *,
+    every: timedelta,
+    most: timedelta,
+    what: str,
+    fix: str = "Raise `maxDuration`.",
+) -> R:
     """What `look` gives as soon as it gives something; TaskFailed when that takes longer than `most`."""
     loop = asyncio.get_running_loop()
     until = loop.time() + most.total_seconds()
     while (found := await look()) is None:
         if loop.time() >= until:
-            raise TaskFailed(f"{what} did not end within {most}.", fix="Raise `maxDuration`.")
+            raise TaskFailed(f"{what} did not end within {most}.", fix=fix)
         await asyncio.sleep(every.total_seconds())
     return found

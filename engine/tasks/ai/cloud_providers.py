@@ -6,12 +6,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engine.plugin import Property, RunContext, TaskFailed
-from engine.tasks import aliases, gemini, rest_service
+from engine.tasks import aliases, gemini
 from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, system_texts
 from engine.tasks.ai.messages import bedrock_messages
 from engine.tasks.ai.model_service import OpenAiFamily, Provider
 from engine.tasks.ai.provider import STOPPED, GeminiFamily
 from engine.tasks.aws.connection import AwsConnected
+from engine.tasks.entra import token_of
 from engine.tasks.gcp_service import SCOPE
 from engine.tasks.google_account import access_token
 from engine.tasks.openai_service import AzureDeployments, connected
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from google.genai import Client
 
 API_VERSION = "2024-10-21"  # of Azure OpenAI, the newest that is stable
-ENTRA = "https://login.microsoftonline.com"
 OF_MODELS = "https://cognitiveservices.azure.com/.default"
 
 
@@ -65,17 +65,8 @@ serviceVersion: "2024-10-21"
 
     async def _token(self, context: RunContext) -> str:
         """A token of Entra for the application."""
-        if not (self.tenant_id and self.client_id and self.client_secret):
-            raise TaskFailed(
-                "It is not said who asks Azure.", fix="Give `apiKey`, or `tenantId`, `clientId` and `clientSecret`."
-            )
-        context.mask(self.client_secret)
-        base = (context.settings.provider("entra").base_url or ENTRA).rstrip("/")
-        form = {"grant_type": "client_credentials", "scope": OF_MODELS}
-        form |= {"client_id": self.client_id, "client_secret": self.client_secret}
-        url = f"{base}/{self.tenant_id}/oauth2/v2.0/token"
-        given = await rest_service.document(context, "Microsoft Entra", "POST", url, data=form)
-        return str(given["access_token"])
+        who = (self.tenant_id, self.client_id, self.client_secret)
+        return await token_of(context, *who, OF_MODELS, instead="`apiKey`, or ")
 
 
 class GoogleVertexAI(GeminiFamily):

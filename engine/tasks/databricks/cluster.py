@@ -100,4 +100,5 @@ async def settled(workspace: Workspace, cluster: str, states: frozenset[str]) ->
         found = await workspace.ask("GET", "api/2.1/clusters/get", params={"cluster_id": cluster})
         return (found["state"], found.get("state_message") or "") if found["state"] in states else None
 
-    return await rest_service.waited(look, every=EVERY, most=MOST, what=f"The change of the cluster {cluster}")
+    what, fix = f"The change of the cluster {cluster}", "Look at its events in Databricks."
+    return await rest_service.waited(look, every=EVERY, most=MOST, what=what, fix=fix)

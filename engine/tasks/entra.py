@@ -1,0 +1,28 @@
+"""Microsoft Entra: tokens for an application."""
+
+from urllib.parse import quote
+
+from engine.plugin import RunContext, TaskFailed
+from engine.tasks import rest_service
+
+ENTRA = "https://login.microsoftonline.com"
+
+
+async def token_of(
+    context: RunContext, tenant: str | None, client: str | None, secret: str | None, scope: str, instead: str = ""
+) -> str:
+    """A token of an application for what `scope` names; TaskFailed when it is not said which (`instead` of it), or
+    Entra refuses."""
+    if not (tenant and client and secret):
+        raise TaskFailed(
+            "It is not said who asks Azure.", fix=f"Give {instead}`tenantId`, `clientId` and `clientSecret`."
+        )
+    context.mask(secret)
+    base = (context.settings.provider("entra").base_url or ENTRA).rstrip("/")
+    form = {"grant_type": "client_credentials", "scope": scope, "client_id": client, "client_secret": secret}
+    url = f"{base}/{quote(tenant, safe='')}/oauth2/v2.0/token"
+    given = await rest_service.document(context, "Microsoft Entra", "POST", url, data=form) or {}
+    if not (token := given.get("access_token")):
+        raise TaskFailed("Microsoft Entra gave no token.", fix="Check `tenantId`, `clientId` and `clientSecret`.")
+    context.mask(token)
+    return str(token)

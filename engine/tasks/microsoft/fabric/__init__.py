@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.microsoft.fabric`: data in Microsoft Fabric."""

@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.microsoft.fabric.data`: work on data in Microsoft Fabric."""

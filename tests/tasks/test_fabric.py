@@ -1,0 +1,93 @@
+"""Microsoft Fabric, as its REST API answers."""
+
+import asyncio
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.tasks.test_services import routes
+from tests.wire.loopback import Answered, serving
+
+FABRIC = "io.kestra.plugin.microsoft.fabric.data.engineering"
+JOBS = "/v1/workspaces/w/items/i/jobs/instances"
+
+
+@pytest.fixture
+def fabric(make_context):
+    """A service that begins the job `j-1`, and a context that reaches it; `said` is told of the job, look by look."""
+    said = []
+
+    def begin(request):
+        assert request.headers["authorization"] == "Bearer of-entra"
+        where = f"https://api.fabric.microsoft.com{JOBS}/j-1"
+        return Answered(None, 202, headers={"Location": where, "Retry-After": "60"})
+
+    table = {
+        ("POST", "/t/oauth2/v2.0/token"): {"access_token": "of-entra"},
+        ("POST", JOBS): begin,
+        ("GET", f"{JOBS}/j-1"): lambda request: Answered(said.pop(0) if len(said) > 1 else said[0]),
+        ("POST", f"{JOBS}/j-1/cancel"): lambda request: Answered(None, 202),
+    }
+    with serving(routes(table)) as wire:
+        at = {"fabric": {"base_url": f"{wire.url}/v1"}, "entra": {"base_url": wire.url}}
+        context = make_context({"providers": at})
+        context.who = {"tenantId": "t", "clientId": "c", "clientSecret": "s3cret", "workspaceId": "w"}
+        context.who |= {"pollFrequency": "PT0.01S"}
+        yield wire, said, context
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "kind", "told", "output"),
+    [
+        ("RunPipeline", "pipelineId", "Pipeline", {"day": "2026-01-02", "n": 3}, "runId"),
+        (
+            "RunNotebook",
+            "notebookId",
+            "RunNotebook",
+            {"day": {"value": "2026-01-02", "type": "string"}, "n": {"value": 3, "type": "int"}},
+            "jobInstanceId",
+        ),
+        ("RunSparkJob", "sparkJobDefinitionId", "sparkjob", {"day": "2026-01-02", "n": 3}, "jobInstanceId"),
+    ],
+)
+async def test_jobs(fabric, name, item, kind, told, output):
+    wire, said, context = fabric
+    said[:] = [{"status": "NotStarted"}, {"status": "InProgress"}, {"status": "Completed"}]
+    job = {"type": f"{FABRIC}.{name}", **context.who, item: "i", "parameters": {"day": "2026-01-{{ '02' }}", "n": 3}}
+    done = await context.run(**job)
+    assert (getattr(done, output), done.status, len(said)) == ("j-1", "Completed", 1)
+    begun = next(one for one in wire.requests if one.path == JOBS)
+    assert (begun.query, begun.json) == ({"jobType": kind}, {"executionData": {"parameters": told}})
+    assert {"s3cret", "of-entra"} <= context.masked
+    said[:] = [{"status": "Failed", "failureReason": {"message": "The table is locked."}}]
+    assert (await context.run(**job, wait=False)).status == "Running"
+    with pytest.raises(TaskFailed, match=r"j-1 ended as Failed: The table is locked\."):
+        await context.run(**job)
+    with pytest.raises(TaskFailed, match=r"who asks Azure\. Give `tenantId`"):
+        await context.run(**{**job, "clientSecret": ""})
+
+
+async def test_a_job_that_is_waited_for_ends_with_the_task(fabric):
+    wire, said, context = fabric
+    said[:] = [{"status": "InProgress"}]
+    job = {"type": f"{FABRIC}.RunNotebook", **context.who, "notebookId": "i"}
+    running = asyncio.create_task(context.run(**job))
+    while not wire.requests or wire.last.method != "GET":
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert wire.last.path == f"{JOBS}/j-1/cancel"
+    context.time_limit = 0.02
+    with pytest.raises(TaskFailed, match=r"did not end within .*Give a longer `timeout`"):
+        await context.run(**job)
+
+
+async def test_parameters_that_say_their_type_stay_as_they_are(fabric):
+    wire, said, context = fabric
+    said[:] = [{"status": "Completed"}]
+    given = {"a": {"value": "x", "type": "string"}, "b": True, "c": 1.5, "d": {"k": 1}}
+    await context.run(type=f"{FABRIC}.RunNotebook", **context.who, notebookId="i", parameters=given)
+    told = next(one for one in wire.requests if one.path == JOBS).json["executionData"]["parameters"]
+    kinds = [(one["value"], one["type"]) for one in told.values()]
+    assert kinds == [("x", "string"), (True, "bool"), (1.5, "float"), ({"k": 1}, "string")]
