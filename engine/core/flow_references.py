@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
+from re import findall
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -194,7 +195,7 @@ class References:
             return _finding(path, read, said, "unknown-output", f"Write `outputs.{wanted}`.")
         if not fields or wanted in fields:
             return None
-        near = get_close_matches(wanted, fields, n=1)
+        near = _reworded(wanted, fields) or get_close_matches(wanted, fields, n=1)
         advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
         return _finding(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
 
@@ -261,6 +262,15 @@ def _labels(flow: Flow, scope: Scope) -> frozenset[str] | None:
         return None
     given = [flow.labels, *(trigger.labels for trigger in flow.triggers)]
     return frozenset(str(key).partition(".")[0] for labels in given for key, _ in labels)
+
+
+def _reworded(name: str, known: Collection[str]) -> list[str]:
+    """The names of the same words in another order: `outputText` means `textOutput`, however like another it looks."""
+    return [one for one in known if _words(one) == _words(name)]
+
+
+def _words(name: str) -> list[str]:
+    return sorted(word.lower() for word in findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", name))
 
 
 def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | None:

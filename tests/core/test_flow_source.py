@@ -501,6 +501,21 @@ tasks:
     assert (found.message, found.suggestion) == ("`get` has no output `uri`.", "It has from, to.")
 
 
+def test_an_output_whose_words_stand_in_another_order_is_the_one_meant():
+    text = """id: f
+namespace: a.b
+tasks:
+  - id: ask
+    type: io.kestra.plugin.ai.rag.ChatCompletion
+    chatProvider: {type: io.kestra.plugin.ai.provider.Ollama, modelName: m, endpoint: "http://localhost:1"}
+    prompt: hi
+  - {id: turned, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.ask.outputText }}"}
+  - {id: mistyped, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.ask.outputFile }}"}
+"""
+    found = [one.suggestion for one in check(text, catalogue()) if one.code == "unknown-output"]
+    assert found == ["Did you mean `outputs.ask.textOutput`?", "Did you mean `outputs.ask.outputFiles`?"]
+
+
 def test_a_filter_that_leaves_nothing_for_a_shell_needs_no_quotes():
     text = """id: f
 namespace: a.b
