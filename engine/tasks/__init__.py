@@ -67,6 +67,11 @@ ABSENT = {
     "io.kestra.plugin.core.trigger.McpToolTrigger": "Flows are no tools of an MCP server here. Let a "
     "`io.kestra.plugin.core.trigger.Webhook` start the flow, or an AIAgent with the tool "
     "`io.kestra.plugin.ai.tool.KestraFlow`.",
+    "io.kestra.plugin.git.TenantSync": "Use `io.kestra.plugin.git.NamespaceSync`, a task for each namespace.",
+    "io.kestra.plugin.jdbc.snowflake.Upload": "Put the file into a bucket, with `io.kestra.plugin.aws.s3.Upload` for "
+    "example, and let `COPY INTO` read it from an external stage of Snowflake that leads there.",
+    "io.kestra.plugin.jdbc.snowflake.Download": "Let `COPY INTO` write the rows to an external stage of Snowflake that "
+    "leads into a bucket, and take the file from there, with `io.kestra.plugin.aws.s3.Download` for example.",
     # Whole families, by what their names begin with.
     "io.kestra.plugin.debezium.": "Debezium is a library for Java and reads a database's own log. Let a `Trigger` of "
     "`io.kestra.plugin.jdbc` look for new rows, or a Debezium Server send the changes to Kafka, which "

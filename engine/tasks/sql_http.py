@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
+from pydantic import Field
+
 from engine.core.triggers import ZoneName
 from engine.plugin import PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
@@ -90,6 +92,10 @@ class HttpQueryTask(HttpSqlFields, RunnableTask):
 
 class HttpQueriesTask(HttpSqlFields, RunnableTask):
     """Several statements, one after the other."""
+
+    transaction: Property[bool] = Field(
+        default=True, description="All or none of them, where the database has that over HTTP: Snowflake."
+    )
 
     async def run(self, context: RunContext) -> AllFetched:
         found = []

@@ -340,6 +340,9 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
         ("kestra.ee.assets.List", "Enterprise Edition"),
         ("kestra.dashboards.Export", "`/metrics` has the numbers"),
         ("singer.taps.PipelinewisePostgres", "io.kestra.plugin.dlt.CLI"),
+        ("git.TenantSync", "io.kestra.plugin.git.NamespaceSync"),
+        ("jdbc.snowflake.Upload", "`COPY INTO` read it from an external stage"),
+        ("jdbc.snowflake.Download", "`COPY INTO` write the rows to an external stage"),
     ],
 )
 def test_tasks_that_are_not_to_be_had_say_what_to_use(name, advice):

@@ -5,6 +5,7 @@ Neither server runs here: the drivers are real, and talk to a port that hangs up
 
 import socketserver
 
+import pymssql
 import pytest
 
 from engine.errors import TaskFailed
@@ -28,6 +29,39 @@ JDBC = "io.kestra.plugin.jdbc"
 )
 def test_where_a_url_of_sql_server_leads(url, found):
     assert sqlserver.address(url) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "in_url", "security"),
+    [
+        ({"encrypt": True, "trustServerCertificate": True}, "", "require"),
+        ({"encrypt": "{{ 'strict' }}"}, "", "require"),
+        ({"encrypt": "TRUE"}, ";encrypt=false", None),
+        ({"encrypt": "OPTIONAL", "trustServerCertificate": "{{ true }}"}, "", None),
+        ({"trustServerCertificate": True}, ";encrypt=true", "require"),
+    ],
+)
+async def test_how_sql_server_is_asked_to_encrypt(context, monkeypatch, said, in_url, security):
+    asked = []
+
+    def connect(**given):
+        asked.append(given.get("encryption"))
+        raise pymssql.OperationalError("refused")
+
+    monkeypatch.setattr(pymssql, "connect", connect)
+    with pytest.raises(TaskFailed, match="could not be reached"):
+        await context.run(
+            type=f"{JDBC}.sqlserver.Query", url=f"jdbc:sqlserver://127.0.0.1{in_url}", sql="SELECT 1", **said
+        )
+    assert asked == [security]
+
+
+@pytest.mark.parametrize("said", [{"trustStore": "/certs.jks"}, {"hostNameInCertificate": "db.example.com"}])
+async def test_a_certificate_that_would_have_to_be_checked_is_said(context, said):
+    with pytest.raises(TaskFailed, match=r"can't be checked here.*Take out"):
+        await context.run(
+            type=f"{JDBC}.sqlserver.Query", url="jdbc:sqlserver://127.0.0.1", sql="SELECT 1", encrypt="TRUE", **said
+        )
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,30 @@ async def test_several_statements_share_a_session(context, account):
     assert len(known.logins) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "then", "left"),
+    [
+        ({}, "nope", 4),
+        ({"transaction": False}, "nope", 0),
+        ({}, "people", 0),
+        ({"transaction": "{{ 1 == 2 }}"}, "nope", 0),
+    ],
+)
+async def test_several_statements_hold_all_or_none(context, account, said, then, left):
+    known, at = account
+    sql = f"DELETE FROM people; INSERT INTO {then} VALUES (9, 'x'); DELETE FROM people WHERE id = 9"
+    running = context.run(type=f"{SNOWFLAKE}.Queries", **at, sql=sql, queryTag="q", **said)
+    if then == "nope":
+        with pytest.raises(TaskFailed, match="no such table"):
+            await running
+    else:
+        await running
+    [session] = known.sessions.values()
+    assert not session.in_transaction
+    assert session.execute("SELECT count(*) FROM people").fetchone() == (left,)
+    assert known.logins[0][1]["SESSION_PARAMETERS"]["QUERY_TAG"] == "q"
+
+
 async def test_a_trigger_looks_for_rows(context, account):
     declared = {"id": "t", "type": f"{SNOWFLAKE}.Trigger", **account[1], "fetchType": "FETCH"}
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from tests.wire.loopback import Answered, Received
 
 KEY = rsa.generate_private_key(65537, 2048)
-KINDS = {"select": 0x1000, "with": 0x1000, "insert": 0x3100, "create": 0x6000}
+KINDS = {"select": 0x1000, "with": 0x1000, "insert": 0x3100, "delete": 0x3300, "commit": 0x5000, "create": 0x6000}
 AT_ONCE = 2
 
 
@@ -54,6 +54,7 @@ class Account:
         if request.path == "/session":
             assert request.query == {"delete": "true"}
             self.closed.append(token)
+            self.sessions[token].rollback()
             return Answered({"success": True, "data": None})
         if request.path == "/queries/v1/abort-request":
             self.aborted.append(request.json["requestId"])
@@ -77,9 +78,11 @@ class Account:
         if data["LOGIN_NAME"] != "flows" or not good:
             return refused("390100", "Incorrect username or password was specified.")
         token = f"ver:1-{len(self.sessions)}"
-        self.sessions[token] = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        begins = None if data["SESSION_PARAMETERS"].get("AUTOCOMMIT", True) else "DEFERRED"
+        self.sessions[token] = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=begins)
         self.sessions[token].execute("create table people (id int, name text)")
         self.sessions[token].execute("insert into people values (1, 'Ann'), (2, null), (3, 'it''s'), (4, 'Bo')")
+        self.sessions[token].commit()
         return Answered({"success": True, "data": {"token": token, "masterToken": "m"}})
 
     def signed(self, data: dict[str, Any]) -> bool:
@@ -97,11 +100,13 @@ class Account:
     def query(self, database: sqlite3.Connection, request: Received) -> Answered:
         text = request.json["sqlText"]
         assert request.query["requestId"]
+        kind = KINDS.get(text.split()[0].lower(), 0x1000)
+        if kind in (KINDS["create"], KINDS["commit"]):
+            database.commit()
         try:
-            cursor = database.execute(text.replace(r"\\", "\\"))
+            cursor = database.execute("select 1" if kind == KINDS["commit"] else text.replace(r"\\", "\\"))
         except sqlite3.Error as error:
             return refused("001003", f"SQL compilation error: {error}")
-        kind = KINDS.get(text.split()[0].lower(), 0x1000)
         names = [column[0] for column in cursor.description or [("status",)]]
         rows = [[None if one is None else str(one) for one in row] for row in cursor.fetchall()] or []
         if kind != 0x1000:

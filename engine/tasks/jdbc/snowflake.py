@@ -33,8 +33,8 @@ class SnowflakeConnected(HttpSqlFields):
     role: Property[OptionalText] = None
     query_tag: Property[OptionalText] = None
 
-    def session(self, context: RunContext) -> AbstractAsyncContextManager[Session]:
-        """A session for the statements of this task."""
+    def session(self, context: RunContext, *, autocommit: bool = True) -> AbstractAsyncContextManager[Session]:
+        """A session for the statements of this task; what is not committed in the end is rolled back."""
         at, _, options = self.place
         if self.url.strip().startswith(self.driver):
             at = at.replace("http://", "https://", 1)
@@ -51,8 +51,10 @@ class SnowflakeConnected(HttpSqlFields):
             who["PASSWORD"] = self.password
         else:
             raise TaskFailed("It is not said who asks Snowflake.", fix="Give `password` or `privateKey`.")
-        if self.query_tag:
-            who["SESSION_PARAMETERS"] = {"QUERY_TAG": self.query_tag}
+        settings: dict[str, Any] = {"QUERY_TAG": self.query_tag} if self.query_tag else {}
+        settings |= {} if autocommit else {"AUTOCOMMIT": False}
+        if settings:
+            who["SESSION_PARAMETERS"] = settings
         given = {
             "warehouse": self.warehouse or options.get("warehouse"),
             "databaseName": self.database or options.get("db") or options.get("database"),
@@ -98,7 +100,7 @@ fetchType: FETCH
 
 
 class Queries(SnowflakeConnected, HttpQueriesTask):
-    """Run several statements in one session of Snowflake, one after the other."""
+    """Run several statements in one session of Snowflake, in one transaction unless told otherwise."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -117,11 +119,13 @@ fetchType: FETCH_ONE
 
     async def run(self, context: RunContext) -> AllFetched:
         found = []
-        async with self.session(context) as session:
+        async with self.session(context, autocommit=not self.transaction) as session:
             for statement in statements(self.sql, backslashes=True):
                 rows = await session.rows(self.written(statement))
                 if rows is not None:
                     found.append(await fetched(context, rows, self.fetching))
+            if self.transaction:
+                await session.rows("COMMIT")
         return AllFetched(outputs=found)
 
 

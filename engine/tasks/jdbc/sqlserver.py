@@ -1,9 +1,12 @@
 """`io.kestra.plugin.jdbc.sqlserver`: Microsoft SQL Server, through pymssql."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from engine.plugin import RunContext, TaskFailed
+from pydantic import BeforeValidator, Field
+
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.extras import extra
+from engine.tasks.property_types import OptionalText, scalar_to_text
 from engine.tasks.sql_task import (
     BatchTask,
     Connected,
@@ -19,12 +22,32 @@ DRIVER = "jdbc:sqlserver://"
 PORT = 1433
 
 
+def _in_capitals(value: Any) -> Any:
+    text = scalar_to_text(value)  # `encrypt: true` is YAML's boolean
+    return text.upper() if isinstance(text, str) else text
+
+
 class SqlServerConnected(Connected):
     """A connection to SQL Server."""
 
+    encrypt: Property[
+        Annotated[Literal["TRUE", "FALSE", "STRICT", "OPTIONAL"] | None, BeforeValidator(_in_capitals)]
+    ] = Field(default=None, description="What the URL says comes before it.")
+    trust_server_certificate: Property[bool | None] = Field(
+        default=None, description="The certificate is not checked here, whatever this says."
+    )
+    host_name_in_certificate: Property[OptionalText] = None
+    trust_store: Property[OptionalText] = None
+    trust_store_password: Property[OptionalText] = None
+
     async def database(self, context: RunContext, *, autocommit: bool) -> Database:
         pymssql = extra("pymssql", "sqlserver")
-        given = address(self.url)
+        if self.host_name_in_certificate or self.trust_store:
+            raise TaskFailed(
+                "The certificate of SQL Server can't be checked here.",
+                fix="Take out `hostNameInCertificate` and `trustStore`, or go through a tunnel that checks it.",
+            )
+        given = address(self.url, self.encrypt)
         self.hide(context, given.get("password"))
         given |= {name: value for name, value in (("user", self.username), ("password", self.password)) if value}
         await reachable(context, given["server"].partition("\\")[0])
@@ -37,8 +60,8 @@ class SqlServerConnected(Connected):
         return Database(connection, (pymssql.Error,), mark=lambda number: "%s", percent="%%", commits=not autocommit)
 
 
-def address(url: str) -> dict[str, Any]:
-    """Where a JDBC URL leads, in the driver's words."""
+def address(url: str, encrypt: str | None = None) -> dict[str, Any]:
+    """Where a JDBC URL leads, in the driver's words, encrypted as it says, or else as the task does."""
     text = url.strip()
     if not text.startswith(DRIVER):
         raise TaskFailed(f"`url` does not begin with {DRIVER}.", fix=f"Write {DRIVER}host:{PORT};databaseName=shop.")
@@ -59,7 +82,7 @@ def address(url: str) -> dict[str, Any]:
         "password": "password",
     }
     found |= {ours: options[name] for name, ours in names.items() if name in options}
-    if options.get("encrypt", "").lower() in ("true", "strict"):
+    if options.get("encrypt", encrypt or "").lower() in ("true", "strict"):
         found["encryption"] = "require"
     return found
 
