@@ -63,7 +63,9 @@ def _spell(owner: dict[str, Any], name: str, meant: Sequence[str]) -> None:
 
 def _holds_tasks(part: Mapping[str, Any]) -> bool:
     return any(
-        isinstance(value, Mapping) and "id" in value and "type" in value for _, value in walk(part) if value is not part
+        isinstance(value, Mapping) and "id" in value and "type" in value
+        for path, value in walk(part)
+        if value is not part and "assets" not in path
     )
 
 

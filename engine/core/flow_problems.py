@@ -54,6 +54,8 @@ def _inside_unknown(found: Sequence[Finding], document: Any, registry: Registry)
         outer = reduce(lambda value, step: value[step], one.path[:-1], document)
         for path, value in walk(outer, one.path[:-1]):
             kind = value.get("type") if isinstance(value, Mapping) and value is not outer else None
+            if "assets" in path:  # an asset may be of any type: it is no part that does something
+                continue
             if isinstance(kind, str) and JAVA_NAME.fullmatch(kind) and registry.find(kind) is None:
                 inside = next((step for step in reversed(path) if isinstance(step, str)), "")
                 error = registry.unknown(kind, KINDS.get(inside, ""))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
-from engine.tasks import given_rows
+from engine.tasks import given_rows, rest_service
 from engine.tasks.elasticsearch_cluster import ElasticsearchTask, name_of, names_of
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
@@ -259,7 +259,10 @@ endpoint: orders/_count
             given["content"] = self.body.encode()
         elif self.body is not None:
             given["json"] = self.body
-        return Answered(status=200, response=await self.ask(context, self.method, self.endpoint, **given))
+        answer = await self.answer(context, self.method, self.endpoint, **given)
+        is_json = "json" in answer.headers.get("content-type", "")
+        said = rest_service.parsed(answer, "Elasticsearch") if is_json else answer.text
+        return Answered(status=answer.code, response=said)
 
 
 class Loaded(Outputs):

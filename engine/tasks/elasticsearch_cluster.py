@@ -9,6 +9,7 @@ from pydantic import Field
 from engine.plugin import Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.http_options import HttpOptions, Ssl
+from engine.tasks.outbound import Answer
 from engine.tasks.property_types import OptionalText, TextList
 
 
@@ -38,7 +39,11 @@ class ElasticsearchTask(RunnableTask):
     routing: Property[OptionalText] = None
 
     async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
-        """The JSON of one call to the first node that answers; TaskFailed when the cluster refuses."""
+        """The JSON of one call; TaskFailed when the cluster refuses."""
+        return rest_service.parsed(await self.answer(context, method, path, **given), "Elasticsearch")
+
+    async def answer(self, context: RunContext, method: str, path: str, **given: Any) -> Answer:
+        """What the first node that answers a call says; TaskFailed when the cluster refuses."""
         where, headers = self.connection, {"Content-Type": "application/json"}
         if (who := where.basic_auth) and who.username:
             if who.password:
@@ -55,7 +60,7 @@ class ElasticsearchTask(RunnableTask):
         for host in where.hosts:
             url = f"{host.rstrip('/')}{prefix}/{path.lstrip('/')}"
             try:
-                return await rest_service.document(
+                return await rest_service.call(
                     context, "Elasticsearch", method, url, options=options, headers=headers, params=params, **given
                 )
             except TaskFailed as error:

@@ -53,6 +53,11 @@ def test_a_property_that_is_misspelt_counts_as_what_it_is_meant_to_be():
     assert found[-2:] == MORE[-2:]
 
 
+def test_the_assets_of_a_type_that_is_not_installed_may_be_of_any_type():
+    far = "  - {id: far, type: io.kestra.plugin.far.Away, assets: {outputs: [{id: vm, type: io.kestra.far.Asset}]}}"
+    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", *MORE]
+
+
 def test_tasks_inside_a_type_that_is_not_installed_may_be_any():
     far = "  - {id: outer, type: io.kestra.plugin.far.Away, tasks: [{id: far, type: io.kestra.plugin.far.Log}]}"
     assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", "unknown-type"]

@@ -28,6 +28,8 @@ class Cluster:
             wanted = request.json["query"]["term"]["level"]
             hits = [{"_source": doc} for (index, _), doc in self.kept.items() if doc.get("level") == wanted]
             return Answered({"hits": {"total": {"value": len(hits)}, "hits": hits}})
+        if path == "_cat/health":
+            return Answered("1475 green", 201)
         if path.endswith("_count"):
             return Answered({"count": len(self.kept), "asked": request.query})
         index, kind, key = re.fullmatch(r"([^/]+)/(_doc|_update)/(.*)", path).groups()
@@ -82,7 +84,9 @@ async def test_documents(context):
         with pytest.raises(TaskFailed, match=r"kept not all documents: failed to parse field"):
             await run("Load", from_=[{"bad": 1}], index="orders")
         asked = await run("Request", endpoint="/_count", parameters={"q": "x"})
-        assert asked.response == {"count": 4, "asked": {"q": "x"}}
+        assert (asked.status, asked.response) == (200, {"count": 4, "asked": {"q": "x"}})
+        asked = await run("Request", endpoint="_cat/health")
+        assert (asked.status, asked.response) == (201, "1475 green")
         await run("Put", index="logs", key="a/1", opType="DELETE", value={})
         calls = len(server.requests)
         for key in ("..", "."):  # whose address would be the index itself
