@@ -48,6 +48,7 @@ class FtpConnected(Remote):
     """Which machine, and who we are to it."""
 
     usual_port: ClassVar[int] = 21
+    reached = """host: files.example.com\nusername: shop\npassword: "{{ secret('FTP_PASSWORD') }}"\n"""
     host: Property[Text]
     port: Property[OptionalText] = None
     username: Property[OptionalText] = None

@@ -3,17 +3,28 @@
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed, Typed
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, Files, ListFields, listed, moved, put, taken
+from engine.tasks.trigger_fields import task_of
 
 
 class Remote(Part):
-    """A machine that files are exchanged with."""
+    """A machine that files are exchanged with. A task says what it does there in `example`, a protocol how the machine
+    is reached in `reached`: together they are the example of each task of each protocol."""
+
+    example: ClassVar[str] = ""
+    reached: ClassVar[str] = ""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        if issubclass(cls, Typed) and cls.example and cls.reached:
+            cls.examples = (f"id: {cls.__name__.lower()}\ntype: {cls.type_names()[0]}\n{cls.reached}{cls.example}",)
 
     @abstractmethod
     def files(self, context: RunContext) -> AbstractAsyncContextManager[Any]:
@@ -34,6 +45,7 @@ class Moved(Outputs):
 class UploadTask(Remote, RunnableTask):
     """Upload a file."""
 
+    example = 'from: "{{ outputs.report.uri }}"\nto: /reports/latest.csv\n'
     from_: Property[Text] = Field(alias="from")
     to: Property[OptionalText] = None
     overwrite: Property[bool] = True
@@ -54,6 +66,7 @@ class Uploaded(Outputs):
 class UploadsTask(Remote, RunnableTask):
     """Upload several files to a folder."""
 
+    example = 'from:\n  - "{{ outputs.report.uri }}"\nto: /reports/\n'
     from_: Property[JsonMap | JsonList] = Field(alias="from", description="URIs, or names and their URIs.")
     to: Property[Text]
     max_files: Property[int | None] = None
@@ -73,6 +86,7 @@ class UploadsTask(Remote, RunnableTask):
 class DownloadTask(Remote, RunnableTask):
     """Download a file."""
 
+    example = "from: /orders/today.csv\n"
     from_: Property[Text] = Field(alias="from")
 
     async def run(self, context: RunContext) -> Moved:
@@ -84,6 +98,8 @@ class DownloadTask(Remote, RunnableTask):
 class ListTask(Remote, ListFields, RunnableTask):
     """List a folder."""
 
+    example = "from: /orders/\nregExp: .*\\.csv\n"
+
     async def run(self, context: RunContext) -> Files:
         async with self.files(context) as there:
             return Files(files=await listed(there, self, self.place(self.from_)))
@@ -91,6 +107,8 @@ class ListTask(Remote, ListFields, RunnableTask):
 
 class EmptyFields(Remote, ActionFields):
     """A folder whose files are taken, and what becomes of them there."""
+
+    example = "from: /in/\naction: MOVE\nmoveDirectory: /archive/\n"
 
     async def emptied(self, context: RunContext) -> Files:
         """The files, downloaded, and then moved or deleted."""
@@ -119,6 +137,20 @@ class DownloadsTask(EmptyFields, RunnableTask):
         return await self.emptied(context)
 
 
+class ArrivalTrigger(EmptyFields, PollingTrigger):
+    """Start an execution when there are files; they are downloaded, and moved or deleted."""
+
+    example = f"interval: PT1M\n{EmptyFields.example}"
+    taking: ClassVar[type[DownloadsTask]]
+    on: Property[OptionalText] = None
+    state_key: Any = None
+    state_ttl: Any = None
+
+    async def poll(self, context: RunContext) -> Files | None:
+        found = await (await task_of(self, self.taking, context)).emptied(context)
+        return found if found.files else None
+
+
 class Gone(Outputs):
     """Whether there was one."""
 
@@ -129,6 +161,7 @@ class Gone(Outputs):
 class DeleteTask(Remote, RunnableTask):
     """Delete a file."""
 
+    example = "uri: /in/old.csv\n"
     uri: Property[Text]
     error_on_missing: Property[bool] = False
 
@@ -146,6 +179,7 @@ class DeleteTask(Remote, RunnableTask):
 class MoveTask(Remote, RunnableTask):
     """Move or rename a file."""
 
+    example = "from: /in/today.csv\nto: /archive/\n"
     from_: Property[Text] = Field(alias="from")
     to: Property[Text]
     overwrite: Property[bool] = False

@@ -78,6 +78,7 @@ class SshConnected(Part):
 class KeyFields(SshConnected, Remote):
     """A machine that files are exchanged with."""
 
+    reached = """host: files.example.com\nusername: shop\npassword: "{{ secret('SFTP_PASSWORD') }}"\n"""
     keyfile: Property[OptionalText] = Field(default=None, description="The private key's text.")
     passphrase: Property[OptionalText] = None
     root_dir: Property[bool] = Field(default=True, description="Whether `/` means the user's home.")
