@@ -16,11 +16,11 @@ from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import marker
 from engine.core.registry import Registry
 from engine.core.schema_forms import Schema
-from engine.core.task import Task, Typed
+from engine.core.task import Part, Task, Typed, containers
 from engine.core.triggers import Trigger
 
 # Types a flow may still write by a name of an older family, whatever comes after it.
-OLDER = r"io\.kestra\.core\.|io\.kestra\.plugin\.(notifications|langchain4j|fs)\."
+OLDER = r"(io|org)\.kestra\.core\.|io\.kestra\.plugin\.(notifications|langchain4j|fs)\."
 DEFAULTED = "Defaulted"  # ends the names of definitions for flows in which defaults may give what is required
 
 
@@ -32,7 +32,11 @@ def flow_schema(registry: Registry) -> Schema:
     refs = {cls: names[cls, "validation"]["$ref"] for cls in models}
     definitions: Schema = schema["$defs"]
     for cls, ref in refs.items():
-        _other_names(definitions[ref.rpartition("/")[2]], cls)
+        definition = definitions[ref.rpartition("/")[2]]
+        _other_names(definition, cls)
+        properties = definition.get("properties", {})
+        for name in containers(cls) & properties.keys() if issubclass(cls, Part) else ():
+            properties[name] = schema_forms.or_nothing(properties[name])
     demands = {refs[cls]: _take_demands(definitions[refs[cls].rpartition("/")[2]]) for cls in classes}
     kinds: dict[str, tuple[Sequence[type[BaseModel]], list[str]]] = {
         "AnyTask": ([cls for cls in classes if issubclass(cls, Task)], ["id", "type"]),
@@ -123,7 +127,8 @@ def _choice(
     """
     branches = []
     for cls in classes:
-        names = "|".join(re.escape(name) for name in _type_names(cls))
+        same = [name for name in _type_names(cls) if not (issubclass(cls, Typed) and name.startswith(cls.reshaped))]
+        names = "|".join(map(re.escape, same))
         then: Schema = {"$ref": refs[cls]}
         wanted = demands.get(refs[cls], ())
         when = {"properties": {"type": {"pattern": f"^({names})$"}}, "required": ["type"]}

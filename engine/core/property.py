@@ -8,19 +8,18 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from engine.core import durations
+from engine.core.durations import parse as parse_duration
 
 T = TypeVar("T")
 Guard = Literal["none", "json", "shell"]
 TEMPLATE = r"\{\{|\{%"
+_A_TEMPLATE = {"type": "string", "pattern": TEMPLATE}
 
 
 class PropertyMarker:
@@ -35,14 +34,10 @@ class PropertyMarker:
         self.late = late  # rendered by the task itself while it runs, exactly once; never before
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        is_duration = source is timedelta or set(get_args(source)) == {timedelta, NoneType}
-
         def validate(value: Any, strict: core_schema.ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
             is_rendered = (info.context or {}).get("rendered", False)
             if (self.late or not is_rendered) and has_template(value):
                 return value
-            if is_duration:
-                return strict(durations.of_field(value))
             if self.guard == "json" and isinstance(value, dict | list):
                 value = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
             try:
@@ -63,7 +58,7 @@ class PropertyMarker:
             return {"anyOf": [concrete, {"type": "object"}, {"type": "array"}]}
         if concrete == {"type": "string"}:
             return concrete
-        return {"anyOf": [concrete, {"type": "string", "pattern": TEMPLATE}]}
+        return {"anyOf": [_with_templates(concrete), _A_TEMPLATE]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +107,15 @@ def _markers(metadata: Any, annotation: Any) -> Iterator[PropertyMarker]:
         yield from _markers(getattr(inner, "__metadata__", ()), inner)
 
 
+def _with_templates(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema in which a template may stand for a part in a list or a map."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_with_templates(one) for one in schema["anyOf"]]}
+    parts = {key: schema[key] for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict)}
+    opened = {key: {"anyOf": [one, _A_TEMPLATE]} for key, one in parts.items() if "$ref" in one}
+    return {**schema, **opened}
+
+
 def _other_readings(value: Any, is_rendered: bool) -> Iterator[Any]:
     """What a value that is no T may have meant: JSON or a duration in rendered text, text for a scalar."""
     if isinstance(value, str):
@@ -119,7 +123,7 @@ def _other_readings(value: Any, is_rendered: bool) -> Iterator[Any]:
             with suppress(ValueError):
                 yield json.loads(value)
         try:
-            yield durations.parse(value)
+            yield parse_duration(value)
         except ValueError:
             return
     else:

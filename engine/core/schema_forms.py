@@ -13,6 +13,8 @@ Schema = dict[str, Any]
 TEXT = ["string", "number"]  # a number in YAML stands for its text
 PARTICULAR = frozenset({"enum", "const", "format", "pattern", "minLength"})
 SCALARS = ("integer", "number", "boolean")
+QUOTED = {"integer": r"^\s*[-+]?[0-9]+\s*$", "number": r"^\s*[-+]?[0-9.]", "boolean": "^([Tt]rue|[Ff]alse)$"}
+LOOSER = ("time", "date-time")  # formats that ask for an offset, which may be left out
 NAMED = ("properties", "$defs")  # keys whose values are schemas by name
 OFTEN = 4  # a property that stands in so many definitions …
 LONG = 60  # … and takes so many characters is written once
@@ -32,8 +34,15 @@ def bare(definition: Schema) -> Schema:
 
 
 def widened(definition: Schema) -> Schema:
-    """Open for what the engine takes beyond it: templates inside lists and maps, `5` and `true` as texts."""
+    """Open for what the engine takes beyond it: templates in lists and maps, `5` and `true` as texts, and `"5"`."""
     return _changed(definition, _widened)
+
+
+def or_nothing(schema: Schema) -> Schema:
+    """Open for a key with nothing behind it."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
+    return {**schema, "type": [schema["type"], "null"]} if isinstance(schema.get("type"), str) else schema
 
 
 def opened(definition: Schema) -> Schema:
@@ -133,7 +142,7 @@ def _widened(schema: Schema) -> Schema:
         leaf = wide.get(key)
         if not isinstance(leaf, dict):
             continue
-        if leaf.get("type") in SCALARS or "enum" in leaf:
+        if "enum" in leaf or leaf.get("pattern") in QUOTED.values():
             wide[key] = {"anyOf": [leaf, _TEMPLATE]}
         elif leaf.get("type") == TEXT:
             wide[key] = _text_in_a_list(leaf)
@@ -142,8 +151,12 @@ def _widened(schema: Schema) -> Schema:
                 **leaf,
                 "anyOf": [_text_in_a_list(one) if one.get("type") == TEXT else one for one in leaf["anyOf"]],
             }
-    if wide.get("type") == "string" and PARTICULAR.isdisjoint(wide):
+    if wide.get("format") in LOOSER:
+        del wide["format"]
+    elif wide.get("type") == "string" and PARTICULAR.isdisjoint(wide):
         wide["type"] = TEXT
+    elif wide.get("type") in SCALARS and "enum" not in wide and "const" not in wide:
+        wide |= {"type": [wide["type"], "string"], "pattern": QUOTED[wide["type"]]}
     return wide
 
 

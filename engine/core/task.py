@@ -43,7 +43,7 @@ class Part(BaseModel):
         """`errors:` with nothing behind it is as if left out; so is every other list and mapping that has a default."""
         if not (info.context or {}).get("source") or not isinstance(given, dict) or None not in given.values():
             return given
-        return {name: value for name, value in given.items() if value is not None or name not in _containers(cls)}
+        return {name: value for name, value in given.items() if value is not None or name not in containers(cls)}
 
     def rendered(self, render: RenderValue) -> Self:
         """A copy in which every Property is rendered and is its type, also in parts of parts, but not in child tasks.
@@ -75,6 +75,7 @@ class Typed(Part):
     peers: ClassVar[tuple[str, ...]] = ()  # what other names begin with that are no older than the first
     instead: ClassVar[str] = ""  # what flows should use now, when the class is kept for older ones only
     instead_how: ClassVar[str] = ""  # what else changes then
+    reshaped: ClassVar[tuple[str, ...]] = ()  # what older names begin with whose parts had other properties
     is_of_flow: ClassVar[bool] = False  # stands in a list of the flow, and in no property of a task
     noun: ClassVar[str] = "another kind of part"  # what it is called
     stands_in: ClassVar[str] = ""  # where it belongs in a flow
@@ -198,7 +199,7 @@ AnyTyped = Annotated[Typed, ByType("AnyTyped", "what belongs here", lambda: Type
 
 
 @lru_cache(maxsize=1024)
-def _containers(cls: type[Part]) -> frozenset[str]:
+def containers(cls: type[Part]) -> frozenset[str]:
     """Names, as a flow writes them, of the lists and mappings that may be left out."""
     found: set[str] = set()
     for name, field in cls.model_fields.items():

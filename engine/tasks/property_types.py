@@ -54,9 +54,9 @@ def moment_from_text(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(scalar_to_text)]
-TextList = Annotated[list[Text], BeforeValidator(_list_from_text)]
-JsonMap = Annotated[dict[str, Any], BeforeValidator(document_from_text)]
-JsonList = Annotated[list[Any], BeforeValidator(_list_from_text)]
+TextList = Annotated[list[Text], BeforeValidator(_list_from_text, json_schema_input_type=list[Text] | str)]
+JsonMap = Annotated[dict[str, Any], BeforeValidator(document_from_text, json_schema_input_type=dict[str, Any] | str)]
+JsonList = Annotated[list[Any], BeforeValidator(_list_from_text, json_schema_input_type=list[Any] | str)]
 Moment = Annotated[datetime, BeforeValidator(moment_from_text)]
 OptionalMoment = Annotated[datetime | None, BeforeValidator(moment_from_text)]
 OptionalText = Annotated[Text | None, BeforeValidator(scalar_to_text)]

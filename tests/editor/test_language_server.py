@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from engine.core.flow_schema import flow_schema
+from engine.core.flow_source import check
 from engine.core.yaml_text import plain, read
 from engine.tasks import catalogue
 from tests.editor.language_server import LanguageServer, server_program
@@ -100,6 +101,46 @@ tasks:
 
 def test_numbers_may_stand_for_texts(editor):
     assert editor.diagnostics("texts.yaml", HEAD + TEXTS) == []
+
+
+FORMS = """
+tasks:
+  - {id: mail, type: io.kestra.plugin.email.MailSend, host: h, from: f, to: t, attachments: ["{{ outputs.a.file }}"]}
+  - {id: push, type: io.kestra.plugin.git.PushFlows, url: u, branch: b, flows: "*"}
+  - id: switch
+    type: io.kestra.plugin.core.flow.Switch
+    value: x
+    cases:
+      a:
+        - {id: c, type: io.kestra.plugin.core.log.Log, message: x}
+    defaults:
+    errors:
+  - {id: old, type: io.kestra.core.tasks.scripts.Python, inputFiles: {main.py: "print(1)"}, requirements: [requests]}
+  - {id: older, type: org.kestra.core.tasks.debugs.Return, format: x}
+  - id: quoted
+    type: io.kestra.plugin.core.log.Log
+    message: x
+    allowFailure: "true"
+    retry: {type: constant, interval: PT1S, maxAttempts: "3"}
+labels:
+triggers:
+  - id: window
+    type: io.kestra.plugin.core.trigger.Flow
+    preconditions: {id: p, timeWindow: {type: DAILY_TIME_DEADLINE, deadline: "09:00:00"}}
+  - {id: dates, type: io.kestra.plugin.core.trigger.ScheduleOnDates, dates: ["2026-03-02T08:00:00"]}
+"""
+
+
+def test_what_the_engine_takes_is_no_mistake(editor):
+    assert [one for one in check(HEAD + FORMS, catalogue()) if one.severity == "error"] == []
+    assert editor.diagnostics("forms.yaml", HEAD + FORMS) == []
+
+
+def test_a_word_is_still_no_number(editor):
+    (found,) = editor.diagnostics(
+        "word.yaml", REQUEST + "    uri: x\n    retry: {type: constant, interval: PT1S, maxAttempts: many}\n"
+    )
+    assert found.startswith("7:")
 
 
 def test_templates_in_typed_fields_are_no_mistakes(editor):

@@ -198,6 +198,7 @@ class ScriptTask(RunnableTask):
 class CommandsTask(ScriptTask):
     """A list of shell commands."""
 
+    reshaped = (older_shape.FAMILY,)
     commands: LateShellText[list[str] | str]
 
     @model_validator(mode="before")
