@@ -65,8 +65,8 @@ class Session:
         )
         return dict(found or {})
 
-    async def rows(self, statement: str) -> list[dict[str, Any]] | None:
-        """The rows of a statement, None when its kind gives none; TaskFailed when Snowflake refuses it."""
+    async def told(self, statement: str) -> dict[str, Any]:
+        """What Snowflake answers to a statement; TaskFailed when it refuses it."""
         request, self._count = str(uuid4()), self._count + 1
         asked = {"sqlText": statement, "asyncExec": False, "sequenceId": self._count}
         try:
@@ -78,7 +78,11 @@ class Session:
             stop = {"sqlText": statement, "requestId": request}
             await self.ask("POST", "/queries/v1/abort-request", params={"requestId": str(uuid4())}, json=stop)
             raise
-        data = _granted(answer)
+        return _granted(answer)
+
+    async def rows(self, statement: str) -> list[dict[str, Any]] | None:
+        """The rows of a statement, None when its kind gives none; TaskFailed when Snowflake refuses it."""
+        data = await self.told(statement)
         if int(data.get("statementTypeId") or 0) in WITHOUT_ROWS:
             return None
         if data.get("rowset") is None and data.get("rowsetBase64"):

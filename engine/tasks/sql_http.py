@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import Field
 
 from engine.core.triggers import ZoneName
-from engine.plugin import PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.fetched_rows import Fetched, FetchFields, fetched
 from engine.tasks.outbound import Answer
@@ -24,24 +24,16 @@ Row = dict[str, Any]
 MARK = re.compile(r"\x00(\d+)\x00")
 
 
-class HttpSqlFields(FetchFields):
-    """Which database, as whom; a statement, and what becomes of its rows."""
+class HttpConnected(Part):
+    """Which database, and as whom."""
 
     service: ClassVar[str] = ""
     driver: ClassVar[str] = ""  # what its JDBC URL begins with
     default_port: ClassVar[int] = 80
-    backslashes: ClassVar[bool] = False  # whether `\\'` stands for a quote in a text
     url: Property[Text]
     username: Property[OptionalText] = None
     password: Property[OptionalText] = None
     time_zone_id: Property[ZoneName | None] = None
-    sql: Property[Text]
-    parameters: Property[JsonMap | None] = None
-    fetch_size: Property[OptionalInteger] = None
-
-    @abstractmethod
-    async def rows(self, context: RunContext, statement: str) -> list[Row]:
-        """The rows of a statement, none when it gives none; TaskFailed when the database refuses."""
 
     @property
     def place(self) -> tuple[str, list[str], dict[str, str]]:
@@ -63,6 +55,19 @@ class HttpSqlFields(FetchFields):
         if self.password:
             context.mask(self.password)
         return await rest_service.call(context, self.service, method, url, **given)
+
+
+class HttpSqlFields(FetchFields, HttpConnected):
+    """A statement, and what becomes of its rows."""
+
+    backslashes: ClassVar[bool] = False  # whether `\\'` stands for a quote in a text
+    sql: Property[Text]
+    parameters: Property[JsonMap | None] = None
+    fetch_size: Property[OptionalInteger] = None
+
+    @abstractmethod
+    async def rows(self, context: RunContext, statement: str) -> list[Row]:
+        """The rows of a statement, none when it gives none; TaskFailed when the database refuses."""
 
     async def queried(self, context: RunContext) -> Fetched:
         """The rows of the one statement."""

@@ -1,16 +1,22 @@
 """Statements for Snowflake, by the interface of its drivers: signing in, sessions, rows in chunks, long statements."""
 
 import asyncio
+import base64
+import gzip
+import hashlib
 import json
 from zoneinfo import ZoneInfo
 
+import boto3
 import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from engine.tasks.snowflake_session import row_of
+from tests.wire.aws import aws
 from tests.wire.loopback import serving
 from tests.wire.snowflake import Account, pem
+from tests.wire.snowflake_stage import STAGES, Store, sealed, told, unsealed
 
 SNOWFLAKE = "io.kestra.plugin.jdbc.snowflake"
 
@@ -138,6 +144,116 @@ async def test_a_long_statement_is_waited_for_and_cancelled(context, account):
         await running
     assert len(known.aborted) == 1
     assert sorted(known.closed) == sorted(known.sessions)
+
+
+@pytest.fixture(scope="module")
+def amazon():
+    """A bucket for stages: the address of S3, and a client of it."""
+    with aws() as url:
+        who = {"aws_access_key_id": "AKIA", "aws_secret_access_key": "x"}
+        s3 = boto3.client("s3", endpoint_url=url, region_name="eu-central-1", **who)
+        s3.create_bucket(Bucket="stage-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        yield url, s3
+
+
+@pytest.fixture(params=["S3", "AZURE", "GCS"])
+def stage(request, make_context, account, amazon):
+    """A stage in each kind of store: what tasks say of it, how to see and to leave files in it, and a context."""
+    kind, path = request.param, "tables/7/raw/"
+    names = (
+        ("sfcdigest", "encryptiondata", "matdesc") if kind == "AZURE" else ("sfc-digest", "encryptiondata", "matdesc")
+    )
+
+    def wrapped(key, iv):
+        return json.dumps({"WrappedContentKey": {"EncryptedKey": key}, "ContentEncryptionIV": iv})
+
+    url, s3 = amazon
+    with serving(store := Store()) as wire:
+        providers = {"aws": {"base_url": url}, "snowflake_stage": {"base_url": wire.url}}
+        folder = f"/{STAGES[kind]['location']}"
+
+        def seen(name):
+            if kind == "S3":
+                found = s3.get_object(Bucket="stage-bucket", Key=path + name)
+                beside = [found["Metadata"].get(one, "") for one in ("sfc-digest", "x-amz-key", "x-amz-iv")]
+                return found["Body"].read(), *beside, found["Metadata"].get("x-amz-matdesc")
+            content, beside = store.files[folder + name]
+            about = json.loads(beside.get(names[1], "{}"))
+            key = about.get("WrappedContentKey", {}).get("EncryptedKey", "")
+            return content, beside[names[0]], key, about.get("ContentEncryptionIV", ""), beside.get(names[2])
+
+        def leave(name, content, key="", iv=""):
+            if kind == "S3":
+                beside = {"x-amz-key": key, "x-amz-iv": iv} if key else {}
+                s3.put_object(Bucket="stage-bucket", Key=path + name, Body=content, Metadata=beside)
+            else:
+                store.files[folder + name] = (content, {names[1]: wrapped(key, iv)} if key else {})
+
+        yield kind, seen, leave, make_context({"providers": providers}), account
+
+
+async def test_files_into_a_stage(stage, monkeypatch):
+    monkeypatch.setattr("engine.tasks.snowflake_stores.AZURE_BLOCK", 1000)
+    kind, seen, _, context, (known, at) = stage
+    asked = []
+
+    def staged(sql, sealed=True):
+        asked.append(sql)
+        return told(kind, "/tmp/x", is_put=True, sealed=sealed)
+
+    known.staged = staged
+    upload = {"type": f"{SNOWFLAKE}.Upload", **at, "stageName": "@db.public.%people", "prefix": "raw"}
+    for content in (b"", b"id,name\n1,Ann\n", bytes(range(256)) * 100):
+        uri = await context.files.put(content, "x.csv")
+        done = await context.run(**upload, from_=uri, fileName="a b.csv")
+        assert done.uri == "raw/a b.csv.gz"
+        body, digest, *lock = seen("a b.csv.gz")
+        packed = unsealed(body, *lock)
+        assert gzip.decompress(packed) == content
+        assert digest == base64.b64encode(hashlib.sha256(packed).digest()).decode()
+    assert asked[0] == "PUT 'file:///tmp/a b.csv.gz' '@db.public.%people/raw' AUTO_COMPRESS=FALSE OVERWRITE=TRUE"
+    known.staged = lambda sql: staged(sql, sealed=False)
+    done = await context.run(**{**upload, "stageName": "mine"}, from_=uri, fileName="b.bin", compress=False)
+    assert (done.uri, seen("b.bin")[0]) == ("raw/b.bin", content)
+    assert "'@mine/raw'" in asked[-1]
+    assert {"aws-s3cret", "?sig=sas-s3cret&se=2030", "gcs-t0ken"} & context.masked
+    with pytest.raises(TaskFailed, match="is no name in a stage"):
+        await context.run(**upload, from_=uri, fileName="a' OVERWRITE=FALSE --")
+    assert sorted(known.closed) == sorted(known.sessions)
+
+
+async def test_files_out_of_a_stage(stage):
+    kind, _, leave, context, (known, at) = stage
+    there = ["orders.csv.gz"]
+
+    def staged(sql):
+        assert sql == "GET '@db.public.%people/raw/orders.csv.gz' 'file:///tmp/'"
+        return told(kind, *there, is_put=False)
+
+    known.staged = staged
+    download = {"type": f"{SNOWFLAKE}.Download", **at, "stageName": "@db.public.%people"}
+    download["fileName"] = "raw/orders.csv.gz"
+    big = bytes(range(256)) * 5000
+    for content, packed in ((b"id\n1\n", True), (big, True), (b"never packed", False)):
+        leave("orders.csv.gz", *sealed(gzip.compress(content) if packed else content))
+        found = await context.run(**download)
+        assert found.uri.endswith("/orders.csv")
+        assert await context.files.read(found.uri) == content
+    leave("orders.csv.gz", gzip.compress(b"plain"))  # by Snowflake itself, without a lock
+    found = await context.run(**download, compress=False)
+    assert gzip.decompress(await context.files.read(found.uri)) == b"plain"
+    leave("orders.csv.gz", *sealed(b"x")[:2], base64.b64encode(bytes(16)).decode())
+    with pytest.raises(TaskFailed, match="another key"):
+        await context.run(**download)
+    there[:] = ["orders.csv.gz.1", "orders.csv.gz"]  # Snowflake takes names for beginnings of names
+    leave("orders.csv.gz", *sealed(b"the one"))
+    assert await context.files.read((await context.run(**download)).uri) == b"the one"
+    there[:] = []
+    with pytest.raises(TaskFailed, match=r"has no file 'raw/orders\.csv\.gz'"):
+        await context.run(**download)
+    there[:] = ["gone.csv"]
+    with pytest.raises(TaskFailed, match="404"):
+        await context.run(**download)
 
 
 def test_what_snowflake_writes_as_text():

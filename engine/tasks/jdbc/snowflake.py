@@ -1,28 +1,29 @@
 """`io.kestra.plugin.jdbc.snowflake`: statements for Snowflake, without a driver."""
 
 from contextlib import AbstractAsyncContextManager
+from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from engine.plugin import Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import snowflake_stage
 from engine.tasks.fetched_rows import fetched
-from engine.tasks.property_types import OptionalText
+from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.snowflake_session import Session, signed_in, signed_key
-from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row
+from engine.tasks.sql_http import HttpConnected, HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row
 from engine.tasks.sql_task import AllFetched
 from engine.tasks.sql_text import statements
 from engine.tasks.working_files import inside
 
 
-class SnowflakeConnected(HttpSqlFields):
+class SnowflakeAccount(HttpConnected):
     """An account of Snowflake, who we are there, and where statements run."""
 
     service: ClassVar[str] = "Snowflake"
     driver: ClassVar[str] = "jdbc:snowflake:"
     default_port: ClassVar[int] = 443
-    backslashes: ClassVar[bool] = True
     private_key: Property[OptionalText] = None
     private_key_password: Property[OptionalText] = None
     private_key_file: Property[OptionalText] = Field(default=None, description="A file in the working directory.")
@@ -71,6 +72,12 @@ class SnowflakeConnected(HttpSqlFields):
             return inside(context.working_dir, self.private_key_file).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise TaskFailed(f"{self.private_key_file} can't be read.", fix="Bring it along.") from error
+
+
+class SnowflakeConnected(SnowflakeAccount, HttpSqlFields):
+    """A statement for an account of Snowflake."""
+
+    backslashes: ClassVar[bool] = True
 
     async def rows(self, context: RunContext, statement: str) -> list[Row]:
         async with self.session(context) as session:
@@ -127,6 +134,76 @@ fetchType: FETCH_ONE
             if self.transaction:
                 await session.rows("COMMIT")
         return AllFetched(outputs=found)
+
+
+class Staged(Outputs):
+    """Where the file is."""
+
+    uri: str
+
+
+class Upload(SnowflakeAccount, RunnableTask):
+    """Put a file into a stage of Snowflake, over what is there."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: stage
+type: io.kestra.plugin.jdbc.snowflake.Upload
+url: jdbc:snowflake://myorg-account.snowflakecomputing.com
+username: flows
+password: "{{ secret('SNOWFLAKE_PASSWORD') }}"
+from: "{{ outputs.extract.uri }}"
+stageName: "@shop.public.%orders"
+prefix: raw
+fileName: orders.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.snowflake.Upload"]
+    from_: Property[Text] = Field(alias="from")
+    stage_name: Property[Text]
+    prefix: Property[Text] = ""
+    file_name: Property[Text]
+    compress: Property[bool] = True
+
+    async def run(self, context: RunContext) -> Staged:
+        source = context.files.path(self.from_)
+        name = f"{self.file_name}.gz" if self.compress else self.file_name
+        stage = snowflake_stage.place(self.stage_name, self.prefix)
+        with snowflake_stage.scratch(context) as folder:
+            async with self.session(context) as session:
+                await snowflake_stage.put(context, session, source, stage, name, folder, compress=self.compress)
+        return Staged(uri=f"{self.prefix.rstrip('/')}/{name}")
+
+
+class Download(SnowflakeAccount, RunnableTask):
+    """Fetch a file from a stage of Snowflake."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: fetch
+type: io.kestra.plugin.jdbc.snowflake.Download
+url: jdbc:snowflake://myorg-account.snowflakecomputing.com
+username: flows
+password: "{{ secret('SNOWFLAKE_PASSWORD') }}"
+stageName: "@shop.public.%orders"
+fileName: raw/orders.csv.gz
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.snowflake.Download"]
+    stage_name: Property[Text]
+    file_name: Property[Text]
+    compress: Property[bool] = Field(default=True, description="Unpack it when it is a gzip.")
+
+    async def run(self, context: RunContext) -> Staged:
+        stage = snowflake_stage.place(self.stage_name)
+        with snowflake_stage.scratch(context) as folder:
+            async with self.session(context) as session:
+                found = await snowflake_stage.get(
+                    context, session, stage, self.file_name.lstrip("/"), folder, decompress=self.compress
+                )
+            name = PurePosixPath(self.file_name).name
+            plain = name.removesuffix(".gz") if self.compress else name
+            return Staged(uri=await context.files.put(found, plain))
 
 
 class Trigger(SnowflakeConnected, HttpSqlTrigger):
