@@ -86,6 +86,8 @@ class Assembly:
             self._carrier.set_timer,
             self._first,
             lambda unit, decision: self.decider.begin_with(unit, decision),
+            lambda execution, state: self._flow_triggers.listens_to(execution, state),
+            lambda row: self._carrier.take_up(row),
         )
         self.schedules = Schedules(
             database, self.flows, self.creator, clock, self.timers, self.kv, lambda: self.decider.busy

@@ -19,7 +19,7 @@ from engine.core.labels import SYSTEM, read_labels
 from engine.core.state import State
 from engine.core.triggers import Trigger
 from engine.core.variables import inputs_with_defaults, labels_map
-from engine.errors import ExpressionFailed, InputInvalid, InputProblem, Refused
+from engine.errors import EngineError, ExpressionFailed, InputInvalid, InputProblem, Refused
 from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
 from engine.identifiers import new_id
@@ -29,7 +29,7 @@ from engine.secrets import AtRest, Masker
 from engine.settings import Settings
 from engine.store import commands as outbox
 from engine.store import executions, logs
-from engine.store.commands import stored
+from engine.store.commands import Announcement, Stored, stored
 from engine.store.database import Database, Unit
 from engine.store.documents import plain
 from engine.store.events import Posted
@@ -54,10 +54,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Creator:
-    """Makes executions. `begun`, `posted` and `timer` are told after the commit.
+    """Makes executions. `begun`, `posted`, `timer` and `announced` are told after the commit.
 
     `begun`: an execution was made whose turn is now; the row of the outbox that says so goes when it starts. Who still
-    knows it gives it as it was made.
+    knows it gives it as it was made. `listens_to`: whether a Flow trigger may care that an execution reached a state;
+    `announced`: one that was made FAILED did.
     """
 
     settings: Settings
@@ -71,6 +72,8 @@ class Creator:
     timer: Callable[[str, SetTimer], None]
     first: Callable[[Flow, Execution], Decision | None]
     begin_with: Callable[[Unit, Decision], None]
+    listens_to: Callable[[Execution, State], bool]
+    announced: Callable[[Stored], None]
 
     async def check(
         self,
@@ -125,6 +128,11 @@ class Creator:
         values = await self.kept(flow.inputs, resolved, folder, local_files=local_files)
         failed = await self._failed_check(flow, values)
         return Prepared(execution_id, flow, values, failed)
+
+    def failed(self, flow: Flow, trigger: Trigger, error: EngineError) -> Prepared:
+        """A FAILED execution that says why a trigger started no other."""
+        reason = f"The trigger {trigger.id!r} could not start the flow: {error}"
+        return Prepared(new_id(self.clock.now()), flow, {}, reason)
 
     async def kept(
         self, inputs: Sequence[Input], resolved: Resolved, folder: str, *, local_files: bool = True
@@ -259,9 +267,17 @@ class Creator:
                 now, "ERROR", None, None, None, self.masker.mask(prepared.failed_check), execution_id=execution.id
             )
             logs.write(unit.batch, [line])
+            self._announce(unit, execution)
         else:
             self.begin_in(unit, execution, now)
         return execution
+
+    def _announce(self, unit: Unit, execution: Execution) -> None:
+        """Let Flow triggers hear of an execution that was made FAILED."""
+        if self.listens_to(execution, execution.state):
+            row = stored(execution.id, Announcement(execution.state.value), 0)
+            outbox.put(unit.batch, [row], self.sealer)
+            unit.after_commit(lambda: self.announced(row))
 
     def create_waiting(
         self, unit: Unit, prepared: Prepared, origin: Origin, labels: Sequence[tuple[str, str]]

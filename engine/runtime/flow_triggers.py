@@ -13,7 +13,7 @@ from engine.core.inputs import RenderFn
 from engine.core.labels import read_labels
 from engine.core.state import State
 from engine.core.variables import labels_map
-from engine.errors import EngineError, FlowInvalid, NotFound
+from engine.errors import EngineError, FlowInvalid, NotFound, Refused
 from engine.expressions import render
 from engine.rendering import in_a_thread, typed_value, waits
 from engine.runtime.creation import CORRELATION, Creator, Prepared
@@ -211,7 +211,10 @@ class FlowTriggers:
             return await self._complete(match, moving)
         except EngineError as error:
             log.warning("The trigger %s could not start its flow: %s", match.key, error)
-            return Start(match, moving)
+            if isinstance(error, Refused) or was_never_begun(match.execution):
+                return Start(match, moving)
+            prepared = self._creator.failed(match.flow, match.trigger, error)
+            return Start(match, moving, prepared, told_of(match.execution), _correlation(match.execution))
 
     async def _complete(self, match: Match, windows: tuple["Moving", ...]) -> Start:
         """The new execution, told of every execution that met a part; EngineError."""
@@ -231,8 +234,7 @@ class FlowTriggers:
         given, labels = await in_a_thread(work) if self._waits(match.flow, trigger) else work()
         resolved = await self._creator.check_for(match.trigger, match.flow, given)
         prepared = await self._creator.prepare(match.flow, resolved, local_files=False)
-        own = tuple(label for label in match.execution.labels if label[0] == CORRELATION)[:1]
-        return Start(match, windows, prepared, told, (*labels, *own))
+        return Start(match, windows, prepared, told, (*labels, *_correlation(match.execution)))
 
     async def _output_of(self, execution_id: str) -> Execution | None:
         try:
@@ -245,6 +247,16 @@ class FlowTriggers:
         if key not in self._waiting:
             self._waiting[key] = waits(trigger.model_dump(exclude_unset=True, warnings=False))
         return self._waiting[key]
+
+
+def was_never_begun(execution: Execution) -> bool:
+    """Whether a Flow trigger could only make it FAILED: were two such flows to hear of each other, they never ended."""
+    origin = execution.origin
+    return origin is not None and origin.type in FlowTrigger.type_names() and not execution.task_runs
+
+
+def _correlation(execution: Execution) -> Pairs:
+    return tuple(label for label in execution.labels if label[0] == CORRELATION)[:1]
 
 
 def told_of(execution: Execution, others: Sequence[Execution] = ()) -> dict[str, Any]:

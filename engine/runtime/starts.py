@@ -13,7 +13,6 @@ from engine.core.labels import read_labels
 from engine.core.triggers import Scheduled, Trigger
 from engine.errors import EngineError
 from engine.expressions import render
-from engine.identifiers import new_id
 from engine.key_values import KeyValueStore
 from engine.plugin import Records
 from engine.rendering import aside, typed_value
@@ -134,8 +133,7 @@ class Starts:
 
     def failed(self, flow: Flow, trigger: Trigger, variables: Mapping[str, Any], error: EngineError) -> Start:
         """A FAILED execution that says why there is no other."""
-        reason = f"The trigger {trigger.id!r} could not start the flow: {error}"
-        return Start(Prepared(new_id(self.creator.clock.now()), flow, {}, reason), variables)
+        return Start(self.creator.failed(flow, trigger, error), variables)
 
     def _render_with(self, flow: Flow, names: Mapping[str, Any]) -> RenderFn:
         one = self.render_for(flow, calls=True)

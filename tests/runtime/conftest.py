@@ -22,6 +22,7 @@ def settings(tmp_path, where):
 ON_BOTH = (
     "test_executions",
     "test_triggers_metrics",
+    "test_flow_triggers",
     "test_polls",
     "test_listening",
     "test_slots",
