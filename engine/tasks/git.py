@@ -7,7 +7,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks.git_both import SyncBothTask, SyncFlowTask
-from engine.tasks.git_namespace import NamespaceSyncTask
+from engine.tasks.git_namespace import NamespaceSyncTask, TenantSyncTask
 from engine.tasks.git_outputs import PushOutputsTask
 from engine.tasks.git_push import PushTask
 from engine.tasks.git_replace import PushFilesTask, PushFlowsTask
@@ -315,3 +315,27 @@ dryRun: true
 """,
     )
     type: Literal["io.kestra.plugin.git.NamespaceSync"]
+
+
+class TenantSync(TenantSyncTask):
+    """Make all namespaces what a repository holds, or (`sourceOfTruth: KESTRA`) the repository what they hold.
+
+    Flows lie in `<gitDirectory>/<namespace>/flows`, files in `<gitDirectory>/<namespace>/files`, where the name of a
+    namespace is one folder, with its dots. The running flow and those of watched folders are never deleted.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: sync
+type: io.kestra.plugin.git.TenantSync
+sourceOfTruth: GIT
+whenMissingInSource: KEEP
+url: https://github.com/company/flows
+branch: main
+gitDirectory: kestra
+username: git
+password: "{{ secret('GIT_TOKEN') }}"
+dryRun: true
+""",
+    )
+    type: Literal["io.kestra.plugin.git.TenantSync"]

@@ -186,6 +186,24 @@ async def test_both_ways_of_a_namespace_and_a_repository_are_shown(office):
     assert "gone" not in (await office.asked(gate(kept))).body
 
 
+async def test_both_ways_of_all_namespaces_and_a_repository_are_shown(office):
+    other = "id: kept\nnamespace: prod\ntasks:\n  - {id: say, type: io.kestra.plugin.core.log.Log, message: before}\n"
+    await office.rig.engine.deploy(other)
+    office.put("a.txt", "a\n", namespace="shop.eu")
+    push = gate(office.task("TenantSync", branch="main", gitDirectory="all"))
+    card = await office.asked(push)
+    assert "`all/prod/flows/kept.yaml`" in card.body
+    assert "`all/shop.eu/files/a.txt`" in card.body
+    await office.approved(card)
+    assert "`git` changes nothing in `main of " in (await office.asked(push)).body
+    await office.rig.engine.deploy(other.replace("kept", "gone"))
+    fetch = office.task("TenantSync", branch="main", gitDirectory="all", sourceOfTruth="GIT")
+    body = (await office.asked(gate(fetch))).body
+    assert "`git` changes 1 file in `flows of prod`" in body
+    assert "without `prod/gone.yml`" in body
+    assert "shop.eu" not in body
+
+
 async def test_a_push_of_files_and_flows_and_what_is_known_later(office):
     push = office.task(
         "Push", branch="main", inputFiles='{note.md: "{{ outputs.draw.value }}"}', flows="{enabled: false}"

@@ -366,6 +366,94 @@ async def test_a_repository_becomes_what_a_namespace_holds(desk):
     assert (await desk.run("NamespaceSync", **given))["commitId"] is None
 
 
+def by_place(desk, found):
+    """What became of each flow and file of all namespaces, by where it lies."""
+    return {row["file"]: row["action"] for row in map(json.loads, desk.stored(found["diff"]).splitlines())}
+
+
+async def test_all_namespaces_become_what_a_repository_holds(desk):
+    files, engine = desk.engine.files, desk.engine
+    for space, name in (("company.team", "same"), ("company.team", "gone"), ("company", "lone"), ("shop", "gone")):
+        await engine.deploy(flow(name, space))
+    files.put_namespace_file("left", "old.txt", b"old\n")
+    desk.commit(
+        {
+            "company.team/flows/same.yml": flow("same", "company.team"),
+            "fresh.space/flows/new.yaml": flow("new", "elsewhere"),
+            "fresh.space/files/lib/a.py": "a\n",
+            "_global/dashboards/sales.yaml": "id: sales\n",
+            "docs/notes.md": "of nobody\n",
+        }
+    )
+    expected = {
+        "company.team/flows/same.yml": "UNCHANGED",
+        "company.team/flows/gone.yaml": "DELETED_KES",
+        "company/flows/lone.yaml": "DELETED_KES",
+        "shop/flows/gone.yaml": "DELETED_KES",
+        "left/files/old.txt": "DELETED_KES",
+        "fresh.space/flows/new.yaml": "ADDED",
+        "fresh.space/files/lib/a.py": "ADDED",
+    }
+    given = {"sourceOfTruth": "GIT", "protectedNamespaces": ["system", "shop"]}
+    found = await desk.run("TenantSync", **given, dryRun=True)
+    kept = expected | {"shop/flows/gone.yaml": "UNCHANGED"}
+    mine = {path: action for path, action in by_place(desk, found).items() if not path.startswith("system/")}
+    assert mine == kept
+    assert "there are no dashboards here" in desk.said
+    assert engine.flows.exists("company", "lone")
+    await desk.run("TenantSync", State.FAILED, **given, whenMissingInSource="FAIL")
+    assert "Nothing is changed" in desk.said
+    assert not engine.flows.exists("fresh.space", "new")
+    desk.commit({"shop/flows/bad.yaml": "id: bad\n"})
+    await desk.run("TenantSync", State.FAILED, **given)
+    assert not engine.flows.exists("fresh.space", "new")  # one that is no flow stops all
+    found = await desk.run("TenantSync", **given, onInvalidSyntax="SKIP")
+    gone = [("company.team", "gone"), ("company", "lone")]
+    assert [engine.flows.exists(*key) for key in gone] == [False, False]
+    assert all(
+        engine.flows.exists(*key) for key in [("fresh.space", "new"), ("shop", "gone"), ("company.team", "same")]
+    )
+    assert engine.flows.exists("system", "system_git")  # the one that runs
+    assert [path for path, _ in files.namespace_files("fresh.space")] == ["lib/a.py"]
+    assert list(files.namespace_files("left")) == []
+    await desk.run("TenantSync", State.FAILED, **given, gitDirectory="docs")
+    assert "holds no namespace below 'docs'" in desk.said
+    desk.commit({"No Name/flows/a.yaml": flow("a")})
+    await desk.run("TenantSync", State.FAILED, **given)
+    assert "'No Name' is named like no namespace" in desk.said
+
+
+async def test_a_repository_becomes_what_all_namespaces_hold(desk):
+    files, engine = desk.engine.files, desk.engine
+    await engine.deploy(flow("kept", "company.team"))
+    files.put_namespace_file("left", "a/b.txt", b"b\n")
+    desk.commit(
+        {
+            "all/company.team/flows/gone.yaml": flow("gone", "company.team"),
+            "all/of.nobody/flows/x.yaml": flow("x", "of.nobody"),
+            "company.team/flows/outside.yaml": flow("outside"),
+        }
+    )
+    given = {"gitDirectory": "all", "commitMessage": "As it is here"}
+    found = await desk.run("TenantSync", **given)
+    expected = {
+        "all/company.team/flows/kept.yaml": "ADDED",
+        "all/company.team/flows/gone.yaml": "DELETED_GIT",
+        "all/left/files/a/b.txt": "ADDED",
+        "all/system/flows/system_git.yaml": "ADDED",
+    }
+    assert by_place(desk, found) == expected
+    assert git(desk.bare, "log", "-1", "--format=%H %s", "main").strip() == f"{found['commitId']} As it is here"
+    assert [path for path in desk.tree() if "README" not in path] == [
+        "all/company.team/flows/kept.yaml",
+        "all/left/files/a/b.txt",
+        "all/of.nobody/flows/x.yaml",  # a namespace that is not here
+        "all/system/flows/system_git.yaml",
+        "company.team/flows/outside.yaml",
+    ]
+    assert set(by_place(desk, await desk.run("TenantSync", **given)).values()) == {"UNCHANGED"}
+
+
 async def test_files_of_an_execution_are_pushed(desk):
     runner = {"taskRunner": {"type": "io.kestra.plugin.core.runner.Process"}}
     shell = {"type": "io.kestra.plugin.scripts.shell.Commands", **runner}
