@@ -21,6 +21,11 @@ from engine.errors import EngineError, UnknownTaskType
 
 CHOICE = re.compile(r"'([^']*)'")
 ELSEWHERE = {"delimiter": "fieldSeparator", "separator": "fieldSeparator"}  # what other tools call a property → ours
+ABSENT = {  # properties of flows that only another edition has → what does the same here
+    "quotas": "Only Kestra's Enterprise Edition has it. Begin with `io.kestra.plugin.core.execution.Count` over "
+    "that time and `io.kestra.plugin.core.execution.Exit` when there were too many; `concurrency` limits how many run "
+    "at once.",
+}
 MEANT = re.compile(r"Did you mean `([^`]+)`\?")
 NO_NAME = re.compile(r"[^a-zA-Z0-9._-]+")
 KINDS = {"tasks": "task", "conditions": "condition", "triggers": "trigger", "taskRunner": "task runner"}
@@ -181,6 +186,8 @@ def _advice(error: ErrorDetails) -> str:
 def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel]) -> Finding:
     key = str(path[-1])
     cls = part_at(path[:-1], document, registry, root)
+    if cls is Flow and key in ABSENT:
+        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=ABSENT[key])
     known = properties(cls) if cls else []
     lowered = {name.lower(): name for name in known}
     near = lowered.get(to_camel(key).lower()) or lowered.get(ELSEWHERE.get(key.lower(), "").lower())

@@ -64,6 +64,7 @@ def test_the_seed_with_the_missing_subflow_is_told_when_flows_are_known():
     [
         ("tasks: []", 3, 1, "tasks", "`tasks` is empty, but needs at least one item"),
         ("disabled: 7", 3, 1, "disabled", "`disabled` should be `true` or `false`, but is `7`"),
+        ("quotas: [{duration: PT1H, limit: 2, behavior: FAIL}]", 3, 1, "quotas", "Only Kestra's Enterprise"),
         ("inptus: []", 3, 1, "inptus", "Unknown property `inptus`. Did you mean `inputs`?"),
         (
             "inputs:\n  - id: a\n    type: STRNG",

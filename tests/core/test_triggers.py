@@ -310,7 +310,9 @@ def test_preconditions(filters, expected):
 @pytest.mark.parametrize(
     ("kind", "properties"),
     [
-        ("Flow", {"mode": "AT_LEAST"}),
+        ("Flow", {"mode": "AT_LEAST", "dependsOn": [{"flowId": "a"}]}),
+        ("Flow", {"mode": "AT_LEAST", "minSatisfied": 2, "dependsOn": [{"flowId": "a"}]}),
+        ("Flow", {"mode": "AT_LEAST", "minSatisfied": 1}),
         (
             "Flow",
             {

@@ -140,8 +140,12 @@ class Flow(Trigger):
 
     @model_validator(mode="after")
     def _mode_is_complete(self) -> "Flow":
-        if self.mode == "AT_LEAST" and self.min_satisfied is None:
+        if self.mode != "AT_LEAST":
+            return self
+        if self.min_satisfied is None:
             raise ValueError("`mode: AT_LEAST` needs `minSatisfied`")
+        if self.min_satisfied > (count := len(self.depends_on)):
+            raise ValueError(f"`minSatisfied` is {self.min_satisfied}, but `dependsOn` has {count}: it never fires")
         return self
 
     def looks_at(self, upstream: Upstream, context: ConditionContext) -> bool:
