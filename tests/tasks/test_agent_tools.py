@@ -1,6 +1,7 @@
 """Tools of agents that are more than one call: MCP servers, each a real process, tasks, and other agents."""
 
 import asyncio
+import base64
 import json
 import socket
 import subprocess
@@ -286,3 +287,27 @@ async def test_an_agent_elsewhere_is_a_tool(ask):
         assert (function["name"], function["description"]) == (name, "Translates into French.")
         (missing,) = await ask([(name, {"prompt": "x"})], {**tool, "serverUrl": f"{service.url}/nobody"})
         assert "There is no card of an agent" in missing
+
+
+async def test_code_runs_elsewhere(make_context, ask):
+    def judged(request):
+        assert (request.path, request.headers["x-rapidapi-key"]) == ("/submissions", "s3cret")
+        assert request.query == {"base64_encoded": "true", "wait": "true", "fields": "*"}
+        code = base64.b64decode(request.json["source_code"]).decode()
+        assert request.json["language_id"] == 102
+        if "boom" in code:
+            said = base64.b64encode(b"ReferenceError: boom is not defined\n").decode()
+            return Answered({"status": {"id": 11, "description": "Runtime Error (NZEC)"}, "stderr": said})
+        printed = base64.b64encode("42 €\n".encode()).decode() if "log" in code else None
+        return Answered({"status": {"id": 3, "description": "Accepted"}, "stdout": printed})
+
+    with serving(judged) as judge:
+        context = make_context({"providers": {"judge0": {"base_url": judge.url}}})
+        tool = {"type": f"{AI}.tool.CodeExecution", "apiKey": "s3cret"}
+        codes = [{"javaScriptCode": code} for code in ("console.log(6 * 7 + ' €')", "6 * 7", "boom")]
+        calls = [("executeJavaScriptCode", given) for given in (*codes, {})]
+        done, silent, failed, empty = await ask(calls, tool, context=context)
+    assert (done, failed) == ("42 €", "Error: Runtime Error (NZEC). ReferenceError: boom is not defined")
+    assert "print the result" in silent
+    assert empty == "Error: `javaScriptCode` must be given."
+    assert "s3cret" in context.masked
