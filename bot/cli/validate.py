@@ -1,5 +1,6 @@
 """`parley validate`: what is wrong with flow files, for people, editors and CI."""
 
+import codecs
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -90,15 +91,21 @@ def yaml_files(folder: Path) -> Iterator[Path]:
 def read_source(file: Path, *, named: bool = False) -> Source:
     """A file read once: its text, and the document it holds."""
 
-    def unread(message: str, code: str) -> Source:
-        return Source(file, named, problems=(Problem("", message, line=1, column=1, code=code, file=str(file)),))
+    def unread(message: str, code: str, advice: str = "", line: int = 1, column: int = 1) -> Source:
+        return Source(file, named, problems=(Problem("", message, "error", line, column, code, advice, str(file)),))
 
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        content = file.read_bytes()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return unread(f"The file is not UTF-8 text: byte {error.start}.", "encoding")
+        if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return unread("The file holds no text.", "encoding", "Give it another ending, or move it elsewhere.")
+        before = content[: error.start].decode("utf-8-sig").split("\n")
+        message = f"The file is not UTF-8 text: byte 0x{content[error.start]:02X}."
+        return unread(message, "encoding", "Save it as UTF-8.", len(before), len(before[-1]) + 1)
     except OSError as error:
         return unread(f"The file can't be read: {error.strerror}.", "unreadable")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         return Source(file, named, text, yaml_text.read(text))
     except FlowInvalid as broken:
@@ -182,6 +189,8 @@ def write_text(problems: Sequence[Problem], files: int) -> None:
 
 def summary(problems: Sequence[Problem], files: int) -> str:
     """`3 files: 1 error, 2 hints`."""
+    if not files:
+        return "0 files: there is nothing to check here"
     counts = {name: sum(one.severity == name for one in problems) for name in COLORS}
     told = [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count]
     return f"{files} file{'' if files == 1 else 's'}: {', '.join(told) or 'all good'}"

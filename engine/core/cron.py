@@ -6,6 +6,7 @@ where clocks change by an hour, but not where they do by half of one: it is only
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -138,6 +139,15 @@ def _is_cron(text: str) -> bool:
     except CronSimError:
         return False
     return True
+
+
+def long_steps(cron: str) -> Iterator[tuple[str, int, int]]:
+    """Steps that no second one fits behind: which field, the step, and the last value of the field."""
+    minute, hour = expand(cron).split()[:2]
+    for name, field, last in (("minute", minute, 59), ("hour", hour, 23)):
+        step = field.removeprefix("*/")
+        if step != field and step.isdecimal() and int(step) > last:
+            yield name, int(step), last
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,12 @@
 import json
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
+
+from pydantic import AliasChoices, ValidationError
+from pydantic.fields import FieldInfo
 
 from engine.core import cron, flow_calls, flow_problems, flow_validation, meant_text, older_names
 from engine.core.finding import Finding
@@ -14,7 +18,7 @@ from engine.core.flow_scope import BY_VALUE
 from engine.core.flowable import ExecutableTask, FlowableTask, TimedTask
 from engine.core.inputs import Input
 from engine.core.plugin_defaults import BLOCKS
-from engine.core.property import marker
+from engine.core.property import has_template, marker
 from engine.core.registry import Registry
 from engine.core.shell_text import unquoted
 from engine.core.task import Part
@@ -56,6 +60,8 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *_without_effect(flow),
         *meant_text.always_true(data),
         *_untaken(data, registry),
+        *_defaults_of_nothing(data, registry),
+        *(found for path, part in every if isinstance(part, Part) for found in _unread(path, part, data, registry)),
     ]
 
 
@@ -63,6 +69,9 @@ def _bursts(path: Path, part: Any) -> Iterator[Finding]:
     text = getattr(part, "cron", None)
     if not isinstance(text, str) or getattr(part, "with_seconds", False):
         return
+    for name, step, last in cron.long_steps(text):
+        message = f"`*/{step}` {name} has no effect: the {name} starts anew after {last}, so it is always the first."
+        yield Finding((*path, "cron"), message, "cron-step", "warning", "Use several schedules for the times between.")
     burst = cron.burst(text)
     if burst:
         message = f"{burst.runs} runs between {burst.first} and {burst.last}; did you mean `{burst.suggestion}`?"
@@ -144,6 +153,46 @@ def _untaken(data: Any, registry: Registry) -> Iterator[Finding]:
         advice = f"Did you mean `{near[0]}`?" if near else f"None of these has it: {', '.join(kinds[:5])}."
         path = (block, index, "values", name)
         yield Finding(path, f"Unknown property `{name}`.", "unknown-property", "warning", advice)
+
+
+def _defaults_of_nothing(data: Any, registry: Registry) -> Iterator[Finding]:
+    """Entries of pluginDefaults for a type that there is not, or for the beginning of none."""
+    block = next((name for name in BLOCKS if isinstance(data.get(name), list)), "")
+    used = {
+        value["type"]
+        for at, value in walk(data)
+        if isinstance(value, dict) and isinstance(value.get("type"), str) and at[:1] != (block,)
+    }
+    for index, entry in enumerate(data[block]) if block else ():
+        family = entry.get("type") if isinstance(entry, dict) else None
+        if not isinstance(family, str) or registry.find(family) is not None:
+            continue
+        if not any(name.startswith(family) for name in (*used, *registry.names())):
+            error = registry.unknown(family, "")
+            yield Finding((block, index, "type"), error.message, "unknown-type", "warning", error.fix)
+
+
+def _unread(path: Path, part: Part, data: Any, registry: Registry) -> Iterator[Finding]:
+    """Slips inside lists and maps that hold a template, which are read as a whole only when it is rendered."""
+    for name in part.model_fields_set:
+        field = type(part).model_fields.get(name)
+        value = getattr(part, name)
+        if field is None or marker(field) is None or not isinstance(value, dict | list) or not has_template(value):
+            continue
+        alias = next((one for one in _written(field, name) if flow_problems.is_there(data, (*path, one))), None)
+        if alias is None:
+            continue
+        context = {"registry": registry, "rendered": True, "source": True}
+        try:
+            type(part).model_validate({alias: value}, context=context, by_name=False, by_alias=True)
+        except ValidationError as error:
+            for one in flow_problems.misnamed(error, (*path, alias), data, registry):
+                yield replace(one, severity="warning")
+
+
+def _written(field: FieldInfo, name: str) -> list[str]:
+    choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
+    return [field.alias or name, *(one for one in choices if isinstance(one, str))]
 
 
 def _files_of_directories(flow: Flow, data: Any) -> Iterator[Finding]:

@@ -15,7 +15,8 @@ from engine.core.registry import Registry
 from engine.core.task import Typed
 from engine.core.yaml_text import Path, walk
 
-MENDED = frozenset({"unknown-type", "unknown-property"})
+MENDED = frozenset({"unknown-type", "unknown-property", "type"})
+INSIDE = frozenset({"tasks", "triggers", "errors", "finally", "afterExecution"})
 
 
 class StandIns:
@@ -31,9 +32,10 @@ class StandIns:
 
 
 def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Registry) -> Flow | None:
-    """The flow that `data` would be with its unknown types installed and its unknown properties spelt right or left
-    out; None when more than that is wrong, or when an unknown type holds tasks that others may refer to."""
-    if not {one.code for one in findings} <= MENDED:
+    """The flow that `data` would be with its unknown types installed, its unknown properties spelt right or left out,
+    and without values that are none of their type; None when more than that is wrong, or when something holds tasks
+    that others may refer to."""
+    if not {one.code for one in findings} <= MENDED or not all(_may_go(one, data) for one in findings):
         return None
     classes: dict[str, type[Typed]] = {}
     left = deepcopy(dict(data))
@@ -41,6 +43,11 @@ def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Regis
         owner = _at(data, one.path[:-1])
         if one.code == "unknown-property":
             _spell(_at(left, one.path[:-1]), str(one.path[-1]), flow_problems.MEANT.findall(one.suggestion))
+            continue
+        if one.code == "type":
+            owned = _at(left, one.path[:-1])
+            if isinstance(owned, dict):
+                owned.pop(one.path[-1], None)
             continue
         base = flow_problems.part_at(one.path[:-1], data, registry)
         if _holds_tasks(owner):
@@ -52,6 +59,13 @@ def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Regis
         return Flow.model_validate(left, context=context, by_name=False, by_alias=True)
     except ValidationError:
         return None
+
+
+def _may_go(one: Finding, data: Any) -> bool:
+    """Whether a value of the wrong type is one that nothing else in the flow refers to."""
+    if one.code != "type":
+        return True
+    return one.path[0] in INSIDE and isinstance(one.path[-1], str) and not _holds_tasks({"": _at(data, one.path)})
 
 
 def _spell(owner: dict[str, Any], name: str, meant: Sequence[str]) -> None:

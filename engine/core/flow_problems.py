@@ -8,14 +8,15 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails
 
-from engine.core.finding import Finding
+from engine.core.finding import Breach, Finding
 from engine.core.flow import Flow
 from engine.core.inputs import INPUT_TYPES, Input
+from engine.core.property import has_template
 from engine.core.registry import Registry
 from engine.core.sentences import expectation, sentence
-from engine.core.task import Typed
+from engine.core.task import Task, Typed
 from engine.core.yaml_text import Path, walk
 from engine.errors import EngineError, UnknownTaskType
 
@@ -27,6 +28,8 @@ ABSENT = {  # properties of flows that only another edition has → what does th
     "at once.",
 }
 MEANT = re.compile(r"Did you mean `([^`]+)`\?")
+SPELT = 0.8  # how much of a name must be the same to be taken for a slip of the pen before anything else
+NEIGHBOURS = re.compile(r"It is a property of `")
 NO_NAME = re.compile(r"[^a-zA-Z0-9._-]+")
 KINDS = {"tasks": "task", "conditions": "condition", "triggers": "trigger", "taskRunner": "task runner"}
 JAVA_NAME = re.compile(r"[a-z][\w-]*(\.[\w-]+){2,}\.[A-Z]\w*")  # a type of a plugin, not of a schema or an input
@@ -47,8 +50,39 @@ def translate(error: ValidationError, document: Any, registry: Registry, root: t
         if not (_is_vague(path, errors, tagged) and any(_is_inside(other, path) for other in places))
     ]
     misspelt = {(*one.path[:-1], name) for one in found for name in MEANT.findall(one.suggestion)}
-    found = [one for one in found if not one.missing or (*one.path, one.missing) not in misspelt]
+    mistaken = {one.path[:-1] for one in found if NEIGHBOURS.match(one.suggestion)}
+    found = [
+        one
+        for one in found
+        if not one.missing or (one.path not in mistaken and (*one.path, one.missing) not in misspelt)
+    ]
     return [*found, *_inside_unknown(found, document, registry)]
+
+
+def misnamed(error: ValidationError, at: Path, document: Any, registry: Registry) -> list[Finding]:
+    """Of what is wrong with the value at a path, names that its parts don't have, and those that they lack."""
+    named = []
+    for details in error.errors():
+        loc = (*at, *details["loc"][1:])
+        owner = loc[:-1]
+        if (
+            details["loc"][:1] != at[-1:]
+            or len(loc) == len(at)
+            or details["type"] not in ("extra_forbidden", "missing")
+        ):
+            continue
+        if is_there(document, owner) and not any(map(has_template, _mapping_at(owner, document))):
+            named.append(InitErrorDetails(type=details["type"], loc=loc, input=details["input"]))
+    return translate(ValidationError.from_exception_data("Flow", named), document, registry) if named else []
+
+
+def is_there(document: Any, path: Path) -> bool:
+    """Whether a document has something at a path."""
+    try:
+        reduce(lambda value, step: value[step], path, document)
+    except (LookupError, TypeError):
+        return False
+    return True
 
 
 def _inside_unknown(found: Sequence[Finding], document: Any, registry: Registry) -> Iterator[Finding]:
@@ -151,6 +185,8 @@ def _finding(
         said = f"{_name(path)} {first['ctx']['said']}."
         code = "wrong-place" if first["type"] == "wrong_kind" else "unknown-type"
         return Finding((*path, "type"), said, code, suggestion=first["ctx"].get("advice", ""))
+    if isinstance(cause, Breach):
+        return Finding((*path, *cause.at), str(cause), "invalid", suggestion=cause.fix)
     if isinstance(cause, Exception):
         return Finding(path, str(cause), "invalid")
     expected = [found for found in map(expectation, errors) if found]
@@ -191,16 +227,46 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
     known = properties(cls) if cls else []
     lowered = {name.lower(): name for name in known}
     near = lowered.get(to_camel(key).lower()) or lowered.get(ELSEWHERE.get(key.lower(), "").lower())
+    written = _mapping_at(path[:-1], document)
+    if near == key and cls is not None:
+        given = next((name for name in _names_of(key, cls) if name != key and name in written), near)
+        said = f"`{key}` is another name of `{given}`, which is given already."
+        return Finding(path, said, "unknown-property", suggestion=f"Leave `{key}` out.")
     if near is None:
-        written = _mapping_at(path[:-1], document)
         others = [low for low, name in lowered.items() if name not in written]
         close = get_close_matches(key.lower(), others, n=2)
         close = [one for one in close if one != "description" or key[0] in "dD"]  # else `script` would be meant for it
+        if not get_close_matches(key.lower(), close, cutoff=SPELT) and (other := _neighbour(written, cls, registry)):
+            advice = f"It is a property of `{other}`."
+            return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
         near = lowered[close[0]] if close else None
     advice = f"Did you mean `{near}`?" if near else ""
     if not near and known and len(known) < 12:
         advice = f"Known here: {', '.join(f'`{name}`' for name in sorted(known))}."
     return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
+
+
+def _names_of(key: str, cls: type[BaseModel]) -> list[str]:
+    """All names of the property that has this one."""
+    for name, field in cls.model_fields.items():
+        choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
+        if key in choices:
+            return [field.alias or name, *(one for one in choices if isinstance(one, str))]
+    return []
+
+
+def _neighbour(written: Mapping[str, Any], cls: type[BaseModel] | None, registry: Registry) -> str:
+    """A task that stands beside one and is what was written: `Script`, when `Commands` is given a `script`."""
+    if cls is None or not issubclass(cls, Task):
+        return ""
+    package = cls.type_names()[0].rpartition(".")[0]
+    for name in registry.names():
+        other = registry.find(name) if name.rpartition(".")[0] == package else None
+        if other is not None and issubclass(other, Task) and written.keys() <= set(properties(other)):
+            needed = [field.alias or name for name, field in other.model_fields.items() if field.is_required()]
+            if written.keys() >= set(needed):
+                return other.type_names()[0]
+    return ""
 
 
 def _mapping_at(path: Path, document: Any) -> Mapping[str, Any]:

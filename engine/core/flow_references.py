@@ -56,6 +56,8 @@ GIVEN = (
 ELSEWHERE: Mapping[str, Callable[[str], str]] = {
     "secrets": lambda name: f"Write `secret('{name}')`.",
     "env": lambda name: f"Write `envs.{name.lower()}`.",
+    "secret": lambda name: f"Write `secret('{name}')`.",
+    "kv": lambda name: f"Write `kv('{name}')`.",
 }
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution"})
 OF_OTHERS = frozenset({"onResume", "outputs", "assets"})  # what is rendered elsewhere, with names of its own
@@ -74,18 +76,18 @@ class References:
     def findings(self, path: Path, template: Template) -> Iterator[Finding]:
         """What is to be said about the names in one template."""
         said: set[tuple[str, ...]] = set()
+        told: set[tuple[str, str]] = set()
         conditions: frozenset[tuple[str, ...]] | None = None
         there = reads(template)
         for read in there:
-            if read.path[:2] in said:
-                continue
             found = self._finding(path, read)
-            if found is None:
+            if found is None or (found.code, found.message) in told:
                 continue
             if conditions is None:
                 conditions = self._guarded(path)
             if read.path[:2] not in conditions:
                 said.add(read.path[:2])
+                told.add((found.code, found.message))
                 yield found
         if not said:  # else a slip in another name may be all there is to it: `inputs.my-name` reads `name`, too
             nowhere: dict[str, Finding] = {}  # each name once, where it stands first
@@ -193,11 +195,23 @@ class References:
         if self._is_child(place, wanted):
             said = f"`{name}` has no outputs of its tasks; each has its own."
             return _finding(path, read, said, "unknown-output", f"Write `outputs.{wanted}`.")
+        if wanted == "onResume" and len(read.path) > 3:
+            return self._answer(path, read, place)
         if not fields or wanted in fields:
             return None
         near = _reworded(wanted, fields) or get_close_matches(wanted, fields, n=1)
         advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
         return _finding(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
+
+    def _answer(self, path: Path, read: Read, place: Path) -> Finding | None:
+        """`outputs.pause.onResume.name` of something that the pause does not ask for."""
+        asked = [one.id.partition(".")[0] for one in getattr(self.scope.tasks[place], "on_resume", ())]
+        name, wanted = read.path[1], read.path[3]
+        if not asked or wanted in asked or read.guarded:
+            return None
+        near = get_close_matches(wanted, asked, n=1)
+        advice = f"Did you mean `outputs.{name}.onResume.{near[0]}`?" if near else f"It asks for {', '.join(asked)}."
+        return _finding(path, read, f"`{name}` does not ask for `{wanted}`.", "unknown-output", advice)
 
     def _is_child(self, task: Path, name: str) -> bool:
         """Whether a name is that of a task inside a task, not inside a loop, which has them by value or by item."""
@@ -275,7 +289,7 @@ def _words(name: str) -> list[str]:
 
 def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | None:
     root, name = read.path[:2]
-    dashed = [one for one in known if one.startswith(f"{name}-")]
+    dashed = sorted(one for one in known if one.startswith(f"{name}-"))
     near = dashed or get_close_matches(name, known, n=1)
     if read.guarded and not near:
         return None

@@ -59,7 +59,7 @@ def older_names(data: Any, registry: Registry) -> Iterator[OlderName]:
             yield OlderName((*path, "type"), str(kind), now, found.older_how(value), is_type=True)
         cls = part_at(path, data, registry)
         for key, mark in (older_properties(cls) if cls is not None else {}).items():
-            if key in value:
+            if key in value and (mark.how or mark.name not in value):  # both names of one property are refused
                 yield OlderName((*path, key), key, mark.name, mark.how)
 
 

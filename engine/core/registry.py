@@ -11,6 +11,7 @@ from engine.errors import UnknownTaskType
 
 LIKE = 0.8  # how much of a name must be the same for a guess …
 SPELT = 0.82  # … and of each part before the last: GitLab isn't GitHub, and Dremio isn't Druid
+QUOTES = " \"'“”„‘’‚«»`"  # around a name, from a text that was pasted
 SPREAD = "core"  # the plugin whose parts are not others' products
 
 
@@ -93,18 +94,19 @@ class Registry:
     def nearest(self, name: str) -> list[str]:
         """Up to three installed names that look like this one, the likeliest first; none for a service of its own."""
         if name not in self._nearest:
-            package, _, last_name = name.rpartition(".")
+            plain = name.strip(QUOTES)
+            package, _, last_name = plain.rpartition(".")
             wanted = last_name.lower()
 
             def likeness(candidate: str) -> float:
                 other, _, last = candidate.rpartition(".")
                 if not package:  # the end of a name alone
                     return 3 if last.lower() == wanted else 0
-                if candidate.endswith(f".{name}"):
+                if candidate.endswith(f".{plain}"):
                     return 4
                 if not _is_misspelt(package, other):
                     return 0
-                whole = SequenceMatcher(None, name, candidate).ratio()
+                whole = SequenceMatcher(None, plain, candidate).ratio()
                 if whole <= LIKE:
                     return 0
                 return SequenceMatcher(None, wanted, last.lower()).ratio() * 2 + whole

@@ -13,6 +13,8 @@ _KEYS = frozenset({"id", "type", "namespace", "description", "value", "message",
 _WITH_VALUE = re.compile(r"""\s*(?:- +)?[\w.-]+:\s+(?![|>&{\["'#])\S""")
 _OPEN = re.compile(r"[^#]*:\s*(?:#.*)?")
 _BLOCK = re.compile(r".*:\s+[|>][+-]?\d?\s*$")
+_CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_ODD_BLANK = re.compile(r" *(?:- +)*(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
 _DASHES = re.compile(r"\s*(?:- +)*")
 
 # What libyaml says → what to tell the author.
@@ -73,6 +75,10 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
     if opened is not None and any(one in said for one in _OPENED) and (at[0] != opened[0] or _UNENDED in said):
         at = opened
     line, column = at
+    if (control := _CONTROL.search(text)) and "control characters" in said:
+        before = text[: control.start()].split("\n")
+        sentence = f"A control character (U+{ord(control[0]):04X}) stands in the text; remove it."
+        return Slip(sentence, len(before), len(before[-1]) + 1)
     numbers = [number for number in (_before(lines, line), line) if 0 < number <= len(lines)]
     for number in numbers:
         if found := _in_line(lines[number - 1], number, is_last=number == line):
@@ -91,6 +97,9 @@ def _in_line(line: str, number: int, *, is_last: bool) -> Slip | None:
         return Slip(QUOTE_TEMPLATE, number, unquoted.start("template") + 1)
     if tab := _TABBED.match(line):
         return Slip("A tab stands in the indentation; YAML wants blanks there.", number, tab.end())
+    if odd := _ODD_BLANK.match(line):
+        sentence = f"A special blank (U+{ord(odd['blank']):04X}) stands in the indentation; type plain blanks there."
+        return Slip(sentence, number, odd.start("blank") + 1)
     if (close := _NO_BLANK.fullmatch(line)) and (is_last or close["key"] in _KEYS):
         meant = f"{close['key']}: {close['value']}"
         sentence = f"A blank is missing after the `:`; write `{meant if len(meant) < 80 else close['key'] + ': …'}`."
@@ -106,8 +115,16 @@ def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
     if not above or line > len(lines):
         return None
     begins, before = _indent(lines[line - 1]), lines[above - 1]
-    if "could not find expected ':'" in said and _BLOCK.fullmatch(before) and begins <= _content(before):
-        return Slip("The text of a block is indented deeper than its key.", line, begins + 1)
+    if "could not find expected ':'" in said:
+        if _BLOCK.fullmatch(before) and begins <= _content(before):
+            return Slip("The text of a block is indented deeper than its key.", line, begins + 1)
+        opened = _opener(lines, above)
+        if opened and _BLOCK.fullmatch(lines[opened - 1]) and begins <= _content(lines[opened - 1]):
+            sentence = (
+                f"The text that line {opened} begins has ended before this line, which is not indented as deep; "
+                f"if it belongs to the text, it begins in column {_indent(before) + 1}."
+            )
+            return Slip(sentence, line, begins + 1)
     if not any(one in said for one in _OF_INDENTATION):
         return None
     if begins > _content(before) and _WITH_VALUE.match(before):
@@ -115,6 +132,9 @@ def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
             "This line is indented deeper than the one above, which has a value already: "
             f"it begins in column {begins + 1}, and the one above in column {_content(before) + 1}."
         )
+        return Slip(sentence, line, begins + 1)
+    if begins == _content(before) and lines[line - 1].lstrip().startswith("- ") and _WITH_VALUE.match(before):
+        sentence = "A list item stands among keys; it begins in the same column as the dashes of the items before."
         return Slip(sentence, line, begins + 1)
     if begins > _content(before) and _OPEN.fullmatch(before):
         return None  # the first line below an open key may begin anywhere deeper than it
@@ -135,6 +155,14 @@ def _before(lines: list[str], line: int) -> int:
         if (told := lines[number - 1].strip()) and not told.startswith("#"):
             return number
     return 0
+
+
+def _opener(lines: list[str], number: int) -> int:
+    """The number of the line that a line stands deeper than; 0 when there is none."""
+    indent = _indent(lines[number - 1])
+    while number and _indent(lines[number - 1]) >= indent:
+        number = _before(lines, number)
+    return number
 
 
 def _columns(lines: list[str], line: int) -> set[int]:

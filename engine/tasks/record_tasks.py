@@ -47,8 +47,10 @@ class FieldDefinition(Definition):
     optional: bool = False
 
 
-Aggregates = dict[str, Annotated[Definition, BeforeValidator(_with_expr)]]
-Fields = dict[str, Annotated[FieldDefinition, BeforeValidator(_with_expr)]]
+Aggregates = dict[str, Annotated[Definition, BeforeValidator(_with_expr, json_schema_input_type=Definition | str)]]
+Fields = dict[
+    str, Annotated[FieldDefinition, BeforeValidator(_with_expr, json_schema_input_type=FieldDefinition | str)]
+]
 
 
 class Transformed(Outputs):

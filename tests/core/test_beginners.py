@@ -8,6 +8,7 @@ from engine.tasks import catalogue
 from tests.core.test_core_types import CORE
 
 LOG = f"  - id: log\n    type: {CORE}.log.Log\n"
+PYTHON = "io.kestra.plugin.scripts.python"
 SAY = f"tasks:\n{LOG}    message: hi\n"
 
 
@@ -25,6 +26,15 @@ def message(value: str) -> str:
 
 def cron(value: str, more: str = "") -> str:
     return flow(f"{SAY}triggers:\n  - id: t\n    type: {CORE}.trigger.Schedule\n    cron: {value}\n{more}")
+
+
+def dag(**needs: str) -> str:
+    """A Dag of tasks that say something, each with what it waits for in its second line."""
+    lines = (
+        f"      - task: {{id: {task}, type: {CORE}.log.Log, message: x}}\n        dependsOn: [{others}]\n"
+        for task, others in needs.items()
+    )
+    return flow(f"tasks:\n  - id: d\n    type: {CORE}.flow.Dag\n    tasks:\n{''.join(lines)}")
 
 
 def inputs(text: str, tasks: str = SAY) -> str:
@@ -145,6 +155,79 @@ def inputs(text: str, tasks: str = SAY) -> str:
             "There is no variable `who`. Write `inputs.who`.",
         ),
         (flow(f"{SAY}outputs:\n  - id: a\n    type: STRING\n"), 8, 5, "The output `a` has no `value`"),
+        (message("'a\x07b'"), 6, 16, "A control character (U+0007) stands in the text"),
+        (
+            flow(f"tasks:\n  - id: log\n\u00a0   type: {CORE}.log.Log\n    message: hi\n"),
+            5,
+            1,
+            "A special blank (U+00A0) stands in the indentation",
+        ),
+        (
+            flow(f"tasks:\n  - id: a\n    type: {PYTHON}.Script\n    script: |\n      import os\n    print('x')\n"),
+            8,
+            5,
+            "The text that line 6 begins has ended before this line, which is not indented as deep; if it belongs",
+        ),
+        (
+            flow(f"{SAY}    - id: b\n      type: {CORE}.log.Log\n"),
+            7,
+            5,
+            "A list item stands among keys; it begins in the same column as the dashes",
+        ),
+        (
+            flow(f"tasks:\n  - id: a\n    type: {PYTHON}.Commands\n    script: print(1)\n"),
+            6,
+            5,
+            f"Unknown property `script`. It is a property of `{PYTHON}.Script`.",
+        ),
+        (
+            flow(f"tasks:\n  - id: a\n    type: {PYTHON}.Script\n    commands: [ls]\n"),
+            6,
+            5,
+            f"Unknown property `commands`. It is a property of `{PYTHON}.Commands`.",
+        ),
+        (
+            inputs("  - id: a\n    name: a\n    type: STRING\n"),
+            5,
+            5,
+            "`name` is another name of `id`, which is given already. Leave `name` out.",
+        ),
+        (dag(a="a"), 8, 9, "Cyclic dependency detected: a One of them must not wait for the others."),
+        (dag(a="", b="c", c="b"), 10, 9, "Cyclic dependency detected: b, c One of them"),
+        (dag(a="", b="aa"), 10, 9, "Not existing task id in dependency: aa The tasks of this Dag are a, b."),
+        (
+            flow(f"tasks:\n  - {{id: a, type: “{CORE}.log.Log”, message: hi}}\n"),
+            4,
+            13,
+            f"Did you mean '{CORE}.log.Log'?",
+        ),
+        (cron('"*/90 * * * *"'), 10, 5, "`*/90` minute has no effect: the minute starts anew after 59"),
+        (cron('"0 */36 * * *"'), 10, 5, "`*/36` hour has no effect: the hour starts anew after 23"),
+        (message("\"{{ secret['A'] }}\""), 6, 18, "There is no variable `secret`. Write `secret('A')`."),
+        (
+            flow(f"{SAY}pluginDefaults:\n  - {{type: {CORE}.lg.Log, values: {{level: WARN}}}}\n"),
+            8,
+            6,
+            f"No type '{CORE}.lg.Log' is installed. Did you mean '{CORE}.log.Log'?",
+        ),
+        (
+            flow(
+                f"tasks:\n  - id: ask\n    type: {CORE}.flow.Pause\n    onResume: [{{id: fine, type: BOOL}}]\n"
+                f'{LOG}    message: "{{{{ outputs.ask.onResume.fin }}}}"\n'
+            ),
+            9,
+            18,
+            "`ask` does not ask for `fin`. Did you mean `outputs.ask.onResume.fine`?",
+        ),
+        (
+            flow(
+                "tasks:\n  - id: a\n    type: io.kestra.plugin.openai.ChatCompletion\n    apiKey: k\n    model: m\n"
+                '    messages:\n      - {role: user, content: "{{ flow.id }}", nam: x}\n'
+            ),
+            9,
+            48,
+            "Unknown property `nam`. Did you mean `name`?",
+        ),
     ],
 )
 def test_one_slip_gives_one_sentence(text, line, column, sentence):
@@ -185,6 +268,27 @@ triggers:
 outputs:
   - {id: nothing, type: STRING, required: false}
 """
+
+
+def test_each_slip_in_a_text_is_told():
+    request = f"  - {{id: call, type: {CORE}.http.Request, uri: x}}\n"
+    read = "{{ outputs.call.boddy }} {{ outputs.call.hedders }} {{ outputs.call.boddy }}"
+    found = said(flow(f'tasks:\n{request}{LOG}    message: "{read}"\n'))
+    assert [one[:2] for one in found] == [(7, 18), (7, 43)]
+
+
+def test_a_wrong_value_does_not_hide_what_else_is_wrong():
+    found = said(flow(f'tasks:\n{LOG}    message: "{{{{ inputs.who }}}}"\n    timeout: soon\n'))
+    assert [(one[0], one[2].partition(".")[0]) for one in found] == [
+        (6, "`inputs"),
+        (7, '`timeout` should be a duration such as `PT30S` or `P1D`, but is "soon"'),
+    ]
+
+
+def test_defaults_for_a_family_of_types_are_no_slip():
+    core, aws = f"{{type: {CORE}, values: {{level: WARN}}}}", "{type: io.kestra.plugin.aws, values: {region: r}}"
+    text = f"{SAY}pluginDefaults:\n  - {core}\n  - {aws}\n"
+    assert said(flow(text)) == []
 
 
 def test_what_looks_odd_and_is_right():

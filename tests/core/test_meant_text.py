@@ -78,7 +78,7 @@ def test_other_date_patterns_are_left_alone(pattern):
         ("io.kestra.plugin.jdbc.postgres.Query", "Did you mean 'io.kestra.plugin.jdbc.postgresql.Query'?"),
         ("io.kestra.plugin.jdbc.dremio.Query", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.aws.timestream.Query", "Run `parley plugins` to list them."),
-        ("io.kestra.plugin.fs.smb.Upload", "Run `parley plugins` to list them."),
+        ("io.kestra.plugin.fs.webdav.Upload", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.core.flow.Log", f"Did you mean '{LOG}'?"),
         ("io.kestra.plugin.zoology.Feed", "Run `parley plugins` to list them."),
     ],

@@ -213,6 +213,30 @@ def test_any_file_gets_an_answer(folder, capsys, content):
     assert "any.yaml:1:" in out
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (GOOD.format(id="café").encode("latin-1"), "any.yaml:1:8: error: The file is not UTF-8 text: byte 0xE9."),
+        (GOOD.format(id="a").encode("utf-16"), "any.yaml:1:1: error: The file is not UTF-8 text: byte 0xFF."),
+        (b"\x89PNG\r\n\x1a\n\0\0", "any.yaml:1:1: error: The file holds no text."),
+    ],
+)
+def test_a_file_that_is_no_utf_8_says_where_and_what_to_do(folder, capsys, content, said):
+    (folder / "any.yaml").write_bytes(content)
+    out = run(capsys, folder / "any.yaml", expected=1).out
+    assert said in out
+    assert "Save it as UTF-8." in out or "another ending" in out
+
+
+def test_lines_that_end_as_on_windows_are_lines(folder, capsys):
+    (folder / "any.yaml").write_bytes(BAD.replace("\n", "\r\n").encode())
+    assert "any.yaml:4:62: error" in run(capsys, folder / "any.yaml", expected=1).out
+
+
+def test_nothing_to_check_is_not_called_good(tmp_path, capsys):
+    assert run(capsys, tmp_path).out == "0 files: there is nothing to check here\n"
+
+
 @pytest.mark.parametrize(("paths", "options"), [(["nowhere.yaml"], {}), (["good.yaml"], {"format": "xml"})])
 def test_a_wrong_call_is_2(folder, capsys, paths, options):
     said = run(capsys, *[folder / path for path in paths], expected=2, **options)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from engine.core.execution import TaskRun
+from engine.core.finding import Breach
 from engine.core.flowable import Body, FlowableTask, Mode, Opened, Section, Wanted, enabled, truthy
 from engine.core.property import Property, has_template
 from engine.core.state import State
@@ -147,10 +148,14 @@ tasks:
         needs = {entry.task.id: set(entry.depends_on) for entry in self.tasks}
         unknown = sorted({need for wanted in needs.values() for need in wanted if need not in needs})
         if unknown:
-            raise ValueError(f"Not existing task id in dependency: {', '.join(unknown)}")
+            at = next(index for index, entry in enumerate(self.tasks) if unknown[0] in entry.depends_on)
+            message = f"Not existing task id in dependency: {', '.join(unknown)}"
+            raise Breach(message, ("tasks", at, "dependsOn"), f"The tasks of this Dag are {', '.join(needs)}.")
         circle = _in_circles(needs)
         if circle:
-            raise ValueError(f"Cyclic dependency detected: {', '.join(circle)}")
+            at = next(index for index, entry in enumerate(self.tasks) if entry.task.id in circle)
+            message = f"Cyclic dependency detected: {', '.join(circle)}"
+            raise Breach(message, ("tasks", at, "dependsOn"), "One of them must not wait for the others.")
         return self
 
     def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
