@@ -1,6 +1,7 @@
 """Tests: what may stand after `is`."""
 
 from engine.expressions import json_reading
+from engine.expressions.allowance import spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.operations import TESTS
 from engine.expressions.values import Value, is_list, is_map
@@ -61,4 +62,5 @@ def is_json(value: Value) -> bool:
     """A text that is JSON."""
     if not isinstance(value, str):
         fail(f"Only a text can be tested for JSON, not {kind(value)}.")
+    spend(len(value) >> 5)
     return not value.strip() or json_reading.is_json(value)

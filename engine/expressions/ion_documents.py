@@ -50,7 +50,7 @@ def _symbol(text: str) -> str:
 
 
 _ION_TOKEN = re.compile(
-    r"""\s*(?:(?P<mark>[\[\]{}(),:])|(?P<text>"(?:[^"\\]|\\.)*")|(?P<symbol>'(?:[^'\\]|\\.)*')"""
+    r"""\s*(?:(?P<mark>[\[\]{}(),:])|(?P<text>"(?:[^"\\]++|\\.)*+")|(?P<symbol>'(?:[^'\\]++|\\.)*+')"""
     r"""|(?P<date>\d{4}-\d\d(?:-\d\d)?T?[\d:.Z+-]*)|(?P<number>[-+]?\d[\d_]*(?:\.[\d_]*)?(?:[eEdD][-+]?\d+)?)|(?P<word>[A-Za-z_$][\w$.]*|[-+]inf))""",
     re.DOTALL,
 )
@@ -62,6 +62,7 @@ def from_ion(value: Value, all_rows: Value) -> Value:
     if value is None:
         return None
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else text_of(value, "fromIon")
+    spend(len(text) >> 3)
     reader = _IonReader(text)
     rows: list[Value] = []
     while reader.more() and (all_rows is True or not rows):

@@ -3,7 +3,8 @@
 import json
 import re
 from functools import lru_cache
-from math import inf
+from itertools import accumulate
+from math import inf, log2
 from typing import Any, Final
 
 import jq
@@ -11,17 +12,26 @@ import jq
 from engine.expressions import bounded
 from engine.expressions.allowance import affords, spend
 from engine.expressions.failures import fail, kind
-from engine.expressions.json_reading import only_value, parts_of, refuse_bomb
+from engine.expressions.json_reading import only_value, parts_of, refuse_bomb, without_texts
 from engine.expressions.limits import MAX_ITEMS, MAX_PROGRAM, SAFE_EFFORT
 from engine.expressions.printing import to_json
 from engine.expressions.values import Value
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_LONG = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\d.])(-?\d{16,300})(?![\d.eE])')
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)  # possessive: ways to go back would fill the memory
+_LONG = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?<![\d.])(-?\d{16,300})(?![\d.eE])')
 _WORD = re.compile(r"(?<![.\w$@])[A-Za-z_]\w*(?!\s*:[^:])")
 _FIELD = re.compile(r"\.\s*[A-Za-z_]\w*")
 _SPREAD = re.compile(r"\[\s*\]|\.\.")
-# Each of these looks at its input once, and gives no more than there was.
+_STAGE = re.compile(r"[|\[({?;]|//|and\b|or\b")
+_PAIRED = re.compile(
+    r"""\b(?:contains|inside|index)\b(?!\s*\((?:""|-?\d+|true|false|null|[\s\[\]{},:])*\))  # of other than a literal
+    |(?<=[\w.\])?"])\s*\[(?!\s*(?:\]|""\s*\]|-?\d*\s*:?\s*-?\d*\s*\]))  # an index that is worked out may be a list
+    |-(?!\s*\d)""",
+    re.VERBOSE,
+)
+_BRACKET = re.compile(r"[\[\]{}]")
+_DIVIDED = re.compile(r"(?<!/)/(?!/)")
+# Each of these looks at its input about once, and gives about as much as there was, but for what `_GROWING` tells.
 _SIMPLE: Final = frozenset({
     "map", "map_values", "select", "empty", "not", "length", "type", "first", "last", "reverse", "keys",
     "keys_unsorted", "values", "to_entries", "from_entries", "with_entries", "startswith", "endswith", "join",
@@ -32,6 +42,11 @@ _SIMPLE: Final = frozenset({
     "booleans", "numbers", "strings", "nulls", "scalars", "flatten", "utf8bytelength", "explode", "del", "paths",
     "now", "todate", "fromdate",
 })  # fmt: skip
+# Two to the power of what is here: so many times as much it may make of its input.
+_GROWING: Final = {
+    "tojson": 3, "tostring": 3, "explode": 6, "ascii_downcase": 6, "ascii_upcase": 6, "to_entries": 2,
+    "with_entries": 2, "group_by": 4, "unique": 3, "unique_by": 3, "sort": 3, "sort_by": 3, "del": 3,
+}  # fmt: skip
 _FORBIDDEN = re.compile(
     r"\$ENV\b|(?<![.\w$@])(?:env|input_filename|import|include|modulemeta|get_search_list|halt|halt_error)\b"
 )
@@ -47,25 +62,39 @@ def outputs(value: Value, program: str) -> list[Value]:
         fail(f"jq's {found[0]!r} is not available: a flow cannot see the environment or files of this program.")
     refuse_bomb(document)
     moves = _effort(bare, program, document)
-    if moves <= SAFE_EFFORT and affords(int(moves) >> 6):
+    if moves <= SAFE_EFFORT and affords(int(moves) >> 4):
         return run(program, document)
     answer: list[Value] = bounded.jq(program, document)
     return answer
 
 
 def _effort(bare: str, program: str, document: str) -> float:
-    """How many moves the program may take at the very most."""
+    """How many moves the program may take at the very most, or `inf` when it may make too many values."""
     if "\\(" in program or "=" in re.sub(r"[=!<>]=", "", bare) or "*" in bare or "$" in bare or "@" in bare:
         return inf
     words = _WORD.findall(bare)
     if any(word not in _SIMPLE for word in words):
         return inf
-    doubled = bare.count(",") + bare.count("+")
-    spreads = len(_SPREAD.findall(bare)) + sum(word in ("map", "map_values", "with_entries", "paths") for word in words)
-    size = float(len(document) + 10)
-    if parts_of(document) * 2.0**doubled > MAX_ITEMS:
+    levels = bare.count("..") + sum(word in ("flatten", "paths") for word in words)
+    bits = levels * log2(_depth(document)) if levels else 0.0
+    bits += bare.count(",") + bare.count("+") + 3 * len(_DIVIDED.findall(bare))
+    bits += sum(_GROWING.get(word, 0) for word in words)
+    size, parts = log2(len(document) + 10), log2(parts_of(document)) + bits
+    if parts > log2(MAX_ITEMS):
         return inf
-    return size * 2.0**doubled * max(1.0, size ** max(0, spreads - 1))
+    spreads = len(_SPREAD.findall(bare)) + sum(word in ("map", "map_values", "with_entries", "paths") for word in words)
+    power = max(1, spreads) + len(_PAIRED.findall(bare))
+    stages = len(words) + len(_STAGE.findall(bare)) + 1
+    # join() copies what it has so far for each part, 64 characters at once.
+    copied = words.count("join") * max(0.0, parts + log2(len(program)) - 12)
+    return float(2.0 ** min(1000.0, power * size + bits + log2(stages) + copied))
+
+
+def _depth(document: str) -> int:
+    """How many levels deep a JSON text is."""
+    spend(len(document) >> 5)
+    steps = (1 if mark in "[{" else -1 for mark in _BRACKET.findall(without_texts(document)))
+    return max(1, max(accumulate(steps), default=0)) + 1
 
 
 @lru_cache(maxsize=100)

@@ -26,7 +26,7 @@ _OPERATOR = re.compile(
 _NAME = re.compile(r"[^\W\d]\w*")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _STRING = re.compile(r"'([^'\\]*(?:\\.[^'\\]*)*)'|\"([^#\"\\]*(?:\\.[^#\"\\]*)*)\"", re.DOTALL)
-_STRING_TEXT = re.compile(r"(?:[^#\"\\]|\\.|#(?!\{))+", re.DOTALL)
+_STRING_TEXT = re.compile(r"(?:[^#\"\\]++|\\.|#(?!\{))++", re.DOTALL)
 _PAIRS: Final = {")": "(", "]": "[", "}": "{"}
 
 

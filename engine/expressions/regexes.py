@@ -36,6 +36,7 @@ _TOKEN = re.compile(
 )
 _FLAGS: Final = re.compile(r"(?:\(\?[a-zA-Z]+\))*")  # of the whole pattern: they stand at its beginning
 _MANY: Final = 100  # repeats from which on a number counts as endless
+_SET: Final = 2_000  # what a range costs besides its characters
 _ESCAPES: Final = {
     r"\h": r"[ \t\xa0\u2000-\u200a]",
     r"\z": r"\Z",
@@ -52,12 +53,25 @@ def compiled(pattern: str) -> re.Pattern[str]:
         fail(f"A regular expression is longer than {MAX_PATTERN:,} characters.")
     spend(len(pattern) * 20)
     try:
-        return re.compile(_translated(pattern), re.ASCII)
+        translated = _translated(pattern)
+        spend(_members(_regex_parser.parse(translated, re.ASCII)) >> 3)
+        return re.compile(translated, re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         fail(
             f"The regular expression {pattern!r} cannot be read: {error}.",
             "A backslash before a mark takes it literally.",
         )
+
+
+def _members(parsed: Any) -> int:
+    """How many characters the sets hold: where case is ignored, the engine goes through all of them to build one."""
+    found = 0
+    for operator, argument in parsed:
+        if str(operator) == "IN":
+            found += sum(_SET + one[1] - one[0] for kind, one in argument if str(kind) == "RANGE")
+        else:
+            found += sum(map(_members, argument[1] if str(operator) == "BRANCH" else _bodies(argument)))
+    return found
 
 
 def _translated(pattern: str) -> str:
@@ -111,19 +125,24 @@ def _property(text: str, in_class: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Growth:
-    """How a search's effort may grow with the text's length: 2 ** bits * length ** power, or without bound."""
+    """How a search's effort may grow with the text's length: 2 ** bits * length ** power ways, or without bound.
+
+    One way takes `moves` at the most, besides those of repeats that count as endless.
+    """
 
     bits: float = 0.0
     power: int = 0
     endless: bool = False
+    moves: float = 0.0
 
     def __add__(self, other: "_Growth") -> "_Growth":
         """One after the other: each way of the first with each of the second."""
-        return _Growth(self.bits + other.bits, self.power + other.power, self.endless or other.endless)
+        endless = self.endless or other.endless
+        return _Growth(self.bits + other.bits, self.power + other.power, endless, self.moves + other.moves)
 
     def times(self, count: int) -> "_Growth":
         """Again and again."""
-        return _Growth(self.bits * count, self.power * count, self.endless)
+        return _Growth(self.bits * count, self.power * count, self.endless, self.moves)
 
 
 @lru_cache(maxsize=500)
@@ -142,10 +161,12 @@ def _weigh(parsed: Any, *, inside: bool, last: bool) -> _Growth:
         elif name == "BRANCH":
             ways = [_weigh(branch, inside=inside, last=False) for branch in argument[1]]
             bits = max(way.bits for way in ways) + log2(len(ways))
-            found += _Growth(bits, max(way.power for way in ways), any(way.endless for way in ways))
+            moves = sum(way.moves for way in ways)
+            found += _Growth(bits, max(way.power for way in ways), any(way.endless for way in ways), moves)
         elif name == "GROUPREF":
             found += _Growth(power=1)
         else:
+            found += _Growth(moves=len(argument) if name == "IN" else 1)
             for body in _bodies(argument):
                 found += _weigh(body, inside=inside, last=final and name == "SUBPATTERN")
     return found
@@ -155,6 +176,7 @@ def _repeated(argument: Any, *, may_stop: bool) -> _Growth:
     """A repeat; one that cannot be forced to give back what it took (`may_stop`) adds no ways of its own."""
     low, high, body = int(argument[0]), int(argument[1]), argument[2]
     found = _weigh(body, inside=True, last=False)
+    found = replace_in(found, moves=found.moves * max(1, low, high if high <= _MANY else 1))
     if high > 1 and (found.power or found.bits):  # what may match in several ways is repeated
         found = replace_in(found.times(min(high, _MANY)), endless=found.endless or (high != low and high > _MANY))
     if high == low or not may_stop:
@@ -170,7 +192,8 @@ def _bodies(argument: Any) -> list[Any]:
 def effort(pattern: re.Pattern[str], text: str) -> float:
     """How many moves searching a text may take at the very most."""
     growth, size = _growth(pattern.pattern), len(text) + 1
-    bits = 2.0 * size if growth.endless else growth.bits + (growth.power + 1) * log2(size)
+    bits = growth.bits + (growth.power + 1) * log2(size) + log2(max(1.0, growth.moves))
+    bits = 2.0 * size if growth.endless else bits
     return float(2.0 ** min(bits, 1000.0))
 
 

@@ -16,7 +16,7 @@ _WORD = re.compile(
     r"true|false|yes|no|on|off|y|n|null|~|[-+]?[0-9]*\.[0-9]+(?:e[-+]?[0-9]+)?|[-+]?\.(?:inf|nan)|[-+]?0x[0-9a-f]+",
     re.IGNORECASE,
 )
-_PLAIN = re.compile(r"(?![-?:](?:\s|$))[^\s,\[\]{}#&*!|>'\"%@`](?:[^\n\t:#]|:(?=\S)|(?<=\S)#)*(?<!\s)")
+_PLAIN = re.compile(r"(?![-?:](?:\s|$))[^\s,\[\]{}#&*!|>'\"%@`](?:[^\n\t:#]++|:(?=\S)|(?<=\S)#)*+(?<!\s)")
 _LOW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff]")
 
 

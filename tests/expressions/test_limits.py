@@ -155,6 +155,12 @@ COSTLY = {
     "reading JSON": "{% set x = fromJson(document) %}",
     "reading YAML": "{% set x = yaml(rows) %}",
     "reading Ion": "{% set x = fromIon(document) %}",
+    "reading a long Ion text": "{% set x = fromIon(quoted) %}",
+    "slugs": "{% set x = foreign | slugify %}",
+    "patterns with wide sets": "{% set x = 'a' | regexMatch('(?i)[ā-ｰ]' ~ i) %}",
+    "many replacements": "{% set x = short | replace(pairs) %}",
+    "replacing in many": "{% set x = texts | replace(pairs) %}",
+    "testing JSON": "{% if document is json %}{% endif %}",
     "marks of formats": "{% set x = marks | format('') %}",
     "long date patterns": "{% set x = 0 | date(pattern) %}",
     "ids": "{% set x = nanoId(1000) %}",
@@ -168,7 +174,8 @@ COSTLY = {
 BIG = {
     "text": "a b " * 50_000, "other": "".join(["a b "] * 50_000), "short": "a" * 2_000, "numbers": list(range(20_000, 0, -1)),  # noqa: E501
     "mixed": [True, False] * 1_000, "document": f"[{'1,' * 5_000}1]", "rows": "- a\n" * 1_000,
-    "marks": "%1$s" * 5_000, "pattern": "yyyy-" * 150,
+    "marks": "%1$s" * 5_000, "pattern": "yyyy-" * 150, "pairs": {f"b{number}": "" for number in range(1_000)},
+    "texts": ["a"] * 1_000, "quoted": f'"{"x" * 100_000}"', "foreign": "é" * 20_000,
 }  # fmt: skip
 
 
@@ -239,6 +246,21 @@ def test_everyday_patterns_run_at_once(pattern):
     assert regexes.effort(regexes.compiled(pattern), "a" * 2_000) <= limits.SAFE_EFFORT
 
 
+# Each character of these may cost as much as the pattern is long.
+WIDE = [r"[ab]{100000}c", r"(?:[ab]{1000}){100}c", r"(?<=[ab]{50000})c?d", "[ab]" * 200 + "c", "[ab]{5000,}"]
+
+
+@pytest.mark.parametrize("pattern", WIDE)
+def test_a_pattern_that_looks_far_ahead_from_each_place_is_told_from_others(pattern):
+    assert regexes.effort(regexes.compiled(pattern), "a" * 300_000) > limits.SAFE_EFFORT
+
+
+def test_a_pattern_whose_sets_take_long_to_build_is_refused():
+    ranges = "".join(f"{chr(number)}-\uffff" for number in range(200, 500))
+    refused("{{ 'x' | regexMatch(p) }}", {"p": f"(?i)[{ranges}]"}, "needs more than 2,000,000 steps")
+    refused("{{ 'x' | regexMatch(p) }}", {"p": f"(?i)(?:a|[{ranges}])"}, "needs more than 2,000,000 steps")
+
+
 @pytest.mark.parametrize("way", [
     "regexMatch(p)", "regexExtract(p)", "regexReplace(p, 'x')", "split(p)", "replace({p: 'x'}, regexp=true)",
 ])  # fmt: skip
@@ -249,10 +271,58 @@ def test_every_filter_with_patterns_sends_such_a_pattern_outside(way):
         parse(f"{{{{ t | {way} }}}}").run(frame, [])
 
 
+LONG = json.dumps(list(range(100_000)))
+DEEP = "[" * 100 + "1," * 100_000 + "1" + "]" * 100
+FAR = {  # programs of plain words that take long, or make much, of a document
+    "contains(.)": LONG, "inside(.)": LONG, "index(.)": LONG, ".[.]": LONG, ".-.": LONG, "[.[]] | .[.]": LONG,
+    'join(",")': LONG, "tojson" + "|tojson" * 30: '"a"', "tojson|explode" + "|tojson|explode" * 9: '"a"',
+    "to_entries" + "|to_entries" * 40: LONG, "group_by(.)" + "|group_by(.)" * 40: LONG,
+    "sort|reverse|" * 200 + ".": LONG, "[paths]": DEEP, "[..|tojson]": DEEP,
+    "[..]": '["]",' * 100 + "1," * 100_000 + "1" + "]" * 100,
+    "./\"\"": '"' + "a" * 9_000_000 + '"',
+    ".,." * 900: "1", ".[]?|" * 900 + ".": "[1]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", FAR, ids=lambda program: program[:20])
+def test_a_jq_program_that_may_run_long_or_make_much_goes_outside(program):
+    frame = Frame({"document": FAR[program], "program": program}, SERVICES)
+    frame.left.wait = 0.001
+    with pytest.raises(ExpressionFailed, match="keeps the template waiting"):
+        parse("{{ document | jq(program) }}").run(frame, [])
+
+
+@pytest.mark.parametrize("program", [
+    ".[].title", "map(select(.done == true)) | length", '[.[] | select(.title | contains("x1"))]',
+    "map(.tags) | flatten", 'map(.title) | join(", ")', "group_by(.done)", "sort_by(.title) | reverse | first",
+    ".[-1]", '.[0]["title"]', ".[1:3]", "to_entries | map(.value)",
+    '.[].tags | contains(["a"])', "[.. | .title?]", 'map(has("title"))',
+])  # fmt: skip
+def test_everyday_jq_programs_run_at_once(program):
+    row = {"title": "x1", "done": True, "tags": ["a", "b"]}
+    frame = Frame({"document": [row] * 200, "program": program}, SERVICES)
+    frame.left.wait = 0.0
+    parse("{{ document | jq(program) }}").run(frame, [])
+
+
+@pytest.mark.parametrize("name", ["substringAfterLast", "substringBeforeLast"])
+def test_a_text_that_is_nearly_everywhere_is_soon_found_from_the_end(name):
+    values = {"t": "ab" + "a" * 3_000_000, "p": "ab" + "a" * 1_500_000}
+    assert render(f"{{{{ t | {name}(p) | length }}}}", values, SERVICES) == {"substringAfterLast": "1500000"}.get(
+        name, "0"
+    )
+
+
 OUTSIDE = {
     "pattern": ("{{ t | regexMatch('(a+)+$') }}", {"t": "a" * 60 + "!"}),
     "until": ("{{ '1' | jq('until(. < 0; .)') }}", {}),
     "doubling": ("{{ '\"aaaaaaaaaa\"' | jq('reduce range(40) as $i (.; . + .)') }}", {}),
+}
+LONG_TEXT = "{% set t = 'TEXT' %}" + "{% set t = t ~ t %}" * 21
+INSIDE = {
+    "yaml": (LONG_TEXT.replace("TEXT", "xxxxxxxx") + "{{ t | yaml | length }}", {}),
+    "jq": (LONG_TEXT.replace("TEXT", "\\u007f") + "{{ ('\"' ~ t ~ '\"') | jq('length') | first }}", {}),
+    "ion": (LONG_TEXT.replace("TEXT", "x") + "{{ fromIon('\"' ~ t ~ '\"') | length }}", {}),
 }
 # Generous: the processor seconds inside are what is bounded.
 CHILD = """
@@ -270,13 +340,23 @@ json.dump(told, sys.stdout)
 """
 
 
+def in_little_memory(templates):
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD], input=json.dumps(templates), cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, timeout=240,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@pytest.mark.timeout(300)
+def test_long_texts_are_read_and_written_in_little_memory():
+    told = in_little_memory(INSIDE)
+    assert told == {"yaml": "printed 16777217", "jq": "printed 2097152", "ion": "printed 2097152"}
+
+
 @pytest.mark.timeout(300)
 def test_what_runs_outside_ends_and_does_not_fill_the_memory():
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD], input=json.dumps(OUTSIDE), cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=True, timeout=240,
-    )  # fmt: skip
-    told = json.loads(done.stdout)
+    told = in_little_memory(OUTSIDE)
     assert "takes longer than 3 s" in told["pattern"]
     assert "takes longer than 3 s" in told["until"]
     assert not [one for one in told.values() if one.startswith("printed")]
