@@ -67,15 +67,26 @@ ABSENT = {
     "io.kestra.plugin.core.trigger.McpToolTrigger": "Flows are no tools of an MCP server here. Let a "
     "`io.kestra.plugin.core.trigger.Webhook` start the flow, or an AIAgent with the tool "
     "`io.kestra.plugin.ai.tool.KestraFlow`.",
-    "io.kestra.plugin.git.TenantSync": "Use `io.kestra.plugin.git.NamespaceSync`, a task for each namespace.",
-    "io.kestra.plugin.jdbc.snowflake.Upload": "Put the file into a bucket, with `io.kestra.plugin.aws.s3.Upload` for "
-    "example, and let `COPY INTO` read it from an external stage of Snowflake that leads there.",
-    "io.kestra.plugin.jdbc.snowflake.Download": "Let `COPY INTO` write the rows to an external stage of Snowflake that "
-    "leads into a bucket, and take the file from there, with `io.kestra.plugin.aws.s3.Download` for example.",
     # Whole families, by what their names begin with.
     "io.kestra.plugin.debezium.": "Debezium is a library for Java and reads a database's own log. Let a `Trigger` of "
     "`io.kestra.plugin.jdbc` look for new rows, or a Debezium Server send the changes to Kafka, which "
     "`io.kestra.plugin.kafka.RealtimeTrigger` hears.",
+    **{
+        f"io.kestra.plugin.jdbc.{family}.": f"Let a `io.kestra.plugin.scripts.python.Script` ask {database}, "
+        f"with `dependencies: [{library}]`."
+        for family, database, library in (
+            ("db2", "Db2", "ibm-db"),
+            ("hana", "SAP HANA", "hdbcli"),
+            ("arrowflight", "an Arrow Flight SQL server", "adbc-driver-flightsql"),
+            ("vertica", "Vertica", "vertica-python"),
+        )
+    },
+    "io.kestra.plugin.jdbc.as400.": "Let a `io.kestra.plugin.scripts.python.Script` ask Db2 for i, with `dependencies: "
+    "[ibm-db]`, for which IBM wants a licence of Db2 Connect.",
+    "io.kestra.plugin.jdbc.sybase.": "No library of Python's for it is kept. Let a "
+    "`io.kestra.plugin.scripts.shell.Commands` call FreeTDS' `tsql` in an image that holds it.",
+    "io.kestra.plugin.jdbc.vectorwise.": "No library of Python's for it is kept. Let a "
+    "`io.kestra.plugin.scripts.shell.Commands` call its own `sql` in an image that holds it.",
     "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
     "io.kestra.plugin.kestra.ee.": "It is one of Kestra's Enterprise Edition.",
     "io.kestra.plugin.kestra.ee.tests.": "Tests of flows are files here: `parley test FILE` runs them, on a machine of "

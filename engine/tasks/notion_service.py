@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.property_types import Text
 
@@ -27,7 +27,7 @@ class Page(Outputs):
     message: str = ""
 
 
-class NotionTask(RunnableTask):
+class NotionConnected(Part):
     """Who asks."""
 
     api_token: Property[Text]
@@ -46,6 +46,10 @@ class NotionTask(RunnableTask):
         for begin in range(0, len(blocks), MOST_BLOCKS):
             children = blocks[begin : begin + MOST_BLOCKS]
             await self.notion(context, "PATCH", f"blocks/{page}/children", json={"children": children})
+
+
+class NotionTask(NotionConnected, RunnableTask):
+    """What every task of Notion has."""
 
 
 def page_of(found: dict[str, Any], **more: Any) -> Page:

@@ -8,7 +8,7 @@ from engine.core import older_names
 from engine.core.flow_source import check
 from engine.core.flow_source import older_names as told_names
 from engine.core.task import Typed
-from engine.tasks import catalogue
+from engine.tasks import ABSENT, catalogue, places
 
 CORE = "io.kestra.plugin.core"
 TYPES = {
@@ -340,9 +340,11 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
         ("kestra.ee.assets.List", "Enterprise Edition"),
         ("kestra.dashboards.Export", "`/metrics` has the numbers"),
         ("singer.taps.PipelinewisePostgres", "io.kestra.plugin.dlt.CLI"),
-        ("git.TenantSync", "io.kestra.plugin.git.NamespaceSync"),
-        ("jdbc.snowflake.Upload", "`COPY INTO` read it from an external stage"),
-        ("jdbc.snowflake.Download", "`COPY INTO` write the rows to an external stage"),
+        ("jdbc.db2.Query", "scripts.python.Script` ask Db2, with `dependencies: [ibm-db]`"),
+        ("jdbc.hana.Trigger", "ask SAP HANA, with `dependencies: [hdbcli]`"),
+        ("jdbc.as400.Query", "a licence of Db2 Connect"),
+        ("jdbc.sybase.Queries", "FreeTDS' `tsql`"),
+        ("jdbc.vectorwise.Query", "call its own `sql`"),
     ],
 )
 def test_tasks_that_are_not_to_be_had_say_what_to_use(name, advice):
@@ -350,6 +352,10 @@ def test_tasks_that_are_not_to_be_had_say_what_to_use(name, advice):
     (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [task]}), catalogue())
     assert (found.code, found.path) == ("unknown-type", "tasks[0].type")
     assert advice in found.suggestion
+
+
+def test_nothing_that_is_there_is_said_not_to_be_had():
+    assert not set(ABSENT) & set(places())
 
 
 def test_the_short_prefix_of_a_namespace_is_no_older_name():

@@ -2,12 +2,14 @@
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import TaskFailed
+from engine.tasks import catalogue
 from engine.tasks.notion_blocks import blocks_of, markdown_of
 from tests.wire.loopback import Answered, serving
 
@@ -149,6 +151,7 @@ class Notion:
 
     def __init__(self) -> None:
         self.blocks: list[dict] = []
+        self.edited: list[dict] = []
         self.page = {"id": PAGE, "url": "https://notion.test/p", "archived": False, "properties": {}}
 
     def __call__(self, request):
@@ -160,13 +163,23 @@ class Notion:
         if len(children) > 100 or any(len(text) > 2000 for text in texts):
             return Answered({"code": "validation_error", "message": "body failed validation"}, 400)
         self.blocks += children
+        if request.path == "/search":
+            begin = int(body.get("start_cursor", 0))
+            found = sorted(self.edited, key=lambda page: page["last_edited_time"], reverse=True)
+            page = [one for one in found if body.get("query", "") in one["title"]][begin : begin + 2]
+            return Answered({"results": page, "has_more": begin + 2 < len(found), "next_cursor": str(begin + 2)})
+        if request.path.startswith("/databases/") and request.method == "GET":
+            return Answered({"properties": {"Status": {"type": "select"}, "Task": {"type": "title"}}})
         if request.path.endswith("/query"):
             return Answered({"results": [{"id": "r1"}, {"id": "r2"}], "has_more": True, "next_cursor": "c2"})
         if request.path.endswith("/children") and request.method == "GET":
             begin = int(request.query.get("start_cursor", 0))
             page = self.blocks[begin : begin + 3]
             return Answered({"results": page, "has_more": begin + 3 < len(self.blocks), "next_cursor": str(begin + 3)})
-        if "properties" in body:
+        if "parent" in body and "database_id" in body["parent"]:
+            self.page["properties"] = body["properties"]
+            return Answered(self.page)
+        if "title" in body.get("properties", {}):
             self.page["properties"] = {"Name": {"type": "title", **body["properties"]["title"]}}
         self.page["archived"] = body.get("archived", False)
         return Answered(self.page)
@@ -211,6 +224,58 @@ async def test_rows_of_a_notion_database(make_context):
         stored = await context.run(**query, startCursor="c2")
         assert len(context.files.text(stored.uri).splitlines()) == 2
         assert (await context.run(**query, fetchType="FETCH_ONE")).row == {"id": "r1"}
+
+
+async def test_rows_come_into_a_notion_database_and_change(make_context):
+    service = Notion()
+    with serving(service) as wire:
+        context = make_context({"providers": {"notion": {"base_url": wire.url}}})
+
+        async def run(name, **more):
+            who = {"apiToken": "t", "databaseId": PAGE}
+            return await context.run(type=f"{PLUGIN}.notion.database.{name}", **who, **more)
+
+        ticked = {"Done": {"checkbox": "true"}, "Status": {"select": {"name": "To do"}}}
+        made = await run("CreateItem", title="Fix it", properties=ticked, content="\n\n".join(["line"] * 101))
+        sent = wire.requests[1].json["properties"]
+        assert sent["Task"]["title"] == [{"type": "text", "text": {"content": "Fix it"}}]  # its own name for the title
+        assert (sent["Done"], sent["Status"]) == ({"checkbox": True}, {"select": {"name": "To do"}})
+        assert (made.pageId, made.title, len(service.blocks)) == (PAGE, "Fix it", 101)
+        done = await run("UpdateItem", pageId=PAGE, properties={"Done": {"checkbox": "false"}}, archived=True)
+        assert (done.archived, wire.last.json["properties"]) == (True, {"Done": {"checkbox": False}})
+        with pytest.raises(TaskFailed, match="nothing to change"):
+            await run("UpdateItem", pageId=PAGE)
+
+
+async def test_edited_pages_of_notion_start_an_execution_once(make_context):
+    service, now = Notion(), datetime.now(UTC).replace(second=0, microsecond=0)
+
+    def edit(one, minutes, **parent):
+        when = (now + timedelta(minutes=minutes)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        page = {"id": one, "title": one, "url": f"u/{one}", "last_edited_time": when, "parent": parent}
+        service.edited = [*(page for page in service.edited if page["id"] != one), page]
+
+    with serving(service) as wire:
+        context = make_context({"providers": {"notion": {"base_url": wire.url}}})
+        declared = {"id": "t", "type": f"{PLUGIN}.notion.page.UpdateTrigger", "apiToken": "t", "interval": "PT5M"}
+        trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+
+        async def look(found=trigger):
+            seen = await found.poll(context)
+            context.memory = seen.memory
+            return [page["pageId"] for page in seen.found["updatedPages"]] if seen.found else []
+
+        for one, minutes in (("old", -90), ("a", -3), ("b", -2), ("c", -2)):
+            edit(one, minutes)
+        assert await look() == ["b", "c", "a"]  # of two pages of the search
+        assert await look() == []
+        edit("d", -2)  # within the minute that was seen
+        assert await look() == ["d"]
+        edit("a", 0, page_id=PAGE)
+        edit("e", 0)
+        assert sorted(await look(trigger.model_copy(update={"parent_page_id": PAGE.replace("-", "")}))) == ["a"]
+        context.memory = {}
+        assert await look(trigger.model_copy(update={"query": "e"})) == ["e"]
 
 
 @given(st.text())

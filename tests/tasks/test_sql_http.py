@@ -1,4 +1,4 @@
-"""Databases that answer over HTTP: ClickHouse, Trino, Druid and Pinot; each in its own JSON."""
+"""Databases that answer over HTTP: ClickHouse, Trino, Druid, Dremio and Pinot; each in its own JSON."""
 
 import base64
 import json
@@ -66,16 +66,46 @@ def pinot(request):
     return Answered({"resultTable": {"dataSchema": {"columnNames": ["id", "name"]}, "rows": rows}, "exceptions": []})
 
 
+def dremio(request):
+    if request.path == "/apiv2/login":
+        known = request.json == {"userName": "flows", "password": "s3cret"}
+        return (
+            Answered({"token": "t0ken"}) if known else Answered({"errorMessage": "Invalid username or password"}, 401)
+        )
+    if request.headers.get("authorization") not in ("_dremiot0ken", "Bearer p4t"):
+        return Answered({"errorMessage": "Unauthorized"}, 401)
+    match request.method, *request.path.strip("/").split("/")[2:]:
+        case "POST", "sql":
+            dremio.text, dremio.looks = request.json["sql"], 0
+            return Answered({"id": "j1"})
+        case "GET", "job", "j1":
+            dremio.looks += 1
+            if dremio.looks == 1:
+                return Answered({"jobState": "RUNNING"})
+            if "nonsense" in dremio.text:
+                return Answered({"jobState": "FAILED", "errorMessage": 'PARSE ERROR: Encountered "nonsense"'})
+            return Answered({"jobState": "COMPLETED", "rowCount": 0 if "nobody" in dremio.text else len(ROWS)})
+        case "GET", "job", "j1", "results":
+            start = int(request.query["offset"])
+            rows = ROWS[start : start + min(int(request.query["limit"]), 500)]
+            columns = [{"name": "id", "type": {"name": "INTEGER"}}, {"name": "name", "type": {"name": "VARCHAR"}}]
+            return Answered({"rowCount": len(ROWS), "schema": columns, "rows": rows})
+    return Answered({"errorMessage": "Not Found"}, 404)
+
+
 SERVICES = {
     "clickhouse": (clickhouse, "jdbc:clickhouse://{at}/shop", "Syntax error", "Authentication failed"),
     "trino": (trino, "jdbc:trino://{at}/hive/shop", "mismatched input", "Invalid credentials"),
     "druid": (druid, "jdbc:avatica:remote:url=http://{at}/druid/v2/sql/avatica/", "druidException", "Unauthorized"),
+    "dremio": (dremio, "http://{at}", "PARSE ERROR", "Invalid username or password"),
     "pinot": (pinot, "jdbc:pinot://{at}", "SQLParsingError", "Permission denied"),
 }
 
 
 @pytest.fixture(params=SERVICES)
-def service(request):
+def service(request, monkeypatch):
+    monkeypatch.setattr("engine.tasks.jdbc.dremio.EVERY", 0.01)
+    monkeypatch.setattr("engine.tasks.jdbc.dremio.PAGE", 1)
     handler, url, syntax, denied = SERVICES[request.param]
     with serving(handler) as running:
         running.name, running.syntax, running.denied = request.param, syntax, denied
@@ -88,7 +118,7 @@ async def test_rows_are_fetched(context, service):
     sql = "SELECT id, name FROM people WHERE city = :city"
     given = {**ask, "sql": sql, "parameters": {"city": "L'Aquila"}}
     assert (await context.run(**given, fetchType="FETCH")).rows == ROWS
-    assert b"WHERE city = 'L''Aquila'" in service.requests[0].body
+    assert any(b"WHERE city = 'L''Aquila'" in request.body for request in service.requests)
     assert (await context.run(**given, fetchType="FETCH_ONE")).row == ROWS[0]
     stored = await context.run(**given, store=True)
     assert [json.loads(line) for line in context.files.text(stored.uri).splitlines()] == ROWS
@@ -136,6 +166,63 @@ async def test_how_each_is_asked(context):
         await context.run(type=f"{JDBC}.trino.Query", **WHO, url=f"jdbc:trino://{at}/hive/shop", sql="SELECT 1")
         asked = running.requests[0].headers
         assert (asked["x-trino-catalog"], asked["x-trino-schema"], asked["x-trino-user"]) == ("hive", "shop", "flows")
+
+
+async def test_how_dremio_is_reached(context, monkeypatch):
+    reached = []
+
+    async def call(context, service, method, url, **given):
+        reached.append(url)
+        raise TaskFailed("nobody there")
+
+    monkeypatch.setattr("engine.tasks.rest_service.call", call)
+    ask = {"type": f"{JDBC}.dremio.Query", "sql": "SELECT 1", "password": "p4t"}
+    for url in ("jdbc:dremio:direct=d.test:31010;schema=a.b", "jdbc:dremio:direct=d.test;ssl=true", "https://d.test"):
+        with pytest.raises(TaskFailed, match="nobody there"):
+            await context.run(**ask, url=url)
+    assert reached == [f"{at}/api/v3/sql" for at in ("http://d.test:9047", "https://d.test:9047", "https://d.test:443")]
+    with pytest.raises(TaskFailed, match="no address of Dremio"):
+        await context.run(**ask, url="jdbc:dremio:zk=z.test:2181")
+
+
+async def test_a_token_for_dremio_and_several_statements(context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.jdbc.dremio.EVERY", 0.01)
+    with serving(dremio) as running:
+        ask = {"type": f"{JDBC}.dremio.Queries", "url": running.url, "password": "p4t", "fetchType": "FETCH"}
+        found = await context.run(**ask, sql="SELECT * FROM people; SELECT * FROM nobody")
+        assert [one.rows for one in found.outputs] == [ROWS, []]
+        assert running.requests[0].path == "/api/v3/sql"  # no login
+
+
+async def test_rows_of_a_file_go_into_clickhouse(context):
+    rows = [
+        {"id": 1, "name": "L'A\\", "tags": ["a", "b"], "on": True},
+        {"id": 2, "name": None, "tags": [], "on": False},
+    ]
+    uri = await context.files.put("".join(json.dumps(row) + "\n" for row in rows).encode(), "rows.jsonl")
+    with serving(clickhouse) as running:
+        at = running.url.removeprefix("http://")
+        load = {"type": f"{JDBC}.clickhouse.BulkInsert", "url": f"jdbc:clickhouse://{at}/shop", **WHO, "from_": uri}
+        done = await context.run(**load, table="people", columns=["id", "name"])
+        assert (done.rowCount, running.last.query["database"]) == (2, "shop")
+        head, *sent = running.last.body.decode().splitlines()
+        assert head == "INSERT INTO people (id, name) FORMAT JSONEachRow"
+        assert [json.loads(line) for line in sent] == [{"id": row["id"], "name": row["name"]} for row in rows]
+        sql = "INSERT INTO people (id, name, tags, on) SETTINGS async_insert=1 values( ?, ?, ?, ?)"
+        await context.run(**load, sql=sql, chunk=1)
+        begin = "INSERT INTO people (id, name, tags, on) SETTINGS async_insert=1 VALUES "
+        assert [one.body.decode() for one in running.requests[1:]] == [
+            begin + r"( 1, 'L''A\\', ['a', 'b'], TRUE)",
+            begin + "( 2, NULL, [], FALSE)",
+        ]
+        for given, said in [
+            ({}, "not said where the rows go"),
+            ({"sql": "INSERT INTO people SELECT 1"}, "no insert with marks"),
+            ({"sql": "INSERT INTO people VALUES (?)"}, "has 4 values, `sql` has 1 marks"),
+            ({"table": "nonsense"}, "Syntax error"),
+        ]:
+            with pytest.raises(TaskFailed, match=said):
+                await context.run(**load, **given)
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,56 @@
 """`io.kestra.plugin.jdbc.clickhouse`: statements for ClickHouse, over HTTP."""
 
 import json
-from typing import ClassVar, Literal
+import re
+from typing import Any, ClassVar, Literal
 
-from engine.plugin import RunContext, TaskFailed
-from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, row_of
+from pydantic import Field
+
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.outbound import Answer
+from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.rows import lines_of, values_of
+from engine.tasks.sql_http import (
+    HttpConnected,
+    HttpQueriesTask,
+    HttpQueryTask,
+    HttpSqlFields,
+    HttpSqlTrigger,
+    Row,
+    literal,
+    row_of,
+)
+
+CHUNK = 1000  # rows of one statement, unless told otherwise
+MARKS = re.compile(r"(?is)^(?P<head>.*)\bvalues\s*\((?P<marks>[^()]*)\)\s*;?\s*$")
 
 
-class ClickHouseConnected(HttpSqlFields):
+class ClickHouseReached(HttpConnected):
     """ClickHouse's HTTP interface."""
 
     service: ClassVar[str] = "ClickHouse"
     driver: ClassVar[str] = "jdbc:clickhouse:"
     default_port: ClassVar[int] = 8123
-    backslashes: ClassVar[bool] = True
 
-    async def rows(self, context: RunContext, statement: str) -> list[Row]:
-        at, path, options = self.place
-        asked = {"default_format": "JSONCompactEachRowWithNames", "output_format_json_quote_64bit_integers": "0"}
-        asked |= {name: options[name] for name in ("database",) if name in options}
+    async def send(self, context: RunContext, statement: str, **options: str) -> Answer:
+        """What ClickHouse answers to a statement; TaskFailed when it refuses."""
+        at, path, known = self.place
+        asked = {**options, **{name: known[name] for name in ("database",) if name in known}}
         asked |= {"database": path[0]} if path else {}
         asked |= {"session_timezone": self.time_zone_id} if self.time_zone_id else {}
         headers = {"X-ClickHouse-User": self.username, "X-ClickHouse-Key": self.password}
-        known = {name: value for name, value in headers.items() if value}
-        answer = await self.ask(context, "POST", at, params=asked, headers=known, content=statement.encode())
+        given = {name: value for name, value in headers.items() if value}
+        return await self.ask(context, "POST", at, params=asked, headers=given, content=statement.encode())
+
+
+class ClickHouseConnected(ClickHouseReached, HttpSqlFields):
+    """A statement for ClickHouse, and what becomes of its rows."""
+
+    backslashes: ClassVar[bool] = True
+
+    async def rows(self, context: RunContext, statement: str) -> list[Row]:
+        form = {"default_format": "JSONCompactEachRowWithNames", "output_format_json_quote_64bit_integers": "0"}
+        answer = await self.send(context, statement, **form)
         lines = [line for line in answer.text.splitlines() if line.strip()]
         try:
             names, *values = [json.loads(line) for line in lines] or [[]]
@@ -87,3 +114,99 @@ fetchType: FETCH
     )
     asks: ClassVar[type[HttpSqlFields]] = ClickHouseConnected
     type: Literal["io.kestra.plugin.jdbc.clickhouse.Trigger"]
+
+
+class Inserted(Outputs):
+    """How many rows were sent."""
+
+    rowCount: int  # noqa: N815 - appears as written
+    updatedCount: int  # noqa: N815 - the same: ClickHouse doesn't tell
+
+
+class BulkInsert(ClickHouseReached, RunnableTask):
+    """Insert the rows of a file into ClickHouse, many at a time."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: load
+type: io.kestra.plugin.jdbc.clickhouse.BulkInsert
+url: jdbc:clickhouse://clickhouse.example.com:8123/shop
+username: flows
+password: "{{ secret('DB_PASSWORD') }}"
+from: "{{ outputs.rows.uri }}"
+table: orders
+""",
+        """
+id: load
+type: io.kestra.plugin.jdbc.clickhouse.BulkInsert
+url: jdbc:clickhouse://clickhouse.example.com:8123/shop
+username: flows
+password: "{{ secret('DB_PASSWORD') }}"
+from: "{{ outputs.rows.uri }}"
+sql: INSERT INTO orders (id, total) SETTINGS async_insert=1, wait_for_async_insert=1 VALUES (?, ?)
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.clickhouse.BulkInsert"]
+    from_: Property[Text] = Field(alias="from")
+    sql: Property[OptionalText] = Field(default=None, description="An `insert` with a `?` for every column.")
+    table: Property[OptionalText] = Field(default=None, description="Insert into this one, without `sql`.")
+    columns: Property[list[str] | None] = None
+    chunk: Property[int] = Field(default=CHUNK, ge=1)
+
+    async def run(self, context: RunContext) -> Inserted:
+        count, rows = 0, list[Any]()
+        for value in values_of(context.files.path(self.from_)):
+            rows.append(value)
+            if len(rows) == self.chunk:
+                count += await self._insert(context, rows)
+                rows = []
+        count += await self._insert(context, rows) if rows else 0
+        context.metric("records", count)
+        return Inserted(rowCount=count, updatedCount=count)
+
+    async def _insert(self, context: RunContext, rows: list[Any]) -> int:
+        statement = self._marked(rows) if self.sql else self._named(rows)
+        await self.send(context, statement, date_time_input_format="best_effort")
+        context.metric("query", 1)
+        return len(rows)
+
+    def _marked(self, rows: list[Any]) -> str:
+        """The flow's own statement, its marks filled in for each row."""
+        found = MARKS.match(self.sql or "")
+        if found is None or "?" not in found["marks"]:
+            raise TaskFailed("`sql` is no insert with marks.", fix="Write it as INSERT INTO orders VALUES (?, ?).")
+        pieces = found["marks"].split("?")
+        filled = []
+        for row in rows:
+            cells = _cells(row, self.columns)
+            if len(cells) != len(pieces) - 1:
+                raise TaskFailed(
+                    f"A row has {len(cells)} values, `sql` has {len(pieces) - 1} marks: {str(row)[:80]}.",
+                    fix="Say by `columns` which values are meant, or give `table` instead.",
+                )
+            filled.append(
+                "".join(one for pair in zip(pieces, [*map(_literal, cells), ""], strict=True) for one in pair)
+            )
+        return f"{found['head']}VALUES {', '.join(f'({one})' for one in filled)}"
+
+    def _named(self, rows: list[Any]) -> str:
+        """An insert of rows by the names of their columns, in ClickHouse's own form for that."""
+        if not self.table:
+            raise TaskFailed("It is not said where the rows go.", fix="Give `sql` or `table`.")
+        if not all(isinstance(row, dict) for row in rows):
+            raise TaskFailed("Rows without names can't go into `table`.", fix="Give `sql` with a `?` for each column.")
+        names = f" ({', '.join(self.columns)})" if self.columns else ""
+        kept = [row if self.columns is None else {name: row.get(name) for name in self.columns} for row in rows]
+        return f"INSERT INTO {self.table}{names} FORMAT JSONEachRow\n" + "".join(lines_of(kept))
+
+
+def _cells(row: Any, columns: list[str] | None) -> list[Any]:
+    if isinstance(row, dict):
+        return list(row.values()) if columns is None else [row.get(name) for name in columns]
+    return row if isinstance(row, list) else [row]
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    return literal(value, backslashes=True)

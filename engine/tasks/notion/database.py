@@ -4,9 +4,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext
+from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks.fetched_rows import FetchType
-from engine.tasks.notion_service import NotionTask, identity
+from engine.tasks.notion_blocks import blocks_of
+from engine.tasks.notion_service import MOST_BLOCKS, NotionTask, Page, identity, page_of, titled
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.rows import lines_of
 
@@ -60,3 +61,95 @@ fetchType: FETCH
         elif self.fetch_type == "FETCH_ONE":
             found.row = rows[0] if rows else None
         return found
+
+
+class ItemTask(NotionTask):
+    """Which database, and what its row holds."""
+
+    database_id: Property[Text]
+    properties: Property[JsonMap | None] = Field(
+        default=None, description="By the names of the columns, each as Notion writes a value of its kind."
+    )
+
+    def values(self) -> dict[str, Any]:
+        """What the row holds. A checkbox that a template filled in is true or false, not the word."""
+        return {name: _with_booleans(value) for name, value in (self.properties or {}).items()}
+
+
+class CreateItem(ItemTask):
+    """Add a row to a database."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: incident
+type: io.kestra.plugin.notion.database.CreateItem
+apiToken: "{{ secret('NOTION_TOKEN') }}"
+databaseId: 12345678-1234-1234-1234-123456789abc
+title: "{{ flow.id }} failed"
+properties:
+  Status:
+    select:
+      name: To do
+content: |
+  ## What happened
+  See {{ execution.id }}.
+""",
+    )
+    type: Literal["io.kestra.plugin.notion.database.CreateItem"]
+    title: Property[Text]
+    content: Property[OptionalText] = None
+
+    async def run(self, context: RunContext) -> Page:
+        database = identity(self.database_id, "databaseId")
+        about = await self.notion(context, "GET", f"databases/{database}")
+        columns = about.get("properties") or {}
+        named = next((name for name, one in columns.items() if one.get("type") == "title"), "Name")
+        blocks = blocks_of(self.content or "")
+        body: dict[str, Any] = {
+            "parent": {"database_id": database},
+            "properties": {**self.values(), named: titled(self.title)["title"]},
+        }
+        if blocks:
+            body["children"] = blocks[:MOST_BLOCKS]
+        made = await self.notion(context, "POST", "pages", json=body)
+        await self.append(context, made["id"], blocks[MOST_BLOCKS:])
+        return page_of(made, title=self.title, content=self.content, message="Item created successfully")
+
+
+class UpdateItem(ItemTask):
+    """Change a row of a database, put it into the trash or take it back from there."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: done
+type: io.kestra.plugin.notion.database.UpdateItem
+apiToken: "{{ secret('NOTION_TOKEN') }}"
+databaseId: 12345678-1234-1234-1234-123456789abc
+pageId: "{{ outputs.incident.pageId }}"
+properties:
+  Status:
+    select:
+      name: Done
+""",
+    )
+    type: Literal["io.kestra.plugin.notion.database.UpdateItem"]
+    page_id: Property[Text]
+    archived: Property[bool | None] = None
+
+    async def run(self, context: RunContext) -> Page:
+        given = {"properties": self.values() or None, "archived": self.archived}
+        body = {name: value for name, value in given.items() if value is not None}
+        if not body:
+            raise TaskFailed("There is nothing to change.", fix="Give `properties` or `archived`.")
+        page = identity(self.page_id, "pageId")
+        return page_of(
+            await self.notion(context, "PATCH", f"pages/{page}", json=body), message="Item updated successfully"
+        )
+
+
+def _with_booleans(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _with_booleans(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_with_booleans(one) for one in value]
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value

@@ -1,11 +1,26 @@
 """`io.kestra.plugin.notion.page`: pages of Notion, written and read as Markdown."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-from engine.plugin import Property, RunContext, TaskFailed
+from pydantic import Field
+
+from engine.core.dates import parse_datetime
+from engine.core.durations import Duration
+from engine.plugin import Look, PollContext, PollingTrigger, Property, RunContext, TaskFailed
 from engine.tasks.notion_blocks import blocks_of, markdown_of
-from engine.tasks.notion_service import MOST_BLOCKS, NotionTask, Page, identity, page_of, titled
+from engine.tasks.notion_service import (
+    MOST_BLOCKS,
+    NotionConnected,
+    NotionTask,
+    Page,
+    identity,
+    page_of,
+    title_of,
+    titled,
+)
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.trigger_fields import fields_of
 
 MOST_PAGES = 100  # of 100 blocks each
 
@@ -121,3 +136,76 @@ pageId: "{{ inputs.page }}"
         page = identity(self.page_id, "pageId")
         found = await self.notion(context, "PATCH", f"pages/{page}", json={"archived": True})
         return page_of(found, message="Page archived successfully")
+
+
+class WatchFields(NotionConnected):
+    """Which pages are looked at."""
+
+    query: Property[OptionalText] = Field(default=None, description="What their titles hold.")
+    parent_page_id: Property[OptionalText] = Field(default=None, description="Only pages right below this one.")
+
+    async def edited(self, context: RunContext, since: str) -> list[dict[str, Any]]:
+        """Pages edited since a moment, the newest first; TaskFailed."""
+        above = identity(self.parent_page_id, "parentPageId").replace("-", "") if self.parent_page_id else None
+        body: dict[str, Any] = {
+            "filter": {"property": "object", "value": "page"},
+            "sort": {"direction": "descending", "timestamp": "last_edited_time"},
+            "page_size": 100,
+            **({"query": self.query} if self.query else {}),
+        }
+        found: list[dict[str, Any]] = []
+        for _ in range(MOST_PAGES):
+            answer = await self.notion(context, "POST", "search", json=body)
+            for page in answer.get("results") or ():
+                if parse_datetime(page["last_edited_time"]) < parse_datetime(since):
+                    return found
+                parent = str((page.get("parent") or {}).get("page_id") or "").replace("-", "")
+                if above is None or parent == above:
+                    found.append(page)
+            if not answer.get("has_more"):
+                break
+            body["start_cursor"] = answer["next_cursor"]
+        return found
+
+
+class UpdateTrigger(WatchFields, PollingTrigger):
+    """Start an execution when pages were edited. Notion tells the minute only: what is edited again within the minute
+    of the last look is not told again."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: notes
+type: io.kestra.plugin.notion.page.UpdateTrigger
+apiToken: "{{ secret('NOTION_TOKEN') }}"
+query: Minutes
+interval: PT5M
+""",
+    )
+    type: Literal["io.kestra.plugin.notion.page.UpdateTrigger"]
+    options: Any = None
+    interval: Duration = Field(
+        default=timedelta(minutes=5), ge=timedelta(seconds=1), description="The wait between two looks."
+    )
+
+    async def poll(self, context: PollContext) -> Look:
+        fields = await fields_of(self, WatchFields, context)
+        floor = str(context.memory.get("moment") or (datetime.now(UTC) - self.interval).isoformat())
+        known = set(context.memory.get("ids", ()))
+        there = await fields.edited(context, floor)
+        fresh = [page for page in there if page["last_edited_time"] != floor or page["id"] not in known]
+        if not fresh:
+            return Look(None, {"moment": floor, "ids": sorted(known)})
+        moment = there[0]["last_edited_time"]
+        ids = {page["id"] for page in there if page["last_edited_time"] == moment} | (
+            known if moment == floor else set()
+        )
+        pages = [
+            {
+                "pageId": page["id"],
+                "url": page.get("url"),
+                "title": title_of(page),
+                "lastEditedTime": page["last_edited_time"],
+            }
+            for page in fresh
+        ]
+        return Look({"updatedPages": pages}, {"moment": moment, "ids": sorted(ids)})

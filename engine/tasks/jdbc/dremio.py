@@ -1,0 +1,127 @@
+"""`io.kestra.plugin.jdbc.dremio`: statements for Dremio, over its REST service."""
+
+import asyncio
+import re
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import RunContext, TaskFailed
+from engine.tasks import rest_service
+from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, row_of
+
+EVERY = 0.5  # seconds between two looks at a statement that runs
+PAGE = 500  # rows that Dremio gives at once
+DIRECT = re.compile(r"jdbc:dremio:direct=(?P<host>[^:;/]+)(:\d+)?(?P<options>(;[^;]*)*)")
+BUSY = ("NOT_SUBMITTED", "STARTING", "PENDING", "METADATA_RETRIEVAL", "PLANNING", "QUEUED", "ENGINE_START")
+RUNNING = (*BUSY, "EXECUTION_PLANNING", "RUNNING", "INVALID_STATE", "CANCELLATION_REQUESTED")
+
+
+class DremioConnected(HttpSqlFields):
+    """Dremio's REST service: at port 9047 of the host that a JDBC URL names, or at an address of its own. Without a
+    `username` the `password` is a personal access token."""
+
+    service: ClassVar[str] = "Dremio"
+    driver: ClassVar[str] = "jdbc:dremio:"
+    default_port: ClassVar[int] = 9047
+
+    @property
+    def place(self) -> tuple[str, list[str], dict[str, str]]:
+        given = self.url.strip()
+        if not given.startswith(self.driver):
+            return super().place
+        found = DIRECT.fullmatch(given)
+        if found is None:
+            raise TaskFailed("`url` is no address of Dremio.", fix="jdbc:dremio:direct=host:31010, or http://host:9047")
+        options = dict(one.split("=", 1) for one in found["options"].split(";") if "=" in one)
+        scheme = "https" if options.get("ssl", "").lower() == "true" else "http"
+        return f"{scheme}://{found['host']}:{self.default_port}", [], options
+
+    async def rows(self, context: RunContext, statement: str) -> list[Row]:
+        at, _, options = self.place
+        who = await self._who(context, at)
+        asked: dict[str, Any] = {"sql": statement}
+        if schema := options.get("schema"):
+            asked["context"] = schema.split(".")
+        job = (await self._said(context, who, "POST", f"{at}/api/v3/sql", json=asked))["id"]
+        try:
+            while True:
+                about = await self._said(context, who, "GET", f"{at}/api/v3/job/{job}")
+                if about.get("jobState") not in RUNNING:
+                    break
+                await asyncio.sleep(EVERY)
+        except asyncio.CancelledError:
+            await self.ask(context, "POST", f"{at}/api/v3/job/{job}/cancel", headers=who)
+            raise
+        if about.get("jobState") != "COMPLETED":
+            raise TaskFailed(f"Dremio refused: {about.get('errorMessage') or about.get('cancellationReason')}")
+        found: list[Row] = []
+        for start in range(0, int(about.get("rowCount") or 0), PAGE):
+            path = f"{at}/api/v3/job/{job}/results"
+            page = await self._said(context, who, "GET", path, params={"offset": str(start), "limit": str(PAGE)})
+            names = [column["name"] for column in page["schema"]]
+            found += [row_of(names, [row.get(name) for name in names]) for row in page["rows"]]
+        return found
+
+    async def _said(self, context: RunContext, who: dict[str, str], method: str, url: str, **given: Any) -> Any:
+        return rest_service.parsed(await self.ask(context, method, url, headers=who, **given), self.service) or {}
+
+    async def _who(self, context: RunContext, at: str) -> dict[str, str]:
+        if not self.username:
+            return {"Authorization": f"Bearer {self.password}"} if self.password else {}
+        login = {"userName": self.username, "password": self.password or ""}
+        token = (await self._said(context, {}, "POST", f"{at}/apiv2/login", json=login)).get("token")
+        context.mask(str(token))
+        return {"Authorization": f"_dremio{token}"}
+
+
+class Query(DremioConnected, HttpQueryTask):
+    """Run one statement in Dremio."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: rows
+type: io.kestra.plugin.jdbc.dremio.Query
+url: jdbc:dremio:direct=dremio.example.com:31010
+username: flows
+password: "{{ secret('DB_PASSWORD') }}"
+sql: SELECT id, total FROM lake.orders
+fetchType: FETCH
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.dremio.Query"]
+
+
+class Queries(DremioConnected, HttpQueriesTask):
+    """Run several statements in Dremio, one after the other."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: all
+type: io.kestra.plugin.jdbc.dremio.Queries
+url: https://dremio.example.com
+password: "{{ secret('DREMIO_TOKEN') }}"
+sql: |
+  SELECT id, total FROM lake.orders;
+  SELECT id FROM lake.returns;
+fetchType: FETCH
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.dremio.Queries"]
+
+
+class Trigger(DremioConnected, HttpSqlTrigger):
+    """Start an execution when a statement in Dremio gives rows."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: fresh
+type: io.kestra.plugin.jdbc.dremio.Trigger
+interval: PT5M
+url: jdbc:dremio:direct=dremio.example.com:31010
+username: flows
+password: "{{ secret('DB_PASSWORD') }}"
+sql: SELECT id FROM lake.orders WHERE NOT seen
+fetchType: FETCH
+""",
+    )
+    asks: ClassVar[type[HttpSqlFields]] = DremioConnected
+    type: Literal["io.kestra.plugin.jdbc.dremio.Trigger"]
