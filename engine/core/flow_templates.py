@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from engine.core import meant_text
+from engine.core import meant_text, template_calls
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_references import References
@@ -82,6 +82,8 @@ def _template(path: Path, text: str, references: References | None) -> Iterator[
     yield from _unknown(path, "function", template.functions() - FUNCTIONS.keys(), template, FUNCTIONS)
     for how_bad, said, advice, node in meant_text.dates(template):
         yield Finding(path, said, "date-pattern", how_bad, advice, "", *node.at)
+    for said, advice, node in template_calls.failing(template):
+        yield Finding(path, said, "template-call", "warning", advice, "", *node.at)
     if references is not None:
         yield from references.findings(path, template)
 

@@ -24,7 +24,7 @@ from engine.expressions.nodes import Node
 from engine.expressions.operations import FILTERS, FUNCTIONS, REST, TESTS, Operation
 from engine.expressions.printing import java_text
 from engine.expressions.trust import is_outside, origins
-from engine.expressions.values import ABSENT, Value
+from engine.expressions.values import Value
 
 LOCALE: Final = "en_US"
 _RERENDER: Final = ("render", "renderOnce")
@@ -281,9 +281,7 @@ class Compiler:
         """A call of an operation with its arguments bound; what is wrong with them is said when it is evaluated."""
         bound = self.bind(what, operation, arguments)
         if isinstance(bound, str):
-            return failing(
-                bound, f"{what.capitalize()} {operation.name!r} takes ({', '.join(operation.parameters)}).", at
-            )
+            return failing(bound, f"{what.capitalize()} {operation.name!r} takes {operation.signature}.", at)
         call, name, contextual = operation.run, operation.name, operation.contextual
         given = bound if operand is None else [operand, *bound]
         single = given[0] if len(given) == 1 and not contextual else None
@@ -325,20 +323,12 @@ class Compiler:
             return []
         if operation.parameters == (REST,):
             return [self.expression(argument) for argument in arguments.positional]
-        label = f"{what} {operation.name!r}"
-        if len(arguments.positional) > len(operation.parameters):
-            return f"The {label} takes {len(operation.parameters)} arguments, not {len(arguments.positional)}."
-        given = dict(zip(operation.parameters, map(self.expression, arguments.positional), strict=False))
-        for name, argument in arguments.named:
-            if name not in operation.parameters:
-                return f"The {label} has no argument {name!r}."
-            given[name] = self.expression(argument)
-        bound: list[Run] = []
-        for parameter, default in zip(operation.parameters, operation.defaults, strict=True):
-            if parameter not in given and default is ABSENT:
-                return f"The {label} needs the argument {parameter!r}."
-            bound.append(given.get(parameter) or always(default))
-        return bound
+        named = {name: self.expression(argument) for name, argument in arguments.named}
+        if refusal := operation.refusal(len(arguments.positional), named):
+            return f"The {what} {operation.name!r} {refusal}."
+        given = dict(zip(operation.parameters, map(self.expression, arguments.positional), strict=False)) | named
+        defaults = zip(operation.parameters, operation.defaults, strict=True)
+        return [given.get(parameter) or always(default) for parameter, default in defaults]
 
 
 _COMPILE: Final[dict[type[Node], Callable[[Compiler, Any], Run]]] = {

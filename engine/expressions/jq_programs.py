@@ -54,18 +54,30 @@ _FORBIDDEN = re.compile(
 
 def outputs(value: Value, program: str) -> list[Value]:
     """All outputs of a program for a value, which is read as JSON when it is text; ExpressionFailed."""
-    if len(program) > MAX_PROGRAM:
-        fail(f"A jq program is longer than {MAX_PROGRAM:,} characters.", "Do the work in a script task.")
+    bare = _allowed(program)
     document = value if isinstance(value, str) else to_json(value)
-    bare = _FIELD.sub(".x", _STRING.sub('""', program))
-    if found := _FORBIDDEN.search(bare):
-        fail(f"jq's {found[0]!r} is not available: a flow cannot see the environment or files of this program.")
     refuse_bomb(document)
     moves = _effort(bare, program, document)
     if moves <= SAFE_EFFORT and affords(int(moves) >> 4):
         return run(program, document)
     answer: list[Value] = bounded.jq(program, document)
     return answer
+
+
+def check(program: str) -> None:
+    """Whether a program can be read, before there is anything to run it on; ExpressionFailed."""
+    _allowed(program)
+    _program(program)
+
+
+def _allowed(program: str) -> str:
+    """The program without its texts and the names of fields; ExpressionFailed when it may not run."""
+    if len(program) > MAX_PROGRAM:
+        fail(f"A jq program is longer than {MAX_PROGRAM:,} characters.", "Do the work in a script task.")
+    bare = _FIELD.sub(".x", _STRING.sub('""', program))
+    if found := _FORBIDDEN.search(bare):
+        fail(f"jq's {found[0]!r} is not available: a flow cannot see the environment or files of this program.")
+    return bare
 
 
 def _effort(bare: str, program: str, document: str) -> float:
@@ -104,7 +116,9 @@ def _program(text: str) -> Any:
         return jq.compile(text)
     except ValueError as error:
         reason = str(error).split("\n", 1)[0].removeprefix("jq: error: ")
-        fail(f"The jq program {text[:80]!r} cannot be read: {reason[:200]}.")
+        # Within '…' it stays, so that jq gets it.
+        fix = 'Write " without the backslash.' if '\\"' in text else ""
+        fail(f"The jq program {text[:80]!r} cannot be read: {reason[:200]}.", fix)
 
 
 def run(program: str, document: str) -> list[Value]:

@@ -1,6 +1,6 @@
 """The tables of filters, functions and tests, and how their arguments are bound."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,27 @@ class Operation:
     contextual: bool
     lenient: bool  # declares no parameters, so whatever is given is ignored
     cost: int  # steps it takes besides the parts of its expression
+
+    def refusal(self, positional: int, named: Collection[str]) -> str:
+        """What is wrong with so many arguments and those by name ("needs the argument 'x'"), or nothing."""
+        if self.lenient or self.parameters == (REST,):
+            return ""
+        most = len(self.parameters)
+        if positional > most:
+            return f"takes {'one argument' if most == 1 else f'{most} arguments'}, not {positional}"
+        given = {*self.parameters[:positional], *named}
+        for name in named:
+            if name not in self.parameters:
+                return f"has no argument {name!r}"
+        for parameter, default in zip(self.parameters, self.defaults, strict=True):
+            if parameter not in given and default is ABSENT:
+                return f"needs the argument {parameter!r}"
+        return ""
+
+    @property
+    def signature(self) -> str:
+        """`(delimiter, limit)`."""
+        return f"({', '.join(self.parameters)})"
 
 
 class Operations(dict[str, Operation]):

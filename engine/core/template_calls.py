@@ -1,0 +1,48 @@
+"""Calls in a template that fail whatever the values are: arguments that nothing takes, programs that cannot be read."""
+
+from collections.abc import Iterator
+
+from engine.errors import ExpressionFailed
+from engine.expressions import FILTERS, FUNCTIONS, TESTS, Template, jq_programs, nodes
+from engine.expressions.operations import Operation
+
+
+def failing(template: Template) -> Iterator[tuple[str, str, nodes.Node]]:
+    """Sentence, advice and where, of each."""
+    functions = template.functions()
+    for node in nodes.walk(template.tree):
+        if isinstance(node, nodes.Filter) and node.name in FILTERS:
+            yield from _refused("filter", FILTERS[node.name], node)
+            yield from _misgiven(node)
+        elif isinstance(node, nodes.Test) and node.name in TESTS:
+            yield from _refused("test", TESTS[node.name], node)
+        elif isinstance(node, nodes.Call) and node.name in functions and node.name in FUNCTIONS:
+            yield from _refused("function", FUNCTIONS[node.name], node)
+
+
+def _refused(
+    what: str, operation: Operation, node: nodes.Filter | nodes.Test | nodes.Call
+) -> Iterator[tuple[str, str, nodes.Node]]:
+    given = node.arguments
+    if refusal := operation.refusal(len(given.positional), [name for name, _ in given.named]):
+        yield f"The {what} `{node.name}` {refusal}.", f"It takes {operation.signature}.", node
+
+
+def _misgiven(node: nodes.Filter) -> Iterator[tuple[str, str, nodes.Node]]:
+    parameters = FILTERS[node.name].parameters
+    given = {**dict(zip(parameters, node.arguments.positional, strict=False)), **dict(node.arguments.named)}
+    if node.name == "replace" and isinstance(given.get("replace_pairs"), nodes.Constant):
+        texts = [_quoted(one.value) for one in node.arguments.positional if isinstance(one, nodes.Constant)]
+        pair = ": ".join(texts) if len(texts) == 2 else "'a': 'b'"
+        yield "The filter `replace` takes a map of texts and what to put there.", f"Write `replace({{{pair}}})`.", node
+    program = given.get("expression")
+    if node.name == "jq" and isinstance(program, nodes.Constant) and isinstance(program.value, str):
+        try:
+            jq_programs.check(program.value)
+        except ExpressionFailed as error:
+            yield error.message, error.fix, node
+
+
+def _quoted(value: object) -> str:
+    escaped = str(value).replace("'", "\\'")
+    return f"'{escaped}'"
