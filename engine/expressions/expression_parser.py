@@ -16,10 +16,12 @@ BINARY: Final = {
     "+": 40, "-": 40,
     "==": 30, "equals": 30, "!=": 30, ">": 30, "<": 30, ">=": 30, "<=": 30,
     "is": 20, "is not": 20, "contains": 20, "startsWith": 20, "endsWith": 20,
+    "starts": 20, "ends": 20,
     "and": 15,
     "or": 10,
 }  # fmt: skip
 NAMED: Final = frozenset({"startsWith", "endsWith"})  # operators between two values, names everywhere else
+_BEFORE_WITH: Final = {"starts": "startsWith", "ends": "endsWith"}  # `a starts with b` is another way to write it
 UNARY: Final = {"not": 500, "+": 500, "-": 500}
 CONSTANTS: Final = {
     "true": True, "TRUE": True, "false": False, "FALSE": False, "null": None, "NULL": None, "none": None, "NONE": None,
@@ -109,6 +111,9 @@ class ExpressionParser:
     def at_binary(self) -> bool:
         """Whether an operator between two values may stand here."""
         token = self.tokens[self.index]
+        if token.kind == "name" and token.value in _BEFORE_WITH:
+            following = self.tokens[self.index + 1]
+            return following.kind == "name" and following.value == "with"
         return token.kind == "operator" or (token.kind == "name" and token.value in NAMED)
 
     def operand(self) -> Node:
@@ -130,6 +135,9 @@ class ExpressionParser:
         token = self.tokens[self.index]
         self.index += 1
         where, operator = self.position(token), token.value
+        if token.kind == "name" and operator in _BEFORE_WITH:
+            self.index += 1
+            operator = _BEFORE_WITH[operator]
         if operator == "|":
             name = self.expect("name", wanted="the name of a filter")
             return nodes.Filter(self.position(name), left, name.value, self.optional_arguments())

@@ -319,6 +319,8 @@ def test_truth_of_rendered_text(value, expected):
         ("{{ a startsWith 'x' or n startsWith 'x' }}", "false"),
         ("{{ a | startsWith('comp') }} {{ a.startsWith('comp') }}", "true true"),
         ("{{ startsWith ?? 'a name as well' }}", "a name as well"),
+        ("{{ a starts with 'comp' and not (a ends with 'x') }}", "true"),
+        ("{{ starts ?? ends ?? 'names as well' }}", "names as well"),
     ],
 )
 def test_words_between_two_values(template, expected):

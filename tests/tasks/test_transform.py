@@ -38,6 +38,7 @@ ORDERS = [
         ("items[1].price", 2),
         ("items[9].price", None),
         ('deep["a b"].c', "x"),
+        ("deep['a b'].c == 'x' && name != 'it\\'s \"so\"'", True),
         ('coalesce(missing, null, "z")', "z"),
         ('concat(name, "-", n, missing, true)', "name-5true"),
         ('toInt("12") + toDecimal("0.5")', 12.5),
@@ -65,7 +66,7 @@ def test_what_does_not_fit_a_record(text):
         compiled(f"-{text}" if text == "d" else text)({"n": 5, "name": "name", "d": "1e999999999"})
 
 
-@given(st.text(alphabet='ab1.("),[]&|=!<>+-*/ $\\n', max_size=30))
+@given(st.text(alphabet="ab1.(\"'),[]&|=!<>+-*/ $\\n", max_size=30))
 def test_any_text_gives_a_value_or_says_why_not(text):
     with contextlib.suppress(TaskFailed, Unfit):
         json.dumps(json_value(compiled(text)({"a": 1, "b": [{"a": "1"}]})))
