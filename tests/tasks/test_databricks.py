@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from engine.errors import TaskFailed
+from engine.tasks import catalogue
 from engine.tasks.databricks_service import worded
 from tests.tasks.test_services import routes
 from tests.wire.loopback import Answered, serving
@@ -189,6 +190,54 @@ async def test_files_of_dbfs(make_context, monkeypatch):
         assert context.metrics["file.size"] == 2 * (0 + 4 + 10)
         with pytest.raises(TaskFailed, match="answered 404: No file or directory exists"):
             await context.run(type=f"{DBFS}.Download", **who, from_="/Shared/none")
+
+
+async def test_new_files_of_dbfs(make_context):
+    there = {"/in/a.csv": (1, 10), "/in/b.txt": (1, 10), "/in/day/c.csv": (1, 10)}
+
+    def listing(request):
+        folder = request.query["path"]
+        below = {path: about for path, about in there.items() if path.startswith(f"{folder}/")}
+        folders = {path.rpartition("/")[0] for path in below} - {folder}
+        files = [
+            {"path": path, "is_dir": False, "modification_time": when, "file_size": size}
+            for path, (when, size) in below.items()
+            if path.rpartition("/")[0] == folder
+        ]
+        return Answered({"files": [*files, *({"path": one, "is_dir": True} for one in folders)]} if below else {})
+
+    with serving(routes({("GET", "/api/2.0/dbfs/list"): listing})) as databricks:
+        context = make_context()
+        declared = {"id": "t", "type": f"{DBFS}.Trigger", "host": databricks.url, "from": "/{{ 'in' }}"}
+        declared["authentication"] = {"token": "{{ 't0ken' }}"}
+
+        async def look(memory, **given):
+            given = {**declared, **given}
+            trigger = catalogue().resolve(given).model_validate(given, context={"registry": catalogue()})
+            context.memory = memory
+            seen = await trigger.poll(context)
+            return seen.found and [(one["path"], one["changeType"]) for one in seen.found.files], seen.memory
+
+        csv = {"regExp": r".*\.csv", "recursive": True}
+        first, memory = await look({}, **csv)
+        assert first == [("/in/a.csv", "CREATE"), ("/in/day/c.csv", "CREATE")]
+        assert databricks.last.headers["authorization"] == "Bearer t0ken"
+        assert (await look(memory, **csv))[0] is None
+        there["/in/a.csv"] = (2, 10)
+        there["/in/day/d.csv"] = (2, 10)
+        changed = [("/in/a.csv", "UPDATE"), ("/in/day/d.csv", "CREATE")]
+        assert (await look(memory, **csv))[0] == changed
+        assert (await look(memory, **csv, on="CREATE"))[0] == changed[1:]
+        found, later = await look(memory, **csv, on="UPDATE")
+        assert found == changed[:1]
+        assert (await look(later, **csv))[0] is None  # what is no news is known all the same
+        del there["/in/a.csv"]
+        _, later = await look(later, **csv)
+        there["/in/a.csv"] = (2, 10)
+        assert (await look(later, **csv))[0] == [("/in/a.csv", "CREATE")]
+        assert (await look({}))[0] == [("/in/a.csv", "CREATE"), ("/in/b.txt", "CREATE")]
+        with pytest.raises(TaskFailed, match="is not a regular expression"):
+            await look({}, regExp="(")
 
 
 async def test_aikido(make_context):

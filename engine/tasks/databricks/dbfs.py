@@ -1,15 +1,27 @@
 """`io.kestra.plugin.databricks.dbfs`: files in the file system of a workspace of Databricks."""
 
 import base64
+import re
 from pathlib import PurePosixPath
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask
-from engine.tasks.databricks_service import DatabricksConnected
-from engine.tasks.property_types import Text
+from engine.plugin import (
+    Look,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+)
+from engine.tasks.databricks_service import DatabricksConnected, Workspace
+from engine.tasks.local_watch import MOST_KNOWN, WatchFields
+from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
+from engine.tasks.trigger_fields import fields_of
 
 BLOCK = 1 << 20  # the API takes and gives no more at once
 
@@ -80,3 +92,74 @@ from: /Shared/orders.parquet
                 size += content.write(base64.b64decode(block["data"]))
         context.metric("file.size", size)
         return Stored(uri=await context.files.put(target, PurePosixPath(self.from_).name))
+
+
+class Changed(Outputs):
+    """The files that are new or have changed, as Databricks tells of them, each with its `changeType`."""
+
+    files: list[dict[str, Any]]
+    size: int
+
+
+class FolderFields(DatabricksConnected, WatchFields):
+    """Which folder is looked at, and what of it."""
+
+    from_: Property[Text] = Field(alias="from")
+    recursive: Property[bool] = False
+    reg_exp: Property[OptionalText] = Field(default=None, description="Which the whole path of a file fits.")
+
+
+class Trigger(FolderFields, PollingTrigger):
+    """Start an execution when there are new files in a folder, or changed ones; they stay where they are."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: incoming
+type: io.kestra.plugin.databricks.dbfs.Trigger
+interval: PT1M
+host: https://dbc-1234.cloud.databricks.com
+authentication:
+  token: "{{ secret('DATABRICKS_TOKEN') }}"
+from: /mnt/incoming
+recursive: true
+on: CREATE
+""",
+    )
+    type: Literal["io.kestra.plugin.databricks.dbfs.Trigger"]
+    state_key: Any = None
+    state_ttl: Any = None
+
+    async def poll(self, context: PollContext) -> Look:
+        fields = await fields_of(self, FolderFields, context)
+        there = await _listed(await fields.workspace(context), fields)
+        versions = {path: f"{one.get('modification_time')}:{one.get('file_size')}" for path, one in there.items()}
+        changes = {
+            path: "UPDATE" if path in context.memory else "CREATE"
+            for path, version in sorted(versions.items())
+            if context.memory.get(path) != version
+        }
+        files = [{**there[path], "changeType": change} for path, change in changes.items() if change in fields.on]
+        return Look(Changed(files=files, size=len(files)) if files else None, versions)
+
+
+async def _listed(workspace: Workspace, fields: FolderFields) -> dict[str, dict[str, Any]]:
+    """The files that are meant, by their paths; TaskFailed when there are more than can be remembered."""
+    try:
+        pattern = re.compile(fields.reg_exp) if fields.reg_exp else None
+    except re.error as error:
+        raise TaskFailed(f"`regExp` {fields.reg_exp!r} is not a regular expression: {error}.") from error
+    found: dict[str, dict[str, Any]] = {}
+    folders = [fields.from_]
+    for folder in folders:
+        for one in (await workspace.ask("GET", "api/2.0/dbfs/list", params={"path": folder}) or {}).get("files", ()):
+            path = str(one["path"])
+            if not one.get("is_dir"):
+                found.update({} if pattern and not pattern.fullmatch(path) else {path: one})
+            elif fields.recursive:
+                folders.append(path)
+    if len(found) > MOST_KNOWN:
+        raise TaskFailed(
+            f"{len(found)} files lie in {fields.from_}; {MOST_KNOWN} at most can be watched.",
+            fix="Say by `regExp` which are meant.",
+        )
+    return found
