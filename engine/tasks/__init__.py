@@ -67,6 +67,8 @@ ABSENT = {
     "io.kestra.plugin.core.trigger.McpToolTrigger": "Flows are no tools of an MCP server here. Let a "
     "`io.kestra.plugin.core.trigger.Webhook` start the flow, or an AIAgent with the tool "
     "`io.kestra.plugin.ai.tool.KestraFlow`.",
+    "io.kestra.plugin.git.SyncDashboards": "There are no dashboards here; leave the task out.",
+    "io.kestra.plugin.git.PushDashboards": "There are no dashboards here; leave the task out.",
     # Whole families, by what their names begin with.
     "io.kestra.plugin.debezium.": "Debezium is a library for Java and reads a database's own log. Let a `Trigger` of "
     "`io.kestra.plugin.jdbc` look for new rows, or a Debezium Server send the changes to Kafka, which "
@@ -94,6 +96,11 @@ ABSENT = {
     "io.kestra.plugin.kestra.dashboards.": "There are no dashboards here; `/metrics` has the numbers for one.",
     "io.kestra.plugin.singer.": "Kestra dropped Singer with 1.0. Let `io.kestra.plugin.dlt.CLI` load the data, or a "
     "`io.kestra.plugin.scripts.shell.Commands` pipe the tap into the target.",
+    "io.kestra.plugin.helm.": "Let a `io.kestra.plugin.scripts.shell.Commands` run `helm`, in a container of the image "
+    "`alpine/helm` for example; `helm list --output json` tells what a trigger would look at.",
+    "io.kestra.plugin.microsoft.fabric.warehouse.": "A warehouse of Fabric is asked by Microsoft's own driver: let a "
+    "`io.kestra.plugin.scripts.python.Script` do it with `mssql-python`, or a pipeline, which "
+    "`io.kestra.plugin.microsoft.fabric.data.engineering.RunPipeline` runs.",
     "io.kestra.plugin.github.triggers.": "GitHub calls a `io.kestra.plugin.core.trigger.Webhook`: give its address to "
     "the repository's webhooks, and say with `conditions` which events start the flow.",
     "io.kestra.plugin.github.conditions.": "Use `io.kestra.plugin.core.condition.Expression` on the body of the "

@@ -345,6 +345,9 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
         ("jdbc.as400.Query", "a licence of Db2 Connect"),
         ("jdbc.sybase.Queries", "FreeTDS' `tsql`"),
         ("jdbc.vectorwise.Query", "call its own `sql`"),
+        ("git.SyncDashboards", "no dashboards here"),
+        ("helm.Upgrade", "`alpine/helm`"),
+        ("microsoft.fabric.warehouse.Query", "`mssql-python`"),
     ],
 )
 def test_tasks_that_are_not_to_be_had_say_what_to_use(name, advice):
