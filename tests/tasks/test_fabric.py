@@ -8,7 +8,7 @@ from engine.errors import TaskFailed
 from tests.tasks.test_services import routes
 from tests.wire.loopback import Answered, serving
 
-FABRIC = "io.kestra.plugin.microsoft.fabric.data.engineering"
+FABRIC, ONELAKE = (f"io.kestra.plugin.microsoft.fabric.{name}" for name in ("data.engineering", "onelake"))
 JOBS = "/v1/workspaces/w/items/i/jobs/instances"
 
 
@@ -91,3 +91,44 @@ async def test_parameters_that_say_their_type_stay_as_they_are(fabric):
     told = next(one for one in wire.requests if one.path == JOBS).json["executionData"]["parameters"]
     kinds = [(one["value"], one["type"]) for one in told.values()]
     assert kinds == [("x", "string"), (True, "bool"), (1.5, "float"), ({"k": 1}, "string")]
+
+
+@pytest.mark.parametrize(
+    ("path", "lies"),
+    [("raw/a b.csv", "Files/raw/a b.csv"), ("/Files/x.csv", "Files/x.csv"), ("Tables/t/y.csv", "Tables/t/y.csv")],
+)
+async def test_files_of_the_lake(make_context, monkeypatch, path, lies):
+    monkeypatch.setattr("engine.tasks.microsoft.fabric.onelake.BLOCK", 4)
+    whole, begun = {}, {}
+
+    def lake(request):
+        if request.path == "/t/oauth2/v2.0/token":
+            return Answered({"access_token": "of-entra"})
+        assert request.headers["authorization"] == "Bearer of-entra"
+        if request.method == "GET":
+            said = Answered({"error": {"code": "PathNotFound", "message": "The path does not exist."}}, 404)
+            return Answered(whole[request.path]) if request.path in whole else said
+        if request.query.get("resource") == "file":
+            begun[request.path] = b""
+            return Answered(None, 201)
+        there = begun[request.path]
+        assert int(request.query["position"]) == len(there)
+        if request.query["action"] == "flush":
+            whole[request.path] = begun.pop(request.path)
+            return Answered(None)
+        begun[request.path] = there + request.body
+        return Answered(None, 202)
+
+    with serving(lake) as wire:
+        context = make_context({"providers": {name: {"base_url": wire.url} for name in ("onelake", "entra")}})
+        who = {"tenantId": "t", "clientId": "c", "clientSecret": "s3cret", "workspaceId": "w", "itemId": "i"}
+        for content in (b"", b"0123", b"0123456789"):
+            uri = await context.files.put(content, "x.csv")
+            done = await context.run(type=f"{ONELAKE}.Upload", **who, from_=uri, filePath=path)
+            assert done.uri == f"abfss://w@onelake.dfs.fabric.microsoft.com/i/{lies}"
+            assert (whole, begun) == ({f"/w/i/{lies}": content}, {})
+            found = await context.run(type=f"{ONELAKE}.Download", **who, filePath=path)
+            assert await context.files.read(found.uri) == content
+        assert context.metrics["file.size"] == 2 * (0 + 4 + 10)
+        with pytest.raises(TaskFailed, match=r"404 for w/i/Files/none: .*does not exist"):
+            await context.run(type=f"{ONELAKE}.Download", **who, filePath="none")
