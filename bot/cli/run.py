@@ -5,6 +5,7 @@ import getpass
 import json
 import sys
 import tempfile
+from collections.abc import Container
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from engine.core.state import State
 from engine.errors import FlowInvalid, InputInvalid, NotFound, Refused
 from engine.runtime import Engine
 from engine.runtime.execution_json import execution_json
-from engine.store import chat_audit
+from engine.store import chat_audit, commands
 from engine.store.chat_audit import Deed
 from engine.store.database import Unit
 from engine.store.pauses import PauseRow
@@ -202,10 +203,10 @@ async def _follow(
     output: str,
 ) -> Execution:
     while True:
-        execution = await _watch(engine, execution, console)
-        if execution.state.is_terminal:
+        execution, pauses = await _watch(engine, execution, answers, console)
+        if not pauses:
             return execution
-        for pause in await engine.pauses(execution_id=execution.id):
+        for pause in pauses:
             given = answers.pop(pause.task_id, None)
             if given is None:
                 await show_outlook(engine, flow, execution, pause, settings, console)
@@ -224,20 +225,41 @@ async def _follow(
             await _answer(engine, flow, execution, pause, given, console)
 
 
-async def _watch(engine: Engine, execution: Execution, console: Console) -> Execution:
-    """Draw the progress until the run ends or waits for a person."""
+async def _watch(
+    engine: Engine, execution: Execution, answers: Container[str], console: Console
+) -> tuple[Execution, list[PauseRow]]:
+    """Draw the progress until nothing more is to come, also after its end and of what takes its place, or somebody is
+    asked: then by which pauses."""
     with Live(progress(execution), console=console, refresh_per_second=8, transient=False) as live:
         async with engine.subscribe() as changes:
             stream = aiter(changes)
             while True:
-                execution = await engine.execution(execution.id)
+                execution = await engine.execution(await _newest(engine, execution))
                 live.update(progress(execution))
-                if execution.state.is_terminal or execution.state is State.PAUSED:
-                    return execution
+                if any(run.state is State.PAUSED for run in execution.task_runs.values()):
+                    waiting = await engine.pauses(execution_id=execution.id)
+                    if asking_now := [one for one in waiting if one.task_id in answers or await _asks(engine, one)]:
+                        return execution, asking_now
+                if not await engine.operations.goes_on(execution):
+                    return execution, []
                 try:
                     await asyncio.wait_for(anext(stream), 1)
                 except TimeoutError:
                     continue
+
+
+async def _newest(engine: Engine, execution: Execution) -> str:
+    """The execution, or the one that took its place to try again."""
+    if execution.state is not State.RETRIED:
+        return execution.id
+    return await engine.database.read(lambda c: commands.replacement_of(c, execution.id)) or execution.id
+
+
+async def _asks(engine: Engine, pause: PauseRow) -> bool:
+    """Whether a pause waits for somebody; one that asks nothing and goes on by itself only takes its time."""
+    if pause.deadline is None or pause.deadline_behavior != "RESUME":
+        return True
+    return bool((await engine.answers.asked(pause))[0])
 
 
 async def _answer(

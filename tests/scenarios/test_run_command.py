@@ -1,5 +1,6 @@
 """`parley run`: one flow and what it calls; of the other files in its folder nothing is heard."""
 
+import json
 import os
 import re
 import subprocess
@@ -135,3 +136,34 @@ def test_who_started_a_run_does_not_approve_it_here_either(tmp_path):
     assert done.returncode == 1
     assert "You started this run, so someone else must approve it (four eyes)." in done.stderr
     assert "went on" not in done.stderr
+
+
+TO_ITS_END = """
+id: whole
+namespace: x.y
+retry: {type: constant, interval: PT0.1S, maxAttempts: 2, behavior: CREATE_NEW_EXECUTION}
+tasks:
+  - {id: wait, type: io.kestra.plugin.core.flow.Pause, pauseDuration: PT0.1S}
+  - {id: fail, type: io.kestra.plugin.core.execution.Fail, runIf: "{{ execution.id == execution.originalId }}"}
+afterExecution:
+  - {id: nap, type: io.kestra.plugin.core.flow.Sleep, duration: PT0.2S}
+  - {id: tell, type: io.kestra.plugin.core.log.Log, message: "it ended {{ execution.state }}"}
+"""
+
+
+def test_it_goes_on_until_nothing_is_to_come_any_more(tmp_path):
+    """A pause that only takes its time, the execution in the place of one that failed, and what runs after the end."""
+    (tmp_path / "whole.yaml").write_text(TO_ITS_END)
+    done = run(tmp_path, "whole.yaml", "--output", "json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["state"]["current"]) == (0, "SUCCESS"), done.stderr
+    ended = {run["taskId"]: run["state"]["current"] for run in told["taskRunList"]}
+    assert ended == {"wait": "SUCCESS", "fail": "SKIPPED", "nap": "SUCCESS", "tell": "SUCCESS"}
+
+
+@pytest.mark.parametrize("more", ["behavior: FAIL", "onResume: [{id: note, type: STRING, required: false}]"])
+def test_a_pause_that_asks_is_not_waited_out(tmp_path, more):
+    (tmp_path / "ask.yaml").write_text(ASKS.replace("Pause}", f"Pause, pauseDuration: PT1H, {more}}}"))
+    done = run(tmp_path, "ask.yaml")
+    assert done.returncode == 1
+    assert "wait waits for an answer" in done.stderr
