@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from engine.core.flow import Flow
 from engine.core.flow_validation import tasks
+from engine.core.state import State
 from engine.core.task import Part
 
 # Parts of a flow's document in which an `id` with a `type` is no task.
@@ -69,12 +70,12 @@ class Assertion(Part):
 class Expect(Part):
     """How the run must end, and texts that must stand in what it said to chat, in this order."""
 
-    state: str | None = None
+    state: State | None = None
     messages: tuple[str, ...] = ()
 
 
 class Case(Part):
-    """One run of the flow. `now` is when it starts; `answers` are given to pauses by task id."""
+    """One run. `now` is when it starts; `answers` are given to pauses by task id, of a list one at a time."""
 
     id: str
     type: str | None = None
@@ -83,7 +84,7 @@ class Case(Part):
     fixtures: Fixtures = Fixtures()
     assertions: tuple[Assertion, ...] = ()
     now: datetime | None = None
-    answers: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    answers: dict[str, dict[str, Any] | tuple[dict[str, Any], ...]] = Field(default_factory=dict)
     expect: Expect = Expect()
 
 
@@ -96,6 +97,12 @@ class Suite(Part):
     description: str | None = None
     disabled: bool = False
     test_cases: tuple[Case, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> Self:
+        if twice := _twice(one.id for one in self.test_cases):
+            raise ValueError(f"two cases have the id `{twice[0]}`")
+        return self
 
 
 CHECKS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {
@@ -116,6 +123,8 @@ EQUALITY = ("equal_to", "not_equal_to")
 
 def judge(assertion: Assertion, got: Any, wanted: Mapping[str, Any]) -> str | None:
     """Why an assertion does not hold, or None. `wanted` holds its rendered operands by name."""
+    if not wanted and assertion.is_null is None and assertion.is_not_null is None:
+        return f"{assertion.value} is compared with nothing: give the assertion `equalTo`, for example, or `isNull`"
     for name, operand in wanted.items():
         verb, holds = CHECKS[name]
         try:
@@ -145,8 +154,12 @@ def misfits(case: Case, flow: Flow) -> Iterator[str]:
     for name in case.answers:
         if not hasattr(known.get(name), "on_resume") and type(known.get(name)).__name__ != "Approval":
             yield f"answers name {name!r}, which is no pause of the flow"
-    twice = [name for name, count in Counter(fixture.id for fixture in case.fixtures.tasks).items() if count > 1]
+    twice = _twice(fixture.id for fixture in case.fixtures.tasks)
     yield from (f"fixtures stand in for the task {name!r} twice" for name in twice)
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def with_fixtures(document: Any, fixtures: Mapping[str, TaskFixture]) -> Any:

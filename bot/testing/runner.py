@@ -213,17 +213,17 @@ async def _to_its_end(
     engine: Engine, case: Case, execution: Execution, clock: ShiftedClock
 ) -> tuple[Execution, list[str]]:
     """Answer pauses and let timers come due until nothing more happens."""
-    answers: dict[str, dict[str, Any]] = dict(case.answers)
+    answers = {name: list(given) if isinstance(given, tuple) else [given] for name, given in case.answers.items()}
     for _ in range(JUMPS):
         await _rest(engine)
         execution = await engine.execution(execution.id)
         if execution.state.is_terminal:
-            unasked = ", ".join(answers)
+            unasked = ", ".join(name for name, left in answers.items() if left)
             return execution, [f"the case has an answer for {unasked}, which never asked"] if unasked else []
         waiting = await engine.pauses(execution_id=execution.id)
-        answered = next((pause for pause in waiting if pause.task_id in answers), None)
+        answered = next((pause for pause in waiting if answers.get(pause.task_id)), None)
         if answered is not None:
-            given = answers.pop(answered.task_id)
+            given = answers[answered.task_id].pop(0)
             await engine.resume(execution.id, given, by="test", task_run_id=answered.task_run_id, local_files=True)
             continue
         if not (due := engine.timers.due()):

@@ -20,14 +20,17 @@ SUFFIXES = (".yaml", ".yml")
 
 def find_suites(given: Iterable[Path], registry: Registry) -> list[tuple[Path, Suite]]:
     """The tests in files and folders; NotFound when there are none, SettingInvalid with the place of a mistake."""
-    found = []
+    found, broken = [], []
     for path in given:
-        if path.is_dir():
-            found += [(file, _suite(file, registry)) for file in _yaml_files([path]) if "testCases" in _text(file)]
-        elif path.is_file():
-            found.append((path, _suite(path, registry)))
-        else:
+        if not path.exists():
             raise NotFound(f"There is no file {path}.", fix="Check the path.")
+        for file in [path] if path.is_file() else [one for one in _yaml_files([path]) if "testCases" in _text(one)]:
+            try:
+                found.append((file, _suite(file, registry)))
+            except SettingInvalid as error:
+                broken.append(error)
+    if broken:
+        raise SettingInvalid("\n".join(map(str, broken)))
     if not found:
         fix = "A test file has `testCases`; see bot/docs/testing.md."
         raise NotFound("There are no tests in these folders.", fix=fix)
@@ -123,11 +126,12 @@ def _suite(file: Path, registry: Registry) -> Suite:
             raise SettingInvalid(f"{file} is no test: it has no `testCases`.", fix="See bot/docs/testing.md.")
         return Suite.model_validate(data, by_name=False, by_alias=True)
     except ValidationError as error:
-        first = flow_problems.translate(error, data, registry, Suite)[0]
-        line = yaml_text.locate(document, first.path).line
-        where = yaml_text.spell(first.path)
-        told = f"{file}:{line}: {f'{where}: ' if where else ''}{first.message}"
-        raise SettingInvalid(told, fix=first.suggestion or "See bot/docs/testing.md.") from error
+        told = []
+        for one in flow_problems.translate(error, data, registry, Suite):
+            where = yaml_text.spell(one.path)
+            place = f"{file}:{yaml_text.locate(document, one.path).line}: {f'{where}: ' if where else ''}"
+            told.append(f"{place}{one.message} {one.suggestion or 'See bot/docs/testing.md.'}")
+        raise SettingInvalid("\n".join(told)) from error
     except FlowInvalid as error:
         line = error.problems[0].line if error.problems else 1
         raise SettingInvalid(f"{file}:{line}: {error.message}") from error

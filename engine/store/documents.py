@@ -10,6 +10,7 @@ from dataclasses import fields
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from pathlib import PurePath
 from typing import Any, Protocol, cast
 
@@ -67,7 +68,12 @@ loads = json.loads
 
 
 def plain(value: Any) -> Any:
-    """The value as plain JSON: mappings with text keys, lists, text, numbers, true, false, null."""
+    """The value as plain JSON: mappings with text keys, lists, text, numbers, true, false, null.
+
+    A number that JSON has no way to write, NaN or one without end, is null.
+    """
+    if isinstance(value, float) and not isfinite(value):
+        return None
     if value is None or isinstance(value, str | bool | int | float):
         return str(value) if isinstance(value, str) and type(value) is not str else value
     if isinstance(value, Mapping):
@@ -94,6 +100,8 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Decimal):
+        if not value.is_finite():
+            return None
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)

@@ -74,7 +74,7 @@ class ScriptOutput:
 
     def _read(self, text: str) -> None:
         try:
-            said = json.loads(text)
+            said = json.loads(text, parse_constant=_refused)
         except (ValueError, RecursionError) as error:  # also numbers too long, and lists too deep, to be read
             self.context.log(f"Invalid outputs: {error}: {text[:200]}", "WARN")
             return
@@ -100,6 +100,10 @@ class ScriptOutput:
             return
         tags = metric.get("tags")
         record(self.context, kind, str(name), float(value), tags if isinstance(tags, dict) else None)  # type: ignore[arg-type]
+
+
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no value of JSON")
 
 
 def _maps(value: Any) -> list[dict[str, Any]]:

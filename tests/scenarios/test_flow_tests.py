@@ -99,6 +99,8 @@ HEAD = "id: odd\nnamespace: x\nflowId: y\n"
             HEAD + "testCases:\n  - id: a\n    fixtures: {tasks: [{id: b, state: DONE}]}\n",
             "odd.yaml:6: testCases[0].fixtures.tasks[0].state: `state` should be one of `SUCCESS`, `WARNING`, ",
         ),
+        (HEAD + "testCases:\n  - {id: a, expect: {state: SUCESS}}\n", "Did you mean `SUCCESS`?"),
+        (HEAD + "testCases:\n  - {id: a}\n  - {id: a}\n", "two cases have the id `a`"),
         ("id: odd\nnamespace: tour\nflowId: nowhere\ntestCases:\n  - {id: a}\n", "tour/nowhere, which is in none"),
         ("id: odd\n  namespace: x\n", "odd.yaml:2:"),
         ("id: odd\nnamespace: x\ntasks: []\n", "is no test"),
@@ -109,6 +111,66 @@ def test_a_file_that_is_no_test_is_a_sentence(tmp_path, text, said):
     with pytest.raises(EngineError) as caught:
         run_tests([tmp_path / "odd.yaml"], "text", None)
     assert said in str(caught.value)
+
+
+def test_every_mistake_in_every_file_is_told(tmp_path):
+    (tmp_path / "one.yaml").write_text(HEAD + "testCases:\n  - {id: a, nw: 1, expct: {}}\n")
+    (tmp_path / "two.yaml").write_text(HEAD + "testCases: 'x\n")
+    with pytest.raises(EngineError) as caught:
+        run_tests([tmp_path], "text", None)
+    assert [line.partition(": ")[0].rpartition("/")[2] for line in str(caught.value).split("\n")] == [
+        "one.yaml:5",
+        "one.yaml:5",
+        "two.yaml:4",
+    ]
+
+
+ROUNDS = """
+id: rounds
+namespace: x
+tasks:
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [one, two]
+    tasks:
+      - {id: ask, type: io.kestra.plugin.core.flow.Pause, onResume: [{id: n, type: INT}]}
+      - {id: got, type: io.kestra.plugin.core.debug.Return, format: "{{ outputs.ask[taskrun.value].onResume.n }}"}
+"""
+ASKED = """
+id: asked
+namespace: x
+flowId: rounds
+testCases:
+  - id: each-time-another
+    answers: {ask: [{n: 1}, {n: 2}]}
+    assertions: [{value: "{{ outputs.got.one.value }}{{ outputs.got.two.value }}", equalTo: 12}]
+  - id: too-few
+    answers: {ask: {n: 1}}
+  - id: too-many
+    answers: {ask: [{n: 1}, {n: 2}, {n: 3}]}
+"""
+
+
+def test_a_pause_that_asks_again_gets_the_next_answer(tmp_path, capsys):
+    (tmp_path / "flow.yaml").write_text(ROUNDS)
+    (tmp_path / "test.yaml").write_text(ASKED)
+    with pytest.raises(SystemExit):
+        run_tests([tmp_path / "test.yaml"], "json", [tmp_path])
+    assert [row["problems"] for row in json.loads(capsys.readouterr().out)] == [
+        [],
+        ["ask waits, and the case has no answer for it"],
+        ["the case has an answer for ask, which never asked"],
+    ]
+
+
+@pytest.mark.parametrize("assertion", ["description: it works", "equalTo: "])
+def test_an_assertion_that_asserts_nothing_does_not_hold(tmp_path, capsys, assertion):
+    (tmp_path / "helper.yaml").write_text(HELPER)
+    case = f"  - {{id: a, fixtures: {{inputs: {{word: x}}}}, assertions: [{{value: x, {assertion}}}]}}\n"
+    (tmp_path / "test.yaml").write_text(WRONG + case)
+    with pytest.raises(SystemExit):
+        run_tests([tmp_path / "test.yaml"], "text", [tmp_path])
+    assert "x is compared with nothing: give the assertion `equalTo`" in capsys.readouterr().out
 
 
 def test_a_wrong_call_ends_with_2_and_without_a_traceback(tmp_path):

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -488,6 +489,11 @@ def test_dates_are_kept_as_text():
         "l": timedelta(minutes=5, seconds=6),
     }
     assert plain(values) == {"1": "2026-01-02T03:04:05Z", "d": "2026-01-02", "t": "03:04:05", "l": "PT5M6S"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), Decimal("NaN"), Decimal("Infinity")])
+def test_numbers_that_json_cannot_write_are_null(value):
+    assert plain({"a": [value]}) == {"a": [None]}
 
 
 JSON = st.recursive(

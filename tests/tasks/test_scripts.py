@@ -241,7 +241,9 @@ async def test_broken_lines_are_told(context):
 
 
 @pytest.mark.parametrize(
-    "value", ["[" * 50_000 + "]" * 50_000, "9" * 5000], ids=["too deep a list", "too long a number"]
+    "value",
+    ["[" * 50_000 + "]" * 50_000, "9" * 5000, "NaN", "[-Infinity]"],
+    ids=["too deep a list", "too long a number", "not a number", "a number without end"],
 )
 async def test_what_cannot_be_read_stops_no_other_line(context, value):
     line = f'::{{"outputs":{{"x":{value}}}}}::'
@@ -409,6 +411,32 @@ async def test_node_scripts(context):
     script = "console.log('::' + JSON.stringify({outputs: {sum: 1 + {{ 1 + 1 }}}}) + '::');"
     found = await context.run(type=f"{NODE}.Script", taskRunner=PROCESS, script=script)
     assert found.vars == {"sum": 3}
+
+
+async def test_node_scripts_hand_on_with_a_library(context):
+    part(shutil.which("node") is not None, "Node.js", "install it.")
+    script = """
+const Kestra = require("@kestra-io/libs");
+Kestra.outputs({ deep: [1, { text: "}}:: żółć" }] });
+Kestra.counter("rows", 5, { kind: "new" });
+Kestra.gauge("heat", -2.5);
+Kestra.timer("took", 1.5);
+Kestra.timer("waited", (done) => setTimeout(done, 5));
+const log = Kestra.logger();
+log.info("hello", { a: 1 });
+log.warn("careful");
+log.error(new Error("broken"));
+"""
+    found = await context.run(type=f"{NODE}.Script", taskRunner=PROCESS, script=script)
+    assert found.vars == {"deep": [1, {"text": "}}:: żółć"}]}
+    assert {name: value for name, value in context.metrics.items() if name != "waited"} == {
+        "rows": 5,
+        "heat": -2.5,
+        "took": 1.5,
+    }
+    assert context.metrics["waited"] > 0
+    assert {("INFO", 'hello {"a":1}'), ("WARN", "careful")} <= set(context.lines)
+    assert context.said("Error: broken", "ERROR")
 
 
 async def test_shell_scripts_and_old_runner_names(context):

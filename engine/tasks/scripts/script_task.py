@@ -21,7 +21,7 @@ from engine.tasks.scripts.runner.docker import older_docker
 from engine.tasks.working_files import collect, fetch_uris, place
 
 MAX_ARGUMENT = 100 * 1024  # Linux refuses a single argument of 128 KiB and more
-LIBRARY = Path(__file__).parent / "library"  # what scripts can import: the `kestra` module
+LIBRARY = Path(__file__).parent / "library"  # what scripts can import: `kestra` in Python, `@kestra-io/libs` in Node.js
 
 
 class ScriptResult(Outputs):
@@ -179,6 +179,7 @@ class ScriptTask(RunnableTask):
         found = {
             "WORKING_DIR": str(folder),
             "PYTHONPATH": str(self.library(context)),
+            "NODE_PATH": str(self.library(context) / "javascript"),
             # The folder's owner differs from the container's user; without this git refuses to work in it.
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": "safe.directory",
