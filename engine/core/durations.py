@@ -1,21 +1,22 @@
-"""ISO-8601 durations, read and printed as Java's `Duration` does: days to fractions of a second, no months or years."""
+"""ISO-8601 durations, read and printed as Java's `Duration` does: days to fractions of a second, and nothing longer."""
 
 import re
-from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
+from pydantic_core import PydanticKnownError
 
 _SHAPE = re.compile(
     r"(?P<sign>[-+]?)P"
-    r"(?:(?P<weeks>[-+]?\d+)W)?(?:(?P<days>[-+]?\d+)D)?"
+    r"(?:(?P<days>[-+]?\d+)D)?"
     r"(?P<time>T(?:(?P<hours>[-+]?\d+)H)?(?:(?P<minutes>[-+]?\d+)M)?"
     r"(?:(?P<seconds>[-+]?\d+)(?:[.,](?P<fraction>\d{0,9}))?S)?)?",
     re.IGNORECASE | re.ASCII,
 )
+_LONGER = re.compile(r"[-+]?P(?:[-+]?\d+[YMWD])+(?:T.*)?", re.IGNORECASE | re.ASCII)  # weeks, months or years
+_SECONDS = re.compile(r"[-+]?\d{1,12}(?:\.\d{1,9})?", re.ASCII)
 _MICROS = {
-    "weeks": 604_800_000_000,
     "days": 86_400_000_000,
     "hours": 3_600_000_000,
     "minutes": 60_000_000,
@@ -26,6 +27,8 @@ _MICROS = {
 def parse(text: str) -> timedelta:
     """The length of `PT5M6S`, `P1D`, `-PT0.5S`; ValueError when the text is no duration or too long to count."""
     found = _SHAPE.fullmatch(text.strip())
+    if not found and _LONGER.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} is not a duration: days are the longest unit; write a week as `P7D`.")
     if not found or not any(found[unit] for unit in _MICROS) or found["time"] in ("T", "t"):
         raise ValueError(f"{text!r} is not a duration; write it as `PT30S`, `PT10M`, `PT1H30M` or `P1D`.")
     micros = sum(int(found[unit] or 0) * size for unit, size in _MICROS.items())
@@ -53,11 +56,18 @@ def to_iso(length: timedelta) -> str:
     return f"PT{text or '0S'}"
 
 
-def _as_java_reads_it(value: Any) -> Any:
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return parse(value)
-    return value
+def of_field(value: Any) -> Any:
+    """What a field for a duration takes text for: a duration, or a number of seconds; ValueError for anything else."""
+    if not isinstance(value, str):
+        return value
+    if _SECONDS.fullmatch(value.strip()):
+        return timedelta(seconds=float(value))
+    try:
+        return parse(value)
+    except ValueError as error:
+        if _LONGER.fullmatch(value.strip()):
+            raise
+        raise PydanticKnownError("time_delta_parsing", {"error": str(error)}) from error
 
 
-Duration = Annotated[timedelta, BeforeValidator(_as_java_reads_it)]  # of a field: `pt5m` and `PT-5M` are durations, too
+Duration = Annotated[timedelta, BeforeValidator(of_field)]  # of a field: `pt5m` and `PT-5M` are durations, too

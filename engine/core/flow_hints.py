@@ -20,6 +20,7 @@ from engine.core.inputs import Input
 from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import has_template, marker
 from engine.core.registry import Registry
+from engine.core.retries import Retry
 from engine.core.shell_text import unquoted
 from engine.core.task import Part
 from engine.core.triggers import Scheduled
@@ -58,6 +59,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *_without_value(flow),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
+        *_unbounded(flow),
         *meant_text.always_true(data),
         *_untaken(data, registry),
         *_defaults_of_nothing(data, registry),
@@ -255,3 +257,14 @@ def _without_effect(flow: Flow) -> Iterator[Finding]:
             message = "`breakWhen` comes too late: without a `concurrencyLimit` every item begins at once."
             advice = "Write `concurrencyLimit: 1` to look at it after each item."
             yield Finding((*path, "breakWhen"), message, "no-effect", "warning", advice)
+
+
+def _unbounded(flow: Flow) -> Iterator[Finding]:
+    """Retries whose waits grow without end, which Kestra does not take."""
+    retries: list[tuple[Path, Retry | None]] = [((), flow.retry)]
+    retries += [(path, task.retry) for path, task in flow_validation.tasks(flow)]
+    for path, retry in retries:
+        if retry is not None and retry.type == "exponential" and retry.max_interval is None:
+            message = "There is no `maxInterval`: waits grow without end, and Kestra refuses an exponential retry so."
+            advice = "Add one, such as `maxInterval: PT10M`."
+            yield Finding((*path, "retry"), message, "unbounded-retry", "hint", advice)

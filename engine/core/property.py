@@ -8,13 +8,15 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from engine.core.durations import parse as parse_duration
+from engine.core import durations
 
 T = TypeVar("T")
 Guard = Literal["none", "json", "shell"]
@@ -34,10 +36,14 @@ class PropertyMarker:
         self.late = late  # rendered by the task itself while it runs, exactly once; never before
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        is_duration = source is timedelta or set(get_args(source)) == {timedelta, NoneType}
+
         def validate(value: Any, strict: core_schema.ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
             is_rendered = (info.context or {}).get("rendered", False)
             if (self.late or not is_rendered) and has_template(value):
                 return value
+            if is_duration:
+                return strict(durations.of_field(value))
             if self.guard == "json" and isinstance(value, dict | list):
                 value = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
             try:
@@ -123,7 +129,7 @@ def _other_readings(value: Any, is_rendered: bool) -> Iterator[Any]:
             with suppress(ValueError):
                 yield json.loads(value)
         try:
-            yield parse_duration(value)
+            yield durations.parse(value)
         except ValueError:
             return
     else:

@@ -18,7 +18,6 @@ from engine.expressions.values import Value, is_list
 _WEEKDAYS: Final = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _ORDER: Final = ("FIRST", "SECOND", "THIRD", "FOURTH")
 _SATURDAY: Final = 5
-_COUNTRY: Final = "US"  # of the locale, en_US
 
 
 def _moment(frame: Frame, value: Value, function: str) -> datetime:
@@ -74,22 +73,28 @@ def is_weekend(frame: Frame, value: Value) -> bool:
     "isPublicHoliday", "date", "countryCode", "subDivision", contextual=True, countryCode=None, subDivision=None
 )
 def is_public_holiday(frame: Frame, value: Value, country: Value, subdivision: Value) -> bool:
-    """`isPublicHoliday(d, 'DE', 'BY')`: whether it is a public holiday of a country, or of a part of it."""
+    """`isPublicHoliday(d, 'DE', 'BY')`: whether it is a public holiday of a country, or of a part of it.
+
+    A part with no holidays of its own has those of its country.
+    """
     day = _date(_day(frame, value, "isPublicHoliday"))
-    names = [None if one is None else java_text(one).upper() for one in (country, subdivision)]
-    return day in _holidays(names[0] or _COUNTRY, names[1], day.year)
+    names = ["" if one is None else java_text(one).strip().upper() for one in (country, subdivision)]
+    if not names[0]:
+        fail("isPublicHoliday() needs a country.", "Give two letters, as in `isPublicHoliday(trigger.date, 'FR')`.")
+    return day in _holidays(names[0], names[1], day.year)
 
 
 @lru_cache(maxsize=100)
-def _holidays(country: str, subdivision: str | None, year: int) -> frozenset[date]:
+def _holidays(country: str, subdivision: str, year: int) -> frozenset[date]:
     spend(50_000)
     import holidays  # noqa: PLC0415 - a fifth of a second that most flows need not wait for
 
     try:
-        return frozenset(holidays.country_holidays(country, subdiv=subdivision, years=year))
+        return frozenset(holidays.country_holidays(country, subdiv=subdivision or None, years=year))
     except NotImplementedError:  # by which the library says that it does not know the place
-        where = f"{country!r}" if subdivision is None else f"{subdivision!r} of {country!r}"
-        fail(f"isPublicHoliday() knows no holidays of {where}.", "Give two letters such as FR, then a part such as BY.")
+        if subdivision:
+            return _holidays(country, "", year)
+        fail(f"isPublicHoliday() knows no holidays of {country!r}.", "Give the two letters of a country, such as FR.")
 
 
 @FUNCTIONS.add("isDayWeekInMonth", "date", "dayOfWeek", "dayInMonth", contextual=True)

@@ -192,6 +192,7 @@ tasks:
     type: io.kestra.plugin.fs.http.Request
     uri: https://example.com
     allowFailed: true
+    auth: {type: BEARER, token: "{{ secret('TOKEN') }}"}
     options:
       basicAuthUser: ann
       basicAuthPassword: "{{ secret('PASSWORD') }}"
@@ -227,6 +228,7 @@ def test_older_properties_are_warned_about_where_they_stand():
         "taskDefaults": ("warning", "Write `pluginDefaults`."),
         "tasks[0].type": ("warning", f"Write `{CORE}.http.Request`."),
         "tasks[0].allowFailed": ("warning", "Write `options.allowFailed`."),
+        "tasks[0].auth": ("warning", "Write `options.auth`."),
         "tasks[0].options.basicAuthUser": ("warning", "Write `auth.username` beside `type: BASIC`."),
         "tasks[0].options.basicAuthPassword": ("warning", "Write `auth.password` beside `type: BASIC`."),
         "tasks[1].delay": ("warning", "Write `pauseDuration`."),
@@ -246,7 +248,7 @@ def test_older_properties_are_warned_about_where_they_stand():
 
 def test_each_older_name_is_told_once_however_often_it_is_used():
     told = told_names(FLOW, catalogue())
-    assert len(told) == len(set(told)) == 12
+    assert len(told) == len(set(told)) == 13
     assert f"`{CORE}.debug.Echo` (write `{CORE}.log.Log` with `message` for `format`)" in told
 
 

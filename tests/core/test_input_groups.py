@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.core.flow_source import check
 from engine.core.inputs import FlowOutput, Inputs, coerce_outputs, resolve, standing_defaults
+from engine.errors import InputInvalid
 from engine.tasks import catalogue
 from tests.core.language import renderer
 
@@ -379,10 +380,41 @@ def test_what_is_wrong_inside_is_told_where_it_stands(written, path, message, ad
     assert found[0].line >= 4
 
 
-def test_outputs_and_items_have_plain_types_only():
+def test_items_have_plain_types_only():
     for kind in ("FORM", "OBJECT", "TABLE"):
         with pytest.raises(ValidationError):
-            FlowOutput(id="a", type=kind)
-        with pytest.raises(ValidationError):
             declared({"id": "a", "type": "ARRAY", "itemType": kind})
-    assert coerce_outputs([FlowOutput(id="a", type="ION")], {"a": "{b: 1}"}) == {"a": {"b": 1}}
+        with pytest.raises(ValidationError):
+            FlowOutput(id="a", type="ARRAY", item_type=kind)
+    with pytest.raises(ValidationError):
+        FlowOutput(id="a", type="REUSABLE_INPUTS")
+
+
+ROWS = [{"a": 1}, {"a": 2, "b": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rendered", "typed"),
+    [
+        ("ION", "{b: 1}", {"b": 1}),
+        ("OBJECT", '{"b": {"c": [1]}}', {"b": {"c": [1]}}),
+        ("OBJECT", {"b": 1}, {"b": 1}),
+        ("FORM", '{"b": 1}', {"b": 1}),
+        ("TABLE", json.dumps(ROWS), ROWS),
+        ("TABLE", ROWS, ROWS),
+        ("TABLE", "[]", []),
+        ("OBJECT", "[1]", "Expected `OBJECT` but received `[1]` with errors: it is not a mapping"),
+        ("OBJECT", "b", "Expected `OBJECT` but received `b`"),
+        ("TABLE", '{"a": 1}', 'Expected `TABLE` but received `{"a": 1}` with errors: it is not a list of rows'),
+        ("TABLE", "[1]", "Expected `OBJECT` but received `1`"),
+        ("TABLE", "a,b", "Expected `TABLE` but received `a,b`"),
+    ],
+)
+def test_an_output_may_have_parts(kind, rendered, typed):
+    outputs = [FlowOutput(id="a", type=kind)]
+    if isinstance(typed, str):
+        with pytest.raises(InputInvalid) as caught:
+            coerce_outputs(outputs, {"a": rendered})
+        assert typed in caught.value.problems[0].message
+    else:
+        assert coerce_outputs(outputs, {"a": rendered}) == {"a": typed}

@@ -53,6 +53,8 @@ def holds(kind: str, execution: Upstream | None = None, **properties: Any) -> bo
         ("PublicHoliday", {"date": "2024-12-25", "country": "FR"}, True),
         ("PublicHoliday", {"date": "2024-12-26", "country": "FR"}, False),
         ("PublicHoliday", {"date": "2024-01-06", "country": "DE", "subDivision": "BY"}, True),
+        ("PublicHoliday", {"date": "2024-11-11", "country": "FR", "subDivision": "IDF"}, True),
+        ("PublicHoliday", {"date": "2024-07-04"}, True),
         ("DayWeekInMonth", {"date": "2024-03-29", "dayOfWeek": "FRIDAY", "dayInMonth": "LAST"}, True),
         ("DayWeekInMonth", {"date": "2024-03-22", "dayOfWeek": "FRIDAY", "dayInMonth": "LAST"}, False),
         ("DayWeekInMonth", {"date": "2024-03-29", "dayOfWeek": "FRIDAY", "dayInMonth": "FOURTH"}, False),

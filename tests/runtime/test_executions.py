@@ -52,6 +52,40 @@ async def until(condition, patience=20):
             await asyncio.sleep(0.005)
 
 
+async def test_outputs_with_parts_are_handed_on_to_a_flow_that_calls(engine, deploy, run):
+    await deploy(
+        """
+inputs: [{id: host, type: OBJECT, properties: [{id: name, type: STRING}, {id: port, type: INT}]}]
+tasks: [{id: t, type: io.kestra.plugin.core.debug.Return, format: "{{ inputs.host.port }}"}]
+outputs:
+  - {id: host, type: OBJECT, value: "{{ inputs.host }}"}
+  - {id: rows, type: TABLE, value: [{port: "{{ outputs.t.value }}"}, {port: "2"}]}
+  - {id: both, type: FORM, value: {name: "{{ inputs.host.name }}"}}
+""",
+        "inner",
+    )
+    await deploy(
+        """
+tasks:
+  - id: call
+    type: io.kestra.plugin.core.flow.Subflow
+    namespace: company.team
+    flowId: inner
+    inputs: {host: {name: db, port: 5432}}
+outputs:
+  - {id: seen, value: "{{ outputs.call.outputs.host.port + 1 }} {{ outputs.call.outputs.rows[1].port }}"}
+"""
+    )
+    done = await run()
+    assert done.outputs == {"seen": "5433 2"}
+    (inner,) = await engine.executions(flow_id="inner")
+    assert (await engine.execution(inner.id)).outputs == {
+        "host": {"name": "db", "port": 5432},
+        "rows": [{"port": "5432"}, {"port": "2"}],
+        "both": {"name": "db"},
+    }
+
+
 async def test_a_flow_runs_from_input_to_output(engine, deploy, run):
     await deploy(HELLO)
     done = await run({"name": "ann"})

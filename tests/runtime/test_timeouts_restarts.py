@@ -337,6 +337,25 @@ tasks:
     assert (found.severity, found.line, found.path) == ("warning", 8, f"tasks[0].{name}")
 
 
+def test_an_exponential_retry_without_a_longest_wait_is_a_hint_where_it_stands():
+    flow = """
+id: f
+namespace: company.team
+retry: {type: exponential, interval: PT1S}
+tasks:
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: x, retry: {type: exponential, interval: PT10S}}
+  - {id: no, type: io.kestra.plugin.core.log.Log, message: x, retry: {type: constant, interval: PT10S}}
+  - id: yes
+    type: io.kestra.plugin.core.log.Log
+    message: x
+    retry: {type: exponential, interval: PT10S, maxInterval: PT1M}
+"""
+    problems = check(flow, catalogue())
+    told = [(one.path, one.line, one.code, one.severity) for one in problems]
+    assert told == [("retry", 4, "unbounded-retry", "hint"), ("tasks[0].retry", 6, "unbounded-retry", "hint")]
+    assert problems[0].suggestion == "Add one, such as `maxInterval: PT10M`."
+
+
 async def test_a_deadline_that_comes_while_an_answer_is_written_does_not_overrule_it(engine, deploy, run, clock):
     await deploy("tasks: [{id: ask, type: io.kestra.plugin.core.flow.Pause, pauseDuration: PT1H, behavior: FAIL}]")
     paused = await run()

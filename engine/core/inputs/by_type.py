@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from engine.core.inputs.declaration import Input
 
 INPUT_TYPES: dict[str, type[Input]] = {}  # filled by the modules of the types
-PARTS = ("FORM", "OBJECT", "TABLE")  # made of other inputs: no item of a list and no output has such a type
+PARTS = ("FORM", "OBJECT", "TABLE")  # made of other inputs: no item of a list has such a type
 
 # What other tools call a type → its name here.
 ELSEWHERE = {

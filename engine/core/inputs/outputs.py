@@ -1,17 +1,23 @@
 """What an execution hands to whoever started it, typed as inputs are."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from engine.core.inputs.by_type import of_type, plain_types
-from engine.core.inputs.declaration import InputRefused
+from engine.core.inputs.by_type import INPUT_TYPES, PARTS, of_type, plain_types
+from engine.core.inputs.declaration import InputRefused, unreadable
+from engine.core.inputs.groups import mapping
 from engine.core.task import Part
 from engine.errors import InputInvalid, InputProblem
 
 
 def _known_types(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(INPUT_TYPES)
+
+
+def _plain_types(schema: dict[str, Any]) -> None:
     schema["enum"] = plain_types()
 
 
@@ -20,7 +26,7 @@ class FlowOutput(Part):
 
     id: str = Field(pattern=r"^[a-zA-Z0-9][.a-zA-Z0-9_-]*$")
     type: str = Field(default="STRING", json_schema_extra=_known_types)
-    item_type: str = Field(default="STRING", json_schema_extra=_known_types)
+    item_type: str = Field(default="STRING", json_schema_extra=_plain_types)
     value: Any = None
     description: str | None = None
     display_name: str | None = None
@@ -28,9 +34,10 @@ class FlowOutput(Part):
 
     @field_validator("type", "item_type")
     @classmethod
-    def _known(cls, kind: str) -> str:
-        if kind not in plain_types():
-            raise ValueError(f"there is no output type {kind!r}; use one of {', '.join(plain_types())}")
+    def _known(cls, kind: str, info: ValidationInfo) -> str:
+        known = list(INPUT_TYPES) if info.field_name == "type" else plain_types()
+        if kind not in known:
+            raise ValueError(f"there is no output type {kind!r}; use one of {', '.join(known)}")
         return kind
 
 
@@ -58,5 +65,20 @@ def _typed(output: FlowOutput, value: Any) -> Any:
         if output.required:
             raise InputRefused("missing required output")
         return None
+    if output.type in PARTS:
+        return _rows(value) if output.type == "TABLE" else dict(mapping(output.type, value))
     properties = {"itemType": output.item_type} if output.type in ("ARRAY", "MULTISELECT") else {}
     return of_type(output.type, **properties).coerce(value)
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    """A list of mappings, or the JSON text of one; an output declares no columns to which other text could belong."""
+    found = value
+    if isinstance(value, str):
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise unreadable("TABLE", value, str(error)) from error
+    if not isinstance(found, list | tuple):
+        raise unreadable("TABLE", value, "it is not a list of rows")
+    return [dict(mapping("OBJECT", row)) for row in found]

@@ -41,7 +41,7 @@ class HttpTask(RunnableTask):
     headers: Property[JsonMap | None] = None
     params: Property[JsonMap | None] = None
     options: Property[HttpOptions | None] = None
-    auth: Property[Auth | None] = None
+    auth: Annotated[Property[Auth | None], Instead("options.auth")] = None
     allow_failed: Annotated[Property[bool | None], Instead("options.allowFailed")] = None
     ssl_options: Annotated[Property[Ssl | None], Instead("options.ssl")] = None
 

@@ -93,7 +93,7 @@ class PublicHoliday(DayCondition):
         "io.kestra.plugin.core.condition.PublicHolidayCondition",
         "io.kestra.core.models.conditions.types.PublicHolidayCondition",
     ]
-    country: str = Field(description="Two letters, such as FR.")
+    country: str = Field(default="US", description="Two letters, such as FR.")
     sub_division: str | None = Field(default=None, description="A part of the country, such as BY.")
 
     def holds(self, context: ConditionContext) -> bool:
