@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.cloudflare`: what stands in front of web sites."""

@@ -1,0 +1,52 @@
+"""`io.kestra.plugin.cloudflare.cache`: copies of pages that Cloudflare keeps."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.cloudflare_service import CloudflareConnected
+from engine.tasks.property_types import TextList
+
+AT_ONCE = 30  # Cloudflare takes no more of a kind in one call on its smaller plans
+
+
+class Purged(Outputs):
+    """The zone."""
+
+    id: str
+
+
+class Purge(CloudflareConnected, RunnableTask):
+    """Let Cloudflare forget its copies: of all pages of a zone, or of some."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: purge
+type: io.kestra.plugin.cloudflare.cache.Purge
+apiToken: "{{ secret('CLOUDFLARE_TOKEN') }}"
+zoneId: 023e105f4ecef8ad9ca31a8372d0c353
+files:
+  - https://app.example.com/
+""",
+    )
+    type: Literal["io.kestra.plugin.cloudflare.cache.Purge"]
+    purge_all: Property[bool] = False
+    files: Property[TextList] = Field(default_factory=list, description="Addresses of pages.")
+    hosts: Property[TextList] = Field(default_factory=list)
+    tags: Property[TextList] = Field(default_factory=list)
+    prefixes: Property[TextList] = Field(default_factory=list)
+
+    async def run(self, context: RunContext) -> Purged:
+        some = {"files": self.files, "hosts": self.hosts, "tags": self.tags, "prefixes": self.prefixes}
+        if self.purge_all == any(some.values()):
+            raise TaskFailed(
+                "It is not clear what to purge.",
+                fix="Give `purgeAll: true`, or `files`, `hosts`, `tags` or `prefixes`.",
+            )
+        bodies: list[dict[str, object]] = [{"purge_everything": True}] if self.purge_all else []
+        for kind, names in some.items():
+            bodies += [{kind: names[start : start + AT_ONCE]} for start in range(0, len(names), AT_ONCE)]
+        for body in bodies:
+            await self.ask(context, "POST", "purge_cache", json=body)
+        return Purged(id=self.zone_id)

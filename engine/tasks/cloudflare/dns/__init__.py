@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.cloudflare.dns`: names of web sites."""

@@ -1,0 +1,77 @@
+"""Cloudflare, as its REST API answers."""
+
+import pytest
+
+from engine.errors import TaskFailed
+from tests.wire.loopback import Answered, serving
+
+CLOUDFLARE = "io.kestra.plugin.cloudflare"
+
+
+class Zone:
+    """Records by their ids, and what was purged."""
+
+    def __init__(self):
+        self.records, self.purged = {}, []
+
+    def __call__(self, request):
+        if request.headers["authorization"] != "Bearer t0ken":
+            said = {"success": False, "errors": [{"code": 9109, "message": "Invalid access token"}], "result": None}
+            return Answered(said, 403 if request.method == "GET" else 200)
+        path = request.path.removeprefix("/zones/z/")
+        if path == "purge_cache":
+            assert all(len(names) <= 30 for names in request.json.values() if isinstance(names, list))
+            self.purged.append(request.json)
+            return self.told({"id": "z"})
+        if request.method == "GET":
+            return self.told([one for one in self.records.values() if request.query.items() <= one.items()])
+        number = path.rpartition("/")[2] if request.method == "PATCH" else f"r{len(self.records)}"
+        self.records[number] = {**self.records.get(number, {"id": number, "proxied": False}), **request.json}
+        return self.told(self.records[number])
+
+    def told(self, result):
+        return Answered({"success": True, "errors": [], "messages": [], "result": result})
+
+
+@pytest.fixture
+def zone(make_context):
+    with serving(made := Zone()) as wire:
+        context = make_context({"providers": {"cloudflare": {"base_url": wire.url}}})
+        context.who = {"apiToken": "t0ken", "zoneId": "z"}
+        yield made, context
+
+
+async def test_copies_are_forgotten(zone):
+    service, context = zone
+    purge = {"type": f"{CLOUDFLARE}.cache.Purge", **context.who}
+    assert (await context.run(**purge, purgeAll=True)).id == "z"
+    pages = [f"https://a.test/{n}" for n in range(31)]
+    await context.run(**purge, files=pages, tags=["shop"])
+    rest = [{"files": pages[:30]}, {"files": pages[30:]}, {"tags": ["shop"]}]
+    assert service.purged == [{"purge_everything": True}, *rest]
+    for given in ({}, {"purgeAll": True, "files": pages}):
+        with pytest.raises(TaskFailed, match="not clear what to purge"):
+            await context.run(**purge, **given)
+    with pytest.raises(TaskFailed, match="Cloudflare refused: Invalid access token"):
+        await context.run(**{**purge, "apiToken": "no"}, purgeAll=True)
+    assert {"t0ken", "no"} <= context.masked
+
+
+async def test_a_name_leads_somewhere(zone):
+    service, context = zone
+    name = {"type": f"{CLOUDFLARE}.dns.records.Upsert", **context.who, "recordType": "a", "name": "app.test"}
+    made = await context.run(**name, content="203.0.113.7", proxied=True)
+    assert (made.id, made.content, made.action) == ("r0", "203.0.113.7", "created")
+    record = {"id": "r0", "type": "A", "name": "app.test", "content": "203.0.113.7", "ttl": 1, "proxied": True}
+    assert service.records == {"r0": record}
+    assert (await context.run(**name, content="203.0.113.7")).action == "unchanged"
+    assert (await context.run(**name, content="203.0.113.7", ttl=300)).action == "updated"
+    moved = await context.run(**name, content="203.0.113.8")
+    assert (moved.id, moved.action) == ("r0", "updated")
+    assert service.records == {"r0": {**record, "content": "203.0.113.8", "ttl": 300}}
+    service.records["r1"] = {**record, "id": "r1"}
+    assert (await context.run(**name, content="203.0.113.7")).id == "r1"
+    with pytest.raises(TaskFailed, match=r"app\.test has 2 records of the type A"):
+        await context.run(**name, content="203.0.113.9")
+    with pytest.raises(TaskFailed, match="Cloudflare answered 403"):
+        await context.run(**{**name, "apiToken": "no"}, content="x")
