@@ -156,6 +156,13 @@ interval: PT1M
         return found if found.objects else None
 
 
+class Deleted(s3.Deleted):
+    """What was deleted, and what the server says about it."""
+
+    bucket: str
+    key: str
+
+
 class Delete(MinioConnected, s3.Delete):
     """Delete an object."""
 
@@ -171,6 +178,10 @@ key: old.csv
 """,
     )
     type: Literal["io.kestra.plugin.minio.Delete"]  # type: ignore[assignment]
+
+    async def run(self, context: RunContext) -> Deleted:
+        done = await s3.Delete.run(self, context)
+        return Deleted(bucket=self.bucket, key=self.key, **done.model_dump())
 
 
 class DeleteList(MinioConnected, s3.DeleteList):

@@ -287,7 +287,8 @@ async def test_minio(context, server, at):
     places = {"from_": {"bucket": "mini", "key": "in/0.csv"}, "to": {"bucket": "mini", "key": "out/0.csv"}}
     where = {name: value for name, value in at.items() if name != "bucket"}
     assert (await context.run(type=f"{minio}.Copy", **where, **places, delete=True)).key == "out/0.csv"
-    await context.run(type=f"{minio}.Delete", **at, key="out/0.csv")
+    gone = await context.run(type=f"{minio}.Delete", **at, key="out/0.csv")
+    assert (gone.bucket, gone.key) == ("mini", "out/0.csv")
     declared = {"id": "watch", "type": f"{minio}.Trigger", **at, "prefix": "in/1", "action": "DELETE"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
     assert [one["key"] for one in (await trigger.poll(context)).objects] == ["in/1.csv"]
