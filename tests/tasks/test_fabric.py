@@ -1,6 +1,8 @@
-"""Microsoft Fabric, as its REST API answers."""
+"""Microsoft Fabric and Azure Data Factory, as their REST APIs answer."""
 
 import asyncio
+import json
+from datetime import datetime
 
 import pytest
 
@@ -132,3 +134,41 @@ async def test_files_of_the_lake(make_context, monkeypatch, path, lies):
         assert context.metrics["file.size"] == 2 * (0 + 4 + 10)
         with pytest.raises(TaskFailed, match=r"404 for w/i/Files/none: .*does not exist"):
             await context.run(type=f"{ONELAKE}.Download", **who, filePath="none")
+
+
+async def test_pipelines_of_data_factory(make_context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.azure.datafactory.EVERY", datetime.resolution)
+    at = "/subscriptions/s/resourceGroups/my group/providers/Microsoft.DataFactory/factories/f"
+    said, activities = [], [{"activityName": "Copy", "status": "Succeeded", "output": {"rowsCopied": 3}}]
+    table = {
+        ("POST", "/t/oauth2/v2.0/token"): {"access_token": "of-entra"},
+        ("POST", f"{at}/pipelines/nightly/createRun"): {"runId": "r-1"},
+        ("GET", f"{at}/pipelineruns/r-1"): lambda request: Answered(said.pop(0) if len(said) > 1 else said[0]),
+        ("POST", f"{at}/pipelineruns/r-1/queryActivityruns"): {"value": activities},
+        ("POST", f"{at}/pipelineruns/r-1/cancel"): {},
+    }
+    with serving(routes(table)) as wire:
+        providers = {name: {"base_url": wire.url} for name in ("azure_management", "entra")}
+        context = make_context({"providers": providers})
+        who = {"tenantId": "t", "clientId": "c", "clientSecret": "s3cret", "subscriptionId": "s"}
+        run = {"type": "io.kestra.plugin.azure.datafactory.CreateRun", **who, "resourceGroupName": "my group"}
+        run |= {"factoryName": "f", "pipelineName": "nightly", "parameters": {"day": "{{ 1 + 1 }}"}}
+        said[:] = [{"status": "Queued"}, {"status": "InProgress"}, {"status": "Succeeded"}]
+        done = await context.run(**run)
+        assert (done.runId, json.loads(context.files.text(done.uri))) == ("r-1", activities[0])
+        begun = next(one for one in wire.requests if one.path.endswith("createRun"))
+        assert (begun.json, begun.query) == ({"day": "2"}, {"api-version": "2018-06-01"})
+        assert begun.headers["authorization"] == "Bearer of-entra"
+        said[:] = [{"status": "Failed", "message": "Source is empty."}]
+        assert (await context.run(**run, wait=False)).uri is None
+        with pytest.raises(TaskFailed, match=r"r-1 ended as Failed: Source is empty\."):
+            await context.run(**run)
+        said[:] = [{"status": "InProgress"}]
+        wire.requests.clear()
+        running = asyncio.create_task(context.run(**run))
+        while not wire.requests or wire.last.method != "GET":
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert wire.last.path.endswith("/r-1/cancel")
