@@ -10,6 +10,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
+from engine.tasks.arrivals import Arrivals
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
@@ -155,7 +156,8 @@ def found_in(client: Any, fields: ListFields) -> list[Blob]:
         if (fields.filter == "FILES" and folder) or (fields.filter == "DIRECTORY" and not folder):
             continue
         if pattern is None or pattern.fullmatch(item.name):
-            found.append(blob_of(fields.container, item.name, getattr(item, "size", 0)))
+            blob = blob_of(fields.container, item.name, getattr(item, "size", 0))
+            found.append({**blob, "etag": getattr(item, "etag", None)})
     return sorted(found, key=lambda blob: str(blob["name"]))
 
 
@@ -166,10 +168,15 @@ def blob_of(container: str, name: str, size: int | None) -> Blob:
 
 async def listing(fields: ListFields, context: RunContext) -> list[Blob]:
     """The blobs that are meant, `maxFiles` at most; a longer list is cut with a word about it."""
-    found = await fields.azure(context, lambda client: found_in(client, fields))
+    found = await there(fields, context)
     if len(found) > fields.max_files:
         context.log(f"There are {len(found)} blobs; the first {fields.max_files} are taken (`maxFiles`).", "WARN")
     return found[: fields.max_files]
+
+
+async def there(fields: ListFields, context: RunContext) -> list[Blob]:
+    """The blobs that are meant, all of them."""
+    return await fields.azure(context, lambda client: found_in(client, fields))
 
 
 async def fetched(azure: BlobConnected, context: RunContext, container: str, name: str) -> Blob:
@@ -188,12 +195,17 @@ async def fetched(azure: BlobConnected, context: RunContext, container: str, nam
     return {**blob_of(container, name, size), "uri": uri}
 
 
-async def taken(fields: ActionFields, context: RunContext) -> Blobs:
-    """Download what is listed, then do what is to be done with it."""
+async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | None = None) -> Blobs:
+    """Download what is listed, with `arrivals` what is news of it, then do what is to be done with it."""
     if fields.action == "MOVE" and fields.move_to is None:
         raise TaskFailed("It is not said where to move the blobs.", fix="Give `moveTo`.")
-    listed = [one for one in await listing(fields, context) if not one["name"].endswith("/")]
-    done = [await fetched(fields, context, one["container"], one["name"]) for one in listed]
+    if arrivals is None:
+        listed = [one for one in await listing(fields, context) if not one["name"].endswith("/")]
+    else:
+        files = [one for one in await there(fields, context) if not one["name"].endswith("/")]
+        fresh = arrivals.news(files, fields.max_files, name=lambda one: str(one["name"]), version=_version)
+        listed = [{**one, "changeType": change} for one, change in fresh]
+    done = [{**one, **await fetched(fields, context, one["container"], one["name"])} for one in listed]
 
     def act(client: Any) -> None:
         for one in listed:
@@ -213,6 +225,10 @@ def copied(client: Any, container: str, name: str, to: str, new_name: str) -> in
     target = client.get_blob_client(to, new_name.lstrip("/"))
     target.start_copy_from_url(source.url, requires_sync=True)
     return int(target.get_blob_properties().size)
+
+
+def _version(blob: Blob) -> str:
+    return str(blob["etag"])
 
 
 def _downloaded(blob: Any, path: Path) -> int:

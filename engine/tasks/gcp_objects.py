@@ -12,6 +12,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.arrivals import Arrivals
 from engine.tasks.gcp_service import GcpConnected
 from engine.tasks.outbound import opened, send
 from engine.tasks.property_types import OptionalText, Text
@@ -107,14 +108,17 @@ def blob_of(item: Mapping[str, Any]) -> Blob:
     }
 
 
-async def taken(fields: ActionFields, context: RunContext) -> Blobs:
-    """Download what is listed, then do what is to be done with it."""
+async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | None = None) -> Blobs:
+    """Download what is listed, with `arrivals` what is news of it, then do what is to be done with it."""
     goal = None
     if fields.action == "MOVE":
         if not fields.move_directory:
             raise TaskFailed("It is not said where to move the objects.", fix="Give `moveDirectory`.")
         goal = place_of(fields.move_directory, "moveDirectory")
     listed = await listing(fields, context, "FILES")
+    if arrivals is not None:
+        fresh = arrivals.news(listed, fields.max_files, name=lambda one: str(one["uri"]), version=_version)
+        listed = [{**one, "changeType": change} for one, change in fresh]
     if len(listed) > fields.max_files:
         context.log(f"There are {len(listed)} objects; the first {fields.max_files} are taken (`maxFiles`).", "WARN")
         listed = listed[: fields.max_files]
@@ -130,6 +134,10 @@ async def taken(fields: ActionFields, context: RunContext) -> Blobs:
             await delete_object(fields, context, *source)
     context.metric("size", len(found))
     return Blobs(blobs=found, outputFiles={one["name"]: one["uri"] for one in found})
+
+
+def _version(blob: Blob) -> str:
+    return f"{blob['generation']}_{blob['updateTime']}"
 
 
 async def download(gcs: GcsConnected, context: RunContext, bucket: str, name: str) -> str:

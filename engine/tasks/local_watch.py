@@ -1,25 +1,18 @@
 """Folders of this machine that are looked at again and again: what is new there, and what becomes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.plugin import Outputs, RunContext, TaskFailed
 from engine.tasks import local_files
+from engine.tasks.arrivals import Arrivals, Change
 from engine.tasks.local_files import LocalFile, Reach, about, told
 from engine.tasks.remote_files import ActionFields, FolderFields
 from engine.tasks.threads import in_own_thread
 
 T = TypeVar("T")
-MOST_KNOWN = 10_000  # files that are remembered from one look to the next
-Change = Literal["CREATE", "UPDATE"]
-
-
-class WatchFields(Part):
-    """What counts as news."""
-
-    on: Property[Literal["CREATE", "UPDATE", "CREATE_OR_UPDATE"]] = "CREATE_OR_UPDATE"
 
 
 class Changed(Outputs):
@@ -36,34 +29,10 @@ def cut(context: RunContext, found: Sequence[T], most: int) -> Sequence[T]:
     return found[:most]
 
 
-def fresh(
-    reach: Reach, fields: FolderFields, on: str, known: Mapping[str, str], most: int
-) -> tuple[list[tuple[Path, Change]], dict[str, str]]:
-    """The first `most` files that are news, and what is known after it: what was not reached is news the next time."""
-    news: list[tuple[Path, Change]] = []
-    now: dict[str, str] = {}
-    found = local_files.listed(reach, fields)
-    if len(found) > MOST_KNOWN:
-        raise TaskFailed(
-            f"{len(found)} files lie in {fields.from_}; {MOST_KNOWN} at most can be watched.",
-            fix="Let `action` take them away, or say by `regExp` which are meant.",
-        )
+def fresh(reach: Reach, fields: FolderFields, arrivals: Arrivals, most: int) -> list[tuple[Path, Change]]:
+    """The first `most` files of a folder that are news."""
     with told():
-        for path in found:
-            seen = local_files.version(path)
-            before = known.get(str(path))
-            if seen is None or seen == before:
-                now.update({} if seen is None else {str(path): seen})
-                continue
-            change: Change = "CREATE" if before is None else "UPDATE"
-            if change not in on:
-                now[str(path)] = seen
-            elif len(news) < most:
-                news.append((path, change))
-                now[str(path)] = seen
-            elif before is not None:
-                now[str(path)] = before
-    return news, now
+        return arrivals.news(local_files.listed(reach, fields), most, name=str, version=local_files.version)
 
 
 async def taken(context: RunContext, reach: Reach, fields: ActionFields, paths: Sequence[Path]) -> list[LocalFile]:

@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar, Literal
 
-from engine.plugin import Property, RunContext, TaskFailed
+from engine.plugin import PollContext, Property, RunContext, TaskFailed
 from engine.tasks.aws import s3
 from engine.tasks.aws.connection import AwsConnected
-from engine.tasks.aws.s3_objects import Listed, Taken, taken
+from engine.tasks.aws.s3_objects import Arrived, Listed, arrived
 from engine.tasks.extras import extra
 from engine.tasks.http_options import Ssl
 from engine.tasks.property_types import OptionalText
@@ -133,7 +133,8 @@ regexp: .*\\.csv
 
 
 class Trigger(MinioConnected, s3.Trigger):
-    """Start an execution when there are objects; they are downloaded, and moved or deleted."""
+    """Start an execution when there are objects; they are downloaded, and moved or deleted. Of objects that stay those
+    count that are new or have changed."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -150,10 +151,9 @@ interval: PT1M
     )
     type: Literal["io.kestra.plugin.minio.Trigger"]  # type: ignore[assignment]
 
-    async def poll(self, context: RunContext) -> Taken | None:
+    async def poll(self, context: PollContext) -> Arrived:
         task = await task_of(self, Downloads, context)
-        found = await taken(task, context, task.bucket)
-        return found if found.objects else None
+        return await arrived(self, task, task.bucket, context)
 
 
 class Deleted(s3.Deleted):

@@ -7,10 +7,22 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed, Typed
+from engine.plugin import (
+    Look,
+    Outputs,
+    Part,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+    Typed,
+)
+from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
-from engine.tasks.remote_files import ActionFields, Files, ListFields, listed, moved, put, taken
-from engine.tasks.trigger_fields import task_of
+from engine.tasks.remote_files import ActionFields, Files, ListFields, RemoteFile, listed, moved, put, taken
+from engine.tasks.trigger_fields import fields_of, task_of
 
 
 class Remote(Part):
@@ -110,8 +122,8 @@ class EmptyFields(Remote, ActionFields):
 
     example = "from: /in/\naction: MOVE\nmoveDirectory: /archive/\n"
 
-    async def emptied(self, context: RunContext) -> Files:
-        """The files, downloaded, and then moved or deleted."""
+    async def emptied(self, context: RunContext, arrivals: Arrivals | None = None) -> Files:
+        """The files, with `arrivals` those that are news, downloaded, and then moved or deleted."""
         goal = None
         if self.action == "MOVE":
             if not self.move_directory:
@@ -119,6 +131,9 @@ class EmptyFields(Remote, ActionFields):
             goal = self.place(self.move_directory).rstrip("/")
         async with self.files(context) as there:
             found = [one for one in await listed(there, self, self.place(self.from_)) if one["fileType"] == "FILE"]
+            if arrivals is not None:
+                fresh = arrivals.news(found, self.max_files, name=lambda one: str(one["serverPath"]), version=_version)
+                found = [{**one, "changeType": change} for one, change in fresh]
             if len(found) > self.max_files:
                 context.log(f"There are {len(found)} files; the first {self.max_files} are taken (`maxFiles`).", "WARN")
             done = await taken(there, context, found[: self.max_files])
@@ -130,6 +145,10 @@ class EmptyFields(Remote, ActionFields):
         return Files(files=done, outputFiles={one["name"]: one["path"] for one in done})
 
 
+def _version(file: RemoteFile) -> str:
+    return f"{file['updatedDate']}_{file['size']}"
+
+
 class DownloadsTask(EmptyFields, RunnableTask):
     """Download all files of a folder, and move or delete them there if asked to."""
 
@@ -137,18 +156,21 @@ class DownloadsTask(EmptyFields, RunnableTask):
         return await self.emptied(context)
 
 
-class ArrivalTrigger(EmptyFields, PollingTrigger):
-    """Start an execution when there are files; they are downloaded, and moved or deleted."""
+class ArrivalTrigger(EmptyFields, WatchFields, PollingTrigger):
+    """Start an execution when there are files; they are downloaded, and moved or deleted. Of files that stay those
+    count that are new or have changed."""
 
     example = f"interval: PT1M\n{EmptyFields.example}"
     taking: ClassVar[type[DownloadsTask]]
-    on: Property[OptionalText] = None
-    state_key: Any = None
-    state_ttl: Any = None
 
-    async def poll(self, context: RunContext) -> Files | None:
-        found = await (await task_of(self, self.taking, context)).emptied(context)
-        return found if found.files else None
+    async def poll(self, context: PollContext) -> Files | Look | None:
+        task = await task_of(self, self.taking, context)
+        if task.action in ("MOVE", "DELETE"):
+            found = await task.emptied(context)
+            return found if found.files else None
+        arrivals = Arrivals((await fields_of(self, WatchFields, context)).on, context.memory)
+        found = await task.emptied(context, arrivals)
+        return Look(found if found.files else None, arrivals.memory)
 
 
 class Gone(Outputs):

@@ -92,6 +92,19 @@ async def test_the_trigger_takes_each_object_once(context, at):
     found = await trigger.poll(context)
     assert context.files.text(found.objects[0]["uri"]) == "order"
     assert await trigger.poll(context) is None
+    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=source, key="orders/2.json")
+    stays = {**declared, "action": "NONE"}
+    trigger = catalogue().resolve(stays).model_validate(stays, context={"registry": catalogue()})
+    seen = await trigger.poll(context)
+    assert [(one["key"], one["changeType"]) for one in seen.found.objects] == [("orders/2.json", "CREATE")]
+    context.memory = seen.memory
+    assert (await trigger.poll(context)).found is None
+    changed = await context.files.put(b"another order", "order.json")
+    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=changed, key="orders/2.json")
+    assert [one["changeType"] for one in (await trigger.poll(context)).found.objects] == ["UPDATE"]
+    only_new = trigger.model_copy(update={"on": "CREATE"})
+    only_new.model_fields_set.add("on")
+    assert (await only_new.poll(context)).found is None
     declared |= {"action": "{{ 'BURN' }}"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
     with pytest.raises(TaskFailed, match="`action` of the trigger 'watch'"):

@@ -85,6 +85,14 @@ async def test_blobs_are_listed_taken_and_deleted(context, who, containers, endp
     cls = catalogue().find(f"{BLOB}.Trigger")
     given = {"id": "t", "type": f"{BLOB}.Trigger", **who, "container": inbox, "prefix": "{{ 'in/c' }}"}
     trigger = cls.model_validate({**given, "action": "DELETE"}, context={"registry": catalogue()})
+    stays = cls.model_validate(given, context={"registry": catalogue()})
+    seen = await stays.poll(context)
+    assert [(blob["name"], blob["changeType"]) for blob in seen.found.blobs] == [("in/c.txt", "CREATE")]
+    context.memory = seen.memory
+    assert (await stays.poll(context)).found is None
+    with BlobServiceClient(endpoint, credential=KEY) as client:
+        client.get_blob_client(inbox, "in/c.txt").upload_blob(b"another", overwrite=True)
+    assert [blob["changeType"] for blob in (await stays.poll(context)).found.blobs] == ["UPDATE"]
     assert [blob["name"] for blob in (await trigger.poll(context)).blobs] == ["in/c.txt"]
     assert await trigger.poll(context) is None
     tidy = {"type": f"{BLOB}.DeleteList", **who, "container": inbox, "prefix": "in/"}

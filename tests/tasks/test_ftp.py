@@ -68,6 +68,27 @@ async def test_the_trigger_takes_each_file_once(context, home):
         assert await trigger.poll(context) is None
 
 
+async def test_a_file_that_stays_is_news_once_and_again_when_it_changes(context, home):
+    with ftp(home) as port:
+        declared = {"id": "t", "type": f"{FS}.ftp.Trigger", **who(port), "from": "/in/", "maxFiles": 2}
+
+        async def look(**more):
+            given = {**declared, **more}
+            trigger = catalogue().resolve(given).model_validate(given, context={"registry": catalogue()})
+            seen = await trigger.poll(context)
+            context.memory = seen.memory
+            return [(one["name"], one["changeType"]) for one in seen.found.files] if seen.found else []
+
+        assert await look() == [("a.csv", "CREATE"), ("b.csv", "CREATE")]
+        assert await look() == [("c.txt", "CREATE")]  # what was too many comes next
+        assert await look() == []
+        (home / "in/b.csv").write_text("longer than it was")
+        (home / "in/new.csv").write_text("new")
+        assert await look(on="UPDATE") == [("b.csv", "UPDATE")]
+        assert await look(on="CREATE_OR_UPDATE") == []  # what is new was seen, and not asked for
+        assert sorted(path.name for path in (home / "in").iterdir()) == ["a.csv", "b.csv", "c.txt", "new.csv", "old"]
+
+
 async def test_who_is_refused(context, home):
     with ftp(home) as port:
         fetch = {"type": f"{FS}.ftp.Download", "from_": "/in/a.csv"}

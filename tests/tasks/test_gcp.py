@@ -81,6 +81,13 @@ async def test_objects_are_taken_and_moved(gcp, gcp_service):
     cls = catalogue().find(f"{GCS}.Trigger")
     given = {"id": "t", "type": f"{GCS}.Trigger", **gcp.who, "from": "gs://inbox/{{ 'in' }}/", "action": "DELETE"}
     trigger = cls.model_validate(given, context={"registry": catalogue()})
+    stays = cls.model_validate({**given, "action": "NONE"}, context={"registry": catalogue()})
+    seen = await stays.poll(gcp)
+    assert [(blob["name"], blob["changeType"]) for blob in seen.found.blobs] == [("in/c.csv", "CREATE")]
+    gcp.memory = seen.memory
+    assert (await stays.poll(gcp)).found is None
+    gcp.memory = dict.fromkeys(seen.memory, "older")
+    assert [blob["changeType"] for blob in (await stays.poll(gcp)).found.blobs] == ["UPDATE"]
     assert [blob["name"] for blob in (await trigger.poll(gcp)).blobs] == ["in/c.csv"]
     assert await trigger.poll(gcp) is None
 

@@ -216,10 +216,10 @@ async def test_a_file_that_was_taken_away_may_come_by_the_same_name(here, data):
 
 
 async def test_too_many_to_watch(here, data, monkeypatch):
-    monkeypatch.setattr("engine.tasks.local_watch.MOST_KNOWN", 3)
+    monkeypatch.setattr("engine.tasks.arrivals.MOST_KNOWN", 3)
     assert len(await look(trigger("local", **{"from": f"{data}/in"}), here)) == 3
     (data / "in/one more").touch()
-    with pytest.raises(TaskFailed, match=r"4 files lie in .*; 3 at most can be watched"):
+    with pytest.raises(TaskFailed, match=r"More than 3 files lie there"):
         await trigger("local", **{"from": f"{data}/in"}).poll(here)
 
 

@@ -6,9 +6,22 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.arrivals import WatchFields
 from engine.tasks.aws.connection import AwsConnected
-from engine.tasks.aws.s3_objects import UPLOAD, ActionFields, Listed, ListFields, Taken, below, fetched, listing, taken
+from engine.tasks.aws.s3_objects import (
+    UPLOAD,
+    ActionFields,
+    Arrived,
+    Listed,
+    ListFields,
+    Taken,
+    arrived,
+    below,
+    fetched,
+    listing,
+    taken,
+)
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, scalar_to_text
 from engine.tasks.trigger_fields import task_of
 
@@ -185,8 +198,8 @@ moveTo:
         return await taken(self, context, self.bucket)
 
 
-class Trigger(ActionFields, PollingTrigger):
-    """Start an execution when there are objects; they are downloaded, and moved or deleted."""
+class Trigger(ActionFields, WatchFields, PollingTrigger):
+    """Start an execution when there are objects, or news of those that stay; they are downloaded."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -198,22 +211,16 @@ secretKeyId: "{{ secret('AWS_SECRET_ACCESS_KEY') }}"
 region: eu-central-1
 bucket: inbox
 prefix: orders/
-action: MOVE
-moveTo:
-  key: archive/
+action: DELETE
 """,
     )
     type: Literal["io.kestra.plugin.aws.s3.Trigger"]
     bucket: Property[Text]
     request_payer: Property[OptionalText] = None
-    on: Property[OptionalText] = None
-    state_key: Any = None
-    state_ttl: Any = None
 
-    async def poll(self, context: RunContext) -> Taken | None:
+    async def poll(self, context: PollContext) -> Arrived:
         task = await task_of(self, Downloads, context)
-        found = await taken(task, context, task.bucket)
-        return found if found.objects else None
+        return await arrived(self, task, task.bucket, context)
 
 
 class Deleted(Outputs):

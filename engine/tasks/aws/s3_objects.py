@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
+from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.property_types import OptionalInteger, OptionalText
 from engine.tasks.runners import WORK
+from engine.tasks.trigger_fields import fields_of
 
 Found = dict[str, Any]
 
@@ -94,14 +96,35 @@ class Taken(Outputs):
     outputFiles: dict[str, str]  # noqa: N815 - appears as written
 
 
-async def taken(fields: ActionFields, context: RunContext, bucket: str) -> Taken:
-    """Download what is listed, then do what is to be done with it."""
-    listed = [found for found in await listing(fields, context, bucket) if not found["key"].endswith("/")]
+Arrived = Taken | Look | None
+
+
+async def taken(fields: ActionFields, context: RunContext, bucket: str, arrivals: Arrivals | None = None) -> Taken:
+    """Download what is listed, with `arrivals` what is news of it, then do what is to be done with it."""
+    there = await listing(fields, context, bucket, -1 if arrivals is None else None)
+    listed = [found for found in there if not found["key"].endswith("/")]
+    if arrivals is not None:
+        fresh = arrivals.news(listed, fields.max_files or 25, name=lambda one: str(one["key"]), version=_version)
+        listed = [{**one, "changeType": change} for one, change in fresh]
     done = await fetched(fields, context, bucket, [found["key"] for found in listed])
     await fields.act(context, bucket, [found["key"] for found in listed])
     context.metric("files.count", len(listed))
     objects = [{**found, "uri": done[found["key"]]["uri"]} for found in listed]
     return Taken(objects=objects, outputFiles={key: one["uri"] for key, one in done.items()})
+
+
+async def arrived(trigger: PollingTrigger, fields: ActionFields, bucket: str, context: PollContext) -> Arrived:
+    """What a trigger's look finds: all that is taken away, or the news of what stays; TaskFailed."""
+    if fields.action in ("MOVE", "DELETE"):
+        found = await taken(fields, context, bucket)
+        return found if found.objects else None
+    arrivals = Arrivals((await fields_of(trigger, WatchFields, context)).on, context.memory)
+    found = await taken(fields, context, bucket, arrivals)
+    return Look(found if found.objects else None, arrivals.memory)
+
+
+def _version(found: Found) -> str:
+    return f"{found['eTag']}_{found['lastModified']}"
 
 
 async def listing(fields: ListFields, context: RunContext, bucket: str, most: int | None = -1) -> list[Found]:

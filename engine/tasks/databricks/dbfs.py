@@ -17,8 +17,8 @@ from engine.plugin import (
     RunnableTask,
     TaskFailed,
 )
+from engine.tasks.arrivals import MOST_KNOWN, WatchFields
 from engine.tasks.databricks_service import DatabricksConnected, Workspace
-from engine.tasks.local_watch import MOST_KNOWN, WatchFields
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
 from engine.tasks.trigger_fields import fields_of
@@ -126,8 +126,6 @@ on: CREATE
 """,
     )
     type: Literal["io.kestra.plugin.databricks.dbfs.Trigger"]
-    state_key: Any = None
-    state_ttl: Any = None
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, FolderFields, context)

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from engine.plugin import (
     TaskFailed,
 )
 from engine.tasks import local_files, local_watch
+from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.local_files import LocalFile, Reach, about, told
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, ListFields
@@ -257,7 +258,7 @@ errorOnMissing: true
         return Gone(uri=path.as_uri(), deleted=deleted)
 
 
-class Trigger(ActionFields, local_watch.WatchFields, PollingTrigger):
+class Trigger(ActionFields, WatchFields, PollingTrigger):
     """Start an execution when there are new files, or changed ones; they are taken into internal storage."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -272,14 +273,13 @@ moveDirectory: /data/archive
 """,
     )
     type: Literal["io.kestra.plugin.fs.local.Trigger"]
-    state_key: Any = None
-    state_ttl: Any = None
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, _Watched, context)
         reach = Reach(context.settings)
-        look = partial(local_watch.fresh, reach, fields, fields.on, context.memory, fields.max_files)
-        fresh, memory = await in_own_thread(look)
+        arrivals = Arrivals(fields.on, context.memory)
+        fresh = await in_own_thread(partial(local_watch.fresh, reach, fields, arrivals, fields.max_files))
+        memory = arrivals.memory
         done = await local_watch.taken(context, reach, fields, [path for path, _ in fresh])
         if fields.action in ("MOVE", "DELETE"):  # one that comes by this name again is a new one
             memory = {path: seen for path, seen in memory.items() if path not in {str(one) for one, _ in fresh}}
@@ -287,7 +287,7 @@ moveDirectory: /data/archive
         return Look(local_watch.Changed(files=files, count=len(files)) if files else None, memory)
 
 
-class _Watched(ActionFields, local_watch.WatchFields):
+class _Watched(ActionFields, WatchFields):
     """What the trigger looks at, and what becomes of it."""
 
 

@@ -4,7 +4,7 @@
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from engine.plugin import (
     TaskFailed,
 )
 from engine.tasks import local_files, local_watch
+from engine.tasks.arrivals import MOST_KNOWN, Arrivals, WatchFields
 from engine.tasks.local_files import LocalFile, Reach, about, told
 from engine.tasks.property_types import Text
 from engine.tasks.remote_files import FolderFields
@@ -165,7 +166,7 @@ errorOnMissing: false
         return Gone(uri=path.as_uri(), deleted=deleted)
 
 
-class Trigger(FolderFields, local_watch.WatchFields, PollingTrigger):
+class Trigger(FolderFields, WatchFields, PollingTrigger):
     """Start an execution when there are new files, or changed ones; they stay where they are."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -179,19 +180,17 @@ on: CREATE
 """,
     )
     type: Literal["io.kestra.plugin.fs.nfs.Trigger"]
-    state_key: Any = None
-    state_ttl: Any = None
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, _Watched, context)
         reach = Reach(context.settings)
-        look = partial(local_watch.fresh, reach, fields, fields.on, context.memory, local_watch.MOST_KNOWN)
-        news, memory = await in_own_thread(look)
+        arrivals = Arrivals(fields.on, context.memory)
+        news = await in_own_thread(partial(local_watch.fresh, reach, fields, arrivals, MOST_KNOWN))
         files = [{**about(path), "changeType": change} for path, change in news]
-        return Look(local_watch.Changed(files=files, count=len(files)) if files else None, memory)
+        return Look(local_watch.Changed(files=files, count=len(files)) if files else None, arrivals.memory)
 
 
-class _Watched(FolderFields, local_watch.WatchFields):
+class _Watched(FolderFields, WatchFields):
     """What the trigger looks at."""
 
 

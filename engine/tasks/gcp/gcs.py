@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.gcp_objects import (
     ActionFields,
     Blobs,
@@ -20,7 +21,7 @@ from engine.tasks.gcp_objects import (
 from engine.tasks.gcp_objects import place_of as place
 from engine.tasks.gcp_service import is_conflict
 from engine.tasks.property_types import JsonList, JsonMap, OptionalInteger, OptionalText, Text
-from engine.tasks.trigger_fields import task_of
+from engine.tasks.trigger_fields import fields_of, task_of
 
 ACTIONS = {"DELETE": "Delete", "SET_STORAGE_CLASS": "SetStorageClass"}
 
@@ -134,8 +135,9 @@ moveDirectory: gs://inbox/archive/
         return await taken(self, context)
 
 
-class Trigger(ActionFields, PollingTrigger):
-    """Start an execution when there are objects; they are downloaded, and moved or deleted."""
+class Trigger(ActionFields, WatchFields, PollingTrigger):
+    """Start an execution when there are objects; they are downloaded, and moved or deleted. Of objects that stay those
+    count that are new or have changed."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -149,13 +151,15 @@ moveDirectory: gs://inbox/archive/
 """,
     )
     type: Literal["io.kestra.plugin.gcp.gcs.Trigger"]
-    on: Property[OptionalText] = None
-    state_key: Any = None
-    state_ttl: Any = None
 
-    async def poll(self, context: RunContext) -> Blobs | None:
-        found = await taken(await task_of(self, Downloads, context), context)
-        return found if found.blobs else None
+    async def poll(self, context: PollContext) -> Blobs | Look | None:
+        task = await task_of(self, Downloads, context)
+        if task.action in ("MOVE", "DELETE"):
+            found = await taken(task, context)
+            return found if found.blobs else None
+        arrivals = Arrivals((await fields_of(self, WatchFields, context)).on, context.memory)
+        found = await taken(task, context, arrivals)
+        return Look(found if found.blobs else None, arrivals.memory)
 
 
 class Gone(Outputs):

@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.azure_blobs import (
     ActionFields,
     Blob,
@@ -20,7 +21,7 @@ from engine.tasks.azure_blobs import (
     taken,
 )
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.trigger_fields import task_of
+from engine.tasks.trigger_fields import fields_of, task_of
 
 
 class OneBlob(Outputs):
@@ -184,8 +185,9 @@ moveTo:
         return await taken(self, context)
 
 
-class Trigger(ActionFields, PollingTrigger):
-    """Start an execution when there are blobs; they are downloaded, and moved or deleted."""
+class Trigger(ActionFields, WatchFields, PollingTrigger):
+    """Start an execution when there are blobs; they are downloaded, and moved or deleted. Of blobs that stay those
+    count that are new or have changed."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -200,13 +202,15 @@ action: DELETE
 """,
     )
     type: Literal["io.kestra.plugin.azure.storage.blob.Trigger"]
-    on: Property[OptionalText] = None
-    state_key: Any = None
-    state_ttl: Any = None
 
-    async def poll(self, context: RunContext) -> Blobs | None:
-        found = await taken(await task_of(self, Downloads, context), context)
-        return found if found.blobs else None
+    async def poll(self, context: PollContext) -> Blobs | Look | None:
+        task = await task_of(self, Downloads, context)
+        if task.action in ("MOVE", "DELETE"):
+            found = await taken(task, context)
+            return found if found.blobs else None
+        arrivals = Arrivals((await fields_of(self, WatchFields, context)).on, context.memory)
+        found = await taken(task, context, arrivals)
+        return Look(found if found.blobs else None, arrivals.memory)
 
 
 class Copy(BlobConnected, RunnableTask):
