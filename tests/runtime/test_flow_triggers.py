@@ -125,3 +125,28 @@ async def test_the_alarm_about_an_execution_that_was_made_failed_survives_a_kill
         assert await second.database.read(lambda c: commands.waiting(c, second.sealer)) == []
     finally:
         await second.stop()
+
+
+BOTH = """id: both
+        window: P1D
+        conditions:
+          one: {type: io.kestra.plugin.core.condition.ExecutionFlow, namespace: company.team, flowId: one}
+          two: {type: io.kestra.plugin.core.condition.ExecutionFlow, namespace: company.team, flowId: two}
+"""
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        "multipleConditions:\n      - " + BOTH,
+        "conditions:\n      - type: io.kestra.plugin.core.condition.MultipleCondition\n        " + BOTH,
+    ],
+)
+async def test_several_flows_are_waited_for_in_each_older_spelling(engine, deploy, run, trigger):
+    for name in ("one", "two", "three"):
+        await deploy(GIVES, name)
+    await deploy(LISTENS + trigger, "listener")
+    for name, started in (("one", 0), ("one", 0), ("three", 0), ("two", 1), ("two", 1), ("one", 2)):
+        await run(flow_id=name)
+        await until(lambda: not engine.is_busy)
+        assert len(await engine.executions(flow_id="listener")) == started

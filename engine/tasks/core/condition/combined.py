@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field
 from engine.core.conditions import AnyCondition, Condition, ConditionContext
 from engine.core.durations import Duration
 from engine.core.property import Instead
+from engine.core.task import Part
 from engine.core.time_windows import TimeWindow
 
 
@@ -84,7 +85,31 @@ class Expression(Condition):
         return context.text(self.expression).strip() not in ("", "false")
 
 
-class MultipleCondition(Condition):
+class Parts(Part):
+    """Several conditions, each met by some execution within a window of time."""
+
+    id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")
+    conditions: dict[str, AnyCondition] = Field(min_length=1)
+    window: Annotated[Duration | None, Instead("timeWindow.window")] = None
+    window_advance: Annotated[Duration | None, Instead("timeWindow.windowAdvance")] = None
+    time_window: TimeWindow | None = Field(
+        default=None, validation_alias=AliasChoices("timeWindow", "timeSLA", "sla", "time_window")
+    )
+    reset_on_success: bool = True
+
+    def met(self, context: ConditionContext) -> frozenset[str]:
+        """Names of the parts that this one execution meets."""
+        return frozenset(name for name, condition in self.conditions.items() if condition.holds(context))
+
+    @property
+    def span(self) -> TimeWindow:
+        """The window in which all parts must be met."""
+        if self.time_window is not None:
+            return self.time_window
+        return TimeWindow(window=self.window, window_advance=self.window_advance)
+
+
+class MultipleCondition(Parts, Condition):
     """Several conditions, each met by some execution within a window of time; whoever keeps the window decides."""
 
     examples = (
@@ -108,26 +133,7 @@ class MultipleCondition(Condition):
         "io.kestra.plugin.core.condition.MultipleCondition",
         "io.kestra.core.models.conditions.types.MultipleCondition",
     ]
-    id: str = Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]*$")
-    conditions: dict[str, AnyCondition] = Field(min_length=1)
-    window: Annotated[Duration | None, Instead("timeWindow.window")] = None
-    window_advance: Annotated[Duration | None, Instead("timeWindow.windowAdvance")] = None
-    time_window: TimeWindow | None = Field(
-        default=None, validation_alias=AliasChoices("timeWindow", "timeSLA", "sla", "time_window")
-    )
-    reset_on_success: bool = True
 
     def holds(self, context: ConditionContext) -> bool:
         """Whether this one execution meets every part."""
         return all(condition.holds(context) for condition in self.conditions.values())
-
-    def met(self, context: ConditionContext) -> frozenset[str]:
-        """Names of the parts that this one execution meets."""
-        return frozenset(name for name, condition in self.conditions.items() if condition.holds(context))
-
-    @property
-    def span(self) -> TimeWindow:
-        """The window in which all parts must be met."""
-        if self.time_window is not None:
-            return self.time_window
-        return TimeWindow(window=self.window, window_advance=self.window_advance)

@@ -13,7 +13,7 @@ from engine.core.state import State
 from engine.core.task import Part
 from engine.core.time_windows import TimeWindow, Window
 from engine.core.triggers import FlowPart, Trigger
-from engine.tasks.core.condition.combined import MultipleCondition
+from engine.tasks.core.condition.combined import MultipleCondition, Parts
 
 ENDED = tuple(state for state in State if state.is_terminal)
 
@@ -132,6 +132,9 @@ class Flow(Trigger):
         default=(*ENDED, State.PAUSED), description="What an execution must come to; by default an end or a pause."
     )
     preconditions: Preconditions | None = None
+    multiple_conditions: tuple[Parts, ...] = Field(
+        default=(), description="As `conditions` of the type MultipleCondition; `dependsOn` in newer flows."
+    )
     depends_on: tuple[FlowPart, ...] = ()
     mode: Literal["ALL", "ANY", "AT_LEAST"] = "ALL"
     min_satisfied: int | None = Field(default=None, ge=1)
@@ -162,8 +165,7 @@ class Flow(Trigger):
         """Groups of parts that must be met within windows; none: every execution that `looks_at` accepts fires."""
         groups = [
             Needed(one.id, tuple(one.conditions), len(one.conditions), one.span, one.reset_on_success)
-            for one in self.conditions
-            if isinstance(one, MultipleCondition)
+            for one in self._in_parts()
         ]
         if self.preconditions is not None:
             names = tuple(
@@ -182,7 +184,7 @@ class Flow(Trigger):
     def met(self, upstream: Upstream, context: ConditionContext) -> Mapping[str, frozenset[str]]:
         """Per group of `needed`, the parts that this one execution meets."""
         scope = _scope(upstream, context)
-        found = {one.id: one.met(scope) for one in self.conditions if isinstance(one, MultipleCondition)}
+        found = {one.id: one.met(scope) for one in self._in_parts()}
         if self.preconditions is not None:
             names = _names(self.preconditions.flows, "flow")
             flows = {
@@ -199,6 +201,9 @@ class Flow(Trigger):
                 name for name, part in parts if self._matches(part, upstream, scope)
             )
         return found
+
+    def _in_parts(self) -> tuple[Parts, ...]:
+        return (*(one for one in self.conditions if isinstance(one, MultipleCondition)), *self.multiple_conditions)
 
     def _matches(self, part: FlowPart, upstream: Upstream, scope: ConditionContext) -> bool:
         if part.namespace not in (None, upstream.namespace) or part.flow_id not in (None, upstream.flow_id):
