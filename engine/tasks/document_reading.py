@@ -41,13 +41,16 @@ def read(ask: Ask, folder: Path) -> dict[str, Any]:
     if found is None:
         return {**told, "sealed": kind}
     names: dict[str, str] = {}
-    size = 0
+    size, lost = 0, 0
     for name, data in found:
+        if data is None:
+            lost += 1
+            continue
         size += len(data)
         _bounded(size, ask["most_bytes"])
         (folder / f"file-{len(names)}").write_bytes(data)
         names[unique(name, names)] = f"file-{len(names)}"
-    return {**told, "files": names}
+    return {**told, "files": names, "lost": lost}
 
 
 def extracted(ask: Ask) -> tuple[str, dict[str, list[str]]]:
@@ -66,8 +69,9 @@ def extracted(ask: Ask) -> tuple[str, dict[str, list[str]]]:
     return str(content), dict(metadata)
 
 
-def files_inside(kind: str, source: Path, most: int) -> Iterator[tuple[str, bytes]] | None:
-    """Names and contents of the files inside of a document, None when they can't be taken out of this kind."""
+def files_inside(kind: str, source: Path, most: int) -> Iterator[tuple[str, bytes | None]] | None:
+    """Names and contents (None: it can't be read) of the files inside of a document, None when they can't be taken out
+    of this kind."""
     if kind == "application/pdf":
         return _in_pdf(source)
     if kind == "message/rfc822":
@@ -75,12 +79,17 @@ def files_inside(kind: str, source: Path, most: int) -> Iterator[tuple[str, byte
     return _in_archive(source, most) if zipfile.is_zipfile(source) else None
 
 
-def _in_pdf(source: Path) -> Iterator[tuple[str, bytes]]:
+def _in_pdf(source: Path) -> Iterator[tuple[str, bytes | None]]:
     from pypdf import PdfReader
 
     reader, seen = PdfReader(source), set[bytes]()
     for page in reader.pages:
-        for image in page.images:
+        for key in page.images.keys():  # noqa: SIM118 - a sequence of pictures, with keys beside
+            try:
+                image = page.images[key]
+            except Exception:  # noqa: BLE001 - one in a form that nobody knows must not hide the others
+                yield str(key), None
+                continue
             if (mark := hashlib.sha256(image.data).digest()) not in seen:
                 yield f"image{len(seen)}{PurePosixPath(image.name).suffix}", image.data
                 seen.add(mark)
@@ -89,14 +98,14 @@ def _in_pdf(source: Path) -> Iterator[tuple[str, bytes]]:
             yield name, data
 
 
-def _in_mail(source: Path) -> Iterator[tuple[str, bytes]]:
+def _in_mail(source: Path) -> Iterator[tuple[str, bytes | None]]:
     message = email.message_from_bytes(source.read_bytes(), policy=email.policy.default)
     for part in message.iter_attachments():
         content = part.get_payload(decode=True)
         yield part.get_filename() or "", content if isinstance(content, bytes) else part.as_bytes()
 
 
-def _in_archive(source: Path, most: int) -> Iterator[tuple[str, bytes]]:
+def _in_archive(source: Path, most: int) -> Iterator[tuple[str, bytes | None]]:
     with zipfile.ZipFile(source) as archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         if {"[Content_Types].xml", "mimetype"} & {entry.filename for entry in entries}:

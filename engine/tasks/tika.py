@@ -121,6 +121,8 @@ ocrOptions:
             raise TaskFailed(f"The document could not be read: {problem}", fix="Check that the file is whole.")
         if sealed := told.get("sealed"):
             context.log(f"Files are not taken out of {sealed or 'a document of this kind'}.", "WARN")
+        if lost := told.get("lost"):
+            context.log(f"Pictures that can't be read and are left out: {lost}.", "WARN")
         return {"files": {}, **told}
 
     def _shaped(self, content: str, metadata: dict[str, Any]) -> str:

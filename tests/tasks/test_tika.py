@@ -121,7 +121,13 @@ async def test_files_inside_of_documents(context, monkeypatch):
     assert found.content.count("first") == 1
     assert not warnings(context)
     assert (await parsed(context, "a.rtf", rb"{\rtf1\ansi hello\par}", **wanted)).result.content.strip() == "hello"
-    assert warnings(context) == ["Files are not taken out of application/rtf."]
+    odd = pdf("Hello", picture=photo, attached=b"1,2\n").replace(b"/DCTDecode", b"/NoDecode!")
+    found = (await parsed(context, "odd.pdf", odd, **wanted)).result
+    assert (list(found.embedded), found.content.split()) == (["numbers.csv"], ["Hello", "1,2"])
+    assert warnings(context) == [
+        "Files are not taken out of application/rtf.",
+        "Pictures that can't be read and are left out: 1.",
+    ]
     monkeypatch.setattr(tika, "MOST_INSIDE", 10)
     with pytest.raises(TaskFailed, match="hold more than 10 bytes"):
         await parsed(context, "a.zip", both.getvalue(), **wanted)
