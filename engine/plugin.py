@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, Field
 
 from engine.core.durations import Duration
-from engine.core.property import Instead, JsonText, LateProperty, LateShellText, Property, ShellText
+from engine.core.property import Instead, JsonText, LateProperty, LateShellText, Property, ShellText, Unserved
 from engine.core.state import State
 from engine.core.task import Part, Task, Typed
 from engine.core.triggers import Trigger
@@ -60,6 +60,7 @@ __all__ = [
     "TaskFailed",
     "TriggerStanding",
     "Typed",
+    "Unserved",
 ]
 
 

@@ -59,6 +59,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *_without_value(flow),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
+        *_unserved(flow),
         *_unbounded(flow),
         *meant_text.always_true(data),
         *_untaken(data, registry),
@@ -234,8 +235,7 @@ def _without_effect(flow: Flow) -> Iterator[Finding]:
     if flow.listeners:
         advice = "Put their tasks into another flow, with a trigger of type `io.kestra.plugin.core.trigger.Flow`."
         yield Finding(("listeners",), "`listeners` are not run.", "no-effect", "warning", advice)
-    triggers: list[tuple[Path, Part]] = [(("triggers", index), one) for index, one in enumerate(flow.triggers)]
-    for path, part in [((), flow), *flow_validation.tasks(flow), *triggers]:
+    for path, part in [((), flow), *_parts(flow)]:
         if getattr(part, "policy_refs", None):
             message = "`policyRefs` has no effect: policies are kept by Kestra's Enterprise Edition, and none are here."
             advice = "Write what they would add into the flow, for example as `pluginDefaults`."
@@ -257,6 +257,18 @@ def _without_effect(flow: Flow) -> Iterator[Finding]:
             message = "`breakWhen` comes too late: without a `concurrencyLimit` every item begins at once."
             advice = "Write `concurrencyLimit: 1` to look at it after each item."
             yield Finding((*path, "breakWhen"), message, "no-effect", "warning", advice)
+
+
+def _unserved(flow: Flow) -> Iterator[Finding]:
+    """Properties with which a task or a trigger fails here."""
+    for path, part in _parts(flow):
+        for name, mark in part.not_served():
+            yield Finding((*path, name), mark.why, "not-served", "warning", mark.fix)
+
+
+def _parts(flow: Flow) -> Iterator[tuple[Path, Part]]:
+    yield from flow_validation.tasks(flow)
+    yield from ((("triggers", index), one) for index, one in enumerate(flow.triggers))
 
 
 def _unbounded(flow: Flow) -> Iterator[Finding]:

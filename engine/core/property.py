@@ -82,6 +82,14 @@ class Instead:
         return {**handler(schema), "deprecated": True}
 
 
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """Marks a property that nothing here serves: validation tells so, and a task that gives it fails before it acts."""
+
+    why: str
+    fix: str
+
+
 Property = Annotated[T, PropertyMarker()]
 JsonText = Annotated[T, PropertyMarker("json")]
 ShellText = Annotated[T, PropertyMarker("shell")]

@@ -1,8 +1,8 @@
 """What every task is: a frozen pydantic model whose `type` names it in a flow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from engine.core.durations import Duration
-from engine.core.property import Guard, Property, PropertyMarker, has_template, marker
+from engine.core.property import Guard, Property, PropertyMarker, Unserved, has_template, marker
 from engine.core.retries import Retry
 from engine.core.sentences import sentence
 from engine.core.worker_groups import MOST_TAGS, of_tags
@@ -61,11 +61,23 @@ class Part(BaseModel):
             else:
                 values[name] = render(value, mark.guard) if has_template(value) else _rendered_inside(value, render)
         try:
-            return type(self).model_validate(values, context={"rendered": True})
+            return type(self).model_validate(values, context={"rendered": True}).served()
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(step) for step in first["loc"] if not str(step).startswith("function-"))
             raise TaskFailed(f"`{where}` {sentence(first)}.".replace("..", ".")) from error
+
+    def served(self) -> Self:
+        """This part; TaskFailed when it gives a property that nothing here serves."""
+        for _, mark in self.not_served():
+            raise TaskFailed(mark.why, fix=mark.fix)
+        return self
+
+    def not_served(self) -> Iterator[tuple[str, Unserved]]:
+        """The properties it gives that nothing here serves, as they are written, and why."""
+        for name, mark in _unserved(type(self)).items():
+            if getattr(self, name):
+                yield type(self).model_fields[name].alias or name, mark
 
 
 class Typed(Part):
@@ -208,6 +220,15 @@ def containers(cls: type[Part]) -> frozenset[str]:
             choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
             found |= {one for one in choices if isinstance(one, str)} or {field.alias or name}
     return frozenset(found)
+
+
+@cache
+def _unserved(cls: type[Part]) -> Mapping[str, Unserved]:
+    found = {
+        name: next((one for one in field.metadata if isinstance(one, Unserved)), None)
+        for name, field in cls.model_fields.items()
+    }
+    return {name: mark for name, mark in found.items() if mark}
 
 
 @lru_cache(maxsize=1024)

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.remote_tasks import Remote
+from engine.tasks.remote_tasks import NO_PROXY, Remote
 from engine.tasks.threads import in_own_thread
 
 R = TypeVar("R")
@@ -56,7 +56,7 @@ class FtpConnected(Remote):
     root_dir: Property[bool] = Field(default=True, description="Whether `/` means the user's home.")
     passive_mode: Property[bool] = True
     remote_ip_verification: Property[bool] = True
-    proxy_host: Property[OptionalText] = None
+    proxy_host: Annotated[Property[OptionalText], NO_PROXY] = None
     proxy_port: Property[OptionalText] = None
     proxy_type: Property[OptionalText] = None
 
@@ -69,8 +69,6 @@ class FtpConnected(Remote):
 
     @asynccontextmanager
     async def files(self, context: RunContext) -> AsyncIterator[Any]:
-        if self.proxy_host:
-            raise TaskFailed("FTP by way of a proxy is not supported.", fix="Reach the machine directly.")
         port = (self.port or "").strip() or str(self.usual_port)
         if not port.isdigit():
             raise TaskFailed(f"`port` {self.port!r} is not a number.", fix=f"Usually it is {self.usual_port}.")

@@ -18,11 +18,14 @@ from engine.plugin import (
     RunnableTask,
     TaskFailed,
     Typed,
+    Unserved,
 )
 from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, Files, ListFields, RemoteFile, listed, moved, put, taken
 from engine.tasks.trigger_fields import fields_of, task_of
+
+NO_PROXY = Unserved("Files are not exchanged by way of a proxy here.", "Reach the machine directly.")
 
 
 class Remote(Part):

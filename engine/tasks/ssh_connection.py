@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.remote_tasks import Remote
+from engine.tasks.remote_tasks import NO_PROXY, Remote
 
 PATIENCE = 30  # seconds for a connection
 
@@ -83,8 +83,8 @@ class KeyFields(SshConnected, Remote):
     passphrase: Property[OptionalText] = None
     root_dir: Property[bool] = Field(default=True, description="Whether `/` means the user's home.")
     key_exchange_algorithm: Property[OptionalText] = None
-    proxy_address: Property[OptionalText] = None
-    proxy_host: Property[OptionalText] = None
+    proxy_address: Annotated[Property[OptionalText], NO_PROXY] = None
+    proxy_host: Annotated[Property[OptionalText], NO_PROXY] = None
     proxy_port: Property[OptionalText] = None
     proxy_username: Property[OptionalText] = None
     proxy_user: Property[OptionalText] = None
@@ -97,8 +97,6 @@ class KeyFields(SshConnected, Remote):
         return self.keyfile, self.passphrase
 
     def options(self) -> dict[str, Any]:
-        if self.proxy_address or self.proxy_host:
-            raise TaskFailed("SFTP by way of a proxy is not supported.", fix="Reach the machine directly.")
         more = {"kex_algs": [self.key_exchange_algorithm]} if self.key_exchange_algorithm else {}
         return {**super().options(), **more}
 

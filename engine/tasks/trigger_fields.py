@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from engine.core.task import Task
 from engine.core.triggers import Trigger
@@ -11,7 +11,7 @@ from engine.plugin import Part, PollingTrigger, RunContext, TaskFailed
 
 P = TypeVar("P", bound=Part)
 T = TypeVar("T", bound=Task)
-R = TypeVar("R", bound=BaseModel)
+R = TypeVar("R", bound=Part)
 
 
 async def fields_of(trigger: Trigger, kind: type[P], context: RunContext) -> P:
@@ -31,8 +31,9 @@ async def _read(
     asked = trigger.model_fields_set.intersection(names)
     given: dict[str, Any] = trigger.model_dump(include=asked, by_alias=True, exclude_unset=True, warnings=False)
     try:
-        return kind.model_validate({**await context.render(given), **more}, context={"rendered": True})
+        read = kind.model_validate({**await context.render(given), **more}, context={"rendered": True})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
         raise TaskFailed(f"`{where}` of the trigger {trigger.id!r}: {first['msg']}.") from error
+    return read.served()

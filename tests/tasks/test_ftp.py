@@ -105,7 +105,7 @@ async def test_who_is_refused(context, home):
         await context.run(**fetch, **who(port))
     with pytest.raises(TaskFailed, match="is not a number"):
         await context.run(**fetch, **who("x"))
-    with pytest.raises(TaskFailed, match="proxy is not supported"):
+    with pytest.raises(TaskFailed, match="by way of a proxy"):
         await context.run(**fetch, **who(port), proxyHost="p")
 
 

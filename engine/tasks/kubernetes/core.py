@@ -3,12 +3,12 @@
 import asyncio
 import re
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import httpx
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed, Unserved
 from engine.tasks.kubernetes.cluster import Cluster, Connection, connected
 from engine.tasks.property_types import JsonMap, OptionalText
 from engine.tasks.script_output import ScriptOutput
@@ -17,6 +17,10 @@ POLL = 1.0
 ENDED = frozenset({"Succeeded", "Failed"})
 NAME = re.compile(r"[^a-z0-9-]+")
 LONGEST_NAME = 63
+NO_FILES = Unserved(
+    "Files do not go in and out of a pod here.",
+    "Let the pod fetch and store them itself, or run the task with the Docker runner.",
+)
 
 
 class Pod(Outputs):
@@ -61,16 +65,11 @@ spec:
     resume: Property[bool] = Field(
         default=True, description="Go on with the pod of an earlier attempt or of a bot that died, if it is there."
     )
-    input_files: Any = None
-    output_files: Any = None
+    input_files: Annotated[Any, NO_FILES] = None
+    output_files: Annotated[Any, NO_FILES] = None
     file_sidecar: Any = None
 
     async def run(self, context: RunContext) -> Pod:
-        if self.input_files or self.output_files:
-            raise TaskFailed(
-                "Files do not go in and out of a pod here.",
-                fix="Let the pod fetch and store them itself, or run the task with the Docker runner.",
-            )
         place = self.namespace or (self.connection and self.connection.namespace) or "default"
         heard = ScriptOutput(context)
         async with connected(context, self.connection) as cluster:

@@ -1,10 +1,20 @@
 """`io.kestra.plugin.azure.storage.blob`: objects of Azure's Blob Storage."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    Look,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+    Unserved,
+)
 from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.azure_blobs import (
     ActionFields,
@@ -58,12 +68,12 @@ name: 2026/report.csv
     tags: Property[JsonMap | None] = None
     access_tier: Property[OptionalText] = None
     legal_hold: Property[bool | None] = None
-    immutability_policy: Any = None
+    immutability_policy: Annotated[
+        Any, Unserved("`immutabilityPolicy` is not set here.", "Set it at the container.")
+    ] = None
 
     async def run(self, context: RunContext) -> OneBlob:
         path = context.files.path(self.from_)
-        if self.immutability_policy is not None:
-            raise TaskFailed("`immutabilityPolicy` is not supported.", fix="Set it at the container.")
         tier = self.access_tier and self.access_tier.replace("_", "").capitalize()
 
         def work(client: Any) -> None:
