@@ -15,7 +15,10 @@ from engine.core.flow_validation import CALLS_FLOWS
 from engine.core.inputs import Input, InputRefused, Inputs
 from engine.core.property import has_template
 from engine.core.task import Task
+from engine.core.template_reads import reads
 from engine.core.yaml_text import Path, plain, walk
+from engine.errors import ExpressionFailed
+from engine.expressions import parse
 
 OWN_NAMESPACE = re.compile(r"\{\{\s*flow\.namespace\s*\}\}")
 FindFlow = Callable[[str, str], Mapping[str, Any] | None]  # (namespace, id) → the flow as it is written
@@ -36,6 +39,34 @@ def calls(flow: Flow, find: FindFlow) -> Iterator[Finding]:
         given = getattr(task, "inputs", None)
         if inputs is not None and (given is None or isinstance(given, Mapping)):
             yield from _given(inputs, given, path, f"the flow `{name}`")
+
+
+def handed_on(flow: Flow, data: Any, find: FindFlow) -> Iterator[Finding]:
+    """Warnings about outputs of called flows, `outputs.task.outputs.name`, that these do not declare."""
+    declared: dict[str, list[str]] = {}
+    for _, task, namespace, flow_id in _called(flow):
+        document = find(namespace, flow_id)
+        given = document.get("outputs") if document is not None else None
+        if type(task).__name__ == "Subflow" and not getattr(task, "outputs", None) and isinstance(given, list):
+            declared[task.id] = [str(one["id"]) for one in given if isinstance(one, Mapping) and "id" in one]
+    for path, text in walk(data) if declared else ():
+        if isinstance(text, str) and has_template(text) and path[0] != "triggers":
+            yield from _unknown_outputs(path, text, declared)
+
+
+def _unknown_outputs(path: Path, text: str, declared: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    try:
+        found = reads(parse(text))
+    except ExpressionFailed:
+        return
+    for read in found:
+        root, task, inside, name = (*read.path, "", "", "", "")[:4]
+        if (root, inside) == ("outputs", "outputs") and name and name not in declared.get(task, (name,)):
+            near = get_close_matches(name, declared[task], n=1)
+            advice = f"Did you mean `outputs.{task}.outputs.{near[0]}`?" if near else _list(declared[task], "outputs")
+            message = f"The flow that `{task}` calls has no output `{name}`."
+            if not read.guarded:
+                yield Finding(path, message, "unknown-output", "warning", advice, "", *read.at)
 
 
 def triggered(flow: Flow) -> Iterator[Finding]:
@@ -122,7 +153,7 @@ def _refused(one: Input, value: Any) -> str | None:
     return None
 
 
-def _list(declared: Mapping[str, Input]) -> str:
+def _list(declared: Iterable[str], what: str = "inputs") -> str:
     if not declared:
-        return "It has no inputs."
+        return f"It has no {what}."
     return f"It has {', '.join(f'`{name}`' for name in declared)}."

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from pydantic import AliasChoices, ValidationError
@@ -37,6 +38,7 @@ DATED = re.compile(  # dates that the engine gives, one or the first of several
     r"(trigger\.(date|next|previous)|execution\.(startDate|endDate))"
     r"(\s*\?\?\s*(trigger\.(date|next|previous)|execution\.(startDate|endDate)))*(\s*\|\s*date\([^()|]*\))?"
 )
+TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
 LOOPS = frozenset({"Loop", *BY_VALUE})  # what `taskrun.value` and `item.value` can be of
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
@@ -50,9 +52,11 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
     return [
         *(found for path, part in every for found in _bursts(path, part)),
         *_schemas(data),
+        *(found for path, part in every for found in _payload(path, part)),
         *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part, harmless)),
         *older_names.findings(data, registry),
         *(flow_calls.calls(flow, find_flow) if find_flow is not None else ()),
+        *(flow_calls.handed_on(flow, data, find_flow) if find_flow is not None else ()),
         *flow_calls.triggered(flow),
         *flow_validation.unfit_defaults(flow),
         *flow_validation.unmet_refs(flow),
@@ -91,6 +95,31 @@ def _schemas(data: Any) -> Iterator[Finding]:
                 reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
                 message = f"`{path[-1]}` is not quite JSON ({reason}); it is read leniently."
                 yield Finding(path, message, "lenient-schema", "hint", "", "", *place)
+
+
+def _payload(path: Path, part: Any) -> Iterator[Finding]:
+    """A message in JSON that is none, whatever its templates give."""
+    field = type(part).model_fields.get("payload")
+    mark = marker(field) if field is not None else None
+    text = getattr(part, "payload", None)
+    if mark is None or mark.guard != "json" or not isinstance(text, str) or "{%" in text or not text.strip():
+        return
+    failed = []
+    for value in ("0", "", '"a":0'):  # a text or a number, nothing, a part of a map
+        try:
+            json.loads(TEMPLATE.sub(partial(_in_place_of, value), text), strict=False)
+        except json.JSONDecodeError as error:
+            failed.append(error)
+        else:
+            return
+    found = max(failed, key=lambda error: error.pos)
+    message = f"`payload` is not JSON: {found.msg}."
+    yield Finding((*path, "payload"), message, "payload", "warning", "", "", found.lineno, found.colno)
+
+
+def _in_place_of(value: str, template: re.Match[str]) -> str:
+    """A value that takes as much place as a template."""
+    return value + re.sub(r"[^\n]", " ", template[0][len(value) :])
 
 
 def _harmless(flow: Flow) -> Iterator[str]:

@@ -15,6 +15,8 @@ _OPEN = re.compile(r"[^#]*:\s*(?:#.*)?")
 _BLOCK = re.compile(r".*:\s+[|>][+-]?\d?\s*$")
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _ODD_BLANK = re.compile(r" *(?:- +)*(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
+_BRACKETED = re.compile(r"""\s*(?:- +)*[\w.-]+:\s+(?P<opens>["'\[{])""")
+_WORDS = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*) +(?P<value>[\w./-]+)\s*")
 _DASHES = re.compile(r"\s*(?:- +)*")
 
 # What libyaml says → what to tell the author.
@@ -47,6 +49,11 @@ _SENTENCES = (
     ("did not find expected ',' or ']'", "A `[` without its `]`, or a `,` is missing."),
     ("did not find expected node content", "A value is missing, or starts with a character that needs quotes."),
     ("block sequence entries are not allowed", "A list can't start in the same line as its key."),
+    (
+        "comment or line break while scanning a block scalar",
+        "A `>` or `|` at the start of a value begins a block of text; put the value in quotes.",
+    ),
+    ("hexdecimal number", 'A backslash in "…" starts an escape; write `\\\\`, or use single quotes.'),
     ("found unknown escape character", 'A backslash in "…" starts an escape; write `\\\\`, or use single quotes.'),
     ("expected <document start>", "The text ends before this line; look at its indentation."),
     ("did not find expected <document start>", "The text ends before this line; look at its indentation."),
@@ -83,7 +90,9 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
     for number in numbers:
         if found := _in_line(lines[number - 1], number, is_last=number == line):
             return found
-    if found := _indentation(lines, said, line):
+    if found := _behind_value(lines, said, line, column) or _without_colon(lines, said, line):
+        return found
+    if found := _unended(lines, said, line) or _indentation(lines, said, line):
         return found
     if any(one in said for one in _NO_START) and line <= len(lines) and column <= len(lines[line - 1]):
         return Slip(f"A value can't start with `{lines[line - 1][column - 1]}`; put it in quotes.", line, column)
@@ -107,6 +116,35 @@ def _in_line(line: str, number: int, *, is_last: bool) -> Slip | None:
     if close := _NO_BLANK_AFTER_DASH.match(line):
         return Slip(f"A blank is missing after the `-`; write `- {close['rest']} …`.", number, close.start("rest") + 1)
     return None
+
+
+def _behind_value(lines: list[str], said: str, line: int, column: int) -> Slip | None:
+    """Text behind a value that has ended: `message: [draft] hello`, `message: 'a' b`."""
+    begun = _BRACKETED.match(lines[line - 1]) if line <= len(lines) else None
+    if begun is None or "did not find expected key" not in said or column <= begun.end():
+        return None
+    sentence = f"The value that `{begun['opens']}` opens has ended before this; put the whole value in quotes."
+    return Slip(sentence, line, column)
+
+
+def _without_colon(lines: list[str], said: str, line: int) -> Slip | None:
+    """A line above that should be a key with its value, and has no colon."""
+    above = _before(lines, line)
+    word = _WORDS.fullmatch(lines[above - 1]) if above and "mapping values are not allowed" in said else None
+    if word is None or _indent(lines[above - 1]) != _indent(lines[line - 1]):
+        return None
+    return Slip(f"A `:` is missing; write `{word['key']}: {word['value']}`.", above, word.end("key") + 1)
+
+
+def _unended(lines: list[str], said: str, line: int) -> Slip | None:
+    """A bracket that is open where the text ends."""
+    if "did not find expected node content" not in said or any(one.strip() for one in lines[line - 1 :]):
+        return None
+    last = _before(lines, len(lines) + 1)
+    opened = max(lines[last - 1].rfind("["), lines[last - 1].rfind("{")) if last else -1
+    if opened < 0:
+        return None
+    return Slip(f"A `{lines[last - 1][opened]}` is opened but never closed.", last, opened + 1)
 
 
 def _indentation(lines: list[str], said: str, line: int) -> Slip | None:

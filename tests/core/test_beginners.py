@@ -155,6 +155,26 @@ def inputs(text: str, tasks: str = SAY) -> str:
             "There is no variable `who`. Write `inputs.who`.",
         ),
         (flow(f"{SAY}outputs:\n  - id: a\n    type: STRING\n"), 8, 5, "The output `a` has no `value`"),
+        (
+            message("[draft] hello"),
+            6,
+            22,
+            "The value that `[` opens has ended before this; put the whole value in quotes.",
+        ),
+        (message("'it' is"), 6, 19, "The value that `'` opens has ended before this"),
+        (message("> quoted"), 6, 16, "A `>` or `|` at the start of a value begins a block of text"),
+        (message('"C:\\Users"'), 6, 19, "A backslash in"),
+        ("id f\nnamespace: a.b\n" + SAY, 1, 3, "A `:` is missing; write `id: f`."),
+        (flow("tasks: [\n"), 3, 8, "A `[` is opened but never closed."),
+        (
+            flow(
+                "tasks:\n  - id: a\n    type: io.kestra.plugin.slack.notifications.SlackIncomingWebhook\n    url: u\n"
+                '    payload: |\n      {"text": "{{ flow.id }}",\n       "n": {{ 1 + 1 }},}\n'
+            ),
+            9,
+            25,
+            "`payload` is not JSON: Expecting property name",
+        ),
         (message("'a\x07b'"), 6, 16, "A control character (U+0007) stands in the text"),
         (
             flow(f"tasks:\n  - id: log\n\u00a0   type: {CORE}.log.Log\n    message: hi\n"),
@@ -289,6 +309,16 @@ def test_defaults_for_a_family_of_types_are_no_slip():
     core, aws = f"{{type: {CORE}, values: {{level: WARN}}}}", "{type: io.kestra.plugin.aws, values: {region: r}}"
     text = f"{SAY}pluginDefaults:\n  - {core}\n  - {aws}\n"
     assert said(flow(text)) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ['{"a": {{ 1 }}, "b": "x {{ 2 }}"}', "{{ flow.id }}", "{ {{ x }} }", '{"a": [{% for x in [1] %}{% endfor %}]}'],
+)
+def test_what_templates_can_make_json_is_no_slip(payload):
+    task = "  - {id: a, type: io.kestra.plugin.slack.notifications.SlackIncomingWebhook, url: u}\n"
+    text = flow(f"tasks:\n{task.replace('url: u', f'url: u, payload: {payload!r}')}")
+    assert not [one for one in said(text) if "JSON" in one[2]]
 
 
 def test_what_looks_odd_and_is_right():

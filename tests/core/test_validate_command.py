@@ -353,6 +353,18 @@ def test_inputs_of_a_called_flow_are_checked(folder, capsys, inputs, said):
         assert (one["severity"], one["code"], one["line"]) == ("warning", "call-input", 8)
 
 
+def test_outputs_of_a_called_flow_are_checked(folder, capsys):
+    called = GOOD.format(id="good") + "outputs: [{id: total, type: STRING, value: x}]\n"
+    (folder / "good.yaml").write_text(called)
+    message = "{{ outputs.near.outputs.total }} {{ outputs.near.outputs.totl }}"
+    log = f'  - {{id: say, type: io.kestra.plugin.core.log.Log, message: "{message}"}}\n'
+    (folder / "calls.yaml").write_text("\n".join(CALLS.split("\n")[:-2]) + "\n" + log)
+    (found,) = json.loads(run(capsys, folder / "calls.yaml", format="json").out)
+    assert (found["code"], found["line"]) == ("unknown-output", 5)
+    assert found["message"] == "The flow that `near` calls has no output `totl`."
+    assert found["suggestion"] == "Did you mean `outputs.near.outputs.total`?"
+
+
 def test_inputs_that_a_trigger_lacks_or_has_too_much_are_told(folder, capsys):
     (folder / "called.yaml").write_text(CALLED)
     found = json.loads(run(capsys, folder / "called.yaml", format="json").out)
