@@ -20,7 +20,10 @@ from engine.core.task import Part, Task, Typed, containers
 from engine.core.triggers import Trigger
 
 # Types a flow may still write by a name of an older family, whatever comes after it.
-OLDER = r"(io|org)\.kestra\.core\.|io\.kestra\.plugin\.(notifications|langchain4j|fs)\."
+OLDER = (
+    r"(io|org)\.kestra\.core\.|io\.kestra\.plugin\.((notifications|langchain4j|fs|sendgrid|whatsapp|messenger)\."
+    r"|slack\.(chats|conversations|files|reactions)\.|docker\.cli\.|twilio\.Twilio)"
+)
 DEFAULTED = "Defaulted"  # ends the names of definitions for flows in which defaults may give what is required
 
 

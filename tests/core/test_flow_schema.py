@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -6,10 +7,10 @@ import pytest
 
 from engine.core.flow import Flow
 from engine.core.flow_problems import properties
-from engine.core.flow_schema import flow_schema
+from engine.core.flow_schema import OLDER, flow_schema
 from engine.core.task import Task
 from engine.core.yaml_text import plain, read
-from engine.tasks import catalogue
+from engine.tasks import MOVED, catalogue
 from tests.core.language import source
 from tests.shared import seed, shared
 
@@ -99,6 +100,10 @@ def test_a_schema_stays_small_and_every_common_property_says_what_it_is():
     }
     common = {*properties(Task), *properties(Flow), "url", "uri", "commands", "apiKey", "message", "namespace"}
     assert silent & common == set()
+
+
+def test_every_family_that_moved_is_valid_by_its_older_name():
+    assert [older for older, _ in MOVED if not re.match(OLDER, older)] == []
 
 
 def test_older_families_are_valid_and_not_proposed(validator):

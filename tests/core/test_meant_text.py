@@ -76,7 +76,7 @@ def test_other_date_patterns_are_left_alone(pattern):
         ("io.kestra.plugin.gitea.issues.Create", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.spotify.orders.List", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.jdbc.postgres.Query", "Did you mean 'io.kestra.plugin.jdbc.postgresql.Query'?"),
-        ("io.kestra.plugin.jdbc.dremio.Query", "Run `parley plugins` to list them."),
+        ("io.kestra.plugin.jdbc.firebird.Query", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.aws.timestream.Query", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.fs.webdav.Upload", "Run `parley plugins` to list them."),
         ("io.kestra.plugin.core.flow.Log", f"Did you mean '{LOG}'?"),
