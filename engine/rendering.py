@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -139,6 +140,7 @@ class Renderer:
             file_exists=reach.file_exists,
             error_logs=reach.error_logs,
             http=Calls(self.settings, warn, self.masker.mask) if self.calls else REFUSED,
+            random_port=free_port,
             warn=warn,
         )
 
@@ -295,6 +297,13 @@ def _is_above(connection: Any, upper: str, lower: str) -> bool:
 
 def _ignore(_message: str) -> None:
     return None
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("", 0))
+        return int(found.getsockname()[1])
 
 
 def namespace_uri(namespace: str, path: str) -> str:

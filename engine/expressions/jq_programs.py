@@ -12,7 +12,7 @@ import jq
 from engine.expressions import bounded
 from engine.expressions.allowance import affords, spend
 from engine.expressions.failures import fail, kind
-from engine.expressions.json_reading import only_value, parts_of, refuse_bomb, without_texts
+from engine.expressions.json_reading import first_value, only_value, parts_of, refuse_bomb, without_texts
 from engine.expressions.limits import MAX_ITEMS, MAX_PROGRAM, SAFE_EFFORT
 from engine.expressions.printing import to_json
 from engine.expressions.values import Value
@@ -53,7 +53,7 @@ _FORBIDDEN = re.compile(
 
 
 def outputs(value: Value, program: str) -> list[Value]:
-    """All outputs of a program for a value, which is read as JSON when it is text; ExpressionFailed."""
+    """All outputs of a program for a value; of text the JSON it begins with, whatever follows. ExpressionFailed."""
     bare = _allowed(program)
     document = value if isinstance(value, str) else to_json(value)
     refuse_bomb(document)
@@ -125,7 +125,7 @@ def run(program: str, document: str) -> list[Value]:
     """The outputs, worked out here and now."""
     work = _program(program)
     try:
-        loaded = only_value(document)
+        loaded = first_value(document)
     except (ValueError, RecursionError) as error:
         fail(
             f"jq needs JSON, but was given the text {document[:60]!r}: {error}.", "Check what the task before put out."

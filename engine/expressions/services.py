@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 from engine.errors import ExpressionFailed
 
 
-def _absent(function: str) -> Callable[..., Any]:
+def _absent(
+    function: str, fix: str = "Use it in a property of a task, where the execution is known."
+) -> Callable[..., Any]:
     def refuse(*_arguments: object, **_named: object) -> NoReturn:
-        raise ExpressionFailed(
-            f"{function}() is not available here.", fix="Use it in a property of a task, where the execution is known."
-        )
+        raise ExpressionFailed(f"{function}() is not available here.", fix=fix)
 
     return refuse
 
@@ -46,7 +46,7 @@ class Services:
         default=_absent("http")
     )  # (uri, method, query, body, content_type, headers, options, accept)
     subflow: Callable[..., Any] = field(
-        default=_absent("subflow")
+        default=_absent("subflow", "Let a task of the type `io.kestra.plugin.core.flow.Subflow` run the flow.")
     )  # (namespace, id, inputs, revision, labels, timeout)
     random_port: Callable[[], int] = field(default=_absent("randomPort"))
     warn: Callable[[str], None] = _ignore

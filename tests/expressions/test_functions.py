@@ -153,6 +153,7 @@ ROWS = [
     ('{{ parentOutput() }}', FAILS),
     ("{{ js | jq('.a') }}{{ m | jq('.b.c') | first }}{{ l | jq('.[]') }}{{ l | jq('empty') }}{{ m | jq('.zz') }}", '[1]x[1,2,3][][null]'),  # noqa: E501
     ("{{ 'x' | jq('.') }}", FAILS),
+    ("{{ '{\"a\":1}\n{\"a\":2}\n' | jq('.a') }}{{ '[1] and words' | jq('.[]') }}", '[1][1]'),
     ('{{ m | jq }}', FAILS),
     ("{{ m | jq('.[') }}", FAILS),
     ("{{ m | jq(expression='.a') }}", '[1]'),

@@ -1,6 +1,7 @@
 """Executions through the engine: running, failing, pausing, killing, replaying."""
 
 import asyncio
+import socket
 from datetime import timedelta
 
 import pytest
@@ -93,6 +94,19 @@ async def test_a_flow_runs_from_input_to_output(engine, deploy, run):
     assert done.outputs == {"said": "hello ann"}
     assert [line.message for line in await engine.logs(done.id)] == ["hello ann!"]
     assert done.started_by == "local:ann"
+
+
+async def test_a_port_that_a_flow_asks_for_is_free(deploy, run):
+    await deploy(
+        """
+tasks: [{id: port, type: io.kestra.plugin.core.output.OutputValues, values: {port: "{{ randomPort() }}"}}]
+outputs: [{id: port, type: INT, value: "{{ outputs.port.values.port }}"}]
+"""
+    )
+    done = await run()
+    assert done.state is State.SUCCESS
+    with socket.create_server(("127.0.0.1", done.outputs["port"])):
+        pass
 
 
 async def test_what_is_not_there_names_what_is(deploy, run):
