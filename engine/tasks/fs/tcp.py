@@ -70,7 +70,7 @@ host: 127.0.0.1
 port: 9090
 """,
     )
-    type: Literal["io.kestra.plugin.fs.tcp.RealtimeTrigger", "io.kestra.plugin.fs.tcp.Trigger"]
+    type: Literal["io.kestra.plugin.fs.tcp.RealtimeTrigger"]
 
     async def listen(self, context: RunContext) -> AsyncGenerator[Sequence[Message], None]:
         fields = await fields_of(self, EarFields, context)

@@ -70,7 +70,7 @@ host: 127.0.0.1
 port: 8091
 """,
     )
-    type: Literal["io.kestra.plugin.fs.udp.RealtimeTrigger", "io.kestra.plugin.fs.udp.Trigger"]
+    type: Literal["io.kestra.plugin.fs.udp.RealtimeTrigger"]
 
     async def listen(self, context: RunContext) -> AsyncGenerator[Sequence[Message], None]:
         fields = await fields_of(self, DatagramFields, context)
