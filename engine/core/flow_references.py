@@ -49,6 +49,15 @@ HAVE = {
     "execution": ("id", "startDate", "endDate", "originalId", "state", "outputs"),
     "taskrun": ("id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"),
 }
+# … and what `trigger` has, by what started the execution. Other triggers have what they found.
+STARTED = {
+    "Schedule": ("date", "next", "previous", "backfill"),
+    "Webhook": ("body", "headers", "parameters"),
+    "Flow": (
+        *("executionId", "namespace", "flowId", "flowRevision", "state", "executionLabels", "startDate", "endDate"),
+        *("firstFailedTaskId", "lastTaskId", "outputs"),
+    ),
+}
 # Names that some templates have beside these: of triggers, tasks, webhooks, conditions, macros …
 GIVEN = (
     ROOTS | OUTSIDE_ROOTS | {"task", "workerTaskrun", "envs", "globals", "kestra", "schedule", "response", "iteration"}
@@ -71,6 +80,7 @@ class References:
         self.scope = Scope(flow)
         self.known = _known(flow, self.scope)
         self.labels = _labels(flow, self.scope)
+        self.triggers = {type(one).__name__ for one in flow.triggers}
         self._guards: dict[Path, frozenset[tuple[str, ...]]] = {}
 
     def findings(self, path: Path, template: Template) -> Iterator[Finding]:
@@ -116,6 +126,8 @@ class References:
             return self._meant_root(path, read) or _unknown_root(path, read)
         if root == "taskrun":
             return self._value_of_loop(path, read)
+        if root == "trigger":
+            return self._started_by(path, read)
         if not FOREIGN.get(root, set()).isdisjoint(path) or self._of_subflow(path):
             return None
         if root == "labels":
@@ -153,6 +165,18 @@ class References:
     def _sets_variables(self) -> bool:
         """Whether a task may set variables of any name while the flow runs."""
         return any(type(task).__name__ in ("SetVariables", "TemplatedTask") for task in self.scope.tasks.values())
+
+    def _started_by(self, path: Path, read: Read) -> Finding | None:
+        """`trigger.boddy`: a slip of what the flow's triggers hand on."""
+        name = read.path[1]
+        if not self.triggers <= STARTED.keys() or read.guarded:
+            return None
+        has = [one for kind in self.triggers for one in STARTED[kind]]
+        near = get_close_matches(name, has, n=1, cutoff=0.75)
+        if name in has or not near:
+            return None
+        advice = f"Did you mean `trigger.{near[0]}`?"
+        return _finding(path, read, f"`trigger` has no `{name}`.", "unknown-variable", advice)
 
     def _value_of_loop(self, path: Path, read: Read) -> Finding | None:
         """`taskrun.value` outside of loops over values."""

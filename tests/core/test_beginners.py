@@ -161,6 +161,15 @@ def inputs(text: str, tasks: str = SAY) -> str:
             22,
             "The value that `[` opens has ended before this; put the whole value in quotes.",
         ),
+        (
+            flow(
+                f'tasks:\n{LOG}    message: "{{{{ trigger.boddy }}}}"\ntriggers:\n'
+                f"  - {{id: t, type: {CORE}.trigger.Webhook, key: k}}\n"
+            ),
+            6,
+            18,
+            "`trigger` has no `boddy`. Did you mean `trigger.body`?",
+        ),
         (message("'it' is"), 6, 19, "The value that `'` opens has ended before this"),
         (message("> quoted"), 6, 16, "A `>` or `|` at the start of a value begins a block of text"),
         (message('"C:\\Users"'), 6, 19, "A backslash in"),

@@ -88,6 +88,7 @@ def test_a_value_becomes_its_type(properties, given, typed):
         ({"type": "INT", "max": 20}, 21, "it must be less than `20`, but received `21`"),
         ({"type": "FLOAT", "max": 20.5}, "20.6", "it must be less than `20.5`"),
         ({"type": "FLOAT"}, "nan", "Expected `FLOAT`"),
+        ({"type": "FLOAT"}, "1e999", "it is too large"),
         ({"type": "DATETIME"}, "2019-10-06T18:27:49", "has no time zone"),
         (
             {"type": "DATETIME", "before": "2020-01-01T00:00:00Z"},

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from math import isfinite
 from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
@@ -62,7 +63,9 @@ class FloatInput(BoundedInput[float]):
         text = spell(value).strip()
         if isinstance(value, bool) or not _FLOAT.fullmatch(text):
             raise unreadable("FLOAT", value, "it is not a number")
-        return float(text)
+        if not isfinite(number := float(text)):
+            raise unreadable("FLOAT", value, "it is too large")
+        return number
 
 
 class DateTimeInput(BoundedInput[datetime]):
