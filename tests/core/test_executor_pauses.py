@@ -120,11 +120,21 @@ def test_a_pause_nobody_answered_takes_the_defaults():
         onResume=[
             {"id": "n", "type": "INT", "defaults": 3},
             {"id": "who", "type": "STRING", "defaults": "{{ flow.id }}"},
+            {"id": "deep.days", "type": "INT", "defaults": "{{ 1 + 1 }}"},
+            {"id": "rows", "type": "JSON", "defaults": '[{"a": 1}]'},
+            {"id": "amounts", "type": "ARRAY", "itemType": "FLOAT", "defaults": "[1, 2.5]"},
+            {"id": "day", "type": "DATE", "defaults": "2042-04-02"},
+            {"id": "odd", "type": "INT", "defaults": "{{ flow.id }}"},
+            {"id": "note", "type": "STRING", "required": False},
         ],
     )
     execution = started(driver, flow(ask))
     driver.pass_time(timedelta(hours=1))
-    assert run_of(driver.executions[execution.id], "ask").outputs == {"onResume": {"n": 3, "who": "f"}}
+    taken = {
+        "n": 3, "who": "f", "deep": {"days": 2}, "rows": [{"a": 1}], "amounts": [1.0, 2.5], "day": "2042-04-02",
+        "odd": "f", "note": None,
+    }  # fmt: skip
+    assert run_of(driver.executions[execution.id], "ask").outputs == {"onResume": taken}
 
 
 def test_an_execution_held_by_hand_starts_nothing_until_resumed():

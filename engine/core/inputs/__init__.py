@@ -8,7 +8,7 @@ from engine.core.inputs.by_type import INPUT_TYPES, AnyInput
 from engine.core.inputs.declaration import DependsOn, Input, InputRefused
 from engine.core.inputs.groups import FormInput, Inputs, ObjectInput, TableInput
 from engine.core.inputs.outputs import FlowOutput, coerce_outputs
-from engine.core.inputs.resolution import RenderFn, Resolved, nest, resolve, standing_defaults
+from engine.core.inputs.resolution import RenderFn, Resolved, nest, resolve, standing_defaults, unasked
 from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
 from engine.core.inputs.types import (
     ArrayInput,
@@ -63,4 +63,5 @@ __all__ = [
     "nest",
     "resolve",
     "standing_defaults",
+    "unasked",
 ]

@@ -78,6 +78,21 @@ def standing_defaults(inputs: Iterable[Input]) -> dict[str, Any]:
     return found
 
 
+def unasked(inputs: Iterable[Input], rendered: Mapping[str, Any]) -> dict[str, Any]:
+    """What a form that nobody filled gives, nested: the rendered defaults, typed where they fit, and null for what may
+    be left out."""
+    found: dict[str, Any] = {}
+    for declared in inputs:
+        value = rendered.get(declared.id)
+        if value is not None:
+            with suppress(InputRefused):
+                value = _as_kept(declared.coerce(value))
+            found[declared.id] = value
+        elif not declared.required and declared.depends_on is None:
+            found[declared.id] = None
+    return nest(found)
+
+
 def _as_kept(value: Any) -> Any:
     """A typed value as an execution keeps it."""
     if isinstance(value, time):

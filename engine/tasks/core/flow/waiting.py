@@ -17,7 +17,7 @@ from engine.core.flowable import (
     Wanted,
     to_wait,
 )
-from engine.core.inputs import Inputs, nest
+from engine.core.inputs import Inputs, unasked
 from engine.core.property import Property, has_template
 from engine.core.task import AnyTask, Part, Task
 
@@ -82,7 +82,10 @@ onResume:
 
     def unanswered(self) -> Wanted:
         given = {asked.id: asked.defaults for asked in self.on_resume if asked.defaults is not None}
-        return {"defaults": (nest(given), "typed")} if given else {}
+        return {"defaults": (given, "typed")} if given else {}
+
+    def expired(self, inputs: Mapping[str, Any], at: str) -> Mapping[str, Any] | None:
+        return self.answered(unasked(self.on_resume, inputs), "", at)
 
 
 class CheckFrequency(Part):
