@@ -347,7 +347,7 @@ def list_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
 
 
 async def aside(value: Any, work: Callable[[], Found]) -> Found:
-    """What some rendering of a value gives; it is done in a thread when it may wait for a disk or a network."""
+    """What some rendering of a value gives; it is done in a thread when it may wait or take long."""
     return await in_a_thread(work) if waits(value) else work()
 
 
@@ -357,7 +357,7 @@ async def in_a_thread(work: Callable[[], Found]) -> Found:
 
 
 def waits(value: Any) -> bool:
-    """Whether rendering a value may wait for a disk or a network."""
+    """Whether rendering a value may wait for a disk, a network or a process, or take seconds itself."""
     return any(_text_waits(text) for text in texts(value))
 
 
@@ -366,9 +366,10 @@ def _text_waits(text: str) -> bool:
     if not has_template(text):
         return False
     try:
-        return not WAITING.isdisjoint(expressions.parse(text).functions())
+        template = expressions.parse(text)
     except ExpressionFailed:
         return False
+    return template.may_take_long or not WAITING.isdisjoint(template.functions())
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -19,6 +19,8 @@ from engine.expressions.statements import StatementCompiler
 from engine.expressions.trust import path_of
 from engine.expressions.values import Value
 
+_LONG: Final = frozenset({"jq", "regexMatch", "regexExtract", "regexReplace", "replace", "split"})
+
 
 class Template:
     """A parsed template. Build one with `parse`."""
@@ -126,6 +128,19 @@ class Template:
     def filters(self) -> frozenset[str]:
         """Filters that are used."""
         return frozenset(node.name for node in self._nodes if isinstance(node, nodes.Filter))
+
+    @property
+    def may_take_long(self) -> bool:
+        """Whether it may take seconds: it loops, or has patterns or jq programs, which may run in another process."""
+        return not _LONG.isdisjoint(self.filters()) or any(
+            isinstance(node, nodes.For | nodes.Macro)
+            or (
+                isinstance(node, nodes.Attribute)
+                and node.arguments is not None
+                and getattr(node.key, "value", None) == "split"
+            )
+            for node in self._nodes
+        )
 
     def tests(self) -> frozenset[str]:
         """Tests that are used."""

@@ -27,7 +27,7 @@ from engine.runtime.creation import Creator
 from engine.runtime.flows import Flows
 from engine.runtime.own_schedules import Occurrences, OwnSchedules
 from engine.runtime.salvos import SALVO, Entry, Salvos, may_join
-from engine.runtime.starts import Starts
+from engine.runtime.starts import Starts, hurried
 from engine.runtime.trigger_states import TriggerStates, definition_of
 from engine.runtime.watches import Watches
 from engine.scheduler import Scheduler
@@ -373,7 +373,7 @@ class Schedules:
         one = self.render_for(entry.flow)
         try:
             if entry.trigger.conditions or entry.trigger.when is not None:
-                return await asyncio.to_thread(search, local, one)
+                return await asyncio.to_thread(search, local, hurried(one))
             return search(local, one)
         except ExpressionFailed as error:
             log.warning("The schedule %s can't tell its dates: %s", entry.key, error)

@@ -1,9 +1,10 @@
 """What a trigger starts: its inputs and labels rendered, its conditions asked, the execution prepared."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from engine.core.conditions import ConditionContext
@@ -11,8 +12,8 @@ from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
 from engine.core.labels import read_labels
 from engine.core.triggers import Scheduled, Trigger
-from engine.errors import EngineError
-from engine.expressions import render
+from engine.errors import EngineError, ExpressionFailed
+from engine.expressions import render as render_text
 from engine.key_values import KeyValueStore
 from engine.plugin import Records
 from engine.rendering import aside, typed_value
@@ -21,6 +22,22 @@ from engine.runtime.flow_triggers import rendered
 from engine.trigger_context import TriggerContext
 
 Pairs = tuple[tuple[str, str], ...]
+SEARCH_SECONDS = 5.0  # that the conditions of a schedule may take to find one of its dates
+
+
+def hurried(render: RenderFn, clock: Callable[[], float] = monotonic) -> RenderFn:
+    """Renders the conditions of a schedule for a search among its dates: ExpressionFailed once all of them together
+    have taken too long. The date that is asked about then is looked at when it comes."""
+    until: float | None = None
+
+    def one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
+        nonlocal until
+        until = until or clock() + SEARCH_SECONDS
+        if clock() > until:
+            raise ExpressionFailed("The conditions take too long to look for dates far ahead.")
+        return render(text, extra, typed)
+
+    return one
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +85,7 @@ class Starts:
 
         def one(text: str, extra: Mapping[str, Any], typed: bool) -> Any:
             names = {**seen, **extra}
-            return typed_value(text, names, services) if typed else render(text, names, services)
+            return typed_value(text, names, services) if typed else render_text(text, names, services)
 
         return one
 
@@ -112,8 +129,12 @@ class Starts:
         """The execution for a date of a schedule; EngineError."""
         one = self.render_for(flow)
         local = date.astimezone(trigger.zone(self.creator.renderer.zone))
-        variables = await asyncio.to_thread(trigger.variables_at, local, one)
-        trigger.holds_at(local, one)
+
+        def ask() -> Mapping[str, Any]:
+            trigger.holds_at(local, one)
+            return trigger.variables_at(local, hurried(one))
+
+        variables = await asyncio.to_thread(ask)
         names = {"trigger": variables, "schedule": variables}
         return await self.start(flow, trigger, variables, names, inputs, labels)
 

@@ -6,14 +6,18 @@ import json
 import os
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.chat_settings import ChatSettings
 from engine.core.state import State
+from engine.rendering import waits
 from engine.runtime import Engine
+from engine.runtime.starts import hurried
 from engine.settings import HttpSettings, Limits, ScriptSettings, Settings
+from engine.tasks.core.trigger.schedule import Schedule
 from engine.tasks.runners import PATIENCE, QUICK
 from engine.tasks.script_output import ScriptOutput
 from tests.runtime.greedy import ASKS, BESIDE, EACH, ENDLESS, FORKS, HANGS, LARGE, LOOP, PING, TALKATIVE
@@ -262,3 +266,42 @@ def test_the_table_in_the_docs_is_the_settings():
         for name in names
     }
     assert told == real
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for one in inputs.rows %}{{ one }}{% endfor %}",
+        "{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}",
+        "{{ inputs.text | regexMatch('(a+)+$') }}",
+        "{{ inputs.text | jq('.a') }}",
+        "{{ inputs.text.split('(a+)+$') }}",
+        "{% filter replace({'(a+)+$': ''}, regexp=true) %}{{ inputs.text }}{% endfilter %}",
+        "{{ read('a.txt') }}",
+    ],
+)
+def test_what_may_take_seconds_is_not_rendered_where_everything_else_goes_on(text):
+    assert waits(["plain", {"key": text}])
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "{{ inputs.a ?? 'b' | upper }}", "{{ inputs.a.trim() }}", "{% if a %}b{% endif %}"]
+)
+def test_what_is_soon_done_is_rendered_at_once(text):
+    assert not waits(text)
+
+
+def test_a_search_among_dates_ends_when_the_conditions_take_long():
+    asked = []
+
+    def never(text, extra, typed):
+        asked.append(extra)
+        return "false"
+
+    passing = itertools.count(1).__next__  # a second passes each time somebody looks
+    trigger = Schedule(id="t", type="io.kestra.plugin.core.trigger.Schedule", cron="* * * * *", when="{{ false }}")
+    after = datetime(2042, 3, 3, 8, 0, tzinfo=UTC)
+    found = trigger.next_date(after, hurried(never, passing))
+    assert found == after + timedelta(minutes=len(asked) + 1)  # which is looked at when it comes
+    assert 0 < len(asked) < 10
+    assert trigger.previous_date(after, hurried(never, passing)) is None
