@@ -204,6 +204,8 @@ async def _follow(
 ) -> Execution:
     while True:
         execution, pauses = await _watch(engine, execution, answers, console)
+        if not console.is_terminal:
+            console.line()  # Live ends the last one only on a terminal
         if not pauses:
             return execution
         for pause in pauses:

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from bot.settings import read_settings, shipped_flows
 from bot.testing.runner import Verdict, run_suite
 from bot.testing.suites import FlowFolders, find_suites
-from engine.errors import SettingInvalid
+from engine.errors import NotFound, SettingInvalid
 from engine.tasks import catalogue
 
 UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # what XML can't hold
@@ -20,6 +20,8 @@ def test(files: list[Path], format: str, flows: list[Path] | None) -> None:
     """Exit 0 when every case holds, 1 when one does not, 2 when a file can't be read."""
     if format not in ("text", "json", "junit"):
         raise SettingInvalid(f"There is no format {format!r}.", fix="Write text, json or junit.")
+    if missing := next((folder for folder in flows or () if not folder.is_dir()), None):
+        raise NotFound(f"There is no folder {missing}.", fix="Check what --flows names.")
     suites = find_suites(files, catalogue())
     named = [*(flows or read_settings().flows), *(file.resolve().parent for file, _ in suites), shipped_flows("demo")]
     folders = FlowFolders(list(dict.fromkeys(folder.resolve() for folder in named if folder.is_dir())))

@@ -26,7 +26,7 @@ from engine.settings import Settings
 from engine.tasks import catalogue
 
 LONGEST = 60.0  # seconds of real time a case may take
-JUMPS = 200  # timers that may come due in one case
+JUMPS = 1_000  # timers that may come due in one case
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,9 @@ async def run_suite(suite: Suite, flows: FlowFolders) -> list[Verdict]:
     """A verdict for each case; NotFound when the flow is in no folder."""
     tested = flows.find(suite.namespace, suite.flow_id)
     if tested is None:
+        for file, error in flows.unread(suite.flow_id):
+            line = error.problems[0].line if error.problems else 1
+            raise FlowInvalid(f"{file}:{line}: {error.message}", fix=f"Test {suite.id} is about this flow.")
         raise NotFound(
             f"Test {suite.id} is about {suite.namespace}/{suite.flow_id}, which is in none of the flow folders.",
             fix="Give its folder with --flows.",
@@ -170,7 +173,8 @@ async def _play(
         problems.append(f"the run must end {wanted}, and ended {execution.state}{await _why(engine, execution)}")
     elif wanted is None and execution.state == "FAILED":
         problems.append(f"the run FAILED{await _why(engine, execution)}; write expect.state: FAILED if it should")
-    problems += _unsaid(case.expect.messages, chat.messages)
+    if unsaid := _unsaid(case.expect.messages, chat.messages):
+        problems.append(f"{unsaid}{await _why(engine, execution)}")
     for assertion in case.assertions:
         problem = await _judged(engine, execution, assertion)
         if problem is not None:
@@ -178,12 +182,12 @@ async def _play(
     return problems
 
 
-def _unsaid(wanted: Sequence[str], said: Sequence[str]) -> list[str]:
+def _unsaid(wanted: Sequence[str], said: Sequence[str]) -> str:
     left = iter(said)
     for text in wanted:
         if not any(text in one for one in left):
-            return [f"no message (in this order) says {text!r}; said were {list(said)!r}"]
-    return []
+            return f"no message (in this order) says {text!r}; said were {list(said)!r}"
+    return ""
 
 
 async def _judged(engine: Engine, execution: Execution, assertion: Assertion) -> str | None:
@@ -230,7 +234,8 @@ async def _to_its_end(
             names = ", ".join(pause.task_id for pause in waiting) or "something"
             return execution, [f"{names} waits, and the case has no answer for it"]
         clock.jump_to(due[0][0] + timedelta(milliseconds=1))
-    return execution, ["the run waits again and again"]
+    said = f"it still waits after {JUMPS} timers, when its clock says {clock.now():%Y-%m-%d %H:%M} UTC"
+    return execution, [f"{said}; give what it waits for a fixture that ends it"]
 
 
 async def _rest(engine: Engine) -> None:

@@ -163,6 +163,45 @@ def test_a_pause_that_asks_again_gets_the_next_answer(tmp_path, capsys):
     ]
 
 
+ENDLESS = """
+id: endless
+namespace: x
+tasks:
+  - id: until
+    type: io.kestra.plugin.core.flow.LoopUntil
+    condition: "{{ outputs.call.code == 200 }}"
+    checkFrequency: {interval: PT1H}
+    tasks: [{id: call, type: io.kestra.plugin.core.http.Request, uri: "http://service.test"}]
+"""
+CALLED = """
+id: calls
+namespace: x
+flowId: endless
+testCases:
+  - id: never
+    now: "2026-03-02T08:00:00Z"
+    fixtures: {tasks: [{id: call, outputs: {code: 500}}]}
+"""
+
+
+def test_a_flow_that_never_ends_is_given_up(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bot.testing.runner.JUMPS", 5)
+    (tmp_path / "flow.yaml").write_text(ENDLESS)
+    (tmp_path / "test.yaml").write_text(CALLED)
+    with pytest.raises(SystemExit):
+        run_tests([tmp_path / "test.yaml"], "text", [tmp_path])
+    assert "it still waits after 5 timers, when its clock says 2026-03-02 13:00 UTC;" in capsys.readouterr().out
+
+
+def test_a_flow_that_is_no_yaml_and_a_folder_that_is_not_there_are_named(tmp_path):
+    (tmp_path / "flow.yaml").write_text(ENDLESS.replace("    type:", "   type:"))
+    (tmp_path / "test.yaml").write_text(CALLED)
+    with pytest.raises(EngineError, match=r"flow\.yaml:6: .*Test calls is about this flow\."):
+        run_tests([tmp_path / "test.yaml"], "text", [tmp_path])
+    with pytest.raises(EngineError, match=r"There is no folder .*nowhere"):
+        run_tests([tmp_path / "test.yaml"], "text", [tmp_path / "nowhere"])
+
+
 @pytest.mark.parametrize("assertion", ["description: it works", "equalTo: "])
 def test_an_assertion_that_asserts_nothing_does_not_hold(tmp_path, capsys, assertion):
     (tmp_path / "helper.yaml").write_text(HELPER)

@@ -54,7 +54,8 @@ def run(folder, *words):
 def test_only_what_is_needed_is_read(folder, words):
     done = run(folder, *words)
     assert done.returncode == 0, done.stderr
-    assert "x.y/fine ended SUCCESS" in done.stderr
+    assert done.stderr.splitlines()[-1] == "x.y/fine ended SUCCESS."
+    assert done.stderr.splitlines()[0].endswith(" s")
     assert "unre" not in done.stderr
     assert "Lag" not in done.stderr
 
