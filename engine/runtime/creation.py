@@ -23,7 +23,7 @@ from engine.errors import EngineError, ExpressionFailed, InputInvalid, InputProb
 from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
 from engine.identifiers import new_id
-from engine.rendering import Renderer, in_a_thread, typed_value, waits
+from engine.rendering import Renderer, in_a_thread, texts, typed_value, waits
 from engine.runtime.decision import Decision
 from engine.secrets import AtRest, Masker
 from engine.settings import Settings
@@ -40,6 +40,7 @@ CORRELATION = "system.correlationId"
 START = commands.START
 LOCAL = "file://"
 SEVERITY = {"BLOCK_EXECUTION": 0, "FAIL_EXECUTION": 1, "CREATE_EXECUTION": 2}
+LONG = 100_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Creator:
                 inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed)
             )
 
-        return await in_a_thread(work) if may_wait(inputs) else work()
+        return await in_a_thread(work) if may_wait(inputs) or is_long(given) else work()
 
     async def check_for(self, trigger: Trigger, flow: Flow, given: Mapping[str, Any]) -> Resolved:
         """The same for what a trigger gives. One that gives nothing may start a flow that asks for more."""
@@ -360,6 +361,11 @@ def check_labels(labels: Sequence[tuple[str, str]]) -> None:
 def may_wait(inputs: Iterable[Input]) -> bool:
     """Whether checking values for some inputs may take long, or wait for a disk or a network."""
     return any(one.may_take_time or waits(_plain_parts(one)) for one in inputs)
+
+
+def is_long(given: Mapping[str, Any]) -> bool:
+    """Whether given values are so long that reading them may take long, as JSON or YAML say."""
+    return sum(map(len, texts(given))) > LONG
 
 
 def _plain_parts(declared: Input) -> Any:

@@ -15,6 +15,7 @@ from bot.chat_settings import ChatSettings
 from engine.core.state import State
 from engine.rendering import waits
 from engine.runtime import Engine
+from engine.runtime.creation import is_long
 from engine.runtime.starts import hurried
 from engine.settings import HttpSettings, Limits, ScriptSettings, Settings
 from engine.tasks.core.trigger.schedule import Schedule
@@ -282,6 +283,11 @@ def test_the_table_in_the_docs_is_the_settings():
 )
 def test_what_may_take_seconds_is_not_rendered_where_everything_else_goes_on(text):
     assert waits(["plain", {"key": text}])
+
+
+def test_long_inputs_are_not_read_where_everything_else_goes_on():
+    assert not is_long({"rows": "- a\n" * 100, "more": ["b", 3, None]})
+    assert is_long({"more": ["b", {"deep": "- a\n" * 100_000}]})
 
 
 @pytest.mark.parametrize(
