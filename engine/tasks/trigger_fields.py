@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from engine.core.task import Task
 from engine.core.triggers import Trigger
 from engine.plugin import Part, PollingTrigger, RunContext, TaskFailed
+from engine.tasks import catalogue
 
 P = TypeVar("P", bound=Part)
 T = TypeVar("T", bound=Task)
@@ -31,7 +32,8 @@ async def _read(
     asked = trigger.model_fields_set.intersection(names)
     given: dict[str, Any] = trigger.model_dump(include=asked, by_alias=True, exclude_unset=True, warnings=False)
     try:
-        read = kind.model_validate({**await context.render(given), **more}, context={"rendered": True})
+        asked_for = {**await context.render(given), **more}
+        read = kind.model_validate(asked_for, context={"rendered": True, "registry": catalogue()})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])

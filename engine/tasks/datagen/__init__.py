@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.datagen`: data that is made up."""

@@ -1,0 +1,78 @@
+"""`io.kestra.plugin.datagen.core`: data that is made up, once or again and again."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask
+from engine.tasks.datagen.generators import AnyGenerator
+from engine.tasks.rows import lines_of
+from engine.tasks.threads import in_own_thread
+from engine.tasks.trigger_fields import task_of
+
+MOST = 1_000_000
+
+
+class Generated(Outputs):
+    """The value, a list of them when there are several, or the file that holds them; and how many."""
+
+    value: Any = None
+    uri: str | None = None
+    size: int
+
+
+class DataFields(Part):
+    """What is made up, and how much of it."""
+
+    generator: AnyGenerator
+    batch_size: Property[int] = Field(default=1, ge=1, le=MOST)
+    store: Property[bool] = Field(default=False, description="Into a file of rows.")
+
+
+class Generate(DataFields, RunnableTask):
+    """Make up data for trials."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: people
+type: io.kestra.plugin.datagen.core.Generate
+batchSize: 100
+store: true
+generator:
+  type: io.kestra.plugin.datagen.generators.JsonObjectGenerator
+  value:
+    name: "#{name.fullName}"
+    email: "#{internet.emailAddress}"
+    age: "#{number.numberBetween '18','99'}"
+""",
+    )
+    type: Literal["io.kestra.plugin.datagen.core.Generate"]
+
+    async def run(self, context: RunContext) -> Generated:
+        values = await in_own_thread(lambda: self.generator.values(self.batch_size))
+        if not self.store:
+            return Generated(value=values[0] if self.batch_size == 1 else values, size=len(values))
+        return Generated(
+            uri=await context.files.put("".join(lines_of(values)).encode(), "data.jsonl"), size=len(values)
+        )
+
+
+class Trigger(DataFields, PollingTrigger):
+    """Start an execution with made-up data, again and again."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: visitors
+type: io.kestra.plugin.datagen.core.Trigger
+interval: PT30S
+generator:
+  type: io.kestra.plugin.datagen.generators.JsonObjectGenerator
+  value:
+    name: "#{name.fullName}"
+    ip: "#{internet.ipV4Address}"
+""",
+    )
+    type: Literal["io.kestra.plugin.datagen.core.Trigger"]
+
+    async def poll(self, context: PollContext) -> Generated:
+        return await (await task_of(self, Generate, context)).run(context)
