@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from bot.conversation import Person
@@ -120,7 +121,7 @@ async def purge(engine: Engine, before: datetime, by: Person, *, dry_run: bool =
     def work(unit: Unit, *, is_first: bool) -> int:
         if is_first:
             chat_audit.record(unit.connection, deed)
-        sign = lambda: engine.notary.seal_in(unit, OLD_ROWS, must=True)  # noqa: E731
+        sign = partial(engine.notary.seal_in, unit, OLD_ROWS, must=True)
         return audit_chain.purge(unit.connection, before, now, sign, most=BATCH)
 
     await engine.notary.ready()

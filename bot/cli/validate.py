@@ -100,8 +100,9 @@ def read_source(file: Path, *, named: bool = False) -> Source:
     except UnicodeDecodeError as error:
         if b"\0" in content and not content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return unread("The file holds no text.", "encoding", "Give it another ending, or move it elsewhere.")
-        before = content[: error.start].decode("utf-8-sig").split("\n")
-        message = f"The file is not UTF-8 text: byte 0x{content[error.start]:02X}."
+        # What the error counts in begins behind the mark of a file that has one.
+        before = error.object[: error.start].decode().split("\n")
+        message = f"The file is not UTF-8 text: byte 0x{error.object[error.start]:02X}."
         return unread(message, "encoding", "Save it as UTF-8.", len(before), len(before[-1]) + 1)
     except OSError as error:
         return unread(f"The file can't be read: {error.strerror}.", "unreadable")

@@ -39,6 +39,7 @@ DATED = re.compile(  # dates that the engine gives, one or the first of several
     r"(\s*\?\?\s*(trigger\.(date|next|previous)|execution\.(startDate|endDate)))*(\s*\|\s*date\([^()|]*\))?"
 )
 TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+PLACES = re.compile(r'"(?:\{\{.*?\}\}|\\.|[^"\\])*+"|(?P<value>:\s*)?(?P<template>\{\{.*?\}\})', re.DOTALL)  # in JSON
 ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
 LOOPS = frozenset({"Loop", *BY_VALUE})  # what `taskrun.value` and `item.value` can be of
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
@@ -77,8 +78,9 @@ def _bursts(path: Path, part: Any) -> Iterator[Finding]:
     if not isinstance(text, str) or getattr(part, "with_seconds", False):
         return
     for name, step, last in cron.long_steps(text):
-        message = f"`*/{step}` {name} has no effect: the {name} starts anew after {last}, so it is always the first."
-        yield Finding((*path, "cron"), message, "cron-step", "warning", "Use several schedules for the times between.")
+        message = f"The {name} `*/{step}` is always 0: {name}s start anew after {last}."
+        advice = "Write `0` if that is meant, else use several schedules."
+        yield Finding((*path, "cron"), message, "cron-step", "warning", advice)
     burst = cron.burst(text)
     if burst:
         message = f"{burst.runs} runs between {burst.first} and {burst.last}; did you mean `{burst.suggestion}`?"
@@ -102,12 +104,14 @@ def _payload(path: Path, part: Any) -> Iterator[Finding]:
     field = type(part).model_fields.get("payload")
     mark = marker(field) if field is not None else None
     text = getattr(part, "payload", None)
-    if mark is None or mark.guard != "json" or not isinstance(text, str) or "{%" in text or not text.strip():
+    if mark is None or mark.guard != "json" or not isinstance(text, str) or not text.strip():
+        return
+    if "{%" in text or "{#" in text or any("{" in one[2:] for one in TEMPLATE.findall(text)):  # whose end may be later
         return
     failed = []
     for value in ("0", "", '"a":0'):  # a text or a number, nothing, a part of a map
         try:
-            json.loads(TEMPLATE.sub(partial(_in_place_of, value), text), strict=False)
+            json.loads(PLACES.sub(partial(_filled, value), text), strict=False)
         except json.JSONDecodeError as error:
             failed.append(error)
         else:
@@ -115,6 +119,13 @@ def _payload(path: Path, part: Any) -> Iterator[Finding]:
     found = max(failed, key=lambda error: error.pos)
     message = f"`payload` is not JSON: {found.msg}."
     yield Finding((*path, "payload"), message, "payload", "warning", "", "", found.lineno, found.colno)
+
+
+def _filled(value: str, place: re.Match[str]) -> str:
+    """A text or a template of JSON with that value, or with a number where no other would do."""
+    if place["template"] is None:
+        return TEMPLATE.sub(partial(_in_place_of, "0"), place[0])
+    return TEMPLATE.sub(partial(_in_place_of, "0" if place["value"] else value), place[0])
 
 
 def _in_place_of(value: str, template: re.Match[str]) -> str:

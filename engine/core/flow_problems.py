@@ -256,17 +256,21 @@ def _names_of(key: str, cls: type[BaseModel]) -> list[str]:
 
 
 def _neighbour(written: Mapping[str, Any], cls: type[BaseModel] | None, registry: Registry) -> str:
-    """A task that stands beside one and is what was written: `Script`, when `Commands` is given a `script`."""
-    if cls is None or not issubclass(cls, Task):
+    """A task that stands beside one and is what was written: `Script`, when `Commands` is given only a `script`."""
+    if cls is None or not issubclass(cls, Task) or written.keys() >= _needed(cls):
         return ""
     package = cls.type_names()[0].rpartition(".")[0]
     for name in registry.names():
         other = registry.find(name) if name.rpartition(".")[0] == package else None
-        if other is not None and issubclass(other, Task) and written.keys() <= set(properties(other)):
-            needed = [field.alias or name for name, field in other.model_fields.items() if field.is_required()]
-            if written.keys() >= set(needed):
-                return other.type_names()[0]
+        if other is None or not issubclass(other, Task):
+            continue
+        if _needed(other) <= written.keys() <= set(properties(other)):
+            return other.type_names()[0]
     return ""
+
+
+def _needed(cls: type[BaseModel]) -> set[str]:
+    return {field.alias or name for name, field in cls.model_fields.items() if field.is_required()}
 
 
 def _mapping_at(path: Path, document: Any) -> Mapping[str, Any]:

@@ -223,7 +223,8 @@ class References:
             return self._answer(path, read, place)
         if not fields or wanted in fields:
             return None
-        near = _reworded(wanted, fields) or get_close_matches(wanted, fields, n=1)
+        near = _kept(wanted, fields, self.scope.tasks[place]) or _reworded(wanted, fields)
+        near = near or get_close_matches(wanted, fields, n=1)
         advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
         return _finding(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
 
@@ -300,6 +301,12 @@ def _labels(flow: Flow, scope: Scope) -> frozenset[str] | None:
         return None
     given = [flow.labels, *(trigger.labels for trigger in flow.triggers)]
     return frozenset(str(key).partition(".")[0] for labels in given for key, _ in labels)
+
+
+def _kept(name: str, fields: Collection[str], task: Task) -> list[str]:
+    """Outputs by name of a task that is given a map of them: `values.total` of an OutputValues."""
+    given = ((one, getattr(task, one, None)) for one in fields)
+    return [f"{one}.{name}" for one, values in given if isinstance(values, Mapping) and name in values]
 
 
 def _reworded(name: str, known: Collection[str]) -> list[str]:

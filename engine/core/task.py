@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
@@ -222,7 +222,7 @@ def containers(cls: type[Part]) -> frozenset[str]:
     return frozenset(found)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _unserved(cls: type[Part]) -> Mapping[str, Unserved]:
     found = {
         name: next((one for one in field.metadata if isinstance(one, Unserved)), None)

@@ -230,8 +230,8 @@ def inputs(text: str, tasks: str = SAY) -> str:
             13,
             f"Did you mean '{CORE}.log.Log'?",
         ),
-        (cron('"*/90 * * * *"'), 10, 5, "`*/90` minute has no effect: the minute starts anew after 59"),
-        (cron('"0 */36 * * *"'), 10, 5, "`*/36` hour has no effect: the hour starts anew after 23"),
+        (cron('"*/90 * * * *"'), 10, 5, "The minute `*/90` is always 0: minutes start anew after 59. Write `0`"),
+        (cron('"0 */36 * * *"'), 10, 5, "The hour `*/36` is always 0: hours start anew after 23. Write `0`"),
         (message("\"{{ secret['A'] }}\""), 6, 18, "There is no variable `secret`. Write `secret('A')`."),
         (
             flow(f"{SAY}pluginDefaults:\n  - {{type: {CORE}.lg.Log, values: {{level: WARN}}}}\n"),
@@ -247,6 +247,15 @@ def inputs(text: str, tasks: str = SAY) -> str:
             9,
             18,
             "`ask` does not ask for `fin`. Did you mean `outputs.ask.onResume.fine`?",
+        ),
+        (
+            flow(
+                f"tasks:\n  - {{id: sums, type: {CORE}.output.OutputValues, values: {{total: 3}}}}\n"
+                f'{LOG}    message: "{{{{ outputs.sums.total }}}}"\n'
+            ),
+            7,
+            18,
+            "`sums` has no output `total`. Did you mean `outputs.sums.values.total`?",
         ),
         (
             flow(
@@ -314,6 +323,11 @@ def test_a_wrong_value_does_not_hide_what_else_is_wrong():
     ]
 
 
+def test_a_task_that_has_all_it_needs_is_not_taken_for_another():
+    (found,) = said(flow(f"tasks:\n  - {{id: end, type: {CORE}.execution.Fail, executionId: x}}\n"))
+    assert found[2].strip() == "Unknown property `executionId`."
+
+
 def test_defaults_for_a_family_of_types_are_no_slip():
     core, aws = f"{{type: {CORE}, values: {{level: WARN}}}}", "{type: io.kestra.plugin.aws, values: {region: r}}"
     text = f"{SAY}pluginDefaults:\n  - {core}\n  - {aws}\n"
@@ -322,7 +336,15 @@ def test_defaults_for_a_family_of_types_are_no_slip():
 
 @pytest.mark.parametrize(
     "payload",
-    ['{"a": {{ 1 }}, "b": "x {{ 2 }}"}', "{{ flow.id }}", "{ {{ x }} }", '{"a": [{% for x in [1] %}{% endfor %}]}'],
+    [
+        '{"a": {{ 1 }}, "b": "x {{ 2 }}"}',
+        "{{ flow.id }}",
+        "{ {{ x }} }",
+        '{"a": [{% for x in [1] %}{% endfor %}]}',
+        '{ {{ x }}, "b": "x {{ y ?? "none" }}", "c": {{ z }} }',
+        '{"a": {{ {"b": {"c": 1}} | toJson }} }',
+        '{# a note #} {"a": 1}',
+    ],
 )
 def test_what_templates_can_make_json_is_no_slip(payload):
     task = "  - {id: a, type: io.kestra.plugin.slack.notifications.SlackIncomingWebhook, url: u}\n"

@@ -217,6 +217,7 @@ def test_any_file_gets_an_answer(folder, capsys, content):
     ("content", "said"),
     [
         (GOOD.format(id="café").encode("latin-1"), "any.yaml:1:8: error: The file is not UTF-8 text: byte 0xE9."),
+        ("\ufeffid: ää".encode() + b"b\xff", "any.yaml:1:8: error: The file is not UTF-8 text: byte 0xFF."),
         (GOOD.format(id="a").encode("utf-16"), "any.yaml:1:1: error: The file is not UTF-8 text: byte 0xFF."),
         (b"\x89PNG\r\n\x1a\n\0\0", "any.yaml:1:1: error: The file holds no text."),
     ],
