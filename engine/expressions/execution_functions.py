@@ -260,22 +260,20 @@ def subflow(
     )  # fmt: skip
 
 
-def _unsupported(name: str) -> NoReturn:
-    fail(
-        f"{name}() belongs to Kestra's enterprise edition and is not supported.", "Use vars, secret() or kv() instead."
-    )
+def _unsupported(name: str, instead: str) -> NoReturn:
+    fail(f"{name}() belongs to Kestra's enterprise edition and is not supported.", instead)
 
 
 @FUNCTIONS.add("appLink", REST)
 def app_link(*_arguments: Value) -> NoReturn:
     """Not supported."""
-    _unsupported("appLink")
+    _unsupported("appLink", "People decide by the buttons in chat, or on the page at `kestra.url`: leave the link out.")
 
 
 @FUNCTIONS.add("credential", REST)
 def credential(*_arguments: Value) -> NoReturn:
     """Not supported."""
-    _unsupported("credential")
+    _unsupported("credential", "Use secret() instead.")
 
 
 def field_of(text: str, subkey: str) -> str | None:

@@ -301,7 +301,7 @@ tasks: [{{id: all, type: T.flow.{kind}, concurrent: "{{{{ vars.limit }}}}", task
     if not at_once:
         assert begun.state is State.FAILED
         (line,) = await engine.logs(begun.id, level="ERROR")
-        assert "`concurrent` is 'many': write a whole number." in line.message
+        assert "`concurrent` is 'many': write a whole number, 0 for all at once." in line.message
 
 
 async def test_a_restart_takes_up_what_was_stopped(deploy, run, engine):

@@ -256,6 +256,29 @@ type: io.kestra.plugin.core.{{ inputs.type }}
     assert found.value == "a: b # {{ secret('X') }}\n- c"
 
 
+async def test_maps_and_lists_become_parts_of_a_templated_task(make_context):
+    hostile = "{{ secret('X') }}"
+    parts = {"n": 1, "deep": {"a": [hostile, "b: c {# d #}"], hostile: 2}}
+    context = make_context(flow={"id": "Big Flow"}, inputs={"parts": parts, "names": ["x", "y"]})
+    context.secrets["X"] = "hidden"
+    spec = """
+id: "{{ flow.id | slugify }}-inner"
+type: io.kestra.plugin.core.output.OutputValues
+values:
+  parts:
+    {{ inputs.parts | yaml | indent(4) }} # under its key
+  names: {{ inputs.names | yaml | indent(4, " ") }}
+  beside: "{{ inputs.names | first }}"
+"""
+    found = await context.run(type=f"{CORE}.templating.TemplatedTask", spec=spec)
+    assert found.values == {"parts": parts, "names": ["x", "y"], "beside": "x"}
+    context = make_context(
+        flow={"id": "f"}, inputs={"parts": {"a": "{% endraw %}" + hostile + "{% raw %}"}, "names": ["x"]}
+    )
+    with pytest.raises(TaskFailed, match="holds `endraw`"):
+        await context.run(type=f"{CORE}.templating.TemplatedTask", spec=spec)
+
+
 async def test_text_from_outside_stays_one_word_of_a_templated_command(make_context):
     context = make_context(inputs={"name": 'x"; touch gone; "'})
     spec = f"""

@@ -204,6 +204,10 @@ async def test_the_script_tasks_of_the_first_releases_run_as_they_were_written(m
     python = {"type": f"{OLDEST}.Python", "runner": "PROCESS", "inputFiles": {"main.py": main}}
     found = await context.run(**python, args=["{{ inputs.name }}", "a b"])
     assert found.vars == {"given": ['Ann "the" Fox', "a b"]}
+    main = "open('{{ outputFiles.rows }}', 'w').write('1'); open('{{outputFiles['b.csv']}}', 'w').write('2')"
+    python |= {"inputFiles": {"main.py": main}, "outputFiles": ["rows", "b.csv"]}
+    found = await context.run(**python)
+    assert {name: context.files.text(uri) for name, uri in found.outputFiles.items()} == {"rows": "1", "b.csv": "2"}
 
 
 def test_the_first_releases_had_other_names(make_context):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationError
 
-from engine.core.property import Guard
+from engine.core.property import Guard, has_template
 from engine.core.sentences import sentence
 from engine.core.task import Typed
 from engine.core.yaml_text import plain, read
@@ -18,6 +18,8 @@ from engine.tasks import catalogue
 TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 MARK = "\ue000{}\ue001"  # of a private area: no text of a person holds it
 MARKED = re.compile("\ue000(\\d+)\ue001")
+# What stands for a whole value, as YAML of its own: `{{ labels | yaml | indent(4) }}`.
+AS_YAML = re.compile(r"\{\{-?\s*(?P<value>[\w.\[\]'\"-]+)\s*\|\s*yaml\b[^|}]*(?:\|\s*n?indent\b[^|}]*)?\}\}")
 
 
 class TemplatedTask(RunnableTask):
@@ -34,7 +36,8 @@ spec: |
     )
     type: Literal["io.kestra.plugin.core.templating.TemplatedTask", "io.kestra.core.tasks.templating.TemplatedTask"]
     spec: LateProperty[str] = Field(
-        description="YAML of one task. Its templates are evaluated once, where they stand, never what they gave."
+        description="YAML of one task. Its templates are evaluated once, where they stand, never what they gave; a map "
+        "or a list goes into it by `yaml`: `labels: {{ labels | yaml | indent(4) }}`."
     )
 
     async def run(self, context: RunContext) -> Outputs | Mapping[str, Any] | Result | None:
@@ -75,7 +78,8 @@ spec: |
         if not isinstance(document, dict):
             raise TaskFailed("`spec` is no mapping with a `type`.", fix="Write the properties of one task.")
         declared: dict[str, Any] = await _restored(document, templates, context)
-        declared["type"] = str(await context.render(declared.get("type", "")))
+        for name in ("type", *(["id"] if "id" in declared else [])):
+            declared[name] = str(await context.render(declared.get(name, "")))
         return declared
 
 
@@ -94,7 +98,9 @@ async def _restored(value: Any, templates: list[str], context: RunContext) -> An
         return MARKED.sub(lambda found: templates[int(found[1])], text)
 
     if isinstance(value, str):
-        return restored(value)
+        text = restored(value)
+        given = AS_YAML.fullmatch(text)
+        return text if given is None else _as_written(await context.evaluate("{{ " + given["value"] + " }}"))
     if isinstance(value, list):
         return [await _restored(item, templates, context) for item in value]
     if isinstance(value, dict):
@@ -103,3 +109,16 @@ async def _restored(value: Any, templates: list[str], context: RunContext) -> An
             for key, item in value.items()
         }
     return value
+
+
+def _as_written(value: Any) -> Any:
+    """A value whose texts are not evaluated when the properties of the task are."""
+    if isinstance(value, Mapping):
+        return {_as_written(str(key)): _as_written(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_written(item) for item in value]
+    if not (has_template(value) or (isinstance(value, str) and "{#" in value)):
+        return value
+    if "endraw" in value:
+        raise TaskFailed("`spec` is given a value that holds `endraw`.", fix="Hand it on as text, without `yaml`.")
+    return "{% raw %}" + value + "{% endraw %}"

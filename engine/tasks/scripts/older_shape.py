@@ -1,5 +1,6 @@
 """The script tasks of the first releases (`io.kestra.core.tasks.scripts.…`), which had properties of other names."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ DEFAULTS = {"Python": "./bin/python main.py", "Node": "node main.js"}
 OWN_PYTHON = 'mkdir -p bin && ln -sf "$(command -v python3 || command -v python)" bin/python'
 LISTS = ("files", "outputsFiles", "outputFiles")
 RENAMED = {"requirements": "dependencies", "files": "outputFiles", "outputsFiles": "outputFiles"}
+OUTPUT_FILE = re.compile(r"\{\{\s*outputFiles(?:\.(\w+)|\['([^'{}]+)'\])\s*\}\}")
 LEFT_OUT = ("interpreterArgs", "args", "requirements", "pythonPath", "virtualEnv", "nodePath", "npmPath", *LISTS[:2])
 
 
@@ -24,6 +26,8 @@ def modern(declaration: Any) -> Any:
         found["interpreter"] = [str(found.get("interpreter") or "/bin/sh"), *_listed(arguments or ["-c"])]
     if files := [name for key in LISTS for name in _listed(declaration.get(key))]:
         found["outputFiles"] = files
+    if isinstance(placed := found.get("inputFiles"), Mapping):
+        found["inputFiles"] = {name: _plainly_named(content) for name, content in placed.items()}
     if "requirements" in declaration:
         found["dependencies"] = declaration["requirements"]
     name = kind.removeprefix(FAMILY)
@@ -49,6 +53,11 @@ def changes(declaration: Mapping[str, Any]) -> str:
         told.append("`python` for `./bin/python`")
     told += [f"`{now}` for `{old}`" for old, now in RENAMED.items() if old in declaration]
     return f"with {' and '.join(told)}" if told else ""
+
+
+def _plainly_named(content: Any) -> Any:
+    """A script among the files, which knew the files it should write by expressions. They lie in its own folder."""
+    return OUTPUT_FILE.sub(lambda found: found[1] or found[2], content) if isinstance(content, str) else content
 
 
 def _listed(value: Any) -> list[Any]:

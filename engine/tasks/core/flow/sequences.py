@@ -77,7 +77,9 @@ class SideBySide(FlowableTask):
 
     def opened(self, rendered: Mapping[str, Any]) -> Opened:
         given = str(rendered.get("concurrent", "0")).strip()
-        return Opened() if given.isdecimal() else Opened(error=f"`concurrent` is {given!r}: write a whole number.")
+        if given.isdecimal():
+            return Opened()
+        return Opened(error=f"`concurrent` is {given!r}: write a whole number, 0 for all at once.")
 
     def limit(self, run: TaskRun) -> int:
         """How many run at once; 0: all."""
