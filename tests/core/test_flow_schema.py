@@ -49,6 +49,24 @@ def test_an_editor_finds_nothing_wrong_with_flows_that_run(validator):
     assert {name: errors for name, errors in found.items() if errors} == {}
 
 
+def test_an_editor_finds_nothing_wrong_with_the_examples(validator):
+    parts: Any = validator.schema["$defs"]
+    by_type = {
+        name.replace("\\", ""): branch["then"]
+        for kind in ("AnyTask", "AnyTrigger", "AnyCondition", "AnyTyped")
+        for branch in parts[kind]["allOf"]
+        for name in branch["if"]["properties"]["type"]["pattern"].strip("^()$").split("|")
+    }
+    examples = [plain(read(text)) for cls in catalogue().classes() for text in cls.examples]
+    found = [
+        f"{example['type']}: {wrong.message[:200]}"
+        for example in examples
+        for wrong in validator.evolve(schema=by_type[example["type"]]).iter_errors(example)
+    ]
+    assert len(examples) > 800
+    assert found == []
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
