@@ -22,14 +22,19 @@ class DataprocConnected(GcpConnected):
         base = context.settings.provider(self.api).base_url or f"https://{self.region}-dataproc.googleapis.com/v1"
         return base.rstrip("/")
 
-    async def ended(self, context: RunContext, operation: dict[str, Any]) -> dict[str, Any]:
-        """An operation that has ended well; TaskFailed when it has not."""
+    async def ended(self, context: RunContext, operation: dict[str, Any], *, stops: bool = False) -> dict[str, Any]:
+        """An operation that has ended well, or that is cancelled with the task if it `stops`; TaskFailed when it has
+        not."""
 
         async def look() -> dict[str, Any] | None:
             found = operation if operation.get("done") else await self.gcp(context, "GET", operation["name"])
             return found if found.get("done") else None
 
-        done = await rest_service.waited(look, every=EVERY, most=MOST, what=f"The operation {operation['name']}")
+        name = operation["name"]
+        done = await rest_service.waited(
+            look, every=EVERY, most=MOST, what=f"The operation {name}",
+            stop=(lambda: self.gcp(context, "POST", f"{name}:cancel", json={})) if stops else None,
+        )  # fmt: skip
         if error := done.get("error"):
             raise TaskFailed(f"Dataproc could not do it: {error.get('message') or error}")
         return done

@@ -1,6 +1,7 @@
 """A directory, in a thread: signed in to it, asked and changed."""
 
 import ssl
+import threading
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -36,7 +37,8 @@ class LdapConnected(Part):
     ssl_options: Property[Ssl | None] = None
 
     async def directory(self, context: RunContext, work: Callable[["Directory"], R]) -> R:
-        """What `work` makes of the directory, in a thread; TaskFailed when that can't be reached or refuses."""
+        """What `work` makes of the directory, in a thread; TaskFailed when that can't be reached or refuses. Nothing
+        more is asked of the directory once the task is killed."""
         if self.auth_method == "gssapi":
             raise TaskFailed("Kerberos is not supported here.", fix="Sign in with `authMethod: simple`, over TLS.")
         context.mask(self.password)
@@ -45,13 +47,13 @@ class LdapConnected(Part):
         with warnings.catch_warnings():  # it still uses older names of a library of its own
             warnings.simplefilter("ignore", DeprecationWarning)
             ldap3 = extra("ldap3", "ldap")
-        where = f"{self.hostname}:{self.port}"
+        where, ended = f"{self.hostname}:{self.port}", threading.Event()
 
         def talk() -> R:
             connection = self._connection(ldap3)
             try:
                 connection.bind()
-                return work(Directory(ldap3, connection))
+                return work(Directory(ldap3, connection, ended))
             except ldap3.core.exceptions.LDAPInvalidCredentialsResult as error:
                 raise TaskFailed(f"{where} refused {self.user_dn}.", fix="Check `userDn` and `password`.") from error
             except ldap3.core.exceptions.LDAPCommunicationError as error:
@@ -64,7 +66,10 @@ class LdapConnected(Part):
                 if connection.socket is not None:  # one that never got through is left open otherwise
                     connection.socket.close()
 
-        return await in_own_thread(talk)
+        try:
+            return await in_own_thread(talk)
+        finally:
+            ended.set()
 
     def _connection(self, ldap3: Any) -> Any:
         trusting = self.ssl_options is not None and self.ssl_options.insecure_trust_all_certificates
@@ -89,21 +94,23 @@ class LdapConnected(Part):
 
 
 class Directory:
-    """A directory that one is signed in to."""
+    """A directory that one is signed in to, until `ended` is set: then all it is asked is TaskFailed."""
 
-    def __init__(self, ldap3: Any, connection: Any) -> None:
-        self._ldap3, self._connection = ldap3, connection
+    def __init__(self, ldap3: Any, connection: Any, ended: threading.Event) -> None:
+        self._connection, self._ended = connection, ended
         self.refusal: type[Exception] = ldap3.core.exceptions.LDAPOperationResult
 
     def found(self, base: str, scope: str, wanted: str, attributes: list[str]) -> list[Mapping[str, Any]]:
         """Entries with their raw values, page by page where the directory gives pages."""
+        self._asked()
         pages = self._connection.extend.standard.paged_search(
             base, wanted, scope, attributes=attributes, paged_size=PAGE, generator=True
         )
-        return [one for one in pages if one["type"] == "searchResEntry"]
+        return [one for one in pages if self._asked() and one["type"] == "searchResEntry"]
 
     def change(self, record: Mapping[str, Any]) -> None:
         """Do what a record says; one that is an entry is added."""
+        self._asked()
         dn, kind = record["dn"], record.get("changeType") or "add"
         if kind == "add":
             given = {name: [raw_of(value) for value in values] for name, values in record["attributes"].items()}
@@ -120,6 +127,11 @@ class Directory:
             told = record["newDn"]
             above, drop = told.get("newsuperior"), told["deleteoldrdn"]
             self._connection.modify_dn(dn, told["newrdn"], delete_old_dn=drop, new_superior=above)
+
+    def _asked(self) -> bool:
+        if self._ended.is_set():
+            raise TaskFailed("The task was killed.")
+        return True
 
 
 def said(error: Exception) -> str:

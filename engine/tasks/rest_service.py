@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import Answer, retry_after, send
@@ -107,12 +109,20 @@ async def waited(
     most: timedelta,
     what: str,
     fix: str = "Raise `maxDuration`.",
+    stop: Callable[[], Awaitable[Any]] | None = None,
 ) -> R:
-    """What `look` gives as soon as it gives something; TaskFailed when that takes longer than `most`."""
+    """What `look` gives as soon as it gives something; TaskFailed when that takes longer than `most`. When the task is
+    killed meanwhile, `stop` ends what it waits for."""
     loop = asyncio.get_running_loop()
     until = loop.time() + most.total_seconds()
-    while (found := await look()) is None:
-        if loop.time() >= until:
-            raise TaskFailed(f"{what} did not end within {most}.", fix=fix)
-        await asyncio.sleep(every.total_seconds())
+    try:
+        while (found := await look()) is None:
+            if loop.time() >= until:
+                raise TaskFailed(f"{what} did not end within {most}.", fix=fix)
+            await asyncio.sleep(every.total_seconds())
+    except asyncio.CancelledError:
+        if stop is not None:
+            with suppress(EngineError):
+                await stop()
+        raise
     return found

@@ -76,7 +76,8 @@ class Session:
                 answer = await self.ask("GET", answer["data"]["getResultUrl"])
         except asyncio.CancelledError:
             stop = {"sqlText": statement, "requestId": request}
-            await self.ask("POST", "/queries/v1/abort-request", params={"requestId": str(uuid4())}, json=stop)
+            with suppress(EngineError):
+                await self.ask("POST", "/queries/v1/abort-request", params={"requestId": str(uuid4())}, json=stop)
             raise
         return _granted(answer)
 

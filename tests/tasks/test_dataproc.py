@@ -1,5 +1,6 @@
 """Dataproc, as its REST API answers: batches and clusters, whose operations end at the second look."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -27,7 +28,11 @@ class Dataproc:
         assert request.headers["authorization"] == f"Bearer {TOKEN}"
         if request.path == f"/{OPERATION}":
             self.looks += 1
-            return Answered({"name": OPERATION, **({"done": True, **self.ends} if self.looks % 2 == 0 else {})})
+            is_over = self.ends and self.looks % 2 == 0
+            return Answered({"name": OPERATION, **({"done": True, **self.ends} if is_over else {})})
+        if request.path == f"/{OPERATION}:cancel":
+            self.asked.append(request.path)
+            return Answered({"error": {"message": "It is over"}}, 400)
         if request.query["requestId"] not in self.begun:
             self.begun.append(request.query["requestId"])
         body = request.json if request.method == "POST" else None
@@ -114,6 +119,19 @@ async def test_batches(dataproc, name, given, told):
     service.ends = {"response": {"state": "CANCELLED", "stateMessage": "by Ann"}}
     with pytest.raises(TaskFailed, match="ended as CANCELLED: by Ann"):
         await context.run(**batch)
+
+
+async def test_a_batch_is_cancelled_with_the_task(dataproc):
+    service, context = dataproc
+    service.ends = None
+    batch = {"type": f"{BATCHES}.SparkSqlSubmit", **context.who, "name": "n", "queryFileUri": "gs://b/q.sql"}
+    running = asyncio.create_task(context.run(**batch))
+    while not service.looks:
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):  # also when Google refuses
+        await running
+    assert service.asked[-1] == f"/{OPERATION}:cancel"
 
 
 def test_ids_of_batches_are_no_longer_than_they_may_be():

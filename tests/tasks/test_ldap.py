@@ -1,6 +1,8 @@
 """Directories: entries and changes as LDIF and as rows, and OpenLDAP itself."""
 
+import asyncio
 import json
+import threading
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.core.state import State
 from engine.errors import TaskFailed
+from engine.tasks.ldap_connection import LdapConnected
 from engine.tasks.ldif import ldif_of, raw_of, records_of, value_of
 from tests.wire.certificates import self_signed
 from tests.wire.slapd import ADMIN, PASSWORD, SUFFIX, slapd
@@ -170,6 +173,30 @@ async def test_entries_come_change_and_go(context, ports, monkeypatch):
         await run("Add", inputs=await file(changes[:1]))
     with pytest.raises(TaskFailed, match="is no change"):
         await run("Modify", inputs=await file([root]))
+
+
+async def test_a_killed_task_changes_nothing_more(context, ports):
+    who = {"hostname": "127.0.0.1", "port": ports[0], "userDn": ADMIN, "password": PASSWORD}
+    begun, killed, over, said = threading.Event(), threading.Event(), threading.Event(), []
+
+    def work(directory):
+        begun.set()
+        killed.wait(30)
+        for act in (lambda: directory.change(entry("late")), lambda: directory.found("", "BASE", "(a=*)", ["*"])):
+            try:
+                said.append(act())
+            except TaskFailed as error:
+                said.append(error.message)
+        over.set()
+
+    asking = asyncio.create_task(LdapConnected(**who).directory(context, work))
+    await asyncio.to_thread(begun.wait, 30)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    killed.set()
+    await asyncio.to_thread(over.wait, 30)
+    assert said == ["The task was killed."] * 2
 
 
 async def test_who_is_refused(context, ports):

@@ -1,5 +1,6 @@
 """Databases that answer over HTTP: ClickHouse, Trino, Druid, Dremio and Pinot; each in its own JSON."""
 
+import asyncio
 import base64
 import json
 
@@ -183,6 +184,25 @@ async def test_how_dremio_is_reached(context, monkeypatch):
     assert reached == [f"{at}/api/v3/sql" for at in ("http://d.test:9047", "https://d.test:9047", "https://d.test:443")]
     with pytest.raises(TaskFailed, match="no address of Dremio"):
         await context.run(**ask, url="jdbc:dremio:zk=z.test:2181")
+
+
+async def test_a_killed_task_is_killed_also_when_the_database_cancels_nothing(context):
+    def one_that_runs(request):
+        if request.path.endswith("/sql"):
+            return Answered({"id": "j1"})
+        if request.path.endswith("/cancel"):
+            return Answered({"errorMessage": "It is over"}, 400)
+        return Answered({"jobState": "RUNNING"})
+
+    with serving(one_that_runs) as wire:
+        query = {"type": f"{JDBC}.dremio.Query", "url": wire.url, "password": "p4t", "sql": "SELECT 1"}
+        running = asyncio.create_task(context.run(**query))
+        while not wire.requests or wire.last.path != "/api/v3/job/j1":
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert wire.last.path == "/api/v3/job/j1/cancel"
 
 
 async def test_a_token_for_dremio_and_several_statements(context, monkeypatch):

@@ -1,14 +1,11 @@
 """`io.kestra.plugin.azure.datafactory`: pipelines of Azure Data Factory."""
 
-import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.errors import EngineError
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
@@ -85,14 +82,10 @@ parameters:
             return found if found.get("status") in ENDED else None
 
         most = timedelta(seconds=context.time_limit) if context.time_limit else MOST
-        try:
-            done = await rest_service.waited(
-                look, every=EVERY, most=most, what=f"The run {run}", fix="Give a longer `timeout`."
-            )
-        except asyncio.CancelledError:
-            with suppress(EngineError):
-                await ask("POST", f"pipelineruns/{run}/cancel")
-            raise
+        done = await rest_service.waited(
+            look, every=EVERY, most=most, what=f"The run {run}", fix="Give a longer `timeout`.",
+            stop=lambda: ask("POST", f"pipelineruns/{run}/cancel"),
+        )  # fmt: skip
         if done["status"] != "Succeeded":
             why = done.get("message") or "nothing more is said"
             raise TaskFailed(f"The run {run} ended as {done['status']}: {why}", outputs={"runId": run})

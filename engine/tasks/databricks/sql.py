@@ -3,10 +3,12 @@
 import asyncio
 import json
 import re
+from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from engine.errors import EngineError
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.databricks_service import Authentication, Workspace, opened
 from engine.tasks.property_types import JsonMap, OptionalText, Text
@@ -77,7 +79,8 @@ async def _ended(workspace: Workspace, told: dict[str, Any]) -> dict[str, Any]:
             await asyncio.sleep(EVERY)
             told = await workspace.ask("GET", path)
     except asyncio.CancelledError:
-        await workspace.ask("POST", f"{path}/cancel")
+        with suppress(EngineError):
+            await workspace.ask("POST", f"{path}/cancel")
         raise
     if state != "SUCCEEDED":
         said = (told["status"].get("error") or {}).get("message") or state

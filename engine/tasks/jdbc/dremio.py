@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
+from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, row_of
@@ -49,7 +51,8 @@ class DremioConnected(HttpSqlFields):
                     break
                 await asyncio.sleep(EVERY)
         except asyncio.CancelledError:
-            await self.ask(context, "POST", f"{at}/api/v3/job/{job}/cancel", headers=who)
+            with suppress(EngineError):
+                await self.ask(context, "POST", f"{at}/api/v3/job/{job}/cancel", headers=who)
             raise
         if about.get("jobState") != "COMPLETED":
             raise TaskFailed(f"Dremio refused: {about.get('errorMessage') or about.get('cancellationReason')}")

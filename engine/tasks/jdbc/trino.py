@@ -1,8 +1,10 @@
 """`io.kestra.plugin.jdbc.trino`: statements for Trino, over HTTP."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
+from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, basic, row_of
@@ -36,7 +38,8 @@ class TrinoConnected(HttpSqlFields):
             try:
                 answer = await self._told(context, "GET", more, headers)
             except asyncio.CancelledError:
-                await self.ask(context, "DELETE", more, headers=headers)
+                with suppress(EngineError):
+                    await self.ask(context, "DELETE", more, headers=headers)
                 raise
 
     async def _told(self, context: RunContext, method: str, url: str, headers: dict[str, str], **body: Any) -> Any:

@@ -74,7 +74,7 @@ class Runtime(Part):
 
 
 class BatchTask(DataprocConnected, RunnableTask):
-    """A program that Google runs; the task waits for its end."""
+    """A program that Google runs; the task waits for its end, and a task that is killed cancels it."""
 
     name: Property[Text] = Field(description="How its id begins; the execution's id follows.")
     execution: Execution | None = None
@@ -100,7 +100,7 @@ class BatchTask(DataprocConnected, RunnableTask):
         path = f"projects/{self.project(context)}/locations/{self.region}/batches"
         operation = await self.gcp(context, "POST", path, params={"batchId": batch, **request_id(context)}, json=body)
         context.log(f"The batch {batch} is begun.")
-        done = await self.ended(context, operation)
+        done = await self.ended(context, operation, stops=True)
         state = (done.get("response") or {}).get("state") or "SUCCEEDED"
         if state != "SUCCEEDED":
             why = (done.get("response") or {}).get("stateMessage") or "nothing more is said"

@@ -1,14 +1,11 @@
 """`io.kestra.plugin.microsoft.fabric.data.engineering`: pipelines, notebooks and Spark jobs of Microsoft Fabric."""
 
-import asyncio
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.errors import EngineError
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
@@ -54,14 +51,10 @@ class FabricTask(RunnableTask):
             return found if found.get("status") in ENDED else None
 
         most = timedelta(seconds=context.time_limit) if context.time_limit else MOST
-        try:
-            ended = await rest_service.waited(
-                look, every=self.poll_frequency, most=most, what=f"The job {job}", fix="Give a longer `timeout`."
-            )
-        except asyncio.CancelledError:
-            with suppress(EngineError):
-                await rest_service.call(context, "Microsoft Fabric", "POST", f"{jobs}/{job}/cancel", **given)
-            raise
+        ended = await rest_service.waited(
+            look, every=self.poll_frequency, most=most, what=f"The job {job}", fix="Give a longer `timeout`.",
+            stop=lambda: rest_service.call(context, "Microsoft Fabric", "POST", f"{jobs}/{job}/cancel", **given),
+        )  # fmt: skip
         if ended["status"] != "Completed":
             why = (ended.get("failureReason") or {}).get("message") or "nothing more is said"
             raise TaskFailed(f"The job {job} ended as {ended['status']}: {why}")
