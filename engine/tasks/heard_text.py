@@ -1,7 +1,6 @@
 """Text that comes to a port of this machine, and text that is sent to one elsewhere."""
 
 import asyncio
-import codecs
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -68,10 +67,10 @@ class Ear:
 
 
 def known(encoding: str) -> None:
-    """TaskFailed when there is no such encoding."""
+    """TaskFailed when there is no such encoding, or none of text (hex, zip)."""
     try:
-        codecs.lookup(encoding)
-    except LookupError as error:
+        b"a".decode(encoding, errors="replace")
+    except (LookupError, ValueError) as error:
         raise TaskFailed(f"There is no character set {encoding!r}.", fix="Write it as UTF-8.") from error
 
 

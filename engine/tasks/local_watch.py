@@ -42,16 +42,14 @@ async def taken(context: RunContext, reach: Reach, fields: ActionFields, paths: 
         if not fields.move_directory:
             raise TaskFailed("It is not said where to move the files.", fix="Give `moveDirectory`.")
         goal = reach.place(fields.move_directory)
-    done = []
-    for path in paths:
-        done.append({**about(path), "uri": await local_files.stored(context, path)})
-        if goal is not None:
-            with told():
+    with told():
+        done = [{**about(path), "uri": await local_files.stored(context, path)} for path in paths]
+        for path, one in zip(paths, done, strict=True):  # none goes before all are stored: one may not be readable
+            if goal is not None:
                 target = await in_own_thread(partial(_away, reach, path, goal))
-            done[-1] |= {"localPath": str(target), "parent": str(goal)}
-        elif fields.action == "DELETE":
-            with told():
-                path.unlink()
+                one.update(localPath=str(target), parent=str(goal))
+            elif fields.action == "DELETE":
+                await in_own_thread(path.unlink)
     return done
 
 

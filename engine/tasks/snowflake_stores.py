@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import outbound, rest_service
@@ -42,7 +42,9 @@ def store_of(context: RunContext, told: Mapping[str, Any], number: int = 0) -> S
     """The store of a stage, as Snowflake describes it."""
     about = dict(told.get("stageInfo") or {})
     for secret in (about.get("creds") or {}).values():
-        context.mask(str(secret))
+        context.mask(str(secret).removeprefix("?"))  # so it stands behind other parameters of an address
+    for signed in (about.get("presignedUrl"), *(told.get("presignedUrls") or ())):
+        context.mask(urlsplit(signed or "").query)
     kind = str(about.get("locationType", "")).upper()
     if kind == "S3":
         return Amazon(context, about)

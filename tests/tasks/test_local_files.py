@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from engine.errors import TaskFailed
-from engine.tasks import catalogue
+from engine.tasks import catalogue, local_watch
 from engine.tasks.fs.nfs import kind_of
+from engine.tasks.local_files import Reach
+from tests.tasks.context import task
 
 FS = "io.kestra.plugin.fs"
 
@@ -118,6 +120,13 @@ async def test_a_folder_is_emptied(here, data):
     assert [path.name for path in (data / "in").iterdir()] == ["deep"]
     with pytest.raises(TaskFailed, match="Give `moveDirectory`"):
         await run(here, "local.Downloads", from_=f"{data}/done", action="MOVE")
+
+
+async def test_no_file_goes_before_all_are_stored(here, data):
+    gone = task(here, type=f"{FS}.local.Downloads", from_=f"{data}/in", action="DELETE")
+    with pytest.raises(TaskFailed, match=r"There is no .*vanished\.csv"):
+        await local_watch.taken(here, Reach(here.settings), gone, [data / "in/a.csv", data / "in/vanished.csv"])
+    assert (data / "in/a.csv").exists()
 
 
 async def test_nobody_said_that_flows_may(context, data):

@@ -47,8 +47,32 @@ async def test_a_line_over_tcp(context):
         await context.run(type=f"{FS}.tcp.Send", host="169.254.169.254", port=80, payload="x")
     with pytest.raises(TaskFailed, match="no character set 'klingon'"):
         await context.run(type=f"{FS}.tcp.Send", host="127.0.0.1", port=1, payload="x", encoding="klingon")
+    with pytest.raises(TaskFailed, match="no character set 'hex'"):
+        await context.run(type=f"{FS}.tcp.Send", host="127.0.0.1", port=1, payload="x", encoding="hex")
     with pytest.raises(TaskFailed, match="can't be written in ascii"):
         await context.run(type=f"{FS}.tcp.Send", host="127.0.0.1", port=1, payload="ü", encoding="ascii")
+
+
+async def test_a_server_that_never_reads_is_left(context):
+    ended = asyncio.get_running_loop().create_future()
+    may_read = asyncio.Event()
+
+    async def hear(reader, writer):
+        await may_read.wait()
+        try:
+            ended.set_result(len(await reader.read()))
+        except ConnectionError as error:
+            ended.set_result(type(error))
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TaskFailed, match="it took longer than 100 ms"):
+            await context.run(
+                type=f"{FS}.tcp.Send", host="127.0.0.1", port=port, payload="x" * (32 << 20), timeoutMs=100
+            )
+        may_read.set()
+        assert await asyncio.wait_for(ended, 30) != (32 << 20) + 1  # what it had no room for is not told later
 
 
 async def test_an_execution_for_what_each_caller_says(context):

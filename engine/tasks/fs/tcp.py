@@ -43,10 +43,13 @@ payload: "{{ execution.id }} has begun"
         try:
             async with asyncio.timeout(self.timeout_ms / 1000):
                 _, writer = await asyncio.open_connection(self.host, self.port)
-                writer.write(said + b"\n")
-                await writer.drain()
-                writer.close()
-                await writer.wait_closed()
+                try:
+                    writer.write(said + b"\n")
+                    await writer.drain()
+                    writer.close()
+                    await writer.wait_closed()
+                finally:
+                    writer.transport.abort()  # else one that never reads keeps the connection, and what it was told
         except (OSError, TimeoutError) as error:
             why = str(error) or f"it took longer than {self.timeout_ms} ms"
             raise TaskFailed(
