@@ -3,13 +3,14 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from engine.plugin import RunContext, TaskFailed
@@ -17,14 +18,31 @@ from engine.settings import Settings
 from engine.tasks.remote_files import FolderFields
 from engine.tasks.threads import in_own_thread
 
+R = TypeVar("R")
 LocalFile = dict[str, Any]
 HALF = ".parley-"  # how the names of files begin that are not whole yet
 
 
-class Reach:
-    """Which files flows may use; what keeps this bot's own secrets is never among them."""
+async def reached(context: RunContext, work: Callable[["Reach"], R]) -> R:
+    """What `work` makes of files, in a thread, as a disk of the network may be silent for long; TaskFailed for what the
+    system refuses. Once the task is killed no further file is reached."""
+    ended = threading.Event()
 
-    def __init__(self, settings: Settings) -> None:
+    def act() -> R:
+        with told():
+            return work(Reach(context.settings, ended))
+
+    try:
+        return await in_own_thread(act)
+    finally:
+        ended.set()
+
+
+class Reach:
+    """Which files flows may use, until `ended` is set; what keeps this bot's own secrets is never among them."""
+
+    def __init__(self, settings: Settings, ended: threading.Event) -> None:
+        self._ended = ended
         self._allowed = [folder.resolve() for folder in settings.local_files.allowed_paths]
         own = (settings.data, settings.secrets_dir, settings.audit.key_file)
         self._own = [path.resolve() for path in own if path is not None]
@@ -50,7 +68,9 @@ class Reach:
         return found
 
     def holds(self, path: Path) -> bool:
-        """Whether flows may use a path that leads through no link."""
+        """Whether flows may use a path that leads through no link; TaskFailed once the task is killed."""
+        if self._ended.is_set():
+            raise TaskFailed("The task was killed.")
         return any(path.is_relative_to(folder) for folder in self._allowed) and not any(
             path.is_relative_to(own) for own in self._own
         )
@@ -114,16 +134,14 @@ def listed(reach: Reach, fields: FolderFields, *, folders: bool = False) -> list
     """The files of a folder, with `folders` these too, by path. Links that lead out of what flows may use are left
     out."""
     wanted = pattern(fields.reg_exp)
-    root = reach.place(fields.from_)
-    with told():
-        return sorted(
-            path
-            for path in _below(root, deep=fields.recursive)
-            if (wanted is None or wanted.fullmatch(path.name) or wanted.fullmatch(str(path)))
-            and (real := path.resolve())
-            and reach.holds(real)
-            and (real.is_file() or (folders and real.is_dir()))
-        )
+    return sorted(
+        path
+        for path in _below(reach.place(fields.from_), deep=fields.recursive)
+        if (wanted is None or wanted.fullmatch(path.name) or wanted.fullmatch(str(path)))
+        and (real := path.resolve())
+        and reach.holds(real)
+        and (real.is_file() or (folders and real.is_dir()))
+    )
 
 
 def pattern(text: str | None) -> re.Pattern[str] | None:
@@ -143,15 +161,15 @@ def _below(folder: Path, *, deep: bool) -> Iterator[Path]:
                 yield from _below(Path(entry.path), deep=True)
 
 
-async def stored(context: RunContext, path: Path) -> str:
-    """The URI of a copy in internal storage; TaskFailed when it is no file that can be read."""
+async def stored(context: RunContext, path: Path) -> tuple[str, int]:
+    """The URI of a copy in internal storage, and its size; TaskFailed when it is no file that can be read."""
     with told():
         facts = await in_own_thread(path.stat)
         if not S_ISREG(facts.st_mode):
             raise TaskFailed(f"{path} is no file.", fix="Name a file; `Downloads` takes a folder.")
         uri = await context.files.put(path, path.name)
     context.metric("file.size", facts.st_size)
-    return uri
+    return uri, facts.st_size
 
 
 def copied(reach: Reach, source: Path, target: Path, *, overwrite: bool, keep_mode: bool = True) -> Path:

@@ -8,9 +8,8 @@ from typing import TypeVar
 from engine.plugin import Outputs, RunContext, TaskFailed
 from engine.tasks import local_files
 from engine.tasks.arrivals import Arrivals, Change
-from engine.tasks.local_files import LocalFile, Reach, about, told
+from engine.tasks.local_files import LocalFile, Reach, about, reached
 from engine.tasks.remote_files import ActionFields, FolderFields
-from engine.tasks.threads import in_own_thread
 
 T = TypeVar("T")
 
@@ -31,28 +30,29 @@ def cut(context: RunContext, found: Sequence[T], most: int) -> Sequence[T]:
 
 def fresh(reach: Reach, fields: FolderFields, arrivals: Arrivals, most: int) -> list[tuple[Path, Change]]:
     """The first `most` files of a folder that are news."""
-    with told():
-        return arrivals.news(local_files.listed(reach, fields), most, name=str, version=local_files.version)
+    return arrivals.news(local_files.listed(reach, fields), most, name=str, version=local_files.version)
 
 
-async def taken(context: RunContext, reach: Reach, fields: ActionFields, paths: Sequence[Path]) -> list[LocalFile]:
+async def taken(context: RunContext, fields: ActionFields, paths: Sequence[Path]) -> list[LocalFile]:
     """The files with the URIs of their contents in internal storage, then moved or deleted as `action` says."""
-    goal = None
-    if fields.action == "MOVE":
-        if not fields.move_directory:
-            raise TaskFailed("It is not said where to move the files.", fix="Give `moveDirectory`.")
-        goal = reach.place(fields.move_directory)
-    with told():
-        done = [{**about(path), "uri": await local_files.stored(context, path)} for path in paths]
-        for path, one in zip(paths, done, strict=True):  # none goes before all are stored: one may not be readable
-            if goal is not None:
-                target = await in_own_thread(partial(_away, reach, path, goal))
-                one.update(localPath=str(target), parent=str(goal))
-            elif fields.action == "DELETE":
-                await in_own_thread(path.unlink)
+    if fields.action == "MOVE" and not fields.move_directory:
+        raise TaskFailed("It is not said where to move the files.", fix="Give `moveDirectory`.")
+
+    def begun(reach: Reach) -> tuple[Path | None, list[LocalFile]]:
+        goal = reach.place(fields.move_directory or "") if fields.action == "MOVE" else None
+        return goal, [about(path) for path in paths]
+
+    def away(reach: Reach, path: Path, goal: Path) -> Path:
+        goal.mkdir(parents=True, exist_ok=True)
+        return local_files.moved(reach, path, goal, overwrite=True)
+
+    goal, done = await reached(context, begun)
+    for path, one in zip(paths, done, strict=True):
+        one["uri"], _ = await local_files.stored(context, path)
+    for path, one in zip(paths, done, strict=True):  # none goes before all are stored: one may not be readable
+        if goal is not None:
+            target = await reached(context, partial(away, path=path, goal=goal))
+            one.update(localPath=str(target), parent=str(goal))
+        elif fields.action == "DELETE":
+            await reached(context, lambda _, path=path: path.unlink())  # type: ignore[misc]
     return done
-
-
-def _away(reach: Reach, path: Path, goal: Path) -> Path:
-    goal.mkdir(parents=True, exist_ok=True)
-    return local_files.moved(reach, path, goal, overwrite=True)

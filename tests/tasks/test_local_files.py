@@ -1,6 +1,8 @@
 """`fs.local` and `fs.nfs`: files of this machine, and what keeps flows out of the rest of it."""
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from engine.errors import TaskFailed
 from engine.tasks import catalogue, local_watch
 from engine.tasks.fs.nfs import kind_of
-from engine.tasks.local_files import Reach
+from engine.tasks.local_files import copied_folder, reached
 from tests.tasks.context import task
 
 FS = "io.kestra.plugin.fs"
@@ -125,8 +127,30 @@ async def test_a_folder_is_emptied(here, data):
 async def test_no_file_goes_before_all_are_stored(here, data):
     gone = task(here, type=f"{FS}.local.Downloads", from_=f"{data}/in", action="DELETE")
     with pytest.raises(TaskFailed, match=r"There is no .*vanished\.csv"):
-        await local_watch.taken(here, Reach(here.settings), gone, [data / "in/a.csv", data / "in/vanished.csv"])
+        await local_watch.taken(here, gone, [data / "in/a.csv", data / "in/vanished.csv"])
     assert (data / "in/a.csv").exists()
+
+
+async def test_a_killed_task_reaches_no_further_file(here, data):
+    begun, killed, over, said = threading.Event(), threading.Event(), threading.Event(), []
+
+    def work(reach):
+        begun.set()
+        killed.wait(30)
+        try:
+            copied_folder(reach, data / "in", data / "copy", overwrite=False)
+        except TaskFailed as error:
+            said.append(error.message)
+        over.set()
+
+    copying = asyncio.create_task(reached(here, work))
+    await asyncio.to_thread(begun.wait, 30)  # and nothing else waits for the disk
+    copying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await copying
+    killed.set()
+    await asyncio.to_thread(over.wait, 30)
+    assert (said, (data / "copy").exists()) == (["The task was killed."], False)
 
 
 async def test_nobody_said_that_flows_may(context, data):

@@ -18,10 +18,9 @@ from engine.plugin import (
 )
 from engine.tasks import local_files, local_watch
 from engine.tasks.arrivals import Arrivals, WatchFields
-from engine.tasks.local_files import LocalFile, Reach, about, told
+from engine.tasks.local_files import LocalFile, Reach, about, reached
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, ListFields
-from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
 
 
@@ -46,8 +45,8 @@ from: /data/in/orders.csv
     from_: Property[Text] = Field(alias="from")
 
     async def run(self, context: RunContext) -> Stored:
-        path = Reach(context.settings).place(self.from_)
-        return Stored(uri=await local_files.stored(context, path), size=path.stat().st_size)
+        uri, size = await local_files.stored(context, await reached(context, lambda reach: reach.place(self.from_)))
+        return Stored(uri=uri, size=size)
 
 
 class Listed(Outputs):
@@ -72,9 +71,10 @@ recursive: true
     type: Literal["io.kestra.plugin.fs.local.List"]
 
     async def run(self, context: RunContext) -> Listed:
-        found = await in_own_thread(partial(local_files.listed, Reach(context.settings), self))
-        taken = local_watch.cut(context, found, self.max_files)
-        return Listed(files=[about(path) for path in taken], count=len(taken))
+        look = partial(local_files.listed, fields=self)
+        files = await reached(context, lambda reach: [about(path) for path in look(reach)])
+        taken = local_watch.cut(context, files, self.max_files)
+        return Listed(files=list(taken), count=len(taken))
 
 
 class Downloaded(Outputs):
@@ -100,9 +100,8 @@ moveDirectory: /data/archive
     type: Literal["io.kestra.plugin.fs.local.Downloads"]
 
     async def run(self, context: RunContext) -> Downloaded:
-        reach = Reach(context.settings)
-        found = await in_own_thread(partial(local_files.listed, reach, self))
-        done = await local_watch.taken(context, reach, self, local_watch.cut(context, found, self.max_files))
+        found = await reached(context, partial(local_files.listed, fields=self))
+        done = await local_watch.taken(context, self, local_watch.cut(context, found, self.max_files))
         return Downloaded(files=done, outputFiles={one["localPath"]: one["uri"] for one in done})
 
 
@@ -123,13 +122,14 @@ to: /data/out/report.csv
     overwrite: Property[bool] = True
 
     async def run(self, context: RunContext) -> Stored:
-        name = PurePosixPath(self.from_).name
-        reach = Reach(context.settings)
-        target, source = _target(reach, self.to or name, name), context.files.path(self.from_)
-        write = partial(local_files.copied, reach, source, target, overwrite=self.overwrite, keep_mode=False)
-        with told():
-            made = await in_own_thread(write)
-        return Stored(uri=made.as_uri(), size=made.stat().st_size)
+        name, source = PurePosixPath(self.from_).name, context.files.path(self.from_)
+
+        def write(reach: Reach) -> Stored:
+            target = _target(reach, self.to or name, name)
+            made = local_files.copied(reach, source, target, overwrite=self.overwrite, keep_mode=False)
+            return Stored(uri=made.as_uri(), size=made.stat().st_size)
+
+        return await reached(context, write)
 
 
 class Uploaded(Outputs):
@@ -158,18 +158,20 @@ to: /data/out
     overwrite: Property[bool] = True
 
     async def run(self, context: RunContext) -> Uploaded:
-        reach = Reach(context.settings)
         given = self.from_ if isinstance(self.from_, dict) else {PurePosixPath(str(u)).name: u for u in self.from_}
         fits = local_files.pattern(self.reg_exp)
         wanted = [(str(name), str(uri)) for name, uri in given.items() if fits is None or fits.fullmatch(str(uri))]
-        done = []
-        for name, uri in local_watch.cut(context, wanted, self.max_files):
-            target = reach.place(f"{self.to.rstrip('/')}/{name}", through=False)
-            source = context.files.path(uri)
-            write = partial(local_files.copied, reach, source, target, overwrite=self.overwrite, keep_mode=False)
-            with told():
-                done.append((await in_own_thread(write)).as_uri())
-        return Uploaded(files=done)
+        sources = [(name, context.files.path(uri)) for name, uri in local_watch.cut(context, wanted, self.max_files)]
+
+        def write(reach: Reach) -> list[str]:
+            done = []
+            for name, source in sources:
+                target = reach.place(f"{self.to.rstrip('/')}/{name}", through=False)
+                made = local_files.copied(reach, source, target, overwrite=self.overwrite, keep_mode=False)
+                done.append(made.as_uri())
+            return done
+
+        return Uploaded(files=await reached(context, write))
 
 
 class Copy(RunnableTask):
@@ -189,16 +191,16 @@ to: /data/archive/
     overwrite: Property[bool] = False
 
     async def run(self, context: RunContext) -> None:
-        reach = Reach(context.settings)
-        source = reach.place(self.from_)
-        target = _target(reach, self.to, source.name)
-        with told():
+        def copy(reach: Reach) -> list[Path]:
+            source = reach.place(self.from_)
+            target = _target(reach, self.to, source.name)
             if source.is_dir():
-                copy = partial(local_files.copied_folder, reach, source, target, overwrite=self.overwrite)
-                for path in await in_own_thread(copy):
-                    context.log(f"There is a file {path} already; it stays. `overwrite: true` replaces it.", "WARN")
-            else:
-                await in_own_thread(partial(local_files.copied, reach, source, target, overwrite=self.overwrite))
+                return local_files.copied_folder(reach, source, target, overwrite=self.overwrite)
+            local_files.copied(reach, source, target, overwrite=self.overwrite)
+            return []
+
+        for path in await reached(context, copy):
+            context.log(f"There is a file {path} already; it stays. `overwrite: true` replaces it.", "WARN")
 
 
 class Move(RunnableTask):
@@ -219,11 +221,12 @@ overwrite: true
     overwrite: Property[bool] = False
 
     async def run(self, context: RunContext) -> None:
-        reach = Reach(context.settings)
-        source = reach.whole(self.from_)
-        target = _target(reach, self.to, source.name)
-        with told():
-            await in_own_thread(partial(local_files.moved, reach, source, target, overwrite=self.overwrite))
+        def move(reach: Reach) -> None:
+            source = reach.whole(self.from_)
+            target = _target(reach, self.to, source.name)
+            local_files.moved(reach, source, target, overwrite=self.overwrite)
+
+        await reached(context, move)
 
 
 class Gone(Outputs):
@@ -250,9 +253,11 @@ errorOnMissing: true
     recursive: Property[bool] = False
 
     async def run(self, context: RunContext) -> Gone:
-        path = Reach(context.settings).whole(self.from_)
-        with told():
-            deleted = await in_own_thread(partial(local_files.removed, path, recursive=self.recursive))
+        def remove(reach: Reach) -> tuple[Path, bool]:
+            path = reach.whole(self.from_)
+            return path, local_files.removed(path, recursive=self.recursive)
+
+        path, deleted = await reached(context, remove)
         if not deleted and self.error_on_missing:
             raise TaskFailed(f"There is no file {path}.", fix="Leave out `errorOnMissing`.")
         return Gone(uri=path.as_uri(), deleted=deleted)
@@ -276,11 +281,11 @@ moveDirectory: /data/archive
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, _Watched, context)
-        reach = Reach(context.settings)
         arrivals = Arrivals(fields.on, context.memory)
-        fresh = await in_own_thread(partial(local_watch.fresh, reach, fields, arrivals, fields.max_files))
+        look = partial(local_watch.fresh, fields=fields, arrivals=arrivals, most=fields.max_files)
+        fresh = await reached(context, look)
         memory = arrivals.memory
-        done = await local_watch.taken(context, reach, fields, [path for path, _ in fresh])
+        done = await local_watch.taken(context, fields, [path for path, _ in fresh])
         if fields.action in ("MOVE", "DELETE"):  # one that comes by this name again is a new one
             memory = {path: seen for path, seen in memory.items() if path not in {str(one) for one, _ in fresh}}
         files = [{**one, "changeType": change} for one, (_, change) in zip(done, fresh, strict=True)]

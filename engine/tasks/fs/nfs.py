@@ -20,10 +20,9 @@ from engine.plugin import (
 )
 from engine.tasks import local_files, local_watch
 from engine.tasks.arrivals import MOST_KNOWN, Arrivals, WatchFields
-from engine.tasks.local_files import LocalFile, Reach, about, told
+from engine.tasks.local_files import LocalFile, Reach, about, reached
 from engine.tasks.property_types import Text
 from engine.tasks.remote_files import FolderFields
-from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
 
 MOUNTS = Path("/proc/self/mountinfo")
@@ -51,9 +50,7 @@ path: /mnt/nfs/shared
     path: Property[Text]
 
     async def run(self, context: RunContext) -> Mount:
-        path = Reach(context.settings).place(self.path)
-        with told():
-            kind = await in_own_thread(partial(_kind, path))
+        kind = await reached(context, lambda reach: _kind(reach.place(self.path)))
         is_nfs = "nfs" in kind.lower()
         return Mount(isNfsMount=is_nfs, nfsMount=is_nfs, fileStoreType=kind)
 
@@ -78,8 +75,8 @@ regExp: .*\\.csv
     type: Literal["io.kestra.plugin.fs.nfs.List"]
 
     async def run(self, context: RunContext) -> Listed:
-        look = partial(local_files.listed, Reach(context.settings), self, folders=True)
-        return Listed(files=[about(path) for path in await in_own_thread(look)])
+        look = partial(local_files.listed, fields=self, folders=True)
+        return Listed(files=await reached(context, lambda reach: [about(path) for path in look(reach)]))
 
 
 class Moved(Outputs):
@@ -105,11 +102,12 @@ to: /mnt/nfs/shared/archive/orders.csv
     to: Property[Text]
 
     async def run(self, context: RunContext) -> Moved:
-        reach = Reach(context.settings)
-        source, target = reach.place(self.from_), reach.place(self.to, through=False)
-        with told():
-            made = await in_own_thread(partial(local_files.copied, reach, source, target, overwrite=True))
-        return Moved(from_=source.as_uri(), to=made.as_uri())
+        def copy(reach: Reach) -> Moved:
+            source, target = reach.place(self.from_), reach.place(self.to, through=False)
+            made = local_files.copied(reach, source, target, overwrite=True)
+            return Moved(from_=source.as_uri(), to=made.as_uri())
+
+        return await reached(context, copy)
 
 
 class Move(RunnableTask):
@@ -128,11 +126,12 @@ to: /mnt/nfs/shared/archive/orders.csv
     to: Property[Text]
 
     async def run(self, context: RunContext) -> Moved:
-        reach = Reach(context.settings)
-        source, target = reach.whole(self.from_), reach.place(self.to, through=False)
-        with told():
-            made = await in_own_thread(partial(local_files.moved, reach, source, target, overwrite=True))
-        return Moved(from_=source.as_uri(), to=made.as_uri())
+        def move(reach: Reach) -> Moved:
+            source, target = reach.whole(self.from_), reach.place(self.to, through=False)
+            made = local_files.moved(reach, source, target, overwrite=True)
+            return Moved(from_=source.as_uri(), to=made.as_uri())
+
+        return await reached(context, move)
 
 
 class Gone(Outputs):
@@ -158,9 +157,11 @@ errorOnMissing: false
     error_on_missing: Property[bool] = True
 
     async def run(self, context: RunContext) -> Gone:
-        path = Reach(context.settings).whole(self.uri)
-        with told():
-            deleted = await in_own_thread(partial(local_files.removed, path, recursive=False))
+        def remove(reach: Reach) -> tuple[Path, bool]:
+            path = reach.whole(self.uri)
+            return path, local_files.removed(path, recursive=False)
+
+        path, deleted = await reached(context, remove)
         if not deleted and self.error_on_missing:
             raise TaskFailed(f"There is no file {path}.", fix="Set `errorOnMissing: false`.")
         return Gone(uri=path.as_uri(), deleted=deleted)
@@ -183,10 +184,13 @@ on: CREATE
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, _Watched, context)
-        reach = Reach(context.settings)
         arrivals = Arrivals(fields.on, context.memory)
-        news = await in_own_thread(partial(local_watch.fresh, reach, fields, arrivals, MOST_KNOWN))
-        files = [{**about(path), "changeType": change} for path, change in news]
+
+        def look(reach: Reach) -> list[LocalFile]:
+            news = local_watch.fresh(reach, fields, arrivals, MOST_KNOWN)
+            return [{**about(path), "changeType": change} for path, change in news]
+
+        files = await reached(context, look)
         return Look(local_watch.Changed(files=files, count=len(files)) if files else None, arrivals.memory)
 
 
