@@ -119,6 +119,8 @@ async def test_output_files_and_output_dir_are_named(context):
         outputDirectory=True,
     )
     assert sorted(found.outputFiles) == ["a.txt", "sub/b.txt"]
+    with pytest.raises(TaskFailed, match=r"only with `outputDirectory: true`.*`outputFiles`"):
+        await shell(context, "echo a > {{ outputDir }}/a.txt", outputFiles=["a.txt"])
 
 
 async def test_namespace_files(context, tmp_path):

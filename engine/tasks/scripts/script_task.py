@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field, model_validator
 
+from engine.errors import NameMissing
 from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.core.runner import Process
 from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
@@ -91,7 +92,15 @@ class ScriptTask(RunnableTask):
         """A command or script with its expressions rendered once, and storage URIs replaced by paths."""
         if guard == "shell" and context.settings.scripts.escape == "off":
             guard = "none"
-        text = await context.render(template, guard=guard, **self.names(context))
+        try:
+            text = await context.render(template, guard=guard, **self.names(context))
+        except NameMissing as error:
+            if self.output_directory or "'outputDir'" not in error.message:
+                raise
+            raise TaskFailed(
+                "There is an `outputDir` only with `outputDirectory: true`.",
+                fix="Set it, or write the file into `workingDir` and name it in `outputFiles`.",
+            ) from error
         return await fetch_uris(context, str(scalar_to_text(text)))
 
     async def rendered_lines(self, context: RunContext, commands: list[str] | str | None) -> list[str]:
