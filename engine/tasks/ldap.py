@@ -1,5 +1,6 @@
 """`io.kestra.plugin.ldap`: people, groups and machines in directories."""
 
+import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -58,7 +59,7 @@ attributes: [cn, mail]
         own = self.base_dn.replace(" ", "").lower() if self.sub == "SUBORDINATE_SUBTREE" else None
         entries = [_entry(one) for one in found if str(one["dn"]).replace(" ", "").lower() != own]
         context.metric("entries.found", len(entries), origin="retrieve")
-        return Found(uri=await context.files.put(ldif_of(entries).encode(), "entries.ldif"))
+        return Found(uri=await context.files.put((await asyncio.to_thread(ldif_of, entries)).encode(), "entries.ldif"))
 
 
 class ChangeTask(LdapConnected, RunnableTask):
@@ -69,7 +70,7 @@ class ChangeTask(LdapConnected, RunnableTask):
     inputs: Property[TextList] = Field(description="URIs of files of LDIF.")
 
     async def run(self, context: RunContext) -> Result:
-        records = [one for uri in self.inputs for one in _read(context, uri)]
+        records = [one for uri in self.inputs for one in await _read(context, uri)]
         wanted = [self.change(record) for record in records]
         refused = await self.directory(context, lambda directory: _changed(directory, wanted))
         for name, count in zip(self.counted, (len(wanted), len(wanted) - len(refused)), strict=True):
@@ -178,7 +179,7 @@ inputs:
     async def run(self, context: RunContext) -> Translated:
         made = []
         for uri in self.inputs:
-            rows = list(_read(context, uri))
+            rows = await _read(context, uri)
             context.metric("entries.translated", len(rows), origin="LdifToIon")
             made.append(await context.files.put("".join(lines_of(rows)).encode(), "entries.jsonl"))
         return Translated(urisList=made)
@@ -201,9 +202,11 @@ inputs:
     async def run(self, context: RunContext) -> Translated:
         made = []
         for uri in self.inputs:
-            rows = list(values_of(context.files.path(uri)))
+            path = context.files.path(uri)
+            rows = await asyncio.to_thread(lambda path=path: list(values_of(path)))  # type: ignore[misc]
             context.metric("entries.translated", len(rows), origin="Ionise")
-            made.append(await context.files.put(ldif_of(rows).encode(), "entries.ldif"))
+            text = await asyncio.to_thread(ldif_of, rows)
+            made.append(await context.files.put(text.encode(), "entries.ldif"))
         return Translated(urisList=made)
 
 
@@ -212,10 +215,10 @@ def _entry(found: Mapping[str, Any]) -> Record:
     return {"dn": str(found["dn"]), "attributes": values}
 
 
-def _read(context: RunContext, uri: str) -> list[Record]:
+async def _read(context: RunContext, uri: str) -> list[Record]:
     path = context.files.path(uri)
     try:
-        return list(records_of(path.read_text("utf-8")))
+        return await asyncio.to_thread(lambda: list(records_of(path.read_text("utf-8"))))
     except UnicodeDecodeError as error:
         raise TaskFailed(f"{path.name} is not in UTF-8: {error}.", fix="Convert it first.") from error
 

@@ -295,6 +295,8 @@ async def test_code_runs_elsewhere(make_context, ask):
         assert request.query == {"base64_encoded": "true", "wait": "true", "fields": "*"}
         code = base64.b64decode(request.json["source_code"]).decode()
         assert request.json["language_id"] == 102
+        if "nothing" in code:
+            return Answered(None, 204)
         if "boom" in code:
             said = base64.b64encode(b"ReferenceError: boom is not defined\n").decode()
             return Answered({"status": {"id": 11, "description": "Runtime Error (NZEC)"}, "stderr": said})
@@ -304,10 +306,11 @@ async def test_code_runs_elsewhere(make_context, ask):
     with serving(judged) as judge:
         context = make_context({"providers": {"judge0": {"base_url": judge.url}}})
         tool = {"type": f"{AI}.tool.CodeExecution", "apiKey": "s3cret"}
-        codes = [{"javaScriptCode": code} for code in ("console.log(6 * 7 + ' €')", "6 * 7", "boom")]
+        codes = [{"javaScriptCode": code} for code in ("console.log(6 * 7 + ' €')", "6 * 7", "boom", "nothing")]
         calls = [("executeJavaScriptCode", given) for given in (*codes, {})]
-        done, silent, failed, empty = await ask(calls, tool, context=context)
+        done, silent, failed, mute, empty = await ask(calls, tool, context=context)
     assert (done, failed) == ("42 €", "Error: Runtime Error (NZEC). ReferenceError: boom is not defined")
     assert "print the result" in silent
+    assert mute == "Error: The code did not run."
     assert empty == "Error: `javaScriptCode` must be given."
     assert "s3cret" in context.masked

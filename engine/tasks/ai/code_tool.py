@@ -51,6 +51,7 @@ apiKey: "{{ secret('RAPID_API_KEY') }}"
             params={"base64_encoded": "true", "wait": "true", "fields": "*"},
             json={"language_id": JAVASCRIPT, "source_code": base64.b64encode(code.encode()).decode()},
         )  # fmt: skip
+        told = told or {}
         status = told.get("status") or {}
         if status.get("id") != ACCEPTED:
             said = " ".join(filter(None, (_text(told, name) for name in ("compile_output", "stderr", "message"))))

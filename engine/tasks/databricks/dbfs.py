@@ -17,7 +17,7 @@ from engine.plugin import (
     RunnableTask,
     TaskFailed,
 )
-from engine.tasks.arrivals import MOST_KNOWN, WatchFields
+from engine.tasks.arrivals import MOST_KNOWN, Arrivals, WatchFields
 from engine.tasks.databricks_service import DatabricksConnected, Workspace
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
@@ -130,14 +130,15 @@ on: CREATE
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, FolderFields, context)
         there = await _listed(await fields.workspace(context), fields)
-        versions = {path: f"{one.get('modification_time')}:{one.get('file_size')}" for path, one in there.items()}
-        changes = {
-            path: "UPDATE" if path in context.memory else "CREATE"
-            for path, version in sorted(versions.items())
-            if context.memory.get(path) != version
-        }
-        files = [{**there[path], "changeType": change} for path, change in changes.items() if change in fields.on]
-        return Look(Changed(files=files, size=len(files)) if files else None, versions)
+        arrivals = Arrivals(fields.on, context.memory)
+        named = sorted(there.values(), key=lambda one: str(one["path"]))
+        news = arrivals.news(named, MOST_KNOWN, name=lambda one: str(one["path"]), version=_version)
+        files = [{**one, "changeType": change} for one, change in news]
+        return Look(Changed(files=files, size=len(files)) if files else None, arrivals.memory)
+
+
+def _version(file: dict[str, Any]) -> str:
+    return f"{file.get('modification_time')}:{file.get('file_size')}"
 
 
 async def _listed(workspace: Workspace, fields: FolderFields) -> dict[str, dict[str, Any]]:
