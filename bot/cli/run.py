@@ -39,6 +39,7 @@ from engine.store.database import Unit
 from engine.store.pauses import PauseRow
 
 GOOD = frozenset({State.SUCCESS, State.WARNING})
+UNDER_WAY = frozenset({State.CREATED, State.RUNNING, State.RESTARTED, State.RETRYING, State.KILLING})
 
 
 def run_flow(
@@ -94,6 +95,8 @@ async def _run(
         else:  # what is only tried out asks nobody and leaves no record
             execution = await engine.create(flow.namespace, flow.id, given, started_by=me().id)
         execution = await _follow(engine, flow, execution, answers, settings, console, output)
+        if not is_kept and execution.state.is_terminal:
+            await _let_others_end(engine, console)
         if output == "json":
             sys.stdout.write(json.dumps(execution_json(execution, engine.masker.mask), ensure_ascii=False) + "\n")
         else:
@@ -248,6 +251,26 @@ async def _watch(
                     await asyncio.wait_for(anext(stream), 1)
                 except TimeoutError:
                     continue
+
+
+async def _let_others_end(engine: Engine, console: Console) -> None:
+    """Wait for what the run started without waiting for it: with the folder that is thrown away it would be lost."""
+    told: set[str] = set()
+    async with engine.subscribe() as changes:
+        stream = aiter(changes)
+        while found := [one for one in await engine.executions(states=UNDER_WAY) if not _is_for_later(engine, one)]:
+            for one in found:
+                if one.id not in told:
+                    console.print(f"{one.namespace}/{one.flow_id} goes on, which was started on the way.", markup=False)
+                    told.add(one.id)
+            try:
+                await asyncio.wait_for(anext(stream), 1)
+            except TimeoutError:
+                continue
+
+
+def _is_for_later(engine: Engine, execution: Execution) -> bool:
+    return execution.schedule_date is not None and execution.schedule_date > engine.clock.now()
 
 
 async def _newest(engine: Engine, execution: Execution) -> str:

@@ -162,6 +162,18 @@ def test_it_goes_on_until_nothing_is_to_come_any_more(tmp_path):
     assert ended == {"wait": "SUCCESS", "fail": "SKIPPED", "nap": "SUCCESS", "tell": "SUCCESS"}
 
 
+def test_what_was_started_on_the_way_is_not_cut_off(tmp_path):
+    slow = "id: slow\nnamespace: x.y\ntasks:\n  - {id: nap, type: io.kestra.plugin.core.flow.Sleep, duration: PT0.5S}\n"
+    slow += "  - {id: mark, type: io.kestra.plugin.scripts.shell.Commands, taskRunner: {type: io.kestra.plugin.core.runner.Process},"  # noqa: E501
+    slow += f" commands: ['touch {tmp_path}/done']}}\n"
+    (tmp_path / "slow.yaml").write_text(slow)
+    (tmp_path / "starts.yaml").write_text(CALL.format(id="starts", of="slow").replace("x.y}", "x.y, wait: false}"))
+    done = run(tmp_path, "starts.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "x.y/slow goes on" in done.stderr
+    assert (tmp_path / "done").exists()
+
+
 @pytest.mark.parametrize("more", ["behavior: FAIL", "onResume: [{id: note, type: STRING, required: false}]"])
 def test_a_pause_that_asks_is_not_waited_out(tmp_path, more):
     (tmp_path / "ask.yaml").write_text(ASKS.replace("Pause}", f"Pause, pauseDuration: PT1H, {more}}}"))
