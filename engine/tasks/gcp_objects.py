@@ -14,7 +14,7 @@ from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.arrivals import Arrivals
 from engine.tasks.gcp_service import GcpConnected
-from engine.tasks.outbound import opened, send
+from engine.tasks.outbound import send
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
 
@@ -146,16 +146,8 @@ async def download(gcs: GcsConnected, context: RunContext, bucket: str, name: st
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "object"
     url, headers = f"{gcs.at(context)}/{object_path(bucket, name)}", await gcs.headers(context)
-    async with opened(context, "GET", url, headers=headers, params={"alt": "media"}) as response:
-        if response.status_code >= 400:
-            await response.aread()
-            raise TaskFailed(
-                f"Google Cloud answered {response.status_code} for gs://{bucket}/{name}: {response.text[:500]}",
-                fix=rest_service.HINTS.get(response.status_code, ""),
-            )
-        with path.open("wb") as file:
-            async for block in response.aiter_bytes():
-                file.write(block)
+    place, params = f"gs://{bucket}/{name}", {"alt": "media"}
+    await rest_service.downloaded(context, "Google Cloud", url, path, of=place, headers=headers, params=params)
     context.metric("file.size", path.stat().st_size)
     uri = await context.files.put(path, PurePosixPath(name).name or "object")
     path.unlink()

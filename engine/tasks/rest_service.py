@@ -5,13 +5,14 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.http_options import DEFAULT, HttpOptions
-from engine.tasks.outbound import Answer, retry_after, send
+from engine.tasks.outbound import Answer, opened, read, retry_after, send
 
 R = TypeVar("R")
 TRIES = 5
@@ -61,6 +62,25 @@ async def call(
 async def document(context: RunContext, service: str, method: str, url: str, **given: Any) -> Any:
     """The JSON of a service's answer; TaskFailed when it is none."""
     return parsed(await call(context, service, method, url, **given), service)
+
+
+async def downloaded(
+    context: RunContext, service: str, url: str, target: Path, *, of: str = "", raw: bool = False, **given: Any
+) -> Mapping[str, str]:
+    """The headers of an answer whose body is now in a file (`raw`: as it came, packed or not); TaskFailed when the
+    service refuses."""
+    _refuse_climbing(url)
+    async with opened(context, "GET", url, **given) as response:
+        if response.status_code >= 400:
+            said = (await read(response, context.settings.http.max_body)).decode("utf-8", "replace")[:500]
+            named = f" for {of}" if of else ""
+            raise TaskFailed(
+                f"{service} answered {response.status_code}{named}: {said}", fix=HINTS.get(response.status_code, "")
+            )
+        with target.open("wb") as file:
+            async for block in response.aiter_raw() if raw else response.aiter_bytes():
+                file.write(block)
+        return response.headers
 
 
 def _refuse_climbing(url: str) -> None:

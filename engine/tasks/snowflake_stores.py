@@ -191,14 +191,8 @@ def _wrapped(marks: Marks) -> str:
 async def _fetched(
     context: RunContext, service: str, url: str, headers: Mapping[str, str], target: Path, prefix: str, digest: str
 ) -> Marks:
-    async with outbound.opened(context, "GET", url, headers=headers) as response:
-        if response.status_code >= 400:
-            await response.aread()
-            raise TaskFailed(f"{service} answered {response.status_code}: {response.text[:500]}")
-        with target.open("wb") as out:
-            async for block in response.aiter_raw():  # as it lies there, also when it is called a gzip on its way
-                out.write(block)
-        beside = response.headers
+    # As it lies there, also when it is called a gzip on its way.
+    beside = await rest_service.downloaded(context, service, url, target, raw=True, headers=headers)
     about = json.loads(beside.get(f"{prefix}encryptiondata") or "{}")
     key = (about.get("WrappedContentKey") or {}).get("EncryptedKey", "")
     said = beside.get(f"{prefix}matdesc", "")

@@ -134,6 +134,8 @@ async def test_files_of_the_lake(make_context, monkeypatch, path, lies):
         assert context.metrics["file.size"] == 2 * (0 + 4 + 10)
         with pytest.raises(TaskFailed, match=r"404 for w/i/Files/none: .*does not exist"):
             await context.run(type=f"{ONELAKE}.Download", **who, filePath="none")
+        with pytest.raises(TaskFailed, match=r"has `\.` or `\.\.` for a step"):
+            await context.run(type=f"{ONELAKE}.Download", **who, filePath="../../other/x.csv")
 
 
 async def test_pipelines_of_data_factory(make_context, monkeypatch):

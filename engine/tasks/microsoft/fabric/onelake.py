@@ -6,10 +6,9 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
-from engine.tasks.outbound import opened
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
 
@@ -108,15 +107,6 @@ filePath: silver/latest.parquet
         url, headers = await self.address(context)
         target = context.working_dir / WORK / f"onelake-{context.task_run_id}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        async with opened(context, "GET", url, headers=headers) as response:
-            if response.status_code >= 400:
-                await response.aread()
-                raise TaskFailed(
-                    f"OneLake answered {response.status_code} for {self.path}: {response.text[:500]}",
-                    fix=rest_service.HINTS.get(response.status_code, ""),
-                )
-            with target.open("wb") as out:
-                async for block in response.aiter_bytes():
-                    out.write(block)
+        await rest_service.downloaded(context, "OneLake", url, target, of=self.path, headers=headers)
         context.metric("file.size", target.stat().st_size)
         return Stored(uri=await context.files.put(target, PurePosixPath(self.file_path).name))
