@@ -13,6 +13,7 @@ import pytest
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from engine.tasks.snowflake_session import row_of
+from engine.tasks.snowflake_stores import store_of
 from tests.wire.aws import aws
 from tests.wire.loopback import serving
 from tests.wire.snowflake import Account, pem
@@ -221,6 +222,11 @@ async def test_files_into_a_stage(stage, monkeypatch):
     with pytest.raises(TaskFailed, match="is no name in a stage"):
         await context.run(**upload, from_=uri, fileName="a' OVERWRITE=FALSE --")
     assert sorted(known.closed) == sorted(known.sessions)
+
+
+def test_what_signs_an_address_is_never_shown(context):
+    store_of(context, {**told("GCS", is_put=False), "presignedUrls": ["https://g.example/x?Signature=s1gned"]})
+    assert "Signature=s1gned" in context.masked
 
 
 async def test_files_out_of_a_stage(stage):
