@@ -24,6 +24,7 @@ from engine.core.property import Guard, has_template
 from engine.core.variables import variables as variables_of
 from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
 from engine.expressions import Services, render
+from engine.failure import Failure
 from engine.files import NAMESPACE_FOLDER, SCHEME, FileStore, Scope
 from engine.key_values import KeyValueStore
 from engine.secrets import AtRest, Masker, Secrets
@@ -32,23 +33,13 @@ from engine.store import executions, logs
 from engine.store.database import Database
 from engine.store.documents import plain
 
-# Functions that may wait for a disk or a network: a text that calls one is rendered in a thread.
 REFUSED = Services().http  # for who only looks
-WAITING = frozenset(
-    {
-        "kv",
-        "read",
-        "fileSize",
-        "fileExists",
-        "isFileEmpty",
-        "errorLogs",
-        "http",
-        "render",
-        "renderOnce",
-        "fromIon",
-        "subflow",
-    }
-)
+# Functions and names that may wait for a disk or a network: a text that has one is rendered in a thread.
+WAITING = frozenset({
+    "kv", "read", "fileSize", "fileExists", "isFileEmpty", "errorLogs", "http", "render", "renderOnce", "fromIon",
+    "subflow",
+})  # fmt: skip
+WAITING_NAMES = frozenset({"error"})
 NAMESPACES = 1000  # whose services are kept at hand
 CALLERS = 64  # how far up the chain of calling executions files may be read
 # Threads for texts that wait: a service that is slow to answer http() keeps one, and no thread that others need.
@@ -146,7 +137,14 @@ class Renderer:
 
     def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
         """What an expression sees."""
-        return variables_of(flow, execution, run, envs=self.envs, globals_=self.settings.variables) | self.surroundings
+        names = variables_of(flow, execution, run, envs=self.envs, globals_=self.settings.variables)
+        failure = Failure(execution.task_runs, lambda task_run_id: self._error_of(execution.id, task_run_id))
+        return {"error": failure, **names, **self.surroundings}
+
+    def _error_of(self, execution_id: str, task_run_id: str) -> str:
+        """What a task run said last as an error."""
+        asked: Any = {"task_run_id": task_run_id, "level": "ERROR", "limit": 1, "last": True}
+        return "".join(line.message for line in self.database.read_now(lambda c: logs.find(c, execution_id, **asked)))
 
     def scope(self, execution: Execution) -> Scope:
         """Which files an execution may read."""
@@ -369,7 +367,9 @@ def _text_waits(text: str) -> bool:
         template = expressions.parse(text)
     except ExpressionFailed:
         return False
-    return template.may_take_long or not WAITING.isdisjoint(template.functions())
+    if template.may_take_long or not WAITING.isdisjoint(template.functions()):
+        return True
+    return any(path[0] in WAITING_NAMES for path in template.names())
 
 
 def texts(value: Any) -> Iterator[str]:

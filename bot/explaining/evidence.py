@@ -4,8 +4,8 @@ from bot.cards.log_lines import written
 from bot.cards.outline import find
 from bot.explaining.prompt import Failure
 from engine.core.execution import Execution, TaskRun
-from engine.core.state import State
 from engine.errors import EngineError
+from engine.failure import failed_task
 from engine.runtime import Engine
 from engine.store import flows
 
@@ -13,16 +13,9 @@ LINES = 200  # of the log, the last ones
 LONGEST = 200_000  # characters of a flow's text that are looked at
 
 
-def failed_task(execution: Execution) -> TaskRun | None:
-    """The task run that failed by itself: the last that has none inside it that failed. Pure."""
-    failed = [run for run in execution.task_runs.values() if run.state is State.FAILED]
-    above = {run.parent_id for run in failed}
-    return next((run for run in reversed(failed) if run.id not in above), None)
-
-
 async def failure_of(engine: Engine, execution: Execution) -> Failure:
     """The failure of a run as far as the store tells; it is not cleaned of secrets yet."""
-    run = failed_task(execution)
+    run = failed_task(execution.task_runs)
     errors = await engine.logs(execution.id, level="ERROR", limit=LINES, last=True)
     own = [line.message for line in errors if run is not None and line.task_run_id == run.id]
     lines = written(await engine.logs(execution.id, limit=LINES, last=True))

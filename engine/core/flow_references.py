@@ -48,6 +48,7 @@ HAVE = {
     "task": ("id", "type"),
     "execution": ("id", "startDate", "endDate", "originalId", "state", "outputs"),
     "taskrun": ("id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"),
+    "error": ("taskId", "message", "stackTrace"),
 }
 # … and what `trigger` has, by what started the execution. Other triggers have what they found.
 STARTED = {

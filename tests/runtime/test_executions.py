@@ -96,6 +96,32 @@ async def test_a_flow_runs_from_input_to_output(engine, deploy, run):
     assert done.started_by == "local:ann"
 
 
+async def test_what_failed_is_told_to_who_handles_it(engine, deploy, run, monkeypatch):
+    monkeypatch.setenv("SECRET_WORD", "c2VzYW1lLTEyMw==")
+    await deploy(
+        """
+tasks:
+  - id: first
+    type: io.kestra.plugin.core.flow.Sequential
+    tasks:
+      - {id: fine, type: tests.Mark, text: "{{ error.taskId ?? 'nothing failed' }}"}
+      - {id: bad, type: io.kestra.plugin.core.execution.Fail, errorMessage: "No {{ secret('WORD') }}"}
+errors:
+  - {id: told, type: tests.Mark, text: "{{ error.taskId }}: {{ error.message }}{{ error.stackTrace }}"}
+  - {id: whole, type: tests.Mark, text: "{{ error | json }}"}
+finally:
+  - {id: last, type: tests.Mark, text: "{{ tasks.told.state }} {{ error.message | upper }}"}
+"""
+    )
+    assert (await run()).state is State.FAILED
+    assert [line.partition(" ")[2] for line in marks(engine.settings.data)] == [
+        "nothing failed",
+        "bad: No **masked**",
+        '{"taskId":"bad","message":"No **masked**","stackTrace":""}',
+        "SUCCESS NO **MASKED**",
+    ]
+
+
 async def test_a_port_that_a_flow_asks_for_is_free(deploy, run):
     await deploy(
         """
