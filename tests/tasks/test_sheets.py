@@ -88,6 +88,7 @@ async def test_what_google_refuses(sheets):
 async def test_what_changes_in_a_sheet_starts_an_execution(sheets, google_sheets, google_service):
     who = {"serviceAccount": google_service.service_account, "spreadsheetId": "S1"}
     declared = {"id": "t", "type": f"{KIND}.SheetModifiedTrigger", **who, "range": "A1:C9", "sheetName": "It's"}
+    declared |= {"on": "CREATE_OR_UPDATE", "includeDetails": True}  # which change nothing
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
 
     async def look(found=trigger):

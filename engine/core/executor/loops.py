@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from engine.core.commands import SetTimer
+from engine.core.durations import to_iso
 from engine.core.execution import TaskRun
 from engine.core.executor.attempts import fail
 from engine.core.executor.decision import Decision
@@ -35,7 +36,7 @@ def repeat(d: Decision, run: TaskRun, task: LoopingTask) -> tuple[TaskRun, State
         d.log("ERROR", f"{sentence} Set `checkFrequency`, or raise `limits.loop_iterations`.", run)
         return d.remember(run, looped=State.FAILED.value), State.FAILED
     if is_last or is_late:
-        reached = f"{number} iterations" if is_last else f"{limits.max_duration}"
+        reached = f"{number} iterations" if is_last or limits.max_duration is None else to_iso(limits.max_duration)
         state = State.FAILED if limits.fails_at_limit else None
         d.log(
             "ERROR" if state else "WARN",

@@ -283,6 +283,12 @@ class WatchFields(WorkspaceFields):
     spreadsheet_id: Property[Text] = Field(description="The spreadsheet's id, as its address has it.")
     sheet_name: Property[OptionalText] = Field(default=None, description="Which sheet; the first unless given.")
     range: Property[OptionalText] = Field(default=None, description="As Sheet1!A1:D100; the whole sheet unless given.")
+    on: Property[Literal["CREATE", "UPDATE", "CREATE_OR_UPDATE"]] = Field(
+        default="CREATE_OR_UPDATE", description="Accepted for flows that carry it: what is there when it begins is old."
+    )
+    include_details: Property[bool] = Field(
+        default=True, description="Accepted for flows that carry it: what has changed is always told."
+    )
 
     async def where(self, context: RunContext, path: str) -> str:
         """The range in Google's words."""
