@@ -6,6 +6,7 @@ import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -142,10 +143,10 @@ class Reading:
         key, value = reader(fields.key_deserializer), reader(fields.value_deserializer)
         with explained() as library, self._turn, self.path.open("w", encoding="utf-8") as file:
             self._open(library)
-            until = time.monotonic() + fields.max_duration.total_seconds() if fields.max_duration else None
-            while not self.stop.is_set() and (until is None or time.monotonic() < until):
+            end = time.monotonic() + fields.max_duration.total_seconds() if fields.max_duration else inf
+            while not self.stop.is_set() and time.monotonic() < end:
                 most = AT_ONCE if fields.max_records is None else min(AT_ONCE, fields.max_records - count)
-                got = self._poll(library, most) if most > 0 else []
+                got = self._poll(library, most, end) if most > 0 else []
                 for message in got:
                     if self._is_wanted(message) and (read := self._read(message, key, value)) is not None:
                         if read.problem is not None:
@@ -194,13 +195,14 @@ class Reading:
         self.consumer.list_topics(timeout=PATIENCE)
         self._subscribe(library)
 
-    def _poll(self, library: Any, most: int) -> list[Any]:
-        """Messages; none when there were none for as long as a poll lasts, which begins once we have partitions."""
+    def _poll(self, library: Any, most: int, end: float) -> list[Any]:
+        """Messages; none when there were none for as long as a poll lasts, which begins once we have partitions, or
+        until the end of all reading."""
         joined, until = time.monotonic() + JOINING, None
         while not self.stop.is_set():
             now = time.monotonic()
             if until is None and (self.consumer.assignment() or now > joined):
-                until = now + self.fields.poll_duration.total_seconds()
+                until = min(now + self.fields.poll_duration.total_seconds(), max(end, now))
             got = self.consumer.consume(1, 0.2 if until is None else min(max(until - now, 0.01), 1.0))
             got += self.consumer.consume(most - 1, 0.05) if got and most > 1 else []
             for message in got:

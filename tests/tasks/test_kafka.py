@@ -137,8 +137,8 @@ async def test_what_cannot_be_read_is_not_lost(context, properties, topic):
     where = {"properties": {**properties, "group.id": f"g-{topic}"}, "topic": topic}
     await context.run(type=f"{KAFKA}.Produce", **where, from_={"value": "no JSON"})
     with pytest.raises(TaskFailed, match="A message is no JSON"):
-        await context.run(type=f"{KAFKA}.Consume", **where, valueDeserializer="JSON", pollDuration="PT1S")
-    found = await context.run(type=f"{KAFKA}.Consume", **where, pollDuration="PT1S")
+        await context.run(type=f"{KAFKA}.Consume", **where, valueDeserializer="JSON", pollDuration="PT20S")
+    found = await context.run(type=f"{KAFKA}.Consume", **where, pollDuration="PT20S", maxRecords=1)
     assert found.messagesCount == 1
 
 
