@@ -47,13 +47,15 @@ attributes: [cn, mail]
     )
     base_dn: Property[Text] = "ou=system"
     sub: Property[Literal["BASE", "ONE", "SUB", "SUBORDINATE_SUBTREE"]] = "SUB"
+    size_limit: Property[int] = Field(default=0, ge=0, description="At most so many entries; 0: all.")
 
     async def run(self, context: RunContext) -> Found:
         wanted = "".join(line.strip() for line in self.filter.splitlines())
         asked = ["*"] if "0.0" in self.attributes else list(self.attributes)
         began = time.monotonic()
         found = await self.directory(
-            context, lambda directory: directory.found(self.base_dn, SCOPES[self.sub], wanted, asked)
+            context,
+            lambda directory: directory.found(self.base_dn, SCOPES[self.sub], wanted, asked, self.size_limit or None),
         )
         context.metric("searche.meanTime", time.monotonic() - began, "timer", origin="retrieve")
         own = self.base_dn.replace(" ", "").lower() if self.sub == "SUBORDINATE_SUBTREE" else None

@@ -5,6 +5,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
@@ -100,13 +101,15 @@ class Directory:
         self._connection, self._ended = connection, ended
         self.refusal: type[Exception] = ldap3.core.exceptions.LDAPOperationResult
 
-    def found(self, base: str, scope: str, wanted: str, attributes: list[str]) -> list[Mapping[str, Any]]:
-        """Entries with their raw values, page by page where the directory gives pages."""
+    def found(
+        self, base: str, scope: str, wanted: str, attributes: list[str], most: int | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Entries with their raw values, the first `most` of them, page by page where the directory gives pages."""
         self._asked()
         pages = self._connection.extend.standard.paged_search(
             base, wanted, scope, attributes=attributes, paged_size=PAGE, generator=True
         )
-        return [one for one in pages if self._asked() and one["type"] == "searchResEntry"]
+        return list(islice((one for one in pages if self._asked() and one["type"] == "searchResEntry"), most))
 
     def change(self, record: Mapping[str, Any]) -> None:
         """Do what a record says; one that is an entry is added."""

@@ -141,6 +141,7 @@ async def test_entries_come_change_and_go(context, ports, monkeypatch):
     assert (done.state, context.metrics["additions.done"]) == (State.SUCCESS, 4)
     assert (await found(filter="(cn=a)"))["cn=a"] == {**people[0]["attributes"], "cn": ["a"]}
     assert set(await found()) == {"dc=orga", "cn=a", "cn=b", "cn=c"}  # two a page
+    assert len(await found(sizeLimit=3)) == 3
     assert await found(filter="(|(cn=a)\n  (cn=b))", attributes=["mail"]) == {
         "cn=a": {"mail": ["a@orga.en"]}, "cn=b": {"mail": ["b@orga.en"]},
     }  # fmt: skip
