@@ -21,6 +21,7 @@ PATIENCE = 30  # seconds for a connection
 class SmbConnected(Remote):
     """Which machine, and who we are to it. Paths begin with the name of a share."""
 
+    reached = """host: files.example.com\nusername: shop\npassword: "{{ secret('SMB_PASSWORD') }}"\n"""
     host: Property[Text]
     port: Property[Text] = "445"
     username: Property[OptionalText] = None

@@ -67,7 +67,15 @@ async def test_files_there_and_back(context, server, office):
 
 
 async def test_the_trigger_takes_each_file_once(context, server, office):
-    declared = {"id": "t", "type": f"{SMB}.Trigger", **who(server), "from": "/office/in/", "action": "DELETE"}
+    declared = {"id": "t", "type": f"{SMB}.Trigger", **who(server), "from": "/office/in/", "action": "NONE"}
+    stays = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    looks = []
+    for _ in range(2):  # what stays and is not new starts nothing again
+        look = await stays.poll(context)
+        context.memory = look.memory
+        looks.append(sorted(look.found.outputFiles) if look.found else [])
+    assert looks == [["a.csv", "b.csv", "c.txt"], []]
+    declared |= {"action": "DELETE"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
     assert sorted((await trigger.poll(context)).outputFiles) == ["a.csv", "b.csv", "c.txt"]
     assert await trigger.poll(context) is None
