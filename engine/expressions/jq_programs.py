@@ -17,7 +17,9 @@ from engine.expressions.limits import MAX_ITEMS, MAX_PROGRAM, SAFE_EFFORT
 from engine.expressions.printing import to_json
 from engine.expressions.values import Value
 
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)  # possessive: ways to go back would fill the memory
+# Possessive: ways to go back would fill the memory. A backslash at the end of its line lets a comment go on.
+_PIECE = re.compile(r'#(?:[^\\\n]++|\\(?:\r\n|.|\Z))*+|["()]|[^"#()]++', re.DOTALL)
+_TEXT = re.compile(r'(?:[^"\\]++|\\[^(])*+(?:"|(?P<program>\\\()|\\?\Z)', re.DOTALL)
 _LONG = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?<![\d.])(-?\d{16,300})(?![\d.eE])')
 _WORD = re.compile(r"(?<![.\w$@])[A-Za-z_]\w*(?!\s*:[^:])")
 _FIELD = re.compile(r"\.\s*[A-Za-z_]\w*")
@@ -48,13 +50,13 @@ _GROWING: Final = {
     "with_entries": 2, "group_by": 4, "unique": 3, "unique_by": 3, "sort": 3, "sort_by": 3, "del": 3,
 }  # fmt: skip
 _FORBIDDEN = re.compile(
-    r"\$ENV\b|(?<![.\w$@])(?:env|input_filename|import|include|modulemeta|get_search_list|halt|halt_error)\b"
+    r"\$\s*ENV\b|(?<![.\w$@])(?:env|input_filename|import|include|modulemeta|get_search_list|halt|halt_error)\b"
 )
 
 
 def outputs(value: Value, program: str) -> list[Value]:
     """All outputs of a program for a value; of text the JSON it begins with, whatever follows. ExpressionFailed."""
-    bare = _allowed(program)
+    program, bare = _allowed(program)
     document = value if isinstance(value, str) else to_json(value)
     refuse_bomb(document)
     moves = _effort(bare, program, document)
@@ -66,18 +68,47 @@ def outputs(value: Value, program: str) -> list[Value]:
 
 def check(program: str) -> None:
     """Whether a program can be read, before there is anything to run it on; ExpressionFailed."""
-    _allowed(program)
-    _program(program)
+    _program(_allowed(program)[0])
 
 
-def _allowed(program: str) -> str:
-    """The program without its texts and the names of fields; ExpressionFailed when it may not run."""
+def _allowed(program: str) -> tuple[str, str]:
+    """The program to run, and its code without texts and the names of fields; ExpressionFailed when it may not run."""
     if len(program) > MAX_PROGRAM:
         fail(f"A jq program is longer than {MAX_PROGRAM:,} characters.", "Do the work in a script task.")
-    bare = _FIELD.sub(".x", _STRING.sub('""', program))
+    spend(len(program) >> 2)
+    whole, code = _parts(program)
+    bare = _FIELD.sub(".x", code)
     if found := _FORBIDDEN.search(bare):
         fail(f"jq's {found[0]!r} is not available: a flow cannot see the environment or files of this program.")
-    return bare
+    return whole, bare
+
+
+@lru_cache(maxsize=100)
+def _parts(program: str) -> tuple[str, str]:
+    """A program without its comments, and that with its texts empty but for the programs inside them.
+
+    The first is what runs: in a program without comments, jq takes nothing for code that is a text here.
+    """
+    whole: list[str] = []
+    code: list[str] = []
+    around: list[int] = []  # for each text that a program inside it interrupts, how many brackets were open
+    brackets, at = 0, 0
+    while found := _PIECE.match(program, at):
+        piece, at = " " if found[0].startswith("#") else found[0], found.end()
+        brackets += (piece == "(") - (piece == ")")
+        goes_on = piece == ")" and around[-1:] == [brackets]
+        whole.append(piece)
+        code.append('""' if piece == '"' else piece)
+        if goes_on:
+            around.pop()
+        if (goes_on or piece == '"') and (text := _TEXT.match(program, at)):
+            at = text.end()
+            whole.append(text[0])
+            if text["program"]:
+                around.append(brackets)
+                brackets += 1
+                code.append("(")
+    return "".join(whole), "".join(code)
 
 
 def _effort(bare: str, program: str, document: str) -> float:
@@ -98,7 +129,7 @@ def _effort(bare: str, program: str, document: str) -> float:
     power = max(1, spreads) + len(_PAIRED.findall(bare))
     stages = len(words) + len(_STAGE.findall(bare)) + 1
     # join() copies what it has so far for each part, 64 characters at once.
-    copied = words.count("join") * max(0.0, parts + log2(len(program)) - 12)
+    copied = words.count("join") * max(0.0, parts + log2(len(program) + 1) - 12)
     return float(2.0 ** min(1000.0, power * size + bits + log2(stages) + copied))
 
 

@@ -273,6 +273,43 @@ def test_jq_does_not_see_the_environment(program):
         render("{{ '1' | jq(p) }}", {"p": program}, SERVICES)
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        '. # "\n| env # "',
+        '. # "\n| $ENV # "',
+        '. # \\\\"\n| env # "',
+        '# "\nimport "a" as $a {search: "/"}; # "\n$a',
+        '"\\(1 # "\n | env # "\n)"',
+        '"\\("a" | env)"',
+    ],
+)
+def test_no_comment_and_no_text_hides_what_jq_may_not_see(hidden):
+    with pytest.raises(ExpressionFailed, match="not available"):
+        render("{{ '1' | jq(p) }}", {"p": hidden}, SERVICES)
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ('.a # it\'s "env" (', 1),
+        (".a # goes on \\\n| env", 1),
+        (".a # ends \\\\\n+ 1", 2),
+        ('"#env" # of a text', "#env"),
+        ('"a\\(.a + 1 # one (more)\n)b\\("c\\(.a)")"', "a2bc1"),
+    ],
+)
+def test_jq_programs_may_have_comments(program, expected):
+    assert evaluate("{{ '{\"a\": 1}' | jq(p) | first }}", {"p": program}, SERVICES) == expected
+
+
+@pytest.mark.parametrize("program", ["", " ", '"', '"\\', '"\\(', "# a\\", ".a)", '.a)"b"'])
+def test_half_a_jq_program_is_told(program):
+    with pytest.raises(ExpressionFailed, match="cannot be read") as told:
+        render("{{ '1' | jq(p) }}", {"p": program}, SERVICES)
+    assert len(str(told.value)) < 300
+
+
 def test_jq_that_may_run_long_runs_elsewhere_and_still_answers(monkeypatch):
     monkeypatch.setenv("PARLEY_TEST_SECRET", "hunter2")
     assert evaluate("{{ '3' | jq('[range(.)] | add') }}", {}, SERVICES) == [3]
