@@ -224,6 +224,44 @@ async def test_a_retry_waits_for_its_time(engine, deploy, clock):
     assert [len(run.attempts) for run in done.task_runs.values()] == [2]
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        "type: io.kestra.plugin.core.execution.Fail",
+        "type: io.kestra.plugin.core.flow.Subflow\n    namespace: company.team\n    flowId: nowhere",
+        'type: io.kestra.plugin.core.flow.Sleep\n    duration: "{{ vars.missing }}"',
+    ],
+)
+async def test_a_retry_asks_run_if_again(deploy, run, work):
+    await deploy(
+        f"tasks:\n  - id: flaky\n    {work}\n"
+        "    runIf: \"{{ taskrun.attemptsCount < 2 }}\"\n"
+        "    retry: {type: constant, interval: PT0.01S, maxAttempts: 5}\n"
+    )
+    done = await run()
+    (flaky,) = done.task_runs.values()
+    assert (done.state, flaky.state) == (State.SUCCESS, State.SKIPPED)
+    assert [attempt.state for attempt in flaky.attempts] == [State.FAILED, State.FAILED]
+
+
+async def test_a_retry_calls_a_subflow_with_inputs_rendered_again(engine, deploy, run):
+    await deploy(
+        "inputs: [{id: n, type: INT}]\n"
+        "tasks:\n  - {id: a, type: io.kestra.plugin.core.execution.Fail, condition: '{{ inputs.n < 1 }}'}\n",
+        "child",
+    )
+    await deploy(
+        "tasks:\n  - id: call\n    type: io.kestra.plugin.core.flow.Subflow\n"
+        "    namespace: company.team\n    flowId: child\n"
+        "    inputs: {n: '{{ taskrun.attemptsCount }}'}\n"
+        "    retry: {type: constant, interval: PT0.01S, maxAttempts: 3}\n"
+    )
+    done = await run()
+    assert done.state is State.SUCCESS
+    given = sorted(child.inputs["n"] for child in await engine.executions(flow_id="child"))
+    assert given == [0, 1]
+
+
 async def test_an_answer_resumes_a_pause(engine, deploy, run):
     await deploy(ASK)
     paused = await run()

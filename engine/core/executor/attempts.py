@@ -12,6 +12,8 @@ from engine.core.retries import Retry
 from engine.core.state import State
 from engine.core.task import Task
 
+CALLED = frozenset({"past", "children", "restarts"})  # what a call remembers of the executions of its earlier attempts
+
 
 def begin(d: Decision, run: TaskRun) -> TaskRun:
     """The run RUNNING with a new attempt, for tasks that need no worker."""
@@ -139,7 +141,8 @@ def delay(policy: Retry, number: int, seed: str) -> timedelta:
 
 
 def retry_now(d: Decision, run: TaskRun, number: int) -> None:
-    """The wait before another attempt is over."""
+    """The wait before another attempt is over: it starts as the first did, `runIf` and every expression asked anew."""
     if run.state is State.RETRYING and len(run.attempts) == number:
-        d.move(run, State.CREATED)
+        kept = {key: value for key, value in run.rendered.items() if key in CALLED}
+        d.move(altered(run, rendered=kept), State.CREATED)
         d.todo.append(run.id)
