@@ -235,7 +235,7 @@ async def test_a_retry_waits_for_its_time(engine, deploy, clock):
 async def test_a_retry_asks_run_if_again(deploy, run, work):
     await deploy(
         f"tasks:\n  - id: flaky\n    {work}\n"
-        "    runIf: \"{{ taskrun.attemptsCount < 2 }}\"\n"
+        '    runIf: "{{ taskrun.attemptsCount < 2 }}"\n'
         "    retry: {type: constant, interval: PT0.01S, maxAttempts: 5}\n"
     )
     done = await run()
