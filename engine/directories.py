@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.events import ChildRan
-from engine.core.execution import Execution, TaskRun
+from engine.core.execution import Execution, TaskRun, TaskRuns
 from engine.core.executor.attempts import next_try
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask, truthy
@@ -66,6 +66,8 @@ async def run_directory(
     worker: Worker, job: Job, flow: Flow, execution: Execution, run: TaskRun, task: DirectoryTask
 ) -> Ended:
     """Place files, run the children, collect files; how the directory ended."""
+    if len(run.attempts) < job.attempt:  # the executor has not heard yet that this try began
+        execution = without_children(execution, run)
     folder = worker.scratch / run.id
     directory = DirectoryRun(worker, job, flow, run, task, folder)
     context = TaskContext(worker.outside, flow, execution, run, task, job.attempt, working_dir=folder)
@@ -78,6 +80,17 @@ async def run_directory(
         return Ended(State.FAILED, error=worker.outside.masker.mask(str(error)))
     finally:
         await context.close()
+
+
+def without_children(execution: Execution, run: TaskRun) -> Execution:
+    """The execution without what the try before left below the run of a directory."""
+    kept, gone = [], {run.id}
+    for one in execution.task_runs.values():  # parents come before their children
+        if one.parent_id in gone:
+            gone.add(one.id)
+        else:
+            kept.append(one)
+    return replace(execution, task_runs=TaskRuns(kept))
 
 
 async def _within(directory: DirectoryRun, execution: Execution, context: TaskContext) -> Ended:

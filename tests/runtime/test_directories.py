@@ -92,6 +92,22 @@ async def test_run_if_and_retry_of_a_child(engine, deploy, run):
     ]  # fmt: skip
 
 
+async def test_every_try_of_a_directory_begins_with_its_first_task(engine, deploy, run):
+    tasks = (
+        "      - {id: first, type: tests.Mark, text: \"{{ outputs.first.text ?? 'nothing' }}\"}\n"
+        '      - {id: second, type: tests.Mark, text: "{{ outputs.first.text }} again"}\n'
+        "      - id: third\n        type: io.kestra.plugin.core.execution.Fail\n"
+        '        condition: "{{ workerTaskrun.attemptsCount < 2 }}"\n'
+    )
+    await deploy(directory(tasks, "    retry: {type: constant, interval: PT0.01S, maxAttempts: 3}\n"))
+    done = await run()
+    assert done.state is State.SUCCESS, [line.message for line in await engine.logs(done.id)]
+    shown = {one.task_id: (one.state, len(one.attempts), one.outputs) for one in done.task_runs.values()}
+    assert shown["first"] == (State.SUCCESS, 1, {"text": "nothing"})
+    assert shown["second"] == (State.SUCCESS, 1, {"text": "nothing again"})
+    assert [line.split(" ", 1)[1] for line in marks(engine.settings.data)] == ["nothing", "nothing again"] * 3
+
+
 async def test_a_child_may_wait(engine, deploy, run):
     tasks = "      - {id: breathe, type: io.kestra.plugin.core.flow.Sleep, duration: \"{{ 'PT0.01S' }}\"}\n"
     await deploy(directory(tasks + shell("one", "echo on > a.txt"), "    outputFiles: ['*.txt']\n"))
