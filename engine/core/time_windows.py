@@ -1,6 +1,6 @@
 """Windows of time in which several executions must have happened before a Flow trigger fires."""
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -42,8 +42,8 @@ class TimeWindow(Part):
 
         When the moment lies in none (before a DAILY_TIME_WINDOW, after a deadline) the two are equal.
         """
-        if self.timezone is not None:
-            now = now.astimezone(ZoneInfo(self.timezone))
+        if (zone := self._zone()) is not None:
+            now = now.astimezone(zone)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         match self.type:
             case "SLIDING_WINDOW":
@@ -59,6 +59,12 @@ class TimeWindow(Part):
         start = origin + (now - origin) // length * length
         return start, start + length
 
+    def _zone(self) -> tzinfo | None:
+        """The offset of a time such as `09:00:00+01:00`, else the time zone."""
+        times = (self.deadline, self.start_time, self.end_time)
+        offset = next((one.tzinfo for one in times if one is not None and one.tzinfo is not None), None)
+        return offset or (ZoneInfo(self.timezone) if self.timezone is not None else None)
+
 
 class Window(Part):
     """`window` of `dependsOn` in newer flows: a deadline, a stretch of the day, a look back, or a length (a day)."""
@@ -70,7 +76,7 @@ class Window(Part):
     offset: Duration | None = None
     lookback: Duration | None = None
     timezone: ZoneName | None = None
-    fire_once: bool = Field(default=True, description="False: what was met stays met until the window ends.")
+    fire_once: bool = Field(default=False, description="True: all must be met again before it fires again.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Window":

@@ -31,6 +31,8 @@ RESERVED: Final = frozenset({"true", "false", "null", "none"})
 _INSTEAD: Final = {
     "=": "Two values are compared with `==`.",
     "in": "Write `list contains value`.",
+    "not": "Write `not (list contains value)` for `not in`.",
+    "matches": "Write `value | regexMatch('pattern')`.",
     "if": "Write `condition ? value : other`.",
     ":": OTHER_PROGRAMS,
 }

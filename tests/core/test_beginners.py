@@ -89,6 +89,8 @@ def inputs(text: str, tasks: str = SAY) -> str:
         (message('"hello {{ flow.id }"'), 6, 32, "'}' has no opening bracket. A template ends with `}}`."),
         (message("\"{{ flow.id = 'x' }}\""), 6, 26, "found '='. Two values are compared with `==`."),
         (message("\"{{ 'x' in flow.id }}\""), 6, 22, "found 'in'. Write `list contains value`."),
+        (message("\"{{ 'x' not in ['y'] }}\""), 6, 22, "found 'not'. Write `not (list contains value)` for `not in`."),
+        (message("\"{{ flow.id matches 'a.*' }}\""), 6, 26, "found 'matches'. Write `value | regexMatch('pattern')`."),
         (message("\"{{ 'in' 'in' }}\""), 6, 23, "an operator but found"),
         (message('"{{ flow.id if true else 1 }}"'), 6, 26, "found 'if'. Write `condition ? value : other`."),
         (message('"body {{ color: red }}"'), 6, 28, "found ':'. Text for other programs that holds {{"),

@@ -342,6 +342,9 @@ def test_a_window_lies_in_its_own_zone():
     assert start == end, "it is eight in New York"
     start, end = office.bounds(midday + timedelta(hours=2))
     assert (start, end) == (datetime(2024, 7, 1, 13, tzinfo=UTC), datetime(2024, 7, 1, 21, tzinfo=UTC))
+    early = TimeWindow(type="DAILY_TIME_DEADLINE", deadline="09:00:00+01:00")
+    assert early.bounds(midday - timedelta(hours=5))[1] == datetime(2024, 7, 1, 8, tzinfo=UTC)
+    assert early.bounds(midday - timedelta(hours=4))[0] == early.bounds(midday - timedelta(hours=4))[1], "it is nine"
     day = TimeWindow(timezone="Asia/Tokyo").bounds(midday + timedelta(hours=6))
     assert day == (datetime(2024, 7, 1, 15, tzinfo=UTC), datetime(2024, 7, 2, 15, tzinfo=UTC))
 
@@ -360,9 +363,14 @@ def test_a_window_lies_in_its_own_zone():
 def test_every_kind_of_newer_window(window, kind):
     found: FlowTrigger = trigger("Flow", dependsOn=[{"namespace": "a"}], window={**window, "timezone": "Europe/Paris"})
     (needed,) = found.needed()
-    assert (needed.window.type, needed.window.timezone, needed.reset) == (kind, "Europe/Paris", True)
-    again: FlowTrigger = trigger("Flow", dependsOn=[{"namespace": "a"}], window={**window, "fireOnce": False})
-    assert not again.needed()[0].reset
+    assert (needed.window.type, needed.window.timezone, needed.reset) == (kind, "Europe/Paris", False)
+    once: FlowTrigger = trigger("Flow", dependsOn=[{"namespace": "a"}], window={**window, "fireOnce": True})
+    assert once.needed()[0].reset
+
+
+def test_what_was_met_without_a_window_must_be_met_again():
+    found: FlowTrigger = trigger("Flow", dependsOn=[{"namespace": "a"}, {"namespace": "b"}])
+    assert found.needed()[0].reset
 
 
 @pytest.mark.parametrize(
