@@ -14,6 +14,7 @@ from engine.core.events import Event, TaskEnded
 from engine.core.execution import Execution
 from engine.core.executor import advance
 from engine.core.flow import Flow
+from engine.core.inputs import secrets_of
 from engine.core.state import State
 from engine.logbook import Note
 from engine.rendering import Renderer, waits
@@ -98,12 +99,16 @@ class Advancer:
         """Let the core decide; what it wants rendered."""
         todo.now = max(todo.now, event.now)  # what follows from a task is not older than its end
         commands: Sequence[Command]
+        before = step.execution
         try:
             step.execution, commands = advance(flow, step.execution, event, self._bounds)
         except Exception as error:
             log.exception("The executor broke on execution %s.", step.execution.id)
             step.execution, commands = broken(step.execution, error, event)
             todo.events.clear()
+        if (given := step.execution.outputs) is not None and given is not before.outputs:
+            for secret in secrets_of(flow.outputs, given):
+                self._renderer.masker.add(secret)
         renders = []
         for command in commands:
             if isinstance(command, Render):

@@ -5,7 +5,7 @@ import socket
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from engine.core.events import KillAsked
 from engine.core.state import State
@@ -13,7 +13,7 @@ from engine.errors import InputInvalid, NotFound, Refused
 from engine.runtime import Engine
 from engine.store import commands as outbox
 from engine.store import events as inbox
-from engine.store.tables import flows
+from engine.store.tables import executions, flows
 from tests.runtime.marks import marks, registry
 
 HELLO = """
@@ -120,6 +120,33 @@ finally:
         '{"taskId":"bad","message":"No **masked**","stackTrace":""}',
         "SUCCESS NO **MASKED**",
     ]
+
+
+async def test_an_output_that_is_a_secret_is_seen_by_nobody(engine, deploy, run):
+    await deploy(
+        """
+tasks: [{id: made, type: io.kestra.plugin.core.debug.Return, format: "{{ 'open' ~ '-sesame' }}"}]
+outputs: [{id: word, type: SECRET, value: "{{ outputs.made.value }}"}, {id: size, type: INT, value: 11}]
+afterExecution: [{id: told, type: io.kestra.plugin.core.log.Log, message: "{{ execution.outputs.word }}"}]
+""",
+        "maker",
+    )
+    await deploy(
+        """
+tasks:
+  - {id: call, type: io.kestra.plugin.core.flow.Subflow, namespace: company.team, flowId: maker}
+  - {id: used, type: tests.Mark, text: "{{ outputs.call.outputs.word }}"}
+"""
+    )
+    done = await run()
+    assert done.state is State.SUCCESS
+    assert marks(engine.settings.data)[0].endswith(" open-sesame")
+    (child,) = await engine.executions(flow_id="maker")
+    assert (await engine.wait(child.id, until="settled", timeout=20)).outputs == {"word": "**masked***", "size": 11}
+    assert [line.message for line in await engine.logs(child.id)] == ["**masked***"]
+    kept = await engine.database.read(lambda c: c.execute(select(executions.c.doc)).scalars().all())
+    assert len(kept) == 2
+    assert not any("open-sesame" in one for one in kept)
 
 
 async def test_a_port_that_a_flow_asks_for_is_free(deploy, run):

@@ -300,6 +300,14 @@ async def test_a_template_that_gives_a_list_gives_outputs_at_hand(deploy, run):
     assert [one["outputs"]["label"] for one in entries] == ["0:1", "1:2"]
 
 
+async def test_a_secret_that_an_iteration_hands_on_is_seen_by_nobody(engine, deploy, run):
+    await deploy(
+        loop("[abc]", SAY, '    outputs: [{id: word, type: SECRET, value: "{{ outputs.say.value }}-sesame"}]\n')
+    )
+    entries = runs(await engine.execution((await run()).id), "loop")[0].outputs["outputs"]
+    assert [one["outputs"] for one in entries] == [{"word": "**masked****"}]
+
+
 async def test_a_secret_is_written_to_no_file(deploy):
     with pytest.raises(FlowInvalid, match="a SECRET can't be among them"):
         await deploy(loop("[a]", SAY, "    fetchType: STORE\n    outputs: [{id: s, type: SECRET, value: x}]\n"))

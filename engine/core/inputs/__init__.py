@@ -7,7 +7,7 @@
 from engine.core.inputs.by_type import INPUT_TYPES, AnyInput
 from engine.core.inputs.declaration import DependsOn, Input, InputRefused
 from engine.core.inputs.groups import FormInput, Inputs, ObjectInput, TableInput
-from engine.core.inputs.outputs import FlowOutput, coerce_outputs
+from engine.core.inputs.outputs import FlowOutput, coerce_outputs, secrets_of
 from engine.core.inputs.resolution import RenderFn, Resolved, nest, resolve, standing_defaults, unasked
 from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
 from engine.core.inputs.types import (
@@ -62,6 +62,7 @@ __all__ = [
     "coerce_outputs",
     "nest",
     "resolve",
+    "secrets_of",
     "standing_defaults",
     "unasked",
 ]

@@ -60,6 +60,12 @@ def coerce_outputs(outputs: Iterable[FlowOutput], rendered: Mapping[str, Any]) -
     return typed
 
 
+def secrets_of(outputs: Iterable[FlowOutput], typed: Mapping[str, Any]) -> list[str]:
+    """The values that nobody may see: those of the outputs that are a SECRET."""
+    hidden = (typed.get(output.id) for output in outputs if output.type == "SECRET")
+    return [value for value in hidden if isinstance(value, str) and value]
+
+
 def _typed(output: FlowOutput, value: Any) -> Any:
     if value is None:
         if output.required:

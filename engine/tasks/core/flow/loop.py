@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from engine.core.execution import TaskRun
 from engine.core.flowable import Body, ItemsTask, Opened, Section, Wanted, enabled, truthy
-from engine.core.inputs import FlowOutput, coerce_outputs
+from engine.core.inputs import FlowOutput, coerce_outputs, secrets_of
 from engine.core.loop_items import STORAGE, items_of
 from engine.core.property import has_template
 from engine.core.state import State
@@ -31,6 +31,8 @@ class CollectOutputs(RunnableTask):
             found = coerce_outputs(self.of, self.values)
         except InputInvalid as error:
             raise TaskFailed(f"The outputs of the iteration do not fit: {error.message}") from error
+        for secret in secrets_of(self.of, found):
+            context.mask(secret)
         if not self.stores:
             return found
         text = json.dumps(found, ensure_ascii=False, default=to_text)
