@@ -1,27 +1,23 @@
 """The names in a flow's templates: do they exist, and is there a value yet where they are read?"""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
-from functools import lru_cache
-from re import findall
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel
-
+from engine.core import task_outputs, template_roots
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_scope import BY_VALUE, Scope, Standing
 from engine.core.property import has_template, marker
 from engine.core.task import Task
 from engine.core.template_reads import Read, reads
+from engine.core.template_roots import ELSEWHERE, GIVEN, ROOTS
 from engine.core.yaml_text import Path, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import parse
 from engine.expressions.templates import Template
-from engine.expressions.trust import OUTSIDE_ROOTS
 
 ITEMS = ("_split", "_items", "_merge")  # task runs that a ForEachItem makes of itself
-ROOTS = frozenset({"inputs", "outputs", "vars", "labels", "trigger", "execution", "taskrun", "flow"})
 # Parts of a flow in which these names belong to another execution, or to what a form asks.
 FOREIGN = {
     "outputs": {"triggers"},
@@ -59,17 +55,7 @@ STARTED = {
         *("firstFailedTaskId", "lastTaskId", "outputs"),
     ),
 }
-# Names that some templates have beside these: of triggers, tasks, webhooks, conditions, macros …
-GIVEN = (
-    ROOTS | OUTSIDE_ROOTS | {"task", "workerTaskrun", "envs", "globals", "kestra", "schedule", "response", "iteration"}
-)
-ELSEWHERE: Mapping[str, Callable[[str], str]] = {
-    "secrets": lambda name: f"Write `secret('{name}')`.",
-    "env": lambda name: f"Write `envs.{name.lower()}`.",
-    "secret": lambda name: f"Write `secret('{name}')`.",
-    "kv": lambda name: f"Write `kv('{name}')`.",
-}
-BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution"})
+BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs"})
 OF_OTHERS = frozenset({"onResume", "outputs", "assets"})  # what is rendered elsewhere, with names of its own
 OPEN = frozenset({"execution", "taskrun"})  # … and those that have more in messages and messages about other runs
 
@@ -100,31 +86,40 @@ class References:
                 said.add(read.path[:2])
                 told.add((found.code, found.message))
                 yield found
-        if not said:  # else a slip in another name may be all there is to it: `inputs.my-name` reads `name`, too
-            nowhere: dict[str, Finding] = {}  # each name once, where it stands first
-            for read in there:
-                if read.path[0] not in nowhere and (one := self._nowhere(path, read)) is not None:
-                    nowhere[read.path[0]] = one
-            yield from nowhere.values()
+        # A slip in another name may be all there is to one that stands nowhere: `inputs.my-name` reads `name`, too.
+        is_known = self._knows_all(path) and not said
+        nowhere: dict[str, Finding] = {}  # each name once, where it stands first
+        for read in there:
+            if read.path[0] not in nowhere and (one := self._nowhere(path, read, is_known)) is not None:
+                nowhere[read.path[0]] = one
+        yield from nowhere.values()
 
-    def _nowhere(self, path: Path, read: Read) -> Finding | None:
-        """A name that stands nowhere, in what a task gets rendered."""
+    def _knows_all(self, path: Path) -> bool:
+        """Whether all names that a template sees there are known: in what a task or an output of the flow renders."""
+        return path[0] in BLOCKS and OF_OTHERS.isdisjoint(path[1:]) and not self._sets_variables()
+
+    def _nowhere(self, path: Path, read: Read, is_known: bool) -> Finding | None:
+        """A name that stands nowhere; what looks like a slip of one that there is also where others may be known."""
         root = read.path[0]
-        if root in GIVEN or read.guarded or read.conditional or path[0] not in BLOCKS:
+        if root in GIVEN or self._is_late(path):
             return None
-        if not OF_OTHERS.isdisjoint(path) or self._is_late(path) or self._sets_variables():
+        is_slip = template_roots.nearest(root) != "" and root not in self.known.get("vars", ())
+        if not is_slip and (not is_known or read.guarded or read.conditional):
             return None
-        advice = "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."
-        return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", advice)
+        severity = "hint" if read.guarded else "warning"
+        said = f"There is no variable `{root}`."
+        return _finding(path, read, said, "unknown-variable", template_roots.advice(read), severity)
 
     def _finding(self, path: Path, read: Read) -> Finding | None:
         root, *rest = read.path
+        if root in ("item", "parent", "outputDir"):
+            return self._out_of_place(path, read)
         if not rest:
-            return self._meant_root(path, read) or _unknown_root(path, read)
+            return self._meant_root(path, read)
         if root in HAVE and rest[0] not in HAVE[root]:
             return _unknown_part(path, read)
         if root not in ROOTS and root != "tasks":
-            return self._meant_root(path, read) or _unknown_root(path, read)
+            return self._meant_root(path, read)
         if root == "taskrun":
             return self._value_of_loop(path, read)
         if root == "trigger":
@@ -152,6 +147,27 @@ class References:
                 advice = f"Write `{'.'.join((kind, *read.path))}`."
                 return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", advice)
         return None
+
+    def _out_of_place(self, path: Path, read: Read) -> Finding | None:
+        """`item`, `parent` and `outputDir` where nothing gives them."""
+        root, holders = read.path[0], self.scope.around(path)
+        if read.guarded or read.conditional or not holders or not self._knows_all(path):
+            return None
+        if root == "outputDir":
+            if getattr(self.scope.tasks[holders[-1]], "output_directory", True):
+                return None
+            advice = "Set it, or write the file into `workingDir` and name it in `outputFiles`."
+            return _finding(
+                path, read, "There is an `outputDir` only with `outputDirectory: true`.", "not-here", advice
+            )
+        if root == "parent":
+            said = "`parent` is there only inside a task that holds others."
+            return None if holders[1:] else _finding(path, read, said, "not-here")
+        kinds = {self.scope.kind(one) for one in holders}
+        if self._is_late(path) or not kinds <= {*PLAIN, *BY_VALUE, self.scope.kind(holders[-1])} or "Loop" in kinds:
+            return None
+        advice = "Inside of a ForEach write `taskrun.value`." if not kinds.isdisjoint(BY_VALUE) else ""
+        return _finding(path, read, "`item` is there only inside a Loop.", "not-in-a-loop", advice)
 
     def _is_late(self, path: Path) -> bool:
         """Whether a task renders a property itself, with names of its own."""
@@ -208,7 +224,7 @@ class References:
         if len(read.path) < 3:
             return None
         name, wanted = read.path[1:3]
-        fields = output_fields(type(self.scope.tasks[place]))
+        fields = task_outputs.output_fields(type(self.scope.tasks[place]))
         loop = self.scope.loop_of(place)
         if loop is not None:
             if wanted not in fields or wanted in _values(self.scope.tasks[loop]):
@@ -222,12 +238,27 @@ class References:
             return _finding(path, read, said, "unknown-output", f"Write `outputs.{wanted}`.")
         if wanted == "onResume" and len(read.path) > 3:
             return self._answer(path, read, place)
+        if task_outputs.hands_on_nothing(type(self.scope.tasks[place])):
+            said = f"`{name}` is a {self.scope.kind(place)}, which hands on nothing."
+            return _finding(path, read, said, "unknown-output")
+        if wanted == "outputFiles" and wanted in fields and len(read.path) > 3 and not read.guarded:
+            return self._file(path, read, place)
         if not fields or wanted in fields:
             return None
-        near = _kept(wanted, fields, self.scope.tasks[place]) or _reworded(wanted, fields)
+        near = task_outputs.kept(wanted, fields, self.scope.tasks[place]) or task_outputs.reworded(wanted, fields)
         near = near or get_close_matches(wanted, fields, n=1)
         advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
         return _finding(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
+
+    def _file(self, path: Path, read: Read, place: Path) -> Finding | None:
+        """`outputs.script.outputFiles['name']` of a file that the task does not hand on."""
+        name, file = read.path[1], read.path[3]
+        *around, task = (self.scope.tasks[one] for one in self.scope.around(place))
+        if any(getattr(one, "output_files", None) for one in around) or task_outputs.may_hand_on_file(task, file):
+            return None
+        said = f"`{name}` hands on no file `{file}`: its `outputFiles` do not name it."
+        named = ", ".join([*(getattr(task, "output_files", None) or ()), file])
+        return _finding(path, read, said, "unknown-output", f"Write `outputFiles: [{named}]`.")
 
     def _answer(self, path: Path, read: Read, place: Path) -> Finding | None:
         """`outputs.pause.onResume.name` of something that the pause does not ask for."""
@@ -266,20 +297,6 @@ class References:
         return frozenset(found)
 
 
-@lru_cache(maxsize=1024)
-def output_fields(cls: type[Task]) -> frozenset[str]:
-    """Names of what a task hands on; empty when that is open."""
-    given = getattr(getattr(cls, "run", None), "__annotations__", {}).get("return")
-    returned = [one for one in (given, *get_args(given)) if isinstance(one, type) and one is not type(None)]
-    models = [one for one in returned if issubclass(one, BaseModel)]
-    if not models or len(models) < len(returned):
-        return frozenset()
-    if any(one.model_config.get("extra") == "allow" for one in models):
-        return frozenset()
-    fields = (pair for one in models for pair in one.model_fields.items())
-    return frozenset(field.serialization_alias or field.alias or name for name, field in fields)
-
-
 def _known(flow: Flow, scope: Scope) -> dict[str, Collection[str]]:
     ids = list(scope.places)
     loops = [name for name, place in scope.places.items() if scope.kind(place) == "ForEachItem"]
@@ -304,21 +321,6 @@ def _labels(flow: Flow, scope: Scope) -> frozenset[str] | None:
     return frozenset(str(key).partition(".")[0] for labels in given for key, _ in labels)
 
 
-def _kept(name: str, fields: Collection[str], task: Task) -> list[str]:
-    """Outputs by name of a task that is given a map of them: `values.total` of an OutputValues."""
-    given = ((one, getattr(task, one, None)) for one in fields)
-    return [f"{one}.{name}" for one, values in given if isinstance(values, Mapping) and name in values]
-
-
-def _reworded(name: str, known: Collection[str]) -> list[str]:
-    """The names of the same words in another order: `outputText` means `textOutput`, however like another it looks."""
-    return [one for one in known if _words(one) == _words(name)]
-
-
-def _words(name: str) -> list[str]:
-    return sorted(word.lower() for word in findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", name))
-
-
 def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | None:
     root, name = read.path[:2]
     dashed = sorted(one for one in known if one.startswith(f"{name}-"))
@@ -335,21 +337,12 @@ def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | N
 def _unknown_part(path: Path, read: Read) -> Finding | None:
     """`flow.nam`: something that this name does not have."""
     root, name = read.path[:2]
-    near = get_close_matches(name, HAVE[root], n=1, cutoff=0.75 if root in OPEN else 0.5)
+    same = [one for one in HAVE[root] if one.lower() == name.lower()]
+    near = same or get_close_matches(name, HAVE[root], n=1, cutoff=0.75 if root in OPEN else 0.5)
     if read.guarded or (root in OPEN and not near):
         return None
     advice = f"Did you mean `{root}.{near[0]}`?" if near else f"It has {', '.join(HAVE[root])}."
     return _finding(path, read, f"`{root}` has no `{name}`.", "unknown-variable", advice)
-
-
-def _unknown_root(path: Path, read: Read) -> Finding | None:
-    """A root that looks like a slip of one that there is: `input.name`."""
-    root = read.path[0]
-    slips = {"input": "inputs", "output": "outputs", "variables": "vars", "var": "vars", "label": "labels"}
-    meant = slips.get(root)
-    if meant is None or read.guarded or len(read.path) < 2:
-        return None
-    return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", f"Did you mean `{meant}`?")
 
 
 def _looked_at(task: Task) -> frozenset[tuple[str, ...]]:

@@ -27,9 +27,8 @@ def parts(value: Any, path: Path = ()) -> Iterator[tuple[Path, BaseModel]]:
     """Every part inside a part with its path in the flow, the outer ones first."""
     if isinstance(value, BaseModel):
         yield path, value
-        for name in value.model_fields_set:
-            field = type(value).model_fields.get(name)
-            if field is not None:
+        for name, field in type(value).model_fields.items():
+            if name in value.model_fields_set:
                 yield from parts(getattr(value, name), (*path, field.alias or name))
     elif isinstance(value, dict):
         for key, item in value.items():

@@ -1,7 +1,7 @@
 """What a template reads: every path with its place, and whether it may be missing there without harm."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.expressions import nodes
 from engine.expressions.failures import Position
@@ -20,6 +20,7 @@ class Read:
     at: Position
     guarded: bool
     conditional: bool = False  # read only when a condition in the template holds
+    taker: str = ""  # the function that it is the whole argument of
 
 
 def reads(template: Template) -> list[Read]:
@@ -30,7 +31,7 @@ def reads(template: Template) -> list[Read]:
     own = _own(template.tree)
     found = [read for read in _reads(template.tree, guarded=False) if read.path[0] not in own]
     guarded = {read.path[:2] for read in found if read.guarded}
-    return [Read(read.path, read.at, read.path[:2] in guarded, read.conditional) for read in found]
+    return [replace(read, guarded=True) if read.path[:2] in guarded else read for read in found]
 
 
 def _own(tree: nodes.Node) -> set[str]:
@@ -43,16 +44,18 @@ def _own(tree: nodes.Node) -> set[str]:
     return own
 
 
-def _reads(node: nodes.Node, *, guarded: bool, conditional: bool = False) -> Iterator[Read]:
+def _reads(node: nodes.Node, *, guarded: bool, conditional: bool = False, taker: str = "") -> Iterator[Read]:
     if isinstance(node, (nodes.Name, nodes.Attribute)):
         path = path_of(node)
         if path:
-            yield Read(path, _start(node), guarded, conditional)
+            yield Read(path, _start(node), guarded, conditional, taker)
     guarded = guarded or _guards(node)
     first = next(_parts(node), None)
     branches = isinstance(node, (nodes.Conditional, nodes.If))
+    taker = node.name if isinstance(node, nodes.Call) else taker if isinstance(node, nodes.Arguments) else ""
     for child in _parts(node):
-        yield from _reads(child, guarded=guarded, conditional=conditional or (branches and child is not first))
+        depends = conditional or (branches and child is not first)
+        yield from _reads(child, guarded=guarded, conditional=depends, taker=taker)
 
 
 def _parts(node: nodes.Node) -> Iterator[nodes.Node]:

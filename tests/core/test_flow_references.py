@@ -280,3 +280,104 @@ def test_a_part_that_a_name_does_not_have_is_told(expression, advice):
 )
 def test_other_parts_are_left_alone(expression):
     assert problems(f"tasks:\n  - {task('a', f'{{{{ {expression} }}}}')}") == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "advice"),
+    [
+        ("inptus.x", "Did you mean `inputs`?"),
+        ("Outputs.x.value", "Did you mean `outputs`?"),
+        ("taskRun.value", "Did you mean `taskrun`?"),
+        ("executions.id", "Did you mean `execution`?"),
+        ("param.x", "Did you mean `inputs`?"),
+        ("now", "It is a function: write `now()`."),
+        ("read", "It is a function: write `read(…)`."),
+        ("secret(KEY)", "A text stands in quotes: `'KEY'`."),
+        ("namespace", "Write `flow.namespace`."),
+        ("flow.ID", "Did you mean `flow.id`?"),
+        ("foo.bar", "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."),
+    ],
+)
+def test_a_name_that_stands_nowhere_is_told_with_what_was_meant(expression, advice):
+    (found,) = problems(f"tasks:\n  - {task('a', f'{{{{ {expression} }}}}')}")
+    assert (found.severity, found.code, found.suggestion) == ("warning", "unknown-variable", advice)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        'labels: {a: "{{ inptus.x }}"}',
+        'variables: {a: "{{ inptus.x }}"}',
+        'inputs: [{id: a, type: STRING, defaults: "{{ inptus.x }}"}]',
+        'outputs: [{id: a, type: STRING, value: "{{ inptus.x }}"}]',
+        'checks: [{condition: "{{ inptus.x }}", message: no}]',
+        'sla: [{id: s, type: EXECUTION_ASSERTION, behavior: FAIL, assert: "{{ inptus.x }}"}]',
+        'triggers: [{id: t, type: io.kestra.plugin.core.trigger.Webhook, key: k, when: "{{ inptus.x }}"}]',
+    ],
+)
+def test_a_slip_in_the_first_name_is_told_wherever_it_stands(block):
+    assert [one[:2] for one in said(f"{block}\ntasks:\n  - {task('a')}")] == [("warning", "unknown-variable")]
+
+
+def test_a_guarded_slip_is_a_hint():
+    assert said(f"tasks:\n  - {task('a', '{{ inptus.x ?? 1 }}')}") == [
+        ("hint", "unknown-variable", 'inptus.x ?? 1 }}"}')
+    ]
+
+
+def test_a_slip_does_not_hide_another_and_what_a_task_sets_is_none():
+    set_ = "{id: s, type: io.kestra.plugin.core.execution.SetVariables, variables: {input: 1}}"
+    text = f"tasks:\n  - {set_}\n  - {task('a', '{{ input }} {{ inptus.x }} {{ vars.nope }}')}"
+    assert [one[2][:9] for one in said(text)] == ["inptus.x ", "vars.nope"]
+
+
+LOOP = "io.kestra.plugin.core.flow.Loop"
+SCRIPT = "{id: s, type: io.kestra.plugin.scripts.shell.Commands, commands: ['%s']%s}"
+OF_S = task("z", "{{ outputs.s.outputFiles['a.txt'] }}")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "sentence"),
+    [
+        (f"tasks:\n  - {task('a', '{{ item.value }}')}", "not-in-a-loop", "`item` is there only inside a Loop."),
+        (f"tasks:\n  - {task('a', '{{ parent.taskrun.value }}')}", "not-here", "`parent` is there only inside a task"),
+        (
+            f"tasks:\n  - {SCRIPT % ('ls {{ outputDir }}', '')}",
+            "not-here",
+            "There is an `outputDir` only with `outputDirectory: true`.",
+        ),
+        (
+            "tasks:\n  - {id: l, type: io.kestra.plugin.core.log.Log, message: x}\n"
+            f"  - {task('a', '{{ outputs.l.value }}')}",
+            "unknown-output",
+            "`l` is a Log, which hands on nothing.",
+        ),
+        (
+            f"tasks:\n  - {SCRIPT % ('ls', ', outputFiles: [b.txt]')}\n  - {OF_S}",
+            "unknown-output",
+            "`s` hands on no file `a.txt`: its `outputFiles` do not name it.",
+        ),
+    ],
+)
+def test_what_is_never_there_is_told(text, code, sentence):
+    (found,) = problems(text)
+    assert (found.severity, found.code) == ("warning", code)
+    assert found.message.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"tasks:\n  - id: l\n    type: {LOOP}\n    values: [1]\n    tasks: [{task('a', '{{ item.value }}')}]",
+        "tasks:\n  - id: e\n    type: io.kestra.plugin.core.flow.ForEach\n    values: [1]\n    tasks:\n"
+        "      - id: q\n        type: io.kestra.plugin.core.flow.Sequential\n"
+        f"        tasks: [{task('a', '{{ parent.taskrun.value }}')}]",
+        f"tasks:\n  - {SCRIPT % ('ls {{ outputDir }}', ', outputDirectory: true')}",
+        f"tasks:\n  - {SCRIPT % ('ls', ', outputFiles: [./a.txt]')}\n  - {OF_S}",
+        f"tasks:\n  - {SCRIPT % ('ls', ', outputFiles: [a*.txt]')}\n  - {OF_S}",
+        "tasks:\n  - id: w\n    type: io.kestra.plugin.core.flow.WorkingDirectory\n    outputFiles: [a.txt]\n"
+        f"    tasks:\n      - {SCRIPT % ('ls', '')}\n  - {OF_S.replace('outputs.s', 'outputs.w')}",
+    ],
+)
+def test_what_is_there_is_no_slip(text):
+    assert [one for one in problems(text) if one.code != "old-property"] == []

@@ -1,0 +1,60 @@
+"""The names that a path in a template begins with: which there are, and what was meant by one that there is not."""
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+
+from engine.core.template_reads import Read
+from engine.expressions import FUNCTIONS
+from engine.expressions.trust import OUTSIDE_ROOTS
+
+ROOTS = frozenset({"inputs", "outputs", "vars", "labels", "trigger", "execution", "taskrun", "flow"})
+# Names that some templates have beside these: of triggers, tasks, webhooks, conditions, macros …
+GIVEN = (
+    ROOTS | OUTSIDE_ROOTS | {"task", "workerTaskrun", "envs", "globals", "kestra", "schedule", "response", "iteration"}
+)
+MEANT = ROOTS | {"task", "tasks", "envs", "globals", "parent", "parents", "item", "error", "workingDir", "outputDir"}
+LIKE = 0.75  # how much of a name must be the same to be taken for a slip of the pen
+SLIPS = {"var": "vars", "variable": "vars", "variables": "vars", "param": "inputs", "params": "inputs"}
+INSIDE = {  # what people write by itself → where it stands
+    "namespace": "flow.namespace",
+    "flowId": "flow.id",
+    "taskId": "task.id",
+    "executionId": "execution.id",
+    "startDate": "execution.startDate",
+}
+OF_TEXT = frozenset({"secret", "kv", "read", "env", "render", "fileExists", "fileSize", "isFileEmpty", "fileURI"})
+ELSEWHERE: Mapping[str, Callable[[str], str]] = {
+    "secrets": lambda name: f"Write `secret('{name}')`.",
+    "env": lambda name: f"Write `envs.{name.lower()}`.",
+    "secret": lambda name: f"Write `secret('{name}')`.",
+    "kv": lambda name: f"Write `kv('{name}')`.",
+}
+
+
+def nearest(root: str) -> str:
+    """The name that one is a slip of, "" when it looks like none."""
+    if root in SLIPS:
+        return SLIPS[root]
+    lowered = {one.lower(): one for one in MEANT}
+    near = get_close_matches(root.lower(), lowered, n=1, cutoff=LIKE)
+    return lowered[near[0]] if near else ""
+
+
+def advice(read: Read) -> str:
+    """What to write for a path whose first name stands nowhere."""
+    root, *rest = read.path
+    if root in ELSEWHERE and rest:
+        return ELSEWHERE[root](rest[0])
+    if near := nearest(root):
+        return f"Did you mean `{near}`?"
+    if root in FUNCTIONS:
+        return f"It is a function: write `{root}({'' if _needs_nothing(root) else '…'})`."
+    if read.taker in OF_TEXT and not rest:
+        return f"A text stands in quotes: `'{root}'`."
+    if root in INSIDE and not rest:
+        return f"Write `{INSIDE[root]}`."
+    return "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."
+
+
+def _needs_nothing(function: str) -> bool:
+    return not FUNCTIONS[function].refusal(0, [])
