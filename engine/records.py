@@ -20,6 +20,7 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
     below: bool = False
+    execution_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,8 @@ def purge_logs(connection: Connection, chosen: Selection, levels: Collection[str
         query = query.where(logs.c.at <= chosen.until)
     if levels:
         query = query.where(logs.c.level.in_([LEVELS[level] for level in levels]))
+    if chosen.execution_id is not None:
+        query = query.where(logs.c.execution_id == chosen.execution_id)
     if chosen.namespace is not None or chosen.flow_id is not None:
         whose = Selection(chosen.namespace, chosen.flow_id, below=chosen.below)
         query = query.where(logs.c.execution_id.in_(_chosen(select(executions.c.id), whose)))
@@ -206,6 +208,8 @@ def _chosen(query: Select[Any], chosen: Selection) -> Select[Any]:
         query = query.where(or_(own, below) if chosen.below else own)
     if chosen.flow_id is not None:
         query = query.where(row.flow_id == chosen.flow_id)
+    if chosen.execution_id is not None:
+        query = query.where(row.id == chosen.execution_id)
     if chosen.states:
         query = query.where(row.state.in_([State(state).value for state in chosen.states]))
     if chosen.since is not None:

@@ -210,6 +210,30 @@ tasks:
     assert await engine.logs(there[2].id, level="ERROR") == []
 
 
+async def test_purging_logs_of_one_execution(there, deploy, run, engine):
+    await deploy(f"""
+tasks:
+  - id: none
+    type: io.kestra.plugin.core.log.PurgeLogs
+    endDate: "{{{{ now() | dateAdd(1, 'HOURS') }}}}"
+    purgeExecutionLogs: false
+  - id: one
+    type: io.kestra.plugin.core.log.PurgeLogs
+    executionId: {there[0].id}
+    endDate: "{{{{ now() | dateAdd(1, 'HOURS') }}}}"
+    batchSize: 10000
+    purgeNonExecutionLogs: false
+""")
+    written, others = await engine.logs(there[0].id), await engine.logs(there[1].id)
+    done = await run()
+    assert outputs(done, "none") == {"count": 0, "executionLogsCount": 0, "nonExecutionLogsCount": 0}
+    counts = {"count": len(written), "executionLogsCount": len(written), "nonExecutionLogsCount": 0}
+    assert outputs(done, "one") == counts
+    assert (await engine.logs(there[0].id), await engine.logs(there[1].id)) == ([], others)
+    assert written
+    assert others
+
+
 async def test_purging_keys(deploy, run, engine, clock):
     for namespace, key, ttl in (
         ("company", "cache_a", 60),

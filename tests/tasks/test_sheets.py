@@ -88,7 +88,7 @@ async def test_what_google_refuses(sheets):
 async def test_what_changes_in_a_sheet_starts_an_execution(sheets, google_sheets, google_service):
     who = {"serviceAccount": google_service.service_account, "spreadsheetId": "S1"}
     declared = {"id": "t", "type": f"{KIND}.SheetModifiedTrigger", **who, "range": "A1:C9", "sheetName": "It's"}
-    declared |= {"on": "CREATE_OR_UPDATE", "includeDetails": True}  # which change nothing
+    declared |= {"on": "CREATE_OR_UPDATE", "includeDetails": True, "stateKey": "k", "stateTtl": "P7D"}  # change nothing
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
 
     async def look(found=trigger):
@@ -96,8 +96,9 @@ async def test_what_changes_in_a_sheet_starts_an_execution(sheets, google_sheets
         sheets.context.memory = json.loads(json.dumps(seen.memory))
         return seen.found
 
-    def changed():
+    def changed(who="Bob"):
         google_sheets.version += 1
+        google_sheets.editors.append(who)
 
     assert await look() is None  # how it is at first is no change
     google_sheets.sheets["It's"][1][0] = "2"
@@ -107,11 +108,31 @@ async def test_what_changes_in_a_sheet_starts_an_execution(sheets, google_sheets
     found = await look()
     assert (found["range"], found["spreadsheetId"]) == ("'It''s'!A1:C9", "S1")
     assert found["diff"]["cellChanges"] == [{"row": 1, "col": 0, "before": "1", "after": "2"}]
+    assert (found["count"], found["modifications"]) == (
+        1,
+        [
+            {
+                "revisionId": "2",
+                "modifiedTime": "2026-01-02T03:04:05.002Z",
+                "spreadsheetTitle": "Rota",
+                "spreadsheetId": "S1",
+                "lastModifyingUser": "Bob",
+                "sheetName": "It's",
+                "changeDetails": {"affectedRange": "'It''s'!A1:C9", "rowCount": 2, "columnCount": 1, "hasData": True},
+            }
+        ],
+    )
     changed()  # elsewhere
     assert await look() is None
     google_sheets.sheets["It's"].append(["3", "4"])
-    changed()
-    diff = (await look())["diff"]
+    changed("Cid")
+    changed("Dee")
+    found = await look()
+    assert [(one["revisionId"], one["lastModifyingUser"]) for one in found["modifications"]] == [
+        ("4", "Cid"),
+        ("5", "Dee"),
+    ]
+    diff = found["diff"]
     assert (diff["rowDelta"], diff["rowsBefore"], diff["rowsAfter"], diff["maxColumnsCompared"]) == (1, 2, 3, 2)
     assert [one["after"] for one in diff["cellChanges"]] == ["3", "4"]
     whole = trigger.model_copy(update={"range": None, "sheet_name": None})
@@ -120,6 +141,11 @@ async def test_what_changes_in_a_sheet_starts_an_execution(sheets, google_sheets
     google_sheets.sheets["Sheet1"].append(["x"])
     changed()
     assert (await look(whole))["range"] == "'Sheet1'"
+    google_sheets.sheets["Sheet1"].append(["y"])
+    changed()
+    google_sheets.editors.clear()  # the account may read the sheet, but not who wrote it
+    (told,) = (await look(whole))["modifications"]
+    assert (told["modifiedTime"], told["lastModifyingUser"]) == ("2026-01-02T03:04:05.008Z", None)
 
 
 def test_large_sheets_are_remembered_by_a_mark():

@@ -17,15 +17,22 @@ class GoogleSheets:
         self.sheets: dict[str, list[list[Any]]] = {"Sheet1": [], "It's": [["x"], ["1"]]}
         self.made: list[str] = []
         self.version = 1
+        self.editors = ["Ann"]  # of each version
         self.deleted: list[str] = []
         self.wire: Loopback
 
     def answer(self, request: Received) -> Answered:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
             return _error(401, "Request had invalid authentication credentials.")
+        if re.fullmatch(r"/drive/v3/files/(\w+)/revisions", request.path):
+            if not self.editors:
+                return _error(403, "The user does not have sufficient permissions for this file.")
+            number = int(request.query.get("pageToken", 1))
+            more = {"nextPageToken": str(number + 1)} if number < len(self.editors) else {}
+            return Answered({"revisions": [{"id": str(number), **self._revision(number)}], **more})
         if found := re.fullmatch(r"/drive/v3/files/(\w+)", request.path):
             if request.method == "GET":
-                return Answered({"modifiedTime": "2026-01-02T03:04:05.678Z", "version": str(self.version)})
+                return Answered({"name": "Rota", "version": str(self.version), **self._revision(self.version)})
             self.deleted.append(found[1])
             return Answered(status=204)
         if request.path == "/v4/spreadsheets" and request.method == "POST":
@@ -35,6 +42,10 @@ class GoogleSheets:
         if found is None:
             return _error(404, "Requested entity was not found.")
         return self._values(request, found[1], found[2])
+
+    def _revision(self, number: int) -> dict[str, Any]:
+        who = {"lastModifyingUser": {"displayName": self.editors[number - 1]}} if number <= len(self.editors) else {}
+        return {"modifiedTime": f"2026-01-02T03:04:05.{number:03}Z", **who}
 
     def _values(self, request: Received, where: str | None, act: str | None) -> Answered:
         if where is None and act is None:

@@ -7,7 +7,7 @@ from pydantic import Field
 from engine.plugin import Level, Outputs, Part, Property, RunContext, RunnableTask, Selection, TaskFailed
 from engine.tasks.core.execution import records_of
 from engine.tasks.fetched_rows import stored
-from engine.tasks.property_types import Moment, OptionalMoment, OptionalText, Text, TextList
+from engine.tasks.property_types import Moment, OptionalInteger, OptionalMoment, OptionalText, Text, TextList
 
 
 class Log(RunnableTask):
@@ -82,6 +82,8 @@ class Purged(Outputs):
     """How many lines were deleted."""
 
     count: int
+    executionLogsCount: int  # noqa: N815 - appears as written
+    nonExecutionLogsCount: int = 0  # noqa: N815
 
 
 class PurgeLogs(RunnableTask):
@@ -100,13 +102,30 @@ endDate: "{{ now() | dateAdd(-7, 'DAYS') }}"
         default=None, description="With its child namespaces, unless `flowId` is given too; none: all namespaces."
     )
     flow_id: Property[OptionalText] = None
+    execution_id: Property[OptionalText] = Field(default=None, description="Only what this execution wrote.")
     log_levels: Property[list[Level] | None] = None
     start_date: Property[OptionalMoment] = None
     end_date: Property[Moment]
+    purge_execution_logs: Property[bool] = Field(default=True, description="False: nothing is deleted.")
+    purge_non_execution_logs: Property[bool] = Field(
+        default=True, description="Accepted for flows that carry it: every line here belongs to an execution."
+    )
+    batch_size: Property[OptionalInteger] = Field(
+        default=None, description="Accepted for flows that carry it: lines are always deleted in batches."
+    )
 
     async def run(self, context: RunContext) -> Purged:
         if self.flow_id and not self.namespace:
             raise TaskFailed("`flowId` stands without its namespace.", fix="Give `namespace` too.")
-        below = self.flow_id is None
-        chosen = Selection(self.namespace, self.flow_id, since=self.start_date, until=self.end_date, below=below)
-        return Purged(count=await records_of(context).purge_logs(chosen, self.log_levels or ()))
+        if not self.purge_execution_logs:
+            return Purged(count=0, executionLogsCount=0)
+        chosen = Selection(
+            self.namespace,
+            self.flow_id,
+            since=self.start_date,
+            until=self.end_date,
+            below=self.flow_id is None,
+            execution_id=self.execution_id,
+        )
+        gone = await records_of(context).purge_logs(chosen, self.log_levels or ())
+        return Purged(count=gone, executionLogsCount=gone)

@@ -289,6 +289,8 @@ class WatchFields(WorkspaceFields):
     include_details: Property[bool] = Field(
         default=True, description="Accepted for flows that carry it: what has changed is always told."
     )
+    state_key: Any = Field(default=None, description="Of no effect: each trigger remembers by itself.")
+    state_ttl: Any = Field(default=None, description="Of no effect: the last look is remembered.")
 
     async def where(self, context: RunContext, path: str) -> str:
         """The range in Google's words."""
@@ -301,9 +303,29 @@ class WatchFields(WorkspaceFields):
         quoted = "'" + title.replace("'", "''") + "'"
         return f"{quoted}!{self.range}" if self.range else quoted
 
+    async def revisions(self, context: RunContext, path: str, since: str) -> list[dict[str, Any]]:
+        """The revisions in Drive that came after a moment, oldest first; none when the account may not see them."""
+        asked = {
+            "fields": "nextPageToken,revisions(id,modifiedTime,lastModifyingUser(displayName))",
+            "pageSize": "1000",
+        }
+        found: list[dict[str, Any]] = []
+        page = ""
+        while True:
+            told = {**asked, **({"pageToken": page} if page else {})}
+            try:
+                answer = await self.ask(context, "drive", "GET", f"{path}/revisions", params=told)
+            except TaskFailed:  # who may only read a spreadsheet is not told of its revisions
+                return found
+            found += [one for one in answer.get("revisions") or () if str(one.get("modifiedTime")) > since]
+            page = str(answer.get("nextPageToken") or "")
+            if not page:
+                return found
+
 
 class SheetModifiedTrigger(WatchFields, PollingTrigger):
-    """Start an execution when values of a spreadsheet have changed: `trigger.diff` tells which."""
+    """Start an execution when values of a spreadsheet have changed: `trigger.diff` tells which, and
+    `trigger.modifications` by whom."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -323,16 +345,38 @@ range: Rota!A1:D100
     async def poll(self, context: PollContext) -> Look:
         fields, memory = await fields_of(self, WatchFields, context), context.memory
         one = quote(fields.spreadsheet_id, safe="")
-        asked = {"fields": "modifiedTime,version", "supportsAllDrives": "true"}
+        wanted = "name,modifiedTime,version,lastModifyingUser(displayName)"
+        asked = {"fields": wanted, "supportsAllDrives": "true"}
         about = await fields.ask(context, "drive", "GET", f"/files/{one}", params=asked)
         stamp = f"{about.get('modifiedTime')} {about.get('version')}"
         if memory.get("stamp") == stamp:
             return Look(None, memory)
         where = await fields.where(context, f"/spreadsheets/{one}")
         path = f"/spreadsheets/{one}/values/{quote(where, safe='')}"
-        now = Sheet.of((await fields.ask(context, "sheets", "GET", path)).get("values") or [])
+        values = (await fields.ask(context, "sheets", "GET", path)).get("values") or []
+        now = Sheet.of(values)
         kept = {"stamp": stamp, "where": where, **now.document()}
         if memory.get("where") != where or memory["mark"] == now.mark:
             return Look(None, kept)
-        told = {"spreadsheetId": fields.spreadsheet_id, "sheetName": fields.sheet_name, "range": where}
+        told: dict[str, Any] = {"spreadsheetId": fields.spreadsheet_id, "sheetName": fields.sheet_name, "range": where}
+        since = str(memory["stamp"]).partition(" ")[0]
+        details = {
+            "affectedRange": where,
+            "rowCount": len(values),
+            "columnCount": max(map(len, values), default=0),
+            "hasData": bool(values),
+        }
+        changes = [
+            {
+                "revisionId": one.get("id"),
+                "modifiedTime": one.get("modifiedTime"),
+                "spreadsheetTitle": about.get("name"),
+                "spreadsheetId": fields.spreadsheet_id,
+                "lastModifyingUser": (one.get("lastModifyingUser") or {}).get("displayName"),
+                "sheetName": fields.sheet_name,
+                "changeDetails": details,
+            }
+            for one in await fields.revisions(context, f"/files/{one}", since) or [about]
+        ]
+        told |= {"count": len(changes), "modifications": changes}
         return Look({**told, "diff": Sheet.read(memory).changes(now)}, kept)
