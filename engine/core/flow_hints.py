@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
@@ -38,6 +38,11 @@ DATED = re.compile(  # dates that the engine gives, one or the first of several
     r"(trigger\.(date|next|previous)|execution\.(startDate|endDate))"
     r"(\s*\?\?\s*(trigger\.(date|next|previous)|execution\.(startDate|endDate)))*(\s*\|\s*date\([^()|]*\))?"
 )
+STORED = re.compile(  # a file of internal storage, in whose address no name keeps a sign that a shell acts on
+    r"(currentEachOutput\(\s*)?outputs(\.(?P<plain>\w+)|\[(['\"])(?P<quoted>[\w-]+)\4\])(\[[\w.]+\])*(?(1)\s*\))"
+    r"\.(outputFiles(\.\w+|\[(['\"])[^'\"]+\9\])|(?P<uri>uri))"
+)
+STORING = ("io.kestra.plugin.core.http.Download", "io.kestra.plugin.core.storage.", "io.kestra.plugin.serdes.")
 TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 PLACES = re.compile(r'"(?:\{\{.*?\}\}|\\.|[^"\\])*+"|(?P<value>:\s*)?(?P<template>\{\{.*?\}\})', re.DOTALL)  # in JSON
 ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
@@ -49,12 +54,13 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
     """Warnings and hints about a flow that can be read."""
     every = list(flow_validation.parts(flow))
     harmless = set(_harmless(flow))
+    kinds = {task.id: task.type for _, task in flow_validation.tasks(flow)}
     data = {name: value for name, value in data.items() if name != "extend"}
     return [
         *(found for path, part in every for found in _bursts(path, part)),
         *_schemas(data),
         *(found for path, part in every for found in _payload(path, part)),
-        *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part, harmless)),
+        *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part, harmless, kinds)),
         *older_names.findings(data, registry),
         *(flow_calls.calls(flow, find_flow) if find_flow is not None else ()),
         *(flow_calls.handed_on(flow, data, find_flow) if find_flow is not None else ()),
@@ -158,7 +164,14 @@ def _one_of_plain(one: Input) -> bool:
     return not getattr(one, "allow_custom_value", False) and bool(one.choices) and all(map(_is_plain, one.choices))
 
 
-def _shell(path: Path, part: Part, harmless: Collection[str] = ()) -> Iterator[Finding]:
+def _is_stored(expression: str, kinds: Mapping[str, str]) -> bool:
+    """Whether the expression is the address of a file that a task of the flow has stored."""
+    found = STORED.fullmatch(expression)
+    kind = kinds.get(found["plain"] or found["quoted"]) if found else None
+    return found is not None and kind is not None and (not found["uri"] or kind.startswith(STORING))
+
+
+def _shell(path: Path, part: Part, harmless: Collection[str], kinds: Mapping[str, str]) -> Iterator[Finding]:
     for name in part.model_fields_set:
         field = type(part).model_fields.get(name)
         mark = marker(field) if field is not None else None
@@ -169,7 +182,7 @@ def _shell(path: Path, part: Part, harmless: Collection[str] = ()) -> Iterator[F
                 continue
             for expression, line, column in unquoted(text):
                 dated = "trigger.date" in harmless and DATED.fullmatch(expression)
-                if expression in harmless or dated or TAMED.fullmatch(expression):
+                if expression in harmless or dated or TAMED.fullmatch(expression) or _is_stored(expression, kinds):
                     continue
                 if any(word in expression for word in FROM_OUTSIDE) or "read(" in expression:
                     message = f"`{{{{ {expression} }}}}` stands unquoted in shell text: a `;` in it starts a command."

@@ -376,6 +376,35 @@ tasks:
     assert found == ["{{ inputs.name }}", "{{ vars.made }}", "{{ vars.two }}"]
 
 
+def test_the_address_of_a_stored_file_may_stand_unquoted():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: got, type: io.kestra.plugin.core.http.Download, uri: "https://a.test/x"}
+  - {id: asked, type: io.kestra.plugin.core.http.Request, uri: "https://a.test/x"}
+  - {id: made-it, type: io.kestra.plugin.scripts.python.Script, script: "pass", outputFiles: ["*.json"]}
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: [a, b]
+    tasks:
+      - {id: one, type: io.kestra.plugin.core.http.Download, uri: "https://a.test/{{ taskrun.value }}"}
+      - id: run
+        type: io.kestra.plugin.scripts.shell.Commands
+        commands:
+          - cat {{ outputs.got.uri }} {{ outputs['made-it'].outputFiles['a.json'] }}
+          - cat {{ outputs.one[taskrun.value].uri }} {{ currentEachOutput(outputs.one).uri }}
+          - work {{ outputs.asked.uri }} {{ outputs.got.headers }} {{ outputs['made-it'].vars.uri }}
+          - work {{ outputs.got.uri ~ outputs.asked.body }}
+"""
+    found = [one.message.split("`")[1] for one in check(text, catalogue()) if one.code == "shell-quoting"]
+    assert found == [
+        "{{ outputs.asked.uri }}",
+        "{{ outputs.got.headers }}",
+        "{{ outputs['made-it'].vars.uri }}",
+        "{{ outputs.got.uri ~ outputs.asked.body }}",
+    ]
+
+
 def test_what_the_flow_itself_lists_may_stand_unquoted():
     text = """id: f
 namespace: a.b
