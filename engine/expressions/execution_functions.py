@@ -56,11 +56,14 @@ def kv(frame: Frame, key: Value, namespace: Value, error_on_missing: Value) -> V
     )
 
 
-@FUNCTIONS.add("read", "path", "namespace", "version", contextual=True, cost=200, namespace=None, version=None)
-def read(frame: Frame, path: Value, namespace: Value, version: Value) -> str:
+@FUNCTIONS.add(
+    "read", "path", "namespace", "version", "revision", contextual=True, cost=200,
+    namespace=None, version=None, revision=None,
+)  # fmt: skip
+def read(frame: Frame, path: Value, namespace: Value, version: Value, revision: Value) -> str:
     """The text of a stored file or of a file of the namespace."""
     place = _optional_text(namespace, "read", "namespace")
-    return str(frame.services.read(_text(path, "read", "path"), namespace=place, version=version))
+    return str(frame.services.read(_text(path, "read", "path"), namespace=place, version=revision or version))
 
 
 @FUNCTIONS.add("fileSize", "path", "namespace", contextual=True, cost=200, namespace=None)
@@ -83,9 +86,11 @@ def is_file_empty(frame: Frame, path: Value, namespace: Value) -> bool:
     return int(file_size(frame, path, namespace)) == 0
 
 
-@FUNCTIONS.add("fileURI", "path", "namespace", contextual=True, namespace=None)
-def file_uri(frame: Frame, path: Value, namespace: Value) -> str:
-    """The URI of a file of the namespace, which need not be there yet."""
+@FUNCTIONS.add(
+    "fileURI", "path", "namespace", "version", "revision", contextual=True, namespace=None, version=None, revision=None
+)
+def file_uri(frame: Frame, path: Value, namespace: Value, version: Value, revision: Value) -> str:
+    """The URI of a file of the namespace, which need not be there yet; only its latest version is kept."""
     name = _text(path, "fileURI", "path").lstrip("/")
     if ".." in re.split(r"[/\\]", name):
         fail("fileURI() does not leave the namespace.", "Leave `..` out of the path.")

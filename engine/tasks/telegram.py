@@ -1,10 +1,8 @@
 """`io.kestra.plugin.telegram`: messages by a bot of Telegram."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
-
-from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import chunks
 from engine.tasks.execution_facts import facts
@@ -74,15 +72,12 @@ executionId: "{{ trigger.executionId }}"
     type: Literal[
         "io.kestra.plugin.telegram.TelegramExecution", "io.kestra.plugin.notifications.telegram.TelegramExecution"
     ]
-    payload: Property[OptionalText] = Field(default=None, description="The text, instead of the summary.")
+    payload: Annotated[Any, Instead("")] = None
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
     template_render_map: Any = None
 
     async def run(self, context: RunContext) -> None:
-        if self.payload and self.payload.strip():
-            await self.say(context, self.payload)
-            return
         about = facts(await context.execution_map(self.execution_id))
         await self.say(context, summary_text(about, self.custom_message, self.custom_fields or {}))

@@ -1,8 +1,8 @@
 """Services that take one JSON document at one address: what their tasks share."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from engine.plugin import JsonText, Property, RunContext, RunnableTask
+from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.execution_facts import ExecutionFacts, facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
@@ -40,18 +40,15 @@ class PayloadTask(WebhookTask):
 
 
 class SummaryTask(WebhookTask):
-    """Post the flow's own document, or a summary of an execution."""
+    """Post a summary of an execution; as in Kestra its document takes the place of a `payload` of the flow's own."""
 
-    payload: JsonText[OptionalText] = None
+    payload: Annotated[Any, Instead("")] = None
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
     custom_message: Property[OptionalText] = None
     template_render_map: Any = None
 
     async def run(self, context: RunContext) -> None:
-        if self.payload is not None and self.payload.strip():
-            await self.post(context, payload_object(self.payload, self.service))
-            return
         about = facts(await context.execution_map(self.execution_id))
         await self.post(context, self.summary(about))
 

@@ -105,6 +105,7 @@ OLDER = {
         "SlackIncomingWebhook SlackExecution",
     ),
     **same("io.kestra.plugin.slack", "io.kestra.plugin.slack.notifications", "SlackIncomingWebhook SlackExecution"),
+    **same("io.kestra.plugin.datagen", "io.kestra.plugin.datagen.core", "Generate"),
     **same(
         "io.kestra.plugin.notifications.discord", "io.kestra.plugin.discord", "DiscordIncomingWebhook DiscordExecution"
     ),

@@ -78,6 +78,7 @@ ROWS = [
     ("{{ fileURI('a', 'x.y') }}", 'kestra:///x/y/_files/a'),
     ('{{ fileURI() }}', FAILS),
     ("{{ fileURI(path='a') }}", 'kestra:///my/ns/_files/a'),
+    ("{{ fileURI('a', version=2) }}{{ fileURI('a', revision=2) }}", 'kestra:///my/ns/_files/a' * 2),
     ("{{ encrypt('MTIzNDU2Nzg5MDEyMzQ1Ng==', '') }}", ''),
     ("{{ decrypt('MTIzNDU2Nzg5MDEyMzQ1Ng==', '') }}", ''),
     ("{{ decrypt('MTIzNDU2Nzg5MDEyMzQ1Ng==', encrypt('MTIzNDU2Nzg5MDEyMzQ1Ng==', 'hey')) }}", 'hey'),

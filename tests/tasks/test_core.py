@@ -163,6 +163,7 @@ async def test_state_is_merged(context):
     await context.run(type=f"{CORE}.state.Set", data={"a": 1})
     assert (await context.run(type=f"{CORE}.state.Set", data={"b": 2})).count == 2
     assert (await context.run(type=f"{CORE}.state.Get")).data == {"a": 1, "b": 2}
+    assert (await context.run(type=f"{CORE}.state.Set")).count == 2
     assert (await context.run(type=f"{CORE}.state.Get", name="other")).data == {}
     assert (await context.run(type=f"{CORE}.state.Delete")).deleted
     with pytest.raises(TaskFailed, match="no state 'default'"):

@@ -3,6 +3,8 @@
 import hashlib
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from engine.errors import NotFound
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.property_types import JsonMap, Text
@@ -50,7 +52,7 @@ data:
 """,
     )
     type: Literal["io.kestra.plugin.core.state.Set", "io.kestra.core.tasks.states.Set"]
-    data: Property[JsonMap]
+    data: Property[JsonMap] = Field(default_factory=dict)
 
     async def run(self, context: RunContext) -> Stored:
         key = self.place(context)

@@ -46,7 +46,7 @@ generator:
     age: "#{number.numberBetween '18','99'}"
 """,
     )
-    type: Literal["io.kestra.plugin.datagen.core.Generate"]
+    type: Literal["io.kestra.plugin.datagen.core.Generate", "io.kestra.plugin.datagen.Generate"]
 
     async def run(self, context: RunContext) -> Generated:
         values = await in_own_thread(lambda: self.generator.values(self.batch_size))

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from engine.plugin import JsonText, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, JsonText, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import Message, find_images, json_object, payload_object, post, shortened
 from engine.tasks.execution_facts import FINISHED, ExecutionFacts, facts
@@ -70,7 +70,7 @@ customFields:
         "io.kestra.plugin.slack.SlackExecution",
     ]
     url: Property[Text]
-    payload: JsonText[OptionalText] = None
+    payload: Annotated[Any, Instead("")] = None
     message_text: Property[OptionalText] = None
     options: Property[HttpOptions | None] = None
     execution_id: Property[OptionalText] = None
@@ -83,8 +83,8 @@ customFields:
     icon_emoji: Property[OptionalText] = None
 
     async def run(self, context: RunContext) -> None:
-        if self.payload or self.message_text:
-            body = message_body(self.payload, self.message_text)
+        if self.message_text:
+            body = message_body(None, self.message_text)
         else:
             about = facts(await context.execution_map(self.execution_id))
             body = execution_body(about, self.custom_message or "", self.custom_fields or {})
