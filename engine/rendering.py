@@ -243,7 +243,7 @@ class Reach:
     def file_exists(self, path: str, namespace: str | None = None) -> bool:
         """`fileExists(uri)`."""
         try:
-            self.renderer.files.path(path, self._scope(namespace))
+            self.renderer.files.path(path, self._scope(path, namespace))
         except NotFound:
             return False
         except Refused as error:
@@ -269,14 +269,13 @@ class Reach:
             for line in lines
         ]
 
-    def _scope(self, namespace: str | None) -> Scope:
-        if namespace and namespace != self.namespace:
-            raise ExpressionFailed(f"Files of the namespace '{namespace}' can't be read from '{self.namespace}'.")
-        return self.scope
+    def _scope(self, path: str, namespace: str | None) -> Scope:
+        """Whose files a path means; a URI of storage says itself where it lies."""
+        return self.scope if not namespace or path.startswith(SCHEME) else Scope(namespace)
 
     def _file(self, path: str, namespace: str | None) -> Path:
         try:
-            return self.renderer.files.path(path, self._scope(namespace))
+            return self.renderer.files.path(path, self._scope(path, namespace))
         except (NotFound, Refused) as error:
             raise ExpressionFailed(error.message, fix=error.fix) from error
 

@@ -272,6 +272,31 @@ async def test_files_of_this_execution_are_purged(deploy, run, engine):
         engine.files.path(uri)
 
 
+async def test_files_of_another_namespace_are_read_by_its_name(deploy, run, engine):
+    engine.files.put_namespace_file("company.shared", "lib/a.sql", b"select 1")
+    stored = engine.files.put("company/shared/f/executions/x/tasks/t/r", b"s3cret", "out.txt")
+    await deploy(f"""
+tasks:
+  - id: there
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{{{ read('lib/a.sql', 'company.shared') }}}} {{{{ fileSize('lib/a.sql', namespace='company.shared') }}}}"
+  - id: sure
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{{{ fileExists('lib/a.sql', 'company.shared') }}}} {{{{ fileExists('lib/a.sql') }}}}"
+  - id: up
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{{{ read('../f/executions/x/tasks/t/r/out.txt', 'company.shared') ?? 'no' }}}}"
+    allowFailure: true
+  - id: execution
+    type: io.kestra.plugin.core.debug.Return
+    format: "{{{{ read('{stored}', 'company.shared') }}}}"
+""")
+    done = await run()
+    assert (outputs(done, "there"), outputs(done, "sure")) == ({"value": "select 1 8"}, {"value": "true false"})
+    assert done.state is State.FAILED
+    assert all(not outputs(done, task) for task in ("up", "execution"))
+
+
 async def test_files_of_a_namespace(deploy, run, engine):
     await deploy("""
 tasks:

@@ -101,7 +101,7 @@ async def test_parameters_that_say_their_type_stay_as_they_are(fabric):
 )
 async def test_files_of_the_lake(make_context, monkeypatch, path, lies):
     monkeypatch.setattr("engine.tasks.microsoft.fabric.onelake.BLOCK", 4)
-    whole, begun = {}, {}
+    whole, begun, gone = {}, {}, []
 
     def lake(request):
         if request.path == "/t/oauth2/v2.0/token":
@@ -110,6 +110,9 @@ async def test_files_of_the_lake(make_context, monkeypatch, path, lies):
         if request.method == "GET":
             said = Answered({"error": {"code": "PathNotFound", "message": "The path does not exist."}}, 404)
             return Answered(whole[request.path]) if request.path in whole else said
+        if request.method == "DELETE":
+            gone.append((request.path, request.query["recursive"]))
+            return Answered(None)
         if request.query.get("resource") == "file":
             begun[request.path] = b""
             return Answered(None, 201)
@@ -130,7 +133,13 @@ async def test_files_of_the_lake(make_context, monkeypatch, path, lies):
             assert done.uri == f"abfss://w@onelake.dfs.fabric.microsoft.com/i/{lies}"
             assert (whole, begun) == ({f"/w/i/{lies}": content}, {})
             found = await context.run(type=f"{ONELAKE}.Download", **who, filePath=path)
-            assert await context.files.read(found.uri) == content
+            assert (await context.files.read(found.uri), found.size) == (content, len(content))
+        await context.run(type=f"{ONELAKE}.Delete", **who, filePath=path)
+        await context.run(type=f"{ONELAKE}.Delete", **who, filePath="/old", recursive=True)
+        assert gone == [(f"/w/i/{lies}", "false"), ("/w/i/Files/old", "true")]
+        for nothing in ("", "/", "Files/", "old/"):
+            with pytest.raises(TaskFailed, match="names no file"):
+                await context.run(type=f"{ONELAKE}.Delete", **who, filePath=nothing, recursive=True)
         assert context.metrics["file.size"] == 2 * (0 + 4 + 10)
         with pytest.raises(TaskFailed, match=r"404 for w/i/Files/none: .*does not exist"):
             await context.run(type=f"{ONELAKE}.Download", **who, filePath="none")

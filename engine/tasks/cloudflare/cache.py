@@ -12,9 +12,10 @@ AT_ONCE = 30  # Cloudflare takes no more of a kind in one call on its smaller pl
 
 
 class Purged(Outputs):
-    """The zone."""
+    """The zone, and what Cloudflare calls what it was asked for last."""
 
     id: str
+    requestId: str  # noqa: N815 - appears as written
 
 
 class Purge(CloudflareConnected, RunnableTask):
@@ -39,14 +40,18 @@ files:
 
     async def run(self, context: RunContext) -> Purged:
         some = {"files": self.files, "hosts": self.hosts, "tags": self.tags, "prefixes": self.prefixes}
-        if self.purge_all == any(some.values()):
+        bodies: list[dict[str, object]] = [
+            {kind: names[start : start + AT_ONCE]}
+            for kind, names in some.items()
+            for start in range(0, len(names), AT_ONCE)
+        ]
+        if self.purge_all:
+            bodies = [{"purge_everything": True}]
+        if not bodies:
             raise TaskFailed(
-                "It is not clear what to purge.",
-                fix="Give `purgeAll: true`, or `files`, `hosts`, `tags` or `prefixes`.",
+                "It is not said what to purge.", fix="Give `purgeAll: true`, or `files`, `hosts`, `tags` or `prefixes`."
             )
-        bodies: list[dict[str, object]] = [{"purge_everything": True}] if self.purge_all else []
-        for kind, names in some.items():
-            bodies += [{kind: names[start : start + AT_ONCE]} for start in range(0, len(names), AT_ONCE)]
+        told: dict[str, str] = {}
         for body in bodies:
-            await self.ask(context, "POST", "purge_cache", json=body)
-        return Purged(id=self.zone_id)
+            told = await self.ask(context, "POST", "purge_cache", json=body) or {}
+        return Purged(id=self.zone_id, requestId=str(told.get("id") or self.zone_id))

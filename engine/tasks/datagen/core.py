@@ -1,9 +1,11 @@
 """`io.kestra.plugin.datagen.core`: data that is made up, once or again and again."""
 
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from engine.core.durations import Duration
 from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask
 from engine.tasks.datagen.generators import AnyGenerator
 from engine.tasks.rows import lines_of
@@ -14,10 +16,11 @@ MOST = 1_000_000
 
 
 class Generated(Outputs):
-    """The value, a list of them when there are several, or the file that holds them; and how many."""
+    """The value, or the file that holds them; how many there are, and of how many bytes."""
 
     value: Any = None
     uri: str | None = None
+    count: int
     size: int
 
 
@@ -25,8 +28,8 @@ class DataFields(Part):
     """What is made up, and how much of it."""
 
     generator: AnyGenerator
-    batch_size: Property[int] = Field(default=1, ge=1, le=MOST)
-    store: Property[bool] = Field(default=False, description="Into a file of rows.")
+    batch_size: Property[int] = Field(default=1, ge=1, le=MOST, description="How many values `store` writes.")
+    store: Property[bool] = Field(default=False, description="Into a file of rows; else there is one value.")
 
 
 class Generate(DataFields, RunnableTask):
@@ -49,12 +52,12 @@ generator:
     type: Literal["io.kestra.plugin.datagen.core.Generate", "io.kestra.plugin.datagen.Generate"]
 
     async def run(self, context: RunContext) -> Generated:
-        values = await in_own_thread(lambda: self.generator.values(self.batch_size))
+        count = self.batch_size if self.store else 1
+        values = await in_own_thread(lambda: self.generator.values(count))
+        rows = "".join(lines_of(values)).encode()
         if not self.store:
-            return Generated(value=values[0] if self.batch_size == 1 else values, size=len(values))
-        return Generated(
-            uri=await context.files.put("".join(lines_of(values)).encode(), "data.jsonl"), size=len(values)
-        )
+            return Generated(value=values[0], count=1, size=len(rows) - 1)
+        return Generated(uri=await context.files.put(rows, "data.jsonl"), count=count, size=len(rows) - count)
 
 
 class Trigger(DataFields, PollingTrigger):
@@ -73,6 +76,7 @@ generator:
 """,
     )
     type: Literal["io.kestra.plugin.datagen.core.Trigger"]
+    interval: Duration = Field(default=timedelta(seconds=1), ge=timedelta(seconds=1))
 
     async def poll(self, context: PollContext) -> Generated:
         return await (await task_of(self, Generate, context)).run(context)

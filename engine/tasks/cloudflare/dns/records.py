@@ -13,9 +13,12 @@ class Record(Outputs):
     """The record as it is now; `action` is `created`, `updated` or `unchanged`."""
 
     id: str
+    recordId: str  # noqa: N815 - appears as written
     name: str
     type: str
     content: str
+    ttl: int | None = None
+    proxied: bool | None = None
     action: Literal["created", "updated", "unchanged"]
 
 
@@ -62,4 +65,6 @@ proxied: true
         return self._told(await self.ask(context, "PATCH", f"dns_records/{there[0]['id']}", json=wanted), "updated")
 
     def _told(self, record: dict[str, Any], action: Literal["created", "updated", "unchanged"]) -> Record:
-        return Record(**{key: str(record[key]) for key in ("id", "name", "type", "content")}, action=action)
+        told = {key: str(record[key]) for key in ("id", "name", "type", "content")}
+        more = {key: record.get(key) for key in ("ttl", "proxied")}
+        return Record(**told, **more, recordId=told["id"], action=action)

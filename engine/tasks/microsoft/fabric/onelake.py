@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
 from engine.tasks.property_types import OptionalText, Text
@@ -46,6 +46,13 @@ class Stored(Outputs):
     """The file."""
 
     uri: str
+
+
+class Fetched(Outputs):
+    """The file, and how many bytes it has."""
+
+    uri: str
+    size: int
 
 
 class Upload(Place, RunnableTask):
@@ -103,10 +110,37 @@ filePath: silver/latest.parquet
     )
     type: Literal["io.kestra.plugin.microsoft.fabric.onelake.Download"]
 
-    async def run(self, context: RunContext) -> Stored:
+    async def run(self, context: RunContext) -> Fetched:
         url, headers = await self.address(context)
         target = context.working_dir / WORK / f"onelake-{context.task_run_id}"
         target.parent.mkdir(parents=True, exist_ok=True)
         await rest_service.downloaded(context, "OneLake", url, target, of=self.path, headers=headers)
-        context.metric("file.size", target.stat().st_size)
-        return Stored(uri=await context.files.put(target, PurePosixPath(self.file_path).name))
+        size = target.stat().st_size
+        context.metric("file.size", size)
+        return Fetched(uri=await context.files.put(target, PurePosixPath(self.file_path).name), size=size)
+
+
+class Delete(Place, RunnableTask):
+    """Delete a file, or with `recursive` a folder and all that is in it."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: tidy
+type: io.kestra.plugin.microsoft.fabric.onelake.Delete
+tenantId: "{{ secret('FABRIC_TENANT_ID') }}"
+clientId: "{{ secret('FABRIC_CLIENT_ID') }}"
+clientSecret: "{{ secret('FABRIC_CLIENT_SECRET') }}"
+workspaceId: 3f2504e0-4f89-11d3-9a0c-0305e82c3301
+itemId: 886313e1-3b8a-5372-9b90-0c9aee199e5d
+filePath: raw/orders.csv
+""",
+    )
+    type: Literal["io.kestra.plugin.microsoft.fabric.onelake.Delete"]
+    recursive: Property[bool] = False
+
+    async def run(self, context: RunContext) -> None:
+        if self.path.endswith("/"):
+            raise TaskFailed(f"`filePath` names no file: {self.file_path!r}.", fix="Say which file or folder is meant.")
+        url, headers = await self.address(context)
+        params = {"recursive": str(self.recursive).lower()}
+        await rest_service.call(context, "OneLake", "DELETE", url, headers=headers, params=params)
