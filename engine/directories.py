@@ -124,14 +124,13 @@ async def run_child(directory: DirectoryRun, execution: Execution, child: Task) 
     """Run one child with its retries; the execution then."""
     worker, flow = directory.worker, directory.flow
     earlier = [r for r in execution.task_runs.values() if r.parent_id == directory.run.id and r.task_id == child.id]
-    attempt = (len(earlier[-1].attempts) if earlier else 0) + 1
+    run = earlier[-1] if earlier else None
+    attempt = (len(run.attempts) if run else 0) + 1
     first = directory.now()
-    refusal: Ended | None = None
-    if child.run_if is not None:
-        refusal = await _run_if(directory, execution, child)
+    while True:
+        refusal = await _run_if(directory, execution, child, run) if child.run_if is not None else None
         if refusal is not None and refusal.state is State.SKIPPED:
             return await directory.tell(child, State.SKIPPED, attempt, refusal)
-    while True:
         execution = await directory.tell(child, State.RUNNING, attempt)
         run = directory.child_run(execution, child)
         ended = refusal or await worker.attempt(flow, execution, run, child, attempt, directory.folder, shared=True)
@@ -139,8 +138,10 @@ async def run_child(directory: DirectoryRun, execution: Execution, child: Task) 
         if ended.error:
             context = TaskContext(worker.outside, flow, execution, run, child, attempt, working_dir=directory.folder)
             context.log(ended.error, "ERROR")
+        if ended.state is not State.FAILED or refusal is not None:
+            break
         # The policy of the directory, or of the flow, is for the directory as a whole.
-        at = _again(child.retry, attempt, first, directory.now(), run.id) if ended.state is State.FAILED else None
+        at = _again(child.retry, attempt, first, directory.now(), run.id)
         if at is None:
             break
         await asyncio.sleep(max((at - directory.now()).total_seconds(), 0))
@@ -148,15 +149,17 @@ async def run_child(directory: DirectoryRun, execution: Execution, child: Task) 
     execution = await directory.tell(child, ended.state, attempt, ended)
     if ended.state is State.FAILED and not child.allow_failure:
         directory.failed = True
-    elif ended.state in (State.FAILED, State.WARNING) and not child.allow_warning:
+    elif directory.child_run(execution, child).state is State.WARNING:
         directory.warned = True
     return execution
 
 
-async def _run_if(directory: DirectoryRun, execution: Execution, child: Task) -> Ended | None:
-    """SKIPPED or FAILED when `runIf` says so; None when the child runs. There is no task run of it yet."""
+async def _run_if(directory: DirectoryRun, execution: Execution, child: Task, run: TaskRun | None) -> Ended | None:
+    """SKIPPED or FAILED when `runIf` says so; None when the child runs. `run` is None before its first attempt."""
     worker, now = directory.worker, directory.now()
     ahead = TaskRun(directory.run.id, child.id, State.CREATED, ((State.CREATED, now),), directory.run.id)
+    if run is not None:
+        ahead = run.attempted(State.FAILED, now) if run.attempts and run.attempts[-1].ended is None else run
     context = TaskContext(worker.outside, directory.flow, execution, ahead, child, 1, working_dir=directory.folder)
     try:
         return None if truthy(await context.render(child.run_if)) else Ended(State.SKIPPED)

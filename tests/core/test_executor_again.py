@@ -87,6 +87,14 @@ def test_replay_from_a_value_of_a_loop_runs_it_and_the_later_ones():
         replayed(flow_, execution, "N", driver.now, from_task_run="X1.99")
 
 
+def test_a_replay_from_a_task_that_the_revision_lacks_is_refused():
+    driver = Driver()
+    execution = driver.run(flow(log("a"), log("b")))
+    edited = driver.deploy(flow(log("a"), log("c")))
+    with pytest.raises(Refused, match=r"no task 'b' in this revision.*Replay it from the start"):
+        replayed(edited, execution, "N", driver.now, from_task_run=run_of(execution, "b").id)
+
+
 def test_replay_from_a_flowable_that_never_began_asks_its_condition_again():
     driver = Driver()
     execution = driver.run(flow(task("flow.If", "if", condition="{{ nowhere }}", then=[log("a")])))
@@ -195,6 +203,15 @@ def test_a_directory_tried_again_begins_with_fresh_children():
     execution = driver.run(flow(task("flow.WorkingDirectory", "wd", tasks=[log("a"), flaky], retry=policy)))
     assert [one[:2] for one in shape(execution)] == [("wd", "SUCCESS"), ("a", "SUCCESS"), ("flaky", "SUCCESS")]
     assert len(run_of(execution, "wd").attempts) == 2
+
+
+@pytest.mark.parametrize("more", [{}, {"finally": [log("last")]}])
+def test_a_directory_that_took_a_second_try_warns_when_that_is_asked(more):
+    policy = {"type": "constant", "interval": "PT1S", "maxAttempts": 2, "warningOnRetry": True}
+    flaky = log("flaky", "{{ workerTaskrun.attemptsCount == 1 ? 'ok' : unknown }}")
+    execution = Driver().run(flow(task("flow.WorkingDirectory", "wd", tasks=[flaky], retry=policy, **more)))
+    assert run_of(execution, "wd").state is State.WARNING
+    assert execution.state is State.WARNING
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,26 @@ def test_an_execution_held_by_hand_starts_nothing_until_resumed():
     ]
 
 
+def test_nothing_is_tried_again_while_an_execution_is_held_by_hand():
+    driver = Driver()
+    retry = {"type": "constant", "interval": "PT1M", "maxAttempts": 3}
+    flaky = log("flaky", "{{ taskrun.attemptsCount == 1 ? 'ok' : unknown }}", retry=retry)
+    driver.held_tasks = {"slow"}
+    execution = driver.start(driver.deploy(flow(parallel("both", flaky, log("slow")))))
+    driver.work()
+    driver.post(execution.id, e.PauseAsked(driver.now, "ann"))
+    driver.work()
+    driver.pass_time(timedelta(minutes=2))
+    held = driver.executions[execution.id]
+    assert (held.state, run_of(held, "flaky").state) == (State.PAUSED, State.RETRYING)
+    assert len(run_of(held, "flaky").attempts) == 1
+    end(driver, execution, "slow")
+    driver.resume(execution)
+    driver.rest()
+    after = driver.executions[execution.id]
+    assert (after.state, len(run_of(after, "flaky").attempts)) == (State.SUCCESS, 2)
+
+
 # --- approvals
 
 

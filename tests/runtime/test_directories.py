@@ -92,6 +92,30 @@ async def test_run_if_and_retry_of_a_child(engine, deploy, run):
     ]  # fmt: skip
 
 
+async def test_a_child_that_took_a_second_try_warns_when_that_is_asked(deploy, run):
+    fail = "      - id: flaky\n        type: io.kestra.plugin.core.execution.Fail\n        RETRY\n"
+    fail += '        condition: "{{ taskrun.attemptsCount == 0 }}"\n'
+    retry = "retry: {type: constant, interval: PT0.01S, maxAttempts: 2, warningOnRetry: true}"
+    await deploy(directory(fail.replace("RETRY", retry)))
+    assert [one.state.value for one in (await run()).task_runs.values()] == ["WARNING", "WARNING"]
+    await deploy(directory(fail.replace("RETRY", f"{retry}\n        allowWarning: true")))
+    assert [one.state.value for one in (await run()).task_runs.values()] == ["SUCCESS", "SUCCESS"]
+
+
+async def test_a_child_is_asked_before_every_try_whether_it_runs(deploy, run):
+    tasks = (
+        "      - id: flaky\n        type: io.kestra.plugin.core.execution.Fail\n"
+        '        runIf: "{{ taskrun.attemptsCount < 2 }}"\n'
+        "        retry: {type: constant, interval: PT0.01S, maxAttempts: 5}\n"
+        '      - {id: unsure, type: tests.Mark, runIf: "{{ nothing.there }}", '
+        "retry: {type: constant, interval: PT1H, maxAttempts: 5}}\n"
+    )
+    await deploy(directory(tasks))
+    done = await run()
+    shown = [(one.task_id, one.state.value, [a.state.value for a in one.attempts]) for one in done.task_runs.values()]
+    assert shown[1:] == [("flaky", "SKIPPED", ["FAILED", "FAILED"]), ("unsure", "FAILED", ["FAILED"])]
+
+
 async def test_every_try_of_a_directory_begins_with_its_first_task(engine, deploy, run):
     tasks = (
         "      - {id: first, type: tests.Mark, text: \"{{ outputs.first.text ?? 'nothing' }}\"}\n"

@@ -60,10 +60,13 @@ def end_attempt(d: Decision, run: TaskRun, state: State, started: datetime | Non
         again = tried_again(d, run)
         if again is not None:
             return again
-    policy = policy_of(d, run)
-    if state is State.SUCCESS and len(run.attempts) > 1 and policy is not None and policy.warning_on_retry:
-        state = State.WARNING
-    return end(d, run, state)
+    return end(d, run, warned(run, policy_of(d, run), state))
+
+
+def warned(run: TaskRun, policy: Retry | None, state: State) -> State:
+    """WARNING in place of SUCCESS where it took more than one attempt and the policy wants that told."""
+    took_more = len(run.attempts) > 1 and policy is not None and policy.warning_on_retry
+    return State.WARNING if took_more and state is State.SUCCESS else state
 
 
 def policy_of(d: Decision, run: TaskRun) -> Retry | None:
@@ -142,7 +145,11 @@ def delay(policy: Retry, number: int, seed: str) -> timedelta:
 
 def retry_now(d: Decision, run: TaskRun, number: int) -> None:
     """The wait before another attempt is over: it starts as the first did, `runIf` and every expression asked anew."""
-    if run.state is State.RETRYING and len(run.attempts) == number:
+    if run.state is not State.RETRYING or len(run.attempts) != number:
+        return
+    if d.execution.held:
+        d.remember(run, due=True)  # its timer comes again when the execution goes on
+    else:
         kept = {key: value for key, value in run.rendered.items() if key in CALLED}
         d.move(altered(run, rendered=kept), State.CREATED)
         d.todo.append(run.id)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.core.bounds import DEFAULT, Bounds
-from engine.core.commands import Announce, CancelTimer, Command, Render, WriteLog
+from engine.core.commands import Announce, CancelTimer, Command, Render, SetTimer, WriteLog
 from engine.core.execution import Execution, TaskRun, altered
 from engine.core.executor.levels import Level, leave, take
 from engine.core.executor.plans import Place, plan_of
@@ -148,6 +148,8 @@ class Decision:
             run = self.run(run_id)
             if run is not None and isinstance(self.task(run), FlowableTask):
                 self.dirty[run_id] = None
+            elif run is not None and run.state is State.RETRYING and "due" in run.rendered:
+                self.emit(SetTimer(f"retry:{run_id}:{len(run.attempts)}", self.now))
         self.dirty[None] = None
 
     def note(self, **rendered: Any) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from engine.core.events import ChildRan
 from engine.core.execution import Attempt, TaskRun
-from engine.core.executor.attempts import end_attempt, softened, tried_again
+from engine.core.executor.attempts import end_attempt, policy_of, softened, tried_again, warned
 from engine.core.executor.decision import Decision
 from engine.core.executor.effects import apply
 from engine.core.executor.stopping import is_stopping
@@ -54,12 +54,11 @@ def _child_ended(d: Decision, run: TaskRun, event: ChildRan) -> None:
         return
     if event.state is not State.SKIPPED:
         run = run.attempted(event.state, event.now)
+    elif run.attempts and run.attempts[-1].ended is None:  # skipped when it was to be tried again
+        run = run.attempted(State.FAILED, event.now)
     run = replace(run, outputs=event.outputs if event.outputs is not None else run.outputs)
     task = d.task(run)
-    policy = task.retry if task is not None else None
-    state = event.state
-    if state is State.SUCCESS and len(run.attempts) > 1 and policy is not None and policy.warning_on_retry:
-        state = State.WARNING
+    state = warned(run, task.retry if task is not None else None, event.state)
     d.put(run.moved(softened(task, state), event.now))
     apply(d, run, event.effects)
 
@@ -78,7 +77,8 @@ def directory_ended(d: Decision, run: TaskRun, state: State) -> None:
         return
     run = run.attempted(state, d.now)
     if state is not State.FAILED or tried_again(d, run) is None:
-        d.put(replace(run, rendered={**run.rendered, "result": state.value}))
+        result = warned(run, policy_of(d, run), state)
+        d.put(replace(run, rendered={**run.rendered, "result": result.value}))
         d.dirty[run.id] = None
 
 

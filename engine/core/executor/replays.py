@@ -16,7 +16,8 @@ from engine.errors import NotFound, Refused
 def replayed(
     flow: Flow, execution: Execution, new_id: str, now: datetime, *, from_task_run: str | None = None, by: str = ""
 ) -> Execution:
-    """A new execution that repeats an old one from its start or from one task run; NotFound when there is no such run.
+    """A new execution that repeats an old one from its start or from one task run; NotFound when there is no such run,
+    Refused when its task is not in the flow.
 
     `flow` may be another revision. What stood before the task run is kept with its outputs; what follows it runs again.
     """
@@ -104,6 +105,11 @@ def _kept(plan: Plan, execution: Execution, target_id: str, now: datetime) -> di
     target = runs.get(target_id)
     if target is None:
         raise NotFound(f"Execution {execution.id} has no task run {target_id!r}.")
+    if target.task_id not in plan.places:
+        raise Refused(
+            f"The flow has no task {target.task_id!r} in this revision, so it can't be replayed from there.",
+            fix="Replay it from the start, or from a task that is still there.",
+        )
     parent = runs.get(target.parent_id or "")
     place = plan.places.get(parent.task_id) if parent else None
     if parent is not None and place is not None and isinstance(place.task, DirectoryTask):
