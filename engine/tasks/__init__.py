@@ -67,11 +67,6 @@ ABSENT = {
     "io.kestra.plugin.core.trigger.McpToolTrigger": "Flows are no tools of an MCP server here. Let a "
     "`io.kestra.plugin.core.trigger.Webhook` start the flow, or an AIAgent with the tool "
     "`io.kestra.plugin.ai.tool.KestraFlow`.",
-    **dict.fromkeys(
-        [f"io.kestra.plugin.gcp.vertexai.{name}" for name in ("ChatCompletion", "TextCompletion")],
-        "Google has taken those models away. Use `io.kestra.plugin.ai.completion.ChatCompletion` with the provider "
-        "`io.kestra.plugin.ai.provider.GoogleVertexAI`.",
-    ),
     "io.kestra.plugin.git.SyncDashboards": "There are no dashboards here; leave the task out.",
     "io.kestra.plugin.git.PushDashboards": "There are no dashboards here; leave the task out.",
     # Whole families, by what their names begin with.

@@ -12,13 +12,14 @@ from pydantic import BeforeValidator, Field
 from engine.plugin import JsonText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.address_guard import check_address
+from engine.tasks.gemini_answers import content_of, measure, parts_of, ratings_of, reason_of, text_of
 from engine.tasks.property_types import OptionalText, Text, document_from_text
 from engine.tasks.structured_output import missing_keys, parse_schema
 from engine.tasks.working_files import STORAGE
 
 if TYPE_CHECKING:
     from google.genai import Client
-    from google.genai.types import Candidate, GenerateContentResponse
+    from google.genai.types import GenerateContentResponse
 
 HINTS = {
     400: "Check the API key and the schema.",
@@ -96,22 +97,15 @@ class GeminiTask(RunnableTask):
         return connected(context, self.api_key, self.asked(context))
 
     def asked(self, context: RunContext) -> str:
-        """The model that is asked for, after the operator's table."""
-        name = aliases.model(self.model, context.settings.models)
+        """The model that is asked for; a line of the log tells when it is another than the flow names."""
+        name = self.named(context)
         if name != self.model:
             context.log(f"Asking {name} instead of {self.model}.")
         return name
 
-    def measure(self, context: RunContext, answers: list["GenerateContentResponse"]) -> None:
-        """Record the tokens of all calls."""
-        name = aliases.model(self.model, context.settings.models)
-        for metric, field in (
-            ("candidate.token.count", "candidates_token_count"),
-            ("prompt.token.count", "prompt_token_count"),
-            ("total.token.count", "total_token_count"),
-        ):
-            tokens = sum(getattr(answer.usage_metadata, field, None) or 0 for answer in answers)
-            context.metric(metric, tokens, model=name)
+    def named(self, context: RunContext) -> str:
+        """The model after the operator's table."""
+        return aliases.model(self.model, context.settings.models)
 
 
 class Texts(Outputs):
@@ -151,10 +145,10 @@ jsonResponseSchema: |
             answer = await client.aio.models.generate_content(
                 model=self.asked(context), contents=self.prompt, config=config
             )
-        self.measure(context, [answer])
-        predictions = [part.text for part in _parts(answer) if part.text is not None and not part.thought]
+        measure(context, self.named(context), [answer])
+        predictions = [part.text for part in parts_of(answer) if part.text is not None and not part.thought]
         if not predictions:
-            context.log(f"The model gave no text ({_reason(answer)}).", "WARN")
+            context.log(f"The model gave no text ({reason_of(answer)}).", "WARN")
         elif missing := missing_keys(predictions[0], schema):
             context.log(f"The answer lacks {', '.join(missing)} of the schema.", "WARN")
         return Texts(predictions=predictions)
@@ -192,7 +186,7 @@ prompt: "A name for {{ inputs.product }}?"
     async def run(self, context: RunContext) -> Predictions:
         async with self.connected(context) as client:
             answer = await client.aio.models.generate_content(model=self.asked(context), contents=self.prompt)
-        self.measure(context, [answer])
+        measure(context, self.named(context), [answer])
         return Predictions(predictions=_predictions(answer))
 
 
@@ -247,8 +241,8 @@ messages:
                     config=config,
                 )
                 answers.append(answer)
-                history.append({"role": "model", "parts": [{"text": _text(answer)}]})
-        self.measure(context, answers)
+                history.append({"role": "model", "parts": [{"text": text_of(answer)}]})
+        measure(context, self.named(context), answers)
         return Predictions(predictions=[found for answer in answers for found in _predictions(answer)])
 
 
@@ -301,20 +295,20 @@ contents:
                     part = types.Part.from_text(text=content.content)
                 contents.append(types.Content(role=content.role, parts=[part]))
             answer = await client.aio.models.generate_content(model=self.asked(context), contents=contents)
-        self.measure(context, [answer])
-        reason = _reason(answer)
+        measure(context, self.named(context), [answer])
+        reason = reason_of(answer)
         blocked = reason in ("SAFETY", "RECITATION")
         images = []
-        for n, part in enumerate(_parts(answer), 1):
+        for n, part in enumerate(parts_of(answer), 1):
             if part.inline_data and part.inline_data.data:
                 kind = part.inline_data.mime_type or "image/png"
                 name = f"image-{n}{mimetypes.guess_extension(kind) or '.png'}"
                 images.append({"mimeType": kind, "uri": await context.files.put(part.inline_data.data, name)})
         return Media(
-            text=None if blocked else _text(answer),
+            text=None if blocked else text_of(answer),
             images=images,
             finishReason=reason,
-            safetyRatings=_ratings(answer.candidates[0]) if answer.candidates else [],
+            safetyRatings=ratings_of(answer.candidates[0]) if answer.candidates else [],
             blocked=blocked,
         )
 
@@ -327,45 +321,17 @@ def _sdk() -> tuple[Any, Any, Any, Any]:
     return genai, types, errors, httpx2
 
 
-def _parts(answer: "GenerateContentResponse") -> list[Any]:
-    first = answer.candidates[0] if answer.candidates else None
-    return list(first.content.parts or []) if first is not None and first.content is not None else []
-
-
-def _text(answer: "GenerateContentResponse") -> str:
-    return "".join(part.text for part in _parts(answer) if part.text and not part.thought)
-
-
-def _reason(answer: "GenerateContentResponse") -> str | None:
-    if answer.candidates and answer.candidates[0].finish_reason:
-        return str(answer.candidates[0].finish_reason.value)
-    blocked = answer.prompt_feedback.block_reason if answer.prompt_feedback else None
-    return str(blocked.value) if blocked else None
-
-
-def _ratings(candidate: "Candidate") -> list[dict[str, Any]]:
-    return [
-        {
-            "category": rating.category.value if rating.category else None,
-            "probability": rating.probability.value if rating.probability else None,
-            "blocked": bool(rating.blocked),
-        }
-        for rating in candidate.safety_ratings or []
-    ]
-
-
 def _predictions(answer: "GenerateContentResponse") -> list[Prediction]:
     found = []
     for candidate in answer.candidates or []:
-        parts = (candidate.content.parts or []) if candidate.content else []
         citation = candidate.citation_metadata
         found.append(
             Prediction(
-                content="".join(part.text for part in parts if part.text and not part.thought),
+                content=content_of(candidate),
                 citationMetadata=citation.model_dump(mode="json", by_alias=True, exclude_none=True)
                 if citation
                 else None,
-                safetyRatings=_ratings(candidate),
+                safetyRatings=ratings_of(candidate),
             )
         )
     return found

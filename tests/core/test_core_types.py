@@ -349,7 +349,6 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
         ("jdbc.sybase.Queries", "FreeTDS' `tsql`"),
         ("jdbc.vectorwise.Query", "call its own `sql`"),
         ("git.SyncDashboards", "no dashboards here"),
-        ("gcp.vertexai.ChatCompletion", "ai.provider.GoogleVertexAI"),
         ("helm.Upgrade", "`alpine/helm`"),
         ("microsoft.fabric.warehouse.Query", "`mssql-python`"),
     ],

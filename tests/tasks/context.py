@@ -255,7 +255,7 @@ def parsed(**declaration: Any) -> RunnableTask:
     return found
 
 
-def task(context: TestContext, **declaration: Any) -> RunnableTask:
+def task(context: TestContext, /, **declaration: Any) -> RunnableTask:
     """A task as the worker hands it to `run`: every Property rendered and typed."""
     seen, services = context.variables, context.services()
     return parsed(**declaration).rendered(lambda value, guard: expressions.render(value, seen, services, guard=guard))

@@ -68,6 +68,58 @@ async def test_gemini_at_vertex(make_context, google_service):
         assert vertex.last.json["systemInstruction"]["parts"] == [{"text": "Be brief."}]
 
 
+async def test_tasks_of_vertex_ai(make_context, google_service):
+    rating = {"category": "HARM_CATEGORY_HARASSMENT", "probability": "LOW", "severityScore": 0.25, "blocked": False}
+
+    def handle(request):
+        assert request.headers["authorization"] == f"Bearer {TOKEN}"
+        said = request.json["contents"]
+        heard = said[-1]["parts"][0].get("text", "")
+        if heard == "harm":
+            return Answered({"candidates": [{"finishReason": "SAFETY", "safetyRatings": [rating | {"blocked": True}]}]})
+        part = {"content": {"role": "model", "parts": [{"text": f"{len(said)}: {heard}"}]}, "finishReason": "STOP"}
+        part |= {"safetyRatings": [rating], "citationMetadata": {"citations": [{"title": "A book"}]}}
+        return Answered({"candidates": [part], "usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 5}})
+
+    with serving(handle) as vertex:
+        context = make_context({"providers": {"vertex": {"base_url": vertex.url}}}, inputs={"what": "two"})
+
+        async def run(kind, **given):
+            task = {"type": f"io.kestra.plugin.gcp.vertexai.{kind}", "region": "eu", "projectId": "p"}
+            task |= {"modelId": "gemini-2.5-flash", "serviceAccount": google_service.service_account}
+            return await context.run(**task | given)
+
+        (found,) = (await run("TextCompletion", prompt="Hi", parameters={"temperature": "0.5", "topK": 3})).predictions
+        assert (
+            vertex.last.path == "/v1/projects/p/locations/eu/publishers/google/models/gemini-2.5-flash:generateContent"
+        )
+        assert vertex.last.json["generationConfig"] == {"temperature": 0.5, "topK": 3.0}
+        assert found.content == "1: Hi"
+        assert found.citationMetadata == {"citations": [{"citations": ["A book"]}]}
+        harmless = {"scores": [0.25], "categories": ["HARM_CATEGORY_HARASSMENT"], "blocked": False}
+        assert found.safetyAttributes == harmless
+        assert context.metrics["total.token.count"] == 5
+
+        messages = [{"author": "user", "content": "one"}, {"content": "{{ inputs.what }}"}]
+        more = {"context": "before", "history": [{"content": "long ago"}], "examples": [{"input": "a", "output": "b"}]}
+        found = (await run("ChatCompletion", messages=messages, **more)).predictions
+        assert [one.content for one in found] == ["4: one", "6: two"]
+        roles = [turn["role"] for turn in vertex.last.json["contents"]]
+        assert roles == ["user", "user", "model", "user", "model", "user"]
+
+        uri = await context.files.put(b"picture", "a.png")
+        seen = [{"content": "What?"}, {"content": uri, "mimeType": "image/png"}]
+        found = await run("MultimodalCompletion", contents=seen)
+        assert (found.text, found.blocked, found.finishReason) == ("1: What?", False, "STOP")
+        sent = vertex.last.json["contents"][0]["parts"][1]["inlineData"]
+        assert "image/png" in sent.values()
+        found = await run("MultimodalCompletion", contents=[{"content": "harm"}])
+        assert (found.text, found.blocked, found.safetyRatings[0]["blocked"]) == (None, True, True)
+        assert context.said("held back .SAFETY", "WARN")
+        with pytest.raises(TaskFailed, match=r"There is no image/png at 'a\.png'"):
+            await run("MultimodalCompletion", contents=[{"content": "a.png", "mimeType": "image/png"}])
+
+
 async def test_models_at_bedrock(make_context):
     replies = [
         {"content": [{"toolUse": {"toolUseId": "u1", "name": "kv_set", "input": {"key": "a"}}}], "stop": "tool_use"},
