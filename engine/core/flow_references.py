@@ -57,6 +57,7 @@ STARTED = {
 }
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs"})
 OF_OTHERS = frozenset({"onResume", "outputs", "assets"})  # what is rendered elsewhere, with names of its own
+OF_UPSTREAM = frozenset({"namespace", "flowId", "state", "hasRetryAttempt"})  # … which `when` of a trigger asks for
 OPEN = frozenset({"execution", "taskrun"})  # … and those that have more in messages and messages about other runs
 
 
@@ -75,7 +76,8 @@ class References:
         said: set[tuple[str, ...]] = set()
         told: set[tuple[str, str]] = set()
         conditions: frozenset[tuple[str, ...]] | None = None
-        there = reads(template)
+        of_others = OF_UPSTREAM if path[0] == "triggers" and path[-1] == "when" else frozenset()
+        there = [read for read in reads(template) if read.path[0] not in of_others]
         for read in there:
             found = self._finding(path, read)
             if found is None or (found.code, found.message) in told:

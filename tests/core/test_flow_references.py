@@ -319,6 +319,13 @@ def test_a_slip_in_the_first_name_is_told_wherever_it_stands(block):
     assert [one[:2] for one in said(f"{block}\ntasks:\n  - {task('a')}")] == [("warning", "unknown-variable")]
 
 
+def test_conditions_of_a_trigger_ask_for_what_the_other_flow_is():
+    asked = "{{ namespace ~ flowId ~ state ~ hasRetryAttempt }}"
+    trigger = "{id: t, type: io.kestra.plugin.core.trigger.Flow, dependsOn: [{flowId: other, when: '%s'}]}"
+    assert said(f"triggers: [{trigger % asked}]\ntasks:\n  - {task('a')}") == []
+    assert [one[2][:4] for one in said(f"tasks:\n  - {task('a', '{{ flowId }}')}")] == ["flow"]
+
+
 def test_a_guarded_slip_is_a_hint():
     assert said(f"tasks:\n  - {task('a', '{{ inptus.x ?? 1 }}')}") == [
         ("hint", "unknown-variable", 'inptus.x ?? 1 }}"}')
