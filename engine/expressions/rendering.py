@@ -11,6 +11,7 @@ from engine.expressions.services import Services
 from engine.expressions.shell_guard import guarded_shell
 from engine.expressions.templates import parse
 from engine.expressions.values import Value, is_list, is_map
+from engine.expressions.whole_text import writable
 
 Guard = Literal["none", "json", "shell"]
 
@@ -46,8 +47,10 @@ def _rendered(value: Value, variables: Mapping[str, Any], services: Services, gu
 
 
 def _text(text: str, variables: Mapping[str, Any], services: Services, guard: Guard) -> str:
-    if "{" not in text:
-        return text
+    return writable(_printed(text, variables, services, guard)) if "{" in text else text
+
+
+def _printed(text: str, variables: Mapping[str, Any], services: Services, guard: Guard) -> str:
     template = parse(text)
     if guard == "none":
         return template.render(variables, services)

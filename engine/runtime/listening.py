@@ -149,9 +149,10 @@ class Listening:
     async def _started(self, one: Listened, message: Message) -> Start | None:
         """The execution for a message, None when the conditions say no; one that can't be made is FAILED."""
         found = message.variables
-        variables: Mapping[str, Any] = plain(found.model_dump(by_alias=True) if isinstance(found, Outputs) else found)
-        names = {"trigger": variables}
+        variables: Mapping[str, Any] = {}
         try:
+            variables = plain(found.model_dump(by_alias=True) if isinstance(found, Outputs) else found)
+            names = {"trigger": variables}
             if message.problem is not None:
                 raise message.problem
             if not await self._starts.holds(one.flow, one.trigger, names):

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from engine.errors import StoreFailed
+from engine.store.driver_text import WholeTextConnection
 from engine.store.migrations import migrate
 from engine.store.writing import READERS, Beside, Database, GroupWriter, Query, Unit, take
 
@@ -52,7 +53,9 @@ class SqliteDatabase(GroupWriter):
         writes = readers == 1
         engine = create_engine(
             "sqlite://",
-            creator=lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False),
+            creator=lambda: sqlite3.connect(
+                uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, factory=WholeTextConnection
+            ),
             pool_size=readers,
             max_overflow=0,
             poolclass=QueuePool,

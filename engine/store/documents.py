@@ -22,6 +22,8 @@ from engine.core.dates import to_text
 from engine.core.events import Event
 from engine.core.execution import Attempt, Execution, Histories, Origin, TaskRun
 from engine.core.state import State
+from engine.errors import Refused
+from engine.expressions.whole_text import writable
 
 EVENTS: dict[str, type[Any]] = {
     cls.__name__: cls
@@ -70,23 +72,33 @@ loads = json.loads
 def plain(value: Any) -> Any:
     """The value as plain JSON: mappings with text keys, lists, text, numbers, true, false, null.
 
-    A number that JSON has no way to write, NaN or one without end, is null.
+    A number that JSON has no way to write, NaN or one without end, is null; for half of a character is a `?`. Refused
+    when it is nested so deeply that nothing could work on it.
     """
+    try:
+        return _plain(value)
+    except RecursionError:
+        raise Refused("A value is nested too deeply to be kept.", fix="Keep it as text, or as a file.") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return writable(value if type(value) is str else str(value))
     if isinstance(value, float) and not isfinite(value):
         return None
-    if value is None or isinstance(value, str | bool | int | float):
-        return str(value) if isinstance(value, str) and type(value) is not str else value
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, Mapping):
-        return {_key(key): plain(item) for key, item in value.items()}
+        return {_key(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return plain(_as_json(value))
+        return [_plain(item) for item in value]
+    return _plain(_as_json(value))
 
 
 def _key(key: Any) -> str:
     if isinstance(key, bool) or key is None:
         return {True: "true", False: "false", None: "null"}[key]
-    return str(key if isinstance(key, str | int | float) else plain(key))
+    return writable(str(key if isinstance(key, str | int | float) else plain(key)))
 
 
 def _as_json(value: Any) -> Any:

@@ -11,6 +11,7 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from engine.errors import SettingInvalid, StoreFailed
+from engine.expressions.whole_text import writable
 from engine.store.migrations import migrate
 from engine.store.writing import GroupWriter, take
 
@@ -144,11 +145,12 @@ class PostgresDatabase(GroupWriter):
 
 
 def _dumper() -> Any:
-    """Text without the NUL that PostgreSQL can't keep."""
+    """Text without the NUL that PostgreSQL can't keep, and without halves of characters."""
     from psycopg.types.string import StrDumperUnknown  # noqa: PLC0415 - the driver is loaded by who uses it
 
     class Clean(StrDumperUnknown):
         def dump(self, obj: str) -> Any:
-            return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in obj else obj)
+            text = writable(obj)
+            return super().dump(text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text)
 
     return Clean

@@ -16,6 +16,7 @@ from engine.tasks import given_rows
 from engine.tasks.amqp_connection import AT_ONCE, AmqpConnected, Inbox, SerdeType, read
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
+from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 EVERY = 0.2  # seconds between two looks at an empty queue
@@ -123,7 +124,7 @@ class ConsumeFields(AmqpConnected):
             messages = [read(one, self.serde_type) for one in got]
             if problem := next((one.problem for one in messages if one.problem), None):
                 raise problem
-            text = "".join(json.dumps(one.variables, ensure_ascii=False) + "\n" for one in messages)
+            text = "".join(lines_of(one.variables for one in messages))
             uri = await context.files.put(text.encode(), "messages.jsonl")
             if got and not self.auto_ack:
                 await got[-1].ack(multiple=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
+from engine.tasks import json_messages
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalText
@@ -114,7 +114,7 @@ def read(got: Any, kind: SerdeType) -> Message:
     if kind == "STRING":
         return Message(seen, key)
     try:
-        return Message({**seen, "data": json.loads(got.body)}, key)
+        return Message({**seen, "data": json_messages.value_of(got.body)}, key)
     except ValueError as error:
         problem = TaskFailed(f"A message is not JSON: {seen['data'][:100]!r}: {error}.", fix="Use `serdeType: STRING`.")
         return Message(seen, key, problem)

@@ -1,6 +1,5 @@
 """Commits: a copy of a branch is changed, committed and pushed."""
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from engine.plugin import Changes, Content, FileChange, Outputs, Property, RunCo
 from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import Author, Change, Checkout, GitTask, checked_out, commit_url, without_password
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.rows import lines_of
 
 
 class Pushed(Outputs):
@@ -114,5 +114,5 @@ def at(directory: str, name: str) -> str:
 
 async def listed(context: RunContext, rows: Iterable[Mapping[str, Any]]) -> str:
     """The URI of a list of changes, one JSON object a line."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    text = "".join(lines_of(rows))
     return await context.files.put(text.encode(), "changes.jsonl")

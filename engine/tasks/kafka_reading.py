@@ -1,6 +1,5 @@
 """What Kafka's tasks and triggers that read share: a consumer, and messages as rows."""
 
-import json
 import threading
 import time
 import uuid
@@ -25,6 +24,7 @@ from engine.tasks.kafka_connection import (
 )
 from engine.tasks.kafka_sending import send
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, TextList
+from engine.tasks.rows import lines_of
 from engine.tasks.runners import WORK
 from engine.tasks.threads import in_own_thread
 
@@ -151,7 +151,7 @@ class Reading:
                     if self._is_wanted(message) and (read := self._read(message, key, value)) is not None:
                         if read.problem is not None:
                             raise read.problem
-                        file.write(json.dumps(read.variables, ensure_ascii=False) + "\n")
+                        file.writelines(lines_of([read.variables]))
                         count += 1
                     self.next[message.topic(), message.partition()] = message.offset() + 1
                 if not got:

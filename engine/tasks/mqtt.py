@@ -1,7 +1,6 @@
 """`io.kestra.plugin.mqtt`: messages of things."""
 
 import base64
-import json
 import time
 import uuid
 from collections.abc import AsyncGenerator, Sequence
@@ -15,6 +14,7 @@ from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext
 from engine.tasks import given_rows
 from engine.tasks.mqtt_connection import MqttConnected, SerdeType, read, written
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 AT_ONCE = 50
@@ -106,7 +106,7 @@ class SubscribeFields(MqttConnected):
             messages = [read(one, self.serde_type) for one in got]
             if problem := next((one.problem for one in messages if one.problem), None):
                 raise problem
-            text = "".join(json.dumps(one.variables, ensure_ascii=False) + "\n" for one in messages)
+            text = "".join(lines_of(one.variables for one in messages))
             uri = await context.files.put(text.encode(), "messages.jsonl")
             client.acknowledge(got)
         context.metric("records", len(got))

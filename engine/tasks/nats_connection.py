@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,6 +16,7 @@ from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
 from engine.tasks.http_bodies import header
 from engine.tasks.property_types import OptionalMoment, OptionalText, Text
+from engine.tasks.rows import lines_of
 
 PATIENCE = 15  # seconds until a server answers
 ACKNOWLEDGED_IN = 300  # seconds a server waits before it sends a message again
@@ -169,4 +169,4 @@ async def written(context: RunContext, row: Any, kind: SerializationType = "STRI
 
 def line(message: Message) -> str:
     """A message as a line of a file of rows."""
-    return json.dumps(message.variables, ensure_ascii=False) + "\n"
+    return "".join(lines_of([message.variables]))

@@ -18,6 +18,7 @@ from engine.tasks import given_rows
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalInteger, OptionalText
 from engine.tasks.pulsar_connection import PulsarConnected, SerdeType, SubscriptionFields, read, received
+from engine.tasks.rows import lines_of
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
 
@@ -143,7 +144,7 @@ async def _stored(context: RunContext, got: list[Any], kind: SerdeType) -> Consu
     messages = [read(one, kind) for one in got]
     if problem := next((one.problem for one in messages if one.problem), None):
         raise problem
-    text = "".join(json.dumps(one.variables, ensure_ascii=False) + "\n" for one in messages)
+    text = "".join(lines_of(one.variables for one in messages))
     context.metric("records", len(got))
     return Consumed(messagesCount=len(got), uri=await context.files.put(text.encode(), "messages.jsonl"))
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from engine.plugin import Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import json_messages
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
@@ -58,6 +59,6 @@ def heard(text: str | None, kind: SerdeType) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json_messages.value_of(text)
     except ValueError as error:
         raise TaskFailed(f"This is not JSON: {text[:200]!r}.", fix="`serdeType: STRING` takes any text.") from error

@@ -8,6 +8,7 @@ from typing import Any
 from engine.errors import ExpressionFailed
 from engine.expressions import regexes
 from engine.expressions.ion_documents import from_ion
+from engine.expressions.whole_text import writable
 from engine.plugin import TaskFailed
 
 
@@ -67,7 +68,7 @@ def documents_of(path: Path) -> list[Any]:
 def lines_of(values: Iterable[Any]) -> Iterator[str]:
     """Values as lines of a file of rows."""
     for value in values:
-        yield json.dumps(value, ensure_ascii=False, default=str) + "\n"
+        yield writable(json.dumps(value, ensure_ascii=False, default=str)) + "\n"
 
 
 def _array(path: Path, charset: str) -> list[Any] | None:

@@ -20,7 +20,7 @@ from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, R
 from engine.tasks.address_guard import check_address
 from engine.tasks.fetched_rows import Fetched, FetchFields
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
-from engine.tasks.rows import values_of
+from engine.tasks.rows import lines_of, values_of
 from engine.tasks.runners import WORK
 from engine.tasks.sql_rows import json_value, row_of
 from engine.tasks.sql_text import bound, statements
@@ -146,7 +146,7 @@ class Reading:
             size = 0
             with path.open("w", encoding="utf-8") as file:
                 for row in _rows(cursor, names, batch, self.fields.zone):
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    file.writelines(lines_of([row]))
                     size += 1
             self.taken.append(Taken(file=path, size=size))
         else:

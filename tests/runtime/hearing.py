@@ -5,6 +5,7 @@ moment comes: `before:N` and `after:N` as for tests.runtime.victim, `unsaid:N` d
 """
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.runtime.victim import OPEN, arm, die
 
 
 class Hear(plugin.RealtimeTrigger):
-    """Each file of a folder is a message; one whose name begins with `bad` can't be read."""
+    """Each file of a folder is a message; `bad…` can't be read, and `….json` is a value."""
 
     type: Literal["tests.Hear"]
     folder: str
@@ -46,7 +47,8 @@ class Hear(plugin.RealtimeTrigger):
                 file.unlink()
 
     def message(self, file: Path) -> Message:
-        seen: dict[str, Any] = {"name": file.name, "text": file.read_text()}
+        text = file.read_text()
+        seen: dict[str, Any] = {"name": file.name, "text": json.loads(text) if file.suffix == ".json" else text}
         return Message(seen, file.name, TaskFailed("It can't be read.") if file.name.startswith("bad") else None)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from engine.core.events import KillAsked
 from engine.core.state import State
 from engine.errors import InputInvalid, NotFound, Refused
+from engine.files import Scope
 from engine.runtime import Engine
 from engine.store import commands as outbox
 from engine.store import events as inbox
@@ -51,6 +52,24 @@ async def until(condition, patience=20):
     async with asyncio.timeout(patience):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+async def test_half_of_a_character_from_outside_ends_no_run(engine, deploy, run):
+    await deploy(
+        """
+inputs: [{id: said, type: JSON}]
+tasks:
+  - {id: log, type: io.kestra.plugin.core.log.Log, message: "{{ inputs.said.half }} {{ fromJson(inputs.said.text) }}"}
+  - {id: made, type: io.kestra.plugin.core.debug.Return, format: "{{ fromJson(inputs.said.text) }}"}
+  - {id: kept, type: io.kestra.plugin.core.storage.Write, content: "{{ fromJson(inputs.said.text) }}"}
+"""
+    )
+    done = await run(inputs={"said": '{"half": "a\\ud83d", "text": "\\"b\\\\ud83d\\""}'})
+    assert (done.state, done.inputs["said"]["half"]) == (State.SUCCESS, "a?")
+    assert [line.message for line in await engine.logs(done.id)][:1] == ["a? b?"]
+    assert [(one.outputs or {}).get("value") for one in done.task_runs.values()] == [None, "b?", None]
+    kept = [one.outputs["uri"] for one in done.task_runs.values() if "uri" in (one.outputs or {})]
+    assert engine.files.path(kept[0], Scope(done.namespace, done.id)).read_text("utf-8") == "b?"
 
 
 async def test_outputs_with_parts_are_handed_on_to_a_flow_that_calls(engine, deploy, run):

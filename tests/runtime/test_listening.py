@@ -96,6 +96,29 @@ async def test_what_cannot_start_is_kept_as_a_failed_execution(engine, spool):
     assert "number" in said["wrong"]
 
 
+async def test_what_no_database_can_keep_holds_up_no_later_message(engine, spool):
+    for name, text in (("a.json", '"half \\ud83d"'), ("b.json", "[" * 900 + "]" * 900), ("c.json", '"whole"')):
+        (spool.parent / name).write_text(text)
+        (spool.parent / name).rename(spool / name)
+    await engine.deploy(flow(spool))
+    half, whole, deep = sorted(await ended(engine, 3), key=lambda one: one.origin.variables.get("text", "z"))
+    assert [one.origin.variables for one in (half, whole)] == [
+        {"name": "a.json", "text": "half ?"},
+        {"name": "c.json", "text": "whole"},
+    ]
+    assert (deep.state, deep.origin.variables) == (State.FAILED, {})
+    (line,) = await engine.logs(deep.id)
+    assert "nested too deeply" in line.message
+    await until_empty(spool)
+
+
+async def until_empty(folder):
+    async def is_empty():
+        return not list(folder.iterdir())
+
+    await until(is_empty)
+
+
 async def test_an_edit_and_a_switch_are_heard(engine, spool, tmp_path):
     await engine.deploy(flow(tmp_path / "nowhere"))  # listens again and again
     await engine.deploy(flow(spool))

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import event, select, text
+from sqlalchemy import event, insert, select, text
 
 from engine.core import commands as core_commands
 from engine.core import events as core_events
@@ -30,11 +30,12 @@ from engine.store import (
     records,
     triggers,
 )
+from engine.store.batches import Statement
 from engine.store.database import SqliteDatabase
 from engine.store.documents import COMMANDS, EVENTS, plain
 from engine.store.executions import Caller
 from engine.store.pauses import PauseRow
-from engine.store.tables import metadata, trigger_fires, trigger_memories, trigger_windows
+from engine.store.tables import metadata, outputs, trigger_fires, trigger_memories, trigger_windows
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -494,6 +495,27 @@ def test_dates_are_kept_as_text():
 @pytest.mark.parametrize("value", [float("nan"), float("-inf"), Decimal("NaN"), Decimal("Infinity")])
 def test_numbers_that_json_cannot_write_are_null(value):
     assert plain({"a": [value]}) == {"a": [None]}
+
+
+def test_half_of_a_character_is_a_question_mark():
+    values = {"half\ud83d": ["whole \U0001f98a", "half \udc8a"]}
+    assert plain(values) == {"half?": ["whole \U0001f98a", "half ?"]}
+
+
+async def test_text_that_utf8_cannot_write_is_kept_and_looked_for_without_it(database):
+    there = [("E1", "half \ud83d"), ("E2", "Gr\u00fc\u00dfe \U0001f98a"), ("E3", "\udc8a")]
+    rows = [{"id": id_, "execution_id": id_, "doc": doc} for id_, doc in there]
+    add = Statement(insert(outputs), columns=("id", "execution_id", "doc"))
+    await database.transact(lambda unit: unit.batch.add(add, rows[:2]))
+    await database.transact(lambda unit: unit.connection.execute(insert(outputs), rows[2:]))
+    read = select(outputs.c.doc).order_by(outputs.c.id)
+    assert await database.read(lambda c: c.execute(read).scalars().all()) == [
+        "half ?",
+        "Gr\u00fc\u00dfe \U0001f98a",
+        "?",
+    ]
+    found = read.where(outputs.c.doc == "half \ud83d")
+    assert await database.read(lambda c: c.execute(found).scalars().all()) == ["half ?"]
 
 
 JSON = st.recursive(

@@ -167,6 +167,17 @@ async def test_what_cannot_be_read_may_be_skipped_stored_or_sent_on(context, ser
         await context.run(**read, properties=properties, groupId="g", groupType="SHARE")
 
 
+async def test_half_a_character_and_what_is_nested_too_deeply_hold_up_no_group(context, properties, topic):
+    values = ['"half \\ud83d"', "[" * 2000 + "]" * 2000, "[" * 200 + "]" * 200, '"whole"']
+    await context.run(type=f"{KAFKA}.Produce", properties=properties, topic=topic, from_=[{"value": v} for v in values])
+    read = {"type": f"{KAFKA}.Consume", "topic": topic, "valueDeserializer": "JSON", "pollDuration": "PT1S"}
+    found = await context.run(**read, properties=properties, onSerdeError={})
+    rows = [json.loads(line)["value"] for line in context.files.text(found.uri).splitlines()]
+    assert sorted(rows) == ["half ?", "whole"]
+    with pytest.raises(TaskFailed, match="A message is no JSON"):
+        await context.run(**read, properties=properties)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -1,7 +1,6 @@
 """`io.kestra.plugin.ai.rag`: answers out of one's own documents."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +17,7 @@ from engine.tasks.ai.guardrails import Guardrails
 from engine.tasks.ai.retriever import AnyRetriever, EmbeddingStoreRetriever, provider_of, store_of
 from engine.tasks.ai.segments import Kind, segments
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+from engine.tasks.rows import lines_of
 from engine.tasks.working_files import below, inside
 
 AT_ONCE = 64  # texts that go to a model in one call
@@ -156,7 +156,7 @@ fetchType: FETCH
         found = [one.text for one in await store.nearest(context, vector, self.max_results, self.min_score)]
         context.metric("fetch.size", len(found))
         if self.fetch_type == "STORE":
-            text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found)
+            text = "".join(lines_of(found))
             return Results(uri=await context.files.put(text.encode(), "results.jsonl"), size=len(found))
         if self.fetch_type == "NONE":
             return Results()

@@ -25,6 +25,7 @@ from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.aws.kinesis_shards import Shards, Start
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
+from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 MOST_AT_ONCE = 500  # Kinesis takes no more
@@ -142,7 +143,7 @@ class ConsumeFields(StreamFields):
             if time.monotonic() + self.poll_duration.total_seconds() > until:
                 break
             await asyncio.sleep(self.poll_duration.total_seconds())
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        text = "".join(lines_of(rows))
         uri = await context.files.put(text.encode(), "records.jsonl")
         context.metric("records", len(rows))
         return Consumed(uri=uri, count=len(rows), lastSequencePerShard=shards.places)

@@ -1,6 +1,5 @@
 """`io.kestra.plugin.aws.sqs`: messages in queues."""
 
-import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
@@ -11,10 +10,11 @@ from pydantic import Field
 
 from engine import plugin
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import given_rows
+from engine.tasks import given_rows, json_messages
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
 from engine.tasks.property_types import OptionalInteger, Text
+from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 MOST_AT_ONCE = 10  # SQS gives no more
@@ -75,15 +75,15 @@ class ConsumeFields(AwsConnected):
             raise TaskFailed("It is not said when to stop.", fix="Give `maxRecords` or `maxDuration`.")
         rows = [self._row(text) for text in await self.aws(context, "sqs", self._taken)]
         context.metric("sqs.consume.messages", len(rows))
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        text = "".join(lines_of(rows))
         return Consumed(count=len(rows), uri=await context.files.put(text.encode(), "messages.jsonl"))
 
     def _row(self, text: str) -> Any:
         if self.serde_type == "STRING":
             return text
         try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
+            return json_messages.value_of(text)
+        except ValueError as error:
             raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
 
     def _taken(self, client: Any) -> list[str]:
@@ -185,8 +185,8 @@ class ListenFields(AwsConnected):
         seen = {"data": got["Body"], **{name: value for name, value in more.items() if value is not None}}
         if self.serde_type == "JSON":
             try:
-                seen["data"] = json.loads(got["Body"])
-            except json.JSONDecodeError as error:
+                seen["data"] = json_messages.value_of(got["Body"])
+            except ValueError as error:
                 problem = TaskFailed(f"The message is not JSON: {error}.", fix="Use `serdeType: STRING`.")
                 return Message(seen, got["MessageId"], problem)
         return Message(seen, got["MessageId"])

@@ -11,8 +11,9 @@ from pydantic import Field
 from engine import plugin
 from engine.core import durations
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import given_rows
+from engine.tasks import given_rows, json_messages
 from engine.tasks.property_types import OptionalInteger
+from engine.tasks.rows import lines_of
 from engine.tasks.servicebus_connection import Bus, BusConnected, Received
 from engine.tasks.trigger_fields import fields_of
 
@@ -95,7 +96,7 @@ class ReceiveFields(BusConnected):
         if self.serde_type == "STRING":
             return text
         try:
-            return json.loads(text)
+            return json_messages.value_of(text)
         except ValueError as error:
             raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
 
@@ -120,7 +121,7 @@ class ConsumeFields(ReceiveFields):
                     break
                 got.append(one)
             rows = [self.value(one) for one in got]
-            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            text = "".join(lines_of(rows))
             uri = await context.files.put(text.encode(), "messages.jsonl")
         except BaseException:
             for one in got:

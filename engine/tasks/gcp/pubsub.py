@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
@@ -12,9 +11,10 @@ from pydantic import Field
 
 from engine import plugin
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import given_rows, rest_service
+from engine.tasks import given_rows, json_messages, rest_service
 from engine.tasks.gcp_service import GcpConnected, is_conflict
 from engine.tasks.property_types import OptionalInteger, Text
+from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 AT_ONCE = 100
@@ -116,7 +116,7 @@ class ListenFields(PubSubConnected):
         messages = [self.message(one) for one in found]
         if problem := next((one.problem for one in messages if one.problem), None):
             raise problem
-        text = "".join(json.dumps(one.variables, ensure_ascii=False) + "\n" for one in messages)
+        text = "".join(lines_of(one.variables for one in messages))
         uri = await context.files.put(text.encode(), "messages.jsonl")
         await subscription.acknowledge(found)
         context.metric("records", len(found))
@@ -132,8 +132,8 @@ class ListenFields(PubSubConnected):
         if self.serde_type == "STRING":
             return Message(seen, inner["messageId"])
         try:
-            return Message({**seen, "data": json.loads(text)}, inner["messageId"])
-        except json.JSONDecodeError as error:
+            return Message({**seen, "data": json_messages.value_of(text)}, inner["messageId"])
+        except ValueError as error:
             problem = TaskFailed(f"A message is not JSON: {text[:100]!r}: {error}.", fix="Use `serdeType: STRING`.")
             return Message(seen, inner["messageId"], problem)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from engine.plugin import Property, TaskFailed
 from engine.tasks.conversion import ConversionTask, OnBadLines, TextWriterTask, Warn
 from engine.tasks.property_types import OptionalInteger, Text, scalar_to_text
-from engine.tasks.rows import values_of
+from engine.tasks.rows import lines_of, values_of
 
 NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+|[-+]?[0-9]+\.")
 MISSING = r"\N"  # how databases write that there is no value
@@ -49,7 +49,7 @@ fieldSeparator: ";"
         ):
             reader = csv.reader(given, delimiter=_one(self.field_separator), quotechar=_one(self.text_delimiter))
             for row in self._rows(reader, warn):
-                made.write(json.dumps(row, ensure_ascii=False) + "\n")
+                made.writelines(lines_of([row]))
                 count += 1
         return count
 

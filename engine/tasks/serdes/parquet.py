@@ -1,6 +1,5 @@
 """`io.kestra.plugin.serdes.parquet`: columnar files, written and read by DuckDB."""
 
-import json
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -95,7 +94,7 @@ from: "{{ outputs.download.uri }}"
                 names = [column[0] for column in cursor.description]
                 while found := cursor.fetchmany(10_000):
                     for row in found:
-                        made.write(json.dumps(row_of(names, row, None), ensure_ascii=False) + "\n")
+                        made.writelines(lines_of([row_of(names, row, None)]))
                     count += len(found)
         except duckdb.Error as error:
             raise TaskFailed(f"{source.name} is no Parquet file: {one_line(error)}") from error

@@ -1,7 +1,6 @@
 """`io.kestra.plugin.serdes.protobuf`: messages of Protocol Buffers."""
 
 import importlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Literal
@@ -12,6 +11,7 @@ from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.conversion import ConversionTask, Converted, Warn
 from engine.tasks.extras import extra
 from engine.tasks.property_types import Text
+from engine.tasks.rows import lines_of
 
 OWN = "google/protobuf/"  # files that every installation of Protocol Buffers has
 
@@ -56,7 +56,7 @@ delimited: true
                     raise TaskFailed(f"Message {count + 1} has fields that {self.type_name} does not know: {numbers}.")
                 if not message.ListFields():
                     break
-                made.write(json.dumps(form.MessageToDict(message), ensure_ascii=False) + "\n")
+                made.writelines(lines_of([form.MessageToDict(message)]))
                 count += 1
         return count
 
