@@ -1,5 +1,6 @@
 """Cloudflare's REST API: who asks about which zone, and one call."""
 
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -13,23 +14,49 @@ from engine.tasks.property_types import OptionalText, Text
 API = "https://api.cloudflare.com/client/v4"
 
 
-class CloudflareConnected(Part):
-    """A zone, and a token that may change it."""
+PAGE = 100
+
+
+class CloudflareAccount(Part):
+    """Whose token it is, and where Cloudflare is."""
 
     api_token: Property[Text]
     base_url: Property[OptionalText] = Field(default=None, description=f"`{API}`, unless the settings say otherwise.")
     options: Property[HttpOptions | None] = None
-    zone_id: Property[Text]
 
-    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
-        """The `result` of a call below the zone; TaskFailed when Cloudflare refuses."""
+    async def result(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
+        """The `result` of a call; TaskFailed when Cloudflare refuses."""
         context.mask(self.api_token)
         base = (self.base_url or context.settings.provider("cloudflare").base_url or API).rstrip("/")
-        url = f"{base}/zones/{quote(self.zone_id, safe='')}/{path}"
-        headers = {"Authorization": f"Bearer {self.api_token}"}
-        asked = {"options": self.options, "headers": headers, **given}
-        told = await rest_service.document(context, "Cloudflare", method, url, **asked) or {}
+        asked = {"options": self.options, "headers": {"Authorization": f"Bearer {self.api_token}"}, **given}
+        told = await rest_service.document(context, "Cloudflare", method, f"{base}/{path}", **asked) or {}
         if not told.get("success"):
             said = "; ".join(str(one.get("message")) for one in told.get("errors") or ()) or "it did not say why"
             raise TaskFailed(f"Cloudflare refused: {said}.")
         return told.get("result")
+
+    async def results(self, context: RunContext, path: str) -> list[dict[str, Any]]:
+        """All that a list holds, page after page; TaskFailed."""
+        found: list[dict[str, Any]] = []
+        for page in count(1):
+            some = await self.result(context, "GET", path, params={"page": str(page), "per_page": str(PAGE)}) or []
+            found += some
+            if len(some) < PAGE:
+                break
+        return found
+
+
+class CloudflareConnected(CloudflareAccount):
+    """A zone, and a token that may change it."""
+
+    zone_id: Property[Text]
+
+    def below(self, path: str) -> str:
+        """The path of something of the zone; TaskFailed when it is not said which zone."""
+        if not self.zone_id.strip():
+            raise TaskFailed("It is not said which zone.", fix="Give `zoneId`.")
+        return f"zones/{quote(self.zone_id.strip(), safe='')}/{path}"
+
+    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
+        """The `result` of a call below the zone; TaskFailed when Cloudflare refuses."""
+        return await self.result(context, method, self.below(path), **given)

@@ -18,16 +18,34 @@ class Zone:
         if request.headers["authorization"] != "Bearer t0ken":
             said = {"success": False, "errors": [{"code": 9109, "message": "Invalid access token"}], "result": None}
             return Answered(said, 403 if request.method == "GET" else 200)
+        if (path := request.path.removeprefix("/zones")) in ("", "/z"):
+            return self.zones(path, request.query)
         path = request.path.removeprefix("/zones/z/")
         if path == "purge_cache":
             assert all(len(names) <= 30 for names in request.json.values() if isinstance(names, list))
             self.purged.append(request.json)
             return self.told({"id": f"p{len(self.purged)}"})
+        if request.method == "DELETE":
+            return self.told({"id": self.records.pop(path.rpartition("/")[2])["id"]})
+        if request.method == "GET" and path != "dns_records":
+            return self.told(self.records[path.rpartition("/")[2]])
         if request.method == "GET":
-            return self.told([one for one in self.records.values() if request.query.items() <= one.items()])
+            asked = {name: value for name, value in request.query.items() if name not in ("page", "per_page")}
+            found = [one for one in self.records.values() if asked.items() <= one.items()]
+            return self.told(self.paged(found, request.query))
         number = path.rpartition("/")[2] if request.method == "PATCH" else f"r{len(self.records)}"
         self.records[number] = {**self.records.get(number, {"id": number, "proxied": False}), **request.json}
         return self.told(self.records[number])
+
+    def zones(self, path, query):
+        there = [{"id": f"z{n}" if n else "z", "name": f"{n}.test", "status": "active", "plan": {}} for n in range(101)]
+        if path:
+            return self.told(there[0])
+        return self.told([one for one in self.paged(there, query) if query.get("name") in (None, one["name"])])
+
+    def paged(self, found, query):
+        size = int(query.get("per_page", 100))
+        return found[(int(query.get("page", 1)) - 1) * size :][:size]
 
     def told(self, result):
         return Answered({"success": True, "errors": [], "messages": [], "result": result})
@@ -93,3 +111,41 @@ async def test_where_cloudflare_is_may_be_said_by_the_flow(make_context):
             "content": "203.0.113.7",
         }
         assert (await make_context().run(**where, **record)).action == "created"
+
+
+async def test_records_by_their_ids(zone):
+    service, context = zone
+
+    async def run(kind, **given):
+        return await context.run(**{**context.who, "type": f"{CLOUDFLARE}.dns.records.{kind}", **given})
+
+    made = await run("Create", recordType="TXT", name="_a.test", content="x")
+    assert (made.recordId, made.type, made.ttl, made.proxied) == ("r0", "TXT", 1, False)
+    assert (await run("Update", recordId="r0", content="y", proxied=False)).id == "r0"
+    assert (await run("Get", recordId="r0")).content == "y"
+    service.records |= {f"r{n}": {**service.records["r0"], "id": f"r{n}", "zone_name": "a.test"} for n in range(1, 250)}
+    found = (await run("List")).records
+    assert [one["id"] for one in found] == [f"r{n}" for n in range(250)]
+    assert set(found[7]) == {"id", "name", "type", "content", "ttl", "proxied"}
+    assert (await run("Delete", recordId="r7")).deletedId == "r7"
+    assert "r7" not in service.records
+    for kind in ("Delete", "Get", "Update"):
+        with pytest.raises(TaskFailed, match="not said which record"):
+            await run(kind, recordId=" ")
+    with pytest.raises(TaskFailed, match="not said which zone"):
+        await run("Delete", recordId="r8", zoneId="")
+
+
+async def test_zones_are_found(zone):
+    _, context = zone
+    zones = {"type": f"{CLOUDFLARE}.zones.Get", "apiToken": "t0ken"}
+    assert (await context.run(**zones, zoneId="z", hostname="7.test")).name == "0.test"
+    assert (await context.run(**zones, hostname="7.test")).model_dump() == {
+        "id": "z7",
+        "name": "7.test",
+        "status": "active",
+    }
+    with pytest.raises(TaskFailed, match=r"No zone is called 'b\.test'"):
+        await context.run(**zones, hostname="b.test")
+    found = (await context.run(type=f"{CLOUDFLARE}.zones.List", apiToken="t0ken")).zones
+    assert (len(found), found[100]) == (101, {"id": "z100", "name": "100.test", "status": "active"})

@@ -1,16 +1,17 @@
 """`io.kestra.plugin.cloudflare.dns.records`: where names lead."""
 
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.cloudflare_service import CloudflareConnected
-from engine.tasks.property_types import OptionalInteger, Text
+from engine.tasks.property_types import OptionalInteger, OptionalText, Text
 
 
 class Record(Outputs):
-    """The record as it is now; `action` is `created`, `updated` or `unchanged`."""
+    """The record as it is now."""
 
     id: str
     recordId: str  # noqa: N815 - appears as written
@@ -19,7 +20,20 @@ class Record(Outputs):
     content: str
     ttl: int | None = None
     proxied: bool | None = None
+
+
+class Led(Record):
+    """The record as it is now; `action` is `created`, `updated` or `unchanged`."""
+
     action: Literal["created", "updated", "unchanged"]
+
+
+FIELDS = ("id", "name", "type", "content", "ttl", "proxied")
+
+
+def _told(record: dict[str, Any]) -> dict[str, Any]:
+    """What outputs tell of a record of Cloudflare's."""
+    return {key: record.get(key) for key in FIELDS}
 
 
 class Upsert(CloudflareConnected, RunnableTask):
@@ -44,7 +58,7 @@ proxied: true
     ttl: Property[OptionalInteger] = Field(default=None, description="In seconds; 1: as Cloudflare likes.")
     proxied: Property[bool | None] = None
 
-    async def run(self, context: RunContext) -> Record:
+    async def run(self, context: RunContext) -> Led:
         wanted: dict[str, Any] = {"type": self.record_type.upper(), "name": self.name, "content": self.content}
         wanted |= {"ttl": self.ttl} if self.ttl is not None else {}
         wanted |= {"proxied": self.proxied} if self.proxied is not None else {}
@@ -64,7 +78,149 @@ proxied: true
             return self._told(made, "created")
         return self._told(await self.ask(context, "PATCH", f"dns_records/{there[0]['id']}", json=wanted), "updated")
 
-    def _told(self, record: dict[str, Any], action: Literal["created", "updated", "unchanged"]) -> Record:
-        told = {key: str(record[key]) for key in ("id", "name", "type", "content")}
-        more = {key: record.get(key) for key in ("ttl", "proxied")}
-        return Record(**told, **more, recordId=told["id"], action=action)
+    def _told(self, record: dict[str, Any], action: Literal["created", "updated", "unchanged"]) -> Led:
+        return Led(**_told(record), recordId=str(record["id"]), action=action)
+
+
+class Create(CloudflareConnected, RunnableTask):
+    """Make a record, whatever other records its name has."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: dns
+type: io.kestra.plugin.cloudflare.dns.records.Create
+apiToken: "{{ secret('CLOUDFLARE_TOKEN') }}"
+zoneId: 023e105f4ecef8ad9ca31a8372d0c353
+recordType: TXT
+name: _check.example.com
+content: "{{ inputs.token }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.cloudflare.dns.records.Create"]
+    record_type: Property[Text]
+    name: Property[Text]
+    content: Property[Text]
+    ttl: Property[int] = Field(default=1, description="In seconds; 1: as Cloudflare likes.")
+    proxied: Property[bool] = False
+
+    async def run(self, context: RunContext) -> Record:
+        wanted = {"type": self.record_type, "name": self.name, "content": self.content, "ttl": self.ttl}
+        made = await self.ask(context, "POST", "dns_records", json={**wanted, "proxied": self.proxied})
+        return Record(**_told(made), recordId=str(made["id"]))
+
+
+class RecordTask(CloudflareConnected, RunnableTask):
+    """Which record of the zone."""
+
+    record_id: Property[Text]
+
+    @property
+    def place(self) -> str:
+        """Where it lies below the zone; TaskFailed when it is not said which."""
+        if not self.record_id.strip():
+            raise TaskFailed("It is not said which record.", fix="Give `recordId`.")
+        return f"dns_records/{quote(self.record_id.strip(), safe='')}"
+
+
+class Get(RecordTask):
+    """Read a record by its id."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: record
+type: io.kestra.plugin.cloudflare.dns.records.Get
+apiToken: "{{ secret('CLOUDFLARE_TOKEN') }}"
+zoneId: 023e105f4ecef8ad9ca31a8372d0c353
+recordId: 372e67954025e0ba6aaa6d586b9e0b59
+""",
+    )
+    type: Literal["io.kestra.plugin.cloudflare.dns.records.Get"]
+
+    async def run(self, context: RunContext) -> Record:
+        found = await self.ask(context, "GET", self.place)
+        return Record(**_told(found), recordId=str(found["id"]))
+
+
+class Updated(Outputs):
+    """The record."""
+
+    id: str
+
+
+class Update(RecordTask):
+    """Change of a record what is given, and leave the rest."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: moved
+type: io.kestra.plugin.cloudflare.dns.records.Update
+apiToken: "{{ secret('CLOUDFLARE_TOKEN') }}"
+zoneId: 023e105f4ecef8ad9ca31a8372d0c353
+recordId: 372e67954025e0ba6aaa6d586b9e0b59
+content: 203.0.113.8
+""",
+    )
+    type: Literal["io.kestra.plugin.cloudflare.dns.records.Update"]
+    record_type: Property[OptionalText] = None
+    name: Property[OptionalText] = None
+    content: Property[OptionalText] = None
+    ttl: Property[OptionalInteger] = None
+    proxied: Property[bool | None] = None
+
+    async def run(self, context: RunContext) -> Updated:
+        given = {
+            "type": self.record_type,
+            "name": self.name,
+            "content": self.content,
+            "ttl": self.ttl,
+            "proxied": self.proxied,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        return Updated(id=str((await self.ask(context, "PATCH", self.place, json=changes))["id"]))
+
+
+class Deleted(Outputs):
+    """The record that is gone."""
+
+    deletedId: str  # noqa: N815 - appears as written
+
+
+class Delete(RecordTask):
+    """Delete a record."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: gone
+type: io.kestra.plugin.cloudflare.dns.records.Delete
+apiToken: "{{ secret('CLOUDFLARE_TOKEN') }}"
+zoneId: 023e105f4ecef8ad9ca31a8372d0c353
+recordId: "{{ outputs.dns.recordId }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.cloudflare.dns.records.Delete"]
+
+    async def run(self, context: RunContext) -> Deleted:
+        return Deleted(deletedId=str((await self.ask(context, "DELETE", self.place))["id"]))
+
+
+class Records(Outputs):
+    """The records: of each its `id`, `name`, `type`, `content`, `ttl` and `proxied`."""
+
+    records: list[dict[str, Any]]
+
+
+class List(CloudflareConnected, RunnableTask):
+    """All records of a zone."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: records
+type: io.kestra.plugin.cloudflare.dns.records.List
+apiToken: "{{ secret('CLOUDFLARE_TOKEN') }}"
+zoneId: 023e105f4ecef8ad9ca31a8372d0c353
+""",
+    )
+    type: Literal["io.kestra.plugin.cloudflare.dns.records.List"]
+
+    async def run(self, context: RunContext) -> Records:
+        return Records(records=[_told(one) for one in await self.results(context, self.below("dns_records"))])
