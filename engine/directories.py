@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from engine.core.execution import Execution, TaskRun, TaskRuns
 from engine.core.executor.attempts import next_try
 from engine.core.flow import Flow
 from engine.core.flowable import DirectoryTask, truthy
+from engine.core.json_text import read_json
 from engine.core.retries import Retry
 from engine.core.state import State
 from engine.core.task import Task
@@ -101,7 +101,7 @@ async def _within(directory: DirectoryRun, execution: Execution, context: TaskCo
     await place_namespace_files(context, getattr(rendered, "namespace_files", None))
     files = getattr(rendered, "input_files", None)
     if files:
-        await place(context, json.loads(files) if isinstance(files, str) else files)
+        await place(context, read_json(files) if isinstance(files, str) else files)
     cache = Cache.of(worker, directory, getattr(rendered, "cache", None))
     if cache is not None:
         await asyncio.to_thread(cache.restore, directory.now())
@@ -260,5 +260,5 @@ def _texts(value: Any) -> list[str]:
     if value is None:
         return []
     if isinstance(value, str):
-        return [str(item) for item in json.loads(value)] if value.strip().startswith("[") else [value]
+        return [str(item) for item in read_json(value)] if value.strip().startswith("[") else [value]
     return [str(item) for item in value]

@@ -20,6 +20,7 @@ from engine.core.commands import Render
 from engine.core.events import Rendered
 from engine.core.execution import Execution, TaskRun
 from engine.core.flow import Flow
+from engine.core.json_text import read_json
 from engine.core.property import Guard, has_template
 from engine.core.variables import variables as variables_of
 from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
@@ -206,7 +207,7 @@ class Reach:
         if not subkey:
             return text
         try:
-            found = json.loads(text)[subkey]
+            found = read_json(text)[subkey]
         except (ValueError, KeyError, TypeError) as error:
             raise ExpressionFailed(f"Cannot find secret sub-key '{subkey}' in the secret '{key}'.") from error
         part = found if isinstance(found, str) else json.dumps(found)
@@ -336,7 +337,7 @@ def list_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
     rendered = typed_value(value, seen, services)
     if isinstance(rendered, str):
         try:
-            rendered = json.loads(rendered)
+            rendered = read_json(rendered)
         except ValueError as error:
             shown = rendered if len(rendered) <= 100 else f"{rendered[:100]}…"
             raise ExpressionFailed(f"Expected a JSON list, but the expression gave `{shown}`.") from error

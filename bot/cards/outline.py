@@ -1,6 +1,5 @@
 """What a flow looks like from outside: which tasks lie in which, what comes before a step and what after it. Pure."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engine.core.flow import Flow
+from engine.core.json_text import read_json
 from engine.core.task import Task
 from engine.tasks.aliases import public_links
 from engine.tasks.working_files import STORED_URI
@@ -115,7 +115,7 @@ def message_text(message: Any) -> str:
     rendered = message
     if isinstance(message, str) and message.lstrip().startswith("{"):
         try:
-            rendered = json.loads(message)
+            rendered = read_json(message)
         except ValueError:
             return message
     if isinstance(rendered, Mapping):

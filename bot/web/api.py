@@ -18,6 +18,7 @@ from bot.texts import bare
 from bot.web.executions import engine_of
 from bot.web.requests import HEADERS, Wrong, caller, refusal, told
 from engine.audit_keys import read_public
+from engine.core.json_text import read_json
 from engine.errors import EngineError, NotFound, Refused
 from engine.plugin import Selection
 from engine.runtime.execution_json import execution_json
@@ -61,7 +62,7 @@ async def _values(request: Request) -> dict[str, Any]:
             raise Wrong("Files can't be sent with an answer here.")
         return dict(form)
     try:
-        values: Any = json.loads(await request.body() or b"{}")
+        values: Any = read_json(await request.body() or b"{}")
     except ValueError:
         values = None
     if not isinstance(values, dict):
@@ -219,7 +220,7 @@ async def audit_rotate(request: Request) -> Response:
     if (no := await refused(request, "manage", "*")) is not None:
         return no
     try:
-        body: Any = json.loads(await request.body() or b"{}")
+        body: Any = read_json(await request.body() or b"{}")
         after_loss = bool(body.get("lost"))
     except (ValueError, AttributeError):
         return told({"error": 'Send a JSON object: {"lost": false}.'}, 400)

@@ -20,6 +20,7 @@ from bot.web.api import program_only, refused
 from bot.web.executions import engine_of
 from bot.web.requests import HEADERS, Wrong, caller, told
 from engine.core.execution import Execution
+from engine.core.json_text import read_json
 from engine.core.state import State
 from engine.errors import EngineError, NotFound
 from engine.runtime.execution_json import execution_json
@@ -233,7 +234,7 @@ async def restore(request: Request, namespace: str, flow_id: str, revision: int)
 async def sent_json(request: Request) -> Any:
     """The body; Wrong when it is no JSON."""
     try:
-        return json.loads(await request.body() or b"null")
+        return read_json(await request.body() or b"null")
     except ValueError as error:
         raise Wrong("The body is no JSON.") from error
 

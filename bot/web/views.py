@@ -16,6 +16,7 @@ from bot.commands.references import short
 from bot.conversation import Form
 from bot.forms.values import files_in
 from bot.web.body import MAX_BODY
+from engine.core.json_text import read_json
 
 if TYPE_CHECKING:  # loaded with the first page that shows such text
     from markdown_it import MarkdownIt
@@ -95,7 +96,7 @@ def as_texts(value: object) -> list[str]:
     text = str(value)
     if text.startswith("["):
         try:
-            return [str(item) for item in json.loads(text)]
+            return [str(item) for item in read_json(text)]
         except ValueError:
             return [text]
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -18,6 +18,7 @@ from engine.core.flow_calls import FindFlow
 from engine.core.flow_scope import BY_VALUE
 from engine.core.flowable import ExecutableTask, FlowableTask, TimedTask
 from engine.core.inputs import Input
+from engine.core.json_text import read_json
 from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import has_template, marker
 from engine.core.registry import Registry
@@ -97,7 +98,7 @@ def _schemas(data: Any) -> Iterator[Finding]:
     for path, value in walk(data):
         if path and path[-1] in SCHEMA_PROPERTIES and isinstance(value, str) and "{{" not in value:
             try:
-                json.loads(value)
+                read_json(value)
             except ValueError as error:
                 place = (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else (0, 0)
                 reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from engine.core.durations import parse as parse_duration
 from engine.core.execution import TaskRun
+from engine.core.json_text import read_json
 from engine.core.property import has_template
 from engine.core.state import State
 from engine.core.task import AnyTask, Task
@@ -282,7 +283,7 @@ def plain(value: Any, mode: Mode) -> Any:
     if mode == "text" and isinstance(value, int | float):
         return str(value)
     if mode == "list" and isinstance(value, str):
-        return json.loads(value)
+        return read_json(value)
     return value
 
 

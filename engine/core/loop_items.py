@@ -1,12 +1,12 @@
 """Items of a Loop: what it goes through, and what its tasks see of the one they run for."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.core.execution import TaskRun
 from engine.core.executor.plans import Place
 from engine.core.flowable import ItemsTask, compact
+from engine.core.json_text import read_json
 from engine.core.outputs import paths_of
 from engine.core.state import State
 
@@ -19,7 +19,7 @@ def items_of(values: Any, lines: str | None = None) -> list[list[str | None]]:
         return [[line, None] for line in lines.splitlines() if line.strip()]
     if isinstance(values, str):
         try:
-            values = json.loads(values)
+            values = read_json(values)
         except ValueError as error:
             found = compact(values)[:200]
             raise ValueError(f"The values are no list, map or file but {found}: write JSON text of one.") from error

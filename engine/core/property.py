@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from engine.core import durations
+from engine.core.json_text import read_json
 
 T = TypeVar("T")
 Guard = Literal["none", "json", "shell"]
@@ -135,7 +136,7 @@ def _other_readings(value: Any, is_rendered: bool) -> Iterator[Any]:
     if isinstance(value, str):
         if is_rendered and value.lstrip()[:1] in tuple('[{"-0123456789tfn'):
             with suppress(ValueError):
-                yield json.loads(value)
+                yield read_json(value)
         try:
             yield durations.parse(value)
         except ValueError:

@@ -1,6 +1,5 @@
 """Triggers that an HTTP request fires: what came, and what a trigger makes of it. Values in, values out."""
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from engine.core.json_text import read_json
 from engine.core.triggers import Trigger
 
 
@@ -92,7 +92,7 @@ def read_body(text: str) -> Any:
     if not text:
         return None
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return text
     return value if isinstance(value, dict | list) else text

@@ -101,11 +101,11 @@ def _holidays(country: str, subdivision: str, year: int) -> frozenset[date]:
 def is_day_week_in_month(frame: Frame, value: Value, weekday: Value, order: Value) -> bool:
     """`isDayWeekInMonth(d, 'MONDAY', 'FIRST')`: whether it is the first Monday of its month."""
     day = _date(_day(frame, value, "isDayWeekInMonth"))
-    wanted, place = str(weekday).upper(), str(order).upper()
+    wanted, place = java_text(weekday).upper(), java_text(order).upper()
     if wanted not in _WEEKDAYS:
-        fail(f"There is no weekday {str(weekday)[:40]!r}.", f"Use one of {', '.join(_WEEKDAYS)}.")
+        fail(f"There is no weekday {java_text(weekday)[:40]!r}.", f"Use one of {', '.join(_WEEKDAYS)}.")
     if place not in (*_ORDER, "LAST"):
-        fail(f"There is no place {str(order)[:40]!r} in a month.", f"Use one of {', '.join(_ORDER)}, LAST.")
+        fail(f"There is no place {java_text(order)[:40]!r} in a month.", f"Use one of {', '.join(_ORDER)}, LAST.")
     if _WEEKDAYS[day.weekday()] != wanted:
         return False
     if place == "LAST":

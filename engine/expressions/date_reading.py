@@ -10,6 +10,7 @@ from engine.expressions.date_formatting import NAMED_FORMATS, named_pattern
 from engine.expressions.date_names import ENGLISH, Names
 from engine.expressions.date_patterns import Field, Optional, Piece, pieces_of
 from engine.expressions.failures import fail
+from engine.expressions.printing import java_text
 from engine.expressions.values import Value
 
 _ISO = re.compile(
@@ -34,7 +35,8 @@ def zone_of(name: Value) -> tzinfo:
         except (ValueError, OSError, LookupError):
             pass
     return fail(
-        f"There is no time zone {str(name)[:60]!r}.", "Use a region such as Europe/Paris or an offset such as +02:00."
+        f"There is no time zone {java_text(name)[:60]!r}.",
+        "Use a region such as Europe/Paris or an offset such as +02:00.",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from engine.expressions.failures import Missing, fail, kind
 from engine.expressions.frame import Frame
 from engine.expressions.operations import FUNCTIONS, REST
-from engine.expressions.printing import java_text, to_json, to_text
+from engine.expressions.printing import java_text, measure, to_json, to_text
 from engine.expressions.values import Value, is_list, is_map
 
 
@@ -158,6 +158,7 @@ def tasks_with_state(frame: Frame, state: Value) -> list[dict[str, Value]]:
         fail("tasksWithState() takes a state such as 'FAILED'.")
     found: list[dict[str, Value]] = []
     tasks = _variable(frame, "tasks")
+    measure(tasks)
     for task_id, entry in tasks.items() if is_map(tasks) else ():
         _collect(task_id, entry, wanted, None, found)
     return found
@@ -245,6 +246,7 @@ def http(
     options: Value, accept: Value,
 ) -> Value:  # fmt: skip
     """The body an HTTP service answers, read by its content type."""
+    measure([query, body, content_type, headers, options, accept])
     return frame.services.http(
         _text(uri, "http", "uri"), method=to_text(method).upper(), query=query, body=body,
         content_type=content_type, headers=headers, options=options, accept=accept,
@@ -259,6 +261,7 @@ def subflow(
     frame: Frame, namespace: Value, flow_id: Value, inputs: Value, revision: Value, labels: Value, timeout: Value
 ) -> Value:
     """Run a flow and give its id, state and outputs; only while a form of inputs is made."""
+    measure([inputs, revision, labels, timeout])
     return frame.services.subflow(
         _text(namespace, "subflow", "namespace"), _text(flow_id, "subflow", "id"),
         inputs=inputs, revision=revision, labels=labels, timeout=timeout,

@@ -68,7 +68,9 @@ def outputs(value: Value, program: str) -> list[Value]:
 
 def check(program: str) -> None:
     """Whether a program can be read, before there is anything to run it on; ExpressionFailed."""
-    _program(_allowed(program)[0])
+    whole, _ = _allowed(program)
+    # jq multiplies texts while it reads a program: a short one may make gigabytes.
+    _program(_parts(program)[2] if "*" in whole else whole)
 
 
 def _allowed(program: str) -> tuple[str, str]:
@@ -76,7 +78,7 @@ def _allowed(program: str) -> tuple[str, str]:
     if len(program) > MAX_PROGRAM:
         fail(f"A jq program is longer than {MAX_PROGRAM:,} characters.", "Do the work in a script task.")
     spend(len(program) >> 2)
-    whole, code = _parts(program)
+    whole, code, _ = _parts(program)
     bare = _FIELD.sub(".x", code)
     if found := _FORBIDDEN.search(bare):
         fail(f"jq's {found[0]!r} is not available: a flow cannot see the environment or files of this program.")
@@ -84,12 +86,13 @@ def _allowed(program: str) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=100)
-def _parts(program: str) -> tuple[str, str]:
-    """A program without its comments, and that with its texts empty but for the programs inside them.
+def _parts(program: str) -> tuple[str, str, str]:
+    """A program without its comments, the code in it, and the program with nothing in its texts but their programs.
 
     The first is what runs: in a program without comments, jq takes nothing for code that is a text here.
     """
     whole: list[str] = []
+    hollow: list[str] = []
     code: list[str] = []
     around: list[int] = []  # for each text that a program inside it interrupts, how many brackets were open
     brackets, at = 0, 0
@@ -98,17 +101,19 @@ def _parts(program: str) -> tuple[str, str]:
         brackets += (piece == "(") - (piece == ")")
         goes_on = piece == ")" and around[-1:] == [brackets]
         whole.append(piece)
+        hollow.append(piece)
         code.append('""' if piece == '"' else piece)
         if goes_on:
             around.pop()
         if (goes_on or piece == '"') and (text := _TEXT.match(program, at)):
             at = text.end()
             whole.append(text[0])
+            hollow.append(text["program"] or '"' * text[0].endswith('"'))
             if text["program"]:
                 around.append(brackets)
                 brackets += 1
                 code.append("(")
-    return "".join(whole), "".join(code)
+    return "".join(whole), "".join(code), "".join(hollow)
 
 
 def _effort(bare: str, program: str, document: str) -> float:
@@ -119,10 +124,14 @@ def _effort(bare: str, program: str, document: str) -> float:
     if any(word not in _SIMPLE for word in words):
         return inf
     levels = bare.count("..") + sum(word in ("flatten", "paths") for word in words)
-    bits = levels * log2(_depth(document)) if levels else 0.0
+    if "fromjson" in words or document.lstrip().startswith('"'):  # more of it may stand in its texts
+        depth = held = len(document) + 1
+    else:
+        depth, held = _depth(document) if levels else 1, parts_of(document)
+    bits = levels * log2(depth)
     bits += bare.count(",") + bare.count("+") + 3 * len(_DIVIDED.findall(bare))
     bits += sum(_GROWING.get(word, 0) for word in words)
-    size, parts = log2(len(document) + 10), log2(parts_of(document)) + bits
+    size, parts = log2(len(document) + 10), log2(held) + bits
     if parts > log2(MAX_ITEMS):
         return inf
     spreads = len(_SPREAD.findall(bare)) + sum(word in ("map", "map_values", "with_entries", "paths") for word in words)

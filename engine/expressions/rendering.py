@@ -7,6 +7,7 @@ from engine.expressions.failures import fail
 from engine.expressions.frame import Printed
 from engine.expressions.json_guard import guarded_json
 from engine.expressions.limits import MAX_DEPTH
+from engine.expressions.printing import measure
 from engine.expressions.services import Services
 from engine.expressions.shell_guard import guarded_shell
 from engine.expressions.templates import parse
@@ -18,7 +19,9 @@ Guard = Literal["none", "json", "shell"]
 
 def evaluate(text: str, variables: Mapping[str, Any], services: Services) -> Any:
     """The value of an expression with its type; text when there is more than one. ExpressionFailed, NameMissing."""
-    return parse(text).evaluate(variables, services)
+    found = parse(text).evaluate(variables, services)
+    measure(found)  # parts of it may be shared, so that whoever walks through it would not come to an end
+    return found
 
 
 def render(value: Any, variables: Mapping[str, Any], services: Services, guard: Guard = "none") -> Any:

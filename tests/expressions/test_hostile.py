@@ -1,12 +1,15 @@
 """Templates that try to run for ever or to fill the memory: each is stopped with an error of ours."""
 
+import resource
+
 import pytest
 
 from engine.errors import ExpressionFailed
-from engine.expressions import Services, render
+from engine.expressions import Services, evaluate, jq_programs, render
 from engine.expressions.limits import MAX_RANGE
 
 SERVICES = Services()
+TREE = "{% set a = [1] %}" + "{% set a = [a, a] %}" * 60
 HOSTILE = {
     "doubling a text": "{% set a = 'xxxxxxxxxxxxxxxx' %}" + "{% set a = a ~ a %}" * 60 + "{{ a }}",
     "doubling a list": "{% set a = [1] %}" + "{% set a = a + a %}" * 60 + "{{ a }}",
@@ -47,6 +50,14 @@ HOSTILE = {
     "yaml bomb": "{% set y = 'a: &a [x,x,x,x,x,x,x,x,x]\n' %}"
     + "".join(f"{{% set y = y ~ '{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n' %}}" for i in range(9))  # noqa: E501
     + "{{ yaml(y) }}",
+    "a tree as weekday": TREE + "{{ isDayWeekInMonth(0, a, 'FIRST') }}",
+    "a tree as place": TREE + "{{ isDayWeekInMonth('2024-01-01', 'MONDAY', a) }}",
+    "a tree as zone": TREE + "{{ 0 | date('iso', a) }}",
+    "a tree as locale": TREE + "{{ 0 | date('iso', locale=a) }}",
+    "a tree of tasks": "{% macro f(tasks) %}{{ tasksWithState('X') }}{% endmacro %}{% set a = {'x': 1} %}"
+    + "{% set a = {'a': a, 'b': a} %}" * 60 + "{{ f(a) }}",
+    "a tree in a query": TREE + "{{ http('http://a.test', query={'a': a}) }}",
+    "jq on JSON in a text": "{{ [json] | jq('.[0] | fromjson | [paths]') }}",
     "sorting": "{% for a in 1..9999 %}{{ big | sort | first }}{% endfor %}",
     "wide print": "{% for a in 1..9999 %}{{ big }}{% endfor %}",
 }  # fmt: skip
@@ -56,5 +67,21 @@ HOSTILE = {
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_a_hostile_template_is_stopped(name):
     values = {"s": "abc", "m": {"a": {"b": 1}}, "cycle": "{{ cycle }}{{ cycle }}", "big": list(range(MAX_RANGE // 2))}
+    values["json"] = "[" * 9_990 + "]" * 9_990
     with pytest.raises(ExpressionFailed):
         render(HOSTILE[name], values, SERVICES)
+
+
+def test_a_value_that_grows_by_sharing_is_not_handed_on():
+    with pytest.raises(ExpressionFailed, match="too big to work on"):
+        evaluate(TREE + "{{ a }}", {}, SERVICES)
+
+
+def test_reading_a_jq_program_makes_no_long_text():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    jq_programs.check('"aaaaaaaaaa" * 100000000 | length')
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 500_000
+    jq_programs.check('"a\\("b" * 2)c" * 3')
+    for wrong in ('"a" * 3 |', '"a" * nothing', '"a" * "\\(nothing)"'):
+        with pytest.raises(ExpressionFailed, match="cannot be read"):
+            jq_programs.check(wrong)
