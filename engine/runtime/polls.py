@@ -200,7 +200,7 @@ class Polls:
                     labels=start.labels,
                     trigger_id=one.trigger.id,
                 )
-                state = state if made.state.is_terminal else replace(state, execution_id=made.id)
+                state = state.having_started(made, one.trigger.stop_after)
             rows.save(unit.connection, state)
             if memory is not None:
                 rows.save_memory(unit.connection, one.key, memory)

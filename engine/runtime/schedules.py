@@ -350,8 +350,7 @@ class Schedules:
                     labels=start.labels,
                     trigger_id=trigger.id,
                 )
-                ended = made.state.is_terminal
-                state = replace(state, execution_id=state.execution_id if ended else made.id)
+                state = state.having_started(made, trigger.stop_after)
             rows.save(unit.connection, state)
             unit.after_commit(lambda: self._keep(state))
             return state

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.core.commands import StartSubflow
-from engine.core.events import Event, RestartAsked, SubflowCreated
+from engine.core.events import Event, RestartAsked, SubflowCreated, SubflowEnded
 from engine.core.execution import Execution, Origin
 from engine.core.executor import check_restart, retried
 from engine.core.flow import Flow
@@ -150,6 +150,8 @@ class Subflows:
                 caller=caller,
             )
             self._tell(unit, row, command, execution.id, None)
+            if prepared.failed_check is not None and command.wait:  # it has ended without ever being decided upon
+                self._tell_end(unit, row, command, execution, self.creator.masker.mask(prepared.failed_check))
 
         await self.database.transact(work)
 
@@ -168,6 +170,11 @@ class Subflows:
             now, command.task_run_id, execution_id, error, iteration=command.iteration, attempt=command.attempt
         )
         self._post(unit, row.execution_id, event, row.id)
+
+    def _tell_end(self, unit: Unit, row: Stored, command: StartSubflow, execution: Execution, reason: str) -> None:
+        now, run_id = self.creator.clock.now(), command.task_run_id
+        event = SubflowEnded(now, run_id, execution.id, execution.state, iteration=command.iteration, reason=reason)
+        self._post(unit, row.execution_id, event, f"subflow-ended:{execution.id}:0")
 
     def _post(self, unit: Unit, execution_id: str, event: Event, dedupe: str | None = None) -> None:
         posted = inbox.post(unit.connection, execution_id, event, event.now, self.creator.sealer, dedupe)

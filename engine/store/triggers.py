@@ -1,13 +1,14 @@
 """Where triggers stand, and what they fired: UNIQUE per trigger and date, so that a date fires once."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, true, update
 
 from engine.core.execution import Execution
+from engine.core.state import State
 from engine.sight import is_within
 from engine.store.documents import dumps, loads
 from engine.store.own_schedules import schedules
@@ -37,6 +38,12 @@ class TriggerState:
     def key(self) -> str:
         """`namespace/flow/trigger`."""
         return trigger_key(self.namespace, self.flow_id, self.trigger_id)
+
+    def having_started(self, made: Execution, stop_after: Collection[State]) -> "TriggerState":
+        """The state once the trigger made an execution: its end is waited for; one that has come may switch it off."""
+        if made.state.is_terminal:
+            return replace(self, disabled=self.disabled or made.state in stop_after)
+        return replace(self, execution_id=made.id)
 
     def has_turned_since(self, seen: "TriggerState", *, filling: bool) -> bool:
         """Whether what was prepared for a date when the trigger was as `seen` is to be dropped: it was switched off or

@@ -265,6 +265,23 @@ def test_a_restart_of_a_held_execution_offers_no_attempt_twice():
 AFTER_EXIT = [parallel("p", pause("asks"), task("execution.Exit", "out", state="FAILED"))]
 
 
+@pytest.mark.parametrize("wraps", [True, False])
+def test_what_failed_is_handled_though_something_beside_it_was_killed(wraps):
+    driver = Driver()
+    driver.deploy(flow(log("slow"), id="child"))
+    call = task("flow.Subflow", "call", namespace="tests", flowId="child")
+    handlers = {"errors": [log("handler")], "finally": [log("last")]}
+    source = flow(sequential("s", call, fail("boom"), **handlers)) if wraps else flow(call, fail("boom"), **handlers)
+    execution = started(driver, source, "slow")
+    (child,) = (one for one in driver.executions if one != execution.id)
+    driver.kill(driver.executions[child])
+    end(driver, driver.executions[child], "slow", State.KILLED)
+    after = driver.executions[execution.id]
+    ends = {name: state.value for name, state in states(after).items() if name != "s"}
+    assert ends == {"call": "KILLED", "boom": "FAILED", "handler": "SUCCESS", "last": "SUCCESS"}
+    assert after.state is State.KILLED
+
+
 def test_what_runs_after_the_end_and_is_killed_stays_killed_however_it_ends():
     driver = Driver()
     driver.carry_out = lambda *_: None  # nobody stops it: the process has died

@@ -409,6 +409,42 @@ async def test_what_calls_a_flow_tells_why_it_failed_not_what_handled_that(deplo
     assert line.startswith("The subflow company.team/child ended FAILED: the disk is full (run ")
 
 
+CHECKED = """
+inputs: [{id: n, type: STRING}]
+checks: [{condition: "{{ inputs.n | trim == 'fine' }}", message: "not {{ inputs.n }}", behavior: FAIL_EXECUTION}]
+tasks: [{id: a, type: T.log.Log, message: a}]
+"""
+
+
+async def test_a_flow_that_a_check_makes_failed_ends_for_who_called_it(deploy, run, engine):
+    await deploy(flow(CHECKED), "child")
+    call = "type: T.flow.Subflow, namespace: company.team, flowId: child, inputs: {n: well}"
+    await deploy(flow(f"tasks:\n  - {{id: a, {call}, transmitFailed: false}}\n  - {{id: b, {call}, {RETRY}}}\n"))
+    done = await run()
+    assert shape(done) == ["a SUCCESS", "b FAILED x2"]
+    assert [line.message.partition(" (run")[0] for line in await engine.logs(done.id)] == [
+        "The subflow company.team/child ended FAILED: not well"
+    ] * 2
+
+
+async def test_batches_that_a_check_makes_failed_are_counted(deploy, run):
+    await deploy(flow(CHECKED), "child")
+    await deploy(
+        flow("""
+tasks:
+  - {id: file, type: T.storage.Write, content: "well\\nfine\\n"}
+  - id: each
+    type: T.flow.ForEachItem
+    items: "{{ outputs.file.uri }}"
+    namespace: company.team
+    flowId: child
+    inputs: {n: "{{ read(taskrun.items) }}"}
+""")
+    )
+    [items] = [one for one in (await run()).task_runs.values() if one.task_id == "each_items"]
+    assert items.outputs["iterations"] == {"CREATED": 0, "RUNNING": 0, "FAILED": 1, "SUCCESS": 1}
+
+
 async def test_a_batch_that_failed_is_told_with_its_reason(deploy, run, engine):
     condition = "\"{{ inputs.at contains 'b' }}\""
     fails = f"{{id: x, type: T.{FAIL}, condition: {condition}}}"

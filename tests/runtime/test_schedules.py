@@ -157,6 +157,14 @@ async def test_stop_after_switches_the_trigger_off(engine, clock):
     assert await dates(engine) == ["02 08:00"]
 
 
+async def test_stop_after_counts_what_a_check_made_failed(engine, clock):
+    checked = "checks: [{condition: '{{ false }}', message: no, behavior: FAIL_EXECUTION}]\n"
+    await engine.deploy(HOURLY.rstrip() + f"\n    stopAfter: [FAILED]\n{checked}")
+    await pass_hours(engine, clock, 3)
+    assert await dates(engine) == ["02 08:00"]
+    assert engine.schedules.is_disabled("company.team/f/hourly")
+
+
 async def test_dates_that_are_too_late_are_skipped(settings):
     source = HOURLY.rstrip() + "\n    lateMaximumDelay: PT40M\n"
     first = await Engine.open(settings, registry=registry(), clock=ShiftedClock(START))

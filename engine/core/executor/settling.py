@@ -82,7 +82,7 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
     if outcome is None:
         return
     run, state = outcome
-    if state is State.FAILED and _busy(d, run, task, level, "errors"):
+    if (state is State.FAILED or main.has(State.FAILED)) and _busy(d, run, task, level, "errors"):
         return
     if _busy(d, run, task, level, "finally"):
         return
@@ -192,11 +192,10 @@ def _settle_root(d: Decision) -> None:
         grow(d, None, main, d.plan.body("tasks"))
     if main.open:
         return
-    state = guess(main)
-    if state is State.FAILED and _busy(d, None, None, level, "errors"):
+    if main.has(State.FAILED) and _busy(d, None, None, level, "errors"):
         return
     if not _busy(d, None, None, level, "finally"):
-        close(d, state)
+        close(d, guess(main))
 
 
 def _busy(d: Decision, run: TaskRun | None, task: FlowableTask | None, level: Level, section: Section) -> bool:
