@@ -326,6 +326,12 @@ def test_conditions_of_a_trigger_ask_for_what_the_other_flow_is():
     assert [one[2][:4] for one in said(f"tasks:\n  - {task('a', '{{ flowId }}')}")] == ["flow"]
 
 
+def test_there_is_an_item_in_the_errors_of_what_a_loop_holds():
+    inner = f"{{id: s, type: io.kestra.plugin.core.flow.Sequential, tasks: [{task('a')}], errors: [%s]}}"
+    outer = f"tasks:\n  - {{id: l, type: {LOOP}, values: [1], tasks: [{inner % task('b', '{{ item.value }}')}]}}"
+    assert said(outer) == []
+
+
 def test_a_guarded_slip_is_a_hint():
     assert said(f"tasks:\n  - {task('a', '{{ inptus.x ?? 1 }}')}") == [
         ("hint", "unknown-variable", 'inptus.x ?? 1 }}"}')
@@ -347,6 +353,12 @@ OF_S = task("z", "{{ outputs.s.outputFiles['a.txt'] }}")
     ("text", "code", "sentence"),
     [
         (f"tasks:\n  - {task('a', '{{ item.value }}')}", "not-in-a-loop", "`item` is there only inside a Loop."),
+        (
+            f"tasks:\n  - {{id: l, type: {LOOP}, values: [1], tasks: [{task('a', '{{ item.value }}')}], "
+            f"errors: [{task('b', '{{ item.value }}')}]}}",
+            "not-in-a-loop",
+            "`errors` of a Loop runs once, when all items have ended: there is no `item`.",
+        ),
         (f"tasks:\n  - {task('a', '{{ parent.taskrun.value }}')}", "not-here", "`parent` is there only inside a task"),
         (
             f"tasks:\n  - {SCRIPT % ('ls {{ outputDir }}', '')}",
