@@ -61,3 +61,45 @@ async def test_a_droplet_is_read_and_destroyed(context):
             with pytest.raises(TaskFailed, match=why):
                 await run("Get", identity, token)
         assert {"dop_v1", "other"} <= context.masked
+
+
+async def test_droplets_are_made_listed_and_switched(context):
+    asked = []
+
+    def service(request):
+        if request.method == "POST":
+            asked.append((request.path, request.json))
+            begun = {
+                "action": {"id": 36805022, "status": "in-progress", "type": request.json.get("type"), "region": {}}
+            }
+            return Answered(
+                {"droplet": {**MACHINE, "status": "new", "networks": {}}} if request.path == "/v2/droplets" else begun,
+                202,
+            )
+        page = int(request.query["page"])
+        more = {"pages": {"next": f"https://api.digitalocean.com/v2/droplets?page={page + 1}"}} if page < 3 else {}
+        rows = [MACHINE] * (int(request.query["per_page"]) if page < 3 else 1)
+        return Answered({"droplets": rows, "links": more, "meta": {"total": 5}})
+
+    with serving(service) as wire:
+
+        async def run(verb, **given):
+            return await context.run(type=f"{D}.{verb}", apiToken="dop_v1", baseUrl=wire.url, **given)
+
+        plain = {"name": "web-1", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}
+        made = await run("Create", **plain, tags=["web"], userData="#cloud-config")
+        assert (made.id, made.status, made.ip) == (3164444, "new", None)
+        begun = await run("Action", dropletId="7", action="SNAPSHOT", name="before")
+        assert begun.model_dump() == {"actionId": 36805022, "status": "in-progress", "type": "snapshot"}
+        await run("Action", dropletId="7", action="POWER_OFF", name="of no use")
+        assert (await run("Resize", dropletId="7", size="s-2vcpu-2gb")).type == "resize"
+        assert asked == [
+            ("/v2/droplets", {**plain, "backups": False, "ipv6": False, "tags": ["web"], "user_data": "#cloud-config"}),
+            ("/v2/droplets/7/actions", {"type": "snapshot", "name": "before"}),
+            ("/v2/droplets/7/actions", {"type": "power_off"}),
+            ("/v2/droplets/7/actions", {"type": "resize", "size": "s-2vcpu-2gb", "disk": False}),
+        ]
+        found = await run("List", perPage=2)
+        assert (found.rows, found.size, found.total) == ([MACHINE] * 5, 5, 5)
+        first = await run("List", perPage=2, fetchType="FETCH_ONE")
+        assert (first.row, first.rows, first.size, first.total) == (MACHINE, None, 1, 5)

@@ -1,30 +1,52 @@
-"""`io.kestra.plugin.digitalocean.droplet`: DigitalOcean's virtual machines, read and destroyed."""
+"""`io.kestra.plugin.digitalocean.droplet`: DigitalOcean's virtual machines, from their making to their end."""
 
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
+from pydantic import Field
+
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.http_options import HttpOptions
-from engine.tasks.property_types import Text
+from engine.tasks.property_types import OptionalText, Text, TextList
+
+PAGES = 10_000  # of a list; more is a list that leads back to itself
 
 
-class DropletTask(RunnableTask):
-    """Which droplet, and who asks."""
+class DigitalOceanTask(RunnableTask):
+    """Who asks, and where DigitalOcean is."""
 
     api_token: Property[Text]
     base_url: Property[Text] = "https://api.digitalocean.com"
     options: Property[HttpOptions | None] = None
+
+    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """The JSON of one call; TaskFailed when DigitalOcean refuses."""
+        context.mask(self.api_token)
+        url = f"{self.base_url.rstrip('/')}/v2/{path}"
+        asked = {"options": self.options, "headers": {"Authorization": f"Bearer {self.api_token}"}, **given}
+        answer = await rest_service.document(context, "DigitalOcean", method, url, **asked)
+        return answer if isinstance(answer, dict) else {}
+
+
+class DropletTask(DigitalOceanTask):
+    """Which droplet."""
+
     droplet_id: Property[Text]
 
-    async def asked(self, context: RunContext, method: str) -> Any:
+    async def asked(self, context: RunContext, method: str, below: str = "", **given: Any) -> dict[str, Any]:
         """The JSON of one call about the droplet; TaskFailed when DigitalOcean refuses."""
-        context.mask(self.api_token)
         if not self.droplet_id.strip():
             raise TaskFailed("It is not said which droplet.", fix="Give `dropletId`.")
-        url = f"{self.base_url.rstrip('/')}/v2/droplets/{quote(self.droplet_id.strip(), safe='')}"
-        headers = {"Authorization": f"Bearer {self.api_token}"}
-        return await rest_service.document(context, "DigitalOcean", method, url, options=self.options, headers=headers)
+        return await self.ask(context, method, f"droplets/{quote(self.droplet_id.strip(), safe='')}{below}", **given)
+
+    async def act(self, context: RunContext, **wanted: Any) -> "Acted":
+        """Begin something of the droplet; TaskFailed."""
+        found = (await self.asked(context, "POST", "/actions", json=wanted)).get("action")
+        if not isinstance(found, dict):
+            raise TaskFailed("DigitalOcean answered without an action.", fix="Check `baseUrl`.")
+        return Acted(actionId=found.get("id"), status=found.get("status"), type=found.get("type"))
 
 
 class Droplet(Outputs):
@@ -37,6 +59,38 @@ class Droplet(Outputs):
     sizeSlug: str | None = None  # noqa: N815 - appears as written
     ip: str | None = None
     createdAt: str | None = None  # noqa: N815
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> "Droplet":
+        """What an answer tells of one; TaskFailed when it tells of none."""
+        found = answer.get("droplet")
+        if not isinstance(found, dict):
+            raise TaskFailed("DigitalOcean answered without a droplet.", fix="Check `baseUrl`.")
+        addresses = (found.get("networks") or {}).get("v4") or []
+        public = [one.get("ip_address") for one in addresses if one.get("type") == "public"]
+        return cls(
+            id=found.get("id"),
+            name=found.get("name"),
+            status=found.get("status"),
+            region=(found.get("region") or {}).get("slug"),
+            sizeSlug=found.get("size_slug"),
+            ip=public[0] if public else None,
+            createdAt=found.get("created_at"),
+        )
+
+
+class Acted(Outputs):
+    """What was begun; `status` is `in-progress`, `completed` or `errored`."""
+
+    actionId: int | None = None  # noqa: N815
+    status: str | None = None
+    type: str | None = None
+
+
+class Listed(Fetched):
+    """The rows as asked for, and how many there are at DigitalOcean."""
+
+    total: int
 
 
 class Get(DropletTask):
@@ -53,21 +107,109 @@ dropletId: "3164444"
     type: Literal["io.kestra.plugin.digitalocean.droplet.Get"]
 
     async def run(self, context: RunContext) -> Droplet:
-        answer = await self.asked(context, "GET")
-        found = answer.get("droplet") if isinstance(answer, dict) else None
-        if not isinstance(found, dict):
-            raise TaskFailed("DigitalOcean answered without a droplet.", fix="Check `baseUrl`.")
-        addresses = (found.get("networks") or {}).get("v4") or []
-        public = [one.get("ip_address") for one in addresses if one.get("type") == "public"]
-        return Droplet(
-            id=found.get("id"),
-            name=found.get("name"),
-            status=found.get("status"),
-            region=(found.get("region") or {}).get("slug"),
-            sizeSlug=found.get("size_slug"),
-            ip=public[0] if public else None,
-            createdAt=found.get("created_at"),
-        )
+        return Droplet.of(await self.asked(context, "GET"))
+
+
+class Create(DigitalOceanTask):
+    """Make a droplet. It has its address some moments later: `Get` tells it."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: machine
+type: io.kestra.plugin.digitalocean.droplet.Create
+apiToken: "{{ secret('DIGITALOCEAN_TOKEN') }}"
+name: "{{ inputs.name }}"
+region: nyc3
+size: s-1vcpu-1gb
+image: ubuntu-24-04-x64
+tags: [trial]
+""",
+    )
+    type: Literal["io.kestra.plugin.digitalocean.droplet.Create"]
+    name: Property[Text]
+    region: Property[Text]
+    size: Property[Text]
+    image: Property[Text]
+    ssh_keys: Property[TextList] = Field(default_factory=list, description="Fingerprints or ids of keys.")
+    tags: Property[TextList] = Field(default_factory=list)
+    backups: Property[bool] = False
+    ipv6: Property[bool] = False
+    user_data: Property[OptionalText] = Field(default=None, description="What cloud-init runs at the first boot.")
+
+    async def run(self, context: RunContext) -> Droplet:
+        wanted: dict[str, Any] = {"name": self.name, "region": self.region, "size": self.size, "image": self.image}
+        wanted |= {"backups": self.backups, "ipv6": self.ipv6}
+        more = {"ssh_keys": self.ssh_keys, "tags": self.tags, "user_data": self.user_data}
+        wanted |= {name: value for name, value in more.items() if value}
+        return Droplet.of(await self.ask(context, "POST", "droplets", json=wanted))
+
+
+class List(DigitalOceanTask):
+    """All droplets, as DigitalOcean tells them."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: machines
+type: io.kestra.plugin.digitalocean.droplet.List
+apiToken: "{{ secret('DIGITALOCEAN_TOKEN') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.digitalocean.droplet.List"]
+    per_page: Property[int] = Field(default=200, ge=1, le=200, description="How many are asked for at once.")
+    fetch_type: Property[FetchType] = "FETCH"
+
+    async def run(self, context: RunContext) -> Listed:
+        rows: list[dict[str, Any]] = []
+        total = 0
+        for page in range(1, PAGES):
+            params = {"page": str(page), "per_page": str(self.per_page)}
+            answer = await self.ask(context, "GET", "droplets", params=params)
+            rows += answer.get("droplets") or []
+            total = max((answer.get("meta") or {}).get("total") or 0, len(rows))
+            if not ((answer.get("links") or {}).get("pages") or {}).get("next"):
+                break
+        return Listed(**(await fetched(context, rows, self.fetch_type)).model_dump(), total=total)
+
+
+class Action(DropletTask):
+    """Switch a droplet on or off, start it anew, or keep how it is. It only begins: nobody waits for the end."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: off
+type: io.kestra.plugin.digitalocean.droplet.Action
+apiToken: "{{ secret('DIGITALOCEAN_TOKEN') }}"
+dropletId: "3164444"
+action: POWER_OFF
+""",
+    )
+    type: Literal["io.kestra.plugin.digitalocean.droplet.Action"]
+    action: Property[Literal["POWER_ON", "POWER_OFF", "REBOOT", "SNAPSHOT"]]
+    name: Property[OptionalText] = Field(default=None, description="Of the snapshot.")
+
+    async def run(self, context: RunContext) -> Acted:
+        named = {"name": self.name} if self.action == "SNAPSHOT" and self.name else {}
+        return await self.act(context, type=self.action.lower(), **named)
+
+
+class Resize(DropletTask):
+    """Give a droplet another size. It only begins: nobody waits for the end."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: bigger
+type: io.kestra.plugin.digitalocean.droplet.Resize
+apiToken: "{{ secret('DIGITALOCEAN_TOKEN') }}"
+dropletId: "3164444"
+size: s-2vcpu-2gb
+""",
+    )
+    type: Literal["io.kestra.plugin.digitalocean.droplet.Resize"]
+    size: Property[Text]
+    disk: Property[bool] = Field(default=False, description="The disk too, from which there is no way back.")
+
+    async def run(self, context: RunContext) -> Acted:
+        return await self.act(context, type="resize", size=self.size, disk=self.disk)
 
 
 class Delete(DropletTask):
