@@ -16,7 +16,7 @@ from engine.expressions.limits import MAX_MEMORY, MAX_SECONDS, MAX_TEXT, MAX_WAI
 
 
 def regex(work: str, pattern: str, text: str, argument: str) -> Any:
-    """Split, search or replace with a pattern that may take long; ExpressionFailed when it does."""
+    """Split, search, replace or choose texts with a pattern that may take long; ExpressionFailed when it does."""
     request = {"work": work, "pattern": pattern, "text": text, "argument": argument}
     return _ask(request, f"The regular expression {pattern[:80]!r}", "Avoid repeats inside repeats, such as (a+)+.")
 

@@ -11,7 +11,7 @@ from engine.expressions.failures import fail
 from engine.expressions.jq_programs import run
 from engine.expressions.limits import MAX_TEXT
 from engine.expressions.printing import measure
-from engine.expressions.regexes import replace_with, replacement_template, split_with
+from engine.expressions.regexes import fitting_of, replace_with, replacement_template, split_with
 
 
 def main() -> None:
@@ -36,6 +36,8 @@ def _work(request: dict[str, str]) -> Any:
     text, argument = request["text"], request["argument"]
     if request["work"] == "split":
         return split_with(expression, text, int(argument))
+    if request["work"] == "fit":
+        return fitting_of(expression, json.loads(text))
     if request["work"] == "replace":
         return replace_with(expression, text, replacement_template(argument, expression))
     found = expression.search(text)

@@ -4,7 +4,9 @@ Python's engine cannot be interrupted. A pattern whose worst case on a text is t
 process of its own, which is stopped after a few seconds.
 """
 
+import json
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from dataclasses import replace as replace_in
 from functools import lru_cache
@@ -249,10 +251,30 @@ def search(text: str, pattern: str) -> list[str | None] | None:
 
 def matches(text: str, pattern: str) -> bool:
     """Java's `String.matches`: whether a pattern matches a text from its beginning to its end."""
+    return search(text, _whole(pattern)) is not None
+
+
+def fitting(texts: Collection[str], pattern: str) -> frozenset[str]:
+    """Those of some texts that a pattern matches from their beginning to their end."""
+    compiled(pattern)  # which is the one to be told of when it can't be read
+    expression = compiled(_whole(pattern))
+    moves = sum(effort(expression, text) for text in texts)
+    if moves <= SAFE_EFFORT and affords(int(moves) >> 6):
+        return frozenset(fitting_of(expression, texts))
+    found: list[str] = bounded.regex("fit", expression.pattern, json.dumps(list(texts)), "")
+    return frozenset(found)
+
+
+def fitting_of(expression: re.Pattern[str], texts: Iterable[str]) -> list[str]:
+    """The choosing itself."""
+    return [text for text in texts if expression.search(text)]
+
+
+def _whole(pattern: str) -> str:
     rest = _FLAGS.sub("", pattern, count=1)
     flags = pattern.removesuffix(rest)
     end = "\n" if "x" in flags else ""  # a comment at the end of the pattern ends there
-    return search(text, rf"{flags}\A(?:{rest}{end})\z") is not None
+    return rf"{flags}\A(?:{rest}{end})\z"
 
 
 def replace(text: str, pattern: str, replacement: str) -> str:

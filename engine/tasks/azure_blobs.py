@@ -12,6 +12,7 @@ from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.arrivals import Arrivals
 from engine.tasks.extras import extra
+from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
 from engine.tasks.threads import in_own_thread
@@ -141,10 +142,6 @@ class Blobs(Outputs):
 
 def found_in(client: Any, fields: ListFields) -> list[Blob]:
     """The blobs that are meant."""
-    try:
-        pattern = re.compile(fields.regexp) if fields.regexp else None
-    except re.error as error:
-        raise TaskFailed(f"`regexp` {fields.regexp!r} is not a regular expression: {error}.") from error
     container = client.get_container_client(fields.container)
     if fields.delimiter:
         items = container.walk_blobs(name_starts_with=fields.prefix, delimiter=fields.delimiter)
@@ -155,10 +152,10 @@ def found_in(client: Any, fields: ListFields) -> list[Blob]:
         folder = item.name.endswith("/") or item.get("prefix") is not None
         if (fields.filter == "FILES" and folder) or (fields.filter == "DIRECTORY" and not folder):
             continue
-        if pattern is None or pattern.fullmatch(item.name):
-            blob = blob_of(fields.container, item.name, getattr(item, "size", 0))
-            found.append({**blob, "etag": getattr(item, "etag", None)})
-    return sorted(found, key=lambda blob: str(blob["name"]))
+        blob = blob_of(fields.container, item.name, getattr(item, "size", 0))
+        found.append({**blob, "etag": getattr(item, "etag", None)})
+    wanted = set(fitting([str(blob["name"]) for blob in found], fields.regexp, "regexp"))
+    return sorted((blob for blob in found if blob["name"] in wanted), key=lambda blob: str(blob["name"]))
 
 
 def blob_of(container: str, name: str, size: int | None) -> Blob:

@@ -14,6 +14,7 @@ from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.arrivals import Arrivals
 from engine.tasks.gcp_service import GcpConnected
+from engine.tasks.name_patterns import fitting
 from engine.tasks.outbound import send
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
@@ -67,10 +68,6 @@ def place_of(uri: str, name: str, *, named: bool = False) -> Place:
 async def listing(fields: ListFields, context: RunContext, kind: str) -> list[Blob]:
     """The objects that are meant."""
     bucket, prefix = place_of(fields.from_, "from")
-    try:
-        pattern = re.compile(fields.reg_exp) if fields.reg_exp else None
-    except re.error as error:
-        raise TaskFailed(f"`regExp` {fields.reg_exp!r} is not a regular expression: {error}.") from error
     params = {"prefix": prefix, "maxResults": "1000"}
     if fields.listing_type == "DIRECTORY":
         params |= {"delimiter": "/", "includeTrailingDelimiter": "true"}
@@ -86,7 +83,8 @@ async def listing(fields: ListFields, context: RunContext, kind: str) -> list[Bl
     found = {one["name"] if not fields.all_versions else (one["name"], one.get("generation")): one for one in items}
     found |= {one["name"]: one for one in folders if one["name"] not in found}
     wanted = [one for one in found.values() if _is(one, kind)]
-    return [one for one in wanted if pattern is None or pattern.fullmatch(one["uri"])]
+    fits = set(await asyncio.to_thread(fitting, [one["uri"] for one in wanted], fields.reg_exp, "regExp"))
+    return [one for one in wanted if one["uri"] in fits]
 
 
 def blob_of(item: Mapping[str, Any]) -> Blob:

@@ -1,7 +1,6 @@
 """Files of this machine, or of what is mounted there: only in folders that the operator lets flows use."""
 
 import os
-import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from engine.plugin import RunContext, TaskFailed
 from engine.settings import Settings
+from engine.tasks.name_patterns import fitting
 from engine.tasks.remote_files import FolderFields
 from engine.tasks.threads import in_own_thread
 
@@ -133,23 +133,16 @@ def version(path: Path) -> str | None:
 def listed(reach: Reach, fields: FolderFields, *, folders: bool = False) -> list[Path]:
     """The files of a folder, with `folders` these too, by path. Links that lead out of what flows may use are left
     out."""
-    wanted = pattern(fields.reg_exp)
+    there = list(_below(reach.place(fields.from_), deep=fields.recursive))
+    wanted = set(fitting([text for path in there for text in (path.name, str(path))], fields.reg_exp, "regExp"))
     return sorted(
         path
-        for path in _below(reach.place(fields.from_), deep=fields.recursive)
-        if (wanted is None or wanted.fullmatch(path.name) or wanted.fullmatch(str(path)))
+        for path in there
+        if (path.name in wanted or str(path) in wanted)
         and (real := path.resolve())
         and reach.holds(real)
         and (real.is_file() or (folders and real.is_dir()))
     )
-
-
-def pattern(text: str | None) -> re.Pattern[str] | None:
-    """The regular expression `regExp`; TaskFailed when it is none."""
-    try:
-        return re.compile(text) if text else None
-    except re.error as error:
-        raise TaskFailed(f"`regExp` {text!r} is not a regular expression: {error}.") from error
 
 
 def _below(folder: Path, *, deep: bool) -> Iterator[Path]:

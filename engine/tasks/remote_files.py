@@ -1,7 +1,7 @@
 """Files on other machines: listed, fetched, put and moved through a client of SFTP, or one with its acts."""
 
-import re
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
 
@@ -44,26 +45,26 @@ class Files(Outputs):
     outputFiles: dict[str, str] | None = None  # noqa: N815 - appears as written
 
 
-async def listed(sftp: Any, fields: ListFields, folder: str, depth: int = 0) -> list[RemoteFile]:
+async def listed(sftp: Any, fields: ListFields, folder: str) -> list[RemoteFile]:
     """What is in a folder, by name; TaskFailed when the pattern is none."""
-    try:
-        pattern = re.compile(fields.reg_exp) if fields.reg_exp else None
-    except re.error as error:
-        raise TaskFailed(f"`regExp` {fields.reg_exp!r} is not a regular expression: {error}.") from error
-    found: list[RemoteFile] = []
+    there = [one async for one in _below(sftp, folder, deep=fields.recursive)]
+    ways = {str(one["path"]): f"/{str(one['path']).removeprefix('./').lstrip('/')}" for one in there}
+    wanted = set(await asyncio.to_thread(fitting, [*ways, *ways.values()], fields.reg_exp, "regExp"))
+    return [one for one in there if one["path"] in wanted or ways[one["path"]] in wanted]
+
+
+async def _below(sftp: Any, folder: str, *, deep: bool, depth: int = 0) -> AsyncIterator[RemoteFile]:
     for entry in sorted(await sftp.readdir(folder), key=lambda one: str(one.filename)):
         if entry.filename in (".", ".."):
             continue
         path = f"{folder.rstrip('/')}/{entry.filename}"
         is_folder = entry.attrs.type == 2
-        if pattern is None or pattern.fullmatch(f"/{path.removeprefix('./').lstrip('/')}") or pattern.fullmatch(path):
-            moment = datetime.fromtimestamp(entry.attrs.mtime or 0, UTC).isoformat()
-            kind = "FOLDER" if is_folder else "FILE"
-            about = {"name": entry.filename, "serverPath": path, "path": path, "size": entry.attrs.size or 0}
-            found.append({**about, "fileType": kind, "updatedDate": moment})
-        if is_folder and fields.recursive and depth < MOST_DEEP:
-            found += await listed(sftp, fields, path, depth + 1)
-    return found
+        moment = datetime.fromtimestamp(entry.attrs.mtime or 0, UTC).isoformat()
+        about = {"name": entry.filename, "serverPath": path, "path": path, "size": entry.attrs.size or 0}
+        yield {**about, "fileType": "FOLDER" if is_folder else "FILE", "updatedDate": moment}
+        if is_folder and deep and depth < MOST_DEEP:
+            async for one in _below(sftp, path, deep=True, depth=depth + 1):
+                yield one
 
 
 async def taken(sftp: Any, context: RunContext, files: Sequence[RemoteFile]) -> list[RemoteFile]:

@@ -236,7 +236,7 @@ async def test_new_files_of_dbfs(make_context):
         there["/in/a.csv"] = (2, 10)
         assert (await look(later, **csv))[0] == [("/in/a.csv", "CREATE")]
         assert (await look({}))[0] == [("/in/a.csv", "CREATE"), ("/in/b.txt", "CREATE")]
-        with pytest.raises(TaskFailed, match="is not a regular expression"):
+        with pytest.raises(TaskFailed, match=r"`regExp`: The regular expression .* cannot be read"):
             await look({}, regExp="(")
 
 

@@ -56,6 +56,15 @@ async def look(found, context):
     return [] if seen.found is None else [(one["name"], one["changeType"]) for one in seen.found.files]
 
 
+async def test_patterns_are_read_as_in_java_and_end(here, data):
+    java = await run(here, "local.List", from_=f"{data}/in", regExp=r"(?<name>\p{Alpha})\.[\p{Lower}]sv")
+    assert [one["name"] for one in java.files] == ["a.csv", "b.csv"]
+    (data / "in" / f"{'a' * 60}b").touch()
+    with pytest.raises(TaskFailed, match=r"`regExp`: The regular expression .* takes longer"):
+        await run(here, "local.List", from_=f"{data}/in", regExp="(a+)+")
+    assert (await run(here, "local.List", from_=f"{data}/in", regExp=r"(a+a*)*\w*\w*\w*\w*\w*b")).count == 1
+
+
 async def test_files_there_and_back(here, data):
     found = await run(here, "local.List", from_=f"{data}/in", regExp=r".*\.csv", recursive=True)
     assert [one["name"] for one in found.files] == ["a.csv", "b.csv", "d e.csv"]
@@ -213,7 +222,7 @@ async def test_no_link_leads_out_of_what_flows_may_use(here, data, tmp_path, own
     assert not (data / "all/bot").exists()
     with pytest.raises(TaskFailed, match="no full path"):
         await run(here, "local.Download", from_="in/a.csv")
-    with pytest.raises(TaskFailed, match=r"`regExp` '\(' is not a regular expression"):
+    with pytest.raises(TaskFailed, match=r"`regExp`: The regular expression '\(' cannot be read"):
         await run(here, "local.List", from_=str(data), regExp="(")
 
 

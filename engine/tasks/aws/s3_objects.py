@@ -1,6 +1,5 @@
 """Objects of a bucket: found by prefix and pattern, and fetched into internal storage."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -8,6 +7,7 @@ from typing import Any, Literal
 from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
 from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.aws.connection import AwsConnected
+from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalInteger, OptionalText
 from engine.tasks.runners import WORK
 from engine.tasks.trigger_fields import fields_of
@@ -139,18 +139,18 @@ async def listing(fields: ListFields, context: RunContext, bucket: str, most: in
 
 def found_in(client: Any, fields: ListFields, bucket: str) -> Iterator[Found]:
     """The objects of a bucket that are meant, page by page."""
-    pattern = _compiled(fields.regexp)
     asked = {"Prefix": fields.prefix, "Delimiter": fields.delimiter, "StartAfter": fields.marker}
     named = {name: value for name, value in asked.items() if value}
     pages = client.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, **named, PaginationConfig={"PageSize": min(fields.max_keys or 1000, 1000)}
     )
     for page in pages:
+        wanted = set(fitting([one["Key"] for one in page.get("Contents", ())], fields.regexp, "regexp"))
         for one in page.get("Contents", ()):
             folder = one["Key"].endswith("/")
             if (fields.filter == "FILES" and folder) or (fields.filter == "DIRECTORY" and not folder):
                 continue
-            if pattern is None or pattern.fullmatch(one["Key"]):
+            if one["Key"] in wanted:
                 yield _found(one)
 
 
@@ -201,15 +201,6 @@ def _found(one: dict[str, Any]) -> Found:
         "owner": {"id": owner.get("ID"), "displayName": owner.get("DisplayName")} if owner else None,
         "uri": None,
     }
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    if pattern is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise TaskFailed(f"`regexp` {pattern!r} is not a regular expression: {error}.") from error
 
 
 def below(key: str | None, name: str) -> str:

@@ -1,7 +1,7 @@
 """`io.kestra.plugin.databricks.dbfs`: files in the file system of a workspace of Databricks."""
 
+import asyncio
 import base64
-import re
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +19,7 @@ from engine.plugin import (
 )
 from engine.tasks.arrivals import MOST_KNOWN, Arrivals, WatchFields
 from engine.tasks.databricks_service import DatabricksConnected, Workspace
+from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
 from engine.tasks.trigger_fields import fields_of
@@ -143,19 +144,17 @@ def _version(file: dict[str, Any]) -> str:
 
 async def _listed(workspace: Workspace, fields: FolderFields) -> dict[str, dict[str, Any]]:
     """The files that are meant, by their paths; TaskFailed when there are more than can be remembered."""
-    try:
-        pattern = re.compile(fields.reg_exp) if fields.reg_exp else None
-    except re.error as error:
-        raise TaskFailed(f"`regExp` {fields.reg_exp!r} is not a regular expression: {error}.") from error
     found: dict[str, dict[str, Any]] = {}
     folders = [fields.from_]
     for folder in folders:
         for one in (await workspace.ask("GET", "api/2.0/dbfs/list", params={"path": folder}) or {}).get("files", ()):
             path = str(one["path"])
             if not one.get("is_dir"):
-                found.update({} if pattern and not pattern.fullmatch(path) else {path: one})
+                found[path] = one
             elif fields.recursive:
                 folders.append(path)
+    wanted = set(await asyncio.to_thread(fitting, list(found), fields.reg_exp, "regExp"))
+    found = {path: one for path, one in found.items() if path in wanted}
     if len(found) > MOST_KNOWN:
         raise TaskFailed(
             f"{len(found)} files lie in {fields.from_}; {MOST_KNOWN} at most can be watched.",

@@ -1,5 +1,6 @@
 """`io.kestra.plugin.fs.local`: files of this machine, in the folders of `local_files.allowed_paths`."""
 
+import asyncio
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
@@ -19,6 +20,7 @@ from engine.plugin import (
 from engine.tasks import local_files, local_watch
 from engine.tasks.arrivals import Arrivals, WatchFields
 from engine.tasks.local_files import LocalFile, Reach, about, reached
+from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, ListFields
 from engine.tasks.trigger_fields import fields_of
@@ -159,8 +161,9 @@ to: /data/out
 
     async def run(self, context: RunContext) -> Uploaded:
         given = self.from_ if isinstance(self.from_, dict) else {PurePosixPath(str(u)).name: u for u in self.from_}
-        fits = local_files.pattern(self.reg_exp)
-        wanted = [(str(name), str(uri)) for name, uri in given.items() if fits is None or fits.fullmatch(str(uri))]
+        uris = [str(uri) for uri in given.values()]
+        fits = set(await asyncio.to_thread(fitting, uris, self.reg_exp, "regExp"))
+        wanted = [(str(name), str(uri)) for name, uri in given.items() if str(uri) in fits]
         sources = [(name, context.files.path(uri)) for name, uri in local_watch.cut(context, wanted, self.max_files)]
 
         def write(reach: Reach) -> list[str]:

@@ -1,6 +1,5 @@
 """The trigger that other flows' executions fire."""
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
@@ -13,6 +12,8 @@ from engine.core.state import State
 from engine.core.task import Part
 from engine.core.time_windows import TimeWindow, Window
 from engine.core.triggers import FlowPart, Trigger
+from engine.errors import ExpressionFailed
+from engine.expressions import regexes
 from engine.tasks.core.condition.combined import MultipleCondition, Parts
 
 ENDED = tuple(state for state in State if state.is_terminal)
@@ -37,9 +38,9 @@ class Filter(Part):
     def _pattern_compiles(self) -> "Filter":
         if self.type == "REGEX":
             try:
-                re.compile(str(self.value))
-            except re.error as error:
-                raise ValueError(f"invalid pattern [{self.value}]: {error}") from error
+                regexes.compiled(str(self.value))
+            except ExpressionFailed as error:
+                raise ValueError(f"invalid pattern [{self.value}]: {error.message}") from error
         return self
 
     def holds(self, execution: Upstream, context: ConditionContext) -> bool:
@@ -247,7 +248,7 @@ def _compare(kind: str, actual: str, value: str, values: tuple[str, ...]) -> boo
         "NOT_IN": lambda: actual not in values,
         "STARTS_WITH": lambda: actual.startswith(value),
         "ENDS_WITH": lambda: actual.endswith(value),
-        "REGEX": lambda: re.fullmatch(value, actual) is not None,
+        "REGEX": lambda: regexes.matches(actual, value),
         "CONTAINS": lambda: value in actual,
     }
     return bool(tests[kind]()) if kind in tests else _unary(kind, actual)
