@@ -49,9 +49,8 @@ def expand(cron: str, with_seconds: bool = False) -> str:
         names = ", ".join((("second",) if with_seconds else ()) + _FIELDS)
         more = " or set `withSeconds: true`" if len(fields) == 6 else ""
         more = more or ("; every day at nine is `0 9 * * *`" if not _FIELD.match(text) or text[0].isalpha() else "")
-        raise CronInvalid(
-            f"invalid cron expression '{cron}': it has {len(fields)} fields, but needs {wanted} ({names}){more}"
-        )
+        count = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
+        raise CronInvalid(f"invalid cron expression '{cron}': it has {count}, but needs {wanted} ({names}){more}")
     for field in fields:
         if not _FIELD.fullmatch(field):
             more = "; write `*`" if field == "?" else ""

@@ -16,6 +16,8 @@ _SHAPE = re.compile(
 )
 _LONGER = re.compile(r"[-+]?P(?:[-+]?\d+[YMWD])+(?:T.*)?", re.IGNORECASE | re.ASCII)  # weeks, months or years
 _SECONDS = re.compile(r"[-+]?\d{1,12}(?:\.\d{1,9})?", re.ASCII)
+_COUNTED = re.compile(r"(?P<number>\d+) ?(?P<unit>s|m|h|d)(?:ec|in|our|r|ay|econd|inute)?s?", re.IGNORECASE | re.ASCII)
+_CLOCK = re.compile(r"(?P<hours>\d{1,2}):(?P<minutes>\d\d)(?::(?P<seconds>\d\d))?", re.ASCII)
 _MICROS = {
     "days": 86_400_000_000,
     "hours": 3_600_000_000,
@@ -38,6 +40,17 @@ def parse(text: str) -> timedelta:
         return timedelta(microseconds=-micros if found["sign"] == "-" else micros)
     except OverflowError as error:
         raise ValueError(f"{text!r} is longer than {timedelta.max.days} days.") from error
+
+
+def meant(text: str) -> str:
+    """What `10s`, `5 minutes` and `01:30:00` are as durations; "" for what is like none of these."""
+    if counted := _COUNTED.fullmatch(text.strip()):
+        unit = counted["unit"].upper()
+        return f"P{'' if unit == 'D' else 'T'}{counted['number']}{unit}"
+    if clock := _CLOCK.fullmatch(text.strip()):
+        hours, minutes, seconds = (int(one or 0) for one in clock.groups())
+        return to_iso(timedelta(hours=hours, minutes=minutes, seconds=seconds))
+    return ""
 
 
 def to_iso(length: timedelta) -> str:

@@ -115,11 +115,13 @@ def _given(inputs: Iterable[Input], given: Mapping[str, Any] | None, path: Path,
     values = dict(_leaves(given or {}, declared))
     if has_template(list(values)):
         return
+    meant = set()
     for name, value in values.items():
         place = (*path, "inputs", name)
         one = declared.get(name)
         if one is None:
-            near = get_close_matches(name, declared, n=1)
+            near = get_close_matches(name, [one for one in declared if one not in values], n=1)
+            meant.update(near)
             advice = f"Did you mean `{near[0]}`?" if near else _list(declared)
             yield Finding(place, f"`{name}` is no input of {whose}.", "call-input", "warning", advice)
         elif (refused := _refused(one, value)) is not None:
@@ -127,7 +129,7 @@ def _given(inputs: Iterable[Input], given: Mapping[str, Any] | None, path: Path,
             yield Finding(place, message, "call-input", "warning")
     for name, one in declared.items():
         needed = one.required and one.defaults is None and one.depends_on is None
-        if needed and values.get(name) is None:
+        if needed and values.get(name) is None and name not in meant:
             message = f"`{name}` is missing: {whose} needs it and has no default for it."
             yield Finding((*path, "inputs"), message, "call-input", "warning", missing=name)
 

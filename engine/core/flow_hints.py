@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
@@ -48,6 +48,7 @@ TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 PLACES = re.compile(r'"(?:\{\{.*?\}\}|\\.|[^"\\])*+"|(?P<value>:\s*)?(?P<template>\{\{.*?\}\})', re.DOTALL)  # in JSON
 ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
 LOOPS = frozenset({"Loop", *BY_VALUE})  # what `taskrun.value` and `item.value` can be of
+WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
 
@@ -69,6 +70,8 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *flow_validation.unfit_defaults(flow),
         *flow_validation.unmet_refs(flow),
         *_without_value(flow),
+        *_no_list(flow),
+        *_words_for_booleans(data, registry),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
         *_unserved(flow),
@@ -282,6 +285,31 @@ def _without_value(flow: Flow) -> Iterator[Finding]:
             yield Finding(
                 ("inputs", *one.path(index)), message, "no-value", "warning", "Give it `values`, or an `expression`."
             )
+
+
+def _no_list(flow: Flow) -> Iterator[Finding]:
+    """Values of a loop that are a text, and no JSON text of a list."""
+    for path, task in flow_validation.tasks(flow):
+        name = next((one for one in ("values", "value") if isinstance(getattr(task, one, None), str)), None)
+        if type(task).__name__ not in BY_VALUE or name is None or has_template(text := getattr(task, name)):
+            continue
+        try:
+            json.loads(text)
+        except ValueError:
+            advice = f"Write `[{text.strip()}]`." if "\n" not in text.strip() else "Begin each value with `- `."
+            yield Finding((*path, name), f"`{name}` is a text, and no list.", "no-list", "warning", advice)
+
+
+def _words_for_booleans(data: Any, registry: Registry) -> Iterator[Finding]:
+    """`disabled: yes`: only `true` and `false` are booleans in the YAML of flows."""
+    for path, value in walk(data):
+        if not isinstance(value, str) or value.lower() not in WORDS or not path or not isinstance(path[-1], str):
+            continue
+        cls = flow_problems.part_at(path[:-1], data, registry)
+        field = next((f for n, f in (cls.model_fields.items() if cls else ()) if path[-1] in (n, f.alias)), None)
+        if field is not None and bool in (field.annotation, *get_args(field.annotation)):
+            message = f"`{value}` is a text, which Kestra does not take for `{WORDS[value.lower()]}`."
+            yield Finding(path, message, "no-boolean", "hint", f"Write `{WORDS[value.lower()]}`.")
 
 
 def _without_effect(flow: Flow) -> Iterator[Finding]:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, InitErrorDetails
 
+from engine.core import durations, flow_slips
 from engine.core.finding import Breach, Finding
 from engine.core.flow import Flow
 from engine.core.inputs import INPUT_TYPES, Input
@@ -21,11 +22,28 @@ from engine.core.yaml_text import Path, walk
 from engine.errors import EngineError, UnknownTaskType
 
 CHOICE = re.compile(r"'([^']*)'")
-ELSEWHERE = {"delimiter": "fieldSeparator", "separator": "fieldSeparator"}  # what other tools call a property → ours
+ELSEWHERE = {  # what other tools and people call a property → ours
+    "delimiter": "fieldSeparator",
+    "separator": "fieldSeparator",
+    "expression": "cron",
+    "schedule": "cron",
+    "image": "containerImage",
+    "options": "values",
+    "choices": "values",
+    "name": "id",
+    "steps": "tasks",
+    "jobs": "tasks",
+    "tasks": "then",
+}
 ABSENT = {  # properties of flows that only another edition has → what does the same here
     "quotas": "Only Kestra's Enterprise Edition has it. Begin with `io.kestra.plugin.core.execution.Count` over "
     "that time and `io.kestra.plugin.core.execution.Exit` when there were too many; `concurrency` limits how many run "
     "at once.",
+}
+INSIDE = {  # what is written below properties that people give a single value
+    "concurrency": "`limit: {}`",
+    "dependsOn": "`inputs: [{}]`",
+    "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
 }
 MEANT = re.compile(r"Did you mean `([^`]+)`\?")
 SPELT = 0.8  # how much of a name must be the same to be taken for a slip of the pen before anything else
@@ -56,7 +74,14 @@ def translate(error: ValidationError, document: Any, registry: Registry, root: t
         for one in found
         if not one.missing or (one.path not in mistaken and (*one.path, one.missing) not in misspelt)
     ]
+    found = flow_slips.of_graphs(flow_slips.of_dashes(found, document), document)
+    found = flow_slips.of_levels(found, document, partial(_has, document, registry, root))
     return [*found, *_inside_unknown(found, document, registry)]
+
+
+def _has(document: Any, registry: Registry, root: type[BaseModel], path: Path, name: str) -> bool:
+    cls = part_at(path, document, registry, root)
+    return cls is not None and name in properties(cls)
 
 
 def misnamed(error: ValidationError, at: Path, document: Any, registry: Registry) -> list[Finding]:
@@ -188,12 +213,13 @@ def _finding(
     if isinstance(cause, Breach):
         return Finding((*path, *cause.at), str(cause), "invalid", suggestion=cause.fix)
     if isinstance(cause, Exception):
-        return Finding(path, str(cause), "invalid")
+        said = str(cause)
+        return Finding(path, f"{_name(path)} {said}." if said.startswith("must be ") else said, "invalid")
     expected = [found for found in map(expectation, errors) if found]
     if first["type"].startswith(("list", "tuple")) and isinstance(first["input"], Mapping):
-        advice = "Begin each item with `- `."
+        advice = _itemized(first["input"])
         return Finding(path, f"{_name(path)} should be a list, but is a mapping.", "type", suggestion=advice)
-    advice = _advice(first)
+    advice = _advice(first, path)
     if len(expected) == len(errors) > 1:
         shown = sentence(first).rpartition(", but is ")[2]
         said = f"should be {' or '.join(dict.fromkeys(expected))}, but is {shown}"
@@ -203,16 +229,39 @@ def _finding(
     return Finding(path, message, "type" if expected else "invalid", suggestion=advice)
 
 
-def _advice(error: ErrorDetails) -> str:
+def _itemized(given: Mapping[str, Any]) -> str:
+    """How to write as a list what is a mapping."""
+    name, value = next(iter(given.items()), ("", None))
+    if not name or name in ("id", "type", "task", "key", "name"):
+        return "Begin each item with `- `."
+    what = "type" if "." in name else "id"
+    more = f" and below it `type: {value}`" if isinstance(value, str) and value.isupper() else ""
+    return f"Begin each item with `- `, and give it its {what}: `- {what}: {name}`{more}."
+
+
+def _advice(error: ErrorDetails, path: Path) -> str:
     """What to write instead, where that can be told from what is there."""
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     if kind in ("literal_error", "enum") and isinstance(given, str):
         choices = {one.lower(): one for one in CHOICE.findall(str(context["expected"]))}
         near = get_close_matches(given.lower(), choices, n=1)
         return f"Did you mean `{choices[near[0]]}`?" if near else ""
-    if kind.startswith(("dict", "mapping", "model")) and isinstance(given, list):
-        return "Write `name: value` in each line, without `- `."
+    if kind.startswith(("dict", "mapping", "model")):
+        if isinstance(given, list):
+            return "Write `name: value` in each line, without `- `."
+        form = INSIDE.get(str(path[-1]) if path else "")
+        return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
+    if kind.startswith(("list", "tuple")) and isinstance(given, str | int | float) and "\n" not in str(given):
+        return f"Write `[{given}]`, or each item in a line that begins with `- `."
+    if kind == "string_type" and isinstance(given, list):
+        return "Write `|` behind its name, and the text in the lines below it, without `- `."
+    if kind == "string_type" and isinstance(given, Mapping) and len(given) == 1 and isinstance(path[-1], int):
+        return "A `: ` inside a text makes a mapping of it: put the text in quotes."
+    if kind == "time_delta_parsing" and isinstance(given, str) and (meant := durations.meant(given)):
+        return f"Write `{meant}`."
     if kind == "string_pattern_mismatch" and isinstance(given, str):
+        if has_template(given):
+            return f"Templates are not rendered in {'an' if path[-1] == 'id' else 'a'} `{path[-1]}`: write plain text."
         mended = NO_NAME.sub("-", given.strip()).strip("-._")
         mended = mended if re.search(context["pattern"], mended) else mended.lower()
         return f"Write for example `{mended}`." if mended and re.search(context["pattern"], mended) else ""
@@ -226,8 +275,13 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
         return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=ABSENT[key])
     known = properties(cls) if cls else []
     lowered = {name.lower(): name for name in known}
-    near = lowered.get(to_camel(key).lower()) or lowered.get(ELSEWHERE.get(key.lower(), "").lower())
     written = _mapping_at(path[:-1], document)
+    near = lowered.get(to_camel(key).lower())
+    if near is None and (other := ELSEWHERE.get(key.lower())) and other not in written:
+        near = lowered.get(other.lower())
+    if cls is not None and issubclass(cls, Input) and key in ("optional", "nullable"):
+        said = "Write `required: false`."
+        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
     if near == key and cls is not None:
         given = next((name for name in _names_of(key, cls) if name != key and name in written), near)
         said = f"`{key}` is another name of `{given}`, which is given already."

@@ -1,5 +1,6 @@
 """YAML text → Flow, and everything that can be said about the text with line and column."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -24,6 +25,7 @@ from engine.core.registry import Registry
 from engine.core.text_places import inside
 from engine.errors import FlowInvalid, Problem
 
+COMMENTED = re.compile(r":\s+#\S")
 SEVERITIES = ("error", "warning", "hint")
 
 
@@ -77,7 +79,8 @@ def examine(
     except FlowInvalid as broken:
         return None, [replace(problem, file=file) for problem in broken.problems]
     if not isinstance(document, yaml_text.Map):
-        message = "A flow is a mapping with `id`, `namespace` and `tasks`."
+        empty = "The file is empty: a flow" if document is None else "A flow is a mapping that"
+        message = f"{empty} has `id`, `namespace` and `tasks`."
         return None, [Problem(path="", message=message, line=1, column=1, code="not-a-flow", file=file)]
 
     def takes(kind: str, name: str) -> bool:
@@ -134,5 +137,8 @@ def _problem(finding: Finding, document: Any, lines: Sequence[str], file: str) -
     value = _at(document, finding.path) if finding.line else None
     if isinstance(value, str):
         line, column = inside(spot, lines, value, finding.line, finding.column)
+    suggestion = finding.suggestion
+    if not suggestion and finding.message.endswith(" is empty.") and COMMENTED.search(lines[spot.line - 1]):
+        suggestion = "What stands behind a `#` is a comment: put it in quotes."
     path = yaml_text.spell((*finding.path, finding.missing) if finding.missing else finding.path)
-    return Problem(path, finding.message, finding.severity, line, column, finding.code, finding.suggestion, file)
+    return Problem(path, finding.message, finding.severity, line, column, finding.code, suggestion, file)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel
@@ -109,18 +110,24 @@ def _inputs(inputs: Iterable[Input], path: Path) -> Iterator[Finding]:
     declared = {one.id: one for one in inputs}
     asked = {name: one.depends_on.inputs if one.depends_on else () for name, one in declared.items()}
     needs = {name: [id_ for one in names for id_ in standing_for(one, declared)] for name, names in asked.items()}
+    circles: list[set[str]] = []
     for index, one in enumerate(inputs):
         for name in asked[one.id]:
             if not standing_for(name, declared):
                 message = f"Input with id '{one.id}' depends on a non-existent input '{name}'."
                 sibling = f"{one.id.rpartition('.')[0]}.{name}"
-                advice = f"Write `{sibling}`." if sibling in declared else ""
+                near = [sibling] if sibling in declared else get_close_matches(name, declared.keys() - {one.id}, n=1)
+                advice = f"Write `{near[0]}`." if near else ""
                 yield Finding((*path, *_at(one, index, "dependsOn")), message, "unknown-input", suggestion=advice)
-        if isinstance(one, BoundedInput) and (refused := _default_refused(one)):
+        if isinstance(one, BoundedInput) and one.is_empty:
+            said = f"No value fits the input `{one.id}`: its `{one.limits.low}` lies beyond its `{one.limits.high}`."
+            yield Finding((*path, *_at(one, index, one.limits.low)), said, "bounds", "warning", "Exchange the two.")
+        elif isinstance(one, BoundedInput) and (refused := _default_refused(one)):
             said = f"The default of input `{one.id}` does not fit: {refused[0]}."
             yield Finding((*path, *_at(one, index, "defaults")), said, "default", refused[1])
         circle = _circle(one.id, needs)
-        if circle:
+        if circle and set(circle) not in circles:
+            circles.append(set(circle))
             message = f"Cycle dependency detected for input with id '{one.id}': [{', '.join(circle)}]"
             yield Finding((*path, *_at(one, index, "dependsOn")), message, "input-cycle")
         above = next((other for other in declared if one.id.startswith(f"{other}.")), None)
@@ -142,7 +149,14 @@ def unfit_defaults(flow: Flow) -> Iterator[Finding]:
         refused = None if isinstance(one, BoundedInput) else _default_refused(one)
         if refused:
             message = f"The default of input `{one.id}` would be refused: {refused[0]}."
-            yield Finding(("inputs", *_at(one, index, "defaults")), message, "default", "warning")
+            is_bare = one.type in ("MULTISELECT", "ARRAY") and str(one.defaults).strip()[:1] != "["
+            advice = f"Write `[{one.defaults}]`." if is_bare else ""
+            yield Finding(("inputs", *_at(one, index, "defaults")), message, "default", "warning", advice)
+        text = one.defaults if one.type in ("BOOLEAN", "BOOL") and not has_template(one.defaults) else None
+        if isinstance(text, str) and text.strip().lower() not in ("true", "false"):
+            message = f"The default of input `{one.id}` counts as false: it is the text `{text}`."
+            advice = "Write `true` or `false`."
+            yield Finding(("inputs", *_at(one, index, "defaults")), message, "default", "warning", advice)
 
 
 def unmet_refs(flow: Flow) -> Iterator[Finding]:
@@ -210,4 +224,6 @@ def _defaults(flow: Flow) -> Iterator[Finding]:
     for index, entry in enumerate(flow.plugin_defaults):
         message = default_problem(entry)
         if message:
-            yield Finding(("pluginDefaults", index), message, "plugin-default")
+            beside = [f"`{name}`" for name in entry if name not in ("type", "forced", "ref", "values")]
+            advice = f"Put {', '.join(beside)} below `values`." if beside and "values" not in entry else ""
+            yield Finding(("pluginDefaults", index), message, "plugin-default", suggestion=advice)

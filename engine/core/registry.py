@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 from engine.core.task import Typed
@@ -12,6 +13,7 @@ from engine.errors import UnknownTaskType
 LIKE = 0.8  # how much of a name must be the same for a guess …
 SPELT = 0.82  # … and of each part before the last: GitLab isn't GitHub, and Dremio isn't Druid
 QUOTES = " \"'“”„‘’‚«»`"  # around a name, from a text that was pasted
+KINDS = frozenset({"a task", "a trigger", "a condition"})
 SPREAD = "core"  # the plugin whose parts are not others' products
 
 
@@ -37,7 +39,7 @@ class Registry:
         self._rename = rename
         self._absent = dict(absent or {})
         self._plugins: Callable[[], Iterable[type[Typed]]] | None = plugins
-        self._nearest: dict[str, list[str]] = {}
+        self._nearest: dict[tuple[str, str], list[str]] = {}
         self._add(classes)
 
     def resolve(self, declaration: Any, kind: str = "task") -> type[Typed]:
@@ -51,7 +53,9 @@ class Registry:
     def unknown(self, name: str, kind: str = "task") -> UnknownTaskType:
         """What to tell about a type that is not installed."""
         family = max((one for one in self._absent if one.endswith(".") and name.startswith(one)), key=len, default="")
-        return UnknownTaskType(name, self.nearest(name), self._absent.get(name) or self._absent.get(family, ""), kind)
+        return UnknownTaskType(
+            name, self.nearest(name, kind), self._absent.get(name) or self._absent.get(family, ""), kind
+        )
 
     def find(self, name: str) -> type[Typed] | None:
         """Class of a type name or alias, None when it is not installed."""
@@ -91,9 +95,12 @@ class Registry:
         found = {cls.type_names()[0]: cls for cls in map(self.find, self.names()) if cls}
         return [found[name] for name in sorted(found)]
 
-    def nearest(self, name: str) -> list[str]:
-        """Up to three installed names that look like this one, the likeliest first; none for a service of its own."""
-        if name not in self._nearest:
+    def nearest(self, name: str, kind: str = "") -> list[str]:
+        """Up to three installed names that look like this one, the likeliest first; none for a service of its own.
+
+        With a `kind` of part only names of such parts; what differs by its case alone stands by itself.
+        """
+        if (name, kind) not in self._nearest:
             plain = name.strip(QUOTES)
             package, _, last_name = plain.rpartition(".")
             wanted = last_name.lower()
@@ -113,8 +120,15 @@ class Registry:
 
             scored = sorted(((likeness(candidate), candidate) for candidate in self.names()), reverse=True)
             known = [candidate for score, candidate in scored if score > 2]
-            self._nearest[name] = list(dict.fromkeys(map(self.canonical, known[:6])))[:3]
-        return self._nearest[name]
+            same = [one for one in known if one.lower() == plain.lower()]
+            fit = (one for one in same or known if self._is_kind(one, kind))
+            self._nearest[name, kind] = list(dict.fromkeys(map(self.canonical, islice(fit, 6))))[:3]
+        return self._nearest[name, kind]
+
+    def _is_kind(self, name: str, kind: str) -> bool:
+        cls = self.find(name)
+        noun = f"a {kind}" if f"a {kind}" in KINDS else ""
+        return cls is None or not kind or noun == (cls.noun if cls.noun in KINDS else "")
 
     def _add(self, classes: Iterable[type[Typed]]) -> None:
         for cls in classes:

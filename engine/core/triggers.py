@@ -2,8 +2,9 @@
 
 from abc import abstractmethod
 from datetime import datetime, timedelta, tzinfo
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, AliasChoices, Field
 
@@ -26,8 +27,18 @@ def known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"there is no time zone {name!r}; write it as `Europe/Paris` or `UTC`") from error
+        near = _nearest_zone(name)
+        advice = f"did you mean `{near}`?" if near else "write it as `Europe/Paris` or `UTC`"
+        raise ValueError(f"there is no time zone {name!r}; {advice}") from error
     return name
+
+
+def _nearest_zone(name: str) -> str:
+    """A zone of that city, or one whose name is written much like it; "" when there is none."""
+    lowered = {zone.lower(): zone for zone in sorted(available_timezones())}
+    city = next((zone for low, zone in lowered.items() if low.endswith(f"/{name.lower()}")), "")
+    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.8)
+    return city or (lowered[near[0]] if near else "")
 
 
 ZoneName = Annotated[str, AfterValidator(known_zone)]

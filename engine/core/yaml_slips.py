@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 QUOTE_TEMPLATE = 'YAML reads `{{ … }}` at the start of a value as a mapping; put it in quotes: "{{ … }}".'
 
@@ -17,6 +18,8 @@ _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff
 _ODD_BLANK = re.compile(r" *(?:- +)*(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
 _BRACKETED = re.compile(r"""\s*(?:- +)*[\w.-]+:\s+(?P<opens>["'\[{])""")
 _WORDS = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*) +(?P<value>[\w./-]+)\s*")
+_ALIAS = re.compile(r"\*([\w-]+)")
+_ANCHOR = re.compile(r"(?<![^\s\[{,])&([\w-]+)")
 _DASHES = re.compile(r"\s*(?:- +)*")
 
 # What libyaml says → what to tell the author.
@@ -86,6 +89,8 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
         before = text[: control.start()].split("\n")
         sentence = f"A control character (U+{ord(control[0]):04X}) stands in the text; remove it."
         return Slip(sentence, len(before), len(before[-1]) + 1)
+    if found := _alias(lines, said, line, column) or _anchor(lines, said, line, column):
+        return found
     numbers = [number for number in (_before(lines, line), line) if 0 < number <= len(lines)]
     for number in numbers:
         if found := _in_line(lines[number - 1], number, is_last=number == line):
@@ -116,6 +121,29 @@ def _in_line(line: str, number: int, *, is_last: bool) -> Slip | None:
     if close := _NO_BLANK_AFTER_DASH.match(line):
         return Slip(f"A blank is missing after the `-`; write `- {close['rest']} …`.", number, close.start("rest") + 1)
     return None
+
+
+def _alias(lines: list[str], said: str, line: int, column: int) -> Slip | None:
+    """`*name` without its `&name` above."""
+    name = _ALIAS.match(lines[line - 1], column - 1) if "found undefined alias" in said else None
+    if name is None:
+        return None
+    anchors = {found[1]: number for number, one in enumerate(lines, 1) for found in _ANCHOR.finditer(one)}
+    near = get_close_matches(name[1], anchors, n=1)
+    advice = f"did you mean `*{near[0]}`?" if near else "put text that starts with `*` in quotes."
+    if name[1] in anchors:
+        advice = f"`&{name[1]}` stands below, in line {anchors[name[1]]}: an anchor stands above its aliases."
+    return Slip(f"The alias `*{name[1]}` names no anchor above it; {advice}", line, column)
+
+
+def _anchor(lines: list[str], said: str, line: int, column: int) -> Slip | None:
+    """`&name` for the second time."""
+    name = _ANCHOR.match(lines[line - 1], column - 1) if "found duplicate anchor" in said else None
+    if name is None:
+        return None
+    above = (number for number, one in enumerate(lines, 1) for found in _ANCHOR.finditer(one) if found[1] == name[1])
+    said = f"The anchor `&{name[1]}` is given twice; it stands in line {next(above)} already. Rename one of them."
+    return Slip(said, line, column)
 
 
 def _behind_value(lines: list[str], said: str, line: int, column: int) -> Slip | None:

@@ -212,6 +212,7 @@ class _Reader:
                     key_node,
                     f"The key `{key}` is given twice; it stands in line {first.line} already.",
                     "duplicate-key",
+                    "Begin this line with `- ` if it is another item." if key == "id" else "",
                 )
             entries[key] = self.value(value_node, depth + 1)
             entries.spots[key] = _spot(key_node, value_node)
@@ -262,10 +263,10 @@ def _spot(key: yaml.Node, value: yaml.Node) -> Spot:
     return Spot(start.line + 1, start.column + 1, mark.line + 1, mark.column + 1, style)
 
 
-def _problem(node: Any, message: str, code: str) -> FlowInvalid:
+def _problem(node: Any, message: str, code: str, advice: str = "") -> FlowInvalid:
     mark = node.start_mark
-    problem = Problem(path="", message=message, line=mark.line + 1, column=mark.column + 1, code=code)
-    return FlowInvalid(message, problems=[problem])
+    problem = Problem("", message, line=mark.line + 1, column=mark.column + 1, code=code, suggestion=advice)
+    return FlowInvalid(message, fix=advice, problems=[problem])
 
 
 def _broken(error: Exception, text: str) -> FlowInvalid:

@@ -26,7 +26,8 @@ def document_from_text(value: Any) -> Any:
     try:
         return json.loads(value)
     except json.JSONDecodeError as error:
-        raise ValueError(f"must be a list or a map, or JSON text of one: {error}") from error
+        reason = f": {error}" if value.lstrip()[0] in "[{" else ""
+        raise ValueError(f"must be a list or a map, or JSON text of one{reason}") from error
 
 
 def _list_from_text(value: Any) -> Any:

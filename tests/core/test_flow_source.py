@@ -216,7 +216,7 @@ def test_all_errors_come_at_once_in_the_order_of_the_lines():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("", "A flow is a mapping"), ("- a", "A flow is a mapping"), ("a: b: c", "`:` stands")]
+    ("text", "said"), [("", "The file is empty: a flow has"), ("- a", "A flow is a mapping"), ("a: b: c", "`:` stands")]
 )
 def test_a_text_that_is_no_flow(text, said):
     with pytest.raises(FlowInvalid, match=said):

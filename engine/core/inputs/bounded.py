@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import model_validator
 
 from engine.core.dates import to_text
+from engine.core.finding import Breach
 from engine.core.inputs.declaration import Input, InputRefused
 
 T = TypeVar("T")
@@ -28,8 +29,19 @@ class BoundedInput(Input, Generic[T]):
 
     @model_validator(mode="after")
     def _bounds_are_readable(self) -> "BoundedInput[T]":
-        self.bounds()
+        for name in (self.limits.low, self.limits.high):
+            if getattr(self, name) is not None:
+                try:
+                    self.coerce(getattr(self, name))
+                except InputRefused as refused:
+                    raise Breach(f"The bound can't be read: {refused}", (name,)) from refused
         return self
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no value lies between the bounds."""
+        low, high = self.bounds()
+        return low is not None and high is not None and low > high  # type: ignore[operator]
 
     def bounds(self) -> tuple[T | None, T | None]:
         """The lowest and highest value; InputRefused (a ValueError) when one can't be read."""

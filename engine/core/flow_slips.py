@@ -1,0 +1,109 @@
+"""Slips in the shape of a flow that break several rules at once: each becomes the one finding that says what it is."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+from engine.core.finding import Finding
+from engine.core.yaml_text import Path
+
+NAMES = frozenset({"id", "type"})
+MEANS = "Did you mean"
+Has = Callable[[Path, str], bool]  # whether the part at a path has a property of that name
+
+
+def of_dashes(found: Sequence[Finding], document: Any) -> list[Finding]:
+    """`- id: a` and `- type: b` below it: one task with a dash before each of its lines."""
+    kept = list(found)
+    for path in dict.fromkeys(one.path[:-1] for one in found if one.path and isinstance(one.path[-1], int)):
+        for first, last in _torn(at(document, path)):
+            inside = [one for one in kept if any(_below(one.path, (*path, n)) for n in range(first, last + 1))]
+            kept = [one for one in kept if one not in inside]
+            items = f"Items {first + 1} to {last + 1} of `{path[-1]}`"
+            said = f"{items} are one, with a `- ` before each of its lines."
+            kept.append(Finding((*path, first + 1), said, "type", suggestion="Begin only its first line with `- `."))
+    return kept
+
+
+def _torn(items: Any) -> Iterator[tuple[int, int]]:
+    """First and last of the items that together are one: only together they have an id and a type."""
+    first = 0
+    items = items if isinstance(items, list) else []
+    while first < len(items):
+        last, keys = first, set(items[first]) if isinstance(items[first], Mapping) else set(NAMES)
+        whole = keys >= NAMES
+        while not whole and last + 1 < len(items) and isinstance(items[last + 1], Mapping):
+            more = set(items[last + 1])
+            if more & keys or more >= NAMES:
+                break
+            keys |= more
+            last += 1
+        if not whole and last > first and keys >= NAMES:
+            yield first, last
+        first = last + 1
+
+
+def of_graphs(found: Sequence[Finding], document: Any) -> list[Finding]:
+    """A task of a Dag that stands beside `dependsOn`, not below `task`."""
+    bare = [one for one in found if one.missing == "task" and "type" in (at(document, one.path) or ())]
+    told = {one.path for one in bare}
+    rest = [one for one in found if one.path not in told and not (one.path[:-1] in told and _is_unknown(one))]
+    advice = "Write `- task:`, below it the task, indented, and `dependsOn` beside `task`."
+    said = "A task of a Dag stands below `task`."
+    return [*rest, *(Finding(one.path, said, "missing", suggestion=advice) for one in bare)]
+
+
+def of_levels(found: Sequence[Finding], document: Any, has: Has) -> list[Finding]:
+    """Properties that stand a level too high or too deep."""
+    kept: list[Finding] = []
+    meant: set[tuple[Path, str]] = set()
+    for one in found:
+        owner = _owner(one, document, has) if _is_unknown(one) and MEANS not in one.suggestion else None
+        if owner is None:
+            kept.append(one)
+            continue
+        meant.add((owner, str(one.path[-1])))
+        whose = _called(owner, document)
+        advice = f"It is a property of {whose}: it begins in the same column as {'its' if owner else 'the'} `id`."
+        kept.append(replace(one, suggestion=advice if "id" in at(document, owner) else f"It is a property of {whose}."))
+    return [one for one in kept if not one.missing or (one.path, one.missing) not in meant]
+
+
+def _owner(one: Finding, document: Any, has: Has) -> Path | None:
+    """The part that an unknown property belongs to: the one that ends before it, or one around its own."""
+    outer, name = one.path[:-1], one.path[-1]
+    beside = list(at(document, outer))
+    before = beside[beside.index(name) - 1] if beside.index(name) else None
+    near: list[Path] = [] if before is None else [(*outer, before)]
+    value = at(document, (*outer, before)) if before is not None else None
+    if isinstance(value, list) and value:
+        near.append((*outer, before, len(value) - 1))
+    around = [outer[:length] for length in range(len(outer) - 1, -1, -1)]
+    for path in (*reversed(near), *around):
+        part = at(document, path)
+        if isinstance(part, Mapping) and name not in part and has(path, str(name)):
+            return path
+    return None
+
+
+def _called(path: Path, document: Any) -> str:
+    if not path:
+        return "the flow"
+    name = at(document, path).get("id")
+    return (
+        f"`{name}`" if isinstance(name, str) else f"`{next(step for step in reversed(path) if isinstance(step, str))}`"
+    )
+
+
+def _is_unknown(one: Finding) -> bool:
+    return one.code == "unknown-property"
+
+
+def _below(path: Path, outer: Path) -> bool:
+    return path[: len(outer)] == outer
+
+
+def at(document: Any, path: Path) -> Any:
+    """The value at a path that is there."""
+    return reduce(lambda value, step: value[step], path, document)
