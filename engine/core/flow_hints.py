@@ -307,7 +307,8 @@ def _words_for_booleans(data: Any, registry: Registry) -> Iterator[Finding]:
             continue
         cls = flow_problems.part_at(path[:-1], data, registry)
         field = next((f for n, f in (cls.model_fields.items() if cls else ()) if path[-1] in (n, f.alias)), None)
-        if field is not None and bool in (field.annotation, *get_args(field.annotation)):
+        kinds = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+        if bool in kinds and str not in kinds:
             message = f"`{value}` is a text, which Kestra does not take for `{WORDS[value.lower()]}`."
             yield Finding(path, message, "no-boolean", "hint", f"Write `{WORDS[value.lower()]}`.")
 

@@ -74,13 +74,13 @@ def _owner(one: Finding, document: Any, has: Has) -> Path | None:
     """The part that an unknown property belongs to: the one that ends before it, or one around its own."""
     outer, name = one.path[:-1], one.path[-1]
     beside = list(at(document, outer))
-    before = beside[beside.index(name) - 1] if beside.index(name) else None
-    near: list[Path] = [] if before is None else [(*outer, before)]
-    value = at(document, (*outer, before)) if before is not None else None
-    if isinstance(value, list) and value:
-        near.append((*outer, before, len(value) - 1))
+    near: list[Path] = []
+    if beside.index(name):
+        before = (*outer, beside[beside.index(name) - 1])
+        value = at(document, before)
+        near = [(*before, len(value) - 1), before] if isinstance(value, list) and value else [before]
     around = [outer[:length] for length in range(len(outer) - 1, -1, -1)]
-    for path in (*reversed(near), *around):
+    for path in (*near, *around):
         part = at(document, path)
         if isinstance(part, Mapping) and name not in part and has(path, str(name)):
             return path

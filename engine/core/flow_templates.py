@@ -105,6 +105,6 @@ def _unknown(
 ) -> Iterator[Finding]:
     for name in sorted(used):
         advice = _instead(kind, name, installed)
-        calls = (one for one in nodes.walk(template.tree) if isinstance(one, (nodes.Call, nodes.Filter)))
+        calls = (one for one in template.every_node if isinstance(one, (nodes.Call, nodes.Filter)))
         at = next(one.at for one in calls if one.name == name)
         yield Finding(path, f"There is no {kind} `{name}`.", f"unknown-{kind}", "warning", advice, "", *at)

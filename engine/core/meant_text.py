@@ -51,7 +51,7 @@ def _is_condition(data: Any, path: Path) -> bool:
 
 def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:
     """What is wrong with the date patterns of a template: severity, sentence, advice, where."""
-    for node in nodes.walk(template.tree):
+    for node in template.every_node:
         if not isinstance(node, nodes.Filter) or node.name not in DATES:
             continue
         given = dict(node.arguments.named).get("format") or next(iter(node.arguments.positional), None)
@@ -63,15 +63,12 @@ def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:
         except ExpressionFailed as error:
             yield "warning", error.message, error.fix, node
             continue
+        told, mended = "", pattern
         for letters, are, meant in _LETTERS:
-            if letters.search(pattern):
-                yield (
-                    "hint",
-                    f"In the date pattern {pattern!r}, {are}.",
-                    f"Write `{letters.sub(meant, pattern)}`.",
-                    node,
-                )
-                break
+            if letters.search(mended):
+                told, mended = told or are, letters.sub(meant, mended)
+        if told:
+            yield "hint", f"In the date pattern {pattern!r}, {told}.", f"Write `{mended}`.", node
 
 
 def untaken(

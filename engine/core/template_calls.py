@@ -1,16 +1,21 @@
 """Calls in a template that fail whatever the values are: arguments that nothing takes, programs that cannot be read."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, TESTS, Template, jq_programs, nodes
+from engine.expressions.access import has_method
+from engine.expressions.date_arithmetic import moved
 from engine.expressions.operations import Operation
+
+EXAMPLE = datetime(2024, 3, 5, tzinfo=UTC)
 
 
 def failing(template: Template) -> Iterator[tuple[str, str, nodes.Node]]:
     """Sentence, advice and where, of each."""
     functions = template.functions()
-    for node in nodes.walk(template.tree):
+    for node in template.every_node:
         if isinstance(node, nodes.Filter) and node.name in FILTERS:
             yield from _refused("filter", FILTERS[node.name], node)
             yield from _misgiven(node)
@@ -18,6 +23,8 @@ def failing(template: Template) -> Iterator[tuple[str, str, nodes.Node]]:
             yield from _refused("test", TESTS[node.name], node)
         elif isinstance(node, nodes.Call) and node.name in functions and node.name in FUNCTIONS:
             yield from _refused("function", FUNCTIONS[node.name], node)
+        elif isinstance(node, nodes.Attribute) and node.arguments is not None:
+            yield from _no_method(node)
 
 
 def _refused(
@@ -35,12 +42,26 @@ def _misgiven(node: nodes.Filter) -> Iterator[tuple[str, str, nodes.Node]]:
         texts = [_quoted(one.value) for one in node.arguments.positional if isinstance(one, nodes.Constant)]
         pair = ": ".join(texts) if len(texts) == 2 else "'a': 'b'"
         yield "The filter `replace` takes a map of texts and what to put there.", f"Write `replace({{{pair}}})`.", node
+    unit = given.get("unit")
+    if node.name == "dateAdd" and isinstance(unit, nodes.Constant) and isinstance(unit.value, str):
+        try:
+            moved(EXAMPLE, 1, unit.value)
+        except ExpressionFailed as error:
+            yield error.message, error.fix, node
     program = given.get("expression")
     if node.name == "jq" and isinstance(program, nodes.Constant) and isinstance(program.value, str):
         try:
             jq_programs.check(program.value)
         except ExpressionFailed as error:
             yield error.message, error.fix, node
+
+
+def _no_method(node: nodes.Attribute) -> Iterator[tuple[str, str, nodes.Node]]:
+    name = node.key.value if isinstance(node.key, nodes.Constant) else None
+    if isinstance(name, str) and not has_method(name):
+        near = FILTERS.get(name) or FILTERS.get(name.lower())
+        advice = f"Write `value | {near.name}`." if near else "Values are changed by filters: `value | filter`."
+        yield f"No value has a method `{name}()`.", advice, node
 
 
 def _quoted(value: object) -> str:

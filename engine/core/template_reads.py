@@ -28,15 +28,15 @@ def reads(template: Template) -> list[Read]:
 
     What is guarded once (`x ?? …`, `x is defined`, `x | default(…)`) counts as guarded wherever it stands.
     """
-    own = _own(template.tree)
+    own = _own(template)
     found = [read for read in _reads(template.tree, guarded=False) if read.path[0] not in own]
     guarded = {read.path[:2] for read in found if read.guarded}
     return [replace(read, guarded=True) if read.path[:2] in guarded else read for read in found]
 
 
-def _own(tree: nodes.Node) -> set[str]:
+def _own(template: Template) -> set[str]:
     own = {"loop", ""}
-    for node in nodes.walk(tree):
+    for node in template.every_node:
         if isinstance(node, (nodes.Set, nodes.For)):
             own.add(node.name)
         elif isinstance(node, nodes.Macro):

@@ -60,6 +60,11 @@ def _index(key: Value) -> int | None:
     return key if isinstance(key, int) and not isinstance(key, bool) and key >= 0 else None
 
 
+def has_method(name: str) -> bool:
+    """Whether a value of any kind has a method of that name."""
+    return any(one in methods for _, methods in _METHODS for one in _forms(name.lower()))
+
+
 def _method(target: Value, name: str, at: Position) -> Callable[..., Value]:
     for type_, methods in _METHODS:
         if isinstance(target, type_):

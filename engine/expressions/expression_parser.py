@@ -67,6 +67,10 @@ class ExpressionParser:
         fix = _INSTEAD.get(token.value, "") if token.kind in ("name", "operator", "mark") else ""
         if token.value == "if" and "%}" in wanted:
             fix = "Write `elseif`."
+        if token.value == "|" and "filter" in wanted:
+            fix = "Two conditions are joined with `or`."
+        if token.value == "}" and wanted == "':'":
+            fix = "Inside a template a name stands without braces of its own."
         self.fail(f"Expected {wanted} but found {what}.", fix)
 
     def at(self, kind: TokenKind, value: str | None = None) -> bool:

@@ -178,10 +178,10 @@ class _Lexer:
             brackets.append(char)
             self.mark(char)
         elif char in ")]}":
-            if not brackets or brackets.pop() != _PAIRS[char]:
-                self.fail(
-                    f"{char!r} has no opening bracket.", start, "A template ends with `}}`." if char == "}" else ""
-                )
+            opened = brackets.pop() if brackets else ""
+            if opened != _PAIRS[char]:
+                message, fix = _unpaired(char, opened)
+                self.fail(message, start, fix)
             self.mark(char)
         elif char in ",.:=?":
             self.mark(char)
@@ -244,7 +244,17 @@ _PLAIN: Final[tuple[tuple[TokenKind, re.Pattern[str]], ...]] = (
 OTHER_PROGRAMS: Final = "Text for other programs that holds {{ or {% belongs between {% raw %} and {% endraw %}."
 
 
+def _unpaired(char: str, opened: str) -> tuple[str, str]:
+    """What is wrong with a closing bracket, and what to do."""
+    if opened:
+        closing = next(one for one, other in _PAIRS.items() if other == opened)
+        return f"{char!r} closes what {opened!r} opened.", f"A {closing!r} is missing before it."
+    return f"{char!r} has no opening bracket.", "A template ends with `}}`." if char == "}" else ""
+
+
 def _advice(text: str) -> str:
+    if text[:1] in ("\u2018", "\u2019", "\u201c", "\u201d", "\u201e"):
+        return "Write plain quotes, ' or \"."
     if text in ("&&", "||"):
         return "Write `and` or `or`."
     if text.startswith("!"):

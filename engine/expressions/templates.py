@@ -106,28 +106,29 @@ class Template:
             enter(before)
 
     @cached_property
-    def _nodes(self) -> tuple[nodes.Node, ...]:
+    def every_node(self) -> tuple[nodes.Node, ...]:
+        """The nodes of its tree, in order."""
         return tuple(nodes.walk(self.tree))
 
     def names(self) -> frozenset[tuple[str, ...]]:
         """Attribute paths that are read: ("outputs", "ask", "value"). Names the template sets itself are left out."""
-        own = {node.name for node in self._nodes if isinstance(node, (nodes.Set, nodes.For))} | {"loop", ""}
-        own |= {name for node in self._nodes if isinstance(node, nodes.Macro) for name, _ in node.parameters}
-        on_the_way = {id(node.target) for node in self._nodes if isinstance(node, nodes.Attribute)}
+        own = {node.name for node in self.every_node if isinstance(node, (nodes.Set, nodes.For))} | {"loop", ""}
+        own |= {name for node in self.every_node if isinstance(node, nodes.Macro) for name, _ in node.parameters}
+        on_the_way = {id(node.target) for node in self.every_node if isinstance(node, nodes.Attribute)}
         reads = (
             path_of(node)
-            for node in self._nodes
+            for node in self.every_node
             if isinstance(node, (nodes.Name, nodes.Attribute)) and id(node) not in on_the_way
         )
         return frozenset(path for path in reads if path and path[0] not in own)
 
     def functions(self) -> frozenset[str]:
         """Functions that are called; macros of the template are none."""
-        return frozenset(node.name for node in self._nodes if isinstance(node, nodes.Call)) - set(self._macros)
+        return frozenset(node.name for node in self.every_node if isinstance(node, nodes.Call)) - set(self._macros)
 
     def filters(self) -> frozenset[str]:
         """Filters that are used."""
-        return frozenset(node.name for node in self._nodes if isinstance(node, nodes.Filter))
+        return frozenset(node.name for node in self.every_node if isinstance(node, nodes.Filter))
 
     @property
     def may_take_long(self) -> bool:
@@ -139,12 +140,12 @@ class Template:
                 and node.arguments is not None
                 and getattr(node.key, "value", None) == "split"
             )
-            for node in self._nodes
+            for node in self.every_node
         )
 
     def tests(self) -> frozenset[str]:
         """Tests that are used."""
-        return frozenset(node.name for node in self._nodes if isinstance(node, nodes.Test))
+        return frozenset(node.name for node in self.every_node if isinstance(node, nodes.Test))
 
 
 _FAILURES: Final = (ExpressionFailed, *ODD_VALUE)

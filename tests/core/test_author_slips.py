@@ -232,6 +232,16 @@ def task(more: str) -> str:
             27,
             "Cycle dependency detected for input with id 'a': [a, b]",
         ),
+        (message('"{{ a || b }}"'), 6, 21, "found '|'. Two conditions are joined with `or`."),
+        (
+            message('"{{ outputs[{{ flow.id }}] }}"'),
+            6,
+            37,
+            "Inside a template a name stands without braces of its own.",
+        ),
+        (message('"{{ now( }}"'), 6, 23, "'}' closes what '(' opened. A ')' is missing before it."),
+        (message('"{{ vars[“a”] }}"'), 6, 23, "Write plain quotes, ' or \"."),
+        (message("\"{{ now() | date('YYYY-MM-DD') }}\""), 6, 26, "Write `yyyy-MM-dd`."),
     ],
 )
 def test_one_slip_gives_one_finding(text, line, column, sentence):

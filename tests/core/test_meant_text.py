@@ -137,7 +137,7 @@ def test_a_mapping_in_the_place_of_a_list_says_how_a_list_is_written():
     (found,) = problems(f"tasks:\n  a: {{type: {LOG}, message: x}}")
     assert (found.message, found.suggestion) == (
         "`tasks` should be a list, but is a mapping.",
-        "Begin each item with `- `.",
+        "Begin each item with `- `, and give it its id: `- id: a`.",
     )
 
 

@@ -39,6 +39,13 @@ def told(template: str) -> list[tuple[str, str, str, str]]:
             "The function `now` has no argument 'zone'.",
             "It takes (format, timeZone, existingFormat, locale).",
         ),
+        ("{{ flow.id.upper() }}", "No value has a method `upper()`.", "Write `value | upper`."),
+        (
+            "{{ inputs.a.frob(1) }}",
+            "No value has a method `frob()`.",
+            "Values are changed by filters: `value | filter`.",
+        ),
+        ("{{ now() | dateAdd(-1, 'DAY') }}", "There is no date unit 'DAY'.", "Did you mean 'DAYS'?"),
     ],
 )
 def test_arguments_that_nothing_takes(template: str, said: str, advice: str) -> None:
@@ -54,6 +61,7 @@ def test_arguments_that_nothing_takes(template: str, said: str, advice: str) -> 
         "{{ max(1, 2, 3) }} {{ '%s' | format(1) }}",
         "{{ 'a,b' | split(',', limit=1) }} {{ 'a,b' | split(delimiter=',') }} {{ x is not empty }}",
         "{% macro now(zone) %}{{ zone }}{% endmacro %}{{ now(zone='UTC') }}",  # the template's own
+        "{{ x.toUpperCase() }} {{ x.getYear() }} {{ x.split(',') }} {{ x | dateAdd(1, unit) }}",
         "{{ x | jq(program) }} {{ x | jq('.' ~ name) }}",  # known when it is rendered
         """{{ x | jq('map(select(.kind == "A") | "\\(.name)") | join(", ")') | first }}""",
     ],
