@@ -37,6 +37,8 @@ class CronInvalid(ValueError):
 def expand(cron: str, with_seconds: bool = False) -> str:
     """The fields of a cron text, nicknames spelled out; CronInvalid says what is wrong."""
     text = cron.strip()
+    if "{{" in text:
+        raise CronInvalid(f"invalid cron expression '{cron}': templates are not rendered in it")
     if text.startswith("@"):
         if text.lower() not in NICKNAMES:
             raise CronInvalid(

@@ -34,6 +34,9 @@ ELSEWHERE = {  # what other tools and people call a property → ours
     "steps": "tasks",
     "jobs": "tasks",
     "tasks": "then",
+    "items": "values",
+    "desc": "description",
+    "env": "variables",
 }
 ABSENT = {  # properties of flows that only another edition has → what does the same here
     "quotas": "Only Kestra's Enterprise Edition has it. Begin with `io.kestra.plugin.core.execution.Count` over "
@@ -42,6 +45,8 @@ ABSENT = {  # properties of flows that only another edition has → what does th
 }
 INSIDE = {  # what is written below properties that people give a single value
     "concurrency": "`limit: {}`",
+    "checkFrequency": "`interval: {}`",
+    "timeout": "`readIdleTimeout: {}`",
     "dependsOn": "`inputs: [{}]`",
     "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
 }
@@ -253,10 +258,14 @@ def _advice(error: ErrorDetails, path: Path) -> str:
         return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
     if kind.startswith(("list", "tuple")) and isinstance(given, str | int | float) and "\n" not in str(given):
         return f"Write `[{given}]`, or each item in a line that begins with `- `."
+    if kind == "string_type" and isinstance(given, list) and len(given) == 1:
+        return f"Write `{given[0]}`, which is no list." if isinstance(given[0], str) and "\n" not in given[0] else ""
     if kind == "string_type" and isinstance(given, list):
         return "Write `|` behind its name, and the text in the lines below it, without `- `."
     if kind == "string_type" and isinstance(given, Mapping) and len(given) == 1 and isinstance(path[-1], int):
         return "A `: ` inside a text makes a mapping of it: put the text in quotes."
+    if kind.startswith("bool") and has_template(given):
+        return f"Templates are not rendered here{'; use `runIf`' if path[-1] == 'disabled' else ''}."
     if kind == "time_delta_parsing" and isinstance(given, str) and (meant := durations.meant(given)):
         return f"Write `{meant}`."
     if kind == "string_pattern_mismatch" and isinstance(given, str):
@@ -273,6 +282,9 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
     cls = part_at(path[:-1], document, registry, root)
     if cls is Flow and key in ABSENT:
         return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=ABSENT[key])
+    if key.lower() in ("elseif", "elif") and cls is not None and cls.__name__ == "If":
+        said = "Put another If into `else`."
+        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
     known = properties(cls) if cls else []
     lowered = {name.lower(): name for name in known}
     written = _mapping_at(path[:-1], document)

@@ -252,12 +252,27 @@ class References:
             return _finding(path, read, said, "unknown-output")
         if wanted == "outputFiles" and wanted in fields and len(read.path) > 3 and not read.guarded:
             return self._file(path, read, place)
+        asked = [one.id for one in getattr(self.scope.tasks[place], "on_resume", ())]
+        if wanted in asked or (asked and wanted == "onresume"):
+            said = f"`{name}` has no output `{wanted}`."
+            meant = ".".join(("onResume", *read.path[2 if wanted in asked else 3 :]))
+            return _finding(path, read, said, "unknown-output", f"Did you mean `outputs.{name}.{meant}`?")
+        if len(read.path) > 3 and task_outputs.is_text(type(self.scope.tasks[place]), wanted, read.path[3]):
+            return None if read.guarded else self._in_text(path, read)
         if not fields or wanted in fields:
             return None
         near = task_outputs.kept(wanted, fields, self.scope.tasks[place]) or task_outputs.reworded(wanted, fields)
         near = near or get_close_matches(wanted, fields, n=1)
         advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
         return _finding(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
+
+    def _in_text(self, path: Path, read: Read) -> Finding:
+        """`outputs.call.body.name`: a key of what is a text, often that of a document."""
+        text, *keys = ".".join(read.path[:3]), *read.path[3:]
+        said = f"`{text}` is a text, which has no `{keys[0]}`."
+        return _finding(
+            path, read, said, "unknown-output", f"If it is JSON, write `fromJson({text}).{'.'.join(keys)}`."
+        )
 
     def _file(self, path: Path, read: Read, place: Path) -> Finding | None:
         """`outputs.script.outputFiles['name']` of a file that the task does not hand on."""

@@ -14,6 +14,7 @@ from engine.core import (
     flow_problems,
     flow_templates,
     flow_validation,
+    meant_text,
     plugin_defaults,
     yaml_text,
 )
@@ -83,6 +84,11 @@ def examine(
         message = f"{empty} has `id`, `namespace` and `tasks`."
         return None, [Problem(path="", message=message, line=1, column=1, code="not-a-flow", file=file)]
 
+    if below := _below(document):
+        at_the_top = "Begin `id`, `namespace` and `tasks` in the first column."
+        found = Finding((below,), f"The flow stands below `{below}`.", "not-a-flow", suggestion=at_the_top)
+        return None, [_problem(found, document, text.split("\n"), file)]
+
     def takes(kind: str, name: str) -> bool:
         cls = registry.find(kind)
         return cls is None or name in flow_problems.properties(cls)
@@ -102,6 +108,7 @@ def examine(
     if looked_at is not None and hints:
         findings += flow_hints.hints(looked_at, data, registry, find_flow)
     lines = text.split("\n")
+    findings += meant_text.folded(merged, lines) if hints else ()
     problems = [_problem(finding, merged, lines, file) for finding in dict.fromkeys(findings)]
     # What stands once, in pluginDefaults or behind an anchor, is told once, for the first part that has it.
     problems = list({(one.line, one.column, one.code, one.message): one for one in reversed(problems)}.values())[::-1]
@@ -121,6 +128,12 @@ def invalid(errors: Sequence[Problem], file: str = "") -> FlowInvalid:
 def _defaults(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     declared: Any = next((document[name] for name in plugin_defaults.BLOCKS if document.get(name)), [])
     return [entry for entry in declared if isinstance(entry, Mapping)] if isinstance(declared, list) else []
+
+
+def _below(document: Mapping[str, Any]) -> str:
+    """The key that all of a flow stands below, "" when it stands at the top."""
+    name, value = next(iter(document.items()), ("", None))
+    return name if len(document) == 1 and isinstance(value, Mapping) and "tasks" in value else ""
 
 
 def _at(document: Any, path: yaml_text.Path) -> Any:

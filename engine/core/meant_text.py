@@ -1,14 +1,14 @@
 """Texts that say something else than their author meant: conditions that always hold, dates printed as minutes."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
 from engine.core.finding import Finding
 from engine.core.property import has_template
-from engine.core.yaml_text import Path, walk
+from engine.core.yaml_text import Path, locate, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import Template, nodes
 from engine.expressions.date_formatting import format_date
@@ -47,6 +47,19 @@ def _is_condition(data: Any, path: Path) -> bool:
         return True
     holder = reduce(lambda value, step: value[step], path[:-1], data)
     return isinstance(holder, Mapping) and "." in str(holder.get("type", ""))
+
+
+def folded(document: Any, lines: Sequence[str]) -> Iterator[Finding]:
+    """Hints for scripts whose lines YAML joins to one."""
+    for path, text in walk(document):
+        if not path or path[-1] != "script" or not isinstance(text, str):
+            continue
+        spot = locate(document, path)
+        if spot.style == "" and "\n" not in text and spot.value_line <= len(lines):
+            first = lines[spot.value_line - 1][spot.value_column - 1 :].partition(" #")[0].strip()
+            if text != first and text.startswith(first):
+                message = "The lines of `script` are joined to one."
+                yield Finding(path, message, "folded-script", "hint", "Write `script: |` to keep them apart.")
 
 
 def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:

@@ -3,12 +3,14 @@
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from re import findall
+from types import NoneType
 from typing import get_args
 
 from pydantic import BaseModel
 
 from engine.core.property import has_template
 from engine.core.task import Task
+from engine.expressions.access import has_method
 
 GLOB = frozenset("*?[{:")  # what makes a name of files a pattern
 
@@ -25,6 +27,17 @@ def output_fields(cls: type[Task]) -> frozenset[str]:
         return frozenset()
     fields = (pair for one in models for pair in one.model_fields.items())
     return frozenset(field.serialization_alias or field.alias or name for name, field in fields)
+
+
+@lru_cache(maxsize=1024)
+def is_text(cls: type[Task], name: str, key: str) -> bool:
+    """Whether an output is a text always, and the key one that a text does not have."""
+    given = getattr(getattr(cls, "run", None), "__annotations__", {}).get("return")
+    if not (isinstance(given, type) and issubclass(given, BaseModel)) or has_method(key):
+        return False
+    fields = given.model_fields.items()
+    found = (field for one, field in fields if name == (field.serialization_alias or field.alias or one))
+    return any(field.annotation is str or set(get_args(field.annotation)) == {str, NoneType} for field in found)
 
 
 def hands_on_nothing(cls: type[Task]) -> bool:

@@ -15,6 +15,7 @@ GIVEN = (
 MEANT = ROOTS | {"task", "tasks", "envs", "globals", "parent", "parents", "item", "error", "workingDir", "outputDir"}
 LIKE = 0.75  # how much of a name must be the same to be taken for a slip of the pen
 SLIPS = {"var": "vars", "variable": "vars", "variables": "vars", "param": "inputs", "params": "inputs"}
+NOTHING = frozenset({"none", "nil", "undefined"})
 INSIDE = {  # what people write by itself → where it stands
     "namespace": "flow.namespace",
     "flowId": "flow.id",
@@ -51,6 +52,8 @@ def advice(read: Read) -> str:
         return f"It is a function: write `{root}({'' if _needs_nothing(root) else '…'})`."
     if read.taker in OF_TEXT and not rest:
         return f"A text stands in quotes: `'{root}'`."
+    if root.lower() in NOTHING and not rest:
+        return "Write `null`."
     if root in INSIDE and not rest:
         return f"Write `{INSIDE[root]}`."
     return "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."

@@ -16,7 +16,7 @@ _OPEN = re.compile(r"[^#]*:\s*(?:#.*)?")
 _BLOCK = re.compile(r".*:\s+[|>][+-]?\d?\s*$")
 _CONTROL = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _ODD_BLANK = re.compile(r" *(?:- +)*(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
-_BRACKETED = re.compile(r"""\s*(?:- +)*[\w.-]+:\s+(?P<opens>["'\[{])""")
+_BRACKETED = re.compile(r"""\s*(?:(?:- +)*[\w.-]+:\s+|- +)(?P<opens>["'\[{])""")
 _WORDS = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*) +(?P<value>[\w./-]+)\s*")
 _ALIAS = re.compile(r"\*([\w-]+)")
 _ANCHOR = re.compile(r"(?<![^\s\[{,])&([\w-]+)")
@@ -51,7 +51,10 @@ _SENTENCES = (
     ),
     ("did not find expected ',' or ']'", "A `[` without its `]`, or a `,` is missing."),
     ("did not find expected node content", "A value is missing, or starts with a character that needs quotes."),
-    ("block sequence entries are not allowed", "A list can't start in the same line as its key."),
+    (
+        "block sequence entries are not allowed",
+        "A list can't start in the same line as its key; put text that starts with `- ` in quotes.",
+    ),
     (
         "comment or line break while scanning a block scalar",
         "A `>` or `|` at the start of a value begins a block of text; put the value in quotes.",
@@ -60,6 +63,7 @@ _SENTENCES = (
     ("found unknown escape character", 'A backslash in "…" starts an escape; write `\\\\`, or use single quotes.'),
     ("expected <document start>", "The text ends before this line; look at its indentation."),
     ("did not find expected <document start>", "The text ends before this line; look at its indentation."),
+    ("mapping keys are not allowed", "A `? ` at the start of a value begins a key; put the value in quotes."),
     ("control characters are not allowed", "A control character stands in the text; remove it."),
 )
 _OF_INDENTATION = ("did not find expected key", "did not find expected '-' indicator", "mapping values are not allowed")
@@ -149,7 +153,8 @@ def _anchor(lines: list[str], said: str, line: int, column: int) -> Slip | None:
 def _behind_value(lines: list[str], said: str, line: int, column: int) -> Slip | None:
     """Text behind a value that has ended: `message: [draft] hello`, `message: 'a' b`."""
     begun = _BRACKETED.match(lines[line - 1]) if line <= len(lines) else None
-    if begun is None or "did not find expected key" not in said or column <= begun.end():
+    ended = "did not find expected key" in said or "did not find expected '-' indicator" in said
+    if begun is None or not ended or column <= begun.end():
         return None
     sentence = f"The value that `{begun['opens']}` opens has ended before this; put the whole value in quotes."
     return Slip(sentence, line, column)

@@ -246,7 +246,8 @@ class _Reader:
 
 def _odd_tag(node: yaml.Node) -> FlowInvalid:
     tag = node.tag.replace(_TAG, "!!")
-    return _problem(node, f"The tag `{tag}` does not fit here; write the value without a tag.", "yaml-tag")
+    advice = "Put text that starts with `!` in quotes." if not tag.startswith("!!") else ""
+    return _problem(node, f"The tag `{tag}` does not fit here; write the value without a tag.", "yaml-tag", advice)
 
 
 def _float(text: str) -> float | None:

@@ -67,6 +67,8 @@ class ExpressionParser:
         fix = _INSTEAD.get(token.value, "") if token.kind in ("name", "operator", "mark") else ""
         if token.value == "if" and "%}" in wanted:
             fix = "Write `elseif`."
+        if wanted == "a value" and token.value in (".", "}}"):
+            fix = OTHER_PROGRAMS
         if token.value == "|" and "filter" in wanted:
             fix = "Two conditions are joined with `or`."
         if token.value == "}" and wanted == "':'":

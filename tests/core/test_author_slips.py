@@ -7,6 +7,12 @@ from tests.core.test_core_types import CORE
 
 COMMANDS = "  - id: s\n    type: io.kestra.plugin.scripts.shell.Commands\n"
 SCHEDULE = f"triggers:\n  - id: t\n    type: {CORE}.trigger.Schedule\n"
+SAYS = f"type: {CORE}.log.Log, message: hi"
+IF = (
+    f"tasks:\n  - id: i\n    type: {CORE}.flow.If\n    condition: '{{{{ flow.id }}}}'\n"
+    f"    then:\n      - {{id: a, {SAYS}}}\n"
+)
+ASK = f"tasks:\n  - id: ask\n    type: {CORE}.flow.Pause\n    onResume: [{{id: fine, type: BOOL}}]\n{LOG}"
 NEED = "  - id: who\n    type: STRING\n"
 
 
@@ -146,7 +152,7 @@ def task(more: str) -> str:
         ),
         (flow(f"tasks:\n{COMMANDS}    commands: [ls]\n    image: alpine\n"), 7, 5, "Did you mean `containerImage`?"),
         (
-            flow(f"tasks:\n{COMMANDS.replace('Commands', 'Script')}    script:\n      - ls\n"),
+            flow(f"tasks:\n{COMMANDS.replace('Commands', 'Script')}    script:\n      - cd a\n      - ls\n"),
             6,
             5,
             "`script` should be text, but is a list. Write `|` behind its name",
@@ -242,6 +248,57 @@ def task(more: str) -> str:
         (message('"{{ now( }}"'), 6, 23, "'}' closes what '(' opened. A ')' is missing before it."),
         (message('"{{ vars[“a”] }}"'), 6, 23, "Write plain quotes, ' or \"."),
         (message("\"{{ now() | date('YYYY-MM-DD') }}\""), 6, 26, "Write `yyyy-MM-dd`."),
+        (
+            flow(f"{IF}    elseif:\n      - {{id: b, type: {CORE}.log.Log, message: b}}\n"),
+            9,
+            5,
+            "Unknown property `elseif`. Put another If into `else`.",
+        ),
+        (
+            flow(f"tasks:\n  - {{id: e, type: {CORE}.flow.ForEach, items: [a], tasks: [{{id: a, {SAYS}}}]}}\n"),
+            4,
+            55,
+            "Unknown property `items`. Did you mean `values`?",
+        ),
+        (
+            flow(f"{ASK}    message: '{{{{ outputs.ask.fine }}}}'\n"),
+            9,
+            18,
+            "`ask` has no output `fine`. Did you mean `outputs.ask.onResume.fine`?",
+        ),
+        (
+            flow(f"{ASK}    message: '{{{{ outputs.ask.onresume.fine }}}}'\n"),
+            9,
+            18,
+            "Did you mean `outputs.ask.onResume.fine`?",
+        ),
+        (
+            flow(
+                f"tasks:\n  - {{id: h, type: {CORE}.http.Request, uri: x}}\n"
+                f"{LOG}    message: '{{{{ outputs.h.body.name }}}}'\n"
+            ),
+            7,
+            18,
+            "`outputs.h.body` is a text, which has no `name`. If it is JSON, write `fromJson(outputs.h.body).name`.",
+        ),
+        (flow(f"{SAY}outputs:\n  - {{id: o, type: string, value: x}}\n"), 8, 13, "Did you mean `STRING`?"),
+        (flow(f"env: {{a: b}}\n{SAY}"), 3, 1, "Unknown property `env`. Did you mean `variables`?"),
+        (cron("['0 9 * * *']"), 10, 5, "`cron` should be text, but is a list. Write `0 9 * * *`, which is no list."),
+        (cron("'{{ vars.cron }}'"), 10, 5, "templates are not rendered in it"),
+        (task("    disabled: '{{ true }}'\n"), 7, 5, "Templates are not rendered here; use `runIf`."),
+        (
+            flow(f"tasks:\n{COMMANDS.replace('Commands', 'Script')}    script:\n      cd a\n      ls\n"),
+            6,
+            5,
+            "The lines of `script` are joined to one. Write `script: |` to keep them apart.",
+        ),
+        (flow(f"tasks:\n{COMMANDS}    commands:\n      - docker inspect -f {{{{.State}}}} x\n"), 7, 29, "{% raw %}"),
+        (flow(f'tasks:\n{COMMANDS}    commands:\n      - "echo "hi""\n'), 7, 16, "put the whole value in quotes."),
+        (message('"{{ flow.id == None }}"'), 6, 29, "There is no variable `None`. Write `null`."),
+        ("flow:\n  id: f\n  tasks: []\n", 1, 1, "The flow stands below `flow`. Begin `id`, `namespace` and `tasks` in"),
+        (message("? what"), 6, 14, "A `? ` at the start of a value begins a key; put the value in quotes."),
+        (message("- item"), 6, 14, "put text that starts with `- ` in quotes."),
+        (message("!important"), 6, 14, "Put text that starts with `!` in quotes."),
     ],
 )
 def test_one_slip_gives_one_finding(text, line, column, sentence):
@@ -257,6 +314,11 @@ def test_one_slip_gives_one_finding(text, line, column, sentence):
         flow(
             f"tasks:\n  - id: e\n    type: {CORE}.flow.ForEach\n    values: '[1, 2]'\n    tasks:\n"
             f"      - {{id: log, type: {CORE}.log.Log, message: 'no'}}\n"
+        ),
+        flow(f"tasks:\n{COMMANDS.replace('Commands', 'Script')}    script: ls  # all\n"),
+        flow(
+            f"tasks:\n  - {{id: h, type: {CORE}.http.Request, uri: x}}\n"
+            f"{LOG}    message: '{{{{ outputs.h.body.length }}}} {{{{ outputs.h.headers.date }}}}'\n"
         ),
         flow(f"variables: {{a: &a yes, b: *a, disabled: no}}\n{SAY}"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from engine.core.inputs.by_type import INPUT_TYPES, PARTS, of_type, plain_types
+from engine.core.inputs.by_type import INPUT_TYPES, PARTS, nearest, of_type, plain_types
 from engine.core.inputs.declaration import InputRefused, unreadable
 from engine.core.inputs.groups import mapping
 from engine.core.task import Part
@@ -37,7 +37,7 @@ class FlowOutput(Part):
     def _known(cls, kind: str, info: ValidationInfo) -> str:
         known = list(INPUT_TYPES) if info.field_name == "type" else plain_types()
         if kind not in known:
-            raise ValueError(f"there is no output type {kind!r}; use one of {', '.join(known)}")
+            raise ValueError(f"there is no output type {kind!r}. {nearest(kind)}")
         return kind
 
 
