@@ -11,7 +11,7 @@ from engine.core.flow_scope import BY_VALUE, Scope, Standing
 from engine.core.property import has_template, marker
 from engine.core.task import Task
 from engine.core.template_reads import Read, reads
-from engine.core.template_roots import ELSEWHERE, GIVEN, ROOTS
+from engine.core.template_roots import ELSEWHERE, GIVEN, LIKE, ROOTS, SURELY
 from engine.core.yaml_text import Path, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import parse
@@ -105,7 +105,9 @@ class References:
         root = read.path[0]
         if root in GIVEN or self._is_late(path):
             return None
-        is_slip = template_roots.nearest(root) != "" and root not in self.known.get("vars", ())
+        is_slip = template_roots.nearest(
+            root, LIKE if path[0] in BLOCKS else SURELY
+        ) != "" and root not in self.known.get("vars", ())
         if not is_slip and (not is_known or read.guarded or read.conditional):
             return None
         severity = "hint" if read.guarded else "warning"

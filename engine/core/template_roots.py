@@ -13,7 +13,8 @@ GIVEN = (
     ROOTS | OUTSIDE_ROOTS | {"task", "workerTaskrun", "envs", "globals", "kestra", "schedule", "response", "iteration"}
 )
 MEANT = ROOTS | {"task", "tasks", "envs", "globals", "parent", "parents", "item", "error", "workingDir", "outputDir"}
-LIKE = 0.75  # how much of a name must be the same to be taken for a slip of the pen
+LIKE = 0.75  # how much of a name must be the same to be taken for a slip of the pen …
+SURELY = 0.82  # … and where there may be names that nobody here knows
 SLIPS = {"var": "vars", "variable": "vars", "variables": "vars", "param": "inputs", "params": "inputs"}
 NOTHING = frozenset({"none", "nil", "undefined"})
 INSIDE = {  # what people write by itself → where it stands
@@ -32,12 +33,12 @@ ELSEWHERE: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def nearest(root: str) -> str:
-    """The name that one is a slip of, "" when it looks like none."""
+def nearest(root: str, like: float = LIKE) -> str:
+    """The name that one is a slip of, "" when it is not as much like any."""
     if root in SLIPS:
         return SLIPS[root]
     lowered = {one.lower(): one for one in MEANT}
-    near = get_close_matches(root.lower(), lowered, n=1, cutoff=LIKE)
+    near = get_close_matches(root.lower(), lowered, n=1, cutoff=like)
     return lowered[near[0]] if near else ""
 
 

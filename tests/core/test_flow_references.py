@@ -332,6 +332,11 @@ def test_there_is_an_item_in_the_errors_of_what_a_loop_holds():
     assert said(outer) == []
 
 
+def test_what_is_a_little_like_a_name_is_no_slip_where_others_may_be_known():
+    trigger = '{id: t, type: io.kestra.plugin.core.trigger.Webhook, key: k, when: "{{ flowed == inbox }}"}'
+    assert said(f"tasks:\n  - {task('a')}\ntriggers:\n  - {trigger}") == []
+
+
 def test_a_guarded_slip_is_a_hint():
     assert said(f"tasks:\n  - {task('a', '{{ inptus.x ?? 1 }}')}") == [
         ("hint", "unknown-variable", 'inptus.x ?? 1 }}"}')
