@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from pydantic import ConfigDict, ValidationError
 
-from engine.core import flow_problems
+from engine.core import flow_problems, flow_slips
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.registry import Registry
@@ -42,7 +42,7 @@ def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Regis
     for one in findings:
         owner = _at(data, one.path[:-1])
         if one.code == "unknown-property":
-            _spell(_at(left, one.path[:-1]), str(one.path[-1]), flow_problems.MEANT.findall(one.suggestion))
+            _spell(_at(left, one.path[:-1]), str(one.path[-1]), flow_slips.MEANT.findall(one.suggestion))
             continue
         if one.code == "type":
             owned = _at(left, one.path[:-1])

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 from engine.core import durations, flow_slips
 from engine.core.finding import Breach, Finding
 from engine.core.flow import Flow
+from engine.core.flow_slips import MEANT, SPELT
 from engine.core.inputs import INPUT_TYPES, Input
 from engine.core.property import has_template
 from engine.core.registry import Registry
@@ -22,7 +23,7 @@ from engine.core.yaml_text import Path, walk
 from engine.errors import EngineError, UnknownTaskType
 
 CHOICE = re.compile(r"'([^']*)'")
-ELSEWHERE = {  # what other tools and people call a property → ours
+ELSEWHERE = {  # what other tools and people call a property → ours, the likeliest first
     "delimiter": "fieldSeparator",
     "separator": "fieldSeparator",
     "expression": "cron",
@@ -37,11 +38,27 @@ ELSEWHERE = {  # what other tools and people call a property → ours
     "items": "values",
     "desc": "description",
     "env": "variables",
+    "environment": "env variables",
+    "run": "commands script",
+    "if": "runIf",
+    "conditions": "runIf",
+    "continueonerror": "allowFailure",
+    "ignoreerrors": "allowFailure",
+    "on": "triggers",
 }
-ABSENT = {  # properties of flows that only another edition has → what does the same here
-    "quotas": "Only Kestra's Enterprise Edition has it. Begin with `io.kestra.plugin.core.execution.Count` over "
-    "that time and `io.kestra.plugin.core.execution.Exit` when there were too many; `concurrency` limits how many run "
-    "at once.",
+SCHEDULE = "Write a trigger of the type `io.kestra.plugin.core.trigger.Schedule` under `triggers`."
+GRAPH = "Tasks run one after another; in an `io.kestra.plugin.core.flow.Dag` each says what it waits for."
+LOOP = "Put the task into an `io.kestra.plugin.core.flow.ForEach`."
+ABSENT: Mapping[type[BaseModel], Mapping[str, str]] = {  # what people expect of a part → what does the same here
+    Flow: {
+        "quotas": "Only Kestra's Enterprise Edition has it. Begin with `io.kestra.plugin.core.execution.Count` over "
+        "that time and `io.kestra.plugin.core.execution.Exit` when there were too many; `concurrency` limits how many "
+        "run at once.",
+        "schedule": SCHEDULE,
+        "cron": SCHEDULE,
+    },
+    Task: {"dependsOn": GRAPH, "needs": GRAPH, "loop": LOOP, "with_items": LOOP},
+    Input: {"optional": "Write `required: false`.", "nullable": "Write `required: false`."},
 }
 INSIDE = {  # what is written below properties that people give a single value
     "concurrency": "`limit: {}`",
@@ -50,8 +67,6 @@ INSIDE = {  # what is written below properties that people give a single value
     "dependsOn": "`inputs: [{}]`",
     "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
 }
-MEANT = re.compile(r"Did you mean `([^`]+)`\?")
-SPELT = 0.8  # how much of a name must be the same to be taken for a slip of the pen before anything else
 NEIGHBOURS = re.compile(r"It is a property of `")
 NO_NAME = re.compile(r"[^a-zA-Z0-9._-]+")
 KINDS = {"tasks": "task", "conditions": "condition", "triggers": "trigger", "taskRunner": "task runner"}
@@ -224,7 +239,7 @@ def _finding(
     if first["type"].startswith(("list", "tuple")) and isinstance(first["input"], Mapping):
         advice = _itemized(first["input"])
         return Finding(path, f"{_name(path)} should be a list, but is a mapping.", "type", suggestion=advice)
-    advice = _advice(first, path)
+    advice = _untyped(first["input"]) if first["type"] == "type_missing" else _advice(first, path)
     if len(expected) == len(errors) > 1:
         shown = sentence(first).rpartition(", but is ")[2]
         said = f"should be {' or '.join(dict.fromkeys(expected))}, but is {shown}"
@@ -232,6 +247,20 @@ def _finding(
     said = " or ".join(dict.fromkeys(sentence(one) for one in errors))
     message = f"{_name(path)} {said}{'' if said.endswith(('.', '?')) else '.'}"
     return Finding(path, message, "type" if expected else "invalid", suggestion=advice)
+
+
+def _untyped(given: Any) -> str:
+    """What to write for an item that has no `type`: by another name it may have one, and `- who: STRING` means one."""
+    if not isinstance(given, Mapping):
+        return ""
+    near = next((key for key in given if key.lower() == "type"), None) or next(
+        iter(get_close_matches("type", given, n=1, cutoff=0.7)), None
+    )
+    if near:
+        return f"Did you mean `type` by `{near}`?"
+    name, value = next(iter(given.items()), ("", None))
+    is_pair = len(given) == 1 and isinstance(value, str) and value in INPUT_TYPES
+    return f"Write `- id: {name}` and below it `type: {value}`." if is_pair else ""
 
 
 def _itemized(given: Mapping[str, Any]) -> str:
@@ -280,8 +309,9 @@ def _advice(error: ErrorDetails, path: Path) -> str:
 def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel]) -> Finding:
     key = str(path[-1])
     cls = part_at(path[:-1], document, registry, root)
-    if cls is Flow and key in ABSENT:
-        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=ABSENT[key])
+    said = next((words[key] for base, words in ABSENT.items() if cls and issubclass(cls, base) and key in words), "")
+    if said and key not in (properties(cls) if cls else ()):
+        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
     if key.lower() in ("elseif", "elif") and cls is not None and cls.__name__ == "If":
         said = "Put another If into `else`."
         return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
@@ -289,11 +319,11 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
     lowered = {name.lower(): name for name in known}
     written = _mapping_at(path[:-1], document)
     near = lowered.get(to_camel(key).lower())
-    if near is None and (other := ELSEWHERE.get(key.lower())) and other not in written:
-        near = lowered.get(other.lower())
-    if cls is not None and issubclass(cls, Input) and key in ("optional", "nullable"):
-        said = "Write `required: false`."
-        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
+    if near is None:
+        others = ELSEWHERE.get(key.lower(), "").split()
+        near = next(
+            (lowered[other.lower()] for other in others if other.lower() in lowered and other not in written), None
+        )
     if near == key and cls is not None:
         given = next((name for name in _names_of(key, cls) if name != key and name in written), near)
         said = f"`{key}` is another name of `{given}`, which is given already."

@@ -15,6 +15,7 @@ from engine.core.template_roots import ELSEWHERE, GIVEN, LIKE, ROOTS, SURELY
 from engine.core.yaml_text import Path, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import parse
+from engine.expressions.access import has_method
 from engine.expressions.templates import Template
 
 ITEMS = ("_split", "_items", "_merge")  # task runs that a ForEachItem makes of itself
@@ -55,6 +56,7 @@ STARTED = {
         *("firstFailedTaskId", "lastTaskId", "outputs"),
     ),
 }
+SINGLE = frozenset({"STRING", "SELECT", "ENUM", "INT", "FLOAT", "BOOLEAN", "BOOL", "SECRET", "EMAIL", "URI", "FILE"})
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs"})
 OF_OTHERS = frozenset({"onResume", "outputs", "assets"})  # what is rendered elsewhere, with names of its own
 OF_UPSTREAM = frozenset({"namespace", "flowId", "state", "hasRetryAttempt"})  # … which `when` of a trigger asks for
@@ -68,6 +70,7 @@ class References:
         self.scope = Scope(flow)
         self.known = _known(flow, self.scope)
         self.labels = _labels(flow, self.scope)
+        self.inputs = {one.id: one.type for one in flow.inputs}
         self.triggers = {type(one).__name__ for one in flow.triggers}
         self._guards: dict[Path, frozenset[tuple[str, ...]]] = {}
 
@@ -137,7 +140,17 @@ class References:
             return None
         if rest[0] not in known:
             return _unknown_name(path, read, known)
+        if root == "inputs" and len(rest) > 1 and not read.guarded and not has_method(rest[1]):
+            return self._in_plain(path, read)
         return None if root != "outputs" or read.guarded else self._output(path, read)
+
+    def _in_plain(self, path: Path, read: Read) -> Finding | None:
+        """`inputs.name.first` of an input that is a text or a number."""
+        kind = self.inputs.get(read.path[1])
+        if kind not in SINGLE:
+            return None
+        said = f"The input `{read.path[1]}` is a {kind}, which has no `{read.path[2]}`."
+        return _finding(path, read, said, "unknown-input")
 
     def _meant_root(self, path: Path, read: Read) -> Finding | None:
         """`{{ name }}` for an input or a variable, `{{ task.value }}` for what a task hands on, `{{ secrets.X }}`."""

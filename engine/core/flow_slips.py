@@ -1,7 +1,9 @@
 """Slips in the shape of a flow that break several rules at once: each becomes the one finding that says what it is."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 from functools import reduce
 from typing import Any
 
@@ -9,7 +11,8 @@ from engine.core.finding import Finding
 from engine.core.yaml_text import Path
 
 NAMES = frozenset({"id", "type"})
-MEANS = "Did you mean"
+MEANT = re.compile(r"Did you mean `([^`]+)`\?")
+SPELT = 0.8  # how much of a name must be the same to be taken for a slip of the pen before anything else
 Has = Callable[[Path, str], bool]  # whether the part at a path has a property of that name
 
 
@@ -59,7 +62,7 @@ def of_levels(found: Sequence[Finding], document: Any, has: Has) -> list[Finding
     kept: list[Finding] = []
     meant: set[tuple[Path, str]] = set()
     for one in found:
-        owner = _owner(one, document, has) if _is_unknown(one) and MEANS not in one.suggestion else None
+        owner = _owner(one, document, has) if _is_unknown(one) and not _is_misspelt(one) else None
         if owner is None:
             kept.append(one)
             continue
@@ -94,6 +97,12 @@ def _called(path: Path, document: Any) -> str:
     return (
         f"`{name}`" if isinstance(name, str) else f"`{next(step for step in reversed(path) if isinstance(step, str))}`"
     )
+
+
+def _is_misspelt(one: Finding) -> bool:
+    """Whether a property is much like one that there is."""
+    name, meant = str(one.path[-1]).lower(), MEANT.findall(one.suggestion)
+    return any(SequenceMatcher(None, name, other.lower()).ratio() >= SPELT for other in meant)
 
 
 def _is_unknown(one: Finding) -> bool:

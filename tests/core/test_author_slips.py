@@ -299,6 +299,39 @@ def task(more: str) -> str:
         (message("? what"), 6, 14, "A `? ` at the start of a value begins a key; put the value in quotes."),
         (message("- item"), 6, 14, "put text that starts with `- ` in quotes."),
         (message("!important"), 6, 14, "Put text that starts with `!` in quotes."),
+        (
+            flow(
+                f"tasks:\n{COMMANDS}    commands: [ls]\n    taskRunner:\n"
+                "      type: io.kestra.plugin.scripts.runner.docker.Docker\n    pullPolicy: ALWAYS\n"
+            ),
+            9,
+            5,
+            "Unknown property `pullPolicy`. It is a property of `taskRunner`.",
+        ),
+        (inputs("  - who: STRING\n"), 4, 5, "without its `type`. Write `- id: who` and below it `type: STRING`."),
+        (
+            flow(f"tasks:\n  - {{id: a, typ: {CORE}.log.Log, message: hi}}\n"),
+            4,
+            5,
+            "without its `type`. Did you mean `type` by `typ`?",
+        ),
+        (task("    dependsOn: [other]\n"), 7, 5, "Tasks run one after another; in an `io.kestra.plugin.core.flow.Dag`"),
+        (task("    loop: [a]\n"), 7, 5, "Put the task into an `io.kestra.plugin.core.flow.ForEach`."),
+        (task("    if: '{{ flow.id }}'\n"), 7, 5, "Unknown property `if`. Did you mean `runIf`?"),
+        (flow(f"tasks:\n{COMMANDS}    run: [ls]\n"), 6, 5, "Unknown property `run`. Did you mean `commands`?"),
+        (flow(f"tasks:\n{COMMANDS}    commands: [ls]\n    environment: {{}}\n"), 7, 5, "Did you mean `env`?"),
+        (
+            flow(f"cron: '@daily'\n{SAY}"),
+            3,
+            1,
+            f"Write a trigger of the type `{CORE}.trigger.Schedule` under `triggers`.",
+        ),
+        (
+            inputs(NEED, f"tasks:\n{LOG}    message: '{{{{ inputs.who.first }}}}'\n"),
+            9,
+            18,
+            "The input `who` is a STRING, which has no `first`.",
+        ),
     ],
 )
 def test_one_slip_gives_one_finding(text, line, column, sentence):
