@@ -11,7 +11,7 @@ from engine.core.flow_scope import BY_VALUE, Scope, Standing
 from engine.core.property import has_template, marker
 from engine.core.task import Task
 from engine.core.template_reads import Read, reads
-from engine.core.template_roots import ELSEWHERE, GIVEN, LIKE, ROOTS, SURELY
+from engine.core.template_roots import ELSEWHERE, GIVEN, HAVE, LIKE, ROOTS, SURELY
 from engine.core.yaml_text import Path, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import parse
@@ -39,15 +39,7 @@ CODES = {"inputs": "unknown-input", "vars": "unknown-variable", "outputs": "unkn
 NOUNS = {"inputs": "input", "vars": "variable", "outputs": "task", "tasks": "task"}
 
 
-# What these names have, wherever they are read …
-HAVE = {
-    "flow": ("id", "namespace", "revision", "tenantId"),
-    "task": ("id", "type"),
-    "execution": ("id", "startDate", "endDate", "originalId", "state", "outputs"),
-    "taskrun": ("id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"),
-    "error": ("taskId", "message", "stackTrace"),
-}
-# … and what `trigger` has, by what started the execution. Other triggers have what they found.
+# What `trigger` has, by what started the execution. Other triggers have what they found.
 STARTED = {
     "Schedule": ("date", "next", "previous", "backfill"),
     "Webhook": ("body", "headers", "parameters"),
@@ -60,7 +52,6 @@ SINGLE = frozenset({"STRING", "SELECT", "ENUM", "INT", "FLOAT", "BOOLEAN", "BOOL
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs"})
 OF_OTHERS = frozenset({"onResume", "outputs", "assets"})  # what is rendered elsewhere, with names of its own
 OF_UPSTREAM = frozenset({"namespace", "flowId", "state", "hasRetryAttempt"})  # … which `when` of a trigger asks for
-OPEN = frozenset({"execution", "taskrun"})  # … and those that have more in messages and messages about other runs
 
 
 class References:
@@ -375,13 +366,9 @@ def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | N
 
 def _unknown_part(path: Path, read: Read) -> Finding | None:
     """`flow.nam`: something that this name does not have."""
-    root, name = read.path[:2]
-    same = [one for one in HAVE[root] if one.lower() == name.lower()]
-    near = same or get_close_matches(name, HAVE[root], n=1, cutoff=0.75 if root in OPEN else 0.5)
-    if read.guarded or (root in OPEN and not near):
-        return None
-    advice = f"Did you mean `{root}.{near[0]}`?" if near else f"It has {', '.join(HAVE[root])}."
-    return _finding(path, read, f"`{root}` has no `{name}`.", "unknown-variable", advice)
+    advice = template_roots.part(read)
+    said = f"`{read.path[0]}` has no `{read.path[1]}`."
+    return None if read.guarded or not advice else _finding(path, read, said, "unknown-variable", advice)
 
 
 def _looked_at(task: Task) -> frozenset[tuple[str, ...]]:

@@ -15,6 +15,15 @@ GIVEN = (
 MEANT = ROOTS | {"task", "tasks", "envs", "globals", "parent", "parents", "item", "error", "workingDir", "outputDir"}
 LIKE = 0.75  # how much of a name must be the same to be taken for a slip of the pen …
 SURELY = 0.82  # … and where there may be names that nobody here knows
+# What these names have, wherever they are read.
+HAVE = {
+    "flow": ("id", "namespace", "revision", "tenantId"),
+    "task": ("id", "type"),
+    "execution": ("id", "startDate", "endDate", "originalId", "state", "outputs"),
+    "taskrun": ("id", "startDate", "attemptsCount", "parentId", "value", "iteration", "items"),
+    "error": ("taskId", "message", "stackTrace"),
+}
+OPEN = frozenset({"execution", "taskrun"})  # … but for more in messages and messages about other runs
 SLIPS = {"var": "vars", "variable": "vars", "variables": "vars", "param": "inputs", "params": "inputs"}
 NOTHING = frozenset({"none", "nil", "undefined"})
 INSIDE = {  # what people write by itself → where it stands
@@ -58,6 +67,16 @@ def advice(read: Read) -> str:
     if root in INSIDE and not rest:
         return f"Write `{INSIDE[root]}`."
     return "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."
+
+
+def part(read: Read) -> str:
+    """What to write for a second name that the first does not have; "" when it may have it."""
+    root, name = read.path[:2]
+    same = [one for one in HAVE[root] if one.lower() == name.lower()]
+    near = same or get_close_matches(name, HAVE[root], n=1, cutoff=LIKE if root in OPEN else 0.5)
+    if near:
+        return f"Did you mean `{root}.{near[0]}`?"
+    return "" if root in OPEN else f"It has {', '.join(HAVE[root])}."
 
 
 def _needs_nothing(function: str) -> bool:
