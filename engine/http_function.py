@@ -89,7 +89,7 @@ class HttpFunction:
         answer = self._answer(method, uri, chosen, call)
         allowed = chosen.allowed_response_codes
         if answer.code not in allowed if allowed else not (200 <= answer.code < 300 or chosen.allow_failed):
-            said = answer.text[:300].strip() or "(no body)"
+            said = self.mask(answer.text)[:300].strip() or "(no body)"
             _fail(f"http(): {method} {answer.url} answered {answer.code}: {said}", "`options` may allow this status.")
         return _read(answer, chosen)
 

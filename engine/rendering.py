@@ -1,20 +1,17 @@
 """Evaluates expressions for executions: what they see, what functions may reach, off the event loop when they wait."""
 
-import asyncio
 import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from engine import expressions
+from engine.aside import aside
 from engine.clock import Clock
 from engine.core.commands import Render
 from engine.core.events import Rendered
@@ -25,6 +22,7 @@ from engine.core.property import Guard, has_template
 from engine.core.variables import variables as variables_of
 from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
 from engine.expressions import Services, render
+from engine.expressions.limits import MAX_TEXT
 from engine.failure import Failure
 from engine.files import NAMESPACE_FOLDER, SCHEME, FileStore, Scope
 from engine.key_values import KeyValueStore
@@ -35,18 +33,8 @@ from engine.store.database import Database
 from engine.store.documents import plain
 
 REFUSED = Services().http  # for who only looks
-# Functions and names that may wait for a disk or a network: a text that has one is rendered in a thread.
-WAITING = frozenset({
-    "kv", "read", "fileSize", "fileExists", "isFileEmpty", "errorLogs", "http", "render", "renderOnce", "fromIon",
-    "subflow",
-})  # fmt: skip
-WAITING_NAMES = frozenset({"error"})
 NAMESPACES = 1000  # whose services are kept at hand
 CALLERS = 64  # how far up the chain of calling executions files may be read
-# Threads for texts that wait: a service that is slow to answer http() keeps one, and no thread that others need.
-WAITING_ROOM = ThreadPoolExecutor(64, thread_name_prefix="expressions")
-
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +122,7 @@ class Renderer:
             http=Calls(self.settings, warn, self.masker.mask) if self.calls else REFUSED,
             random_port=free_port,
             warn=warn,
+            mask=self.masker.mask,
         )
 
     def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:
@@ -231,11 +220,15 @@ class Reach:
 
     def read(self, path: str, namespace: str | None = None, version: Any = None) -> str:
         """`read(uri)`: the text of a file."""
-        content: bytes = self._file(path, namespace).read_bytes()
+        file = self._file(path, namespace)
         try:
-            return content.decode("utf-8")
+            if file.stat().st_size > MAX_TEXT:
+                raise ExpressionFailed(f"{path} has more than {MAX_TEXT:,} bytes.", fix="Work on it in a task.")
+            return file.read_bytes().decode("utf-8")
         except UnicodeDecodeError as error:
             raise ExpressionFailed(f"{path} is not UTF-8 text.") from error
+        except OSError as error:
+            raise ExpressionFailed(f"{path} can't be read: {error.strerror}.") from error
 
     def file_size(self, path: str, namespace: str | None = None) -> int:
         """`fileSize(uri)`: bytes."""
@@ -339,50 +332,10 @@ def list_value(value: Any, seen: Mapping[str, Any], services: Services) -> Any:
         try:
             rendered = read_json(rendered)
         except ValueError as error:
-            shown = rendered if len(rendered) <= 100 else f"{rendered[:100]}…"
+            shown = services.mask(rendered)
+            shown = shown if len(shown) <= 100 else f"{shown[:100]}…"
             raise ExpressionFailed(f"Expected a JSON list, but the expression gave `{shown}`.") from error
     return rendered
-
-
-async def aside(value: Any, work: Callable[[], Found]) -> Found:
-    """What some rendering of a value gives; it is done in a thread when it may wait or take long."""
-    return await in_a_thread(work) if waits(value) else work()
-
-
-async def in_a_thread(work: Callable[[], Found]) -> Found:
-    """What some rendering gives that may wait."""
-    return await asyncio.get_running_loop().run_in_executor(WAITING_ROOM, copy_context().run, work)
-
-
-def waits(value: Any) -> bool:
-    """Whether rendering a value may wait for a disk, a network or a process, or take seconds itself."""
-    return any(_text_waits(text) for text in texts(value))
-
-
-@lru_cache(maxsize=4096)
-def _text_waits(text: str) -> bool:
-    if not has_template(text):
-        return False
-    try:
-        template = expressions.parse(text)
-    except ExpressionFailed:
-        return False
-    if template.may_take_long or not WAITING.isdisjoint(template.functions()):
-        return True
-    return any(path[0] in WAITING_NAMES for path in template.names())
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text inside a value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from texts(key)
-            yield from texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from texts(item)
 
 
 def ancestors(namespace: str) -> Iterator[str]:

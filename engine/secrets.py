@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # loaded with the first value that is sealed or opened
 KEY_FILE = "encryption.key"
 SEALED = "$sealed"  # a mapping with this one key stands for an encrypted value
 SHORTEST = 3  # characters; masking less would only garble the log
+LONGEST_NAME = 200  # characters; names of files end at 255 bytes
 COMMON = frozenset({"true", "false", "null", "none", "yes", "no"})
 REMEMBERED = 1000  # spellings; each is looked for in every document that is written
 
@@ -47,6 +48,8 @@ class Secrets:
 
     def get(self, key: str) -> str:
         """The secret's text, which is masked from now on; ExpressionFailed when there is none."""
+        if len(key) > LONGEST_NAME:
+            raise ExpressionFailed(f"A secret's name has at most {LONGEST_NAME} characters.")
         name = re.sub(r"[^A-Za-z0-9_]", "_", key).upper()
         value = self._find(key, name)
         if value is None:
@@ -69,8 +72,17 @@ class Secrets:
             for file_name in dict.fromkeys((key, name, name.lower())):
                 path = self._folder / file_name
                 if re.fullmatch(r"[\w.-]+", file_name) and not file_name.startswith(".") and path.is_file():
-                    return path.read_text("utf-8").rstrip("\r\n")
+                    return _written(name, path)
         return None
+
+
+def _written(name: str, path: Path) -> str:
+    try:
+        return path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExpressionFailed(
+            f"The file of the secret {name} can't be read.", fix="It holds UTF-8 text that the bot may read."
+        ) from error
 
 
 def _decoded(name: str, coded: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from structlog.contextvars import bind_contextvars
 
+from engine.aside import in_a_thread, promptly, waits
 from engine.core.commands import RunTask
 from engine.core.durations import to_iso
 from engine.core.events import ChildRan, Event, TaskEnded, TaskStarted
@@ -25,7 +26,6 @@ from engine.errors import EngineError, NotFound, TaskFailed
 from engine.expressions import render
 from engine.logbook import LogBook, Note
 from engine.plugin import Outputs, Result, RunnableTask
-from engine.rendering import in_a_thread, waits
 from engine.run_context import Outside, TaskContext
 from engine.store.documents import dumps, plain
 from engine.task_cache import kept_outputs
@@ -222,7 +222,7 @@ class Worker:
         def work() -> Task:
             return task.rendered(lambda value, guard: render(value, seen, services, guard=guard))
 
-        return await in_a_thread(work) if late else work()
+        return await (in_a_thread(work) if late else promptly(work))
 
     def _renders_late(self, flow: Flow, task: Task) -> bool:
         """Whether what a task says may wait for a disk or a network when it is rendered."""

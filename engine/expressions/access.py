@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Final, NoReturn
 
+from engine.expressions.allowance import excerpt
 from engine.expressions.date_arithmetic import moved
 from engine.expressions.failures import Missing, Position, fail, kind
 from engine.expressions.limits import MAX_TEXT
@@ -39,7 +40,11 @@ def _map_item(target: Mapping[Value, Value], key: Value, at: Position) -> Value:
         fail(f"A map has no key that is {kind(key)}.", at=at)
     if isinstance(key, (int, float)) and not isinstance(key, bool) and isinstance(next(iter(target), 0), str):
         # As in Kestra: a number is never the key of such a map, so this is no value that may be absent.
-        fail(f"The keys of the map are texts, and {_shown(key)} is a number.", f"Write ['{java_text(key)[:20]}'].", at)
+        fail(
+            f"The keys of the map are texts, and {_shown(key)} is a number.",
+            f"Write ['{excerpt(java_text(key), 20)}'].",
+            at,
+        )
     raise Missing(f"There is no {_shown(key)} in the map.", name=key, known=target, at=at)
 
 
@@ -51,7 +56,7 @@ def call(target: Value, name: str, arguments: list[Value], at: Position) -> Valu
 
 
 def _shown(key: Value) -> str:
-    return repr(java_text(key)[:60])
+    return repr(excerpt(java_text(key), 60))
 
 
 def _index(key: Value) -> int | None:

@@ -6,10 +6,17 @@ allowance of the render that runs in its thread.
 """
 
 import threading
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Final, NoReturn, TypeVar
 
 from engine.expressions.failures import fail
-from engine.expressions.limits import MAX_STEPS, MAX_TEXT, MAX_WAIT
+from engine.expressions.limits import MAX_STEPS, MAX_TEXT, MAX_WAIT, SHORT_STEPS
+
+Found = TypeVar("Found")
+
+
+class TooLong(Exception):
+    """Work that `shortly` began takes longer."""
 
 
 class Allowance:
@@ -18,6 +25,12 @@ class Allowance:
     steps = MAX_STEPS
     room = MAX_TEXT
     wait = MAX_WAIT
+    mask: Callable[[str], str] = staticmethod(str)  # hides the secrets in a text
+
+    def __init__(self) -> None:
+        self.is_short = _RUNNING.is_short
+        if self.is_short:
+            self.steps = SHORT_STEPS
 
     def charge(self, steps: int) -> None:
         """Count work; ExpressionFailed when the render has done too much."""
@@ -27,13 +40,19 @@ class Allowance:
 
     def overdrawn(self) -> NoReturn:
         """Stop the render."""
+        if self.is_short:
+            raise TooLong
         if self.room < 0:
             fail(f"The template prints more than {MAX_TEXT:,} characters.", "Print less, or write a file in a task.")
         fail(f"The template needs more than {MAX_STEPS:,} steps.", "Loop over fewer items, or do the work in a task.")
 
 
+_LONGEST_SECRET: Final = 10_000  # characters behind an excerpt that are looked at, too
+
+
 class _Running(threading.local):
     allowance: Allowance | None = None
+    is_short = False
 
 
 _RUNNING = _Running()
@@ -58,11 +77,27 @@ def affords(steps: int) -> bool:
     if allowance is None:
         return True
     if allowance.steps < steps:
+        if allowance.is_short:
+            raise TooLong
         return False
     allowance.steps -= steps
     return True
 
 
+def shortly(work: Callable[[], Found]) -> Found:
+    """What some rendering gives; TooLong when it is not done in a moment. It can then be begun again elsewhere."""
+    _RUNNING.is_short = True
+    try:
+        return work()
+    finally:
+        _RUNNING.is_short = False
+
+
 def current() -> Allowance:
     """The allowance of the render in this thread, or a fresh one."""
     return _RUNNING.allowance or Allowance()
+
+
+def excerpt(text: str, longest: int) -> str:
+    """The beginning of a text for an error, secrets as stars: one that is cut through would not be found later."""
+    return current().mask(text[: longest + _LONGEST_SECRET])[:longest]

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.expressions.allowance import current
+from engine.expressions.allowance import current, excerpt
 from engine.expressions.failures import fail
 from engine.expressions.limits import MAX_MEMORY, MAX_SECONDS, MAX_TEXT, MAX_WAIT
 
@@ -18,12 +18,16 @@ from engine.expressions.limits import MAX_MEMORY, MAX_SECONDS, MAX_TEXT, MAX_WAI
 def regex(work: str, pattern: str, text: str, argument: str) -> Any:
     """Split, search, replace or choose texts with a pattern that may take long; ExpressionFailed when it does."""
     request = {"work": work, "pattern": pattern, "text": text, "argument": argument}
-    return _ask(request, f"The regular expression {pattern[:80]!r}", "Avoid repeats inside repeats, such as (a+)+.")
+    return _ask(
+        request, f"The regular expression {excerpt(pattern, 80)!r}", "Avoid repeats inside repeats, such as (a+)+."
+    )
 
 
 def jq(program: str, document: str) -> Any:
     """All outputs of a jq program that may take long; ExpressionFailed when it does."""
-    return _ask({"work": "jq", "program": program, "document": document}, f"The jq program {program[:80]!r}", "")
+    return _ask(
+        {"work": "jq", "program": program, "document": document}, f"The jq program {excerpt(program, 80)!r}", ""
+    )
 
 
 def _ask(request: dict[str, str], what: str, fix: str) -> Any:

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from engine.expressions.allowance import spend
+from engine.expressions.allowance import excerpt, spend
 from engine.expressions.date_filters import moment_of
 from engine.expressions.date_reading import read_iso
 from engine.expressions.failures import fail
@@ -103,9 +103,11 @@ def is_day_week_in_month(frame: Frame, value: Value, weekday: Value, order: Valu
     day = _date(_day(frame, value, "isDayWeekInMonth"))
     wanted, place = java_text(weekday).upper(), java_text(order).upper()
     if wanted not in _WEEKDAYS:
-        fail(f"There is no weekday {java_text(weekday)[:40]!r}.", f"Use one of {', '.join(_WEEKDAYS)}.")
+        fail(f"There is no weekday {excerpt(java_text(weekday), 40)!r}.", f"Use one of {', '.join(_WEEKDAYS)}.")
     if place not in (*_ORDER, "LAST"):
-        fail(f"There is no place {java_text(order)[:40]!r} in a month.", f"Use one of {', '.join(_ORDER)}, LAST.")
+        fail(
+            f"There is no place {excerpt(java_text(order), 40)!r} in a month.", f"Use one of {', '.join(_ORDER)}, LAST."
+        )
     if _WEEKDAYS[day.weekday()] != wanted:
         return False
     if place == "LAST":
@@ -130,7 +132,10 @@ def _working(days: Value) -> set[str]:
     named = re.split(r"[,\s]+", days.strip()) if isinstance(days, str) else days if is_list(days) else [days]
     working = {java_text(one).upper() for one in named}
     if wrong := sorted(working - set(_WEEKDAYS)):
-        fail(f"isLastWorkingDay() was given {wrong[0][:40]!r}, which is no weekday.", f"Use {', '.join(_WEEKDAYS)}.")
+        fail(
+            f"isLastWorkingDay() was given {excerpt(wrong[0], 40)!r}, which is no weekday.",
+            f"Use {', '.join(_WEEKDAYS)}.",
+        )
     return working
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from engine.expressions.allowance import excerpt
 from engine.expressions.failures import fail
 from engine.expressions.printing import java_text
 from engine.expressions.values import Value
@@ -107,5 +108,5 @@ def names_of(locale: Value) -> Names:
         return ENGLISH
     found = _LANGUAGES.get(str(locale).replace("-", "_").partition("_")[0].lower()) if isinstance(locale, str) else None
     if found is None:
-        fail(f"There is no locale {java_text(locale)[:40]!r}.", f"Use one of {', '.join(_LANGUAGES)}.")
+        fail(f"There is no locale {excerpt(java_text(locale), 40)!r}.", f"Use one of {', '.join(_LANGUAGES)}.")
     return found

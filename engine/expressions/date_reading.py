@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from engine.expressions.allowance import spend
+from engine.expressions.allowance import excerpt, spend
 from engine.expressions.date_formatting import NAMED_FORMATS, named_pattern
 from engine.expressions.date_names import ENGLISH, Names
 from engine.expressions.date_patterns import Field, Optional, Piece, pieces_of
@@ -35,7 +35,7 @@ def zone_of(name: Value) -> tzinfo:
         except (ValueError, OSError, LookupError):
             pass
     return fail(
-        f"There is no time zone {java_text(name)[:60]!r}.",
+        f"There is no time zone {excerpt(java_text(name), 60)!r}.",
         "Use a region such as Europe/Paris or an offset such as +02:00.",
     )
 
@@ -45,7 +45,7 @@ def read_iso(text: str) -> datetime | date:
     found = _ISO.fullmatch(text)
     if not found:
         fail(
-            f"{text[:60]!r} is not an ISO date.",
+            f"{excerpt(text, 60)!r} is not an ISO date.",
             "Give its pattern: date(existingFormat='dd/MM/yyyy HH:mm'), or write it as 2024-03-05T14:30:00Z.",
         )
     try:
@@ -54,7 +54,7 @@ def read_iso(text: str) -> datetime | date:
             return day
         clock = time.fromisoformat(found["clock"][:15])
     except ValueError as error:
-        fail(f"{text[:60]!r} is not a possible date: {error}.")
+        fail(f"{excerpt(text, 60)!r} is not a possible date: {error}.")
     naive = datetime.combine(day, clock)
     if found["zone"]:
         zone = zone_of(found["zone"])
@@ -88,7 +88,7 @@ def read_date(text: str, pattern: str, names: Names = ENGLISH) -> datetime | dat
         fail(f"A date cannot be read with the format {pattern!r}.")
     found = _Reader(names).read(pieces_of(pattern), text, 0)
     if found is None or found[0] != len(text):
-        fail(f"The date {text[:60]!r} does not fit the pattern {pattern!r}.")
+        fail(f"The date {excerpt(text, 60)!r} does not fit the pattern {pattern!r}.")
     return _built(found[1], text)
 
 
@@ -191,7 +191,7 @@ def _built(found: Fields, text: str) -> datetime | date:
             12 if number.get("half") == 2 else 0
         )
     if "year" not in number or not ("yearday" in number or ("month" in number and "day" in number)):
-        fail(f"The pattern for {text[:60]!r} gives no whole date.", "It needs a year, a month and a day.")
+        fail(f"The pattern for {excerpt(text, 60)!r} gives no whole date.", "It needs a year, a month and a day.")
     try:
         if "yearday" in number:
             day = date(number["year"], 1, 1) + timedelta(days=number["yearday"] - 1)
@@ -201,6 +201,6 @@ def _built(found: Fields, text: str) -> datetime | date:
             return day
         clock = time(hour, number.get("minute", 0), number.get("second", 0), number.get("nano", 0) // 1000)
     except (ValueError, OverflowError) as error:
-        fail(f"{text[:60]!r} is not a possible date: {error}.")
+        fail(f"{excerpt(text, 60)!r} is not a possible date: {error}.")
     moment = datetime.combine(day, clock)
     return moment.replace(tzinfo=zone_of(found["zone"])) if "zone" in found else moment

@@ -1,6 +1,7 @@
 """JSON and jq: values to text, and text to values."""
 
 from engine.expressions import jq_programs
+from engine.expressions.allowance import excerpt
 from engine.expressions.failures import fail, kind
 from engine.expressions.frame import Frame
 from engine.expressions.json_reading import first_value
@@ -29,7 +30,10 @@ def from_json(value: Value) -> Value:
     try:
         found = first_value(value)
     except (ValueError, RecursionError) as error:
-        fail(f"fromJson() was given {value[:60]!r}, which is not JSON: {error}.", "Check what the task before put out.")
+        fail(
+            f"fromJson() was given {excerpt(value, 60)!r}, which is not JSON: {error}.",
+            "Check what the task before put out.",
+        )
     measure(found)
     return found
 

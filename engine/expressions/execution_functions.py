@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from engine.expressions.allowance import excerpt
 from engine.expressions.failures import Missing, fail, kind
 from engine.expressions.frame import Frame
 from engine.expressions.operations import FUNCTIONS, REST
@@ -144,7 +145,7 @@ def _parent_values(frame: Frame) -> list[Value]:
 def _level(outputs: Value, value: Value, function: str) -> Value:
     if not is_map(outputs) or value not in outputs:
         raise Missing(
-            f"{function}(): there is no output for the iteration {java_text(value)[:40]!r}.",
+            f"{function}(): there is no output for the iteration {excerpt(java_text(value), 40)!r}.",
             name=value, known=outputs if is_map(outputs) else (),
         )  # fmt: skip
     return outputs[value]
@@ -186,7 +187,7 @@ def iteration_output(frame: Frame, task_id: Value, iteration: Value) -> Value:
     if isinstance(wanted, str) and wanted.isdecimal() and len(wanted) < 10:
         wanted = int(wanted)
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
-        fail(f"iterationOutput() has no iteration {java_text(wanted)[:20]}.", "The first iteration is 0.")
+        fail(f"iterationOutput() has no iteration {excerpt(java_text(wanted), 20)}.", "The first iteration is 0.")
     outputs = _variable(frame, "outputs", java_text(_variable(frame, "task", "id") if task_id is None else task_id))
     for value in reversed(_parent_values(frame)):
         outputs = outputs.get(value) if is_map(outputs) else None
@@ -207,7 +208,7 @@ def parent_output(frame: Frame, index: Value) -> Value:
         fail("parentOutput() works inside another task only.")
     place = 0 if index is None else len(parents) - 1 - index if isinstance(index, int) and index >= 0 else -1
     if not 0 <= place < len(parents):
-        fail(f"parentOutput() has no parent {java_text(index)[:20]}: there are {len(parents)}.")
+        fail(f"parentOutput() has no parent {excerpt(java_text(index), 20)}: there are {len(parents)}.")
     parent = parents[place]
     outputs = _variable(frame, "outputs", java_text(parent.get("task", {}).get("id")))
     for one in reversed(parents[place:]):

@@ -69,6 +69,7 @@ class Frame:
         self.services = services
         self.scopes: list[MutableMapping[str, Value]] = []
         self.left = Allowance()
+        self.left.mask = services.mask
 
     def inner(self, root: Mapping[str, Value]) -> "Frame":
         """A frame for a macro or nested render, which uses up this one's allowance."""

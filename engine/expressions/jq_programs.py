@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import jq
 
+from engine.errors import ExpressionFailed
 from engine.expressions import bounded
-from engine.expressions.allowance import affords, spend
+from engine.expressions.allowance import affords, current, excerpt, spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.json_reading import first_value, only_value, parts_of, refuse_bomb, without_texts
 from engine.expressions.limits import MAX_ITEMS, MAX_PROGRAM, SAFE_EFFORT
@@ -60,9 +61,15 @@ def outputs(value: Value, program: str) -> list[Value]:
     document = value if isinstance(value, str) else to_json(value)
     refuse_bomb(document)
     moves = _effort(bare, program, document)
-    if moves <= SAFE_EFFORT and affords(int(moves) >> 4):
-        return run(program, document)
-    answer: list[Value] = bounded.jq(program, document)
+    is_quick = moves <= SAFE_EFFORT and affords(int(moves) >> 4)
+    try:
+        answer: list[Value] = run(program, document) if is_quick else bounded.jq(program, document)
+    except ExpressionFailed:
+        mask = current().mask
+        if mask(document) == document and mask(program) == program:
+            raise
+        # jq shows beginnings of values.
+        raise ExpressionFailed("A jq program failed that works on a secret, so what jq said stays out.") from None
     return answer
 
 
@@ -158,7 +165,7 @@ def _program(text: str) -> Any:
         reason = str(error).split("\n", 1)[0].removeprefix("jq: error: ")
         # Within '…' it stays, so that jq gets it.
         fix = 'Write " without the backslash.' if '\\"' in text else ""
-        fail(f"The jq program {text[:80]!r} cannot be read: {reason[:200]}.", fix)
+        fail(f"The jq program {excerpt(text, 80)!r} cannot be read: {reason[:200]}.", fix)
 
 
 def run(program: str, document: str) -> list[Value]:
@@ -168,7 +175,8 @@ def run(program: str, document: str) -> list[Value]:
         loaded = first_value(document)
     except (ValueError, RecursionError) as error:
         fail(
-            f"jq needs JSON, but was given the text {document[:60]!r}: {error}.", "Check what the task before put out."
+            f"jq needs JSON, but was given the text {excerpt(document, 60)!r}: {error}.",
+            "Check what the task before put out.",
         )
     try:
         # A JSON text that holds JSON once more comes from `x | json | jq(…)`: what is meant is what is inside.

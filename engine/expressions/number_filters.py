@@ -7,6 +7,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Context, Decimal, Inv
 from typing import Final
 
 from engine.errors import ExpressionFailed
+from engine.expressions.allowance import excerpt
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_DIGITS, MAX_PATTERN
 from engine.expressions.number_formats import java_format
@@ -45,7 +46,7 @@ def number(value: Value, type: Value) -> Value:
     except (ValueError, ArithmeticError, struct.error) as error:
         what = f" as {wanted}" if wanted else ""
         raise ExpressionFailed(
-            f"'number' cannot read {value[:60]!r}{what}.",
+            f"'number' cannot read {excerpt(value, 60)!r}{what}.",
             fix="Trim the text first, or say what it is: `number(type='…')`.",
         ) from error
 
@@ -106,7 +107,9 @@ def string(value: Value) -> Value:
             found = None
         if found is not None:
             return decimal_text(found)
-    return fail(f"'string' takes a number or a numeric text, not {java_text(value)[:40]!r}.", "Use `'' ~ value`.")
+    return fail(
+        f"'string' takes a number or a numeric text, not {excerpt(java_text(value), 40)!r}.", "Use `'' ~ value`."
+    )
 
 
 @FILTERS.add("abs")

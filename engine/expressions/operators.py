@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final
 
 from engine.errors import ExpressionFailed
-from engine.expressions.allowance import spend
+from engine.expressions.allowance import excerpt, spend
 from engine.expressions.date_reading import read_iso
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_RANGE
@@ -32,7 +32,10 @@ def number(value: Value, operator: str) -> int | float | Decimal:
         try:
             return float(value) if any(mark in value for mark in ".eE") else wrap_checked(value)
         except ValueError:
-            fail(f"{operator!r} needs numbers, but one side is the text {value[:40]!r}.", "Use `~` to join texts.")
+            fail(
+                f"{operator!r} needs numbers, but one side is the text {excerpt(value, 40)!r}.",
+                "Use `~` to join texts.",
+            )
     return fail(
         f"{operator!r} needs numbers, but one side is {kind(value)}.", "Guard a value that may be null with `??`."
     )

@@ -167,7 +167,8 @@ def to_json(value: Value, zone: tzinfo = UTC) -> str:
     out: list[str] = []
     writer = _JsonWriter(out, zone)
     writer.write(value, 0)
-    spend((MAX_ITEMS - writer.nodes >> 1) + (MAX_TEXT - writer.room >> 6))
+    writer.pay()
+    spend(MAX_TEXT - writer.room >> 6)
     return "".join(out)
 
 
@@ -177,9 +178,18 @@ class _JsonWriter:
         self.zone = zone
         self.nodes = MAX_ITEMS
         self.room = MAX_TEXT
+        self.paid = 0
+
+    def pay(self) -> None:
+        """Count the parts that were written since it was called last."""
+        due = MAX_ITEMS - self.nodes >> 1
+        spend(due - self.paid)
+        self.paid = due
 
     def write(self, value: Value, depth: int) -> None:
         self.nodes -= 1
+        if not self.nodes & 1023:
+            self.pay()
         if self.nodes < 0 or depth > MAX_DEPTH:
             fail(
                 f"A value is too big to print: over {MAX_ITEMS:,} parts or {MAX_DEPTH} levels deep.",
@@ -278,7 +288,11 @@ def measure(value: Value) -> None:
     """Refuse a structure that is too big to walk through; shared parts count each time they are met."""
     left, room = MAX_ITEMS - 1, MAX_TEXT
     waiting = [(value, 0)]
+    paid = 0
     while waiting:
+        if MAX_ITEMS - left >> 1 > paid + 1000:
+            spend((MAX_ITEMS - left >> 1) - paid)
+            paid = MAX_ITEMS - left >> 1
         found, depth = waiting.pop()
         if isinstance(found, str):
             room -= len(found)
@@ -295,7 +309,7 @@ def measure(value: Value) -> None:
         if left < 0 or depth > MAX_DEPTH:
             fail(f"A value is too big to work on: over {MAX_ITEMS:,} parts or {MAX_DEPTH} levels deep.")
         waiting.extend((item, depth + 1) for item in items)
-    spend((MAX_ITEMS - left >> 1) + (MAX_TEXT - room >> 6))
+    spend((MAX_ITEMS - left >> 1) - paid + (MAX_TEXT - room >> 6))
 
 
 def truthy(text: object) -> bool:

@@ -50,4 +50,5 @@ class Services:
     )  # (namespace, id, inputs, revision, labels, timeout)
     random_port: Callable[[], int] = field(default=_absent("randomPort"))
     warn: Callable[[str], None] = _ignore
+    mask: Callable[[str], str] = str  # hides the secrets in a text
     outside: frozenset[str] = frozenset()

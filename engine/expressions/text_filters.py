@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 
 from engine.expressions import regexes
-from engine.expressions.allowance import spend
+from engine.expressions.allowance import excerpt, spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_TEXT
 from engine.expressions.operations import FILTERS
@@ -26,7 +26,7 @@ def text_of(value: Value, name: str) -> str:
 def amount_of(value: Value, name: str, argument: str) -> int:
     """An argument that counts something."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        fail(f"{name!r} takes an integer from 0 for {argument!r}, not {java_text(value)[:40]!r}.")
+        fail(f"{name!r} takes an integer from 0 for {argument!r}, not {excerpt(java_text(value), 40)!r}.")
     return value
 
 

@@ -9,7 +9,7 @@ import uuid as uuids
 from functools import reduce
 from typing import TYPE_CHECKING, Final
 
-from engine.expressions.allowance import spend
+from engine.expressions.allowance import excerpt, spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.frame import Frame
 from engine.expressions.limits import MAX_CALLS
@@ -60,7 +60,7 @@ def block(frame: Frame, name: Value) -> str:
     """What a block of the template prints."""
     body = frame.blocks.get(name) if isinstance(name, str) else None
     if body is None:
-        fail(f"There is no block {java_text(name)[:40]!r}.", "Define it with {% block name %}…{% endblock %}.")
+        fail(f"There is no block {excerpt(java_text(name), 40)!r}.", "Define it with {% block name %}…{% endblock %}.")
     frame.calls += 1
     if frame.calls > MAX_CALLS:
         fail("Blocks print each other without end.")

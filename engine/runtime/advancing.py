@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
+from engine.aside import waits
 from engine.core.bounds import DEFAULT, Bounds
 from engine.core.commands import Command, Render, RunTask
 from engine.core.events import Event, TaskEnded
@@ -16,8 +18,9 @@ from engine.core.executor import advance
 from engine.core.flow import Flow
 from engine.core.inputs import secrets_of
 from engine.core.state import State
+from engine.expressions.allowance import TooLong, shortly
 from engine.logbook import Note
-from engine.rendering import Renderer, waits
+from engine.rendering import Renderer
 from engine.runtime.mailbox import broken
 
 log = logging.getLogger(__name__)
@@ -80,7 +83,11 @@ class Advancer:
             for render in self._decided(flow, step, following, todo):
                 if waits(render.sources):
                     raise MustWait
-                todo.events.append(self._renderer.answer_now(flow, step.execution, render, todo.now))
+                answer = partial(self._renderer.answer_now, flow, step.execution, render, todo.now)
+                try:
+                    todo.events.append(shortly(answer))
+                except TooLong:
+                    raise MustWait from None
 
     def _next(self, flow: Flow, step: Step, todo: Todo) -> Event | None:
         """The next event; when there is none, a task is run that gives one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from engine.aside import in_a_thread, promptly, texts, waits
 from engine.clock import Clock
 from engine.core import commands
 from engine.core.commands import SetTimer
@@ -23,7 +24,7 @@ from engine.errors import EngineError, ExpressionFailed, InputInvalid, InputProb
 from engine.expressions import Services, render
 from engine.files import FileStore, Scope, execution_folder
 from engine.identifiers import new_id
-from engine.rendering import Renderer, in_a_thread, texts, typed_value, waits
+from engine.rendering import Renderer, typed_value
 from engine.runtime.decision import Decision
 from engine.secrets import AtRest, Masker
 from engine.settings import Settings
@@ -95,7 +96,7 @@ class Creator:
                 inputs, given, lambda text, extra, typed: _one(text, {**variables, **extra}, services, typed)
             )
 
-        return await in_a_thread(work) if may_wait(inputs) or is_long(given) else work()
+        return await (in_a_thread(work) if may_wait(inputs) or is_long(given) else promptly(work))
 
     async def check_for(self, trigger: Trigger, flow: Flow, given: Mapping[str, Any]) -> Resolved:
         """The same for what a trigger gives. One that gives nothing may start a flow that asks for more."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from engine.aside import in_a_thread, promptly, waits
 from engine.core.conditions import ConditionContext, Upstream
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
@@ -15,7 +16,7 @@ from engine.core.state import State
 from engine.core.variables import labels_map
 from engine.errors import EngineError, FlowInvalid, NotFound, Refused
 from engine.expressions import render
-from engine.rendering import in_a_thread, typed_value, waits
+from engine.rendering import typed_value
 from engine.runtime.creation import CORRELATION, Creator, Prepared
 from engine.runtime.flows import Flows
 from engine.store import commands as outbox
@@ -182,7 +183,7 @@ class FlowTriggers:
                 return None if trigger.needed() and not any(found.values()) else found
 
             try:
-                found = await in_a_thread(met) if self._waits(flow, trigger) else met()
+                found = await (in_a_thread(met) if self._waits(flow, trigger) else promptly(met))
             except EngineError as error:
                 log.warning("The trigger %s could not look at %s: %s", key, execution.id, error)
                 continue
@@ -231,7 +232,7 @@ class FlowTriggers:
             labels = tuple((key, str(rendered_one(value, {}, False))) for key, value in written)
             return rendered(trigger.inputs, rendered_one), labels
 
-        given, labels = await in_a_thread(work) if self._waits(match.flow, trigger) else work()
+        given, labels = await (in_a_thread(work) if self._waits(match.flow, trigger) else promptly(work))
         resolved = await self._creator.check_for(match.trigger, match.flow, given)
         prepared = await self._creator.prepare(match.flow, resolved, local_files=False)
         return Start(match, windows, prepared, told, (*labels, *_correlation(match.execution)))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.aside import in_a_thread, texts
 from engine.core.execution import Execution
 from engine.core.flow import Flow
 from engine.core.flowable import PausingTask
@@ -16,7 +17,6 @@ from engine.errors import EngineError
 from engine.expressions import Services, render
 from engine.files import task_folder
 from engine.plugin import Changes, Content, RunnableTask, Settings
-from engine.rendering import in_a_thread, texts
 from engine.run_context import RunFiles
 from engine.runtime.answers import Answers
 from engine.runtime.creation import Creator

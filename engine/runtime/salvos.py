@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
+from engine.aside import waits
 from engine.clock import Clock
 from engine.core.durations import parse as parse_duration
 from engine.core.execution import Execution, Origin
@@ -19,7 +20,6 @@ from engine.core.inputs import RenderFn
 from engine.core.labels import read_labels
 from engine.core.triggers import Dated, Scheduled
 from engine.errors import EngineError
-from engine.rendering import waits
 from engine.runtime.creation import may_wait
 from engine.runtime.starts import Start, Starts
 from engine.store import triggers as rows

@@ -7,6 +7,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
+from engine.aside import aside
 from engine.core.conditions import ConditionContext
 from engine.core.flow import Flow
 from engine.core.inputs import RenderFn
@@ -16,7 +17,7 @@ from engine.errors import EngineError, ExpressionFailed
 from engine.expressions import render as render_text
 from engine.key_values import KeyValueStore
 from engine.plugin import Records
-from engine.rendering import aside, typed_value
+from engine.rendering import typed_value
 from engine.runtime.creation import Creator, Prepared
 from engine.runtime.flow_triggers import rendered
 from engine.trigger_context import TriggerContext

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import re
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from bot.chat_settings import ChatSettings
+from engine.aside import aside, waits
 from engine.core.state import State
-from engine.rendering import waits
+from engine.expressions import Services, render
 from engine.runtime import Engine
 from engine.runtime.creation import is_long
 from engine.runtime.starts import hurried
@@ -295,6 +297,49 @@ def test_long_inputs_are_not_read_where_everything_else_goes_on():
 )
 def test_what_is_soon_done_is_rendered_at_once(text):
     assert not waits(text)
+
+
+@pytest.mark.parametrize(
+    ("template", "is_long"),
+    [
+        ("{{ big | length }}", False),
+        ("{{ big }}", True),
+        ("{{ big | distinct | length }}", True),
+        ("{{ yaml(text) | length }}", True),
+        ("{{ big ~ '' | length }}", True),
+        ("{{ big == other }}", True),
+    ],
+)
+async def test_what_turns_out_to_take_long_is_rendered_beside_everything_else(template, is_long):
+    values = {"big": [[number] for number in range(50_000)], "text": "- a\n" * 10_000}
+    values["other"] = [[number] for number in range(50_000)]
+    threads = []
+
+    def work():
+        threads.append(threading.current_thread())
+        return render(template, values, Services())
+
+    assert await aside(template, work) == render(template, values, Services())
+    assert threads[0] is threading.current_thread()
+    assert [thread is threads[0] for thread in threads[1:]] == [False] * is_long
+
+
+async def test_a_pure_task_that_takes_long_ends_as_any_other(engine):
+    await engine.deploy("""
+id: f
+namespace: n
+inputs:
+  - {id: rows, type: JSON}
+tasks:
+  - {id: r, type: io.kestra.plugin.core.debug.Return, format: "{{ inputs.rows | distinct | length }}"}
+  - {id: if, type: io.kestra.plugin.core.flow.If, condition: "{{ inputs.rows | distinct | length > 5 }}", then: [
+      {id: s, type: io.kestra.plugin.core.debug.Return, format: "{{ (inputs.rows | toJson) == '1' }}"}]}
+""")
+    made = await engine.create("n", "f", {"rows": [[number] for number in range(30_000)]}, started_by="test")
+    ended = await engine.wait(made.id, timeout=60)
+    assert ended.state is State.SUCCESS
+    values = [run.outputs["value"] for run in ended.task_runs.values() if "value" in run.outputs]
+    assert values == ["30000", "false"]
 
 
 def test_a_search_among_dates_ends_when_the_conditions_take_long():

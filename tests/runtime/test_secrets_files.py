@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 
 from engine.core.state import State
 from engine.errors import ExpressionFailed, InputInvalid, NotFound, Refused, SettingInvalid, StoreFailed
+from engine.expressions import Services, render
 from engine.files import FileStore, Scope, slug, task_folder
 from engine.runtime import Engine
 from engine.secrets import Masker, Secrets, Vault
@@ -38,6 +39,42 @@ def test_a_secret_of_the_environment(monkeypatch, name, value):
 def test_a_secret_of_a_mounted_folder(tmp_path):
     (tmp_path / "MY_KEY").write_text(SECRET + "\n")
     assert Secrets(Settings(secrets_dir=tmp_path), Masker()).get("my_key") == SECRET
+
+
+def test_a_secret_whose_file_cannot_be_read_is_an_error_of_ours(tmp_path):
+    (tmp_path / "BYTES").write_bytes(b"\xff\xfe")
+    secrets = Secrets(Settings(secrets_dir=tmp_path), Masker())
+    with pytest.raises(ExpressionFailed, match="file of the secret BYTES can't be read"):
+        secrets.get("bytes")
+    with pytest.raises(ExpressionFailed, match="at most 200 characters"):
+        secrets.get("a" * 300)
+
+
+def test_a_file_whose_name_is_too_long_is_not_there(tmp_path):
+    with pytest.raises(NotFound):
+        FileStore(tmp_path).path("a" * 300, Scope("company"))
+
+
+# Errors show beginnings of values: 60 characters, or 11 where jq writes them.
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ fromJson(secret('KEY')) }}", "{{ secret('KEY') | date }}", "{{ 2 * secret('KEY') }}",
+        "{{ secret('KEY') | number }}", "{{ 0 | date(timeZone=secret('KEY')) }}", "{{ flow[secret('KEY')] }}",
+        "{{ secret('KEY') | jq('.') }}", "{{ {'a': secret('KEY')} | jq('.a | tonumber') }}",
+        "{{ {'a': secret('KEY')} | jq('.a.b') }}", "{{ 1 | jq('.[\"' ~ secret('KEY') ~ '\"]') }}",
+        "{{ [1] | jq('\"' ~ secret('KEY') ~ '\" | .a') }}", "{{ 'a' | jq('\"' ~ secret('KEY') ~ '\" |') }}",
+        "{{ 'a' | jq('def a: a; \"' ~ secret('KEY') ~ '\" * .') }}", "{{ 'a' | slice(secret('KEY')) }}",
+    ],
+)  # fmt: skip
+def test_no_error_shows_the_beginning_of_a_secret(template):
+    key = "k" + "".join(f"{number:02d}secret" for number in range(20))
+    masker = Masker()
+    masker.add(key)
+    with pytest.raises(ExpressionFailed) as raised:
+        render(template, {"flow": {"id": "f"}}, Services(secret=lambda *a, **b: key, mask=masker.mask))
+    assert key[:8] not in str(raised.value)
+    assert "".join(str(raised.value).split()), "it says something"
 
 
 def test_a_folder_gives_nothing_outside_itself(tmp_path):
