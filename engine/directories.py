@@ -66,7 +66,7 @@ async def run_directory(
     worker: Worker, job: Job, flow: Flow, execution: Execution, run: TaskRun, task: DirectoryTask
 ) -> Ended:
     """Place files, run the children, collect files; how the directory ended."""
-    if len(run.attempts) < job.attempt:  # the executor has not heard yet that this try began
+    if 0 < len(run.attempts) < job.attempt:  # the executor has not heard yet that another try began
         execution = without_children(execution, run)
     folder = worker.scratch / run.id
     directory = DirectoryRun(worker, job, flow, run, task, folder)
