@@ -176,7 +176,7 @@ class Action(DropletTask):
 
     examples: ClassVar[tuple[str, ...]] = (
         """
-id: off
+id: switched_off
 type: io.kestra.plugin.digitalocean.droplet.Action
 apiToken: "{{ secret('DIGITALOCEAN_TOKEN') }}"
 dropletId: "3164444"
