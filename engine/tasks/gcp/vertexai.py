@@ -1,13 +1,18 @@
-"""`io.kestra.plugin.gcp.vertexai`: training on Google's machines."""
+"""`io.kestra.plugin.gcp.vertexai`: training on Google's machines, and Gemini models in a project of one's own."""
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.gcp_service import GcpConnected, kept
-from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.gemini_answers import ratings_of, reason_of, text_of
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, document_from_text
+from engine.tasks.vertex_models import Predictions, VertexTask, predicted, turn
+from engine.tasks.working_files import STORAGE
 
 EVERY, MOST = timedelta(seconds=5), timedelta(days=7)
 
@@ -187,6 +192,141 @@ spec:
                 f"The job {made['name']} ended as {done.get('state')}: {why}", outputs=_ran(done).model_dump()
             )
         return _ran(done)
+
+
+class TextCompletion(VertexTask):
+    """Ask for text."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: idea
+type: io.kestra.plugin.gcp.vertexai.TextCompletion
+serviceAccount: "{{ secret('GCP_KEY') }}"
+region: europe-west1
+modelId: gemini-2.5-flash
+prompt: "A name for {{ inputs.product }}?"
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.vertexai.TextCompletion"]
+    prompt: Property[Text]
+
+    async def run(self, context: RunContext) -> Predictions:
+        async with self.asking(context) as model:
+            return predicted([await model.ask(self.prompt)])
+
+
+class Message(Part):
+    """One turn; who said it is not asked any more."""
+
+    author: OptionalText = None
+    content: Text
+
+
+class Example(Part):
+    """A question and its answer, which models are no longer taught by."""
+
+    input: Text
+    output: Text
+
+
+Messages = Annotated[list[Message], BeforeValidator(document_from_text)]
+
+
+class ChatCompletion(VertexTask):
+    """Say one thing after the other; each is answered with what was said before in mind."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: classify
+type: io.kestra.plugin.gcp.vertexai.ChatCompletion
+serviceAccount: "{{ secret('GCP_KEY') }}"
+region: europe-west1
+modelId: gemini-2.5-flash
+messages:
+  - author: user
+    content: "In one word, high or low priority: {{ trigger.data }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.vertexai.ChatCompletion"]
+    messages: Property[Messages] = Field(min_length=1)
+    history: Property[Messages | None] = None
+    context: Property[OptionalText] = None  # said first, and its answer left out
+    teaching: Property[Annotated[list[Example], BeforeValidator(document_from_text)] | None] = Field(
+        default=None, alias="examples"
+    )
+
+    async def run(self, context: RunContext) -> Predictions:
+        said = [turn("user", message.content) for message in self.history or ()]
+        answers = []
+        async with self.asking(context) as model:
+            for text in [*([self.context] if self.context else []), *(message.content for message in self.messages)]:
+                said.append(turn("user", text))
+                answer = await model.ask(said)
+                said.append(turn("model", text_of(answer)))
+                answers.append(answer)
+        return predicted(answers[1:] if self.context else answers)
+
+
+class Content(Part):
+    """A text, or a file in internal storage when `mimeType` is given."""
+
+    content: Property[Text]
+    mime_type: Property[OptionalText] = None
+
+
+class Completed(Outputs):
+    """What the model made of it."""
+
+    text: str | None
+    safetyRatings: list[dict[str, Any]]  # noqa: N815 - appears as written
+    blocked: bool
+    finishReason: str | None  # noqa: N815
+
+
+class MultimodalCompletion(VertexTask):
+    """Ask about texts, pictures and other files."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: describe
+type: io.kestra.plugin.gcp.vertexai.MultimodalCompletion
+serviceAccount: "{{ secret('GCP_KEY') }}"
+region: europe-west1
+modelId: gemini-2.5-flash
+contents:
+  - content: What is in this picture?
+  - content: "{{ inputs.picture }}"
+    mimeType: image/png
+""",
+    )
+    type: Literal["io.kestra.plugin.gcp.vertexai.MultimodalCompletion"]
+    contents: list[Content] = Field(min_length=1)
+
+    async def run(self, context: RunContext) -> Completed:
+        async with self.asking(context) as model:
+            from google.genai import types
+
+            parts = []
+            for content in self.contents:
+                if content.mime_type is None:
+                    parts.append(types.Part.from_text(text=content.content))
+                elif content.content.startswith(STORAGE):
+                    data = await context.files.read(content.content)
+                    parts.append(types.Part.from_bytes(data=data, mime_type=content.mime_type))
+                else:
+                    fix = "Give a file of internal storage, or leave out `mimeType`."
+                    raise TaskFailed(f"There is no {content.mime_type} at {content.content!r}.", fix=fix)
+            answer = await model.ask([types.Content(role="user", parts=parts)])
+        reason = reason_of(answer)
+        blocked = reason in ("SAFETY", "RECITATION")
+        if blocked:
+            context.log(f"The answer is held back ({reason}).", "WARN")
+        return Completed(
+            text=None if blocked else text_of(answer),
+            safetyRatings=ratings_of(answer.candidates[0]) if answer.candidates else [],
+            blocked=blocked,
+            finishReason=reason,
+        )
 
 
 def _ran(job: Mapping[str, Any]) -> Ran:
