@@ -212,17 +212,16 @@ def unequal(left: Value, right: Value) -> bool:
 
 
 def compare(left: Value, right: Value, operator: str) -> bool:
-    """`<`, `>`, `<=`, `>=` of two numbers, or two texts as in Kestra 2.0 (moments by time); false when one is null."""
+    """`<`, `>`, `<=`, `>=` of two numbers, or two dates written with their offsets; false when one is null."""
     if left is None or right is None:
         return False
-    if isinstance(left, str) and isinstance(right, str):
+    if not is_number(left) or not is_number(right):
         earlier, later = _moment(left), _moment(right)
-        moments = earlier is not None and later is not None
-        left, right = (earlier, later) if moments else (_java_order(left), _java_order(right))
-    elif not is_number(left) or not is_number(right):
-        wrong = left if not is_number(left) else right
-        fix = "Turn texts into numbers with `| number`, dates with `| timestamp`."
-        fail(f"{operator!r} compares two numbers or two texts, but one side is {kind(wrong)}.", fix)
+        if earlier is None or later is None:
+            wrong = left if not is_number(left) else right
+            fix = "Turn texts into numbers with `| number`, dates with `| timestamp`."
+            fail(f"{operator!r} compares numbers, but one side is {kind(wrong)}.", fix)
+        left, right = earlier, later
     if operator == "<":
         return bool(left < right)
     if operator == ">":
@@ -232,15 +231,10 @@ def compare(left: Value, right: Value, operator: str) -> bool:
     return bool(left >= right)
 
 
-def _java_order(text: str) -> bytes:
-    """What sorts as Java's texts do: by units of UTF-16."""
-    return text.encode("utf-16-be", "surrogatepass")
-
-
-def _moment(text: str) -> datetime | None:
-    """What a text such as `2042-04-02T04:20:42Z` means wherever the server stands; none for any other text."""
+def _moment(value: Value) -> datetime | None:
+    """What a text such as `2042-04-02T04:20:42Z` means wherever the server stands; none for anything else."""
     try:
-        found = read_iso(text)
+        found = read_iso(value) if isinstance(value, str) else None
     except ExpressionFailed:
         return None
     return found if isinstance(found, datetime) and found.tzinfo is not None else None
