@@ -1,7 +1,8 @@
 """A namespace and its folder in a repository: what one has and the other lacks, and how they become alike."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -18,6 +19,7 @@ from engine.tasks.git_sync import as_seen, chosen, chosen_files, flow_change, fl
 from engine.tasks.git_sync_folders import files_changed
 
 FLOWS, FILES = "flows/", "files/"
+ID = re.compile(r"""^id:[ \t]*(?P<mark>['"]?)(?P<id>[a-zA-Z0-9][\w.-]*)(?P=mark)[ \t]*(?:\#.*)?\r?$""", re.MULTILINE)
 Row = dict[str, str]
 Texts = dict[str, tuple[str, str]]  # a flow's id → its path and text
 
@@ -62,17 +64,18 @@ class Pair:
         """What is to be done so that the namespace has what the folder holds; TaskFailed for flows that are none."""
         flows = flows_of(context)
         wanted, invalid = await self._wanted(flows, found)
-        for problem in invalid.values():
+        for problem in dict.fromkeys(invalid.values()):
             context.log(problem, "WARN" if self.rules.on_invalid == "WARN" else "INFO")
         files = {file.path.removeprefix(FILES): file.content for file in found if file.path.startswith(FILES)}
         present = {flow.id: flow for flow in await flows.list(self.namespace)}
         there = await chosen_files(context, self.namespace, [])
-        gone = [one for name, one in present.items() if name not in wanted and name not in invalid]
+        gone = _gone(present, wanted, invalid)
         gone = [one for one in gone if not (self.deletes and stays(context, one))]
         return Plan(self, wanted, present, gone, files, there)
 
     async def _wanted(self, flows: SeenFlows, found: Iterable[Found]) -> tuple[Texts, dict[str, str]]:
-        """Path and text of the flows, and what is wrong with those that are none; TaskFailed."""
+        """Path and text of the flows by their ids, and what is wrong with those that are none, by the ids that they may
+        be meant to have: "" when one could have any. TaskFailed."""
         wanted: Texts = {}
         invalid: dict[str, str] = {}
         for file in found:
@@ -83,7 +86,10 @@ class Pair:
             except TaskFailed as error:
                 if self.rules.on_invalid == "FAIL":
                     raise
-                invalid[PurePosixPath(file.path).stem] = error.message
+                told = ID.search(file.content.decode("utf-8", "replace"))
+                unknown = "" if told else " Nobody can tell which flow it was, so none is deleted."
+                names = (PurePosixPath(file.path).stem, told["id"] if told else "")
+                invalid |= dict.fromkeys(names, f"{error.message}{unknown}")
                 continue
             wanted[key[1]] = (file.path, source)
         return wanted, invalid
@@ -99,7 +105,7 @@ class Pair:
             for name, (_, source) in wanted.items()
         ]
         own = (sight.namespace, sight.flow_id)
-        gone = [one for name, one in present.items() if name not in wanted and name not in invalid and not one.file]
+        gone = [one for one in _gone(present, wanted, invalid) if not one.file]
         if self.deletes:
             gone = [one for one in gone if (one.namespace, one.id) != own]
             changed += [flow_change((one.namespace, one.id), one.source, None) for one in gone]
@@ -207,6 +213,11 @@ class Plan:
         if state != "UNCHANGED" and not self.pair.rules.dry_run:
             await deployed(flows_of(context), path, source)
         return self.pair.row(path, PurePosixPath(path).stem, "FLOW", state)
+
+
+def _gone(present: Mapping[str, DeployedFlow], wanted: Collection[str], invalid: Collection[str]) -> list[DeployedFlow]:
+    """Flows that the folder certainly does not hold, not even broken."""
+    return [] if "" in invalid else [one for name, one in present.items() if name not in {*wanted, *invalid}]
 
 
 def is_flow(path: str) -> bool:

@@ -324,6 +324,13 @@ async def test_a_namespace_becomes_what_a_repository_holds(desk):
     assert "flows/fresh.yaml is no valid flow" in desk.said
     await desk.run("NamespaceSync", **given, onInvalidSyntax="WARN")
     assert engine.flows.exists("company.team", "fresh")
+    desk.commit({f"{at}/flows/fresh.yaml": None, f"{at}/flows/other-name.yaml": "id: fresh\ntasks: []\n"})
+    await desk.run("NamespaceSync", **given, onInvalidSyntax="SKIP")
+    assert engine.flows.exists("company.team", "fresh")  # what is broken there is not gone there
+    desk.commit({f"{at}/flows/other-name.yaml": "id: [\n"})
+    found = await desk.run("NamespaceSync", **given, onInvalidSyntax="SKIP")
+    assert engine.flows.exists("company.team", "fresh")
+    assert "Nobody can tell which flow it was" in desk.said
     await desk.run("NamespaceSync", State.FAILED, **{**given, "gitDirectory": "wrong"})
     assert "has no folder 'wrong/company/team'" in desk.said
 
