@@ -1,7 +1,6 @@
 """Entries of directories, and changes to them, as LDIF (RFC 2849) and as rows."""
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -129,7 +128,7 @@ def _pair(number: int, line: str) -> tuple[str, Any]:
 def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise TaskFailed(f"{text[:40]!r} is not Base64: {error}.") from error
 
 
@@ -140,26 +139,40 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
         )
     yield _line("dn", record["dn"])
     kind = str(record.get("changeType") or "").lower()
+    if kind not in ("", "add", "modify", "delete", *RENAMES):
+        raise TaskFailed(f"{record['dn']}: there is no change {kind!r}.", fix="It is add, modify, delete or moddn.")
     if kind:
         yield f"changetype: {kind}"
     if kind == "modify":
-        for change in record.get("modifications") or ():
+        for change in _given(record, "modifications", list):
+            if not isinstance(change, Mapping):
+                raise TaskFailed(f"{record['dn']}: {str(change)[:80]!r} is no change.", fix="Give maps.")
             operation, name = str(change.get("operation")).lower(), str(change.get("attribute"))
             if operation not in OPERATIONS:
                 raise TaskFailed(f"There is no change {operation!r}.", fix="It is ADD, DELETE or REPLACE.")
             yield _line(operation, name)
-            yield from (_line(name, value) for value in change.get("values") or ())
+            yield from (_line(name, value) for value in _several(change.get("values")))
             yield "-"
     elif kind in RENAMES:
-        told = record.get("newDn") or {}
+        told = _given(record, "newDn", Mapping)
         yield _line("newrdn", told.get("newrdn", ""))
         yield f"deleteoldrdn: {int(bool(told.get('deleteoldrdn')))}"
         if told.get("newsuperior"):
             yield _line("newsuperior", told["newsuperior"])
     elif kind != "delete":
-        for name, values in (record.get("attributes") or {}).items():
-            for value in values if isinstance(values, list) else [values]:
-                yield _line(name, value)
+        for name, values in _given(record, "attributes", Mapping).items():
+            yield from (_line(str(name), value) for value in _several(values))
+
+
+def _given(record: Mapping[str, Any], name: str, kind: type) -> Any:
+    found = record.get(name) or ([] if kind is list else {})
+    if not isinstance(found, kind):
+        raise TaskFailed(f"{record['dn']}: `{name}` is no {'list' if kind is list else 'map'}: {str(found)[:80]!r}.")
+    return found
+
+
+def _several(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [] if values is None else [values]
 
 
 def _line(name: str, value: Any) -> str:

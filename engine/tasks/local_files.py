@@ -20,6 +20,7 @@ from engine.tasks.threads import in_own_thread
 
 R = TypeVar("R")
 LocalFile = dict[str, Any]
+WRITTEN = (Path(".env"), Path("parley.yaml"))  # where an operator writes settings, secrets among them
 HALF = ".parley-"  # how the names of files begin that are not whole yet
 
 
@@ -44,7 +45,7 @@ class Reach:
     def __init__(self, settings: Settings, ended: threading.Event) -> None:
         self._ended = ended
         self._allowed = [folder.resolve() for folder in settings.local_files.allowed_paths]
-        own = (settings.data, settings.secrets_dir, settings.audit.key_file)
+        own = (settings.data, settings.secrets_dir, settings.audit.key_file, *WRITTEN)
         self._own = [path.resolve() for path in own if path is not None]
 
     def place(self, text: str, *, through: bool = True) -> Path:

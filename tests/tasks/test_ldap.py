@@ -93,6 +93,7 @@ def test_any_value_comes_back(values):
         ("dn: cn=x\nnonsense\n", "Line 2: 'nonsense' is no attribute"),
         ("dn: cn=x\nphoto:< file:///etc/passwd\n", "Line 2: .*is no attribute"),
         ("dn: cn=x\nphoto:: %%\n", "is not Base64"),
+        ("dn: cn=x\nphoto:: Ä\n", "is not Base64"),
         ("dn: cn=x\nchangetype: burn\n", "no change 'burn'"),
         ("dn: cn=x\nchangetype: modify\nburn: x\n", "Line 3: there is no change 'burn'"),
         ("dn: cn=x\nchangetype: moddn\n", "gets no new name"),
@@ -102,6 +103,27 @@ def test_any_value_comes_back(values):
 def test_what_is_no_ldif(text, said):
     with pytest.raises(TaskFailed, match=said):
         list(records_of(text))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"changeType": "burn"}, "there is no change 'burn'"),
+        ({"changeType": "delete\n\ndn: cn=other"}, "there is no change"),
+        ({"attributes": ["cn"]}, r"`attributes` is no map: \"\['cn'\]\""),
+        ({"changeType": "modify", "modifications": "all"}, "`modifications` is no list"),
+        ({"changeType": "modify", "modifications": ["cn"]}, "'cn' is no change"),
+        ({"changeType": "moddn", "newDn": "cn=y"}, "`newDn` is no map"),
+    ],
+)
+def test_rows_that_are_no_entries_say_why(row, said):
+    with pytest.raises(TaskFailed, match=said):
+        ldif_of([{"dn": "cn=x", **row}])
+
+
+def test_one_value_of_a_change_is_not_taken_apart():
+    change = {"operation": "REPLACE", "attribute": "mail", "values": "a@x.en"}
+    assert "\nmail: a@x.en\n-\n" in ldif_of([{"dn": "cn=x", "changeType": "modify", "modifications": [change]}])
 
 
 @pytest.fixture(scope="module")

@@ -198,6 +198,18 @@ async def test_what_flows_may_not_use(here, data, tmp_path, path):
     assert not (data / "got").exists()
 
 
+@pytest.mark.parametrize("name", [".env", "parley.yaml"])
+async def test_the_settings_of_the_bot_are_no_files_of_flows(here, data, monkeypatch, name):
+    monkeypatch.chdir(data)
+    (data / name).write_text("PARLEY_SLACK__TOKEN=xoxb-1")
+    with pytest.raises(TaskFailed, match="Flows may not use"):
+        await run(here, "local.Download", from_=str(data / name))
+    with pytest.raises(TaskFailed, match="no folder that a flow may take away"):
+        await run(here, "local.Delete", from_=str(data), recursive=True)
+    found = await run(here, "local.List", from_=str(data), maxFiles=100)
+    assert name not in [one["name"] for one in found.files]
+
+
 async def test_no_link_leads_out_of_what_flows_may_use(here, data, tmp_path, own):
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/x.csv").write_text("secret")
