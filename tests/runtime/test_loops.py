@@ -384,3 +384,19 @@ async def test_a_loop_that_ended_early_is_looked_at_again_after_a_restart(deploy
     await engine.restart(done.id, by="local:ann")
     again = await engine.wait(done.id, until="ended_or_paused", timeout=20)
     assert (again.state, sorted(said(again, "say"))) == (State.SUCCESS, ["a", "b", "c"])
+
+
+async def test_values_that_are_nested_too_deeply_fail_the_loop(engine, deploy, run):
+    await deploy(
+        """
+inputs: [{id: given, type: STRING}]
+tasks:
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: "{{ inputs.given }}"
+    tasks: [{id: one, type: io.kestra.plugin.core.log.Log, message: x}]
+"""
+    )
+    done = await run(inputs={"given": "[" * 50_000 + "]" * 50_000})
+    assert done.state is State.FAILED
+    assert any("Expected a JSON list" in line.message for line in await engine.logs(done.id))
