@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
+from engine.core.json_text import read_json
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
-from engine.tasks import json_messages
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalText
@@ -114,7 +114,7 @@ def read(got: Any, kind: SerdeType) -> Message:
     if kind == "STRING":
         return Message(seen, key)
     try:
-        return Message({**seen, "data": json_messages.value_of(got.body)}, key)
+        return Message({**seen, "data": read_json(got.body)}, key)
     except ValueError as error:
         problem = TaskFailed(f"A message is not JSON: {seen['data'][:100]!r}: {error}.", fix="Use `serdeType: STRING`.")
         return Message(seen, key, problem)

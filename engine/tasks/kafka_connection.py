@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal
 
+from engine.core.json_text import read_json
 from engine.plugin import Part, Property, RunContext, TaskFailed
-from engine.tasks import json_messages
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
@@ -138,7 +138,7 @@ def reader(kind: SerdeType) -> Callable[[bytes | None], Any]:
                 return struct.unpack(FORMATS[kind], data)[0]
             if kind.startswith("BYTE"):
                 return base64.b64encode(data).decode()
-            return json_messages.value_of(data) if kind == "JSON" else data.decode()
+            return read_json(data) if kind == "JSON" else data.decode()
         except (ValueError, struct.error) as error:
             raise TaskFailed(f"A message is no {kind}: {data[:100]!r}.", fix="Choose another deserializer.") from error
 

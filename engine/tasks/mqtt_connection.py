@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from engine.core.json_text import read_json
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
-from engine.tasks import json_messages
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
@@ -226,7 +226,7 @@ def read(message: Any, kind: SerdeType) -> Message:
     if kind == "STRING":
         return Message({**about, "payload": text})
     try:
-        return Message({**about, "payload": json_messages.value_of(text)})
+        return Message({**about, "payload": read_json(text)})
     except ValueError as error:
         problem = TaskFailed(f"A message is not JSON: {text[:100]!r}: {error}.", fix="Use `serdeType: STRING`.")
         return Message({**about, "payload": text}, problem=problem)

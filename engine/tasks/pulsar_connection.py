@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from engine.core.json_text import read_json
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
-from engine.tasks import json_messages
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonList, OptionalText, Text
@@ -170,7 +170,7 @@ def read(got: Any, kind: SerdeType) -> Message:
     if kind != "JSON":
         return Message(seen, key=key)
     try:
-        return Message({**seen, "value": json_messages.value_of(raw)}, key=key)
+        return Message({**seen, "value": read_json(raw)}, key=key)
     except ValueError as error:
         problem = TaskFailed(
             f"The message {seen['messageId']} is not JSON: {error}.", fix="Set `deserializer: STRING`."

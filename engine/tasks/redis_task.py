@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
+from engine.core.json_text import read_json
 from engine.plugin import Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import json_messages
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
@@ -59,6 +59,6 @@ def heard(text: str | None, kind: SerdeType) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json_messages.value_of(text)
+        return read_json(text)
     except ValueError as error:
         raise TaskFailed(f"This is not JSON: {text[:200]!r}.", fix="`serdeType: STRING` takes any text.") from error

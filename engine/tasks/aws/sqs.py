@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
+from engine.core.json_text import read_json
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import given_rows, json_messages
+from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
 from engine.tasks.property_types import OptionalInteger, Text
@@ -82,7 +83,7 @@ class ConsumeFields(AwsConnected):
         if self.serde_type == "STRING":
             return text
         try:
-            return json_messages.value_of(text)
+            return read_json(text)
         except ValueError as error:
             raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
 
@@ -185,7 +186,7 @@ class ListenFields(AwsConnected):
         seen = {"data": got["Body"], **{name: value for name, value in more.items() if value is not None}}
         if self.serde_type == "JSON":
             try:
-                seen["data"] = json_messages.value_of(got["Body"])
+                seen["data"] = read_json(got["Body"])
             except ValueError as error:
                 problem = TaskFailed(f"The message is not JSON: {error}.", fix="Use `serdeType: STRING`.")
                 return Message(seen, got["MessageId"], problem)

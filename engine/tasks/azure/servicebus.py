@@ -10,8 +10,9 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core import durations
+from engine.core.json_text import read_json
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import given_rows, json_messages
+from engine.tasks import given_rows
 from engine.tasks.property_types import OptionalInteger
 from engine.tasks.rows import lines_of
 from engine.tasks.servicebus_connection import Bus, BusConnected, Received
@@ -96,7 +97,7 @@ class ReceiveFields(BusConnected):
         if self.serde_type == "STRING":
             return text
         try:
-            return json_messages.value_of(text)
+            return read_json(text)
         except ValueError as error:
             raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
 

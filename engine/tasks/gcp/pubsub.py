@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
+from engine.core.json_text import read_json
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import given_rows, json_messages, rest_service
+from engine.tasks import given_rows, rest_service
 from engine.tasks.gcp_service import GcpConnected, is_conflict
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.rows import lines_of
@@ -132,7 +133,7 @@ class ListenFields(PubSubConnected):
         if self.serde_type == "STRING":
             return Message(seen, inner["messageId"])
         try:
-            return Message({**seen, "data": json_messages.value_of(text)}, inner["messageId"])
+            return Message({**seen, "data": read_json(text)}, inner["messageId"])
         except ValueError as error:
             problem = TaskFailed(f"A message is not JSON: {text[:100]!r}: {error}.", fix="Use `serdeType: STRING`.")
             return Message(seen, inner["messageId"], problem)

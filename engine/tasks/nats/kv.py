@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from engine.core.json_text import read_json
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import json_messages
 from engine.tasks.extras import extra
 from engine.tasks.nats_connection import NatsConnected
 from engine.tasks.property_types import JsonList, JsonMap, OptionalInteger, OptionalText, Text, TextList
@@ -176,6 +176,6 @@ def _pairs(given: Any) -> dict[str, Any]:
 
 def _value(key: str, content: bytes) -> Any:
     try:
-        return json_messages.value_of(content)
+        return read_json(content)
     except ValueError as error:
         raise TaskFailed(f"The value of {key!r} is not JSON: {content[:80]!r}.") from error
