@@ -14,6 +14,8 @@ SKILLS = ("Teamwork", "Communication", "Problem solving", "Leadership", "Organis
 SENIORITY = ("Junior", "Senior", "Lead", "Principal", "Chief")
 DEPARTMENTS = ("Books", "Clothing", "Electronics", "Garden", "Grocery", "Health", "Home", "Music", "Sports", "Toys")
 
+MOST_WORDS = 10_000  # of one expression
+
 Maker = Callable[..., Any]
 PLAIN = {  # Datafaker's name → Faker's
     "address.buildingNumber": "building_number",
@@ -98,6 +100,12 @@ def made_up(value: Any, fake: Any) -> Any:
     return EXPRESSION.sub(lambda found: str(_made(found[1], GIVEN.findall(found[2]), fake)), value)
 
 
+def _words(count: str) -> int:
+    if int(count) > MOST_WORDS:
+        raise ValueError(f"that is more than {MOST_WORDS:,} words")
+    return int(count)
+
+
 def _made(name: str, given: list[str], fake: Any) -> Any:
     makers: dict[str, Maker] = {
         "bothify": fake.bothify,
@@ -106,7 +114,7 @@ def _made(name: str, given: list[str], fake: Any) -> Any:
         "job.keySkills": lambda: fake.random_element(SKILLS),
         "job.seniority": lambda: fake.random_element(SENIORITY),
         "letterify": fake.lexify,
-        "lorem.words": lambda count="3": " ".join(fake.words(int(count))),
+        "lorem.words": lambda count="3": " ".join(fake.words(_words(count))),
         "number.numberBetween": lambda low, high: fake.random_int(int(low), max(int(high) - 1, int(low))),
         "number.randomDouble": lambda digits, low, high: round(
             fake.random.uniform(float(low), float(high)), int(digits)

@@ -24,7 +24,11 @@ class Sheet:
     def of(cls, values: Rows) -> "Sheet":
         """A range as it is."""
         text = json.dumps(values, ensure_ascii=False)
-        return cls(hashlib.sha256(text.encode()).hexdigest(), len(values), values if len(text) <= KEPT else None)
+        return cls(
+            hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+            len(values),
+            values if len(text) <= KEPT else None,
+        )
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> "Sheet":

@@ -47,6 +47,14 @@ async def test_maps_and_texts(context):
         await context.run(type=f"{DATAGEN}.core.Generate", generator=generator({"a": "#{number.numberBetween '1'}"}))
 
 
+async def test_nothing_made_up_fills_the_memory(context):
+    words = generator("#{lorem.words '1000000000'}", "StringValueGenerator")
+    with pytest.raises(TaskFailed, match="more than 10,000 words"):
+        await context.run(type=f"{DATAGEN}.core.Generate", generator=words)
+    one = catalogue().resolve(generator(PERSON)).model_validate(generator(PERSON), context={"registry": catalogue()})
+    assert next(one.values(10**12))["age"] == 30
+
+
 async def test_a_trigger_makes_up_data(context):
     value = {"age": "#{number.numberBetween '18','20'}", "flow": "{{ flow.id }}"}
     declared = {"id": "t", "type": f"{DATAGEN}.core.Trigger", "generator": generator(value), "interval": "PT5S"}

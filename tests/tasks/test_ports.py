@@ -90,6 +90,21 @@ async def test_an_execution_for_what_each_caller_says(context):
     assert second.sourcePort == own
 
 
+async def test_who_calls_beside_too_many_is_not_heard(context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.fs.tcp.MOST", 2)
+    port = free(socket.SOCK_STREAM)
+    ears = asyncio.create_task(heard(context, 3, type=f"{FS}.tcp.RealtimeTrigger", host="127.0.0.1", port=port))
+    await reached(context, "tcp", port, payload="first")
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert await reader.read() == b""
+    assert context.said("not heard: 2 others call", "WARN")
+    for _, one in [*silent, (reader, writer)]:
+        one.write(b"late")
+        one.close()
+    assert [message.variables.payload for message in await ears] == ["first", "late", "late"]
+
+
 async def test_who_says_too_much_or_nothing_starts_nothing(make_context):
     context = make_context({"limits": {"output_bytes": 10}})
     port = free(socket.SOCK_STREAM)

@@ -1,6 +1,8 @@
 """`io.kestra.plugin.datagen.core`: data that is made up, once or again and again."""
 
+import threading
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -9,6 +11,7 @@ from engine.core.durations import Duration
 from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask
 from engine.tasks.datagen.generators import AnyGenerator
 from engine.tasks.rows import lines_of
+from engine.tasks.runners import WORK
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import task_of
 
@@ -52,12 +55,24 @@ generator:
     type: Literal["io.kestra.plugin.datagen.core.Generate", "io.kestra.plugin.datagen.Generate"]
 
     async def run(self, context: RunContext) -> Generated:
-        count = self.batch_size if self.store else 1
-        values = await in_own_thread(lambda: self.generator.values(count))
-        rows = "".join(lines_of(values)).encode()
         if not self.store:
-            return Generated(value=values[0], count=1, size=len(rows) - 1)
-        return Generated(uri=await context.files.put(rows, "data.jsonl"), count=count, size=len(rows) - count)
+            value = await in_own_thread(lambda: next(self.generator.values(1)))
+            return Generated(value=value, count=1, size=len("".join(lines_of([value])).encode()) - 1)
+        path, ended = context.working_dir / WORK / f"data-{context.task_run_id}", threading.Event()
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+        def write() -> None:  # as they come: a million of them would fill the memory
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(
+                    takewhile(lambda _: not ended.is_set(), lines_of(self.generator.values(self.batch_size)))
+                )
+
+        try:
+            await in_own_thread(write)
+        finally:
+            ended.set()
+        size = path.stat().st_size - self.batch_size
+        return Generated(uri=await context.files.put(path, "data.jsonl"), count=self.batch_size, size=size)
 
 
 class Trigger(DataFields, PollingTrigger):

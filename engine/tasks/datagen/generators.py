@@ -1,6 +1,7 @@
 """`io.kestra.plugin.datagen.generators`: what made-up data looks like."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -18,10 +19,10 @@ class Generator(Typed, ABC):
     stands_in = "`generator`"
     locale: Property[TextList] = Field(default_factory=lambda: ["en", "US"], description="Language and country.")
 
-    def values(self, count: int) -> list[Any]:
-        """So many new values; TaskFailed."""
+    def values(self, count: int) -> Iterator[Any]:
+        """So many new values, one by one; TaskFailed."""
         fake = maker_of(self.locale)
-        return [made_up(self.shape, fake) for _ in range(count)]
+        return (made_up(self.shape, fake) for _ in range(count))
 
     @property
     @abstractmethod

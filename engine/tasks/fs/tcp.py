@@ -15,6 +15,7 @@ from engine.tasks.property_types import Text
 from engine.tasks.trigger_fields import fields_of
 
 CALLERS = 100  # connections that are read at once; more wait until one is done
+MOST = 500  # connections; one more is closed at once, so that all others of the bot find room
 PATIENCE = 60.0  # seconds in which a caller must have said all
 
 
@@ -82,8 +83,12 @@ port: 9090
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             callers.add(asyncio.current_task())
+            source = writer.get_extra_info("peername") or ("", 0)
             try:
-                await _hear(context, ear, room, reader, writer.get_extra_info("peername"))
+                if len(callers) <= MOST:
+                    await _hear(context, ear, room, reader, source)
+                else:
+                    context.log(f"{source[0]} was not heard: {MOST} others call.", "WARN")
             finally:
                 callers.discard(asyncio.current_task())
                 writer.close()
