@@ -11,6 +11,7 @@ from engine.errors import TaskFailed
 from engine.tasks import catalogue, local_watch
 from engine.tasks.fs.nfs import kind_of
 from engine.tasks.local_files import copied_folder, reached
+from engine.tasks.name_patterns import fitting
 from tests.tasks.context import task
 
 FS = "io.kestra.plugin.fs"
@@ -63,6 +64,11 @@ async def test_patterns_are_read_as_in_java_and_end(here, data):
     with pytest.raises(TaskFailed, match=r"`regExp`: The regular expression .* takes longer"):
         await run(here, "local.List", from_=f"{data}/in", regExp="(a+)+")
     assert (await run(here, "local.List", from_=f"{data}/in", regExp=r"(a+a*)*\w*\w*\w*\w*\w*b")).count == 1
+
+
+def test_of_however_many_names_those_that_fit_are_found():
+    names = [f"{'in' if number % 10 else 'out'}/{number}{'x' * 1_000}.csv" for number in range(24_000)]
+    assert len(set(fitting(names, r"in/.*x.*\.csv", "regExp"))) == 21_600
 
 
 async def test_files_there_and_back(here, data):
