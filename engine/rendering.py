@@ -123,6 +123,7 @@ class Renderer:
             random_port=free_port,
             warn=warn,
             mask=self.masker.mask,
+            hide=self.masker.follow,
         )
 
     def variables(self, flow: Flow, execution: Execution, run: TaskRun | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ KEY_FILE = "encryption.key"
 SEALED = "$sealed"  # a mapping with this one key stands for an encrypted value
 SHORTEST = 3  # characters; masking less would only garble the log
 LONGEST_NAME = 200  # characters; names of files end at 255 bytes
+FOLLOWED = 10_000  # characters of a text that holds a secret and is written in another way
 COMMON = frozenset({"true", "false", "null", "none", "yes", "no"})
 REMEMBERED = 1000  # spellings; each is looked for in every document that is written
 
@@ -128,6 +129,15 @@ class Masker:
             while len(self._secrets) > REMEMBERED:
                 self._secrets.popitem(last=False)
                 self._pattern = None
+
+    def follow(self, text: str, work: Callable[[str], str]) -> bool:
+        """Whether a text holds secrets; what some work makes of them, and of a short text, is hidden from then on."""
+        found = [secret for secret in tuple(self._secrets) if secret in text]
+        if found and len(text) <= FOLLOWED:
+            found.append(text)
+        for one in found:
+            self.add(work(one))
+        return bool(found)
 
     @property
     def knows_any(self) -> bool:

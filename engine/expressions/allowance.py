@@ -26,6 +26,7 @@ class Allowance:
     room = MAX_TEXT
     wait = MAX_WAIT
     mask: Callable[[str], str] = staticmethod(str)  # hides the secrets in a text
+    hide: Callable[[str, Callable[[str], str]], bool] | None = None  # also what some work makes of a text with secrets
 
     def __init__(self) -> None:
         self.is_short = _RUNNING.is_short
@@ -47,6 +48,7 @@ class Allowance:
         fail(f"The template needs more than {MAX_STEPS:,} steps.", "Loop over fewer items, or do the work in a task.")
 
 
+_HIDING: Final = 20_000
 _LONGEST_SECRET: Final = 10_000  # characters behind an excerpt that are looked at, too
 
 
@@ -96,6 +98,13 @@ def shortly(work: Callable[[], Found]) -> Found:
 def current() -> Allowance:
     """The allowance of the render in this thread, or a fresh one."""
     return _RUNNING.allowance or Allowance()
+
+
+def follow(text: str, work: Callable[[str], str]) -> str:
+    """What some work makes of a text; secrets that it writes in another way are still hidden."""
+    if (hide := current().hide) is not None and hide(text, work):
+        spend(_HIDING)  # the masker remembers so many, and the oldest go
+    return work(text)
 
 
 def excerpt(text: str, longest: int) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from urllib.parse import quote_plus, unquote_plus
 
-from engine.expressions.allowance import spend
+from engine.expressions.allowance import follow, spend
 from engine.expressions.failures import fail
 from engine.expressions.limits import MAX_TEXT
 from engine.expressions.operations import FILTERS
@@ -21,7 +21,11 @@ _HEX_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 @FILTERS.add("base64encode")
 def base64_encode(value: Value) -> Value:
     """UTF-8 bytes of the text as base64."""
-    return None if value is None else base64.b64encode(java_text(value).encode("utf-8", "replace")).decode()
+    return None if value is None else follow(java_text(value), _as_base64)
+
+
+def _as_base64(text: str) -> str:
+    return base64.b64encode(text.encode("utf-8", "replace")).decode()
 
 
 @FILTERS.add("base64decode")

@@ -69,7 +69,7 @@ class Frame:
         self.services = services
         self.scopes: list[MutableMapping[str, Value]] = []
         self.left = Allowance()
-        self.left.mask = services.mask
+        self.left.mask, self.left.hide = services.mask, services.hide
 
     def inner(self, root: Mapping[str, Value]) -> "Frame":
         """A frame for a macro or nested render, which uses up this one's allowance."""

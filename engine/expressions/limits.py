@@ -11,6 +11,7 @@ MAX_CHAIN: Final = 200  # operators, filters or attributes in one row
 MAX_STEPS: Final = 2_000_000  # of work in one render; `allowance` says what counts as one
 SHORT_STEPS: Final = 20_000  # of work that is done where others wait; what takes more is begun again beside them
 MAX_TEXT: Final = 20_000_000  # characters of one text, and of everything one render prints
+MAX_SAID: Final = 4_000  # characters of an error
 MAX_ITEMS: Final = 1_000_000  # entries of one list or map, and parts of one structure that is read, written or walked
 MAX_RANGE: Final = 100_000  # numbers or letters that `..` and range() make
 MAX_DEPTH: Final = 120  # containers inside containers

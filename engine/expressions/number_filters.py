@@ -42,7 +42,10 @@ def number(value: Value, type: Value) -> Value:
         fail(f"'number' reads at most {MAX_DIGITS} characters.")
     wanted = type if type in _TYPES else ""
     try:
-        return _typed(value, wanted) if wanted else _found(value)
+        found = _typed(value, wanted) if wanted else _found(value)
+        if isinstance(found, Decimal) and abs(found.adjusted()) > MAX_DIGITS:
+            fail(f"'number' reads numbers of at most {MAX_DIGITS} digits.")
+        return found
     except (ValueError, ArithmeticError, struct.error) as error:
         what = f" as {wanted}" if wanted else ""
         raise ExpressionFailed(

@@ -10,13 +10,13 @@ from engine.errors import ExpressionFailed
 from engine.expressions.allowance import excerpt, spend
 from engine.expressions.date_reading import read_iso
 from engine.expressions.failures import fail, kind
-from engine.expressions.limits import MAX_DEPTH, MAX_ITEMS, MAX_RANGE
+from engine.expressions.limits import MAX_DEPTH, MAX_DIGITS, MAX_ITEMS, MAX_RANGE
 from engine.expressions.printing import java_text, to_text
 from engine.expressions.values import Entry, Value, is_list, is_map, is_number
 
 _LOW: Final = -(1 << 63)
 _HIGH: Final = (1 << 63) - 1
-_DECIMAL128: Final = Context(prec=34)
+_DECIMAL128: Final = Context(prec=34, Emax=MAX_DIGITS, Emin=-MAX_DIGITS)
 
 
 def wrap(value: int) -> int:

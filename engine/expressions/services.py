@@ -51,4 +51,5 @@ class Services:
     random_port: Callable[[], int] = field(default=_absent("randomPort"))
     warn: Callable[[str], None] = _ignore
     mask: Callable[[str], str] = str  # hides the secrets in a text
+    hide: Callable[[str, Callable[[str], str]], bool] | None = None  # (text, work): hide what work makes of secrets
     outside: frozenset[str] = frozenset()

@@ -5,13 +5,13 @@ from functools import cached_property
 from threading import Lock
 from typing import Final, NoReturn
 
-from engine.errors import ExpressionFailed
+from engine.errors import ExpressionFailed, NameMissing
 from engine.expressions import nodes
-from engine.expressions.allowance import enter
+from engine.expressions.allowance import enter, excerpt
 from engine.expressions.closures import Run
 from engine.expressions.failures import ODD_VALUE, Missing
 from engine.expressions.frame import Frame, Out, Typed
-from engine.expressions.limits import CACHED_PARTS, CACHED_TEMPLATES
+from engine.expressions.limits import CACHED_PARTS, CACHED_TEMPLATES, MAX_SAID
 from engine.expressions.parser import parse_template
 from engine.expressions.printing import to_text
 from engine.expressions.services import Services
@@ -154,12 +154,20 @@ _FAILURES: Final = (ExpressionFailed, *ODD_VALUE)
 def _explain(error: Exception) -> NoReturn:
     """Raise what went wrong in a render as an error of ours."""
     if isinstance(error, Missing):
-        raise error.explained() from None
+        raise _brief(error.explained()) from None
     if isinstance(error, ExpressionFailed):
-        raise error
+        raise _brief(error)
     if isinstance(error, RecursionError):
         raise ExpressionFailed("The template is nested too deep to be rendered.") from error
     raise ExpressionFailed(f"The template cannot be rendered: {error}.") from error
+
+
+def _brief(error: ExpressionFailed) -> ExpressionFailed:
+    if len(error.message) + len(error.fix) <= MAX_SAID:
+        return error
+    kind = NameMissing if isinstance(error, NameMissing) else ExpressionFailed
+    said, fix = excerpt(error.message, MAX_SAID // 2), excerpt(error.fix, MAX_SAID // 2)
+    return kind(f"{said}…", fix=fix, line=error.line, column=error.column)
 
 
 class _Cache:

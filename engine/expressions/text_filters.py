@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 
 from engine.expressions import regexes
-from engine.expressions.allowance import excerpt, spend
+from engine.expressions.allowance import excerpt, follow, spend
 from engine.expressions.failures import fail, kind
 from engine.expressions.limits import MAX_TEXT
 from engine.expressions.operations import FILTERS
@@ -33,13 +33,13 @@ def amount_of(value: Value, name: str, argument: str) -> int:
 @FILTERS.add("upper")
 def upper(value: Value) -> Value:
     """`{{ 'abc' | upper }}` → ABC."""
-    return None if value is None else java_text(value).upper()
+    return None if value is None else follow(java_text(value), str.upper)
 
 
 @FILTERS.add("lower")
 def lower(value: Value) -> Value:
     """`{{ 'ABC' | lower }}` → abc."""
-    return None if value is None else java_text(value).lower()
+    return None if value is None else follow(java_text(value), str.lower)
 
 
 @FILTERS.add("capitalize")

@@ -24,6 +24,9 @@ HOSTILE = {
     "deep indent": "{{ 'a' | indent(2000000000) ~ ('a' | nindent(2000000000)) }}",
     "huge number": "{{ '1e999999999' | number | string }}",
     "huge decimal": "{{ '1e99999999' | number('BIGDECIMAL') }}",
+    "huge number as it is": "{{ '1e999999999' | number }}",
+    "tiny number as it is": "{{ '1e-999999999' | number('BIGDECIMAL') }}",
+    "growing number": "{% set a = '1e999' | number %}" + "{% set a = a * a %}" * 20 + "{{ a is null }}",
     "huge integer": "{{ '" + "9" * 100_000 + "' | number }}",
     "replacement bomb": "{% set a = 'xxxxxxxxxx' %}" + "{% set a = a | replace({'x': 'xxxxxxxxxx'}) %}" * 12 + "{{ a }}",  # noqa: E501
     "regex bomb": "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab' | regexMatch('(a+)+$') }}",
@@ -85,3 +88,17 @@ def test_reading_a_jq_program_makes_no_long_text():
     for wrong in ('"a" * 3 |', '"a" * nothing', '"a" * "\\(nothing)"'):
         with pytest.raises(ExpressionFailed, match="cannot be read"):
             jq_programs.check(wrong)
+
+
+def test_a_number_of_too_many_digits_is_not_handed_on():
+    assert evaluate("{{ '1e400' | number }}", {}, SERVICES) == 10**400
+    for template in ("{{ x | number }}", "{{ x | number('BIGDECIMAL') }}"):
+        with pytest.raises(ExpressionFailed, match="at most 1000 digits"):
+            evaluate(template, {"x": "1e999999999"}, SERVICES)
+
+
+@pytest.mark.parametrize("template", ["{{ t[t] }}", "{{ m[t] }}", "{{ 'x' | escapeChar(t) }}", "{{ t ~ '' | jq(t) }}"])
+def test_an_error_stays_readable_whatever_was_given(template):
+    with pytest.raises(ExpressionFailed) as raised:
+        render(template, {"t": "x" * 100_000, "m": {}}, SERVICES)
+    assert len(str(raised.value)) < 5_000

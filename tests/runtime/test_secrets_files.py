@@ -77,6 +77,34 @@ def test_no_error_shows_the_beginning_of_a_secret(template):
     assert "".join(str(raised.value).split()), "it says something"
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ secret('KEY') | base64encode }}", "{{ 'ann:' ~ secret('KEY') | base64encode }}",
+        "{{ ['x', secret('KEY')] | base64encode }}", "{{ 'Key ' ~ secret('KEY') | upper }}",
+        "{{ 'Key ' ~ secret('KEY') | lower }}", "{{ secret('KEY') | base64encode | urlencode }}",
+        "{{ secret('KEY') | upper | toJson }}",
+    ],
+)  # fmt: skip
+def test_a_secret_that_is_written_in_another_way_is_still_hidden(template):
+    masker = Masker()
+    masker.add("Hunter2>Hunter2")
+    services = Services(secret=lambda *a, **b: "Hunter2>Hunter2", mask=masker.mask, hide=masker.follow)
+    written = render(template, {}, services)
+    hidden = masker.mask(f"sent {written}")
+    assert not any(written[at : at + 6] in hidden for at in range(4, len(written) - 5))
+
+
+def test_many_secrets_written_in_another_way_push_no_other_out(monkeypatch):
+    masker = Masker()
+    masker.add("another-secret")
+    masker.add(SECRET)
+    services = Services(secret=lambda *a, **b: SECRET, mask=masker.mask, hide=masker.follow)
+    with pytest.raises(ExpressionFailed, match="steps"):
+        render("{% for i in 1..2000 %}{{ (secret('KEY') ~ i) | base64encode }}{% endfor %}", {}, services)
+    assert masker.finds("another-secret")
+
+
 def test_a_folder_gives_nothing_outside_itself(tmp_path):
     (tmp_path / "key").write_text("outside")
     inner = tmp_path / "inner"
