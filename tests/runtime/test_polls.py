@@ -164,6 +164,15 @@ async def test_switched_off_and_stop_after(engine, clock, service):
     assert len(service.requests) == 2
 
 
+async def test_stop_after_counts_what_a_check_made_failed(engine, clock, service):
+    checked = "checks: [{condition: '{{ false }}', message: no, behavior: FAIL_EXECUTION}]\n"
+    await engine.deploy(flow(service, "    stopAfter: [FAILED]\n") + checked)
+    await at_rest(engine)
+    await pass_minutes(engine, clock, 2)
+    assert [one.state for one in await engine.executions()] == [State.FAILED]
+    assert engine.schedules.is_disabled(KEY)
+
+
 async def test_removed_and_disabled_triggers_look_no_more(engine, clock, service):
     await engine.deploy(flow(service))
     await at_rest(engine)
