@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from engine.expressions.allowance import current, excerpt
 from engine.expressions.failures import fail
-from engine.expressions.limits import MAX_MEMORY, MAX_SECONDS, MAX_TEXT, MAX_WAIT
+from engine.expressions.limits import MAX_MEMORY, MAX_PROCESSES, MAX_SECONDS, MAX_TEXT, MAX_WAIT
 
 
 def regex(work: str, pattern: str, text: str, argument: str) -> Any:
@@ -34,21 +35,22 @@ def _ask(request: dict[str, str], what: str, fix: str) -> Any:
     # -I keeps the environment and the working folder out; the path is handed over so that the same code is found.
     left = current()
     command = [sys.executable, "-I", "-c", _START, str(Path(__file__).resolve().parents[2]), *sys.path]
-    began = time.monotonic()
-    try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and our own code
-            command,
-            input=json.dumps(request).encode(),
-            capture_output=True,
-            timeout=left.wait,
-            check=False,
-            env={},
-            cwd="/",
-        )
-    except subprocess.TimeoutExpired:
-        fail(f"{what} keeps the template waiting for more than {MAX_WAIT:g} s.", fix or _LESS)
-    finally:
-        left.wait = max(0.0, left.wait - (time.monotonic() - began))
+    with _TURN:
+        began = time.monotonic()
+        try:
+            done = subprocess.run(  # noqa: S603 - our own interpreter and our own code
+                command,
+                input=json.dumps(request).encode(),
+                capture_output=True,
+                timeout=left.wait,
+                check=False,
+                env={},
+                cwd="/",
+            )
+        except subprocess.TimeoutExpired:
+            fail(f"{what} keeps the template waiting for more than {MAX_WAIT:g} s.", fix or _LESS)
+        finally:
+            left.wait = max(0.0, left.wait - (time.monotonic() - began))
     if done.returncode == -_OUT_OF_TIME:
         fail(f"{what} takes longer than {MAX_SECONDS:g} s.", fix or _LESS)
     if done.returncode != 0 or len(done.stdout) > MAX_TEXT * 2:
@@ -59,6 +61,7 @@ def _ask(request: dict[str, str], what: str, fix: str) -> Any:
     return answer["result"]
 
 
+_TURN = BoundedSemaphore(MAX_PROCESSES)
 _LESS = "Do less in one program, or do it in a script task."
 _OUT_OF_TIME = 24  # SIGXCPU, which Windows does not have: there `MAX_WAIT` alone holds
 _START = "import sys; sys.path[:0] = sys.argv[1:]; from engine.expressions.bounded_work import main; main()"

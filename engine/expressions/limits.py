@@ -25,3 +25,4 @@ SAFE_EFFORT: Final = 50_000_000  # estimated moves of a pattern or jq program th
 MAX_SECONDS: Final = 3  # of processor time that a pattern or jq program may take outside the process
 MAX_WAIT: Final = 30.0  # seconds that one render waits for all of them
 MAX_MEMORY: Final = 512 * 1024 * 1024  # bytes that one may use there
+MAX_PROCESSES: Final = 4  # of them at once; the others wait for their turn, which `MAX_WAIT` does not count

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 
 import pytest
@@ -290,6 +292,28 @@ def test_a_jq_program_that_may_run_long_or_make_much_goes_outside(program):
     frame.left.wait = 0.001
     with pytest.raises(ExpressionFailed, match="keeps the template waiting"):
         parse("{{ document | jq(program) }}").run(frame, [])
+
+
+def test_few_processes_run_at_once(monkeypatch):
+    run, lock, under_way, most = subprocess.run, threading.Lock(), 0, 0
+
+    def counted(*args, **given):
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        try:
+            return run(*args, **given)
+        finally:
+            with lock:
+                under_way -= 1
+
+    monkeypatch.setattr("engine.expressions.bounded.subprocess.run", counted)
+    template = "{{ n | jq('[range(.)] | length') | first }}"
+    with ThreadPoolExecutor(12) as threads:
+        found = list(threads.map(lambda number: evaluate(template, {"n": number}, SERVICES), range(12)))
+    assert found == list(range(12))
+    assert 1 < most <= limits.MAX_PROCESSES
 
 
 @pytest.mark.parametrize("program", [
