@@ -107,7 +107,7 @@ async def test_batches(dataproc, name, given, told):
     batch = {"type": f"{BATCHES}.{name}", **context.who, "name": "Nightly Totals", **given}
     assert (await context.run(**batch)).state == "SUCCEEDED"
     path = "/projects/parley/locations/eu/batches"
-    assert service.asked == [("POST", path, "nightly-totals-01execution", told)]
+    assert service.asked == [("POST", path, "nightly-totals-01execution-1", told)]
     assert service.looks == 2
     await context.run(**batch)  # the same attempt, after the bot has died
     assert len(service.begun) == 1
@@ -115,7 +115,7 @@ async def test_batches(dataproc, name, given, told):
     service.ends = {"error": {"message": "Out of memory", "code": 8}}
     with pytest.raises(TaskFailed, match="could not do it: Out of memory"):
         await context.run(**batch)
-    assert (service.asked[-1][2], len(service.begun)) == ("nightly-totals-01execution-2", 2)
+    assert (service.asked[-1][2], len(service.begun)) == ("nightly-totals-01execution-1-2", 2)
     service.ends = {"response": {"state": "CANCELLED", "stateMessage": "by Ann"}}
     with pytest.raises(TaskFailed, match="ended as CANCELLED: by Ann"):
         await context.run(**batch)
@@ -134,12 +134,12 @@ async def test_a_batch_is_cancelled_with_the_task(dataproc):
     assert service.asked[-1] == f"/{OPERATION}:cancel"
 
 
-def test_ids_of_batches_are_no_longer_than_they_may_be():
-    assert batch_id("Ünï_x--", 1) == "uni-x"
-    assert batch_id("a" * 63, 1) == "a" * 63
-    assert batch_id("a" * 64, 1) == "a" * 63
-    assert batch_id("a" * 64, 12) == "a" * 60 + "-12"
-    assert batch_id("a" * 62 + "-b", 1) == "a" * 62
+def test_ids_of_batches_tell_runs_apart_however_long_the_name():
+    assert batch_id("Ünï_x--", "01AB.3", 1) == "uni-x-01ab-3"
+    assert batch_id("--", "01AB.3", 1) == "01ab-3"
+    assert batch_id("a" * 63, "01AB.3", 1) == "a" * 56 + "-01ab-3"
+    assert batch_id("a" * 64, "01AB.3", 12) == "a" * 53 + "-01ab-3-12"
+    assert batch_id("a" * 55 + "-b", "01AB.3", 1) == "a" * 55 + "-01ab-3"
 
 
 async def test_clusters(dataproc):

@@ -76,7 +76,7 @@ class Runtime(Part):
 class BatchTask(DataprocConnected, RunnableTask):
     """A program that Google runs; the task waits for its end, and a task that is killed cancels it."""
 
-    name: Property[Text] = Field(description="How its id begins; the execution's id follows.")
+    name: Property[Text] = Field(description="How its id begins; that of the task's run follows.")
     execution: Execution | None = None
     peripherals: Peripherals | None = None
     runtime: Runtime | None = None
@@ -90,7 +90,7 @@ class BatchTask(DataprocConnected, RunnableTask):
         """The program, in Google's words."""
 
     async def run(self, context: RunContext) -> Ran:
-        batch = batch_id(f"{self.name}-{context.execution_id}", context.attempt)
+        batch = batch_id(self.name, context.task_run_id, context.attempt)
         environment = kept(
             executionConfig=self.execution.told() if self.execution else None,
             peripheralsConfig=self.peripherals.told() if self.peripherals else None,
@@ -198,9 +198,13 @@ queryFileUri: gs://spark-jobs/totals.sql
         return {"sparkSqlBatch": kept(queryFileUri=self.query_file_uri, jarFileUris=self.jar_file_uris)}
 
 
-def batch_id(text: str, attempt: int) -> str:
-    """A text as an id of Dataproc: small letters, digits and hyphens; each attempt but the first has its number."""
+def batch_id(name: str, run: str, attempt: int) -> str:
+    """An id of Dataproc, small letters, digits and hyphens: as much of a name as has room beside the task run, which is
+    never cut, and the number of each attempt but the first."""
+    tail = f"-{_plain(run)}" + (f"-{attempt}" if attempt > 1 else "")
+    return (_plain(name)[: MOST_OF_A_NAME - len(tail)].rstrip("-") + tail).lstrip("-")
+
+
+def _plain(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    plain = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
-    more = f"-{attempt}" if attempt > 1 else ""
-    return plain[: MOST_OF_A_NAME - len(more)].rstrip("-") + more
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
