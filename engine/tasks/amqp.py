@@ -11,12 +11,12 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core.dates import parse_datetime
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask
 from engine.tasks import given_rows
 from engine.tasks.amqp_connection import AT_ONCE, AmqpConnected, Inbox, SerdeType, read
 from engine.tasks.extras import extra
+from engine.tasks.message_files import end_of, stored
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
-from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 EVERY = 0.2  # seconds between two looks at an empty queue
@@ -107,13 +107,13 @@ class ConsumeFields(AmqpConnected):
 
     async def consumed(self, context: RunContext) -> Consumed:
         """Take messages and store them as rows; they are acknowledged when they are stored."""
-        if self.max_records is None and self.max_duration is None:
-            raise TaskFailed("It is not said when to stop.", fix="Give `maxRecords` or `maxDuration`.")
-        until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
+        until = end_of(self.max_records, self.max_duration)
         got: list[Any] = []
         async with self.channel(context) as channel:
             queue = await channel.get_queue(self.queue)
             while self.max_records is None or len(got) < self.max_records:
+                if got and until is not None and time.monotonic() >= until:
+                    break
                 one = await queue.get(no_ack=self.auto_ack, fail=False)
                 if one is not None:
                     got.append(one)
@@ -121,11 +121,7 @@ class ConsumeFields(AmqpConnected):
                     break
                 else:
                     await _pause(until)
-            messages = [read(one, self.serde_type) for one in got]
-            if problem := next((one.problem for one in messages if one.problem), None):
-                raise problem
-            text = "".join(lines_of(one.variables for one in messages))
-            uri = await context.files.put(text.encode(), "messages.jsonl")
+            uri = await stored(context, [read(one, self.serde_type) for one in got])
             if got and not self.auto_ack:
                 await got[-1].ack(multiple=True)
         context.metric("records", len(got))

@@ -12,6 +12,7 @@ from engine.core.json_text import read_json
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
+from engine.tasks.message_files import come
 from engine.tasks.property_types import OptionalText
 
 SerdeType = Literal["STRING", "JSON"]
@@ -80,14 +81,7 @@ class Inbox:
 
     async def take(self, most: int, patience: float) -> list[Any]:
         """The next messages; none when there were none for a while. TaskFailed when the connection is gone."""
-        found: list[Any] = []
-        try:
-            async with asyncio.timeout(patience):
-                found.append(await self._heard.get())
-        except TimeoutError:
-            return []
-        while len(found) < most and not self._heard.empty():
-            found.append(self._heard.get_nowait())
+        found = await come(self._heard, most, patience)
         if ENDED in found:
             raise TaskFailed("The connection to the broker has ended.", fix="Look at the broker's log.")
         return found

@@ -1,13 +1,16 @@
-"""Places that are looked at again and again, where files stay: which of them are news."""
+"""Places files arrive in: which of those that lie there are meant, and where they stay, which of them are news."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from engine.plugin import Part, Property, TaskFailed
+from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
+from engine.tasks.trigger_fields import fields_of
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Outputs)
+File = dict[str, Any]
 MOST_KNOWN = 10_000  # files that are remembered from one look to the next
 Change = Literal["CREATE", "UPDATE"]
 
@@ -52,3 +55,44 @@ class Arrivals:
                 fix="Let `action` take them away, or say more narrowly which are meant.",
             )
         return found
+
+
+async def arrived(
+    trigger: PollingTrigger,
+    context: PollContext,
+    action: str | None,
+    take: Callable[[Arrivals | None], Awaitable[F]],
+    files: Callable[[F], Sequence[File]],
+) -> F | Look | None:
+    """What a look finds: all of it where `action` takes it away, or the news of what stays; TaskFailed as `take`."""
+    if action in ("MOVE", "DELETE"):
+        found = await take(None)
+        return found if files(found) else None
+    arrivals = Arrivals((await fields_of(trigger, WatchFields, context)).on, context.memory)
+    found = await take(arrivals)
+    return Look(found if files(found) else None, arrivals.memory)
+
+
+def chosen(
+    context: RunContext,
+    there: Sequence[File],
+    most: int,
+    arrivals: Arrivals | None,
+    *,
+    kind: str,
+    name: str,
+    version: Callable[[File], str],
+) -> Sequence[File]:
+    """What to take of the files that lie there: the first `most`, or with `arrivals` of those that are news, each with
+    its `changeType`. `name` is what a file is known by, `kind` what to call files in the log."""
+    if arrivals is None:
+        return cut(context, there, most, kind)
+    news = arrivals.news(there, most, name=lambda one: str(one[name]), version=version)
+    return [{**one, "changeType": change} for one, change in news]
+
+
+def cut(context: RunContext, found: Sequence[T], most: int, kind: str = "files") -> Sequence[T]:
+    """The first `most`; that there are more is logged."""
+    if len(found) > most:
+        context.log(f"There are {len(found)} {kind}; the first {most} are taken (`maxFiles`).", "WARN")
+    return found[:most]

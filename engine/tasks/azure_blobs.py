@@ -10,7 +10,8 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
-from engine.tasks.arrivals import Arrivals
+from engine.tasks.arrivals import Arrivals, chosen, cut
+from engine.tasks.entra import credential_of
 from engine.tasks.extras import extra
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalText, Text
@@ -75,14 +76,8 @@ class BlobConnected(Part):
                 "account_name": self.shared_key_account_name,
                 "account_key": self.shared_key_account_access_key,
             }
-        elif self.tenant_id and self.client_id and (self.client_secret or self.pem_certificate):
-            identity = extra("azure.identity", "azure")
-            who = {"tenant_id": self.tenant_id, "client_id": self.client_id}
-            if self.client_secret:
-                credential = identity.ClientSecretCredential(**who, client_secret=self.client_secret)
-            else:
-                pem = str(self.pem_certificate).encode()
-                credential = identity.CertificateCredential(**who, certificate_data=pem)
+        elif app := credential_of(self.tenant_id, self.client_id, self.client_secret, self.pem_certificate):
+            credential = app
         if credential is None:
             raise TaskFailed(
                 "It is not said who asks.",
@@ -165,13 +160,10 @@ def blob_of(container: str, name: str, size: int | None) -> Blob:
 
 async def listing(fields: ListFields, context: RunContext) -> list[Blob]:
     """The blobs that are meant, `maxFiles` at most; a longer list is cut with a word about it."""
-    found = await there(fields, context)
-    if len(found) > fields.max_files:
-        context.log(f"There are {len(found)} blobs; the first {fields.max_files} are taken (`maxFiles`).", "WARN")
-    return found[: fields.max_files]
+    return list(cut(context, await _there(fields, context), fields.max_files, "blobs"))
 
 
-async def there(fields: ListFields, context: RunContext) -> list[Blob]:
+async def _there(fields: ListFields, context: RunContext) -> list[Blob]:
     """The blobs that are meant, all of them."""
     return await fields.azure(context, lambda client: found_in(client, fields))
 
@@ -196,19 +188,18 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
     """Download what is listed, with `arrivals` what is news of it, then do what is to be done with it."""
     if fields.action == "MOVE" and fields.move_to is None:
         raise TaskFailed("It is not said where to move the blobs.", fix="Give `moveTo`.")
-    if arrivals is None:
-        listed = [one for one in await listing(fields, context) if not one["name"].endswith("/")]
-    else:
-        files = [one for one in await there(fields, context) if not one["name"].endswith("/")]
-        fresh = arrivals.news(files, fields.max_files, name=lambda one: str(one["name"]), version=_version)
-        listed = [{**one, "changeType": change} for one, change in fresh]
+    files = [one for one in await _there(fields, context) if not one["name"].endswith("/")]
+    listed = chosen(context, files, fields.max_files, arrivals, kind="blobs", name="name", version=_version)
     done = [{**one, **await fetched(fields, context, one["container"], one["name"])} for one in listed]
 
     def act(client: Any) -> None:
         for one in listed:
             if fields.action == "MOVE" and fields.move_to is not None:
                 goal, name = fields.move_to, PurePosixPath(one["name"]).name
-                copied(client, one["container"], one["name"], goal.container, f"{(goal.name or '').rstrip('/')}/{name}")
+                target = f"{(goal.name or '').rstrip('/')}/{name}".lstrip("/")
+                if (goal.container, target) == (one["container"], one["name"]):
+                    continue
+                copied(client, one["container"], one["name"], goal.container, target)
             client.get_blob_client(one["container"], one["name"]).delete_blob()
 
     if fields.action in ("MOVE", "DELETE") and listed:

@@ -1,11 +1,24 @@
-"""Microsoft Entra: tokens for an application."""
+"""Microsoft Entra: who an application is, and tokens for it."""
 
+from typing import Any
 from urllib.parse import quote
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.extras import extra
 
 ENTRA = "https://login.microsoftonline.com"
+
+
+def credential_of(tenant: str | None, client: str | None, secret: str | None, certificate: str | None) -> Any:
+    """The credential of an application for Azure's own libraries; None when it is not said which."""
+    if not (tenant and client and (secret or certificate)):
+        return None
+    identity = extra("azure.identity", "azure")
+    if secret:
+        return identity.ClientSecretCredential(tenant_id=tenant, client_id=client, client_secret=secret)
+    pem = str(certificate).encode()
+    return identity.CertificateCredential(tenant_id=tenant, client_id=client, certificate_data=pem)
 
 
 async def token_of(

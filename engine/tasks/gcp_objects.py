@@ -12,7 +12,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.arrivals import Arrivals
+from engine.tasks.arrivals import Arrivals, chosen
 from engine.tasks.gcp_service import GcpConnected
 from engine.tasks.name_patterns import fitting
 from engine.tasks.outbound import send
@@ -113,13 +113,8 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
         if not fields.move_directory:
             raise TaskFailed("It is not said where to move the objects.", fix="Give `moveDirectory`.")
         goal = place_of(fields.move_directory, "moveDirectory")
-    listed = await listing(fields, context, "FILES")
-    if arrivals is not None:
-        fresh = arrivals.news(listed, fields.max_files, name=lambda one: str(one["uri"]), version=_version)
-        listed = [{**one, "changeType": change} for one, change in fresh]
-    if len(listed) > fields.max_files:
-        context.log(f"There are {len(listed)} objects; the first {fields.max_files} are taken (`maxFiles`).", "WARN")
-        listed = listed[: fields.max_files]
+    there = await listing(fields, context, "FILES")
+    listed = chosen(context, there, fields.max_files, arrivals, kind="objects", name="uri", version=_version)
     found = [{**one, "uri": await download(fields, context, one["bucket"], one["name"])} for one in listed]
     for one in listed:
         source = (one["bucket"], one["name"])

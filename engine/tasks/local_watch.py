@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from engine.plugin import Outputs, RunContext, TaskFailed
 from engine.tasks import local_files
@@ -11,21 +10,12 @@ from engine.tasks.arrivals import Arrivals, Change
 from engine.tasks.local_files import LocalFile, Reach, about, reached
 from engine.tasks.remote_files import ActionFields, FolderFields
 
-T = TypeVar("T")
-
 
 class Changed(Outputs):
     """The files that are new or have changed, each with its `changeType`."""
 
     files: list[LocalFile]
     count: int
-
-
-def cut(context: RunContext, found: Sequence[T], most: int) -> Sequence[T]:
-    """The first `most`; that there are more is logged."""
-    if len(found) > most:
-        context.log(f"There are {len(found)} files; the first {most} are taken (`maxFiles`).", "WARN")
-    return found[:most]
 
 
 def fresh(reach: Reach, fields: FolderFields, arrivals: Arrivals, most: int) -> list[tuple[Path, Change]]:

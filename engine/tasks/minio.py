@@ -2,15 +2,15 @@
 
 from typing import Any, ClassVar, Literal
 
-from engine.plugin import PollContext, Property, RunContext, TaskFailed
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.aws import s3
 from engine.tasks.aws.connection import AwsConnected
-from engine.tasks.aws.s3_objects import Arrived, Listed, arrived
+from engine.tasks.aws.s3_objects import Listed
 from engine.tasks.extras import extra
 from engine.tasks.http_options import Ssl
 from engine.tasks.property_types import OptionalText
-from engine.tasks.runners import WORK
-from engine.tasks.trigger_fields import task_of
+from engine.tasks.runners import own_file
+from engine.tasks.secret_files import kept
 
 # Each is the task of `aws.s3` of the same name, at another address: only what differs stands here.
 
@@ -25,16 +25,12 @@ class MinioConnected(AwsConnected):
     ssl: Ssl | None = None
 
     async def client(self, context: RunContext, service: str) -> Any:
-        kept = {"endpoint_override": self.endpoint or self.endpoint_override}
+        given = {"endpoint_override": self.endpoint or self.endpoint_override}
         for name, text in (("client_pem", self.client_pem), ("ca_pem", self.ca_pem)):
             if text:
                 context.mask(text)
-                path = context.working_dir / WORK / f"{name}-{context.task_run_id}.pem"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch(mode=0o600)
-                path.write_text(text, "utf-8")
-                kept[name] = str(path)
-        return await AwsConnected.client(self.model_copy(update=kept), context, service)
+                given[name] = kept(own_file(context, name, ".pem"), text)
+        return await AwsConnected.client(self.model_copy(update=given), context, service)
 
     def _config(self) -> Any:
         config = extra("botocore.config", "aws").Config
@@ -150,10 +146,7 @@ interval: PT1M
 """,
     )
     type: Literal["io.kestra.plugin.minio.Trigger"]  # type: ignore[assignment]
-
-    async def poll(self, context: PollContext) -> Arrived:
-        task = await task_of(self, Downloads, context)
-        return await arrived(self, task, task.bucket, context)
+    taking: ClassVar = Downloads
 
 
 class Deleted(s3.Deleted):

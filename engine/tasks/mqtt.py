@@ -12,9 +12,9 @@ from pydantic import Field
 from engine import plugin
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import given_rows
+from engine.tasks.message_files import end_of, stored
 from engine.tasks.mqtt_connection import MqttConnected, SerdeType, read, written
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 AT_ONCE = 50
@@ -88,9 +88,7 @@ class SubscribeFields(MqttConnected):
 
     async def subscribed(self, context: RunContext) -> Subscribed:
         """Hear messages and store them as rows; they are acknowledged when they are stored."""
-        if self.max_records is None and self.max_duration is None:
-            raise TaskFailed("It is not said when to stop.", fix="Give `maxRecords` or `maxDuration`.")
-        until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
+        until = end_of(self.max_records, self.max_duration)
         got: list[Any] = []
         async with self.connected(context, self.name(context), lasting=True) as client:
             await client.subscribe(self.topic)
@@ -103,11 +101,7 @@ class SubscribeFields(MqttConnected):
                 if not found:
                     break
                 got += found
-            messages = [read(one, self.serde_type) for one in got]
-            if problem := next((one.problem for one in messages if one.problem), None):
-                raise problem
-            text = "".join(lines_of(one.variables for one in messages))
-            uri = await context.files.put(text.encode(), "messages.jsonl")
+            uri = await stored(context, [read(one, self.serde_type) for one in got])
             client.acknowledge(got)
         context.metric("records", len(got))
         return Subscribed(messagesCount=len(got), uri=uri)

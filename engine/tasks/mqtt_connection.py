@@ -16,6 +16,7 @@ from engine.plugin import Message, Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
+from engine.tasks.message_files import come
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.threads import in_own_thread
 
@@ -164,14 +165,7 @@ class Client:
 
     async def heard(self, most: int, patience: float) -> list[Any]:
         """The next messages; none when there were none for a while. TaskFailed when the connection is gone."""
-        found: list[Any] = []
-        try:
-            async with asyncio.timeout(patience):
-                found.append(await self._heard.get())
-        except TimeoutError:
-            return []
-        while len(found) < most and not self._heard.empty():
-            found.append(self._heard.get_nowait())
+        found = await come(self._heard, most, patience)
         if error := next((one for one in found if isinstance(one, TaskFailed)), None):
             raise error
         return found

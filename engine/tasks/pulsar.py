@@ -16,9 +16,9 @@ from engine.core.durations import parse as parse_duration
 from engine.plugin import Message, Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.extras import extra
+from engine.tasks.message_files import stored
 from engine.tasks.property_types import OptionalInteger, OptionalText
 from engine.tasks.pulsar_connection import PulsarConnected, SerdeType, SubscriptionFields, read, received
-from engine.tasks.rows import lines_of
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
 
@@ -141,12 +141,9 @@ class PollFields(Part):
 
 
 async def _stored(context: RunContext, got: list[Any], kind: SerdeType) -> Consumed:
-    messages = [read(one, kind) for one in got]
-    if problem := next((one.problem for one in messages if one.problem), None):
-        raise problem
-    text = "".join(lines_of(one.variables for one in messages))
+    uri = await stored(context, [read(one, kind) for one in got])
     context.metric("records", len(got))
-    return Consumed(messagesCount=len(got), uri=await context.files.put(text.encode(), "messages.jsonl"))
+    return Consumed(messagesCount=len(got), uri=uri)
 
 
 class ConsumeFields(SubscriptionFields, PollFields):

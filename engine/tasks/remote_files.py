@@ -93,8 +93,10 @@ async def put(sftp: Any, context: RunContext, uri: str, target: str, *, overwrit
 
 
 async def moved(sftp: Any, source: str, target: str, *, overwrite: bool) -> None:
-    """Move a file; folders on the way are made."""
+    """Move a file; folders on the way are made. One that would be moved onto itself stays."""
     await _ready(sftp, target, overwrite=overwrite)
+    if PurePosixPath(source) == PurePosixPath(target):
+        return
     if overwrite and await sftp.exists(target):
         await sftp.remove(target)
     await sftp.rename(source, target)

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
@@ -20,10 +21,10 @@ from engine.plugin import (
     Typed,
     Unserved,
 )
-from engine.tasks.arrivals import Arrivals, WatchFields
+from engine.tasks.arrivals import Arrivals, WatchFields, arrived, chosen
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, Files, ListFields, RemoteFile, listed, moved, put, taken
-from engine.tasks.trigger_fields import fields_of, task_of
+from engine.tasks.trigger_fields import task_of
 
 NO_PROXY = Unserved("Files are not exchanged by way of a proxy here.", "Reach the machine directly.")
 
@@ -134,12 +135,9 @@ class EmptyFields(Remote, ActionFields):
             goal = self.place(self.move_directory).rstrip("/")
         async with self.files(context) as there:
             found = [one for one in await listed(there, self, self.place(self.from_)) if one["fileType"] == "FILE"]
-            if arrivals is not None:
-                fresh = arrivals.news(found, self.max_files, name=lambda one: str(one["serverPath"]), version=_version)
-                found = [{**one, "changeType": change} for one, change in fresh]
-            if len(found) > self.max_files:
-                context.log(f"There are {len(found)} files; the first {self.max_files} are taken (`maxFiles`).", "WARN")
-            done = await taken(there, context, found[: self.max_files])
+            most = self.max_files
+            news = chosen(context, found, most, arrivals, kind="files", name="serverPath", version=_version)
+            done = await taken(there, context, news)
             for one in done:
                 if goal is not None:
                     await moved(there, one["serverPath"], f"{goal}/{one['name']}", overwrite=True)
@@ -168,12 +166,7 @@ class ArrivalTrigger(EmptyFields, WatchFields, PollingTrigger):
 
     async def poll(self, context: PollContext) -> Files | Look | None:
         task = await task_of(self, self.taking, context)
-        if task.action in ("MOVE", "DELETE"):
-            found = await task.emptied(context)
-            return found if found.files else None
-        arrivals = Arrivals((await fields_of(self, WatchFields, context)).on, context.memory)
-        found = await task.emptied(context, arrivals)
-        return Look(found if found.files else None, arrivals.memory)
+        return await arrived(self, context, task.action, partial(task.emptied, context), lambda found: found.files)
 
 
 class Gone(Outputs):

@@ -60,3 +60,10 @@ class Runner(Typed, ABC):
 
 
 AnyRunner = Annotated[Runner, ByType("AnyTyped", "a task runner", lambda: Runner)]
+
+
+def own_file(context: RunContext, kind: str, suffix: str = "") -> Path:
+    """Where a task run keeps what is no output, such as `.parley/rows-<task run>.jsonl`; the folder is made."""
+    path = context.working_dir / WORK / f"{kind}-{context.task_run_id}{suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

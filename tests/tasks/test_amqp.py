@@ -1,6 +1,8 @@
 """Messages of AMQP 0-9-1: aio-pika against a broker on loopback."""
 
+import itertools
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +52,16 @@ async def test_messages_there_and_back(context, broker, at):
     kept = await context.run(type=f"{AMQP}.Consume", **{**read, "serdeType": "STRING"}, maxRecords=1)
     assert json.loads(context.files.text(kept.uri))["data"] == "no JSON"  # it was not lost
     assert "s3cret" in context.masked
+
+
+async def test_a_busy_queue_is_read_for_as_long_as_it_says(context, at, monkeypatch):
+    await context.run(type=f"{AMQP}.CreateQueue", **at, name="orders")
+    await context.run(type=f"{AMQP}.Publish", **at, routingKey="orders", from_=[str(n) for n in range(9)])
+    seconds = itertools.count()
+    for module in ("amqp", "message_files"):
+        monkeypatch.setattr(f"engine.tasks.{module}.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    found = await context.run(type=f"{AMQP}.Consume", **at, queue="orders", maxDuration="PT3S")
+    assert found.count == 3
 
 
 async def test_messages_are_heard_as_they_come(context, broker, at):

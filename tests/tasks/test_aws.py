@@ -1,8 +1,11 @@
 """Amazon's services, spoken to through boto3; moto's server answers."""
 
+import asyncio
+import itertools
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -81,6 +84,30 @@ async def test_many_objects(context, at):
         await context.run(type=f"{PLUGIN}.s3.DeleteList", **at, prefix="archive/", errorOnEmpty=True)
     with pytest.raises(TaskFailed, match=r"regular expression .* cannot be read"):
         await context.run(type=f"{PLUGIN}.s3.List", **at, regexp="(")
+
+
+async def test_objects_are_not_moved_onto_themselves(context, at):
+    at = await bucket(context, at, "same")
+    source = await context.files.put(b"order", "order.json")
+    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=source, key="in/order.json")
+    take = {"type": f"{PLUGIN}.s3.Downloads", **at, "prefix": "in/", "action": "MOVE", "moveTo": {"key": "in"}}
+    assert len((await context.run(**take)).objects) == 1
+    who = {name: value for name, value in at.items() if name != "bucket"}
+    place = {"bucket": "same", "key": "in/order.json"}
+    for to in ({"to": place}, {}):
+        with pytest.raises(TaskFailed, match="copied over itself and deleted"):
+            await context.run(type=f"{PLUGIN}.s3.Copy", **who, from_=place, **to, delete=True)
+    assert [one["key"] for one in (await context.run(type=f"{PLUGIN}.s3.List", **at)).objects] == ["in/order.json"]
+
+
+async def test_folders_do_not_count_among_the_objects_that_are_taken(context, at, server):
+    at = await bucket(context, at, "folders")
+    client = boto3.client("s3", endpoint_url=server, aws_access_key_id="A", aws_secret_access_key="s")
+    for key in ("in/", "in/a/", "in/a/order.json"):
+        client.put_object(Bucket="folders", Key=key)
+    client.close()
+    taken = await context.run(type=f"{PLUGIN}.s3.Downloads", **at, action="DELETE", maxFiles=2)
+    assert [one["key"] for one in taken.objects] == ["in/a/order.json"]
 
 
 async def test_the_trigger_takes_each_object_once(context, at):
@@ -199,6 +226,28 @@ async def test_queues_and_topics(context, at, server):
     assert len({one.key for one in messages}) == 2
     for client in (sqs, sns):
         client.close()
+
+
+async def test_messages_are_taken_out_when_they_are_stored(context, at, server, monkeypatch):
+    sqs = boto3.client("sqs", endpoint_url=server, region_name="eu-central-1",
+                       aws_access_key_id="A", aws_secret_access_key="s")  # fmt: skip
+    url = sqs.create_queue(QueueName="careful")["QueueUrl"]
+    for body in ('{"n": 1}', "no JSON"):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+
+    def left():
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        return sum(int(n) for n in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values())
+
+    read = {"type": f"{PLUGIN}.sqs.Consume", **at, "queueUrl": url, "maxDuration": "PT50S"}
+    seconds = itertools.count(0, 10)
+    monkeypatch.setattr("engine.tasks.aws.sqs.time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    monkeypatch.setattr("engine.tasks.aws.sqs.LONGEST_WAIT", 0)
+    monkeypatch.setattr("engine.tasks.message_files.time", SimpleNamespace(monotonic=lambda: 0))
+    with pytest.raises(TaskFailed, match="A message is not JSON: 'no JSON'"):
+        await context.run(**read, serdeType="JSON")
+    assert left() == 2
+    sqs.close()
 
 
 async def test_events_and_streams(context, at, server):
@@ -424,6 +473,25 @@ async def test_jobs_of_glue(context, at):
         assert (stopped.state, stopped.executionTime, stopped.startedOn[:10]) == ("STOPPED", 7, "2026-01-01")
         del job["interval"]
         assert (await context.run(type=f"{PLUGIN}.glue.GetJobRun", **job, jobRunId="jr_1")).state == "STOPPED"
+
+
+async def test_a_killed_run_of_glue_stays_killed_when_it_can_not_be_stopped(context, at):
+    loop = asyncio.get_running_loop()
+
+    def handle(request):
+        called = request.headers["X-Amz-Target"].partition(".")[2]
+        if called == "StartJobRun":
+            return Answered({"JobRunId": "jr_1"})
+        if called == "BatchStopJobRun":
+            return Answered({"Errors": [{"JobName": "nightly", "ErrorDetail": {"ErrorMessage": "it has ended"}}]})
+        loop.call_soon_threadsafe(running.cancel)
+        return Answered({"JobRun": {"JobRunState": "RUNNING"}})
+
+    with serving(handle) as service:
+        job = {"type": f"{PLUGIN}.glue.StartJobRun", **at, "endpointOverride": service.url, "jobName": "nightly"}
+        running = asyncio.ensure_future(context.run(**job))
+        with pytest.raises(asyncio.CancelledError):
+            await running
 
 
 TEMPLATE = """

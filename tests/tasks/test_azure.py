@@ -82,6 +82,12 @@ async def test_blobs_are_listed_taken_and_deleted(context, who, containers, endp
     assert kept == ["done/a.csv", "done/b.csv"]
     with pytest.raises(TaskFailed, match="where to move"):
         await context.run(**take, action="MOVE")
+    there = {"type": f"{BLOB}.Downloads", **who, "container": archive}
+    await context.run(**there, action="MOVE", moveTo={"container": archive, "name": "done"})
+    with BlobServiceClient(endpoint, credential=KEY) as client:
+        client.get_blob_client(archive, "a/").upload_blob(b"")
+    found = await context.run(**there, action="DELETE", maxFiles=2)
+    assert [blob["name"] for blob in found.blobs] == ["done/a.csv", "done/b.csv"]
     cls = catalogue().find(f"{BLOB}.Trigger")
     given = {"id": "t", "type": f"{BLOB}.Trigger", **who, "container": inbox, "prefix": "{{ 'in/c' }}"}
     trigger = cls.model_validate({**given, "action": "DELETE"}, context={"registry": catalogue()})

@@ -122,6 +122,9 @@ async def test_files_are_taken_and_start_executions(context, machine, tmp_path):
     assert [context.files.text(one["path"]) for one in found.files] == ["a.csv", "b.csv"]
     assert [path.name for path in inbox.iterdir()] == ["c.csv"]
     assert (tmp_path / "remote" / "archive" / "b.csv").exists()
+    await context.run(**take, action="MOVE", moveDirectory="/in")
+    await context.run(type=f"{SFTP}.Move", **machine, from_="/in/c.csv", to="/in/", overwrite=True)
+    assert (inbox / "c.csv").read_text() == "c.csv"
     with pytest.raises(TaskFailed, match="where to move"):
         await context.run(**take, action="MOVE")
     cls = catalogue().find(f"{SFTP}.Trigger")

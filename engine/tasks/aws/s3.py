@@ -1,5 +1,6 @@
 """`io.kestra.plugin.aws.s3`: files in buckets."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
@@ -7,21 +8,10 @@ from urllib.parse import urlencode
 from pydantic import Field
 
 from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.arrivals import WatchFields
+from engine.tasks.arrivals import WatchFields, arrived
+from engine.tasks.aws import s3_objects
 from engine.tasks.aws.connection import AwsConnected
-from engine.tasks.aws.s3_objects import (
-    UPLOAD,
-    ActionFields,
-    Arrived,
-    Listed,
-    ListFields,
-    Taken,
-    arrived,
-    below,
-    fetched,
-    listing,
-    taken,
-)
+from engine.tasks.aws.s3_objects import UPLOAD, ActionFields, Arrived, Listed, ListFields, Taken
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, scalar_to_text
 from engine.tasks.trigger_fields import task_of
 
@@ -106,11 +96,13 @@ from: "{{ outputs.report.uri }}"
     def _files(self, context: RunContext) -> list[tuple[str, Path]]:
         given = self.from_
         if isinstance(given, dict):
-            return [(below(self.key, str(name)), context.files.path(str(uri))) for name, uri in given.items()]
+            return [
+                (s3_objects.below(self.key, str(name)), context.files.path(str(uri))) for name, uri in given.items()
+            ]
         if len(given) == 1:
             return [(self.key, context.files.path(given[0]))]
         paths = [context.files.path(uri) for uri in given]
-        return [(below(self.key, path.name), path) for path in paths]
+        return [(s3_objects.below(self.key, path.name), path) for path in paths]
 
 
 class Downloaded(Outputs):
@@ -148,8 +140,10 @@ key: latest.csv
         several = self.prefix is not None or self.regexp is not None or self.delimiter is not None
         if not several and not self.key:
             raise TaskFailed("It is not said what to download.", fix="Give `key`, `prefix` or `regexp`.")
-        keys = [found["key"] for found in await listing(self, context, self.bucket)] if several else [self.key or ""]
-        done = await fetched(
+        keys = [self.key or ""]
+        if several:
+            keys = [found["key"] for found in await s3_objects.listing(self, context, self.bucket)]
+        done = await s3_objects.fetched(
             self, context, self.bucket, [key for key in keys if not key.endswith("/")], self.version_id
         )
         context.metric("file.size", sum(one["contentLength"] for one in done.values()))
@@ -171,7 +165,7 @@ prefix: 2026/
     type: Literal["io.kestra.plugin.aws.s3.List"]
 
     async def run(self, context: RunContext) -> Listed:
-        found = await listing(self, context, self.bucket)
+        found = await s3_objects.listing(self, context, self.bucket)
         context.metric("s3.objects.count", len(found))
         return Listed(objects=found)
 
@@ -195,7 +189,7 @@ moveTo:
     compatibility_mode: Any = None
 
     async def run(self, context: RunContext) -> Taken:
-        return await taken(self, context, self.bucket)
+        return await s3_objects.taken(self, context, self.bucket)
 
 
 class Trigger(ActionFields, WatchFields, PollingTrigger):
@@ -217,10 +211,12 @@ action: DELETE
     type: Literal["io.kestra.plugin.aws.s3.Trigger"]
     bucket: Property[Text]
     request_payer: Property[OptionalText] = None
+    taking: ClassVar = Downloads
 
     async def poll(self, context: PollContext) -> Arrived:
-        task = await task_of(self, Downloads, context)
-        return await arrived(self, task, task.bucket, context)
+        task = await task_of(self, self.taking, context)
+        take = partial(s3_objects.taken, task, context, task.bucket)
+        return await arrived(self, context, task.action, take, lambda found: found.objects)
 
 
 class Deleted(Outputs):
@@ -283,7 +279,7 @@ prefix: 2024/
     error_on_empty: Property[bool] = False
 
     async def run(self, context: RunContext) -> AllDeleted:
-        found = await listing(self, context, self.bucket, most=None)
+        found = await s3_objects.there(self, context, self.bucket)
         if not found and self.error_on_empty:
             raise TaskFailed("There is nothing to delete.", fix="Leave out `errorOnEmpty`.")
 
@@ -342,6 +338,8 @@ to:
             source["VersionId"] = self.from_.version_id
         bucket = self.to.bucket if self.to else self.from_.bucket
         key = (self.to.key if self.to else None) or self.from_.key
+        if self.delete and (bucket, key) == (self.from_.bucket, self.from_.key):
+            raise TaskFailed("The object would be copied over itself and deleted.", fix="Give another `to`.")
         options = {"ServerSideEncryption": self.server_side_encryption, "SSEKMSKeyId": self.kms_key_id}
 
         def work(client: Any) -> Any:

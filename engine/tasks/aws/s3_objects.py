@@ -4,16 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
-from engine.tasks.arrivals import Arrivals, WatchFields
+from engine.plugin import Look, Outputs, Part, Property, RunContext, TaskFailed
+from engine.tasks.arrivals import Arrivals, chosen, cut
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalInteger, OptionalText
 from engine.tasks.runners import WORK
-from engine.tasks.trigger_fields import fields_of
 
 Found = dict[str, Any]
-
+MOST = 25  # objects, where `maxFiles` is written as nothing
 
 # Names of the service's `put_object` for what else an upload may say.
 UPLOAD = {
@@ -82,8 +81,9 @@ class ActionFields(ListFields):
             for key in keys:
                 if self.action == "MOVE":
                     target = below(goal.key, PurePosixPath(key).name) if goal.key else key
-                    source = {"Bucket": bucket, "Key": key}
-                    client.copy(source, goal.bucket or bucket, target)
+                    if (goal.bucket or bucket, target) == (bucket, key):
+                        continue
+                    client.copy({"Bucket": bucket, "Key": key}, goal.bucket or bucket, target)
                 client.delete_object(Bucket=bucket, Key=key)
 
         await self.aws(context, "s3", work)
@@ -101,11 +101,9 @@ Arrived = Taken | Look | None
 
 async def taken(fields: ActionFields, context: RunContext, bucket: str, arrivals: Arrivals | None = None) -> Taken:
     """Download what is listed, with `arrivals` what is news of it, then do what is to be done with it."""
-    there = await listing(fields, context, bucket, -1 if arrivals is None else None)
-    listed = [found for found in there if not found["key"].endswith("/")]
-    if arrivals is not None:
-        fresh = arrivals.news(listed, fields.max_files or 25, name=lambda one: str(one["key"]), version=_version)
-        listed = [{**one, "changeType": change} for one, change in fresh]
+    files = [found for found in await there(fields, context, bucket) if not found["key"].endswith("/")]
+    most = fields.max_files or MOST
+    listed = chosen(context, files, most, arrivals, kind="objects", name="key", version=_version)
     done = await fetched(fields, context, bucket, [found["key"] for found in listed])
     await fields.act(context, bucket, [found["key"] for found in listed])
     context.metric("files.count", len(listed))
@@ -113,31 +111,21 @@ async def taken(fields: ActionFields, context: RunContext, bucket: str, arrivals
     return Taken(objects=objects, outputFiles={key: one["uri"] for key, one in done.items()})
 
 
-async def arrived(trigger: PollingTrigger, fields: ActionFields, bucket: str, context: PollContext) -> Arrived:
-    """What a trigger's look finds: all that is taken away, or the news of what stays; TaskFailed."""
-    if fields.action in ("MOVE", "DELETE"):
-        found = await taken(fields, context, bucket)
-        return found if found.objects else None
-    arrivals = Arrivals((await fields_of(trigger, WatchFields, context)).on, context.memory)
-    found = await taken(fields, context, bucket, arrivals)
-    return Look(found if found.objects else None, arrivals.memory)
-
-
 def _version(found: Found) -> str:
     return f"{found['eTag']}_{found['lastModified']}"
 
 
-async def listing(fields: ListFields, context: RunContext, bucket: str, most: int | None = -1) -> list[Found]:
+async def listing(fields: ListFields, context: RunContext, bucket: str) -> list[Found]:
     """The objects that are meant, `maxFiles` at most; a longer list is cut with a word about it."""
-    limit = (fields.max_files or 25) if most == -1 else most
-    found = await fields.aws(context, "s3", lambda client: list(found_in(client, fields, bucket)))
-    if limit is not None and len(found) > limit:
-        context.log(f"There are {len(found)} objects; the first {limit} are taken (`maxFiles`).", "WARN")
-        return found[:limit]
-    return found
+    return list(cut(context, await there(fields, context, bucket), fields.max_files or MOST, "objects"))
 
 
-def found_in(client: Any, fields: ListFields, bucket: str) -> Iterator[Found]:
+async def there(fields: ListFields, context: RunContext, bucket: str) -> list[Found]:
+    """The objects that are meant, all of them."""
+    return await fields.aws(context, "s3", lambda client: list(_found_in(client, fields, bucket)))
+
+
+def _found_in(client: Any, fields: ListFields, bucket: str) -> Iterator[Found]:
     """The objects of a bucket that are meant, page by page."""
     asked = {"Prefix": fields.prefix, "Delimiter": fields.delimiter, "StartAfter": fields.marker}
     named = {name: value for name, value in asked.items() if value}

@@ -1,7 +1,7 @@
 """`io.kestra.plugin.aws.sqs`: messages in queues."""
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -14,12 +14,14 @@ from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
+from engine.tasks.message_files import end_of
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 MOST_AT_ONCE = 10  # SQS gives no more
 LONGEST_WAIT = 20
+HIDDEN = 30  # seconds for which others do not see what was received
 
 
 class Publish(AwsConnected, RunnableTask):
@@ -71,13 +73,16 @@ class ConsumeFields(AwsConnected):
     serde_type: Property[Literal["STRING", "JSON"]] = "STRING"
 
     async def consumed(self, context: RunContext) -> Consumed:
-        """Take messages and store them as rows."""
-        if self.max_records is None and self.max_duration is None:
-            raise TaskFailed("It is not said when to stop.", fix="Give `maxRecords` or `maxDuration`.")
-        rows = [self._row(text) for text in await self.aws(context, "sqs", self._taken)]
+        """Take messages and store them as rows; they are taken out when they are stored."""
+        until = end_of(self.max_records, self.max_duration)
+        got = await self.aws(context, "sqs", partial(self._received, until=until))
+        rows = [self._row(one["Body"]) for one in got]
+        uri = await context.files.put("".join(lines_of(rows)).encode(), "messages.jsonl")
+        if self.auto_delete:
+            handles = [str(one["ReceiptHandle"]) for one in got]
+            await self.aws(context, "sqs", lambda sqs: _told(sqs.delete_message_batch, self.queue_url, handles))
         context.metric("sqs.consume.messages", len(rows))
-        text = "".join(lines_of(rows))
-        return Consumed(count=len(rows), uri=await context.files.put(text.encode(), "messages.jsonl"))
+        return Consumed(count=len(rows), uri=uri)
 
     def _row(self, text: str) -> Any:
         if self.serde_type == "STRING":
@@ -87,9 +92,9 @@ class ConsumeFields(AwsConnected):
         except ValueError as error:
             raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
 
-    def _taken(self, client: Any) -> list[str]:
-        until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
-        found: list[str] = []
+    def _received(self, client: Any, until: float | None) -> list[dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}  # by id: what is not taken out in time comes again
+        hidden, renewed = self.visibility_timeout or HIDDEN, time.monotonic()
         while self.max_records is None or len(found) < self.max_records:
             left = LONGEST_WAIT if until is None else until - time.monotonic()
             if left <= 0:
@@ -99,15 +104,16 @@ class ConsumeFields(AwsConnected):
                 QueueUrl=self.queue_url,
                 MaxNumberOfMessages=most,
                 WaitTimeSeconds=min(max(int(left), 0), LONGEST_WAIT),
-                VisibilityTimeout=self.visibility_timeout or 30,
+                VisibilityTimeout=hidden,
             ).get("Messages", [])
-            for message in got:
-                found.append(message["Body"])
-                if self.auto_delete:
-                    client.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
-            if not got and until is None:
+            is_idle = all(one["MessageId"] in found for one in got)
+            found |= {one["MessageId"]: one for one in got}
+            if is_idle and until is None:
                 break
-        return found
+            if time.monotonic() - renewed > hidden / 2:
+                handles, renewed = [one["ReceiptHandle"] for one in found.values()], time.monotonic()
+                _told(client.change_message_visibility_batch, self.queue_url, handles, VisibilityTimeout=hidden)
+        return list(found.values())
 
 
 class Consume(ConsumeFields, RunnableTask):
@@ -168,16 +174,11 @@ class ListenFields(AwsConnected):
             QueueUrl=self.queue_url,
             MaxNumberOfMessages=self.max_number_of_message,
             WaitTimeSeconds=wait,
-            VisibilityTimeout=self.visibility_timeout or 30,
+            VisibilityTimeout=self.visibility_timeout or HIDDEN,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=["MessageGroupId", "MessageDeduplicationId"],
         )
         return list(got.get("Messages", []))
-
-    def deleted(self, client: Any, handles: Sequence[str]) -> None:
-        """Take messages out; one that can't be comes again, and starts nothing then."""
-        entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
-        client.delete_message_batch(QueueUrl=self.queue_url, Entries=entries)
 
     def message(self, got: dict[str, Any]) -> Message:
         """A message as flows see it."""
@@ -218,9 +219,17 @@ serdeType: JSON
                 yield [fields.message(one) for one in got]
                 if fields.auto_delete:
                     handles = [one["ReceiptHandle"] for one in got]
-                    await asked("sqs", partial(fields.deleted, client, handles))
+                    await asked("sqs", partial(_told, client.delete_message_batch, fields.queue_url, handles))
         finally:
             client.close()
+
+
+def _told(act: Callable[..., Any], queue_url: str, handles: Sequence[str], **more: Any) -> None:
+    """Do something with messages: take them out, or keep them hidden for longer. One that can't be comes again."""
+    for begin in range(0, len(handles), MOST_AT_ONCE):
+        some = handles[begin : begin + MOST_AT_ONCE]
+        entries = [{"Id": str(n), "ReceiptHandle": handle, **more} for n, handle in enumerate(some)]
+        act(QueueUrl=queue_url, Entries=entries)
 
 
 def _message(row: Any) -> dict[str, Any]:

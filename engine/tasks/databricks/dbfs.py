@@ -21,7 +21,7 @@ from engine.tasks.arrivals import MOST_KNOWN, Arrivals, WatchFields
 from engine.tasks.databricks_service import DatabricksConnected, Workspace
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.trigger_fields import fields_of
 
 BLOCK = 1 << 20  # the API takes and gives no more at once
@@ -81,8 +81,7 @@ from: /Shared/orders.parquet
 
     async def run(self, context: RunContext) -> Stored:
         workspace = await self.workspace(context)
-        target = context.working_dir / WORK / f"dbfs-{context.task_run_id}"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = own_file(context, "dbfs")
         size = 0
         with target.open("wb") as content:
             while True:

@@ -18,7 +18,7 @@ from engine.plugin import (
     TaskFailed,
 )
 from engine.tasks import local_files, local_watch
-from engine.tasks.arrivals import Arrivals, WatchFields
+from engine.tasks.arrivals import Arrivals, WatchFields, cut
 from engine.tasks.local_files import LocalFile, Reach, about, reached
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
@@ -75,7 +75,7 @@ recursive: true
     async def run(self, context: RunContext) -> Listed:
         look = partial(local_files.listed, fields=self)
         files = await reached(context, lambda reach: [about(path) for path in look(reach)])
-        taken = local_watch.cut(context, files, self.max_files)
+        taken = cut(context, files, self.max_files)
         return Listed(files=list(taken), count=len(taken))
 
 
@@ -103,7 +103,7 @@ moveDirectory: /data/archive
 
     async def run(self, context: RunContext) -> Downloaded:
         found = await reached(context, partial(local_files.listed, fields=self))
-        done = await local_watch.taken(context, self, local_watch.cut(context, found, self.max_files))
+        done = await local_watch.taken(context, self, cut(context, found, self.max_files))
         return Downloaded(files=done, outputFiles={one["localPath"]: one["uri"] for one in done})
 
 
@@ -164,7 +164,7 @@ to: /data/out
         uris = [str(uri) for uri in given.values()]
         fits = set(await asyncio.to_thread(fitting, uris, self.reg_exp, "regExp"))
         wanted = [(str(name), str(uri)) for name, uri in given.items() if str(uri) in fits]
-        sources = [(name, context.files.path(uri)) for name, uri in local_watch.cut(context, wanted, self.max_files)]
+        sources = [(name, context.files.path(uri)) for name, uri in cut(context, wanted, self.max_files)]
 
         def write(reach: Reach) -> list[str]:
             done = []

@@ -1,11 +1,12 @@
 """`io.kestra.plugin.gcp.gcs`: objects of Google Cloud Storage."""
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.arrivals import Arrivals, WatchFields
+from engine.tasks.arrivals import WatchFields, arrived
 from engine.tasks.gcp_objects import (
     ActionFields,
     Blobs,
@@ -21,7 +22,7 @@ from engine.tasks.gcp_objects import (
 from engine.tasks.gcp_objects import place_of as place
 from engine.tasks.gcp_service import is_conflict
 from engine.tasks.property_types import JsonList, JsonMap, OptionalInteger, OptionalText, Text
-from engine.tasks.trigger_fields import fields_of, task_of
+from engine.tasks.trigger_fields import task_of
 
 ACTIONS = {"DELETE": "Delete", "SET_STORAGE_CLASS": "SetStorageClass"}
 
@@ -154,12 +155,7 @@ moveDirectory: gs://inbox/archive/
 
     async def poll(self, context: PollContext) -> Blobs | Look | None:
         task = await task_of(self, Downloads, context)
-        if task.action in ("MOVE", "DELETE"):
-            found = await taken(task, context)
-            return found if found.blobs else None
-        arrivals = Arrivals((await fields_of(self, WatchFields, context)).on, context.memory)
-        found = await taken(task, context, arrivals)
-        return Look(found if found.blobs else None, arrivals.memory)
+        return await arrived(self, context, task.action, partial(taken, task, context), lambda found: found.blobs)
 
 
 class Gone(Outputs):

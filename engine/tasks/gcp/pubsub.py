@@ -14,8 +14,8 @@ from engine.core.json_text import read_json
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import given_rows, rest_service
 from engine.tasks.gcp_service import GcpConnected, is_conflict
+from engine.tasks.message_files import end_of, stored
 from engine.tasks.property_types import OptionalInteger, Text
-from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 AT_ONCE = 100
@@ -99,10 +99,8 @@ class ListenFields(PubSubConnected):
 
     async def consumed(self, context: RunContext) -> Consumed:
         """Take messages and store them as rows; they are acknowledged when they are stored."""
-        if self.max_records is None and self.max_duration is None:
-            raise TaskFailed("It is not said when to stop.", fix="Give `maxRecords` or `maxDuration`.")
+        until = end_of(self.max_records, self.max_duration)
         subscription = await self.subscribed(context)
-        until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
         taken: dict[str, dict[str, Any]] = {}  # by id: what is not acknowledged in time comes again
         while self.max_records is None or len(taken) < self.max_records:
             most = AT_ONCE if self.max_records is None else min(AT_ONCE, self.max_records - len(taken))
@@ -114,11 +112,7 @@ class ListenFields(PubSubConnected):
             if is_idle:
                 await asyncio.sleep(IDLE)
         found = list(taken.values())
-        messages = [self.message(one) for one in found]
-        if problem := next((one.problem for one in messages if one.problem), None):
-            raise problem
-        text = "".join(lines_of(one.variables for one in messages))
-        uri = await context.files.put(text.encode(), "messages.jsonl")
+        uri = await stored(context, [self.message(one) for one in found])
         await subscription.acknowledge(found)
         context.metric("records", len(found))
         return Consumed(count=len(found), uri=uri)

@@ -1,5 +1,6 @@
 """`io.kestra.plugin.azure.storage.blob`: objects of Azure's Blob Storage."""
 
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from engine.plugin import (
     TaskFailed,
     Unserved,
 )
-from engine.tasks.arrivals import Arrivals, WatchFields
+from engine.tasks.arrivals import WatchFields, arrived
 from engine.tasks.azure_blobs import (
     ActionFields,
     Blob,
@@ -31,7 +32,7 @@ from engine.tasks.azure_blobs import (
     taken,
 )
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.trigger_fields import fields_of, task_of
+from engine.tasks.trigger_fields import task_of
 
 
 class OneBlob(Outputs):
@@ -215,12 +216,7 @@ action: DELETE
 
     async def poll(self, context: PollContext) -> Blobs | Look | None:
         task = await task_of(self, Downloads, context)
-        if task.action in ("MOVE", "DELETE"):
-            found = await taken(task, context)
-            return found if found.blobs else None
-        arrivals = Arrivals((await fields_of(self, WatchFields, context)).on, context.memory)
-        found = await taken(task, context, arrivals)
-        return Look(found if found.blobs else None, arrivals.memory)
+        return await arrived(self, context, task.action, partial(taken, task, context), lambda found: found.blobs)
 
 
 class Copy(BlobConnected, RunnableTask):
