@@ -26,12 +26,22 @@ def is_metadata_address(text: str) -> bool:
 
 
 async def check_address(url: "str | httpx.URL", settings: Settings) -> None:
-    """TaskFailed when a URL leads to a refused address; names are resolved first."""
+    """TaskFailed when a URL is none, or leads to a refused address; names are resolved first."""
     if not settings.http.deny_metadata:
         return
     import httpx
 
-    host = httpx.URL(url).host
+    try:
+        host = httpx.URL(url).host
+    except httpx.InvalidURL as error:
+        raise TaskFailed(f"An address can't be read: {error}.", fix="Write it as https://example.com:443.") from error
+    await check_host(host, settings)
+
+
+async def check_host(host: str, settings: Settings) -> None:
+    """TaskFailed when a host's name is none, or stands for a refused address."""
+    if not settings.http.deny_metadata:
+        return
     addresses = [host]
     if host and not is_metadata_address(host):
         try:
@@ -40,6 +50,8 @@ async def check_address(url: "str | httpx.URL", settings: Settings) -> None:
             addresses += [str(entry[4][0]) for entry in found]
         except OSError:
             pass  # the request itself will say that the name is unknown
+        except ValueError as error:  # a part of the name is empty or too long, or a character can't be in one
+            raise TaskFailed(f"{host!r} is no name of a machine.", fix="Write it as mail.example.com.") from error
     if host.rstrip(".").lower() in METADATA_HOSTS or any(map(is_metadata_address, addresses)):
         refuse(host)
 

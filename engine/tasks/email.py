@@ -31,7 +31,7 @@ from engine.plugin import (
     RunnableTask,
     TaskFailed,
 )
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.execution_facts import facts
 from engine.tasks.mailbox import Mailbox, new_mails
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, document_from_text
@@ -78,7 +78,7 @@ class MailTask(RunnableTask):
 
     async def send(self, context: RunContext, plain: str, markup: str | None) -> None:
         """Send one message; TaskFailed when the server refuses it."""
-        await check_address(f"http://{self.host}", context.settings)
+        await check_host(self.host, context.settings)
         if self.password:
             context.mask(self.password)
         message = await self._message(context, plain, markup)
@@ -194,7 +194,7 @@ executionId: "{{ trigger.executionId }}"
         about = facts(await context.execution_map(self.execution_id))
         fields = {"Execution ID": about.id, **(self.custom_fields or {})}
         text = summary_text(about, self.custom_message, fields)
-        subject = self.subject or f"[{about.namespace}] {about.flow_id} ➛ {about.state}"
+        subject = self.subject or about.headline
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines())
         markup = self.html_text_content or lines
         await self.model_copy(update={"subject": subject}).send(context, self.plain_text_content or text, markup)
@@ -229,7 +229,7 @@ class MailboxFields(Part):
 
     async def new(self, context: RunContext, known: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Mails that came since a look, and what to remember for the next one; TaskFailed."""
-        await check_address(f"http://{self.host}", context.settings)
+        await check_host(self.host, context.settings)
         context.mask(self.password)
         box = Mailbox(
             self.protocol,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import Field
 
 from engine.plugin import Property, RunContext, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.remote_tasks import NO_PROXY, Remote
 from engine.tasks.threads import in_own_thread
@@ -72,7 +72,7 @@ class FtpConnected(Remote):
         port = (self.port or "").strip() or str(self.usual_port)
         if not port.isdigit():
             raise TaskFailed(f"`port` {self.port!r} is not a number.", fix=f"Usually it is {self.usual_port}.")
-        await check_address(f"ftp://[{self.host}]" if ":" in self.host else f"ftp://{self.host}", context.settings)
+        await check_host(self.host, context.settings)
         if self.password:
             context.mask(self.password)
         client = self.made()

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.extras import extra
 from engine.tasks.http_options import Ssl
 from engine.tasks.ldif import raw_of
@@ -43,8 +43,7 @@ class LdapConnected(Part):
         if self.auth_method == "gssapi":
             raise TaskFailed("Kerberos is not supported here.", fix="Sign in with `authMethod: simple`, over TLS.")
         context.mask(self.password)
-        host = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
-        await check_address(f"ldap://{host}", context.settings)
+        await check_host(self.hostname, context.settings)
         with warnings.catch_warnings():  # it still uses older names of a library of its own
             warnings.simplefilter("ignore", DeprecationWarning)
             ldap3 = extra("ldap3", "ldap")

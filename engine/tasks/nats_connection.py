@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from engine.plugin import Message, Part, Property, RunContext, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.extras import extra
 from engine.tasks.given_rows import text_of
 from engine.tasks.http_bodies import header
@@ -55,7 +55,7 @@ class NatsConnected(Part):
         parts = urlsplit(address)
         if not parts.hostname:
             raise TaskFailed(f"`url` {self.url!r} is no address of a server.", fix="nats://nats.example.com:4222")
-        await check_address(f"http://{parts.netloc.rpartition('@')[2]}", context.settings)
+        await check_host(parts.hostname, context.settings)
         refused: list[Exception] = []
 
         async def hear(error: Exception) -> None:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from engine.plugin import Property, RunContext, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.extras import extra
 from engine.tasks.ftp_connection import FILE, FOLDER, Attributes, Entry
 from engine.tasks.property_types import OptionalText, Text
@@ -37,7 +37,7 @@ class SmbConnected(Remote):
             raise TaskFailed(f"`port` {self.port!r} is not a number.", fix="Usually it is 445.")
         if not self.username:
             raise TaskFailed("It is not said who asks.", fix="Give `username` and `password`.")
-        await check_address(f"smb://[{self.host}]" if ":" in self.host else f"smb://{self.host}", context.settings)
+        await check_host(self.host, context.settings)
         if self.password:
             context.mask(self.password)
         known: dict[str, Any] = {}

@@ -17,11 +17,11 @@ from pydantic import Field, ValidationError
 from engine.core.property import marker
 from engine.core.triggers import ZoneName
 from engine.plugin import Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.fetched_rows import Fetched, FetchFields
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
 from engine.tasks.rows import lines_of, values_of
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.sql_rows import json_value, row_of
 from engine.tasks.sql_text import bound, statements
 from engine.tasks.threads import in_own_thread
@@ -141,8 +141,7 @@ class Reading:
             self.taken.append(Taken(rows=rows, size=len(rows)))
         elif kind == "STORE":
             self.count += 1
-            path = self.context.working_dir / WORK / f"rows-{self.context.task_run_id}-{self.count}.jsonl"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = own_file(self.context, "rows", f"-{self.count}.jsonl")
             size = 0
             with path.open("w", encoding="utf-8") as file:
                 for row in _rows(cursor, names, batch, self.fields.zone):
@@ -309,7 +308,7 @@ def _is_late(query: type[QueryTask]) -> bool:
 async def reachable(context: RunContext, host: str) -> None:
     """TaskFailed when a host is one that flows may not call."""
     if host and not host.startswith("/"):
-        await check_address(f"http://{f'[{host}]' if ':' in host else host}", context.settings)
+        await check_host(host, context.settings)
 
 
 async def opened(kind: str, where: str, errors: tuple[type[Exception], ...], connect: Callable[[], R]) -> R:

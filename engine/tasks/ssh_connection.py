@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.remote_tasks import NO_PROXY, Remote
@@ -37,7 +37,7 @@ class SshConnected(Part):
         asyncssh = extra("asyncssh", "ssh")
         if not self.port.strip().isdigit():
             raise TaskFailed(f"`port` {self.port!r} is not a number.", fix="Usually it is 22.")
-        await check_address(f"ssh://[{self.host}]" if ":" in self.host else f"ssh://{self.host}", context.settings)
+        await check_host(self.host, context.settings)
         text, passphrase = self.key()
         for secret in (self.password, text, passphrase):
             if secret:

@@ -233,6 +233,32 @@ def test_addresses(address, refused):
     assert is_metadata_address(address) is refused
 
 
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (
+            {"type": "io.kestra.plugin.fs.tcp.Send", "host": "mail..test", "port": 1, "payload": "a"},
+            "no name of a machine",
+        ),
+        (
+            {"type": "io.kestra.plugin.fs.sftp.List", "host": "x" * 70, "username": "a", "from_": "/"},
+            "no name of a machi",
+        ),
+        ({"type": REQUEST, "uri": "http://mail..test/"}, "is no name of a"),
+        ({"type": "io.kestra.plugin.azure.storage.blob.List", "endpoint": "https://a:b", "container": "c"}, "be read"),
+    ],
+)
+async def test_hosts_that_are_none_are_told(context, task, said):
+    with pytest.raises(TaskFailed, match=said):
+        await context.run(**task)
+
+
+async def test_a_mail_server_may_be_named_by_its_ipv6_address(context):
+    mail = {"from_": "a@b.test", "to": "c@d.test", "subject": "s", "port": 1}
+    with pytest.raises(TaskFailed, match="::1"):
+        await context.run(type="io.kestra.plugin.email.MailSend", host="::1", **mail)
+
+
 async def test_download(context, service):
     found = await context.run(type=DOWNLOAD, uri=f"{service.url}/file")
     assert (found.length, context.files.text(found.uri)) == (8, "a,b\n1,2\n")

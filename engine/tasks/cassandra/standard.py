@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.extras import extra
 from engine.tasks.fetched_rows import Fetched, FetchFields, fetched
 from engine.tasks.property_types import OptionalText, Text
@@ -46,7 +46,7 @@ class QueryFields(FetchFields):
         if self.session.password:
             context.mask(self.session.password)
         for node in self.session.endpoints:
-            await check_address(f"http://{node.hostname}:{node.port}", context.settings)
+            await check_host(node.hostname, context.settings)
         extra("cassandra", "cassandra")
         logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # what fails is raised anyway
         return await fetched(context, await in_own_thread(self._rows), self.fetching)

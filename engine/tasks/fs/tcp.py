@@ -9,7 +9,7 @@ from pydantic import Field
 
 from engine import plugin
 from engine.plugin import Message, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.heard_text import Ear, EarFields, Sent, bound, coded
 from engine.tasks.property_types import Text
 from engine.tasks.trigger_fields import fields_of
@@ -40,7 +40,7 @@ payload: "{{ execution.id }} has begun"
 
     async def run(self, context: RunContext) -> Sent:
         said = coded(self.payload, self.encoding)
-        await check_address(f"tcp://[{self.host}]" if ":" in self.host else f"tcp://{self.host}", context.settings)
+        await check_host(self.host, context.settings)
         try:
             async with asyncio.timeout(self.timeout_ms / 1000):
                 _, writer = await asyncio.open_connection(self.host, self.port)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from engine import plugin
 from engine.plugin import Message, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.address_guard import check_address
+from engine.tasks.address_guard import check_host
 from engine.tasks.heard_text import Ear, EarFields, Sent, bound, coded
 from engine.tasks.property_types import Text
 from engine.tasks.trigger_fields import fields_of
@@ -35,7 +35,7 @@ payload: "flows.done:1|c"
 
     async def run(self, context: RunContext) -> Sent:
         said = coded(self.payload, self.encoding)
-        await check_address(f"udp://[{self.host}]" if ":" in self.host else f"udp://{self.host}", context.settings)
+        await check_host(self.host, context.settings)
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_DGRAM)
