@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import MutableMapping
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -17,7 +17,6 @@ from bot.settings import BotSettings, LogSection
 from engine.errors import EngineError
 from engine.secrets import Masker
 
-Format = Literal["auto", "json", "text"]
 log = logging.getLogger("parley")
 
 

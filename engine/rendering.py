@@ -1,6 +1,5 @@
 """Evaluates expressions for executions: what they see, what functions may reach, off the event loop when they wait."""
 
-import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -22,9 +21,10 @@ from engine.core.property import Guard, has_template
 from engine.core.variables import variables as variables_of
 from engine.errors import EngineError, ExpressionFailed, NotFound, Refused
 from engine.expressions import Services, render
+from engine.expressions.execution_functions import field_of
 from engine.expressions.limits import MAX_TEXT
 from engine.failure import Failure
-from engine.files import NAMESPACE_FOLDER, SCHEME, FileStore, Scope
+from engine.files import SCHEME, FileStore, Scope
 from engine.key_values import KeyValueStore
 from engine.secrets import AtRest, Masker, Secrets
 from engine.settings import Settings
@@ -196,11 +196,9 @@ class Reach:
         text = self.renderer.secrets.get(key)
         if not subkey:
             return text
-        try:
-            found = read_json(text)[subkey]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ExpressionFailed(f"Cannot find secret sub-key '{subkey}' in the secret '{key}'.") from error
-        part = found if isinstance(found, str) else json.dumps(found)
+        part = field_of(text, subkey)
+        if part is None:
+            raise ExpressionFailed(f"Cannot find secret sub-key '{subkey}' in the secret '{key}'.")
         self.renderer.masker.add(part)
         return part
 
@@ -296,11 +294,6 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("", 0))
         return int(found.getsockname()[1])
-
-
-def namespace_uri(namespace: str, path: str) -> str:
-    """The URI of a namespace file, whether it is there or not."""
-    return f"{SCHEME}/{namespace.replace('.', '/')}/{NAMESPACE_FOLDER}/{path.lstrip('/')}"
 
 
 def value_of(value: Any, mode: str, seen: Mapping[str, Any], services: Services) -> Any:

@@ -25,8 +25,6 @@ from engine.core.inputs import Resolved
 from engine.store import chat_audit, chat_drafts, chat_messages, chat_receipts
 from engine.store.database import Unit
 
-NOTHING_ASKED = "This flow asks for nothing."
-
 
 class Starts:
     """Starts runs for people."""

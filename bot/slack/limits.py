@@ -4,7 +4,6 @@
 MESSAGE_BLOCKS = 50
 MESSAGE_TEXT = 12_000  # over all blocks; beyond about 13,200 Slack answers `msg_blocks_too_long`, undocumented
 FALLBACK = 3_000  # `text` beside blocks; 40,000 are taken, but notifications show the front only
-PLAIN_MESSAGE = 3_900  # `text` of a message without blocks; longer ones are cut up by clients
 HEADER = 150
 SECTION = 3_000
 FIELD = 2_000
@@ -23,7 +22,6 @@ CONFIRM_BUTTON = 30
 
 # A view
 VIEW_BLOCKS = 100
-VIEW_BYTES = 250_000
 VIEW_TITLE = 24
 VIEW_BUTTON = 24
 METADATA = 3_000
@@ -33,7 +31,6 @@ HOME_TEXT = 100_000
 INPUTS = 40  # inputs on one page: more are slow to draw and to fill
 LABEL = 2_000
 HINT = 2_000
-PLACEHOLDER = 150
 INPUT_TEXT = 3_000
 OPTION = 75
 OPTION_VALUE = 150

@@ -11,9 +11,6 @@ PASSING = frozenset(
 )
 NO_TRIGGER = frozenset({"expired_trigger_id", "trigger_expired", "invalid_trigger_id", "trigger_id_expired"})
 USED_TRIGGER = frozenset({"exchanged_trigger_id", "trigger_exchanged"})
-OUTSIDE = frozenset(
-    {"not_in_channel", "channel_not_found", "user_not_in_channel", "is_archived", "messages_tab_disabled"}
-)
 
 
 def channel_text(channel: str) -> str:

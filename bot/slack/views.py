@@ -8,7 +8,7 @@ from typing import Any
 from bot import texts
 from bot.cards.graphemes import line, shorten, size
 from bot.cards.moments import in_their_zone
-from bot.conversation import Action, Body, Card, Fact, FileRef, Form, Listing, Notice, Row, Transcript
+from bot.conversation import Body, Card, Fact, FileRef, Form, Listing, Notice, Row, Transcript
 from bot.slack import limits
 from bot.slack.blocks import (
     LINK,
@@ -315,8 +315,3 @@ def answered(text: str) -> dict[str, Any]:
 def is_own_action(action_id: str) -> bool:
     """Whether a pressed button is for the front end itself and not for the desk."""
     return action_id.startswith((LINK, SAY, OPEN))
-
-
-def retry_action(label_: str, command: str) -> Action | None:
-    """A button that says a command again; None when the command is too long for one."""
-    return None if size(command) > limits.VALUE else Action(f"{SAY}{label_}", label_)

@@ -289,7 +289,7 @@ def field_of(text: str, subkey: str) -> str | None:
     """A field of a JSON secret as text; null when it is not there."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     value = found.get(subkey) if isinstance(found, dict) else None
     return None if value is None else value if isinstance(value, str) else to_json(value)

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from engine.plugin import TaskFailed
 from engine.tasks.runners import WORK
@@ -15,8 +14,6 @@ NAMESPACE = re.compile(r"""^(namespace:[ \t]*)(?P<quote>["']?)(?P<name>[^\s"'#]+
 REVISION = re.compile(r"^revision:[ \t]*\d+[ \t]*\n?", re.MULTILINE)
 SUFFIXES = (".yml", ".yaml")
 MAX_FILE = 64 << 20  # no flow and no script is larger
-
-SyncState = Literal["ADDED", "UPDATED", "OVERWRITTEN", "UNCHANGED", "DELETED"]
 
 
 @dataclass(frozen=True, slots=True)

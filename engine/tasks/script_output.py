@@ -12,7 +12,6 @@ from engine.tasks.runners import Stream
 
 MARKED = re.compile(r"^::(\{.*\})::$", re.DOTALL)
 MAX_LINE = 1 << 20  # a longer line is told in pieces
-SMALLER = "Write large data to a file and list it in `outputFiles`."
 SWITCHED: dict[str, Level] = {"##kestra:log:debug##": "DEBUG", "##kestra:log:info##": "INFO"}  # of what follows
 LEVELS: dict[Stream, Level] = {"stdout": "INFO", "stderr": "ERROR"}
 

@@ -258,6 +258,14 @@ async def test_what_came_from_outside_is_never_evaluated(engine, deploy, run, mo
     assert marks(engine.settings.data)[0].endswith("{{ secret('API') }}")
 
 
+async def test_a_field_of_a_secret_that_holds_json(engine, deploy, run, monkeypatch):
+    monkeypatch.setenv("PARLEY_SECRET_DB", '{"user": "ann-ann", "more": {"a": [1, 2]}, "nothing": null}')
+    task = "  - {id: NAME, type: tests.Mark, text: \"{{ secret('DB', subkey='NAME') }}\"}\n"
+    await deploy("tasks:\n" + "".join(task.replace("NAME", name) for name in ("user", "more", "nothing")))
+    assert (await run()).state is State.FAILED
+    assert [line.partition(" ")[2] for line in marks(engine.settings.data)] == ["ann-ann", '{"a":[1,2]}']
+
+
 # --- files
 
 
