@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from bot.flow_folders import FlowFolders
 from bot.pictures.flow_graph import flow_graph
 from bot.preview.pictures import PLATFORMS, page, text
 from bot.preview.scenes import scenes
@@ -41,12 +42,6 @@ def find(name: str, flows: list[Path] | None) -> Flow:
         return load(Path(name).read_text(encoding="utf-8"), catalogue(), file=name)
     folders = [*(flows or read_settings().flows), shipped_flows("demo"), shipped_flows("tour")]
     namespace, _, flow_id = name.rpartition("/")
-    for folder in folders:
-        for file in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
-            text_of = file.read_text(encoding="utf-8")
-            if f"id: {flow_id}" not in text_of or f"namespace: {namespace}" not in text_of:
-                continue
-            flow = load(text_of, catalogue(), file=str(file))
-            if (flow.namespace, flow.id) == (namespace, flow_id):
-                return flow
+    if (found := FlowFolders(folders).find(namespace, flow_id)) is not None:
+        return load(found.text, catalogue(), file=str(found.file))
     raise NotFound(f"There is no flow {name}.", fix=f"Looked in {', '.join(str(folder) for folder in folders)}.")

@@ -19,9 +19,9 @@ from bot.audit import trail
 from bot.cli.ahead import asking, show_outlook
 from bot.cli.arguments import given_inputs, given_resumes
 from bot.conversation import Person, Room
+from bot.flow_folders import FlowFolders
 from bot.forms import questions
 from bot.settings import BotSettings, read_settings, shipped_flows
-from bot.testing.suites import FlowFolders
 from bot.texts import bare
 from bot.web.views import MARKS, duration_text
 from engine.core import yaml_text

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from bot.flow_folders import FlowFolders
 from bot.settings import read_settings, shipped_flows
 from bot.testing.runner import Verdict, run_suite
-from bot.testing.suites import FlowFolders, find_suites
+from bot.testing.suites import find_suites
 from engine.errors import NotFound, SettingInvalid
 from engine.tasks import catalogue
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from bot.flow_folders import flow_files
 from engine.core import yaml_text
 from engine.core.documents import is_test, other_than_flow, resembles_flow, text_resembles_flow
 from engine.core.flow_calls import FindFlow
@@ -23,7 +24,6 @@ from engine.errors import FlowInvalid, Problem
 from engine.settings import Settings
 from engine.tasks import catalogue
 
-SUFFIXES = (".yml", ".yaml")
 COLORS = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
 GITHUB = {"error": "error", "warning": "warning", "hint": "notice"}
 SARIF = {"error": "error", "warning": "warning", "hint": "note"}
@@ -74,18 +74,10 @@ def read_sources(paths: Iterable[Path]) -> Iterator[Source]:
     seen: set[Path] = set()
     for path in paths:
         named = path.is_file()
-        for file in [path] if named else yaml_files(path):
+        for file in [path] if named else flow_files(path):
             if file.resolve() not in seen:
                 seen.add(file.resolve())
                 yield read_source(file, named=named)
-
-
-def yaml_files(folder: Path) -> Iterator[Path]:
-    """The YAML files of a folder at any depth, without hidden ones."""
-    for file in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if not hidden and file.suffix in SUFFIXES and file.is_file():
-            yield file
 
 
 def read_source(file: Path, *, named: bool = False) -> Source:
@@ -126,7 +118,7 @@ def known_flows(sources: Sequence[Source]) -> FindFlow:
         nonlocal looked
         if (namespace, flow_id) not in documents and not looked:
             looked = True
-            beside = {file.resolve(): file for folder in folders for file in yaml_files(folder)}
+            beside = {file.resolve(): file for folder in folders for file in flow_files(folder)}
             for other in (read_source(file) for resolved, file in beside.items() if resolved not in seen):
                 documents.setdefault(other.key, other.document)
         found = documents.get((namespace, flow_id))

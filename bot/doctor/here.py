@@ -2,10 +2,13 @@
 
 import asyncio
 import shutil
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from bot.approvals.approvers import Approver
 from bot.approvals.policy import unreachable
 from bot.findings import Finding
+from bot.flow_folders import flow_files
 from bot.settings import BotSettings
 from bot.texts import bare
 from bot.web.gate import is_loopback
@@ -80,7 +83,7 @@ async def flows(settings: BotSettings) -> list[Finding]:
 
     def look() -> list[Finding]:
         registry, found = catalogue(), []
-        files = [file for folder in settings.flows for end in ("*.yaml", "*.yml") for file in sorted(folder.rglob(end))]
+        files = [file for folder in settings.flows for file in flow_files(folder)]
         for file in files:
             text = file.read_text(encoding="utf-8", errors="replace")
             problems = [] if is_aside(text) else check(text, registry, file=str(file))
@@ -108,18 +111,21 @@ async def programs(settings: BotSettings) -> list[Finding]:
     return found
 
 
+def _unconnected(settings: BotSettings, people: Iterable[Approver]) -> list[str]:
+    """Platforms whose groups are named, but that the bot does not speak to."""
+    tokens = {"slack": settings.slack_bot_token, "discord": settings.discord_token}
+    return sorted({one.platform for one in people if one.kind == "group" and tokens[one.platform] is None})
+
+
 async def roles(settings: BotSettings) -> list[Finding]:
     """Who may do what."""
     if not settings.roles:
         text = "No `roles` are set: whoever may talk to the bot may run every flow."
         return [Finding("roles", "hint", text, "See bot/docs/people.md to say who may do what.")]
     found = [Finding("roles", "ok", bare(role.describe())) for role in settings.roles]
-    tokens = {"slack": settings.slack_bot_token, "discord": settings.discord_token}
-    asked = {one.platform for role in settings.roles for one in role.people if one.kind == "group"}
-    for platform in sorted(asked):
-        if tokens[platform] is None:
-            text = f"Groups of {platform} have roles, but the bot is not connected there, so nobody would pass."
-            found.append(Finding("roles", "wrong", text, f"Set the token of {platform}, or name other members."))
+    for platform in _unconnected(settings, [one for role in settings.roles for one in role.people]):
+        text = f"Groups of {platform} have roles, but the bot is not connected there, so nobody would pass."
+        found.append(Finding("roles", "wrong", text, f"Set the token of {platform}, or name other members."))
     return found
 
 
@@ -134,12 +140,9 @@ async def approvals(settings: BotSettings) -> list[Finding]:
         numbers = ", ".join(str(number) for number in late)
         fix = "Put the entry without `match` last: the first that fits counts."
         found.append(Finding("approvals", "wrong", f"Nothing ever reaches entry {numbers}.", fix))
-    tokens = {"slack": settings.slack_bot_token, "discord": settings.discord_token}
-    asked = {one.platform for rule in rules for one in rule.people if one.kind == "group"}
-    for platform in sorted(asked):
-        if tokens[platform] is None:
-            text = f"Groups of {platform} decide, but the bot is not connected there, so nobody would pass."
-            found.append(Finding("approvals", "wrong", text, f"Set the token of {platform}, or name other approvers."))
+    for platform in _unconnected(settings, [one for rule in rules for one in rule.people]):
+        text = f"Groups of {platform} decide, but the bot is not connected there, so nobody would pass."
+        found.append(Finding("approvals", "wrong", text, f"Set the token of {platform}, or name other approvers."))
     if any(rule.four_eyes == "requester+editor" for rule in rules) and shutil.which("git") is None:
         fix = "Install git, or set `four_eyes: requester`."
         found.append(Finding("approvals", "wrong", "`requester+editor` asks git who changed a flow last.", fix))

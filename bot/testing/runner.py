@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import yaml
 
+from bot.flow_folders import FlowFolders, WrittenFlow
 from bot.testing.cases import Assertion, Case, Suite, TaskFixture, judge, misfits, with_fixtures
-from bot.testing.suites import FlowFolders, WrittenFlow
 from engine.clock import ShiftedClock
 from engine.core.execution import Execution, Origin
 from engine.core.flow_source import load

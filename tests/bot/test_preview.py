@@ -262,6 +262,15 @@ def test_data_of_a_flow_is_never_markup():
             Tags(pictures.page(scene, platform))
 
 
+def test_a_flow_is_found_by_its_name_whatever_else_lies_in_the_folders(tmp_path, capsys):
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "latin.yaml").write_bytes(b"id: gr\xfc\xdfe\n")
+    (tmp_path / "broken.yaml").write_text("id: release\nnamespace: company.team\ntasks: [")
+    (tmp_path / "release.yaml").write_text(APPROVAL.replace("id: release\n", 'id: "release"\n', 1))
+    preview("company.team/release", "all", None, [tmp_path])
+    assert "── release-gate-reject" in capsys.readouterr().out
+
+
 def test_the_command_writes_a_page_for_each_scene_and_look(tmp_path, capsys):
     source = tmp_path / "release.yaml"
     source.write_text(APPROVAL)

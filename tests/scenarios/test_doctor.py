@@ -131,6 +131,16 @@ async def test_an_unreachable_service(tmp_path):
     assert verdicts(found)["Slack"] == "wrong"
 
 
+async def test_only_files_that_are_loaded_are_looked_at(tmp_path):
+    folder = tmp_path / "flows"
+    for name in ("folder.yaml", ".github"):
+        (folder / name).mkdir(parents=True)
+    (folder / ".github" / "ci.yaml").write_text("on: push\n")
+    shutil.copy(next((ROOT / "flows" / "tour").glob("*.yaml")), folder)
+    found = await examine(BotSettings(data=tmp_path / "data", flows=(folder,)))
+    assert [finding.text for finding in found if finding.name == "flows"] == ["1 files"]
+
+
 def test_the_command(tmp_path):
     (tmp_path / "flows").mkdir()
     (tmp_path / "flows" / "broken.yaml").write_text("id: broken\nnamespace: t\ntasks:\n  - id: a\n    type: nope\n")
