@@ -19,7 +19,7 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonMap, Text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import WORK, own_file
 from engine.tasks.working_files import inside
 
 Archive = Literal["ZIP", "TAR", "JAR", "AR", "ARJ", "CPIO", "DUMP", "SEVEN_Z"]
@@ -124,8 +124,7 @@ algorithm: ZIP
         if self.algorithm not in ("ZIP", "JAR", "TAR"):
             raise TaskFailed(f"{self.algorithm} archives cannot be written here.", fix="Use ZIP or TAR.")
         suffix = ".tar" if self.algorithm == "TAR" else f".{self.algorithm.lower()}"
-        target = context.working_dir / WORK / f"packed-{context.task_run_id}{suffix}"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = own_file(context, "packed", f"{suffix}")
         await asyncio.to_thread(self._pack, files, target)
         context.metric("count", len(files))
         return Packed(uri=await context.files.put(target, f"archive{suffix}"))
@@ -163,8 +162,7 @@ compression: GZIP
     async def run(self, context: RunContext) -> Packed:
         source = context.files.path(self.from_)
         suffix = next((ending for ending, kind in SUFFIXES.items() if kind == self.compression), "")
-        target = context.working_dir / WORK / f"compressed-{context.task_run_id}"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = own_file(context, "compressed")
 
         def work() -> None:
             with source.open("rb") as given, target.open("wb") as out, _writer(out, self.compression) as made:
@@ -192,8 +190,7 @@ compression: GZIP
 
     async def run(self, context: RunContext) -> Packed:
         source = context.files.path(self.from_)
-        target = context.working_dir / WORK / f"plain-{context.task_run_id}"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = own_file(context, "plain")
 
         def work() -> None:
             with source.open("rb") as given, _reader(given, self.compression) as content:

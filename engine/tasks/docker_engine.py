@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.property_types import OptionalText, scalar_to_text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.scripts.runner import containers
 from engine.tasks.scripts.runner.docker import Credentials
 from engine.tasks.threads import in_own_thread
@@ -92,7 +92,6 @@ def written(context: RunContext, text: str, name: str) -> Path:
     """The file of a text: one of the working directory that it names, else one that holds it."""
     if "\n" not in text.strip() and (named := inside(context.working_dir, text.strip())).is_file():
         return named
-    path = context.working_dir / WORK / f"{name}-{context.task_run_id}"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = own_file(context, name)
     path.write_text(text, "utf-8")
     return path

@@ -24,6 +24,11 @@ class ExecutionFacts:
     has_failed: bool = False  # any task run of it, also while the handlers of `errors` are at work
 
     @property
+    def headline(self) -> str:
+        """Which flow, and how it stands: `[company.team] nightly ➛ FAILED`."""
+        return f"[{self.namespace}] {self.flow_id} ➛ {self.state}"
+
+    @property
     def outcome(self) -> str:
         """`Succeeded after 00:00:05.123`, `Failed on task `x` after …`, or `Running for …` while it is under way."""
         if self.failed_task and self.state == "FAILED":

@@ -19,6 +19,7 @@ from engine.tasks import aliases, descendants
 from engine.tasks.address_guard import check_address
 from engine.tasks.git_copies import BranchCopy, Keeper
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
+from engine.tasks.secret_files import kept
 from engine.tasks.threads import in_own_thread
 
 if TYPE_CHECKING:
@@ -129,16 +130,11 @@ class GitTask(RunnableTask):
             yield environment
 
     def _ssh(self, folder: Path, environment: dict[str, str]) -> str:
-        key = folder / "key"
-        key.write_text((self.private_key or "").rstrip() + "\n")
-        key.chmod(0o600)
+        key = kept(folder / "key", (self.private_key or "").rstrip() + "\n")
         if self.passphrase:
-            answer = folder / "answer"
-            answer.write_text(f"#!/bin/sh\ncat {folder / 'passphrase'}\n")
-            answer.chmod(0o700)
-            (folder / "passphrase").write_text(self.passphrase)
-            (folder / "passphrase").chmod(0o600)
-            environment |= {"SSH_ASKPASS": str(answer), "SSH_ASKPASS_REQUIRE": "force"}
+            said = kept(folder / "passphrase", self.passphrase)
+            answer = kept(folder / "answer", f"#!/bin/sh\ncat {said}\n", 0o700)
+            environment |= {"SSH_ASKPASS": answer, "SSH_ASKPASS_REQUIRE": "force"}
         seconds = max((self.connect_timeout or 10_000) // 1000, 1)
         return (
             f"ssh -i {key} -F /dev/null -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new "

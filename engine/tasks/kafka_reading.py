@@ -25,7 +25,7 @@ from engine.tasks.kafka_connection import (
 from engine.tasks.kafka_sending import send
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, TextList
 from engine.tasks.rows import lines_of
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.threads import in_own_thread
 
 JOINING = 30  # seconds until a group has given us partitions
@@ -87,8 +87,7 @@ class ConsumeFields(KafkaConnected):
 
     async def consumed(self, context: RunContext) -> Consumed:
         """Read messages and store them as rows; only then does the group's place move on."""
-        path = context.working_dir / WORK / f"kafka-{context.task_run_id}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = own_file(context, "kafka", ".jsonl")
         reading = Reading(self, *await self.group(context), path)
         try:
             count = await in_own_thread(reading.read)

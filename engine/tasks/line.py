@@ -5,11 +5,10 @@ from typing import Any, ClassVar, Literal
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import chunks
-from engine.tasks.execution_facts import facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
-from engine.tasks.webhook_task import summary_text
+from engine.tasks.webhook_task import summary_of
 
 PUSH = "https://api.line.me/v2/bot/message/push"
 MAX_TEXT = 5000
@@ -44,8 +43,7 @@ executionId: "{{ trigger.executionId }}"
             raise TaskFailed("`recipientIds` is empty.", fix="Name at least one person or group.")
         text = self.text_body
         if not text:
-            about = facts(await context.execution_map(self.execution_id))
-            text = summary_text(about, self.custom_message, self.custom_fields or {})
+            text = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
         context.mask(self.channel_access_token)
         headers = {"Authorization": f"Bearer {self.channel_access_token}"}
         pieces = chunks(public_links(text, context.settings.public_url), MAX_TEXT)

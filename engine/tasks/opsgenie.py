@@ -64,7 +64,7 @@ executionId: "{{ trigger.executionId }}"
     priority: Property[OptionalText] = None
 
     def summary(self, about: ExecutionFacts) -> dict[str, Any]:
-        title = self.message or f"[{about.namespace}] {about.flow_id} ➛ {about.state}"
+        title = self.message or about.headline
         named = {
             "message": title[:MAX_MESSAGE],
             "description": summary_text(about, self.custom_message, {}),

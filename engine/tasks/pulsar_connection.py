@@ -18,6 +18,7 @@ from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonList, OptionalText, Text
 from engine.tasks.runners import WORK
+from engine.tasks.secret_files import kept
 from engine.tasks.threads import in_own_thread
 
 R = TypeVar("R")
@@ -188,7 +189,4 @@ def _file(folder: Path, name: str, text: str) -> str:
             text = base64.b64decode(text, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
             raise TaskFailed(f"`tlsOptions.{name}` is neither PEM nor Base64 of it.") from error
-    path = folder / f"{name}.pem"
-    path.touch(mode=0o600)
-    path.write_text(text, "utf-8")
-    return str(path)
+    return kept(folder / f"{name}.pem", text)

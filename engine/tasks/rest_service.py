@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -126,15 +127,15 @@ async def waited(
     look: Callable[[], Awaitable[R | None]],
     *,
     every: timedelta,
-    most: timedelta,
-    what: str,
+    most: timedelta | None = None,
+    what: str = "",
     fix: str = "Raise `maxDuration`.",
     stop: Callable[[], Awaitable[Any]] | None = None,
 ) -> R:
-    """What `look` gives as soon as it gives something; TaskFailed when that takes longer than `most`. When the task is
-    killed meanwhile, `stop` ends what it waits for."""
+    """What `look` gives as soon as it gives something; TaskFailed when that takes longer than `most`, which `what` then
+    names. When the task is killed meanwhile, `stop` ends what it waits for."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + most.total_seconds()
+    until = inf if most is None else loop.time() + most.total_seconds()
     try:
         while (found := await look()) is None:
             if loop.time() >= until:

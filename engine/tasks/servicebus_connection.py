@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.entra import credential_of
 from engine.tasks.extras import extra
 from engine.tasks.outbound import Answer
 from engine.tasks.property_types import OptionalText
@@ -67,16 +68,11 @@ class BusConnected(Part):
 
     async def _token(self, context: RunContext) -> str:
         """A token for an app; TaskFailed when there is none to be had."""
-        if not (self.tenant_id and self.client_id and (self.client_secret or self.pem_certificate)):
+        errors = extra("azure.core.exceptions", "azure")
+        credential = credential_of(self.tenant_id, self.client_id, self.client_secret, self.pem_certificate)
+        if credential is None:
             fix = "Give a `connectionString` with a key, or `tenantId`, `clientId` and `clientSecret`."
             raise TaskFailed("It is not said who asks.", fix=fix)
-        identity, errors = extra("azure.identity", "azure"), extra("azure.core.exceptions", "azure")
-        who = {"tenant_id": self.tenant_id, "client_id": self.client_id}
-        if self.client_secret:
-            credential = identity.ClientSecretCredential(**who, client_secret=self.client_secret)
-        else:
-            pem = str(self.pem_certificate).encode()
-            credential = identity.CertificateCredential(**who, certificate_data=pem)
         try:
             token = str((await in_own_thread(lambda: credential.get_token(SCOPE))).token)
         except (errors.ClientAuthenticationError, ValueError) as error:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from engine.plugin import LateProperty, Property, RunContext
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList, scalar_to_text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, quoted
 from engine.tasks.working_files import place
 
@@ -61,8 +61,7 @@ class SubmitTask(ScriptTask):
     async def written(self, context: RunContext, script: str, suffix: str) -> Path:
         """The file of a script."""
         text = await self.rendered_text(context, script, guard="none")
-        path = context.working_dir / WORK / f"main-{context.task_run_id}.{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = own_file(context, "main", f".{suffix}")
         path.write_text(text, "utf-8")
         return path
 

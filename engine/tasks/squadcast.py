@@ -46,7 +46,7 @@ priority: P1
 
     def summary(self, about: ExecutionFacts) -> dict[str, Any]:
         named = {
-            "message": self.message or f"[{about.namespace}] {about.flow_id} ➛ {about.state}",
+            "message": self.message or about.headline,
             "description": summary_text(about, self.custom_message, rows(about, self.custom_fields)),
             "status": self.status,
             "event_id": self.event_id or about.id,

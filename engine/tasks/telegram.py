@@ -5,11 +5,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from engine.plugin import Instead, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import chunks
-from engine.tasks.execution_facts import facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.webhook_task import summary_text
+from engine.tasks.webhook_task import summary_of
 
 BASE_URL = "https://api.telegram.org"
 MAX_TEXT = 4096
@@ -79,5 +78,4 @@ executionId: "{{ trigger.executionId }}"
     template_render_map: Any = None
 
     async def run(self, context: RunContext) -> None:
-        about = facts(await context.execution_map(self.execution_id))
-        await self.say(context, summary_text(about, self.custom_message, self.custom_fields or {}))
+        await self.say(context, await summary_of(context, self.execution_id, self.custom_message, self.custom_fields))

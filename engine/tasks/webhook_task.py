@@ -61,13 +61,20 @@ def summary_text(about: ExecutionFacts, message: str | None, fields: dict[str, A
     """A message about an execution in plain lines."""
     lines = [
         *([message] if message else []),
-        f"[{about.namespace}] {about.flow_id} ➛ {about.state}",
+        about.headline,
         about.outcome,
         *(f"{name}: {value}" for name, value in fields.items()),
         *([f"Final task ID: {about.last_task}"] if about.last_task else []),
         *([about.link] if about.link else []),
     ]
     return "\n".join(lines)
+
+
+async def summary_of(
+    context: RunContext, execution_id: str | None, message: str | None, fields: dict[str, Any] | None
+) -> str:
+    """The same of an execution as it stands now; of the task's own, unless another is named."""
+    return summary_text(facts(await context.execution_map(execution_id)), message, fields or {})
 
 
 def rows(about: ExecutionFacts, fields: dict[str, Any] | None) -> dict[str, str]:

@@ -14,11 +14,10 @@ from pydantic import Field
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import shortened
-from engine.tasks.execution_facts import facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.webhook_task import summary_text
+from engine.tasks.webhook_task import summary_of
 
 POSTS = "https://api.x.com/2/tweets"
 MAX_TEXT = 280
@@ -63,8 +62,8 @@ executionId: "{{ trigger.executionId }}"
         if len(text) > MAX_TEXT:
             raise TaskFailed(f"The text has {len(text)} characters; X takes {MAX_TEXT}.", fix="Make it shorter.")
         if not text:
-            about = facts(await context.execution_map(self.execution_id))
-            text = shortened(summary_text(about, self.custom_message, self.custom_fields or {}), MAX_TEXT)
+            said = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
+            text = shortened(said, MAX_TEXT)
         headers = {"Authorization": self._credentials(context)}
         options = self.options or DEFAULT
         await deliver(context, self.url, service="X", options=options, headers=headers, json={"text": text})

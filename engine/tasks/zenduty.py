@@ -50,7 +50,7 @@ alertType: CRITICAL
         links = [*(self.urls or []), *([about.link] if about.link else [])]
         return {
             "alert_type": self.alert_type.lower(),
-            "message": self.message or f"[{about.namespace}] {about.flow_id} ➛ {about.state}",
+            "message": self.message or about.headline,
             "summary": self.text or summary_text(about, self.custom_message, {}),
             "entity_id": self.entity_id or about.id,
             "payload": rows(about, self.custom_fields),

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -17,7 +17,7 @@ AIKIDO = "io.kestra.plugin.aikido"
 
 
 async def test_a_statement_of_sql(make_context, monkeypatch):
-    monkeypatch.setattr("engine.tasks.databricks.sql.EVERY", 0.01)
+    monkeypatch.setattr("engine.tasks.databricks.sql.EVERY", timedelta(seconds=0.01))
     kinds = ("id", "LONG"), ("total", "DECIMAL"), ("paid", "BOOLEAN"), ("tags", "ARRAY"), ("name", "STRING")
     columns = [{"name": name, "type_name": kind} for name, kind in kinds]
     more = "/api/2.0/sql/statements/s1/result/chunks/1"

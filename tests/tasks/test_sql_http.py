@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -105,7 +106,7 @@ SERVICES = {
 
 @pytest.fixture(params=SERVICES)
 def service(request, monkeypatch):
-    monkeypatch.setattr("engine.tasks.jdbc.dremio.EVERY", 0.01)
+    monkeypatch.setattr("engine.tasks.jdbc.dremio.EVERY", timedelta(seconds=0.01))
     monkeypatch.setattr("engine.tasks.jdbc.dremio.PAGE", 1)
     handler, url, syntax, denied = SERVICES[request.param]
     with serving(handler) as running:
@@ -206,7 +207,7 @@ async def test_a_killed_task_is_killed_also_when_the_database_cancels_nothing(co
 
 
 async def test_a_token_for_dremio_and_several_statements(context, monkeypatch):
-    monkeypatch.setattr("engine.tasks.jdbc.dremio.EVERY", 0.01)
+    monkeypatch.setattr("engine.tasks.jdbc.dremio.EVERY", timedelta(seconds=0.01))
     with serving(dremio) as running:
         ask = {"type": f"{JDBC}.dremio.Queries", "url": running.url, "password": "p4t", "fetchType": "FETCH"}
         found = await context.run(**ask, sql="SELECT * FROM people; SELECT * FROM nobody")

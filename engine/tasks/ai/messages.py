@@ -96,12 +96,17 @@ def anthropic_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
         ]
         if turn.answers is not None:
             blocks = [{"type": "tool_result", "tool_use_id": turn.answers.id, "content": turn.text}]
-        role = "assistant" if turn.role == "assistant" else "user"
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += blocks
-        else:
-            messages.append({"role": role, "content": blocks})
+        _say(messages, turn, blocks)
     return messages
+
+
+def _say(messages: list[dict[str, Any]], turn: Turn, blocks: list[dict[str, Any]]) -> None:
+    """Add a turn; to the message before, if that is of the same side."""
+    role = "assistant" if turn.role == "assistant" else "user"
+    if messages and messages[-1]["role"] == role:
+        messages[-1]["content"] += blocks
+    else:
+        messages.append({"role": role, "content": blocks})
 
 
 def bedrock_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
@@ -117,11 +122,7 @@ def bedrock_messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
         ]
         if turn.answers is not None:
             blocks = [{"toolResult": {"toolUseId": turn.answers.id, "content": [{"text": turn.text}]}}]
-        role = "assistant" if turn.role == "assistant" else "user"
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += blocks
-        else:
-            messages.append({"role": role, "content": blocks})
+        _say(messages, turn, blocks)
     return messages
 
 

@@ -1,14 +1,15 @@
 """`io.kestra.plugin.aws.athena`: SQL over files in S3."""
 
-import asyncio
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.property_types import OptionalText, Text
 
-EVERY = 0.5  # seconds between two looks
+EVERY = timedelta(seconds=0.5)  # between two looks
 WHOLE = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})
 BROKEN = frozenset({"double", "float", "real", "decimal"})
 METRICS = {
@@ -72,18 +73,18 @@ fetchType: FETCH
 
     async def _ended(self, context: RunContext, client: Any, number: str) -> None:
         """Wait until the query has ended well; one that is waited for no more is stopped."""
-        try:
-            while True:
-                found = await asked("athena", lambda: client.get_query_execution(QueryExecutionId=number))
-                about = found["QueryExecution"]
-                state = about["Status"]["State"]
-                if state not in ("QUEUED", "RUNNING"):
-                    break
-                await asyncio.sleep(EVERY)
-        except asyncio.CancelledError:
-            await asked("athena", lambda: client.stop_query_execution(QueryExecutionId=number))
-            raise
-        if state != "SUCCEEDED":
+
+        async def look() -> dict[str, Any] | None:
+            found = await asked("athena", lambda: client.get_query_execution(QueryExecutionId=number))
+            said: dict[str, Any] = found["QueryExecution"]
+            return None if said["Status"]["State"] in ("QUEUED", "RUNNING") else said
+
+        about = await rest_service.waited(
+            look,
+            every=EVERY,
+            stop=lambda: asked("athena", lambda: client.stop_query_execution(QueryExecutionId=number)),
+        )
+        if (state := about["Status"]["State"]) != "SUCCEEDED":
             said = about["Status"].get("StateChangeReason") or ""
             raise TaskFailed(f"The query {number} ended as {state}. {said}".strip())
         for name, metric in METRICS.items():

@@ -1,13 +1,14 @@
 """`io.kestra.plugin.aws.glue`: jobs that move and change data."""
 
-import asyncio
 import math
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.property_types import JsonMap, Text, scalar_to_text
 
@@ -50,13 +51,15 @@ class GlueTask(AwsConnected, RunnableTask):
             **{name: moment.isoformat() if moment else None for name, moment in times.items()},
         )
 
-    async def ended(self, client: Any, number: str, interval: timedelta) -> JobRun:
-        """The run once it has ended."""
-        while True:
+    async def ended(self, client: Any, number: str, interval: timedelta, *, stops: bool = False) -> JobRun:
+        """The run once it has ended; one that is waited for no more is stopped if it should be."""
+
+        async def look() -> JobRun | None:
             found = await self.state(client, number)
-            if found.state not in UNDER_WAY:
-                return found
-            await asyncio.sleep(interval.total_seconds())
+            return None if found.state in UNDER_WAY else found
+
+        stop = partial(self.stopped, client, number) if stops else None
+        return await rest_service.waited(look, every=interval, stop=stop)
 
     async def stopped(self, client: Any, number: str) -> None:
         """Ask for the end of the run."""
@@ -96,11 +99,10 @@ maxDuration: PT1H
         try:
             number = str((await asked("glue", lambda: client.start_job_run(**given)))["JobRunId"])
             context.log(f"The run {number} of {self.job_name} was started.")
-            try:
-                found = await (self.ended(client, number, self.interval) if self.wait else self.state(client, number))
-            except asyncio.CancelledError:
-                await self.stopped(client, number)
-                raise
+            if self.wait:
+                found = await self.ended(client, number, self.interval, stops=True)
+            else:
+                found = await self.state(client, number)
         finally:
             client.close()
         if found.state != "SUCCEEDED" and found.state not in UNDER_WAY:

@@ -13,7 +13,7 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.compress import MAX_BYTES
 from engine.tasks.property_types import OptionalText, Text, TextList
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 
 
 class Made(Outputs):
@@ -174,8 +174,7 @@ async def ring(context: RunContext) -> AsyncIterator[Ring]:
 
 
 def _target(context: RunContext) -> Path:
-    path = context.working_dir / WORK / f"pgp-{context.task_run_id}"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = own_file(context, "pgp")
     path.unlink(missing_ok=True)
     return path
 

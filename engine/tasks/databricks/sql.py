@@ -1,22 +1,21 @@
 """`io.kestra.plugin.databricks.sql`: statements for a SQL warehouse of Databricks."""
 
-import asyncio
 import json
 import re
-from contextlib import suppress
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.errors import EngineError
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.databricks_service import Authentication, Workspace, opened
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.rows import lines_of
 
 WAREHOUSE = re.compile(r"/?sql/1\.0/(?:warehouses|endpoints)/([\w-]+)/?")
 STATEMENTS = "api/2.0/sql/statements"
-EVERY = 1.0  # seconds between two looks
+EVERY = timedelta(seconds=1)  # between two looks
 WHOLE = frozenset({"BYTE", "SHORT", "INT", "LONG", "TINYINT", "SMALLINT", "BIGINT"})
 BROKEN = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 
@@ -74,18 +73,19 @@ sql: SELECT id, total FROM shop.orders
 async def _ended(workspace: Workspace, told: dict[str, Any]) -> dict[str, Any]:
     """What is said of a statement once it has ended well; one that is waited for no more is cancelled."""
     path = f"{STATEMENTS}/{told['statement_id']}"
-    try:
-        while (state := told["status"]["state"]) in ("PENDING", "RUNNING"):
-            await asyncio.sleep(EVERY)
-            told = await workspace.ask("GET", path)
-    except asyncio.CancelledError:
-        with suppress(EngineError):
-            await workspace.ask("POST", f"{path}/cancel")
-        raise
-    if state != "SUCCEEDED":
-        said = (told["status"].get("error") or {}).get("message") or state
+
+    def ended(said: dict[str, Any]) -> dict[str, Any] | None:
+        return None if said["status"]["state"] in ("PENDING", "RUNNING") else said
+
+    async def look() -> dict[str, Any] | None:
+        return ended(await workspace.ask("GET", path))
+
+    if (done := ended(told)) is None:
+        done = await rest_service.waited(look, every=EVERY, stop=lambda: workspace.ask("POST", f"{path}/cancel"))
+    if (state := done["status"]["state"]) != "SUCCEEDED":
+        said = (done["status"].get("error") or {}).get("message") or state
         raise TaskFailed(f"Databricks could not run the statement: {said}")
-    return told
+    return done
 
 
 async def _values(workspace: Workspace, told: dict[str, Any]) -> list[list[Any]]:

@@ -6,6 +6,7 @@ from engine.plugin import Property, RunContext
 from engine.tasks.property_types import OptionalText
 from engine.tasks.runners import WORK
 from engine.tasks.scripts.script_task import CommandsTask, ScriptResult
+from engine.tasks.secret_files import kept
 
 
 class GCloudCLI(CommandsTask):
@@ -32,10 +33,7 @@ commands:
             env["CLOUDSDK_CORE_PROJECT"] = self.project_id
         if self.service_account:
             context.mask(self.service_account)
-            key = context.working_dir / WORK / "service-account.json"
-            key.parent.mkdir(parents=True, exist_ok=True)
-            key.write_text(self.service_account, "utf-8")
-            key.chmod(0o600)
-            env["GOOGLE_APPLICATION_CREDENTIALS"] = str(key)
-            env["CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"] = str(key)
+            key = kept(context.working_dir / WORK / "service-account.json", self.service_account)
+            env["GOOGLE_APPLICATION_CREDENTIALS"] = key
+            env["CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE"] = key
         return await self.run_commands(context, await self.rendered_lines(context, self.commands), env=env)

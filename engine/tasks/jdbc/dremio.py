@@ -1,16 +1,14 @@
 """`io.kestra.plugin.jdbc.dremio`: statements for Dremio, over its REST service."""
 
-import asyncio
 import re
-from contextlib import suppress
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, row_of
 
-EVERY = 0.5  # seconds between two looks at a statement that runs
+EVERY = timedelta(seconds=0.5)  # between two looks at a statement that runs
 PAGE = 500  # rows that Dremio gives at once
 DIRECT = re.compile(r"jdbc:dremio:direct=(?P<host>[^:;/]+)(:\d+)?(?P<options>(;[^;]*)*)")
 BUSY = ("NOT_SUBMITTED", "STARTING", "PENDING", "METADATA_RETRIEVAL", "PLANNING", "QUEUED", "ENGINE_START")
@@ -44,16 +42,14 @@ class DremioConnected(HttpSqlFields):
         if schema := options.get("schema"):
             asked["context"] = schema.split(".")
         job = (await self._said(context, who, "POST", f"{at}/api/v3/sql", json=asked))["id"]
-        try:
-            while True:
-                about = await self._said(context, who, "GET", f"{at}/api/v3/job/{job}")
-                if about.get("jobState") not in RUNNING:
-                    break
-                await asyncio.sleep(EVERY)
-        except asyncio.CancelledError:
-            with suppress(EngineError):
-                await self.ask(context, "POST", f"{at}/api/v3/job/{job}/cancel", headers=who)
-            raise
+
+        async def look() -> dict[str, Any] | None:
+            found: dict[str, Any] = await self._said(context, who, "GET", f"{at}/api/v3/job/{job}")
+            return None if found.get("jobState") in RUNNING else found
+
+        about = await rest_service.waited(
+            look, every=EVERY, stop=lambda: self.ask(context, "POST", f"{at}/api/v3/job/{job}/cancel", headers=who)
+        )
         if about.get("jobState") != "COMPLETED":
             raise TaskFailed(f"Dremio refused: {about.get('errorMessage') or about.get('cancellationReason')}")
         found: list[Row] = []

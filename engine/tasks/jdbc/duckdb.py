@@ -14,7 +14,7 @@ from engine.plugin import LateProperty, Property, RunContext, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.fetched_rows import Fetched
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.sql_task import (
     AllFetched,
     Connected,
@@ -95,9 +95,7 @@ class DuckDbConnected(Connected):
 
     def file(self, context: RunContext) -> Path:
         """Where a database of this task lies."""
-        path = context.working_dir / WORK / f"duckdb-{context.task_run_id}.db"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        return own_file(context, "duckdb", ".db")
 
     async def kept(self, context: RunContext) -> dict[str, str]:
         """The database file, stored when that was asked for."""

@@ -11,7 +11,8 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
+from engine.tasks.secret_files import kept
 from engine.tasks.sql_task import (
     BatchTask,
     Connected,
@@ -283,8 +284,7 @@ header: true
     async def run(self, context: RunContext) -> CopiedOut:
         subject = f"({self.sql.strip().rstrip(';')})" if self.sql else self.target()
         database = await self.database(context, autocommit=False)
-        path = context.working_dir / WORK / f"copy-{context.task_run_id}{'.csv' if self.format == 'CSV' else '.out'}"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = own_file(context, "copy", ".csv" if self.format == "CSV" else ".out")
         count = 0
 
         def work() -> None:
@@ -331,11 +331,7 @@ def _options(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _kept(context: RunContext, name: str, pem: str) -> Path:
-    path = context.working_dir / WORK / f"{name}-{context.task_run_id}.pem"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(pem, "utf-8")
-    return path
+    return Path(kept(own_file(context, name, ".pem"), pem))
 
 
 def _text(value: str | None) -> str | None:

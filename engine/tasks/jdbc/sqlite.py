@@ -11,7 +11,7 @@ from pydantic import Field
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.fetched_rows import Fetched
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.sql_task import (
     AllFetched,
     BatchTask,
@@ -60,13 +60,12 @@ class SqliteConnected(Connected):
         named = self.url.strip().removeprefix(DRIVER).removeprefix("file:").partition("?")[0]
         source = self.sqlite_file or (named if named.startswith(STORAGE) else None)
         if source:
-            target = context.working_dir / WORK / f"sqlite-{context.task_run_id}.db"
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = own_file(context, "sqlite", ".db")
             if not target.exists():
                 await asyncio.to_thread(shutil.copyfile, context.files.path(source), target)
             return str(target)
         if named in ("", ":memory:"):
-            return str(self._kept(context)) if self.output_db_file else ":memory:"
+            return str(own_file(context, "sqlite", ".db")) if self.output_db_file else ":memory:"
         return named if Path(named).is_absolute() else str(context.working_dir / named)
 
     async def kept(self, context: RunContext) -> dict[str, str]:
@@ -77,11 +76,6 @@ class SqliteConnected(Connected):
         if not await asyncio.to_thread(path.is_file):
             raise TaskFailed("There is no database file to store.", fix="Leave out `outputDbFile`.")
         return {"databaseUri": await context.files.put(path, "database.db")}
-
-    def _kept(self, context: RunContext) -> Path:
-        path = context.working_dir / WORK / f"sqlite-{context.task_run_id}.db"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
 
 
 class OneFetched(Fetched):

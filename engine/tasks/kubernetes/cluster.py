@@ -14,6 +14,7 @@ from engine.plugin import Part, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address, check_peer
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
+from engine.tasks.secret_files import kept
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # of a pod
 SECONDS = 60
@@ -145,8 +146,4 @@ def _pem(data: str | None) -> str | None:
 
 def _written(path: Path, data: str | None) -> str | None:
     text = _pem(data)
-    if text is None:
-        return None
-    path.touch(mode=0o600)
-    path.write_text(text)
-    return str(path)
+    return None if text is None else kept(path, text)

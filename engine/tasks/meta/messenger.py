@@ -8,11 +8,10 @@ from pydantic import Field
 from engine.plugin import Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.aliases import public_links
 from engine.tasks.chat_messages import chunks
-from engine.tasks.execution_facts import facts
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
-from engine.tasks.webhook_task import summary_text
+from engine.tasks.webhook_task import summary_of
 
 GRAPH = "https://graph.facebook.com/v23.0"
 MAX_TEXT = 2000
@@ -51,8 +50,7 @@ executionId: "{{ trigger.executionId }}"
             raise TaskFailed("`recipientIds` is empty.", fix="Name at least one person.")
         text = self.text_body
         if not text:
-            about = facts(await context.execution_map(self.execution_id))
-            text = summary_text(about, self.custom_message, self.custom_fields or {})
+            text = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
         context.mask(self.access_token)
         url = self.url or f"{GRAPH}/{quote(self.page_id, safe='')}/messages"
         headers = {"Authorization": f"Bearer {self.access_token}"}

@@ -51,7 +51,7 @@ activityTitle: A flow ended
         rows = {"Namespace": about.namespace, "Flow ID": about.flow_id, "Execution ID": about.id, "State": about.state}
         rows |= {str(name): str(value) for name, value in (self.custom_fields or {}).items()}
         section = {
-            "activityTitle": self.activity_title or f"[{about.namespace}] {about.flow_id} ➛ {about.state}",
+            "activityTitle": self.activity_title or about.headline,
             "activitySubtitle": self.activity_subtitle or about.outcome,
             "facts": [{"name": name, "value": value} for name, value in rows.items()],
             **({"text": self.custom_message} if self.custom_message else {}),

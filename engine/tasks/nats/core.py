@@ -25,7 +25,7 @@ from engine.tasks.nats_connection import (
     written,
 )
 from engine.tasks.property_types import OptionalInteger, Text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.trigger_fields import fields_of
 
 MOST = 100_000  # messages that one run takes
@@ -133,8 +133,7 @@ class ConsumeFields(SubscribeFields):
         """Take messages until there are none for a while; they are acknowledged when they are stored."""
         most = min(self.max_records or MOST, MOST)
         until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
-        path = context.working_dir / WORK / f"messages-{context.task_run_id}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = own_file(context, "messages", ".jsonl")
         path.write_bytes(b"")
         got: list[Any] = []
         renewed = time.monotonic()

@@ -104,10 +104,7 @@ amount: 5
         when = self.options or Expiration()
         async with self.redis(context) as client:
             said = await client.execute_command("JSON.NUMINCRBY", self.key, self.path, self.amount)
-            if when.expiration_duration:
-                await client.pexpire(self.key, when.expiration_duration)
-            elif when.expiration_date:
-                await client.pexpireat(self.key, when.expiration_date)
+            await when.told(client, self.key)
         found = heard(said, "JSON") if isinstance(said, str) else said  # text, or a list, as the protocol is 2 or 3
         value = next(iter(found), None) if isinstance(found, list) else found
         if not isinstance(value, int | float):

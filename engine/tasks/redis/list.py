@@ -14,7 +14,7 @@ from engine.tasks import given_rows
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.redis_task import RedisConnected, RedisTask, SerdeType, heard, written
 from engine.tasks.rows import lines_of
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 from engine.tasks.trigger_fields import fields_of
 
 PATIENCE = 5  # seconds Redis waits for a value
@@ -75,8 +75,7 @@ class PopFields(RedisConnected):
             raise TaskFailed("`maxRecords` or `maxDuration` is missing: a list may never become empty.")
         loop = asyncio.get_running_loop()
         until = loop.time() + self.max_duration.total_seconds() if self.max_duration else None
-        path = context.working_dir / WORK / f"list-{context.task_run_id}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = own_file(context, "list", ".jsonl")
         total = 0
         async with self.redis(context) as client:
             with path.open("w", encoding="utf-8") as file:

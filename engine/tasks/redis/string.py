@@ -14,6 +14,13 @@ class Expiration(Part):
     expiration_duration: Duration | None = None
     expiration_date: OptionalMoment = None
 
+    async def told(self, client: Any, key: str) -> None:
+        """Say it of a key that is there."""
+        if self.expiration_duration:
+            await client.pexpire(key, self.expiration_duration)
+        elif self.expiration_date:
+            await client.pexpireat(key, self.expiration_date)
+
 
 class SetOptions(Expiration):
     """When a value is written, and how long it stays."""
@@ -153,10 +160,7 @@ amount: 5
         async with self.redis(context) as client:
             whole = isinstance(self.amount, int)
             value = await (client.incrby if whole else client.incrbyfloat)(self.key, self.amount)
-            if when.expiration_duration:
-                await client.pexpire(self.key, when.expiration_duration)
-            elif when.expiration_date:
-                await client.pexpireat(self.key, when.expiration_date)
+            await when.told(client, self.key)
         return Incremented(value=value, key=self.key)
 
 

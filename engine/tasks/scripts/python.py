@@ -8,7 +8,7 @@ from pydantic import Field
 
 from engine.plugin import LateProperty, Property, RunContext, TaskFailed
 from engine.tasks.property_types import OptionalText, TextList
-from engine.tasks.runners import WORK
+from engine.tasks.runners import WORK, own_file
 from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, local_python, quoted
 
 VERSION = re.compile(r"(\d+(?:\.\d+)?)(?:\.\d+)?")
@@ -110,8 +110,7 @@ script: |
     script: LateProperty[str]
 
     async def run(self, context: RunContext) -> ScriptResult:
-        file = context.working_dir / WORK / f"script-{context.task_run_id}.py"
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file = own_file(context, "script", ".py")
         file.write_text(await self.rendered_text(context, self.script, "none"))
         lines = [*self.install(context), quoted([self.interpreter_name(context), str(file)])]
         return await self.run_commands(context, lines, env=self.environment(context))

@@ -14,7 +14,7 @@ from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFaile
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
 from engine.tasks.rows import lines_of, values_of
-from engine.tasks.runners import WORK
+from engine.tasks.runners import WORK, own_file
 from engine.tasks.sql_rows import json_value
 
 MAX_ROWS = 1_048_576  # Excel has no more
@@ -56,8 +56,7 @@ from:
         openpyxl = extra("openpyxl", "excel")
         given = self.from_ if isinstance(self.from_, Mapping) else {self.sheets_title: self.from_}
         sources = {str(title): context.files.path(str(uri)) for title, uri in given.items()}
-        target = context.working_dir / WORK / f"sheets-{context.task_run_id}.xlsx"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = own_file(context, "sheets", ".xlsx")
 
         def work() -> int:
             book = openpyxl.Workbook(write_only=True)

@@ -129,7 +129,7 @@ def mrkdwn(text: str) -> str:
 
 def execution_body(about: ExecutionFacts, message: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """A message about an execution: one line, a button to its page, and a table of facts."""
-    name = f"[{about.namespace}] {about.flow_id} ➛ {about.state}"
+    name = about.headline
     text = f"*{f'<{about.link}|{name}>' if about.link else name}*\n> {about.outcome}"
     summary: dict[str, Any] = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
     if about.link:

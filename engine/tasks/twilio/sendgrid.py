@@ -112,7 +112,7 @@ executionId: "{{ trigger.executionId }}"
     async def run(self, context: RunContext) -> Accepted:
         about = facts(await context.execution_map(self.execution_id))
         text = summary_text(about, self.custom_message, {"Execution ID": about.id, **(self.custom_fields or {})})
-        subject = self.subject or f"[{about.namespace}] {about.flow_id} ➛ {about.state}"
+        subject = self.subject or about.headline
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines())
         markup = self.html_content or self.html_text_content or lines
         return await self.send(context, subject, self.text_content or text, markup)

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from engine.core.execution import TaskRun
 from engine.core.flowable import BatchTask, Body, ChildCall, FlowableTask, Section, Wanted
-from engine.core.property import Property, has_template
+from engine.core.property import Property
 from engine.core.task import Part, Task
 from engine.plugin import Result, RunContext, RunnableTask, TaskFailed
-from engine.tasks.core.flow.subflow import called_flow
+from engine.tasks.core.flow.subflow import called_flow, wanted_of
 from engine.tasks.core.storage import Split
 
 
@@ -52,7 +52,7 @@ class CallForItems(BatchTask):
         return self.source
 
     def wanted(self) -> Wanted:
-        return self.of.flow_wanted()  # type: ignore[no-any-return]
+        return wanted_of(self.of)
 
     def call(self, rendered: Mapping[str, Any]) -> ChildCall:
         return called_flow(self.of, rendered)
@@ -105,19 +105,6 @@ inputs:
     inherit_labels: Property[bool] = False
     schedule_date: Any = None
     restart_behavior: Literal["RETRY_FAILED", "NEW_EXECUTION"] | None = None
-
-    def flow_wanted(self) -> Wanted:
-        """What is rendered for each batch."""
-        given = {
-            "namespace": self.namespace,
-            "flowId": self.flow_id,
-            "revision": self.revision,
-            "inputs": self.inputs,
-            "labels": self.labels,
-            "scheduleDate": self.schedule_date,
-            "inheritLabels": self.inherit_labels if has_template(self.inherit_labels) else None,
-        }
-        return {name: (value, "text") for name, value in given.items() if value is not None}
 
     @cached_property
     def steps(self) -> tuple[Task, ...]:

@@ -35,6 +35,20 @@ def called_flow(task: Any, rendered: Mapping[str, Any], outputs: Mapping[str, An
     )
 
 
+def wanted_of(task: Any) -> Wanted:
+    """What `called_flow` asks to be rendered of a task."""
+    given = {
+        "namespace": task.namespace,
+        "flowId": task.flow_id,
+        "revision": task.revision,
+        "inputs": task.inputs,
+        "labels": task.labels,
+        "scheduleDate": task.schedule_date,
+        "inheritLabels": task.inherit_labels if has_template(task.inherit_labels) else None,
+    }
+    return {name: (value, "text") for name, value in given.items() if value is not None}
+
+
 def _name(rendered: Mapping[str, Any], key: str) -> str:
     name = rendered.get(key)
     if not isinstance(name, str) or not name.strip():
@@ -98,16 +112,7 @@ inputs:
     )
 
     def wanted(self) -> Wanted:
-        given = {
-            "namespace": self.namespace,
-            "flowId": self.flow_id,
-            "revision": self.revision,
-            "inputs": self.inputs,
-            "labels": self.labels,
-            "scheduleDate": self.schedule_date,
-            "inheritLabels": self.inherit_labels if has_template(self.inherit_labels) else None,
-        }
-        return {name: (value, "text") for name, value in given.items() if value is not None}
+        return wanted_of(self)
 
     def call(self, rendered: Mapping[str, Any]) -> ChildCall:
         return called_flow(self, rendered, self.outputs)

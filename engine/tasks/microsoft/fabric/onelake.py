@@ -10,7 +10,7 @@ from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, Tas
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 
 LAKE, SCOPE = "https://onelake.dfs.fabric.microsoft.com", "https://storage.azure.com/.default"
 VERSION = "2021-12-02"  # of the storage API
@@ -112,8 +112,7 @@ filePath: silver/latest.parquet
 
     async def run(self, context: RunContext) -> Fetched:
         url, headers = await self.address(context)
-        target = context.working_dir / WORK / f"onelake-{context.task_run_id}"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = own_file(context, "onelake")
         await rest_service.downloaded(context, "OneLake", url, target, of=self.path, headers=headers)
         size = target.stat().st_size
         context.metric("file.size", size)

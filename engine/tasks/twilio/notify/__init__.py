@@ -8,11 +8,10 @@ from pydantic import Field
 
 from engine.plugin import JsonText, Property, RunContext, RunnableTask
 from engine.tasks.chat_messages import payload_object
-from engine.tasks.execution_facts import facts
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.rest_service import call
-from engine.tasks.webhook_task import summary_text
+from engine.tasks.webhook_task import summary_of
 
 
 class TwilioTask(RunnableTask):
@@ -88,8 +87,7 @@ executionId: "{{ trigger.executionId }}"
             return
         body = self.body
         if not body:
-            about = facts(await context.execution_map(self.execution_id))
-            body = summary_text(about, self.custom_message, self.custom_fields or {})
+            body = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
         await self.post(context, self.url, {"body": body, "identity": self.identity, "tag": self.tag})
 
 
