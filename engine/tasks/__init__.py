@@ -69,6 +69,30 @@ ABSENT = {
     "`io.kestra.plugin.ai.tool.KestraFlow`.",
     "io.kestra.plugin.git.SyncDashboards": "There are no dashboards here; leave the task out.",
     "io.kestra.plugin.git.PushDashboards": "There are no dashboards here; leave the task out.",
+    **{
+        f"io.kestra.plugin.scripts.{language}.{kind}Trigger": "Let a Schedule start the flow: its first task is that "
+        f"`io.kestra.plugin.scripts.{language}.{kind}`, and `io.kestra.plugin.core.execution.Exit` with a `runIf` ends "
+        "it where there is nothing to do."
+        for language in [
+            "bun",
+            "deno",
+            "dotnet",
+            "go",
+            "groovy",
+            "jbang",
+            "julia",
+            "lua",
+            "node",
+            "perl",
+            "php",
+            "powershell",
+            "python",
+            "r",
+            "ruby",
+            "shell",
+        ]
+        for kind in ("Script", "Commands")
+    },
     # Whole families, by what their names begin with.
     "io.kestra.plugin.debezium.": "Debezium is a library for Java and reads a database's own log. Let a `Trigger` of "
     "`io.kestra.plugin.jdbc` look for new rows, or a Debezium Server send the changes to Kafka, which "
@@ -89,6 +113,10 @@ ABSENT = {
     "`io.kestra.plugin.scripts.shell.Commands` call FreeTDS' `tsql` in an image that holds it.",
     "io.kestra.plugin.jdbc.vectorwise.": "No library of Python's for it is kept. Let a "
     "`io.kestra.plugin.scripts.shell.Commands` call its own `sql` in an image that holds it.",
+    "io.kestra.plugin.azure.eventhubs.": "Event Hubs speaks Kafka's language: use `io.kestra.plugin.kafka.Produce`, "
+    "`Consume`, `Trigger` or `RealtimeTrigger` with `bootstrap.servers: NAMESPACE.servicebus.windows.net:9093`, "
+    "`security.protocol: SASL_SSL`, `sasl.mechanism: PLAIN`, the user `$ConnectionString` and the connection string "
+    "as its password.",
     "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
     "io.kestra.plugin.kestra.ee.": "It is one of Kestra's Enterprise Edition.",
     "io.kestra.plugin.kestra.ee.tests.": "Tests of flows are files here: `parley test FILE` runs them, on a machine of "

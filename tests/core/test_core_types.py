@@ -327,10 +327,16 @@ def test_a_type_in_the_wrong_place_is_told_where_it_belongs(parts, path, said, a
 
 
 @pytest.mark.parametrize(
-    ("name", "advice"), [("BatchWebhook", "trigger.Webhook`, which starts"), ("McpToolTrigger", "ai.tool.KestraFlow")]
+    ("name", "advice"),
+    [
+        ("core.trigger.BatchWebhook", "trigger.Webhook`, which starts"),
+        ("core.trigger.McpToolTrigger", "ai.tool.KestraFlow"),
+        ("scripts.python.ScriptTrigger", "its first task is that `io.kestra.plugin.scripts.python.Script`"),
+        ("azure.eventhubs.RealtimeTrigger", "`io.kestra.plugin.kafka.Produce`"),
+    ],
 )
 def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
-    trigger = {"id": "t", "type": f"{CORE}.trigger.{name}", "key": "x", "eventsCount": 3}
+    trigger = {"id": "t", "type": f"io.kestra.plugin.{name}", "key": "x", "eventsCount": 3}
     (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [LOG], "triggers": [trigger]}), catalogue())
     assert (found.code, found.path) == ("unknown-type", "triggers[0].type")
     assert advice in found.suggestion
