@@ -1,4 +1,4 @@
-"""`io.kestra.plugin.compress`: archives and compressed files."""
+"""`io.kestra.plugin.compress`: archives, compressed files, encrypted files."""
 
 import asyncio
 import bz2
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.extras import extra
+from engine.tasks.file_encryption import Derivation, Kind, decrypt, encrypt
 from engine.tasks.property_types import JsonMap, Text
 from engine.tasks.runners import WORK, own_file
 from engine.tasks.working_files import inside
@@ -202,6 +203,61 @@ compression: GZIP
             raise TaskFailed(f"{source.name} is not compressed by {self.compression}: {error}.") from error
         name = source.name.removesuffix(source.suffix) if source.suffix in SUFFIXES else source.name
         return Packed(uri=await context.files.put(target, name))
+
+
+class FileEncrypt(RunnableTask):
+    """Encrypt a file with a password: `PBKDF2_SHA256` as `openssl` reads it, the others so that a change is seen."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: seal
+type: io.kestra.plugin.compress.FileEncrypt
+from: "{{ outputs.export.uri }}"
+password: "{{ secret('ENCRYPTION_PASSWORD') }}"
+keyDerivation: ARGON2ID
+""",
+    )
+    type: Literal["io.kestra.plugin.compress.FileEncrypt"]
+    from_: Property[Text] = Field(alias="from")
+    password: Property[Text]
+    iterations: Property[int] = Field(default=600_000, description="Of PBKDF2.")
+    key_derivation: Property[Kind] = "PBKDF2_SHA256"
+    memory: Property[int] = Field(default=65_536, description="ARGON2ID: kilobytes; SCRYPT: N, a power of 2.")
+    parallelism: Property[int] = 1
+    argon2_time_cost: Property[int] = 3
+
+    async def run(self, context: RunContext) -> Packed:
+        context.mask(self.password)
+        rounds = self.argon2_time_cost if self.key_derivation == "ARGON2ID" else self.iterations
+        how = Derivation(self.key_derivation, rounds, self.memory, self.parallelism)
+        source, target = context.files.path(self.from_), context.working_dir / WORK / f"sealed-{context.task_run_id}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(encrypt, source, target, self.password, how)
+        return Packed(uri=await context.files.put(target, f"{source.name}.enc"))
+
+
+class FileDecrypt(RunnableTask):
+    """Decrypt a file that FileEncrypt or `openssl enc -aes-256-cbc -pbkdf2` wrote; which of them is seen."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: unseal
+type: io.kestra.plugin.compress.FileDecrypt
+from: "{{ outputs.download.uri }}"
+password: "{{ secret('ENCRYPTION_PASSWORD') }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.compress.FileDecrypt"]
+    from_: Property[Text] = Field(alias="from")
+    password: Property[Text]
+    iterations: Property[int] = Field(default=600_000, description="As encrypted; only a file of `openssl` needs it.")
+
+    async def run(self, context: RunContext) -> Packed:
+        context.mask(self.password)
+        source, target = context.files.path(self.from_), context.working_dir / WORK / f"open-{context.task_run_id}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(decrypt, source, target, self.password, self.iterations)
+        return Packed(uri=await context.files.put(target, source.name.removesuffix(".enc")))
 
 
 def broken() -> tuple[type[Exception], ...]:
