@@ -23,8 +23,11 @@ def fresh(reach: Reach, fields: FolderFields, arrivals: Arrivals, most: int) -> 
     return arrivals.news(local_files.listed(reach, fields), most, name=str, version=local_files.version)
 
 
-async def taken(context: RunContext, fields: ActionFields, paths: Sequence[Path]) -> list[LocalFile]:
-    """The files with the URIs of their contents in internal storage, then moved or deleted as `action` says."""
+async def taken(
+    context: RunContext, fields: ActionFields, paths: Sequence[Path], *, goes_on: bool = False
+) -> list[LocalFile]:
+    """The files with the URIs of their contents in internal storage, then moved or deleted as `action` says. Whoever
+    `goes_on` gets those that are gone by then also when the next can't be moved or deleted: nobody sees them again."""
     if fields.action == "MOVE" and not fields.move_directory:
         raise TaskFailed("It is not said where to move the files.", fix="Give `moveDirectory`.")
 
@@ -39,10 +42,16 @@ async def taken(context: RunContext, fields: ActionFields, paths: Sequence[Path]
     goal, done = await reached(context, begun)
     for path, one in zip(paths, done, strict=True):
         one["uri"], _ = await local_files.stored(context, path)
-    for path, one in zip(paths, done, strict=True):  # none goes before all are stored: one may not be readable
-        if goal is not None:
-            target = await reached(context, partial(away, path=path, goal=goal))
-            one.update(localPath=str(target), parent=str(goal))
-        elif fields.action == "DELETE":
-            await reached(context, lambda _, path=path: path.unlink())  # type: ignore[misc]
+    for number, (path, one) in enumerate(zip(paths, done, strict=True)):  # none goes before all are stored
+        try:
+            if goal is not None:
+                target = await reached(context, partial(away, path=path, goal=goal))
+                one.update(localPath=str(target), parent=str(goal))
+            elif fields.action == "DELETE":
+                await reached(context, lambda _, path=path: path.unlink())  # type: ignore[misc]
+        except TaskFailed as error:
+            if not (goes_on and number):
+                raise
+            context.log(f"{path} and what comes after it are left where they are: {error}", "WARN")
+            return done[:number]
     return done

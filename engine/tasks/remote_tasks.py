@@ -126,8 +126,9 @@ class EmptyFields(Remote, ActionFields):
 
     example = "from: /in/\naction: MOVE\nmoveDirectory: /archive/\n"
 
-    async def emptied(self, context: RunContext, arrivals: Arrivals | None = None) -> Files:
-        """The files, with `arrivals` those that are news, downloaded, and then moved or deleted."""
+    async def emptied(self, context: RunContext, arrivals: Arrivals | None = None, *, goes_on: bool = False) -> Files:
+        """The files, with `arrivals` those that are news, downloaded, and then moved or deleted. Whoever `goes_on` gets
+        those that are gone by then also when the next can't be moved or deleted: nobody sees them again."""
         goal = None
         if self.action == "MOVE":
             if not self.move_directory:
@@ -138,11 +139,19 @@ class EmptyFields(Remote, ActionFields):
             most = self.max_files
             news = chosen(context, found, most, arrivals, kind="files", name="serverPath", version=_version)
             done = await taken(there, context, news)
-            for one in done:
-                if goal is not None:
-                    await moved(there, one["serverPath"], f"{goal}/{one['name']}", overwrite=True)
-                elif self.action == "DELETE":
-                    await there.remove(one["serverPath"])
+            for number, one in enumerate(done):
+                try:
+                    if goal is not None:
+                        await moved(there, one["serverPath"], f"{goal}/{one['name']}", overwrite=True)
+                    elif self.action == "DELETE":
+                        await there.remove(one["serverPath"])
+                except Exception as error:  # whatever the client of a protocol raises
+                    if not (goes_on and number):
+                        raise
+                    left = f"{one['serverPath']} and what comes after it are left where they are: {error}"
+                    context.log(left, "WARN")
+                    done = done[:number]
+                    break
         return Files(files=done, outputFiles={one["name"]: one["path"] for one in done})
 
 
@@ -166,7 +175,8 @@ class ArrivalTrigger(EmptyFields, WatchFields, PollingTrigger):
 
     async def poll(self, context: PollContext) -> Files | Look | None:
         task = await task_of(self, self.taking, context)
-        return await arrived(self, context, task.action, partial(task.emptied, context), lambda found: found.files)
+        take = partial(task.emptied, context, goes_on=True)
+        return await arrived(self, context, task.action, take, lambda found: found.files)
 
 
 class Gone(Outputs):

@@ -89,6 +89,18 @@ async def test_a_file_that_stays_is_news_once_and_again_when_it_changes(context,
         assert sorted(path.name for path in (home / "in").iterdir()) == ["a.csv", "b.csv", "c.txt", "new.csv", "old"]
 
 
+async def test_files_that_are_gone_start_an_execution_also_when_the_next_cannot_be_moved(context, home):
+    (home / "done/b.csv").mkdir(parents=True)
+    with ftp(home) as port:
+        given = {"from": "/in/", "regExp": r".*/[ab]\.csv", "action": "MOVE", "moveDirectory": "/done/"}
+        declared = {"id": "t", "type": f"{FS}.ftp.Trigger", **who(port), **given}
+        trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+        assert [one["name"] for one in (await trigger.poll(context)).files] == ["a.csv"]
+        assert context.said("b.csv and what comes after it are left where they are", "WARN")
+        with pytest.raises(TaskFailed, match="refused"):
+            await trigger.poll(context)
+
+
 async def test_who_is_refused(context, home):
     with ftp(home) as port:
         fetch = {"type": f"{FS}.ftp.Download", "from_": "/in/a.csv"}

@@ -216,6 +216,16 @@ async def test_the_settings_of_the_bot_are_no_files_of_flows(here, data, monkeyp
     assert name not in [one["name"] for one in found.files]
 
 
+async def test_files_that_are_gone_start_an_execution_also_when_the_next_cannot_be_moved(here, data):
+    (data / "done/b.csv/b.csv").mkdir(parents=True)
+    given = {"from": f"{data}/in", "regExp": r"[ab]\.csv", "action": "MOVE", "moveDirectory": f"{data}/done"}
+    assert await look(trigger("local", **given), here) == [("a.csv", "CREATE")]
+    assert here.said("b.csv and what comes after it are left where they are: .*Is a directory", "WARN")
+    with pytest.raises(TaskFailed, match="Is a directory"):
+        await look(trigger("local", **given), here)
+    assert (data / "in/b.csv").exists()
+
+
 async def test_no_link_leads_out_of_what_flows_may_use(here, data, tmp_path, own):
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/x.csv").write_text("secret")
