@@ -284,8 +284,12 @@ def _write_java(value: Value, out: list[str], left: list[int], depth: int) -> No
         out.append(java_text(value))
 
 
-def measure(value: Value) -> None:
-    """Refuse a structure that is too big to walk through; shared parts count each time they are met."""
+def measure(value: Value) -> bool:
+    """Refuse a structure that is too big to walk through; shared parts count each time they are met.
+
+    Whether an `Entry` of a map is in it.
+    """
+    has_entries = False
     left, room = MAX_ITEMS - 1, MAX_TEXT
     waiting = [(value, 0)]
     paid = 0
@@ -303,6 +307,8 @@ def measure(value: Value) -> None:
             items = found.values()
         elif is_list(found):
             items = found
+        elif isinstance(found, Entry):
+            has_entries, items = True, (found.key, found.value)
         else:
             continue
         left -= len(items)
@@ -310,6 +316,7 @@ def measure(value: Value) -> None:
             fail(f"A value is too big to work on: over {MAX_ITEMS:,} parts or {MAX_DEPTH} levels deep.")
         waiting.extend((item, depth + 1) for item in items)
     spend((MAX_ITEMS - left >> 1) - paid + (MAX_TEXT - room >> 6))
+    return has_entries
 
 
 def truthy(text: object) -> bool:

@@ -7,11 +7,11 @@ from engine.expressions.failures import fail
 from engine.expressions.frame import Printed
 from engine.expressions.json_guard import guarded_json
 from engine.expressions.limits import MAX_DEPTH
-from engine.expressions.printing import measure
+from engine.expressions.printing import java_text, measure
 from engine.expressions.services import Services
 from engine.expressions.shell_guard import guarded_shell
 from engine.expressions.templates import parse
-from engine.expressions.values import Value, is_list, is_map
+from engine.expressions.values import Entry, Value, is_list, is_map
 from engine.expressions.whole_text import writable
 
 Guard = Literal["none", "json", "shell"]
@@ -20,8 +20,17 @@ Guard = Literal["none", "json", "shell"]
 def evaluate(text: str, variables: Mapping[str, Any], services: Services) -> Any:
     """The value of an expression with its type; text when there is more than one. ExpressionFailed, NameMissing."""
     found = parse(text).evaluate(variables, services)
-    measure(found)  # parts of it may be shared, so that whoever walks through it would not come to an end
-    return found
+    # Parts of it may be shared, so that whoever walks through it would not come to an end.
+    return _without_entries(found) if measure(found) else found
+
+
+def _without_entries(value: Value) -> Value:
+    """The value with a map in place of each entry of one, as JSON writes it."""
+    if isinstance(value, Entry):
+        return {java_text(value.key): _without_entries(value.value)}
+    if is_map(value):
+        return {key: _without_entries(item) for key, item in value.items()}
+    return [_without_entries(item) for item in value] if is_list(value) else value
 
 
 def render(value: Any, variables: Mapping[str, Any], services: Services, guard: Guard = "none") -> Any:

@@ -60,6 +60,8 @@ HOSTILE = {
     "a tree of tasks": "{% macro f(tasks) %}{{ tasksWithState('X') }}{% endmacro %}{% set a = {'x': 1} %}"
     + "{% set a = {'a': a, 'b': a} %}" * 60 + "{{ f(a) }}",
     "a tree in a query": TREE + "{{ http('http://a.test', query={'a': a}) }}",
+    "a tree of entries": "{% set a = [1] %}"
+    + "{% set m = {'k': [a, a]} %}{% set a = m.entrySet() %}" * 40 + "{{ a | yaml }}",
     "jq on JSON in a text": "{{ [json] | jq('.[0] | fromjson | [paths]') }}",
     "sorting": "{% for a in 1..9999 %}{{ big | sort | first }}{% endfor %}",
     "wide print": "{% for a in 1..9999 %}{{ big }}{% endfor %}",
@@ -102,3 +104,8 @@ def test_an_error_stays_readable_whatever_was_given(template):
     with pytest.raises(ExpressionFailed) as raised:
         render(template, {"t": "x" * 100_000, "m": {}}, SERVICES)
     assert len(str(raised.value)) < 5_000
+
+
+def test_entries_of_a_map_are_handed_on_as_maps():
+    found = evaluate("{{ ({'a': 1, 'b': ({'c': 2}).entrySet()}).entrySet() }}", {}, SERVICES)
+    assert found == [{"a": 1}, {"b": [{"c": 2}]}]
