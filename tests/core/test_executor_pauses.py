@@ -178,6 +178,25 @@ def test_nothing_is_tried_again_while_an_execution_is_held_by_hand():
     assert (after.state, len(run_of(after, "flaky").attempts)) == (State.SUCCESS, 2)
 
 
+def test_what_came_due_while_an_execution_was_held_is_tried_again_after_a_restart():
+    driver = Driver()
+    retry = {"type": "constant", "interval": "PT1M", "maxAttempts": 3}
+    flaky = log("flaky", "{{ taskrun.attemptsCount == 1 ? 'ok' : unknown }}", retry=retry)
+    broken = log("broken", "{{ taskrun.attemptsCount == 1 ? 'ok' : unknown }}")
+    driver.held_tasks = {"slow"}
+    execution = driver.start(driver.deploy(flow(parallel("both", flaky, broken, log("slow")))))
+    driver.work()
+    driver.post(execution.id, e.PauseAsked(driver.now, "ann"))
+    driver.work()
+    driver.pass_time(timedelta(minutes=2))
+    end(driver, execution, "slow")
+    assert "due" in run_of(driver.executions[execution.id], "flaky").rendered
+    driver.post(execution.id, e.RestartAsked(driver.now, "ann"))
+    driver.rest()
+    after = driver.executions[execution.id]
+    assert (after.state, len(run_of(after, "flaky").attempts)) == (State.SUCCESS, 2)
+
+
 # --- approvals
 
 

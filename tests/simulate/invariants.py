@@ -291,7 +291,8 @@ class Laws:
         if task is None:
             return False
         if run.state is S.RETRYING:
-            return timer_key(execution.id, f"retry:{run.id}:{len(run.attempts)}") in store.outbox
+            waits = timer_key(execution.id, f"retry:{run.id}:{len(run.attempts)}") in store.outbox
+            return waits or (execution.held and "due" in run.rendered)
         if isinstance(task, TimedTask):
             return timer_key(execution.id, run.rendered.get("timer", "")) in store.outbox
         if isinstance(task, ExecutableTask):

@@ -148,9 +148,14 @@ class Decision:
             run = self.run(run_id)
             if run is not None and isinstance(self.task(run), FlowableTask):
                 self.dirty[run_id] = None
-            elif run is not None and run.state is State.RETRYING and "due" in run.rendered:
-                self.emit(SetTimer(f"retry:{run_id}:{len(run.attempts)}", self.now))
+            elif run is not None:
+                self.try_due(run)
         self.dirty[None] = None
+
+    def try_due(self, run: TaskRun) -> None:
+        """Let a run be tried again now if its time came while the execution was held."""
+        if run.state is State.RETRYING and "due" in run.rendered:
+            self.emit(SetTimer(f"retry:{run.id}:{len(run.attempts)}", self.now))
 
     def note(self, **rendered: Any) -> None:
         """Record something on the execution."""

@@ -224,3 +224,5 @@ def revive(d: Decision, offered: Collection[str] = ()) -> None:
         elif run.state is State.RUNNING and isinstance(task := d.task(run), FlowableTask):
             watch(d, run, task)
             d.dirty[run_id] = None
+        else:
+            d.try_due(run)
