@@ -49,6 +49,9 @@ PLACES = re.compile(r'"(?:\{\{.*?\}\}|\\.|[^"\\])*+"|(?P<value>:\s*)?(?P<templat
 ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
 LOOPS = frozenset({"Loop", *BY_VALUE})  # what `taskrun.value` and `item.value` can be of
 WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+OUTER = ("parents[{}].taskrun.value", "item.parents[{}].value")
+OURS = ("taskrun.iteration", "taskrun.attemptsCount", "taskrun.id", "taskrun.startDate", "item.index")  # as made here
+RANGE = re.compile(r"\{\{\s*range\([\d,\s-]*\)\s*\}\}")
 FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
 
@@ -148,13 +151,25 @@ def _harmless(flow: Flow) -> Iterator[str]:
     yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT or _one_of_plain(one))
     loops = [task for _, task in flow_validation.tasks(flow) if type(task).__name__ in LOOPS]
     looped = [getattr(task, "values", None) or getattr(task, "value", None) for task in loops]
-    if looped and all(isinstance(one, list | tuple) and all(map(_is_plain, one)) for one in looped):
-        yield from ("taskrun.value", "item.value")
+    if looped and all(map(_holds_plain, looped)):
+        yield from ("taskrun.value", "item.value", "parent.taskrun.value", "item.parent.value")
+        yield from (form.format(number) for number in range(3) for form in OUTER)
+    yield from OURS
     if all(isinstance(one, Scheduled) for one in flow.triggers):  # others hand on dates that they were told
         yield "trigger.date"
     for name, value in flow.variables.items():
         if _is_plain(value):
             yield f"vars.{name}"
+
+
+def _holds_plain(values: Any) -> bool:
+    """Whether a loop goes over nothing but plain words that the flow lists, be it as JSON."""
+    if isinstance(values, str):
+        try:
+            values = json.loads(values)
+        except ValueError:
+            return RANGE.fullmatch(values) is not None
+    return isinstance(values, list | tuple) and all(map(_is_plain, values))
 
 
 def _is_plain(value: Any) -> bool:

@@ -430,6 +430,36 @@ triggers:
     assert found == ["{{ inputs.free }}", "{{ inputs.maybe }}", "{{ inputs.odd }}"]
 
 
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ("[1, two]", ["{{ taskrun.items }}"]),
+        ("""'["Paris", "Berlin"]'""", ["{{ taskrun.items }}"]),
+        ('"{{ range(1, 3) }}"', ["{{ taskrun.items }}"]),
+        ("""'["a; b"]'""", ["{{ taskrun.value }}", "{{ parent.taskrun.value }}", "{{ taskrun.items }}"]),
+        ('"{{ inputs.list }}"', ["{{ taskrun.value }}", "{{ parent.taskrun.value }}", "{{ taskrun.items }}"]),
+        ("'[{\"a\": 1}]'", ["{{ taskrun.value }}", "{{ parent.taskrun.value }}", "{{ taskrun.items }}"]),
+    ],
+)
+def test_a_list_as_json_and_what_the_engine_counts_may_stand_unquoted(values, found):
+    text = f"""id: f
+namespace: a.b
+inputs:
+  - {{id: list, type: JSON, defaults: "[]"}}
+tasks:
+  - id: each
+    type: io.kestra.plugin.core.flow.ForEach
+    values: {values}
+    tasks:
+      - id: run
+        type: io.kestra.plugin.scripts.shell.Commands
+        commands:
+          - work {{{{ taskrun.value }}}} {{{{ parent.taskrun.value }}}}
+          - work {{{{ taskrun.iteration }}}} {{{{ taskrun.items }}}}
+"""
+    assert [one.message.split("`")[1] for one in check(text, catalogue()) if one.code == "shell-quoting"] == found
+
+
 def test_what_another_loop_lists_makes_nothing_of_this_one_harmless():
     text = """id: f
 namespace: a.b
