@@ -43,7 +43,7 @@ STORED = re.compile(  # a file of internal storage, in whose address no name kee
     r"(currentEachOutput\(\s*)?outputs(\.(?P<plain>\w+)|\[(['\"])(?P<quoted>[\w-]+)\4\])(\[[\w.]+\])*(?(1)\s*\))"
     r"\.(outputFiles(\.\w+|\[(['\"])[^'\"]+\9\])|(?P<uri>uri))"
 )
-STORING = ("io.kestra.plugin.core.http.Download", "io.kestra.plugin.core.storage.", "io.kestra.plugin.serdes.")
+STORING = re.compile(r"io\.kestra\.plugin\.(core\.storage\.|serdes\.|jdbc\.|aws\.lambda\.|.*\.Download$)")
 TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 PLACES = re.compile(r'"(?:\{\{.*?\}\}|\\.|[^"\\])*+"|(?P<value>:\s*)?(?P<template>\{\{.*?\}\})', re.DOTALL)  # in JSON
 ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
@@ -187,7 +187,7 @@ def _is_stored(expression: str, kinds: Mapping[str, str]) -> bool:
     """Whether the expression is the address of a file that a task of the flow has stored."""
     found = STORED.fullmatch(expression)
     kind = kinds.get(found["plain"] or found["quoted"]) if found else None
-    return found is not None and kind is not None and (not found["uri"] or kind.startswith(STORING))
+    return found is not None and kind is not None and (not found["uri"] or STORING.match(kind) is not None)
 
 
 def _shell(path: Path, part: Part, harmless: Collection[str], kinds: Mapping[str, str]) -> Iterator[Finding]:

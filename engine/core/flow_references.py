@@ -267,8 +267,7 @@ class References:
             return None if read.guarded else self._in_text(path, read)
         if not fields or wanted in fields:
             return None
-        near = task_outputs.kept(wanted, fields, self.scope.tasks[place]) or task_outputs.reworded(wanted, fields)
-        near = near or get_close_matches(wanted, fields, n=1)
+        near = task_outputs.kept(wanted, fields, self.scope.tasks[place]) or task_outputs.meant(wanted, fields)
         advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
         return _finding(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
 

@@ -1,6 +1,7 @@
 """What tasks hand on, as far as their classes and their declarations tell."""
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
 from re import findall
 from types import NoneType
@@ -60,9 +61,16 @@ def kept(name: str, fields: Collection[str], task: Task) -> list[str]:
     return [f"{one}.{name}" for one, values in given if isinstance(values, Mapping) and name in values]
 
 
-def reworded(name: str, known: Collection[str]) -> list[str]:
-    """The names of the same words in another order: `outputText` means `textOutput`, however like another it looks."""
-    return [one for one in known if _words(one) == _words(name)]
+def meant(name: str, known: Collection[str]) -> list[str]:
+    """The names that one may stand for, the likeliest first.
+
+    Those of the same words (`outputText` means `textOutput`, however like another it looks), one much like it, or those
+    with a word more (`text`).
+    """
+    words = _words(name)
+    same = [one for one in known if _words(one) == words]
+    longer = sorted(one for one in known if set(words) < set(_words(one)))
+    return same or get_close_matches(name, known, n=1) or longer
 
 
 def _words(name: str) -> list[str]:

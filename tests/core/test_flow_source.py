@@ -382,6 +382,7 @@ namespace: a.b
 tasks:
   - {id: got, type: io.kestra.plugin.core.http.Download, uri: "https://a.test/x"}
   - {id: asked, type: io.kestra.plugin.core.http.Request, uri: "https://a.test/x"}
+  - {id: rows, type: io.kestra.plugin.jdbc.duckdb.Query, sql: SELECT 1, fetchType: STORE}
   - {id: made-it, type: io.kestra.plugin.scripts.python.Script, script: "pass", outputFiles: ["*.json"]}
   - id: each
     type: io.kestra.plugin.core.flow.ForEach
@@ -391,7 +392,7 @@ tasks:
       - id: run
         type: io.kestra.plugin.scripts.shell.Commands
         commands:
-          - cat {{ outputs.got.uri }} {{ outputs['made-it'].outputFiles['a.json'] }}
+          - cat {{ outputs.rows.uri }} {{ outputs.got.uri }} {{ outputs['made-it'].outputFiles['a.json'] }}
           - cat {{ outputs.one[taskrun.value].uri }} {{ currentEachOutput(outputs.one).uri }}
           - work {{ outputs.asked.uri }} {{ outputs.got.headers }} {{ outputs['made-it'].vars.uri }}
           - work {{ outputs.got.uri ~ outputs.asked.body }}
@@ -571,9 +572,10 @@ tasks:
     prompt: hi
   - {id: turned, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.ask.outputText }}"}
   - {id: mistyped, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.ask.outputFile }}"}
+  - {id: shortened, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.ask.text }}"}
 """
     found = [one.suggestion for one in check(text, catalogue()) if one.code == "unknown-output"]
-    assert found == ["Did you mean `outputs.ask.textOutput`?", "Did you mean `outputs.ask.outputFiles`?"]
+    assert found == [f"Did you mean `outputs.ask.{name}`?" for name in ("textOutput", "outputFiles", "textOutput")]
 
 
 def test_a_filter_that_leaves_nothing_for_a_shell_needs_no_quotes():
