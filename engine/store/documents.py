@@ -23,6 +23,7 @@ from engine.core.events import Event
 from engine.core.execution import Attempt, Execution, Histories, Origin, TaskRun
 from engine.core.state import State
 from engine.errors import Refused
+from engine.expressions.limits import MAX_DIGITS
 from engine.expressions.whole_text import writable
 
 EVENTS: dict[str, type[Any]] = {
@@ -72,8 +73,8 @@ loads = json.loads
 def plain(value: Any) -> Any:
     """The value as plain JSON: mappings with text keys, lists, text, numbers, true, false, null.
 
-    A number that JSON has no way to write, NaN or one without end, is null; for half of a character is a `?`. Refused
-    when it is nested so deeply that nothing could work on it.
+    A number that JSON has no way to write, NaN or one without end, is null, and one that no template could read is its
+    text; for half of a character is a `?`. Refused when it is nested so deeply that nothing could work on it.
     """
     try:
         return _plain(value)
@@ -114,6 +115,8 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, Decimal):
         if not value.is_finite():
             return None
+        if abs(value.adjusted()) > MAX_DIGITS:
+            return str(value)
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)

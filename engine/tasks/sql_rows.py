@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.core.durations import to_iso
+from engine.expressions.limits import MAX_DIGITS
 
 
 def row_of(names: Sequence[str], values: Sequence[Any], zone: tzinfo | None) -> dict[str, Any]:
@@ -24,6 +25,8 @@ def json_value(value: Any, zone: tzinfo | None = None) -> Any:
     if isinstance(value, Decimal):
         if not value.is_finite():
             return None
+        if abs(value.adjusted()) > MAX_DIGITS:
+            return str(value)
         return int(value) if value == value.to_integral_value() and _is_whole(value) else float(value)
     if isinstance(value, datetime):
         return (value.astimezone(zone) if zone is not None and value.tzinfo is not None else value).isoformat()

@@ -497,6 +497,11 @@ def test_numbers_that_json_cannot_write_are_null(value):
     assert plain({"a": [value]}) == {"a": [None]}
 
 
+@pytest.mark.parametrize("number", ["1E+5000", "9E+999999999", "1E-5000"])
+def test_numbers_too_long_for_a_template_are_kept_as_texts(number):
+    assert json.loads(json.dumps(plain({"a": Decimal(number)}))) == {"a": number}
+
+
 def test_half_of_a_character_is_a_question_mark():
     values = {"half\ud83d": ["whole \U0001f98a", "half \udc8a"]}
     assert plain(values) == {"half?": ["whole \U0001f98a", "half ?"]}
