@@ -8,7 +8,7 @@ from engine.core import events as e
 from engine.core.inputs import resolve
 from engine.core.state import State
 from tests.core.driver import Driver, end, run_of, started, states
-from tests.core.flows import flow, log, parallel, pause, sequential, task
+from tests.core.flows import fail, flow, log, parallel, pause, sequential, task
 
 # --- pauses
 
@@ -176,6 +176,30 @@ def test_nothing_is_tried_again_while_an_execution_is_held_by_hand():
     driver.rest()
     after = driver.executions[execution.id]
     assert (after.state, len(run_of(after, "flaky").attempts)) == (State.SUCCESS, 2)
+
+
+@pytest.mark.parametrize(("longest", "ends", "executions"), [("PT1H", State.RETRIED, 2), ("PT1M", State.FAILED, 1)])
+def test_no_execution_takes_the_place_of_one_that_is_held_by_hand(longest, ends, executions):
+    driver = Driver()
+    retry = {"type": "constant", "interval": "PT1S", "maxAttempts": 2, "maxDuration": longest}
+    retry["behavior"] = "CREATE_NEW_EXECUTION"
+    source = flow(parallel("both", fail("broken", retry=retry), log("slow")))
+    driver.held_tasks = {"broken", "slow"}
+    execution = driver.start(driver.deploy(source))
+    driver.work()
+    driver.post(execution.id, e.PauseAsked(driver.now, "ann"))
+    driver.work()
+    end(driver, execution, "broken", State.FAILED)
+    driver.pass_time(timedelta(minutes=2))
+    held = driver.executions[execution.id]
+    assert (held.state, run_of(held, "broken").state) == (State.PAUSED, State.RETRYING)
+    assert len(driver.executions) == 1
+    end(driver, execution, "slow")
+    driver.held_tasks = set()
+    driver.resume(execution)
+    driver.rest()
+    assert driver.executions[execution.id].state is ends
+    assert len(driver.executions) == executions
 
 
 def test_what_came_due_while_an_execution_was_held_is_tried_again_after_a_restart():

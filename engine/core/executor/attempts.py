@@ -93,7 +93,10 @@ def tried_again(d: Decision, run: TaskRun) -> TaskRun | None:
     if "leaving" in d.execution.rendered and (is_new or place.root_section == "tasks"):
         return None  # the execution has its end already, and only lets end what runs
     if is_new:
-        return _tried_as_new_execution(d, run, policy)
+        then = _next_execution(d, policy)
+        if then is None:
+            return None
+        return _held_back(d, run) if d.execution.held else _tried_as_new_execution(d, run, then)
     number = len(run.attempts)
     at = next_try(policy, number, run.attempts[0].started, d.now, run.id)
     if at is None:
@@ -103,11 +106,18 @@ def tried_again(d: Decision, run: TaskRun) -> TaskRun | None:
     return run
 
 
-def _tried_as_new_execution(d: Decision, run: TaskRun, policy: Retry) -> TaskRun | None:
-    number = d.execution.attempt_number
-    at = next_try(policy, number, d.execution.original_created or d.execution.created, d.now, d.execution.id)
-    if at is None:
-        return None
+def _held_back(d: Decision, run: TaskRun) -> TaskRun:
+    """The run waiting until the execution goes on: no other takes the place of one that somebody holds."""
+    return d.remember(run.moved(State.FAILED, d.now).moved(State.RETRYING, d.now), due=True)
+
+
+def _next_execution(d: Decision, policy: Retry) -> datetime | None:
+    """When another execution takes the place of this one, whose attempt ends now; None when none does."""
+    begun = d.execution.original_created or d.execution.created
+    return next_try(policy, d.execution.attempt_number, begun, d.now, d.execution.id)
+
+
+def _tried_as_new_execution(d: Decision, run: TaskRun, at: datetime) -> TaskRun:
     run = d.put(run.moved(State.RETRIED, d.now))
     for above in d.ancestors(run):
         d.move(above, State.RETRIED)
@@ -147,8 +157,15 @@ def retry_now(d: Decision, run: TaskRun, number: int) -> None:
     """The wait before another attempt is over: it starts as the first did, `runIf` and every expression asked anew."""
     if run.state is not State.RETRYING or len(run.attempts) != number:
         return
+    policy = policy_of(d, run)
     if d.execution.held:
         d.remember(run, due=True)  # its timer comes again when the execution goes on
+    elif policy is not None and policy.behavior == "CREATE_NEW_EXECUTION":
+        then = _next_execution(d, policy)
+        if then is None:  # it was held for longer than the policy goes on
+            end(d, run, State.FAILED)
+        else:
+            _tried_as_new_execution(d, run, then)
     else:
         kept = {key: value for key, value in run.rendered.items() if key in CALLED}
         d.move(altered(run, rendered=kept), State.CREATED)
