@@ -158,10 +158,13 @@ def test_an_execution_held_by_hand_starts_nothing_until_resumed():
     ]
 
 
-def test_nothing_is_tried_again_while_an_execution_is_held_by_hand():
+@pytest.mark.parametrize(("in_folder", "ends"), [(False, (State.SUCCESS, 2)), (True, (State.FAILED, 3))])
+def test_nothing_is_tried_again_while_an_execution_is_held_by_hand(in_folder, ends):
     driver = Driver()
     retry = {"type": "constant", "interval": "PT1M", "maxAttempts": 3}
     flaky = log("flaky", "{{ taskrun.attemptsCount == 1 ? 'ok' : unknown }}", retry=retry)
+    if in_folder:
+        flaky = task("flow.WorkingDirectory", "flaky", tasks=[fail("child")], retry=retry)
     driver.held_tasks = {"slow"}
     execution = driver.start(driver.deploy(flow(parallel("both", flaky, log("slow")))))
     driver.work()
@@ -175,7 +178,7 @@ def test_nothing_is_tried_again_while_an_execution_is_held_by_hand():
     driver.resume(execution)
     driver.rest()
     after = driver.executions[execution.id]
-    assert (after.state, len(run_of(after, "flaky").attempts)) == (State.SUCCESS, 2)
+    assert (after.state, len(run_of(after, "flaky").attempts)) == ends
 
 
 @pytest.mark.parametrize(("longest", "ends", "executions"), [("PT1H", State.RETRIED, 2), ("PT1M", State.FAILED, 1)])

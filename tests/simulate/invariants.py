@@ -39,7 +39,15 @@ RUN = {
     S.PAUSED: ENDS | {S.RUNNING, S.RESTARTED},
     S.KILLING: {S.KILLED},
     S.FAILED: {S.RETRYING, S.RESTARTED, S.RUNNING},
-    S.RETRYING: {S.CREATED, S.KILLED, S.WARNING, S.SUCCESS, S.FAILED, S.CANCELLED},
+    S.RETRYING: {
+        S.CREATED,
+        S.KILLED,
+        S.WARNING,
+        S.SUCCESS,
+        S.FAILED,
+        S.CANCELLED,
+        S.RETRIED,
+    },  # the last: once it is held no more
     S.RESTARTED: {S.RUNNING, S.SKIPPED, S.KILLED, S.FAILED, S.WARNING, S.SUCCESS, S.CANCELLED, S.RETRIED},
 }
 AGAIN = {S.RUNNING, S.RESTARTED}  # what an ended run becomes when something below it, or it itself, runs again

@@ -144,12 +144,10 @@ class Decision:
     def let_go(self) -> None:
         """The execution is held no more: what was left undone meanwhile is looked at."""
         self.execution = altered(self.execution, held=False)
-        for run_id in self.index.open:
-            run = self.run(run_id)
-            if run is not None and isinstance(self.task(run), FlowableTask):
-                self.dirty[run_id] = None
-            elif run is not None:
-                self.try_due(run)
+        for run in filter(None, map(self.run, self.index.open)):
+            if isinstance(self.task(run), FlowableTask):
+                self.dirty[run.id] = None
+            self.try_due(run)
         self.dirty[None] = None
 
     def try_due(self, run: TaskRun) -> None:
