@@ -162,7 +162,8 @@ class Listening:
             return self._starts.failed(one.flow, one.trigger, variables, error)
 
     async def _write(self, one: Listened, starts: Sequence[tuple[Start, str | None]]) -> None:
-        """All of them in one transaction, tried until it is there."""
+        """All of them in one transaction, tried until it is there. One that a check made FAILED may switch the trigger
+        off (`stopAfter`), but what came again after its execution had been made may not."""
         flow, trigger, now = one.flow, one.trigger, self._creator.clock.now()
 
         def work(unit: Unit) -> None:
@@ -178,13 +179,16 @@ class Listening:
                     dedupe=None if key is None else f"{one.key}#{key}",
                     trigger_id=trigger.id,
                 )
-                state = state if made.state.is_terminal else replace(state, execution_id=made.id)
+                is_new = made.id == start.prepared.id
+                state = state.having_started(made, trigger.stop_after if is_new else ())
             rows.save(unit.connection, state)
             unit.after_commit(lambda: self._states.keep(state))
 
         while starts:
             try:
                 await self._database.transact(work)
+                if self._states.is_disabled(one.key):
+                    asyncio.get_running_loop().call_soon(self.look, one.key)  # once these messages are acknowledged
                 return
             except StoreFailed as error:
                 log.error("What the trigger %s heard can't be written (%s); trying again.", one.key, error)

@@ -143,6 +143,22 @@ async def test_stop_after_stops_the_listening(engine, spool):
     await until(lambda: asyncio.sleep(0, not engine.schedules._watches._listening._tasks))
 
 
+async def test_stop_after_counts_what_a_check_made_failed(engine, spool):
+    checked = "checks: [{condition: '{{ false }}', message: no, behavior: FAIL_EXECUTION}]\n"
+    await engine.deploy(flow(spool, "    stopAfter: [FAILED]\n") + checked)
+    send(spool, "a")
+    await until(lambda: asyncio.sleep(0, engine.schedules.is_disabled(KEY)))
+    await until(lambda: asyncio.sleep(0, not engine.schedules._watches._listening._tasks))
+    assert not list(spool.iterdir())
+    await engine.deploy(flow(spool, "    stopAfter: [FAILED]\n"))
+    await engine.schedules.toggle("company.team", "hears", "ears", disabled=False)
+    send(spool, "a", "b")  # `a` comes again: its execution was counted
+    await ended(engine, 2)
+    await until_empty(spool)
+    assert sorted(one.state for one in await engine.executions()) == [State.FAILED, State.SUCCESS]
+    assert not engine.schedules.is_disabled(KEY)
+
+
 async def test_nobody_to_hear_can_be_an_execution(engine, tmp_path):
     await engine.deploy(flow(tmp_path / "nowhere", "    failOnTriggerError: true\n"))
     (found,) = await ended(engine, 1)
