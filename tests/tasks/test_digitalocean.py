@@ -1,11 +1,17 @@
-"""DigitalOcean's droplets, as its API answers."""
+"""DigitalOcean's droplets, databases and firewalls, as its API answers."""
+
+import json
 
 import pytest
+from pydantic import ValidationError
 
 from engine.errors import TaskFailed
+from engine.plugin import Look
+from engine.tasks import catalogue
 from tests.wire.loopback import Answered, serving
 
-D = "io.kestra.plugin.digitalocean.droplet"
+OCEAN = "io.kestra.plugin.digitalocean"
+D = f"{OCEAN}.droplet"
 MACHINE = {
     "id": 3164444,
     "name": "web-1",
@@ -103,3 +109,122 @@ async def test_droplets_are_made_listed_and_switched(context):
         assert (found.rows, found.size, found.total) == ([MACHINE] * 5, 5, 5)
         first = await run("List", perPage=2, fetchType="FETCH_ONE")
         assert (first.row, first.rows, first.size, first.total) == (MACHINE, None, 1, 5)
+
+
+async def test_new_droplets_start_executions_one_a_look(context):
+    there = [MACHINE]
+
+    def service(request):
+        page, size = int(request.query["page"]), int(request.query["per_page"])
+        rows = there[(page - 1) * size : page * size]
+        more = {"pages": {"next": "https://elsewhere"}} if page * size < len(there) else {}
+        return Answered({"droplets": rows, "links": more, "meta": {"total": len(there)}})
+
+    with serving(service) as wire:
+        declared = {"id": "t", "type": f"{D}.Trigger", "apiToken": "{{ 'dop' ~ '_v1' }}", "baseUrl": wire.url}
+        trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+
+        async def look():
+            seen = await trigger.poll(context)
+            assert isinstance(seen, Look)
+            context.memory = json.loads(json.dumps(seen.memory))  # as the store keeps it
+            return seen.found and seen.found.model_dump()
+
+        assert await look() is None  # those of before
+        fresh = [{**MACHINE, "id": 5 + number, "name": f"n{number}"} for number in range(2)]
+        there[:0] = fresh
+        first = {"id": 5, "name": "n0", "region": "nyc3", "status": "active", "createdAt": "2026-01-01T00:00:00Z"}
+        assert await look() == first
+        assert (await look())["id"] == 6
+        assert await look() is None
+        del there[0]  # missing for two looks, and no news when it is back
+        assert [await look(), await look()] == [None, None]
+        there.append(fresh[0])
+        assert await look() is None
+        there.remove(fresh[0])
+        assert [await look() for _ in range(3)] == [None] * 3
+        assert set(context.memory["misses"]) == {"6", "3164444"}
+        assert wire.last.headers["authorization"] == "Bearer dop_v1"
+        assert "dop_v1" in context.masked
+
+
+async def test_databases_and_firewalls(context):
+    database = {
+        "id": "9cc1",
+        "name": "db",
+        "engine": "pg",
+        "region": "nyc1",
+        "status": "creating",
+        "connection": {"host": "db.example", "port": 25060, "password": "hush", "uri": "postgres://doadmin:hush@db"},
+        "private_connection": {"password": "hush"},
+        "users": [{"name": "doadmin", "password": "hush"}],
+    }
+    wall = {"id": "bb4b", "name": "web", "status": "waiting", "created_at": "2026-01-01T00:00:00Z"}
+    asked = []
+
+    def service(request):
+        asked.append((request.method, request.path, request.json if request.body else None))
+        kind = request.path.split("/")[2]
+        if request.method in ("DELETE", "PUT"):
+            return Answered(status=202)
+        one = database if kind == "databases" else wall
+        if request.method == "GET" and request.path == f"/v2/{kind}":
+            return Answered({kind: [one], "links": {}, "meta": {"total": 1}})
+        return Answered({kind.removesuffix("s"): one} if "odd" not in request.path else {"odd": True}, 201)
+
+    with serving(service) as wire:
+
+        async def run(verb, **given):
+            return await context.run(type=f"{OCEAN}.{verb}", apiToken="dop_v1", baseUrl=wire.url, **given)
+
+        plain = {"name": "db", "engine": "pg", "region": "nyc1", "size": "small"}
+        made = await run("database.Create", **plain, engineVersion=16, numNodes=2)
+        told = {"id": "9cc1", "name": "db", "engine": "pg", "region": "nyc1", "status": "creating"}
+        assert made.model_dump() == {**told, "host": "db.example", "port": 25060}
+        assert (await run("database.Get", databaseId="9cc1")).model_dump() == made.model_dump()
+        assert (await run("database.List")).rows == [told]
+        kept = await run("database.List", fetchType="STORE")
+        assert (json.loads(context.files.text(kept.uri)), kept.size, kept.total) == (told, 1, 1)
+        await run("database.Resize", databaseId="9cc1", size="big", numNodes=3)
+        await run("database.Delete", databaseId="9 c/c1")
+        rules = {
+            "inboundRules": [{"protocol": "tcp", "ports": "443", "sources": {"addresses": ["0.0.0.0/0"]}}],
+            "outboundRules": [],
+        }
+        walled = await run("firewall.Create", name="web", **rules, dropletIds=["7"])
+        seen = {"id": "bb4b", "name": "web", "status": "waiting", "createdAt": "2026-01-01T00:00:00Z"}
+        assert walled.model_dump() == seen
+        assert (await run("firewall.Get", firewallId="bb4b")).model_dump() == seen
+        assert (await run("firewall.List", fetchType="FETCH_ONE")).row == wall
+        await run("firewall.Delete", firewallId="bb4b")
+        assert asked == [
+            ("POST", "/v2/databases", {**plain, "version": "16", "num_nodes": 2}),
+            ("GET", "/v2/databases/9cc1", None),
+            ("GET", "/v2/databases", None),
+            ("GET", "/v2/databases", None),
+            ("PUT", "/v2/databases/9cc1/resize", {"size": "big", "num_nodes": 3}),
+            ("DELETE", "/v2/databases/9 c/c1", None),  # as it is unquoted again
+            (
+                "POST",
+                "/v2/firewalls",
+                {
+                    "name": "web",
+                    "inbound_rules": rules["inboundRules"],
+                    "outbound_rules": rules["outboundRules"],
+                    "droplet_ids": [7],
+                },
+            ),
+            ("GET", "/v2/firewalls/bb4b", None),
+            ("GET", "/v2/firewalls", None),
+            ("DELETE", "/v2/firewalls/bb4b", None),
+        ]
+        for verb, name, why in (
+            ("database.Get", "databaseId", "not said which of the databases"),
+            ("firewall.Delete", "firewallId", "not said which of the firewalls"),
+        ):
+            with pytest.raises(TaskFailed, match=why):
+                await run(verb, **{name: " "})
+        with pytest.raises(TaskFailed, match="without a firewall"):
+            await run("firewall.Get", firewallId="odd")
+        with pytest.raises(ValidationError, match="less than or equal to 3"):
+            await run("database.Resize", databaseId="9cc1", size="big", numNodes=4)

@@ -1,33 +1,19 @@
 """`io.kestra.plugin.digitalocean.droplet`: DigitalOcean's virtual machines, from their making to their end."""
 
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import rest_service
-from engine.tasks.fetched_rows import Fetched, FetchType, fetched
-from engine.tasks.http_options import HttpOptions
+from engine.core.durations import Duration
+from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, TaskFailed
+from engine.tasks.digitalocean_service import DigitalOcean, DigitalOceanTask, Listed, ListTask
 from engine.tasks.property_types import OptionalText, Text, TextList
+from engine.tasks.trigger_fields import fields_of
 
-PAGES = 10_000  # of a list; more is a list that leads back to itself
-
-
-class DigitalOceanTask(RunnableTask):
-    """Who asks, and where DigitalOcean is."""
-
-    api_token: Property[Text]
-    base_url: Property[Text] = "https://api.digitalocean.com"
-    options: Property[HttpOptions | None] = None
-
-    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
-        """The JSON of one call; TaskFailed when DigitalOcean refuses."""
-        context.mask(self.api_token)
-        url = f"{self.base_url.rstrip('/')}/v2/{path}"
-        asked = {"options": self.options, "headers": {"Authorization": f"Bearer {self.api_token}"}, **given}
-        answer = await rest_service.document(context, "DigitalOcean", method, url, **asked)
-        return answer if isinstance(answer, dict) else {}
+MISSES = 3  # looks in a row without a droplet, after which it is gone
 
 
 class DropletTask(DigitalOceanTask):
@@ -87,12 +73,6 @@ class Acted(Outputs):
     type: str | None = None
 
 
-class Listed(Fetched):
-    """The rows as asked for, and how many there are at DigitalOcean."""
-
-    total: int
-
-
 class Get(DropletTask):
     """Read a droplet by its id."""
 
@@ -144,7 +124,7 @@ tags: [trial]
         return Droplet.of(await self.ask(context, "POST", "droplets", json=wanted))
 
 
-class List(DigitalOceanTask):
+class List(ListTask):
     """All droplets, as DigitalOcean tells them."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -155,20 +135,9 @@ apiToken: "{{ secret('DIGITALOCEAN_TOKEN') }}"
 """,
     )
     type: Literal["io.kestra.plugin.digitalocean.droplet.List"]
-    per_page: Property[int] = Field(default=200, ge=1, le=200, description="How many are asked for at once.")
-    fetch_type: Property[FetchType] = "FETCH"
 
     async def run(self, context: RunContext) -> Listed:
-        rows: list[dict[str, Any]] = []
-        total = 0
-        for page in range(1, PAGES):
-            params = {"page": str(page), "per_page": str(self.per_page)}
-            answer = await self.ask(context, "GET", "droplets", params=params)
-            rows += answer.get("droplets") or []
-            total = max((answer.get("meta") or {}).get("total") or 0, len(rows))
-            if not ((answer.get("links") or {}).get("pages") or {}).get("next"):
-                break
-        return Listed(**(await fetched(context, rows, self.fetch_type)).model_dump(), total=total)
+        return await self.listed(context, "droplets")
 
 
 class Action(DropletTask):
@@ -227,3 +196,50 @@ dropletId: "3164444"
 
     async def run(self, context: RunContext) -> None:
         await self.asked(context, "DELETE")
+
+
+class Appeared(Outputs):
+    """A droplet that was not there at the look before."""
+
+    id: int
+    name: str | None = None
+    region: str | None = None
+    status: str | None = None
+    createdAt: str | None = None  # noqa: N815
+
+
+class Trigger(DigitalOcean, PollingTrigger):
+    """Start an execution for each new droplet, one a look; not for those of before."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: new_machines
+type: io.kestra.plugin.digitalocean.droplet.Trigger
+apiToken: "{{ secret('DIGITALOCEAN_TOKEN') }}"
+interval: PT5M
+""",
+    )
+    type: Literal["io.kestra.plugin.digitalocean.droplet.Trigger"]
+    interval: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1))
+
+    async def poll(self, context: PollContext) -> Look:
+        fields = await fields_of(self, DigitalOcean, context)
+        there = {str(one["id"]): one async for one in fields.rows(context, "droplets")}
+        if "misses" not in context.memory:
+            return Look(None, {"misses": dict.fromkeys(there, 0)})
+        known: Mapping[str, int] = context.memory["misses"]
+        new = next((one for identity, one in there.items() if identity not in known), None)
+        told = [str(new["id"])] if new else []
+        memory = {"misses": remembered(known, there, told)}
+        if new is None:
+            return Look(None, memory)
+        made = Droplet.of({"droplet": new})
+        return Look(Appeared(**made.model_dump(include=set(Appeared.model_fields))), memory)
+
+
+def remembered(known: Mapping[str, int], there: Iterable[str], told: Iterable[str]) -> dict[str, int]:
+    """Which droplets are known from now on, and at how many looks in a row each was missing: one that a list lacks for
+    a moment is no news."""
+    present = set(there)
+    missing = {one: misses + 1 for one, misses in known.items() if one not in present and misses + 1 < MISSES}
+    return missing | {one: 0 for one in known if one in present} | dict.fromkeys(told, 0)
