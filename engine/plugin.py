@@ -17,6 +17,7 @@ from engine.core.durations import Duration
 from engine.core.property import Instead, JsonText, LateProperty, LateShellText, Property, ShellText, Unserved
 from engine.core.state import State
 from engine.core.task import Part, Task, Typed
+from engine.core.task_outputs import StoredUri
 from engine.core.triggers import Trigger
 from engine.errors import TaskFailed
 from engine.records import Level, Purged, Records, Selection, TriggerStanding
@@ -57,6 +58,7 @@ __all__ = [
     "Settings",
     "ShellText",
     "Sight",
+    "StoredUri",
     "TaskFailed",
     "TriggerStanding",
     "Typed",

@@ -1,8 +1,8 @@
-"""What is allowed but probably not meant: odd crons, sloppy schemas, bare shell text, old names, missing subflows."""
+"""What is allowed but probably not meant: odd crons, sloppy schemas, old names, missing subflows."""
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
@@ -11,61 +11,35 @@ from typing import Any, get_args
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
-from engine.core import cron, flow_calls, flow_problems, flow_validation, meant_text, older_names
+from engine.core import cron, flow_calls, flow_problems, flow_validation, meant_text, older_names, shell_hints
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_calls import FindFlow
 from engine.core.flow_scope import BY_VALUE
 from engine.core.flowable import ExecutableTask, FlowableTask, TimedTask
-from engine.core.inputs import Input
 from engine.core.json_text import read_json
 from engine.core.plugin_defaults import BLOCKS
 from engine.core.property import has_template, marker
 from engine.core.registry import Registry
 from engine.core.retries import Retry
-from engine.core.shell_text import unquoted
 from engine.core.task import Part
-from engine.core.triggers import Scheduled
 from engine.core.yaml_text import Path, walk
 
 SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
-NO_TEXT = frozenset({"INT", "FLOAT", "BOOLEAN", "BOOL", "DATE", "TIME", "DATETIME", "DURATION"})
-PLAIN = re.compile(r"[\w./:@%+=,-]+")
-TAMED = re.compile(  # one value whose last filter leaves nothing that a shell acts on
-    r"[\w.]+(\s*\|\s*\w+(\([^()]*\))?)*"
-    r"\s*\|\s*(slugify|urlencode|base64encode|length|number|md5|sha1|sha256|sha512)(\([^()]*\))?"
-)
-DATED = re.compile(  # dates that the engine gives, one or the first of several
-    r"(trigger\.(date|next|previous)|execution\.(startDate|endDate))"
-    r"(\s*\?\?\s*(trigger\.(date|next|previous)|execution\.(startDate|endDate)))*(\s*\|\s*date\([^()|]*\))?"
-)
-STORED = re.compile(  # a file of internal storage, in whose address no name keeps a sign that a shell acts on
-    r"(currentEachOutput\(\s*)?outputs(\.(?P<plain>\w+)|\[(['\"])(?P<quoted>[\w-]+)\4\])(\[[\w.]+\])*(?(1)\s*\))"
-    r"\.(outputFiles(\.\w+|\[(['\"])[^'\"]+\9\])|(?P<uri>uri))"
-)
-STORING = re.compile(r"io\.kestra\.plugin\.(core\.storage\.|serdes\.|jdbc\.|aws\.lambda\.|.*\.Download$)")
 TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 PLACES = re.compile(r'"(?:\{\{.*?\}\}|\\.|[^"\\])*+"|(?P<value>:\s*)?(?P<template>\{\{.*?\}\})', re.DOTALL)  # in JSON
-ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
-LOOPS = frozenset({"Loop", *BY_VALUE})  # what `taskrun.value` and `item.value` can be of
 WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
-OUTER = ("parents[{}].taskrun.value", "item.parents[{}].value")
-OURS = ("taskrun.iteration", "taskrun.attemptsCount", "taskrun.id", "taskrun.startDate", "item.index")  # as made here
-RANGE = re.compile(r"\{\{\s*range\([\d,\s-]*\)\s*\}\}")
-FROM_OUTSIDE = ("inputs", "outputs", "trigger", "taskrun", "item", "labels", "vars")
 
 
 def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None = None) -> list[Finding]:
     """Warnings and hints about a flow that can be read."""
     every = list(flow_validation.parts(flow))
-    harmless = set(_harmless(flow))
-    kinds = {task.id: task.type for _, task in flow_validation.tasks(flow)}
     data = {name: value for name, value in data.items() if name != "extend"}
     return [
         *(found for path, part in every for found in _bursts(path, part)),
         *_schemas(data),
         *(found for path, part in every for found in _payload(path, part)),
-        *(found for path, part in every if isinstance(part, Part) for found in _shell(path, part, harmless, kinds)),
+        *shell_hints.findings(flow, every),
         *older_names.findings(data, registry),
         *(flow_calls.calls(flow, find_flow) if find_flow is not None else ()),
         *(flow_calls.handed_on(flow, data, find_flow) if find_flow is not None else ()),
@@ -144,74 +118,6 @@ def _filled(value: str, place: re.Match[str]) -> str:
 def _in_place_of(value: str, template: re.Match[str]) -> str:
     """A value that takes as much place as a template."""
     return value + re.sub(r"[^\n]", " ", template[0][len(value) :])
-
-
-def _harmless(flow: Flow) -> Iterator[str]:
-    """Expressions whose value can't hold what a shell would act on: typed inputs, and plain words of the flow's own."""
-    yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT or _one_of_plain(one))
-    loops = [task for _, task in flow_validation.tasks(flow) if type(task).__name__ in LOOPS]
-    looped = [getattr(task, "values", None) or getattr(task, "value", None) for task in loops]
-    if looped and all(map(_holds_plain, looped)):
-        yield from ("taskrun.value", "item.value", "parent.taskrun.value", "item.parent.value")
-        yield from (form.format(number) for number in range(3) for form in OUTER)
-    yield from OURS
-    if all(isinstance(one, Scheduled) for one in flow.triggers):  # others hand on dates that they were told
-        yield "trigger.date"
-    for name, value in flow.variables.items():
-        if _is_plain(value):
-            yield f"vars.{name}"
-
-
-def _holds_plain(values: Any) -> bool:
-    """Whether a loop goes over nothing but plain words that the flow lists, be it as JSON."""
-    if isinstance(values, str):
-        try:
-            values = json.loads(values)
-        except ValueError:
-            return RANGE.fullmatch(values) is not None
-    return isinstance(values, list | tuple) and all(map(_is_plain, values))
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, str) and PLAIN.fullmatch(value) is not None)
-
-
-def _one_of_plain(one: Input) -> bool:
-    """Whether an input takes nothing but one of the plain words that the flow lists."""
-    if one.type not in ("SELECT", "ENUM") or not one.required or getattr(one, "expression", None):
-        return False
-    return not getattr(one, "allow_custom_value", False) and bool(one.choices) and all(map(_is_plain, one.choices))
-
-
-def _is_stored(expression: str, kinds: Mapping[str, str]) -> bool:
-    """Whether the expression is the address of a file that a task of the flow has stored."""
-    found = STORED.fullmatch(expression)
-    kind = kinds.get(found["plain"] or found["quoted"]) if found else None
-    return found is not None and kind is not None and (not found["uri"] or STORING.match(kind) is not None)
-
-
-def _shell(path: Path, part: Part, harmless: Collection[str], kinds: Mapping[str, str]) -> Iterator[Finding]:
-    for name in part.model_fields_set:
-        field = type(part).model_fields.get(name)
-        mark = marker(field) if field is not None else None
-        if field is None or mark is None or mark.guard != "shell":
-            continue
-        for inner, text in walk(getattr(part, name)):
-            if not isinstance(text, str):
-                continue
-            for expression, line, column in unquoted(text):
-                dated = "trigger.date" in harmless and DATED.fullmatch(expression)
-                if expression in harmless or dated or TAMED.fullmatch(expression) or _is_stored(expression, kinds):
-                    continue
-                if any(word in expression for word in FROM_OUTSIDE) or "read(" in expression:
-                    message = f"`{{{{ {expression} }}}}` stands unquoted in shell text: a `;` in it starts a command."
-                    advice = 'Put it in double quotes: "{{ … }}".'
-                    if ALONE.fullmatch(text):
-                        message = f"`{{{{ {expression} }}}}` is the command itself: whoever gives it says what runs."
-                        advice = "Let people choose among commands that the flow lists, or write the program here."
-                    yield Finding(
-                        (*path, field.alias or name, *inner), message, "shell-quoting", "hint", advice, "", line, column
-                    )
 
 
 def _untaken(data: Any, registry: Registry) -> Iterator[Finding]:

@@ -1,44 +1,94 @@
 """What tasks hand on, as far as their classes and their declarations tell."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from re import findall
-from types import NoneType
-from typing import get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from engine.core.property import has_template
 from engine.core.task import Task
 from engine.expressions.access import has_method
 
 GLOB = frozenset("*?[{:")  # what makes a name of files a pattern
+OF_ANY = "outputFiles"  # what every task may hand on that finds files in its folder, and those that hold such
+
+
+class InStorage:
+    """Marks an output that is the address of a file of internal storage."""
+
+
+StoredUri = Annotated[str, InStorage()]
+
+
+@lru_cache(maxsize=1024)
+def models(cls: type[Task]) -> tuple[type[BaseModel], ...]:
+    """What a task hands on; nothing when that is open."""
+    given = getattr(getattr(cls, "run", None), "__annotations__", {}).get("return")
+    returned = [one for one in (given, *get_args(given)) if isinstance(one, type) and one is not NoneType]
+    found = tuple(one for one in returned if issubclass(one, BaseModel))
+    is_open = len(found) < len(returned) or any(one.model_config.get("extra") == "allow" for one in found)
+    return () if is_open else found
 
 
 @lru_cache(maxsize=1024)
 def output_fields(cls: type[Task]) -> frozenset[str]:
     """Names of what a task hands on; empty when that is open."""
-    given = getattr(getattr(cls, "run", None), "__annotations__", {}).get("return")
-    returned = [one for one in (given, *get_args(given)) if isinstance(one, type) and one is not type(None)]
-    models = [one for one in returned if issubclass(one, BaseModel)]
-    if not models or len(models) < len(returned):
-        return frozenset()
-    if any(one.model_config.get("extra") == "allow" for one in models):
-        return frozenset()
-    fields = (pair for one in models for pair in one.model_fields.items())
-    return frozenset(field.serialization_alias or field.alias or name for name, field in fields)
+    return frozenset(name for one in models(cls) for name, _ in _fields(one))
+
+
+def forms(cls: type[Task], keys: Sequence[str | None]) -> list[Any]:
+    """The annotations of what a task hands on by these keys, None for one known only at run time; nothing when no
+    output has them, or when it is not declared what has."""
+    found: list[Any] = list(models(cls))
+    for key in keys:
+        found = [inner for one in found for inner in _inside(one, key)]
+    return found
+
+
+def _inside(form: Any, key: str | None) -> Iterator[Any]:
+    for one in _members(form):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            yield from (field.rebuild_annotation() for name, field in _fields(one) if name == key)
+        elif get_origin(one) is list and key is None:
+            yield get_args(one)[0]
+        elif get_origin(one) is dict:
+            yield get_args(one)[1]
+
+
+def _members(form: Any) -> Iterator[Any]:
+    """The members of a union, each without None; a form that is none by itself."""
+    if get_origin(form) in (Union, UnionType):
+        yield from (inner for one in get_args(form) if one is not NoneType for inner in _members(one))
+    else:
+        yield form
+
+
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    fields = model.model_fields.items()
+    yield from ((field.serialization_alias or field.alias or name, field) for name, field in fields)
+
+
+def is_stored(cls: type[Task], keys: Sequence[str | None]) -> bool:
+    """Whether a task hands on the address of a stored file by these keys, be they behind the values of loops."""
+    first = next((number for number, key in enumerate(keys) if key in (OF_ANY, *output_fields(cls))), None)
+    if first is None:
+        return False
+    found = [one for form in forms(cls, keys[first:]) for one in _members(form)]
+    declared = any(get_origin(one) is Annotated and isinstance(get_args(one)[1], InStorage) for one in found)
+    return declared or (keys[first] == OF_ANY and len(keys) == first + 2)
 
 
 @lru_cache(maxsize=1024)
 def is_text(cls: type[Task], name: str, key: str) -> bool:
     """Whether an output is a text always, and the key one that a text does not have."""
-    given = getattr(getattr(cls, "run", None), "__annotations__", {}).get("return")
-    if not (isinstance(given, type) and issubclass(given, BaseModel)) or has_method(key):
-        return False
-    fields = given.model_fields.items()
-    found = (field for one, field in fields if name == (field.serialization_alias or field.alias or one))
-    return any(field.annotation is str or set(get_args(field.annotation)) == {str, NoneType} for field in found)
+    found = [one for form in forms(cls, [name]) for one in _members(form)]
+    texts = [one for one in found if one is str or (get_origin(one) is Annotated and get_args(one)[0] is str)]
+    return bool(texts) and len(texts) == len(found) == len(models(cls)) and not has_method(key)
 
 
 def hands_on_nothing(cls: type[Task]) -> bool:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.expressions import nodes
+from engine.errors import ExpressionFailed
+from engine.expressions import nodes, parse
 from engine.expressions.failures import Position
 from engine.expressions.templates import Template
 from engine.expressions.trust import path_of
@@ -32,6 +33,29 @@ def reads(template: Template) -> list[Read]:
     found = [read for read in _reads(template.tree, guarded=False) if read.path[0] not in own]
     guarded = {read.path[:2] for read in found if read.guarded}
     return [replace(read, guarded=True) if read.path[:2] in guarded else read for read in found]
+
+
+def keys(expression: str) -> tuple[str | None, ...]:
+    """All keys of one path, with None for those known only at run time: `outputs.ask[taskrun.value].uri` as ("outputs",
+    "ask", None, "uri"); nothing for anything else. `currentEachOutput(path)` counts as `path[taskrun.value]`."""
+    try:
+        tree = parse(f"{{{{ {expression} }}}}").tree
+    except ExpressionFailed:
+        return ()
+    printed = next(tree.children(), None)
+    node = printed.expression if isinstance(printed, nodes.Print) else None
+    found: list[str | None] = []
+    while isinstance(node, (nodes.Attribute, nodes.Call)):
+        if isinstance(node, nodes.Call):
+            if node.name != "currentEachOutput" or len(node.arguments.positional) != 1:
+                return ()
+            found.append(None)
+            node = node.arguments.positional[0]
+            continue
+        known = isinstance(node.key, nodes.Constant) and isinstance(node.key.value, str)
+        found.append(node.key.value if known else None)  # type: ignore[attr-defined]
+        node = node.target
+    return (node.name, *reversed(found)) if isinstance(node, nodes.Name) else ()
 
 
 def _own(template: Template) -> set[str]:

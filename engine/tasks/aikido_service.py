@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import Any, Literal
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.property_types import OptionalText, Text, scalar_to_text
 
@@ -115,7 +115,7 @@ class ScanTask(AikidoConnected, RunnableTask, ABC):
 class Exported(Outputs):
     """The file, and its size in bytes."""
 
-    uri: str
+    uri: StoredUri
     size: int
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core.dates import parse_datetime
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks import given_rows
 from engine.tasks.amqp_connection import AT_ONCE, AmqpConnected, Inbox, SerdeType, read
 from engine.tasks.extras import extra
@@ -92,7 +92,7 @@ class Consumed(Outputs):
     """How many messages were taken, and the file they are in."""
 
     count: int
-    uri: str
+    uri: StoredUri
 
 
 class ConsumeFields(AmqpConnected):

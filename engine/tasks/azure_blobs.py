@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.arrivals import Arrivals, chosen, cut
 from engine.tasks.entra import credential_of
@@ -132,7 +132,7 @@ class Blobs(Outputs):
     """The blobs; those that were downloaded with the URI of their file."""
 
     blobs: list[Blob]
-    outputFiles: dict[str, str] | None = None  # noqa: N815 - appears as written
+    outputFiles: dict[str, StoredUri] | None = None  # noqa: N815 - appears as written
 
 
 def found_in(client: Any, fields: ListFields) -> list[Blob]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal
 
-from engine.plugin import Outputs, Property, RunContext
+from engine.plugin import Outputs, Property, RunContext, StoredUri
 from engine.tasks.bigquery_jobs import BigQueryConnected, rows_of, table_of
 from engine.tasks.fetched_rows import FetchType
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
@@ -44,7 +44,7 @@ class Queried(Outputs):
     rows: list[dict[str, Any]] | None = None
     row: dict[str, Any] | None = None
     size: int | None = None
-    uri: str | None = None
+    uri: StoredUri | None = None
     destinationTable: dict[str, str] | None = None  # noqa: N815
 
 

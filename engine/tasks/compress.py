@@ -16,7 +16,7 @@ from typing import IO, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.file_encryption import Derivation, Kind, decrypt, encrypt
 from engine.tasks.property_types import JsonMap, Text
@@ -36,7 +36,7 @@ SUFFIXES = {".gz": "GZIP", ".bz2": "BZIP2", ".xz": "XZ", ".lzma": "LZMA", ".zz":
 class Unpacked(Outputs):
     """The files by their paths in the archive."""
 
-    files: dict[str, str]
+    files: dict[str, StoredUri]
 
 
 class ArchiveDecompress(RunnableTask):
@@ -99,7 +99,7 @@ compression: GZIP
 class Packed(Outputs):
     """The archive, or the file."""
 
-    uri: str
+    uri: StoredUri
 
 
 class ArchiveCompress(RunnableTask):

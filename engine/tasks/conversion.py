@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
 
@@ -19,7 +19,7 @@ OnBadLines = Literal["ERROR", "WARN", "SKIP"]
 class Converted(Outputs):
     """The file that was made."""
 
-    uri: str
+    uri: StoredUri
 
 
 class ConversionTask(RunnableTask):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks import given_rows, rest_service
 from engine.tasks.elasticsearch_cluster import ElasticsearchTask, name_of, names_of
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
@@ -68,7 +68,7 @@ fetchType: FETCH
 class Stored(Outputs):
     """A file of documents, and how many there are."""
 
-    uri: str
+    uri: StoredUri
     size: int
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext
+from engine.plugin import Outputs, Part, Property, RunContext, StoredUri
 from engine.tasks.rows import lines_of
 
 FetchType = Literal["STORE", "FETCH", "FETCH_ONE", "NONE"]
@@ -16,7 +16,7 @@ class Fetched(Outputs):
 
     rows: list[dict[str, Any]] | None = None
     row: dict[str, Any] | None = None
-    uri: str | None = None
+    uri: StoredUri | None = None
     size: int = 0
 
 

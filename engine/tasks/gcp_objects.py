@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.arrivals import Arrivals, chosen
 from engine.tasks.gcp_service import GcpConnected
@@ -53,7 +53,7 @@ class Blobs(Outputs):
     """The objects; those that were downloaded with the URI of their file."""
 
     blobs: list[Blob]
-    outputFiles: dict[str, str] | None = None  # noqa: N815 - appears as written
+    outputFiles: dict[str, StoredUri] | None = None  # noqa: N815 - appears as written
 
 
 def place_of(uri: str, name: str, *, named: bool = False) -> Place:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, TextList
@@ -22,7 +22,7 @@ class Kept(Outputs):
     """The record, and a file with its properties."""
 
     id: int
-    uri: str
+    uri: StoredUri
 
 
 class HubspotTask(RunnableTask):
@@ -125,7 +125,7 @@ class Listed(Outputs):
     """How many records there are, and a file with their properties."""
 
     total: int
-    uri: str
+    uri: StoredUri
 
 
 class SearchTask(HubspotTask):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine.plugin import Message, Outputs, Part, Property, RunContext, TaskFailed
+from engine.plugin import Message, Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.kafka_connection import (
     PATIENCE,
     KafkaConnected,
@@ -37,7 +37,7 @@ class Consumed(Outputs):
     """How many messages were read, and the file they are in."""
 
     messagesCount: int  # noqa: N815 - appears as written
-    uri: str
+    uri: StoredUri
 
 
 class OnSerdeError(Part):

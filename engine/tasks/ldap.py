@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.core.state import State
-from engine.plugin import Outputs, Property, Result, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, Result, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.ldap_connection import Directory, LdapConnected, said
 from engine.tasks.ldif import Record, ldif_of, records_of, value_of
 from engine.tasks.property_types import Text, TextList
@@ -21,7 +21,7 @@ SCOPES = {"BASE": "BASE", "ONE": "LEVEL", "SUB": "SUBTREE", "SUBORDINATE_SUBTREE
 class Found(Outputs):
     """A file of what was found, as LDIF."""
 
-    uri: str
+    uri: StoredUri
 
 
 class Search(LdapConnected, RunnableTask):

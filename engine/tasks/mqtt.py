@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.message_files import end_of, stored
 from engine.tasks.mqtt_connection import MqttConnected, SerdeType, read, written
@@ -71,7 +71,7 @@ class Subscribed(Outputs):
     """How many messages were heard, and the file they are in."""
 
     messagesCount: int  # noqa: N815 - appears as written
-    uri: str
+    uri: StoredUri
 
 
 class SubscribeFields(MqttConnected):

@@ -13,7 +13,17 @@ from engine import plugin
 from engine.core.dates import parse_datetime
 from engine.core.durations import Duration
 from engine.core.durations import parse as parse_duration
-from engine.plugin import Message, Outputs, Part, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    Message,
+    Outputs,
+    Part,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    TaskFailed,
+)
 from engine.tasks import given_rows
 from engine.tasks.extras import extra
 from engine.tasks.message_files import stored
@@ -111,7 +121,7 @@ class Consumed(Outputs):
     """How many messages were taken, and the file they are in."""
 
     messagesCount: int  # noqa: N815 - appears as written
-    uri: str
+    uri: StoredUri
 
 
 class PollFields(Part):

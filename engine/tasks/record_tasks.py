@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.property_types import Text
 from engine.tasks.record_expressions import ABSENT, Compute, Unfit, cast, compiled, mean, number, order, total
@@ -57,7 +57,7 @@ class Transformed(Outputs):
     """The records, or the file that has one a line."""
 
     records: list[Any] | None = None
-    uri: str | None = None
+    uri: StoredUri | None = None
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
@@ -42,7 +42,7 @@ class Files(Outputs):
     """The files; those that were downloaded with the URI of their content as `path`."""
 
     files: list[RemoteFile]
-    outputFiles: dict[str, str] | None = None  # noqa: N815 - appears as written
+    outputFiles: dict[str, StoredUri] | None = None  # noqa: N815 - appears as written
 
 
 async def listed(sftp: Any, fields: ListFields, folder: str) -> list[RemoteFile]:

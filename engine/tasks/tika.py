@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import document_reading
 from engine.tasks.core.runner import Process
 from engine.tasks.extras import missing
@@ -65,7 +65,7 @@ ocrOptions:
         """What was read, or the file of one row that holds it."""
 
         result: Parsed | None = None
-        uri: str | None = None
+        uri: StoredUri | None = None
 
     type: Literal["io.kestra.plugin.tika.Parse"]
     from_: Property[Text] = Field(alias="from")

@@ -5,7 +5,7 @@ import uuid
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows, rest_service
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.http_bodies import header
@@ -69,7 +69,7 @@ fields:
 class Loaded(Outputs):
     """A file of what was kept, and how many objects that are."""
 
-    uri: str
+    uri: StoredUri
     createdCount: int  # noqa: N815 - appears as written
 
 

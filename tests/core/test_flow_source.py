@@ -406,6 +406,35 @@ tasks:
     ]
 
 
+@pytest.mark.parametrize(
+    ("task", "expression", "is_told"),
+    [
+        ("aws.lambda.Invoke, functionArn: a, region: b", "outputs.t.uri", False),
+        ("aws.s3.Download, bucket: a, key: b, region: c", "outputs.t.uri", False),
+        ("aws.sqs.Consume, queueUrl: a, region: b", "outputs.t.uri", False),
+        ("jdbc.postgresql.Query, url: a, sql: b, fetchType: STORE", "outputs.t.uri", False),
+        ("jdbc.postgresql.Queries, url: a, sql: b, fetchType: STORE", "outputs.t.outputs[0].uri", False),
+        ("jdbc.postgresql.Queries, url: a, sql: b, fetchType: FETCH", "outputs.t.outputs[0].rows", True),
+        ("compress.ArchiveDecompress, from: a, algorithm: ZIP", "outputs.t.files['a b.csv']", False),
+        ("core.storage.Split, from: a, rows: 1", "outputs.t.uris[0]", False),
+        ("gcp.gcs.Download, from: a", "outputs.t.uri", False),
+        ("gcp.gcs.Upload, from: a, to: b", "outputs.t.uri", True),
+        ("aws.lambda.Invoke, functionArn: a, region: b", "outputs.t", True),
+    ],
+)
+def test_what_a_task_stores_may_stand_unquoted_by_its_address(task, expression, is_told):
+    text = f"""id: f
+namespace: a.b
+tasks:
+  - {{id: t, type: io.kestra.plugin.{task}}}
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands:
+      - cat {{{{ {expression} }}}}
+"""
+    assert ("shell-quoting" in [one.code for one in check(text, catalogue())]) is is_told
+
+
 def test_what_the_flow_itself_lists_may_stand_unquoted():
     text = """id: f
 namespace: a.b
@@ -461,7 +490,7 @@ tasks:
     assert [one.message.split("`")[1] for one in check(text, catalogue()) if one.code == "shell-quoting"] == found
 
 
-def test_what_another_loop_lists_makes_nothing_of_this_one_harmless():
+def test_each_loop_is_as_harmless_as_what_it_goes_over():
     text = """id: f
 namespace: a.b
 inputs:
@@ -478,7 +507,7 @@ tasks:
     tasks:
       - {id: b, type: io.kestra.plugin.scripts.shell.Commands, commands: ["echo {{ taskrun.value }}"]}
 """
-    assert [one.line for one in check(text, catalogue()) if one.code == "shell-quoting"] == [10, 15]
+    assert [one.line for one in check(text, catalogue()) if one.code == "shell-quoting"] == [10]
 
 
 def test_a_name_that_nothing_gives_is_told_once():

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from engine.core.task import AnyTyped
-from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import aliases
 from engine.tasks.ai.conversation import Configuration, Described, Media, ResponseFormat, Said, Turn, told
 from engine.tasks.ai.guardrails import Guarded, Guardrails
@@ -112,7 +112,7 @@ class Answer(Guarded):
     intermediateResponses: list[dict[str, Any]]  # noqa: N815
     thinking: str | None = None
     requestDuration: int  # noqa: N815
-    outputFiles: dict[str, str] = Field(default_factory=dict)  # noqa: N815
+    outputFiles: dict[str, StoredUri] = Field(default_factory=dict)  # noqa: N815
     sources: list[str] = Field(default_factory=list)
 
 

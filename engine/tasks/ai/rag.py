@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.core.task import AnyTyped
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.ai.agent import AIAgent
 from engine.tasks.ai.completion import Answer
@@ -119,7 +119,7 @@ class Results(Outputs):
     """The texts that were found."""
 
     results: list[str] | None = None
-    uri: str | None = None
+    uri: StoredUri | None = None
     size: int = 0
 
 

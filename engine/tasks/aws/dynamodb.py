@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonMap, OptionalInteger, Text
@@ -97,7 +97,7 @@ class Items(Outputs):
 
     rows: list[dict[str, Any]] | None = None
     row: dict[str, Any] | None = None
-    uri: str | None = None
+    uri: StoredUri | None = None
     size: int
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any, ClassVar, Literal
 
 from engine.core.dates import parse_datetime
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected
 
@@ -16,7 +16,7 @@ class Put(Outputs):
 
     entryCount: int  # noqa: N815 - appears as written
     failedEntryCount: int  # noqa: N815
-    uri: str
+    uri: StoredUri
 
 
 class PutEvents(AwsConnected, RunnableTask):

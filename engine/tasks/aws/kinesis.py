@@ -19,6 +19,7 @@ from engine.plugin import (
     Property,
     RunContext,
     RunnableTask,
+    StoredUri,
     TaskFailed,
 )
 from engine.tasks import given_rows
@@ -37,7 +38,7 @@ class Put(Outputs):
 
     recordCount: int  # noqa: N815 - appears as written
     failedRecordsCount: int  # noqa: N815
-    uri: str
+    uri: StoredUri
 
 
 class PutRecords(AwsConnected, RunnableTask):
@@ -99,7 +100,7 @@ def _record(row: Any) -> dict[str, Any]:
 class Consumed(Outputs):
     """The file of the records, how many there are, and how far each shard was read."""
 
-    uri: str
+    uri: StoredUri
     count: int
     lastSequencePerShard: dict[str, str]  # noqa: N815 - appears as written
 

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any, ClassVar, Literal
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.property_types import JsonMap, Text
 
@@ -12,7 +12,7 @@ from engine.tasks.property_types import JsonMap, Text
 class Invoked(Outputs):
     """The file with what the function answered."""
 
-    uri: str
+    uri: StoredUri
     contentLength: int  # noqa: N815 - appears as written
     contentType: str  # noqa: N815
 

@@ -11,7 +11,7 @@ from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, 
 from engine.tasks.arrivals import WatchFields, arrived
 from engine.tasks.aws import s3_objects
 from engine.tasks.aws.connection import AwsConnected
-from engine.tasks.aws.s3_objects import UPLOAD, ActionFields, Arrived, Listed, ListFields, Taken
+from engine.tasks.aws.s3_objects import UPLOAD, ActionFields, Arrived, Downloaded, Listed, ListFields, Taken
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, scalar_to_text
 from engine.tasks.trigger_fields import task_of
 
@@ -103,18 +103,6 @@ from: "{{ outputs.report.uri }}"
             return [(self.key, context.files.path(given[0]))]
         paths = [context.files.path(uri) for uri in given]
         return [(s3_objects.below(self.key, path.name), path) for path in paths]
-
-
-class Downloaded(Outputs):
-    """The file, or the files by their keys."""
-
-    uri: str | None = None
-    eTag: str | None = None  # noqa: N815 - appears as written
-    versionId: str | None = None  # noqa: N815
-    contentLength: int | None = None  # noqa: N815
-    contentType: str | None = None  # noqa: N815
-    metadata: dict[str, str] | None = None
-    files: dict[str, dict[str, Any]] | None = None
 
 
 class Download(ListFields, BucketTask):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from engine.plugin import Look, Outputs, Part, Property, RunContext, TaskFailed
+from engine.plugin import Look, Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.arrivals import Arrivals, chosen, cut
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.name_patterns import fitting
@@ -89,11 +89,23 @@ class ActionFields(ListFields):
         await self.aws(context, "s3", work)
 
 
+class Downloaded(Outputs):
+    """The file, or the files by their keys."""
+
+    uri: StoredUri | None = None
+    eTag: str | None = None  # noqa: N815 - appears as written
+    versionId: str | None = None  # noqa: N815
+    contentLength: int | None = None  # noqa: N815
+    contentType: str | None = None  # noqa: N815
+    metadata: dict[str, str] | None = None
+    files: dict[str, dict[str, Any]] | None = None
+
+
 class Taken(Outputs):
     """The objects with the URIs of their files."""
 
     objects: list[Found]
-    outputFiles: dict[str, str]  # noqa: N815 - appears as written
+    outputFiles: dict[str, StoredUri]  # noqa: N815 - appears as written
 
 
 Arrived = Taken | Look | None

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core.json_text import read_json
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
@@ -59,7 +59,7 @@ class Consumed(Outputs):
     """How many messages were taken, and the file they are in."""
 
     count: int
-    uri: str
+    uri: StoredUri
 
 
 class ConsumeFields(AwsConnected):

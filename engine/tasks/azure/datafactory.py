@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
 from engine.tasks.property_types import JsonMap, OptionalText, Text
@@ -22,7 +22,7 @@ class Ran(Outputs):
     """The run, and a file with a row for each of its activities if the task waited."""
 
     runId: str  # noqa: N815 - appears as written
-    uri: str | None = None
+    uri: StoredUri | None = None
 
 
 class CreateRun(RunnableTask):

@@ -11,7 +11,7 @@ from pydantic import Field
 from engine import plugin
 from engine.core import durations
 from engine.core.json_text import read_json
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.property_types import OptionalInteger
 from engine.tasks.rows import lines_of
@@ -76,7 +76,7 @@ class Consumed(Outputs):
     """How many messages were taken, and the file they are in."""
 
     count: int
-    uri: str
+    uri: StoredUri
 
 
 class ReceiveFields(BusConnected):

@@ -19,6 +19,7 @@ from engine.plugin import (
     Property,
     RunContext,
     RunnableTask,
+    StoredUri,
     TaskFailed,
 )
 from engine.tasks.event_stream import Event, events
@@ -167,7 +168,7 @@ body: |
 class Downloaded(Outputs):
     """Where the file lies in internal storage."""
 
-    uri: str
+    uri: StoredUri
     code: int
     length: int
     headers: dict[str, list[str]]
@@ -217,7 +218,7 @@ uri: https://example.com/reports/{{ inputs.month }}.csv
 class Consumed(Outputs):
     """What came: the events, or the one text that the jq program made of them."""
 
-    uri: str
+    uri: StoredUri
     size: int
     events: list[Event] | None = None
     result: str | None = None

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Level, Outputs, Part, Property, RunContext, RunnableTask, Selection, TaskFailed
+from engine.plugin import Level, Outputs, Part, Property, RunContext, RunnableTask, Selection, StoredUri, TaskFailed
 from engine.tasks.core.execution import records_of
 from engine.tasks.fetched_rows import stored
 from engine.tasks.property_types import Moment, OptionalInteger, OptionalMoment, OptionalText, Text, TextList
@@ -34,7 +34,7 @@ level: INFO
 class Fetched(Outputs):
     """The file, a JSON object a line, and how many lines it has."""
 
-    uri: str
+    uri: StoredUri
     size: int
 
 

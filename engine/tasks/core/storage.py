@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from engine.errors import ExpressionFailed, NotFound
-from engine.plugin import LateProperty, Outputs, Property, RunContext, RunnableTask, Selection, TaskFailed
+from engine.plugin import LateProperty, Outputs, Property, RunContext, RunnableTask, Selection, StoredUri, TaskFailed
 from engine.tasks.core.execution import records_of
 from engine.tasks.property_types import (
     JsonMap,
@@ -27,7 +27,7 @@ from engine.tasks.working_files import collect, place
 class File(Outputs):
     """The file that was written."""
 
-    uri: str
+    uri: StoredUri
 
 
 class Write(RunnableTask):
@@ -142,7 +142,7 @@ uri: "{{ outputs.download.uri }}"
 class Uris(Outputs):
     """The files, in order."""
 
-    uris: list[str]
+    uris: list[StoredUri]
 
 
 class Split(RunnableTask):
@@ -222,7 +222,7 @@ from: "{{ outputs.download.uri }}"
 class Filtered(Outputs):
     """The rows that stayed, and the counts."""
 
-    uri: str
+    uri: StoredUri
     processedItemsTotal: int  # noqa: N815 - appears as written
     droppedItemsTotal: int  # noqa: N815
 

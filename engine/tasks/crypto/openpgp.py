@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.compress import MAX_BYTES
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.runners import own_file
@@ -19,7 +19,7 @@ from engine.tasks.runners import own_file
 class Made(Outputs):
     """The file."""
 
-    uri: str
+    uri: StoredUri
 
 
 class Encrypt(RunnableTask):

@@ -15,6 +15,7 @@ from engine.plugin import (
     Property,
     RunContext,
     RunnableTask,
+    StoredUri,
     TaskFailed,
 )
 from engine.tasks.arrivals import MOST_KNOWN, Arrivals, WatchFields
@@ -30,7 +31,7 @@ BLOCK = 1 << 20  # the API takes and gives no more at once
 class Stored(Outputs):
     """The file."""
 
-    uri: str
+    uri: StoredUri
 
 
 class Upload(DatabricksConnected, RunnableTask):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.databricks_service import Authentication, Workspace, opened
 from engine.tasks.property_types import JsonMap, OptionalText, Text
@@ -23,7 +23,7 @@ BROKEN = frozenset({"FLOAT", "DOUBLE", "DECIMAL"})
 class Stored(Outputs):
     """A file of rows, and how many."""
 
-    uri: str | None = None
+    uri: StoredUri | None = None
     size: int = 0
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.core.durations import Duration
-from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask
+from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks.datagen.generators import AnyGenerator
 from engine.tasks.rows import lines_of
 from engine.tasks.runners import WORK
@@ -22,7 +22,7 @@ class Generated(Outputs):
     """The value, or the file that holds them; how many there are, and of how many bytes."""
 
     value: Any = None
-    uri: str | None = None
+    uri: StoredUri | None = None
     count: int
     size: int
 

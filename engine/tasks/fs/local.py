@@ -15,6 +15,7 @@ from engine.plugin import (
     Property,
     RunContext,
     RunnableTask,
+    StoredUri,
     TaskFailed,
 )
 from engine.tasks import local_files, local_watch
@@ -29,7 +30,7 @@ from engine.tasks.trigger_fields import fields_of
 class Stored(Outputs):
     """The file, and how many bytes it has."""
 
-    uri: str
+    uri: StoredUri
     size: int
 
 
@@ -83,7 +84,7 @@ class Downloaded(Outputs):
     """The files with the URIs of their contents, also by where they lay."""
 
     files: list[LocalFile]
-    outputFiles: dict[str, str]  # noqa: N815 - appears as written
+    outputFiles: dict[str, StoredUri]  # noqa: N815 - appears as written
 
 
 class Downloads(ActionFields, RunnableTask):

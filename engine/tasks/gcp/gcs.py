@@ -5,7 +5,17 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    Look,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    TaskFailed,
+)
 from engine.tasks.arrivals import WatchFields, arrived
 from engine.tasks.gcp_objects import (
     ActionFields,
@@ -73,7 +83,7 @@ class Downloaded(Outputs):
 
     bucket: str
     path: str
-    uri: str
+    uri: StoredUri
 
 
 class Download(GcsConnected, RunnableTask):

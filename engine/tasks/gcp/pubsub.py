@@ -11,7 +11,7 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core.json_text import read_json
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows, rest_service
 from engine.tasks.gcp_service import GcpConnected, is_conflict
 from engine.tasks.message_files import end_of, stored
@@ -74,7 +74,7 @@ class Consumed(Outputs):
     """How many messages were taken, and the file they are in."""
 
     count: int
-    uri: str
+    uri: StoredUri
 
 
 class ListenFields(PubSubConnected):

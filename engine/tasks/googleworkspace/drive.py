@@ -11,7 +11,7 @@ from pydantic import Field
 
 from engine.core.dates import parse_datetime
 from engine.core.durations import Duration
-from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, TaskFailed
+from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.google_rest import WorkspaceFields, WorkspaceTask
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.trigger_fields import fields_of
@@ -121,7 +121,7 @@ mimeType: application/vnd.google-apps.spreadsheet
 class Downloaded(DriveFile):
     """The file, and its content."""
 
-    uri: str
+    uri: StoredUri
 
 
 class Download(FileTask):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from engine.core.durations import Duration
-from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
+from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.google_rest import SHEETS, WorkspaceFields, WorkspaceTask
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.rows import lines_of, values_of
@@ -61,7 +61,7 @@ class RangeRead(Outputs):
 
     size: int
     rows: list[Any] | None = None
-    uri: str | None = None
+    uri: StoredUri | None = None
 
 
 class ReadRange(ReadTask):
@@ -94,7 +94,7 @@ class SheetsRead(Outputs):
 
     size: int
     rows: dict[str, list[Any]] | None = None
-    uris: dict[str, str] | None = None
+    uris: dict[str, StoredUri] | None = None
 
 
 class Read(ReadTask):

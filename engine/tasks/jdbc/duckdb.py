@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from engine.plugin import LateProperty, Property, RunContext, TaskFailed
+from engine.plugin import LateProperty, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.fetched_rows import Fetched
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
@@ -171,14 +171,14 @@ class DuckDbFields(DuckDbConnected, SqlFields):
 class OneFetched(Fetched):
     """With the files that were written."""
 
-    outputFiles: dict[str, str]  # noqa: N815 - appears as written
+    outputFiles: dict[str, StoredUri]  # noqa: N815 - appears as written
     databaseUri: str | None = None  # noqa: N815
 
 
 class ManyFetched(AllFetched):
     """With the files that were written."""
 
-    outputFiles: dict[str, str]  # noqa: N815 - appears as written
+    outputFiles: dict[str, StoredUri]  # noqa: N815 - appears as written
     databaseUri: str | None = None  # noqa: N815
 
 

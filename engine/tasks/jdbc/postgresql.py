@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.runners import own_file
@@ -222,7 +222,7 @@ class Copied(Outputs):
 class CopiedOut(Copied):
     """The file they are in."""
 
-    uri: str
+    uri: StoredUri
 
 
 class CopyIn(CopyTask):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import snowflake_stage
 from engine.tasks.fetched_rows import fetched
 from engine.tasks.property_types import OptionalText, Text
@@ -137,9 +137,15 @@ fetchType: FETCH_ONE
 
 
 class Staged(Outputs):
-    """Where the file is."""
+    """Where in the stage the file is."""
 
     uri: str
+
+
+class Fetched(Outputs):
+    """The file."""
+
+    uri: StoredUri
 
 
 class Upload(SnowflakeAccount, RunnableTask):
@@ -194,7 +200,7 @@ fileName: raw/orders.csv.gz
     file_name: Property[Text]
     compress: Property[bool] = Field(default=True, description="Unpack it when it is a gzip.")
 
-    async def run(self, context: RunContext) -> Staged:
+    async def run(self, context: RunContext) -> Fetched:
         stage = snowflake_stage.place(self.stage_name)
         with snowflake_stage.scratch(context) as folder:
             async with self.session(context) as session:
@@ -203,7 +209,7 @@ fileName: raw/orders.csv.gz
                 )
             name = PurePosixPath(self.file_name).name
             plain = name.removesuffix(".gz") if self.compress else name
-            return Staged(uri=await context.files.put(found, plain))
+            return Fetched(uri=await context.files.put(found, plain))
 
 
 class Trigger(SnowflakeConnected, HttpSqlTrigger):

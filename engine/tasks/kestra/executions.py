@@ -18,6 +18,7 @@ from engine.plugin import (
     RunContext,
     RunnableTask,
     Selection,
+    StoredUri,
     TaskFailed,
 )
 from engine.tasks.core.execution import by_flow, executions_of, records_of
@@ -174,7 +175,7 @@ inputs:
 class Queried(Outputs):
     """The executions, as asked for: a file of them, one list in `rows`, or the first as `row['0']`; and how many."""
 
-    uri: str | None = None
+    uri: StoredUri | None = None
     rows: list[list[dict[str, Any]]] | None = None
     row: dict[str, dict[str, Any]] | None = None
     size: int = 0

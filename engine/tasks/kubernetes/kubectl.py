@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import yaml
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.kubernetes.cluster import Cluster, Connection, connected
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.rows import lines_of
@@ -87,7 +87,7 @@ class Found(Outputs):
     metadataItem: dict[str, Any] | None = None  # noqa: N815
     statusItems: list[dict[str, Any]] | None = None  # noqa: N815
     statusItem: dict[str, Any] | None = None  # noqa: N815
-    uri: str | None = None
+    uri: StoredUri | None = None
     size: int | None = None
 
 

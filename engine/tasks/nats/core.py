@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from engine import plugin
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks import given_rows
 from engine.tasks.extras import extra
 from engine.tasks.nats_connection import (
@@ -119,7 +119,7 @@ class Consumed(Outputs):
     """How many messages were taken, and the file they are in."""
 
     messagesCount: int  # noqa: N815 - appears as written
-    uri: str
+    uri: StoredUri
 
 
 class ConsumeFields(SubscribeFields):

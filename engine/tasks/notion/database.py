@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.fetched_rows import FetchType
 from engine.tasks.notion_blocks import blocks_of
 from engine.tasks.notion_service import MOST_BLOCKS, NotionTask, Page, identity, page_of, titled
@@ -20,7 +20,7 @@ class Rows(Outputs):
     nextCursor: str | None  # noqa: N815
     rows: list[dict[str, Any]] | None = None
     row: dict[str, Any] | None = None
-    uri: str | None = None
+    uri: StoredUri | None = None
 
 
 class Query(NotionTask):

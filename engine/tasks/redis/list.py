@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.redis_task import RedisConnected, RedisTask, SerdeType, heard, written
@@ -57,7 +57,7 @@ class Popped(Outputs):
     """A file with one value a line."""
 
     count: int
-    uri: str
+    uri: StoredUri
 
 
 class PopFields(RedisConnected):

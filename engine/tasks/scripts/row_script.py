@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from engine.plugin import Instead, LateProperty, Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, LateProperty, Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.core.runner import Process
 from engine.tasks.property_types import OptionalInteger, Text, TextList
 from engine.tasks.rows import lines_of, values_of
@@ -58,7 +58,7 @@ class RowScript(RunnableTask):
 class Transformed(Outputs):
     """The new file."""
 
-    uri: str
+    uri: StoredUri
 
 
 class TransformTask(RowScript):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AliasChoices, Field, model_validator
 
 from engine.errors import NameMissing
-from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.core.runner import Process
 from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
 from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text, scalar_to_text
@@ -30,7 +30,7 @@ class ScriptResult(Outputs):
 
     vars: dict[str, Any]
     exitCode: int  # noqa: N815 - appears as written
-    outputFiles: dict[str, str]  # noqa: N815
+    outputFiles: dict[str, StoredUri]  # noqa: N815
     taskRunner: dict[str, Any]  # noqa: N815
 
 

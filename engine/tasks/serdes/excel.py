@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
 from engine.tasks.rows import lines_of, values_of
@@ -25,7 +25,7 @@ FORMULA = "Formula:"
 class Written(Outputs):
     """The spreadsheet, and how many rows went into it."""
 
-    uri: str
+    uri: StoredUri
     size: int
 
 
@@ -94,7 +94,7 @@ from:
 class Read(Outputs):
     """A file of rows a sheet, and how many rows there are."""
 
-    uris: dict[str, str]
+    uris: dict[str, StoredUri]
     size: int
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.given_rows import text_of
 from engine.tasks.grok_patterns import PATTERNS, Grok
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
@@ -90,7 +90,7 @@ from: "{{ trigger.value }}"
 class Items(Outputs):
     """The new file, and how many rows it has."""
 
-    uri: str
+    uri: StoredUri
     processedItemsTotal: int  # noqa: N815 - appears as written
 
 

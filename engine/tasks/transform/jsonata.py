@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.rows import documents_of, lines_of
@@ -75,7 +75,7 @@ expression: |
 class Items(Outputs):
     """The new file, and how many rows it has."""
 
-    uri: str
+    uri: StoredUri
     processedItemsTotal: int  # noqa: N815 - appears as written
 
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
 from engine.tasks.property_types import OptionalText, Text
@@ -51,7 +51,7 @@ class Stored(Outputs):
 class Fetched(Outputs):
     """The file, and how many bytes it has."""
 
-    uri: str
+    uri: StoredUri
     size: int
 
 

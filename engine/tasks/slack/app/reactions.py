@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.rows import lines_of
 from engine.tasks.slack.app.answers import Reaction
@@ -73,7 +73,7 @@ name: eyes
 class Reactions(Outputs):
     """A file with a row an emoji."""
 
-    uri: str
+    uri: StoredUri
 
 
 class Get(SlackTask):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import OptionalText, moment_from_text
 from engine.tasks.rows import lines_of
@@ -103,7 +103,7 @@ class SlackTask(RunnableTask):
 class Stored(Outputs):
     """A file with a row an entry, and how many there are."""
 
-    uri: str
+    uri: StoredUri
     size: int
 
 
