@@ -16,7 +16,7 @@ from engine.tasks.extras import extra
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.runners import WORK
-from engine.tasks.threads import in_own_thread
+from engine.tasks.threads import in_own_thread, while_alive
 
 R = TypeVar("R")
 Blob = dict[str, Any]
@@ -38,7 +38,8 @@ class BlobConnected(Part):
     pem_certificate: Property[OptionalText] = None
 
     async def azure(self, context: RunContext, work: Callable[[Any], R]) -> R:
-        """What `work` does with a client, in a thread; TaskFailed when Azure refuses."""
+        """What `work` does with a client, in a thread; TaskFailed when Azure refuses. Nothing more is asked of it once
+        the task is killed."""
         blob = extra("azure.storage.blob", "azure")
         for secret in (
             self.connection_string,
@@ -55,14 +56,17 @@ class BlobConnected(Part):
         if address:
             await check_address(address, context.settings)
 
-        def run() -> R:
-            with explained(), self._client(blob) as client:
-                return work(client)
+        with while_alive() as alive:
 
-        return await in_own_thread(run)
+            def run() -> R:
+                with explained(), self._client(blob, alive) as client:
+                    return work(client)
 
-    def _client(self, blob: Any) -> Any:
-        options = {"retry_total": 2, "connection_timeout": PATIENCE, "read_timeout": PATIENCE}
+            return await in_own_thread(run)
+
+    def _client(self, blob: Any, before: Callable[..., None]) -> Any:
+        options: dict[str, Any] = {"retry_total": 2, "connection_timeout": PATIENCE, "read_timeout": PATIENCE}
+        options["raw_request_hook"] = before
         if self.connection_string:
             try:
                 return blob.BlobServiceClient.from_connection_string(self.connection_string, **options)

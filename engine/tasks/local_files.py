@@ -60,7 +60,7 @@ class Reach:
             )
         if not path.is_absolute() or "\0" in given:
             raise TaskFailed(f"{text!r} is no full path of a file.", fix="Write it from the root on: /data/in.")
-        found = path.resolve() if through else path.parent.resolve() / path.name
+        found = path.resolve() if through or path.name == ".." else path.parent.resolve() / path.name
         if not self.holds(found):
             raise TaskFailed(
                 f"Flows may not use {path}.",

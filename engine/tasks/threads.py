@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from engine.plugin import TaskFailed
 
 R = TypeVar("R")
 
@@ -33,3 +35,19 @@ async def in_own_thread(work: Callable[[], R]) -> R:
 
     threading.Thread(target=copy_context().run, args=(run,), name="parley-blocking", daemon=True).start()
     return await done
+
+
+@contextlib.contextmanager
+def while_alive() -> Iterator[Callable[..., None]]:
+    """What a thread calls before each of its steps, with anything: TaskFailed once this block is left, as by a task
+    that is killed."""
+    ended = threading.Event()
+
+    def check(*_: Any, **__: Any) -> None:
+        if ended.is_set():
+            raise TaskFailed("The task was killed.")
+
+    try:
+        yield check
+    finally:
+        ended.set()

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import threading
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -492,6 +493,35 @@ async def test_a_killed_run_of_glue_stays_killed_when_it_can_not_be_stopped(cont
         running = asyncio.ensure_future(context.run(**job))
         with pytest.raises(asyncio.CancelledError):
             await running
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "called"),
+    [
+        ("sqs.Consume", {"queueUrl": "http://queue/1", "maxDuration": "PT1H"}, {"Messages": []}),
+        ("dynamodb.Scan", {"tableName": "t"}, {"Items": [], "LastEvaluatedKey": {"id": {"S": "1"}}}),
+    ],
+)
+async def test_a_killed_task_asks_for_nothing_more(context, at, name, given, called):
+    loop, killed = asyncio.get_running_loop(), threading.Event()
+
+    def handle(request):
+        if killed.is_set():
+            return Answered({"__type": "AccessDeniedException"}, 400)
+        loop.call_soon_threadsafe(running.cancel)
+        killed.wait(30)
+        return Answered(called)
+
+    with serving(handle) as service:
+        asked = {"type": f"{PLUGIN}.{name}", **at, "endpointOverride": service.url, **given}
+        running = asyncio.ensure_future(context.run(**asked))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        killed.set()
+        for thread in threading.enumerate():
+            if thread.name == "parley-blocking":
+                await asyncio.to_thread(thread.join, 30)
+        assert len(service.requests) == 1
 
 
 TEMPLATE = """

@@ -1,5 +1,7 @@
 """Blobs in Azure Storage: Microsoft's own emulator answers."""
 
+import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +10,7 @@ from azure.storage.blob import AccountSasPermissions, BlobServiceClient, Resourc
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from tests.wire.azurite import ACCOUNT, KEY, azurite
+from tests.wire.loopback import Answered, serving
 
 BLOB, ADLS = "io.kestra.plugin.azure.storage.blob", "io.kestra.plugin.azure.storage.adls"
 
@@ -148,3 +151,29 @@ async def test_files_of_a_lake(context, who, containers):
     assert not (await context.run(**gone)).deleted
     with pytest.raises(TaskFailed, match="There is no file"):
         await context.run(**gone, errorOnMissing=True)
+
+
+async def test_a_killed_task_deletes_nothing_more(context):
+    loop, killed = asyncio.get_running_loop(), threading.Event()
+    about = "<Properties><BlobType>BlockBlob</BlobType></Properties>"
+    blobs = "".join(f"<Blob><Name>{name}</Name>{about}</Blob>" for name in "abc")
+    listed = f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker/></EnumerationResults>"
+
+    def handle(request):
+        if request.method == "GET":
+            return Answered(listed.encode(), headers={"Content-Type": "application/xml"})
+        if not killed.is_set():
+            loop.call_soon_threadsafe(running.cancel)
+            killed.wait(30)
+        return Answered(None, 202)
+
+    with serving(handle) as service:
+        asked = {"type": f"{BLOB}.DeleteList", "endpoint": service.url, "sasToken": "sig=1", "container": "in"}
+        running = asyncio.ensure_future(context.run(**asked))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        killed.set()
+        for thread in threading.enumerate():
+            if thread.name == "parley-blocking":
+                await asyncio.to_thread(thread.join, 30)
+        assert [one.path for one in service.requests if one.method == "DELETE"] == ["/in/a"]

@@ -311,21 +311,23 @@ async def test_compressed_files(context, compression, monkeypatch):
 
 def descriptors():
     """A `product.proto` that uses a file of its own and one that every installation has; and its class."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
+    from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 
     kinds = descriptor_pb2.FieldDescriptorProto
     money = descriptor_pb2.FileDescriptorProto(name="money.proto", package="com.company", syntax="proto3")
     amount = money.message_type.add(name="Money")
     amount.field.add(name="cents", number=1, type=kinds.TYPE_INT64, label=kinds.LABEL_OPTIONAL)
     product = descriptor_pb2.FileDescriptorProto(name="product.proto", package="com.company", syntax="proto3")
-    product.dependency.extend(["money.proto", "google/protobuf/timestamp.proto"])
+    product.dependency.extend(["money.proto", "google/protobuf/timestamp.proto", "google/protobuf/any.proto"])
     message = product.message_type.add(name="Product")
     message.field.add(name="product_name", number=1, type=kinds.TYPE_STRING, label=kinds.LABEL_OPTIONAL)
     price = {"type": kinds.TYPE_MESSAGE, "type_name": ".com.company.Money", "label": kinds.LABEL_OPTIONAL}
     message.field.add(name="price", number=2, **price)
     message.field.add(name="made", number=3, **{**price, "type_name": ".google.protobuf.Timestamp"})
+    message.field.add(name="more", number=4, **{**price, "type_name": ".google.protobuf.Any"})
     pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    for own in (timestamp_pb2, any_pb2):
+        pool.AddSerializedFile(own.DESCRIPTOR.serialized_pb)
     for file in (money, product):
         pool.Add(file)
     kind = message_factory.GetMessageClass(pool.FindMessageTypeByName("com.company.Product"))
@@ -346,8 +348,17 @@ async def test_messages_of_protocol_buffers(context):
         context, "protobuf.ProtobufToIon", await stored(context, many, "b.pb"), **read, delimited=True
     )
     assert values(context, found) == [expected, {"productName": "x" * 200}]
+    source = await stored(context, b"\x00" + many, "empty.pb")
+    found = await converted(context, "protobuf.ProtobufToIon", source, **read, delimited=True)
+    assert values(context, found) == [{}, expected, {"productName": "x" * 200}]
     strange = await stored(context, data[0] + b"\x48\x01", "c.pb")
     assert values(context, await converted(context, "protobuf.ProtobufToIon", strange, **read)) == [expected]
+    money = {"type_url": "type.googleapis.com/com.company.Money", "value": b"\x08\x05"}
+    source = await stored(context, kind(more=money).SerializeToString(), "any.pb")
+    (told,) = values(context, await converted(context, "protobuf.ProtobufToIon", source, **read))
+    assert told == {"more": {"@type": "type.googleapis.com/com.company.Money", "cents": "5"}}
+    unknown = kind(more={**money, "type_url": "type.googleapis.com/com.company.Gone"}).SerializeToString()
+    unknown = await stored(context, unknown, "unknown.pb")
     cut, nonsense = await stored(context, many[:-1], "d.pb"), await stored(context, b"\xff\xff\xff\xff\xff", "e.pb")
     wrong = (
         (strange, {"errorOnUnknownFields": True}, r"has fields that com\.company\.Product does not know: \[9\]"),
@@ -356,6 +367,7 @@ async def test_messages_of_protocol_buffers(context):
         (cut, {"delimited": True}, "The last message is cut off"),
         (nonsense, {"delimited": True}, "A message has no length"),
         (nonsense, {}, r"Message 1 is no com\.company\.Product"),
+        (unknown, {}, r"Message 1 can't be told: .*com\.company\.Gone"),
     )
     for source, more, said in wrong:
         with pytest.raises(TaskFailed, match=said):

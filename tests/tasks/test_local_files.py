@@ -177,7 +177,14 @@ async def test_nobody_said_that_flows_may(context, data):
 
 @pytest.mark.parametrize(
     "path",
-    ["{data}/../outside", "{data}/link", "{data}/linked/outside", "{data}/bot/key", "file://{data}/%2e%2e/outside"],
+    [
+        "{data}/../outside",
+        "{data}/..",
+        "{data}/link",
+        "{data}/linked/outside",
+        "{data}/bot/key",
+        "file://{data}/%2e%2e/outside",
+    ],
 )
 async def test_what_flows_may_not_use(here, data, tmp_path, path):
     (data / "link").symlink_to(tmp_path / "outside")

@@ -9,7 +9,7 @@ from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.extras import extra
 from engine.tasks.property_types import OptionalText
-from engine.tasks.threads import in_own_thread
+from engine.tasks.threads import in_own_thread, while_alive
 
 R = TypeVar("R")
 
@@ -41,10 +41,13 @@ class AwsConnected(Credentials):
     owner: ClassVar[str] = "AWS"
 
     async def aws(self, context: RunContext, service: str, work: Callable[[Any], R]) -> R:
-        """What `work` does with a client of a service, in a thread; TaskFailed when the service refuses."""
+        """What `work` does with a client of a service, in a thread; TaskFailed when the service refuses. Nothing more
+        is asked of it once the task is killed."""
         client = await self.client(context, service)
         try:
-            return await asked(service, lambda: work(client), self.owner)
+            with while_alive() as alive:
+                client.meta.events.register("before-call", alive)
+                return await asked(service, lambda: work(client), self.owner)
         finally:
             client.close()
 

@@ -54,9 +54,13 @@ delimited: true
                 if self.error_on_unknown_fields and (strange := unknown(message)):
                     numbers = sorted({field.field_number for field in strange})
                     raise TaskFailed(f"Message {count + 1} has fields that {self.type_name} does not know: {numbers}.")
-                if not message.ListFields():
+                if not message.ListFields() and not self.delimited:
                     break
-                made.writelines(lines_of([form.MessageToDict(message)]))
+                try:
+                    told = form.MessageToDict(message, descriptor_pool=kind.DESCRIPTOR.file.pool)
+                except (TypeError, form.Error) as error:  # it holds one (`Any`) of a type that nobody describes
+                    raise TaskFailed(f"Message {count + 1} can't be told: {error}.", fix=FIX) from error
+                made.writelines(lines_of([told]))
                 count += 1
         return count
 

@@ -1,5 +1,6 @@
 """`io.kestra.plugin.azure.storage.adls`: files of a Data Lake, through the blob endpoint of the same account."""
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 
@@ -17,10 +18,11 @@ class LakeConnected(BlobConnected):
 
     file_system: Property[Text]
 
-    def _client(self, blob: Any) -> Any:
+    def _client(self, blob: Any, before: Callable[..., None]) -> Any:
         if self.endpoint and ".dfs." in self.endpoint:
-            return self.model_copy(update={"endpoint": self.endpoint.replace(".dfs.", ".blob.", 1)})._client(blob)
-        return super()._client(blob)
+            elsewhere = {"endpoint": self.endpoint.replace(".dfs.", ".blob.", 1)}
+            return self.model_copy(update=elsewhere)._client(blob, before)
+        return super()._client(blob, before)
 
 
 class Files(Outputs):
