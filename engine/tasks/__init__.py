@@ -82,14 +82,11 @@ ABSENT = {
             "jbang",
             "julia",
             "lua",
-            "node",
             "perl",
             "php",
             "powershell",
-            "python",
             "r",
             "ruby",
-            "shell",
         ]
         for kind in ("Script", "Commands")
     },

@@ -331,7 +331,7 @@ def test_a_type_in_the_wrong_place_is_told_where_it_belongs(parts, path, said, a
     [
         ("core.trigger.BatchWebhook", "trigger.Webhook`, which starts"),
         ("core.trigger.McpToolTrigger", "ai.tool.KestraFlow"),
-        ("scripts.python.ScriptTrigger", "its first task is that `io.kestra.plugin.scripts.python.Script`"),
+        ("scripts.ruby.ScriptTrigger", "its first task is that `io.kestra.plugin.scripts.ruby.Script`"),
         ("azure.eventhubs.RealtimeTrigger", "`io.kestra.plugin.kafka.Produce`"),
     ],
 )

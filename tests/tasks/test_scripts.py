@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine.errors import TaskFailed
+from engine.tasks import catalogue
 from tests.shared import part
 from tests.tasks.context import TestContext, task
 
@@ -475,3 +476,43 @@ def test_a_runner_is_rendered_with_its_task(make_context):
     found = task(context, type=f"{SHELL}.Commands", taskRunner=runner, commands=["echo {{ inputs.memory }}"])
     assert found.task_runner.memory.memory == "256MB"  # type: ignore[attr-defined]
     assert found.commands == ["echo {{ inputs.memory }}"]  # type: ignore[attr-defined]
+
+
+async def test_triggers_run_scripts_and_commands_and_see_how_they_end(make_context):
+    settings = {"docker": {"host": "unix:///nowhere/docker.sock", "fallback": "process"}}
+    context = make_context(settings, inputs={"code": "3", "evil": "'; exit 3; '"})
+
+    async def look(language, kind, condition="exit 3", **given):
+        declared = {"id": "t", "type": f"io.kestra.plugin.scripts.{language}.{kind}"}
+        declared |= {"exitCondition": condition, **given}
+        trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+        seen = await trigger.poll(context)
+        context.memory = dict(seen.memory)
+        return seen.found and seen.found.model_dump(exclude={"timestamp"})
+
+    failed = {"condition": "exit 3", "exitCode": 3, "vars": None}
+    assert await look("shell", "CommandsTrigger", commands=["exit {{ inputs.code }}"]) == failed
+    assert await look("shell", "CommandsTrigger", commands=["exit 3"]) is None  # as it was
+    assert await look("shell", "CommandsTrigger", commands=["exit 3"], edge=False) == failed
+    assert await look("shell", "ScriptTrigger", script="exit 0") is None
+    assert await look("shell", "ScriptTrigger", script="exit 3", condition="{{ 'EXIT' }}  3") == {
+        **failed,
+        "condition": "EXIT  3",
+    }
+    assert await look("shell", "ScriptTrigger", script="echo '{{ inputs.evil }}'") is None  # stays in its quotes
+    told = await look(
+        "python",
+        "ScriptTrigger",
+        r"count=[1-9]\d*, names=\[a, b]",
+        script="from kestra import Kestra\nKestra.outputs({'count': 12, 'names': ['a', 'b']})",
+    )
+    assert (told["exitCode"], told["vars"]) == (0, {"count": 12, "names": ["a", "b"]})
+    tell = """echo '::{"outputs":{"left":"(x"}}::'"""
+    assert await look("node", "CommandsTrigger", "=(x", commands=[tell], edge=False)  # no pattern: as it stands
+    assert await look("python", "CommandsTrigger", "right", commands=[tell]) is None
+    slow = """echo '::{"outputs":{"left":"'$(printf 'a%.0s' $(seq 60))'!"}}::'"""
+    with pytest.raises(TaskFailed, match="`exitCondition`"):
+        await look("python", "CommandsTrigger", "(a+)+$", commands=[slow])
+    context = make_context({"docker": {"host": "unix:///nowhere/docker.sock"}})
+    with pytest.raises(TaskFailed, match="no Docker engine"):  # it is told that nothing ran
+        await look("node", "ScriptTrigger", script="1")

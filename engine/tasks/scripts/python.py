@@ -10,6 +10,7 @@ from engine.plugin import LateProperty, Property, RunContext, TaskFailed
 from engine.tasks.property_types import OptionalText, TextList
 from engine.tasks.runners import WORK, own_file
 from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, local_python, quoted
+from engine.tasks.scripts.script_trigger import CommandsWatch, ScriptWatch
 
 VERSION = re.compile(r"(\d+(?:\.\d+)?)(?:\.\d+)?")
 ENVIRONMENT = {
@@ -114,3 +115,41 @@ script: |
         file.write_text(await self.rendered_text(context, self.script, "none"))
         lines = [*self.install(context), quoted([self.interpreter_name(context), str(file)])]
         return await self.run_commands(context, lines, env=self.environment(context))
+
+
+class ScriptTrigger(ScriptWatch):
+    """Run a Python script again and again; start an execution when it ends as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.python.ScriptTrigger
+interval: PT1M
+exitCondition: exit 3
+script: |
+  import urllib.request
+  try:
+      urllib.request.urlopen("https://example.com/health")
+  except OSError:
+      raise SystemExit(3)
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Script
+    type: Literal["io.kestra.plugin.scripts.python.ScriptTrigger"]
+
+
+class CommandsTrigger(CommandsWatch):
+    """Run shell commands in an image with Python again and again, until they end as `exitCondition` says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: look
+type: io.kestra.plugin.scripts.python.CommandsTrigger
+interval: PT1M
+exitCondition: exit 3
+commands:
+  - python -c "import shutil; raise SystemExit(3 if shutil.disk_usage('/').free < 10**9 else 0)"
+""",
+    )
+    task: ClassVar[type[ScriptTask]] = Commands
+    type: Literal["io.kestra.plugin.scripts.python.CommandsTrigger"]
