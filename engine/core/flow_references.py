@@ -174,12 +174,7 @@ class References:
         kinds = {self.scope.kind(one) for one in holders}
         if self._is_late(path) or not kinds <= {*PLAIN, *BY_VALUE, "Loop", self.scope.kind(holders[-1])}:
             return None
-        loops = [one for one in holders if self.scope.kind(one) == "Loop"]
-        if loops and all(path[len(one)] in ("errors", "finally") for one in loops):
-            said = f"`{path[len(loops[-1])]}` of a Loop runs once, when all items have ended: there is no `item`."
-            advice = "Give it to a Sequential around the tasks of the Loop: there it runs for each item."
-            return _finding(path, read, said, "not-in-a-loop", advice)
-        if loops:
+        if "Loop" in kinds:
             return None
         advice = "Inside of a ForEach write `taskrun.value`." if not kinds.isdisjoint(BY_VALUE) else ""
         return _finding(path, read, "`item` is there only inside a Loop.", "not-in-a-loop", advice)

@@ -22,6 +22,7 @@ from engine.core.task import AnyTask, Task
 
 Section = Literal["tasks", "errors", "finally", "after", "onPause"]
 Mode = Literal["text", "typed", "list"]
+End = Literal["errors", "finally", "closing"]
 Wanted = Mapping[str, tuple[Any, Mode]]  # key → template or value holding templates, and what it gives
 
 FALSY = frozenset({"", "0", "-0", "false"})
@@ -33,6 +34,7 @@ class Body:
 
     `flat` runs every task (for every value) in order, at most `limit` at once; `graph` starts a task when those it
     needs have ended; `groups` runs the tasks of a value one after another, at most `limit` values at once. 0: no limit.
+    When one of a value has failed no further one of it runs but its `ends`: `errors` only then, the others always.
     """
 
     tasks: tuple[Task, ...]
@@ -40,7 +42,7 @@ class Body:
     limit: int = 1
     values: tuple[str, ...] | None = None
     isolated: bool = False  # groups: the failure of one value does not stop the others
-    closing: str = ""  # groups: the task that runs at the end of each value, also when one before it failed
+    ends: Mapping[str, End] = field(default_factory=dict)  # groups: what stands at the end of each value, by task id
     needs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
@@ -208,6 +210,11 @@ class ItemsTask(FlowableTask):
     def closing(self) -> Task | None:
         """The task at the end of each iteration that tells, as its output `breaks`, whether no further one begins."""
         return None
+
+    @property
+    def last(self) -> tuple[Task, ...]:
+        """What follows the tasks of an iteration, in its order: handlers, what collects its outputs, what closes it."""
+        return ()
 
 
 class DirectoryTask(FlowableTask):

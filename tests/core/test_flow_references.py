@@ -354,16 +354,16 @@ SCRIPT = "{id: s, type: io.kestra.plugin.scripts.shell.Commands, commands: ['%s'
 OF_S = task("z", "{{ outputs.s.outputFiles['a.txt'] }}")
 
 
+def test_the_handlers_of_a_loop_know_its_item_and_the_outputs_of_its_tasks():
+    say = [task(name, "{{ item.value }} {{ outputs.a.value ?? '' }}") for name in "bc"]
+    inner = f"tasks: [{task('a', '{{ item.value }}')}], errors: [{say[0]}], finally: [{say[1]}]"
+    assert problems(f"tasks:\n  - {{id: l, type: {LOOP}, values: [1], {inner}}}") == []
+
+
 @pytest.mark.parametrize(
     ("text", "code", "sentence"),
     [
         (f"tasks:\n  - {task('a', '{{ item.value }}')}", "not-in-a-loop", "`item` is there only inside a Loop."),
-        (
-            f"tasks:\n  - {{id: l, type: {LOOP}, values: [1], tasks: [{task('a', '{{ item.value }}')}], "
-            f"errors: [{task('b', '{{ item.value }}')}]}}",
-            "not-in-a-loop",
-            "`errors` of a Loop runs once, when all items have ended: there is no `item`.",
-        ),
         (f"tasks:\n  - {task('a', '{{ parent.taskrun.value }}')}", "not-here", "`parent` is there only inside a task"),
         (
             f"tasks:\n  - {SCRIPT % ('ls {{ outputDir }}', '')}",

@@ -120,10 +120,15 @@ def _was_interrupted(runs: dict[str, TaskRun], run: TaskRun) -> bool:
 
 
 def _forget_ends(plan: Plan, runs: dict[str, TaskRun], again: Collection[str]) -> None:
-    """Take out what was said at the end of iterations that are not at their end any more."""
-    open_ = {(run.parent_id, run.value) for run_id in again if (run := runs.get(run_id)) and run.value is not None}
-    for run in list(runs.values()) if open_ else ():
-        if run.id not in again and (run.parent_id, run.value) in open_ and _is_closing(plan, run):
+    """Take out what stands at the end of iterations of a Loop and comes again, as what is before it comes again."""
+    earliest: dict[tuple[str | None, str | None], int] = {}
+    for run in [runs[run_id] for run_id in again if run_id in runs]:
+        turn, key = _turn(plan, run), (run.parent_id, run.value)
+        if turn is not None:
+            earliest[key] = min(turn, earliest.get(key, turn))
+    for run in list(runs.values()) if earliest else ():
+        turn, first = _turn(plan, run), earliest.get((run.parent_id, run.value))
+        if turn is not None and first is not None and turn > first:
             _drop(runs, run)
 
 
@@ -134,10 +139,13 @@ def _calls(run: TaskRun) -> dict[str, Any]:
     return {**({"restarts": called} if called else {}), **({"past": past} if past else {})}
 
 
-def _is_closing(plan: Plan, run: TaskRun) -> bool:
+def _turn(plan: Plan, run: TaskRun) -> int | None:
+    """Of a run in an iteration of a Loop: its turn among those at the end, -1 if it is none of them; None elsewhere."""
     place = plan.places.get(run.task_id)
     loop = place.parent.task if place is not None and place.parent is not None else None
-    return isinstance(loop, ItemsTask) and loop.closing is not None and loop.closing.id == run.task_id
+    if not isinstance(loop, ItemsTask):
+        return None
+    return next((turn for turn, task in enumerate(loop.last) if task.id == run.task_id), -1)
 
 
 def _iteration(plan: Plan, run: TaskRun) -> int | None:

@@ -24,6 +24,7 @@ from engine.core.flowable import (
     enabled,
 )
 from engine.core.state import State
+from engine.core.task import Task
 
 WORST = (State.KILLED, State.FAILED, State.WARNING)  # one of these makes the whole so
 STOPPED = frozenset({"late", "verdict"})  # none of its tasks begins any more: it took too long, or nobody answered
@@ -73,7 +74,7 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
     if "waiting" in run.rendered:
         return
     run = _heeded(d, run, main, body)
-    if (body.isolated or not main.has(State.FAILED)) and STOPPED.isdisjoint(run.rendered):
+    if _goes_on(run, main, body):
         grow(d, run, main, body)
     run = _interrupted(d, run, task, main)
     if main.open:
@@ -93,6 +94,13 @@ def _settle_flowable(d: Decision, run: TaskRun, task: FlowableTask, level: Level
             conclude(d, run, verdict)
             return
     end(d, run, task.outcome(state))
+
+
+def _goes_on(run: TaskRun, main: Lane, body: Body) -> bool:
+    """Whether something of a run may still begin; after a failure, or when it was stopped, the ends of its values."""
+    if STOPPED.isdisjoint(run.rendered):
+        return body.isolated or not main.has(State.FAILED)
+    return bool(body.ends)
 
 
 def _outcome(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> tuple[TaskRun, State] | None:
@@ -135,17 +143,19 @@ def _interrupted(d: Decision, run: TaskRun, task: FlowableTask, main: Lane) -> T
 
 def _heeded(d: Decision, run: TaskRun, main: Lane, body: Body) -> TaskRun:
     """The run; once the end of one value said that no further one begins, it remembers, and none does."""
-    if not body.closing or body.values is None:
+    if not body.ends or body.values is None:
         return run
     if "broken" not in run.rendered and any(_breaks(d.run(main.latest[value]), body) for value in main.ready):
         run = d.remember(run, broken=True)
-    if "broken" in run.rendered:
+    if "broken" in run.rendered or not STOPPED.isdisjoint(run.rendered):
         main.cursor = len(body.values)
     return run
 
 
 def _breaks(latest: TaskRun | None, body: Body) -> bool:
-    return latest is not None and latest.task_id == body.closing and bool((latest.outputs or {}).get("breaks"))
+    if latest is None or body.ends.get(latest.task_id) != "closing":
+        return False
+    return bool((latest.outputs or {}).get("breaks"))
 
 
 def _settle_directory(d: Decision, run: TaskRun, task: DirectoryTask, level: Level, is_left: bool) -> None:
@@ -242,7 +252,7 @@ def _grow_flat(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> N
 
 def _grow_groups(d: Decision, parent: TaskRun | None, lane: Lane, body: Body, values: tuple[str, ...]) -> None:
     """Values that have begun go on first, then new ones begin."""
-    positions = {task.id: place for place, task in enumerate(body.tasks)}
+    is_stopped = parent is not None and not STOPPED.isdisjoint(parent.rendered)
     if len(lane.ready) > 1:  # the same order whether the index was kept or built again
         lane.ready = deque(sorted(set(lane.ready), key=lambda value: number_of(lane.latest[value])))
     while lane.ready and (not body.limit or lane.open < body.limit):
@@ -250,16 +260,31 @@ def _grow_groups(d: Decision, parent: TaskRun | None, lane: Lane, body: Body, va
         latest = d.run(lane.latest[value])
         if latest is None or not latest.state.is_terminal:
             continue
-        is_over = body.isolated and latest.state in (State.FAILED, State.KILLED)
-        for task in body.tasks[positions.get(latest.task_id, -1) + 1 :]:
-            if (task.id, value) not in lane.runs and (not is_over or task.id == body.closing):
-                d.create(task, parent, value, latest.iteration)
-                break
+        following = _following(d, lane, body, value, latest.task_id, is_stopped=is_stopped)
+        if following is not None:
+            d.create(following, parent, value, latest.iteration)
     while body.tasks and lane.cursor < len(values) and (not body.limit or lane.open < body.limit):
         value = values[lane.cursor]
         lane.cursor += 1
-        if value not in lane.latest:
-            d.create(body.tasks[0], parent, value, lane.cursor - 1)
+        first = _following(d, lane, body, value, "") if value not in lane.latest else None
+        if first is not None:
+            d.create(first, parent, value, lane.cursor - 1)
+
+
+def _following(
+    d: Decision, lane: Lane, body: Body, value: str, latest: str, *, is_stopped: bool = False
+) -> Task | None:
+    """The task of a value that begins after its latest one; of a value in which one has failed only its ends do."""
+    steps = [d.run(lane.runs.get((one.id, value))) for one in body.tasks if one.id not in body.ends]
+    states = {run.state for run in steps if run is not None} if body.isolated else set[State]()
+    has_failed = State.FAILED in states or (is_stopped and (None in steps or State.KILLED in states))
+    is_over = has_failed or is_stopped or State.KILLED in states
+    begins = {None: not is_over, "errors": has_failed, "finally": True, "closing": not is_stopped}
+    names = [one.id for one in body.tasks]
+    for task in body.tasks[names.index(latest) + 1 if latest in names else 0 :]:
+        if begins[body.ends.get(task.id)] and (task.id, value) not in lane.runs:
+            return task
+    return None
 
 
 def _grow_graph(d: Decision, parent: TaskRun | None, lane: Lane, body: Body) -> None:

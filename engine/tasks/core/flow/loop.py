@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from engine.core.execution import TaskRun
-from engine.core.flowable import Body, ItemsTask, Opened, Section, Wanted, enabled, truthy
+from engine.core.flowable import Body, End, ItemsTask, Opened, Section, Wanted, enabled, truthy
 from engine.core.inputs import FlowOutput, coerce_outputs, secrets_of
 from engine.core.loop_items import STORAGE, items_of
 from engine.core.property import has_template
@@ -121,14 +121,23 @@ tasks:
             return None
         return CheckBreak(id=f"{self.id}_break", type=self.type, asked=self.break_when)
 
+    @cached_property
+    def _ends(self) -> Mapping[str, End]:
+        handlers: dict[str, End] = {task.id: "errors" for task in self.errors}
+        handlers |= {task.id: "finally" for task in self.finally_}
+        return {**handlers, **({self.closing.id: "closing"} if self.closing is not None else {})}
+
     def _collector(self, run: TaskRun) -> Task | None:
         ways = self._collectors
         return ways.get("lines" in run.rendered) if len(ways) > 1 else next(iter(ways.values()), None)
 
+    @property
+    def last(self) -> tuple[Task, ...]:
+        closing = (self.closing,) if self.closing is not None else ()
+        return (*self.errors, *self.finally_, *self._collectors.values(), *closing)
+
     def lists(self) -> Iterator[tuple[Section, tuple[Task, ...]]]:
-        yield "tasks", (*self.tasks, *self._collectors.values(), *((self.closing,) if self.closing else ()))
-        yield "errors", self.errors
-        yield "finally", self.finally_
+        yield "tasks", (*self.tasks, *self.last)
 
     def wanted(self) -> Wanted:
         return {"values": (self.values, "typed")}
@@ -147,10 +156,9 @@ tasks:
 
     def body(self, run: TaskRun) -> Body:
         numbers = tuple(str(number) for number in range(len(run.rendered["items"])))
-        ends = tuple(task for task in (self._collector(run), self.closing) if task is not None)
-        closing = self.closing.id if self.closing is not None else ""
-        steps = enabled((*self.tasks, *ends))
-        return Body(steps, "groups", self.concurrency_limit, numbers, isolated=True, closing=closing)
+        unused = {task.id for task in self._collectors.values()} - {self.collector(run)}
+        steps = enabled(tuple(task for task in (*self.tasks, *self.last) if task.id not in unused))
+        return Body(steps, "groups", self.concurrency_limit, numbers, isolated=True, ends=self._ends)
 
     def collected(
         self, run: TaskRun, given: Mapping[int, Mapping[str, Any] | None], states: Mapping[str, int]
