@@ -24,9 +24,11 @@ class WatchFields(Part):
 
 
 class Arrivals:
-    """What was known at the last look, and after `news` as `memory` what to know at the next."""
+    """What a trigger knew at its last look, and after `news` as `memory` what to know at the next. `takes`: it moves or
+    deletes its files, so that all that lie there are news."""
 
-    def __init__(self, on: str, known: Mapping[str, str]) -> None:
+    def __init__(self, on: str, known: Mapping[str, str], *, takes: bool = False) -> None:
+        self.takes = takes
         self._on, self._known = on, known
         self.memory: dict[str, str] = {}
 
@@ -61,14 +63,12 @@ async def arrived(
     trigger: PollingTrigger,
     context: PollContext,
     action: str | None,
-    take: Callable[[Arrivals | None], Awaitable[F]],
+    take: Callable[[Arrivals], Awaitable[F]],
     files: Callable[[F], Sequence[File]],
-) -> F | Look | None:
+) -> Look:
     """What a look finds: all of it where `action` takes it away, or the news of what stays; TaskFailed as `take`."""
-    if action in ("MOVE", "DELETE"):
-        found = await take(None)
-        return found if files(found) else None
-    arrivals = Arrivals((await fields_of(trigger, WatchFields, context)).on, context.memory)
+    fields = await fields_of(trigger, WatchFields, context)
+    arrivals = Arrivals(fields.on, context.memory, takes=action in ("MOVE", "DELETE"))
     found = await take(arrivals)
     return Look(found if files(found) else None, arrivals.memory)
 
@@ -83,12 +83,33 @@ def chosen(
     name: str,
     version: Callable[[File], str],
 ) -> Sequence[File]:
-    """What to take of the files that lie there: the first `most`, or with `arrivals` of those that are news, each with
-    its `changeType`. `name` is what a file is known by, `kind` what to call files in the log."""
-    if arrivals is None:
+    """What to take of the files that lie there: the first `most`, or for a trigger whose files stay of those that are
+    news, each with its `changeType`. `name` is what a file is known by, `kind` what to call files in the log."""
+    if arrivals is None or arrivals.takes:
         return cut(context, there, most, kind)
     news = arrivals.news(there, most, name=lambda one: str(one[name]), version=version)
     return [{**one, "changeType": change} for one, change in news]
+
+
+async def away(
+    context: RunContext,
+    files: Sequence[File],
+    act: Callable[[list[File]], Awaitable[object]],
+    arrivals: Arrivals | None,
+    *,
+    name: str,
+) -> list[File]:
+    """The files that are moved or deleted now. `act` does it in their order, and puts each into its list once it is
+    gone. A task fails with what `act` raises; a trigger has those that are gone by then, for nobody sees them again."""
+    gone: list[File] = []
+    try:
+        await act(gone)
+    except Exception as error:  # whatever the client of a protocol raises
+        if arrivals is None or not gone:
+            raise
+        for left in files[len(gone) : len(gone) + 1]:
+            context.log(f"{left[name]} and what comes after it are left where they are: {error}", "WARN")
+    return gone
 
 
 def cut(context: RunContext, found: Sequence[T], most: int, kind: str = "files") -> Sequence[T]:

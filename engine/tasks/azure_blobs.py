@@ -10,7 +10,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.address_guard import check_address
-from engine.tasks.arrivals import Arrivals, chosen, cut
+from engine.tasks.arrivals import Arrivals, away, chosen, cut
 from engine.tasks.entra import credential_of
 from engine.tasks.extras import extra
 from engine.tasks.name_patterns import fitting
@@ -196,18 +196,23 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
     listed = chosen(context, files, fields.max_files, arrivals, kind="blobs", name="name", version=_version)
     done = [{**one, **await fetched(fields, context, one["container"], one["name"])} for one in listed]
 
-    def act(client: Any) -> None:
-        for one in listed:
-            if fields.action == "MOVE" and fields.move_to is not None:
-                goal, name = fields.move_to, PurePosixPath(one["name"]).name
-                target = f"{(goal.name or '').rstrip('/')}/{name}".lstrip("/")
-                if (goal.container, target) == (one["container"], one["name"]):
-                    continue
-                copied(client, one["container"], one["name"], goal.container, target)
-            client.get_blob_client(one["container"], one["name"]).delete_blob()
+    async def act(gone: list[Blob]) -> None:
+        def work(client: Any) -> None:
+            for one in done:
+                place, target = (one["container"], one["name"]), None
+                if fields.action == "MOVE" and (goal := fields.move_to) is not None:
+                    name = PurePosixPath(one["name"]).name
+                    target = (goal.container, f"{(goal.name or '').rstrip('/')}/{name}".lstrip("/"))
+                if target != place:
+                    if target is not None:
+                        copied(client, *place, *target)
+                    client.get_blob_client(*place).delete_blob()
+                gone.append(one)
 
-    if fields.action in ("MOVE", "DELETE") and listed:
-        await fields.azure(context, act)
+        await fields.azure(context, work)
+
+    if fields.action in ("MOVE", "DELETE") and done:
+        done = await away(context, done, act, arrivals, name="name")
     return Blobs(blobs=done, outputFiles={one["name"]: one["uri"] for one in done})
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.arrivals import Arrivals, chosen
+from engine.tasks.arrivals import Arrivals, away, chosen
 from engine.tasks.gcp_service import GcpConnected
 from engine.tasks.name_patterns import fitting
 from engine.tasks.outbound import send
@@ -116,15 +116,20 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
     there = await listing(fields, context, "FILES")
     listed = chosen(context, there, fields.max_files, arrivals, kind="objects", name="uri", version=_version)
     found = [{**one, "uri": await download(fields, context, one["bucket"], one["name"])} for one in listed]
-    for one in listed:
-        source = (one["bucket"], one["name"])
-        if goal is not None:
-            target = (goal[0], f"{goal[1].rstrip('/')}/{PurePosixPath(one['name']).name}".lstrip("/"))
-            if target == source:
-                continue
-            await rewrite(fields, context, source, target)
-        if fields.action in ("MOVE", "DELETE"):
-            await delete_object(fields, context, *source)
+
+    async def act(gone: list[Blob]) -> None:
+        for one in found:
+            source, target = (one["bucket"], one["name"]), None
+            if goal is not None:
+                target = (goal[0], f"{goal[1].rstrip('/')}/{PurePosixPath(one['name']).name}".lstrip("/"))
+            if target != source:
+                if target is not None:
+                    await rewrite(fields, context, source, target)
+                await delete_object(fields, context, *source)
+            gone.append(one)
+
+    if fields.action in ("MOVE", "DELETE"):
+        found = await away(context, found, act, arrivals, name="name")
     context.metric("size", len(found))
     return Blobs(blobs=found, outputFiles={one["name"]: one["uri"] for one in found})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.plugin import Outputs, RunContext, TaskFailed
 from engine.tasks import local_files
-from engine.tasks.arrivals import Arrivals, Change
+from engine.tasks.arrivals import Arrivals, Change, away
 from engine.tasks.local_files import LocalFile, Reach, about, reached
 from engine.tasks.remote_files import ActionFields, FolderFields
 
@@ -24,10 +24,9 @@ def fresh(reach: Reach, fields: FolderFields, arrivals: Arrivals, most: int) -> 
 
 
 async def taken(
-    context: RunContext, fields: ActionFields, paths: Sequence[Path], *, goes_on: bool = False
+    context: RunContext, fields: ActionFields, paths: Sequence[Path], arrivals: Arrivals | None = None
 ) -> list[LocalFile]:
-    """The files with the URIs of their contents in internal storage, then moved or deleted as `action` says. Whoever
-    `goes_on` gets those that are gone by then also when the next can't be moved or deleted: nobody sees them again."""
+    """The files with the URIs of their contents in internal storage, then moved or deleted as `action` says."""
     if fields.action == "MOVE" and not fields.move_directory:
         raise TaskFailed("It is not said where to move the files.", fix="Give `moveDirectory`.")
 
@@ -35,23 +34,23 @@ async def taken(
         goal = reach.place(fields.move_directory or "") if fields.action == "MOVE" else None
         return goal, [about(path) for path in paths]
 
-    def away(reach: Reach, path: Path, goal: Path) -> Path:
+    def to_goal(reach: Reach, path: Path, goal: Path) -> Path:
         goal.mkdir(parents=True, exist_ok=True)
         return local_files.moved(reach, path, goal, overwrite=True)
 
     goal, done = await reached(context, begun)
     for path, one in zip(paths, done, strict=True):
         one["uri"], _ = await local_files.stored(context, path)
-    for number, (path, one) in enumerate(zip(paths, done, strict=True)):  # none goes before all are stored
-        try:
+
+    async def act(gone: list[LocalFile]) -> None:
+        for path, one in zip(paths, done, strict=True):
             if goal is not None:
-                target = await reached(context, partial(away, path=path, goal=goal))
-                one.update(localPath=str(target), parent=str(goal))
-            elif fields.action == "DELETE":
+                target = await reached(context, partial(to_goal, path=path, goal=goal))
+                one = {**one, "localPath": str(target), "parent": str(goal)}
+            else:
                 await reached(context, lambda _, path=path: path.unlink())  # type: ignore[misc]
-        except TaskFailed as error:
-            if not (goes_on and number):
-                raise
-            context.log(f"{path} and what comes after it are left where they are: {error}", "WARN")
-            return done[:number]
+            gone.append(one)
+
+    if fields.action in ("MOVE", "DELETE"):  # none goes before all are stored
+        return await away(context, done, act, arrivals, name="localPath")
     return done

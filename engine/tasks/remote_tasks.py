@@ -21,7 +21,7 @@ from engine.plugin import (
     Typed,
     Unserved,
 )
-from engine.tasks.arrivals import Arrivals, WatchFields, arrived, chosen
+from engine.tasks.arrivals import Arrivals, WatchFields, arrived, away, chosen
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, Files, ListFields, RemoteFile, listed, moved, put, taken
 from engine.tasks.trigger_fields import task_of
@@ -126,9 +126,8 @@ class EmptyFields(Remote, ActionFields):
 
     example = "from: /in/\naction: MOVE\nmoveDirectory: /archive/\n"
 
-    async def emptied(self, context: RunContext, arrivals: Arrivals | None = None, *, goes_on: bool = False) -> Files:
-        """The files, with `arrivals` those that are news, downloaded, and then moved or deleted. Whoever `goes_on` gets
-        those that are gone by then also when the next can't be moved or deleted: nobody sees them again."""
+    async def emptied(self, context: RunContext, arrivals: Arrivals | None = None) -> Files:
+        """The files, with `arrivals` those that are news, downloaded, and then moved or deleted."""
         goal = None
         if self.action == "MOVE":
             if not self.move_directory:
@@ -139,19 +138,17 @@ class EmptyFields(Remote, ActionFields):
             most = self.max_files
             news = chosen(context, found, most, arrivals, kind="files", name="serverPath", version=_version)
             done = await taken(there, context, news)
-            for number, one in enumerate(done):
-                try:
+
+            async def act(gone: list[RemoteFile]) -> None:
+                for one in done:
                     if goal is not None:
                         await moved(there, one["serverPath"], f"{goal}/{one['name']}", overwrite=True)
-                    elif self.action == "DELETE":
+                    else:
                         await there.remove(one["serverPath"])
-                except Exception as error:  # whatever the client of a protocol raises
-                    if not (goes_on and number):
-                        raise
-                    left = f"{one['serverPath']} and what comes after it are left where they are: {error}"
-                    context.log(left, "WARN")
-                    done = done[:number]
-                    break
+                    gone.append(one)
+
+            if self.action in ("MOVE", "DELETE"):
+                done = await away(context, done, act, arrivals, name="serverPath")
         return Files(files=done, outputFiles={one["name"]: one["path"] for one in done})
 
 
@@ -173,10 +170,9 @@ class ArrivalTrigger(EmptyFields, WatchFields, PollingTrigger):
     example = f"interval: PT1M\n{EmptyFields.example}"
     taking: ClassVar[type[DownloadsTask]]
 
-    async def poll(self, context: PollContext) -> Files | Look | None:
+    async def poll(self, context: PollContext) -> Look:
         task = await task_of(self, self.taking, context)
-        take = partial(task.emptied, context, goes_on=True)
-        return await arrived(self, context, task.action, take, lambda found: found.files)
+        return await arrived(self, context, task.action, partial(task.emptied, context), lambda found: found.files)
 
 
 class Gone(Outputs):

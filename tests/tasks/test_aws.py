@@ -101,6 +101,28 @@ async def test_objects_are_not_moved_onto_themselves(context, at):
     assert [one["key"] for one in (await context.run(type=f"{PLUGIN}.s3.List", **at)).objects] == ["in/order.json"]
 
 
+@pytest.mark.parametrize("more", [{"action": "DELETE"}, {"action": "MOVE", "moveTo": {"key": "done"}}])
+async def test_objects_that_are_gone_start_an_execution_also_when_the_next_cannot_be_taken(context, at, server, more):
+    at = await bucket(context, at, f"stops-{more['action'].lower()}")
+    uris = [await context.files.put(name.encode(), name) for name in ("a.csv", "b.csv", "c.csv")]
+    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=uris, key="in")
+    resource = f"arn:aws:s3:::{at['bucket']}/in/b.csv"
+    kept = {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": resource}
+    client = boto3.client("s3", endpoint_url=server, aws_access_key_id="A", aws_secret_access_key="s")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [kept]})
+    client.put_bucket_policy(Bucket=at["bucket"], Policy=policy)
+    client.close()
+    declared = {"id": "watch", "type": f"{PLUGIN}.s3.Trigger", **at, "prefix": "in/", **more}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    found = (await trigger.poll(context)).found
+    assert ([one["key"] for one in found.objects], list(found.outputFiles)) == (["in/a.csv"], ["in/a.csv"])
+    assert context.said("in/b.csv and what comes after it are left where they are: .*refused DeleteObject: 403", "WARN")
+    with pytest.raises(TaskFailed, match="refused DeleteObject: 403"):
+        await trigger.poll(context)
+    keys = [one["key"] for one in (await context.run(type=f"{PLUGIN}.s3.List", **at, prefix="in/")).objects]
+    assert keys == ["in/b.csv", "in/c.csv"]
+
+
 async def test_folders_do_not_count_among_the_objects_that_are_taken(context, at, server):
     at = await bucket(context, at, "folders")
     client = boto3.client("s3", endpoint_url=server, aws_access_key_id="A", aws_secret_access_key="s")
@@ -117,9 +139,9 @@ async def test_the_trigger_takes_each_object_once(context, at):
     await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=source, key="orders/1.json")
     declared = {"id": "watch", "type": f"{PLUGIN}.s3.Trigger", **at, "prefix": "orders/", "action": "DELETE"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    found = await trigger.poll(context)
+    found = (await trigger.poll(context)).found
     assert context.files.text(found.objects[0]["uri"]) == "order"
-    assert await trigger.poll(context) is None
+    assert (await trigger.poll(context)).found is None
     await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=source, key="orders/2.json")
     stays = {**declared, "action": "NONE"}
     trigger = catalogue().resolve(stays).model_validate(stays, context={"registry": catalogue()})
@@ -354,8 +376,8 @@ async def test_minio(context, server, at):
     assert (gone.bucket, gone.key) == ("mini", "out/0.csv")
     declared = {"id": "watch", "type": f"{minio}.Trigger", **at, "prefix": "in/1", "action": "DELETE"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert [one["key"] for one in (await trigger.poll(context)).objects] == ["in/1.csv"]
-    assert await trigger.poll(context) is None
+    assert [one["key"] for one in (await trigger.poll(context)).found.objects] == ["in/1.csv"]
+    assert (await trigger.poll(context)).found is None
     assert len((await context.run(type=f"{minio}.Downloads", **at)).objects) == 1
     assert (await context.run(type=f"{minio}.DeleteList", **at)).count == 1
     with pytest.raises(TaskFailed, match=r"MinIO s3 refused HeadObject: 404"):

@@ -102,13 +102,37 @@ async def test_blobs_are_listed_taken_and_deleted(context, who, containers, endp
     with BlobServiceClient(endpoint, credential=KEY) as client:
         client.get_blob_client(inbox, "in/c.txt").upload_blob(b"another", overwrite=True)
     assert [blob["changeType"] for blob in (await stays.poll(context)).found.blobs] == ["UPDATE"]
-    assert [blob["name"] for blob in (await trigger.poll(context)).blobs] == ["in/c.txt"]
-    assert await trigger.poll(context) is None
+    assert [blob["name"] for blob in (await trigger.poll(context)).found.blobs] == ["in/c.txt"]
+    assert (await trigger.poll(context)).found is None
     tidy = {"type": f"{BLOB}.DeleteList", **who, "container": inbox, "prefix": "in/"}
     tidied = await context.run(**tidy)
     assert (tidied.count, tidied.size) == (1, len("in/old/d.csv"))
     with pytest.raises(TaskFailed, match="nothing to delete"):
         await context.run(**tidy, errorOnEmpty=True)
+
+
+async def test_blobs_that_are_gone_start_an_execution_also_when_the_next_cannot_be_taken(
+    context, who, containers, endpoint
+):
+    inbox, archive = containers
+    given = {"id": "t", "type": f"{BLOB}.Trigger", **who, "container": inbox}
+    given["moveTo"] = {"container": archive, "name": "done"}
+    with BlobServiceClient(endpoint, credential=KEY) as client:
+        for name in ("b.csv", "c.csv"):
+            client.get_blob_client(inbox, name).upload_blob(name.encode())
+        client.get_blob_client(inbox, "b.csv").acquire_lease()
+    for action in ("MOVE", "DELETE"):
+        with BlobServiceClient(endpoint, credential=KEY) as client:
+            client.get_blob_client(inbox, "a.csv").upload_blob(b"a.csv")
+        cls = catalogue().find(f"{BLOB}.Trigger")
+        trigger = cls.model_validate({**given, "action": action}, context={"registry": catalogue()})
+        found = (await trigger.poll(context)).found
+        assert ([one["name"] for one in found.blobs], list(found.outputFiles)) == (["a.csv"], ["a.csv"])
+        assert context.said("b.csv and what comes after it are left where they are: .*LeaseIdMissing", "WARN")
+        with pytest.raises(TaskFailed, match="LeaseIdMissing"):
+            await trigger.poll(context)
+        with BlobServiceClient(endpoint, credential=KEY) as client:
+            assert [blob.name for blob in client.get_container_client(inbox).list_blobs()] == ["b.csv", "c.csv"]
 
 
 async def test_who_asks(context, who, containers, endpoint):

@@ -64,8 +64,8 @@ async def test_the_trigger_takes_each_file_once(context, home):
     with ftp(home) as port:
         declared = {"id": "t", "type": f"{FS}.ftp.Trigger", **who(port), "from": "/in/", "action": "DELETE"}
         trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-        assert sorted((await trigger.poll(context)).outputFiles) == ["a.csv", "b.csv", "c.txt"]
-        assert await trigger.poll(context) is None
+        assert sorted((await trigger.poll(context)).found.outputFiles) == ["a.csv", "b.csv", "c.txt"]
+        assert (await trigger.poll(context)).found is None
 
 
 async def test_a_file_that_stays_is_news_once_and_again_when_it_changes(context, home):
@@ -95,7 +95,7 @@ async def test_files_that_are_gone_start_an_execution_also_when_the_next_cannot_
         given = {"from": "/in/", "regExp": r".*/[ab]\.csv", "action": "MOVE", "moveDirectory": "/done/"}
         declared = {"id": "t", "type": f"{FS}.ftp.Trigger", **who(port), **given}
         trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-        assert [one["name"] for one in (await trigger.poll(context)).files] == ["a.csv"]
+        assert [one["name"] for one in (await trigger.poll(context)).found.files] == ["a.csv"]
         assert context.said("b.csv and what comes after it are left where they are", "WARN")
         with pytest.raises(TaskFailed, match="refused"):
             await trigger.poll(context)

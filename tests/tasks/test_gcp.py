@@ -88,8 +88,22 @@ async def test_objects_are_taken_and_moved(gcp, gcp_service):
     assert (await stays.poll(gcp)).found is None
     gcp.memory = dict.fromkeys(seen.memory, "older")
     assert [blob["changeType"] for blob in (await stays.poll(gcp)).found.blobs] == ["UPDATE"]
-    assert [blob["name"] for blob in (await trigger.poll(gcp)).blobs] == ["in/c.csv"]
-    assert await trigger.poll(gcp) is None
+    assert [blob["name"] for blob in (await trigger.poll(gcp)).found.blobs] == ["in/c.csv"]
+    assert (await trigger.poll(gcp)).found is None
+
+
+@pytest.mark.parametrize("more", [{"action": "DELETE"}, {"action": "MOVE", "moveDirectory": "gs://archive/done/"}])
+async def test_objects_that_are_gone_start_an_execution_also_when_the_next_cannot_be_taken(gcp, gcp_service, more):
+    filled(gcp_service, "in/a.csv", "in/b.csv", "in/c.csv")
+    gcp_service.objects["inbox", "in/b.csv"][1]["temporaryHold"] = True
+    given = {"id": "t", "type": f"{GCS}.Trigger", **gcp.who, "from": "gs://inbox/in/", **more}
+    trigger = catalogue().find(f"{GCS}.Trigger").model_validate(given, context={"registry": catalogue()})
+    found = (await trigger.poll(gcp)).found
+    assert ([one["name"] for one in found.blobs], list(found.outputFiles)) == (["in/a.csv"], ["in/a.csv"])
+    assert gcp.said("in/b.csv and what comes after it are left where they are: .*Temporary hold", "WARN")
+    with pytest.raises(TaskFailed, match="Temporary hold"):
+        await trigger.poll(gcp)
+    assert {name for bucket, name in gcp_service.objects if bucket == "inbox"} == {"in/b.csv", "in/c.csv"}
 
 
 async def test_buckets(gcp, gcp_service):

@@ -77,8 +77,8 @@ async def test_the_trigger_takes_each_file_once(context, server, office):
     assert looks == [["a.csv", "b.csv", "c.txt"], []]
     declared |= {"action": "DELETE"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert sorted((await trigger.poll(context)).outputFiles) == ["a.csv", "b.csv", "c.txt"]
-    assert await trigger.poll(context) is None
+    assert sorted((await trigger.poll(context)).found.outputFiles) == ["a.csv", "b.csv", "c.txt"]
+    assert (await trigger.poll(context)).found is None
 
 
 async def test_who_is_refused(context, server, office):

@@ -130,5 +130,5 @@ async def test_files_are_taken_and_start_executions(context, machine, tmp_path):
     cls = catalogue().find(f"{SFTP}.Trigger")
     given = {"id": "t", "type": f"{SFTP}.Trigger", **machine, "from": "/{{ 'in' }}/", "action": "DELETE"}
     trigger = cls.model_validate(given, context={"registry": catalogue()})
-    assert [one["name"] for one in (await trigger.poll(context)).files] == ["c.csv"]
-    assert await trigger.poll(context) is None
+    assert [one["name"] for one in (await trigger.poll(context)).found.files] == ["c.csv"]
+    assert (await trigger.poll(context)).found is None

@@ -122,6 +122,9 @@ class GcpService(GoogleService):
         if (bucket, name) not in self.objects:
             return _error(404, f"No such object: {bucket}/{name}")
         if request.method == "DELETE":
+            if self.objects[bucket, name][1].get("temporaryHold"):
+                held = "is under active Temporary hold and cannot be deleted, overwritten or archived"
+                return _error(403, f"Object '{bucket}/{name}' {held} until hold is removed.")
             del self.objects[bucket, name]
             return Answered(status=204)
         return Answered(self.objects[bucket, name][0])

@@ -7,11 +7,21 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    Look,
+    Outputs,
+    Part,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    TaskFailed,
+)
 from engine.tasks.arrivals import WatchFields, arrived
 from engine.tasks.aws import s3_objects
 from engine.tasks.aws.connection import AwsConnected
-from engine.tasks.aws.s3_objects import UPLOAD, ActionFields, Arrived, Downloaded, Listed, ListFields, Taken
+from engine.tasks.aws.s3_objects import UPLOAD, ActionFields, Downloaded, Listed, ListFields, Taken
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, scalar_to_text
 from engine.tasks.trigger_fields import task_of
 
@@ -201,7 +211,7 @@ action: DELETE
     request_payer: Property[OptionalText] = None
     taking: ClassVar = Downloads
 
-    async def poll(self, context: PollContext) -> Arrived:
+    async def poll(self, context: PollContext) -> Look:
         task = await task_of(self, self.taking, context)
         take = partial(s3_objects.taken, task, context, task.bucket)
         return await arrived(self, context, task.action, take, lambda found: found.objects)

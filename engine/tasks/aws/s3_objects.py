@@ -1,11 +1,12 @@
 """Objects of a bucket: found by prefix and pattern, and fetched into internal storage."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from engine.plugin import Look, Outputs, Part, Property, RunContext, StoredUri, TaskFailed
-from engine.tasks.arrivals import Arrivals, chosen, cut
+from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
+from engine.tasks.arrivals import Arrivals, away, chosen, cut
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalInteger, OptionalText
@@ -69,22 +70,21 @@ class ActionFields(ListFields):
     action: Property[Literal["MOVE", "DELETE", "NONE"] | None] = None
     move_to: MoveTo | None = None
 
-    async def act(self, context: RunContext, bucket: str, keys: Sequence[str]) -> None:
-        """Move or delete objects."""
-        if self.action not in ("MOVE", "DELETE") or not keys:
-            return
+    async def act(self, context: RunContext, bucket: str, objects: Sequence[Found], gone: list[Found]) -> None:
+        """Move or delete objects; each is in `gone` then."""
         goal = self.move_to or MoveTo()
         if self.action == "MOVE" and not (goal.key or goal.bucket):
             raise TaskFailed("It is not said where to move the objects.", fix="Give `moveTo.key` or `moveTo.bucket`.")
 
         def work(client: Any) -> None:
-            for key in keys:
-                if self.action == "MOVE":
-                    target = below(goal.key, PurePosixPath(key).name) if goal.key else key
-                    if (goal.bucket or bucket, target) == (bucket, key):
-                        continue
-                    client.copy({"Bucket": bucket, "Key": key}, goal.bucket or bucket, target)
-                client.delete_object(Bucket=bucket, Key=key)
+            for one in objects:
+                key = one["key"]
+                target = below(goal.key, PurePosixPath(key).name) if goal.key else key
+                if self.action == "DELETE" or (goal.bucket or bucket, target) != (bucket, key):
+                    if self.action == "MOVE":
+                        client.copy({"Bucket": bucket, "Key": key}, goal.bucket or bucket, target)
+                    client.delete_object(Bucket=bucket, Key=key)
+                gone.append(one)
 
         await self.aws(context, "s3", work)
 
@@ -108,19 +108,17 @@ class Taken(Outputs):
     outputFiles: dict[str, StoredUri]  # noqa: N815 - appears as written
 
 
-Arrived = Taken | Look | None
-
-
 async def taken(fields: ActionFields, context: RunContext, bucket: str, arrivals: Arrivals | None = None) -> Taken:
     """Download what is listed, with `arrivals` what is news of it, then do what is to be done with it."""
     files = [found for found in await there(fields, context, bucket) if not found["key"].endswith("/")]
     most = fields.max_files or MOST
     listed = chosen(context, files, most, arrivals, kind="objects", name="key", version=_version)
     done = await fetched(fields, context, bucket, [found["key"] for found in listed])
-    await fields.act(context, bucket, [found["key"] for found in listed])
-    context.metric("files.count", len(listed))
     objects = [{**found, "uri": done[found["key"]]["uri"]} for found in listed]
-    return Taken(objects=objects, outputFiles={key: one["uri"] for key, one in done.items()})
+    if fields.action in ("MOVE", "DELETE") and objects:
+        objects = await away(context, objects, partial(fields.act, context, bucket, objects), arrivals, name="key")
+    context.metric("files.count", len(objects))
+    return Taken(objects=objects, outputFiles={one["key"]: one["uri"] for one in objects})
 
 
 def _version(found: Found) -> str:

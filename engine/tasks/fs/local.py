@@ -285,12 +285,12 @@ moveDirectory: /data/archive
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, _Watched, context)
-        arrivals = Arrivals(fields.on, context.memory)
+        arrivals = Arrivals(fields.on, context.memory, takes=fields.action in ("MOVE", "DELETE"))
         look = partial(local_watch.fresh, fields=fields, arrivals=arrivals, most=fields.max_files)
         fresh = await reached(context, look)
         memory = arrivals.memory
-        done = await local_watch.taken(context, fields, [path for path, _ in fresh], goes_on=True)
-        if fields.action in ("MOVE", "DELETE"):  # one that comes by this name again is a new one
+        done = await local_watch.taken(context, fields, [path for path, _ in fresh], arrivals)
+        if arrivals.takes:  # one that comes by this name again is a new one
             memory = {path: seen for path, seen in memory.items() if path not in {str(one) for one, _ in fresh}}
         files = [{**one, "changeType": change} for one, (_, change) in zip(done, fresh, strict=False)]
         return Look(local_watch.Changed(files=files, count=len(files)) if files else None, memory)

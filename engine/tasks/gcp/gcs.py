@@ -163,7 +163,7 @@ moveDirectory: gs://inbox/archive/
     )
     type: Literal["io.kestra.plugin.gcp.gcs.Trigger"]
 
-    async def poll(self, context: PollContext) -> Blobs | Look | None:
+    async def poll(self, context: PollContext) -> Look:
         task = await task_of(self, Downloads, context)
         return await arrived(self, context, task.action, partial(taken, task, context), lambda found: found.blobs)
 

@@ -214,7 +214,7 @@ action: DELETE
     )
     type: Literal["io.kestra.plugin.azure.storage.blob.Trigger"]
 
-    async def poll(self, context: PollContext) -> Blobs | Look | None:
+    async def poll(self, context: PollContext) -> Look:
         task = await task_of(self, Downloads, context)
         return await arrived(self, context, task.action, partial(taken, task, context), lambda found: found.blobs)
 
