@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from engine.clock import Clock
 from engine.core.dates import parse_date, parse_datetime
 from engine.core.durations import parse as parse_duration
+from engine.core.json_text import bounded
 from engine.errors import EngineError, NotFound, Refused, StoreFailed
 from engine.secrets import Masker, Vault
 from engine.store import kv
@@ -205,7 +206,7 @@ def fit(value: Any, kind: str, key: str) -> Any:
             case "STRING" | "SECRET":
                 return value if isinstance(value, str) else dumps(value)
             case "NUMBER" | "JSON" if isinstance(value, str):
-                value = loads(value)
+                value = bounded(loads(value), exact=True)
             case "BOOLEAN" if isinstance(value, str):
                 return value.strip().lower() == "true"
             case "DATETIME" if isinstance(value, str):
@@ -217,7 +218,7 @@ def fit(value: Any, kind: str, key: str) -> Any:
         if kind == "NUMBER" and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ValueError("it is not a number")
         return plain(value)
-    except (ValueError, TypeError, EngineError) as error:
+    except (ValueError, TypeError, RecursionError, EngineError) as error:
         raise Refused(
             f"The value of '{key}' is not of kind {kind}: {error}", fix="Change the value or `kvType`."
         ) from error

@@ -24,6 +24,7 @@ NICKNAMES = {
 }
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _FIELD = re.compile(r"[0-9A-Za-z*,/-]+", re.ASCII)
+LONGEST = 500  # characters: each of a list is gone through whenever a date is looked for
 SECOND = timedelta(seconds=1)
 LONGEST_TURN = timedelta(hours=3)  # no clock is set by more where hours change
 _ANCHOR = datetime(2024, 1, 1, tzinfo=UTC)
@@ -37,6 +38,8 @@ class CronInvalid(ValueError):
 def expand(cron: str, with_seconds: bool = False) -> str:
     """The fields of a cron text, nicknames spelled out; CronInvalid says what is wrong."""
     text = cron.strip()
+    if len(text) > LONGEST:
+        raise CronInvalid(f"invalid cron expression '{cron[:40]}\u2026': it has more than {LONGEST} characters")
     if "{{" in text:
         raise CronInvalid(f"invalid cron expression '{cron}': templates are not rendered in it")
     if text.startswith("@"):

@@ -27,7 +27,18 @@ def parse_datetime(text: str, *, zoned: bool = True) -> datetime:
     offset = (found["offset"] or "").upper().replace("Z", "+00:00")
     fraction = (found["fraction"] or "").ljust(6, "0")[:6]
     clock = found["clock"] if len(found["clock"]) == len("04:20:42") else f"{found['clock']}:00"
-    return datetime.fromisoformat(f"{found['date']}T{clock}.{fraction}{offset}")
+    moment = datetime.fromisoformat(f"{found['date']}T{clock}.{fraction}{offset}")
+    if offset:
+        in_utc(moment)
+    return moment
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The same aware moment in UTC; ValueError at an edge of the calendar, where UTC has no year for it."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{to_text(moment)!r} lies outside of the years 1 to 9999 in UTC.") from error
 
 
 def parse_date(text: str) -> date:

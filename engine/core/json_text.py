@@ -1,6 +1,7 @@
 """JSON that came from somewhere: read, or refused, whatever stands in it."""
 
 import json
+from math import isfinite
 from typing import Any
 
 from engine.expressions.limits import MAX_DEPTH
@@ -12,8 +13,16 @@ def read_json(text: str | bytes) -> Any:
         found = json.loads(text)
     except RecursionError as error:
         raise ValueError("it lies too deep") from error
+    return bounded(found)
+
+
+def bounded(found: Any, *, exact: bool = False) -> Any:
+    """The value; ValueError when it lies deeper than templates and the store can follow. With `exact` also when a
+    number in it has no JSON, as NaN has none: it would be kept as null."""
     level = [found]
     for _ in range(MAX_DEPTH):
+        if exact and any(isinstance(one, float) and not isfinite(one) for one in level):
+            raise ValueError("it holds a number that is none, or one without end")
         level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
         if not level:
             return found

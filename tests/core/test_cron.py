@@ -177,3 +177,10 @@ def test_with_seconds_a_fixed_time_comes_once_too():
     first = datetime(2027, 10, 31, 0, 30, 15, tzinfo=UTC)
     assert next_after("15 30 2 * * *", first - MINUTE, berlin, with_seconds=True) == first.astimezone(berlin)
     assert next_after("15 30 2 * * *", first, berlin, with_seconds=True).day == 1
+
+
+@pytest.mark.parametrize("cron", ["9" * 5000 + " * * * *", "*/" + "9" * 5000 + " * * * *", "1," * 5000 + "1 * * * *"])
+def test_a_long_cron_is_refused_in_few_words(cron):
+    with pytest.raises(CronInvalid, match="more than 500 characters") as refused:
+        next_after(cron, datetime(2024, 1, 1, tzinfo=UTC), UTC)
+    assert len(str(refused.value)) < 200

@@ -327,6 +327,8 @@ def test_preconditions(filters, expected):
         ("Webhook", {"key": "x" * 257}),
         ("Webhook", {}),
         ("ScheduleOnDates", {"dates": ["tomorrow"]}),
+        ("ScheduleOnDates", {"dates": ["0001-01-01T00:00:00"]}),
+        ("ScheduleOnDates", {"dates": ["9999-12-31T23:59:59-10:00"]}),
         ("Schedule", {"cron": "@daily", "recoverMissedSchedules": "SOME"}),
     ],
 )

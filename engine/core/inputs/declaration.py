@@ -9,10 +9,13 @@ from typing import Any, Self
 from pydantic import AliasChoices, Field, PrivateAttr
 
 from engine.core.dates import to_text
+from engine.core.json_text import bounded
 from engine.core.task import Part
 from engine.core.yaml_text import Path
+from engine.expressions.whole_text import writable
 
 HIDDEN = "******"
+LONGEST = 1_000  # characters of a value that a refusal shows
 
 
 class InputRefused(ValueError):
@@ -133,7 +136,29 @@ def spell(given: Any) -> str:
     return to_text(given)
 
 
+def excerpt(given: Any) -> str:
+    """The beginning of a value as a person would have typed it, for a message."""
+    text = writable(spell(given))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\u2026"
+
+
 def unreadable(kind: str, given: Any, reason: str = "") -> InputRefused:
     """The refusal of a value that is not of its type at all."""
-    details = f" with errors: {reason.rstrip('.')}" if reason else ""
-    return InputRefused(f"Expected `{kind}` but received `{spell(given)}`{details}")
+    details = f" with errors: {excerpt(reason.rstrip('.'))}" if reason else ""
+    return InputRefused(f"Expected `{kind}` but received `{excerpt(given)}`{details}")
+
+
+def from_json(kind: str, text: str) -> Any:
+    """The value of a JSON text; InputRefused when it is none that can be worked with and kept."""
+    try:
+        return bounded(json.loads(text), exact=True)
+    except (ValueError, RecursionError) as error:
+        raise unreadable(kind, text, str(error)) from error
+
+
+def kept(kind: str, value: Any) -> Any:
+    """A value that was given as such; InputRefused when it can't be worked with and kept."""
+    try:
+        return bounded(value, exact=True)
+    except ValueError as error:
+        raise InputRefused(f"Expected `{kind}` with errors: {error}") from error

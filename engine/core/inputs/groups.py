@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
@@ -10,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from engine.core.inputs.by_type import INPUT_TYPES, AnyInput
-from engine.core.inputs.declaration import DependsOn, Input, InputRefused, Inside, spell, unreadable
+from engine.core.inputs.declaration import DependsOn, Input, InputRefused, Inside, from_json, spell, unreadable
 from engine.core.property import has_template
 from engine.core.task import Part
 from engine.core.yaml_text import Path
@@ -199,12 +198,7 @@ def _fields(name: str, fields: tuple[Input, ...]) -> tuple[Input, ...]:
 
 def mapping(kind: str, value: Any) -> Mapping[str, Any]:
     """A value that has names for its parts, or the JSON text of one; InputRefused."""
-    found = value
-    if isinstance(value, str):
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise unreadable(kind, value, str(error)) from error
+    found = from_json(kind, value) if isinstance(value, str) else value
     if not isinstance(found, Mapping):
         raise unreadable(kind, value, "it is not a mapping of names to values")
     return found
@@ -233,12 +227,9 @@ def _rows(columns: Sequence[str], text: str) -> list[Any]:
     Lines without those names hold the columns in their order."""
     text = text.strip()
     if text.startswith(("[", "{")):
-        try:
-            if text.startswith("["):
-                return list(json.loads(text))
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
-        except (ValueError, RecursionError) as error:
-            raise unreadable("TABLE", text, str(error)) from error
+        if text.startswith("["):
+            return list(from_json("TABLE", text))
+        return [from_json("TABLE", line) for line in text.splitlines() if line.strip()]
     try:
         lines = [cells for cells in csv.reader(_written_lines(text), skipinitialspace=True) if cells]
     except csv.Error as error:

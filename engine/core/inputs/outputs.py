@@ -1,13 +1,12 @@
 """What an execution hands to whoever started it, typed as inputs are."""
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from engine.core.inputs.by_type import INPUT_TYPES, PARTS, nearest, of_type, plain_types
-from engine.core.inputs.declaration import InputRefused, unreadable
+from engine.core.inputs.declaration import InputRefused, from_json, unreadable
 from engine.core.inputs.groups import mapping
 from engine.core.task import Part
 from engine.errors import InputInvalid, InputProblem
@@ -79,12 +78,7 @@ def _typed(output: FlowOutput, value: Any) -> Any:
 
 def _rows(value: Any) -> list[dict[str, Any]]:
     """A list of mappings, or the JSON text of one; an output declares no columns to which other text could belong."""
-    found = value
-    if isinstance(value, str):
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise unreadable("TABLE", value, str(error)) from error
+    found = from_json("TABLE", value) if isinstance(value, str) else value
     if not isinstance(found, list | tuple):
         raise unreadable("TABLE", value, "it is not a list of rows")
     return [dict(mapping("OBJECT", row)) for row in found]

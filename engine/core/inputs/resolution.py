@@ -8,11 +8,12 @@ from datetime import date, time, timedelta
 from typing import Any
 
 from engine.core.dates import to_text
-from engine.core.inputs.declaration import Input, InputRefused, spell, standing_for
+from engine.core.inputs.declaration import Input, InputRefused, excerpt, spell, standing_for
 from engine.core.inputs.groups import ObjectInput, mapping
 from engine.core.inputs.types import MultiselectInput, SelectInput
 from engine.core.property import has_template
 from engine.errors import ExpressionFailed, InputProblem
+from engine.expressions.whole_text import writable
 
 RenderFn = Callable[[str, Mapping[str, Any], bool], Any]  # (template, extra variables, typed) → what it gives
 
@@ -121,17 +122,30 @@ class _Resolution:
         self.problems: dict[str, InputProblem] = {}
         self.options: dict[str, list[str]] = {}
         self.defaults: dict[str, Any] = {}
-        self.underway: set[str] = set()
 
     def settle(self, declared: Input) -> None:
         """Resolve one input and, before it, what it depends on. A circle ends where it was entered."""
-        if declared.id in self.enabled or declared.id in self.underway:
+        if declared.id in self.enabled:
             return
-        self.underway.add(declared.id)
+        path, underway = [(declared, self.needs(declared))], {declared.id}
+        while path:  # no recursion: a chain may be as long as the list of inputs
+            one, needs = path[-1]
+            name = next((name for name in needs if name not in self.enabled and name not in underway), None)
+            if name is not None:
+                underway.add(name)
+                path.append((self.declared[name], self.needs(self.declared[name])))
+                continue
+            self.settle_one(one, needs)
+            underway.discard(one.id)
+            path.pop()
+
+    def needs(self, declared: Input) -> list[str]:
+        """The inputs that one depends on."""
         named = declared.depends_on.inputs if declared.depends_on else ()
-        needs = [name for one in named for name in standing_for(one, self.declared) if name != declared.id]
-        for name in needs:
-            self.settle(self.declared[name])
+        return [name for one in named for name in standing_for(one, self.declared) if name != declared.id]
+
+    def settle_one(self, declared: Input, needs: Sequence[str]) -> None:
+        """Resolve an input whose needs are."""
         known = nest({name: self.flat[name] for name in needs if name in self.flat})
         self.enabled[declared.id] = self.is_enabled(declared, known)
         if self.enabled[declared.id]:
@@ -139,7 +153,6 @@ class _Resolution:
                 self.flat[declared.id] = self.typed(declared, known)
             except InputRefused as refusal:
                 self.refuse(declared, str(refusal))
-        self.underway.discard(declared.id)
 
     def value_given(self, declared: Input) -> Any:
         """What was given under the id, or nested by its dots; a form or an object may come as JSON text."""
@@ -265,6 +278,7 @@ class _Resolution:
         given = self.value_given(declared)
         if given is None:
             given = self.defaults.get(declared.id)
-        shown = declared.show(given) if given is not None else "null"
-        message = reason if exact else f"Invalid input for `{declared.id}`, {reason}, but received `{shown}`"
-        self.problems.setdefault(declared.id, InputProblem(declared.id, message, None if given is None else shown))
+        shown = writable(declared.show(given)) if given is not None else "null"
+        message = reason if exact else f"Invalid input for `{declared.id}`, {reason}, but received `{excerpt(shown)}`"
+        problem = InputProblem(declared.id, writable(message), None if given is None else shown)
+        self.problems.setdefault(declared.id, problem)

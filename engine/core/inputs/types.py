@@ -14,8 +14,9 @@ from engine.core.dates import parse_date, parse_datetime, parse_time
 from engine.core.inputs import ion_text
 from engine.core.inputs.bounded import BoundedInput, Limits
 from engine.core.inputs.by_type import INPUT_TYPES, nearest, of_type, plain_types
-from engine.core.inputs.declaration import Input, InputRefused, spell, unreadable
+from engine.core.inputs.declaration import Input, InputRefused, excerpt, from_json, kept, spell, unreadable
 from engine.core.inputs.texts import EmailInput, FileInput, SecretInput, StringInput, UriInput
+from engine.core.json_text import bounded
 from engine.core.task import Part
 from engine.errors import FlowInvalid
 
@@ -143,7 +144,7 @@ class JsonInput(Input):
         return schema
 
     def coerce(self, value: Any) -> Any:
-        return _from_json("JSON", value) if isinstance(value, str) else value
+        return from_json("JSON", value) if isinstance(value, str) else kept("JSON", value)
 
     def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
         if self.json_schema and self.json_schema.strip():
@@ -163,9 +164,9 @@ class IonInput(Input):
 
     def coerce(self, value: Any) -> Any:
         if not isinstance(value, str):
-            return value
+            return kept("ION", value)
         try:
-            return ion_text.read(value)
+            return bounded(ion_text.read(value), exact=True)
         except ValueError as error:
             raise unreadable("ION", value, str(error)) from error
 
@@ -177,11 +178,13 @@ class YamlInput(Input):
 
     def coerce(self, value: Any) -> Any:
         if not isinstance(value, str):
-            return value
+            return kept("YAML", value)
         try:
-            return yaml_text.plain(yaml_text.read(value))
+            return bounded(yaml_text.plain(yaml_text.read(value)), exact=True)
         except FlowInvalid as error:
             raise unreadable("YAML", value, error.message) from error
+        except ValueError as error:
+            raise unreadable("YAML", value, str(error)) from error
 
 
 class ValueOption(Part):
@@ -269,7 +272,7 @@ class MultiselectInput(_ChoiceInput):
 
     def check(self, value: Any, options: tuple[str, ...] | None = None) -> None:
         known = self.choices if options is None else options
-        if not self.allow_custom_value and any(spell(one) not in known for one in value):
+        if not self.allow_custom_value and not {spell(one) for one in value} <= set(known):
             raise _not_among(known)
 
 
@@ -302,15 +305,8 @@ def parsed(kind: str, value: Any, parse: Callable[[str], T], wanted: type[T]) ->
         raise unreadable(kind, value, str(error)) from error
 
 
-def _from_json(kind: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise unreadable(kind, text, str(error)) from error
-
-
 def _elements(kind: str, item_type: str, value: Any) -> list[Any]:
-    items = _from_json(kind, value) if isinstance(value, str) else value
+    items = from_json(kind, value) if isinstance(value, str) else value
     if not isinstance(items, list | tuple):
         raise unreadable(kind, value, "it is not a list")
     item = of_type(item_type)
@@ -319,12 +315,12 @@ def _elements(kind: str, item_type: str, value: Any) -> list[Any]:
         try:
             typed.append(item.coerce(one) if one is not None else None)
         except InputRefused as error:
-            raise InputRefused(f"Unable to parse array element as `{item_type}` on `{spell(one)}`") from error
+            raise InputRefused(f"Unable to parse array element as `{item_type}` on `{excerpt(one)}`") from error
     return typed
 
 
 def _not_among(values: tuple[str, ...]) -> InputRefused:
-    return InputRefused(f"it must match the values `[{', '.join(values)}]`")
+    return InputRefused(f"it must match the values `[{excerpt(', '.join(values))}]`")
 
 
 INPUT_TYPES.update(

@@ -1,6 +1,6 @@
 """Triggers with dates: a cron expression, or a list."""
 
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -63,7 +63,8 @@ class ScheduleOnDates(Scheduled):
     def _dates_are_readable(cls, dates: list[str]) -> list[str]:
         if not has_template(dates):
             for text in dates:
-                parse_datetime(text, zoned=False)
+                if not 1 < parse_datetime(text, zoned=False).year < MAXYEAR:
+                    raise ValueError(f"{text!r} lies at an edge of the calendar: not every zone has a date for it.")
         return dates
 
     def next_date(self, after: datetime, render: RenderFn) -> datetime | None:
