@@ -1,12 +1,15 @@
 """`io.kestra.plugin.anthropic`: Anthropic's Claude."""
 
 import json
+from collections import Counter
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import quote
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
+from engine.core.json_text import read_json
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks import aliases, anthropic_service
+from engine.tasks import aliases, anthropic_service, rest_service
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, Text, document_from_text
 
 
@@ -15,6 +18,11 @@ class Message(Part):
 
     type: Literal["USER", "ASSISTANT", "AI", "user", "assistant"]
     content: Any
+
+
+def _turns(messages: list[Message]) -> list[dict[str, Any]]:
+    """The conversation in Anthropic's words."""
+    return [{"role": "user" if one.type.upper() == "USER" else "assistant", "content": one.content} for one in messages]
 
 
 class Reply(Outputs):
@@ -54,15 +62,11 @@ messages:
     async def run(self, context: RunContext) -> Reply:
         if not self.messages:
             raise TaskFailed("`messages` is empty.", fix="Add what the model is to answer.")
-        turns = [
-            {"role": "user" if one.type.upper() == "USER" else "assistant", "content": one.content}
-            for one in self.messages
-        ]
         name = aliases.model(self.model, context.settings.models)
         body = {
             "model": name,
             "max_tokens": self.max_tokens or 1024,
-            "messages": turns,
+            "messages": _turns(self.messages),
             "system": self.system,
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -74,3 +78,174 @@ messages:
         context.metric("usage.input.tokens", usage.get("input_tokens", 0), model=name)
         context.metric("usage.output.tokens", usage.get("output_tokens", 0), model=name)
         return Reply(outputText=anthropic_service.text_of(answer), rawResponse=json.dumps(answer, ensure_ascii=False))
+
+
+class BatchRequest(Part):
+    """One call of a batch; `custom_id` is what its result is known by."""
+
+    custom_id: Text = Field(min_length=1)
+    model: Text = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1)
+    max_tokens: OptionalInteger = Field(default=1024, ge=1)
+    system: OptionalText = None
+    temperature: OptionalNumber = None
+    top_p: OptionalNumber = None
+    top_k: OptionalInteger = None
+    prompt_caching: bool | None = None
+
+    def written(self, context: RunContext) -> dict[str, Any]:
+        """The call in Anthropic's words."""
+        params = {
+            "model": aliases.model(self.model, context.settings.models),
+            "max_tokens": self.max_tokens or 1024,
+            "messages": _turns(self.messages),
+            "system": (self.system or "").strip() or None,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "top_k": self.top_k,
+            "cache_control": {"type": "ephemeral"} if self.prompt_caching else None,
+        }
+        given = {name: value for name, value in params.items() if value is not None}
+        return {"custom_id": self.custom_id, "params": given}
+
+
+class Batch(Outputs):
+    """A batch: `status` is `in_progress`, `canceling` or `ended`; then `results` of a RETRIEVE holds of each request, in
+    no order, its `customId`, `type`, `outputText`, `toolUses`, `stopReason`, tokens, `errorMessage` and `rawResponse`."""
+
+    batchId: str  # noqa: N815 - appears as written
+    status: str
+    requestCounts: dict[str, int]  # noqa: N815
+    resultsUrl: str | None = None  # noqa: N815
+    results: list[dict[str, Any]] | None = None
+
+
+COUNTED = ("processing", "succeeded", "errored", "canceled", "expired")
+
+
+class MessageBatch(RunnableTask):
+    """Send many requests to Claude at once, for half the price and within a day; look how they stand, or stop them."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: capitals
+type: io.kestra.plugin.anthropic.MessageBatch
+apiKey: "{{ secret('ANTHROPIC_API_KEY') }}"
+mode: CREATE
+requests:
+  - customId: japan
+    model: claude-sonnet-4-5
+    maxTokens: 64
+    messages:
+      - type: USER
+        content: What is the capital of Japan?
+""",
+        """
+id: answers
+type: io.kestra.plugin.anthropic.MessageBatch
+apiKey: "{{ secret('ANTHROPIC_API_KEY') }}"
+mode: RETRIEVE
+batchId: "{{ outputs.capitals.batchId }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.anthropic.MessageBatch"]
+    api_key: Property[Text]
+    base_url: Property[OptionalText] = None
+    mode: Property[Literal["CREATE", "RETRIEVE", "CANCEL"]]
+    requests: Property[Annotated[list[BatchRequest] | None, BeforeValidator(document_from_text)]] = Field(
+        default=None, description="For CREATE."
+    )
+    batch_id: Property[OptionalText] = Field(default=None, description="For RETRIEVE and CANCEL.")
+
+    async def run(self, context: RunContext) -> Batch:
+        if self.mode == "CREATE":
+            told = await self._asked(context, "POST", "", json={"requests": self._requests(context)})
+        elif self.mode == "CANCEL":
+            told = await self._asked(context, "POST", f"/{self._batch()}/cancel")
+        else:
+            told = await self._asked(context, "GET", f"/{self._batch()}")
+        counts = told.get("request_counts") or {}
+        found = Batch(
+            batchId=str(told.get("id")),
+            status=str(told.get("processing_status")),
+            requestCounts={name: counts.get(name) or 0 for name in COUNTED},
+            resultsUrl=told.get("results_url"),
+        )
+        context.log(f"The batch {found.batchId} is {found.status}.")
+        if self.mode == "RETRIEVE" and found.status == "ended":
+            found.results = await self._results(context)
+        return found
+
+    def _requests(self, context: RunContext) -> list[dict[str, Any]]:
+        if not self.requests:
+            raise TaskFailed("`requests` is empty.", fix="Give at least one, with `customId`, `model` and `messages`.")
+        twice = [one for one, often in Counter(one.custom_id for one in self.requests).items() if often > 1]
+        if twice:
+            raise TaskFailed(f"Two requests have the `customId` {twice[0]!r}.", fix="Give each one of its own.")
+        return [one.written(context) for one in self.requests]
+
+    def _batch(self) -> str:
+        if not (self.batch_id or "").strip():
+            raise TaskFailed("It is not said which batch.", fix="Give `batchId`, an output of the CREATE.")
+        return quote(str(self.batch_id).strip(), safe="")
+
+    async def _asked(self, context: RunContext, method: str, path: str, **given: Any) -> dict[str, Any]:
+        context.mask(self.api_key)
+        url = anthropic_service.address(context, self.base_url, f"messages/batches{path}")
+        headers = anthropic_service.signed(self.api_key)
+        told = await rest_service.document(context, "Anthropic", method, url, headers=headers, **given)
+        if not isinstance(told, dict) or not told.get("id"):
+            raise TaskFailed("Anthropic answered without a batch.", fix="Check `baseUrl`.")
+        return told
+
+    async def _results(self, context: RunContext) -> list[dict[str, Any]]:
+        url = anthropic_service.address(context, self.base_url, f"messages/batches/{self._batch()}/results")
+        answer = await rest_service.call(
+            context, "Anthropic", "GET", url, headers=anthropic_service.signed(self.api_key)
+        )
+        try:
+            rows = [read_json(line) for line in answer.content.splitlines() if line.strip()]
+            results = [_result(row) for row in rows]
+        except (ValueError, AttributeError, TypeError) as error:
+            raise TaskFailed("Anthropic answered with results that are none.", fix="Check `baseUrl`.") from error
+        for name, tokens in _tokens(rows).items():
+            context.metric(name, tokens)
+        return results
+
+
+USED = {
+    "usage.input.tokens": "input_tokens",
+    "usage.output.tokens": "output_tokens",
+    "usage.cache.creation.tokens": "cache_creation_input_tokens",
+    "usage.cache.read.tokens": "cache_read_input_tokens",
+}
+
+
+def _tokens(rows: list[Any]) -> dict[str, int]:
+    """How many tokens all requests took."""
+    used = [((row["result"].get("message") or {}).get("usage") or {}) for row in rows]
+    return {name: sum(one.get(field) or 0 for one in used) for name, field in USED.items()}
+
+
+def _result(row: Any) -> dict[str, Any]:
+    """What a flow sees of one request of a batch."""
+    told = row["result"]
+    kind = told["type"] if told["type"] in COUNTED else "unknown"
+    found: dict[str, Any] = {"customId": row["custom_id"], "type": kind}
+    if kind == "succeeded":
+        message = told["message"]
+        usage = message.get("usage") or {}
+        calls = [block for block in message.get("content") or () if block.get("type") == "tool_use"]
+        found |= {
+            "rawResponse": json.dumps(message, ensure_ascii=False),
+            "outputText": anthropic_service.text_of(message),
+            "toolUses": [{name: call.get(name) for name in ("id", "name", "input")} for call in calls] or None,
+            "stopReason": message.get("stop_reason"),
+            "cacheCreationInputTokens": usage.get("cache_creation_input_tokens"),
+            "cacheReadInputTokens": usage.get("cache_read_input_tokens"),
+        }
+    elif kind in ("errored", "unknown"):
+        error = told.get("error") if kind == "errored" else told
+        found["rawResponse"] = json.dumps(error, ensure_ascii=False)
+        found["errorMessage"] = ((error or {}).get("error") or {}).get("message") if kind == "errored" else None
+    return {name: value for name, value in found.items() if value is not None}

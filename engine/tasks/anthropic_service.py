@@ -20,9 +20,7 @@ async def ask(
     """The service's answer as it came; TaskFailed when it refuses."""
     context.mask(api_key)
     provider = context.settings.provider("anthropic")
-    base = base_url or provider.base_url or API
-    url = f"{base.rstrip('/').removesuffix('/v1')}/v1/messages"
-    headers = {"x-api-key": api_key, "anthropic-version": "2023-06-01"}
+    url, headers = address(context, base_url, "messages"), signed(api_key)
     limit = context.time_limit or provider.timeout
     patience = Timeouts(read_idle_timeout=timedelta(seconds=limit))
     options = HttpOptions(retry_on_status_codes=(429, 529), timeout=patience)
@@ -41,6 +39,17 @@ async def ask(
         said = (found.get("error") or {}).get("message") or answer.text[:500]
         raise TaskFailed(f"Anthropic answered {answer.code}: {said}", fix=HINTS.get(answer.code, ""))
     return dict(found)
+
+
+def address(context: RunContext, base_url: str | None, path: str) -> str:
+    """Where something is at the service."""
+    base = base_url or context.settings.provider("anthropic").base_url or API
+    return f"{base.rstrip('/').removesuffix('/v1')}/v1/{path}"
+
+
+def signed(api_key: str) -> dict[str, str]:
+    """The headers that say who asks, and in which version."""
+    return {"x-api-key": api_key, "anthropic-version": "2023-06-01"}
 
 
 def text_of(answer: dict[str, Any]) -> str:

@@ -335,6 +335,36 @@ async def test_clusters(context, at, server):
     emr.close()
 
 
+async def test_jobs_without_a_cluster(context, at, server):
+    emr = boto3.client("emr-serverless", endpoint_url=server, region_name="eu-central-1",
+                       aws_access_key_id="A", aws_secret_access_key="s")  # fmt: skip
+    plugin = f"{PLUGIN}.emr"
+    kind = {"releaseLabel": "emr-7.0.0", "applicationType": "SPARK"}
+    role = "arn:aws:iam::123456789012:role/jobs"
+    job = {"executionRoleArn": role, "jobName": "count", "entryPoint": "s3://jobs/count.py"}
+    made = await context.run(type=f"{plugin}.CreateServerlessApplication", **at, **kind)
+    about = emr.get_application(applicationId=made.applicationId)["application"]
+    assert (about["releaseLabel"], about["type"]) == ("emr-7.0.0", "Spark")  # as Amazon spells it
+    begun = await context.run(type=f"{plugin}.StartServerlessJobRun", **at, applicationId=made.applicationId, **job)
+    seen = emr.get_job_run(applicationId=made.applicationId, jobRunId=begun.jobRunId)["jobRun"]
+    assert (seen["name"], seen["executionRole"]) == ("count", role)
+    assert seen["jobDriver"] == {"sparkSubmit": {"entryPoint": "s3://jobs/count.py"}}
+    both = {"type": f"{plugin}.CreateServerlessApplicationAndStartJob", **at, **job, **kind}
+    ran = await context.run(**{**both, "applicationType": "HIVE", "entryPoint": "SELECT 1"})
+    seen = emr.get_job_run(applicationId=ran.applicationId, jobRunId=ran.jobRunId)["jobRun"]
+    assert seen["jobDriver"] == {"hive": {"query": "SELECT 1"}}
+    assert (await context.run(**both)).applicationId != ran.applicationId
+    with pytest.raises(TaskFailed, match="`applicationType` 'FLINK' is none"):
+        await context.run(**{**both, "applicationType": "FLINK"})
+    gone = {"type": f"{plugin}.DeleteServerlessApplication", **at}
+    for one in (made.applicationId, ran.applicationId):
+        emr.stop_application(applicationId=one)
+    await context.run(**gone, applicationIds=[made.applicationId, ran.applicationId])
+    with pytest.raises(TaskFailed, match="refused DeleteApplication"):
+        await context.run(**gone, applicationIds=["00unknown"])
+    emr.close()
+
+
 async def test_athena(context, at, server):
     kinds = {"path": "varchar", "visits": "bigint", "share": "double", "new": "boolean"}
     data = [[{"VarCharValue": name} for name in kinds]]

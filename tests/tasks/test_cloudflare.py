@@ -149,3 +149,65 @@ async def test_zones_are_found(zone):
         await context.run(**zones, hostname="b.test")
     found = (await context.run(type=f"{CLOUDFLARE}.zones.List", apiToken="t0ken")).zones
     assert (len(found), found[100]) == (101, {"id": "z100", "name": "100.test", "status": "active"})
+
+
+async def test_many_records_at_once_and_who_may_come_in(context):
+    rules = [
+        {"id": f"r{n}", "mode": "block", "configuration": {"target": "ip", "value": "x"}, "scope": {}}
+        for n in range(101)
+    ]
+    asked = []
+
+    def service(request):
+        asked.append((request.method, request.path, request.json if request.body else None))
+        if request.method == "GET":
+            start = (int(request.query["page"]) - 1) * int(request.query["per_page"])
+            return Answered({"success": True, "result": rules[start : start + int(request.query["per_page"])]})
+        if request.method == "POST" and "odd" in request.path:
+            return Answered({"success": True, "result": None})
+        answer = {"id": "92f1", **(request.json if request.method == "POST" else {})}
+        return Answered({"success": True, "errors": [], "result": answer})
+
+    with serving(service) as wire:
+
+        async def run(verb, **given):
+            return await context.run(type=f"{CLOUDFLARE}.{verb}", apiToken="t0ken", baseUrl=wire.url, **given)
+
+        wanted = {
+            "posts": [{"type": "A", "name": "a.test", "content": "1.2.3.4", "ttl": 1, "proxied": False}],
+            "patches": [{"id": "r1", "content": "5.6.7.8"}],
+        }
+        assert (await run("dns.records.Batch", zoneId="z", **wanted, deletes=[])).success
+        made = await run("waf.accessrules.Create", zoneId="z", mode="BLOCK", target="IP_RANGE", value="192.0.2.0/24")
+        assert made.model_dump() == {"ruleId": "92f1", "mode": "block", "target": "ip_range", "value": "192.0.2.0/24"}
+        plain = {"mode": "js_challenge", "target": "country", "value": "XX"}
+        await run("waf.Create", accountId="a", **plain, notes="why")
+        gone = await run("waf.accessrules.Delete", accountId="a", ruleId="92f1")
+        assert (gone.ruleId, gone.deleted) == ("92f1", True)
+        assert asked == [
+            ("POST", "/zones/z/dns_records/batch", wanted),
+            (
+                "POST",
+                "/zones/z/firewall/access_rules/rules",
+                {"mode": "block", "configuration": {"target": "ip_range", "value": "192.0.2.0/24"}},
+            ),
+            (
+                "POST",
+                "/accounts/a/firewall/access_rules/rules",
+                {"mode": "js_challenge", "configuration": {"target": "country", "value": "XX"}, "notes": "why"},
+            ),
+            ("DELETE", "/accounts/a/firewall/access_rules/rules/92f1", None),
+        ]
+        assert wire.last.headers["authorization"] == "Bearer t0ken"
+        found = (await run("waf.accessrules.List", zoneId="z")).rules
+        assert (len(found), found[100]) == (101, {key: rules[100][key] for key in ("id", "mode", "configuration")})
+        for verb, given, why in (
+            ("dns.records.Batch", {"zoneId": "z"}, "not said what to do"),
+            ("waf.accessrules.Create", {**plain, "zoneId": "z", "accountId": "a"}, "Either `zoneId` or `accountId`"),
+            ("waf.accessrules.Delete", {"ruleId": "r"}, "Either `zoneId` or `accountId`"),
+            ("waf.accessrules.Delete", {"ruleId": " ", "zoneId": "z"}, "not said which rule"),
+            ("waf.accessrules.Create", {**plain, "zoneId": "odd"}, "without a rule"),
+        ):
+            with pytest.raises(TaskFailed, match=why):
+                await run(verb, **given)
+        assert "t0ken" in context.masked

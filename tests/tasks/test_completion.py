@@ -6,6 +6,7 @@ import json
 import pytest
 
 from engine.errors import TaskFailed
+from tests.wire.loopback import Answered, serving
 from tests.wire.openai import PIXEL
 
 AI = "io.kestra.plugin.ai"
@@ -203,3 +204,87 @@ async def test_a_file_for_openai(context, openai_service):
     assert (await context.run(**task, from_=source, purpose="USER_DATA")).fileId == "file-1"
     assert openai_service.wire.last.parts["file"] == ("doc.pdf", b"%PDF")
     assert openai_service.wire.last.parts["purpose"][1] == b"user_data"
+
+
+async def test_many_requests_to_claude_at_once(context):
+    asked = []
+    there = {"id": "msgbatch_1", "processing_status": "in_progress", "request_counts": {"processing": 2}}
+    message = {
+        "content": [
+            {"type": "text", "text": "Tokyo"},
+            {"type": "tool_use", "id": "t", "name": "look", "input": {"a": 1}},
+        ],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 9, "output_tokens": 4, "cache_read_input_tokens": 2},
+    }
+    refused = {"type": "error", "error": {"type": "invalid_request_error", "message": "too long"}}
+    rows = [
+        {"custom_id": "japan", "result": {"type": "succeeded", "message": message}},
+        {"custom_id": "france", "result": {"type": "errored", "error": refused}},
+        {"custom_id": "peru", "result": {"type": "expired"}},
+        {"custom_id": "mars", "result": {"type": "lost"}},
+    ]
+
+    def service(request):
+        asked.append((request.method, request.path))
+        assert request.headers["anthropic-version"]
+        if request.headers["x-api-key"] != "k":
+            return Answered({"type": "error", "error": {"type": "authentication_error", "message": "invalid key"}}, 401)
+        if request.path.endswith("/results"):
+            return Answered("".join(json.dumps(row) + "\n" for row in rows))
+        return Answered(there)
+
+    with serving(service) as wire:
+        ask = {"type": "io.kestra.plugin.anthropic.MessageBatch", "apiKey": "k", "baseUrl": f"{wire.url}/v1"}
+        turns = [{"type": "USER", "content": "Capital?"}]
+        plain = {"model": "m", "messages": turns}
+        more = {"maxTokens": 64, "system": " Brief ", "topK": 3, "promptCaching": True}
+        made = await context.run(
+            **ask, mode="CREATE", requests=[{"customId": "japan", **plain}, {"customId": "peru", **plain, **more}]
+        )
+        counts = {"processing": 2, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+        assert (made.batchId, made.status, made.requestCounts, made.results) == (
+            "msgbatch_1",
+            "in_progress",
+            counts,
+            None,
+        )
+        turn = [{"role": "user", "content": "Capital?"}]
+        full = {"model": "m", "max_tokens": 64, "messages": turn, "system": "Brief", "top_k": 3}
+        assert wire.last.json == {
+            "requests": [
+                {"custom_id": "japan", "params": {"model": "m", "max_tokens": 1024, "messages": turn}},
+                {"custom_id": "peru", "params": {**full, "cache_control": {"type": "ephemeral"}}},
+            ]
+        }
+        assert (await context.run(**ask, mode="RETRIEVE", batchId="msgbatch_1")).results is None
+        there.update(processing_status="ended", results_url="https://api.example/results")
+        found = await context.run(**ask, mode="RETRIEVE", batchId="msgbatch_1")
+        first, second, third, fourth = found.results
+        assert (first["outputText"], first["stopReason"], first["cacheReadInputTokens"]) == ("Tokyo", "end_turn", 2)
+        assert first["toolUses"] == [{"id": "t", "name": "look", "input": {"a": 1}}]
+        assert (second["type"], second["errorMessage"], json.loads(second["rawResponse"])) == (
+            "errored",
+            "too long",
+            refused,
+        )
+        assert (third, fourth["type"]) == ({"customId": "peru", "type": "expired"}, "unknown")
+        assert (context.metrics["usage.input.tokens"], context.metrics["usage.cache.read.tokens"]) == (9, 2)
+        await context.run(**ask, mode="CANCEL", batchId="msgbatch_1")
+        assert asked == [
+            ("POST", "/v1/messages/batches"),
+            ("GET", "/v1/messages/batches/msgbatch_1"),
+            ("GET", "/v1/messages/batches/msgbatch_1"),
+            ("GET", "/v1/messages/batches/msgbatch_1/results"),
+            ("POST", "/v1/messages/batches/msgbatch_1/cancel"),
+        ]
+        twice = [{"customId": "a", **plain}] * 2
+        for given, why in (
+            ({"mode": "CREATE"}, "`requests` is empty"),
+            ({"mode": "CREATE", "requests": twice}, "Two requests have the `customId` 'a'"),
+            ({"mode": "CANCEL", "batchId": " "}, "not said which batch"),
+            ({"mode": "CANCEL", "batchId": "x", "apiKey": "hush"}, "Anthropic answered 401: invalid key"),
+        ):
+            with pytest.raises(TaskFailed, match=why):
+                await context.run(**{**ask, **given})
+        assert {"k", "hush"} <= context.masked

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.aws.connection import AwsConnected, asked
@@ -172,3 +174,140 @@ clusterIds: [j-2AXXXXXXGAPLF]
 
     async def run(self, context: RunContext) -> None:
         await self.aws(context, "emr", lambda client: client.terminate_job_flows(JobFlowIds=self.cluster_ids))
+
+
+class Application(Outputs):
+    """The application."""
+
+    applicationId: str  # noqa: N815 - appears as written
+
+
+class CreateServerlessApplication(AwsConnected, RunnableTask):
+    """Make an application of EMR Serverless, in which jobs run without a cluster."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: application
+type: io.kestra.plugin.aws.emr.CreateServerlessApplication
+region: eu-west-3
+releaseLabel: emr-7.0.0
+applicationType: SPARK
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.emr.CreateServerlessApplication"]
+    release_label: Property[Text]
+    application_type: Property[Text]
+
+    async def run(self, context: RunContext) -> Application:
+        asked_for = {"releaseLabel": self.release_label, "type": self.application_type}
+        made = await self.aws(context, "emr-serverless", lambda client: client.create_application(**asked_for))
+        return Application(applicationId=str(made["applicationId"]))
+
+
+class JobFields(AwsConnected):
+    """A job of an application: who it is, what it is called, and what runs."""
+
+    execution_role_arn: Property[Text]
+    job_name: Property[Text]
+    entry_point: Property[Text]
+
+    async def started(self, context: RunContext, application: str, driver: dict[str, Any]) -> str:
+        """The id of a job that was begun; TaskFailed."""
+        asked_for = {
+            "applicationId": application,
+            "executionRoleArn": self.execution_role_arn,
+            "name": self.job_name,
+            "jobDriver": driver,
+        }
+        made = await self.aws(context, "emr-serverless", lambda client: client.start_job_run(**asked_for))
+        context.log(f"The job {made['jobRunId']} was started.")
+        return str(made["jobRunId"])
+
+
+class Started(Outputs):
+    """The job."""
+
+    jobRunId: str  # noqa: N815
+
+
+class StartServerlessJobRun(JobFields, RunnableTask):
+    """Start a job for Spark in an application. It only begins: nobody waits for the end."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: job
+type: io.kestra.plugin.aws.emr.StartServerlessJobRun
+region: eu-west-3
+applicationId: "{{ outputs.application.applicationId }}"
+executionRoleArn: arn:aws:iam::123456789012:role/jobs
+jobName: count
+entryPoint: s3://company-jobs/count.py
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.emr.StartServerlessJobRun"]
+    application_id: Property[Text]
+
+    async def run(self, context: RunContext) -> Started:
+        driver = {"sparkSubmit": {"entryPoint": self.entry_point}}
+        return Started(jobRunId=await self.started(context, self.application_id, driver))
+
+
+class Begun(Outputs):
+    """The application and its job."""
+
+    applicationId: str  # noqa: N815
+    jobRunId: str  # noqa: N815
+
+
+class CreateServerlessApplicationAndStartJob(JobFields, RunnableTask):
+    """Make an application of EMR Serverless and start a job in it. It only begins: nobody waits for the end."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: job
+type: io.kestra.plugin.aws.emr.CreateServerlessApplicationAndStartJob
+region: eu-west-3
+releaseLabel: emr-7.0.0
+applicationType: SPARK
+executionRoleArn: arn:aws:iam::123456789012:role/jobs
+jobName: count
+entryPoint: s3://company-jobs/count.py
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.emr.CreateServerlessApplicationAndStartJob"]
+    release_label: Property[Text]
+    application_type: Property[Text] = Field(description="`SPARK`, or `HIVE`: then `entryPoint` is its query.")
+
+    async def run(self, context: RunContext) -> Begun:
+        kind = self.application_type.upper()
+        if kind not in ("SPARK", "HIVE"):
+            raise TaskFailed(f"`applicationType` {self.application_type!r} is none.", fix="Use SPARK or HIVE.")
+        asked_for = {"releaseLabel": self.release_label, "type": self.application_type}
+        made = await self.aws(context, "emr-serverless", lambda client: client.create_application(**asked_for))
+        application = str(made["applicationId"])
+        context.log(f"The application {application} was created.")
+        hive, spark = {"hive": {"query": self.entry_point}}, {"sparkSubmit": {"entryPoint": self.entry_point}}
+        job = await self.started(context, application, hive if kind == "HIVE" else spark)
+        return Begun(applicationId=application, jobRunId=job)
+
+
+class DeleteServerlessApplication(AwsConnected, RunnableTask):
+    """Delete applications of EMR Serverless."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: end
+type: io.kestra.plugin.aws.emr.DeleteServerlessApplication
+region: eu-west-3
+applicationIds: [00f123abc456xyz]
+""",
+    )
+    type: Literal["io.kestra.plugin.aws.emr.DeleteServerlessApplication"]
+    application_ids: Property[TextList]
+
+    async def run(self, context: RunContext) -> None:
+        def work(client: Any) -> None:
+            for one in self.application_ids:
+                client.delete_application(applicationId=one)
+
+        await self.aws(context, "emr-serverless", work)

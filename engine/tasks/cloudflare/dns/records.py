@@ -1,13 +1,13 @@
 """`io.kestra.plugin.cloudflare.dns.records`: where names lead."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.cloudflare_service import CloudflareConnected
-from engine.tasks.property_types import OptionalInteger, OptionalText, Text
+from engine.tasks.property_types import OptionalInteger, OptionalText, Text, document_from_text
 
 
 class Record(Outputs):
@@ -224,3 +224,62 @@ zoneId: 023e105f4ecef8ad9ca31a8372d0c353
 
     async def run(self, context: RunContext) -> Records:
         return Records(records=[_told(one) for one in await self.results(context, self.below("dns_records"))])
+
+
+class NewRecord(Part):
+    """A record to make."""
+
+    type: OptionalText = None
+    name: OptionalText = None
+    content: OptionalText = None
+    ttl: OptionalInteger = None
+    proxied: bool | None = None
+
+
+class ChangedRecord(NewRecord):
+    """What is to change of a record."""
+
+    id: Text
+
+
+class OldRecord(Part):
+    """A record to take away."""
+
+    id: Text
+
+
+class Done(Outputs):
+    """That Cloudflare did it."""
+
+    success: bool = True
+
+
+class Batch(CloudflareConnected, RunnableTask):
+    """Delete, change and make many records at once: all of them, or none."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: moved
+type: io.kestra.plugin.cloudflare.dns.records.Batch
+apiToken: "{{ secret('CLOUDFLARE_TOKEN') }}"
+zoneId: 023e105f4ecef8ad9ca31a8372d0c353
+posts:
+  - {type: A, name: app1.example.com, content: 203.0.113.7, ttl: 1}
+patches:
+  - {id: 372e67954025e0ba6aaa6d586b9e0b59, content: 203.0.113.8}
+deletes:
+  - id: 1f1f679540a5e0ba6aaa6d586b9e0b5f
+""",
+    )
+    type: Literal["io.kestra.plugin.cloudflare.dns.records.Batch"]
+    posts: Property[Annotated[list[NewRecord] | None, BeforeValidator(document_from_text)]] = None
+    patches: Property[Annotated[list[ChangedRecord] | None, BeforeValidator(document_from_text)]] = None
+    deletes: Property[Annotated[list[OldRecord] | None, BeforeValidator(document_from_text)]] = None
+
+    async def run(self, context: RunContext) -> Done:
+        given = {"posts": self.posts, "patches": self.patches, "deletes": self.deletes}
+        body = {name: [one.model_dump(exclude_none=True) for one in some] for name, some in given.items() if some}
+        if not body:
+            raise TaskFailed("It is not said what to do.", fix="Give `posts`, `patches` or `deletes`.")
+        await self.ask(context, "POST", "dns_records/batch", json=body)
+        return Done()

@@ -1,0 +1,1 @@
+"""`io.kestra.plugin.cloudflare.waf`: who may come in."""
