@@ -110,8 +110,8 @@ class BatchRequest(Part):
 
 
 class Batch(Outputs):
-    """A batch: `status` is `in_progress`, `canceling` or `ended`; then `results` of a RETRIEVE holds of each request, in
-    no order, its `customId`, `type`, `outputText`, `toolUses`, `stopReason`, tokens, `errorMessage` and `rawResponse`."""
+    """A batch: `status` is `in_progress`, `canceling` or `ended`; then `results` of a RETRIEVE holds, in no order, for
+    each its `customId`, `type`, `outputText`, `toolUses`, `stopReason`, tokens, `errorMessage` and `rawResponse`."""
 
     batchId: str  # noqa: N815 - appears as written
     status: str
