@@ -6,8 +6,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.gcp_service import GcpConnected
-from engine.tasks.property_types import Text
+from engine.tasks.gcp_service import GcpConnected, Region
 
 EVERY, MOST = timedelta(seconds=5), timedelta(days=7)
 
@@ -16,7 +15,7 @@ class DataprocConnected(GcpConnected):
     """Who asks, in which project, and where."""
 
     api: ClassVar[str] = "gcp_dataproc"
-    region: Property[Text]
+    region: Property[Region]
 
     def at(self, context: RunContext) -> str:
         base = context.settings.provider(self.api).base_url or f"https://{self.region}-dataproc.googleapis.com/v1"

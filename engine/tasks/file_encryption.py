@@ -19,6 +19,7 @@ NUMBERS: dict[int, tuple[Kind, struct.Struct]] = {  # what follows salt and nonc
 }
 SCRYPT_R = 8
 MIN_ROUNDS, MAX_ROUNDS, MAX_MEMORY = 10_000, 10_000_000, 1 << 20
+MAX_WORK = 1 << 24  # kilobytes that ARGON2ID and SCRYPT may fill: how often they do, a file says itself
 CHUNK = 1 << 20
 
 
@@ -42,10 +43,14 @@ class Derivation:
                 raise TaskFailed(f"`iterations` must be from {MIN_ROUNDS} to {MAX_ROUNDS}, not {self.rounds}.")
             size = KEY + BLOCK_BITS // 8 if self.kind == "PBKDF2_SHA256" else KEY
             return hashlib.pbkdf2_hmac(self.kind.removeprefix("PBKDF2_"), secret, salt, self.rounds, size)
-        if self.rounds > MAX_ROUNDS:
-            raise TaskFailed(f"`argon2TimeCost` may be {MAX_ROUNDS} at most, not {self.rounds}.")
         if self.memory > MAX_MEMORY:
             raise TaskFailed(f"`memory` may be {MAX_MEMORY} at most, not {self.memory}.")
+        times = self.lanes if self.kind == "SCRYPT" else self.rounds
+        if self.memory * times > MAX_WORK:
+            raise TaskFailed(
+                f"{self.kind} over {self.memory} kilobytes, {times} times, is more than may be worked through here.",
+                fix="Encrypt with less `memory`, `argon2TimeCost` or `parallelism`.",
+            )
         try:
             if self.kind == "SCRYPT":
                 return Scrypt(salt, KEY, n=self.memory, r=SCRYPT_R, p=self.lanes).derive(secret)

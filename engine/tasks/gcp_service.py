@@ -1,19 +1,30 @@
 """Google's cloud: who asks, in which project, and one call of its REST APIs."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.google_account import granted, read_key
-from engine.tasks.property_types import OptionalText, TextList, moment_from_text
+from engine.tasks.property_types import OptionalText, Text, TextList, moment_from_text
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 IMPERSONATION = "https://iamcredentials.googleapis.com/v1"
 MOST_PAGES = 1000
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[\w-]+", text.strip(), re.ASCII):
+        raise ValueError(f"{text!r} is no name of a region; write it as europe-west3")
+    return text.strip()
+
+
+Region = Annotated[Text, AfterValidator(_region)]
+"""Where in Google's cloud; it becomes part of the address that a token goes to, so it names no more than that."""
 
 
 class GcpConnected(Part):

@@ -11,7 +11,9 @@ from engine.tasks import rest_service
 from engine.tasks.property_types import JsonMap, OptionalText, Text, scalar_to_text
 
 SERVICE = "Kafka Connect"
-SECRET = re.compile(r"password|secret|token|credential|api_?key|access_?key|private_?key", re.IGNORECASE)
+SECRET = re.compile(
+    r"password|passphrase|secret|token|credential|jaas|user[._]info|(api|access|private)[._-]?key", re.IGNORECASE
+)
 
 
 class Made(Outputs):

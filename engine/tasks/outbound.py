@@ -64,7 +64,7 @@ async def opened(
 ) -> AsyncIterator[httpx.Response]:
     """An answer whose body is still to be read; TaskFailed when there is none."""
     address = with_parameters(destination(context, url), body.pop("params", None))
-    sent = httpx.Headers({"User-Agent": "Parley", **(headers or {})})
+    sent = httpx.Headers({"User-Agent": "Parley", **(headers or {})}, encoding="utf-8")
     credentials = options.credentials()
     auth = credentials if isinstance(credentials, httpx.Auth) else None
     if isinstance(credentials, str):

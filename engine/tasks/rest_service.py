@@ -133,17 +133,22 @@ async def waited(
     stop: Callable[[], Awaitable[Any]] | None = None,
 ) -> R:
     """What `look` gives as soon as it gives something; TaskFailed when that takes longer than `most`, which `what` then
-    names. When the task is killed meanwhile, `stop` ends what it waits for."""
+    names. `stop` ends what nobody waits for any more, then and when the task is killed."""
     loop = asyncio.get_running_loop()
     until = inf if most is None else loop.time() + most.total_seconds()
-    try:
-        while (found := await look()) is None:
-            if loop.time() >= until:
-                raise TaskFailed(f"{what} did not end within {most}.", fix=fix)
-            await asyncio.sleep(every.total_seconds())
-    except asyncio.CancelledError:
+
+    async def given_up() -> None:
         if stop is not None:
             with suppress(EngineError):
                 await stop()
+
+    try:
+        while (found := await look()) is None:
+            if loop.time() >= until:
+                await given_up()
+                raise TaskFailed(f"{what} did not end within {most}.", fix=fix)
+            await asyncio.sleep(every.total_seconds())
+    except asyncio.CancelledError:
+        await given_up()
         raise
     return found

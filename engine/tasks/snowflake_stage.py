@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,8 +80,12 @@ async def get(context: RunContext, session: Session, stage: str, name: str, fold
         with path.open("rb") as content:
             if not decompress or content.read(2) != GZIP:
                 return path
-        with gzip.open(path) as packed, plain.open("wb") as out:
-            shutil.copyfileobj(packed, out, BLOCK)
+        try:
+            with gzip.open(path) as packed, plain.open("wb") as out:
+                shutil.copyfileobj(packed, out, BLOCK)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            fix = "Set `compress: false` to fetch it as it is."
+            raise TaskFailed(f"{name} is no whole gzip: {error}.", fix=fix) from error
         return plain
 
     return await in_own_thread(opened)

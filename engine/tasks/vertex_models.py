@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask
 from engine.tasks import aliases, gemini
-from engine.tasks.gcp_service import GcpConnected, kept
+from engine.tasks.gcp_service import GcpConnected, Region, kept
 from engine.tasks.gemini_answers import content_of, measure
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, Text
 
@@ -26,7 +26,7 @@ class Parameters(Part):
 class VertexTask(GcpConnected, RunnableTask):
     """Which model, and where it runs."""
 
-    region: Property[Text]
+    region: Property[Region]
     model_id: Property[Text] = "gemini-pro"
     parameters: Property[Parameters | None] = None
 

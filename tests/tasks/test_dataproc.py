@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from engine.errors import TaskFailed
+from engine.errors import EngineError, TaskFailed
 from engine.tasks.gcp.dataproc.batches import batch_id
 from tests.wire.gcp import gcp_service
 from tests.wire.google import TOKEN
@@ -168,6 +168,21 @@ async def test_clusters(dataproc):
     gone = await context.run(type=f"{CLUSTERS}.Delete", **context.who, clusterName="night")
     assert (gone.clusterName, gone.deleted) == ("night", True)
     assert service.asked[-1][:2] == ("DELETE", "/projects/parley/regions/eu/clusters/night")
+    await context.run(type=f"{CLUSTERS}.Delete", **context.who, clusterName="a?b")
+    assert service.asked[-1][1] == "/projects/parley/regions/eu/clusters/a?b"
     service.ends = {"error": {"message": "It has a lock"}}
     with pytest.raises(TaskFailed, match="It has a lock"):
         await context.run(type=f"{CLUSTERS}.Delete", **context.who, clusterName="night")
+
+
+@pytest.mark.parametrize("region", ["evil.example/", "a@b", "", "a b"])
+async def test_a_region_leads_to_no_other_machine(dataproc, region):
+    service, context = dataproc
+    for kind, field in [
+        (f"{BATCHES}.SparkSqlSubmit", {"name": "n", "queryFileUri": "gs://b/q.sql"}),
+        ("io.kestra.plugin.gcp.vertexai.TextCompletion", {"prompt": "Hi"}),
+        ("io.kestra.plugin.gcp.vertexai.CustomJob", {"displayName": "n", "spec": {"workerPoolSpecs": []}}),
+    ]:
+        with pytest.raises(EngineError, match="no name of a region"):
+            await context.run(type=kind, **{**context.who, "region": f"{{{{ '{region}' }}}}"}, **field)
+    assert service.asked == []

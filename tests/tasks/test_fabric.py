@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from datetime import datetime
 
 import pytest
 
@@ -81,8 +80,10 @@ async def test_a_job_that_is_waited_for_ends_with_the_task(fabric):
         await running
     assert wire.last.path == f"{JOBS}/j-1/cancel"
     context.time_limit = 0.02
+    wire.requests.clear()
     with pytest.raises(TaskFailed, match=r"did not end within .*Give a longer `timeout`"):
         await context.run(**job)
+    assert wire.last.path == f"{JOBS}/j-1/cancel"
 
 
 async def test_parameters_that_say_their_type_stay_as_they_are(fabric):
@@ -147,15 +148,18 @@ async def test_files_of_the_lake(make_context, monkeypatch, path, lies):
             await context.run(type=f"{ONELAKE}.Download", **who, filePath="../../other/x.csv")
 
 
-async def test_pipelines_of_data_factory(make_context, monkeypatch):
-    monkeypatch.setattr("engine.tasks.azure.datafactory.EVERY", datetime.resolution)
+async def test_pipelines_of_data_factory(make_context):
     at = "/subscriptions/s/resourceGroups/my group/providers/Microsoft.DataFactory/factories/f"
-    said, activities = [], [{"activityName": "Copy", "status": "Succeeded", "output": {"rowsCopied": 3}}]
+    said, activities = [], [{"activityName": name, "status": "Succeeded"} for name in ("Copy", "Tell")]
     table = {
         ("POST", "/t/oauth2/v2.0/token"): {"access_token": "of-entra"},
         ("POST", f"{at}/pipelines/nightly/createRun"): {"runId": "r-1"},
         ("GET", f"{at}/pipelineruns/r-1"): lambda request: Answered(said.pop(0) if len(said) > 1 else said[0]),
-        ("POST", f"{at}/pipelineruns/r-1/queryActivityruns"): {"value": activities},
+        ("POST", f"{at}/pipelineruns/r-1/queryActivityruns"): lambda request: Answered(
+            {"value": activities[1:]}
+            if request.json.get("continuationToken") == "more"
+            else {"value": activities[:1], "continuationToken": "more"}
+        ),
         ("POST", f"{at}/pipelineruns/r-1/cancel"): {},
     }
     with serving(routes(table)) as wire:
@@ -164,9 +168,12 @@ async def test_pipelines_of_data_factory(make_context, monkeypatch):
         who = {"tenantId": "t", "clientId": "c", "clientSecret": "s3cret", "subscriptionId": "s"}
         run = {"type": "io.kestra.plugin.azure.datafactory.CreateRun", **who, "resourceGroupName": "my group"}
         run |= {"factoryName": "f", "pipelineName": "nightly", "parameters": {"day": "{{ 1 + 1 }}"}}
-        said[:] = [{"status": "Queued"}, {"status": "InProgress"}, {"status": "Succeeded"}]
+        run["checkFrequency"] = {"interval": "PT0.01S"}
+        said[:] = [{"status": "Queued"}, {"status": "InProgress"}, {"status": "Succeeded", "durationInMs": 1500}]
         done = await context.run(**run)
-        assert (done.runId, json.loads(context.files.text(done.uri))) == ("r-1", activities[0])
+        rows = [json.loads(line) for line in context.files.text(done.uri).splitlines()]
+        assert (done.runId, rows) == ("r-1", activities)
+        assert (context.metrics["activities.count"], context.metrics["pipeline.duration.ms"]) == (2, 1.5)
         begun = next(one for one in wire.requests if one.path.endswith("createRun"))
         assert (begun.json, begun.query) == ({"day": "2"}, {"api-version": "2018-06-01"})
         assert begun.headers["authorization"] == "Bearer of-entra"
@@ -183,3 +190,8 @@ async def test_pipelines_of_data_factory(make_context, monkeypatch):
         with pytest.raises(asyncio.CancelledError):
             await running
         assert wire.last.path.endswith("/r-1/cancel")
+        with pytest.raises(TaskFailed, match=r"r-1 did not end within 0:00:00\.020000.*checkFrequency"):
+            await context.run(**{**run, "checkFrequency": {"interval": "PT0.01S", "maxDuration": "PT0.02S"}})
+        assert wire.last.path.endswith("/r-1/cancel")
+        with pytest.raises(TaskFailed, match="certificate"):
+            await context.run(**run, pemCertificate="-----BEGIN")

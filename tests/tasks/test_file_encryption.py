@@ -57,6 +57,13 @@ async def test_what_cannot_be_done_is_told(context):
         await encrypted(context, b"x", iterations=999)
     with pytest.raises(TaskFailed, match="`memory` may be"):
         await encrypted(context, b"x", keyDerivation="SCRYPT", memory=1 << 21)
+    with pytest.raises(TaskFailed, match=r"ARGON2ID .* more than may be worked through"):
+        await encrypted(context, b"x", keyDerivation="ARGON2ID", argon2TimeCost=100, memory=1 << 20)
+    with pytest.raises(TaskFailed, match=r"SCRYPT .* more than may be worked through"):
+        await encrypted(context, b"x", keyDerivation="SCRYPT", parallelism=255, memory=1 << 20)
+    endless = KESTRA + bytes((1, 3)) + bytes(28) + struct.pack(">IIH", 10_000_000, 1 << 20, 1) + bytes(16)
+    with pytest.raises(TaskFailed, match=r"ARGON2ID .* more than may be worked through"):
+        await decrypted(context, await context.files.put(endless, "a.enc"))
     with pytest.raises(TaskFailed, match="SCRYPT cannot work so"):
         await encrypted(context, b"x", keyDerivation="SCRYPT", memory=1000)
     with pytest.raises(TaskFailed, match="`parallelism` cannot be 300"):

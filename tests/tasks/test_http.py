@@ -100,7 +100,7 @@ async def test_request_sends_and_hands_on(make_context, service):
         type=REQUEST,
         uri=f"{service.url}/a path?x=1",
         method="POST",
-        headers={"X-Trace": "{{ flow.id }}", "X-Number": 5},
+        headers={"X-Trace": "{{ flow.id }}", "X-Number": 5, "X-Who": "Zoë"},
         body='{"title": "{{ inputs.title }}"}',
     )
     assert (found.code, found.headers["X-Twice"]) == (200, ["one"])
@@ -110,6 +110,7 @@ async def test_request_sends_and_hands_on(make_context, service):
     assert json.loads(said["body"]) == {"title": 'a "quoted" title\nand a line'}
     assert said["headers"]["content-type"] == "application/json"
     assert (said["headers"]["x-trace"], said["headers"]["x-number"]) == ("a_flow", "5")
+    assert said["headers"]["x-who"].encode("latin-1").decode() == "Zoë"
     assert service.last.path == "/a path"
     assert context.metrics["request.count"] == 1
 

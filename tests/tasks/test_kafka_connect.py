@@ -7,6 +7,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
+from engine.tasks.kafka_connect import settings
 from tests.wire.loopback import Answered, serving
 
 KAFKA = "io.kestra.plugin.kafka"
@@ -107,6 +108,10 @@ async def test_a_connector_lives_and_goes(context, worker, at):
     assert (made.connectorName, made.type, made.taskIds) == ("a sink", "sink", [0, 1])
     assert worker.connectors["a sink"]["config"] == {**SINK, "tasks.max": "2", "name": "a sink"}
     assert {"s3cret-db", "pass word"} <= set(context.masked)
+    more = {"snowflake.private.key": "MIIE", "sasl.jaas.config": 'x required password="p";', "kafka.api.key": "K1"}
+    more |= {"basic.auth.user.info": "ann:pw", "key.converter": "StringConverter"}
+    settings(context, more)
+    assert set(more.values()) - set(context.masked) == {"StringConverter"}
     with pytest.raises(TaskFailed, match="answered 409: Connector a sink already exists"):
         await context.run(**make, config=SINK)
     wider = await context.run(type=f"{KAFKA}.ConnectorUpdateConfig", **at, config={**SINK, "tasks.max": 3})

@@ -249,6 +249,9 @@ async def test_files_out_of_a_stage(stage):
     leave("orders.csv.gz", gzip.compress(b"plain"))  # by Snowflake itself, without a lock
     found = await context.run(**download, compress=False)
     assert gzip.decompress(await context.files.read(found.uri)) == b"plain"
+    leave("orders.csv.gz", *sealed(gzip.compress(big)[:-20]))
+    with pytest.raises(TaskFailed, match=r"orders\.csv\.gz is no whole gzip.*`compress: false`"):
+        await context.run(**download)
     leave("orders.csv.gz", *sealed(b"x")[:2], base64.b64encode(bytes(16)).decode())
     with pytest.raises(TaskFailed, match="another key"):
         await context.run(**download)

@@ -13,7 +13,7 @@ from engine.tasks.ai.model_service import OpenAiFamily, Provider
 from engine.tasks.ai.provider import STOPPED, GeminiFamily
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.entra import token_of
-from engine.tasks.gcp_service import SCOPE
+from engine.tasks.gcp_service import SCOPE, Region
 from engine.tasks.google_account import access_token
 from engine.tasks.openai_service import AzureDeployments, connected
 from engine.tasks.property_types import OptionalText, Text
@@ -83,7 +83,7 @@ serviceAccount: "{{ secret('GCP_SERVICE_ACCOUNT') }}"
     )
     type: Literal["io.kestra.plugin.ai.provider.GoogleVertexAI"]
     project: Property[Text]
-    location: Property[Text]
+    location: Property[Region]
     endpoint: Property[OptionalText] = None
     service_account: Property[OptionalText] = None  # else the machine's own account
 

@@ -1,12 +1,12 @@
 """`io.kestra.plugin.azure.datafactory`: pipelines of Azure Data Factory."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed, Unserved
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
 from engine.tasks.property_types import JsonMap, OptionalText, Text
@@ -23,6 +23,15 @@ class Ran(Outputs):
 
     runId: str  # noqa: N815 - appears as written
     uri: StoredUri | None = None
+
+
+class CheckFrequency(Part):
+    """How often a run is looked at, and how long it is waited for."""
+
+    interval: Property[timedelta] = EVERY
+    max_duration: Property[timedelta | None] = Field(
+        default=None, description="An hour, or the `timeout` of the task, unless given."
+    )
 
 
 class CreateRun(RunnableTask):
@@ -47,12 +56,16 @@ parameters:
     tenant_id: Property[OptionalText] = None
     client_id: Property[OptionalText] = None
     client_secret: Property[OptionalText] = None
+    pem_certificate: Annotated[
+        Any, Unserved("Data Factory is not asked with a certificate here.", "Give `clientSecret`.")
+    ] = None
     subscription_id: Property[Text]
     resource_group_name: Property[Text]
     factory_name: Property[Text]
     pipeline_name: Property[Text]
     parameters: Property[JsonMap] = Field(default_factory=dict)
     wait: Property[bool] = True
+    check_frequency: CheckFrequency = Field(default_factory=CheckFrequency)
 
     async def run(self, context: RunContext) -> Ran:
         token = await token_of(context, self.tenant_id, self.client_id, self.client_secret, SCOPE)
@@ -81,9 +94,10 @@ parameters:
             found = await ask("GET", f"pipelineruns/{run}")
             return found if found.get("status") in ENDED else None
 
-        most = timedelta(seconds=context.time_limit) if context.time_limit else MOST
+        limit = timedelta(seconds=context.time_limit) if context.time_limit else MOST
         done = await rest_service.waited(
-            look, every=EVERY, most=most, what=f"The run {run}", fix="Give a longer `timeout`.",
+            look, every=self.check_frequency.interval, most=self.check_frequency.max_duration or limit,
+            what=f"The run {run}", fix="Raise `checkFrequency.maxDuration`, or the task's `timeout`.",
             stop=lambda: ask("POST", f"pipelineruns/{run}/cancel"),
         )  # fmt: skip
         if done["status"] != "Succeeded":
@@ -91,5 +105,13 @@ parameters:
             raise TaskFailed(f"The run {run} ended as {done['status']}: {why}", outputs={"runId": run})
         since, until = began - timedelta(days=1), datetime.now(UTC) + timedelta(days=1)
         period = {"lastUpdatedAfter": since.isoformat(), "lastUpdatedBefore": until.isoformat()}
-        rows = (await ask("POST", f"pipelineruns/{run}/queryActivityruns", period)).get("value") or []
+        rows = list[Any]()
+        while True:
+            page = await ask("POST", f"pipelineruns/{run}/queryActivityruns", period)
+            rows += page.get("value") or []
+            if not (more := page.get("continuationToken")):
+                break
+            period["continuationToken"] = str(more)
+        context.metric("activities.count", len(rows))
+        context.metric("pipeline.duration.ms", (done.get("durationInMs") or 0) / 1000, "timer")
         return Ran(runId=run, uri=await context.files.put("".join(lines_of(rows)).encode(), "activities.jsonl"))

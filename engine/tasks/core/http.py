@@ -53,7 +53,8 @@ class HttpTask(RunnableTask):
 
     def call(self, context: RunContext, stack: ExitStack) -> dict[str, Any]:
         """Headers and body as the HTTP client wants them; files stay open as long as the stack."""
-        headers = httpx.Headers({name: header(value) for name, value in (self.headers or {}).items()})
+        given = {name: header(value) for name, value in (self.headers or {}).items()}
+        headers = httpx.Headers(given, encoding="utf-8")
         extra: dict[str, Any] = (
             {"params": {k: scalar_to_text(v) for k, v in self.params.items()}} if self.params else {}
         )

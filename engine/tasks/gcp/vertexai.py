@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.gcp_service import GcpConnected, kept
+from engine.tasks.gcp_service import GcpConnected, Region, kept
 from engine.tasks.gemini_answers import ratings_of, reason_of, text_of
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, document_from_text
 from engine.tasks.vertex_models import Predictions, VertexTask, predicted, turn
@@ -161,7 +161,7 @@ spec:
     )
     api: ClassVar[str] = "gcp_vertexai"
     type: Literal["io.kestra.plugin.gcp.vertexai.CustomJob"]
-    region: Property[Text]
+    region: Property[Region]
     display_name: Property[Text]
     spec: JobSpec
     wait: Property[bool] = True

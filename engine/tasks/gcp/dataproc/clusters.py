@@ -1,6 +1,7 @@
 """`io.kestra.plugin.gcp.dataproc.clusters`: clusters of machines with Spark."""
 
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -96,7 +97,7 @@ region: europe-west3
     type: Literal["io.kestra.plugin.gcp.dataproc.clusters.Delete"]
 
     async def run(self, context: RunContext) -> Deleted:
-        path = f"{self.clusters(context)}/{self.cluster_name}"
+        path = f"{self.clusters(context)}/{quote(self.cluster_name, safe='')}"
         await self.ended(context, await self.gcp(context, "DELETE", path, params=request_id(context)))
         return Deleted(clusterName=self.cluster_name, deleted=True)
 
