@@ -28,6 +28,9 @@ DATED = re.compile(  # dates that the engine gives, one or the first of several
     r"(trigger\.(date|next|previous)|execution\.(startDate|endDate))"
     r"(\s*\?\?\s*(trigger\.(date|next|previous)|execution\.(startDate|endDate)))*(\s*\|\s*date\([^()|]*\))?"
 )
+RENDERED = re.compile(r"render\(\s*vars\.(\w+)\s*\)")
+TEMPLATE = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
+ACTING = re.compile(r"[;&|<>`$()\\\n]|\{[%#]")  # begins another command, or may
 ALONE = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*")
 LOOPS = frozenset({"Loop", *BY_VALUE})  # what `taskrun.value` and `item.value` can be of
 OF_LOOP = re.compile(r"(parent\.|parents\[\d+\]\.)?taskrun\.value|item\.((parent\.)*|parents\[\d+\]\.)value")
@@ -42,16 +45,27 @@ def findings(flow: Flow, every: Iterable[tuple[Path, BaseModel]]) -> Iterator[Fi
     plain = frozenset(_plain(flow))
     kinds = {task.id: type(task) for task in scope.tasks.values()}
     is_dated = all(isinstance(one, Scheduled) for one in flow.triggers)  # others hand on dates that they were told
+
+    def is_safe(expression: str, path: Path) -> bool:
+        if expression in plain or TAMED.fullmatch(expression) or _is_stored(expression, kinds):
+            return True
+        if is_dated and DATED.fullmatch(expression):
+            return True
+        if OF_LOOP.fullmatch(expression):
+            return _is_listed(scope, path)
+        found = RENDERED.fullmatch(expression)
+        text = flow.variables.get(found[1]) if found else None
+        if not isinstance(text, str) or ACTING.search(TEMPLATE.sub("", text)):
+            return False
+        inner = [one.strip() for one in TEMPLATE.findall(text)]
+        return not any("render" in one for one in inner) and all(is_safe(one, path) for one in inner)
+
     for path, part in every:
         for inner, text in _shell_texts(part):
             for expression, line, column in unquoted(text):
                 if not any(word in expression for word in FROM_OUTSIDE) and "read(" not in expression:
                     continue
-                if expression in plain or TAMED.fullmatch(expression) or _is_stored(expression, kinds):
-                    continue
-                if (is_dated and DATED.fullmatch(expression)) or (
-                    OF_LOOP.fullmatch(expression) and _is_listed(scope, path)
-                ):
+                if is_safe(expression, path):
                     continue
                 message = f"`{{{{ {expression} }}}}` stands unquoted in shell text: a `;` in it starts a command."
                 advice = 'Put it in double quotes: "{{ … }}".'
@@ -74,7 +88,10 @@ def _plain(flow: Flow) -> Iterator[str]:
     """Expressions whose value can't hold what a shell would act on: typed inputs, and plain words of the flow's own."""
     yield from OURS
     yield from (f"inputs.{one.id}" for one in flow.inputs if one.type in NO_TEXT or _one_of_plain(one))
-    yield from (f"vars.{name}" for name, value in flow.variables.items() if _is_plain(value))
+    for name, value in flow.variables.items():
+        if _is_plain(value) or (isinstance(value, str) and "{{" not in value and not ACTING.search(value)):
+            yield f"vars.{name}"
+            yield f"render(vars.{name})"
 
 
 def _is_stored(expression: str, kinds: Mapping[str, type[Task]]) -> bool:

@@ -273,11 +273,12 @@ tasks:
 
 def test_a_script_of_the_first_releases_is_told_all_that_changes():
     python = "Write `io.kestra.plugin.scripts.python.Commands`"
+    here = "`taskRunner: {type: io.kestra.plugin.core.runner.Process}`"
     assert {one.path: one.suggestion for one in check(FIRST, catalogue())} == {
         "tasks[0].type": f"{python} with `commands: [python main.py]` and `dependencies` for `requirements`.",
         "tasks[0].dockerOptions": "Write `containerImage` for its `image`, `taskRunner` for the rest.",
-        "tasks[1].type": f"{python} with `python` for `./bin/python`.",
-        "tasks[2].type": "Write `io.kestra.plugin.scripts.shell.Commands`.",
+        "tasks[1].type": f"{python} with `python` for `./bin/python` and {here}.",
+        "tasks[2].type": f"Write `io.kestra.plugin.scripts.shell.Commands` with {here}.",
     }
 
 

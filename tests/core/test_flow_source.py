@@ -376,6 +376,34 @@ tasks:
     assert found == ["{{ inputs.name }}", "{{ vars.made }}", "{{ vars.two }}"]
 
 
+def test_what_the_flow_itself_writes_in_its_variables_may_stand_unquoted():
+    text = """id: f
+namespace: a.b
+inputs:
+  - {id: taxi, type: SELECT, values: [yellow, green]}
+  - {id: name, type: STRING}
+variables:
+  client: sqlcmd -S 10.0.0.4 -C
+  file: "{{ inputs.taxi }}_tripdata_{{ trigger.date | date('yyyy-MM') }}.csv"
+  named: "{{ inputs.taxi }}_{{ inputs.name }}.csv"
+  piped: "{{ inputs.taxi }} | sh"
+  again: "{{ render(vars.named) }}"
+tasks:
+  - id: run
+    type: io.kestra.plugin.scripts.shell.Commands
+    commands:
+      - "{{ vars.client }} -i a.sql"
+      - wget -qO- https://a.example/{{ render(vars.file) }}.gz | gunzip > {{render(vars.file)}}
+      - cat {{ render(vars.named) }} {{ render(vars.piped) }} {{ render(vars.again) }} {{ vars.file }}
+triggers:
+  - {id: monthly, type: io.kestra.plugin.core.trigger.Schedule, cron: "@monthly"}
+"""
+    found = [one.message.split("`")[1] for one in check(text, catalogue()) if one.code == "shell-quoting"]
+    assert found == [
+        f"{{{{ {one} }}}}" for one in ("render(vars.named)", "render(vars.piped)", "render(vars.again)", "vars.file")
+    ]
+
+
 def test_the_address_of_a_stored_file_may_stand_unquoted():
     text = """id: f
 namespace: a.b

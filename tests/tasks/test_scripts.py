@@ -213,6 +213,18 @@ async def test_the_script_tasks_of_the_first_releases_run_as_they_were_written(m
     assert {name: context.files.text(uri) for name, uri in found.outputFiles.items()} == {"rows": "1", "b.csv": "2"}
 
 
+@pytest.mark.parametrize("name", ["Bash", "Python", "Node"])
+def test_a_script_of_the_first_releases_runs_here_unless_it_asks_for_a_container(make_context, name):
+    def runner(**given):
+        return task(make_context(), type=f"{OLDEST}.{name}", commands=["x"], **given).runner_type
+
+    docker = "io.kestra.plugin.scripts.runner.docker.Docker"
+    assert runner() == PROCESS["type"]
+    asked = ({"runner": "DOCKER"}, {"dockerOptions": {"image": "i"}}, {"containerImage": "i"})
+    assert [runner(**one) for one in asked] == [docker] * 3
+    assert runner(taskRunner={"type": docker}) == docker
+
+
 def test_the_first_releases_had_other_names(make_context):
     context = make_context()
     node = task(context, type=f"{OLDEST}.Node", args=["x"])

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 FAMILY = "io.kestra.core.tasks.scripts."
+HERE = "PROCESS"  # they ran as processes until a flow asked for a container
+RUNNERS = ("taskRunner", "task_runner", "runner", "docker", "dockerOptions", "containerImage", "container_image")
 # What ran when nothing else was said. Python lay in the folder then.
 DEFAULTS = {"Python": "./bin/python main.py", "Node": "node main.js"}
 OWN_PYTHON = 'mkdir -p bin && ln -sf "$(command -v python3 || command -v python)" bin/python'
@@ -21,6 +23,8 @@ def modern(declaration: Any) -> Any:
     if not isinstance(kind, str) or not kind.startswith(FAMILY):
         return declaration
     found = {name: value for name, value in declaration.items() if name not in LEFT_OUT}
+    if not any(name in found for name in RUNNERS):
+        found["runner"] = HERE
     if isinstance(found.get("interpreter"), str) or "interpreterArgs" in declaration:
         arguments = declaration.get("interpreterArgs")
         found["interpreter"] = [str(found.get("interpreter") or "/bin/sh"), *_listed(arguments or ["-c"])]
@@ -52,6 +56,8 @@ def changes(declaration: Mapping[str, Any]) -> str:
     elif OWN_PYTHON in found.get("commands", ()):
         told.append("`python` for `./bin/python`")
     told += [f"`{now}` for `{old}`" for old, now in RENAMED.items() if old in declaration]
+    if "runner" in found and "runner" not in declaration:
+        told.append("`taskRunner: {type: io.kestra.plugin.core.runner.Process}`")
     return f"with {' and '.join(told)}" if told else ""
 
 
