@@ -262,6 +262,10 @@ class PollContext(RunContext, Protocol):
 
     memory: Mapping[str, Any]  # what it said it saw when it last looked; empty at first
 
+    async def remember(self, memory: Mapping[str, Any]) -> None:
+        """Write at once what to know at the next look, if this one comes to no end: before something is done that can't
+        be done twice. TaskFailed where nothing may be done: the trigger was switched off, or another process looks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

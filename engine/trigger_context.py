@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Literal
@@ -47,6 +47,7 @@ class TriggerContext:
         masker: Masker,
         kv: KeyValues,
         memory: Mapping[str, Any],
+        remember: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
         records: Records | None = None,
     ) -> None:
         self.namespace = flow.namespace
@@ -60,6 +61,7 @@ class TriggerContext:
         self.settings = settings
         self.kv = kv
         self.memory = memory
+        self._remember = remember
         self.chat: ChatPort | None = None
         self.executions: Executions | None = None
         self.records = records
@@ -109,6 +111,11 @@ class TriggerContext:
     async def execution_map(self, execution_id: str | None = None) -> Mapping[str, Any]:
         """NotFound: a trigger looks before there is an execution."""
         raise NotFound("A trigger belongs to no execution.", fix="Use this task inside the flow.")
+
+    async def remember(self, memory: Mapping[str, Any]) -> None:
+        """Write at once what to know at the next look; TaskFailed. Of who listens nothing is remembered."""
+        if self._remember is not None:
+            await self._remember(memory)
 
     def mask(self, secret: str) -> None:
         """Never show this text in a log, card or error."""

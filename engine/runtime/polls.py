@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -138,7 +139,7 @@ class Polls:
     async def _poll(self, one: Polled, seen: TriggerState) -> None:
         memory: Mapping[str, Any] | None = None
         try:
-            start, memory = await self._found(one)
+            start, memory = await self._found(one, seen)
         except EngineError as error:
             log.warning("The trigger %s could not look: %s", one.key, self._creator.masker.mask(str(error)))
             start = None
@@ -153,11 +154,11 @@ class Polls:
             log.error("The trigger %s can't be written (%s); it looks again.", one.key, error)
             await asyncio.sleep(1)
 
-    async def _found(self, one: Polled) -> tuple[Start | None, Mapping[str, Any] | None]:
+    async def _found(self, one: Polled, seen: TriggerState) -> tuple[Start | None, Mapping[str, Any] | None]:
         """The execution for what the trigger sees, None when it sees nothing or its conditions say no; and what it must
-        remember, None when it does not. EngineError."""
+        remember, None when it does not. EngineError; where that may start an execution, what was seen does, FAILED."""
         memory = await self._database.read(lambda connection: rows.memory(connection, one.key))
-        context = self._starts.context(one.flow, one.trigger, self._kv, memory)
+        context = self._starts.context(one.flow, one.trigger, self._kv, memory, partial(self._remember, one, seen))
         try:
             async with asyncio.timeout(LONGEST):
                 found = await one.trigger.poll(context)
@@ -165,15 +166,34 @@ class Polls:
             raise TaskFailed(f"It took longer than {LONGEST:g} s to look.", fix="Set timeouts in `options`.") from error
         finally:
             await context.close()
-        seen = plain(found.memory) if isinstance(found, Look) else None
+        known = plain(found.memory) if isinstance(found, Look) else None
         found = found.found if isinstance(found, Look) else found
         if found is None:
-            return None, seen
+            return None, known
         variables: Mapping[str, Any] = plain(found.model_dump(by_alias=True) if isinstance(found, Outputs) else found)
         names = {"trigger": variables}
-        if not await self._starts.holds(one.flow, one.trigger, names):
-            return None, seen
-        return await self._starts.start(one.flow, one.trigger, variables, names), seen
+        try:
+            if not await self._starts.holds(one.flow, one.trigger, names):
+                return None, known
+            return await self._starts.start(one.flow, one.trigger, variables, names), known
+        except EngineError as error:
+            if not one.trigger.fail_on_trigger_error:
+                raise
+            return self._starts.failed(one.flow, one.trigger, variables, error), known
+
+    async def _remember(self, one: Polled, seen: TriggerState, memory: Mapping[str, Any]) -> None:
+        """Write what a trigger must know at its next look, while it looks; TaskFailed when it stands no more as
+        `seen`."""
+
+        def work(unit: Unit) -> bool:
+            there = rows.held(unit.connection, one.flow.namespace, one.flow.id, one.trigger.id) or seen
+            if there.disabled or there.next_date != seen.next_date:
+                return False
+            rows.save_memory(unit.connection, one.key, plain(memory))
+            return True
+
+        if not await self._database.transact(work):
+            raise TaskFailed("The trigger was switched off or edited, or another process looks for it.")
 
     async def _written(
         self, one: Polled, seen: TriggerState, start: Start | None, memory: Mapping[str, Any] | None

@@ -1,7 +1,7 @@
 """What a trigger starts: its inputs and labels rendered, its conditions asked, the execution prepared."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -58,9 +58,15 @@ class Starts:
     records: Records | None = None
 
     def context(
-        self, flow: Flow, trigger: Trigger, kv: KeyValueStore, memory: Mapping[str, Any] | None = None
+        self,
+        flow: Flow,
+        trigger: Trigger,
+        kv: KeyValueStore,
+        memory: Mapping[str, Any] | None = None,
+        remember: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None,
     ) -> TriggerContext:
-        """What a trigger may touch while it looks or listens, and what it remembers; to be closed."""
+        """What a trigger may touch while it looks or listens, what it remembers, and how it writes that; to be
+        closed."""
         creator = self.creator
         return TriggerContext(
             flow,
@@ -72,6 +78,7 @@ class Starts:
             masker=creator.masker,
             kv=kv,
             memory=memory or {},
+            remember=remember,
             records=self.records,
         )
 

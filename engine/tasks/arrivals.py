@@ -11,6 +11,8 @@ from engine.tasks.trigger_fields import fields_of
 T = TypeVar("T")
 F = TypeVar("F", bound=Outputs)
 File = dict[str, Any]
+Taking = Mapping[str, Any]
+TAKING = ""  # where in a memory stands what is being taken: no file is called so
 MOST_KNOWN = 10_000  # files that are remembered from one look to the next
 Change = Literal["CREATE", "UPDATE"]
 
@@ -25,11 +27,17 @@ class WatchFields(Part):
 
 class Arrivals:
     """What a trigger knew at its last look, and after `news` as `memory` what to know at the next. `takes`: it moves or
-    deletes its files, so that all that lie there are news."""
+    deletes its files, so that all that lie there are news.
 
-    def __init__(self, on: str, known: Mapping[str, str], *, takes: bool = False) -> None:
+    What it is about to take stands in its memory before the first goes, and leaves that with the transaction that holds
+    the execution: what is gone when the process dies in between is `unheard`.
+    """
+
+    def __init__(self, context: PollContext, on: str, *, takes: bool = False) -> None:
         self.takes = takes
-        self._on, self._known = on, known
+        self._context, self._on = context, on
+        self._known = {name: seen for name, seen in context.memory.items() if name != TAKING}
+        self._taking: Sequence[Taking] = context.memory.get(TAKING, ())
         self.memory: dict[str, str] = {}
 
     def news(
@@ -58,6 +66,35 @@ class Arrivals:
             )
         return found
 
+    async def take(self, files: Sequence[File], places: Sequence[tuple[str, str]]) -> None:
+        """Write down what is going to be taken, and by which name and version it is known where it lies; TaskFailed
+        when nothing may be taken."""
+        taking = [{"file": file, "place": place} for file, place in zip(files, places, strict=True)]
+        await self._context.remember({**self._known, TAKING: taking} if taking else self._known)
+
+    def unheard(self, is_there: Callable[[str, str], bool]) -> list[File]:
+        """Files that a look had begun to take when it came to no end, and that don't lie there any more."""
+        return [one["file"] for one in self._taking if not is_there(*one["place"])]
+
+    def kept(self) -> dict[str, str]:
+        """What to know at the next look when this one looks no further."""
+        return dict(self._known)
+
+
+def unheard(
+    arrivals: Arrivals | None, there: Sequence[File], *, name: str, version: Callable[[File], str]
+) -> list[File]:
+    """The files to hand on at once instead of those that lie there: an earlier look took them and told nobody."""
+    if arrivals is None:
+        return []
+    places = set(placed(there, name, version))
+    return arrivals.unheard(lambda *place: place in places)
+
+
+def placed(files: Sequence[File], name: str, version: Callable[[File], str]) -> list[tuple[str, str]]:
+    """Name and version of each file where it lies."""
+    return [(str(one[name]), version(one)) for one in files]
+
 
 async def arrived(
     trigger: PollingTrigger,
@@ -68,7 +105,7 @@ async def arrived(
 ) -> Look:
     """What a look finds: all of it where `action` takes it away, or the news of what stays; TaskFailed as `take`."""
     fields = await fields_of(trigger, WatchFields, context)
-    arrivals = Arrivals(fields.on, context.memory, takes=action in ("MOVE", "DELETE"))
+    arrivals = Arrivals(context, fields.on, takes=action in ("MOVE", "DELETE"))
     found = await take(arrivals)
     return Look(found if files(found) else None, arrivals.memory)
 
@@ -96,19 +133,24 @@ async def away(
     files: Sequence[File],
     act: Callable[[list[File]], Awaitable[object]],
     arrivals: Arrivals | None,
-    *,
-    name: str,
+    places: Sequence[tuple[str, str]],
 ) -> list[File]:
     """The files that are moved or deleted now. `act` does it in their order, and puts each into its list once it is
-    gone. A task fails with what `act` raises; a trigger has those that are gone by then, for nobody sees them again."""
+    gone. A task fails with what `act` raises; a trigger has those that are gone by then, for nobody sees them again.
+    `places`: name and version of each where it lies."""
     gone: list[File] = []
+    if arrivals is not None:
+        await arrivals.take(files, places)
     try:
         await act(gone)
     except Exception as error:  # whatever the client of a protocol raises
-        if arrivals is None or not gone:
+        if arrivals is None:
             raise
-        for left in files[len(gone) : len(gone) + 1]:
-            context.log(f"{left[name]} and what comes after it are left where they are: {error}", "WARN")
+        if not gone:
+            await arrivals.take((), ())
+            raise
+        for name, _ in places[len(gone) : len(gone) + 1]:
+            context.log(f"{name} and what comes after it are left where they are: {error}", "WARN")
     return gone
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.address_guard import check_address
-from engine.tasks.arrivals import Arrivals, away, chosen, cut
+from engine.tasks.arrivals import Arrivals, away, chosen, cut, placed, unheard
 from engine.tasks.entra import credential_of
 from engine.tasks.extras import extra
 from engine.tasks.name_patterns import fitting
@@ -193,6 +193,8 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
     if fields.action == "MOVE" and fields.move_to is None:
         raise TaskFailed("It is not said where to move the blobs.", fix="Give `moveTo`.")
     files = [one for one in await _there(fields, context) if not one["name"].endswith("/")]
+    if done := unheard(arrivals, files, name="name", version=_version):
+        return _taken(done)
     listed = chosen(context, files, fields.max_files, arrivals, kind="blobs", name="name", version=_version)
     done = [{**one, **await fetched(fields, context, one["container"], one["name"])} for one in listed]
 
@@ -212,7 +214,11 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
         await fields.azure(context, work)
 
     if fields.action in ("MOVE", "DELETE") and done:
-        done = await away(context, done, act, arrivals, name="name")
+        done = await away(context, done, act, arrivals, placed(listed, "name", _version))
+    return _taken(done)
+
+
+def _taken(done: list[Blob]) -> Blobs:
     return Blobs(blobs=done, outputFiles={one["name"]: one["uri"] for one in done})
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.arrivals import Arrivals, away, chosen
+from engine.tasks.arrivals import Arrivals, away, chosen, placed, unheard
 from engine.tasks.gcp_service import GcpConnected
 from engine.tasks.name_patterns import fitting
 from engine.tasks.outbound import send
@@ -114,6 +114,8 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
             raise TaskFailed("It is not said where to move the objects.", fix="Give `moveDirectory`.")
         goal = place_of(fields.move_directory, "moveDirectory")
     there = await listing(fields, context, "FILES")
+    if found := unheard(arrivals, there, name="uri", version=_version):
+        return _taken(found)
     listed = chosen(context, there, fields.max_files, arrivals, kind="objects", name="uri", version=_version)
     found = [{**one, "uri": await download(fields, context, one["bucket"], one["name"])} for one in listed]
 
@@ -128,9 +130,13 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
                 await delete_object(fields, context, *source)
             gone.append(one)
 
-    if fields.action in ("MOVE", "DELETE"):
-        found = await away(context, found, act, arrivals, name="name")
+    if fields.action in ("MOVE", "DELETE") and found:
+        found = await away(context, found, act, arrivals, placed(listed, "uri", _version))
     context.metric("size", len(found))
+    return _taken(found)
+
+
+def _taken(found: list[Blob]) -> Blobs:
     return Blobs(blobs=found, outputFiles={one["name"]: one["uri"] for one in found})
 
 

@@ -21,7 +21,7 @@ from engine.plugin import (
     Typed,
     Unserved,
 )
-from engine.tasks.arrivals import Arrivals, WatchFields, arrived, away, chosen
+from engine.tasks.arrivals import Arrivals, WatchFields, arrived, away, chosen, placed, unheard
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, Files, ListFields, RemoteFile, listed, moved, put, taken
 from engine.tasks.trigger_fields import task_of
@@ -135,6 +135,8 @@ class EmptyFields(Remote, ActionFields):
             goal = self.place(self.move_directory).rstrip("/")
         async with self.files(context) as there:
             found = [one for one in await listed(there, self, self.place(self.from_)) if one["fileType"] == "FILE"]
+            if done := unheard(arrivals, found, name="serverPath", version=_version):
+                return _files(done)
             most = self.max_files
             news = chosen(context, found, most, arrivals, kind="files", name="serverPath", version=_version)
             done = await taken(there, context, news)
@@ -147,9 +149,13 @@ class EmptyFields(Remote, ActionFields):
                         await there.remove(one["serverPath"])
                     gone.append(one)
 
-            if self.action in ("MOVE", "DELETE"):
-                done = await away(context, done, act, arrivals, name="serverPath")
-        return Files(files=done, outputFiles={one["name"]: one["path"] for one in done})
+            if self.action in ("MOVE", "DELETE") and done:
+                done = await away(context, done, act, arrivals, placed(news, "serverPath", _version))
+        return _files(done)
+
+
+def _files(done: list[RemoteFile]) -> Files:
+    return Files(files=done, outputFiles={one["name"]: one["path"] for one in done})
 
 
 def _version(file: RemoteFile) -> str:

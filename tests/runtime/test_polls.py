@@ -153,6 +153,15 @@ async def test_an_error_can_be_an_execution(engine, service):
     assert "could not be reached" in (await engine.logs(made.id))[0].message
 
 
+async def test_what_was_seen_stands_in_the_execution_that_cannot_begin(engine, service):
+    more = "    failOnTriggerError: true\n    inputs: {number: no}\ninputs:\n  - {id: number, type: INT}\n"
+    await engine.deploy(flow(service, more))
+    await at_rest(engine)
+    (made,) = await engine.executions()
+    assert (made.state, made.origin.variables["code"]) == (State.FAILED, 200)
+    assert "number" in (await engine.logs(made.id))[0].message
+
+
 async def test_switched_off_and_stop_after(engine, clock, service):
     await engine.deploy(flow(service, "    stopAfter: [SUCCESS]\n"))
     await at_rest(engine)

@@ -1,6 +1,7 @@
 """A RunContext for tests of single tasks: real HTTP, files and expressions; logs and metrics are kept to look at."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -147,6 +148,7 @@ class TestContext:
         self.task_run_id, self.task_id, self.attempt = f"{EXECUTION}.1", "the_task", 1
         self.time_limit: float | None = None
         self.memory: Mapping[str, Any] = {}
+        self.remembered: list[Mapping[str, Any]] = []
         self.value: str | None = None
         self.settings, self.http = settings, http
         self.files = TestFiles(folder / "storage")
@@ -182,6 +184,9 @@ class TestContext:
     def metric(self, name: str, value: float, kind: str = "counter", **tags: str) -> None:
         self.metrics[name] = self.metrics.get(name, 0) + value
         self.tags[name] = tags
+
+    async def remember(self, memory: Mapping[str, Any]) -> None:
+        self.remembered.append(json.loads(json.dumps(memory)))  # as the store keeps it
 
     def mask(self, secret: str) -> None:
         self.masked.add(secret)

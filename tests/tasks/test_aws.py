@@ -117,6 +117,9 @@ async def test_objects_that_are_gone_start_an_execution_also_when_the_next_canno
     found = (await trigger.poll(context)).found
     assert ([one["key"] for one in found.objects], list(found.outputFiles)) == (["in/a.csv"], ["in/a.csv"])
     assert context.said("in/b.csv and what comes after it are left where they are: .*refused DeleteObject: 403", "WARN")
+    context.memory = context.remembered[-1]  # the process dies now
+    assert (await trigger.poll(context)).found == found
+    context.memory = {}
     with pytest.raises(TaskFailed, match="refused DeleteObject: 403"):
         await trigger.poll(context)
     keys = [one["key"] for one in (await context.run(type=f"{PLUGIN}.s3.List", **at, prefix="in/")).objects]

@@ -129,6 +129,9 @@ async def test_blobs_that_are_gone_start_an_execution_also_when_the_next_cannot_
         found = (await trigger.poll(context)).found
         assert ([one["name"] for one in found.blobs], list(found.outputFiles)) == (["a.csv"], ["a.csv"])
         assert context.said("b.csv and what comes after it are left where they are: .*LeaseIdMissing", "WARN")
+        context.memory = context.remembered[-1]  # the process dies now
+        assert (await trigger.poll(context)).found == found
+        context.memory = {}
         with pytest.raises(TaskFailed, match="LeaseIdMissing"):
             await trigger.poll(context)
         with BlobServiceClient(endpoint, credential=KEY) as client:

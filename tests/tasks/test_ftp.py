@@ -95,7 +95,11 @@ async def test_files_that_are_gone_start_an_execution_also_when_the_next_cannot_
         given = {"from": "/in/", "regExp": r".*/[ab]\.csv", "action": "MOVE", "moveDirectory": "/done/"}
         declared = {"id": "t", "type": f"{FS}.ftp.Trigger", **who(port), **given}
         trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-        assert [one["name"] for one in (await trigger.poll(context)).found.files] == ["a.csv"]
+        found = (await trigger.poll(context)).found
+        assert [one["name"] for one in found.files] == ["a.csv"]
+        context.memory = context.remembered[-1]  # the process dies now
+        assert (await trigger.poll(context)).found == found
+        context.memory = {}
         assert context.said("b.csv and what comes after it are left where they are", "WARN")
         with pytest.raises(TaskFailed, match="refused"):
             await trigger.poll(context)

@@ -101,6 +101,9 @@ async def test_objects_that_are_gone_start_an_execution_also_when_the_next_canno
     found = (await trigger.poll(gcp)).found
     assert ([one["name"] for one in found.blobs], list(found.outputFiles)) == (["in/a.csv"], ["in/a.csv"])
     assert gcp.said("in/b.csv and what comes after it are left where they are: .*Temporary hold", "WARN")
+    gcp.memory = gcp.remembered[-1]  # the process dies now
+    assert (await trigger.poll(gcp)).found == found
+    gcp.memory = {}
     with pytest.raises(TaskFailed, match="Temporary hold"):
         await trigger.poll(gcp)
     assert {name for bucket, name in gcp_service.objects if bucket == "inbox"} == {"in/b.csv", "in/c.csv"}

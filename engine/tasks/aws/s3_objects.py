@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
-from engine.tasks.arrivals import Arrivals, away, chosen, cut
+from engine.tasks.arrivals import Arrivals, away, chosen, cut, placed, unheard
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalInteger, OptionalText
@@ -111,13 +111,20 @@ class Taken(Outputs):
 async def taken(fields: ActionFields, context: RunContext, bucket: str, arrivals: Arrivals | None = None) -> Taken:
     """Download what is listed, with `arrivals` what is news of it, then do what is to be done with it."""
     files = [found for found in await there(fields, context, bucket) if not found["key"].endswith("/")]
+    if objects := unheard(arrivals, files, name="key", version=_version):
+        return _taken(objects)
     most = fields.max_files or MOST
     listed = chosen(context, files, most, arrivals, kind="objects", name="key", version=_version)
     done = await fetched(fields, context, bucket, [found["key"] for found in listed])
     objects = [{**found, "uri": done[found["key"]]["uri"]} for found in listed]
     if fields.action in ("MOVE", "DELETE") and objects:
-        objects = await away(context, objects, partial(fields.act, context, bucket, objects), arrivals, name="key")
+        places = placed(listed, "key", _version)
+        objects = await away(context, objects, partial(fields.act, context, bucket, objects), arrivals, places)
     context.metric("files.count", len(objects))
+    return _taken(objects)
+
+
+def _taken(objects: list[Found]) -> Taken:
     return Taken(objects=objects, outputFiles={one["key"]: one["uri"] for one in objects})
 
 

@@ -131,7 +131,7 @@ on: CREATE
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, FolderFields, context)
         there = await _listed(await fields.workspace(context), fields)
-        arrivals = Arrivals(fields.on, context.memory)
+        arrivals = Arrivals(context, fields.on)
         named = sorted(there.values(), key=lambda one: str(one["path"]))
         news = arrivals.news(named, MOST_KNOWN, name=lambda one: str(one["path"]), version=_version)
         files = [{**one, "changeType": change} for one, change in news]

@@ -285,7 +285,9 @@ moveDirectory: /data/archive
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, _Watched, context)
-        arrivals = Arrivals(fields.on, context.memory, takes=fields.action in ("MOVE", "DELETE"))
+        arrivals = Arrivals(context, fields.on, takes=fields.action in ("MOVE", "DELETE"))
+        if taken := await reached(context, lambda _: local_watch.unheard(arrivals)):
+            return Look(taken, arrivals.kept())
         look = partial(local_watch.fresh, fields=fields, arrivals=arrivals, most=fields.max_files)
         fresh = await reached(context, look)
         memory = arrivals.memory

@@ -184,7 +184,7 @@ on: CREATE
 
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, _Watched, context)
-        arrivals = Arrivals(fields.on, context.memory)
+        arrivals = Arrivals(context, fields.on)
 
         def look(reach: Reach) -> list[LocalFile]:
             news = local_watch.fresh(reach, fields, arrivals, MOST_KNOWN)
