@@ -18,6 +18,7 @@ from engine.tasks.outbound import Answer, opened, read, retry_after, send
 R = TypeVar("R")
 TRIES = 5
 REASONS = (
+    ("error_summary",),
     ("message",),
     ("error", "message"),
     ("error", "reason"),

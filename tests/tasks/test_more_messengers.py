@@ -172,3 +172,43 @@ async def test_x_takes_280_characters(context, service):
         await context.run(type=kind, url=service.url, bearerToken="b", textBody="x" * 281)
     with pytest.raises(TaskFailed, match="Give `bearerToken`"):
         await context.run(type=kind, url=service.url, textBody="x")
+
+
+async def test_zoom(make_context):
+    told = {"id": "m1"}
+
+    def service(request):
+        if request.path == "/oauth/token":
+            assert request.form == {"grant_type": "account_credentials", "account_id": "a"}
+            if request.headers["authorization"] != "Basic YzpzM2NyZXQ=":
+                return Answered({"reason": "Invalid client_id or client_secret", "error": "invalid_client"}, 400)
+            return Answered({"access_token": "t0ken"})
+        assert request.headers["authorization"] == "Bearer t0ken"
+        return Answered(told, 201)
+
+    with serving(service) as wire:
+        context = make_context({"providers": {"zoom_oauth": {"base_url": wire.url}}})
+        send = {
+            "type": "io.kestra.plugin.zoom.SendMessage",
+            "accountId": "a",
+            "clientId": "c",
+            "clientSecret": "s3cret",
+        }
+        send |= {"baseUrl": f"{wire.url}/v2/", "userId": "me@x.test", "message": "Hello"}
+        assert (await context.run(**send, channel="ch")).messageId == "m1"
+        assert (wire.last.path, wire.last.json) == (
+            "/v2/chat/users/me@x.test/messages",
+            {"message": "Hello", "to_channel": "ch"},
+        )
+        told.clear()
+        assert (await context.run(**send, toContact="ann@x.test")).messageId is None
+        assert wire.last.json == {"message": "Hello", "to_contact": "ann@x.test"}
+        assert context.said("did not say its id", "WARN")
+        for given, why in (
+            ({}, "Either `channel` or `toContact`"),
+            ({"channel": "c", "toContact": "x"}, "Either `channel` or `toContact`"),
+            ({"channel": "c", "clientSecret": "hush"}, "Zoom answered 400: invalid_client"),
+        ):
+            with pytest.raises(TaskFailed, match=why):
+                await context.run(**{**send, **given})
+        assert {"s3cret", "hush", "t0ken"} <= context.masked

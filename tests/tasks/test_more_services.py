@@ -297,3 +297,22 @@ async def test_a_function_is_called(context):
         assert (await context.run(**call, httpMethod="GET")).responseBody == "plain words"
         with pytest.raises(TaskFailed, match="The function answered 500: boom"):
             await context.run(**call, httpMethod="POST", httpBody={"fail": True})
+
+
+async def test_rules_of_sifflet(context):
+    def service(request):
+        assert (request.method, request.headers["content-type"]) == ("POST", "application/json")
+        is_known = request.headers["authorization"] == "Bearer k"
+        return Answered("begun" if is_known else "who?", 200 if is_known else 401)
+
+    with serving(service) as wire:
+        ask = {"type": "io.kestra.plugin.sifflet.RunRule", "apiKey": "k", "baseUrl": f"{wire.url}/", "ruleId": "r/1"}
+        found = await context.run(**ask, requestTimeout=5)
+        assert found.model_dump() == {"ruleId": "r/1", "status": "SUCCESS", "statusCode": 200, "response": "begun"}
+        assert (wire.last.path, wire.last.body) == ("/api/v1/rules/r/1/_run", b"")
+        refused = await context.run(**{**ask, "apiKey": "hush"})  # told, and no failure of the task
+        assert (refused.status, refused.statusCode, refused.response) == ("FAILED", 401, "who?")
+        assert context.said("Sifflet answered 401: who", "ERROR")
+        assert {"k", "hush"} <= context.masked
+        with pytest.raises(TaskFailed, match="not said which rule"):
+            await context.run(**{**ask, "ruleId": " "})
