@@ -41,6 +41,8 @@ class ConversionTask(RunnableTask):
             raise TaskFailed(f"There is no character set {self.charset!r}.", fix="Write it as UTF-8.") from error
         except UnicodeError as error:
             raise TaskFailed(f"{source.name} is not in {self.charset}: {error}.", fix="Give its `charset`.") from error
+        except RecursionError as error:
+            raise TaskFailed(f"{source.name} nests too deep.", fix="Take it apart in a script first.") from error
         context.metric("records", count)
         return Converted(uri=await context.files.put(target, source.stem + self.suffix))
 

@@ -220,7 +220,7 @@ def _entry(found: Mapping[str, Any]) -> Record:
 async def _read(context: RunContext, uri: str) -> list[Record]:
     path = context.files.path(uri)
     try:
-        return await asyncio.to_thread(lambda: list(records_of(path.read_text("utf-8"))))
+        return await asyncio.to_thread(lambda: list(records_of(path.read_text("utf-8-sig"))))
     except UnicodeDecodeError as error:
         raise TaskFailed(f"{path.name} is not in UTF-8: {error}.", fix="Convert it first.") from error
 

@@ -372,3 +372,17 @@ async def test_messages_of_protocol_buffers(context):
     for source, more, said in wrong:
         with pytest.raises(TaskFailed, match=said):
             await converted(context, "protobuf.ProtobufToIon", source, **{**read, **more})
+
+
+@pytest.mark.parametrize(
+    "name", ["json.JsonToToon", "json.JsonToIon", "json.IonToJson", "yaml.YamlToIon", "xml.XmlToIon", "csv.IonToCsv"]
+)
+async def test_what_nests_too_deep_is_told(context, name):
+    depth = 10_000
+    begin, end = ("<a>", "</a>") if "Xml" in name else ("[", "]")
+    source = await stored(context, (begin * depth + end * depth).encode(), "deep.json")
+    with pytest.raises(TaskFailed, match="deep"):
+        await converted(context, name, source)
+    if name == "json.JsonToToon":
+        with pytest.raises(TaskFailed, match="deep"):
+            await converted(context, name, await stored(context, b"[" * 900 + b"]" * 900, "deep.json"))

@@ -240,3 +240,9 @@ async def test_who_is_refused(context, ports):
     over_tls = {"port": secure, "sslOptions": {"insecureTrustAllCertificates": True}}
     with pytest.raises(TaskFailed, match="refused: noSuchObject"):  # it was let in
         await context.run(**{**asked, **over_tls, "baseDn": "dc=none"})
+
+
+async def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it(context):
+    uri = await context.files.put("\ufeffdn: cn=ann\ncn: ann\n".encode(), "of_windows.ldif")
+    (rows,) = (await context.run(type=f"{LDAP}.LdifToIon", inputs=[uri])).urisList
+    assert json.loads(context.files.text(rows)) == {"dn": "cn=ann", "attributes": {"cn": ["ann"]}}

@@ -2,6 +2,8 @@
 
 import json
 import re
+from functools import partial
+from itertools import islice
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -20,6 +22,7 @@ from engine.tasks.sql_http import (
     literal,
     row_of,
 )
+from engine.tasks.threads import in_own_thread
 
 CHUNK = 1000  # rows of one statement, unless told otherwise
 MARKS = re.compile(r"(?is)^(?P<head>.*)\bvalues\s*\((?P<marks>[^()]*)\)\s*;?\s*$")
@@ -154,21 +157,14 @@ sql: INSERT INTO orders (id, total) SETTINGS async_insert=1, wait_for_async_inse
     chunk: Property[int] = Field(default=CHUNK, ge=1)
 
     async def run(self, context: RunContext) -> Inserted:
-        count, rows = 0, list[Any]()
-        for value in values_of(context.files.path(self.from_)):
-            rows.append(value)
-            if len(rows) == self.chunk:
-                count += await self._insert(context, rows)
-                rows = []
-        count += await self._insert(context, rows) if rows else 0
+        count, values = 0, values_of(context.files.path(self.from_))
+        while rows := await in_own_thread(lambda: list(islice(values, self.chunk))):
+            statement = await in_own_thread(partial(self._marked if self.sql else self._named, rows))
+            await self.send(context, statement, date_time_input_format="best_effort")
+            context.metric("query", 1)
+            count += len(rows)
         context.metric("records", count)
         return Inserted(rowCount=count, updatedCount=count)
-
-    async def _insert(self, context: RunContext, rows: list[Any]) -> int:
-        statement = self._marked(rows) if self.sql else self._named(rows)
-        await self.send(context, statement, date_time_input_format="best_effort")
-        context.metric("query", 1)
-        return len(rows)
 
     def _marked(self, rows: list[Any]) -> str:
         """The flow's own statement, its marks filled in for each row."""

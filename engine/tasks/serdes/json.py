@@ -114,7 +114,11 @@ from: "{{ outputs.download.uri }}"
                 f"{source.name} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
                 fix="Make one document of rows with `IonToJson` and `newLine: false`.",
             ) from error
-        target.write_text(toon.encode(found), self.charset)
+        try:
+            text = toon.encode(found)
+        except ValueError as error:
+            raise TaskFailed(f"{source.name} can't be written as TOON: {error}.") from error
+        target.write_text(text, self.charset)
         return len(found) if isinstance(found, list) else 1
 
 

@@ -85,12 +85,7 @@ baseUri: https://example.com/docs/
             for element in page.find_all(name, **{link: True}) if self.base_uri else ():
                 with suppress(ValueError):  # it is no address then, and stays what it is
                     element[link] = urljoin(self.base_uri or "", element[link])
-        try:
-            text = markdownify.MarkdownConverter(heading_style=markdownify.ATX, bullets="*").convert_soup(page)
-        except RecursionError as error:
-            raise TaskFailed(
-                f"{source.name} nests too deep.", fix="Leave parts of it out with `ignoreTags`."
-            ) from error
+        text = markdownify.MarkdownConverter(heading_style=markdownify.ATX, bullets="*").convert_soup(page)
         target.write_text(text.strip() + "\n", self.charset)
         return 1
 
