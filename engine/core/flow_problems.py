@@ -44,6 +44,7 @@ ELSEWHERE = {  # what other tools and people call a property → ours, the likel
     "conditions": "runIf",
     "continueonerror": "allowFailure",
     "ignoreerrors": "allowFailure",
+    "requirements": "dependencies",
     "on": "triggers",
 }
 SCHEDULE = "Write a trigger of the type `io.kestra.plugin.core.trigger.Schedule` under `triggers`."
@@ -220,6 +221,9 @@ def _finding(
         name = str(path[-1])[1:]
         return Finding(path[:-1], f"`{name}` is missing.", "missing", missing=name)
     if first["type"] == "extra_forbidden":
+        name = str(first["loc"][-1])
+        if path[-1:] != (name,):  # it came only with an older form, and is nowhere in the document
+            return Finding(path, f"Unknown property `{name}`.", "invalid")
         return _unknown(path, document, registry, root)
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, EngineError):

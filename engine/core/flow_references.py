@@ -110,7 +110,7 @@ class References:
 
     def _finding(self, path: Path, read: Read) -> Finding | None:
         root, *rest = read.path
-        if root in ("item", "parent", "outputDir"):
+        if root in ("item", "parent"):
             return self._out_of_place(path, read)
         if not rest:
             return self._meant_root(path, read)
@@ -157,17 +157,10 @@ class References:
         return None
 
     def _out_of_place(self, path: Path, read: Read) -> Finding | None:
-        """`item`, `parent` and `outputDir` where nothing gives them."""
+        """`item` and `parent` where nothing gives them."""
         root, holders = read.path[0], self.scope.around(path)
         if read.guarded or read.conditional or not holders or not self._knows_all(path):
             return None
-        if root == "outputDir":
-            if getattr(self.scope.tasks[holders[-1]], "output_directory", True):
-                return None
-            advice = "Set it, or write the file into `workingDir` and name it in `outputFiles`."
-            return _finding(
-                path, read, "There is an `outputDir` only with `outputDirectory: true`.", "not-here", advice
-            )
         if root == "parent":
             said = "`parent` is there only inside a task that holds others."
             return None if holders[1:] else _finding(path, read, said, "not-here")

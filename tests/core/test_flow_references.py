@@ -366,11 +366,6 @@ def test_the_handlers_of_a_loop_know_its_item_and_the_outputs_of_its_tasks():
         (f"tasks:\n  - {task('a', '{{ item.value }}')}", "not-in-a-loop", "`item` is there only inside a Loop."),
         (f"tasks:\n  - {task('a', '{{ parent.taskrun.value }}')}", "not-here", "`parent` is there only inside a task"),
         (
-            f"tasks:\n  - {SCRIPT % ('ls {{ outputDir }}', '')}",
-            "not-here",
-            "There is an `outputDir` only with `outputDirectory: true`.",
-        ),
-        (
             "tasks:\n  - {id: l, type: io.kestra.plugin.core.log.Log, message: x}\n"
             f"  - {task('a', '{{ outputs.l.value }}')}",
             "unknown-output",
@@ -397,6 +392,7 @@ def test_what_is_never_there_is_told(text, code, sentence):
         "      - id: q\n        type: io.kestra.plugin.core.flow.Sequential\n"
         f"        tasks: [{task('a', '{{ parent.taskrun.value }}')}]",
         f"tasks:\n  - {SCRIPT % ('ls {{ outputDir }}', ', outputDirectory: true')}",
+        f"tasks:\n  - {SCRIPT % ('ls > {{ outputDir }}/a.txt', '')}\n  - {OF_S}",
         f"tasks:\n  - {SCRIPT % ('ls', ', outputFiles: [./a.txt]')}\n  - {OF_S}",
         f"tasks:\n  - {SCRIPT % ('ls', ', outputFiles: [a*.txt]')}\n  - {OF_S}",
         "tasks:\n  - id: w\n    type: io.kestra.plugin.core.flow.WorkingDirectory\n    outputFiles: [a.txt]\n"

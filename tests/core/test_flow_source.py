@@ -1,7 +1,12 @@
+from typing import Literal
+
 import pytest
+from pydantic import model_validator
 
 from engine.core.flow_source import check, load
+from engine.core.registry import Registry
 from engine.errors import FlowInvalid
+from engine.plugin import RunnableTask
 from engine.tasks import catalogue
 from tests.core.language import flow, problems, source
 from tests.shared import seed
@@ -751,6 +756,35 @@ tasks:
   - {id: run, type: io.kestra.core.tasks.scripts.Bash, script: ls}
 """
     assert not [one for one in check(text, catalogue()) if "description" in one.suggestion]
+
+
+@pytest.mark.parametrize("more", ["", "commands: [ls], runner: DOCKER, "])
+def test_a_property_that_only_a_task_beside_it_had_is_told_by_its_own_name_and_line(more):
+    text = f"""id: f
+namespace: a.b
+tasks:
+  - id: run
+    type: io.kestra.core.tasks.scripts.Bash
+    {more.replace(", ", chr(10) + "    ").strip()}
+    requirements: [requests]
+"""
+    found = [one for one in check(text, catalogue()) if one.code == "unknown-property"]
+    line = text.splitlines().index("    requirements: [requests]") + 1
+    assert [(one.message, one.line) for one in found] == [("Unknown property `requirements`.", line)]
+
+
+def test_a_name_that_came_only_with_an_older_form_is_told_where_that_stands():
+    class Older(RunnableTask):
+        type: Literal["a.b.Older"]
+
+        @model_validator(mode="before")
+        @classmethod
+        def _as_it_is_written_today(cls, declaration):
+            return {"now" if name == "was" else name: value for name, value in declaration.items()}
+
+    text = "id: f\nnamespace: a.b\ntasks:\n  - {id: run, type: a.b.Older, was: 1}\n"
+    (found,) = check(text, Registry([Older]))
+    assert (found.message, found.line, found.path) == ("Unknown property `now`.", 4, "tasks[0]")
 
 
 def test_listeners_are_told_of():

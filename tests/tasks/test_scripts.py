@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from engine.errors import TaskFailed
+from engine.errors import NameMissing, TaskFailed
 from engine.tasks import catalogue
 from tests.shared import part
 from tests.tasks.context import TestContext, task
@@ -120,8 +120,13 @@ async def test_output_files_and_output_dir_are_named(context):
         outputDirectory=True,
     )
     assert sorted(found.outputFiles) == ["a.txt", "sub/b.txt"]
-    with pytest.raises(TaskFailed, match=r"only with `outputDirectory: true`.*`outputFiles`"):
-        await shell(context, "echo a > {{ outputDir }}/a.txt", outputFiles=["a.txt"])
+
+
+async def test_an_older_script_that_names_the_output_dir_has_one(context):
+    found = await shell(context, 'echo a > {{outputDir}}/a.txt; cp "$OUTPUT_DIR/a.txt" "$OUTPUT_DIR/b.txt"')
+    assert sorted(found.outputFiles) == ["a.txt", "b.txt"]
+    with pytest.raises(NameMissing, match="outputDir"):
+        await shell(context, "ls {{ outputDir }}", outputDirectory=False)
 
 
 async def test_namespace_files(context, tmp_path):
@@ -238,6 +243,8 @@ def test_the_first_releases_had_other_names(make_context):
     ]
     with pytest.raises(ValidationError, match="interpreterArgs"):
         task(context, type=f"{SHELL}.Commands", commands=["x"], interpreterArgs=["-c"])
+    with pytest.raises(ValidationError, match="requirements"):  # only Python had them
+        task(context, type=f"{OLDEST}.Bash", commands=["x"], requirements=["requests"])
 
 
 async def test_a_script_for_windows_does_not_set_what_its_shell_lacks(context):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import yaml
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from engine.plugin import Part, Property, RunContext, TaskFailed
 from engine.tasks.dbt.run_results import manifest_value, told
@@ -28,9 +28,6 @@ class DbtTask(ScriptTask):
     """What every dbt task has: the project, its profiles, and what it left behind."""
 
     default_image: ClassVar[str] = "ghcr.io/kestra-io/dbt"
-    docker: Property[JsonMap | None] = Field(
-        default=None, validation_alias=AliasChoices("docker", "dockerOptions"), description="Use `taskRunner`."
-    )
     project_dir: Property[OptionalText] = None
     profiles: Property[OptionalText] = None
     parse_run_results: Property[bool] = True

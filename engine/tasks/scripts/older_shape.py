@@ -14,7 +14,7 @@ OWN_PYTHON = 'mkdir -p bin && ln -sf "$(command -v python3 || command -v python)
 LISTS = ("files", "outputsFiles", "outputFiles")
 RENAMED = {"requirements": "dependencies", "files": "outputFiles", "outputsFiles": "outputFiles"}
 OUTPUT_FILE = re.compile(r"\{\{\s*outputFiles(?:\.(\w+)|\['([^'{}]+)'\])\s*\}\}")
-LEFT_OUT = ("interpreterArgs", "args", "requirements", "pythonPath", "virtualEnv", "nodePath", "npmPath", *LISTS[:2])
+LEFT_OUT = ("interpreterArgs", "args", "pythonPath", "virtualEnv", "nodePath", "npmPath", *LISTS[:2])
 
 
 def modern(declaration: Any) -> Any:
@@ -32,9 +32,9 @@ def modern(declaration: Any) -> Any:
         found["outputFiles"] = files
     if isinstance(placed := found.get("inputFiles"), Mapping):
         found["inputFiles"] = {name: _plainly_named(content) for name, content in placed.items()}
-    if "requirements" in declaration:
-        found["dependencies"] = declaration["requirements"]
     name = kind.removeprefix(FAMILY)
+    if name == "Python" and "requirements" in found:
+        found["dependencies"] = found.pop("requirements")
     if "commands" not in found and name in DEFAULTS:
         arguments = " ".join(_word(one) for one in _listed(declaration.get("args")))
         found["commands"] = [f"{DEFAULTS[name]} {arguments}".strip()]
@@ -55,7 +55,7 @@ def changes(declaration: Mapping[str, Any]) -> str:
         told.append(f"`commands: [{command}]`")
     elif OWN_PYTHON in found.get("commands", ()):
         told.append("`python` for `./bin/python`")
-    told += [f"`{now}` for `{old}`" for old, now in RENAMED.items() if old in declaration]
+    told += [f"`{now}` for `{old}`" for old, now in RENAMED.items() if old in declaration and old not in found]
     if "runner" in found and "runner" not in declaration:
         told.append("`taskRunner: {type: io.kestra.plugin.core.runner.Process}`")
     return f"with {' and '.join(told)}" if told else ""

@@ -1,6 +1,7 @@
 """What every script task shares: properties, files in and out, the command line, and the result."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -8,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, ValidationInfo, model_validator
 
-from engine.errors import NameMissing
 from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.core.runner import Process
 from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
@@ -21,6 +21,7 @@ from engine.tasks.scripts import older_shape
 from engine.tasks.scripts.runner.docker import older_docker
 from engine.tasks.working_files import collect, fetch_uris, place
 
+OUTPUT_DIR = re.compile(r"\boutputDir\b")
 MAX_ARGUMENT = 100 * 1024  # Linux refuses a single argument of 128 KiB and more
 LIBRARY = Path(__file__).parent / "library"  # what scripts can import: `kestra` in Python, `@kestra-io/libs` in Node.js
 
@@ -65,6 +66,15 @@ class ScriptTask(RunnableTask):
     warning_on_std_err: Annotated[Any, Instead("")] = None
     target_os: Property[Literal["LINUX", "WINDOWS", "AUTO"]] = Field(default="AUTO", alias="targetOS")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_folder_it_names(cls, declaration: Any, info: ValidationInfo) -> Any:
+        """Before `outputDirectory` there was an `outputDir` in every script; later Kestra kept it beside `runner`."""
+        is_written = isinstance(declaration, Mapping) and not (info.context or {}).get("rendered")
+        if not is_written or "outputDirectory" in declaration:
+            return declaration
+        return {**declaration, "outputDirectory": True} if OUTPUT_DIR.search(str(declaration)) else declaration
+
     def chosen_runner(self, context: RunContext) -> Runner:
         """Where it runs: as the task says, else Docker, else what the operator set for machines without it."""
         if self.task_runner is not None:
@@ -92,15 +102,7 @@ class ScriptTask(RunnableTask):
         """A command or script with its expressions rendered once, and storage URIs replaced by paths."""
         if guard == "shell" and context.settings.scripts.escape == "off":
             guard = "none"
-        try:
-            text = await context.render(template, guard=guard, **self.names(context))
-        except NameMissing as error:
-            if self.output_directory or "'outputDir'" not in error.message:
-                raise
-            raise TaskFailed(
-                "There is an `outputDir` only with `outputDirectory: true`.",
-                fix="Set it, or write the file into `workingDir` and name it in `outputFiles`.",
-            ) from error
+        text = await context.render(template, guard=guard, **self.names(context))
         return await fetch_uris(context, str(scalar_to_text(text)))
 
     async def rendered_lines(self, context: RunContext, commands: list[str] | str | None) -> list[str]:
