@@ -68,27 +68,39 @@ class References:
     def findings(self, path: Path, template: Template) -> Iterator[Finding]:
         """What is to be said about the names in one template."""
         said: set[tuple[str, ...]] = set()
-        told: set[tuple[str, str]] = set()
+        told: set[tuple[str, str, str]] = set()
+        words: set[int] = set()  # of names with a `-`, which stand for nothing of their own
         conditions: frozenset[tuple[str, ...]] | None = None
         of_others = OF_UPSTREAM if path[0] == "triggers" and path[-1] == "when" else frozenset()
         there = [read for read in reads(template) if read.path[0] not in of_others]
-        for read in there:
-            found = self._finding(path, read)
-            if found is None or (found.code, found.message) in told:
+        for index, read in enumerate(there):
+            if index in words:
+                continue
+            dashed = self._dashed(read, there[index + 1 :])
+            words |= set(range(index + 1, index + 1 + dashed.count("-")))
+            found = self._finding(path, read, dashed)
+            if found is None or (found.code, found.message, found.suggestion) in told:
                 continue
             if conditions is None:
                 conditions = self._guarded(path)
             if read.path[:2] not in conditions:
                 said.add(read.path[:2])
-                told.add((found.code, found.message))
+                told.add((found.code, found.message, found.suggestion))
                 yield found
         # A slip in another name may be all there is to one that stands nowhere: `inputs.my-name` reads `name`, too.
         is_known = self._knows_all(path) and not said
         nowhere: dict[str, Finding] = {}  # each name once, where it stands first
-        for read in there:
+        for read in (one for index, one in enumerate(there) if index not in words):
             if read.path[0] not in nowhere and (one := self._nowhere(path, read, is_known)) is not None:
                 nowhere[read.path[0]] = one
         yield from nowhere.values()
+
+    def _dashed(self, read: Read, following: list[Read]) -> str:
+        """The name with a `-` that was meant: `outputs.call-api` reads `outputs.call` and `api`."""
+        root, name = (*read.path, "")[:2]
+        known = self.known.get(root, ()) if len(read.path) == 2 else ()
+        roots = [one.path[0] for one in following]
+        return next((one for one in sorted(known) if one.split("-") == [name, *roots[: one.count("-")]]), "")
 
     def _knows_all(self, path: Path) -> bool:
         """Whether all names that a template sees there are known: in what a task or an output of the flow renders."""
@@ -108,7 +120,7 @@ class References:
         said = f"There is no variable `{root}`."
         return _finding(path, read, said, "unknown-variable", template_roots.advice(read), severity)
 
-    def _finding(self, path: Path, read: Read) -> Finding | None:
+    def _finding(self, path: Path, read: Read, dashed: str) -> Finding | None:
         root, *rest = read.path
         if root in ("item", "parent"):
             return self._out_of_place(path, read)
@@ -130,7 +142,7 @@ class References:
         if known is None:
             return None
         if rest[0] not in known:
-            return _unknown_name(path, read, known)
+            return _unknown_name(path, read, known, dashed)
         if root == "inputs" and len(rest) > 1 and not read.guarded and not has_method(rest[1]):
             return self._in_plain(path, read)
         return None if root != "outputs" or read.guarded else self._output(path, read)
@@ -338,9 +350,9 @@ def _labels(flow: Flow, scope: Scope) -> frozenset[str] | None:
     return frozenset(str(key).partition(".")[0] for labels in given for key, _ in labels)
 
 
-def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | None:
+def _unknown_name(path: Path, read: Read, known: Collection[str], meant: str) -> Finding | None:
     root, name = read.path[:2]
-    dashed = sorted(one for one in known if one.startswith(f"{name}-"))
+    dashed = [meant] if meant else sorted(one for one in known if one.startswith(f"{name}-"))
     near = dashed or get_close_matches(name, known, n=1)
     if read.guarded and not near:
         return None
@@ -348,7 +360,7 @@ def _unknown_name(path: Path, read: Read, known: Collection[str]) -> Finding | N
     if dashed:
         advice = f"A `-` in a name is read as minus; write `{root}['{dashed[0]}']`."
     message = f"`{root}.{name}` names no {NOUNS[root]} of this flow."
-    return _finding(path, read, message, CODES[root], advice, "hint" if read.guarded else "warning")
+    return _finding(path, read, message, CODES[root], advice, "hint" if read.guarded and not meant else "warning")
 
 
 def _unknown_part(path: Path, read: Read) -> Finding | None:

@@ -401,3 +401,18 @@ def test_what_is_never_there_is_told(text, code, sentence):
 )
 def test_what_is_there_is_no_slip(text):
     assert [one for one in problems(text) if one.code != "old-property"] == []
+
+
+@pytest.mark.parametrize(
+    ("template", "meant"),
+    [
+        ("outputs.log-site-up ?? outputs.log-site-down ?? 'none'", ["log-site-up", "log-site-down"]),
+        ("outputs.get-original-task.value | upper", ["get-original-task"]),
+    ],
+)
+def test_words_of_a_name_with_a_minus_are_no_names_of_their_own(template, meant):
+    names = ("log-site-down", "log-site-up", "get-original-task")
+    tasks = "\n".join(f"  - {task(name)}" for name in names)
+    text = f"tasks:\n{tasks}\n  - {task('last', f'{{{{ {template} }}}}')}"
+    found = [(one.severity, one.suggestion) for one in problems(text)]
+    assert found == [("warning", f"A `-` in a name is read as minus; write `outputs['{one}']`.") for one in meant]
