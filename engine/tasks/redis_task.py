@@ -21,11 +21,12 @@ class RedisConnected(Part):
     url: Property[Text]
 
     @asynccontextmanager
-    async def redis(self, context: RunContext) -> AsyncIterator[Any]:
-        """A connection; TaskFailed when Redis can't be reached or refuses."""
+    async def redis(self, context: RunContext, *, raw: bool = False) -> AsyncIterator[Any]:
+        """A connection, whose values are bytes where they are wanted `raw`; TaskFailed when Redis can't be reached or
+        refuses."""
         library, errors = extra("redis.asyncio", "redis"), extra("redis.exceptions", "redis")
         try:
-            client = library.Redis.from_url(self.url, decode_responses=True)
+            client = library.Redis.from_url(self.url, decode_responses=not raw)
         except ValueError as error:
             raise TaskFailed(f"`url` is no address of Redis: {error}", fix="redis://:password@host:6379/0") from error
         given = client.connection_pool.connection_kwargs
@@ -52,8 +53,13 @@ def written(value: Any, kind: SerdeType) -> str:
     return text_of(value)
 
 
-def heard(text: str | None, kind: SerdeType) -> Any:
-    """What Redis keeps as a value; TaskFailed when it should be JSON and is not."""
+def heard(text: str | bytes | None, kind: SerdeType) -> Any:
+    """What Redis keeps as a value; TaskFailed when it should be JSON and is not, or is no text."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode()
+        except UnicodeDecodeError as error:
+            raise TaskFailed(f"This is no text: {text[:200]!r}.", fix="Values must be UTF-8.") from error
     return text if text is None or kind == "STRING" else _json(text)
 
 

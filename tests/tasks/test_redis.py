@@ -68,6 +68,28 @@ async def test_lists_and_messages(make_context, redis_server):
         await run("list.ListPop", key="queue")
 
 
+@pytest.mark.parametrize(("bad", "said"), [(b"no JSON", "not JSON: 'no JSON'"), (b"\xff", "no text: b'.xff'")])
+async def test_values_that_cannot_be_read_stay_in_the_list(make_context, redis_server, bad, said):
+    context = make_context()
+    client = redis.Redis.from_url(redis_server)
+    client.rpush("mixed", "1", "2", "3", bad, "5")
+    pop = {"type": f"{PLUGIN}.list.ListPop", "url": redis_server, "key": "mixed", "serdeType": "JSON"}
+    popped = await context.run(**pop, maxRecords=5, count=2)
+    assert (popped.count, context.files.text(popped.uri)) == (3, "1\n2\n3\n")
+    assert context.said(f"What comes after 3 values stays in mixed: .*{said}", "WARN")
+    declared = {**pop, "id": "watch", "type": f"{PLUGIN}.list.Trigger", "maxRecords": 5}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    for take in (lambda: context.run(**pop, maxRecords=5), lambda: trigger.poll(context)):
+        with pytest.raises(TaskFailed, match=said):
+            await take()
+    assert client.lrange("mixed", 0, -1) == [bad, b"5"]
+    ears = {"type": f"{PLUGIN}.list.RealtimeTrigger", "url": redis_server, "key": "mixed", "serdeType": "JSON"}
+    first, second = await heard(context, 2, **ears, acknowledged=lambda: not client.exists("mixed"))
+    assert (second.variables, second.problem) == ({"value": 5}, None)
+    assert said.split(":")[0] in str(first.problem)
+    client.close()
+
+
 async def test_what_redis_refuses_is_told(make_context, redis_server):
     get = {"type": f"{PLUGIN}.string.Get", "key": "x"}
     with pytest.raises(TaskFailed, match=r"Redis: .*(password|auth)"):

@@ -70,22 +70,30 @@ class PopFields(RedisConnected):
     max_duration: Property[timedelta | None] = None
 
     async def popped(self, context: RunContext) -> Popped:
-        """Take values and store them in a file."""
+        """Take values and store them in a file. One that can't be read stays in the list, and what comes after it:
+        TaskFailed when it is the first."""
         if self.max_records is None and self.max_duration is None:
             raise TaskFailed("`maxRecords` or `maxDuration` is missing: a list may never become empty.")
         loop = asyncio.get_running_loop()
         until = loop.time() + self.max_duration.total_seconds() if self.max_duration else None
         path = own_file(context, "list", ".jsonl")
         total = 0
-        async with self.redis(context) as client:
+        async with self.redis(context, raw=True) as client:
             with path.open("w", encoding="utf-8") as file:
                 while (self.max_records is None or total < self.max_records) and (not until or loop.time() < until):
                     left = self.count if self.max_records is None else min(self.count, self.max_records - total)
                     found = await client.lpop(self.key, max(left, 1))
                     if not found:
                         break
-                    file.writelines(lines_of(heard(text, self.serde_type) for text in found))
-                    total += len(found)
+                    values, problem = _readable(found, self.serde_type)
+                    file.writelines(lines_of(values))
+                    total += len(values)
+                    if problem is not None:
+                        await client.lpush(self.key, *reversed(found[len(values) :]))
+                        if not total:
+                            raise problem
+                        context.log(f"What comes after {total} values stays in {self.key}: {problem}", "WARN")
+                        break
         context.metric("popped.records.count", total, key=self.key)
         return Popped(count=total, uri=await context.files.put(path, path.name))
 
@@ -135,12 +143,12 @@ class ListenFields(RedisConnected):
     key: Property[Text]
     serde_type: Property[SerdeType] = "STRING"
 
-    def message(self, text: str, key: str) -> Message:
+    def message(self, text: bytes, key: str) -> Message:
         """A value as flows see it."""
         try:
             return Message({"value": heard(text, self.serde_type)}, key)
         except TaskFailed as error:
-            return Message({"value": text}, key, error)
+            return Message({"value": text.decode("utf-8", "replace")}, key, error)
 
 
 class RealtimeTrigger(ListenFields, plugin.RealtimeTrigger):
@@ -165,7 +173,7 @@ serdeType: JSON
         fields = await fields_of(self, ListenFields, context)
         own = f"{fields.key}:parley:{context.namespace}:{context.flow_id}:{context.task_id}"
         lot = f"{own}:lot"
-        async with fields.redis(context) as client:
+        async with fields.redis(context, raw=True) as client:
             while True:
                 if not await client.llen(own):
                     await client.set(lot, uuid.uuid4().hex)
@@ -175,6 +183,17 @@ serdeType: JSON
                         for _ in range(AT_ONCE - 1):
                             more.lmove(fields.key, own, "LEFT", "RIGHT")
                         await more.execute()
-                name, values = await client.get(lot), await client.lrange(own, 0, -1)
-                yield [fields.message(value, f"{name}/{n}") for n, value in enumerate(values)]
+                name, values = await client.get(lot) or b"", await client.lrange(own, 0, -1)
+                yield [fields.message(value, f"{name.decode()}/{n}") for n, value in enumerate(values)]
                 await client.delete(own, lot)
+
+
+def _readable(found: Sequence[bytes], kind: SerdeType) -> tuple[list[Any], TaskFailed | None]:
+    """The values up to the first that can't be read, and why that can't be."""
+    values: list[Any] = []
+    for text in found:
+        try:
+            values.append(heard(text, kind))
+        except TaskFailed as error:
+            return values, error
+    return values, None
