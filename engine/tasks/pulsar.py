@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TextIO
 
 from pydantic import Field
 
@@ -26,13 +26,15 @@ from engine.plugin import (
 )
 from engine.tasks import given_rows
 from engine.tasks.extras import extra
-from engine.tasks.message_files import stored
 from engine.tasks.property_types import OptionalInteger, OptionalText
 from engine.tasks.pulsar_connection import PulsarConnected, SerdeType, SubscriptionFields, read, received
+from engine.tasks.rows import lines_of
+from engine.tasks.runners import own_file
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
 
-AT_ONCE = 100  # messages whose executions are written together
+AT_ONCE = 100  # messages in hand at once
+MOST = 100_000  # messages that are taken where `maxRecords` does not say
 
 
 class Produced(Outputs):
@@ -133,27 +135,44 @@ class PollFields(Part):
     max_records: Property[OptionalInteger] = None
     max_duration: Property[Duration | None] = None
 
-    async def gathered(self, hears: Callable[[int], Any]) -> list[Any]:
-        """Messages until there are enough, the time is over, or none comes any more."""
+    async def stored(
+        self, context: RunContext, hears: Callable[[int], Any], kind: SerdeType, told: Callable[[Any], None]
+    ) -> Consumed:
+        """A file with a row a message: as many as are wanted, until the time is over or none comes any more. `told` is
+        given each as it is written. TaskFailed when one can't be read."""
         until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
-        got: list[Any] = []
-        while self.max_records is None or len(got) < self.max_records:
-            left = None if until is None else until - time.monotonic()
-            patience = self.poll_duration.total_seconds() if left is None else min(left, 1.0)
-            if patience <= 0:
-                break
-            most = 1000 if self.max_records is None else self.max_records - len(got)
-            found = await received(hears, most, patience)
-            got += found
-            if not found and until is None:
-                break
-        return got
+        path, count = own_file(context, "pulsar", ".jsonl"), 0
+        try:
+            with path.open("w", encoding="utf-8") as file:
+                while self.max_records is None or count < self.max_records:
+                    left = None if until is None else until - time.monotonic()
+                    patience = self.poll_duration.total_seconds() if left is None else min(left, 1.0)
+                    if patience <= 0:
+                        break
+                    if self.max_records is None and count >= MOST:
+                        context.log(f"{count} messages are taken, the rest the next time (`maxRecords`).", "WARN")
+                        break
+                    wanted = (MOST if self.max_records is None else self.max_records) - count
+                    found = await received(hears, min(AT_ONCE, wanted), patience)
+                    if not found and until is None:
+                        break
+                    await in_own_thread(lambda found=found: _write(file, found, kind))  # type: ignore[misc]
+                    for one in found:
+                        told(one)
+                    count += len(found)
+            uri = await context.files.put(path, "messages.jsonl")
+        finally:
+            path.unlink(missing_ok=True)
+        context.metric("records", count)
+        return Consumed(messagesCount=count, uri=uri)
 
 
-async def _stored(context: RunContext, got: list[Any], kind: SerdeType) -> Consumed:
-    uri = await stored(context, [read(one, kind) for one in got])
-    context.metric("records", len(got))
-    return Consumed(messagesCount=len(got), uri=uri)
+def _write(file: TextIO, got: list[Any], kind: SerdeType) -> None:
+    for one in got:
+        message = read(one, kind)
+        if message.problem is not None:
+            raise message.problem
+        file.writelines(lines_of([message.variables]))
 
 
 class ConsumeFields(SubscriptionFields, PollFields):
@@ -163,9 +182,11 @@ class ConsumeFields(SubscriptionFields, PollFields):
         """Take messages and store them as rows; they are acknowledged when they are stored."""
         async with self.client(context) as client:
             consumer = await self.subscribed(client)
-            got = await self.gathered(consumer.receive)
-            found = await _stored(context, got, self.deserializer)
-            await in_own_thread(lambda: [consumer.acknowledge(one) for one in got])
+            taken: list[Any] = []
+            found = await self.stored(
+                context, consumer.receive, self.deserializer, lambda one: taken.append(one.message_id())
+            )
+            await in_own_thread(lambda: [consumer.acknowledge(one) for one in taken])
         return found
 
 
@@ -218,8 +239,7 @@ since: PT1H
             if since := self.since:
                 moment = int((time.time() - since.total_seconds()) * 1000)
                 await in_own_thread(lambda: reader.seek(moment))
-            got = await self.gathered(reader.read_next)
-            return await _stored(context, got, self.deserializer)
+            return await self.stored(context, reader.read_next, self.deserializer, lambda _: None)
 
 
 class Trigger(ConsumeFields, PollingTrigger):

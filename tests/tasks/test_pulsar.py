@@ -1,12 +1,14 @@
 """Messages of Apache Pulsar: its own client against a broker that speaks its protocol."""
 
 import asyncio
+import gc
 import json
+import weakref
 
 import pytest
 
 from engine.errors import TaskFailed
-from engine.tasks import catalogue
+from engine.tasks import catalogue, pulsar_connection
 from tests.tasks.context import heard
 from tests.wire.pulsar import TOKEN, pulsar
 
@@ -58,6 +60,30 @@ async def test_messages_that_cannot_be_read_are_not_taken(context, broker):
     with pytest.raises(TaskFailed, match=r"\(1,0,-1,-1\) is not JSON.*deserializer: STRING"):
         await context.run(**take, deserializer="JSON")
     assert rows(context, (await context.run(**take, deserializer="BYTES")).uri)[0]["value"] == "bm8ganNvbg=="
+
+
+async def test_messages_go_to_the_file_as_they_come(context, broker, monkeypatch):
+    in_hand = []
+
+    async def received(hears, most, patience):
+        gc.collect()
+        assert sum(one() is not None for one in in_hand) <= 2  # the lot before
+        found = await pulsar_connection.received(hears, most, patience)
+        in_hand.extend(map(weakref.ref, found))
+        return found
+
+    monkeypatch.setattr("engine.tasks.pulsar.received", received)
+    monkeypatch.setattr("engine.tasks.pulsar.AT_ONCE", 2)
+    monkeypatch.setattr("engine.tasks.pulsar.MOST", 5)
+    await context.run(type=f"{KIND}.Produce", **at(broker), from_=list("abcdefg"))
+    take = {"type": f"{KIND}.Consume", **at(broker, topic=["orders", "more"]), "subscriptionName": "s"}
+    take["pollDuration"] = "PT0.3S"
+    found = await context.run(**take)
+    assert [row["value"] for row in rows(context, found.uri)] == list("abcde")
+    assert context.said("5 messages are taken, the rest the next time", "WARN")
+    assert broker.topics[NAME].subscriptions["s"].acked == set(range(5))
+    assert [row["value"] for row in rows(context, (await context.run(**take)).uri)] == ["f", "g"]
+    assert len(in_hand) == 7
 
 
 async def test_a_trigger_looks_for_messages(context, broker):
