@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 from engine.core import durations, flow_slips
 from engine.core.finding import Breach, Finding
 from engine.core.flow import Flow
-from engine.core.flow_slips import MEANT, SPELT
+from engine.core.flow_slips import LIKE, MEANT, SPELT
 from engine.core.inputs import INPUT_TYPES, Input
 from engine.core.property import has_template
 from engine.core.registry import Registry
@@ -37,6 +37,7 @@ ELSEWHERE = {  # what other tools and people call a property → ours, the likel
     "tasks": "then",
     "items": "values",
     "desc": "description",
+    "role": "type",
     "env": "variables",
     "environment": "env variables",
     "run": "commands script",
@@ -334,15 +335,18 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
         return Finding(path, said, "unknown-property", suggestion=f"Leave `{key}` out.")
     if near is None:
         others = [low for low, name in lowered.items() if name not in written]
-        close = get_close_matches(key.lower(), others, n=2)
+        close = get_close_matches(key.lower(), others, n=2, cutoff=LIKE)
         close = [one for one in close if one != "description" or key[0] in "dD"]  # else `script` would be meant for it
         if not get_close_matches(key.lower(), close, cutoff=SPELT) and (other := _neighbour(written, cls, registry)):
             advice = f"It is a property of `{other}`."
             return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
         near = lowered[close[0]] if close else None
     advice = f"Did you mean `{near}`?" if near else ""
-    if not near and known and len(known) < 12:
-        advice = f"Known here: {', '.join(f'`{name}`' for name in sorted(known))}."
+    common = properties(Task) if cls is not None and issubclass(cls, Task) else []
+    given = [field.alias or name for name, field in cls.model_fields.items()] if cls is not None else []
+    own = [name for name in given if name not in common]
+    if not near and own and len(own) < 12:
+        advice = f"Known here: {', '.join(f'`{name}`' for name in sorted(own))}."
     return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
 
 

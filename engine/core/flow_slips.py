@@ -12,6 +12,7 @@ from engine.core.yaml_text import Path
 
 NAMES = frozenset({"id", "type"})
 MEANT = re.compile(r"Did you mean `([^`]+)`\?")
+LIKE = 0.65  # how much must be the same to be proposed at all: `query` is no slip for `retry`
 SPELT = 0.8  # how much of a name must be the same to be taken for a slip of the pen before anything else
 Has = Callable[[Path, str], bool]  # whether the part at a path has a property of that name
 

@@ -25,12 +25,32 @@ ELSEWHERE: Mapping[str, Mapping[str, str]] = {
     "float": {"function": "value | number", "filter": "value | number"},
     "strftime": {"function": "now() | date('yyyy-MM-dd')", "filter": "value | date('yyyy-MM-dd')"},
     "format_date": {"filter": "value | date('yyyy-MM-dd')"},
+    "formatDate": {"filter": "value | date('yyyy-MM-dd')"},
     "today": {"function": "now() | date('yyyy-MM-dd')"},
     "tojson": {"filter": "value | toJson"},
     "to_json": {"filter": "value | toJson"},
     "from_json": {"function": "fromJson(value)", "filter": "fromJson(value)"},
+    "parse_json": {"function": "fromJson(value)", "filter": "fromJson(value)"},
+    "parseJson": {"function": "fromJson(value)", "filter": "fromJson(value)"},
     "getenv": {"function": "envs.name"},
+    "truncate": {"filter": "value | abbreviate(100)"},
+    "unique": {"filter": "value | distinct"},
+    "uniq": {"filter": "value | distinct"},
+    "strip": {"filter": "value | trim"},
+    "lstrip": {"filter": "value | trim"},
+    "rstrip": {"filter": "value | trim"},
+    "toInt": {"filter": "value | number"},
+    "substr": {"filter": "value | slice(0, 10)"},
+    "substring": {"filter": "value | slice(0, 10)"},
+    "match": {"filter": "value | regexMatch('pattern')"},
+    "map": {"filter": "value | jq('.[].name')"},
+    "pluck": {"filter": "value | jq('.[].name')"},
+    "select": {"filter": "value | jq('map(select(.name == 1))')"},
+    "where": {"filter": "value | jq('map(select(.name == 1))')"},
+    "round": {"filter": "value | numberFormat('0.00')"},
+    "ternary": {"filter": "condition ? value : other"},
 }
+LIKE = 0.7  # how much of a name must be the same: `limit` is no slip for `split`
 PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks only
 
 
@@ -96,7 +116,7 @@ def _instead(kind: str, name: str, installed: Collection[str]) -> str:
         return f"It is a filter: write `value | {name}`."
     if kind == "filter" and name in FUNCTIONS:
         return f"It is a function: write `{name}(…)`."
-    near = get_close_matches(name, installed, n=1)
+    near = get_close_matches(name, installed, n=1, cutoff=LIKE)
     return f"Did you mean `{near[0]}`?" if near else ""
 
 

@@ -15,6 +15,7 @@ from engine.core.task import Task
 from engine.expressions.access import has_method
 
 GLOB = frozenset("*?[{:")  # what makes a name of files a pattern
+SCRIPTS = ("script", "commands", "input_files")  # where a script says what it hands on: `Kestra.outputs({"total": 1})`
 OF_ANY = "outputFiles"  # what every task may hand on that finds files in its folder, and those that hold such
 
 
@@ -106,9 +107,11 @@ def may_hand_on_file(task: Task, file: str) -> bool:
 
 
 def kept(name: str, fields: Collection[str], task: Task) -> list[str]:
-    """Outputs by name of a task that is given a map of them: `values.total` of an OutputValues."""
+    """Outputs by name of a task that has a map of them: `values.total` of an OutputValues, `vars.total` of a script."""
     given = ((one, getattr(task, one, None)) for one in fields)
-    return [f"{one}.{name}" for one, values in given if isinstance(values, Mapping) and name in values]
+    written = [f"{one}.{name}" for one, values in given if isinstance(values, Mapping) and name in values]
+    said = "".join(str(getattr(task, one, "")) for one in SCRIPTS) if "vars" in fields else ""
+    return written or ([f"vars.{name}"] if any(f"{quote}{name}{quote}" in said for quote in "'\"") else [])
 
 
 def meant(name: str, known: Collection[str]) -> list[str]:

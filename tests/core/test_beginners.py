@@ -104,6 +104,8 @@ def inputs(text: str, tasks: str = SAY) -> str:
         (message('"{{ upper(flow.id) }}"'), 6, 18, "It is a filter: write `value | upper`."),
         (message('"{{ flow.id | secret }}"'), 6, 28, "It is a function: write `secret(…)`."),
         (message('"{{ flow.id | tojson }}"'), 6, 28, "There is no filter `tojson`. Write `value | toJson`."),
+        (message('"{{ flow.id | truncate(9) }}"'), 6, 28, "filter `truncate`. Write `value | abbreviate(100)`."),
+        (message('"{{ flow.id | strip }}"'), 6, 28, "There is no filter `strip`. Write `value | trim`."),
         (message('"{{ secrets.TOKEN }}"'), 6, 18, "There is no variable `secrets`. Write `secret('TOKEN')`."),
         (message('"{{ log.value }}"'), 6, 18, "There is no variable `log`. Write `outputs.log.value`."),
         ("namespace: a.b\n" + SAY, 1, 1, "`id` is missing."),
@@ -330,9 +332,16 @@ def test_a_wrong_value_does_not_hide_what_else_is_wrong():
     ]
 
 
+def test_a_name_that_is_only_a_little_like_another_is_not_taken_for_it():
+    (found,) = said(flow(f"tasks:\n  - {{id: a, type: {CORE}.log.Log, message: x, query: y}}\n"))
+    assert found[2].strip() == "Unknown property `query`. Known here: `level`, `message`."
+    (found,) = said(message('"{{ flow.id | limit(3) }}"'))
+    assert found[2].strip() == "There is no filter `limit`."
+
+
 def test_a_task_that_has_all_it_needs_is_not_taken_for_another():
     (found,) = said(flow(f"tasks:\n  - {{id: end, type: {CORE}.execution.Fail, executionId: x}}\n"))
-    assert found[2].strip() == "Unknown property `executionId`."
+    assert found[2].strip() == "Unknown property `executionId`. Known here: `condition`, `errorMessage`."
 
 
 def test_defaults_for_a_family_of_types_are_no_slip():

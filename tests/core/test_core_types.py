@@ -282,6 +282,12 @@ def test_a_script_of_the_first_releases_is_told_all_that_changes():
     }
 
 
+def test_the_options_of_docker_of_dbt_are_told_what_takes_their_place_not_their_next_older_name():
+    dbt = {"id": "d", "type": "io.kestra.plugin.dbt.cli.Build", "dockerOptions": {"image": "dbt"}}
+    (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [dbt]}), catalogue())
+    assert found.suggestion == "Write `containerImage` for its `image`, `taskRunner` for the rest."
+
+
 def test_every_type_says_what_it_is_by_one_name_only():
     for cls in catalogue().classes():
         assert issubclass(cls, Typed)

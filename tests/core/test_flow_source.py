@@ -562,7 +562,23 @@ tasks:
   - {id: wait, type: io.kestra.plugin.core.flow.Pause, timeout: PT2H, onTimeout: []}
 """
     (found,) = check(text, catalogue())
-    assert (found.message, found.suggestion) == ("Unknown property `onTimeout`.", "")
+    own = "`behavior`, `errors`, `finally`, `onPause`, `onResume`, `pauseDuration`, `tasks`"
+    assert (found.message, found.suggestion) == ("Unknown property `onTimeout`.", f"Known here: {own}.")
+
+
+def test_what_a_script_hands_on_is_in_its_vars():
+    text = """id: f
+namespace: a.b
+tasks:
+  - id: made
+    type: io.kestra.plugin.scripts.python.Script
+    script: 'Kestra.outputs({"page": 1})'
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.made.page }} {{ outputs.made.other }}"}
+"""
+    assert [one.suggestion for one in check(text, catalogue())] == [
+        "Did you mean `outputs.made.vars.page`?",
+        "It has exitCode, outputFiles, taskRunner, vars.",
+    ]
 
 
 def test_a_command_that_is_given_is_not_to_be_quoted():
