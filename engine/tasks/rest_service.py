@@ -19,6 +19,7 @@ R = TypeVar("R")
 TRIES = 5
 REASONS = (
     ("error_summary",),
+    ("message", "value"),
     ("message",),
     ("error", "message"),
     ("error", "reason"),
