@@ -343,8 +343,8 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
         near = lowered[close[0]] if close else None
     advice = f"Did you mean `{near}`?" if near else ""
     common = properties(Task) if cls is not None and issubclass(cls, Task) else []
-    given = [field.alias or name for name, field in cls.model_fields.items()] if cls is not None else []
-    own = [name for name in given if name not in common]
+    now = [field.alias or name for name, field in cls.model_fields.items()] if cls is not None else []
+    own = [name for name in now if name not in common]
     if not near and own and len(own) < 12:
         advice = f"Known here: {', '.join(f'`{name}`' for name in sorted(own))}."
     return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
