@@ -1,5 +1,6 @@
 """Expressions, by precedence climbing. As in Pebble `~` and `??` bind tighter than `|`, and `not` tighter than all."""
 
+import re
 from typing import Final, NoReturn
 
 from engine.expressions import nodes
@@ -27,6 +28,7 @@ CONSTANTS: Final = {
     "true": True, "TRUE": True, "false": False, "FALSE": False, "null": None, "NULL": None, "none": None, "NONE": None,
 }  # fmt: skip
 RESERVED: Final = frozenset({"true", "false", "null", "none"})
+DASHED: Final = re.compile(r"\d[\w-]*[A-Za-z_][\w-]*")  # an id that begins with a digit, such as `1-each`
 # What other languages write in an expression → how it is written here.
 _INSTEAD: Final = {
     "=": "Two values are compared with `==`.",
@@ -217,7 +219,9 @@ class ExpressionParser:
 
     def after_dot(self) -> Token:
         token = self.token
-        fix = f"Write ['{token.value}'] instead of .{token.value}." if token.kind in ("operator", "integer") else ""
+        word = DASHED.match(self.source.text, token.start)
+        key = word[0] if word and token.kind == "integer" else token.value
+        fix = f"Write ['{key}'] instead of .{key}." if token.kind in ("operator", "integer") else ""
         self.fail(f"Expected the name of an attribute after '.' but found {token.value[:40]!r}.", fix)
 
     def list_literal(self) -> Node:

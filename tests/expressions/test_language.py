@@ -269,6 +269,7 @@ def test_a_typed_value(template, expected):
         ("{{ s is emty }}", 1, 9, "'empty'"),
         ("\n\n{{ 1 +", 3, 1, "}}"),
         ("{{ a.contains }}", 1, 6, "['contains']"),
+        ("{{ a.1-2_each.value }}", 1, 6, "['1-2_each'] instead of .1-2_each."),
         ("{% fro x in y %}", 1, 4, "'for'"),
         ("{{ imputs }}", 1, 4, "'inputs'"),
     ],
