@@ -18,11 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.whole_text import writable
+
 
 class EngineError(Exception):
     """Base of all errors: `message` says in a sentence what happened, `fix` what to do ("" when there is nothing)."""
 
     def __init__(self, message: str, *, fix: str = "") -> None:
+        message, fix = writable(message), writable(fix)  # they are shown, whatever they quote
         stop = "." if fix and message[-1:].isalnum() else ""  # some of Kestra's sentences end without one
         super().__init__(f"{message}{stop} {fix}".strip())
         self.message = message

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 from pydantic_core import PydanticKnownError
 
+LONGEST = timedelta(days=365_000)  # dates so far from today can still be counted
+_TOO_LONG = "is longer than 1,000 years."
 _SHAPE = re.compile(
     r"(?P<sign>[-+]?)P"
     r"(?:(?P<days>[-+]?\d+)D)?"
@@ -27,7 +29,7 @@ _MICROS = {
 
 
 def parse(text: str) -> timedelta:
-    """The length of `PT5M6S`, `P1D`, `-PT0.5S`; ValueError when the text is no duration or too long to count."""
+    """The length of `PT5M6S`, `P1D`, `-PT0.5S`; ValueError when the text is no duration or longer than 1,000 years."""
     found = _SHAPE.fullmatch(text.strip())
     if not found and _LONGER.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is not a duration: days are the longest unit; write a week as `P7D`.")
@@ -36,10 +38,9 @@ def parse(text: str) -> timedelta:
     micros = sum(int(found[unit] or 0) * size for unit, size in _MICROS.items())
     fraction = int((found["fraction"] or "").ljust(6, "0")[:6])
     micros += -fraction if (found["seconds"] or "").startswith("-") else fraction
-    try:
-        return timedelta(microseconds=-micros if found["sign"] == "-" else micros)
-    except OverflowError as error:
-        raise ValueError(f"{text!r} is longer than {timedelta.max.days} days.") from error
+    if abs(micros) > LONGEST // timedelta(microseconds=1):
+        raise ValueError(f"{text[:40]!r} {_TOO_LONG}")
+    return timedelta(microseconds=-micros if found["sign"] == "-" else micros)
 
 
 def meant(text: str) -> str:
@@ -70,11 +71,16 @@ def to_iso(length: timedelta) -> str:
 
 
 def of_field(value: Any) -> Any:
-    """What a field for a duration takes text for: a duration, or a number of seconds; ValueError for anything else."""
+    """What a field for a duration takes text for: a duration, or a number of seconds; ValueError for anything else, and
+    for what is longer than 1,000 years."""
+    if isinstance(value, str) and _SECONDS.fullmatch(value.strip()):
+        value = timedelta(seconds=float(value))
+    if isinstance(value, timedelta) and abs(value) > LONGEST:
+        raise ValueError(f"{to_iso(value)} {_TOO_LONG}")
+    if isinstance(value, int | float) and not abs(value) <= LONGEST.total_seconds():
+        raise ValueError(f"{value} seconds are no duration, or one longer than 1,000 years.")
     if not isinstance(value, str):
         return value
-    if _SECONDS.fullmatch(value.strip()):
-        return timedelta(seconds=float(value))
     try:
         return parse(value)
     except ValueError as error:

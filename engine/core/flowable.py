@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from engine.core.durations import LONGEST, to_iso
 from engine.core.durations import parse as parse_duration
 from engine.core.execution import TaskRun
 from engine.core.json_text import read_json
@@ -273,12 +274,12 @@ def truthy(rendered: object) -> bool:
 
 def to_wait(value: Any, name: str) -> timedelta | None:
     """A duration from YAML or from a template; ValueError names the property."""
-    if value is None or isinstance(value, timedelta):
+    if value is None or (isinstance(value, timedelta) and abs(value) <= LONGEST):
         return value
     if not str(value).strip():
         return None
     try:
-        return parse_duration(str(value))
+        return parse_duration(to_iso(value) if isinstance(value, timedelta) else str(value))
     except ValueError as error:
         raise ValueError(f"`{name}`: {error}") from error
 

@@ -16,7 +16,7 @@ class Retry(BaseModel):
     type: Literal["constant", "exponential", "random"] = "constant"
     interval: Duration | None = None
     max_interval: Duration | None = None
-    delay_factor: float = 2.0
+    delay_factor: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     min_interval: Duration | None = None
     max_attempts: int | None = Field(
         default=None, ge=1, validation_alias=AliasChoices("maxAttempts", "maxAttempt", "max_attempts")

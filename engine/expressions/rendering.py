@@ -12,7 +12,7 @@ from engine.expressions.services import Services
 from engine.expressions.shell_guard import guarded_shell
 from engine.expressions.templates import parse
 from engine.expressions.values import Entry, Value, is_list, is_map
-from engine.expressions.whole_text import writable
+from engine.whole_text import writable
 
 Guard = Literal["none", "json", "shell"]
 

@@ -16,6 +16,7 @@ from engine.core.execution import Execution, Origin, TaskRuns
 from engine.core.flow import Flow
 from engine.core.flowable import truthy
 from engine.core.inputs import ArrayInput, FileInput, Input, Resolved, nest, resolve
+from engine.core.inputs.declaration import excerpt
 from engine.core.labels import SYSTEM, read_labels
 from engine.core.state import State
 from engine.core.triggers import Trigger
@@ -162,16 +163,16 @@ class Creator:
         if value.startswith(LOCAL) and value in named:  # the author of the flow names it, nobody else
             value, local_files = unquote(value.removeprefix(LOCAL)), True
         elif value.startswith(LOCAL):
-            problem = f"Invalid input for `{declared.id}`, only its default may be a file of this machine."
-            raise InputInvalid((InputProblem(declared.id, problem, value),))
+            raise _not_stored(
+                declared, f"Invalid input for `{declared.id}`, only its default may be a file of this machine.", value
+            )
         elif "://" in value:
             return value
         path = Path(value)
         if not local_files:
-            problem = f"Invalid input for `{declared.id}`, it must be a file's URI."
-            raise InputInvalid((InputProblem(declared.id, problem, value),))
-        if not await asyncio.to_thread(path.is_file):
-            raise InputInvalid((InputProblem(declared.id, f"Can't upload file: {path.name}", value),))
+            raise _not_stored(declared, f"Invalid input for `{declared.id}`, it must be a file's URI.", value)
+        if not await asyncio.to_thread(_is_file, path):
+            raise _not_stored(declared, f"Can't upload file: {path.name}", value)
         extension = declared.extension if isinstance(declared, FileInput) and not path.suffix else None
         name = path.name + (extension or "")
         return await asyncio.to_thread(self.files.put, f"{folder}/{declared.id}", path, name)
@@ -347,6 +348,17 @@ class FailedCheck:
     message: str
     behavior: str
     style: str
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no file can have such a name
+        return False
+
+
+def _not_stored(declared: Input, problem: str, value: str) -> InputInvalid:
+    return InputInvalid((InputProblem(declared.id, excerpt(problem), excerpt(value)),))
 
 
 def check_labels(labels: Sequence[tuple[str, str]]) -> None:

@@ -24,7 +24,7 @@ from engine.core.execution import Attempt, Execution, Histories, Origin, TaskRun
 from engine.core.state import State
 from engine.errors import Refused
 from engine.expressions.limits import MAX_DIGITS
-from engine.expressions.whole_text import writable
+from engine.whole_text import writable
 
 EVENTS: dict[str, type[Any]] = {
     cls.__name__: cls

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Self
 
-from engine.expressions.whole_text import writable
+from engine.whole_text import writable
 
 Parameters = Any  # a sequence or a mapping of values, as the driver takes them
 

@@ -11,9 +11,9 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from engine.errors import SettingInvalid, StoreFailed
-from engine.expressions.whole_text import writable
 from engine.store.migrations import migrate
 from engine.store.writing import GroupWriter, take
+from engine.whole_text import writable
 
 READERS = 8
 CONNECT_SECONDS = 10

@@ -8,8 +8,8 @@ from typing import Any
 from engine.errors import ExpressionFailed
 from engine.expressions import regexes
 from engine.expressions.ion_documents import from_ion
-from engine.expressions.whole_text import writable
 from engine.plugin import TaskFailed
+from engine.whole_text import writable
 
 
 def rows_of(text: str, separator: str) -> list[str]:

@@ -18,6 +18,8 @@ STORED_URI = re.compile(r"kestra:///[^\s\"'`<>|;&(){}\[\]\\,]+")
 def inside(folder: Path, name: str) -> Path:
     """The path of a name below a folder; TaskFailed when it would lie outside, whatever links stand in between."""
     path = folder / name.removeprefix("./")
+    if "\0" in name:
+        raise TaskFailed(f"No file can have the name {name!r}.", fix="Leave out what is no character.")
     if PurePosixPath(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
         raise TaskFailed(
             f"The file name {name!r} leaves the working directory.", fix="Use a relative name without `..`."
@@ -36,13 +38,21 @@ async def place(context: RunContext, files: Mapping[str, Any], folder: Path | No
             raise TaskFailed(
                 f"The content of input file {name!r} is a list or a map.", fix="Give text or a file's URI."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text.strip().startswith(STORAGE):
-            await asyncio.to_thread(shutil.copyfile, context.files.path(text.strip()), path)
-        else:
-            await asyncio.to_thread(path.write_text, text, "utf-8")
+        stored = context.files.path(text.strip()) if text.strip().startswith(STORAGE) else None
+        try:
+            await asyncio.to_thread(_write, path, text, stored)
+        except OSError as error:
+            raise TaskFailed(f"{name[:80]!r} can't be written: {error.strerror}.", fix="Change its name.") from error
         placed.append(path)
     return placed
+
+
+def _write(path: Path, text: str, stored: Path | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if stored is None:
+        path.write_text(text, "utf-8")
+    else:
+        shutil.copyfile(stored, path)
 
 
 async def collect(context: RunContext, patterns: Iterable[str], folder: Path | None = None) -> dict[str, str]:

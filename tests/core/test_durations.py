@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from engine.core.durations import Duration, parse, to_iso
+from engine.core.durations import LONGEST, Duration, parse, to_iso
+from engine.core.executor.attempts import delay
 from engine.core.property import Property
+from engine.core.retries import Retry
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,24 @@ def test_a_duration_is_read(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "P", "PT", "5M", "P1Y", "P1M", "PT1D", "10", "PT1,S5", "P99999999999D", "P1DT", "PT٣S", "P1W", "P1W2D"]
+    "text",
+    [
+        "",
+        "P",
+        "PT",
+        "5M",
+        "P1Y",
+        "P1M",
+        "PT1D",
+        "10",
+        "PT1,S5",
+        "P99999999999D",
+        "P365001D",
+        "P1DT",
+        "PT٣S",
+        "P1W",
+        "P1W2D",
+    ],
 )
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError, match=r"is not a duration|is longer than"):
@@ -50,9 +69,16 @@ def test_a_duration_prints_as_in_java(length, text):
     assert to_iso(length) == text
 
 
-@given(st.timedeltas())
+@given(st.timedeltas(-LONGEST, LONGEST))
 def test_reading_undoes_printing(length):
     assert parse(to_iso(length)) == length
+
+
+@pytest.mark.parametrize("field", [Duration, Property[timedelta], Property[timedelta | None]])
+@pytest.mark.parametrize("value", ["P365001D", "-P365001D", "999999999999", 1e300, float("inf"), float("nan"), 10**400])
+def test_a_field_takes_no_duration_that_dates_can_not_be_counted_with(field, value):
+    with pytest.raises(ValidationError, match="longer than 1,000 years"):
+        TypeAdapter(field).validate_python(value)
 
 
 FIELDS = [Duration, Property[timedelta], Property[timedelta | None]]
@@ -80,3 +106,15 @@ def test_a_field_takes_a_duration_or_seconds(field, written, seconds):
 def test_a_field_takes_nothing_else_for_a_duration(field, written, said):
     with pytest.raises(ValidationError, match=said):
         TypeAdapter(field).validate_python(written)
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e308, 2.0])
+def test_waits_that_grow_stay_within_the_calendar(factor):
+    policy = Retry(type="exponential", interval=timedelta(seconds=1), delay_factor=factor)
+    assert all(delay(policy, number, "") <= LONGEST for number in range(1, 2000, 7))
+
+
+@pytest.mark.parametrize("factor", [0, -2, float("nan"), float("inf")])
+def test_waits_grow_by_a_number(factor):
+    with pytest.raises(ValidationError):
+        Retry(type="exponential", interval=timedelta(seconds=1), delay_factor=factor)

@@ -765,3 +765,31 @@ async def test_a_replay_from_a_pause_asks_again(engine, deploy, run):
     await engine.resume(again.id, {"ok": False}, by="local:bob")
     after = await engine.wait(again.id, timeout=20)
     assert next(one.outputs for one in after.task_runs.values() if one.task_id == "after") == {"value": "false"}
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "{id: t, type: io.kestra.plugin.core.flow.Pause, pauseDuration: \"{{ 'P3000000D' }}\"}",
+        "{id: t, type: io.kestra.plugin.core.flow.Sleep, duration: \"{{ 'P3000000D' }}\"}",
+    ],
+)
+async def test_a_wait_that_no_date_can_be_counted_with_is_told(engine, deploy, run, task):
+    await deploy(f"tasks: [{task}]")
+    done = await run()
+    assert done.state is State.FAILED
+    assert "longer than 1,000 years" in " ".join(line.message for line in await engine.logs(done.id))
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "/" * 5000, "\ud800"])
+async def test_a_name_that_no_file_can_have_is_told(engine, deploy, run, name):
+    await deploy(
+        "inputs: [{id: name, type: STRING}]\n"
+        "tasks: [{id: t, type: io.kestra.plugin.core.storage.LocalFiles, inputs: {'{{ inputs.name }}': x}}]"
+    )
+    done = await run({"name": name})
+    assert "broke" not in " ".join(line.message for line in await engine.logs(done.id))
+    await deploy("inputs: [{id: name, type: FILE}]\ntasks: [{id: t, type: io.kestra.plugin.core.log.Log, message: x}]")
+    with pytest.raises(InputInvalid, match="Can't upload file") as refused:
+        await run({"name": name})
+    refused.value.message.encode()

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from engine.core.commands import CreateRetry, SetTimer
+from engine.core.durations import LONGEST
 from engine.core.execution import Attempt, TaskRun, altered
 from engine.core.executor.decision import Decision
 from engine.core.executor.stopping import stop_everything
@@ -145,7 +146,7 @@ def delay(policy: Retry, number: int, seed: str) -> timedelta:
         return low + (high - low) * share
     interval = policy.interval or timedelta()
     if policy.type == "exponential":
-        cap = policy.max_interval or timedelta.max
+        cap = policy.max_interval or LONGEST
         try:
             return min(interval * policy.delay_factor ** (number - 1), cap)
         except OverflowError:

@@ -12,7 +12,7 @@ from engine.core.dates import to_text
 from engine.core.json_text import bounded
 from engine.core.task import Part
 from engine.core.yaml_text import Path
-from engine.expressions.whole_text import writable
+from engine.whole_text import writable
 
 HIDDEN = "******"
 LONGEST = 1_000  # characters of a value that a refusal shows

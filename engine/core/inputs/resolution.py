@@ -13,7 +13,7 @@ from engine.core.inputs.groups import ObjectInput, mapping
 from engine.core.inputs.types import MultiselectInput, SelectInput
 from engine.core.property import has_template
 from engine.errors import ExpressionFailed, InputProblem
-from engine.expressions.whole_text import writable
+from engine.whole_text import writable
 
 RenderFn = Callable[[str, Mapping[str, Any], bool], Any]  # (template, extra variables, typed) → what it gives
 
