@@ -3,9 +3,12 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from itertools import count
+from typing import Any, ClassVar, Literal
 
+from engine.errors import EngineError
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.gcp_service import GcpConnected, is_conflict
 from engine.tasks.property_types import OptionalText
@@ -31,32 +34,50 @@ class BigQueryConnected(GcpConnected):
         configuration: Mapping[str, Any],
         begin: Callable[[Job], Awaitable[Job]] | None = None,
     ) -> Job:
-        """A job that has ended well. Its id is the attempt's: begun again after a crash, it is found, not doubled.
+        """A job that has ended well. Its id is the attempt's: begun again after a crash, it is found, not doubled. A
+        killed task cancels its job; one that goes on after that, for only the bot was stopped, begins another.
 
         TaskFailed with what BigQuery says when it ended badly.
         """
         project = self.project(context)
         name = re.sub(r"[^A-Za-z0-9_-]", "_", f"parley_{context.task_run_id}_{context.attempt}")
-        reference = {"projectId": project, "jobId": name, **({"location": self.location} if self.location else {})}
-        body = {"jobReference": reference, "configuration": dict(configuration)}
+        for number in count(1):
+            reference = {"projectId": project, "jobId": name if number == 1 else f"{name}_{number}"}
+            reference |= {"location": self.location} if self.location else {}
+            body = {"jobReference": reference, "configuration": dict(configuration)}
+            try:
+                made = await self._begun(context, body, begin)
+                reference = made["jobReference"]  # with the place it runs at
+                if not _is_cancelled(made):
+                    return await self._ended(context, made)
+            except asyncio.CancelledError:
+                with suppress(EngineError):
+                    await self._asked(context, "POST", reference, "/cancel")
+                raise
+        raise AssertionError
+
+    async def _begun(self, context: RunContext, body: Job, begin: Callable[[Job], Awaitable[Job]] | None) -> Job:
+        """The job as it was begun, or as it is found."""
+        project, reference = self.project(context), body["jobReference"]
         try:
-            made = await (begin(body) if begin else self.gcp(context, "POST", f"projects/{project}/jobs", json=body))
+            return await (begin(body) if begin else self.gcp(context, "POST", f"projects/{project}/jobs", json=body))
         except TaskFailed as error:
             if not is_conflict(error):
                 raise
-            context.log(f"The job {name} is there already; it is waited for.")
-            made = {"jobReference": reference}
-        return await self._ended(context, made)
+            context.log(f"The job {reference['jobId']} is there already; it is waited for.")
+            return await self._asked(context, "GET", reference)
+
+    async def _asked(self, context: RunContext, method: Literal["GET", "POST"], reference: Job, verb: str = "") -> Job:
+        path = f"projects/{reference['projectId']}/jobs/{reference['jobId']}{verb}"
+        params = {"location": reference["location"]} if reference.get("location") else {}
+        return dict(await self.gcp(context, method, path, params=params))
 
     async def _ended(self, context: RunContext, job: Job) -> Job:
         reference, wait = job["jobReference"], FIRST_WAIT
-        params = {"location": reference["location"]} if reference.get("location") else {}
         while (job.get("status") or {}).get("state") != "DONE":
             await asyncio.sleep(wait)
             wait = min(wait * 1.5, LONGEST_WAIT)
-            job = await self.gcp(
-                context, "GET", f"projects/{reference['projectId']}/jobs/{reference['jobId']}", params=params
-            )
+            job = await self._asked(context, "GET", reference)
         status = job["status"]
         if status.get("errorResult"):
             more = [one["message"] for one in status.get("errors", ()) if one != status["errorResult"]]
@@ -64,6 +85,11 @@ class BigQueryConnected(GcpConnected):
                 context.log(message, "ERROR")
             raise TaskFailed(f"BigQuery: {status['errorResult'].get('message', status['errorResult'])}")
         return job
+
+
+def _is_cancelled(job: Job) -> bool:
+    """Whether somebody cancelled a job: https://cloud.google.com/bigquery/docs/error-messages names it `stopped`."""
+    return ((job.get("status") or {}).get("errorResult") or {}).get("reason") == "stopped"
 
 
 def table_of(name: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Cloud Storage and BigQuery, as their JSON APIs answer."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 
@@ -170,6 +171,19 @@ async def test_queries(gcp, gcp_service):
     assert gcp.said(r"at \[1:1\]", "ERROR")
     with pytest.raises(TaskFailed, match=r"project\.dataset\.table"):
         await gcp.run(**query, destinationTable="orders")
+
+
+async def test_a_killed_task_cancels_its_job_and_one_that_goes_on_begins_another(gcp, gcp_service):
+    query = {"type": f"{BIGQUERY}.Query", **gcp.who, "sql": "SELECT endless"}
+    running = asyncio.create_task(gcp.run(**query))
+    while not any(gcp_service.looks.values()):
+        await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert gcp_service.cancelled == {"parley_01EXECUTION_1_1"}
+    assert gcp_service.wire.last.query == {"location": "EU"}
+    assert (await gcp.run(**{**query, "sql": "SELECT 1"})).jobId == "parley_01EXECUTION_1_1_2"
 
 
 async def test_a_query_starts_executions(gcp, gcp_service):

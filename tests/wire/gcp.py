@@ -25,6 +25,7 @@ class GcpService(GoogleService):
         self.tables: dict[tuple[str, str], dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
         self.looks: dict[str, int] = {}
+        self.cancelled: set[str] = set()
         self.results: dict[str, tuple[list[dict[str, Any]], list[list[Any]]]] = {}
         self.uploads: list[dict[str, Any]] = []
         self.loaded: list[bytes] = []
@@ -157,11 +158,14 @@ class GcpService(GoogleService):
             return self._table(request, found[2], unquote(found[3] or ""))
         if rest.endswith("/jobs"):
             return self._job(request.json)
-        identity = rest.rpartition("/")[2]
+        identity = rest.removesuffix("/cancel").rpartition("/")[2]
         if identity not in self.jobs:
             return _error(404, f"Not found: Job {identity}")
         if "/queries/" in rest:
             return self._rows(self.jobs[identity], int(request.query.get("pageToken", 0)))
+        if rest.endswith("/cancel"):
+            self.cancelled.add(identity)
+            return Answered({"kind": "bigquery#jobCancelResponse", "job": self._told(identity)})
         self.looks[identity] += 1
         return Answered(self._told(identity))
 
@@ -204,15 +208,18 @@ class GcpService(GoogleService):
 
     def _told(self, identity: str) -> dict[str, Any]:
         job = self.jobs[identity]
-        done = self.looks[identity] > 1
+        done = identity in self.cancelled or (self.looks[identity] > 1 and "endless" not in json.dumps(job))
         status: dict[str, Any] = {"state": "DONE" if done else "RUNNING"}
         if done and "broken" in json.dumps(job):
             error = {"reason": "invalidQuery", "message": "Syntax error: Unexpected identifier"}
             status |= {"errorResult": error, "errors": [error, {"reason": "x", "message": "at [1:1]"}]}
+        if identity in self.cancelled:
+            said = "Job execution was cancelled: User requested cancellation"
+            status |= {"errorResult": {"reason": "stopped", "message": said}}
         reference = {"location": "EU", **job["jobReference"]}
         statistics = {"totalBytesProcessed": "12", "load": {"outputRows": "3", "inputFiles": "1"}}
         statistics |= {"extract": {"destinationUriFileCounts": ["2"]}}
-        return {"jobReference": reference, **job, "status": status, "statistics": statistics}
+        return {**job, "jobReference": reference, "status": status, "statistics": statistics}
 
     def _rows(self, job: dict[str, Any], begin: int) -> Answered:
         sql = job["configuration"]["query"]["query"]
