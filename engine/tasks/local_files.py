@@ -195,8 +195,24 @@ def copied_folder(reach: Reach, source: Path, target: Path, *, overwrite: bool) 
 
 
 def moved(reach: Reach, source: Path, target: Path, *, overwrite: bool) -> Path:
-    """Where a file or a folder is now; folders on the way are made."""
-    target = _ready(reach, target, source.name, overwrite=overwrite)
+    """Where a file or a folder is now; folders on the way are made. As in Java's Files.move, what is there is replaced
+    with `overwrite`, never moved into: TaskFailed for a folder that holds something."""
+    target = reach.place(str(target), through=False)
+    is_there, is_folder = target.exists() or target.is_symlink(), target.is_dir() and not target.is_symlink()
+    if is_there and not overwrite:
+        kind = "folder" if is_folder else "file"
+        fix = "Set `overwrite: true`, or give another name; a `to` that ends in `/` is the folder to move into."
+        raise TaskFailed(f"There is a {kind} {target} already.", fix=fix)
+    if is_there and source.exists() and source.samefile(target):
+        return target
+    if is_folder:
+        if any(target.iterdir()):
+            fix = "Delete it before, or give another name; a `to` that ends in `/` is the folder to move into."
+            raise TaskFailed(f"{target} is a folder that holds something, and is not replaced.", fix=fix)
+        target.rmdir()
+    elif is_there and source.is_dir():
+        target.unlink()
+    target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_file() and not source.is_symlink():
         try:
             source.replace(target)  # at once, where both are on one disk

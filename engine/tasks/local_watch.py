@@ -45,7 +45,7 @@ async def taken(
 
     def to_goal(reach: Reach, path: Path, goal: Path) -> None:
         goal.mkdir(parents=True, exist_ok=True)
-        local_files.moved(reach, path, goal, overwrite=True)
+        local_files.moved(reach, path, goal / path.name, overwrite=True)
 
     goal, done, versions = await reached(context, begun)
     for path, one in zip(paths, done, strict=True):

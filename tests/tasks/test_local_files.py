@@ -113,6 +113,23 @@ async def test_copies_moves_and_deletes(here, data):
     await run(here, "local.Move", from_=f"{data}/in/deep", to=f"{data}/gone/deeper")
     assert (data / "gone/deeper/d e.csv").exists()
 
+    move = {"from_": f"{data}/in/b.csv", "overwrite": True}
+    for here_is in ("gone", "gone/deeper"):
+        with pytest.raises(TaskFailed, match=r"There is a folder .*already"):
+            await run(here, "local.Move", from_=f"{data}/in/b.csv", to=f"{data}/{here_is}")
+        with pytest.raises(TaskFailed, match=r"is a folder that holds something.*ends in `/`"):
+            await run(here, "local.Move", **move, to=f"{data}/{here_is}")
+    (data / "in/deeper").mkdir()
+    with pytest.raises(TaskFailed, match=r"gone/deeper is a folder that holds something"):
+        await run(here, "local.Move", from_=f"{data}/in/deeper", to=f"{data}/gone/", overwrite=True)
+    await run(here, "local.Move", **move, to=f"{data}/in/deeper")  # it holds nothing
+    assert (data / "in/deeper").read_text() == "b.csv"
+    await run(here, "local.Move", from_=f"{data}/gone/deeper", to=f"{data}/in/deeper", overwrite=True)
+    assert (data / "in/deeper/d e.csv").exists()
+    await run(here, "local.Move", from_=f"{data}/in/deeper", to=f"{data}/in/", overwrite=True)
+    await run(here, "local.Move", from_=f"{data}/in/deeper", to=f"{data}/gone/")
+    assert (data / "gone/deeper/d e.csv").exists()
+
     with pytest.raises(TaskFailed, match=r"is not empty.*recursive: true"):
         await run(here, "local.Delete", from_=f"{data}/gone")
     assert (await run(here, "local.Delete", from_=f"{data}/gone", recursive=True)).deleted
@@ -227,8 +244,8 @@ async def test_files_that_are_gone_start_an_execution_also_when_the_next_cannot_
     (data / "done/b.csv/b.csv").mkdir(parents=True)
     given = {"from": f"{data}/in", "regExp": r"[ab]\.csv", "action": "MOVE", "moveDirectory": f"{data}/done"}
     assert await look(trigger("local", **given), here) == [("a.csv", "CREATE")]
-    assert here.said("b.csv and what comes after it are left where they are: .*Is a directory", "WARN")
-    with pytest.raises(TaskFailed, match="Is a directory"):
+    assert here.said("b.csv and what comes after it are left where they are: .*folder that holds something", "WARN")
+    with pytest.raises(TaskFailed, match="folder that holds something"):
         await look(trigger("local", **given), here)
     assert (data / "in/b.csv").exists()
 
