@@ -42,6 +42,14 @@ def ldif_of(records: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join("".join(f"{line}\n" for line in _lines(record)) for record in records)
 
 
+def name_of(value: Any) -> str:
+    """The name of an entry: bytes in it that are no UTF-8 stand as `\\XX` (RFC 4514, 2.4)."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    text = raw_of(value).decode("utf-8", "surrogateescape").replace("\0", "\\00")
+    return re.sub("[\udc80-\udcff]", lambda found: f"\\{ord(found[0]) - 0xDC00:02X}", text)
+
+
 def value_of(raw: bytes) -> Any:
     """A value as rows hold it."""
     try:
@@ -67,7 +75,7 @@ def _record(block: list[tuple[int, str]]) -> Record:
     name, value = _pair(number, line)
     if name.lower() != "dn":
         raise TaskFailed(f"Line {number}: {line[:80]!r} begins no entry.", fix="An entry begins with `dn: …`.")
-    found: Record = {"dn": str(value)}
+    found: Record = {"dn": name_of(value)}
     if rest and _pair(*rest[0])[0].lower() == "control":
         raise TaskFailed(f"Line {rest[0][0]}: controls are not supported.", fix="Take them out.")
     if not rest or _pair(*rest[0])[0].lower() != "changetype":
@@ -79,9 +87,9 @@ def _record(block: list[tuple[int, str]]) -> Record:
     if kind == "modify":
         return {**found, "modifications": list(_modifications(rest))}
     if kind in RENAMES:
-        told = {name.lower(): str(value) for name, value in (_pair(*one) for one in rest)}
+        told = {name.lower(): name_of(value) for name, value in (_pair(*one) for one in rest)}
         if "newrdn" not in told:
-            raise TaskFailed(f"Line {number}: {value} gets no new name.", fix="Write `newrdn: …`.")
+            raise TaskFailed(f"Line {number}: {found['dn']} gets no new name.", fix="Write `newrdn: …`.")
         place = {"newsuperior": told["newsuperior"]} if told.get("newsuperior") else {}
         return {**found, "newDn": {"newrdn": told["newrdn"], "deleteoldrdn": told.get("deleteoldrdn") == "1", **place}}
     if kind != "delete":

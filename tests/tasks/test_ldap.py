@@ -86,6 +86,14 @@ def test_any_value_comes_back(values):
     assert [raw_of(value) for value in next(records_of(ldif_of([entry])))["attributes"]["a"]] == raws
 
 
+def test_names_that_are_no_utf_8_are_written_in_hexadecimal():
+    text = "dn:: Y249TfxsbGVyAFwyLGRjPWNvbQ==\nchangetype: moddn\nnewrdn:: Y249TfxsbGVy\nnewsuperior:: b3U9w4k=\n"
+    (record,) = records_of(text)
+    assert record["dn"] == r"cn=M\FCller\00\2,dc=com"
+    assert record["newDn"] == {"newrdn": r"cn=M\FCller", "deleteoldrdn": False, "newsuperior": "ou=É"}
+    assert list(records_of(ldif_of([record]))) == [record]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
