@@ -26,17 +26,25 @@ NextAfter = Callable[[datetime], datetime | None]  # the next date strictly afte
 class Dates(BaseTrigger):  # type: ignore[misc]
     """The dates of one schedule, on the machine's clock."""
 
-    __slots__ = ("_clock", "_next_after")
+    __slots__ = ("_clock", "_known", "_next_after")
 
     def __init__(self, next_after: NextAfter, clock: Clock) -> None:
         self._next_after = next_after
         self._clock = clock
+        self._known: tuple[datetime, datetime | None] | None = None  # APScheduler asks twice whenever one has come
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime | None:
         """The next date to come: one alarm is enough for all that have passed since the last, when the clock was set or
         the machine slept. The engine's clock may be shifted against the machine's."""
         after = max(previous_fire_time or now, now)
-        shift = round((self._clock.now() - datetime.now(UTC)) / MILLISECOND) * MILLISECOND
+        if self._known is None or self._known[0] != after:
+            self._known = (after, self._following(after))
+        return self._known[1]
+
+    def _following(self, after: datetime) -> datetime | None:
+        begun, theirs, ended = datetime.now(UTC), self._clock.now(), datetime.now(UTC)
+        is_same = begun <= theirs <= ended  # however long it took to look
+        shift = timedelta(0) if is_same else round((theirs - ended) / MILLISECOND) * MILLISECOND
         try:
             date = self._next_after(after + shift)
         except Exception:

@@ -100,7 +100,7 @@ class Entry:
     def next_after(self, date: datetime) -> datetime | None:
         """The next date strictly after another, whatever the conditions say."""
         ahead = self.ahead
-        if ahead is not None and ahead.date == date:
+        if ahead is not None and ahead.date <= date and (ahead.tick is None or date < ahead.tick):
             return ahead.tick
         return self.trigger.tick(date.astimezone(self.zone))
 

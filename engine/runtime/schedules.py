@@ -17,7 +17,6 @@ from engine.clock import Clock
 from engine.core.backfills import Backfill
 from engine.core.execution import Origin
 from engine.core.flow import Flow
-from engine.core.inputs import RenderFn
 from engine.core.triggers import Scheduled
 from engine.dispatch.inline import Timers
 from engine.errors import EngineError, ExpressionFailed, NotFound, StoreFailed
@@ -40,6 +39,7 @@ log = logging.getLogger(__name__)
 
 EARLY = timedelta(seconds=1)  # an alarm may ring that much before its date
 GATHER = 0.01  # seconds in which dates that come are gathered
+BURST = 8  # dates that come in one moment from which on more are taken to come: all that are due are looked at
 PIECE = 1000  # dates that are looked at in one turn of the loop
 
 
@@ -233,7 +233,7 @@ class Schedules:
             return date
         if mode == "NONE":
             return await self._next(entry, now)
-        previous = await self._previous(entry, now + timedelta(microseconds=1))
+        previous = await self._search(entry, entry.trigger.previous_date, now + timedelta(microseconds=1))
         return date if previous is None else max(previous, date)
 
     # Firing
@@ -241,8 +241,15 @@ class Schedules:
     def _due(self, keys: list[str]) -> None:
         """Dates have come; what comes within a moment is looked at together."""
         if not self._called:
-            asyncio.get_running_loop().call_later(GATHER, self._gathered)
+            asyncio.get_running_loop().call_later(GATHER, self._swept)
         self._called += keys
+
+    def _swept(self) -> None:
+        """Alarms ring one after another: when some have, those that are still to ring are not waited for."""
+        if len(self._called) >= BURST:
+            now = self._clock.now()
+            self._called += [key for key, entry in self._entries.items() if entry.is_due(now)]
+        self._gathered()
 
     def _gathered(self) -> None:
         """Fire what came: many together, in pieces that leave others a turn of the loop."""
@@ -357,19 +364,12 @@ class Schedules:
 
         await self._database.transact(work)
 
-    def render_for(self, flow: Flow) -> RenderFn:
-        """Renders for a trigger of a flow, before there is an execution."""
-        return self.starts.render_for(flow)
-
     async def _next(self, entry: Entry, after: datetime) -> datetime | None:
         return await self._search(entry, entry.trigger.next_date, after)
 
-    async def _previous(self, entry: Entry, before: datetime) -> datetime | None:
-        return await self._search(entry, entry.trigger.previous_date, before)
-
     async def _search(self, entry: Entry, search: Callable[..., datetime | None], start: datetime) -> datetime | None:
         local = start.astimezone(entry.trigger.zone(self._creator.renderer.zone))
-        one = self.render_for(entry.flow)
+        one = self.starts.render_for(entry.flow)
         try:
             if entry.trigger.conditions or entry.trigger.when is not None:
                 return await asyncio.to_thread(search, local, hurried(one))

@@ -119,6 +119,15 @@ def test_one_alarm_is_enough_for_all_dates_that_passed():
     assert dates.get_next_fire_time(now + HOUR, now) == now + HOUR + timedelta(seconds=30)  # the clock was set back
 
 
+def test_the_date_after_another_is_worked_out_once():
+    asked = []
+    dates = Dates(lambda after: (asked.append(after), after + HOUR)[1], SystemClock())
+    now = datetime(2027, 3, 1, 12, tzinfo=UTC)
+    assert {dates.get_next_fire_time(now - HOUR, now) for _ in range(3)} == {now + HOUR}
+    assert dates.get_next_fire_time(now + HOUR, now) == now + 2 * HOUR
+    assert asked == [now, now + HOUR]
+
+
 @pytest.mark.parametrize("cron", ["* * * * *", "30 * * * *"])
 def test_alarms_go_on_through_an_hour_that_comes_twice(cron):
     start = datetime(2027, 10, 30, 22, tzinfo=UTC)  # Berlin sets its clocks back three hours later

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from engine.core.state import State
-from engine.runtime import Engine, salvos
+from engine.runtime import Engine, salvos, schedules
 from engine.store import triggers
 from tests.runtime.conftest import START
 from tests.runtime.marks import registry
@@ -52,6 +52,31 @@ async def test_each_fires_once_an_hour(many, clock, monkeypatch):
     assert {state for _, state in by_flow["f0"]} == {State.FAILED}
     assert [date for date, _ in sorted(by_flow["f0"])] == ["08:00", "09:00"]
     assert by_flow["f1"] == [("09:00", State.SUCCESS)]
+
+
+async def test_the_first_alarms_of_a_moment_fire_all_that_are_due(many, clock, monkeypatch):
+    fired, fire = [], many.schedules._salvos.fire
+    monkeypatch.setattr(
+        many.schedules._salvos, "fire", lambda entries: (fired.append({one.key for one in entries}), fire(entries))[1]
+    )
+    await looked_ahead(many)
+    odd = {f"company.team/f{number}/hourly" for number in (0, 1)}
+    keys, few = sorted(many.schedules._entries.keys() - odd), schedules.BURST - 1
+    many.schedules._scheduler.stop()  # no alarm rings by itself any more
+    clock._shift += timedelta(hours=1)  # and nobody is told that the hour has passed
+    many.schedules._due(keys[:few])
+    async with asyncio.timeout(20):
+        while many.schedules.busy:
+            await asyncio.sleep(0.01)
+    assert fired == []  # those few went one by one, the others wait for their alarm
+    assert len(await many.executions(limit=500)) == few
+    many.schedules._due(keys[few : 2 * few + 1])
+    async with asyncio.timeout(20):
+        while many.schedules.busy:
+            await asyncio.sleep(0.01)
+    (together,) = fired
+    assert together - odd == set(keys[few:])
+    await at_rest(many)
 
 
 async def test_what_may_take_long_to_check_makes_no_other_late(many, clock, monkeypatch):
