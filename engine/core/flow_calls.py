@@ -116,22 +116,28 @@ def _given(inputs: Iterable[Input], given: Mapping[str, Any] | None, path: Path,
     if has_template(list(values)):
         return
     meant = set()
+    missing = [name for name, one in declared.items() if values.get(name) is None and _is_needed(one)]
+    unknown = [name for name in values if name not in declared]
     for name, value in values.items():
         place = (*path, "inputs", name)
         one = declared.get(name)
         if one is None:
             near = get_close_matches(name, [one for one in declared if one not in values], n=1)
+            near = near or (missing if len(missing) == len(unknown) == 1 else [])
             meant.update(near)
             advice = f"Did you mean `{near[0]}`?" if near else _list(declared)
             yield Finding(place, f"`{name}` is no input of {whose}.", "call-input", "warning", advice)
         elif (refused := _refused(one, value)) is not None:
             message = f"`{name}` would be refused by {whose}: {refused}."
             yield Finding(place, message, "call-input", "warning")
-    for name, one in declared.items():
-        needed = one.required and one.defaults is None and one.depends_on is None
-        if needed and values.get(name) is None and name not in meant:
+    for name in missing:
+        if name not in meant:
             message = f"`{name}` is missing: {whose} needs it and has no default for it."
             yield Finding((*path, "inputs"), message, "call-input", "warning", missing=name)
+
+
+def _is_needed(one: Input) -> bool:
+    return one.required and one.defaults is None and one.depends_on is None
 
 
 def _leaves(given: Mapping[str, Any], declared: Mapping[str, Input]) -> Iterator[tuple[str, Any]]:

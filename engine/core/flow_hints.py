@@ -1,17 +1,24 @@
 """What is allowed but probably not meant: odd crons, sloppy schemas, old names, missing subflows."""
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from difflib import get_close_matches
-from functools import partial
 from typing import Any, get_args
 
 from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
-from engine.core import cron, flow_calls, flow_problems, flow_validation, meant_text, older_names, shell_hints
+from engine.core import (
+    cron,
+    flow_calls,
+    flow_problems,
+    flow_validation,
+    meant_text,
+    older_names,
+    payload_text,
+    shell_hints,
+)
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_calls import FindFlow
@@ -26,8 +33,6 @@ from engine.core.task import Part
 from engine.core.yaml_text import Path, walk
 
 SCHEMA_PROPERTIES = frozenset({"jsonResponseSchema", "jsonSchema"})
-TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-PLACES = re.compile(r'"(?:\{\{.*?\}\}|\\.|[^"\\])*+"|(?P<value>:\s*)?(?P<template>\{\{.*?\}\})', re.DOTALL)  # in JSON
 WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -38,7 +43,7 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
     return [
         *(found for path, part in every for found in _bursts(path, part)),
         *_schemas(data),
-        *(found for path, part in every for found in _payload(path, part)),
+        *(found for path, part in every for found in payload_text.broken(path, part)),
         *shell_hints.findings(flow, every),
         *older_names.findings(data, registry),
         *(flow_calls.calls(flow, find_flow) if find_flow is not None else ()),
@@ -48,7 +53,9 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *flow_validation.unmet_refs(flow),
         *_without_value(flow),
         *_no_list(flow),
+        *(found for path, part in every for found in _one_command(path, part)),
         *_words_for_booleans(data, registry),
+        *meant_text.braces(data, flow),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
         *_unserved(flow),
@@ -86,40 +93,6 @@ def _schemas(data: Any) -> Iterator[Finding]:
                 yield Finding(path, message, "lenient-schema", "hint", "", "", *place)
 
 
-def _payload(path: Path, part: Any) -> Iterator[Finding]:
-    """A message in JSON that is none, whatever its templates give."""
-    field = type(part).model_fields.get("payload")
-    mark = marker(field) if field is not None else None
-    text = getattr(part, "payload", None)
-    if mark is None or mark.guard != "json" or not isinstance(text, str) or not text.strip():
-        return
-    if "{%" in text or "{#" in text or any("{" in one[2:] for one in TEMPLATE.findall(text)):  # whose end may be later
-        return
-    failed = []
-    for value in ("0", "", '"a":0'):  # a text or a number, nothing, a part of a map
-        try:
-            json.loads(PLACES.sub(partial(_filled, value), text), strict=False)
-        except json.JSONDecodeError as error:
-            failed.append(error)
-        else:
-            return
-    found = max(failed, key=lambda error: error.pos)
-    message = f"`payload` is not JSON: {found.msg}."
-    yield Finding((*path, "payload"), message, "payload", "warning", "", "", found.lineno, found.colno)
-
-
-def _filled(value: str, place: re.Match[str]) -> str:
-    """A text or a template of JSON with that value, or with a number where no other would do."""
-    if place["template"] is None:
-        return TEMPLATE.sub(partial(_in_place_of, "0"), place[0])
-    return TEMPLATE.sub(partial(_in_place_of, "0" if place["value"] else value), place[0])
-
-
-def _in_place_of(value: str, template: re.Match[str]) -> str:
-    """A value that takes as much place as a template."""
-    return value + re.sub(r"[^\n]", " ", template[0][len(value) :])
-
-
 def _untaken(data: Any, registry: Registry) -> Iterator[Finding]:
     """Values of pluginDefaults that none of the types here has; they are left out."""
 
@@ -137,18 +110,23 @@ def _untaken(data: Any, registry: Registry) -> Iterator[Finding]:
 
 
 def _defaults_of_nothing(data: Any, registry: Registry) -> Iterator[Finding]:
-    """Entries of pluginDefaults for a type that there is not, or for the beginning of none."""
+    """Entries of pluginDefaults for a type that there is not, or that nothing in the flow is of."""
     block = next((name for name in BLOCKS if isinstance(data.get(name), list)), "")
     used = {
         value["type"]
         for at, value in walk(data)
         if isinstance(value, dict) and isinstance(value.get("type"), str) and at[:1] != (block,)
     }
+    meant = {*used, *map(registry.canonical, used)}
     for index, entry in enumerate(data[block]) if block else ():
         family = entry.get("type") if isinstance(entry, dict) else None
-        if not isinstance(family, str) or registry.find(family) is not None:
+        if not isinstance(family, str):
             continue
-        if not any(name.startswith(family) for name in (*used, *registry.names())):
+        if registry.find(family) is not None or any(name.startswith(family) for name in registry.names()):
+            if not any(name.startswith((family, registry.canonical(family))) for name in meant):
+                message = f"Nothing in this flow is of the type `{family}`: these defaults change nothing."
+                yield Finding((block, index, "type"), message, "no-effect", "hint", "Leave them out.")
+        elif not any(name.startswith(family) for name in used):
             error = registry.unknown(family, "")
             yield Finding((block, index, "type"), error.message, "unknown-type", "warning", error.fix)
 
@@ -219,6 +197,19 @@ def _no_list(flow: Flow) -> Iterator[Finding]:
         except ValueError:
             advice = f"Write `[{text.strip()}]`." if "\n" not in text.strip() else "Begin each value with `- `."
             yield Finding((*path, name), f"`{name}` is a text, and no list.", "no-list", "warning", advice)
+
+
+def _one_command(path: Path, part: Any) -> Iterator[Finding]:
+    """`commands: ls`: Kestra reads a text there as JSON of a list."""
+    for name in ("commands", "before_commands"):
+        field = type(part).model_fields.get(name)
+        mark = marker(field) if field is not None else None
+        text = getattr(part, name, None)
+        if field is None or mark is None or mark.guard != "shell" or not isinstance(text, str) or has_template(text):
+            continue
+        if text.strip() and not text.lstrip().startswith("["):
+            message = f"`{field.alias or name}` is one text, where Kestra wants a list."
+            yield Finding((*path, field.alias or name), message, "no-list", "hint", "Begin each command with `- `.")
 
 
 def _words_for_booleans(data: Any, registry: Registry) -> Iterator[Finding]:

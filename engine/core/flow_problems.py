@@ -2,74 +2,32 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial, reduce
 from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from engine.core import durations, flow_slips
+from engine.core import durations, flow_slips, foreign_names
 from engine.core.finding import Breach, Finding
 from engine.core.flow import Flow
 from engine.core.flow_slips import LIKE, MEANT, SPELT
 from engine.core.inputs import INPUT_TYPES, Input
-from engine.core.property import has_template
+from engine.core.property import Instead, has_template
 from engine.core.registry import Registry
 from engine.core.sentences import expectation, sentence
 from engine.core.task import Task, Typed
+from engine.core.triggers import Trigger
 from engine.core.yaml_text import Path, walk
 from engine.errors import EngineError, UnknownTaskType
 
 CHOICE = re.compile(r"'([^']*)'")
-ELSEWHERE = {  # what other tools and people call a property → ours, the likeliest first
-    "delimiter": "fieldSeparator",
-    "separator": "fieldSeparator",
-    "expression": "cron",
-    "schedule": "cron",
-    "image": "containerImage",
-    "options": "values",
-    "choices": "values",
-    "name": "id",
-    "steps": "tasks",
-    "jobs": "tasks",
-    "tasks": "then",
-    "items": "values",
-    "desc": "description",
-    "role": "type",
-    "env": "variables",
-    "environment": "env variables",
-    "run": "commands script",
-    "if": "runIf",
-    "conditions": "runIf",
-    "continueonerror": "allowFailure",
-    "ignoreerrors": "allowFailure",
-    "requirements": "dependencies",
-    "on": "triggers",
-}
-SCHEDULE = "Write a trigger of the type `io.kestra.plugin.core.trigger.Schedule` under `triggers`."
-GRAPH = "Tasks run one after another; in an `io.kestra.plugin.core.flow.Dag` each says what it waits for."
-LOOP = "Put the task into an `io.kestra.plugin.core.flow.ForEach`."
-ABSENT: Mapping[type[BaseModel], Mapping[str, str]] = {  # what people expect of a part → what does the same here
-    Flow: {
-        "quotas": "Only Kestra's Enterprise Edition has it. Begin with `io.kestra.plugin.core.execution.Count` over "
-        "that time and `io.kestra.plugin.core.execution.Exit` when there were too many; `concurrency` limits how many "
-        "run at once.",
-        "schedule": SCHEDULE,
-        "cron": SCHEDULE,
-    },
-    Task: {"dependsOn": GRAPH, "needs": GRAPH, "loop": LOOP, "with_items": LOOP},
-    Input: {"optional": "Write `required: false`.", "nullable": "Write `required: false`."},
-}
-INSIDE = {  # what is written below properties that people give a single value
-    "concurrency": "`limit: {}`",
-    "checkFrequency": "`interval: {}`",
-    "timeout": "`readIdleTimeout: {}`",
-    "dependsOn": "`inputs: [{}]`",
-    "retry": "`type: constant`, `interval: PT10S` and `maxAttempts: 3`",
-}
 NEIGHBOURS = re.compile(r"It is a property of `")
+FEW = 12  # properties that a sentence may list
 NO_NAME = re.compile(r"[^a-zA-Z0-9._-]+")
 KINDS = {"tasks": "task", "conditions": "condition", "triggers": "trigger", "taskRunner": "task runner"}
 JAVA_NAME = re.compile(r"[a-z][\w-]*(\.[\w-]+){2,}\.[A-Z]\w*")  # a type of a plugin, not of a schema or an input
@@ -98,6 +56,11 @@ def translate(error: ValidationError, document: Any, registry: Registry, root: t
     ]
     found = flow_slips.of_graphs(flow_slips.of_dashes(found, document), document)
     found = flow_slips.of_levels(found, document, partial(_has, document, registry, root))
+    found = flow_slips.of_missing(flow_slips.of_ids(found, document), document)
+    found = [
+        one if one.code != "unknown-property" or one.suggestion else _listed(one, document, registry, root)
+        for one in found
+    ]
     return [*found, *_inside_unknown(found, document, registry)]
 
 
@@ -288,7 +251,7 @@ def _advice(error: ErrorDetails, path: Path) -> str:
     if kind.startswith(("dict", "mapping", "model")):
         if isinstance(given, list):
             return "Write `name: value` in each line, without `- `."
-        form = INSIDE.get(str(path[-1]) if path else "")
+        form = foreign_names.INSIDE.get(str(path[-1]) if path else "")
         return f"Write {form.format(given)} below it, indented." if form and given is not None else ""
     if kind.startswith(("list", "tuple")) and isinstance(given, str | int | float) and "\n" not in str(given):
         return f"Write `[{given}]`, or each item in a line that begins with `- `."
@@ -314,7 +277,10 @@ def _advice(error: ErrorDetails, path: Path) -> str:
 def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel]) -> Finding:
     key = str(path[-1])
     cls = part_at(path[:-1], document, registry, root)
-    said = next((words[key] for base, words in ABSENT.items() if cls and issubclass(cls, base) and key in words), "")
+    said = next(
+        (words[key] for base, words in foreign_names.ABSENT.items() if cls and issubclass(cls, base) and key in words),
+        "",
+    )
     if said and key not in (properties(cls) if cls else ()):
         return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
     if key.lower() in ("elseif", "elif") and cls is not None and cls.__name__ == "If":
@@ -325,7 +291,7 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
     written = _mapping_at(path[:-1], document)
     near = lowered.get(to_camel(key).lower())
     if near is None:
-        others = ELSEWHERE.get(key.lower(), "").split()
+        others = foreign_names.PROPERTIES.get(key.lower(), "").split()
         near = next(
             (lowered[other.lower()] for other in others if other.lower() in lowered and other not in written), None
         )
@@ -342,12 +308,30 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
             return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
         near = lowered[close[0]] if close else None
     advice = f"Did you mean `{near}`?" if near else ""
-    common = properties(Task) if cls is not None and issubclass(cls, Task) else []
-    now = [field.alias or name for name, field in cls.model_fields.items()] if cls is not None else []
-    own = [name for name in now if name not in common]
-    if not near and own and len(own) < 12:
-        advice = f"Known here: {', '.join(f'`{name}`' for name in sorted(own))}."
     return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
+
+
+def _listed(one: Finding, document: Any, registry: Registry, root: type[BaseModel]) -> Finding:
+    """An unknown property with those that its part has, but for what every task has, if they are few."""
+    if one.code != "unknown-property" or one.suggestion:
+        return one
+    cls = part_at(one.path[:-1], document, registry, root)
+    if cls is None:
+        return one
+    shared = next((base for base in (Task, Trigger) if issubclass(cls, base)), None)
+    kept = [field for name, field in cls.model_fields.items() if shared is None or name not in shared.model_fields]
+    known = {str(name) for field in kept if (name := _today(field))}
+    if not known or len(known) >= FEW:
+        return one
+    return replace(one, suggestion=f"Known here: {', '.join(f'`{name}`' for name in sorted(known))}.")
+
+
+def _today(field: FieldInfo) -> str | None:
+    """What a property is called now, None for one that flows should no longer use."""
+    if any(isinstance(mark, Instead) for mark in field.metadata):
+        return None
+    choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else ()
+    return next((one for one in choices if isinstance(one, str)), field.alias)
 
 
 def _names_of(key: str, cls: type[BaseModel]) -> list[str]:
@@ -361,7 +345,7 @@ def _names_of(key: str, cls: type[BaseModel]) -> list[str]:
 
 def _neighbour(written: Mapping[str, Any], cls: type[BaseModel] | None, registry: Registry) -> str:
     """A task that stands beside one and is what was written: `Script`, when `Commands` is given only a `script`."""
-    if cls is None or not issubclass(cls, Task) or written.keys() >= _needed(cls):
+    if cls is None or not issubclass(cls, Task) or not cls.type_names() or written.keys() >= _needed(cls):
         return ""
     package = cls.type_names()[0].rpartition(".")[0]
     for name in registry.names():

@@ -2,17 +2,16 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
 
-from engine.core import task_outputs, template_roots
+from engine.core import output_reads, template_reads, template_roots
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_scope import BY_VALUE, Scope, Standing
 from engine.core.property import has_template, marker
 from engine.core.task import Task
-from engine.core.template_reads import Read, reads
+from engine.core.template_reads import Read, of_read, reads
 from engine.core.template_roots import ELSEWHERE, GIVEN, HAVE, LIKE, ROOTS, SURELY
-from engine.core.yaml_text import Path, walk
+from engine.core.yaml_text import Path
 from engine.errors import ExpressionFailed
 from engine.expressions import parse
 from engine.expressions.access import has_method
@@ -48,6 +47,13 @@ STARTED = {
         *("firstFailedTaskId", "lastTaskId", "outputs"),
     ),
 }
+OF_OTHER_TRIGGERS = {  # what people call what `trigger` has
+    **dict.fromkeys(("payload", "data", "json", "event", "request", "message", "content"), "body"),
+    **dict.fromkeys(("query", "params", "queryParams", "queryParameters", "args"), "parameters"),
+    **dict.fromkeys(("scheduledDate", "scheduleDate", "executionDate", "startDate", "timestamp", "time"), "date"),
+    **dict.fromkeys(("nextDate", "nextExecutionDate"), "next"),
+    **dict.fromkeys(("status", "executionState"), "state"),
+}
 SINGLE = frozenset({"STRING", "SELECT", "ENUM", "INT", "FLOAT", "BOOLEAN", "BOOL", "SECRET", "EMAIL", "URI", "FILE"})
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs"})
 OF_OTHERS = frozenset({"onResume", "outputs", "assets"})  # what is rendered elsewhere, with names of its own
@@ -63,6 +69,7 @@ class References:
         self.labels = _labels(flow, self.scope)
         self.inputs = {one.id: one.type for one in flow.inputs}
         self.triggers = {type(one).__name__ for one in flow.triggers}
+        self._told_values: set[Path] = set()
         self._guards: dict[Path, frozenset[tuple[str, ...]]] = {}
 
     def findings(self, path: Path, template: Template) -> Iterator[Finding]:
@@ -87,10 +94,12 @@ class References:
                 said.add(read.path[:2])
                 told.add((found.code, found.message, found.suggestion))
                 yield found
-        # A slip in another name may be all there is to one that stands nowhere: `inputs.my-name` reads `name`, too.
-        is_known = self._knows_all(path) and not said
+        # A slip in another name may be all there is to one behind a `-`: `inputs.my-name` reads `name`, too.
+        behind = template_reads.subtracted(template) if said else frozenset()
+        knows_all = self._knows_all(path)
         nowhere: dict[str, Finding] = {}  # each name once, where it stands first
         for read in (one for index, one in enumerate(there) if index not in words):
+            is_known = knows_all and read.at not in behind
             if read.path[0] not in nowhere and (one := self._nowhere(path, read, is_known)) is not None:
                 nowhere[read.path[0]] = one
         yield from nowhere.values()
@@ -118,7 +127,7 @@ class References:
             return None
         severity = "hint" if read.guarded else "warning"
         said = f"There is no variable `{root}`."
-        return _finding(path, read, said, "unknown-variable", template_roots.advice(read), severity)
+        return of_read(path, read, said, "unknown-variable", template_roots.advice(read), severity)
 
     def _finding(self, path: Path, read: Read, dashed: str) -> Finding | None:
         root, *rest = read.path
@@ -153,19 +162,19 @@ class References:
         if kind not in SINGLE:
             return None
         said = f"The input `{read.path[1]}` is a {kind}, which has no `{read.path[2]}`."
-        return _finding(path, read, said, "unknown-input")
+        return of_read(path, read, said, "unknown-input")
 
     def _meant_root(self, path: Path, read: Read) -> Finding | None:
         """`{{ name }}` for an input or a variable, `{{ task.value }}` for what a task hands on, `{{ secrets.X }}`."""
         root, *rest = read.path
         if root in ELSEWHERE and rest and not read.guarded:
-            return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", ELSEWHERE[root](rest[0]))
+            return of_read(path, read, f"There is no variable `{root}`.", "unknown-variable", ELSEWHERE[root](rest[0]))
         if root in GIVEN or read.guarded or not FOREIGN["inputs"].isdisjoint(path) or self._of_subflow(path):
             return None
         for kind in ("inputs", "vars", *(("outputs",) if rest else ())):
             if root in self.known.get(kind, ()) and not self._sets_variables():
                 advice = f"Write `{'.'.join((kind, *read.path))}`."
-                return _finding(path, read, f"There is no variable `{root}`.", "unknown-variable", advice)
+                return of_read(path, read, f"There is no variable `{root}`.", "unknown-variable", advice)
         return None
 
     def _out_of_place(self, path: Path, read: Read) -> Finding | None:
@@ -175,14 +184,15 @@ class References:
             return None
         if root == "parent":
             said = "`parent` is there only inside a task that holds others."
-            return None if holders[1:] else _finding(path, read, said, "not-here")
+            return None if holders[1:] else of_read(path, read, said, "not-here")
         kinds = {self.scope.kind(one) for one in holders}
         if self._is_late(path) or not kinds <= {*PLAIN, *BY_VALUE, "Loop", self.scope.kind(holders[-1])}:
             return None
         if "Loop" in kinds:
-            return None
+            is_key = read.path[1:2] == ("value",) and read.path[2:] and not has_method(read.path[2])
+            return self._in_value(path, read) if is_key else None
         advice = "Inside of a ForEach write `taskrun.value`." if not kinds.isdisjoint(BY_VALUE) else ""
-        return _finding(path, read, "`item` is there only inside a Loop.", "not-in-a-loop", advice)
+        return of_read(path, read, "`item` is there only inside a Loop.", "not-in-a-loop", advice)
 
     def _is_late(self, path: Path) -> bool:
         """Whether a task renders a property itself, with names of its own."""
@@ -204,20 +214,33 @@ class References:
         if not self.triggers <= STARTED.keys() or read.guarded:
             return None
         has = [one for kind in self.triggers for one in STARTED[kind]]
-        near = get_close_matches(name, has, n=1, cutoff=0.75)
+        meant = [OF_OTHER_TRIGGERS[name]] if OF_OTHER_TRIGGERS.get(name) in has else []
+        near = meant or get_close_matches(name, has, n=1, cutoff=0.75)
         if name in has or not near:
             return None
         advice = f"Did you mean `trigger.{near[0]}`?"
-        return _finding(path, read, f"`trigger` has no `{name}`.", "unknown-variable", advice)
+        return of_read(path, read, f"`trigger` has no `{name}`.", "unknown-variable", advice)
 
     def _value_of_loop(self, path: Path, read: Read) -> Finding | None:
         """`taskrun.value` outside of loops over values."""
         holders = self.scope.around(path)
         looped = any(self.scope.kind(one) in BY_VALUE or self.scope.kind(one) not in PLAIN for one in holders[:-1])
+        if read.path[1] == "value" and read.path[2:] and not has_method(read.path[2]):
+            return self._in_value(path, read)
         if read.path[1] != "value" or read.guarded or read.conditional or not holders or looped:
             return None
         message = "`taskrun.value` is there only inside a loop over values, such as ForEach."
-        return _finding(path, read, message, "not-in-a-loop")
+        return of_read(path, read, message, "not-in-a-loop")
+
+    def _in_value(self, path: Path, read: Read) -> Finding | None:
+        """`taskrun.value.name`, `item.value.name`: the value of a loop is a text, also for a map. Once a task."""
+        holder = (self.scope.around(path) or [()])[-1]
+        if read.guarded or holder in self._told_values:
+            return None
+        self._told_values.add(holder)
+        value = ".".join(read.path[:2])
+        said = f"`{value}` is a text, which has no `{read.path[2]}`."
+        return of_read(path, read, said, "unknown-variable", f"Write `fromJson({value}).{'.'.join(read.path[2:])}`.")
 
     def _output(self, path: Path, read: Read) -> Finding | None:
         name = read.path[1]
@@ -227,89 +250,20 @@ class References:
         standing = self.scope.standing(place, path)
         if standing in LATE:
             advice = "Read it in a later task, or guard it: `?? ''`."
-            return _finding(path, read, f"`{name}` {LATE[standing]}.", "not-yet", advice)
+            return of_read(path, read, f"`{name}` {LATE[standing]}.", "not-yet", advice)
         if standing is Standing.MAYBE:
             if read.conditional:
                 return None
             message = f"`outputs.{name}` may be missing here: `{name}` does not always run before."
-            return _finding(path, read, message, "may-be-missing", "Guard it: `?? ''`.", "hint")
-        return self._property(path, read, place)
-
-    def _property(self, path: Path, read: Read, place: Path) -> Finding | None:
-        if len(read.path) < 3:
-            return None
-        name, wanted = read.path[1:3]
-        fields = task_outputs.output_fields(type(self.scope.tasks[place]))
-        loop = self.scope.loop_of(place)
-        if loop is not None:
-            if wanted not in fields or wanted in _values(self.scope.tasks[loop]):
-                return None
-            inside = loop in self.scope.around(path)
-            key = "taskrun.value" if inside else "'a value'"
-            said = f"`{name}` runs for each value of `{self.scope.tasks[loop].id}`, and has outputs for each of them."
-            return _finding(path, read, said, "loop-output", f"Write `outputs.{name}[{key}].{wanted}`.")
-        if self._is_child(place, wanted):
-            said = f"`{name}` has no outputs of its tasks; each has its own."
-            return _finding(path, read, said, "unknown-output", f"Write `outputs.{wanted}`.")
-        if wanted == "onResume" and len(read.path) > 3:
-            return self._answer(path, read, place)
-        if task_outputs.hands_on_nothing(type(self.scope.tasks[place])):
-            said = f"`{name}` is a {self.scope.kind(place)}, which hands on nothing."
-            return _finding(path, read, said, "unknown-output")
-        if wanted == "outputFiles" and wanted in fields and len(read.path) > 3 and not read.guarded:
-            return self._file(path, read, place)
-        asked = [one.id for one in getattr(self.scope.tasks[place], "on_resume", ())]
-        if wanted in asked or (asked and wanted == "onresume"):
-            said = f"`{name}` has no output `{wanted}`."
-            meant = ".".join(("onResume", *read.path[2 if wanted in asked else 3 :]))
-            return _finding(path, read, said, "unknown-output", f"Did you mean `outputs.{name}.{meant}`?")
-        if len(read.path) > 3 and task_outputs.is_text(type(self.scope.tasks[place]), wanted, read.path[3]):
-            return None if read.guarded else self._in_text(path, read)
-        if not fields or wanted in fields:
-            return None
-        near = task_outputs.kept(wanted, fields, self.scope.tasks[place]) or task_outputs.meant(wanted, fields)
-        advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
-        return _finding(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
-
-    def _in_text(self, path: Path, read: Read) -> Finding:
-        """`outputs.call.body.name`: a key of what is a text, often that of a document."""
-        text, *keys = ".".join(read.path[:3]), *read.path[3:]
-        said = f"`{text}` is a text, which has no `{keys[0]}`."
-        return _finding(
-            path, read, said, "unknown-output", f"If it is JSON, write `fromJson({text}).{'.'.join(keys)}`."
-        )
-
-    def _file(self, path: Path, read: Read, place: Path) -> Finding | None:
-        """`outputs.script.outputFiles['name']` of a file that the task does not hand on."""
-        name, file = read.path[1], read.path[3]
-        *around, task = (self.scope.tasks[one] for one in self.scope.around(place))
-        if any(getattr(one, "output_files", None) for one in around) or task_outputs.may_hand_on_file(task, file):
-            return None
-        said = f"`{name}` hands on no file `{file}`: its `outputFiles` do not name it."
-        named = ", ".join([*(getattr(task, "output_files", None) or ()), file])
-        return _finding(path, read, said, "unknown-output", f"Write `outputFiles: [{named}]`.")
-
-    def _answer(self, path: Path, read: Read, place: Path) -> Finding | None:
-        """`outputs.pause.onResume.name` of something that the pause does not ask for."""
-        asked = [one.id.partition(".")[0] for one in getattr(self.scope.tasks[place], "on_resume", ())]
-        name, wanted = read.path[1], read.path[3]
-        if not asked or wanted in asked or read.guarded:
-            return None
-        near = get_close_matches(wanted, asked, n=1)
-        advice = f"Did you mean `outputs.{name}.onResume.{near[0]}`?" if near else f"It asks for {', '.join(asked)}."
-        return _finding(path, read, f"`{name}` does not ask for `{wanted}`.", "unknown-output", advice)
-
-    def _is_child(self, task: Path, name: str) -> bool:
-        """Whether a name is that of a task inside a task, not inside a loop, which has them by value or by item."""
-        child = self.scope.places.get(name, ())
-        return child != task and child[: len(task)] == task and self.scope.kind(task) not in ("Loop", *BY_VALUE)
+            return of_read(path, read, message, "may-be-missing", "Guard it: `?? ''`.", "hint")
+        return output_reads.told(path, read, place, self.scope)
 
     def _label(self, path: Path, read: Read) -> Finding | None:
         name = read.path[1]
         if self.labels is None or name in self.labels or name == "system" or read.guarded:
             return None
         message = f"The flow sets no label `{name}`; it is there only when whoever starts the flow gives it."
-        return _finding(path, read, message, "unknown-label", "Guard it: `?? ''`.", "hint")
+        return of_read(path, read, message, "unknown-label", "Guard it: `?? ''`.", "hint")
 
     def _of_subflow(self, path: Path) -> bool:
         """Whether a template is rendered by the flow that is called: `outputs` of a Subflow."""
@@ -360,14 +314,14 @@ def _unknown_name(path: Path, read: Read, known: Collection[str], meant: str) ->
     if dashed:
         advice = f"A `-` in a name is read as minus; write `{root}['{dashed[0]}']`."
     message = f"`{root}.{name}` names no {NOUNS[root]} of this flow."
-    return _finding(path, read, message, CODES[root], advice, "hint" if read.guarded and not meant else "warning")
+    return of_read(path, read, message, CODES[root], advice, "hint" if read.guarded and not meant else "warning")
 
 
 def _unknown_part(path: Path, read: Read) -> Finding | None:
     """`flow.nam`: something that this name does not have."""
     advice = template_roots.part(read)
     said = f"`{read.path[0]}` has no `{read.path[1]}`."
-    return None if read.guarded or not advice else _finding(path, read, said, "unknown-variable", advice)
+    return None if read.guarded or not advice else of_read(path, read, said, "unknown-variable", advice)
 
 
 def _looked_at(task: Task) -> frozenset[tuple[str, ...]]:
@@ -380,12 +334,3 @@ def _looked_at(task: Task) -> frozenset[tuple[str, ...]]:
             except ExpressionFailed:
                 continue
     return frozenset(found)
-
-
-def _values(loop: Task) -> frozenset[str]:
-    given: Any = getattr(loop, "values", None) or getattr(loop, "value", None)
-    return frozenset(str(value) for _, value in walk(given) if not isinstance(value, dict | list))
-
-
-def _finding(path: Path, read: Read, message: str, code: str, advice: str = "", severity: str = "warning") -> Finding:
-    return Finding(path, message, code, severity, advice, "", *read.at)

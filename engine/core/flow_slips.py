@@ -10,6 +10,7 @@ from typing import Any
 from engine.core.finding import Finding
 from engine.core.yaml_text import Path
 
+ID = re.compile(r"[a-zA-Z0-9][.\w-]*")
 NAMES = frozenset({"id", "type"})
 MEANT = re.compile(r"Did you mean `([^`]+)`\?")
 LIKE = 0.65  # how much must be the same to be proposed at all: `query` is no slip for `retry`
@@ -56,6 +57,43 @@ def of_graphs(found: Sequence[Finding], document: Any) -> list[Finding]:
     advice = "Write `- task:`, below it the task, indented, and `dependsOn` beside `task`."
     said = "A task of a Dag stands below `task`."
     return [*rest, *(Finding(one.path, said, "missing", suggestion=advice) for one in bare)]
+
+
+def of_ids(found: Sequence[Finding], document: Any) -> list[Finding]:
+    """`- result: x`: the id of an item stands where a property's name does."""
+    kept = list(found)
+    for one in found:
+        part = at(document, one.path) if one.missing == "id" else None
+        name = next(iter(part), None) if isinstance(part, Mapping) else None
+        first = next((other for other in kept if other.path == (*one.path, name) and _is_unknown(other)), None)
+        if not one.path or first is None or part is None or _is_misspelt(first) or not ID.fullmatch(str(name)):
+            continue
+        kept.remove(one)
+        below = ", and what it is below it" if len(part) == 1 else ""
+        if one.path[:1] == ("outputs",) and "value" not in part and isinstance(part[name], str):
+            below = f", and below it `value: {part[name]}`" if part[name].isalnum() else ", and its `value` below it"
+        kept[kept.index(first)] = replace(first, suggestion=f"Write `- id: {name}`{below}.")
+    return kept
+
+
+def of_missing(found: Sequence[Finding], document: Any) -> list[Finding]:
+    """One property that a part lacks, and one that it does not know: these are likely the same."""
+    kept = list(found)
+    for one in found:
+        beside = [other for other in found if other.path[:-1] == one.path and _is_unknown(other)]
+        lacks = [other.missing for other in found if other.path == one.path and other.missing]
+        if not one.missing or len(beside) != 1 or lacks != [one.missing] or one.missing in NAMES:
+            continue
+        unknown = beside[0]
+        if unknown in kept and not unknown.suggestion and _fits(at(document, unknown.path)):
+            kept[kept.index(unknown)] = replace(unknown, suggestion=f"Did you mean `{one.missing}`? It is missing.")
+            kept.remove(one)
+    return kept
+
+
+def _fits(value: Any) -> bool:
+    """Whether a value may be that of most properties."""
+    return not isinstance(value, bool)
 
 
 def of_levels(found: Sequence[Finding], document: Any, has: Has) -> list[Finding]:

@@ -109,7 +109,7 @@ def examine(
         findings += flow_hints.hints(looked_at, data, registry, find_flow)
     lines = text.split("\n")
     findings += meant_text.folded(merged, lines) if hints else ()
-    problems = [_problem(finding, merged, lines, file) for finding in dict.fromkeys(findings)]
+    problems = [_problem(finding, merged, lines, file) for finding in dict.fromkeys(names.merged(findings))]
     # What stands once, in pluginDefaults or behind an anchor, is told once, for the first part that has it.
     problems = list({(one.line, one.column, one.code, one.message): one for one in reversed(problems)}.values())[::-1]
     problems.sort(key=lambda one: (one.line, one.column, SEVERITIES.index(one.severity)))

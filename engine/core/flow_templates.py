@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from engine.core import meant_text, template_calls
+from engine.core import foreign_names, meant_text, template_calls
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_references import References
@@ -15,41 +15,6 @@ from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, Template, nodes, parse
 
 NOT_RENDERED = frozenset({"pluginDefaults", "taskDefaults", "listeners", "extend"})
-# What other languages call it → what it is here.
-ELSEWHERE: Mapping[str, Mapping[str, str]] = {
-    "len": {"function": "value | length"},
-    "size": {"function": "value | length", "filter": "value | length"},
-    "count": {"function": "value | length", "filter": "value | length"},
-    "str": {"function": "value | string"},
-    "int": {"function": "value | number", "filter": "value | number"},
-    "float": {"function": "value | number", "filter": "value | number"},
-    "strftime": {"function": "now() | date('yyyy-MM-dd')", "filter": "value | date('yyyy-MM-dd')"},
-    "format_date": {"filter": "value | date('yyyy-MM-dd')"},
-    "formatDate": {"filter": "value | date('yyyy-MM-dd')"},
-    "today": {"function": "now() | date('yyyy-MM-dd')"},
-    "tojson": {"filter": "value | toJson"},
-    "to_json": {"filter": "value | toJson"},
-    "from_json": {"function": "fromJson(value)", "filter": "fromJson(value)"},
-    "parse_json": {"function": "fromJson(value)", "filter": "fromJson(value)"},
-    "parseJson": {"function": "fromJson(value)", "filter": "fromJson(value)"},
-    "getenv": {"function": "envs.name"},
-    "truncate": {"filter": "value | abbreviate(100)"},
-    "unique": {"filter": "value | distinct"},
-    "uniq": {"filter": "value | distinct"},
-    "strip": {"filter": "value | trim"},
-    "lstrip": {"filter": "value | trim"},
-    "rstrip": {"filter": "value | trim"},
-    "toInt": {"filter": "value | number"},
-    "substr": {"filter": "value | slice(0, 10)"},
-    "substring": {"filter": "value | slice(0, 10)"},
-    "match": {"filter": "value | regexMatch('pattern')"},
-    "map": {"filter": "value | jq('.[].name')"},
-    "pluck": {"filter": "value | jq('.[].name')"},
-    "select": {"filter": "value | jq('map(select(.name == 1))')"},
-    "where": {"filter": "value | jq('map(select(.name == 1))')"},
-    "round": {"filter": "value | numberFormat('0.00')"},
-    "ternary": {"filter": "condition ? value : other"},
-}
 LIKE = 0.7  # how much of a name must be the same: `limit` is no slip for `split`
 PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks only
 
@@ -110,8 +75,8 @@ def _template(path: Path, text: str, references: References | None) -> Iterator[
 
 def _instead(kind: str, name: str, installed: Collection[str]) -> str:
     """What to write for a name that is none here, or none of this kind."""
-    if kind in ELSEWHERE.get(name, {}):
-        return f"Write `{ELSEWHERE[name][kind]}`."
+    if kind in foreign_names.OPERATIONS.get(name, {}):
+        return f"Write `{foreign_names.OPERATIONS[name][kind]}`."
     if kind == "function" and name in FILTERS:
         return f"It is a filter: write `value | {name}`."
     if kind == "filter" and name in FUNCTIONS:

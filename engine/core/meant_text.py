@@ -1,12 +1,14 @@
 """Texts that say something else than their author meant: conditions that always hold, dates printed as minutes."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
+from engine.core import flow_validation
 from engine.core.finding import Finding
+from engine.core.flow import Flow
 from engine.core.property import has_template
 from engine.core.yaml_text import Path, locate, walk
 from engine.errors import ExpressionFailed
@@ -14,7 +16,24 @@ from engine.expressions import Template, nodes
 from engine.expressions.date_formatting import format_date
 from engine.expressions.date_names import ENGLISH
 
+PLAIN_TEXTS = frozenset({  # where braces are those of no other language
+    "message", "messageText", "format", "subject", "title", "summary", "text", "payload", "body", "prompt", "uri",
+    "url", "htmlTextContent", "plainTextContent", "value", "values", "condition", "runIf", "when", "key", "name",
+    "path", "to",
+})  # fmt: skip
+SURE = {  # what is read of these, to be told from what only looks alike
+    "flow": ("id", "namespace", "revision", "tenantId"),
+    "execution": ("id", "startDate"),
+    "taskrun": ("value", "iteration"),
+    "trigger": ("date", "body", "next", "previous"),
+}
+_BRACES = re.compile(
+    r"(?<![{$%#\\])\$?\{ ?"
+    r"(?P<path>(?P<root>inputs|outputs|vars|flow|execution|taskrun|trigger)\.(?P<name>\w+)[\w.]*)"
+    r" ?\}(?!\})"
+)
 CONDITIONS = frozenset({"condition", "runIf", "when", "assert", "responseCondition"})
+BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs", "triggers"})
 PLAIN = frozenset({"", "true", "false", "0", "1", "-0"})
 DATES = frozenset({"date", "dateFormat"})
 EXAMPLE = datetime(2024, 3, 5, 14, 30, tzinfo=UTC)
@@ -39,6 +58,26 @@ def always_true(data: Any) -> Iterator[Finding]:
         elif has_template(text) and _OPERATOR.search(_TAG.sub("", text)):
             message = f"`{path[-1]}` compares outside of its braces: it is a text, which is always true."
             yield Finding(path, message, "constant-condition", "hint", "Put all of it between one {{ and }}.")
+
+
+def braces(data: Any, flow: Flow) -> Iterator[Finding]:
+    """Hints for `{ flow.id }` and `${inputs.name}` in texts that are rendered: they stay as they are."""
+    known: Mapping[str, Collection[str]] = {
+        "inputs": {one.id.partition(".")[0] for one in flow.inputs},
+        "vars": flow.variables.keys(),
+        "outputs": {task.id for _, task in flow_validation.tasks(flow)},
+        **SURE,
+    }
+    for path, text in walk(data):
+        if not isinstance(text, str) or "{" not in text or PLAIN_TEXTS.isdisjoint(path[-2:]):
+            continue
+        for found in _BRACES.finditer(text) if path[0] in BLOCKS else ():
+            if found["name"] in known[found["root"]]:
+                start = found.start()
+                line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
+                message = f"`{found[0]}` is plain text."
+                advice = f"Write `{{{{ {found['path']} }}}}` for its value."
+                yield Finding(path, message, "plain-braces", "hint", advice, "", line, column)
 
 
 def _is_condition(data: Any, path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Older names of types and properties: they work, and this tells what each is called now."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -39,6 +39,19 @@ def findings(data: Any, registry: Registry) -> Iterator[Finding]:
     for one in older_names(data, registry):
         code = "old-type" if one.is_type else "old-property"
         yield Finding(one.path, _message(one), code, "warning", f"W{one.advice[1:]}." if one.now else "Leave it out.")
+
+
+def merged(found: Sequence[Finding]) -> list[Finding]:
+    """What is found in a flow; of a value that is wrong under an older name both are said in one finding."""
+    older = {one.path: one for one in found if one.code == "old-property"}
+    errors = {one.path for one in found if one.severity == "error"} & older.keys()
+    told = []
+    for one in found:
+        if one.path in errors and one.severity == "error" and one.code == "type":
+            told.append(replace(one, suggestion=f"{one.suggestion} {older[one.path].message}".strip()))
+        elif one.path not in errors or one is not older[one.path]:
+            told.append(one)
+    return told
 
 
 def _message(one: OlderName) -> str:

@@ -16,6 +16,9 @@ from engine.expressions.access import has_method
 
 GLOB = frozenset("*?[{:")  # what makes a name of files a pattern
 SCRIPTS = ("script", "commands", "input_files")  # where a script says what it hands on: `Kestra.outputs({"total": 1})`
+FETCHED = {"rows": "FETCH", "row": "FETCH_ONE", "uri": "STORE"}  # outputs of rows → the `fetchType` that gives them
+ANSWERS = frozenset({"textOutput", "jsonOutput"})  # of a model
+SAID = frozenset({"text", "response", "result", "answer", "completion", "output", "content", "message", "json"})
 OF_ANY = "outputFiles"  # what every task may hand on that finds files in its folder, and those that hold such
 
 
@@ -114,16 +117,43 @@ def kept(name: str, fields: Collection[str], task: Task) -> list[str]:
     return written or ([f"vars.{name}"] if any(f"{quote}{name}{quote}" in said for quote in "'\"") else [])
 
 
-def meant(name: str, known: Collection[str]) -> list[str]:
+def unfetched(task: Task, wanted: str) -> tuple[str, str] | None:
+    """Why a task hands on no `rows`, `row` or `uri`: what becomes of its rows, and what to write for them."""
+    flags = [getattr(task, one, None) for one in ("fetch", "fetch_one", "store")]  # of older flows
+    asked = (kind for kind, flag in zip(("FETCH", "FETCH_ONE", "STORE"), flags, strict=True) if flag)
+    kind = next(asked, getattr(task, "fetch_type", None))
+    if kind not in (*FETCHED.values(), "NONE") or kind == FETCHED.get(wanted, kind) or has_template(flags):
+        return None
+    other = next((one for one, by in FETCHED.items() if by == kind), None)
+    instead = f", or read `outputs.{task.id}.{other}`" if other else ""
+    return str(kind), f"Write `fetchType: {FETCHED[wanted]}`{instead}."
+
+
+def meant(name: str, known: Collection[str], task: Task | None = None) -> list[str]:
     """The names that one may stand for, the likeliest first.
 
     Those of the same words (`outputText` means `textOutput`, however like another it looks), one much like it, or those
     with a word more (`text`).
     """
+    if task is not None and (inside := _inside_others(name, known, type(task))):
+        return inside
+    if set(known) >= ANSWERS and name in SAID:
+        wanted = getattr(getattr(getattr(task, "configuration", None), "response_format", None), "type", "TEXT")
+        return ["jsonOutput" if wanted == "JSON" else "textOutput"]
     words = _words(name)
     same = [one for one in known if _words(one) == words]
     longer = sorted(one for one in known if set(words) < set(_words(one)))
     return same or get_close_matches(name, known, n=1) or longer
+
+
+def _inside_others(name: str, known: Collection[str], cls: type[Task]) -> list[str]:
+    """Where a name stands inside of other outputs: `rows` as `outputs[0].rows` of several queries."""
+    return [
+        f"{one}[0].{name}"
+        for one in sorted(known)
+        for form in forms(cls, [one, None])
+        if isinstance(form, type) and issubclass(form, BaseModel) and name in dict(_fields(form))
+    ]
 
 
 def _words(name: str) -> list[str]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from engine.core.finding import Finding
+from engine.core.yaml_text import Path
 from engine.errors import ExpressionFailed
 from engine.expressions import nodes, parse
 from engine.expressions.failures import Position
@@ -33,6 +35,17 @@ def reads(template: Template) -> list[Read]:
     found = [read for read in _reads(template.tree, guarded=False) if read.path[0] not in own]
     guarded = {read.path[:2] for read in found if read.guarded}
     return [replace(read, guarded=True) if read.path[:2] in guarded else read for read in found]
+
+
+def subtracted(template: Template) -> frozenset[Position]:
+    """Where the names begin that stand behind a `-`."""
+    minus = (one for one in template.every_node if isinstance(one, nodes.Binary) and one.operator == "-")
+    return frozenset(_start(one.right) for one in minus)
+
+
+def of_read(path: Path, read: Read, message: str, code: str, advice: str = "", severity: str = "warning") -> Finding:
+    """What is found about one name in the template at a path."""
+    return Finding(path, message, code, severity, advice, "", *read.at)
 
 
 def keys(expression: str) -> tuple[str | None, ...]:

@@ -32,6 +32,13 @@ INSIDE = {  # what people write by itself → where it stands
     "taskId": "task.id",
     "executionId": "execution.id",
     "startDate": "execution.startDate",
+    "ds": "trigger.date | date('yyyy-MM-dd')",  # of Airflow …
+    "ds_nodash": "trigger.date | date('yyyyMMdd')",
+    "ts": "trigger.date",
+    "execution_date": "trigger.date",
+    "logical_date": "trigger.date",
+    "data_interval_start": "trigger.date",
+    "run_id": "execution.id",
 }
 OF_TEXT = frozenset({"secret", "kv", "read", "env", "render", "fileExists", "fileSize", "isFileEmpty", "fileURI"})
 ELSEWHERE: Mapping[str, Callable[[str], str]] = {

@@ -344,10 +344,11 @@ def test_a_task_that_has_all_it_needs_is_not_taken_for_another():
     assert found[2].strip() == "Unknown property `executionId`. Known here: `condition`, `errorMessage`."
 
 
-def test_defaults_for_a_family_of_types_are_no_slip():
+def test_defaults_for_a_family_of_types_are_told_when_nothing_is_of_it():
     core, aws = f"{{type: {CORE}, values: {{level: WARN}}}}", "{type: io.kestra.plugin.aws, values: {region: r}}"
     text = f"{SAY}pluginDefaults:\n  - {core}\n  - {aws}\n"
-    assert said(flow(text)) == []
+    ((line, _, told),) = said(flow(text))
+    assert (line, "`io.kestra.plugin.aws`: these defaults change nothing" in told) == (9, True)
 
 
 @pytest.mark.parametrize(

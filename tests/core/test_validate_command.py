@@ -398,7 +398,7 @@ tasks:
     type: io.kestra.plugin.ai.agent.AIAgent
     prompt: x
     provider: {type: io.kestra.plugin.ai.provider.OpenAI, apiKey: k, modelName: m}
-    configuration: {chatConfiguration: {logRequests: true}}
+    configuration: {logRequests: true}
     contentRetrievers:
       - type: %s
 """

@@ -4,11 +4,11 @@ import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from engine.plugin import Part, Property, TaskFailed
+from engine.plugin import Instead, Part, Property, TaskFailed
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalNumber, OptionalText
 
 
@@ -35,7 +35,7 @@ class Configuration(Part):
     thinking_budget_tokens: Property[OptionalInteger] = None
     return_thinking: Property[bool | None] = None
     prompt_caching: Property[bool | None] = Field(default=None, description="Of the system message, by Anthropic.")
-    chat_configuration: Any = Field(default=None, description="Accepted for flows that carry it; without effect.")
+    chat_configuration: Annotated[Any, Instead("configuration", "and put what stands below it there")] = None
     response_format: ResponseFormat | None = None
 
     @property

@@ -1,11 +1,11 @@
 """`io.kestra.plugin.jira.issues`: issues in Jira."""
 
 from base64 import b64encode
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.plugin import JsonText, Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, JsonText, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.chat_messages import payload_object
 from engine.tasks.http_options import HttpOptions
@@ -81,7 +81,7 @@ issueTypeId: "10001"
     description: Property[OptionalText] = None
     labels: Property[TextList | None] = None
     issue_type_id: Property[OptionalText] = None
-    issue_type: Property[OptionalText] = None
+    issue_type: Annotated[Property[OptionalText], Instead("issueTypeId", "with the number of the type")] = None
 
     async def run(self, context: RunContext) -> Made:
         if not self.payload and not (self.project_key and self.summary):

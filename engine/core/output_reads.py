@@ -1,0 +1,114 @@
+"""What a template reads of a task that has run: does it hand that on?"""
+
+from difflib import get_close_matches
+from typing import Any
+
+from engine.core import task_outputs
+from engine.core.finding import Finding
+from engine.core.flow_scope import BY_VALUE, Scope
+from engine.core.task import Task
+from engine.core.template_reads import Read, of_read
+from engine.core.yaml_text import Path, walk
+
+WITHOUT = frozenset({*BY_VALUE, "Sequential", "Parallel", "Dag", "AllowFailure"})  # they hand on nothing of their own
+
+
+def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
+    """What is to be said when a template reads what the task at a place does not hand on."""
+    if scope.kind(place) in WITHOUT:
+        return _of_tasks(path, read, place, scope)
+    if len(read.path) < 3:
+        return None
+    name, wanted = read.path[1:3]
+    task = scope.tasks[place]
+    fields = task_outputs.output_fields(type(task))
+    loop = scope.loop_of(place)
+    if loop is not None:
+        is_value = wanted not in fields or wanted in _values(scope.tasks[loop])
+        return None if is_value else _by_value(path, read, loop, scope)
+    if _is_child(place, wanted, scope):
+        return _of_tasks(path, read, place, scope)
+    if wanted == "onResume" and len(read.path) > 3:
+        return _answer(path, read, place, scope)
+    if task_outputs.hands_on_nothing(type(scope.tasks[place])):
+        said = f"`{name}` is a {scope.kind(place)}, which hands on nothing."
+        return of_read(path, read, said, "unknown-output")
+    if wanted == "outputFiles" and wanted in fields and len(read.path) > 3 and not read.guarded:
+        return _file(path, read, place, scope)
+    asked = [one.id for one in getattr(scope.tasks[place], "on_resume", ())]
+    if wanted in asked or (asked and wanted == "onresume"):
+        said = f"`{name}` has no output `{wanted}`."
+        meant = ".".join(("onResume", *read.path[2 if wanted in asked else 3 :]))
+        return of_read(path, read, said, "unknown-output", f"Did you mean `outputs.{name}.{meant}`?")
+    if len(read.path) > 3 and task_outputs.is_text(type(scope.tasks[place]), wanted, read.path[3]):
+        return None if read.guarded else _in_text(path, read)
+    if wanted in fields and (unlike := task_outputs.unfetched(task, wanted)) is not None:
+        said = f"`{name}` hands on no `{wanted}`: its `fetchType` is `{unlike[0]}`."
+        return of_read(path, read, said, "unknown-output", unlike[1])
+    if not fields or wanted in fields:
+        return None
+    near = task_outputs.kept(wanted, fields, task) or task_outputs.meant(wanted, fields, task)
+    advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
+    return of_read(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
+
+
+def _by_value(path: Path, read: Read, loop: Path, scope: Scope) -> Finding:
+    """`outputs.child.value` of a task that runs in a loop over values."""
+    name, wanted = read.path[1:3]
+    key = "taskrun.value" if loop in scope.around(path) else "'a value'"
+    said = f"`{name}` runs for each value of `{scope.tasks[loop].id}`, and has outputs for each of them."
+    return of_read(path, read, said, "loop-output", f"Write `outputs.{name}[{key}].{wanted}`.")
+
+
+def _of_tasks(path: Path, read: Read, place: Path, scope: Scope) -> Finding:
+    """`outputs.each` of a task that only runs others: these have outputs, by the value that they run for in loops."""
+    name, wanted, *rest = (*read.path[1:3], "")[:2] + read.path[3:]
+    said = f"`{name}` has no outputs of its own; each of its tasks has."
+    inside = [one for one, at in scope.places.items() if at != place and at[: len(place)] == place]
+    if wanted not in inside:
+        by_value = ", which has them by value" if scope.kind(place) in BY_VALUE else ""
+        advice = f"Read those of a task in it, such as `outputs.{inside[-1]}`{by_value}." if inside else ""
+        return of_read(path, read, said, "unknown-output", advice)
+    loop = scope.loop_of(scope.places[wanted])
+    key = "" if loop is None else "[taskrun.value]" if loop in scope.around(path) else "['a value']"
+    return of_read(path, read, said, "unknown-output", f"Write `outputs.{'.'.join((f'{wanted}{key}', *rest))}`.")
+
+
+def _in_text(path: Path, read: Read) -> Finding:
+    """`outputs.call.body.name`: a key of what is a text, often that of a document."""
+    text, *keys = ".".join(read.path[:3]), *read.path[3:]
+    said = f"`{text}` is a text, which has no `{keys[0]}`."
+    return of_read(path, read, said, "unknown-output", f"If it is JSON, write `fromJson({text}).{'.'.join(keys)}`.")
+
+
+def _file(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
+    """`outputs.script.outputFiles['name']` of a file that the task does not hand on."""
+    name, file = read.path[1], read.path[3]
+    *around, task = (scope.tasks[one] for one in scope.around(place))
+    if any(getattr(one, "output_files", None) for one in around) or task_outputs.may_hand_on_file(task, file):
+        return None
+    said = f"`{name}` hands on no file `{file}`: its `outputFiles` do not name it."
+    named = ", ".join([*(getattr(task, "output_files", None) or ()), file])
+    return of_read(path, read, said, "unknown-output", f"Write `outputFiles: [{named}]`.")
+
+
+def _answer(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
+    """`outputs.pause.onResume.name` of something that the pause does not ask for."""
+    asked = [one.id.partition(".")[0] for one in getattr(scope.tasks[place], "on_resume", ())]
+    name, wanted = read.path[1], read.path[3]
+    if not asked or wanted in asked or read.guarded:
+        return None
+    near = get_close_matches(wanted, asked, n=1)
+    advice = f"Did you mean `outputs.{name}.onResume.{near[0]}`?" if near else f"It asks for {', '.join(asked)}."
+    return of_read(path, read, f"`{name}` does not ask for `{wanted}`.", "unknown-output", advice)
+
+
+def _is_child(task: Path, name: str, scope: Scope) -> bool:
+    """Whether a name is that of a task inside a task, not inside a loop, which has them by value or by item."""
+    child = scope.places.get(name, ())
+    return child != task and child[: len(task)] == task and scope.kind(task) not in ("Loop", *BY_VALUE)
+
+
+def _values(loop: Task) -> frozenset[str]:
+    given: Any = getattr(loop, "values", None) or getattr(loop, "value", None)
+    return frozenset(str(value) for _, value in walk(given) if not isinstance(value, dict | list))
