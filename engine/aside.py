@@ -21,6 +21,7 @@ WAITING_NAMES = frozenset({"error"})
 # Threads for texts that wait: a service that is slow to answer http() keeps one, and no thread that others need.
 WAITING_ROOM = ThreadPoolExecutor(64, thread_name_prefix="expressions")
 
+LONG = 100_000  # characters and values: reading or keeping what has more takes long
 Found = TypeVar("Found")
 
 
@@ -71,3 +72,16 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from texts(item)
+
+
+def is_long(given: Any) -> bool:
+    """Whether a value is so long that reading, checking or keeping it may hold others up."""
+    left, waiting = LONG, [given]
+    while waiting and left > 0:
+        one = waiting.pop()
+        left -= len(one) if isinstance(one, str | list | tuple | Mapping) else 0
+        if isinstance(one, Mapping):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            waiting += one
+    return left <= 0

@@ -13,21 +13,24 @@ def read_json(text: str | bytes) -> Any:
         found = json.loads(text)
     except RecursionError as error:
         raise ValueError("it lies too deep") from error
-    return bounded(found)
+    opened = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    return bounded(found) if opened > MAX_DEPTH else found
 
 
 def bounded(found: Any, *, exact: bool = False) -> Any:
     """The value; ValueError when it lies deeper than templates and the store can follow. With `exact` also when a
     number in it has no JSON, as NaN has none: it would be kept as null."""
-    level = [found]
-    for _ in range(MAX_DEPTH):
-        if exact and any(isinstance(one, float) and not isfinite(one) for one in level):
-            raise ValueError("it holds a number that is none, or one without end")
-        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
-        if not level:
+    level: list[Any] = [[found]]
+    for _ in range(MAX_DEPTH + 1):
+        deeper: list[Any] = []
+        for one in level:
+            inside = one.values() if isinstance(one, dict) else one
+            kinds = set(map(type, inside))  # of a million numbers this is quickly said
+            if exact and float in kinds and not all(isfinite(inner) for inner in inside if type(inner) is float):
+                raise ValueError("it holds a number that is none, or one without end")
+            if any(issubclass(kind, dict | list) for kind in kinds):
+                deeper += [inner for inner in inside if isinstance(inner, dict | list)]
+        if not deeper:
             return found
+        level = deeper
     raise ValueError(f"it lies more than {MAX_DEPTH} levels deep")
-
-
-def _inside(one: Any) -> Any:
-    return one.values() if isinstance(one, dict) else one

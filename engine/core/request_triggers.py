@@ -10,6 +10,7 @@ from pydantic import Field
 
 from engine.core.json_text import read_json
 from engine.core.triggers import Trigger
+from engine.expressions.json_reading import refuse_bomb
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,12 @@ def is_binary(content_type: str) -> bool:
 
 
 def read_body(text: str) -> Any:
-    """A body as JSON object or array, else as text; null when there is none."""
+    """A body as JSON object or array, else as text; null when there is none. ExpressionFailed when it holds more values
+    than any template could work with."""
     if not text:
         return None
+    if text.lstrip()[:1] in ("[", "{"):
+        refuse_bomb(text)
     try:
         value = read_json(text)
     except ValueError:

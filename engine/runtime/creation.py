@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from engine.aside import in_a_thread, promptly, texts, waits
+from engine.aside import in_a_thread, is_long, promptly, waits
 from engine.clock import Clock
 from engine.core import commands
 from engine.core.commands import SetTimer
@@ -42,7 +42,6 @@ CORRELATION = "system.correlationId"
 START = commands.START
 LOCAL = "file://"
 SEVERITY = {"BLOCK_EXECUTION": 0, "FAIL_EXECUTION": 1, "CREATE_EXECUTION": 2}
-LONG = 100_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,8 @@ class Creator:
         for name in resolved.secrets:
             if isinstance(flat[name], str):
                 self.masker.add(flat[name])
-        values: dict[str, Any] = plain(nest(flat))
+        nested = nest(flat)
+        values: dict[str, Any] = await asyncio.to_thread(plain, nested) if is_long(nested) else plain(nested)
         return values
 
     async def _stored(self, declared: FileInput | ArrayInput, value: str, folder: str, *, local_files: bool) -> str:
@@ -374,11 +374,6 @@ def check_labels(labels: Sequence[tuple[str, str]]) -> None:
 def may_wait(inputs: Iterable[Input]) -> bool:
     """Whether checking values for some inputs may take long, or wait for a disk or a network."""
     return any(one.may_take_time or waits(_plain_parts(one)) for one in inputs)
-
-
-def is_long(given: Mapping[str, Any]) -> bool:
-    """Whether given values are so long that reading them may take long, as JSON or YAML say."""
-    return sum(map(len, texts(given))) > LONG
 
 
 def _plain_parts(declared: Input) -> Any:

@@ -5,8 +5,10 @@ import hmac
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from engine.aside import LONG
 from engine.core.execution import Execution, Origin
 from engine.core.flow import Flow
 from engine.core.property import has_template
@@ -65,7 +67,9 @@ class Webhooks:
         if flow.disabled:
             raise Refused(f"Cannot execute a disabled flow: {namespace}.{flow_id}.", fix="Enable it in its file first.")
         arrived = Arrived(body, headers or {}, parameters or {})
-        heard = trigger.admit(arrived, await self._credentials(flow, trigger), self.creator.clock.now())
+        credentials, now = await self._credentials(flow, trigger), self.creator.clock.now()
+        judged = partial(trigger.admit, arrived, credentials, now)
+        heard = await asyncio.to_thread(judged) if len(body) > LONG else judged()
         if isinstance(heard, Spoken):
             return heard
         execution_id = new_id(self.creator.clock.now())

@@ -32,3 +32,10 @@ def test_what_lies_too_deep_is_no_json(depth):
         items_of(nested(depth))
     with pytest.raises(ExpressionFailed, match="Expected a JSON list"):
         list_value("{{ inputs.posted }}", {"inputs": {"posted": nested(depth)}}, Services())
+
+
+def test_a_body_of_more_values_than_anything_could_work_with_is_refused_before_it_is_read():
+    with pytest.raises(ExpressionFailed, match="more than 1,000,000 values"):
+        read_body("[" + "1," * 1_000_001 + "1]")
+    rows = "a,b\n" * 1_000_001
+    assert read_body(rows) is rows

@@ -1,14 +1,18 @@
 """Webhooks, flow triggers, metrics, and a flow that this program can not read any more."""
 
 import asyncio
+import json
 import logging
+import threading
 
 import pytest
 from sqlalchemy import update
 
+from engine.aside import is_long
+from engine.core import request_triggers
 from engine.core.state import State
 from engine.errors import InputInvalid, NotFound, Refused
-from engine.runtime import Engine
+from engine.runtime import Engine, creation
 from engine.store import commands, tables
 from engine.store.documents import plain
 from tests.runtime.marks import marks, registry
@@ -310,3 +314,29 @@ async def test_a_log_has_a_bound_and_a_level(settings, clock):
         ]
     finally:
         await engine.stop()
+
+
+@pytest.mark.parametrize("sent", [[1] * 200_000, {"a": "x" * 200_000}, [{"a": 1}] * 60_000])
+async def test_what_is_long_is_read_and_kept_beside_the_loop(engine, deploy, run, monkeypatch, sent):
+    threads = {"read_json": set(), "plain": set()}
+
+    def seen(name, work):
+        def noted(value):
+            if is_long(value):
+                threads[name].add(threading.current_thread())
+            return work(value)
+
+        return noted
+
+    monkeypatch.setattr(request_triggers, "read_json", seen("read_json", request_triggers.read_json))
+    monkeypatch.setattr(creation, "plain", seen("plain", plain))
+    await deploy(
+        "inputs: [{id: sent, type: JSON, required: false}]\n"
+        "tasks: [{id: t, type: io.kestra.plugin.core.log.Log, message: x}]\n"
+        "triggers: [{id: w, type: io.kestra.plugin.core.trigger.Webhook, key: k}]"
+    )
+    made = await engine.webhooks.fire("company.team", "f", "k", body=json.dumps(sent))
+    assert (await engine.wait(made.id, timeout=20)).state is State.SUCCESS
+    assert (await run({"sent": sent})).state is State.SUCCESS
+    assert all(threads.values())
+    assert threading.main_thread() not in threads["read_json"] | threads["plain"]
