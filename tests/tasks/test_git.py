@@ -1,6 +1,7 @@
 """git.Clone over smart HTTP and from local folders."""
 
 import asyncio
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +11,14 @@ from engine.tasks.git_repository import protocol_of, without_password
 from tests.wire.git_http import git
 
 CLONE = "io.kestra.plugin.git.Clone"
+
+
+@pytest.fixture
+def context(make_context):
+    """Its task run is no other test's: git is ended by the name of that, and late where a test has killed it."""
+    made = make_context()
+    made.task_run_id = f"{uuid.uuid4().hex}.1"
+    return made
 
 
 async def test_a_clone_is_shallow_and_can_be_deepened(context, git_host):
