@@ -13,8 +13,9 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -35,7 +36,9 @@ SHORTEST = 3  # characters; masking less would only garble the log
 LONGEST_NAME = 200  # characters; names of files end at 255 bytes
 FOLLOWED = 10_000  # characters of a text that holds a secret and is written in another way
 COMMON = frozenset({"true", "false", "null", "none", "yes", "no"})
-REMEMBERED = 1000  # spellings; each is looked for in every document that is written
+REMEMBERED = 100_000  # spellings of secrets that came by and may be forgotten, the oldest first
+REMEMBERED_TEXT = 20_000_000  # characters of these
+FEW = 1000  # spellings that are looked for one by one; of more, those whose beginnings stand in a text
 
 
 class Secrets:
@@ -58,7 +61,7 @@ class Secrets:
                 f"Cannot find secret for key '{key}'.",
                 fix=f"Set PARLEY_SECRET_{name} in the environment of the bot, or SECRET_{name} as Base64.",
             )
-        self._masker.add(value)
+        self._masker.add(value, for_good=True)
         return value
 
     def _find(self, key: str, name: str) -> str | None:
@@ -96,7 +99,7 @@ def _decoded(name: str, coded: str) -> str:
         ) from error
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(FEW)
 def _spellings(secret: str) -> frozenset[str]:
     found = {secret, secret.strip(), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     found |= {
@@ -114,25 +117,44 @@ class Masker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._secrets: OrderedDict[str, None] = OrderedDict()
-        self._pattern: re.Pattern[str] | None = None
+        self._for_good: dict[str, None] = {}
+        self._passing: OrderedDict[str, None] = (
+            OrderedDict()
+        )  # whatever comes by: tokens, answers, texts made of secrets
+        self._passing_text = 0
+        self._by_start: dict[str, dict[str, None]] = {}
 
-    def add(self, secret: str) -> None:
-        """Never show this text from now on, nor its lines, nor its spelling in JSON, in a `repr` or in an address."""
+    def add(self, secret: str, *, for_good: bool = False) -> None:
+        """Never show this text from now on, nor its lines, nor its spelling in JSON, in a `repr` or in an address. What
+        is not `for_good` is forgotten when very many others came after it."""
         with self._lock:
             for text in _spellings(secret):
-                if text in self._secrets:
-                    self._secrets.move_to_end(text)
+                if text in self._for_good:
+                    continue
+                if text in self._passing:
+                    self._passing.move_to_end(text)
+                    if for_good:
+                        self._for_good[text] = None
+                        self._drop(text)
                 else:
-                    self._secrets[text] = None
-                    self._pattern = None
-            while len(self._secrets) > REMEMBERED:
-                self._secrets.popitem(last=False)
-                self._pattern = None
+                    self._by_start.setdefault(text[:SHORTEST], {})[text] = None
+                    if for_good:
+                        self._for_good[text] = None
+                    else:
+                        self._passing[text] = None
+                        self._passing_text += len(text)
+            while len(self._passing) > REMEMBERED or self._passing_text > REMEMBERED_TEXT:
+                oldest = next(iter(self._passing))
+                self._drop(oldest)
+                del self._by_start[oldest[:SHORTEST]][oldest]
+
+    def _drop(self, text: str) -> None:
+        del self._passing[text]
+        self._passing_text -= len(text)
 
     def follow(self, text: str, work: Callable[[str], str]) -> bool:
         """Whether a text holds secrets; what some work makes of them, and of a short text, is hidden from then on."""
-        found = [secret for secret in tuple(self._secrets) if secret in text]
+        found = list(self._in(text))
         if found and len(text) <= FOLLOWED:
             found.append(text)
         for one in found:
@@ -142,22 +164,33 @@ class Masker:
     @property
     def knows_any(self) -> bool:
         """Whether there is a secret to look for."""
-        return bool(self._secrets)
+        return bool(self._for_good or self._passing)
 
     def finds(self, text: str) -> bool:
         """Whether a secret stands in the text."""
-        return bool(self._secrets) and any(secret in text for secret in tuple(self._secrets))
+        return any(True for _ in self._in(text))
+
+    def _in(self, text: str) -> Iterator[str]:
+        """The secrets that stand in the text."""
+        if len(self._for_good) + len(self._passing) <= FEW:
+            there = chain(tuple(self._for_good), tuple(self._passing))
+        else:
+            starts = {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)}
+            there = chain.from_iterable(tuple(self._by_start.get(start, ())) for start in starts)
+        return (secret for secret in there if secret in text)
 
     def mask(self, text: str) -> str:
         """The text with each secret as stars."""
-        if not self.finds(text):
+        longest_first = sorted(self._in(text), key=len, reverse=True)
+        if not longest_first:
             return text
-        masked = self._compiled().sub(lambda found: "*" * len(found.group()), text)
+        pattern = "|".join(map(re.escape, longest_first))
+        masked = re.sub(pattern, lambda found: "*" * len(found.group()), text)
         return masked.replace("*" * 9, "**masked*", 1)
 
     def mask_value(self, value: Any) -> Any:
         """The value with every text inside it masked; the value itself while there is no secret to look for."""
-        if not self._secrets:
+        if not self.knows_any:
             return value
         if isinstance(value, str):
             return self.mask(value)
@@ -166,13 +199,6 @@ class Masker:
         if isinstance(value, list | tuple):
             return [self.mask_value(item) for item in value]
         return value
-
-    def _compiled(self) -> re.Pattern[str]:
-        with self._lock:
-            if self._pattern is None:
-                longest_first = sorted(self._secrets, key=len, reverse=True)
-                self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-            return self._pattern
 
 
 OTHER_KEY = "A secret in the database was encrypted with another key."

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.fernet import Fernet
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.core.state import State
 from engine.errors import ExpressionFailed, InputInvalid, NotFound, Refused, SettingInvalid, StoreFailed
@@ -137,6 +139,41 @@ def test_masking():
     assert SECRET not in masker.mask(f"a {SECRET} b {SECRET}")
     assert masker.mask("nothing here") == "nothing here"
     assert masker.mask_value({"a": [SECRET, 1, None]})["a"][1:] == [1, None]
+
+
+def test_a_secret_stays_hidden_however_many_come_after_it():
+    masker = Masker()
+    masker.add("the-first-of-them")
+    for number in range(5000):
+        masker.add(f"token-{number:05}-of-a-service")
+    assert masker.mask("it is the-first-of-them") == "it is **masked*********"
+    assert masker.mask("token-00000-of-a-service, token-04999-of-a-service").count("of") == 0
+
+
+@pytest.mark.parametrize(("bound", "value"), [("REMEMBERED", 20), ("REMEMBERED_TEXT", 400)])
+def test_what_secret_gives_is_never_forgotten_and_of_the_rest_the_oldest(monkeypatch, bound, value):
+    monkeypatch.setattr(f"engine.secrets.{bound}", value)
+    monkeypatch.setenv("PARLEY_SECRET_KEY", SECRET)
+    masker = Masker()
+    masker.add(SECRET)  # seen before it was known to be one of the settings
+    Secrets(Settings(), masker).get("key")
+    for number in range(100):
+        masker.add(f"token-{number:03}-of-a-service")
+    assert masker.finds(SECRET)
+    assert masker.finds("token-099-of-a-service")
+    assert not masker.finds("token-000-of-a-service")
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=5)), st.text("abc"))
+def test_many_secrets_are_hidden_as_few_are(secrets, text):
+    with pytest.MonkeyPatch.context() as patched:
+        few, many = Masker(), Masker()
+        for secret in secrets:
+            few.add(secret)
+            many.add(secret)
+        hidden = few.mask(text)
+        patched.setattr("engine.secrets.FEW", -1)
+        assert many.mask(text) == hidden
 
 
 def test_a_secret_of_several_lines_is_masked_line_by_line_and_inside_json():
