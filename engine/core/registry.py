@@ -14,6 +14,7 @@ LIKE = 0.8  # how much of a name must be the same for a guess …
 SPELT = 0.82  # … and of each part before the last: GitLab isn't GitHub, and Dremio isn't Druid
 QUOTES = " \"'“”„‘’‚«»`"  # around a name, from a text that was pasted
 KINDS = frozenset({"a task", "a trigger", "a condition"})
+SERVICES = "io.kestra.plugin."
 SPREAD = "core"  # the plugin whose parts are not others' products
 
 
@@ -22,7 +23,8 @@ class Registry:
 
     `places` maps type names to `module:Class`; `rename` gives the installed name behind an older one, or None;
     `plugins` finds third-party classes and is asked once, when a name is not among the others; `absent` says of types
-    that are not to be had, and of families of them (`….`), what to do without them.
+    that are not to be had, and of families of them (`….`), what to do without them; `elsewhere` says so of a kind of
+    part, for services that nothing is installed for.
     """
 
     def __init__(
@@ -33,11 +35,12 @@ class Registry:
         rename: Callable[[str], str | None] = lambda name: None,
         plugins: Callable[[], Iterable[type[Typed]]] = tuple,
         absent: Mapping[str, str] | None = None,
+        elsewhere: Mapping[str, str] | None = None,
     ) -> None:
         self._loaded: dict[str, type[Typed]] = {}
         self._places = dict(places or {})
         self._rename = rename
-        self._absent = dict(absent or {})
+        self._absent, self._elsewhere = dict(absent or {}), dict(elsewhere or {})
         self._plugins: Callable[[], Iterable[type[Typed]]] | None = plugins
         self._nearest: dict[tuple[str, str], list[str]] = {}
         self._add(classes)
@@ -53,9 +56,10 @@ class Registry:
     def unknown(self, name: str, kind: str = "task") -> UnknownTaskType:
         """What to tell about a type that is not installed."""
         family = max((one for one in self._absent if one.endswith(".") and name.startswith(one)), key=len, default="")
-        return UnknownTaskType(
-            name, self.nearest(name, kind), self._absent.get(name) or self._absent.get(family, ""), kind
-        )
+        nearest, advice = self.nearest(name, kind), self._absent.get(name) or self._absent.get(family, "")
+        if not advice and not nearest and name.startswith(SERVICES) and not name.startswith(f"{SERVICES}{SPREAD}."):
+            advice = self._elsewhere.get(kind, "")
+        return UnknownTaskType(name, nearest, advice, kind)
 
     def find(self, name: str) -> type[Typed] | None:
         """Class of a type name or alias, None when it is not installed."""

@@ -121,6 +121,13 @@ ABSENT = {
     "io.kestra.plugin.kestra.dashboards.": "There are no dashboards here; `/metrics` has the numbers for one.",
     "io.kestra.plugin.singer.": "Kestra dropped Singer with 1.0. Let `io.kestra.plugin.dlt.CLI` load the data, or a "
     "`io.kestra.plugin.scripts.shell.Commands` pipe the tap into the target.",
+    "io.kestra.plugin.neo4j.": "Let a `io.kestra.plugin.scripts.python.Script` ask it, with `dependencies: [neo4j]`, "
+    "or a `io.kestra.plugin.core.http.Request` its Query API (`POST /db/NAME/query/v2`).",
+    "io.kestra.plugin.proxmox.": "Let a `io.kestra.plugin.core.http.Request` call the API of Proxmox "
+    "(`POST /api2/json/nodes/NODE/qemu/ID/status/start`), with the header `Authorization: "
+    "PVEAPIToken=USER@REALM!NAME=SECRET`.",
+    "io.kestra.plugin.temporal.": "Let a `io.kestra.plugin.scripts.python.Script` start the workflow, with "
+    "`dependencies: [temporalio]`.",
     "io.kestra.plugin.helm.": "Let a `io.kestra.plugin.scripts.shell.Commands` run `helm`, in a container of the image "
     "`alpine/helm` for example; `helm list --output json` tells what a trigger would look at.",
     "io.kestra.plugin.microsoft.fabric.warehouse.": "A warehouse of Fabric is asked by Microsoft's own driver: let a "
@@ -132,11 +139,20 @@ ABSENT = {
     "Webhook that GitHub calls: `{{ trigger.body.action == 'opened' }}`.",
 }
 
+# What does it for a service that there are no tasks for, by the kind of part.
+ELSEWHERE = {
+    "task": "There is none for it. Let a `io.kestra.plugin.core.http.Request` call its API, or a "
+    "`io.kestra.plugin.scripts.python.Script` use its library, named in `dependencies`. `parley plugins` lists what "
+    "there is.",
+    "trigger": "There is none for it. Let it call a `io.kestra.plugin.core.trigger.Webhook`, or a Schedule start the "
+    "flow, whose first task asks it. `parley plugins` lists what there is.",
+}
+
 
 @lru_cache(maxsize=1)
 def catalogue() -> Registry:
     """All types of this installation: ours, read out of the source, and those of the entry points `parley.tasks`."""
-    return Registry(places=places(), rename=renamed, plugins=_third_party, absent=ABSENT)
+    return Registry(places=places(), rename=renamed, plugins=_third_party, absent=ABSENT, elsewhere=ELSEWHERE)
 
 
 def places() -> dict[str, str]:

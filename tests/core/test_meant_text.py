@@ -73,20 +73,42 @@ def test_other_date_patterns_are_left_alone(pattern):
         ("io.kestra.plugin.http.Request", "Did you mean 'io.kestra.plugin.core.http.Request'?"),
         ("io.kestra.plugin.githb.issues.Create", "Did you mean 'io.kestra.plugin.github.issues.Create'?"),
         ("io.kestra.plugin.gitlub.issues.Create", "Did you mean 'io.kestra.plugin.gitlab.issues.Create'?"),
-        ("io.kestra.plugin.gitea.issues.Create", "Run `parley plugins` to list them."),
-        ("io.kestra.plugin.spotify.orders.List", "Run `parley plugins` to list them."),
+        (
+            "io.kestra.plugin.gitea.issues.Create",
+            "There is none for it. Let a `io.kestra.plugin.core.http.Request` call",
+        ),
+        (
+            "io.kestra.plugin.spotify.orders.List",
+            "There is none for it. Let a `io.kestra.plugin.core.http.Request` call",
+        ),
         ("io.kestra.plugin.jdbc.postgres.Query", "Did you mean 'io.kestra.plugin.jdbc.postgresql.Query'?"),
-        ("io.kestra.plugin.jdbc.firebird.Query", "Run `parley plugins` to list them."),
-        ("io.kestra.plugin.aws.timestream.Query", "Run `parley plugins` to list them."),
-        ("io.kestra.plugin.fs.webdav.Upload", "Run `parley plugins` to list them."),
+        (
+            "io.kestra.plugin.jdbc.firebird.Query",
+            "There is none for it. Let a `io.kestra.plugin.core.http.Request` call",
+        ),
+        (
+            "io.kestra.plugin.aws.timestream.Query",
+            "There is none for it. Let a `io.kestra.plugin.core.http.Request` call",
+        ),
+        ("io.kestra.plugin.fs.webdav.Upload", "There is none for it. Let a `io.kestra.plugin.core.http.Request` call"),
         ("io.kestra.plugin.core.flow.Log", f"Did you mean '{LOG}'?"),
-        ("io.kestra.plugin.zoology.Feed", "Run `parley plugins` to list them."),
+        ("io.kestra.plugin.core.zoology.Feed", "Run `parley plugins` to list them."),
+        ("company.zoology.Feed", "Run `parley plugins` to list them."),
+        ("io.kestra.plugin.zoology.Feed", "There is none for it. Let a `io.kestra.plugin.core.http.Request` call"),
     ],
 )
 def test_a_type_that_is_not_there_names_the_nearest_of_the_same_service(kind, advice):
     ((_, path, suggestion),) = told(f"tasks:\n  - {{id: a, type: {kind}, message: x}}", "error")
     assert path == "tasks[0].type"
     assert suggestion.startswith(advice)
+
+
+def test_a_trigger_of_a_service_that_is_not_there_says_what_starts_the_flow():
+    text = (
+        f"tasks: [{{id: a, type: {LOG}, message: x}}]\ntriggers:\n  - {{id: t, type: io.kestra.plugin.zoology.Trigger}}"
+    )
+    ((_, path, suggestion),) = told(text, "error")
+    assert (path, "core.trigger.Webhook`, or a Schedule" in suggestion) == ("triggers[0].type", True)
 
 
 @pytest.mark.parametrize(
