@@ -5,11 +5,12 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from engine.core import foreign_names, meant_text, template_calls
+from engine.core import flow_validation, foreign_names, meant_text, template_calls
 from engine.core.finding import Finding
 from engine.core.flow import Flow
 from engine.core.flow_references import References
 from engine.core.property import has_template
+from engine.core.template_reads import reads
 from engine.core.yaml_text import Path, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, Template, nodes, parse
@@ -22,6 +23,7 @@ PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks onl
 def findings(data: Mapping[str, Any], flow: Flow | None) -> list[Finding]:
     """Errors for templates that can't be parsed, warnings for filters, functions, tasks and inputs that don't exist."""
     references = References(flow) if flow is not None else None
+    raw = _raw(flow) if flow is not None else frozenset()
     found: list[Finding] = []
     disabled: list[Path] = []  # what is switched off is removed before anything of it is rendered
     for path, value in walk(data):
@@ -29,7 +31,7 @@ def findings(data: Mapping[str, Any], flow: Flow | None) -> list[Finding]:
             disabled.append(path)
         if isinstance(value, str) and has_template(value) and path[0] not in NOT_RENDERED and not _is_prose(path):
             off = any(path[: len(part)] == part for part in disabled)
-            told = _template(path, value, references)
+            told = _template(path, value, references, raw)
             found += _switched_off(told) if off else told
     return found
 
@@ -46,7 +48,14 @@ def _is_prose(path: Path) -> bool:
     return path[-1] in PROSE and (len(path) == 1 or path[0] in ("inputs", "outputs"))
 
 
-def _template(path: Path, text: str, references: References | None) -> Iterator[Finding]:
+def _raw(flow: Flow) -> frozenset[str]:
+    """Variables that hold templates, which `render()` alone evaluates."""
+    if any(type(task).__name__ == "SetVariables" for _, task in flow_validation.tasks(flow)):
+        return frozenset()
+    return frozenset(name for name, value in flow.variables.items() if isinstance(value, str) and has_template(value))
+
+
+def _template(path: Path, text: str, references: References | None, raw: frozenset[str]) -> Iterator[Finding]:
     lenient = path[0] == "variables" or path[-1] in PROSE  # variables are rendered only where `render()` asks for it
     severity = "warning" if lenient else "error"
     try:
@@ -71,6 +80,16 @@ def _template(path: Path, text: str, references: References | None) -> Iterator[
         yield Finding(path, said, "template-call", "warning", advice, "", *node.at)
     if references is not None:
         yield from references.findings(path, template)
+    if not lenient and "render" not in text:
+        yield from _as_written(path, template, raw)
+
+
+def _as_written(path: Path, template: Template, raw: frozenset[str]) -> Iterator[Finding]:
+    """Variables that hold a template where `render()` is forgotten, each once."""
+    there = {one.path[1]: one.at for one in reversed(reads(template)) if one.path[0] == "vars" and len(one.path) == 2}
+    for name in sorted(raw & there.keys()):
+        said = f"`vars.{name}` holds a template, which stands here as it is written."
+        yield Finding(path, said, "not-rendered", "hint", f"Write `render(vars.{name})`.", "", *there[name])
 
 
 def _instead(kind: str, name: str, installed: Collection[str]) -> str:

@@ -69,7 +69,7 @@ type: io.kestra.plugin.scripts.node.CommandsTrigger
 interval: PT1M
 exitCondition: exit 3
 commands:
-  - node -e "process.exit(new Date().getHours() === 9 ? 3 : 0)"
+  - 'node -e "process.exit(new Date().getHours() === 9 ? 3 : 0)"'
 """,
     )
     task: ClassVar[type[ScriptTask]] = Commands

@@ -1,0 +1,30 @@
+"""Variables of a flow that hold templates: read without `render()` they stand there as they are written."""
+
+from tests.core.language import problems
+
+FLOW = """variables:
+  day: "{{{{ trigger.date | date('yyyy-MM-dd') }}}}"
+  file: "{{{{ vars.day }}}}.csv"
+  place: here
+tasks:
+  - {{id: said, type: io.kestra.plugin.core.log.Log, message: "{message}"}}{more}
+"""
+
+
+def said(message: str, more: str = "") -> list[tuple[str, str, str]]:
+    text = FLOW.format(message=message, more=more)
+    return [(one.severity, one.path, one.suggestion) for one in problems(text) if one.code == "not-rendered"]
+
+
+def test_a_variable_that_is_not_rendered_is_a_hint_told_once():
+    assert said("{{ vars.day }} {{ vars.day }} {{ vars.place }} {{ vars.file | upper }}") == [
+        ("hint", "tasks[0].message", "Write `render(vars.day)`."),
+        ("hint", "tasks[0].message", "Write `render(vars.file)`."),
+    ]
+
+
+def test_what_is_rendered_or_may_be_set_meanwhile_is_none():
+    assert said("{{ render(vars.file) }} {{ vars.place }}") == []
+    assert said("{{ render(vars.day ~ vars.file) }}") == []
+    sets = "\n  - {id: set, type: io.kestra.plugin.core.execution.SetVariables, variables: {day: x}}"
+    assert said("{{ vars.day }}", sets) == []
