@@ -47,7 +47,8 @@ def told(path: Path, read: Read, place: Path, scope: Scope) -> Finding | None:
         return of_read(path, read, said, "unknown-output", unlike[1])
     if not fields or wanted in fields:
         return None
-    near = task_outputs.kept(wanted, fields, task) or task_outputs.meant(wanted, fields, task)
+    held = task_outputs.kept(wanted, fields, task) or task_outputs.listed(wanted, type(task))
+    near = held or task_outputs.meant(wanted, fields, task)
     advice = f"Did you mean `outputs.{name}.{near[0]}`?" if near else f"It has {', '.join(sorted(fields))}."
     return of_read(path, read, f"`{name}` has no output `{wanted}`.", "unknown-output", advice)
 

@@ -117,6 +117,12 @@ def kept(name: str, fields: Collection[str], task: Task) -> list[str]:
     return written or ([f"vars.{name}"] if any(f"{quote}{name}{quote}" in said for quote in "'\"") else [])
 
 
+def listed(name: str, cls: type[Task]) -> list[str]:
+    """Outputs by name of a task that runs several queries, and has a list of what each hands on: `outputs[0].uri`."""
+    many = any(get_origin(one) is list for form in forms(cls, ("outputs",)) for one in _members(form))
+    return [f"outputs[0].{name}"] if many and forms(cls, ("outputs", None, name)) else []
+
+
 def unfetched(task: Task, wanted: str) -> tuple[str, str] | None:
     """Why a task hands on no `rows`, `row` or `uri`: what becomes of its rows, and what to write for them."""
     flags = [getattr(task, one, None) for one in ("fetch", "fetch_one", "store")]  # of older flows

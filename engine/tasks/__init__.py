@@ -115,6 +115,26 @@ ABSENT = {
     "`security.protocol: SASL_SSL`, `sasl.mechanism: PLAIN`, the user `$ConnectionString` and the connection string "
     "as its password.",
     "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
+    **{
+        f"io.kestra.plugin.ee.{cloud}.runner.": "It is one of Kestra's Enterprise Edition. Leave `taskRunner` out, and "
+        f"the script runs in a container of Docker's; {there}."
+        for cloud, there in (
+            ("kubernetes", "`io.kestra.plugin.kubernetes.core.PodCreate` runs one in a cluster"),
+            ("aws", "`io.kestra.plugin.aws.cli.AwsCLI` with `aws batch submit-job` starts a job of AWS Batch"),
+            ("azure", "`io.kestra.plugin.azure.batch.job.Create` starts a job of Azure Batch"),
+            (
+                "gcp",
+                "`io.kestra.plugin.gcp.cli.GCloudCLI` with `gcloud batch jobs submit` starts a job of Batch",
+            ),
+        )
+    },
+    "io.kestra.plugin.ee.vmware.": "It is one of Kestra's Enterprise Edition. Let a "
+    "`io.kestra.plugin.scripts.shell.Commands` run `govc`, in a container of the image `vmware/govc` for example; "
+    "`govc events -json` tells what a trigger would look at.",
+    "io.kestra.plugin.ee.salesforce.": "It is one of Kestra's Enterprise Edition. Ask Salesforce's REST API with a "
+    "`io.kestra.plugin.core.http.Request`.",
+    "io.kestra.plugin.ee.core.log.": "It is one of Kestra's Enterprise Edition. Let `io.kestra.plugin.core.log.Fetch` "
+    "gather the logs, and a `io.kestra.plugin.core.http.Request` send them.",
     "io.kestra.plugin.kestra.ee.": "It is one of Kestra's Enterprise Edition.",
     "io.kestra.plugin.kestra.ee.tests.": "Tests of flows are files here: `parley test FILE` runs them, on a machine of "
     "yours or in CI, and says by its exit status whether they hold.",

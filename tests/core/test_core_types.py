@@ -354,6 +354,10 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
     [
         ("kestra.ee.tests.RunTest", "`parley test FILE` runs them"),
         ("kestra.ee.assets.List", "Enterprise Edition"),
+        ("ee.vmware.vcenter.CreateVmSnapshot", "run `govc`"),
+        ("ee.salesforce.SoqlQuery", "Salesforce's REST API"),
+        ("ee.core.log.LogShipper", "`io.kestra.plugin.core.log.Fetch` gather the logs"),
+        ("ee.jenkins.Trigger", "Enterprise Edition."),
         ("kestra.dashboards.Export", "`/metrics` has the numbers"),
         ("singer.taps.PipelinewisePostgres", "io.kestra.plugin.dlt.CLI"),
         ("jdbc.db2.Query", "scripts.python.Script` ask Db2, with `dependencies: [ibm-db]`"),
@@ -373,6 +377,23 @@ def test_tasks_that_are_not_to_be_had_say_what_to_use(name, advice):
     task = {"id": "t", "type": f"io.kestra.plugin.{name}"}
     (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [task]}), catalogue())
     assert (found.code, found.path) == ("unknown-type", "tasks[0].type")
+    assert advice in found.suggestion
+
+
+@pytest.mark.parametrize(
+    ("runner", "advice"),
+    [
+        ("kubernetes.runner.Kubernetes", "`io.kestra.plugin.kubernetes.core.PodCreate` runs one"),
+        ("aws.runner.Batch", "`aws batch submit-job`"),
+        ("azure.runner.Batch", "`io.kestra.plugin.azure.batch.job.Create`"),
+        ("gcp.runner.CloudRun", "`io.kestra.plugin.gcp.cli.GCloudCLI`"),
+    ],
+)
+def test_runners_that_are_not_to_be_had_say_where_a_script_runs_instead(runner, advice):
+    task = SHELL | {"taskRunner": {"type": f"io.kestra.plugin.ee.{runner}", "region": "x"}}
+    (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [task]}), catalogue())
+    assert (found.code, found.path) == ("unknown-type", "tasks[0].taskRunner.type")
+    assert "Leave `taskRunner` out, and the script runs in a container" in found.suggestion
     assert advice in found.suggestion
 
 

@@ -566,6 +566,17 @@ tasks:
     assert (found.message, found.suggestion) == ("Unknown property `onTimeout`.", f"Known here: {own}.")
 
 
+def test_what_several_queries_hand_on_is_in_the_list_of_their_outputs():
+    text = """id: f
+namespace: a.b
+tasks:
+  - {id: asked, type: io.kestra.plugin.jdbc.duckdb.Queries, sql: SELECT 1, fetchType: STORE}
+  - {id: say, type: io.kestra.plugin.core.log.Log, message: "{{ outputs.asked.uri }}"}
+"""
+    (found,) = check(text, catalogue())
+    assert found.suggestion == "Did you mean `outputs.asked.outputs[0].uri`?"
+
+
 def test_what_a_script_hands_on_is_in_its_vars():
     text = """id: f
 namespace: a.b
