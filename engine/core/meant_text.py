@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
+from itertools import pairwise, takewhile
 from typing import Any
 
 from engine.core import flow_validation
@@ -35,6 +36,7 @@ _BRACES = re.compile(
 CONDITIONS = frozenset({"condition", "runIf", "when", "assert", "responseCondition"})
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs", "triggers"})
 PLAIN = frozenset({"", "true", "false", "0", "1", "-0"})
+OF_LINES = (".py", ".yml", ".yaml", ".ini", ".toml", ".csv")
 DATES = frozenset({"date", "dateFormat"})
 EXAMPLE = datetime(2024, 3, 5, 14, 30, tzinfo=UTC)
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -89,16 +91,38 @@ def _is_condition(data: Any, path: Path) -> bool:
 
 
 def folded(document: Any, lines: Sequence[str]) -> Iterator[Finding]:
-    """Hints for scripts whose lines YAML joins to one."""
+    """Hints for scripts whose lines YAML joins to one, and for files of lines that `>` joins."""
     for path, text in walk(document):
-        if not path or path[-1] != "script" or not isinstance(text, str):
+        if not path or not isinstance(text, str):
             continue
         spot = locate(document, path)
-        if spot.style == "" and "\n" not in text and spot.value_line <= len(lines):
+        name = f"`{path[-1]}`"
+        if path[-1] == "script" and spot.style == "" and "\n" not in text and spot.value_line <= len(lines):
             first = lines[spot.value_line - 1][spot.value_column - 1 :].partition(" #")[0].strip()
             if text != first and text.startswith(first):
-                message = "The lines of `script` are joined to one."
-                yield Finding(path, message, "folded-script", "hint", "Write `script: |` to keep them apart.")
+                yield _folded(path, f"The lines of {name} are joined to one.")
+        elif spot.style == ">" and _is_of_lines(document, path) and _joins(lines[spot.value_line :]):
+            yield _folded(path, f"`>` joins lines of {name} that stand below each other.")
+
+
+def _folded(path: Path, message: str) -> Finding:
+    return Finding(path, message, "folded-script", "hint", f"Write `{path[-1]}: |` to keep them apart.")
+
+
+def _is_of_lines(document: Any, path: Path) -> bool:
+    """Whether a text is one whose lines are statements or entries: a script of Python, a file such as `main.py`."""
+    if path[-1] == "script":
+        holder = reduce(lambda value, step: value[step], path[:-1], document)
+        return ".python." in str(holder.get("type", ""))
+    return path[-2:-1] == ("inputFiles",) and str(path[-1]).endswith(OF_LINES)
+
+
+def _joins(lines: Sequence[str]) -> bool:
+    """Whether two lines at the beginning of a block stand below each other, without more space before either."""
+    margin = next((len(line) - len(line.lstrip()) for line in lines if line.strip()), 0)
+    block = takewhile(lambda line: not line.strip() or line.startswith(" " * margin), lines)
+    flush = [bool(line.strip()) and not line[margin:].startswith((" ", "\t")) for line in block]
+    return any(one and other for one, other in pairwise(flush))
 
 
 def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:

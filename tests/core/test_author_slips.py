@@ -6,6 +6,7 @@ from tests.core.test_beginners import LOG, SAY, cron, flow, inputs, message, sai
 from tests.core.test_core_types import CORE
 
 COMMANDS = "  - id: s\n    type: io.kestra.plugin.scripts.shell.Commands\n"
+PYTHON = "  - id: p\n    type: io.kestra.plugin.scripts.python.Script\n"
 SCHEDULE = f"triggers:\n  - id: t\n    type: {CORE}.trigger.Schedule\n"
 SAYS = f"type: {CORE}.log.Log, message: hi"
 IF = (
@@ -292,6 +293,21 @@ def task(more: str) -> str:
             5,
             "The lines of `script` are joined to one. Write `script: |` to keep them apart.",
         ),
+        (
+            flow(f"tasks:\n{PYTHON}    script: >\n      import sys\n      print(1)\n"),
+            6,
+            5,
+            "`>` joins lines of `script` that stand below each other. Write `script: |` to keep them apart.",
+        ),
+        (
+            flow(
+                f"tasks:\n{COMMANDS}    commands: [python a.py]\n"
+                "    inputFiles:\n      a.py: >\n        x = 1\n        y = 2\n"
+            ),
+            8,
+            7,
+            "`>` joins lines of `a.py` that stand below each other. Write `a.py: |` to keep them apart.",
+        ),
         (flow(f"tasks:\n{COMMANDS}    commands:\n      - docker inspect -f {{{{.State}}}} x\n"), 7, 29, "{% raw %}"),
         (flow(f'tasks:\n{COMMANDS}    commands:\n      - "echo "hi""\n'), 7, 16, "put the whole value in quotes."),
         (message('"{{ flow.id == None }}"'), 6, 29, "There is no variable `None`. Write `null`."),
@@ -349,6 +365,8 @@ def test_one_slip_gives_one_finding(text, line, column, sentence):
             f"      - {{id: log, type: {CORE}.log.Log, message: 'no'}}\n"
         ),
         flow(f"tasks:\n{COMMANDS.replace('Commands', 'Script')}    script: ls  # all\n"),
+        flow(f"tasks:\n{COMMANDS.replace('Commands', 'Script')}    script: >\n      ls\n      -l\n"),
+        flow(f"tasks:\n{PYTHON}    script: >\n      if True:\n        x = 1\n        y = 2\n\n      print(x)\n"),
         flow(
             f"tasks:\n  - {{id: h, type: {CORE}.http.Request, uri: x}}\n"
             f"{LOG}    message: '{{{{ outputs.h.body.length }}}} {{{{ outputs.h.headers.date }}}}'\n"
