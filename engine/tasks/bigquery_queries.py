@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 from engine.plugin import Outputs, Property, RunContext, StoredUri
 from engine.tasks.bigquery_jobs import BigQueryConnected, rows_of, table_of
-from engine.tasks.fetched_rows import FetchType
+from engine.tasks.fetched_rows import FetchType, filed
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.rows import lines_of
 
 
 class Destination(BigQueryConnected):
@@ -87,7 +86,7 @@ class QueryFields(Destination):
         context.metric("fetch.rows", len(rows))
         found.size = len(rows)
         if kind == "STORE":
-            found.uri = await context.files.put("".join(lines_of(rows)).encode(), "rows.jsonl")
+            found.uri = await filed(context, rows, "rows.jsonl")
         elif kind == "FETCH":
             found.rows = rows
         else:

@@ -230,8 +230,7 @@ keyDerivation: ARGON2ID
         context.mask(self.password)
         rounds = self.argon2_time_cost if self.key_derivation == "ARGON2ID" else self.iterations
         how = Derivation(self.key_derivation, rounds, self.memory, self.parallelism)
-        source, target = context.files.path(self.from_), context.working_dir / WORK / f"sealed-{context.task_run_id}"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        source, target = context.files.path(self.from_), own_file(context, "sealed")
         await asyncio.to_thread(encrypt, source, target, self.password, how)
         return Packed(uri=await context.files.put(target, f"{source.name}.enc"))
 
@@ -254,8 +253,7 @@ password: "{{ secret('ENCRYPTION_PASSWORD') }}"
 
     async def run(self, context: RunContext) -> Packed:
         context.mask(self.password)
-        source, target = context.files.path(self.from_), context.working_dir / WORK / f"open-{context.task_run_id}"
-        target.parent.mkdir(parents=True, exist_ok=True)
+        source, target = context.files.path(self.from_), own_file(context, "open")
         await asyncio.to_thread(decrypt, source, target, self.password, self.iterations)
         return Packed(uri=await context.files.put(target, source.name.removesuffix(".enc")))
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 
 Warn = Callable[[str], None]
 OnBadLines = Literal["ERROR", "WARN", "SKIP"]
@@ -31,8 +31,7 @@ class ConversionTask(RunnableTask):
 
     async def run(self, context: RunContext) -> Converted:
         source = context.files.path(self.from_)
-        target = context.working_dir / WORK / f"converted-{context.task_run_id}{self.suffix}"
-        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+        target = own_file(context, "converted", self.suffix)
         try:
             count = await asyncio.to_thread(self.convert, source, target, lambda text: context.log(text, "WARN"))
         except LookupError as error:

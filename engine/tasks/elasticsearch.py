@@ -15,7 +15,7 @@ from engine.tasks.elasticsearch_cluster import ElasticsearchTask, name_of, names
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
 from engine.tasks.rows import lines_of
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 
 AT_ONCE = 1000
 KEPT = "60s"  # how long the cluster keeps a search between two of its pages
@@ -97,8 +97,7 @@ request:
     async def run(self, context: RunContext) -> Stored:
         params = {"routing": self.routing, "scroll": KEPT}
         page = await self.ask(context, "POST", f"{names_of(self.indexes)}_search", params=params, json=self.request)
-        path, size, requests = context.working_dir / WORK / f"scroll-{context.task_run_id}.jsonl", 0, 1
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path, size, requests = own_file(context, "scroll", ".jsonl"), 0, 1
         try:
             path.write_bytes(b"")
             while hits := page["hits"]["hits"]:

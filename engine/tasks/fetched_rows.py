@@ -1,6 +1,7 @@
 """What becomes of rows that a service gave: all, the first, a file of them, or only how many."""
 
-from collections.abc import AsyncIterable, Sequence
+import asyncio
+from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -46,9 +47,15 @@ async def fetched(context: RunContext, rows: Sequence[dict[str, Any]], kind: Fet
     elif kind == "FETCH_ONE":
         found.row, found.size = (rows[0], 1) if rows else (None, 0)
     elif kind == "STORE":
-        found.uri = await context.files.put("".join(lines_of(rows)).encode(), "rows.jsonl")
+        found.uri = await filed(context, rows, "rows.jsonl")
     context.metric("fetch.size", found.size)
     return found
+
+
+async def filed(context: RunContext, rows: Iterable[Any], name: str) -> str:
+    """The URI of a file of rows, which are written out beside everything else."""
+    text = await asyncio.to_thread(lambda: "".join(lines_of(rows)).encode())
+    return await context.files.put(text, name)
 
 
 async def stored(context: RunContext, rows: AsyncIterable[Any], name: str) -> tuple[str, int]:

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engine.plugin import Changes, Content, FileChange, Outputs, Property, RunContext, Sight, TaskFailed
+from engine.tasks.fetched_rows import filed
 from engine.tasks.git_copies import BranchCopy
 from engine.tasks.git_repository import Author, Change, Checkout, GitTask, checked_out, commit_url, without_password
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.rows import lines_of
 
 
 class Pushed(Outputs):
@@ -114,5 +114,4 @@ def at(directory: str, name: str) -> str:
 
 async def listed(context: RunContext, rows: Iterable[Mapping[str, Any]]) -> str:
     """The URI of a list of changes, one JSON object a line."""
-    text = "".join(lines_of(rows))
-    return await context.files.put(text.encode(), "changes.jsonl")
+    return await filed(context, rows, "changes.jsonl")

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.fetched_rows import filed
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, TextList
-from engine.tasks.rows import lines_of
 
 API = "https://api.hubapi.com"
 MOST_PAGES = 100  # of a search: HubSpot gives no more than 10,000 results
@@ -157,5 +157,5 @@ class SearchTask(HubspotTask):
             if not (self.fetch_all_pages and following):
                 break
             body["after"] = following
-        uri = await context.files.put("".join(lines_of(found)).encode(), f"{self.kind}.jsonl")
+        uri = await filed(context, found, f"{self.kind}.jsonl")
         return Listed(total=len(found), uri=uri)

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from engine.core.state import State
 from engine.plugin import Outputs, Property, Result, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.tasks.fetched_rows import filed
 from engine.tasks.ldap_connection import Directory, LdapConnected, said
 from engine.tasks.ldif import Record, ldif_of, records_of, value_of
 from engine.tasks.property_types import Text, TextList
-from engine.tasks.rows import lines_of, values_of
+from engine.tasks.rows import values_of
 
 SCOPES = {"BASE": "BASE", "ONE": "LEVEL", "SUB": "SUBTREE", "SUBORDINATE_SUBTREE": "SUBTREE"}
 
@@ -183,7 +184,7 @@ inputs:
         for uri in self.inputs:
             rows = await _read(context, uri)
             context.metric("entries.translated", len(rows), origin="LdifToIon")
-            made.append(await context.files.put("".join(lines_of(rows)).encode(), "entries.jsonl"))
+            made.append(await filed(context, rows, "entries.jsonl"))
         return Translated(urisList=made)
 
 

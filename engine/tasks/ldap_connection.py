@@ -1,10 +1,10 @@
 """A directory, in a thread: signed in to it, asked and changed."""
 
 import ssl
-import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
@@ -16,7 +16,7 @@ from engine.tasks.extras import extra
 from engine.tasks.http_options import Ssl
 from engine.tasks.ldif import raw_of
 from engine.tasks.property_types import Text
-from engine.tasks.threads import in_own_thread
+from engine.tasks.threads import in_own_thread, while_alive
 
 R = TypeVar("R")
 PATIENCE = 60  # seconds for an answer
@@ -47,13 +47,13 @@ class LdapConnected(Part):
         with warnings.catch_warnings():  # it still uses older names of a library of its own
             warnings.simplefilter("ignore", DeprecationWarning)
             ldap3 = extra("ldap3", "ldap")
-        where, ended = f"{self.hostname}:{self.port}", threading.Event()
+        where = f"{self.hostname}:{self.port}"
 
-        def talk() -> R:
+        def talk(alive: Callable[..., None]) -> R:
             connection = self._connection(ldap3)
             try:
                 connection.bind()
-                return work(Directory(ldap3, connection, ended))
+                return work(Directory(ldap3, connection, alive))
             except ldap3.core.exceptions.LDAPInvalidCredentialsResult as error:
                 raise TaskFailed(f"{where} refused {self.user_dn}.", fix="Check `userDn` and `password`.") from error
             except ldap3.core.exceptions.LDAPCommunicationError as error:
@@ -66,10 +66,8 @@ class LdapConnected(Part):
                 if connection.socket is not None:  # one that never got through is left open otherwise
                     connection.socket.close()
 
-        try:
-            return await in_own_thread(talk)
-        finally:
-            ended.set()
+        with while_alive() as alive:
+            return await in_own_thread(partial(talk, alive))
 
     def _connection(self, ldap3: Any) -> Any:
         trusting = self.ssl_options is not None and self.ssl_options.insecure_trust_all_certificates
@@ -94,25 +92,32 @@ class LdapConnected(Part):
 
 
 class Directory:
-    """A directory that one is signed in to, until `ended` is set: then all it is asked is TaskFailed."""
+    """A directory that one is signed in to. `alive` is asked before it is asked anything."""
 
-    def __init__(self, ldap3: Any, connection: Any, ended: threading.Event) -> None:
-        self._connection, self._ended = connection, ended
+    def __init__(self, ldap3: Any, connection: Any, alive: Callable[..., None]) -> None:
+        self._connection, self._alive = connection, alive
         self.refusal: type[Exception] = ldap3.core.exceptions.LDAPOperationResult
 
     def found(
         self, base: str, scope: str, wanted: str, attributes: list[str], most: int | None = None
     ) -> list[Mapping[str, Any]]:
         """Entries with their raw values, the first `most` of them, page by page where the directory gives pages."""
-        self._asked()
+        self._alive()
         pages = self._connection.extend.standard.paged_search(
             base, wanted, scope, attributes=attributes, paged_size=PAGE, generator=True
         )
-        return list(islice((one for one in pages if self._asked() and one["type"] == "searchResEntry"), most))
+
+        def entries() -> Iterator[Mapping[str, Any]]:
+            for one in pages:
+                self._alive()
+                if one["type"] == "searchResEntry":
+                    yield one
+
+        return list(islice(entries(), most))
 
     def change(self, record: Mapping[str, Any]) -> None:
         """Do what a record says; one that is an entry is added."""
-        self._asked()
+        self._alive()
         dn, kind = record["dn"], record.get("changeType") or "add"
         if kind == "add":
             given = {name: [raw_of(value) for value in values] for name, values in record["attributes"].items()}
@@ -129,11 +134,6 @@ class Directory:
             told = record["newDn"]
             above, drop = told.get("newsuperior"), told["deleteoldrdn"]
             self._connection.modify_dn(dn, told["newrdn"], delete_old_dn=drop, new_superior=above)
-
-    def _asked(self) -> bool:
-        if self._ended.is_set():
-            raise TaskFailed("The task was killed.")
-        return True
 
 
 def said(error: Exception) -> str:

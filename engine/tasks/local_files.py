@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from engine.plugin import RunContext, TaskFailed
 from engine.settings import Settings
 from engine.tasks.name_patterns import fitting
 from engine.tasks.remote_files import FolderFields
-from engine.tasks.threads import in_own_thread
+from engine.tasks.threads import in_own_thread, while_alive
 
 R = TypeVar("R")
 LocalFile = dict[str, Any]
@@ -27,23 +26,20 @@ HALF = ".parley-"  # how the names of files begin that are not whole yet
 async def reached(context: RunContext, work: Callable[["Reach"], R]) -> R:
     """What `work` makes of files, in a thread, as a disk of the network may be silent for long; TaskFailed for what the
     system refuses. Once the task is killed no further file is reached."""
-    ended = threading.Event()
+    with while_alive() as alive:
 
-    def act() -> R:
-        with told():
-            return work(Reach(context.settings, ended))
+        def act() -> R:
+            with told():
+                return work(Reach(context.settings, alive))
 
-    try:
         return await in_own_thread(act)
-    finally:
-        ended.set()
 
 
 class Reach:
-    """Which files flows may use, until `ended` is set; what keeps this bot's own secrets is never among them."""
+    """Which files flows may use, as long as they are `alive`; what keeps this bot's own secrets is never among them."""
 
-    def __init__(self, settings: Settings, ended: threading.Event) -> None:
-        self._ended = ended
+    def __init__(self, settings: Settings, alive: Callable[..., None]) -> None:
+        self._alive = alive
         self._allowed = [folder.resolve() for folder in settings.local_files.allowed_paths]
         own = (settings.data, settings.secrets_dir, settings.audit.key_file, *WRITTEN)
         self._own = [path.resolve() for path in own if path is not None]
@@ -70,8 +66,7 @@ class Reach:
 
     def holds(self, path: Path) -> bool:
         """Whether flows may use a path that leads through no link; TaskFailed once the task is killed."""
-        if self._ended.is_set():
-            raise TaskFailed("The task was killed.")
+        self._alive()
         return any(path.is_relative_to(folder) for folder in self._allowed) and not any(
             path.is_relative_to(own) for own in self._own
         )

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows, rest_service
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import OptionalText, Text, TextList
-from engine.tasks.rows import lines_of
 
 EVERY = timedelta(milliseconds=500)
 ENDED = frozenset({"succeeded", "failed", "canceled"})
@@ -149,7 +149,7 @@ query: "{{ inputs.words }}"
     async def run(self, context: RunContext) -> Hits:
         told = await self.ask(context, "POST", self.below("search"), json={"q": self.query})
         hits = told.get("hits") or []
-        uri = await context.files.put("".join(lines_of(hits)).encode(), "hits.jsonl")
+        uri = await filed(context, hits, "hits.jsonl")
         return Hits(uri=uri, totalHits=len(hits))
 
 
@@ -179,5 +179,5 @@ filters:
         body |= {"facetQuery": self.facet_query} if self.facet_query is not None else {}
         body |= {"filter": self.filters} if self.filters else {}
         told = await self.ask(context, "POST", self.below("facet-search"), json=body)
-        uri = await context.files.put("".join(lines_of([told])).encode(), "facets.jsonl")
+        uri = await filed(context, [told], "facets.jsonl")
         return Hits(uri=uri, totalHits=len(told.get("facetHits") or []))

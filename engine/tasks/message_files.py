@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from engine.plugin import Message, RunContext, TaskFailed
-from engine.tasks.rows import lines_of
+from engine.tasks.fetched_rows import filed
 
 
 def end_of(most: int | None, longest: timedelta | None) -> float | None:
@@ -34,5 +34,4 @@ async def stored(context: RunContext, messages: Sequence[Message]) -> str:
     """The URI of a file with a row a message; TaskFailed when one of them can't be read."""
     if problem := next((one.problem for one in messages if one.problem), None):
         raise problem
-    text = "".join(lines_of(one.variables for one in messages))
-    return await context.files.put(text.encode(), "messages.jsonl")
+    return await filed(context, (one.variables for one in messages), "messages.jsonl")

@@ -14,6 +14,7 @@ from engine.tasks import aliases
 from engine.tasks.address_guard import check_address, check_peer
 from engine.tasks.http_options import DEFAULT, HttpOptions
 
+TRIES = 5
 MAX_REDIRECTS = 20
 MAX_WAIT = 60.0  # seconds we are willing to obey a 429
 
@@ -148,25 +149,39 @@ async def deliver(
     service: str,
     options: HttpOptions = DEFAULT,
     headers: Mapping[str, str] | None = None,
-    tries: int = 5,
+    tries: int = TRIES,
     **body: Any,
 ) -> Answer:
     """Post to a chat service; waits when told to (429), TaskFailed when it refuses."""
+    answer = await patient(context, service, "POST", url, options=options, headers=headers, tries=tries, **body)
+    if answer.code >= 400:
+        raise TaskFailed(
+            f"{service} answered {answer.code}: {answer.text[:500].strip()}",
+            fix="Check the webhook's URL; it may have been revoked." if answer.code in (401, 403, 404) else "",
+        )
+    return answer
+
+
+async def patient(
+    context: Caller,
+    service: str,
+    method: str,
+    url: str,
+    *,
+    options: HttpOptions = DEFAULT,
+    headers: Mapping[str, str] | None = None,
+    tries: int = TRIES,
+    **body: Any,
+) -> Answer:
+    """The answer of a service, a refusal too; one that asks to wait (429) is asked again then, so many times."""
     extra = {**(headers or {}), **{str(name): str(value) for name, value in (options.headers or {}).items()}}
-    for attempt in range(1, tries + 1):
-        answer = await send(context, "POST", url, options=options, headers=extra, **body)
-        if answer.code == 429 and attempt < tries:
-            wait = retry_after(answer)
-            context.log(f"{service} asks to wait {wait:g} s (429).", "WARN")
-            await asyncio.sleep(wait)
-            continue
-        if answer.code >= 400:
-            raise TaskFailed(
-                f"{service} answered {answer.code}: {answer.text[:500].strip()}",
-                fix="Check the webhook's URL; it may have been revoked." if answer.code in (401, 403, 404) else "",
-            )
-        return answer
-    raise AssertionError("the last try returns or raises")
+    while (answer := await send(context, method, url, options=options, headers=extra, **body)).code == 429:
+        if not (tries := tries - 1):
+            break
+        wait = retry_after(answer)
+        context.log(f"{service} asks to wait {wait:g} s (429).", "WARN")
+        await asyncio.sleep(wait)
+    return answer
 
 
 def retry_after(answer: Answer) -> float:

@@ -9,9 +9,10 @@ from pydantic import BeforeValidator
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import Text
 from engine.tasks.record_expressions import ABSENT, Compute, Unfit, cast, compiled, mean, number, order, total
-from engine.tasks.rows import documents_of, lines_of
+from engine.tasks.rows import documents_of
 from engine.tasks.sql_rows import json_value
 from engine.tasks.threads import in_own_thread
 from engine.tasks.working_files import STORAGE
@@ -95,7 +96,7 @@ class RecordsTask(RunnableTask):
         rows = [json_value(one) for one in found]
         if self.output_type == "RECORDS" or (self.output_type == "AUTO" and not stored):
             return Transformed(records=rows)
-        return Transformed(uri=await context.files.put("".join(lines_of(rows)).encode(), "records.jsonl"))
+        return Transformed(uri=await filed(context, rows, "records.jsonl"))
 
 
 def is_file(given: Any) -> bool:

@@ -11,7 +11,7 @@ from pydantic import Field
 from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.runners import WORK
+from engine.tasks.runners import own_file
 
 MOST_DEEP = 32  # folders inside of folders
 RemoteFile = dict[str, Any]
@@ -69,11 +69,9 @@ async def _below(sftp: Any, folder: str, *, deep: bool, depth: int = 0) -> Async
 
 async def taken(sftp: Any, context: RunContext, files: Sequence[RemoteFile]) -> list[RemoteFile]:
     """The files with the URIs of their contents in internal storage."""
-    folder = context.working_dir / WORK / f"remote-{context.task_run_id}"
-    folder.mkdir(parents=True, exist_ok=True)
-    done = []
+    path, done = own_file(context, "remote"), []
     for one in files:
-        path, name = folder / "file", PurePosixPath(one["serverPath"]).name
+        name = PurePosixPath(one["serverPath"]).name
         await sftp.get(one["serverPath"], str(path))
         context.metric("file.size", path.stat().st_size)
         done.append({**one, "name": name, "path": await context.files.put(path, name or "file")})

@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.http_options import DEFAULT, HttpOptions
-from engine.tasks.outbound import Answer, opened, read, retry_after, send
+from engine.tasks.outbound import Answer, opened, patient, read
 
 R = TypeVar("R")
-TRIES = 5
 REASONS = (
     ("error_summary",),
     ("message", "value"),
@@ -47,19 +46,10 @@ async def call(
 ) -> Answer:
     """The answer of a service; waits when told to (429), TaskFailed with what it says when it refuses."""
     _refuse_climbing(url)
-    given = options or DEFAULT
-    extra = {**(headers or {}), **{str(name): str(value) for name, value in (given.headers or {}).items()}}
-    for attempt in range(1, TRIES + 1):
-        answer = await send(context, method, url, options=given, headers=extra, **body)
-        if answer.code == 429 and attempt < TRIES:
-            wait = retry_after(answer)
-            context.log(f"{service} asks to wait {wait:g} s (429).", "WARN")
-            await asyncio.sleep(wait)
-            continue
-        if answer.code >= 400:
-            raise TaskFailed(f"{service} answered {answer.code}: {reason(answer)}", fix=HINTS.get(answer.code, ""))
-        return answer
-    raise AssertionError("the last try returns or raises")
+    answer = await patient(context, service, method, url, options=options or DEFAULT, headers=headers, **body)
+    if answer.code >= 400:
+        raise TaskFailed(f"{service} answered {answer.code}: {reason(answer)}", fix=HINTS.get(answer.code, ""))
+    return answer
 
 
 async def document(context: RunContext, service: str, method: str, url: str, **given: Any) -> Any:

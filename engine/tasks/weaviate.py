@@ -7,10 +7,9 @@ from urllib.parse import quote
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows, rest_service
-from engine.tasks.fetched_rows import Fetched, FetchType, fetched
+from engine.tasks.fetched_rows import Fetched, FetchType, fetched, filed
 from engine.tasks.http_bodies import header
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.rows import lines_of
 
 AT_ONCE = 200
 EVERYTHING = {"path": ["_id"], "operator": "NotEqual", "valueText": ""}
@@ -103,7 +102,7 @@ objects: "{{ outputs.questions.uri }}"
                 if errors := ((told.get("result") or {}).get("errors") or {}).get("error"):
                     raise TaskFailed(f"Weaviate kept not all objects: {errors[0].get('message') or errors[0]}")
         context.metric("records", len(rows))
-        uri = await context.files.put("".join(lines_of(rows)).encode(), "objects.jsonl")
+        uri = await filed(context, rows, "objects.jsonl")
         return Loaded(uri=uri, createdCount=len(rows))
 
 

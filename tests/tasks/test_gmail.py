@@ -227,13 +227,13 @@ def surreal(request):
 
 
 async def test_surrealdb(context, monkeypatch):
-    waits = []
+    waits, send = [], outbound.send
 
     async def sent(*given, options, **more):
         waits.append(options.timeouts().connect)
-        return await outbound.send(*given, options=options, **more)
+        return await send(*given, options=options, **more)
 
-    monkeypatch.setattr("engine.tasks.rest_service.send", sent)
+    monkeypatch.setattr("engine.tasks.outbound.send", sent)
     with serving(surreal) as wire:
         at = {"host": "127.0.0.1", "port": int(wire.url.rpartition(":")[2]), "namespace": "company"}
         at |= {"database": "shop", "username": "flows", "password": "s3cret"}

@@ -16,8 +16,8 @@ from engine.tasks.ai.embeddings import Segment
 from engine.tasks.ai.guardrails import Guardrails
 from engine.tasks.ai.retriever import AnyRetriever, EmbeddingStoreRetriever, provider_of, store_of
 from engine.tasks.ai.segments import Kind, segments
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
-from engine.tasks.rows import lines_of
 from engine.tasks.working_files import below, inside
 
 AT_ONCE = 64  # texts that go to a model in one call
@@ -156,8 +156,7 @@ fetchType: FETCH
         found = [one.text for one in await store.nearest(context, vector, self.max_results, self.min_score)]
         context.metric("fetch.size", len(found))
         if self.fetch_type == "STORE":
-            text = "".join(lines_of(found))
-            return Results(uri=await context.files.put(text.encode(), "results.jsonl"), size=len(found))
+            return Results(uri=await filed(context, found, "results.jsonl"), size=len(found))
         if self.fetch_type == "NONE":
             return Results()
         kept = found[:1] if self.fetch_type == "FETCH_ONE" else found

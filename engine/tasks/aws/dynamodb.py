@@ -1,6 +1,5 @@
 """`io.kestra.plugin.aws.dynamodb`: tables of items."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
@@ -10,8 +9,8 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.extras import extra
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import JsonMap, OptionalInteger, Text
-from engine.tasks.rows import lines_of
 from engine.tasks.sql_rows import json_value
 
 
@@ -132,8 +131,7 @@ class FindTask(TableTask):
             return Items(row=found[0] if found else None, size=min(len(found), 1))
         if self.fetch_type == "NONE":
             return Items(size=len(found))
-        text = await asyncio.to_thread(lambda: "".join(lines_of(found)).encode())
-        return Items(uri=await context.files.put(text, "items.jsonl"), size=len(found))
+        return Items(uri=await filed(context, found, "items.jsonl"), size=len(found))
 
     def _pages(self, client: Any) -> Iterator[dict[str, Any]]:
         left = 1 if self.fetch_type == "FETCH_ONE" else self.limit

@@ -25,8 +25,8 @@ from engine.plugin import (
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.aws.kinesis_shards import Shards, Start
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
-from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 MOST_AT_ONCE = 500  # Kinesis takes no more
@@ -144,8 +144,7 @@ class ConsumeFields(StreamFields):
             if time.monotonic() + self.poll_duration.total_seconds() > until:
                 break
             await asyncio.sleep(self.poll_duration.total_seconds())
-        text = "".join(lines_of(rows))
-        uri = await context.files.put(text.encode(), "records.jsonl")
+        uri = await filed(context, rows, "records.jsonl")
         context.metric("records", len(rows))
         return Consumed(uri=uri, count=len(rows), lastSequencePerShard=shards.places)
 

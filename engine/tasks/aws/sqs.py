@@ -14,9 +14,9 @@ from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
+from engine.tasks.fetched_rows import filed
 from engine.tasks.message_files import end_of
 from engine.tasks.property_types import OptionalInteger, Text
-from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
 
 MOST_AT_ONCE = 10  # SQS gives no more
@@ -77,7 +77,7 @@ class ConsumeFields(AwsConnected):
         until = end_of(self.max_records, self.max_duration)
         got = await self.aws(context, "sqs", partial(self._received, until=until))
         rows = [self._row(one["Body"]) for one in got]
-        uri = await context.files.put("".join(lines_of(rows)).encode(), "messages.jsonl")
+        uri = await filed(context, rows, "messages.jsonl")
         if self.auto_delete:
             handles = [str(one["ReceiptHandle"]) for one in got]
             await self.aws(context, "sqs", lambda sqs: _told(sqs.delete_message_batch, self.queue_url, handles))

@@ -9,8 +9,8 @@ from pydantic import Field
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed, Unserved
 from engine.tasks import rest_service
 from engine.tasks.entra import token_of
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.rows import lines_of
 
 API, SCOPE = "https://management.azure.com", "https://management.azure.com/.default"
 VERSION = {"api-version": "2018-06-01"}
@@ -114,4 +114,4 @@ parameters:
             period["continuationToken"] = str(more)
         context.metric("activities.count", len(rows))
         context.metric("pipeline.duration.ms", (done.get("durationInMs") or 0) / 1000, "timer")
-        return Ran(runId=run, uri=await context.files.put("".join(lines_of(rows)).encode(), "activities.jsonl"))
+        return Ran(runId=run, uri=await filed(context, rows, "activities.jsonl"))

@@ -13,8 +13,8 @@ from engine.core import durations
 from engine.core.json_text import read_json
 from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import given_rows
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import OptionalInteger
-from engine.tasks.rows import lines_of
 from engine.tasks.servicebus_connection import Bus, BusConnected, Received
 from engine.tasks.trigger_fields import fields_of
 
@@ -122,8 +122,7 @@ class ConsumeFields(ReceiveFields):
                     break
                 got.append(one)
             rows = [self.value(one) for one in got]
-            text = "".join(lines_of(rows))
-            uri = await context.files.put(text.encode(), "messages.jsonl")
+            uri = await filed(context, rows, "messages.jsonl")
         except BaseException:
             for one in got:
                 await bus.release(one)

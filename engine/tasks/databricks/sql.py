@@ -10,8 +10,8 @@ from pydantic import Field
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.databricks_service import Authentication, Workspace, opened
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import JsonMap, OptionalText, Text
-from engine.tasks.rows import lines_of
 
 WAREHOUSE = re.compile(r"/?sql/1\.0/(?:warehouses|endpoints)/([\w-]+)/?")
 STATEMENTS = "api/2.0/sql/statements"
@@ -67,7 +67,7 @@ sql: SELECT id, total FROM shop.orders
             return Stored()
         rows = [row_of(columns, values) for values in await _values(workspace, told)]
         context.metric("fetch.size", len(rows))
-        return Stored(uri=await context.files.put("".join(lines_of(rows)).encode(), "rows.jsonl"), size=len(rows))
+        return Stored(uri=await filed(context, rows, "rows.jsonl"), size=len(rows))
 
 
 async def _ended(workspace: Workspace, told: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """`io.kestra.plugin.datagen.core`: data that is made up, once or again and again."""
 
-import threading
 from datetime import timedelta
-from itertools import takewhile
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -11,8 +9,8 @@ from engine.core.durations import Duration
 from engine.plugin import Outputs, Part, PollContext, PollingTrigger, Property, RunContext, RunnableTask, StoredUri
 from engine.tasks.datagen.generators import AnyGenerator
 from engine.tasks.rows import lines_of
-from engine.tasks.runners import WORK
-from engine.tasks.threads import in_own_thread
+from engine.tasks.runners import own_file
+from engine.tasks.threads import in_own_thread, while_alive
 from engine.tasks.trigger_fields import task_of
 
 MOST = 1_000_000
@@ -58,19 +56,16 @@ generator:
         if not self.store:
             value = await in_own_thread(lambda: next(self.generator.values(1)))
             return Generated(value=value, count=1, size=len("".join(lines_of([value])).encode()) - 1)
-        path, ended = context.working_dir / WORK / f"data-{context.task_run_id}", threading.Event()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = own_file(context, "data")
+        with while_alive() as alive:
 
-        def write() -> None:  # as they come: a million of them would fill the memory
-            with path.open("w", encoding="utf-8") as file:
-                file.writelines(
-                    takewhile(lambda _: not ended.is_set(), lines_of(self.generator.values(self.batch_size)))
-                )
+            def write() -> None:  # as they come: a million of them would fill the memory
+                with path.open("w", encoding="utf-8") as file:
+                    for line in lines_of(self.generator.values(self.batch_size)):
+                        alive()
+                        file.write(line)
 
-        try:
             await in_own_thread(write)
-        finally:
-            ended.set()
         size = path.stat().st_size - self.batch_size
         return Generated(uri=await context.files.put(path, "data.jsonl"), count=self.batch_size, size=size)
 

@@ -12,9 +12,10 @@ from pydantic import Field
 
 from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, StoredUri, TaskFailed
+from engine.tasks.fetched_rows import filed
 from engine.tasks.google_rest import SHEETS, WorkspaceFields, WorkspaceTask
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
-from engine.tasks.rows import lines_of, values_of
+from engine.tasks.rows import values_of
 from engine.tasks.sheet_changes import Sheet
 from engine.tasks.trigger_fields import fields_of
 
@@ -266,7 +267,7 @@ spreadsheetId: "{{ outputs.report.spreadsheetId }}"
 
 async def _kept(context: RunContext, rows: list[Any], name: str) -> str:
     file = "".join(letter if letter.isalnum() else "-" for letter in name)
-    return await context.files.put("".join(lines_of(rows)).encode(), f"{file}.jsonl")
+    return await filed(context, rows, f"{file}.jsonl")
 
 
 def _cell(value: Any) -> Any:

@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Literal
 import yaml
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.tasks.fetched_rows import filed
 from engine.tasks.kubernetes.cluster import Cluster, Connection, connected
 from engine.tasks.property_types import OptionalText, Text, TextList
-from engine.tasks.rows import lines_of
-from engine.tasks.runners import WORK
 
 PATCHES = {
     "STRATEGIC_MERGE": "application/strategic-merge-patch+json",
@@ -126,9 +125,7 @@ fetchType: FETCH
         size = 0 if self.fetch_type == "NONE" else len(found)
         context.metric("fetch.size", size)
         if self.fetch_type == "STORE":
-            file = context.working_dir / WORK / f"resources-{context.task_run_id}.jsonl"
-            file.write_text("".join(lines_of(found)), encoding="utf-8")
-            return Found(uri=await context.files.put(file, file.name), size=size)
+            return Found(uri=await filed(context, found, "resources.jsonl"), size=size)
         if self.fetch_type == "FETCH":
             both = ([one[part] for one in found] for part in ("metadata", "status"))
             return Found(**dict(zip(("metadataItems", "statusItems"), both, strict=True)), size=size)

@@ -5,11 +5,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
-from engine.tasks.fetched_rows import FetchType
+from engine.tasks.fetched_rows import FetchType, filed
 from engine.tasks.notion_blocks import blocks_of
 from engine.tasks.notion_service import MOST_BLOCKS, NotionTask, Page, identity, page_of, titled
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
-from engine.tasks.rows import lines_of
 
 
 class Rows(Outputs):
@@ -55,7 +54,7 @@ fetchType: FETCH
         rows = answer.get("results") or []
         found = Rows(size=len(rows), hasMore=bool(answer.get("has_more")), nextCursor=answer.get("next_cursor"))
         if self.fetch_type == "STORE":
-            found.uri = await context.files.put("".join(lines_of(rows)).encode(), "rows.jsonl")
+            found.uri = await filed(context, rows, "rows.jsonl")
         elif self.fetch_type == "FETCH":
             found.rows = rows
         elif self.fetch_type == "FETCH_ONE":

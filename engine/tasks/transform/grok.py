@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.tasks.fetched_rows import filed
 from engine.tasks.given_rows import text_of
 from engine.tasks.grok_patterns import PATTERNS, Grok
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
-from engine.tasks.rows import lines_of
 from engine.tasks.threads import in_own_thread
 from engine.tasks.working_files import inside
 
@@ -119,7 +119,7 @@ from: "{{ outputs.logs.uri }}"
             return [found for row in rows if (found := self.fields(groks, text_of(row)))]
 
         rows = await in_own_thread(work)
-        uri = await context.files.put("".join(lines_of(rows)).encode(), "items.jsonl")
+        uri = await filed(context, rows, "items.jsonl")
         return Items(uri=uri, processedItemsTotal=len(rows))
 
 

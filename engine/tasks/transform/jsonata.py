@@ -7,8 +7,9 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.extras import extra
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import OptionalInteger, Text
-from engine.tasks.rows import documents_of, lines_of
+from engine.tasks.rows import documents_of
 from engine.tasks.threads import in_own_thread
 
 SECONDS = 60  # for one value
@@ -99,5 +100,5 @@ expression: products.(title & ' by ' & brand)
         rows: list[Any] = []
         for one in found:
             rows += one if self.explode_array and isinstance(one, list) else [one]
-        uri = await context.files.put("".join(lines_of(rows)).encode(), "items.jsonl")
+        uri = await filed(context, rows, "items.jsonl")
         return Items(uri=uri, processedItemsTotal=len(rows))

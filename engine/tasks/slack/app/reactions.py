@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, StoredUri, TaskFailed
+from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import OptionalText, Text
-from engine.tasks.rows import lines_of
 from engine.tasks.slack.app.answers import Reaction
 from engine.tasks.slack.app.web_api import SlackTask, as_timestamp
 
@@ -109,4 +109,4 @@ timestamp: "{{ outputs.post.timestamp }}"
         item = said.get("message") or said.get("comment") or said.get("file") or {}
         found = [Reaction.row(one) for one in item.get("reactions") or []]
         context.metric("records", len(found))
-        return Reactions(uri=await context.files.put("".join(lines_of(found)).encode(), "reactions.jsonl"))
+        return Reactions(uri=await filed(context, found, "reactions.jsonl"))
