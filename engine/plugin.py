@@ -162,8 +162,9 @@ class Files(SeenFiles, Protocol):
 class Executions(Protocol):
     """What a task may ask of other executions."""
 
-    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
-        """Answer its first pause; NotFound, Refused when nothing waits, InputInvalid."""
+    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> tuple[str, str]:
+        """Answer its first pause; the namespace and the id of its flow. NotFound, Refused when nothing waits,
+        InputInvalid."""
 
     async def kill(self, execution_id: str, *, by: str, cascade: bool, dedupe: str) -> None:
         """Stop it and, with `cascade`, what it waits for; NotFound, Refused when it has ended, unless this key stopped

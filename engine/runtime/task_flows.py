@@ -105,9 +105,11 @@ class TaskExecutions:
     operations: Operations
     create: Create
 
-    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
-        """Answer the first pause of an execution; NotFound, Refused when nothing waits, InputInvalid."""
-        await self.operations.answers.resume(execution_id, inputs, by=by, by_flow=True)
+    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> tuple[str, str]:
+        """Answer the first pause of an execution; the namespace and the id of its flow. NotFound, Refused when nothing
+        waits, InputInvalid."""
+        resumed = await self.operations.answers.resume(execution_id, inputs, by=by, by_flow=True)
+        return resumed.namespace, resumed.flow_id
 
     async def kill(self, execution_id: str, *, by: str, cascade: bool, dedupe: str) -> None:
         """Stop it and, with `cascade`, what it waits for, which is recorded; NotFound, Refused when it has ended,

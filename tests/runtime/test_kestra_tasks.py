@@ -234,6 +234,18 @@ async def test_a_pause_is_answered(there, deploy, run, engine):
     assert (await run({"of": there[3].id})).state is State.FAILED, "nothing waits any more"
 
 
+async def test_vars_name_the_execution_that_was_resumed(there, deploy, run):
+    paused = there[3]
+    resume = (
+        f"{{id: go, type: io.kestra.plugin.core.execution.Resume, executionId: {paused.id}, inputs: {{comment: x}}}}"
+    )
+    told = "{id: told, type: io.kestra.plugin.core.debug.Return, format: '{{ vars | json }}'}"
+    await deploy(f"variables: {{mine: kept}}\ntasks:\n  - {resume}\n  - {told}\n")
+    resumed = {"id": paused.id, "namespace": paused.namespace, "flowId": paused.flow_id}
+    said = json.loads(outputs(await run(), "told")["value"])
+    assert said == {"mine": "kept", "resumedExecution": resumed}
+
+
 async def test_a_log_is_fetched(there, deploy, run, engine):
     await deploy((CHANGES % "X").replace("executions.X", "logs.Fetch") + "    tasksId: [say]\n")
     fetched = outputs(await run({"of": there[0].id}), "change")

@@ -134,8 +134,9 @@ class TestExecutions:
     def __init__(self) -> None:
         self.resumed: list[tuple[str, Mapping[str, Any], str]] = []
 
-    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> None:
+    async def resume(self, execution_id: str, inputs: Mapping[str, Any], *, by: str) -> tuple[str, str]:
         self.resumed.append((execution_id, inputs, by))
+        return NAMESPACE, FLOW
 
 
 class TestContext:

@@ -181,7 +181,7 @@ state: SUCCESS
 
 
 class Resume(RunnableTask):
-    """Answer the first pause of another execution."""
+    """Answer the first pause of another execution, which `vars.resumedExecution` then names."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -198,14 +198,15 @@ inputs:
     flow_id: Property[OptionalText] = None
     inputs: Property[JsonMap | None] = None
 
-    async def run(self, context: RunContext) -> None:
+    async def run(self, context: RunContext) -> Result:
         if (self.namespace is None) != (self.flow_id is None):
             raise TaskFailed("`namespace` and `flowId` go together.", fix="Give both, or only `executionId`.")
         if self.namespace is not None and self.execution_id is None:
             raise TaskFailed("`namespace` and `flowId` stand without `executionId`.", fix="Say which execution.")
-        await executions_of(context).resume(
-            self.execution_id or context.execution_id, self.inputs or {}, by=by_flow(context)
-        )
+        identity = self.execution_id or context.execution_id
+        namespace, flow_id = await executions_of(context).resume(identity, self.inputs or {}, by=by_flow(context))
+        resumed = {"id": identity, "namespace": namespace, "flowId": flow_id}
+        return Result(effects={"variables": {"resumedExecution": resumed}})
 
 
 class Kill(RunnableTask):
