@@ -103,6 +103,7 @@ OPERATIONS: Mapping[str, Mapping[str, str]] = {  # filters and functions
     "filter": {"filter": "value | jq('map(select(.name))')"},
     "sum": {"filter": "value | jq('add') | first"},
     "regex_replace": {"filter": "value | regexReplace('a', 'b')"},
+    "base64": {"function": "value | base64encode", "filter": "value | base64encode"},
     "b64encode": {"filter": "value | base64encode"},
     "b64decode": {"filter": "value | base64decode"},
     "from_yaml": {"filter": "yaml(value)"},

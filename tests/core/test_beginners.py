@@ -106,6 +106,7 @@ def inputs(text: str, tasks: str = SAY) -> str:
         (message('"{{ flow.id | tojson }}"'), 6, 28, "There is no filter `tojson`. Write `value | toJson`."),
         (message('"{{ flow.id | truncate(9) }}"'), 6, 28, "filter `truncate`. Write `value | abbreviate(100)`."),
         (message('"{{ flow.id | strip }}"'), 6, 28, "There is no filter `strip`. Write `value | trim`."),
+        (message('"{{ flow.id | base64 }}"'), 6, 28, "There is no filter `base64`. Write `value | base64encode`."),
         (message('"{{ secrets.TOKEN }}"'), 6, 18, "There is no variable `secrets`. Write `secret('TOKEN')`."),
         (message('"{{ log.value }}"'), 6, 18, "There is no variable `log`. Write `outputs.log.value`."),
         ("namespace: a.b\n" + SAY, 1, 1, "`id` is missing."),
