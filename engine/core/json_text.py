@@ -7,12 +7,24 @@ from typing import Any
 from engine.expressions.limits import MAX_DEPTH
 
 
-def read_json(text: str | bytes) -> Any:
-    """The value of a JSON text; ValueError when it is none, or lies deeper than templates and the store can follow."""
+def any_json(text: str | bytes) -> Any:
+    """The value of a JSON text, however deep it lies; ValueError when it is none, or none that can be read."""
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except RecursionError as error:
         raise ValueError("it lies too deep") from error
+
+
+def where(error: ValueError) -> str:
+    """What is wrong with a JSON text, and in which line and column when that can be told."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} in line {error.lineno}, column {error.colno}"
+    return str(error)
+
+
+def read_json(text: str | bytes) -> Any:
+    """The value of a JSON text; ValueError when it is none, or lies deeper than templates and the store can follow."""
+    found = any_json(text)
     opened = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
     return bounded(found) if opened > MAX_DEPTH else found
 

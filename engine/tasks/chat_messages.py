@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.core.json_text import any_json, where
 from engine.errors import NotFound, Refused
 from engine.plugin import ChatPost, RunContext, TaskFailed
 from engine.tasks import aliases
@@ -46,8 +47,8 @@ class Message:
 def json_object(text: str) -> dict[str, Any] | None:
     """The map a text is when it is JSON of one; None for everything else (`123`, `"hi"` and `[]` are plain text)."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
+        value = any_json(text)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 
@@ -55,10 +56,10 @@ def json_object(text: str) -> dict[str, Any] | None:
 def payload_object(text: str, service: str) -> dict[str, Any]:
     """The map a payload must be; TaskFailed says where it stops being one."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = any_json(text)
+    except ValueError as error:
         raise TaskFailed(
-            f"The payload for {service} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
+            f"The payload for {service} is not JSON: {where(error)}.",
             fix="Quotes and line breaks inside a text need escaping: write `{{ value | json }}` without quotes.",
         ) from error
     if not isinstance(value, dict):

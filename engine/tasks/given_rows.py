@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from engine.core.json_text import any_json
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.rows import values_of
 from engine.tasks.working_files import STORAGE
@@ -20,8 +21,8 @@ async def rows(context: RunContext, given: Any, name: str = "from") -> list[Any]
         if text[:1] not in ("[", "{"):
             return [given]
         try:
-            given = json.loads(text)
-        except json.JSONDecodeError as error:
+            given = any_json(text)
+        except ValueError as error:
             raise TaskFailed(f"`{name}` is not JSON: {error}.", fix="Give a file's URI, a list or a map.") from error
     if isinstance(given, Sequence):
         found: list[Any] = []

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from engine.core.dates import parse_date, parse_datetime
+from engine.core.json_text import any_json
 
 
 def scalar_to_text(value: Any) -> Any:
@@ -24,8 +25,8 @@ def document_from_text(value: Any) -> Any:
     if not value.strip():
         return None
     try:
-        return json.loads(value)
-    except json.JSONDecodeError as error:
+        return any_json(value)
+    except ValueError as error:
         reason = f": {error}" if value.lstrip()[0] in "[{" else ""
         raise ValueError(f"must be a list or a map, or JSON text of one{reason}") from error
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.core.json_text import any_json
 from engine.errors import ExpressionFailed
 from engine.expressions import regexes
 from engine.expressions.ion_documents import from_ion
@@ -21,8 +22,8 @@ def rows_of(text: str, separator: str) -> list[str]:
 def row_variables(row: str) -> dict[str, Any]:
     """What an expression about a row sees: the entries of a map; anything else as `value`."""
     try:
-        value = json.loads(row)
-    except json.JSONDecodeError:
+        value = any_json(row)
+    except ValueError:
         value = row
     return value if isinstance(value, dict) else {"value": value}
 
@@ -49,8 +50,8 @@ def values_of(path: Path, charset: str = "utf-8") -> Iterator[Any]:
             if not line.strip():
                 continue
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
+                yield any_json(line)
+            except ValueError:
                 if number == 1 and line.lstrip().startswith("[") and (whole := _array(path, charset)) is not None:
                     yield from whole
                     return
@@ -59,9 +60,10 @@ def values_of(path: Path, charset: str = "utf-8") -> Iterator[Any]:
 
 def documents_of(path: Path) -> list[Any]:
     """The rows of a file; one document over several lines is one row. TaskFailed."""
+    text = path.read_text("utf-8")
     try:
-        return [json.loads(path.read_text("utf-8"))]
-    except json.JSONDecodeError:
+        return [any_json(text)]
+    except ValueError:
         return list(values_of(path))
 
 
@@ -73,9 +75,10 @@ def lines_of(values: Iterable[Any]) -> Iterator[str]:
 
 def _array(path: Path, charset: str) -> list[Any] | None:
     """The values of a JSON array that is written over several lines; None when the file is something else."""
+    text = path.read_text(charset)
     try:
-        found = json.loads(path.read_text(charset))
-    except json.JSONDecodeError:
+        found = any_json(text)
+    except ValueError:
         return None
     return found if isinstance(found, list) else None
 

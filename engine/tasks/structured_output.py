@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from engine.core.json_text import any_json
 from engine.plugin import TaskFailed
 
 TOKEN = re.compile(
@@ -147,8 +148,8 @@ def unfenced(reply: str) -> str:
 def is_json(text: str) -> bool:
     """Whether a text is one JSON document."""
     try:
-        json.loads(text)
-    except json.JSONDecodeError:
+        any_json(text)
+    except ValueError:
         return False
     return True
 
@@ -165,8 +166,8 @@ def missing_keys(reply: str, schema: Schema) -> list[str]:
     """Keys the schema's top level describes and a reply lacks, for a line in the log."""
     properties = schema.value.get("properties")
     try:
-        value = json.loads(reply)
-    except json.JSONDecodeError:
+        value = any_json(reply)
+    except ValueError:
         return []
     if not isinstance(properties, dict) or not isinstance(value, dict):
         return []

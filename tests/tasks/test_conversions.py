@@ -386,3 +386,50 @@ async def test_what_nests_too_deep_is_told(context, name):
     if name == "json.JsonToToon":
         with pytest.raises(TaskFailed, match="deep"):
             await converted(context, name, await stored(context, b"[" * 900 + b"]" * 900, "deep.json"))
+
+
+YAML_BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{chr(ord(name) - 1)}'] * 9)}]\n" for name in "bcdefghi"
+)
+DIGITS, DEEP = "9" * 5000, '{"a":' * 100_000
+AVRO = b"Obj\x01" + b"\xff" * 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        ("yaml.YamlToIon", YAML_BOMB, "aliases of .* make more than"),
+        ("yaml.YamlToJson", "&a [*a]", "aliases of .* make more than"),
+        ("yaml.JsonToYaml", DIGITS, "no row"),
+        ("csv.IonToCsv", DIGITS, "no row"),
+        ("json.IonToJson", f'{{"a": {DIGITS}}}', "no row"),
+        ("json.JsonToIon", DEEP, "too deep|no row"),
+        ("excel.IonToExcel", DEEP, "too deep|no row"),
+        ("xml.IonToXml", "[" * 900 + "]" * 900, "too deep"),
+        ("avro.AvroToIon", AVRO, "is no Avro file"),
+        ("excel.ExcelToIon", "PK", "not a spreadsheet"),
+    ],
+)
+async def test_a_hostile_file_is_refused_in_words(context, kind, content, said):
+    with pytest.raises(TaskFailed, match=said):
+        await converted(context, kind, await stored(context, content, "in.dat"))
+
+
+@pytest.mark.parametrize("sheet", ["<x", '<!DOCTYPE l [<!ENTITY a "a"><!ENTITY b "&a;&a;">]><l>&c;</l>', None])
+async def test_a_workbook_whose_parts_are_hostile_is_refused_in_words(context, monkeypatch, sheet):
+    made = (await context.run(type=f"{SERDES}.excel.IonToExcel", from_=await rows(context))).uri
+    packed = io.BytesIO()
+    with zipfile.ZipFile(context.files.path(made)) as given, zipfile.ZipFile(packed, "w") as changed:
+        for name in given.namelist():
+            changed.writestr(name, sheet if sheet and name.endswith("sheet1.xml") else given.read(name))
+    if sheet is None:
+        monkeypatch.setattr("engine.tasks.serdes.excel.MAX_UNPACKED", 1000)
+    source = await stored(context, packed.getvalue(), "in.xlsx")
+    with pytest.raises(TaskFailed, match="not a spreadsheet" if sheet else "unpacks to more than 1,000 bytes"):
+        await context.run(type=f"{SERDES}.excel.ExcelToIon", from_=source)
+
+
+async def test_many_elements_of_one_name_are_read_one_after_the_other(context):
+    source = await stored(context, "<r>" + "<a>1</a><b/>" * 150_000 + "</r>", "in.xml")
+    (found,) = values(context, await converted(context, "xml.XmlToIon", source))
+    assert (len(found["r"]["a"]), found["r"]["a"][-1], len(found["r"]["b"])) == (150_000, 1, 150_000)

@@ -1,12 +1,12 @@
 """`io.kestra.plugin.core.kv`: small values that outlive an execution."""
 
-import json
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from engine.core.json_text import any_json
 from engine.errors import NotFound, Refused
 from engine.plugin import Instead, LateProperty, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.core.execution import records_of
@@ -289,8 +289,8 @@ def _as_kind(text: str, kind: Kind) -> Any:
     if kind == "BOOLEAN":
         return text.strip().lower() == "true"
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = any_json(text)
+    except ValueError as error:
         raise TaskFailed(
             f"The value is not {kind}: {error}.", fix="Give `kvType: STRING`, or a fitting value."
         ) from error

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from engine.core.json_text import any_json
 from engine.plugin import Instead, LateProperty, Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.core.runner import Process
 from engine.tasks.property_types import OptionalInteger, Text, TextList
@@ -78,8 +79,8 @@ class TransformTask(RowScript):
         """The rows, one a line: of a file, or of JSON text."""
         if self.from_.lstrip().startswith(("[", "{")):
             try:
-                found = json.loads(self.from_)
-            except json.JSONDecodeError as error:
+                found = any_json(self.from_)
+            except ValueError as error:
                 raise TaskFailed(f"`from` is neither a file nor JSON: {error}.") from error
             return "".join(lines_of(found if isinstance(found, list) else [found]))
         return "".join(lines_of(values_of(context.files.path(self.from_))))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.core.dates import parse_date, parse_datetime
+from engine.core.json_text import any_json
 from engine.plugin import Part, Property, TaskFailed
 from engine.tasks.conversion import ConversionTask, OnBadLines, Warn
 from engine.tasks.extras import extra
@@ -76,8 +77,8 @@ class AvroFields(Part):
         if not (self.avro_schema or "").strip():
             return None
         try:
-            found = json.loads(self.avro_schema or "")
-        except json.JSONDecodeError as error:
+            found = any_json(self.avro_schema or "")
+        except ValueError as error:
             raise TaskFailed(f"`schema` is not JSON: {error}.") from error
         if not isinstance(found, dict) or found.get("type") != "record" or not isinstance(found.get("fields"), list):
             raise TaskFailed("`schema` is not an Avro record.", fix='Write {"type": "record", "fields": […]}.')
@@ -189,7 +190,7 @@ from: "{{ outputs.download.uri }}"
                 for line in lines_of(json_value(row) for row in fastavro.reader(file)):
                     made.write(line)
                     count += 1
-        except (ValueError, EOFError, KeyError) as error:
+        except (ValueError, EOFError, LookupError, TypeError, OverflowError) as error:
             raise TaskFailed(f"{source.name} is no Avro file: {error}.") from error
         return count
 

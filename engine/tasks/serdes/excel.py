@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-from zipfile import BadZipFile
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile, ZipFile
 
 from pydantic import Field
 
@@ -19,6 +21,11 @@ from engine.tasks.sql_rows import json_value
 
 MAX_ROWS = 1_048_576  # Excel has no more
 MAX_TITLE = 31
+MAX_UNPACKED = 1_000_000_000  # bytes of one workbook
+# What the library raises for a workbook that is none, or whose parts do not fit together.
+BROKEN = (
+    OSError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, BadZipFile, ParseError, zlib.error,
+)  # fmt: skip
 FORMULA = "Formula:"
 
 
@@ -66,7 +73,7 @@ from:
 
         try:
             size = await asyncio.to_thread(work)
-        except (ValueError, openpyxl.utils.exceptions.IllegalCharacterError) as error:
+        except (ValueError, RecursionError, openpyxl.utils.exceptions.IllegalCharacterError) as error:
             raise TaskFailed(f"The rows cannot stand in a spreadsheet: {error}.") from error
         context.metric("records", size)
         return Written(uri=await context.files.put(target, "sheets.xlsx"), size=size)
@@ -129,6 +136,8 @@ sheetsTitle: [Orders]
             written: dict[str, Path] = {}
             total = 0
             with source.open("rb") as file:
+                if sum(one.file_size for one in ZipFile(file).infolist()) > MAX_UNPACKED:
+                    raise ValueError(f"it unpacks to more than {MAX_UNPACKED:,} bytes")
                 book = openpyxl.load_workbook(file, read_only=True, data_only=self.value_render != "FORMULA")
                 context.metric("sheets", len(book.sheetnames))
                 for number, title in enumerate(book.sheetnames):
@@ -143,7 +152,7 @@ sheetsTitle: [Orders]
 
         try:
             files, size = await asyncio.to_thread(work)
-        except (OSError, KeyError, ValueError, BadZipFile, openpyxl.utils.exceptions.InvalidFileException) as error:
+        except (*BROKEN, openpyxl.utils.exceptions.InvalidFileException) as error:
             raise TaskFailed(f"{source.name} is not a spreadsheet (.xlsx): {error}.") from error
         uris = {title: await context.files.put(path, f"{title}.jsonl") for title, path in files.items()}
         return Read(uris=uris, size=size)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from engine.core.json_text import any_json, where
 from engine.plugin import Property, TaskFailed
 from engine.tasks.conversion import ConversionTask, Warn
 from engine.tasks.extras import extra
@@ -33,11 +34,12 @@ newLine: false
         return count
 
     def _document(self, source: Path) -> list[Any]:
+        text = source.read_text(self.charset)
         try:
-            found = json.loads(source.read_text(self.charset))
-        except json.JSONDecodeError as error:
+            found = any_json(text)
+        except ValueError as error:
             raise TaskFailed(
-                f"{source.name} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
+                f"{source.name} is not JSON: {where(error)}.",
                 fix="Leave out `newLine: false` when it holds one value a line.",
             ) from error
         return found if isinstance(found, list) else [found]
@@ -107,11 +109,12 @@ from: "{{ outputs.download.uri }}"
 
     def convert(self, source: Path, target: Path, warn: Warn) -> int:
         toon = extra("toon_format", "toon")
+        given = source.read_text(self.charset)
         try:
-            found = json.loads(source.read_text(self.charset))
-        except json.JSONDecodeError as error:
+            found = any_json(given)
+        except ValueError as error:
             raise TaskFailed(
-                f"{source.name} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.",
+                f"{source.name} is not JSON: {where(error)}.",
                 fix="Make one document of rows with `IonToJson` and `newLine: false`.",
             ) from error
         try:

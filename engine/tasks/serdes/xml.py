@@ -82,12 +82,15 @@ rootName: orders
 def _value(element: ElementTree.Element, forced: frozenset[str]) -> Any:
     """Attributes and children by name, several of a name as a list; the text alone when there is nothing else."""
     found: dict[str, Any] = {}
+    several = set(forced)  # lists in `found` that are ours
     for name, value in [*_attributes(element), *((_name(child.tag), _value(child, forced)) for child in element)]:
         if name in forced and name not in found:
             found[name] = [value]
         elif name in found:
-            before = found[name]
-            found[name] = [*before, value] if isinstance(before, list) else [before, value]
+            if name not in several:
+                several.add(name)
+                found[name] = [found[name]]
+            found[name].append(value)
         else:
             found[name] = value
     text = (element.text or "").strip()
@@ -118,9 +121,9 @@ def _element(name: str, value: Any) -> ElementTree.Element:
     made = ElementTree.Element(_name(name))
     if isinstance(value, dict):
         for key, item in value.items():
-            made.extend(_element(key, one) for one in (item if isinstance(item, list) else [item]))
+            made.extend([_element(key, one) for one in (item if isinstance(item, list) else [item])])
     elif isinstance(value, list):
-        made.extend(_element("item", item) for item in value)
+        made.extend([_element("item", item) for item in value])
     elif value is not None:
         made.text = str(scalar_to_text(value))
     return made

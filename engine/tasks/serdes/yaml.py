@@ -1,12 +1,13 @@
 """`io.kestra.plugin.serdes.yaml`: YAML documents."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import yaml
 
+from engine.core.json_text import any_json
+from engine.expressions.limits import MAX_ITEMS
 from engine.plugin import TaskFailed
 from engine.tasks.conversion import ConversionTask, Warn
 from engine.tasks.rows import lines_of, values_of
@@ -14,11 +15,38 @@ from engine.tasks.sql_rows import json_value
 
 
 def documents(source: Path, charset: str) -> list[Any]:
-    """The documents of a file, as plain JSON values; TaskFailed says where it is no YAML."""
+    """The documents of a file, as plain JSON values; TaskFailed says where it is no YAML, or when its aliases make more
+    of it than there is room for."""
+    text = source.read_text(charset)
     try:
-        return [json_value(found) for found in yaml.safe_load_all(source.read_text(charset)) if found is not None]
-    except yaml.YAMLError as error:
+        found = [one for one in yaml.load_all(text, Loader=_LOADER) if one is not None]
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise TaskFailed(f"{source.name} is not YAML: {' '.join(str(error).split())}") from error
+    if "*" in text and _unfolded(found) > len(text) + MAX_ITEMS:
+        raise TaskFailed(f"The aliases of {source.name} make more than {MAX_ITEMS:,} values.", fix="Use fewer aliases.")
+    return [json_value(one) for one in found]
+
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _unfolded(documents: list[Any]) -> int:
+    """How many values there are when each alias is written out. ValueError-free, whatever stands in which."""
+    sizes: dict[int, int] = {}
+
+    def size(value: Any) -> int:
+        if not isinstance(value, dict | list | tuple | set):
+            return 1
+        if id(value) not in sizes:
+            sizes[id(value)] = ENDLESS  # until it is known: it may stand in itself
+            inside = (*value.keys(), *value.values()) if isinstance(value, dict) else value
+            sizes[id(value)] = 1 + sum(map(size, inside))
+        return sizes[id(value)]
+
+    return sum(map(size, documents))
+
+
+ENDLESS = 10**12
 
 
 class YamlToIon(ConversionTask):
@@ -74,9 +102,10 @@ from: "{{ outputs.download.uri }}"
     type: Literal["io.kestra.plugin.serdes.yaml.JsonToYaml"]
 
     def convert(self, source: Path, target: Path, warn: Warn) -> int:
+        text = source.read_text(self.charset)
         try:
-            found = [json.loads(source.read_text(self.charset))]
-        except json.JSONDecodeError:
+            found = [any_json(text)]
+        except ValueError:
             found = list(values_of(source, self.charset))
         return _write(found, target, self.charset)
 

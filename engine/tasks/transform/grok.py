@@ -1,11 +1,11 @@
 """`io.kestra.plugin.transform.grok`: fields out of lines of text, by patterns."""
 
-import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from engine.core.json_text import any_json
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.fetched_rows import filed
 from engine.tasks.given_rows import text_of
@@ -126,14 +126,14 @@ from: "{{ outputs.logs.uri }}"
 def _rows(text: str) -> list[Any]:
     """The values of a file of rows, or the lines of a plain one, such as a log."""
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError:
+        found = any_json(text)
+    except ValueError:
         return [_row(line) for line in text.splitlines() if line.strip()]
     return found if isinstance(found, list) else [found]
 
 
 def _row(line: str) -> Any:
     try:
-        return json.loads(line)
-    except json.JSONDecodeError:
+        return any_json(line)
+    except ValueError:
         return line

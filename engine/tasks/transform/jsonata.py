@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from engine.core.json_text import any_json
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.extras import extra
 from engine.tasks.fetched_rows import filed
@@ -64,8 +65,8 @@ expression: |
 
     async def run(self, context: RunContext) -> Value:
         try:
-            given = json.loads(self.from_)
-        except json.JSONDecodeError as error:
+            given = any_json(self.from_)
+        except ValueError as error:
             raise TaskFailed(
                 f"`from` is no JSON: {error}.", fix="Give JSON text, such as a response's body."
             ) from error
