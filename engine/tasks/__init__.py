@@ -110,10 +110,6 @@ ABSENT = {
     "`io.kestra.plugin.scripts.shell.Commands` call FreeTDS' `tsql` in an image that holds it.",
     "io.kestra.plugin.jdbc.vectorwise.": "No library of Python's for it is kept. Let a "
     "`io.kestra.plugin.scripts.shell.Commands` call its own `sql` in an image that holds it.",
-    "io.kestra.plugin.azure.eventhubs.": "Event Hubs speaks Kafka's language: use `io.kestra.plugin.kafka.Produce`, "
-    "`Consume`, `Trigger` or `RealtimeTrigger` with `bootstrap.servers: NAMESPACE.servicebus.windows.net:9093`, "
-    "`security.protocol: SASL_SSL`, `sasl.mechanism: PLAIN`, the user `$ConnectionString` and the connection string "
-    "as its password.",
     "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
     **{
         f"io.kestra.plugin.ee.{cloud}.runner.": "It is one of Kestra's Enterprise Edition. Leave `taskRunner` out, and "
