@@ -7,6 +7,7 @@ from pydantic import Field
 
 from engine.plugin import Part, Property, TaskFailed
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.rest_service import present
 
 
 class PolicyTags(Part):
@@ -27,7 +28,7 @@ class Column(Part):
 
     def told(self) -> dict[str, Any]:
         """The column in Google's JSON."""
-        return given(
+        return present(
             name=self.name,
             type={"STRUCT": "RECORD"}.get(self.type, self.type),
             mode=self.mode,
@@ -78,9 +79,9 @@ class StandardTable(Part):
     def told(self) -> dict[str, Any]:
         """It in Google's JSON."""
         time, numbers = self.time_partitioning, self.range_partitioning
-        return given(
+        return present(
             clustering={"fields": self.clustering} if self.clustering else None,
-            timePartitioning=given(
+            timePartitioning=present(
                 type=time.type,
                 field=time.field,
                 expirationMs=milliseconds(time.expiration),
@@ -127,7 +128,7 @@ class ExternalTable(Part):
 
     def told(self) -> dict[str, Any]:
         """It in Google's JSON."""
-        return given(
+        return present(
             sourceUris=self.source_uris,
             sourceFormat={"JSON": "NEWLINE_DELIMITED_JSON"}.get(self.format_type, self.format_type),
             autodetect=self.autodetect,
@@ -153,27 +154,22 @@ class TableDefinition(Part):
         match self.type:
             case "TABLE":
                 standard = self.standard_table_definition
-                return given(schema=schema, **(standard.told() if standard else {}))
+                return present(schema=schema, **(standard.told() if standard else {}))
             case "EXTERNAL" if self.external_table_definition:
-                return given(schema=schema, externalDataConfiguration=self.external_table_definition.told())
+                return present(schema=schema, externalDataConfiguration=self.external_table_definition.told())
             case "VIEW" if self.view_definition:
                 return {"view": {"query": self.view_definition.query, "useLegacySql": False}}
             case "MATERIALIZED_VIEW" if self.materialized_view_definition:
                 kept = self.materialized_view_definition
                 every = milliseconds(kept.refresh_interval)
                 return {
-                    "materializedView": given(
+                    "materializedView": present(
                         query=kept.query, enableRefresh=kept.enable_refresh, refreshIntervalMs=every
                     )
                 }
         name = {"EXTERNAL": "externalTableDefinition", "VIEW": "viewDefinition"}
         missing = name.get(self.type, "materializedViewDefinition")
         raise TaskFailed(f"`tableDefinition` of the type {self.type} has no `{missing}`.", fix=f"Give `{missing}`.")
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """Those of the values that are there."""
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def milliseconds(length: timedelta | None) -> str | None:

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.bigquery_definitions import TableDefinition, given
+from engine.tasks.bigquery_definitions import TableDefinition
 from engine.tasks.bigquery_jobs import BigQueryConnected
 from engine.tasks.property_types import JsonMap, OptionalText, Text, scalar_to_text
+from engine.tasks.rest_service import present
 
 
 class Table(Outputs):
@@ -59,7 +60,7 @@ class WrittenTable(TableTask):
         """The table in Google's JSON."""
         until = datetime.now(UTC) + self.expiration_duration if self.expiration_duration else None
         key = (self.encryption_configuration or {}).get("kmsKeyName")
-        return given(
+        return present(
             friendlyName=self.friendly_name,
             description=self.description,
             labels={name: str(scalar_to_text(value)) for name, value in self.labels.items()} if self.labels else None,
@@ -93,7 +94,7 @@ class JobTask(BigQueryConnected, RunnableTask):
         """The job once it has ended well."""
         labels = {name: str(scalar_to_text(value)) for name, value in (self.labels or {}).items()}
         timeout = str(timeout_ms) if timeout_ms else None
-        return await self.job(context, given(labels=labels or None, jobTimeoutMs=timeout, **configuration))
+        return await self.job(context, present(labels=labels or None, jobTimeoutMs=timeout, **configuration))
 
 
 class Copied(Outputs):
@@ -138,8 +139,8 @@ def _definition(told: Mapping[str, Any]) -> dict[str, Any]:
     """What a table is, by the names with which a flow makes one."""
     fields = (told.get("schema") or {}).get("fields")
     partitions, view = told.get("timePartitioning"), told.get("view") or told.get("materializedView")
-    standard = given(clustering=(told.get("clustering") or {}).get("fields"), timePartitioning=partitions)
-    return given(
+    standard = present(clustering=(told.get("clustering") or {}).get("fields"), timePartitioning=partitions)
+    return present(
         type=told.get("type", "TABLE"),
         schema={"fields": [_column(one) for one in fields]} if fields is not None else None,
         standardTableDefinition=standard or None,

@@ -94,8 +94,3 @@ class GcpConnected(Part):
 def is_conflict(error: TaskFailed) -> bool:
     """Whether Google said that there is one already."""
     return " answered 409:" in error.message
-
-
-def kept(**given: Any) -> dict[str, Any]:
-    """What is said at all."""
-    return {name: value for name, value in given.items() if value is not None}

@@ -98,6 +98,11 @@ def parsed(answer: Answer, service: str) -> Any:
         ) from error
 
 
+def present(**fields: Any) -> dict[str, Any]:
+    """The fields that are there; None is what a task does not say."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def reason(answer: Answer) -> str:
     """What a refusal says, without the markup around it."""
     try:

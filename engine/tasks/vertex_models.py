@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask
 from engine.tasks import aliases, gemini
-from engine.tasks.gcp_service import GcpConnected, Region, kept
+from engine.tasks.gcp_service import GcpConnected, Region
 from engine.tasks.gemini_answers import content_of, measure
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, Text
+from engine.tasks.rest_service import present
 
 if TYPE_CHECKING:
     from google.genai.types import GenerateContentResponse
@@ -43,7 +44,7 @@ class VertexTask(GcpConnected, RunnableTask):
 
             chosen = self.parameters
             given = (
-                kept(
+                present(
                     temperature=chosen.temperature,
                     max_output_tokens=chosen.max_output_tokens,
                     top_k=chosen.top_k,

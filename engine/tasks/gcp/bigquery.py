@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.plugin import Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
-from engine.tasks.bigquery_definitions import given, milliseconds
+from engine.tasks.bigquery_definitions import milliseconds
 from engine.tasks.bigquery_jobs import BigQueryConnected, table_of
 from engine.tasks.bigquery_loads import Loaded, LoadFields
 from engine.tasks.bigquery_queries import Queried, QueryFields
@@ -26,6 +26,7 @@ from engine.tasks.bigquery_tables import (
 from engine.tasks.gcp_objects import resumable
 from engine.tasks.gcp_service import is_conflict
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.rest_service import present
 from engine.tasks.trigger_fields import task_of
 
 
@@ -335,7 +336,7 @@ destinationTable: my-project.archive.orders_{{ now() | date('yyyyMMdd') }}
     dry_run: Property[bool] = False
 
     async def run(self, context: RunContext) -> Copied:
-        copy = given(
+        copy = present(
             sourceTables=[table_of(name) for name in self.source_tables],
             destinationTable=table_of(self.destination_table),
             operationType=self.operation_type,
@@ -372,7 +373,7 @@ fieldDelimiter: ";"
     job_timeout_ms: Property[OptionalInteger] = None
 
     async def run(self, context: RunContext) -> Extracted:
-        extract = given(
+        extract = present(
             sourceTable=table_of(self.source_table),
             destinationUris=self.destination_uris,
             compression=self.compression,

@@ -8,9 +8,10 @@ from pydantic import BeforeValidator, Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks import rest_service
-from engine.tasks.gcp_service import GcpConnected, Region, kept
+from engine.tasks.gcp_service import GcpConnected, Region
 from engine.tasks.gemini_answers import ratings_of, reason_of, text_of
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList, document_from_text
+from engine.tasks.rest_service import present
 from engine.tasks.vertex_models import Predictions, VertexTask, predicted, turn
 from engine.tasks.working_files import STORAGE
 
@@ -27,7 +28,7 @@ class ContainerSpec(Part):
 
     def told(self) -> dict[str, Any]:
         """In Google's words."""
-        return kept(imageUri=self.image_uri, command=self.commands, args=self.args, env=_variables(self.env))
+        return present(imageUri=self.image_uri, command=self.commands, args=self.args, env=_variables(self.env))
 
 
 class MachineSpec(Part):
@@ -40,7 +41,7 @@ class MachineSpec(Part):
     def told(self) -> dict[str, Any]:
         """In Google's words."""
         kind, count = self.accelerator_type, self.accelerator_count
-        return kept(machineType=self.machine_type, acceleratorCount=count, acceleratorType=kind)
+        return present(machineType=self.machine_type, acceleratorCount=count, acceleratorType=kind)
 
 
 class DiscSpec(Part):
@@ -64,7 +65,7 @@ class PythonPackageSpec(Part):
 
     def told(self) -> dict[str, Any]:
         """In Google's words."""
-        return kept(packageUris=self.package_uris, args=self.args, env=_variables(self.envs))
+        return present(packageUris=self.package_uris, args=self.args, env=_variables(self.envs))
 
 
 class WorkerPoolSpec(Part):
@@ -78,7 +79,7 @@ class WorkerPoolSpec(Part):
 
     def told(self) -> dict[str, Any]:
         """In Google's words."""
-        return kept(
+        return present(
             containerSpec=self.container_spec.told(),
             machineSpec=self.machine_spec.told(),
             diskSpec=self.disc_spec.told() if self.disc_spec else None,
@@ -96,7 +97,7 @@ class Scheduling(Part):
     def told(self) -> dict[str, Any]:
         """In Google's words."""
         timeout = f"{self.time_out.total_seconds():g}s" if self.time_out else None
-        return kept(timeout=timeout, restartJobOnWorkerRestart=self.restart_job_on_worker_restart)
+        return present(timeout=timeout, restartJobOnWorkerRestart=self.restart_job_on_worker_restart)
 
 
 class GcsDestination(Part):
@@ -119,7 +120,7 @@ class JobSpec(Part):
     def told(self) -> dict[str, Any]:
         """In Google's words."""
         place = self.base_output_directory
-        return kept(
+        return present(
             workerPoolSpecs=[one.told() for one in self.worker_pool_specs],
             serviceAccount=self.service_account,
             network=self.network,

@@ -15,6 +15,7 @@ from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, She
 from engine.tasks import rest_service
 from engine.tasks.azure_batch import BatchConnected, below
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.rest_service import present
 from engine.tasks.runners import Stream, own_file
 from engine.tasks.script_output import ScriptOutput
 
@@ -59,7 +60,7 @@ class ContainerSettings(Part):
         if self.registry:
             if self.registry.password:
                 context.mask(self.registry.password)
-            registry = _given(
+            registry = present(
                 registryServer=self.registry.registry_server,
                 username=self.registry.user_name,
                 password=self.registry.password,
@@ -69,7 +70,7 @@ class ContainerSettings(Part):
             "TASK_WORKING_DIRECTORY": "taskWorkingDirectory",
             "CONTAINER_IMAGE_DEFAULT": "containerImageDefault",
         }
-        return _given(
+        return present(
             containerRunOptions=self.container_run_options,
             imageName=self.image_name,
             registry=registry,
@@ -90,7 +91,7 @@ class ResourceFile(Part):
 
     def written(self) -> dict[str, Any]:
         """The files in Azure's words."""
-        return _given(
+        return present(
             autoStorageContainerName=self.auto_storage_container_name,
             storageContainerUrl=self.storage_container_url,
             httpUrl=self.http_url,
@@ -131,7 +132,7 @@ class UploadFile(Part):
     def written(self) -> dict[str, Any]:
         """The files in Azure's words."""
         place = self.destination.container
-        container = _given(
+        container = present(
             path=place.path,
             containerUrl=place.container_url,
             identityReference=_identity(place.identity_reference),
@@ -152,7 +153,7 @@ class Constraints(Part):
 
     def written(self) -> dict[str, Any]:
         """The constraints in Azure's words."""
-        return _given(
+        return present(
             maxWallClockTime=durations.to_iso(self.max_wall_clock_time) if self.max_wall_clock_time else None,
             retentionTime=durations.to_iso(self.retention_time) if self.retention_time else None,
             maxTaskRetryCount=self.max_task_retry_count,
@@ -179,7 +180,7 @@ class BatchTask(Part):
     def written(self, context: RunContext, name: str) -> dict[str, Any]:
         """The task in Azure's words."""
         settings = self.container_settings
-        return _given(
+        return present(
             id=name,
             displayName=self.display_name,
             commandLine=command_line(self.interpreter, self.interpreter_args, self.commands),
@@ -205,7 +206,7 @@ class Job(Part):
     def written(self, pool: str) -> dict[str, Any]:
         """The job in Azure's words."""
         labels = [{"name": str(name), "value": str(value)} for name, value in self.labels.items()]
-        return _given(
+        return present(
             id=self.id,
             displayName=self.display_name,
             priority=self.priority,
@@ -351,7 +352,3 @@ def command_line(interpreter: str, arguments: list[str], commands: list[str]) ->
     """Commands as the one line that Azure takes: in double quotes, which stay whole within."""
     text = "\n".join(commands).replace("\\", "\\\\").replace('"', '\\"')
     return " ".join([interpreter, *arguments, f'"{text}"'])
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}

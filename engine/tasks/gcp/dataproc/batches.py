@@ -9,8 +9,8 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.dataproc_service import DataprocConnected, request_id
-from engine.tasks.gcp_service import kept
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+from engine.tasks.rest_service import present
 
 MOST_OF_A_NAME = 63  # Dataproc takes no longer ids
 
@@ -32,7 +32,7 @@ class Execution(Part):
 
     def told(self) -> dict[str, Any]:
         """In Google's words."""
-        return kept(
+        return present(
             networkUri=self.network_uri,
             subnetworkUri=self.subnetwork_uri,
             networkTags=self.network_tags,
@@ -57,7 +57,7 @@ class Peripherals(Part):
         """In Google's words."""
         server = self.spark_history_server
         history = {"dataprocCluster": server.dataproc_cluster} if server and server.dataproc_cluster else None
-        return kept(metastoreService=self.metastore_service, sparkHistoryServerConfig=history)
+        return present(metastoreService=self.metastore_service, sparkHistoryServerConfig=history)
 
 
 class Runtime(Part):
@@ -70,7 +70,7 @@ class Runtime(Part):
     def told(self) -> dict[str, Any]:
         """In Google's words."""
         given = {name: str(value) for name, value in (self.properties or {}).items()}
-        return kept(containerImage=self.container_image, version=self.version, properties=given or None)
+        return present(containerImage=self.container_image, version=self.version, properties=given or None)
 
 
 class BatchTask(DataprocConnected, RunnableTask):
@@ -91,12 +91,12 @@ class BatchTask(DataprocConnected, RunnableTask):
 
     async def run(self, context: RunContext) -> Ran:
         batch = batch_id(self.name, context.task_run_id, context.attempt)
-        environment = kept(
+        environment = present(
             executionConfig=self.execution.told() if self.execution else None,
             peripheralsConfig=self.peripherals.told() if self.peripherals else None,
         )
         runtime = self.runtime.told() if self.runtime else None
-        body = {**self.program(), **kept(environmentConfig=environment or None, runtimeConfig=runtime)}
+        body = {**self.program(), **present(environmentConfig=environment or None, runtimeConfig=runtime)}
         path = f"projects/{self.project(context)}/locations/{self.region}/batches"
         operation = await self.gcp(context, "POST", path, params={"batchId": batch, **request_id(context)}, json=body)
         context.log(f"The batch {batch} is begun.")
@@ -109,7 +109,7 @@ class BatchTask(DataprocConnected, RunnableTask):
 
     def files(self) -> dict[str, Any]:
         """What comes along, in Google's words."""
-        return kept(fileUris=self.file_uris, archiveUris=self.archive_uris, args=self.args)
+        return present(fileUris=self.file_uris, archiveUris=self.archive_uris, args=self.args)
 
 
 class SparkSubmit(BatchTask):
@@ -132,7 +132,7 @@ args: ["1000"]
     main_class: Property[Text]
 
     def program(self) -> dict[str, Any]:
-        return {"sparkBatch": kept(mainClass=self.main_class, jarFileUris=self.jar_file_uris) | self.files()}
+        return {"sparkBatch": present(mainClass=self.main_class, jarFileUris=self.jar_file_uris) | self.files()}
 
 
 class PySparkSubmit(BatchTask):
@@ -154,7 +154,7 @@ runtime:
     main_python_file_uri: Property[Text]
 
     def program(self) -> dict[str, Any]:
-        main = kept(mainPythonFileUri=self.main_python_file_uri, jarFileUris=self.jar_file_uris)
+        main = present(mainPythonFileUri=self.main_python_file_uri, jarFileUris=self.jar_file_uris)
         return {"pysparkBatch": main | self.files()}
 
 
@@ -175,7 +175,7 @@ mainRFileUri: gs://spark-jobs/frames.r
     main_r_file_uri: Property[Text]
 
     def program(self) -> dict[str, Any]:
-        return {"sparkRBatch": kept(mainRFileUri=self.main_r_file_uri) | self.files()}
+        return {"sparkRBatch": present(mainRFileUri=self.main_r_file_uri) | self.files()}
 
 
 class SparkSqlSubmit(BatchTask):
@@ -195,7 +195,7 @@ queryFileUri: gs://spark-jobs/totals.sql
     query_file_uri: Property[Text]
 
     def program(self) -> dict[str, Any]:
-        return {"sparkSqlBatch": kept(queryFileUri=self.query_file_uri, jarFileUris=self.jar_file_uris)}
+        return {"sparkSqlBatch": present(queryFileUri=self.query_file_uri, jarFileUris=self.jar_file_uris)}
 
 
 def batch_id(name: str, run: str, attempt: int) -> str:

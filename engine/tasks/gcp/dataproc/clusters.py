@@ -7,8 +7,8 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask
 from engine.tasks.dataproc_service import DataprocConnected, request_id
-from engine.tasks.gcp_service import kept
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
+from engine.tasks.rest_service import present
 
 
 class Created(Outputs):
@@ -104,4 +104,4 @@ region: europe-west3
 
 def _machines(kind: str | None, disk: int | None, count: int | None, image: str | None) -> dict[str, Any]:
     drive = {"bootDiskSizeGb": disk} if disk is not None else None
-    return kept(machineTypeUri=kind, diskConfig=drive, numInstances=count, imageUri=image)
+    return present(machineTypeUri=kind, diskConfig=drive, numInstances=count, imageUri=image)
