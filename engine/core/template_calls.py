@@ -10,6 +10,7 @@ from engine.expressions.date_arithmetic import moved
 from engine.expressions.operations import Operation
 
 EXAMPLE = datetime(2024, 3, 5, tzinfo=UTC)
+OF_STATE = ("taskId", "state", "value")  # what `tasksWithState` tells of each
 
 
 def failing(template: Template) -> Iterator[tuple[str, str, nodes.Node]]:
@@ -25,6 +26,8 @@ def failing(template: Template) -> Iterator[tuple[str, str, nodes.Node]]:
             yield from _refused("function", FUNCTIONS[node.name], node)
         elif isinstance(node, nodes.Attribute) and node.arguments is not None:
             yield from _no_method(node)
+        elif isinstance(node, nodes.Attribute) and isinstance(node.key, nodes.Constant):
+            yield from _untold(node, node.key.value)
 
 
 def _refused(
@@ -62,6 +65,17 @@ def _no_method(node: nodes.Attribute) -> Iterator[tuple[str, str, nodes.Node]]:
         near = FILTERS.get(name) or FILTERS.get(name.lower())
         advice = f"Write `value | {near.name}`." if near else "Values are changed by filters: `value | filter`."
         yield f"No value has a method `{name}()`.", advice, node
+
+
+def _untold(node: nodes.Attribute, key: object) -> Iterator[tuple[str, str, nodes.Node]]:
+    """`tasksWithState('FAILED')[0].id`: what is not told of a task."""
+    one = node.target
+    every = one.operand if isinstance(one, nodes.Filter) and one.name in ("first", "last") else None
+    if isinstance(one, nodes.Attribute) and isinstance(one.key, nodes.Constant) and isinstance(one.key.value, int):
+        every = one.target
+    if isinstance(every, nodes.Call) and every.name == "tasksWithState" and key not in OF_STATE:
+        advice = "Write `taskId`." if key in ("id", "name", "task") else f"It has {', '.join(OF_STATE)}."
+        yield f"What `tasksWithState` tells of a task has no `{key}`.", advice, node
 
 
 def _quoted(value: object) -> str:

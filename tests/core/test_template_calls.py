@@ -46,6 +46,16 @@ def told(template: str) -> list[tuple[str, str, str, str]]:
             "Values are changed by filters: `value | filter`.",
         ),
         ("{{ now() | dateAdd(-1, 'DAY') }}", "There is no date unit 'DAY'.", "Did you mean 'DAYS'?"),
+        (
+            "{{ tasksWithState('FAILED')[0].id }} {{ tasksWithState('FAILED')[0].taskId }}",
+            "What `tasksWithState` tells of a task has no `id`.",
+            "Write `taskId`.",
+        ),
+        (
+            "{{ (tasksWithState('FAILED') | first).message }} {{ (tasksWithState('FAILED') | last).state }}",
+            "What `tasksWithState` tells of a task has no `message`.",
+            "It has taskId, state, value.",
+        ),
     ],
 )
 def test_arguments_that_nothing_takes(template: str, said: str, advice: str) -> None:
