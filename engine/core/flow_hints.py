@@ -53,9 +53,10 @@ def hints(flow: Flow, data: Any, registry: Registry, find_flow: FindFlow | None 
         *flow_validation.unmet_refs(flow),
         *_without_value(flow),
         *_no_list(flow),
-        *(found for path, part in every for found in _one_command(path, part)),
+        *(found for path, part in every for found in _one_command(path, part, data)),
         *_words_for_booleans(data, registry),
         *meant_text.braces(data, flow),
+        *meant_text.escaped(data),
         *_files_of_directories(flow, data),
         *_without_effect(flow),
         *_unserved(flow),
@@ -199,7 +200,7 @@ def _no_list(flow: Flow) -> Iterator[Finding]:
             yield Finding((*path, name), f"`{name}` is a text, and no list.", "no-list", "warning", advice)
 
 
-def _one_command(path: Path, part: Any) -> Iterator[Finding]:
+def _one_command(path: Path, part: Any, data: Any) -> Iterator[Finding]:
     """`commands: ls`: Kestra reads a text there as JSON of a list."""
     for name in ("commands", "before_commands"):
         field = type(part).model_fields.get(name)
@@ -207,7 +208,7 @@ def _one_command(path: Path, part: Any) -> Iterator[Finding]:
         text = getattr(part, name, None)
         if field is None or mark is None or mark.guard != "shell" or not isinstance(text, str) or has_template(text):
             continue
-        if text.strip() and not text.lstrip().startswith("["):
+        if not text.lstrip().startswith("[") and flow_problems.is_there(data, (*path, field.alias or name)):
             message = f"`{field.alias or name}` is one text, where Kestra wants a list."
             yield Finding((*path, field.alias or name), message, "no-list", "hint", "Begin each command with `- `.")
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial, reduce
 from typing import Any, get_args
+from unicodedata import normalize
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
@@ -27,6 +28,7 @@ from engine.errors import EngineError, UnknownTaskType
 
 CHOICE = re.compile(r"'([^']*)'")
 NEIGHBOURS = re.compile(r"It is a property of `")
+LISTS = frozenset({"tasks", "then"})
 FEW = 12  # properties that a sentence may list
 NO_NAME = re.compile(r"[^a-zA-Z0-9._-]+")
 KINDS = {"tasks": "task", "conditions": "condition", "triggers": "trigger", "taskRunner": "task runner"}
@@ -183,7 +185,8 @@ def _finding(
     first = errors[0]
     if first["type"] == "missing":
         name = str(path[-1])[1:]
-        return Finding(path[:-1], f"`{name}` is missing.", "missing", missing=name)
+        advice = "Below it, indented, stand the tasks that it runs." if len(path) > 1 and name in LISTS else ""
+        return Finding(path[:-1], f"`{name}` is missing.", "missing", suggestion=advice, missing=name)
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])
         if path[-1:] != (name,):  # it came only with an older form, and is nowhere in the document
@@ -205,7 +208,7 @@ def _finding(
         return Finding(path, f"{_name(path)} {said}." if said.startswith("must be ") else said, "invalid")
     expected = [found for found in map(expectation, errors) if found]
     if first["type"].startswith(("list", "tuple")) and isinstance(first["input"], Mapping):
-        advice = _itemized(first["input"])
+        advice = "Begin each value with `- `." if path[-1:] == ("values",) else _itemized(first["input"])
         return Finding(path, f"{_name(path)} should be a list, but is a mapping.", "type", suggestion=advice)
     advice = _untyped(first["input"]) if first["type"] == "type_missing" else _advice(first, path)
     if len(expected) == len(errors) > 1:
@@ -227,6 +230,8 @@ def _untyped(given: Any) -> str:
     if near:
         return f"Did you mean `type` by `{near}`?"
     name, value = next(iter(given.items()), ("", None))
+    if len(given) == 1 and isinstance(value, Mapping) and "type" in value:
+        return f"Write `- id: {name}`, and what stands below it in the column of that `id`."
     is_pair = len(given) == 1 and isinstance(value, str) and value in INPUT_TYPES
     return f"Write `- id: {name}` and below it `type: {value}`." if is_pair else ""
 
@@ -268,7 +273,8 @@ def _advice(error: ErrorDetails, path: Path) -> str:
     if kind == "string_pattern_mismatch" and isinstance(given, str):
         if has_template(given):
             return f"Templates are not rendered in {'an' if path[-1] == 'id' else 'a'} `{path[-1]}`: write plain text."
-        mended = NO_NAME.sub("-", given.strip()).strip("-._")
+        plain = normalize("NFKD", given.replace("ß", "ss")).encode("ascii", "ignore").decode() or given
+        mended = NO_NAME.sub("-", plain.strip()).strip("-._")
         mended = mended if re.search(context["pattern"], mended) else mended.lower()
         return f"Write for example `{mended}`." if mended and re.search(context["pattern"], mended) else ""
     return ""
@@ -282,6 +288,9 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
         "",
     )
     if said and key not in (properties(cls) if cls else ()):
+        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
+    if cls is Flow and key.startswith("x-"):
+        said = "A flow has no properties of its own making: what anchors need stands under `variables`."
         return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=said)
     if key.lower() in ("elseif", "elif") and cls is not None and cls.__name__ == "If":
         said = "Put another If into `else`."

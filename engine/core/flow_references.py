@@ -81,7 +81,7 @@ class References:
         of_others = OF_UPSTREAM if path[0] == "triggers" and path[-1] == "when" else frozenset()
         there = [read for read in reads(template) if read.path[0] not in of_others]
         for index, read in enumerate(there):
-            if index in words:
+            if index in words or (said and read.at in template_reads.subtracted(template)):
                 continue
             dashed = self._dashed(read, there[index + 1 :])
             words |= set(range(index + 1, index + 1 + dashed.count("-")))

@@ -109,7 +109,12 @@ def of_levels(found: Sequence[Finding], document: Any, has: Has) -> list[Finding
         whose = _called(owner, document)
         advice = f"It is a property of {whose}: it begins in the same column as {'its' if owner else 'the'} `id`."
         kept.append(replace(one, suggestion=advice if "id" in at(document, owner) else f"It is a property of {whose}."))
-    return [one for one in kept if not one.missing or (one.path, one.missing) not in meant]
+    return [one for one in kept if (one.path, one.missing or _lacked(one)) not in meant]
+
+
+def _lacked(one: Finding) -> str:
+    """The property that a part is told to be without."""
+    return "type" if one.message.endswith("without its `type`.") else ""
 
 
 def _owner(one: Finding, document: Any, has: Has) -> Path | None:

@@ -93,7 +93,8 @@ def _duplicates(message: str, named: list[tuple[Path, str]]) -> Iterator[Finding
     seen: set[str] = set()
     for path, name in named:
         if name in seen:
-            yield Finding((*path, "id"), message.format(", ".join(repeated)), "duplicate-id")
+            advice = "Rename one of them, and what refers to it."
+            yield Finding((*path, "id"), message.format(", ".join(repeated)), "duplicate-id", suggestion=advice)
             return
         if name in repeated:
             seen.add(name)

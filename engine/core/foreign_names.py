@@ -32,6 +32,8 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "ignoreerrors": "allowFailure",
     "requirements": "dependencies",
     "on": "triggers",
+    "delay": "interval",
+    "json": "body",
     "domain": "baseUrl",
     "host": "baseUrl url",
     "endpoint": "baseUrl url uri",

@@ -33,6 +33,8 @@ _BRACES = re.compile(
     r"(?P<path>(?P<root>inputs|outputs|vars|flow|execution|taskrun|trigger)\.(?P<name>\w+)[\w.]*)"
     r" ?\}(?!\})"
 )
+ESCAPES = {"\t": "t", "\a": "a", "\b": "b", "\v": "v", "\f": "f"}
+_ESCAPED = re.compile(r"[A-Za-z]:[^\n]*?(?P<sign>[\t\x07\x08\x0b\x0c])[^\n]*")
 CONDITIONS = frozenset({"condition", "runIf", "when", "assert", "responseCondition"})
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs", "triggers"})
 PLAIN = frozenset({"", "true", "false", "0", "1", "-0"})
@@ -73,13 +75,23 @@ def braces(data: Any, flow: Flow) -> Iterator[Finding]:
     for path, text in walk(data):
         if not isinstance(text, str) or "{" not in text or PLAIN_TEXTS.isdisjoint(path[-2:]):
             continue
-        for found in _BRACES.finditer(text) if path[0] in BLOCKS else ():
+        bare = _TAG.sub(lambda tag: " " * len(tag[0]), text)
+        for found in _BRACES.finditer(bare) if path[0] in BLOCKS else ():
             if found["name"] in known[found["root"]]:
                 start = found.start()
                 line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
                 message = f"`{found[0]}` is plain text."
                 advice = f"Write `{{{{ {found['path']} }}}}` for its value."
                 yield Finding(path, message, "plain-braces", "hint", advice, "", line, column)
+
+
+def escaped(data: Any) -> Iterator[Finding]:
+    """Hints for paths of Windows in double quotes, where `\\t` is a tab."""
+    for path, text in walk(data):
+        if isinstance(text, str) and (drive := _ESCAPED.fullmatch(text)):
+            sign = f"\\{ESCAPES[drive['sign']]}"
+            message = f'`{sign}` is no part of a path here: a backslash in "…" starts an escape.'
+            yield Finding(path, message, "escaped-path", "hint", "Put the path in single quotes.")
 
 
 def _is_condition(data: Any, path: Path) -> bool:

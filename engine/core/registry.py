@@ -105,7 +105,7 @@ class Registry:
         With a `kind` of part only names of such parts; what differs by its case alone stands by itself.
         """
         if (name, kind) not in self._nearest:
-            plain = name.strip(QUOTES)
+            plain = name.strip(f"{QUOTES}.,;: ")
             package, _, last_name = plain.rpartition(".")
             wanted = last_name.lower()
 
@@ -113,7 +113,7 @@ class Registry:
                 other, _, last = candidate.rpartition(".")
                 if not package:  # the end of a name alone
                     return 3 if last.lower() == wanted else 0
-                if candidate.endswith(f".{plain}"):
+                if candidate.lower() == plain.lower() or candidate.endswith(f".{plain}"):
                     return 4
                 if not _is_misspelt(package, other):
                     return 0

@@ -149,7 +149,8 @@ def meant(name: str, known: Collection[str], task: Task | None = None) -> list[s
     words = _words(name)
     same = [one for one in known if _words(one) == words]
     longer = sorted(one for one in known if set(words) < set(_words(one)))
-    return same or get_close_matches(name, known, n=1) or longer
+    shorter = sorted(one for one in known if set(_words(one)) < set(words))
+    return same or get_close_matches(name, known, n=1) or longer or shorter
 
 
 def _inside_others(name: str, known: Collection[str], cls: type[Task]) -> list[str]:

@@ -1,6 +1,6 @@
 """The names that a path in a template begins with: which there are, and what was meant by one that there is not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
 from engine.core.template_reads import Read
@@ -49,6 +49,26 @@ ELSEWHERE: Mapping[str, Callable[[str], str]] = {
 }
 
 
+OF_TOOLS: Mapping[str, Callable[[Sequence[str]], str]] = {  # names that other tools give → what does the same here
+    "github": lambda rest: "What started the run is in `trigger`, for a Webhook in `trigger.body`.",
+    "matrix": lambda rest: "Run the task in a ForEach, and write `taskrun.value`.",
+    "each": lambda rest: "The value of a ForEach is `taskrun.value`.",
+    "steps": lambda rest: _of_step(rest),
+    "needs": lambda rest: _of_step(rest),
+    "jobs": lambda rest: _of_step(rest),
+    "ti": lambda rest: "What a task hands on is read as `outputs.task.name`.",
+    "task_instance": lambda rest: "What a task hands on is read as `outputs.task.name`.",
+    "dag": lambda rest: "Write `flow.id`.",
+    "dag_run": lambda rest: "Write `execution.id`; what a run is given is in `inputs`.",
+    "macros": lambda rest: "Dates are moved by a filter: `trigger.date | dateAdd(-1, 'DAYS')`.",
+}
+
+
+def _of_step(rest: Sequence[str]) -> str:
+    named = [one for one in rest if one not in ("outputs", "result")]
+    return f"Write `outputs.{'.'.join(named)}`." if named else "What a task hands on is in `outputs`."
+
+
 def nearest(root: str, like: float = LIKE) -> str:
     """The name that one is a slip of, "" when it is not as much like any."""
     if root in SLIPS:
@@ -63,6 +83,12 @@ def advice(read: Read) -> str:
     root, *rest = read.path
     if root in ELSEWHERE and rest:
         return ELSEWHERE[root](rest[0])
+    if root in INSIDE and not rest:
+        return f"Write `{INSIDE[root]}`."
+    if root in OF_TOOLS:
+        return OF_TOOLS[root](rest)
+    if root.lower() in ("true", "false") and not rest:
+        return f"Write `{root.lower()}`."
     if near := nearest(root):
         return f"Did you mean `{near}`?"
     if root in FUNCTIONS:
@@ -71,14 +97,14 @@ def advice(read: Read) -> str:
         return f"A text stands in quotes: `'{root}'`."
     if root.lower() in NOTHING and not rest:
         return "Write `null`."
-    if root in INSIDE and not rest:
-        return f"Write `{INSIDE[root]}`."
     return "Values stand under `inputs`, `vars` and `outputs`; braces that are no template, in `{% raw %}`."
 
 
 def part(read: Read) -> str:
     """What to write for a second name that the first does not have; "" when it may have it."""
     root, name = read.path[:2]
+    if name == "name" and "id" in HAVE[root]:
+        return f"Did you mean `{root}.id`?"
     same = [one for one in HAVE[root] if one.lower() == name.lower()]
     near = same or get_close_matches(name, HAVE[root], n=1, cutoff=LIKE if root in OPEN else 0.5)
     if near:

@@ -20,6 +20,17 @@ _BRACKETED = re.compile(r"""\s*(?:(?:- +)*[\w.-]+:\s+|- +)(?P<opens>["'\[{])""")
 _WORDS = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*) +(?P<value>[\w./-]+)\s*")
 _ALIAS = re.compile(r"\*([\w-]+)")
 _ANCHOR = re.compile(r"(?<![^\s\[{,])&([\w-]+)")
+_LOOKS_LIKE = (  # what other programs write → what it is
+    (re.compile(r"\s*(?:- +)*(?P<sign>[–—•·‐‑−])\s"), "`{}` is no `-`: an item begins with a plain `- `."),
+    (re.compile(r"\s*(?:- +)*[\w-]+(?P<sign>[：﹕])"), "`{}` is no `:`: write a plain `:` and a blank."),
+    (re.compile(r"\s*(?P<sign>//|/\*|<!--)"), "`{}` begins no comment here: write `#`."),
+    (
+        re.compile(r"\s*(?P<sign>```|~~~)"),
+        "The fence of a block of Markdown is no part of the flow: leave the line out.",
+    ),
+)
+_ODD_BEHIND = re.compile(r"\s*(?:- +)*[\w-]+:(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
+_KEY = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*):(?:\s|$)")
 _DASHES = re.compile(r"\s*(?:- +)*")
 
 # What libyaml says → what to tell the author.
@@ -104,7 +115,12 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
     if found := _unended(lines, said, line) or _indentation(lines, said, line):
         return found
     if any(one in said for one in _NO_START) and line <= len(lines) and column <= len(lines[line - 1]):
-        return Slip(f"A value can't start with `{lines[line - 1][column - 1]}`; put it in quotes.", line, column)
+        sign = lines[line - 1][column - 1]
+        if sign == "\t":
+            return Slip("A tab stands where YAML wants blanks.", line, column)
+        return Slip(
+            f"A value can't start with {'a backtick' if sign == '`' else f'`{sign}`'}; put it in quotes.", line, column
+        )
     sentence = next((ours for theirs, ours in _SENTENCES if theirs in said), f"This is not YAML: {said}.")
     return Slip(sentence, line, column)
 
@@ -122,6 +138,12 @@ def _in_line(line: str, number: int, *, is_last: bool) -> Slip | None:
         meant = f"{close['key']}: {close['value']}"
         sentence = f"A blank is missing after the `:`; write `{meant if len(meant) < 80 else close['key'] + ': …'}`."
         return Slip(sentence, number, close.end("key") + 1)
+    if odd := _ODD_BEHIND.match(line):
+        sentence = f"A special blank (U+{ord(odd['blank']):04X}) stands behind the `:`; type a plain one there."
+        return Slip(sentence, number, odd.start("blank") + 1)
+    for looks, sentence in _LOOKS_LIKE:
+        if alike := looks.match(line):
+            return Slip(sentence.format(alike["sign"]), number, alike.start("sign") + 1)
     if close := _NO_BLANK_AFTER_DASH.match(line):
         return Slip(f"A blank is missing after the `-`; write `- {close['rest']} …`.", number, close.start("rest") + 1)
     return None
@@ -156,6 +178,9 @@ def _behind_value(lines: list[str], said: str, line: int, column: int) -> Slip |
     ended = "did not find expected key" in said or "did not find expected '-' indicator" in said
     if begun is None or not ended or column <= begun.end():
         return None
+    before = lines[line - 1][: column - 1]
+    if begun["opens"] == "'" and before.endswith("'") and before[:-1][-1:].isalpha():
+        return Slip("A `'` inside of '…' is written `''`; or put the text in \"…\".", line, column - 1)
     sentence = f"The value that `{begun['opens']}` opens has ended before this; put the whole value in quotes."
     return Slip(sentence, line, column)
 
@@ -177,6 +202,8 @@ def _unended(lines: list[str], said: str, line: int) -> Slip | None:
     opened = max(lines[last - 1].rfind("["), lines[last - 1].rfind("{")) if last else -1
     if opened < 0:
         return None
+    if (sign := lines[last - 1].find(" #", opened)) > 0:
+        return Slip("Behind a blank a `#` begins a comment: put text that holds one in quotes.", last, sign + 2)
     return Slip(f"A `{lines[last - 1][opened]}` is opened but never closed.", last, opened + 1)
 
 
@@ -198,6 +225,8 @@ def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
             return Slip(sentence, line, begins + 1)
     if not any(one in said for one in _OF_INDENTATION):
         return None
+    if "'-' indicator" in said and (found := _among_items(lines, line)):
+        return found
     if begins > _content(before) and _WITH_VALUE.match(before):
         sentence = (
             "This line is indented deeper than the one above, which has a value already: "
@@ -218,6 +247,25 @@ def _indentation(lines: list[str], said: str, line: int) -> Slip | None:
         )
         return Slip(sentence, line, begins + 1)
     return None
+
+
+def _among_items(lines: list[str], line: int) -> Slip | None:
+    """A key in the column of the dashes above it."""
+    key, begins = _KEY.match(lines[line - 1]), _indent(lines[line - 1])
+    number = _before(lines, line)
+    while number and _indent(lines[number - 1]) > begins:
+        number = _before(lines, number)
+    item = lines[number - 1] if number else ""
+    if key is None or _indent(item) != begins or _content(item) == begins:
+        return None
+    while number and _indent(lines[number - 1]) >= begins:
+        number = _before(lines, number)
+    holder = f", one of what holds the list in column {_content(lines[number - 1]) + 1}" if number else ""
+    sentence = (
+        f"`{key['key']}` begins in the column of the dashes above it: "
+        f"a property of the last item begins in column {_content(item) + 1}{holder}."
+    )
+    return Slip(sentence, line, begins + 1)
 
 
 def _before(lines: list[str], line: int) -> int:

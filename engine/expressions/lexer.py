@@ -259,4 +259,6 @@ def _advice(text: str) -> str:
         return "Write `and` or `or`."
     if text.startswith("!"):
         return "Write `not`."
+    if text.startswith("$"):
+        return f"Names stand without a `$`. {OTHER_PROGRAMS}"
     return OTHER_PROGRAMS

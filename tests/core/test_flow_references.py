@@ -263,11 +263,11 @@ def test_the_place_inside_a_text_is_found_in_every_notation(text, line, column):
 @pytest.mark.parametrize(
     ("expression", "advice"),
     [
-        ("flow.name", "Did you mean `flow.namespace`?"),
+        ("flow.name", "Did you mean `flow.id`?"),
         ("flow.xyz", "It has id, namespace, revision, tenantId."),
         ("execution.startDat", "Did you mean `execution.startDate`?"),
         ("taskrun.attempsCount", "Did you mean `taskrun.attemptsCount`?"),
-        ("task.name", "It has id, type."),
+        ("task.name", "Did you mean `task.id`?"),
     ],
 )
 def test_a_part_that_a_name_does_not_have_is_told(expression, advice):
