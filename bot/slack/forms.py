@@ -36,8 +36,10 @@ _SECRET_LABEL = 500  # it stands in a paragraph, where escaping can make five of
 _ACTIONS = 2_000  # for buttons above the fields
 _PAGE_BLOCKS = 90  # of 100: the rest is for title, introduction and notes
 _PAGE_BYTES = 150_000  # of 250,000: the rest is for what was typed
-_BRIEF = 400  # of an error, a help or an introduction where all of them together are too much for a view
-_VIEW_BYTES = 225_000  # beyond this, long values are no longer shown in their fields
+# Where all of them together are too much for a view: characters of an error, a help or an introduction, and of a value
+# that is still shown in its field. Each step is tried when the one before is too much.
+_STEPS = ((None, 500), (400, 500), (400, 0), (100, 0))
+_VIEW_BYTES = 225_000  # of 250,000: the rest is for the ticket and what is said about what did not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _secret(field: Field) -> Block:
     return section(f"🔒 {name}\nSecrets are not typed in chat. Answer this one on the web page.")
 
 
-def _draw(form: Form, index: int, *, hide: bool = False, brief: bool = False) -> _Drawn:
+def _draw(form: Form, index: int, *, hide: bool = False, brief: int | None = None) -> _Drawn:
     """One field: what went wrong before, a long help, its element, and a text field for other values."""
     field = form.fields[index]
     blocks: list[Block] = []
@@ -127,7 +129,7 @@ def _draw(form: Form, index: int, *, hide: bool = False, brief: bool = False) ->
         if size(line(field.group)) > limits.HEADER:
             overflow.append(Overflow("Heading", field.group, is_data=True))
     if field.error:
-        most = _BRIEF if brief else limits.SECTION
+        most = brief or limits.SECTION
         more, rest = paragraphs(f"What is wrong with {_name(field)}", f"⚠️ {field.error}", most)
         blocks.extend(more)
         overflow.extend(rest)
@@ -135,7 +137,7 @@ def _draw(form: Form, index: int, *, hide: bool = False, brief: bool = False) ->
     hint = plain_line(help_text)
     if size(hint) > limits.HINT or "\n" in field.help.strip() or (field.type == "SECRET" and hint):
         hint = ""
-        most = _BRIEF if brief else _HELP
+        most = brief or _HELP
         more, rest = paragraphs(f"Help for {_name(field)}", f"**{texts.literal(_name(field))}**: {help_text}", most)
         blocks.extend(more)
         overflow.extend(rest)
@@ -236,9 +238,11 @@ def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
     all_pages = pages(form)
     number = min(max(form.page if page is None else page, 0), len(all_pages) - 1)
     is_last = number == len(all_pages) - 1
-    blocks, overflow, hidden = _page(form, all_pages, number)
-    if _bytes(blocks) > _VIEW_BYTES:
-        blocks, overflow, hidden = _page(form, all_pages, number, brief=True)
+    blocks, overflow, hidden = [], [], []
+    for brief, shown in _STEPS:
+        blocks, overflow, hidden = _page(form, all_pages, number, brief, shown)
+        if _bytes(blocks) <= _VIEW_BYTES:
+            break
     if overflow and len(blocks) < limits.VIEW_BLOCKS:
         names = ", ".join(dict.fromkeys(one.what for one in overflow))
         blocks.append(context(literal_within(f"✂️ I send you the full text separately: {names}", 600)))
@@ -255,9 +259,10 @@ def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
 
 
 def _page(
-    form: Form, all_pages: Sequence[Sequence[int]], number: int, *, brief: bool = False
+    form: Form, all_pages: Sequence[Sequence[int]], number: int, brief: int | None, shown: int
 ) -> tuple[list[Block], list[Overflow], list[int]]:
-    """The blocks of a page, what of it did not fit, and the fields whose long values are not shown."""
+    """The blocks of a page, what of it did not fit, and the fields whose values are not shown: those longer than
+    `shown` for which there is no room."""
     overflow: list[Overflow] = []
     blocks: list[Block] = []
     title = line(form.title)
@@ -272,7 +277,7 @@ def _page(
         blocks.extend(drawn_buttons)
         overflow.extend(rest)
     if number == 0:
-        more, rest = paragraphs("Introduction", form.intro, _BRIEF if brief else _INTRO)
+        more, rest = paragraphs("Introduction", form.intro, brief or _INTRO)
         blocks.extend(more)
         overflow.extend(rest)
     if size(line(form.submit)) > limits.VIEW_BUTTON:
@@ -283,7 +288,7 @@ def _page(
         drawn = _draw(form, index, brief=brief)
         if (
             used + _bytes(drawn.blocks) > _VIEW_BYTES
-            and size(as_text(form.fields[index], kept(form, form.fields[index]))) > 500
+            and size(as_text(form.fields[index], kept(form, form.fields[index]))) > shown
         ):
             drawn = _draw(form, index, hide=True, brief=brief)
         used += _bytes(drawn.blocks)

@@ -26,6 +26,7 @@ VIEW_TITLE = 24
 VIEW_BUTTON = 24
 METADATA = 3_000
 HOME_TEXT = 100_000
+VIEW_BYTES = 240_000  # of 250,000, as JSON whose letters beyond ASCII take six bytes each
 
 # Fields of a form
 INPUTS = 40  # inputs on one page: more are slow to draw and to fill

@@ -1,5 +1,6 @@
 """Cards, notices, listings and transcripts as Slack messages. Pure: values in, `Rendered` out, never beyond a limit."""
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -242,7 +243,10 @@ def listing(body: Listing) -> Rendered:
 def home(body: Body) -> Rendered:
     """The App Home tab: a listing, or whatever else the desk answers."""
     if isinstance(body, Listing):
-        blocks, overflow = _rows(body, limits.HOME_TEXT, limits.VIEW_BLOCKS - 1)
+        blocks, overflow, most = *_rows(body, limits.HOME_TEXT, limits.VIEW_BLOCKS - 1), limits.HOME_TEXT
+        while len(json.dumps(blocks)) > limits.VIEW_BYTES and most > limits.SECTION:
+            most //= 2
+            blocks, overflow = _rows(body, most, limits.VIEW_BLOCKS - 1)
         rendered = _rendered(body.title, blocks or [section("…")], overflow)
     else:
         rendered = message(body)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.conversation import Field, Form, Option, Room
-from bot.slack import forms, views
+from bot.slack import forms, limits, views
 from bot.slack.answers import SentFile, values_of
 from bot.slack.elements import block_name, shape_of
 from bot.slack.forms import Origin
@@ -192,6 +192,38 @@ def test_a_page_whose_errors_are_too_much_for_a_view_says_them_in_short() -> Non
         if len(asked) > 10:  # as many as make it too much
             assert len(told) == len(asked), "each is told in full beside"
             assert all(wrong in text for text in told)
+
+
+def long_choices(count: int) -> tuple[Option, ...]:
+    return tuple(Option(f"v{n}", f"{n} " + "選" * 70, "擇" * 75) for n in range(count))
+
+
+@pytest.mark.parametrize(("chosen", "hidden"), [(0, set()), (20, set()), (45, {1})])
+def test_choices_too_long_for_a_view_leave_what_was_chosen_unseen_but_kept(chosen: int, hidden: set[int]) -> None:
+    names = [f"v{number}" for number in range(chosen)]
+    fields = tuple(Field(name, "MULTISELECT", name, required=False, options=long_choices(70)) for name in ("a", "b"))
+    form = form_of(*fields, values={"a": names, "b": names})
+    assert forms.pages(form) == ((0, 1),)
+    rendered = forms.form_view(form, ORIGIN)
+    rules.check_view(rendered.payload)
+    ticket = forms.read_ticket(rendered.payload["private_metadata"])
+    assert ticket is not None
+    assert ticket.hidden == hidden
+    typed = values_of(form, fill(Window("V1", rendered.payload, "U1"), {}, {}), ticket.hidden)
+    assert typed == {field.id: names for index, field in enumerate(fields) if index not in hidden}
+
+
+def test_a_page_of_many_fields_with_values_help_and_errors_is_no_more_than_a_view() -> None:
+    help_text, wrong = "說" * 500, "錯" * 450
+    fields = tuple(Field(f"n{n}", "STRING", f"Name {n}", help=help_text, error=wrong) for n in range(60))
+    form = form_of(*fields, values={f"n{n}": "值" * 480 for n in range(60)}, intro="言" * 9_000)
+    assert len(forms.pages(form)[0]) == limits.INPUTS
+    for page in range(len(forms.pages(form))):
+        rendered = forms.form_view(form, ORIGIN, page)
+        rules.check_view(rendered.payload)
+        told = [one.text for one in rendered.overflow if one.what.startswith("What is wrong")]
+        assert len(told) == (limits.INPUTS if page == 0 else 0), "where it is too much, each is told in full beside"
+        assert all(wrong in text for text in told)
 
 
 def test_secrets_have_no_field() -> None:

@@ -165,6 +165,15 @@ def test_a_listing_names_the_rows_that_find_no_room() -> None:
     rules.check_view(home.payload)
 
 
+def test_a_home_of_long_rows_in_letters_beyond_ascii_is_no_more_than_a_view() -> None:
+    rows = tuple(Row(f"flow {number}", "流" * 2_900) for number in range(40))
+    home = views.home(Listing("Flows", rows))
+    rules.check_view(home.payload)
+    shown = seeing.shown(home.payload)
+    assert 10 < sum(f"*flow {number}*" in shown for number in range(40)) < 40
+    assert home.overflow[-1].what.endswith("more rows")
+
+
 WORDS = st.text(alphabet=st.characters(categories=["L", "N"]), min_size=1, max_size=12)
 WILD = st.text(max_size=200)
 
