@@ -19,6 +19,7 @@ from engine.errors import NotFound, Refused
 SCHEME = "kestra://"
 NAMESPACE_FILE = "nsfile://"
 NAMESPACE_FOLDER = "_files"
+MAX_NAME = 255  # bytes of a file's name, of which file systems take no more
 
 
 def slug(text: str) -> str:
@@ -83,7 +84,7 @@ class FileStore:
                 else:
                     with source.open("rb") as content:
                         shutil.copyfileobj(content, stream, 1 << 20)
-            path = _claim(Path(written), target, clean)
+            path = _claim(Path(written), target, _cut(clean))
         finally:
             Path(written).unlink(missing_ok=True)
         return f"{SCHEME}/{path.relative_to(self.root).as_posix()}"
@@ -146,6 +147,8 @@ class FileStore:
     def put_namespace_file(self, namespace: str, path: str, source: Path | bytes) -> str:
         """Write a namespace file over what was there; its URI."""
         parts = self.parts(path, Scope(namespace))
+        if any(len(part.encode("utf-8", "replace")) > MAX_NAME for part in parts):
+            raise Refused(f"No file can have the name {path[:80]!r}\u2026", fix=f"Use at most {MAX_NAME} bytes.")
         target = self._inside(PurePosixPath(*parts))
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, written = tempfile.mkstemp(dir=target.parent, prefix=".put-")
@@ -195,6 +198,16 @@ class FileStore:
         if relative.is_absolute() or not path.resolve().is_relative_to(self.root.resolve()):
             raise Refused(f"{relative} leads out of internal storage.", fix="Leave out `..` and links.")
         return path
+
+
+def _cut(name: str) -> str:
+    """A name that leaves room for a number; what it ends with stays."""
+    if len(name.encode("utf-8", "replace")) <= MAX_NAME - 20:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    ending = f"{dot}{suffix}" if stem and len(suffix.encode("utf-8", "replace")) <= 20 else ""
+    room = MAX_NAME - 20 - len(ending.encode("utf-8", "replace"))
+    return name.encode("utf-8", "replace")[:room].decode("utf-8", "ignore") + ending
 
 
 def _claim(written: Path, folder: Path, name: str) -> Path:

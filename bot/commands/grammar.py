@@ -306,3 +306,8 @@ def write(line: Line) -> str:
                 parts.append(f"{name}:={json.dumps(value)}")
     parts += [f"--{name}" if value is True else f"--{name}={quote(str(value))}" for name, value in line.flags.items()]
     return " ".join(parts)
+
+
+def whole(text: str) -> int | None:
+    """A count that somebody wrote; None for what is none, and for one that no database has so much of."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None

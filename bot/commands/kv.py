@@ -8,9 +8,11 @@ from typing import Any
 from bot.asking import Asking, Parts
 from bot.commands.grammar import Json, Line, Text
 from bot.commands.manual import usage
+from bot.commands.references import Unresolved
 from bot.conversation import Listing, Notice, Person, Reply, Row
 from bot.people.permissions import Asked
 from bot.texts import answer, code, plain, shorten
+from engine.core import durations
 from engine.runtime import Engine
 from engine.store import chat_audit
 from engine.store.chat_audit import Deed
@@ -73,8 +75,7 @@ async def _set(parts: Parts, asking: Asking, line: Line, namespace: str, key: st
         value = line.rest(3)
     else:
         return usage("kv", "Which value? Write it last, or as `value=\u2026` or `value:=\u2026` (JSON).")
-    ttl = line.flag("ttl")
-    lives = float(ttl) if ttl.isdigit() else None
+    lives = _lives(line.flag("ttl"))
     beside = changed(asking.person, "kv set", namespace, key, parts.office.now())
     await parts.office.engine.kv.set(namespace, key, value, kind=kind, ttl=lives, beside=beside)
     return Notice("success", f"Set {code(key)} in {code(namespace)}.")
@@ -96,3 +97,16 @@ def _shown(entry: KeyValue, parts: Parts, limit: int) -> str:
     text = parts.office.engine.masker.mask(entry.value)
     value = json.loads(text) if entry.kind in ("STRING", "DATE", "DATETIME", "DURATION") else text
     return plain(str(value), limit) if entry.kind == "STRING" else code(shorten(str(value), limit), limit)
+
+
+def _lives(said: str) -> float | None:
+    """Seconds that a value is kept, of `7d`, `PT1H` or a number of seconds; none: for good."""
+    if not said:
+        return None
+    if said.isascii() and said.isdecimal():
+        return float(said)
+    try:
+        return durations.parse(durations.meant(said) or said).total_seconds()
+    except ValueError as error:
+        what = "lengths of time as 7d, and seconds as 3600"
+        raise Unresolved(answer("E09", input="`--ttl`", what=what, value=code(said))) from error

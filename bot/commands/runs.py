@@ -11,7 +11,7 @@ from bot.audit.records import told
 from bot.cards.log_lines import written
 from bot.cards.parts import STATE_WORDS
 from bot.cards.run_posts import show_run
-from bot.commands.grammar import Line
+from bot.commands.grammar import Line, whole
 from bot.commands.manual import usage
 from bot.commands.references import Unresolved, refused, short
 from bot.conversation import FieldErrors, Notice, Reply, Transcript
@@ -218,10 +218,10 @@ def _revision(said: str) -> Revision:
     """`newest`, `latest` or a number; none: the revision that ran."""
     if said.lower() in ("newest", "latest"):
         return "newest"
-    if said and not said.isdecimal():
+    if said and whole(said) is None:
         what = 'revisions as 3 (or "newest")'
         raise Unresolved(answer("E09", input="`--revision`", what=what, value=code(said)))
-    return int(said) if said else None
+    return whole(said)
 
 
 async def edited(parts: Parts, asking: Asking, execution: Execution) -> Reply | FieldErrors:

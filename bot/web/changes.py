@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from bot.asking import Asking, Parts
@@ -12,6 +12,7 @@ from bot.commands import explain as explain_command
 from bot.commands import revisions as revision_commands
 from bot.commands import run_changes
 from bot.commands import runs as run_commands
+from bot.commands.grammar import whole
 from bot.commands.references import Unresolved
 from bot.conversation import FieldErrors, Notice, Reply
 from bot.desk import FrontDesk
@@ -94,10 +95,9 @@ async def replay(request: Request, execution_id: str) -> Response:
     (`latestRevision=true`); the new run is told."""
     given = request.query_params
     task_run, number = given.get("taskRunId") or None, given.get("revision") or ""
-    if number and not number.isdecimal():
+    revision: Revision = "newest" if given.get("latestRevision") == "true" else whole(number)
+    if number and whole(number) is None:
         return program_only(request) or told({"error": "`revision` is a number."}, 400)
-    newest = given.get("latestRevision") == "true"
-    revision: Revision = "newest" if newest else int(number) if number else None
     return await _changed(request, execution_id, lambda p, a, run: run_commands.again(p, a, run, task_run, revision))
 
 
@@ -213,7 +213,9 @@ async def revisions(request: Request, namespace: str, flow_id: str) -> Response:
 
 
 @routes.post("/flows/{namespace}/{flow_id}/revisions/{revision}/restore", name="api_restore")
-async def restore(request: Request, namespace: str, flow_id: str, revision: int) -> Response:
+async def restore(
+    request: Request, namespace: str, flow_id: str, revision: Annotated[int, Path(le=999_999_999)]
+) -> Response:
     """Make an old text of a flow the newest again, in its file too."""
     if (no := await refused(request, "manage", f"{namespace}/{flow_id}")) is not None:
         return no

@@ -9,7 +9,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from bot.commands.grammar import Line, Text, Word, write
+from bot.commands.grammar import Line, Text, Word, whole, write
 from bot.commands.run_changes import ENDS
 from bot.conversation import Click, Command, Form, Listing, Notice, Person, Reply, Room
 from bot.desk import FrontDesk
@@ -117,7 +117,7 @@ async def do_to_executions(request: Request) -> Response:
 async def flow_revisions(request: Request, namespace: str, flow_id: str) -> Response:
     """Every text a flow had, each with a button that brings it back."""
     page = request.query_params.get("page") or "1"
-    flags: dict[str, str | bool] = {"page": page if page.isdecimal() else "1"}
+    flags: dict[str, str | bool] = {"page": str(whole(page) or 1)}
     said = await _command(request, write(Line("revisions", (Word(f"{namespace}/{flow_id}"),), {}, flags)))
     if not isinstance(said.body, Listing):
         return await _answer(request, said, "/ui/flows")

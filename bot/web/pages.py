@@ -212,7 +212,7 @@ async def room_events(request: Request) -> Response:
     who = caller(request)
     csrf = request.app.state.gate.csrf(who.session)
     after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    since = int(after) if after.isdigit() else 0
+    since = int(after) if after.isascii() and after.isdecimal() and len(after) < 19 else 0
 
     async def stream() -> AsyncIterator[str]:
         yield "retry: 1000\n\n"

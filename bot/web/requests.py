@@ -18,6 +18,7 @@ from bot.web import views
 from bot.web.gate import COOKIE, OPEN, SIGNED, Gate, Session, is_token
 from engine.runtime import Engine
 from engine.store import chat_receipts, visits
+from engine.whole_text import writable
 
 T = TypeVar("T")
 WITH_SESSION = frozenset({"sign_in_page", "visit_page"})  # open to all, and yet they begin a session
@@ -228,7 +229,8 @@ def with_cookie(request: Request, response: Response, session: Session, fresh: b
 
 def told(value: Mapping[str, Any], status: int = 200) -> Response:
     """A JSON answer for our own script."""
-    return JSONResponse(json.loads(json.dumps(value, default=str)), status, headers=HEADERS)
+    text = writable(json.dumps(value, default=str, ensure_ascii=False))  # what a caller sent may hold half characters
+    return JSONResponse(json.loads(text), status, headers=HEADERS)
 
 
 def wants_fragment(request: Request) -> bool:

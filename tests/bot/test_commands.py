@@ -292,6 +292,19 @@ async def test_labels_and_a_later_start(rig):
     assert run.state is State.CREATED
 
 
+@pytest.mark.parametrize(("said", "days"), [("7d", 7), ("3600", 1 / 24), ("PT48H", 2)])
+async def test_kv_keeps_a_value_for_as_long_as_was_said(rig, said, days):
+    assert (await rig.say(f"kv set company.team k v --ttl={said}")).tone == "success"
+    (kept,) = await rig.engine.kv.entries("company.team")
+    assert (kept.expires - kept.updated).total_seconds() == pytest.approx(days * 86400)
+
+
+@pytest.mark.parametrize("said", ["soon", "\u00b2", "P99999999D", "9" * 400])
+async def test_kv_keeps_nothing_for_a_time_that_can_not_be_read(rig, said):
+    assert (await rig.say(f"kv set company.team k v --ttl={said}")).tone != "success"
+    assert not await rig.engine.kv.entries("company.team")
+
+
 async def test_kv_shows_values_but_never_secrets(rig):
     assert (await rig.say("kv set company.team greeting 'hello *you*'")).tone == "success"
     assert "hello \\*you\\*" in (await rig.say("kv get company.team greeting")).text

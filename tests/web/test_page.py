@@ -210,6 +210,22 @@ async def test_the_api_takes_no_cookie(parley, browser):
     assert (await browser.client.get("/api/v1/kv/team/KEY", headers=headers)).status_code == 404
 
 
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 5000, "\u00b2", "-1"])
+async def test_a_number_that_nothing_has_so_much_of_is_told(parley, browser, number):
+    token = (parley.engine.settings.data / "api.token").read_text().strip()
+    browser.client.headers["Authorization"] = f"Bearer {token}"
+    run = (await parley.engine.executions(limit=1) or [None])[0]
+    run_id = run.id if run else "none"
+    for method, path in (
+        ("POST", f"/api/v1/executions/{run_id}/replay?revision={number}"),
+        ("POST", f"/api/v1/flows/tour/hello/revisions/{number}/restore"),
+        ("GET", f"/ui/flows/tour/hello/revisions?page={number}"),
+    ):
+        assert (await browser.client.request(method, path)).status_code < 500, path
+    half = await browser.client.post("/api/v1/executions/restart/by-ids", content=b'["\\ud800"]')
+    assert half.status_code < 500
+
+
 POLICY = (ApprovalRule.model_validate({"approvers": ["token:ann", "token:bob"], "need": 2, "four_eyes": "requester"}),)
 PAUSE = """
 id: gate

@@ -167,3 +167,17 @@ async def test_who_has_no_key_has_no_form_read(parley):
     async with httpx.AsyncClient(base_url=parley.url) as client:
         answer = await client.post(f"{HOOK}-not", content=b"no form", headers={"Content-Type": "multipart/form-data"})
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".txt", "\u00e9" * 200, "x" * 2000])
+async def test_a_file_with_a_long_name_is_stored_under_a_shorter_one(sent, parley, name):
+    run, _ = await sent("x", files={"f": (name, b"content")})
+    assert run.state is State.SUCCESS
+    (path,) = stored(parley)
+    assert path.read_bytes() == b"content"
+    assert path.suffix == (".txt" if name.endswith(".txt") else "")
+
+
+async def test_half_of_a_character_is_answered(sent):
+    run, said = await sent("{{ trigger.body.a }}", content=b'{"a": "x\\ud83d"}', params={"q": "1"})
+    assert (run.state, said) == (State.SUCCESS, "x?")
