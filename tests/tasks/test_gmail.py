@@ -1,5 +1,6 @@
 """Gmail, LinkedIn, SurrealDB and Vertex AI's jobs: each in its own JSON, faked at the wire."""
 
+import asyncio
 import base64
 import email
 from datetime import UTC, datetime, timedelta
@@ -260,10 +261,13 @@ class Jobs:
     """Training jobs, which end at the second look."""
 
     def __init__(self, ends):
-        self.ends, self.looks, self.deleted = ends, 0, False
+        self.ends, self.looks, self.deleted, self.cancelled = ends, 0, False, False
 
     def __call__(self, request):
         name = "projects/parley/locations/eu/customJobs/7"
+        if request.path == f"/{name}:cancel":
+            self.cancelled = True
+            return Answered({})
         if request.method == "POST":
             assert request.path == "/projects/parley/locations/eu/customJobs"
             self.made = request.json
@@ -329,3 +333,19 @@ async def test_jobs_of_vertex_ai(make_context, gcp_service, monkeypatch):
     assert not (await run(delete=False))[1].deleted
     with pytest.raises(TaskFailed, match="ended as JOB_STATE_FAILED: Out of memory"):
         await run("JOB_STATE_FAILED")
+
+
+async def test_a_killed_job_of_vertex_ai_is_cancelled(make_context, gcp_service, monkeypatch):
+    monkeypatch.setattr("engine.tasks.gcp.vertexai.EVERY", timedelta(minutes=1))
+    pool = {"containerSpec": {"imageUri": "eu/train:1"}, "machineSpec": {"machineType": "n1"}}
+    job = {"type": "io.kestra.plugin.gcp.vertexai.CustomJob", "serviceAccount": gcp_service.service_account}
+    job |= {"region": "eu", "displayName": "Nightly", "spec": {"workerPoolSpecs": [pool]}}
+    with serving(service := Jobs("JOB_STATE_SUCCEEDED")) as wire:
+        context = make_context({"providers": {"gcp_vertexai": {"base_url": wire.url}}})
+        running = asyncio.create_task(context.run(**job))
+        while not service.looks:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert service.cancelled

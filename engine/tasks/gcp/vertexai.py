@@ -142,7 +142,7 @@ class Ran(Outputs):
 
 
 class CustomJob(GcpConnected, RunnableTask):
-    """Run a job of one's own, and wait for its end."""
+    """Run a job of one's own, and wait for its end; one that is waited for is cancelled with the task."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -184,7 +184,10 @@ spec:
             found = await self.gcp(context, "GET", made["name"])
             return found if found.get("endTime") else None
 
-        done = await rest_service.waited(look, every=EVERY, most=MOST, what=f"The job {made['name']}")
+        done = await rest_service.waited(
+            look, every=EVERY, most=MOST, what=f"The job {made['name']}",
+            stop=lambda: self.gcp(context, "POST", f"{made['name']}:cancel", json={}),
+        )  # fmt: skip
         if self.delete:
             await self.gcp(context, "DELETE", made["name"])
         if done.get("state") != "JOB_STATE_SUCCEEDED":
