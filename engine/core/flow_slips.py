@@ -85,15 +85,15 @@ def of_missing(found: Sequence[Finding], document: Any) -> list[Finding]:
         if not one.missing or len(beside) != 1 or lacks != [one.missing] or one.missing in NAMES:
             continue
         unknown = beside[0]
-        if unknown in kept and not unknown.suggestion and _fits(at(document, unknown.path)):
+        if unknown in kept and not unknown.suggestion and _fits(at(document, unknown.path), one.missing):
             kept[kept.index(unknown)] = replace(unknown, suggestion=f"Did you mean `{one.missing}`? It is missing.")
             kept.remove(one)
     return kept
 
 
-def _fits(value: Any) -> bool:
-    """Whether a value may be that of most properties."""
-    return not isinstance(value, bool)
+def _fits(value: Any, name: str) -> bool:
+    """Whether a value may be that of a property: `file: main.py` names no script that could stand there."""
+    return not isinstance(value, bool) and (name != "script" or "\n" in str(value))
 
 
 def of_levels(found: Sequence[Finding], document: Any, has: Has) -> list[Finding]:

@@ -148,6 +148,11 @@ def test_a_habit_is_told_once_and_in_its_place(text, line, column, sentence):
     assert sentence in found[0][2]
 
 
+def test_the_name_of_a_file_is_not_taken_for_the_script():
+    found = said(flow(f"tasks:\n{PYTHON}    file: main.py\n"))
+    assert [one[2].partition(".")[0] for one in found] == ["`script` is missing", "Unknown property `file`"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
