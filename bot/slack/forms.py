@@ -238,11 +238,9 @@ def form_view(form: Form, origin: Origin, page: int | None = None) -> Rendered:
     all_pages = pages(form)
     number = min(max(form.page if page is None else page, 0), len(all_pages) - 1)
     is_last = number == len(all_pages) - 1
-    blocks, overflow, hidden = [], [], []
-    for brief, shown in _STEPS:
-        blocks, overflow, hidden = _page(form, all_pages, number, brief, shown)
-        if _bytes(blocks) <= _VIEW_BYTES:
-            break
+    drawn = (_page(form, all_pages, number, brief, shown) for brief, shown in _STEPS)
+    fitting = next((page for page in drawn if _bytes(page[0]) <= _VIEW_BYTES), None)
+    blocks, overflow, hidden = fitting or _page(form, all_pages, number, *_STEPS[-1])
     if overflow and len(blocks) < limits.VIEW_BLOCKS:
         names = ", ".join(dict.fromkeys(one.what for one in overflow))
         blocks.append(context(literal_within(f"✂️ I send you the full text separately: {names}", 600)))
