@@ -130,13 +130,26 @@ def unique(name: str, taken: dict[str, str]) -> str:
     return plain
 
 
+def limit_memory(most: int) -> None:
+    """Bound what this process, and what it starts, may write to, where the system can. Not what it may reserve: the
+    library reserves far more than it ever uses."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 def main() -> None:
     """Read what the first argument asks for, into the folder of the second."""
     folder = Path(sys.argv[2])
+    limit_memory(int(sys.argv[3]))
     try:
         told = read(json.loads(sys.argv[1]), folder)
     except ImportError as error:
         told = {"missing": str(error.name)}
+    except MemoryError:
+        told = {"starved": True}
     except Exception as error:  # noqa: BLE001 - whatever a library says of a document that it can't read
         told = {"problem": str(error) or type(error).__name__}
     (folder / "told.json").write_text(json.dumps(told), "utf-8")

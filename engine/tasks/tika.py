@@ -20,6 +20,7 @@ from engine.tasks.runners import WORK, Job
 from engine.tasks.script_output import ScriptOutput
 
 MOST_INSIDE = 1 << 30  # bytes of files inside of one document
+MOST_MEMORY = 4 << 30  # bytes for reading one document
 BODY = re.compile(r"<body>(.*)</body>", re.DOTALL)
 
 
@@ -105,7 +106,7 @@ ocrOptions:
             "takes_files": self.extract_embedded,
         }
         # Isolated (-I): what lies beside that file, or in the working directory, must not stand for a library.
-        words = [sys.executable, "-I", document_reading.__file__, json.dumps(ask), str(folder)]
+        words = [sys.executable, "-I", document_reading.__file__, json.dumps(ask), str(folder), str(MOST_MEMORY)]
         heard = ScriptOutput(context)
         job = Job(command=words, folder=context.working_dir, env={}, hear=heard.hear)
         try:
@@ -113,12 +114,21 @@ ocrOptions:
         finally:
             heard.end()
         if ended.exit_code != 0:
-            raise TaskFailed(f"The document could not be read: reading it ended with exit code {ended.exit_code}.")
+            raise TaskFailed(
+                f"The document could not be read: reading it ended with exit code {ended.exit_code}.",
+                fix=f"It may need more than {MOST_MEMORY >> 20:,} MB of memory: divide it, or take no files out.",
+            )
         told: dict[str, Any] = json.loads(await asyncio.to_thread((folder / "told.json").read_text, "utf-8"))
+        if told.get("starved"):
+            raise TaskFailed(
+                f"The document could not be read: that takes more than {MOST_MEMORY >> 20:,} MB of memory.",
+                fix="Divide it, or take no files out.",
+            )
         if library := told.get("missing"):
             raise missing(library, "tika")
         if problem := told.get("problem"):
-            raise TaskFailed(f"The document could not be read: {problem}", fix="Check that the file is whole.")
+            fix = f"Check that the file is whole, and can be read with {MOST_MEMORY >> 20:,} MB of memory."
+            raise TaskFailed(f"The document could not be read: {problem}", fix=fix)
         if sealed := told.get("sealed"):
             context.log(f"Files are not taken out of {sealed or 'a document of this kind'}.", "WARN")
         if lost := told.get("lost"):

@@ -3,6 +3,7 @@
 import io
 import json
 import stat
+import sys
 import zipfile
 from email.message import EmailMessage
 
@@ -161,3 +162,14 @@ async def test_what_can_not_be_read_is_said(context, monkeypatch):
     (context.working_dir / "other.py").write_text(WITHOUT_LIBRARY)
     with pytest.raises(TaskFailed, match=r"`pypdf` is not installed.*parley-bot\[tika\]"):
         await parsed(context, "a.txt", b"hello")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing bounds the memory of a process so")
+async def test_reading_takes_no_more_memory_than_it_may(context, monkeypatch):
+    monkeypatch.setattr(tika, "MOST_MEMORY", 300 << 20)
+    assert "hello" in (await parsed(context, "a.txt", b"hello")).result.content
+    with zipfile.ZipFile(full := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(400 << 20))
+    for data, more in ((b"many words of text\n" * 5_000_000, {}), (full.getvalue(), {"extractEmbedded": True})):
+        with pytest.raises(TaskFailed, match=r"could not be read: .*300 MB of memory"):
+            await parsed(context, "a", data, contentType="TEXT", **more)
