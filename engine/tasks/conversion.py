@@ -30,14 +30,11 @@ class ConversionTask(RunnableTask):
     charset: Property[Text] = "UTF-8"
 
     async def run(self, context: RunContext) -> Converted:
+        known(self.charset)
         source = context.files.path(self.from_)
         target = own_file(context, "converted", self.suffix)
         try:
             count = await asyncio.to_thread(self.convert, source, target, lambda text: context.log(text, "WARN"))
-        except LookupError as error:
-            if "encoding" not in str(error):
-                raise
-            raise TaskFailed(f"There is no character set {self.charset!r}.", fix="Write it as UTF-8.") from error
         except UnicodeError as error:
             raise TaskFailed(f"{source.name} is not in {self.charset}: {error}.", fix="Give its `charset`.") from error
         except RecursionError as error:
@@ -48,6 +45,14 @@ class ConversionTask(RunnableTask):
     @abstractmethod
     def convert(self, source: Path, target: Path, warn: Warn) -> int:
         """Write the new file, in a thread; how many rows it holds. TaskFailed."""
+
+
+def known(charset: str) -> None:
+    """TaskFailed unless there is such a character set."""
+    try:
+        "".encode(charset)
+    except (LookupError, ValueError) as error:
+        raise TaskFailed(f"There is no character set {charset[:40]!r}.", fix="Write it as UTF-8.") from error
 
 
 class TextWriterTask(ConversionTask):

@@ -14,6 +14,7 @@ from engine.tasks import compress
 from tests.tasks.context import parsed
 
 SERDES = "io.kestra.plugin.serdes"
+WITH_CHARSETS = ("csv.CsvToIon", "xml.XmlToIon", "json.IonToJson", "yaml.YamlToIon", "excel.IonToExcel")
 ROWS = [{"id": 1, "name": "a", "price": 1.5}, {"id": 2, "name": None, "price": 20}]
 
 
@@ -433,3 +434,24 @@ async def test_many_elements_of_one_name_are_read_one_after_the_other(context):
     source = await stored(context, "<r>" + "<a>1</a><b/>" * 150_000 + "</r>", "in.xml")
     (found,) = values(context, await converted(context, "xml.XmlToIon", source))
     assert (len(found["r"]["a"]), found["r"]["a"][-1], len(found["r"]["b"])) == (150_000, 1, 150_000)
+
+
+RECORD = '{"type": "record", "name": "r", "fields": [%s]}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        *((kind, {"charset": name}, "no character set") for name in ("zlib", "\0", "") for kind in WITH_CHARSETS),
+        ("avro.IonToAvro", {"schema": RECORD % "5"}, "Field 1 of `schema`"),
+        ("parquet.IonToParquet", {"schema": RECORD % '{"name": "a"}'}, "Field 1 of `schema`"),
+    ],
+)
+async def test_properties_that_nothing_can_be_written_with_are_told(context, kind, given, said):
+    with pytest.raises(TaskFailed, match=said):
+        await context.run(type=f"{SERDES}.{kind}", from_=await rows(context), **given)
+
+
+async def test_a_field_may_be_as_long_as_there_are_numbers(context):
+    source = await stored(context, "a\n1\n", "in.csv")
+    assert values(context, await converted(context, "csv.CsvToIon", source, maxFieldSize=10**30)) == [{"a": "1"}]

@@ -82,6 +82,9 @@ class AvroFields(Part):
             raise TaskFailed(f"`schema` is not JSON: {error}.") from error
         if not isinstance(found, dict) or found.get("type") != "record" or not isinstance(found.get("fields"), list):
             raise TaskFailed("`schema` is not an Avro record.", fix='Write {"type": "record", "fields": […]}.')
+        for number, field in enumerate(found["fields"], 1):
+            if not isinstance(field, dict) or not {"name", "type"} <= field.keys():
+                raise TaskFailed(f"Field {number} of `schema` has no name or no type.")
         return AvroSchema(found)
 
     def shaped(self, rows: Iterable[Any], schema: AvroSchema | None, warn: Warn) -> Iterator[Any]:

@@ -41,7 +41,7 @@ fieldSeparator: ";"
     allow_extra_chars_after_closing_quote: Any = None
 
     def convert(self, source: Path, target: Path, warn: Warn) -> int:
-        csv.field_size_limit(max(self.max_field_size or 0, csv.field_size_limit()))
+        csv.field_size_limit(min(max(self.max_field_size or 0, csv.field_size_limit()), 2**31 - 1))
         count = 0
         with (
             source.open(encoding=_charset(self.charset), newline="") as given,

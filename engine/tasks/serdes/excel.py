@@ -13,6 +13,7 @@ from zipfile import BadZipFile, ZipFile
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.tasks.conversion import known
 from engine.tasks.extras import extra
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
 from engine.tasks.rows import lines_of, values_of
@@ -61,6 +62,7 @@ from:
 
     async def run(self, context: RunContext) -> Written:
         openpyxl = extra("openpyxl", "excel")
+        known(self.charset)
         given = self.from_ if isinstance(self.from_, Mapping) else {self.sheets_title: self.from_}
         sources = {str(title): context.files.path(str(uri)) for title, uri in given.items()}
         target = own_file(context, "sheets", ".xlsx")
