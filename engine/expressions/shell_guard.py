@@ -179,9 +179,10 @@ class _Reader:
         self.word_start = False
         self.skip = False
         found = self.escape(text)
-        # What lies inside backticks is read once more before it runs.
-        if any(place.kind == "backtick" for place in self.places[:-1]) or self.places[-1].kind == "backtick":
-            found = _backslashed(found, "\\`$") if found != text or self.quoted() else found
+        kinds = [place.kind for place in self.places]
+        # What lies inside backticks is read once more before it runs; in quotes also for quotes, which Bash counts then.
+        if "backtick" in kinds and (found != text or self.quoted()):
+            found = _backslashed(found, '\\`$"' if "double" in kinds[: kinds.index("backtick")] else "\\`$")
         if found != text:
             self.escaped = True
         elif not self.quoted() and not _UNSAFE.isdisjoint(text):

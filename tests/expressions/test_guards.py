@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ExpressionFailed
@@ -40,6 +40,7 @@ PLACES = [
     """printf '[%s]' "$(printf '%s' '{{ inputs.v }}'; echo .)" | sed '$ s/[.]]$/]/' """,
     """true # {{ inputs.v }}\nprintf '[%s]' '{{ inputs.v }}'""",
     """printf '[%s]' "`printf '%s' '{{ inputs.v }}'; echo .`" | sed '$ s/[.]]$/]/' """,
+    """x=`printf '%s' "{{ inputs.v }}"; echo .`; printf '[%s]' "$x" | sed '$ s/[.]]$/]/' """,
 ]
 
 
@@ -47,6 +48,8 @@ PLACES = [
 @pytest.mark.parametrize("template", PLACES)
 @bounded
 @given(value=NASTY)
+@example(value='"<({')
+@example(value='">({"')
 def test_a_shell_receives_the_value_literally(program, template, value):
     if "$(" in template and "echo" not in template:
         value = value.rstrip("\n")  # a substitution drops line breaks at the end
