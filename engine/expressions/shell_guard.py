@@ -180,7 +180,7 @@ class _Reader:
         self.skip = False
         found = self.escape(text)
         kinds = [place.kind for place in self.places]
-        # What lies inside backticks is read once more before it runs; in quotes also for quotes, which Bash counts then.
+        # What lies inside backticks is read once more before it runs, and inside quotes its quotes count then, too.
         if "backtick" in kinds and (found != text or self.quoted()):
             found = _backslashed(found, '\\`$"' if "double" in kinds[: kinds.index("backtick")] else "\\`$")
         if found != text:

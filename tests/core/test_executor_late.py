@@ -208,3 +208,37 @@ def test_the_wait_of_a_loop_is_not_cut_short_by_a_timer_from_before_a_restart():
     assert run.rendered["timer"] != late.key  # whose row in the outbox goes with it
     driver.fire((execution, run.rendered["timer"]))
     assert run_of(driver.executions[execution], "loop").iteration == 2
+
+
+def test_the_time_of_a_loop_stops_its_tasks_once_and_no_handler():
+    """Item a is being tidied up and b at work when the time is over; the alarm rings again, as after a crash."""
+    driver = Driver()
+    say = [ret("do", "{{ item.value }}")]
+    source = flow(
+        task("flow.Loop", "loop", values=["a", "b"], timeout="PT1M", tasks=say, **{"finally": [ret("tidy", "x")]})
+    )
+    execution = begun(driver, source, "do", "tidy")
+
+    def of(name, value):
+        there = driver.executions[execution].task_runs.values()
+        return next(run for run in there if (run.task_id, run.value) == (name, value))
+
+    def done(name, value):
+        run = of(name, value)
+        driver.post(execution, e.TaskEnded(driver.now, run.id, len(run.attempts), State.SUCCESS, driver.now))
+        driver.work()
+
+    done("do", "0")
+    (limit,) = [key for key in driver.timers if key[1].startswith("limit:")]
+    for _ in range(2):
+        driver.post(execution, e.TimerFired(driver.now + timedelta(minutes=1), limit[1]))
+        driver.work()
+        assert (of("do", "1").state, of("tidy", "0").state, of("tidy", "1").state) == (
+            State.KILLED,
+            State.RUNNING,
+            State.RUNNING,
+        )
+    done("tidy", "0")
+    done("tidy", "1")
+    assert driver.executions[execution].state is State.FAILED
+    assert [of("tidy", value).state for value in "01"] == [State.SUCCESS, State.SUCCESS]

@@ -1,5 +1,6 @@
 """The `timeout` of tasks that no worker runs: what takes longer is stopped and fails."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from engine.core.commands import SetTimer
@@ -34,7 +35,8 @@ def watch(d: Decision, run: TaskRun, task: Task) -> TaskRun:
 def reached(d: Decision, run: TaskRun, key: str) -> None:
     """The time of a run is over."""
     task = d.task(run)
-    if run.rendered.get("limit") != key or run.state is not State.RUNNING or task is None:
+    is_known = "late" in run.rendered  # an alarm may ring again after a crash
+    if run.rendered.get("limit") != key or run.state is not State.RUNNING or task is None or is_known:
         return
     length = to_wait(run.rendered.get("timeout", task.timeout), "timeout")
     message = f"Timeout after {to_iso(length)}." if length is not None else "Timeout."
@@ -46,18 +48,21 @@ def reached(d: Decision, run: TaskRun, key: str) -> None:
     if not isinstance(task, FlowableTask) or any(lanes[name].runs for name in ("errors", "finally") if name in lanes):
         return  # its tasks have ended, only handlers are left
     d.log("ERROR", message, run)
-    stop_below(d, run)
+    body = d.body(run, task)
+    stop_below(d, run, spared=[name for name, end in body.ends.items() if end != "closing"] if body else ())
     forget_waits(d, run)
     kept = {name: value for name, value in run.rendered.items() if name not in ("waiting", "timer")}
     d.put(replace(run, rendered={**kept, "late": True}))
     d.dirty[run.id] = None
 
 
-def stop_below(d: Decision, run: TaskRun, state: State = State.KILLED) -> None:
-    """End everything that is open below a run, and the work behind it."""
+def stop_below(d: Decision, run: TaskRun, state: State = State.KILLED, *, spared: Collection[str] = ()) -> None:
+    """End everything that is open below a run, and the work behind it; handlers of a Loop's items are `spared`."""
     for run_id in reversed(list(d.index.open)):
         below = d.run(run_id)
-        if below is None or run.id not in {above.id for above in d.ancestors(below)}:
+        line = [below, *d.ancestors(below)] if below is not None else []
+        child = next((one for one in line if one.parent_id == run.id), None)
+        if below is None or child is None or child.task_id in spared:
             continue
         task = d.task(below)
         if not isinstance(task, FlowableTask) or below.state is State.PAUSED or isinstance(task, DirectoryTask):
