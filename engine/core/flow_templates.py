@@ -80,7 +80,7 @@ def _template(path: Path, text: str, references: References | None, raw: frozens
         yield Finding(path, said, "template-call", "warning", advice, "", *node.at)
     if references is not None:
         yield from references.findings(path, template)
-    if not lenient and "render" not in text:
+    if raw and not lenient and "render" not in text:
         yield from _as_written(path, template, raw)
 
 
