@@ -1,6 +1,8 @@
 """Texts that say something else than their author meant: conditions that always hold, dates printed as minutes."""
 
+import ast
 import re
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import reduce
@@ -38,6 +40,7 @@ _ESCAPED = re.compile(r"[A-Za-z]:[^\n]*?(?P<sign>[\t\x07\x08\x0b\x0c])[^\n]*")
 CONDITIONS = frozenset({"condition", "runIf", "when", "assert", "responseCondition"})
 BLOCKS = frozenset({"tasks", "errors", "finally", "afterExecution", "outputs", "triggers"})
 PLAIN = frozenset({"", "true", "false", "0", "1", "-0"})
+LONGEST = 20_000  # characters of a program that is read
 OF_LINES = (".py", ".yml", ".yaml", ".ini", ".toml", ".csv")
 DATES = frozenset({"date", "dateFormat"})
 EXAMPLE = datetime(2024, 3, 5, 14, 30, tzinfo=UTC)
@@ -113,8 +116,10 @@ def folded(document: Any, lines: Sequence[str]) -> Iterator[Finding]:
             first = lines[spot.value_line - 1][spot.value_column - 1 :].partition(" #")[0].strip()
             if text != first and text.startswith(first):
                 yield _folded(path, f"The lines of {name} are joined to one.")
-        elif spot.style == ">" and _is_of_lines(document, path) and _joins(lines[spot.value_line :]):
-            yield _folded(path, f"`>` joins lines of {name} that stand below each other.")
+        elif spot.style == ">" and _is_of_lines(document, path):
+            block = _block(lines[spot.value_line :])
+            if _joins(block) and not _is_meant(path, block, text):
+                yield _folded(path, f"`>` joins lines of {name} that stand below each other.")
 
 
 def _folded(path: Path, message: str) -> Finding:
@@ -129,12 +134,35 @@ def _is_of_lines(document: Any, path: Path) -> bool:
     return path[-2:-1] == ("inputFiles",) and str(path[-1]).endswith(OF_LINES)
 
 
-def _joins(lines: Sequence[str]) -> bool:
-    """Whether two lines at the beginning of a block stand below each other, without more space before either."""
+def _block(lines: Sequence[str]) -> list[str]:
+    """The lines of a block as they stand, without the space before all of them."""
     margin = next((len(line) - len(line.lstrip()) for line in lines if line.strip()), 0)
-    block = takewhile(lambda line: not line.strip() or line.startswith(" " * margin), lines)
-    flush = [bool(line.strip()) and not line[margin:].startswith((" ", "\t")) for line in block]
+    return [line[margin:] for line in takewhile(lambda one: not one.strip() or one.startswith(" " * margin), lines)]
+
+
+def _joins(block: Sequence[str]) -> bool:
+    """Whether two lines of a block stand below each other, without more space before either."""
+    flush = [bool(line.strip()) and not line.startswith((" ", "\t")) for line in block]
     return any(one and other for one, other in pairwise(flush))
+
+
+def _is_meant(path: Path, block: Sequence[str], text: str) -> bool:
+    """Whether a block is a program of Python that is right as it is folded, as YAML that a program wrote may be."""
+    if not str(path[-1]).endswith(("script", ".py")):
+        return False
+    program = _program(text)
+    return program is not None and _program("\n".join(block)) in (None, program)
+
+
+def _program(text: str) -> str | None:
+    """What a program of Python says, apart from how it is written; None when it is none."""
+    if len(text) > LONGEST:
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return ast.dump(ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field
 
 from engine.core.json_text import read_json
-from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import aliases, anthropic_service, rest_service
+from engine.tasks.fetched_rows import FetchType, filed
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, Text, document_from_text
 
 
@@ -110,14 +111,16 @@ class BatchRequest(Part):
 
 
 class Batch(Outputs):
-    """A batch: `status` is `in_progress`, `canceling` or `ended`; then `results` of a RETRIEVE holds, in no order, for
-    each its `customId`, `type`, `outputText`, `toolUses`, `stopReason`, tokens, `errorMessage` and `rawResponse`."""
+    """A batch: `status` is `in_progress`, `canceling` or `ended`; then `results` of a RETRIEVE, or a file of such
+    lines, holds, in no order, for each its `customId`, `type`, `outputText`, `toolUses`, `stopReason`, tokens,
+    `errorMessage` and `rawResponse`."""
 
     batchId: str  # noqa: N815 - appears as written
     status: str
     requestCounts: dict[str, int]  # noqa: N815
     resultsUrl: str | None = None  # noqa: N815
     results: list[dict[str, Any]] | None = None
+    uri: StoredUri | None = None
 
 
 COUNTED = ("processing", "succeeded", "errored", "canceled", "expired")
@@ -156,6 +159,10 @@ batchId: "{{ outputs.capitals.batchId }}"
         default=None, description="For CREATE."
     )
     batch_id: Property[OptionalText] = Field(default=None, description="For RETRIEVE and CANCEL.")
+    fetch_type: Property[FetchType | None] = Field(
+        default=None,
+        description="What a RETRIEVE hands on: STORE `uri`, FETCH `results`, FETCH_ONE their first. Both unless set.",
+    )
 
     async def run(self, context: RunContext) -> Batch:
         if self.mode == "CREATE":
@@ -173,8 +180,16 @@ batchId: "{{ outputs.capitals.batchId }}"
         )
         context.log(f"The batch {found.batchId} is {found.status}.")
         if self.mode == "RETRIEVE" and found.status == "ended":
-            found.results = await self._results(context)
+            await self._hand_on(context, found)
         return found
+
+    async def _hand_on(self, context: RunContext, found: Batch) -> None:
+        """The results as asked for. Older flows read `results`, newer ones `uri`; neither says so."""
+        results = await self._results(context)
+        if self.fetch_type in (None, "STORE"):
+            found.uri = await filed(context, results, "results.jsonl")
+        if self.fetch_type in (None, "FETCH", "FETCH_ONE"):
+            found.results = results[:1] if self.fetch_type == "FETCH_ONE" else results
 
     def _requests(self, context: RunContext) -> list[dict[str, Any]]:
         if not self.requests:

@@ -34,6 +34,21 @@ tasks:
       one
       two {{ flow.id }}
 """,
+    "a program that is as right as one line": HEAD
+    + """\
+tasks:
+  - id: a
+    type: io.kestra.plugin.scripts.python.Script
+    script: >
+      import json
+
+
+      rows =
+      json.loads("[1]")
+
+      print(rows, {'a':
+      1})
+""",
     "multi line template": HEAD
     + """\
 tasks:

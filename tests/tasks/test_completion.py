@@ -270,12 +270,24 @@ async def test_many_requests_to_claude_at_once(context):
         )
         assert (third, fourth["type"]) == ({"customId": "peru", "type": "expired"}, "unknown")
         assert (context.metrics["usage.input.tokens"], context.metrics["usage.cache.read.tokens"]) == (9, 2)
+        assert [json.loads(line) for line in context.files.text(found.uri).splitlines()] == found.results
+        read = {**ask, "mode": "RETRIEVE", "batchId": "msgbatch_1"}
+        handed_on = {
+            kind: await context.run(**read, fetchType=kind) for kind in ("STORE", "FETCH", "FETCH_ONE", "NONE")
+        }
+        assert {kind: (one.uri is not None, len(one.results or ())) for kind, one in handed_on.items()} == {
+            "STORE": (True, 0),
+            "FETCH": (False, 4),
+            "FETCH_ONE": (False, 1),
+            "NONE": (False, 0),
+        }
         await context.run(**ask, mode="CANCEL", batchId="msgbatch_1")
         assert asked == [
             ("POST", "/v1/messages/batches"),
             ("GET", "/v1/messages/batches/msgbatch_1"),
             ("GET", "/v1/messages/batches/msgbatch_1"),
             ("GET", "/v1/messages/batches/msgbatch_1/results"),
+            *[("GET", f"/v1/messages/batches/msgbatch_1{end}") for _ in handed_on for end in ("", "/results")],
             ("POST", "/v1/messages/batches/msgbatch_1/cancel"),
         ]
         twice = [{"customId": "a", **plain}] * 2
