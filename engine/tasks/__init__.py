@@ -22,7 +22,6 @@ _NAME = re.compile(r'"([^"]+)"')
 # Families that moved as a whole: what a name began with → what it begins with now.
 MOVED = (
     ("org.kestra.core.", "io.kestra.core."),
-    ("org.kestra.task.", "io.kestra.plugin."),
     ("io.kestra.plugin.notifications.mail.", "io.kestra.plugin.email."),
     ("io.kestra.plugin.notifications.teams.", "io.kestra.plugin.microsoft365.teams."),
     ("io.kestra.plugin.notifications.google.", "io.kestra.plugin.googleworkspace.chat."),

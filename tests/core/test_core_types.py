@@ -96,7 +96,6 @@ OLDER = {
     "io.kestra.plugin.scripts.runner.docker.DockerTaskRunner": "io.kestra.plugin.scripts.runner.docker.Docker",
     "org.kestra.core.tasks.scripts.Bash": "io.kestra.plugin.scripts.shell.Commands",
     "org.kestra.core.tasks.debugs.Return": f"{CORE}.debug.Return",
-    "org.kestra.task.gcp.gcs.Trigger": "io.kestra.plugin.gcp.gcs.Trigger",
     "io.kestra.core.tasks.scripts.Bash": "io.kestra.plugin.scripts.shell.Commands",
     "io.kestra.core.tasks.scripts.Python": "io.kestra.plugin.scripts.python.Commands",
     "io.kestra.core.tasks.scripts.Node": "io.kestra.plugin.scripts.node.Commands",

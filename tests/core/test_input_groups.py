@@ -337,7 +337,7 @@ def test_kestras_own_object_and_table_are_valid_and_read():
         ),
         (
             "  - {id: e, type: FORM, inputs: [{id: a, type: INT}]}\n  - {id: e.a, type: INT}",
-            "inputs[1].id", "Duplicate input with name [e.a]", "",
+            "inputs[1].id", "Duplicate input with name [e.a]", "Rename one of them, and what refers to it.",
         ),
         (
             "  - {id: e, type: FORM, inputs: [{id: a, type: FORM, inputs: [{id: b, type: INT}]}]}",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from engine.core.dates import to_text
+from engine.core.durations import LONGEST
 from engine.core.inputs import AnyInput, FlowOutput, Input, Resolved, coerce_outputs, nest, resolve
 from engine.errors import InputInvalid
 from tests.core.language import renderer
@@ -340,7 +341,7 @@ TYPED = {
     "FLOAT": st.floats(allow_nan=False, allow_infinity=False),
     "DATE": st.dates(),
     "TIME": st.times(),
-    "DURATION": st.timedeltas(),
+    "DURATION": st.timedeltas(-LONGEST, LONGEST),
     "DATETIME": st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)),
     "STRING": st.text(),
     "BOOLEAN": st.booleans(),
