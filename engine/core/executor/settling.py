@@ -275,8 +275,9 @@ def _following(
     d: Decision, lane: Lane, body: Body, value: str, latest: str, *, is_stopped: bool = False
 ) -> Task | None:
     """The task of a value that begins after its latest one; of a value in which one has failed only its ends do."""
-    steps = [d.run(lane.runs.get((one.id, value))) for one in body.tasks if one.id not in body.ends]
-    states = {run.state for run in steps if run is not None} if body.isolated else set[State]()
+    judged = [one for one in body.tasks if one.id not in body.ends] if body.isolated else []  # else a failure ends all
+    steps = [d.run(lane.runs.get((one.id, value))) for one in judged]
+    states = {run.state for run in steps if run is not None}
     has_failed = State.FAILED in states or (is_stopped and (None in steps or State.KILLED in states))
     is_over = has_failed or is_stopped or State.KILLED in states
     begins = {None: not is_over, "errors": has_failed, "finally": True, "closing": not is_stopped}
