@@ -1,5 +1,6 @@
 """Which types exist: type name → class, aliases, nearest names. A class is imported when the first flow names it."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -13,7 +14,9 @@ from engine.errors import UnknownTaskType
 LIKE = 0.8  # how much of a name must be the same for a guess …
 SPELT = 0.82  # … and of each part before the last: GitLab isn't GitHub, and Dremio isn't Druid
 QUOTES = " \"'“”„‘’‚«»`"  # around a name, from a text that was pasted
+WORDS = re.compile(r"[a-z][A-Z]")  # in a name of several words: it says by itself what it does
 KINDS = frozenset({"a task", "a trigger", "a condition"})
+SIBLINGS = 6  # how many types of a package are named to somebody who asked for one that it lacks
 SERVICES = "io.kestra.plugin."
 SPREAD = "core"  # the plugin whose parts are not others' products
 
@@ -56,10 +59,20 @@ class Registry:
     def unknown(self, name: str, kind: str = "task") -> UnknownTaskType:
         """What to tell about a type that is not installed."""
         family = max((one for one in self._absent if one.endswith(".") and name.startswith(one)), key=len, default="")
-        nearest, advice = self.nearest(name, kind), self._absent.get(name) or self._absent.get(family, "")
+        absent = self._absent.get(name)
+        nearest, advice = () if absent else self.nearest(name, kind), absent or self._absent.get(family, "")
         if not advice and not nearest and name.startswith(SERVICES) and not name.startswith(f"{SERVICES}{SPREAD}."):
-            advice = self._elsewhere.get(kind, "")
+            advice = self._siblings(name, kind) or self._elsewhere.get(kind, "")
         return UnknownTaskType(name, nearest, advice, kind)
+
+    def _siblings(self, name: str, kind: str) -> str:
+        """What else there is in the package of a name that looks like nothing there; empty without such a package."""
+        package = f"{name.rpartition('.')[0]}."
+        beside = [one for one in self.names() if one.startswith(package) and "." not in one.removeprefix(package)]
+        today = list(dict.fromkeys(self.canonical(one) for one in beside if self._is_kind(one, kind)))
+        listed = ", ".join(f"`{one}`" for one in today[:SIBLINGS])
+        more = ", and more, which `parley plugins` lists" if len(today) > SIBLINGS else ""
+        return f"Beside it there is {listed}{more}." if today else ""
 
     def find(self, name: str) -> type[Typed] | None:
         """Class of a type name or alias, None when it is not installed."""
@@ -116,7 +129,7 @@ class Registry:
                 if candidate.lower() == plain.lower() or candidate.endswith(f".{plain}"):
                     return 4
                 if not _is_misspelt(package, other):
-                    return 0
+                    return 2.5 if last == last_name and WORDS.search(last) and _family(other) == _family(package) else 0
                 whole = SequenceMatcher(None, plain, candidate).ratio()
                 if whole <= LIKE:
                     return 0
@@ -138,6 +151,11 @@ class Registry:
         for cls in classes:
             for name in cls.type_names():
                 self._loaded.setdefault(name, cls)
+
+
+def _family(package: str) -> str:
+    """The plugin that a package is part of."""
+    return ".".join(package.split(".")[:4])
 
 
 @lru_cache(maxsize=1024)

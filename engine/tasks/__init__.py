@@ -90,6 +90,29 @@ ABSENT = {
         ]
         for kind in ("Script", "Commands")
     },
+    # Everyday words for what the language calls otherwise.
+    **{
+        f"io.kestra.plugin.core.{word}": f"Use `io.kestra.plugin.core.{meant}`."
+        for word, meant in (
+            ("flow.While", "flow.LoopUntil"),
+            ("flow.For", "flow.ForEach"),
+            ("flow.Condition", "flow.If"),
+            ("flow.IfElse", "flow.If"),
+            ("flow.Delay", "flow.Sleep"),
+            ("flow.Try", "flow.AllowFailure"),
+            ("http.Get", "http.Request"),
+            ("http.Post", "http.Request"),
+            ("http.Fetch", "http.Request"),
+            ("kv.Read", "kv.Get"),
+            ("kv.Write", "kv.Set"),
+            ("log.Print", "log.Log"),
+            ("trigger.Cron", "trigger.Schedule"),
+            ("trigger.Http", "trigger.Webhook"),
+            ("schedule.Schedule", "trigger.Schedule"),
+            ("execution.Stop", "execution.Exit"),
+        )
+    },
+    "io.kestra.plugin.core.flow.Retry": "Every task has the property `retry`: give it there, without a task around.",
     # Whole families, by what their names begin with.
     "io.kestra.plugin.debezium.": "Debezium is a library for Java and reads a database's own log. Let a `Trigger` of "
     "`io.kestra.plugin.jdbc` look for new rows, or a Debezium Server send the changes to Kafka, which "
@@ -110,6 +133,8 @@ ABSENT = {
     "`io.kestra.plugin.scripts.shell.Commands` call FreeTDS' `tsql` in an image that holds it.",
     "io.kestra.plugin.jdbc.vectorwise.": "No library of Python's for it is kept. Let a "
     "`io.kestra.plugin.scripts.shell.Commands` call its own `sql` in an image that holds it.",
+    "io.kestra.plugin.ai.chat.": "Use `io.kestra.plugin.ai.completion.ChatCompletion`, or an "
+    "`io.kestra.plugin.ai.agent.AIAgent`.",
     "io.kestra.plugin.ee.": "It is one of Kestra's Enterprise Edition.",
     **{
         f"io.kestra.plugin.ee.{cloud}.runner.": "It is one of Kestra's Enterprise Edition. Leave `taskRunner` out, and "

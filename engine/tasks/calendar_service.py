@@ -12,6 +12,7 @@ from engine.tasks.google_account import access_token
 from engine.tasks.http_options import HttpOptions, Timeouts
 from engine.tasks.outbound import send
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
+from engine.tasks.rest_service import refuse_climbing
 
 BASE_URL = "https://www.googleapis.com/calendar/v3"
 SCOPE = "https://www.googleapis.com/auth/calendar"
@@ -68,6 +69,7 @@ class CalendarTask(RunnableTask):
         """One call of the calendar's events; TaskFailed when Google refuses."""
         provider = context.settings.provider("google_calendar")
         url = f"{provider.base_url or BASE_URL}/calendars/{quote(self.calendar_id, safe='')}/events{path}"
+        refuse_climbing(url)
         seconds = self.read_timeout or 120
         token = await access_token(context, self.service_account, self.scopes, seconds)
         answer = await send(

@@ -64,6 +64,8 @@ depth: 50
     clone_submodules: Property[bool | None] = None
     clone_all_branches: Property[bool] = True
     no_tags: Property[bool] = False
+    cache: Property[bool] = Field(default=False, description="Of no effect: each clone asks the server.")
+    cache_ttl: Property[OptionalText] = Field(default=None, description="Of no effect.")
 
     async def run(self, context: RunContext) -> Cloned:
         self._check()

@@ -45,7 +45,7 @@ async def call(
     **body: Any,
 ) -> Answer:
     """The answer of a service; waits when told to (429), TaskFailed with what it says when it refuses."""
-    _refuse_climbing(url)
+    refuse_climbing(url)
     answer = await patient(context, service, method, url, options=options or DEFAULT, headers=headers, **body)
     if answer.code >= 400:
         raise TaskFailed(f"{service} answered {answer.code}: {reason(answer)}", fix=HINTS.get(answer.code, ""))
@@ -62,7 +62,7 @@ async def downloaded(
 ) -> Mapping[str, str]:
     """The headers of an answer whose body is now in a file (`raw`: as it came, packed or not); TaskFailed when the
     service refuses."""
-    _refuse_climbing(url)
+    refuse_climbing(url)
     async with opened(context, "GET", url, **given) as response:
         if response.status_code >= 400:
             said = (await read(response, context.settings.http.max_body)).decode("utf-8", "replace")[:500]
@@ -76,7 +76,7 @@ async def downloaded(
         return response.headers
 
 
-def _refuse_climbing(url: str) -> None:
+def refuse_climbing(url: str) -> None:
     """TaskFailed when an address climbs: a document's id of `..` would name the index it is in."""
     if not {".", ".."}.isdisjoint(urlsplit(url).path.split("/")):
         raise TaskFailed(

@@ -10,6 +10,7 @@ from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFaile
 from engine.tasks.http_options import HttpOptions, Timeouts
 from engine.tasks.outbound import send
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.rest_service import refuse_climbing
 
 API = "https://api.siffletdata.com"
 
@@ -49,6 +50,7 @@ ruleId: rule-123
         limit = timedelta(seconds=self.request_timeout)
         options = HttpOptions(timeout=Timeouts(connect_timeout=limit, read_idle_timeout=limit))
         url = f"{base.rstrip('/')}/api/v1/rules/{quote(rule, safe='')}/_run"
+        refuse_climbing(url)
         headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
         answer = await send(context, "POST", url, options=options, headers=headers)
         is_done = 200 <= answer.code < 300

@@ -53,10 +53,11 @@ message: "{{ flow.id }} is done."
         url = f"{base.rstrip('/')}/chat/users/{quote(self.user_id, safe='')}/messages"
         body = {"message": self.message, **({"to_channel": channel} if channel else {"to_contact": person})}
         headers = {"Authorization": f"Bearer {token}"}
-        told = await rest_service.document(context, "Zoom", "POST", url, headers=headers, json=body) or {}
-        if not told.get("id"):
+        told = await rest_service.document(context, "Zoom", "POST", url, headers=headers, json=body)
+        identity = told.get("id") if isinstance(told, dict) else None
+        if not identity:
             context.log("Zoom took the message, and did not say its id.", "WARN")
-        return Sent(messageId=told.get("id"))
+        return Sent(messageId=identity)
 
     async def _token(self, context: RunContext) -> str:
         context.mask(self.client_secret)

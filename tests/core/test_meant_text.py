@@ -73,6 +73,12 @@ def test_other_date_patterns_are_left_alone(pattern):
         ("io.kestra.plugin.http.Request", "Did you mean 'io.kestra.plugin.core.http.Request'?"),
         ("io.kestra.plugin.githb.issues.Create", "Did you mean 'io.kestra.plugin.github.issues.Create'?"),
         ("io.kestra.plugin.gitlub.issues.Create", "Did you mean 'io.kestra.plugin.gitlab.issues.Create'?"),
+        ("io.kestra.plugin.ai.chat.ChatCompletion", "Use `io.kestra.plugin.ai.completion.ChatCompletion`"),
+        ("io.kestra.plugin.ai.rag.Query", "Beside it there is `io.kestra.plugin.ai.rag.ChatCompletion`, "),
+        ("io.kestra.plugin.docker.Execute", "Beside it there is `io.kestra.plugin.docker."),
+        ("io.kestra.plugin.core.flow.While", "Use `io.kestra.plugin.core.flow.LoopUntil`."),
+        ("io.kestra.plugin.core.http.Get", "Use `io.kestra.plugin.core.http.Request`."),
+        ("io.kestra.plugin.core.flow.Retry", "Every task has the property `retry`"),
         (
             "io.kestra.plugin.gitea.issues.Create",
             "There is none for it. Let a `io.kestra.plugin.core.http.Request` call",

@@ -6,6 +6,7 @@ import json
 import threading
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from hashlib import md5
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
@@ -51,9 +52,13 @@ async def test_one_object(context, at):
     assert found.uri.endswith("b.txt")
     copied = await context.run(
         type=f"{PLUGIN}.s3.Copy", **{k: v for k, v in at.items() if k != "bucket"},
-        from_={"bucket": "one", "key": "a/b.txt"}, to={"bucket": "one", "key": "c.txt"}, delete=True,
+        from_={"bucket": "one", "key": "a/b.txt"},
+        to={"bucket": "one", "key": "c.txt", "serverSideEncryption": "AES256"}, delete=True,
     )  # fmt: skip
-    assert copied.key == "c.txt"
+    assert (copied.key, (await context.run(type=f"{PLUGIN}.s3.Download", **at, key="c.txt")).contentLength) == (
+        "c.txt",
+        5,
+    )
     with pytest.raises(TaskFailed, match=r"AWS s3 refused HeadObject: 404.*Check `bucket` and `key`"):
         await context.run(type=f"{PLUGIN}.s3.Download", **at, key="a/b.txt")
     await context.run(type=f"{PLUGIN}.s3.Delete", **at, key="c.txt")
@@ -64,7 +69,9 @@ async def test_one_object(context, at):
 async def test_many_objects(context, at):
     at = await bucket(context, at, "many")
     uris = [await context.files.put(str(n).encode(), f"{n}.csv") for n in range(3)]
-    await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=uris, key="in")
+    put = await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=uris, key="in")
+    assert list(put.files) == ["0.csv", "1.csv", "2.csv"]
+    assert put.files["0.csv"] == {"eTag": md5(b"0").hexdigest(), "versionId": None, "contentLength": 1}
     await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=json.dumps(uris[:2]), key="more/")
     await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_={"x/y.txt": uris[0]}, key="named")
     found = await context.run(type=f"{PLUGIN}.s3.List", **at, prefix="in/", regexp=r".*/[01]\.csv")

@@ -79,6 +79,8 @@ async def test_what_we_refuse_ourselves(calendar):
         await calendar("InsertEvent", **WHEN)
     with pytest.raises(TaskFailed, match="`serviceAccount` is not JSON"):
         await calendar("GetEvent", eventId="x", serviceAccount="not a key")
+    with pytest.raises(TaskFailed, match="for a step of its path"):
+        await calendar("DeleteEvent", eventId="..")
 
 
 async def test_a_silent_calendar_is_waited_for_as_long_as_the_task_says(make_context, google_service):

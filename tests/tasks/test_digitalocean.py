@@ -156,7 +156,10 @@ async def test_databases_and_firewalls(context):
         "region": "nyc1",
         "status": "creating",
         "connection": {"host": "db.example", "port": 25060, "password": "hush", "uri": "postgres://doadmin:hush@db"},
-        "private_connection": {"password": "hush"},
+        **{
+            f"{of}connection": {"password": "hush"}
+            for of in ("private_", "standby_", "standby_private_", "ui_", "schema_registry_", "metrics_")
+        },
         "users": [{"name": "doadmin", "password": "hush"}],
     }
     wall = {"id": "bb4b", "name": "web", "status": "waiting", "created_at": "2026-01-01T00:00:00Z"}

@@ -83,6 +83,7 @@ async def test_events_are_sent(context, hub, who):
     assert hub.tokens[0].startswith("SharedAccessSignature sr=")
     for given, why in (
         ({"from_": [{"text": "x"}]}, "An event has no `body`"),
+        ({"from_": [{"body": "x", "properties": "y"}]}, "`properties` of an event are no map"),
         ({"from_": [{"body": "%"}], "bodySerializer": "BINARY"}, "A body is not in base64"),
         ({"from_": [{"body": "x" * 500}], "maxBatchSizeInBytes": 300}, "too large for a batch"),
         ({"from_": rows, "connectionString": None}, "not said who asks"),

@@ -23,7 +23,9 @@ def context(make_context):
 
 async def test_a_clone_is_shallow_and_can_be_deepened(context, git_host):
     git_host.create("blueprints", commits=5)
-    found = await context.run(type=CLONE, url=f"{git_host.url}/blueprints.git", branch="main")
+    found = await context.run(
+        type=CLONE, url=f"{git_host.url}/blueprints.git", branch="main", cache=True, cacheTtl="PT1H"
+    )
     assert found.directory == str(context.working_dir)
     assert (context.working_dir / "README.md").read_text() == "Commit 5\n"
     assert git(context.working_dir, "log", "--oneline").count("\n") == 1

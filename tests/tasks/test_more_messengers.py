@@ -145,6 +145,11 @@ async def test_messenger(context, service):
     assert "a_flow" in service.last.json["message"]["text"]
     with pytest.raises(TaskFailed, match="at least one person"):
         await context.run(type=f"{PLUGIN}.meta.messenger.MessengerExecution", **{**given, "recipientIds": []})
+    with pytest.raises(TaskFailed, match="for a step of its path"):
+        await context.run(
+            type=f"{PLUGIN}.meta.messenger.MessengerExecution",
+            **{**given, "url": None, "pageId": "..", "textBody": "x"},
+        )
 
 
 OAUTH = {"consumerKey": "ck", "consumerSecret": "c&s", "accessToken": "at", "accessSecret": "a s"}
@@ -196,6 +201,9 @@ async def test_zoom(make_context):
         }
         send |= {"baseUrl": f"{wire.url}/v2/", "userId": "me@x.test", "message": "Hello"}
         assert (await context.run(**send, channel="ch")).messageId == "m1"
+        told, kept = ["m1"], told  # no object at all
+        assert (await context.run(**send, channel="ch")).messageId is None
+        told = kept
         assert (wire.last.path, wire.last.json) == (
             "/v2/chat/users/me@x.test/messages",
             {"message": "Hello", "to_channel": "ch"},

@@ -316,3 +316,7 @@ async def test_rules_of_sifflet(context):
         assert {"k", "hush"} <= context.masked
         with pytest.raises(TaskFailed, match="not said which rule"):
             await context.run(**{**ask, "ruleId": " "})
+        asked = len(wire.requests)
+        with pytest.raises(TaskFailed, match="for a step of its path"):
+            await context.run(**{**ask, "ruleId": ".."})
+        assert len(wire.requests) == asked

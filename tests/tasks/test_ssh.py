@@ -64,7 +64,7 @@ async def test_who_may_not_come_in(context, machine):
     with pytest.raises(TaskFailed, match="`password` is missing"):
         await context.run(**task, **{**machine, "password": None})
     with pytest.raises(TaskFailed, match="own SSH configuration"):
-        await context.run(**task, **machine, authMethod="OPEN_SSH")
+        await context.run(**task, **machine, authMethod="OPEN_SSH", openSSHConfigPath="/etc/ssh/ssh_config")
     with pytest.raises(TaskFailed, match="could not be reached"):
         await context.run(**task, **machine, strictHostKeyChecking="yes")
     with pytest.raises(TaskFailed, match="link-local"):

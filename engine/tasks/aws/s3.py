@@ -10,7 +10,6 @@ from pydantic import Field
 from engine.plugin import (
     Look,
     Outputs,
-    Part,
     PollContext,
     PollingTrigger,
     Property,
@@ -34,12 +33,13 @@ class BucketTask(AwsConnected, RunnableTask):
 
 
 class Uploaded(Outputs):
-    """The object, or how many there were."""
+    """The object, or the last of several; `files` are those several: name → eTag, versionId, contentLength (bytes)."""
 
     bucket: str
     key: str
     eTag: str | None = None  # noqa: N815 - appears as written
     versionId: str | None = None  # noqa: N815
+    files: dict[str, dict[str, Any]] | None = None
 
 
 class Upload(BucketTask):
@@ -93,26 +93,41 @@ from: "{{ outputs.report.uri }}"
             options["Tagging"] = urlencode({name: scalar_to_text(value) for name, value in self.tagging.items()})
 
         def work(client: Any) -> Any:
-            for key, path in files:
+            told = {}
+            for name, (key, path) in files.items():
                 client.upload_file(str(path), self.bucket, key, ExtraArgs=options)
-            return client.head_object(Bucket=self.bucket, Key=files[-1][0])
+                there = client.head_object(Bucket=self.bucket, Key=key)
+                told[name] = {
+                    "eTag": str(there["ETag"]).strip('"'),
+                    "versionId": there.get("VersionId"),
+                    "contentLength": there["ContentLength"],
+                }
+            return told
 
-        done = await self.aws(context, "s3", work)
+        told = await self.aws(context, "s3", work)
         context.metric("file.count", len(files))
-        context.metric("file.size", sum(path.stat().st_size for _, path in files))
-        tag = str(done["ETag"]).strip('"')
-        return Uploaded(bucket=self.bucket, key=self.key, eTag=tag, versionId=done.get("VersionId"))
+        context.metric("file.size", sum(path.stat().st_size for _, path in files.values()))
+        last = list(told.values())[-1]
+        is_one = isinstance(self.from_, list) and len(files) == 1
+        return Uploaded(
+            bucket=self.bucket,
+            key=self.key,
+            eTag=last["eTag"],
+            versionId=last["versionId"],
+            files=None if is_one else told,
+        )
 
-    def _files(self, context: RunContext) -> list[tuple[str, Path]]:
+    def _files(self, context: RunContext) -> dict[str, tuple[str, Path]]:
+        """Name → the object's key and the file."""
         given = self.from_
-        if isinstance(given, dict):
-            return [
-                (s3_objects.below(self.key, str(name)), context.files.path(str(uri))) for name, uri in given.items()
-            ]
-        if len(given) == 1:
-            return [(self.key, context.files.path(given[0]))]
-        paths = [context.files.path(uri) for uri in given]
-        return [(s3_objects.below(self.key, path.name), path) for path in paths]
+        if isinstance(given, list) and len(given) == 1:
+            path = context.files.path(given[0])
+            return {path.name: (self.key, path)}
+        if isinstance(given, list):
+            paths = {path.name: path for path in map(context.files.path, given)}
+        else:
+            paths = {str(name): context.files.path(str(uri)) for name, uri in given.items()}
+        return {name: (s3_objects.below(self.key, name), path) for name, path in paths.items()}
 
 
 class Download(ListFields, BucketTask):
@@ -287,68 +302,6 @@ prefix: 2024/
 
         await self.aws(context, "s3", work)
         return AllDeleted(count=len(found), size=sum(one["size"] for one in found))
-
-
-class Place(Part):
-    """An object."""
-
-    bucket: Property[Text]
-    key: Property[OptionalText] = None
-    version_id: Property[OptionalText] = None
-
-
-class Copied(Outputs):
-    """The new object."""
-
-    bucket: str
-    key: str
-    eTag: str | None = None  # noqa: N815 - appears as written
-
-
-class Copy(AwsConnected, RunnableTask):
-    """Copy an object, and delete the old one if asked to."""
-
-    examples: ClassVar[tuple[str, ...]] = (
-        """
-id: copy
-type: io.kestra.plugin.aws.s3.Copy
-region: eu-central-1
-from:
-  bucket: reports
-  key: latest.csv
-to:
-  bucket: archive
-  key: 2026.csv
-""",
-    )
-    type: Literal["io.kestra.plugin.aws.s3.Copy"]
-    from_: Place = Field(alias="from")
-    to: Place | None = None
-    delete: Property[bool] = False
-    server_side_encryption: Property[OptionalText] = None
-    kms_key_id: Property[OptionalText] = None
-
-    async def run(self, context: RunContext) -> Copied:
-        if not self.from_.key:
-            raise TaskFailed("It is not said what to copy.", fix="Give `from.key`.")
-        source = {"Bucket": self.from_.bucket, "Key": self.from_.key}
-        if self.from_.version_id:
-            source["VersionId"] = self.from_.version_id
-        bucket = self.to.bucket if self.to else self.from_.bucket
-        key = (self.to.key if self.to else None) or self.from_.key
-        if self.delete and (bucket, key) == (self.from_.bucket, self.from_.key):
-            raise TaskFailed("The object would be copied over itself and deleted.", fix="Give another `to`.")
-        options = {"ServerSideEncryption": self.server_side_encryption, "SSEKMSKeyId": self.kms_key_id}
-
-        def work(client: Any) -> Any:
-            given = {name: value for name, value in options.items() if value}
-            client.copy(source, bucket, key, ExtraArgs=given)
-            if self.delete:
-                client.delete_object(Bucket=self.from_.bucket, Key=self.from_.key)
-            return client.head_object(Bucket=bucket, Key=key)
-
-        done = await self.aws(context, "s3", work)
-        return Copied(bucket=bucket, key=key, eTag=str(done["ETag"]).strip('"'))
 
 
 class Made(Outputs):

@@ -94,7 +94,10 @@ from:
             event.message_id = str(row["messageId"])
         if self.body_content_type:
             event.content_type = self.body_content_type
-        event.properties = {**(row.get("properties") or {}), **self.event_properties}
+        properties = row.get("properties") or {}
+        if not isinstance(properties, dict):
+            raise TaskFailed("The `properties` of an event are no map.", fix="Give names and values.")
+        event.properties = {**properties, **self.event_properties}
         return event
 
 

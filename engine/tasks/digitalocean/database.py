@@ -8,7 +8,14 @@ from engine.plugin import Outputs, Property, RunContext
 from engine.tasks.digitalocean_service import DigitalOceanTask, Listed, ListTask, below, found
 from engine.tasks.property_types import Text
 
-SECRET = frozenset({"connection", "private_connection", "users"})  # of a row: users, passwords, addresses with both
+# Of a row: users, passwords, addresses with both.
+SECRET = frozenset(
+    {"users"}
+    | {
+        f"{of}connection"
+        for of in ("", "private_", "standby_", "standby_private_", "ui_", "schema_registry_", "metrics_")
+    }
+)
 
 
 class Database(Outputs):

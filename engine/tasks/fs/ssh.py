@@ -49,6 +49,7 @@ commands:
     env: Property[JsonMap | None] = None
     enable_ssh_rsa1: Property[bool] = False
     open_ssh_config_dir: Any = Field(default=None, alias="openSSHConfigDir")
+    open_ssh_config_path: Any = Field(default=None, alias="openSSHConfigPath")
     use_open_ssh_config: Any = Field(default=None, alias="useOpenSSHConfig")
     warning_on_std_err: Any = None
 

@@ -11,6 +11,7 @@ from engine.tasks.chat_messages import chunks
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+from engine.tasks.rest_service import refuse_climbing
 from engine.tasks.webhook_task import summary_of
 
 GRAPH = "https://graph.facebook.com/v23.0"
@@ -53,6 +54,7 @@ executionId: "{{ trigger.executionId }}"
             text = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
         context.mask(self.access_token)
         url = self.url or f"{GRAPH}/{quote(self.page_id, safe='')}/messages"
+        refuse_climbing(url)
         headers = {"Authorization": f"Bearer {self.access_token}"}
         for recipient in self.recipient_ids:
             for piece in chunks(public_links(text, context.settings.public_url), MAX_TEXT):
