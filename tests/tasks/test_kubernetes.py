@@ -121,6 +121,9 @@ async def test_resources_are_applied_changed_and_deleted(run, cluster):
     for wrong in ("a: [", "just text", "kind: Pod"):
         with pytest.raises(TaskFailed, match="`spec` is no"):
             await run("Apply", spec=wrong)
+    laughs = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]\n" for n in range(9))
+    with pytest.raises(TaskFailed, match="aliases of `spec` make more than"):
+        await run("Apply", spec=f"apiVersion: v1\nkind: Pod\nmetadata: {{name: x}}\n{laughs}")
 
 
 class Pods:

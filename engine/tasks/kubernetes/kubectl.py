@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
-import yaml
-
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks.fetched_rows import filed
 from engine.tasks.kubernetes.cluster import Cluster, Connection, connected
 from engine.tasks.property_types import OptionalText, Text, TextList
+from engine.tasks.serdes.yaml import parsed
 
 PATCHES = {
     "STRATEGIC_MERGE": "application/strategic-merge-patch+json",
@@ -282,12 +281,10 @@ resourcesNames: [api]
 
 def _resources(spec: str) -> list[dict[str, Any]]:
     try:
-        found = [one for one in yaml.safe_load_all(spec) if one]
+        found = [one for one in parsed(spec, "`spec`") if one]
         listed = [item for one in found for item in (one["items"] if one["kind"].endswith("List") else [one])]
         if all(one["apiVersion"] and one["kind"] and one["metadata"]["name"] for one in listed) and listed:
             return listed
-    except yaml.YAMLError as error:
-        raise TaskFailed(f"`spec` is no YAML: {error}") from error
     except (KeyError, TypeError, AttributeError):
         pass
     raise TaskFailed("`spec` is no resource.", fix="Each has `apiVersion`, `kind` and `metadata.name`.")

@@ -17,13 +17,17 @@ from engine.tasks.sql_rows import json_value
 def documents(source: Path, charset: str) -> list[Any]:
     """The documents of a file, as plain JSON values; TaskFailed says where it is no YAML, or when its aliases make more
     of it than there is room for."""
-    text = source.read_text(charset)
+    return parsed(source.read_text(charset), source.name)
+
+
+def parsed(text: str, name: str) -> list[Any]:
+    """The documents of a text that is called by a name, as `documents` gives them."""
     try:
         found = [one for one in yaml.load_all(text, Loader=_LOADER) if one is not None]
     except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise TaskFailed(f"{source.name} is not YAML: {' '.join(str(error).split())}") from error
+        raise TaskFailed(f"{name} is not YAML: {' '.join(str(error).split())}") from error
     if "*" in text and _unfolded(found) > len(text) + MAX_ITEMS:
-        raise TaskFailed(f"The aliases of {source.name} make more than {MAX_ITEMS:,} values.", fix="Use fewer aliases.")
+        raise TaskFailed(f"The aliases of {name} make more than {MAX_ITEMS:,} values.", fix="Use fewer aliases.")
     return [json_value(one) for one in found]
 
 
