@@ -3,7 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Property, RunContext, TaskFailed
-from engine.tasks.aws import s3, s3_copies
+from engine.tasks.aws import s3
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.aws.s3_objects import Listed
 from engine.tasks.extras import extra
@@ -194,7 +194,7 @@ prefix: 2024/
     type: Literal["io.kestra.plugin.minio.DeleteList"]  # type: ignore[assignment]
 
 
-class Copy(MinioConnected, s3_copies.Copy):
+class Copy(MinioConnected, s3.Copy):
     """Copy an object, and delete the old one if asked to."""
 
     examples: ClassVar[tuple[str, ...]] = (
