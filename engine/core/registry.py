@@ -1,6 +1,5 @@
 """Which types exist: type name → class, aliases, nearest names. A class is imported when the first flow names it."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -14,7 +13,6 @@ from engine.errors import UnknownTaskType
 LIKE = 0.8  # how much of a name must be the same for a guess …
 SPELT = 0.82  # … and of each part before the last: GitLab isn't GitHub, and Dremio isn't Druid
 QUOTES = " \"'“”„‘’‚«»`"  # around a name, from a text that was pasted
-WORDS = re.compile(r"[a-z][A-Z]")  # in a name of several words: it says by itself what it does
 KINDS = frozenset({"a task", "a trigger", "a condition"})
 SIBLINGS = 6  # how many types of a package are named to somebody who asked for one that it lacks
 SERVICES = "io.kestra.plugin."
@@ -129,7 +127,7 @@ class Registry:
                 if candidate.lower() == plain.lower() or candidate.endswith(f".{plain}"):
                     return 4
                 if not _is_misspelt(package, other):
-                    return 2.5 if last == last_name and WORDS.search(last) and _family(other) == _family(package) else 0
+                    return 0
                 whole = SequenceMatcher(None, plain, candidate).ratio()
                 if whole <= LIKE:
                     return 0
@@ -151,11 +149,6 @@ class Registry:
         for cls in classes:
             for name in cls.type_names():
                 self._loaded.setdefault(name, cls)
-
-
-def _family(package: str) -> str:
-    """The plugin that a package is part of."""
-    return ".".join(package.split(".")[:4])
 
 
 @lru_cache(maxsize=1024)

@@ -53,12 +53,12 @@ async def test_one_object(context, at):
     copied = await context.run(
         type=f"{PLUGIN}.s3.Copy", **{k: v for k, v in at.items() if k != "bucket"},
         from_={"bucket": "one", "key": "a/b.txt"},
-        to={"bucket": "one", "key": "c.txt", "serverSideEncryption": "AES256"}, delete=True,
+        to={"bucket": "one", "key": "c.txt", "serverSideEncryption": "aws:kms", "kmsKeyId": "k1"}, delete=True,
     )  # fmt: skip
-    assert (copied.key, (await context.run(type=f"{PLUGIN}.s3.Download", **at, key="c.txt")).contentLength) == (
-        "c.txt",
-        5,
-    )
+    assert copied.key == "c.txt"
+    who = {"aws_access_key_id": "AKIA", "aws_secret_access_key": "s3cret", "region_name": "eu-central-1"}
+    there = boto3.client("s3", endpoint_url=at["endpointOverride"], **who).head_object(Bucket="one", Key="c.txt")
+    assert (there["ServerSideEncryption"], there["SSEKMSKeyId"]) == ("aws:kms", "k1")
     with pytest.raises(TaskFailed, match=r"AWS s3 refused HeadObject: 404.*Check `bucket` and `key`"):
         await context.run(type=f"{PLUGIN}.s3.Download", **at, key="a/b.txt")
     await context.run(type=f"{PLUGIN}.s3.Delete", **at, key="c.txt")
@@ -74,6 +74,8 @@ async def test_many_objects(context, at):
     assert put.files["0.csv"] == {"eTag": md5(b"0").hexdigest(), "versionId": None, "contentLength": 1}
     await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=json.dumps(uris[:2]), key="more/")
     await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_={"x/y.txt": uris[0]}, key="named")
+    twice = await context.run(type=f"{PLUGIN}.s3.Upload", **at, from_=[uris[0], uris[0]], key="in")
+    assert list(twice.files) == ["0.csv"]
     found = await context.run(type=f"{PLUGIN}.s3.List", **at, prefix="in/", regexp=r".*/[01]\.csv")
     assert [one["key"] for one in found.objects] == ["in/0.csv", "in/1.csv"]
     assert (await context.run(type=f"{PLUGIN}.s3.List", **at, maxFiles=2)).objects[1]["size"] == 1

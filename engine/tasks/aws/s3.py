@@ -95,7 +95,7 @@ from: "{{ outputs.report.uri }}"
 
         def work(client: Any) -> Any:
             told = {}
-            for name, (key, path) in files.items():
+            for name, key, path in files:
                 client.upload_file(str(path), self.bucket, key, ExtraArgs=options)
                 there = client.head_object(Bucket=self.bucket, Key=key)
                 told[name] = {
@@ -107,8 +107,8 @@ from: "{{ outputs.report.uri }}"
 
         told = await self.aws(context, "s3", work)
         context.metric("file.count", len(files))
-        context.metric("file.size", sum(path.stat().st_size for _, path in files.values()))
-        last = list(told.values())[-1]
+        context.metric("file.size", sum(path.stat().st_size for *_, path in files))
+        last = told[files[-1][0]]
         is_one = isinstance(self.from_, list) and len(files) == 1
         return Uploaded(
             bucket=self.bucket,
@@ -118,17 +118,15 @@ from: "{{ outputs.report.uri }}"
             files=None if is_one else told,
         )
 
-    def _files(self, context: RunContext) -> dict[str, tuple[str, Path]]:
-        """Name → the object's key and the file."""
-        given = self.from_
-        if isinstance(given, list) and len(given) == 1:
-            path = context.files.path(given[0])
-            return {path.name: (self.key, path)}
-        if isinstance(given, list):
-            paths = {path.name: path for path in map(context.files.path, given)}
+    def _files(self, context: RunContext) -> list[tuple[str, str, Path]]:
+        """Name, the object's key, and the file."""
+        if isinstance(self.from_, dict):
+            named = [(str(name), context.files.path(str(uri))) for name, uri in self.from_.items()]
         else:
-            paths = {str(name): context.files.path(str(uri)) for name, uri in given.items()}
-        return {name: (s3_objects.below(self.key, name), path) for name, path in paths.items()}
+            named = [(path.name, path) for path in map(context.files.path, self.from_)]
+            if len(named) == 1:
+                return [(name, self.key, path) for name, path in named]
+        return [(name, s3_objects.below(self.key, name), path) for name, path in named]
 
 
 class Download(ListFields, BucketTask):

@@ -10,10 +10,15 @@ from engine.tasks.property_types import Text
 
 # Of a row: users, passwords, addresses with both.
 SECRET = frozenset(
-    {"users"}
-    | {
-        f"{of}connection"
-        for of in ("", "private_", "standby_", "standby_private_", "ui_", "schema_registry_", "metrics_")
+    {
+        "users",
+        "connection",
+        "private_connection",
+        "standby_connection",
+        "standby_private_connection",
+        "ui_connection",
+        "schema_registry_connection",
+        "metrics_connection",
     }
 )
 
