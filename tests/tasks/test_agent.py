@@ -99,6 +99,19 @@ async def test_a_failing_tool_is_told_to_the_model(ask, models):
     assert found.toolExecutions[0]["result"] == "Error: Tavily answered 432: out of credits"
 
 
+async def test_a_run_keeps_to_its_tokens(ask, models):
+    calls = [("web_search", {"query": "foxes"})]
+    models.answer("OpenAI", calls, "Red.")
+    whole = (await ask("OpenAI")).tokenUsage["totalTokenCount"]
+    for budget in (1, whole - 1):
+        models.answer("OpenAI", calls, "Red.")
+        with pytest.raises(TaskFailed, match=f"`maxCumulativeTokens` is {budget}"):
+            await ask("OpenAI", configuration={"maxCumulativeTokens": budget})
+    models.answer("OpenAI", calls, "Red.")
+    found = await ask("OpenAI", configuration={"maxCumulativeTokens": whole})
+    assert (found.textOutput, found.tokenUsage["totalTokenCount"]) == ("Red.", whole)
+
+
 async def test_there_is_a_limit(ask, models):
     models.answer("OpenAI", [("web_search", {"query": "again"})])
     with pytest.raises(TaskFailed, match="more than 20 times") as caught:

@@ -287,6 +287,40 @@ async def test_an_agent_elsewhere_is_a_tool(ask):
         assert (function["name"], function["description"]) == (name, "Translates into French.")
         (missing,) = await ask([(name, {"prompt": "x"})], {**tool, "serverUrl": f"{service.url}/nobody"})
         assert "There is no card of an agent" in missing
+        task = {"type": f"{AI}.agent.A2AClient", "serverUrl": f"{service.url}/translator"}
+        assert (await ask.context.run(**task, prompt="hello")).textOutput == "Bonjour"
+        with pytest.raises(TaskFailed, match=r"gave up \(failed\). no dictionary"):
+            await ask.context.run(**task, prompt="bad")
+
+
+async def test_instructions_are_read_when_they_are_needed(ask):
+    uri = await ask.context.files.put("Drain first. ü".encode(), "restart.md")
+    skills = [
+        {"name": "restart", "description": "How services restart.", "contentUri": uri},
+        {
+            "name": "mail",
+            "description": "How we write.",
+            "content": "Be brief.",
+            "resources": [{"relativePath": "signature.txt", "content": "Ann"}],
+        },
+    ]
+    tool = {"type": f"{AI}.tool.Skill", "skills": skills}
+    text = {"skill_name": "mail", "relative_path": "signature.txt"}
+    calls = [("activate_skill", {"skill_name": name}) for name in ("restart", "mail", "sing")]
+    calls += [("read_skill_resource", text), ("read_skill_resource", {**text, "skill_name": "restart"})]
+    restart, mail, unknown, signature, missing = await ask(calls, tool)
+    assert restart == "Drain first. ü"
+    assert mail == "Be brief.\n\nTexts that belong to it: signature.txt"
+    assert unknown == "Error: There is no skill 'sing'; there are restart, mail."
+    assert (signature, missing) == ("Ann", "Error: The skill restart has no text 'signature.txt'; it has none.")
+    activate, read = ask.functions()
+    assert "restart: How services restart.; mail: How we write." in activate["description"]
+    assert "Drain first" not in json.dumps(activate)
+    assert read["parameters"]["properties"]["relative_path"]["enum"] == ["signature.txt"]
+    with pytest.raises(TaskFailed, match="either `content` or `contentUri`"):
+        await ask("x", {**tool, "skills": [{**skills[0], "content": "both"}]})
+    with pytest.raises(TaskFailed, match="Two skills have the same name"):
+        await ask("x", {**tool, "skills": [skills[1], skills[1]]})
 
 
 async def test_code_runs_elsewhere(make_context, ask):

@@ -48,52 +48,56 @@ serverUrl: https://agents.example.com/translator
         return [Offer(Described(name, self.description, parameters), partial(self._use, context))]
 
     async def _use(self, context: RunContext, call: Call, number: int) -> str:
-        url = await self._address(context)
-        message = {
-            "kind": "message",
-            "role": "user",
-            "messageId": f"{context.task_run_id}-{context.attempt}-{number}",
-            "parts": [{"kind": "text", "text": str(call.arguments.get("prompt", ""))}],
-        }
-        found = await self._called(context, url, "message/send", {"message": message})
-        wait = 0.5
-        loop = asyncio.get_running_loop()
-        until = loop.time() + LONGEST.total_seconds()
-        while found.get("kind") == "task" and _state(found) in UNDER_WAY:
-            if loop.time() > until:
-                raise TaskFailed(f"The agent at {url} did not answer within {LONGEST}.")
-            await asyncio.sleep(wait)
-            wait = min(wait * 1.5, 10.0)
-            found = await self._called(context, url, "tasks/get", {"id": found["id"]})
-        said = told(found)
-        if found.get("kind") == "task" and _state(found) not in WELL:
-            raise TaskFailed(f"The agent at {url} gave up ({_state(found)}). {said}".strip())
-        return said
+        message_id = f"{context.task_run_id}-{context.attempt}-{number}"
+        return await asked(context, self.server_url, str(call.arguments.get("prompt", "")), message_id)
 
-    async def _address(self, context: RunContext) -> str:
-        """Where the agent hears, as its card says; TaskFailed when there is none."""
-        base = self.server_url.strip().rstrip("/") + "/"
-        refused: TaskFailed | None = None
-        for path in CARDS:
-            try:
-                card = await rest_service.document(context, "The agent", "GET", urljoin(base, path))
-            except TaskFailed as error:
-                refused = refused or error
-                continue
-            if isinstance(card, Mapping) and card.get("url"):
-                return urljoin(base, str(card["url"]))
-        fix = "Check `serverUrl`: the address below which the agent shows `.well-known/agent-card.json`."
-        raise TaskFailed(f"There is no card of an agent at {base}.", fix=fix) from refused
 
-    async def _called(self, context: RunContext, url: str, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        body = {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params}
-        answer = await rest_service.document(context, "The agent", "POST", url, json=body)
-        found = answer.get("result") if isinstance(answer, dict) else None
-        if not isinstance(found, dict):
-            error = answer.get("error") if isinstance(answer, dict) else None
-            said = error.get("message") if isinstance(error, dict) else answer
-            raise TaskFailed(f"The agent at {url} refused {method}: {said}.")
-        return found
+async def asked(context: RunContext, server_url: str, prompt: str, message_id: str) -> str:
+    """What an agent elsewhere says; TaskFailed when there is none, and when it refuses, gives up or takes too long."""
+    url = await _address(context, server_url)
+    parts = [{"kind": "text", "text": prompt}]
+    message = {"kind": "message", "role": "user", "messageId": message_id, "parts": parts}
+    found = await _called(context, url, "message/send", {"message": message})
+    wait = 0.5
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LONGEST.total_seconds()
+    while found.get("kind") == "task" and _state(found) in UNDER_WAY:
+        if loop.time() > until:
+            raise TaskFailed(f"The agent at {url} did not answer within {LONGEST}.")
+        await asyncio.sleep(wait)
+        wait = min(wait * 1.5, 10.0)
+        found = await _called(context, url, "tasks/get", {"id": found["id"]})
+    said = told(found)
+    if found.get("kind") == "task" and _state(found) not in WELL:
+        raise TaskFailed(f"The agent at {url} gave up ({_state(found)}). {said}".strip())
+    return said
+
+
+async def _address(context: RunContext, server_url: str) -> str:
+    """Where the agent hears, as its card says; TaskFailed when there is none."""
+    base = server_url.strip().rstrip("/") + "/"
+    refused: TaskFailed | None = None
+    for path in CARDS:
+        try:
+            card = await rest_service.document(context, "The agent", "GET", urljoin(base, path))
+        except TaskFailed as error:
+            refused = refused or error
+            continue
+        if isinstance(card, Mapping) and card.get("url"):
+            return urljoin(base, str(card["url"]))
+    fix = "Check `serverUrl`: the address below which the agent shows `.well-known/agent-card.json`."
+    raise TaskFailed(f"There is no card of an agent at {base}.", fix=fix) from refused
+
+
+async def _called(context: RunContext, url: str, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    body = {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params}
+    answer = await rest_service.document(context, "The agent", "POST", url, json=body)
+    found = answer.get("result") if isinstance(answer, dict) else None
+    if not isinstance(found, dict):
+        error = answer.get("error") if isinstance(answer, dict) else None
+        said = error.get("message") if isinstance(error, dict) else answer
+        raise TaskFailed(f"The agent at {url} refused {method}: {said}.")
+    return found
 
 
 def _state(task: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.core.task import AnyTyped
-from engine.plugin import Property, RunContext, TaskFailed
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.tasks.ai.a2a_tool import asked
 from engine.tasks.ai.completion import Answer, CompletionTask, parsed_reply
 from engine.tasks.ai.conversation import Said, Turn
 from engine.tasks.ai.guardrails import Guardrails
@@ -66,7 +67,9 @@ maxSequentialToolsInvocations: 5
         most = self.max_sequential_tools_invocations or MOST_CALLS
         ask = partial(self.ask, context)
         async with offered(context, self.tools) as tools:
-            said, done, between = await conversation(lambda t, d: ask(t, tools=d), context, turns, tools, most)
+            said, done, between = await conversation(
+                lambda t, d: ask(t, tools=d), context, turns, tools, most, self.budget
+            )
         if violated := await self.guardrails.of_answer(context, said):
             return self._answer(began, said, done, between, violated=violated)
         parsed = parsed_reply(said.text) if self.configuration.wants_json else None
@@ -106,3 +109,29 @@ maxSequentialToolsInvocations: 5
         if self.memory is not None and not isinstance(self.memory, Memory):
             raise TaskFailed(f"{self.memory.type!r} is not a memory.", fix="Use KestraKVStore.")
         return self.memory
+
+
+class Told(Outputs):
+    """What the agent said."""
+
+    textOutput: str  # noqa: N815 - appears as written
+
+
+class A2AClient(RunnableTask):
+    """Ask an agent elsewhere by the protocol A2A, and wait for what it says."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: translated
+type: io.kestra.plugin.ai.agent.A2AClient
+serverUrl: https://agents.example.com/translator
+prompt: "Translate into French: {{ inputs.text }}"
+""",
+    )
+    type: Literal["io.kestra.plugin.ai.agent.A2AClient", "io.kestra.plugin.ai.agent.A2AAgent"]
+    server_url: Property[Text]
+    prompt: Property[Text]
+
+    async def run(self, context: RunContext) -> Told:
+        message_id = f"{context.task_run_id}-{context.attempt}"
+        return Told(textOutput=await asked(context, self.server_url, self.prompt, message_id))

@@ -12,7 +12,16 @@ from pydantic import BeforeValidator, Field
 from engine.core.task import AnyTyped
 from engine.plugin import LateProperty, Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import aliases
-from engine.tasks.ai.conversation import Configuration, Described, Media, ResponseFormat, Said, Turn, told
+from engine.tasks.ai.conversation import (
+    Configuration,
+    Described,
+    Media,
+    ResponseFormat,
+    Said,
+    Turn,
+    told,
+    within_budget,
+)
 from engine.tasks.ai.guardrails import Guarded, Guardrails
 from engine.tasks.ai.model_service import Provider
 from engine.tasks.ai.tool_use import conversation, offered
@@ -29,6 +38,11 @@ class CompletionTask(RunnableTask):
 
     provider: AnyTyped
     configuration: Configuration = Field(default_factory=Configuration)
+
+    @property
+    def budget(self) -> int | None:
+        """The tokens that a run may take."""
+        return self.configuration.max_cumulative_tokens
 
     def model(self) -> Provider:
         """Whose model answers; TaskFailed when `provider` is something else."""
@@ -55,6 +69,7 @@ class CompletionTask(RunnableTask):
         context.metric("input.token.count", said.input_tokens, model=name)
         context.metric("output.token.count", said.output_tokens, model=name)
         context.metric("total.token.count", said.input_tokens + said.output_tokens, model=name)
+        within_budget(said.input_tokens + said.output_tokens, chosen.max_cumulative_tokens)
         return said
 
 
@@ -156,7 +171,9 @@ messages:
             return self._answer(began, Said(""), violated=violated)
         ask = partial(self.ask, context)
         async with offered(context, self.tools) as tools:
-            said, done, between = await conversation(lambda t, d: ask(t, tools=d), context, turns, tools)
+            said, done, between = await conversation(
+                lambda t, d: ask(t, tools=d), context, turns, tools, budget=self.budget
+            )
         if violated := await self.guardrails.of_answer(context, said):
             return self._answer(began, said, violated=violated)
         return self._answer(began, said, done, between)

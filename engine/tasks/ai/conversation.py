@@ -35,6 +35,9 @@ class Configuration(Part):
     thinking_budget_tokens: Property[OptionalInteger] = None
     return_thinking: Property[bool | None] = None
     prompt_caching: Property[bool | None] = Field(default=None, description="Of the system message, by Anthropic.")
+    max_cumulative_tokens: Property[Annotated[int, Field(ge=1)] | None] = Field(
+        default=None, description="Of all that is asked and answered in one run; one that takes more fails."
+    )
     chat_configuration: Annotated[Any, Instead("configuration", "and put what stands below it there")] = None
     response_format: ResponseFormat | None = None
 
@@ -128,6 +131,16 @@ class Said:
             "outputTokenCount": self.output_tokens,
             "totalTokenCount": total,
         }
+
+
+def within_budget(used: int, budget: int | None, *, goes_on: bool = False) -> None:
+    """TaskFailed when a run took more tokens than it may, or all of them and it `goes_on`."""
+    if budget is None or used < budget or (used == budget and not goes_on):
+        return
+    raise TaskFailed(
+        f"The run took {used} tokens, and `maxCumulativeTokens` is {budget}.",
+        fix="Raise `maxCumulativeTokens`, or ask for less.",
+    )
 
 
 def told(turns: Sequence[Turn]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
-from engine.tasks.ai.conversation import Call, Described, Offer, Said, Turn
+from engine.tasks.ai.conversation import Call, Described, Offer, Said, Turn, within_budget
 from engine.tasks.ai.tool import Tool
 
 MOST_CALLS = 20
@@ -36,7 +36,12 @@ async def offered(context: RunContext, tools: Sequence[Any]) -> AsyncIterator[Of
 
 
 async def conversation(
-    ask: Ask, context: RunContext, turns: list[Turn], tools: Offered, most: int = MOST_CALLS
+    ask: Ask,
+    context: RunContext,
+    turns: list[Turn],
+    tools: Offered,
+    most: int = MOST_CALLS,
+    budget: int | None = None,
 ) -> tuple[Said, list[dict[str, Any]], list[dict[str, Any]]]:
     """The last answer (with the tokens of all), each use of a tool, and what was said in between."""
     described = [offer.described for offer in tools.values()]
@@ -46,6 +51,7 @@ async def conversation(
     while True:
         said = await ask(turns, described)
         tokens_in, tokens_out = tokens_in + said.input_tokens, tokens_out + said.output_tokens
+        within_budget(tokens_in + tokens_out, budget, goes_on=bool(said.calls))
         if not said.calls:
             return replace(said, input_tokens=tokens_in, output_tokens=tokens_out), done, between
         if len(done) + len(said.calls) > most:
