@@ -1,6 +1,8 @@
-"""Where vectors are kept: pgvector for real, Qdrant and Chroma at the wire; and questions put to a database."""
+"""Where vectors are kept: pgvector for real, the others at the wire; and questions put to a database."""
 
+import json
 import math
+import re
 from urllib.parse import parse_qs, quote, urlsplit
 
 import psycopg
@@ -125,6 +127,164 @@ async def test_chroma(context):
     with serving(handle) as server:
         one = store(type=f"{AI}.embeddings.Chroma", baseUrl=server.url, collectionName="handbook")
         await kept_and_found(context, one)
+
+
+async def test_pinecone(make_context):
+    kept, made = Vectors(), []
+
+    def handle(request):
+        assert (request.headers["api-key"], request.headers["x-pinecone-api-version"]) == ("s3cret", "2025-01")
+        if request.path == "/indexes":
+            made.append(request.json)
+            kept.points = []
+            return Answered({"name": "handbook"}, 201)
+        if request.path == "/indexes/handbook":
+            about = {"host": server.url.removeprefix("http://"), "status": {"ready": True}}
+            return Answered(about) if made else Answered({"error": {"code": "NOT_FOUND", "message": "none"}}, 404)
+        asked = request.json
+        assert asked["namespace"] == "default"
+        if request.path == "/vectors/delete":
+            assert asked["deleteAll"] is True
+            there, kept.points = bool(kept.points), []
+            return Answered({}) if there else Answered({"code": 5, "message": "Namespace not found"}, 404)
+        if request.path == "/vectors/upsert":
+            kept.points += [(one["values"], one["metadata"]) for one in asked["vectors"]]
+            return Answered({"upsertedCount": len(asked["vectors"])})
+        assert (request.path, asked["includeMetadata"], asked["includeValues"]) == ("/query", True, True)
+        found = kept.nearest(asked["vector"], asked["topK"])
+        matches = [{"id": "x", "score": score, "values": at, "metadata": about} for score, (at, about) in found]
+        return Answered({"matches": matches})
+
+    with serving(handle) as server:
+        context = make_context({"providers": {"pinecone": {"base_url": server.url}}})
+        where = {"apiKey": "s3cret", "cloud": "AWS", "region": "us-east-1", "index": "handbook"}
+        one = store(type=f"{AI}.embeddings.Pinecone", **where)
+        with pytest.raises(TaskFailed, match="has no index handbook"):
+            await one.nearest(context, [1.0, 0.0], 1, 0.0)
+        await one.add(context, [], drop=True)
+        assert made == []
+        await one.add(context, SEGMENTS[:1], drop=True)
+        serverless = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
+        assert made == [{"name": "handbook", "dimension": 2, "metric": "cosine", "spec": serverless}]
+        await kept_and_found(context, one)
+    assert "s3cret" in context.masked
+
+
+async def test_weaviate(context):
+    kept, there = Vectors(), []
+
+    def handle(request):
+        assert request.headers["authorization"] == "Bearer s3cret"
+        if request.path == "/v1/schema/Handbook":
+            return Answered({"class": "Handbook"}) if there else Answered(None, 404)
+        if request.method == "DELETE":
+            match = request.json["match"]
+            assert match == {"class": "Handbook", "where": {"path": ["_id"], "operator": "NotEqual", "valueText": ""}}
+            gone, kept.points = kept.points[:2], kept.points[2:]  # so many at once
+            return Answered({"results": {"matches": len(gone), "successful": len(gone), "failed": 0}})
+        if request.path == "/v1/batch/objects":
+            there.append(request.query)
+            objects = request.json["objects"]
+            if any("bad" in one["properties"]["text"] for one in objects):
+                return Answered([{"result": {"errors": {"error": [{"message": "vector lengths don't match"}]}}}])
+            known = dict.fromkeys(one["id"] for one in objects)
+            kept.points = [point for point in kept.points or [] if point[2] not in known]
+            kept.points += [(one["vector"], one["properties"], one["id"]) for one in objects]
+            return Answered([{"result": {"status": "SUCCESS"}} for _ in objects])
+        query = request.json["query"]
+        asked = re.search(r"Get { (\w+)\(nearVector: {vector: (\[.*?\]), certainty: ([\d.]+)}, limit: (\d+)\)", query)
+        if asked[1] != "Handbook":
+            return Answered({"errors": [{"message": f'Cannot query field "{asked[1]}"'}]})
+        assert "{ text _metadata { n source } _additional { vector } }" in query
+        found = [
+            point
+            for score, point in kept.nearest(json.loads(asked[2]), int(asked[4]))
+            if (1 + score) / 2 >= float(asked[3])
+        ]
+        rows = [
+            {
+                "text": about["text"],
+                "_metadata": {"source": None, **about.get("_metadata", {})},
+                "_additional": {"vector": at},
+            }
+            for at, about, _ in found
+        ]
+        return Answered({"data": {"Get": {"Handbook": rows}}})
+
+    with serving(handle) as server:
+        parts = urlsplit(server.url)
+        where = {"scheme": "http", "host": parts.hostname, "port": parts.port, "apiKey": "s3cret"}
+        one = store(
+            type=f"{AI}.embeddings.Weaviate",
+            **where,
+            objectClass="Handbook",
+            metadataKeys=["n", "source"],
+            consistencyLevel="ALL",
+        )
+        await one.add(context, [Segment("north", [1.0, 1.0])], drop=True)
+        await one.add(context, [Segment("north", [0.0, 1.0])], drop=False)
+        assert len(kept.points) == 1  # the same text is kept once
+        await kept_and_found(context, one)
+        assert there[0] == {"consistency_level": "ALL"}
+        with pytest.raises(TaskFailed, match="kept not all texts: vector lengths don't match"):
+            await one.add(context, [Segment("bad", [1.0])], drop=False)
+        with pytest.raises(TaskFailed, match='refused: Cannot query field "Other"'):
+            await one.model_copy(update={"object_class": "Other"}).nearest(context, [1.0], 1, 0.0)
+        with pytest.raises(TaskFailed, match=r"`objectClass` .* is no name"):
+            await one.model_copy(update={"object_class": "X){a}"}).nearest(context, [1.0], 1, 0.0)
+
+
+@pytest.mark.parametrize("more", [{}, {"textFieldName": "said", "retrieveEmbeddingsOnSearch": True}])
+async def test_milvus(context, more):
+    kept, made = Vectors(), []
+    name = more.get("textFieldName", "text")
+
+    def handle(request):
+        if request.headers["authorization"] != "Bearer flows:s3cret":
+            return Answered({"code": 1800, "message": "user hasn't authenticated"})
+        what, asked, data = request.path.removeprefix("/v2/vectordb/"), request.json, {}
+        assert (asked["collectionName"], asked["dbName"]) == ("default", "company")
+        if what == "collections/has":
+            data = {"has": kept.points is not None}
+        elif what == "collections/drop":
+            kept.points = None
+        elif what == "collections/create":
+            made.append(asked)
+            kept.points = []
+        elif what == "entities/insert":
+            kept.points += [(row["vector"], row) for row in asked["data"]]
+        else:
+            assert (what, asked["annsField"], asked["consistencyLevel"]) == ("entities/search", "vector", "Eventually")
+            found = kept.nearest(asked["data"][0], asked["limit"])
+            data = [
+                {
+                    "id": row["id"],
+                    "distance": score,
+                    **{field: row[field] for field in asked["outputFields"]},
+                    "metadata": json.dumps(row["metadata"]),
+                }
+                for score, (_, row) in found
+            ]
+        return Answered({"code": 0, "data": data})
+
+    with serving(handle) as server:
+        where = {"uri": server.url.replace("http://", "milvus://"), "databaseName": "company", **more}
+        one = store(type=f"{AI}.embeddings.Milvus", **where, username="flows", password="s3cret")
+        await one.add(context, SEGMENTS[:1], drop=False)
+        await one.add(context, SEGMENTS, drop=True)
+        found = await one.nearest(context, [0.1, 1.0], 2, 0.0)
+        assert [(each.text, each.metadata) for each in found] == [("north", {"n": 1}), ("east", {})]
+        assert found[0].vector == ([0.0, 1.0] if more else [])
+        assert [each.text for each in await one.nearest(context, [0.1, 1.0], 9, 0.9)] == ["north"]
+        fields = {field["fieldName"]: field for field in made[0]["schema"]["fields"]}
+        assert list(fields) == ["id", name, "metadata", "vector"]
+        assert fields["vector"]["elementTypeParams"] == {"dim": "2"}
+        assert made[0]["indexParams"][0]["metricType"] == "COSINE"
+        with pytest.raises(TaskFailed, match="refused collections/has: user hasn't authenticated"):
+            await one.model_copy(update={"token": "other"}).add(context, SEGMENTS, drop=False)
+    assert "s3cret" in context.masked
+    far = store(type=f"{AI}.embeddings.Milvus", metricType="L2")
+    assert far._score(0.0) == 1.0
 
 
 async def test_a_question_is_answered_from_a_database(context, new_postgres, place, openai_service):
