@@ -98,7 +98,10 @@ def explained() -> Iterator[None]:
         fix = "Check the credentials, `namespace`, `eventHubName` and the network."
         raise TaskFailed(f"Event Hubs: {str(error).splitlines()[0]}", fix=fix) from error
     except ValueError as error:
-        raise TaskFailed(f"Event Hubs can't be asked like this: {error}", fix="Check `connectionString`.") from error
+        raise TaskFailed(
+            f"Event Hubs can't be asked like this: {error}",
+            fix="Check what the message names; it may be a part of `connectionString`.",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

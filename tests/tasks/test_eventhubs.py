@@ -86,6 +86,7 @@ async def test_events_are_sent(context, hub, who):
         ({"from_": [{"body": "x", "properties": "y"}]}, "`properties` of an event are no map"),
         ({"from_": [{"body": "%"}], "bodySerializer": "BINARY"}, "A body is not in base64"),
         ({"from_": [{"body": "x" * 500}], "maxBatchSizeInBytes": 300}, "too large for a batch"),
+        ({"from_": rows, "maxBatchSizeInBytes": 10**9}, "(?s)too large, acceptable max.*Check what the message names"),
         ({"from_": rows, "connectionString": None}, "not said who asks"),
         ({"from_": rows, "connectionString": "Endpoint=sb://127.0.0.1:1;x=y"}, "Event Hubs can't be asked like this"),
     ):
@@ -184,3 +185,15 @@ async def test_events_start_executions(context, hub, who, blobs):
     assert (first.variables["body"], first.key, first.problem) == ({"a": 1}, "127.0.0.1/Orders/0/2", None)
     assert second.variables["body"] == "no json"
     assert "An event is no JSON" in str(second.problem)
+
+
+async def test_a_listener_that_is_stopped_leaves_nothing_behind(context, hub, who):
+    given = {name: value for name, value in who.items() if not name.startswith("max")}
+    before = asyncio.all_tasks()
+    listening = asyncio.ensure_future(heard(context, 1, id="t", type=f"{HUBS}.RealtimeTrigger", **given))
+    while len(hub.starts) < 2:
+        await asyncio.sleep(0.01)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+    assert {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before} == set()

@@ -229,9 +229,11 @@ checkpointStoreProperties:
             try:
                 while True:
                     one = asyncio.ensure_future(coming.get())
-                    await asyncio.wait([one, reading], return_when=asyncio.FIRST_COMPLETED)
+                    try:
+                        await asyncio.wait([one, reading], return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        one.cancel()  # of no effect on one that is done
                     if not one.done():
-                        one.cancel()
                         reading.result()
                         return
                     partition, events = one.result()
