@@ -30,34 +30,26 @@ class Connection(Part):
     strict_deprecation_mode: Property[bool | None] = None
     trust_all_ssl: Property[bool] = False
 
-
-class ElasticsearchTask(RunnableTask):
-    """Which cluster."""
-
-    peers: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.opensearch.",)
-    connection: Connection
-    routing: Property[OptionalText] = None
-
     async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
         """The JSON of one call; TaskFailed when the cluster refuses."""
         return rest_service.parsed(await self.answer(context, method, path, **given), "Elasticsearch")
 
     async def answer(self, context: RunContext, method: str, path: str, **given: Any) -> Answer:
         """What the first node that answers a call says; TaskFailed when the cluster refuses."""
-        where, headers = self.connection, {"Content-Type": "application/json"}
-        if (who := where.basic_auth) and who.username:
+        headers = {"Content-Type": "application/json"}
+        if (who := self.basic_auth) and who.username:
             if who.password:
                 context.mask(who.password)
             pair = base64.b64encode(f"{who.username}:{who.password or ''}".encode()).decode()
             headers["Authorization"] = f"Basic {pair}"
-        for line in where.headers or []:
+        for line in self.headers or []:
             name, _, value = line.partition(":")
             headers[name.strip()] = value.strip()
-        options = HttpOptions(ssl=Ssl(insecure_trust_all_certificates=where.trust_all_ssl))
+        options = HttpOptions(ssl=Ssl(insecure_trust_all_certificates=self.trust_all_ssl))
         params = {name: value for name, value in (given.pop("params", None) or {}).items() if value is not None}
-        prefix = f"/{where.path_prefix.strip('/')}" if where.path_prefix else ""
+        prefix = f"/{self.path_prefix.strip('/')}" if self.path_prefix else ""
         failed: TaskFailed | None = None
-        for host in where.hosts:
+        for host in self.hosts:
             url = f"{host.rstrip('/')}{prefix}/{path.lstrip('/')}"
             try:
                 return await rest_service.call(
@@ -69,13 +61,32 @@ class ElasticsearchTask(RunnableTask):
                 failed = error
         raise failed or TaskFailed("It is not said where Elasticsearch is.", fix="Give `connection.hosts`.")
 
-    async def carried_out(self, context: RunContext, operations: str) -> None:
+    async def carried_out(self, context: RunContext, operations: str, routing: str | None = None) -> None:
         """Carry out some operations in one call; TaskFailed when the cluster refuses one of them."""
-        params = {"routing": self.routing}
-        answer = await self.ask(context, "POST", "_bulk", params=params, content=operations.encode())
+        answer = await self.ask(context, "POST", "_bulk", params={"routing": routing}, content=operations.encode())
         if answer.get("errors"):
             said = next(one["error"] for item in answer["items"] for one in item.values() if "error" in one)
             raise TaskFailed(f"Elasticsearch kept not all documents: {said.get('reason') or said}")
+
+
+class ElasticsearchTask(RunnableTask):
+    """Which cluster."""
+
+    peers: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.opensearch.",)
+    connection: Connection
+    routing: Property[OptionalText] = None
+
+    async def ask(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
+        """The JSON of one call; TaskFailed when the cluster refuses."""
+        return await self.connection.ask(context, method, path, **given)
+
+    async def answer(self, context: RunContext, method: str, path: str, **given: Any) -> Answer:
+        """What the first node that answers a call says; TaskFailed when the cluster refuses."""
+        return await self.connection.answer(context, method, path, **given)
+
+    async def carried_out(self, context: RunContext, operations: str) -> None:
+        """Carry out some operations in one call; TaskFailed when the cluster refuses one of them."""
+        await self.connection.carried_out(context, operations, self.routing)
 
 
 def name_of(text: str) -> str:

@@ -1,7 +1,6 @@
 """Where vectors are kept: pgvector for real, the others at the wire; and questions put to a database."""
 
 import json
-import math
 import re
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -12,6 +11,7 @@ from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from engine.tasks.ai.embeddings import Segment
 from tests.wire.loopback import Answered, serving
+from tests.wire.vectors import Vectors
 
 AI = "io.kestra.plugin.ai"
 SEGMENTS = [Segment("north", [0.0, 1.0], {"n": 1}), Segment("east", [1.0, 0.0]), Segment("south", [0.0, -1.0])]
@@ -48,21 +48,6 @@ async def test_pgvector(context, place, index):
     await kept_and_found(context, one)
     with pytest.raises(TaskFailed, match="is no name of a table"):
         await one.model_copy(update={"table": "x; DROP TABLE y"}).add(context, SEGMENTS, drop=False)
-
-
-class Vectors:
-    """Collections of points, found by their cosine."""
-
-    def __init__(self):
-        self.points = None
-
-    def nearest(self, vector, most):
-        def cosine(point):
-            return (
-                sum(a * b for a, b in zip(vector, point[0], strict=True)) / math.hypot(*vector) / math.hypot(*point[0])
-            )
-
-        return sorted(((cosine(point), point) for point in self.points), key=lambda one: -one[0])[:most]
 
 
 async def test_qdrant(context):

@@ -1,5 +1,6 @@
 """MongoDB's wire protocol (OP_MSG) on loopback: documents in memory, and what the tests ask of them."""
 
+import math
 import socket
 import socketserver
 import struct
@@ -29,6 +30,7 @@ class Mongo:
         self.kept: dict[str, list[Doc]] = {}
         self.cursors: dict[int, list[Doc]] = {}
         self.heard: list[Doc] = []
+        self.indexes: dict[str, list[Doc]] = {}
 
     def answer(self, asked: Doc, signed: list[str]) -> Doc:
         name = next(iter(asked))
@@ -79,11 +81,32 @@ class Mongo:
                 found = [one for one in found if matches(one, body)]
             elif kind == "$sort":
                 found = ordered(found, body)
+            elif kind == "$listSearchIndexes":
+                known = self.indexes.get(f"{asked['$db']}.{asked['aggregate']}", [])
+                found = [{**one, "queryable": True} for one in known if one["name"] == body.get("name", one["name"])]
+            elif kind == "$vectorSearch":
+                scored = [(likeness(one[body["path"]], body["queryVector"]), one) for one in found]
+                best = sorted(scored, key=lambda pair: -pair[0])[: body["limit"]]
+                found = [{**one, "score": (1 + score) / 2} for score, one in best]
+            elif kind == "$project":
+                found = [{key: value for key, value in one.items() if key in ("_id", *body)} for one in found]
             elif kind == "$group":
                 found = grouped(found, body)
             else:
                 raise Failed(40324, "Location40324", f"Unrecognized pipeline stage name: '{kind}'")
         return self.cursor(asked, "aggregate", found, asked["cursor"].get("batchSize", 2))
+
+    def do_listcollections(self, asked: Doc) -> Doc:
+        names = [name.partition(".")[2] for name in self.kept if name.startswith(f"{asked['$db']}.")]
+        return self.cursor({**asked, "listCollections": "$cmd"}, "listCollections", [{"name": n} for n in names], 99)
+
+    def do_create(self, asked: Doc) -> Doc:
+        self.rows(asked, "create")
+        return {}
+
+    def do_createsearchindexes(self, asked: Doc) -> Doc:
+        self.indexes.setdefault(f"{asked['$db']}.{asked['createSearchIndexes']}", []).extend(asked["indexes"])
+        return {"indexesCreated": [{"id": "1", "name": one["name"]} for one in asked["indexes"]]}
 
     def do_insert(self, asked: Doc) -> Doc:
         rows, n = self.rows(asked, "insert"), 0
@@ -139,6 +162,11 @@ def matches(one: Doc, wanted: Doc) -> bool:
         elif one.get(key) != value:
             return False
     return True
+
+
+def likeness(one: list[float], other: list[float]) -> float:
+    """The cosine of two vectors."""
+    return sum(a * b for a, b in zip(one, other, strict=True)) / math.hypot(*one) / math.hypot(*other)
 
 
 def ordered(rows: list[Doc], by: Doc) -> list[Doc]:

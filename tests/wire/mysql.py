@@ -1,9 +1,11 @@
 """A server that speaks MySQL's protocol on loopback; SQLite does the SQL. KILL ends a statement that waits."""
 
 import asyncio
+import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,11 +27,16 @@ class People(IdentityProvider):
         return User(name="ann", auth_string=NativePasswordAuthPlugin.create_auth_string("s3cret"))
 
 
+INDEXES = re.compile(r", (VECTOR )?INDEX [^()]*\([^()]*\)( M=\d+ DISTANCE=\w+)?")  # which SQLite makes elsewhere
+
+
 @contextmanager
-def mysql() -> Iterator[tuple[int, list[str]]]:
-    """The port, and the statements as they came."""
+def mysql(functions: Mapping[str, Callable[..., Any]] | None = None) -> Iterator[tuple[int, list[str]]]:
+    """The port, and the statements as they came; statements may call `functions`."""
     heard: list[str] = []
     database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    for name, function in {"UUID": lambda: str(uuid.uuid4()), **(functions or {})}.items():
+        database.create_function(name, -1, function)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     port: list[int] = []
@@ -42,7 +49,7 @@ def mysql() -> Iterator[tuple[int, list[str]]]:
                 return await super().handle_query(sql, attrs)
             if sql.upper() == "COMMIT":
                 return [], []
-            cursor = database.execute(sql.replace(r"\'", "''"))
+            cursor = database.execute(INDEXES.sub("", sql).replace(r"\'", "''").replace(r"\"", '"'))
             if cursor.description is None:
                 return [], []
             return cursor.fetchall(), [column[0] for column in cursor.description]
