@@ -33,13 +33,17 @@ class DigitalOcean(Part):
 
     async def rows(self, context: RunContext, kind: str, page_size: int = PAGE) -> AsyncGenerator[dict[str, Any], None]:
         """All that a list holds, page after page; TaskFailed."""
-        for page in range(1, PAGES):
+        for page in range(1, PAGES + 1):
             params = {"page": str(page), "per_page": str(page_size)}
             answer = await self.ask(context, "GET", kind, params=params)
             for row in answer.get(kind) or []:
                 yield row
             if not ((answer.get("links") or {}).get("pages") or {}).get("next"):
-                break
+                return
+        raise TaskFailed(
+            f"DigitalOcean's list of {kind} has more than {PAGES} pages.",
+            fix="Raise `perPage`, or check `baseUrl`: this list may lead back to itself.",
+        )
 
 
 class DigitalOceanTask(DigitalOcean, RunnableTask):

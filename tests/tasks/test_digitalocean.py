@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from engine.errors import TaskFailed
 from engine.plugin import Look
-from engine.tasks import catalogue
+from engine.tasks import catalogue, digitalocean_service
 from tests.wire.loopback import Answered, serving
 
 OCEAN = "io.kestra.plugin.digitalocean"
@@ -62,7 +62,7 @@ async def test_a_droplet_is_read_and_destroyed(context):
             ("2", "dop_v1", "DigitalOcean answered 404: The resource could not be found"),
             ("3164444", "other", "Unable to authenticate you.*Check the credentials"),
             ("odd", "dop_v1", "without a droplet"),
-            (" ", "dop_v1", "not said which droplet"),
+            (" ", "dop_v1", "not said which of the droplets.*Give `dropletId`"),
         ):
             with pytest.raises(TaskFailed, match=why):
                 await run("Get", identity, token)
@@ -109,6 +109,17 @@ async def test_droplets_are_made_listed_and_switched(context):
         assert (found.rows, found.size, found.total) == ([MACHINE] * 5, 5, 5)
         first = await run("List", perPage=2, fetchType="FETCH_ONE")
         assert (first.row, first.rows, first.size, first.total) == (MACHINE, None, 1, 5)
+
+
+async def test_a_list_without_an_end_is_none(context, monkeypatch):
+    monkeypatch.setattr(digitalocean_service, "PAGES", 3)
+
+    def service(request):
+        return Answered({"droplets": [MACHINE], "links": {"pages": {"next": request.path}}})
+
+    with serving(service) as wire, pytest.raises(TaskFailed, match=r"more than 3 pages.*Raise `perPage`"):
+        await context.run(type=f"{D}.List", apiToken="dop_v1", baseUrl=wire.url)
+    assert len(wire.requests) == 3
 
 
 async def test_new_droplets_start_executions_one_a_look(context):

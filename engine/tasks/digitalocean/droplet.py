@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
-from urllib.parse import quote
 
 from pydantic import Field
 
 from engine.core.durations import Duration
-from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext, TaskFailed
-from engine.tasks.digitalocean_service import DigitalOcean, DigitalOceanTask, Listed, ListTask
+from engine.plugin import Look, Outputs, PollContext, PollingTrigger, Property, RunContext
+from engine.tasks.digitalocean_service import DigitalOcean, DigitalOceanTask, Listed, ListTask, below, found
 from engine.tasks.property_types import OptionalText, Text, TextList
 from engine.tasks.trigger_fields import fields_of
 
@@ -21,18 +20,14 @@ class DropletTask(DigitalOceanTask):
 
     droplet_id: Property[Text]
 
-    async def asked(self, context: RunContext, method: str, below: str = "", **given: Any) -> dict[str, Any]:
+    async def asked(self, context: RunContext, method: str, path: str = "", **given: Any) -> dict[str, Any]:
         """The JSON of one call about the droplet; TaskFailed when DigitalOcean refuses."""
-        if not self.droplet_id.strip():
-            raise TaskFailed("It is not said which droplet.", fix="Give `dropletId`.")
-        return await self.ask(context, method, f"droplets/{quote(self.droplet_id.strip(), safe='')}{below}", **given)
+        return await self.ask(context, method, below("droplets", self.droplet_id, "dropletId") + path, **given)
 
     async def act(self, context: RunContext, **wanted: Any) -> "Acted":
         """Begin something of the droplet; TaskFailed."""
-        found = (await self.asked(context, "POST", "/actions", json=wanted)).get("action")
-        if not isinstance(found, dict):
-            raise TaskFailed("DigitalOcean answered without an action.", fix="Check `baseUrl`.")
-        return Acted(actionId=found.get("id"), status=found.get("status"), type=found.get("type"))
+        action = found(await self.asked(context, "POST", "/actions", json=wanted), "action")
+        return Acted(actionId=action.get("id"), status=action.get("status"), type=action.get("type"))
 
 
 class Droplet(Outputs):
@@ -49,19 +44,17 @@ class Droplet(Outputs):
     @classmethod
     def of(cls, answer: dict[str, Any]) -> "Droplet":
         """What an answer tells of one; TaskFailed when it tells of none."""
-        found = answer.get("droplet")
-        if not isinstance(found, dict):
-            raise TaskFailed("DigitalOcean answered without a droplet.", fix="Check `baseUrl`.")
-        addresses = (found.get("networks") or {}).get("v4") or []
+        droplet = found(answer, "droplet")
+        addresses = (droplet.get("networks") or {}).get("v4") or []
         public = [one.get("ip_address") for one in addresses if one.get("type") == "public"]
         return cls(
-            id=found.get("id"),
-            name=found.get("name"),
-            status=found.get("status"),
-            region=(found.get("region") or {}).get("slug"),
-            sizeSlug=found.get("size_slug"),
+            id=droplet.get("id"),
+            name=droplet.get("name"),
+            status=droplet.get("status"),
+            region=(droplet.get("region") or {}).get("slug"),
+            sizeSlug=droplet.get("size_slug"),
             ip=public[0] if public else None,
-            createdAt=found.get("created_at"),
+            createdAt=droplet.get("created_at"),
         )
 
 
