@@ -84,7 +84,8 @@ class Scanned(Outputs):
 
 
 class ScanTask(AikidoConnected, RunnableTask, ABC):
-    """Begin a scan. Aikido gives a scan no id: waiting is until the next one ends, whoever began it."""
+    """Begin a scan. Aikido gives a scan no id: waiting is until the next one ends, whoever began it,
+    and none can be cancelled."""
 
     wait_for_completion: Property[bool] = False
     poll_interval: Property[timedelta] = timedelta(seconds=10)
@@ -108,7 +109,7 @@ class ScanTask(AikidoConnected, RunnableTask, ABC):
         async def look() -> bool | None:
             return await self.scanned_at(session) > before or None
 
-        await rest_service.waited(look, every=self.poll_interval, most=self.max_duration, what="The scan")
+        await rest_service.waited(context, look, every=self.poll_interval, most=self.max_duration, what="The scan")
         return Scanned(triggered=triggered, completed=True)
 
 

@@ -3,13 +3,13 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from typing import Any, ClassVar, Literal
 
-from engine.errors import EngineError
 from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks import rest_service
 from engine.tasks.gcp_service import GcpConnected, is_conflict
 from engine.tasks.property_types import OptionalText
 
@@ -45,15 +45,12 @@ class BigQueryConnected(GcpConnected):
             reference = {"projectId": project, "jobId": name if number == 1 else f"{name}_{number}"}
             reference |= {"location": self.location} if self.location else {}
             body = {"jobReference": reference, "configuration": dict(configuration)}
-            try:
+            stop = partial(self._asked, context, "POST", reference, "/cancel")
+            async with rest_service.stopping(context, f"The job {reference['jobId']}", stop):
                 made = await self._begun(context, body, begin)
-                reference = made["jobReference"]  # with the place it runs at
+                reference.update(made["jobReference"])  # with the place it runs at
                 if not _is_cancelled(made):
                     return await self._ended(context, made)
-            except asyncio.CancelledError:
-                with suppress(EngineError):
-                    await self._asked(context, "POST", reference, "/cancel")
-                raise
         raise AssertionError
 
     async def _begun(self, context: RunContext, body: Job, begin: Callable[[Job], Awaitable[Job]] | None) -> Job:

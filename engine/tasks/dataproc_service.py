@@ -31,7 +31,7 @@ class DataprocConnected(GcpConnected):
 
         name = operation["name"]
         done = await rest_service.waited(
-            look, every=EVERY, most=MOST, what=f"The operation {name}",
+            context, look, every=EVERY, most=MOST, what=f"The operation {name}",
             stop=(lambda: self.gcp(context, "POST", f"{name}:cancel", json={})) if stops else None,
         )  # fmt: skip
         if error := done.get("error"):

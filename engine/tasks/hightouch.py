@@ -20,7 +20,8 @@ class Started(Outputs):
 
 
 class Sync(RunnableTask):
-    """Start a sync, and wait for its end."""
+    """Start a sync, and wait for its end. Hightouch has no call that cancels a run: when the task is killed it
+    goes on."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -55,7 +56,8 @@ syncId: 1127166
                 raise TaskFailed(f"Hightouch tells of {len(found)} runs {run}.", fix="Look at the sync in Hightouch.")
             return dict(found[0]) if found[0]["status"] in ENDED else None
 
-        done = await rest_service.waited(look, every=self.every, most=self.max_duration, what=f"The run {run}")
+        what = f"The run {run}"
+        done = await rest_service.waited(context, look, every=self.every, most=self.max_duration, what=what)
         for rows, metric in METRICS:
             for kind, count in (done.get(rows) or {}).items():
                 context.metric(f"{metric}{kind.removesuffix('Count').capitalize()}", float(count))

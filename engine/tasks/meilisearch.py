@@ -45,7 +45,8 @@ class Added(Outputs):
 
 
 class DocumentAdd(MeilisearchTask):
-    """Put documents into an index, in place of those with the same id, and wait until they are found."""
+    """Put documents into an index, in place of those with the same id, and wait until they are found. What was sent
+    is put there also when the task is killed."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -86,7 +87,7 @@ from: "{{ outputs.extract.uri }}"
             return found if found.get("status") in ENDED else None
 
         done = await rest_service.waited(
-            look, every=EVERY, most=self.wait_timeout, what=f"The task {task}", fix="Raise `waitTimeout`."
+            context, look, every=EVERY, most=self.wait_timeout, what=f"The task {task}", fix="Raise `waitTimeout`."
         )
         if done["status"] != "succeeded":
             error = done.get("error") or {}

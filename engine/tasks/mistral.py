@@ -121,7 +121,7 @@ class Ran(Outputs):
 
 
 class RunWorkflow(Mistral, RunnableTask):
-    """Run a workflow at Mistral, and wait for its end."""
+    """Run a workflow at Mistral, and wait for its end; one that is waited for is cancelled with the task."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -160,11 +160,14 @@ waitTimeout: PT15M
             return None if found.get("status") in RUNNING else found
 
         done = await rest_service.waited(
+            context,
             look,
             every=self.poll_interval,
             most=self.wait_timeout,
             what=f"The execution {run}",
             fix="Raise `waitTimeout`.",
+            stop=lambda: self.ask(context, "POST", f"workflows/executions/{quote(run, safe='')}/cancel"),
+            outlasts=True,
         )
         status = str(done.get("status"))
         if status in FAILED:

@@ -26,7 +26,7 @@ class Refreshed(Outputs):
 
 
 class RefreshGroupDataset(RunnableTask):
-    """Refresh a dataset of a workspace."""
+    """Refresh a dataset of a workspace. Power BI can not cancel such a refresh: when the task is killed it goes on."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -79,7 +79,7 @@ wait: true
             raise TaskFailed(f"Power BI does not know the refresh {request} any more.")
 
         what = f"The refresh {request}"
-        done = await rest_service.waited(look, every=self.poll_duration, most=self.wait_duration, what=what)
+        done = await rest_service.waited(context, look, every=self.poll_duration, most=self.wait_duration, what=what)
         if str(done.get("status")).lower() != "completed":
             why = done.get("serviceExceptionJson") or done.get("extendedStatus") or "nothing more is said"
             raise TaskFailed(f"{what} ended as {done.get('status')}: {why}")

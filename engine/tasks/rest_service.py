@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from math import inf
 from pathlib import Path
@@ -15,7 +16,9 @@ from engine.plugin import RunContext, TaskFailed
 from engine.tasks.http_options import DEFAULT, HttpOptions
 from engine.tasks.outbound import Answer, opened, patient, read
 
+log = logging.getLogger(__name__)
 R = TypeVar("R")
+PATIENCE = 4.0  # seconds that a service has to stop what it runs; a stop of the bot waits 5 for its tasks
 REASONS = (
     ("error_summary",),
     ("message", "value"),
@@ -121,6 +124,7 @@ def reason(answer: Answer) -> str:
 
 
 async def waited(
+    context: RunContext,
     look: Callable[[], Awaitable[R | None]],
     *,
     every: timedelta,
@@ -128,24 +132,46 @@ async def waited(
     what: str = "",
     fix: str = "Raise `maxDuration`.",
     stop: Callable[[], Awaitable[Any]] | None = None,
+    outlasts: bool = False,
 ) -> R:
     """What `look` gives as soon as it gives something; TaskFailed when that takes longer than `most`, which `what` then
-    names. `stop` ends what nobody waits for any more, then and when the task is killed."""
+    names. `stop` ends what nobody waits for any more: when the task is killed or runs into its `timeout`, when the bot
+    is stopped, for the task then begins anew, and after `most` unless it `outlasts` that."""
     loop = asyncio.get_running_loop()
     until = inf if most is None else loop.time() + most.total_seconds()
 
-    async def given_up() -> None:
-        if stop is not None:
-            with suppress(EngineError):
-                await stop()
-
-    try:
+    async with stopping(context, what, stop):
         while (found := await look()) is None:
             if loop.time() >= until:
-                await given_up()
+                if stop is not None and not outlasts:
+                    await _stopped(context, what, stop)
                 raise TaskFailed(f"{what} did not end within {most}.", fix=fix)
             await asyncio.sleep(every.total_seconds())
-    except asyncio.CancelledError:
-        await given_up()
-        raise
     return found
+
+
+@asynccontextmanager
+async def stopping(context: RunContext, what: str, stop: Callable[[], Awaitable[Any]] | None) -> AsyncIterator[None]:
+    """While this is open, the task's end from outside `stop`s `what` at its service: once, and whether or not the
+    service does it."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        if stop is not None:
+            await _stopped(context, what, stop)
+        raise
+
+
+async def _stopped(context: RunContext, what: str, stop: Callable[[], Awaitable[Any]]) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await stop()
+    except TimeoutError:
+        context.log(f"{what} may still run: its service did not answer within {PATIENCE:g} s.", "WARN")
+    except EngineError as error:
+        context.log(f"{what} may still run: it could not be stopped. {error.message}", "WARN")
+    except Exception:  # that the task is killed must not be lost
+        log.exception("Stopping broke: %s", what)
+        context.log(f"{what} may still run: it could not be stopped.", "WARN")
+    else:
+        context.log(f"{what} is stopped, for nobody waits for it any more.")

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from datetime import time as time_of_day
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -69,16 +70,13 @@ class Session:
         """What Snowflake answers to a statement; TaskFailed when it refuses it."""
         request, self._count = str(uuid4()), self._count + 1
         asked = {"sqlText": statement, "asyncExec": False, "sequenceId": self._count}
-        try:
+        own, about = {"requestId": str(uuid4())}, {"sqlText": statement, "requestId": request}
+        stop = partial(self.ask, "POST", "/queries/v1/abort-request", params=own, json=about)
+        async with rest_service.stopping(self._context, "The statement", stop):
             answer = await self.ask("POST", "/queries/v1/query-request", params={"requestId": request}, json=asked)
             while str(answer.get("code")) in UNDER_WAY:  # Snowflake holds each look for a while
                 await asyncio.sleep(PAUSE)
                 answer = await self.ask("GET", answer["data"]["getResultUrl"])
-        except asyncio.CancelledError:
-            stop = {"sqlText": statement, "requestId": request}
-            with suppress(EngineError):
-                await self.ask("POST", "/queries/v1/abort-request", params={"requestId": str(uuid4())}, json=stop)
-            raise
         return _granted(answer)
 
     async def rows(self, statement: str) -> list[dict[str, Any]] | None:

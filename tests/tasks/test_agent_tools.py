@@ -323,6 +323,27 @@ async def test_instructions_are_read_when_they_are_needed(ask):
         await ask("x", {**tool, "skills": [skills[1], skills[1]]})
 
 
+async def test_an_agent_elsewhere_stops_with_the_task(ask):
+    loop, heard = asyncio.get_running_loop(), []
+
+    def handle(request):
+        if request.method == "GET":
+            return Answered({"name": "Translator", "url": f"{service.url}/a2a"})
+        heard.append((request.json["method"], request.json["params"].get("id")))
+        if request.json["method"] == "tasks/get":
+            loop.call_soon_threadsafe(running.cancel)
+        work = {"kind": "task", "id": "t1", "contextId": "c", "status": {"state": "working"}}
+        return Answered({"jsonrpc": "2.0", "id": request.json["id"], "result": work})
+
+    with serving(handle) as service:
+        about = {"name": "translator", "description": "Translates into French."}
+        tool = {"type": f"{AI}.tool.A2AAgent", **about, "serverUrl": service.url}
+        running = asyncio.ensure_future(ask([("kestra_a2a_agent_translator", {"prompt": "slow"})], tool))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert heard == [("message/send", None), ("tasks/get", "t1"), ("tasks/cancel", "t1")]
+
+
 async def test_code_runs_elsewhere(make_context, ask):
     def judged(request):
         assert (request.path, request.headers["x-rapidapi-key"]) == ("/submissions", "s3cret")

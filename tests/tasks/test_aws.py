@@ -557,6 +557,32 @@ async def test_a_killed_run_of_glue_stays_killed_when_it_can_not_be_stopped(cont
         running = asyncio.ensure_future(context.run(**job))
         with pytest.raises(asyncio.CancelledError):
             await running
+    assert context.said("The run jr_1 may still run: .*it has ended", "WARN")
+
+
+async def test_a_killed_task_terminates_its_cluster_of_emr(context, at):
+    loop, sent = asyncio.get_running_loop(), []
+
+    def handle(request):
+        called = request.headers["X-Amz-Target"].partition(".")[2]
+        sent.append((called, request.json))
+        if called == "RunJobFlow":
+            return Answered({"JobFlowId": "j-1"})
+        if called == "DescribeCluster":
+            loop.call_soon_threadsafe(running.cancel)
+            return Answered({"Cluster": {"Status": {"State": "RUNNING"}}})
+        return Answered({})
+
+    machines = {"masterInstanceType": "m5.xlarge", "slaveInstanceType": "m5.xlarge", "instanceCount": 1}
+    with serving(handle) as service:
+        cluster = {"type": f"{PLUGIN}.emr.CreateClusterAndSubmitSteps", "clusterName": "nightly", "wait": True}
+        there = {**at, "endpointOverride": service.url}
+        running = asyncio.ensure_future(context.run(**cluster, **machines, **there))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert [called for called, _ in sent] == ["RunJobFlow", "DescribeCluster", "TerminateJobFlows"]
+    assert sent[-1][1] == {"JobFlowIds": ["j-1"]}
+    assert context.said("The cluster j-1 is stopped")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class Service:
 
     def __init__(self):
         self.url, self.asked, self.jobs, self.files, self.failed = "", [], {}, {}, set()
-        self.looks, self.is_slow = 0, False
+        self.looks, self.is_slow, self.terminated = 0, False, []
         self.pool = {"id": "p", "state": "active", "allocationState": "resizing"}
 
     def __call__(self, request):
@@ -68,6 +68,9 @@ class Service:
         job = self.jobs[steps[0]]
         if request.method == "DELETE":
             del self.jobs[steps[0]]
+            return Answered(None, 202)
+        if steps[1] == "terminate":
+            self.terminated.append((steps[0], request.json))
             return Answered(None, 202)
         if steps[1] == "addtaskcollection":
             job |= {one["id"]: one for one in request.json["value"]}
@@ -214,13 +217,15 @@ async def test_a_job_that_fails_or_is_killed_is_gone_too(batch):
     service.is_slow = True
     with pytest.raises(TaskFailed, match="The job k did not end within"):
         await context.run(**{**create, "job": {"id": "k"}}, tasks=two, maxDuration="PT0.05S")
-    running = asyncio.ensure_future(context.run(**{**create, "job": {"id": "k"}}, tasks=two))
-    while not service.jobs.get("k"):
-        await asyncio.sleep(0.005)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    assert set(service.jobs) == {"j"}
+    for job, delete in (("k", True), ("l", False)):
+        running = asyncio.ensure_future(context.run(**{**create, "job": {"id": job}}, tasks=two, delete=delete))
+        while not service.jobs.get(job):
+            await asyncio.sleep(0.005)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert (set(service.jobs), service.terminated) == ({"j", "l"}, [("l", {})])
+    assert context.said("The job l is stopped")
 
 
 async def test_a_value_stays_in_its_quotes(make_context):

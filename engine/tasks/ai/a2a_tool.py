@@ -64,9 +64,12 @@ async def asked(context: RunContext, server_url: str, prompt: str, message_id: s
     while found.get("kind") == "task" and _state(found) in UNDER_WAY:
         if loop.time() > until:
             raise TaskFailed(f"The agent at {url} did not answer within {LONGEST}.")
-        await asyncio.sleep(wait)
+        task = {"id": found["id"]}
+        stop = partial(_called, context, url, "tasks/cancel", task)
+        async with rest_service.stopping(context, f"The work of the agent at {url}", stop):
+            await asyncio.sleep(wait)
+            found = await _called(context, url, "tasks/get", task)
         wait = min(wait * 1.5, 10.0)
-        found = await _called(context, url, "tasks/get", {"id": found["id"]})
     said = told(found)
     if found.get("kind") == "task" and _state(found) not in WELL:
         raise TaskFailed(f"The agent at {url} gave up ({_state(found)}). {said}".strip())

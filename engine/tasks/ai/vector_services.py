@@ -97,8 +97,8 @@ index: handbook
             await self._ask(context, "POST", f"{base}/indexes", made)
             host = None
         if host is None:
-            what = f"The index {self.index} of Pinecone"
-            host = await rest_service.waited(ready, every=timedelta(seconds=1), most=UNTIL_READY, what=what, fix="")
+            what, every = f"The index {self.index} of Pinecone", timedelta(seconds=1)
+            host = await rest_service.waited(context, ready, every=every, most=UNTIL_READY, what=what, fix="")
         return host if "://" in host else f"{urlsplit(base).scheme}://{host}"
 
     async def _ask(self, context: RunContext, method: str, url: str, body: Any = None) -> Any:

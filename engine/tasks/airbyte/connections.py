@@ -38,15 +38,20 @@ class AirbyteTask(RunnableTask):
         url = f"{self.url.rstrip('/')}/api/v1/{path}"
         return await rest_service.document(context, "Airbyte", "POST", url, options=options, headers=headers, json=body)
 
-    async def finished(self, context: RunContext, job: int, every: timedelta, most: timedelta) -> None:
-        """Wait for a job; TaskFailed when it did not succeed."""
+    async def finished(
+        self, context: RunContext, job: int, every: timedelta, most: timedelta, *, stops: bool = False
+    ) -> None:
+        """Wait for a job, which is cancelled with the task if it `stops`; TaskFailed when it did not succeed."""
 
         async def look() -> str | None:
             found = await self.airbyte(context, "jobs/get", {"id": job})
             status = str(found["job"]["status"])
             return status if status in ENDED else None
 
-        status = await rest_service.waited(look, every=every, most=most, what=f"The job {job}")
+        status = await rest_service.waited(
+            context, look, every=every, most=most, what=f"The job {job}", outlasts=True,
+            stop=(lambda: self.airbyte(context, "jobs/cancel", {"id": job})) if stops else None,
+        )  # fmt: skip
         if status != "succeeded":
             raise TaskFailed(f"The job {job} ended as {status}.", fix="Look at its log in Airbyte.")
 
@@ -60,7 +65,7 @@ class Job(Outputs):
 
 
 class Sync(AirbyteTask):
-    """Run a connection's sync, and wait for its end."""
+    """Run a connection's sync, and wait for its end; one that is waited for is cancelled with the task."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -87,7 +92,7 @@ connectionId: e3b1ce92-547c-436f-b1e8-23b6936c12cd
             return Job(jobId=None, alreadyRunning=True)
         job = int(made["job"]["id"])
         if self.wait:
-            await self.finished(context, job, self.poll_frequency, self.max_duration)
+            await self.finished(context, job, self.poll_frequency, self.max_duration, stops=True)
         return Job(jobId=job)
 
 
@@ -98,7 +103,7 @@ class Finished(Outputs):
 
 
 class CheckStatus(AirbyteTask):
-    """Wait for the end of a job."""
+    """Wait for the end of a job, which goes on when the task is killed: it is not the task's own."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """

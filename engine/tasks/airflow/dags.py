@@ -21,7 +21,8 @@ class DagRun(Outputs):
 
 
 class TriggerDagRun(RunnableTask):
-    """Start a run of a DAG, and wait for its end if asked to."""
+    """Start a run of a DAG, and wait for its end if asked to; one that is waited for is set to failed when the task is
+    killed."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -68,7 +69,13 @@ body:
             return dict(told) if str(told.get("state")).lower() in ("success", "failed") else None
 
         what = f"The run {run}"
-        done = await rest_service.waited(look, every=self.poll_frequency, most=self.max_duration, what=what)
+        failed = {"state": "failed"}  # Airflow's way to end a run: its tasks are stopped
+        done = await rest_service.waited(
+            context, look, every=self.poll_frequency, most=self.max_duration, what=what, outlasts=True,
+            stop=lambda: rest_service.call(
+                context, "Airflow", "PATCH", f"{url}/{quote(run, safe='')}", **given, json=failed
+            ),
+        )  # fmt: skip
         found = DagRun(
             dagId=self.dag_id,
             dagRunId=run,

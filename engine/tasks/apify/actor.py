@@ -11,7 +11,8 @@ from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalNumber
 
 
 class Run(ApifyTask):
-    """Start an actor, and wait up to a minute for its end if asked to; all that Apify says of the run is handed on."""
+    """Start an actor, and wait up to a minute for its end if asked to; all that Apify says of the run is handed on.
+    Apify names the run when that wait is over: when the task is killed before, it goes on."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """

@@ -80,8 +80,10 @@ fetchType: FETCH
             return None if said["Status"]["State"] in ("QUEUED", "RUNNING") else said
 
         about = await rest_service.waited(
+            context,
             look,
             every=EVERY,
+            what=f"The query {number}",
             stop=lambda: asked("athena", lambda: client.stop_query_execution(QueryExecutionId=number)),
         )
         if (state := about["Status"]["State"]) != "SUCCEEDED":

@@ -48,7 +48,8 @@ class StackTask(AwsConnected, RunnableTask):
 
 
 class Create(StackTask):
-    """Make a stack, or bring the one there is up to its template."""
+    """Make a stack, or bring the one there is up to its template. When the task is killed AWS goes on with it: half a
+    stack would help nobody."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """

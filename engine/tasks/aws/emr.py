@@ -39,7 +39,8 @@ class Cluster(Outputs):
 
 
 class CreateClusterAndSubmitSteps(AwsConnected, RunnableTask):
-    """Start a cluster that runs steps, and wait for its rest if asked to."""
+    """Start a cluster that runs steps, and wait for its rest if asked to; one that is waited for is terminated when the
+    task is killed."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -94,11 +95,14 @@ wait: true
 
             if self.wait:
                 state = await rest_service.waited(
-                    look,
+                    context, look,
                     every=self.completion_check_interval,
                     most=self.wait_until_completion,
                     what=f"The cluster {cluster}",
-                )
+                    fix="Raise `waitUntilCompletion`.",
+                    stop=lambda: asked("emr", lambda: client.terminate_job_flows(JobFlowIds=[cluster])),
+                    outlasts=True,
+                )  # fmt: skip
                 if state == "TERMINATED_WITH_ERRORS":
                     raise TaskFailed(f"The cluster {cluster} ended with errors.", fix="Look at its steps and logs.")
         finally:

@@ -51,7 +51,9 @@ class GlueTask(AwsConnected, RunnableTask):
             **{name: moment.isoformat() if moment else None for name, moment in times.items()},
         )
 
-    async def ended(self, client: Any, number: str, interval: timedelta, *, stops: bool = False) -> JobRun:
+    async def ended(
+        self, context: RunContext, client: Any, number: str, interval: timedelta, *, stops: bool = False
+    ) -> JobRun:
         """The run once it has ended; one that is waited for no more is stopped if it should be."""
 
         async def look() -> JobRun | None:
@@ -59,7 +61,7 @@ class GlueTask(AwsConnected, RunnableTask):
             return None if found.state in UNDER_WAY else found
 
         stop = partial(self.stopped, client, number) if stops else None
-        return await rest_service.waited(look, every=interval, stop=stop)
+        return await rest_service.waited(context, look, every=interval, what=f"The run {number}", stop=stop)
 
     async def stopped(self, client: Any, number: str) -> None:
         """Ask for the end of the run."""
@@ -100,7 +102,7 @@ maxDuration: PT1H
             number = str((await asked("glue", lambda: client.start_job_run(**given)))["JobRunId"])
             context.log(f"The run {number} of {self.job_name} was started.")
             if self.wait:
-                found = await self.ended(client, number, self.interval, stops=True)
+                found = await self.ended(context, client, number, self.interval, stops=True)
             else:
                 found = await self.state(client, number)
         finally:
@@ -157,6 +159,6 @@ jobRunId: "{{ outputs.nightly.jobRunId }}"
             await self.stopped(client, self.job_run_id)
             if not self.wait:
                 return await self.state(client, self.job_run_id)
-            return await self.ended(client, self.job_run_id, self.interval)
+            return await self.ended(context, client, self.job_run_id, self.interval)
         finally:
             client.close()

@@ -96,7 +96,7 @@ parameters:
 
         limit = timedelta(seconds=context.time_limit) if context.time_limit else MOST
         done = await rest_service.waited(
-            look, every=self.check_frequency.interval, most=self.check_frequency.max_duration or limit,
+            context, look, every=self.check_frequency.interval, most=self.check_frequency.max_duration or limit,
             what=f"The run {run}", fix="Raise `checkFrequency.maxDuration`, or the task's `timeout`.",
             stop=lambda: ask("POST", f"pipelineruns/{run}/cancel"),
         )  # fmt: skip

@@ -101,4 +101,4 @@ async def settled(workspace: Workspace, cluster: str, states: frozenset[str]) ->
         return (found["state"], found.get("state_message") or "") if found["state"] in states else None
 
     what, fix = f"The change of the cluster {cluster}", "Look at its events in Databricks."
-    return await rest_service.waited(look, every=EVERY, most=MOST, what=what, fix=fix)
+    return await rest_service.waited(workspace.context, look, every=EVERY, most=MOST, what=what, fix=fix)

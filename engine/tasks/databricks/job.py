@@ -29,23 +29,30 @@ class Created(Submitted):
 
 
 class JobTask(DatabricksConnected, RunnableTask):
-    """For how long to wait."""
+    """For how long to wait; a run that is waited for is cancelled with the task."""
 
     wait_for_completion: Property[timedelta | None] = Field(default=None, description="None: do not wait.")
 
     async def ended(self, workspace: Workspace, run: int) -> str:
         """The address of a run, once it has ended well if that is to be waited for; TaskFailed when it has not."""
-        about = await self._look(workspace, run)
-        address = f"{workspace.host}/#job/{about.get('job_id')}/run/{run}"
-        workspace.context.log(f"The run: {address}")
-        if self.wait_for_completion is None:
-            return address
+        address = ""
 
         async def look() -> dict[str, Any] | None:
+            nonlocal address
             found = await self._look(workspace, run)
+            if not address:
+                address = f"{workspace.host}/#job/{found.get('job_id')}/run/{run}"
+                workspace.context.log(f"The run: {address}")
             return found if found["state"]["life_cycle_state"] in ENDED else None
 
-        done = await rest_service.waited(look, every=EVERY, most=self.wait_for_completion, what=f"The run {run}")
+        if self.wait_for_completion is None:
+            await look()
+            return address
+        done = await rest_service.waited(
+            workspace.context, look, every=EVERY, most=self.wait_for_completion, what=f"The run {run}",
+            fix="Raise `waitForCompletion`.", outlasts=True,
+            stop=lambda: workspace.ask("POST", "api/2.1/jobs/runs/cancel", json={"run_id": run}),
+        )  # fmt: skip
         state = done["state"]
         if state.get("result_state") != "SUCCESS":
             how = state.get("result_state") or state["life_cycle_state"]

@@ -81,7 +81,10 @@ async def _ended(workspace: Workspace, told: dict[str, Any]) -> dict[str, Any]:
         return ended(await workspace.ask("GET", path))
 
     if (done := ended(told)) is None:
-        done = await rest_service.waited(look, every=EVERY, stop=lambda: workspace.ask("POST", f"{path}/cancel"))
+        done = await rest_service.waited(
+            workspace.context, look, every=EVERY, what=f"The statement {told['statement_id']}",
+            stop=lambda: workspace.ask("POST", f"{path}/cancel"),
+        )  # fmt: skip
     if (state := done["status"]["state"]) != "SUCCEEDED":
         said = (done["status"].get("error") or {}).get("message") or state
         raise TaskFailed(f"Databricks could not run the statement: {said}")

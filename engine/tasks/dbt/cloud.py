@@ -39,8 +39,9 @@ class CloudTask(RunnableTask):
         """The `data` of one call; TaskFailed when dbt refuses."""
         return (rest_service.parsed(await self._answer(context, method, path, **given), "dbt Cloud") or {}).get("data")
 
-    async def ended(self, context: RunContext, run: str) -> CloudRun:
-        """Wait for a run and fetch what it wrote; TaskFailed when it did not succeed."""
+    async def ended(self, context: RunContext, run: str, *, stops: bool = False) -> CloudRun:
+        """Wait for a run, which is cancelled with the task if it `stops`, and fetch what it wrote; TaskFailed when it
+        did not succeed."""
         related = '["trigger","job","run_steps"]'
         told: dict[int, str] = {}
 
@@ -49,7 +50,10 @@ class CloudTask(RunnableTask):
             self._tell(context, found, told)
             return found if found["status"] in (SUCCESS, ERROR, CANCELLED) else None
 
-        done = await rest_service.waited(look, every=self.poll_frequency, most=self.max_duration, what=f"The run {run}")
+        done = await rest_service.waited(
+            context, look, every=self.poll_frequency, most=self.max_duration, what=f"The run {run}", outlasts=True,
+            stop=(lambda: self.dbt(context, "POST", f"runs/{run}/cancel/")) if stops else None,
+        )  # fmt: skip
         artifacts = await self._artifacts(context, run) if self.parse_run_results else {}
         result = CloudRun(
             runId=run, runResults=artifacts.get("run_results.json"), manifest=artifacts.get("manifest.json")
@@ -92,7 +96,8 @@ class CloudTask(RunnableTask):
 
 
 class TriggerRun(CloudTask):
-    """Start a job, and wait for its end."""
+    """Start a job, and wait for its end; a run that is waited for is cancelled with the task. A crash of the bot leaves
+    it: with `reattach` it is found again, without a second one is begun."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -135,7 +140,7 @@ jobId: "396284"
         if run is None:
             body = {name: value for name, value in given.items() if value is not None}
             run = str((await self.dbt(context, "POST", f"jobs/{self.job_id}/run/", json=body))["id"])
-        return await self.ended(context, run) if self.wait else CloudRun(runId=run)
+        return await self.ended(context, run, stops=True) if self.wait else CloudRun(runId=run)
 
     async def _begun(self, context: RunContext) -> str | None:
         """The run an earlier attempt of this task run started, unless it went wrong."""
@@ -148,7 +153,7 @@ jobId: "396284"
 
 
 class CheckStatus(CloudTask):
-    """Wait for the end of a run."""
+    """Wait for the end of a run, which goes on when the task is killed: it is not the task's own."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """

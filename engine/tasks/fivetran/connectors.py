@@ -35,7 +35,8 @@ class FivetranTask(RunnableTask):
 
 
 class Sync(FivetranTask):
-    """Start a sync of a connector, and wait for its end."""
+    """Start a sync of a connector, and wait for its end. Fivetran has no call that cancels a sync and leaves the
+    connector as it is: when the task is killed the sync goes on."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -64,7 +65,7 @@ connectorId: speak_inexpensive
             return found if _ended(found) > before else None
 
         what = f"The sync of {self.connector_id}"
-        done = await rest_service.waited(look, every=self.poll_frequency, most=self.max_duration, what=what)
+        done = await rest_service.waited(context, look, every=self.poll_frequency, most=self.max_duration, what=what)
         if (done.get("failed_at") or "") > (done.get("succeeded_at") or ""):
             raise TaskFailed(f"{what} failed.", fix="Look at its log in Fivetran.")
 
@@ -114,7 +115,8 @@ freshnessBuffer: PT10M
             return None
 
         most = self.max_duration
-        return Looked(connectors=await rest_service.waited(look, every=self.poll_frequency, most=most, what="The wait"))
+        found = await rest_service.waited(context, look, every=self.poll_frequency, most=most, what="The wait")
+        return Looked(connectors=found)
 
     async def _state(self, context: RunContext, connector: str) -> dict[str, Any]:
         found = await self.connector(context, connector, "GET")

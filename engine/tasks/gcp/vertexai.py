@@ -185,7 +185,7 @@ spec:
             return found if found.get("endTime") else None
 
         done = await rest_service.waited(
-            look, every=EVERY, most=MOST, what=f"The job {made['name']}",
+            context, look, every=EVERY, most=MOST, what=f"The job {made['name']}",
             stop=lambda: self.gcp(context, "POST", f"{made['name']}:cancel", json={}),
         )  # fmt: skip
         if self.delete:

@@ -48,8 +48,9 @@ class DremioConnected(HttpSqlFields):
             return None if found.get("jobState") in RUNNING else found
 
         about = await rest_service.waited(
-            look, every=EVERY, stop=lambda: self.ask(context, "POST", f"{at}/api/v3/job/{job}/cancel", headers=who)
-        )
+            context, look, every=EVERY, what=f"The job {job}",
+            stop=lambda: self.ask(context, "POST", f"{at}/api/v3/job/{job}/cancel", headers=who),
+        )  # fmt: skip
         if about.get("jobState") != "COMPLETED":
             raise TaskFailed(f"Dremio refused: {about.get('errorMessage') or about.get('cancellationReason')}")
         found: list[Row] = []

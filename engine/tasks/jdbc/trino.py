@@ -1,10 +1,8 @@
 """`io.kestra.plugin.jdbc.trino`: statements for Trino, over HTTP."""
 
-import asyncio
-from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar, Literal
 
-from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, basic, row_of
@@ -35,12 +33,9 @@ class TrinoConnected(HttpSqlFields):
             found += [row_of(names, values) for values in answer.get("data") or []]
             if not (more := answer.get("nextUri")):
                 return found
-            try:
+            stop = partial(self.ask, context, "DELETE", more, headers=headers)
+            async with rest_service.stopping(context, "The statement", stop):
                 answer = await self._told(context, "GET", more, headers)
-            except asyncio.CancelledError:
-                with suppress(EngineError):
-                    await self.ask(context, "DELETE", more, headers=headers)
-                raise
 
     async def _told(self, context: RunContext, method: str, url: str, headers: dict[str, str], **body: Any) -> Any:
         found = rest_service.parsed(await self.ask(context, method, url, headers=headers, **body), self.service) or {}

@@ -20,7 +20,7 @@ class Job(Outputs):
 
 
 class JobTask(RunnableTask):
-    """Start a job of a connection, and wait for its end."""
+    """Start a job of a connection, and wait for its end; one that is waited for is cancelled with the task."""
 
     job_type: ClassVar[str] = "sync"
     token: Property[OptionalText] = None
@@ -46,8 +46,9 @@ class JobTask(RunnableTask):
             return found if found["status"] in ENDED else None
 
         done = await rest_service.waited(
-            look, every=self.poll_frequency, most=self.max_duration, what=f"The job {made['jobId']}"
-        )
+            context, look, every=self.poll_frequency, most=self.max_duration, what=f"The job {made['jobId']}",
+            stop=lambda: self._call(context, token, "DELETE", f"v1/jobs/{made['jobId']}"), outlasts=True,
+        )  # fmt: skip
         for metric, name in (("bytes_synced", "bytesSynced"), ("rows_synced", "rowsSynced")):
             if done.get(name) is not None:
                 context.metric(metric, float(done[name]))

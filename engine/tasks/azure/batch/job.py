@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from uuid import uuid4
@@ -225,7 +226,7 @@ class Ended(Outputs):
 
 class Create(BatchConnected, RunnableTask):
     """Run programs on the machines of a pool, and wait for their end. The job is deleted with all that is in it, also
-    when the task is killed, unless `delete` says otherwise."""
+    when the task is killed; unless `delete` says otherwise, then a killed task terminates it."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -261,8 +262,10 @@ tasks:
     async def run(self, context: RunContext) -> Ended:
         await self.ask(context, "POST", "jobs", self.job.written(self.pool_id))
         job = below("jobs", self.job.id)
+        stop = None if self.delete else partial(self.ask, context, "POST", f"{job}/terminate", {})
         try:
-            return await self._ran(context, job)
+            async with rest_service.stopping(context, f"The job {self.job.id}", stop):
+                return await self._ran(context, job)
         finally:
             if self.delete:
                 await asyncio.shield(self._deleted(context, job))
@@ -284,7 +287,7 @@ tasks:
             return found if all(one.get("state") == "completed" for one in found) else None
 
         done = await rest_service.waited(
-            look, every=self.completion_check_interval, most=self.max_duration, what=f"The job {self.job.id}"
+            context, look, every=self.completion_check_interval, most=self.max_duration, what=f"The job {self.job.id}"
         )
         heard, files, failed = ScriptOutput(context), dict[str, str](), 0
         for one in done:

@@ -57,7 +57,9 @@ targetDedicatedNodes: 4
             return found if found.get("allocationState") == "steady" else None
 
         what = f"The change of the pool {self.pool_id}"
-        done = await rest_service.waited(steady, every=EVERY, most=STEADY, what=what, fix="Look at it in Azure.")
+        done = await rest_service.waited(
+            context, steady, every=EVERY, most=STEADY, what=what, fix="Look at it in Azure."
+        )
         for error in done.get("resizeErrors") or ():
             context.log(f"{error.get('code')}: {error.get('message')}", "WARN")
 
@@ -66,5 +68,5 @@ targetDedicatedNodes: 4
 
         if any(wanted.values()):
             what = f"The start of the first machine of {self.pool_id}"
-            await rest_service.waited(idle, every=EVERY, most=READY, what=what, fix="Look at it in Azure.")
+            await rest_service.waited(context, idle, every=EVERY, most=READY, what=what, fix="Look at it in Azure.")
         return Resized(pool={"id": done.get("id"), **{name: done.get(name) for name in wanted}})

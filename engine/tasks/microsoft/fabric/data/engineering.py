@@ -52,7 +52,7 @@ class FabricTask(RunnableTask):
 
         most = timedelta(seconds=context.time_limit) if context.time_limit else MOST
         ended = await rest_service.waited(
-            look, every=self.poll_frequency, most=most, what=f"The job {job}", fix="Give a longer `timeout`.",
+            context, look, every=self.poll_frequency, most=most, what=f"The job {job}", fix="Give a longer `timeout`.",
             stop=lambda: rest_service.call(context, "Microsoft Fabric", "POST", f"{jobs}/{job}/cancel", **given),
         )  # fmt: skip
         if ended["status"] != "Completed":
