@@ -15,12 +15,18 @@ API = "https://api.anthropic.com"
 
 
 async def ask(
-    context: RunContext, api_key: str, base_url: str | None, body: dict[str, Any], tls: ssl.SSLContext | None = None
+    context: RunContext,
+    api_key: str,
+    base_url: str | None,
+    body: dict[str, Any],
+    tls: ssl.SSLContext | None = None,
+    *,
+    headers: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """The service's answer as it came; TaskFailed when it refuses."""
     context.mask(api_key)
     provider = context.settings.provider("anthropic")
-    url, headers = address(context, base_url, "messages"), signed(api_key)
+    url, headers = address(context, base_url, "messages"), headers or signed(api_key)
     limit = context.time_limit or provider.timeout
     patience = Timeouts(read_idle_timeout=timedelta(seconds=limit))
     options = HttpOptions(retry_on_status_codes=(429, 529), timeout=patience)

@@ -247,3 +247,84 @@ async def test_memory_in_postgresql(context, openai_service, new_postgres):
     await remembers(context, memory, openai_service)
     with pytest.raises(TaskFailed, match="is no name of a table"):
         await remembers(context, {**memory, "tableName": "x; DROP TABLE y"}, openai_service)
+
+
+async def test_langdock(make_context):
+    claude = {"content": [{"type": "text", "text": "Salut."}], "stop_reason": "end_turn", "usage": {"input_tokens": 3}}
+    listed = [
+        {"id": "gpt", "owned_by": "openai", "created": 1700000000},
+        {"id": "claude", "display_name": "Claude", "created_at": "2025-01-01T00:00:00Z"},
+        {"object": "x"},
+    ]
+
+    def handle(request):
+        if request.headers["authorization"] != "Bearer s3cret":
+            return Answered({"error": {"message": "Invalid API key"}}, 401)
+        if request.path.endswith("/models"):
+            return Answered({"data": listed} if "eu" in request.path else {"models": []})
+        if request.path == "/anthropic/us/v1/messages":
+            return Answered(claude)
+        if request.path == "/openai/eu/v1/embeddings":
+            return Answered({"data": [{"index": 0, "embedding": [1.0, 2.0]}], "model": "m", "object": "list"})
+        assert request.path == "/openai/eu/v1/chat/completions"
+        return Answered(COMPLETION)
+
+    with serving(handle) as langdock:
+        context = make_context({"providers": {"langdock": {"base_url": langdock.url}}})
+        provider = {"type": f"{AI}.provider.Langdock", "apiKey": "s3cret", "modelName": "m"}
+        assert (await context.run(**CHAT, provider=provider)).textOutput == "Hello."
+        other = {**provider, "modelFamily": "ANTHROPIC", "region": "US"}
+        assert (await context.run(**CHAT, provider=other)).textOutput == "Salut."
+        assert await of({**other, "region": "EU"}).embed(context, ["x"]) == [[1.0, 2.0]]
+        ask = {"type": f"{AI}.langdock.ListModels", "apiKey": "s3cret"}
+        found = await context.run(**ask)
+        assert found.count == 2
+        assert found.models[0] == {"id": "gpt", "createdAt": "2023-11-14T22:13:20Z", "ownedBy": "openai"}
+        assert found.models[1]["displayName"] == "Claude"
+        await context.run(**ask, baseUrl=f"{langdock.url}/eu/v1/")
+        assert langdock.last.path == "/eu/v1/models"
+        with pytest.raises(TaskFailed, match="no list of models"):
+            await context.run(**ask, region="US")
+        with pytest.raises(TaskFailed, match="Langdock answered 401: Invalid API key"):
+            await context.run(**{**ask, "apiKey": "wrong"})
+
+
+async def test_watsonx(make_context):
+    call = {"id": "c1", "type": "function", "function": {"name": "activate_skill", "arguments": '{"skill_name": "a"}'}}
+    replies = [
+        {"choices": [{"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]},
+        {"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3}},
+        {"choices": [{"message": {"content": '{"a": 1}'}, "finish_reason": "stop"}]},
+        {"choices": []},
+    ]
+
+    def handle(request):
+        if request.path == "/identity/token":
+            assert request.form["grant_type"] == "urn:ibm:params:oauth:grant-type:apikey"
+            return Answered({"access_token": "t0ken"} if request.form["apikey"] == "s3cret" else None)
+        assert request.headers["authorization"] == "Bearer t0ken"
+        assert request.query["version"] >= "2024-10-08"
+        assert (request.json["model_id"], request.json["project_id"]) == ("granite", "p")
+        if request.path == "/ml/v1/text/embeddings":
+            return Answered({"results": [{"embedding": [1.0, len(text)]} for text in request.json["inputs"]]})
+        assert request.path == "/ml/v1/text/chat"
+        return Answered(replies.pop(0))
+
+    with serving(handle) as ibm:
+        context = make_context({"providers": {"ibm_iam": {"base_url": ibm.url}}})
+        provider = {"type": f"{AI}.provider.WatsonxAI", "apiKey": "s3cret", "projectId": "p", "modelName": "granite"}
+        with pytest.raises(TaskFailed, match=r"where watsonx\.ai is"):
+            await context.run(**CHAT, provider=provider)
+        provider["baseUrl"] = ibm.url
+        skill = {"type": f"{AI}.tool.Skill", "skills": [{"name": "a", "description": "b", "content": "Be kind."}]}
+        found = await context.run(**CHAT, provider=provider, tools=[skill])
+        assert (found.textOutput, found.toolExecutions[0]["result"]) == ("Hello.", "Be kind.")
+        assert (ibm.last.json["temperature"], ibm.last.json["max_tokens"]) == (0.7, 512)
+        assert ibm.last.json["messages"][-1] == {"role": "tool", "content": "Be kind.", "tool_call_id": "c1"}
+        chosen = {"temperature": 0.0, "maxToken": 9, "responseFormat": {"type": "JSON"}}
+        assert (await context.run(**CHAT, provider=provider, configuration=chosen)).jsonOutput == {"a": 1}
+        assert (ibm.last.json["temperature"], ibm.last.json["max_tokens"]) == (0.0, 9)
+        assert await of(provider).embed(context, ["x", "yy"]) == [[1.0, 1], [1.0, 2]]
+        with pytest.raises(TaskFailed, match="gave no answer"):
+            await context.run(**CHAT, provider=provider)
+    assert {"s3cret", "t0ken"} <= context.masked

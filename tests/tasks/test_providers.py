@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from engine.errors import TaskFailed
 from tests.wire.anthropic import AnthropicService
 from tests.wire.gemini import GeminiService
-from tests.wire.loopback import serving
+from tests.wire.loopback import Answered, serving
 from tests.wire.ollama import OllamaService
 from tests.wire.openai import OpenAiService
 
@@ -180,3 +180,28 @@ async def test_ollama_and_deepseek_tell_what_they_thought(context, ollama_servic
     deepseek = provider("DeepSeek", openai_service.url)
     assert (await context.run(**task, provider=deepseek, configuration=configuration)).thinking == "Hm."
     assert (await context.run(**task, provider=deepseek)).thinking is None
+
+
+async def test_what_qwen_and_glm_are_asked_beside(context):
+    said = {"message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop", "index": 0}
+    completion = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [said]}
+    task = {"type": f"{AI}.completion.ChatCompletion", "messages": ASKED}
+    with serving(lambda request: Answered(completion)) as service:
+        qwen = {"enableSearch": True, "repetitionPenalty": 1.2, "maxTokens": 50}
+        chosen = {"topK": 3, "maxToken": 9}
+        await context.run(**task, provider=provider("DashScope", f"{service.url}/api/v1", **qwen), configuration=chosen)
+        assert service.last.path == "/compatible-mode/v1/chat/completions"
+        told = {name: service.last.json[name] for name in ("top_k", "enable_search", "repetition_penalty")}
+        assert told == {"top_k": 3, "enable_search": True, "repetition_penalty": 1.2}
+        assert service.last.json["max_tokens"] == 50
+        await context.run(**task, provider=provider("ZhiPuAI", f"{service.url}/", stops=["END"], maxRetries=1))
+        assert service.last.path == "/api/paas/v4/chat/completions"
+        told = {name: service.last.json[name] for name in ("stop", "temperature", "max_tokens")}
+        assert told == {"stop": ["END"], "temperature": 0.7, "max_tokens": 512}
+        with pytest.raises(TaskFailed, match="has no `topK`"):
+            await context.run(**task, provider=provider("ZhiPuAI", service.url), configuration={"topK": 3})
+
+
+async def test_a_picture_by_a_server_of_ones_own(context, openai_service):
+    task = {"type": f"{AI}.completion.ImageGeneration", "prompt": "A fox"}
+    assert (await context.run(**task, provider=provider("LocalAI", openai_service.url))).imageUrl

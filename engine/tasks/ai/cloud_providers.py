@@ -1,4 +1,4 @@
-"""`io.kestra.plugin.ai.provider`: models in the three big clouds, and at Cloudflare."""
+"""`io.kestra.plugin.ai.provider`: models in the big clouds, and at Cloudflare."""
 
 import json
 from collections.abc import AsyncIterator, Sequence

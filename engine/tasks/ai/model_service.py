@@ -1,5 +1,6 @@
 """Services with models: what every provider has, and the family that speaks OpenAI's API."""
 
+import base64
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -61,6 +62,7 @@ class OpenAiFamily(Provider):
     service: ClassVar[str] = "openai"
     default_url: ClassVar[str] = "https://api.openai.com/v1"
     knows_schemas: ClassVar[bool] = True
+    takes_top_k: ClassVar[bool] = False
     api_key: Property[Text]
 
     def limit_name(self, context: RunContext) -> str:
@@ -69,7 +71,16 @@ class OpenAiFamily(Provider):
 
     def connected(self, context: RunContext) -> AbstractAsyncContextManager["openai.AsyncOpenAI"]:
         """A client; what it raises leaves as TaskFailed."""
-        return connected(context, self.service, self.api_key, self.base_url, self.default_url, tls=self.tls(context))
+        return connected(context, self.service, self.api_key, self.address, self.default_url, tls=self.tls(context))
+
+    @property
+    def address(self) -> str | None:
+        """Where the flow says that the service is."""
+        return self.base_url
+
+    def own_fields(self, configuration: Configuration) -> dict[str, Any]:
+        """What this service alone is asked; it wins over what all are."""
+        return {}
 
     async def ask(
         self,
@@ -78,7 +89,7 @@ class OpenAiFamily(Provider):
         configuration: Configuration,
         tools: Sequence[Described] = (),
     ) -> Said:
-        if configuration.top_k is not None:
+        if configuration.top_k is not None and not self.takes_top_k:
             raise TaskFailed(f"The provider {self.type} has no `topK`.", fix="Leave it out.")
         messages: list[Any] = [openai_message(turn) for turn in turns]
         body: dict[str, Any] = {
@@ -101,7 +112,9 @@ class OpenAiFamily(Provider):
         given = {key: value for key, value in body.items() if value is not None}
         name = aliases.model(self.model_name, context.settings.models)
         async with self.connected(context) as client:
-            answer: Any = await client.chat.completions.create(model=name, messages=messages, **given)
+            answer: Any = await client.chat.completions.create(
+                model=name, messages=messages, extra_body=self.own_fields(configuration) or None, **given
+            )
         if not answer.choices:
             raise TaskFailed(f"{self.service} gave no answer.")
         first, usage = answer.choices[0], answer.usage
@@ -122,3 +135,14 @@ class OpenAiFamily(Provider):
         async with self.connected(context) as client:
             answer = await client.embeddings.create(model=name, input=list(texts), encoding_format="float")
         return [list(one.embedding) for one in sorted(answer.data, key=lambda one: one.index)]
+
+    async def draw(self, context: RunContext, prompt: str) -> str:
+        name = aliases.model(self.model_name, context.settings.models)
+        async with self.connected(context) as client:
+            answer = await client.images.generate(model=name, prompt=prompt)
+        first = next(iter(answer.data or []), None)
+        if first is not None and first.b64_json:
+            return await context.files.put(base64.b64decode(first.b64_json), "image.png")
+        if first is None or not first.url:
+            raise TaskFailed("The service made no picture.", fix="Change the prompt; it may have been refused.")
+        return first.url

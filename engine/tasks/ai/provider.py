@@ -1,6 +1,5 @@
 """`io.kestra.plugin.ai.provider`: whose model answers."""
 
-import base64
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -54,17 +53,6 @@ caPem: "{{ secret('COMPANY_CA') }}"
         """OpenAI's own models take the newer name alone; other servers that speak its API may know the older only."""
         is_elsewhere = self.base_url or context.settings.provider(self.service).base_url
         return "max_tokens" if is_elsewhere else "max_completion_tokens"
-
-    async def draw(self, context: RunContext, prompt: str) -> str:
-        name = aliases.model(self.model_name, context.settings.models)
-        async with self.connected(context) as client:
-            answer = await client.images.generate(model=name, prompt=prompt)
-        first = next(iter(answer.data or []), None)
-        if first is not None and first.b64_json:
-            return await context.files.put(base64.b64decode(first.b64_json), "image.png")
-        if first is None or not first.url:
-            raise TaskFailed("The service made no picture.", fix="Change the prompt; it may have been refused.")
-        return first.url
 
 
 class DeepSeek(OpenAiFamily):
@@ -158,36 +146,6 @@ modelName: phi-4
     default_url: ClassVar[str] = "http://localhost:8080/v1"
     type: Literal["io.kestra.plugin.ai.provider.LocalAI"]
     api_key: Property[Text] = "none"
-
-
-class DashScope(OpenAiFamily):
-    """Alibaba's DashScope (Qwen)."""
-
-    examples: ClassVar[tuple[str, ...]] = (
-        """
-type: io.kestra.plugin.ai.provider.DashScope
-apiKey: "{{ secret('DASHSCOPE_API_KEY') }}"
-modelName: qwen-plus
-""",
-    )
-    service: ClassVar[str] = "dashscope"
-    default_url: ClassVar[str] = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
-    type: Literal["io.kestra.plugin.ai.provider.DashScope"]
-
-
-class ZhiPuAI(OpenAiFamily):
-    """ZhiPu (GLM)."""
-
-    examples: ClassVar[tuple[str, ...]] = (
-        """
-type: io.kestra.plugin.ai.provider.ZhiPuAI
-apiKey: "{{ secret('ZHIPU_API_KEY') }}"
-modelName: glm-4.5-flash
-""",
-    )
-    service: ClassVar[str] = "zhipu"
-    default_url: ClassVar[str] = "https://open.bigmodel.cn/api/paas/v4"
-    type: Literal["io.kestra.plugin.ai.provider.ZhiPuAI"]
 
 
 class GeminiFamily(Provider):
@@ -347,6 +305,10 @@ modelName: claude-sonnet-4-5
     api_key: Property[Text]
     max_tokens: Property[OptionalInteger] = None
 
+    def signed(self) -> dict[str, str]:
+        """The headers that say who asks."""
+        return anthropic_service.signed(self.api_key)
+
     async def ask(
         self,
         context: RunContext,
@@ -375,7 +337,9 @@ modelName: claude-sonnet-4-5
             "tools": [{"name": t.name, "description": t.description, "input_schema": t.schema} for t in tools] or None,
         }
         given = {key: value for key, value in body.items() if value is not None}
-        answer = await anthropic_service.ask(context, self.api_key, self.base_url, given, self.tls(context))
+        answer = await anthropic_service.ask(
+            context, self.api_key, self.base_url, given, self.tls(context), headers=self.signed()
+        )
         blocks, usage = answer.get("content") or [], answer.get("usage") or {}
         return Said(
             anthropic_service.text_of(answer),
