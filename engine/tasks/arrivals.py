@@ -26,8 +26,8 @@ class WatchFields(Part):
 
 
 class Arrivals:
-    """What a trigger knew at its last look, and after `news` as `memory` what to know at the next. `takes`: it moves or
-    deletes its files, so that all that lie there are news.
+    """What a trigger knew at its last look, and as `memory` what to know at the next: the same until `news` has looked.
+    `takes`: it moves or deletes its files, so that all that lie there are news.
 
     What it is about to take stands in its memory before the first goes, and leaves that with the transaction that holds
     the execution: what is gone when the process dies in between is `unheard`.
@@ -38,7 +38,7 @@ class Arrivals:
         self._context, self._on = context, on
         self._known = {name: seen for name, seen in context.memory.items() if name != TAKING}
         self._taking: Sequence[Taking] = context.memory.get(TAKING, ())
-        self.memory: dict[str, str] = {}
+        self.memory: dict[str, str] = dict(self._known)
 
     def news(
         self, there: Sequence[T], most: int, *, name: Callable[[T], str], version: Callable[[T], str | None]
@@ -46,6 +46,7 @@ class Arrivals:
         """The first `most` that are new or have changed; what was not reached is news the next time. One without a
         version is gone by now."""
         found: list[tuple[T, Change]] = []
+        self.memory = {}
         for one in there:
             called, seen = name(one), version(one)
             if seen is None:
@@ -76,10 +77,6 @@ class Arrivals:
         """Files that a look had begun to take when it came to no end, and that don't lie there any more."""
         return [one["file"] for one in self._taking if not is_there(*one["place"])]
 
-    def kept(self) -> dict[str, str]:
-        """What to know at the next look when this one looks no further."""
-        return dict(self._known)
-
 
 def unheard(
     arrivals: Arrivals | None, there: Sequence[File], *, name: str, version: Callable[[File], str]
@@ -107,7 +104,7 @@ async def arrived(
     fields = await fields_of(trigger, WatchFields, context)
     arrivals = Arrivals(context, fields.on, takes=action in ("MOVE", "DELETE"))
     found = await take(arrivals)
-    return Look(found if files(found) else None, arrivals.memory)
+    return Look(found if files(found) else None, {} if arrivals.takes else arrivals.memory)
 
 
 def chosen(

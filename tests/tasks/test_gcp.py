@@ -110,6 +110,24 @@ async def test_objects_that_are_gone_start_an_execution_also_when_the_next_canno
     assert {name for bucket, name in gcp_service.objects if bucket == "inbox"} == {"in/b.csv", "in/c.csv"}
 
 
+async def test_what_was_known_of_objects_stays_known_while_those_that_are_gone_are_told(gcp, gcp_service):
+    filled(gcp_service, "in/b.csv", "in/c.csv")
+
+    def look(**more):
+        given = {"id": "t", "type": f"{GCS}.Trigger", **gcp.who, "from": "gs://inbox/in/", **more}
+        return catalogue().find(f"{GCS}.Trigger").model_validate(given, context={"registry": catalogue()}).poll(gcp)
+
+    gcp.memory = (await look(action="NONE")).memory
+    filled(gcp_service, "in/a.csv")
+    gcp_service.objects["inbox", "in/b.csv"][1]["temporaryHold"] = True
+    await look(action="DELETE")
+    gcp.memory = gcp.remembered[-1]  # the process dies now, and the flow is written anew
+    told = await look(action="NONE")
+    assert [one["name"] for one in told.found.blobs] == ["in/a.csv"]
+    gcp.memory = told.memory
+    assert (await look(action="NONE")).found is None
+
+
 async def test_buckets(gcp, gcp_service):
     make = {"type": f"{GCS}.CreateBucket", **gcp.who, "name": "reports", "location": "EU"}
     rules = [{"condition": {"age": 30}, "action": {"type": "DELETE"}}]

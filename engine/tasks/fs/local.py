@@ -287,7 +287,7 @@ moveDirectory: /data/archive
         fields = await fields_of(self, _Watched, context)
         arrivals = Arrivals(context, fields.on, takes=fields.action in ("MOVE", "DELETE"))
         if taken := await reached(context, lambda _: local_watch.unheard(arrivals)):
-            return Look(taken, arrivals.kept())
+            return Look(taken, arrivals.memory)
         look = partial(local_watch.fresh, fields=fields, arrivals=arrivals, most=fields.max_files)
         fresh = await reached(context, look)
         memory = arrivals.memory
