@@ -1,17 +1,21 @@
 """`io.kestra.plugin.anthropic`: Anthropic's Claude."""
 
+import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field
 
-from engine.core.json_text import read_json
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import aliases, anthropic_service, rest_service
-from engine.tasks.fetched_rows import FetchType, filed
+from engine.tasks.fetched_rows import FetchType
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, OptionalText, Text, document_from_text
+from engine.tasks.rows import lines_of, values_of
+from engine.tasks.runners import own_file
 
 
 class Message(Part):
@@ -185,11 +189,28 @@ batchId: "{{ outputs.capitals.batchId }}"
 
     async def _hand_on(self, context: RunContext, found: Batch) -> None:
         """The results as asked for. Older flows read `results`, newer ones `uri`; neither says so."""
-        results = await self._results(context)
-        if self.fetch_type in (None, "STORE"):
-            found.uri = await filed(context, results, "results.jsonl")
-        if self.fetch_type in (None, "FETCH", "FETCH_ONE"):
-            found.results = results[:1] if self.fetch_type == "FETCH_ONE" else results
+        url = anthropic_service.address(context, self.base_url, f"messages/batches/{self._batch()}/results")
+        told, filed = own_file(context, "told"), own_file(context, "results", ".jsonl")
+        most = {"STORE": 0, "NONE": 0, "FETCH_ONE": 1}.get(self.fetch_type or "")
+        try:
+            await rest_service.downloaded(
+                context, "Anthropic", url, told, headers=anthropic_service.signed(self.api_key)
+            )
+            if most is None and told.stat().st_size > context.settings.http.max_body:
+                raise TaskFailed(
+                    f"The results are more than {context.settings.http.max_body} bytes, too many to be outputs.",
+                    fix="Use `fetchType: STORE`, or raise `http.max_body`.",
+                )
+            results, tokens = await asyncio.to_thread(_results, told, filed, most)
+            for name, count in tokens.items():
+                context.metric(name, count)
+            if self.fetch_type in (None, "STORE"):
+                found.uri = await context.files.put(filed, "results.jsonl")
+            if self.fetch_type in (None, "FETCH", "FETCH_ONE"):
+                found.results = results
+        finally:
+            told.unlink(missing_ok=True)
+            filed.unlink(missing_ok=True)
 
     def _requests(self, context: RunContext) -> list[dict[str, Any]]:
         if not self.requests:
@@ -213,20 +234,6 @@ batchId: "{{ outputs.capitals.batchId }}"
             raise TaskFailed("Anthropic answered without a batch.", fix="Check `baseUrl`.")
         return told
 
-    async def _results(self, context: RunContext) -> list[dict[str, Any]]:
-        url = anthropic_service.address(context, self.base_url, f"messages/batches/{self._batch()}/results")
-        answer = await rest_service.call(
-            context, "Anthropic", "GET", url, headers=anthropic_service.signed(self.api_key)
-        )
-        try:
-            rows = [read_json(line) for line in answer.content.splitlines() if line.strip()]
-            results = [_result(row) for row in rows]
-        except (ValueError, AttributeError, TypeError) as error:
-            raise TaskFailed("Anthropic answered with results that are none.", fix="Check `baseUrl`.") from error
-        for name, tokens in _tokens(rows).items():
-            context.metric(name, tokens)
-        return results
-
 
 USED = {
     "usage.input.tokens": "input_tokens",
@@ -236,10 +243,28 @@ USED = {
 }
 
 
-def _tokens(rows: list[Any]) -> dict[str, int]:
-    """How many tokens all requests took."""
-    used = [((row["result"].get("message") or {}).get("usage") or {}) for row in rows]
-    return {name: sum(one.get(field) or 0 for one in used) for name, field in USED.items()}
+def _results(told: Path, filed: Path, most: int | None) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """What a flow sees of the results in a file, all of them written into another; the first `most` of them, and how
+    many tokens all requests took. TaskFailed when they are none."""
+    first: list[dict[str, Any]] = []
+    tokens = dict.fromkeys(USED, 0)
+
+    def seen() -> Iterator[dict[str, Any]]:
+        for row in values_of(told):
+            result = _result(row)
+            used = (row["result"].get("message") or {}).get("usage") or {}
+            for name, field in USED.items():
+                tokens[name] += used.get(field) or 0
+            if most is None or len(first) < most:
+                first.append(result)
+            yield result
+
+    try:
+        with filed.open("w", encoding="utf-8") as lines:
+            lines.writelines(lines_of(seen()))
+    except (TaskFailed, KeyError, ValueError, AttributeError, TypeError) as error:
+        raise TaskFailed("Anthropic answered with results that are none.", fix="Check `baseUrl`.") from error
+    return first, tokens
 
 
 def _result(row: Any) -> dict[str, Any]:

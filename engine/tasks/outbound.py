@@ -178,10 +178,15 @@ async def patient(
     while (answer := await send(context, method, url, options=options, headers=extra, **body)).code == 429:
         if not (tries := tries - 1):
             break
-        wait = retry_after(answer)
-        context.log(f"{service} asks to wait {wait:g} s (429).", "WARN")
-        await asyncio.sleep(wait)
+        await obeyed(context, service, answer)
     return answer
+
+
+async def obeyed(context: Caller, service: str, answer: Answer) -> None:
+    """Wait as long as a 429 asks, which is logged; TaskFailed when that is too long."""
+    wait = retry_after(answer)
+    context.log(f"{service} asks to wait {wait:g} s (429).", "WARN")
+    await asyncio.sleep(wait)
 
 
 def retry_after(answer: Answer) -> float:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from engine.errors import EngineError
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks.http_options import DEFAULT, HttpOptions
-from engine.tasks.outbound import Answer, opened, patient, read
+from engine.tasks.outbound import TRIES, Answer, obeyed, opened, patient, read
 
 log = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -63,20 +63,23 @@ async def document(context: RunContext, service: str, method: str, url: str, **g
 async def downloaded(
     context: RunContext, service: str, url: str, target: Path, *, of: str = "", raw: bool = False, **given: Any
 ) -> Mapping[str, str]:
-    """The headers of an answer whose body is now in a file (`raw`: as it came, packed or not); TaskFailed when the
-    service refuses."""
+    """The headers of an answer whose body is now in a file (`raw`: as it came, packed or not); waits when told to
+    (429), TaskFailed when the service refuses."""
     refuse_climbing(url)
-    async with opened(context, "GET", url, **given) as response:
-        if response.status_code >= 400:
-            said = (await read(response, context.settings.http.max_body)).decode("utf-8", "replace")[:500]
-            named = f" for {of}" if of else ""
-            raise TaskFailed(
-                f"{service} answered {response.status_code}{named}: {said}", fix=HINTS.get(response.status_code, "")
-            )
-        with target.open("wb") as file:
-            async for block in response.aiter_raw() if raw else response.aiter_bytes():
-                file.write(block)
-        return response.headers
+    for left in reversed(range(TRIES)):
+        async with opened(context, "GET", url, **given) as response:
+            if response.status_code < 400:
+                with target.open("wb") as file:
+                    async for block in response.aiter_raw() if raw else response.aiter_bytes():
+                        file.write(block)
+                return response.headers
+            said = await read(response, context.settings.http.max_body)
+            answer = Answer(url, response.status_code, response.headers, said)
+        if answer.code != 429 or not left:
+            break
+        await obeyed(context, service, answer)
+    named = f" for {of}" if of else ""
+    raise TaskFailed(f"{service} answered {answer.code}{named}: {answer.text[:500]}", fix=HINTS.get(answer.code, ""))
 
 
 def refuse_climbing(url: str) -> None:

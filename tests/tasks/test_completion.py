@@ -300,3 +300,27 @@ async def test_many_requests_to_claude_at_once(context):
             with pytest.raises(TaskFailed, match=why):
                 await context.run(**{**ask, **given})
         assert {"k", "hush"} <= context.masked
+
+
+async def test_a_batch_of_claude_may_be_larger_than_an_answer_in_memory(make_context):
+    context = make_context({"http": {"max_body": 300}})
+    rows = [{"custom_id": f"row-{number}", "result": {"type": "expired"}} for number in range(20)]
+    lost = [*rows, {"custom_id": "mars"}]
+    told = iter((rows, rows, rows, lost))
+
+    def service(request):
+        if request.path.endswith("/results"):
+            return Answered("".join(json.dumps(row) + "\n" for row in next(told)))
+        return Answered({"id": "msgbatch_1", "processing_status": "ended"})
+
+    with serving(service) as wire:
+        ask = {"type": "io.kestra.plugin.anthropic.MessageBatch", "apiKey": "k", "baseUrl": f"{wire.url}/v1"}
+        read = {**ask, "mode": "RETRIEVE", "batchId": "msgbatch_1"}
+        stored = await context.run(**read, fetchType="STORE")
+        assert len(context.files.text(stored.uri).splitlines()) == 20
+        one = await context.run(**read, fetchType="FETCH_ONE")
+        assert one.results == [{"customId": "row-0", "type": "expired"}]
+        with pytest.raises(TaskFailed, match=r"more than 300 bytes.*Use `fetchType: STORE`"):
+            await context.run(**read)
+        with pytest.raises(TaskFailed, match="results that are none"):
+            await context.run(**read, fetchType="STORE")

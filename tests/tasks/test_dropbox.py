@@ -151,6 +151,23 @@ async def test_files_come_and_go(dropbox, monkeypatch):
     assert {"t0ken", "hush"} <= context.masked
 
 
+async def test_a_download_waits_when_it_is_told_to(make_context):
+    busy = [Answered({"error_summary": "too_many_requests/"}, 429, {"Retry-After": "0"})] * 2
+
+    def service(request):
+        return busy.pop() if busy else Answered(b"a,b", headers={"Dropbox-API-Result": '{"name": "a.csv"}'})
+
+    with serving(service) as wire:
+        context = make_context({"providers": {"dropbox": {"base_url": wire.url}}})
+        task = {"type": f"{FILES}.Download", "accessToken": "t0ken", "from_": "/in/a.csv"}
+        assert context.files.text((await context.run(**task)).uri) == "a,b"
+        assert context.said("Dropbox asks to wait 0 s", "WARN")
+        busy += [Answered("slow down", 429, {"Retry-After": "0"})] * 5
+        with pytest.raises(TaskFailed, match=r"answered 429 for /in/a\.csv: slow down"):
+            await context.run(**task)
+        assert not busy
+
+
 async def test_what_is_there(dropbox):
     service, context, run = dropbox
     found = await run("List", from_="/", limit=2)
