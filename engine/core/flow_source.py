@@ -102,11 +102,12 @@ def examine(
     except ValidationError as error:
         findings += flow_problems.translate(error, data, registry)
     looked_at = flow_mended.mended(data, findings, registry) if findings and hints else flow
+    wrong = tuple(findings)
     if looked_at is not None:
-        findings += flow_validation.breaches(looked_at)
+        findings += flow_mended.apart(flow_validation.breaches(looked_at), wrong)
     findings += flow_templates.findings(data, looked_at if hints else None)
     if looked_at is not None and hints:
-        findings += flow_hints.hints(looked_at, data, registry, find_flow)
+        findings += flow_mended.apart(flow_hints.hints(looked_at, data, registry, find_flow), wrong)
     lines = text.split("\n")
     findings += meant_text.folded(merged, lines) if hints else ()
     problems = [_problem(finding, merged, lines, file) for finding in dict.fromkeys(names.merged(findings))]

@@ -63,9 +63,57 @@ def test_tasks_inside_a_type_that_is_not_installed_may_be_any():
     assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", "unknown-type"]
 
 
-def test_what_is_broken_in_another_way_is_told_alone():
-    far = "  - {id: far, type: io.kestra.plugin.far.Away}\n  - {id: bad, type: io.kestra.plugin.core.log.Log}"
-    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["unknown-type", "missing"]
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [
+        ("  - {id: far, type: io.kestra.plugin.core.log.Log}", "missing"),
+        ("  - {id: far, type: io.kestra.plugin.core.log.Log, message: x, timeout: soon}", "type"),
+        ("  - {id: far, type: io.kestra.plugin.core.log.Log, message: x, level: LOUD}", "type"),
+        ("  - {id: far, type: io.kestra.plugin.core.log.Log, message: x, retry: {type: constant}}", "invalid"),
+        ("  - {id: far, message: x}", "invalid"),
+        ("  - {id: far, type: io.kestra.plugin.core.trigger.Schedule, cron: x}", "wrong-place"),
+        (
+            "  - id: far\n    type: io.kestra.plugin.core.flow.ForEach\n"
+            "    tasks: [{id: x, type: io.kestra.plugin.core.log.Log, message: x}]",
+            "missing",
+        ),
+    ],
+)
+def test_what_is_broken_in_another_way_leaves_the_rest_to_be_looked_at_too(broken, code):
+    later = LATER.replace(" {{ outputs.far.anything.at.all }}", "")
+    assert codes(f"{HEAD}tasks:\n{broken}{later}") == [code, *MORE]
+
+
+def test_an_id_that_is_none_is_what_templates_call_it():
+    text = f"{HEAD}tasks:\n  - {{id: my far, type: io.kestra.plugin.core.debug.Return, format: x}}{LATER}"
+    text = text.replace("outputs.far.anything.at.all", "outputs['my far'].value")
+    assert codes(text) == ["invalid", *MORE]
+
+
+def test_an_input_that_is_wrong_is_still_one():
+    text = HEAD.replace("{id: s, type: STRING, defaults: x}", "{id: s, type: Text, min: x}")
+    text = f"{text}tasks:\n  - {{id: far, type: io.kestra.plugin.core.log.Log, message: '{{{{ inputs.s }}}}'}}{LATER}"
+    text = text.replace(" {{ outputs.far.anything.at.all }}", "")
+    assert codes(text)[0] == "unknown-type"
+    assert codes(text)[-4:] == MORE
+
+
+def test_a_flow_without_its_id_is_looked_at_too():
+    far = "  - {id: far, type: io.kestra.plugin.far.Away}"
+    assert codes(f"{HEAD}tasks:\n{far}{LATER}".removeprefix("id: f\n")) == ["missing", "unknown-type", *MORE]
+
+
+def test_tasks_inside_what_is_wrong_are_told_alone():
+    far = (
+        "  - id: far\n    type: io.kestra.plugin.core.flow.Sequential\n"
+        "    tasks: {id: x, type: io.kestra.plugin.core.log.Log, message: x}"
+    )
+    assert codes(f"{HEAD}tasks:\n{far}{LATER}") == ["type"]
+
+
+def test_a_property_of_a_type_that_is_not_installed_is_not_looked_at():
+    text = f"{HEAD}tasks:\n  - {{id: a, type: io.kestra.plugin.core.log.Log, message: x}}\n"
+    assert codes(f"{text}triggers:\n  - {{id: t, type: io.kestra.plugin.far.Trigger, cron: x}}\n") == ["unknown-type"]
 
 
 def test_such_a_flow_does_not_load():
