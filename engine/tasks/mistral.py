@@ -27,7 +27,7 @@ from engine.tasks.structured_output import parse_schema
 from engine.tasks.trigger_fields import fields_of
 
 API = "https://api.mistral.ai/v1"
-RUNNING = frozenset({"RUNNING", "RETRYING_AFTER_ERROR"})
+RUNNING = frozenset({"RUNNING", "RETRYING_AFTER_ERROR", None})  # None: it is not known yet
 FAILED = frozenset({"FAILED", "TIMED_OUT", "TERMINATED"})
 ENDS = ("WorkflowExecutionCompleted", "WorkflowExecutionFailed", "WorkflowExecutionCanceled")
 
@@ -157,7 +157,9 @@ waitTimeout: PT15M
 
         async def look() -> dict[str, Any] | None:
             found = await self.ask(context, "GET", f"workflows/executions/{quote(run, safe='')}")
-            return None if found.get("status") in RUNNING else found
+            if "status" not in found:
+                raise TaskFailed(f"Mistral does not say how the execution {run} stands.", fix="Check `baseUrl`.")
+            return None if found["status"] in RUNNING else found
 
         done = await rest_service.waited(
             context,
@@ -169,7 +171,7 @@ waitTimeout: PT15M
             stop=lambda: self.ask(context, "POST", f"workflows/executions/{quote(run, safe='')}/cancel"),
             outlasts=True,
         )
-        status = str(done.get("status"))
+        status = str(done["status"])
         if status in FAILED:
             why = done.get("error") or "nothing more is said"
             raise TaskFailed(f"The execution {run} ended as {status}: {why}", outputs={"executionId": run})

@@ -90,6 +90,8 @@ class Service:
         if "page" in request.query:
             return Answered({"value": [self.shown(names[-1])]})
         self.looks += 1
+        if self.looks == 1:  # what was added is not listed yet
+            return Answered({"value": []})
         following = {"odata.nextLink": f"{self.url}{quote(request.path)}?page=2&api-version=x"} if names[1:] else {}
         return Answered({"value": [self.shown(name) for name in names[: len(names) - bool(names[1:])]], **following})
 

@@ -45,14 +45,19 @@ async def test_a_model_answers(context):
 
 
 async def test_a_workflow_runs_to_its_end(context):
-    states = {"x1": ["RUNNING", "RETRYING_AFTER_ERROR", "COMPLETED"], "x2": ["FAILED"], "slow": ["RUNNING"] * 1000}
+    states = {
+        "x1": [None, "RUNNING", "RETRYING_AFTER_ERROR", "COMPLETED"],
+        "x2": ["FAILED"],
+        "slow": ["RUNNING"] * 1000,
+    }
     asked = []
 
     def service(request):
         if request.method == "POST":
             asked.append((request.path, request.json))
             return Answered({"execution_id": request.json.get("execution_id")})
-        name = request.path.rpartition("/")[2]
+        if (name := request.path.rpartition("/")[2]) == "odd":
+            return Answered({"result": {"a": 1}})
         times = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:00:01.500Z"}
         return Answered({"status": states[name].pop(0), "result": {"a": 1}, "error": "too bad", **times})
 
@@ -72,6 +77,8 @@ async def test_a_workflow_runs_to_its_end(context):
         assert asked == [("/workflows/sum up/execute", body)]
         with pytest.raises(TaskFailed, match="x2 ended as FAILED: too bad"):
             await context.run(**run, executionId="x2")
+        with pytest.raises(TaskFailed, match=r"does not say how the execution odd stands\..*Check `baseUrl`"):
+            await context.run(**run, executionId="odd")
         assert (await context.run(**run, executionId="slow", wait=False)).status == "RUNNING"
         with pytest.raises(TaskFailed, match="slow did not end within"):
             await context.run(**run, executionId="slow", waitTimeout="PT0.05S")

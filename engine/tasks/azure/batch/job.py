@@ -284,7 +284,8 @@ tasks:
 
         async def look() -> list[dict[str, Any]] | None:
             found = [row async for row in self.rows(context, f"{job}/tasks", SHOWN)]
-            return found if all(one.get("state") == "completed" for one in found) else None
+            are_over = len(found) >= len(tasks) and all(one.get("state") == "completed" for one in found)
+            return found if are_over else None
 
         done = await rest_service.waited(
             context, look, every=self.completion_check_interval, most=self.max_duration, what=f"The job {self.job.id}"
