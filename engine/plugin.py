@@ -277,6 +277,15 @@ class Look:
     memory: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a trigger took away from where it lay, as messages of a queue. `taking`, which yielded it, goes on when the
+    execution is written, and only then says that nothing need come again; it is closed where that can't be."""
+
+    found: Outputs
+    taking: AsyncGenerator[Outputs, None]
+
+
 class RunnableTask(Task, ABC):
     """A task that does work."""
 
@@ -313,10 +322,10 @@ class PollingTrigger(Trigger, ABC):
     )
 
     @abstractmethod
-    async def poll(self, context: PollContext) -> Outputs | Mapping[str, Any] | Look | None:
+    async def poll(self, context: PollContext) -> Outputs | Mapping[str, Any] | Look | Taken | None:
         """What is there now, as `trigger.*` of a new execution; None when there is nothing. TaskFailed.
 
-        Nothing is rendered yet; the context belongs to no execution.
+        Nothing is rendered yet; the context belongs to no execution, and is open until what was found is written.
         """
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -14,7 +15,7 @@ from engine.core.flow import Flow
 from engine.dispatch.inline import Timers
 from engine.errors import EngineError, StoreFailed, TaskFailed
 from engine.key_values import KeyValueStore
-from engine.plugin import Look, Outputs, PollingTrigger
+from engine.plugin import Look, Outputs, PollingTrigger, Taken
 from engine.runtime.flows import Flows
 from engine.runtime.starts import Start, Starts
 from engine.runtime.trigger_states import TriggerStates
@@ -39,6 +40,15 @@ class Polled:
     def key(self) -> str:
         """`namespace/flow/trigger`."""
         return trigger_key(self.flow.namespace, self.flow.id, self.trigger.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look came to: the execution to start, what to remember, and what goes on once both are written."""
+
+    start: Start | None = None
+    memory: Mapping[str, Any] | None = None
+    taking: AsyncGenerator[Outputs, None] | None = None
 
 
 class Polls:
@@ -136,50 +146,77 @@ class Polls:
                     text = trigger.model_dump_json(by_alias=True, warnings=False)
                     yield Polled(flow, trigger, sha256(text.encode()).hexdigest())
 
-    async def _poll(self, one: Polled, seen: TriggerState) -> None:
-        memory: Mapping[str, Any] | None = None
-        try:
-            start, memory = await self._found(one, seen)
-        except EngineError as error:
-            log.warning("The trigger %s could not look: %s", one.key, self._creator.masker.mask(str(error)))
-            start = None
-            if one.trigger.fail_on_trigger_error:
-                start = self._starts.failed(one.flow, one.trigger, {}, error)
-        except Exception:
-            log.exception("The trigger %s broke.", one.key)
-            start = None
-        try:
-            await self._written(one, seen, start, memory)
-        except StoreFailed as error:
-            log.error("The trigger %s can't be written (%s); it looks again.", one.key, error)
-            await asyncio.sleep(1)
+    async def _poll(self, one: Polled, state: TriggerState) -> None:
+        async with AsyncExitStack() as held:
+            seen = Seen()
+            try:
+                seen = await self._found(one, state, held)
+            except EngineError as error:
+                log.warning("The trigger %s could not look: %s", one.key, self._creator.masker.mask(str(error)))
+                if one.trigger.fail_on_trigger_error:
+                    seen = Seen(self._starts.failed(one.flow, one.trigger, {}, error))
+            except Exception:
+                log.exception("The trigger %s broke.", one.key)
+            try:
+                if await self._written(one, state, seen.start, seen.memory) and seen.taking is not None:
+                    await self._confirm(one, seen.taking)
+            except StoreFailed as error:
+                log.error("The trigger %s can't be written (%s); it looks again.", one.key, error)
+                await asyncio.sleep(1)
 
-    async def _found(self, one: Polled, seen: TriggerState) -> tuple[Start | None, Mapping[str, Any] | None]:
-        """The execution for what the trigger sees, None when it sees nothing or its conditions say no; and what it must
-        remember, None when it does not. EngineError; where that may start an execution, what was seen does, FAILED."""
+    async def _confirm(self, one: Polled, taking: AsyncGenerator[Outputs, None]) -> None:
+        """Let a trigger say where it took from that it has what it took."""
+        try:
+            async with asyncio.timeout(LONGEST):
+                await anext(taking, None)
+        except Exception as error:
+            known = isinstance(error, EngineError | TimeoutError)
+            said = self._creator.masker.mask(str(error) or type(error).__name__) if known else "it broke"
+            log.log(
+                logging.WARNING if known else logging.ERROR,
+                "What the trigger %s took may come again, for it could not say that it has it: %s",
+                one.key,
+                said,
+                exc_info=not known,
+            )
+
+    async def _found(self, one: Polled, state: TriggerState, held: AsyncExitStack) -> Seen:
+        """What the trigger sees. `held`: what is open until that is written. EngineError; where that may start an
+        execution, or would be found again and again, what was seen does, FAILED."""
         memory = await self._database.read(lambda connection: rows.memory(connection, one.key))
-        context = self._starts.context(one.flow, one.trigger, self._kv, memory, partial(self._remember, one, seen))
+        context = self._starts.context(one.flow, one.trigger, self._kv, memory, partial(self._remember, one, state))
+        held.push_async_callback(context.close)
         try:
             async with asyncio.timeout(LONGEST):
                 found = await one.trigger.poll(context)
         except TimeoutError as error:
             raise TaskFailed(f"It took longer than {LONGEST:g} s to look.", fix="Set timeouts in `options`.") from error
-        finally:
-            await context.close()
-        known = plain(found.memory) if isinstance(found, Look) else None
-        found = found.found if isinstance(found, Look) else found
+        seen, stays = Seen(), True
+        if isinstance(found, Look):
+            seen, found, stays = Seen(memory=plain(found.memory)), found.found, False
+        elif isinstance(found, Taken):
+            held.push_async_callback(self._let_go, one, found.taking)
+            seen, found, stays = Seen(taking=found.taking), found.found, False
         if found is None:
-            return None, known
+            return seen
         variables: Mapping[str, Any] = plain(found.model_dump(by_alias=True) if isinstance(found, Outputs) else found)
         names = {"trigger": variables}
         try:
             if not await self._starts.holds(one.flow, one.trigger, names):
-                return None, known
-            return await self._starts.start(one.flow, one.trigger, variables, names), known
+                return seen
+            return replace(seen, start=await self._starts.start(one.flow, one.trigger, variables, names))
         except EngineError as error:
-            if not one.trigger.fail_on_trigger_error:
+            if isinstance(error, StoreFailed) or (stays and not one.trigger.fail_on_trigger_error):
                 raise
-            return self._starts.failed(one.flow, one.trigger, variables, error), known
+            return replace(seen, start=self._starts.failed(one.flow, one.trigger, variables, error))
+
+    async def _let_go(self, one: Polled, taking: AsyncGenerator[Outputs, None]) -> None:
+        """Close what a trigger took by."""
+        try:
+            async with asyncio.timeout(LONGEST):
+                await taking.aclose()
+        except Exception:
+            log.exception("The trigger %s could not let go of what it took.", one.key)
 
     async def _remember(self, one: Polled, seen: TriggerState, memory: Mapping[str, Any]) -> None:
         """Write what a trigger must know at its next look, while it looks; TaskFailed when it stands no more as
@@ -197,17 +234,18 @@ class Polls:
 
     async def _written(
         self, one: Polled, seen: TriggerState, start: Start | None, memory: Mapping[str, Any] | None
-    ) -> None:
-        """The next date, what was seen, and the execution if there is one, in one transaction. Nothing of it when the
-        trigger was switched off, or another process looked, since it stood as `seen`: what is there is found again."""
+    ) -> bool:
+        """The next date, what was seen, and the execution if there is one, in one transaction. False, and nothing of
+        it, when the trigger was switched off, or another process looked, since it stood as `seen`: what is there is
+        found again."""
         now = self._clock.now()
 
-        def work(unit: Unit) -> TriggerState:
+        def work(unit: Unit) -> bool:
             there = rows.held(unit.connection, one.flow.namespace, one.flow.id, one.trigger.id)
             there = there or seen
             if there.disabled or there.next_date != seen.next_date:
                 unit.after_commit(lambda: self._states.keep(there))
-                return there
+                return False
             state = replace(
                 there, next_date=now + one.trigger.interval, last_date=now, definition=one.definition, updated=now
             )
@@ -225,9 +263,9 @@ class Polls:
             if memory is not None:
                 rows.save_memory(unit.connection, one.key, memory)
             unit.after_commit(lambda: self._states.keep(state))
-            return state
+            return True
 
-        await self._database.transact(work)
+        return await self._database.transact(work)
 
 
 def _timer(key: str) -> str:

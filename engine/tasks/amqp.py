@@ -11,11 +11,21 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core.dates import parse_datetime
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    Taken,
+)
 from engine.tasks import given_rows
 from engine.tasks.amqp_connection import AT_ONCE, AmqpConnected, Inbox, SerdeType, read
 from engine.tasks.extras import extra
-from engine.tasks.message_files import end_of, stored
+from engine.tasks.message_files import consumed, end_of, message_file, taken
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text
 from engine.tasks.trigger_fields import fields_of
 
@@ -100,32 +110,34 @@ class ConsumeFields(AmqpConnected):
 
     queue: Property[Text]
     consumer_tag: Property[OptionalText] = None
-    auto_ack: Property[bool] = Field(default=False, description="Let the broker forget messages as it sends them.")
+    auto_ack: Property[bool] = Field(
+        default=False,
+        description="Let the broker forget messages as it sends them; those the bot has in hand when it dies are lost.",
+    )
     serde_type: Property[SerdeType] = "STRING"
     max_records: Property[OptionalInteger] = None
     max_duration: Property[timedelta | None] = None
 
-    async def consumed(self, context: RunContext) -> Consumed:
-        """Take messages and store them as rows; they are acknowledged when they are stored."""
+    async def taking(self, context: RunContext) -> AsyncGenerator[Consumed, None]:
+        """Messages stored as rows; they are acknowledged as it goes on."""
         until = end_of(self.max_records, self.max_duration)
-        got: list[Any] = []
-        async with self.channel(context) as channel:
-            queue = await channel.get_queue(self.queue)
-            while self.max_records is None or len(got) < self.max_records:
-                if got and until is not None and time.monotonic() >= until:
+        async with self.channel(context) as channel, message_file(context) as file:
+            last, queue = None, await channel.get_queue(self.queue)
+            while self.max_records is None or file.count < self.max_records:
+                if last is not None and until is not None and time.monotonic() >= until:
                     break
                 one = await queue.get(no_ack=self.auto_ack, fail=False)
                 if one is not None:
-                    got.append(one)
+                    await file.add(read(one, self.serde_type))
+                    last = one
                 elif until is None or time.monotonic() >= until:
                     break
                 else:
                     await _pause(until)
-            uri = await stored(context, [read(one, self.serde_type) for one in got])
-            if got and not self.auto_ack:
-                await got[-1].ack(multiple=True)
-        context.metric("records", len(got))
-        return Consumed(count=len(got), uri=uri)
+            context.metric("records", file.count)
+            yield Consumed(count=file.count, uri=await file.kept())
+            if last is not None and not self.auto_ack:
+                await last.ack(multiple=True)
 
 
 class Consume(ConsumeFields, RunnableTask):
@@ -143,11 +155,11 @@ maxRecords: 1000
     type: Literal["io.kestra.plugin.amqp.Consume"]
 
     async def run(self, context: RunContext) -> Consumed:
-        return await self.consumed(context)
+        return await consumed(self.taking(context))
 
 
 class Trigger(ConsumeFields, PollingTrigger):
-    """Start an execution when there are messages; they are taken out."""
+    """Start an execution when there are messages; they are acknowledged when it is there."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -161,9 +173,9 @@ maxRecords: 100
     )
     type: Literal["io.kestra.plugin.amqp.Trigger"]
 
-    async def poll(self, context: RunContext) -> Consumed | None:
-        found = await (await fields_of(self, ConsumeFields, context)).consumed(context)
-        return found if found.count else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, ConsumeFields, context)
+        return await taken(fields.taking(context), lambda found: found.count)
 
 
 class RealtimeTrigger(ConsumeFields, plugin.RealtimeTrigger):

@@ -10,6 +10,7 @@ import pytest
 from engine.core.state import State
 from engine.errors import FlowInvalid
 from engine.runtime import Engine
+from engine.settings import LocalFileSettings
 from engine.store import triggers
 from tests.runtime.marks import registry
 from tests.runtime.test_schedules import at_rest
@@ -269,3 +270,32 @@ async def test_what_another_process_has_looked_for_meanwhile_starts_nothing_twic
     clock.jump(timedelta(minutes=1))
     await at_rest(engine)
     assert len(await engine.executions()) == 1
+
+
+async def test_files_that_do_not_fit_keep_no_others_waiting(settings, clock, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/no.csv").write_text("no number")
+    allowed = settings.model_copy(update={"local_files": LocalFileSettings(allowed_paths=(tmp_path,))})
+    opened = await Engine.open(allowed, registry=registry(), clock=clock)
+    await opened.start(watch=False)
+    try:
+        await opened.deploy(f"""
+id: f
+namespace: company.team
+inputs: [{{id: number, type: INT}}]
+tasks: [{{id: say, type: io.kestra.plugin.core.log.Log, message: hello}}]
+triggers:
+  - id: watch
+    type: io.kestra.plugin.fs.local.Trigger
+    from: {tmp_path}/in
+    action: NONE
+    inputs: {{number: "{{{{ trigger.files[0].name | replace({{'.csv': ''}}) }}}}"}}
+""")
+        await at_rest(opened)
+        (tmp_path / "in/7.csv").write_text("a number")
+        await pass_minutes(opened, clock, 2)
+        first, second = sorted(await opened.executions(), key=lambda one: one.created)
+    finally:
+        await opened.stop()
+    assert (first.state, first.origin.variables["files"][0]["name"]) == (State.FAILED, "no.csv")
+    assert (second.state, second.inputs) == (State.SUCCESS, {"number": 7})

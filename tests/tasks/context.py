@@ -16,7 +16,7 @@ from engine import expressions
 from engine.core.property import has_template
 from engine.core.registry import Registry
 from engine.errors import ExpressionFailed, NotFound, Refused
-from engine.plugin import ChatPost, Message, RealtimeTrigger, RunnableTask, Settings
+from engine.plugin import ChatPost, Message, PollingTrigger, RealtimeTrigger, RunnableTask, Settings
 from engine.tasks import catalogue
 
 NAMESPACE, FLOW, EXECUTION = "company.ai", "a_flow", "01EXECUTION"
@@ -288,3 +288,12 @@ async def heard(
             more.cancel()
             await asyncio.wait([more], timeout=1)
     return found
+
+
+async def taken(trigger: PollingTrigger, context: Any) -> Any:
+    """What a look takes, given up where it came from as if its execution were written; None when there is nothing."""
+    look: Any = await trigger.poll(context)
+    if look is None:
+        return None
+    assert await anext(look.taking, None) is None
+    return look.found

@@ -1,14 +1,17 @@
 """Messages of AMQP 0-9-1: aio-pika against a broker on loopback."""
 
+import gc
 import itertools
 import json
 from types import SimpleNamespace
 
 import pytest
+from aio_pika import IncomingMessage
 
 from engine.errors import TaskFailed
-from engine.tasks import catalogue
-from tests.tasks.context import heard
+from engine.plugin import Message
+from engine.tasks import amqp_connection, catalogue
+from tests.tasks.context import heard, taken
 from tests.wire.amqp import amqp_broker
 
 AMQP = "io.kestra.plugin.amqp"
@@ -45,10 +48,10 @@ async def test_messages_there_and_back(context, broker, at):
     assert (second["data"], second["contentType"], broker.unsaid) == ("ä", "text/plain", 0)
     declared = {"id": "t", "type": f"{AMQP}.Trigger", **read, "maxDuration": "PT0.3S"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert await trigger.poll(context) is None
+    assert await taken(trigger, context) is None
     await context.run(**{**send, "serdeType": "STRING"}, routingKey="orders", from_="no JSON")
     with pytest.raises(TaskFailed, match="A message is not JSON: 'no JSON'"):
-        await trigger.poll(context)
+        await taken(trigger, context)
     kept = await context.run(type=f"{AMQP}.Consume", **{**read, "serdeType": "STRING"}, maxRecords=1)
     assert json.loads(context.files.text(kept.uri))["data"] == "no JSON"  # it was not lost
     assert "s3cret" in context.masked
@@ -62,6 +65,36 @@ async def test_a_busy_queue_is_read_for_as_long_as_it_says(context, at, monkeypa
         monkeypatch.setattr(f"engine.tasks.{module}.time", SimpleNamespace(monotonic=lambda: next(seconds)))
     found = await context.run(type=f"{AMQP}.Consume", **at, queue="orders", maxDuration="PT3S")
     assert found.count == 3
+
+
+async def test_messages_go_to_the_file_as_they_come(context, at, monkeypatch):
+    await context.run(type=f"{AMQP}.CreateQueue", **at, name="orders")
+    await context.run(type=f"{AMQP}.Publish", **at, routingKey="orders", from_=[str(n) for n in range(9)])
+    most = 0
+
+    def counted(got, kind):
+        nonlocal most
+        gc.collect()
+        most = max(most, sum(isinstance(one, IncomingMessage | Message) for one in gc.get_objects()))
+        return amqp_connection.read(got, kind)
+
+    monkeypatch.setattr("engine.tasks.amqp.read", counted)
+    monkeypatch.setattr("engine.tasks.message_files.HELD", 2)
+    found = await context.run(type=f"{AMQP}.Consume", **at, queue="orders", maxRecords=8)
+    assert [json.loads(line)["data"] for line in context.files.text(found.uri).splitlines()] == list("01234567")
+    assert most <= 4  # what is not written yet, as it came and as it is read
+
+
+async def test_what_a_look_took_comes_again_until_it_is_written(context, broker, at):
+    await context.run(type=f"{AMQP}.CreateQueue", **at, name="orders")
+    await context.run(type=f"{AMQP}.Publish", **at, routingKey="orders", from_=["a", "b"])
+    declared = {"id": "t", "type": f"{AMQP}.Trigger", **at, "queue": "orders", "maxRecords": 10}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    look = await trigger.poll(context)
+    assert look.found.count == 2
+    await look.taking.aclose()  # it could not be written
+    assert (await taken(trigger, context)).count == 2
+    assert await taken(trigger, context) is None
 
 
 async def test_messages_are_heard_as_they_come(context, broker, at):

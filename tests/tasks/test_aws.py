@@ -15,7 +15,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
-from tests.tasks.context import heard
+from tests.tasks.context import heard, taken
 from tests.wire.aws import aws
 from tests.wire.certificates import self_signed
 from tests.wire.loopback import Answered, serving
@@ -241,18 +241,20 @@ async def test_queues_and_topics(context, at, server):
     found = await context.run(type=f"{PLUGIN}.sqs.Consume", **read)
     texts = {json.loads(line) for line in context.files.text(found.uri).splitlines()}
     assert (found.count, texts) == (4, {"one", '{"n": 2}', "three", "four"})
-    declared = {"id": "watch", "type": f"{PLUGIN}.sqs.Trigger", **read, "serdeType": "JSON"}
-    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert await trigger.poll(context) is None
-    await context.run(**send, from_={"data": {"n": 5}})
-    taken = await trigger.poll(context)
-    assert json.loads(context.files.text(taken.uri)) == {"n": 5}
-    await context.run(**send, from_=[{"data": {"n": 6}}, {"data": "no JSON"}])
 
     def all_gone():
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         left = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return all(left[name] == "0" for name in names)
+
+    declared = {"id": "watch", "type": f"{PLUGIN}.sqs.Trigger", **read, "serdeType": "JSON"}
+    trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    assert await taken(trigger, context) is None
+    await context.run(**send, from_={"data": {"n": 5}})
+    look = await trigger.poll(context)
+    assert (json.loads(context.files.text(look.found.uri)), all_gone()) == ({"n": 5}, False)
+    assert (await anext(look.taking, None), all_gone()) == (None, True)
+    await context.run(**send, from_=[{"data": {"n": 6}}, {"data": "no JSON"}])
 
     ears = {"type": f"{PLUGIN}.sqs.RealtimeTrigger", **at, "queueUrl": url, "serdeType": "JSON", "waitTime": "PT1S"}
     messages = await heard(context, 2, **ears, acknowledged=all_gone)

@@ -10,12 +10,22 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core.json_text import read_json
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    Taken,
+    TaskFailed,
+)
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected, asked
 from engine.tasks.aws.sns import Sent
-from engine.tasks.fetched_rows import filed
-from engine.tasks.message_files import end_of
+from engine.tasks.message_files import MessageFile, consumed, end_of, message_file, taken
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.trigger_fields import fields_of
 
@@ -72,17 +82,15 @@ class ConsumeFields(AwsConnected):
     auto_delete: Property[bool] = True
     serde_type: Property[Literal["STRING", "JSON"]] = "STRING"
 
-    async def consumed(self, context: RunContext) -> Consumed:
-        """Take messages and store them as rows; they are taken out when they are stored."""
-        until = end_of(self.max_records, self.max_duration)
-        got = await self.aws(context, "sqs", partial(self._received, until=until))
-        rows = [self._row(one["Body"]) for one in got]
-        uri = await filed(context, rows, "messages.jsonl")
+    async def taking(self, context: RunContext) -> AsyncGenerator[Consumed, None]:
+        """Messages stored as rows; they are taken out as it goes on."""
+        async with message_file(context) as file:
+            found = await self.aws(context, "sqs", partial(self._received, file=file))
+            context.metric("sqs.consume.messages", file.count)
+            yield Consumed(count=file.count, uri=await file.kept())
         if self.auto_delete:
-            handles = [str(one["ReceiptHandle"]) for one in got]
+            handles = list(found.values())
             await self.aws(context, "sqs", lambda sqs: _told(sqs.delete_message_batch, self.queue_url, handles))
-        context.metric("sqs.consume.messages", len(rows))
-        return Consumed(count=len(rows), uri=uri)
 
     def _row(self, text: str) -> Any:
         if self.serde_type == "STRING":
@@ -92,8 +100,10 @@ class ConsumeFields(AwsConnected):
         except ValueError as error:
             raise TaskFailed(f"A message is not JSON: {text[:100]!r}.", fix="Use `serdeType: STRING`.") from error
 
-    def _received(self, client: Any, until: float | None) -> list[dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}  # by id: what is not taken out in time comes again
+    def _received(self, client: Any, file: MessageFile) -> dict[str, str]:
+        """The handles of messages by their ids: what is not taken out in time comes again, by another handle."""
+        found: dict[str, str] = {}
+        until = end_of(self.max_records, self.max_duration)
         hidden, renewed = self.visibility_timeout or HIDDEN, time.monotonic()
         while self.max_records is None or len(found) < self.max_records:
             left = LONGEST_WAIT if until is None else until - time.monotonic()
@@ -106,14 +116,16 @@ class ConsumeFields(AwsConnected):
                 WaitTimeSeconds=min(max(int(left), 0), LONGEST_WAIT),
                 VisibilityTimeout=hidden,
             ).get("Messages", [])
-            is_idle = all(one["MessageId"] in found for one in got)
-            found |= {one["MessageId"]: one for one in got}
+            fresh = {one["MessageId"]: one["Body"] for one in got if one["MessageId"] not in found}
+            is_idle = not fresh
+            file.write(self._row(body) for body in fresh.values())
+            found |= {one["MessageId"]: one["ReceiptHandle"] for one in got}
             if is_idle and until is None:
                 break
             if time.monotonic() - renewed > hidden / 2:
-                handles, renewed = [one["ReceiptHandle"] for one in found.values()], time.monotonic()
+                handles, renewed = list(found.values()), time.monotonic()
                 _told(client.change_message_visibility_batch, self.queue_url, handles, VisibilityTimeout=hidden)
-        return list(found.values())
+        return found
 
 
 class Consume(ConsumeFields, RunnableTask):
@@ -132,11 +144,14 @@ maxDuration: PT10S
     type: Literal["io.kestra.plugin.aws.sqs.Consume"]
 
     async def run(self, context: RunContext) -> Consumed:
-        return await self.consumed(context)
+        return await consumed(self.taking(context))
 
 
 class Trigger(ConsumeFields, PollingTrigger):
-    """Start an execution when there are messages; they are taken out."""
+    """Start an execution when there are messages; they are taken out when it is there.
+
+    With `autoDelete: false` they are not, and each comes again after its `visibilityTimeout`.
+    """
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -150,9 +165,9 @@ maxRecords: 10
     )
     type: Literal["io.kestra.plugin.aws.sqs.Trigger"]
 
-    async def poll(self, context: RunContext) -> Consumed | None:
-        found = await (await fields_of(self, ConsumeFields, context)).consumed(context)
-        return found if found.count else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, ConsumeFields, context)
+        return await taken(fields.taking(context), lambda found: found.count)
 
 
 class ListenFields(AwsConnected):
