@@ -163,7 +163,7 @@ createIndex: true
         await self._kept.using(context, create)
         what = f"The index {self.index_name} of MongoDB"
         await rest_service.waited(
-            ready, every=timedelta(seconds=1), most=UNTIL_READY, what=what, fix="Try again later."
+            context, ready, every=timedelta(seconds=1), most=UNTIL_READY, what=what, fix="Try again later."
         )
 
     def _indexes(self, collection: Any) -> list[dict[str, Any]]:
