@@ -10,13 +10,20 @@ from engine.tasks.outbound import deliver
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
 from engine.tasks.webhook_task import summary_of
 
-PUSH = "https://api.line.me/v2/bot/message/push"
+LINE = "https://api.line.me"
+PUSH = "/v2/bot/message/push"
+BROADCAST = "/v2/bot/message/broadcast"
 MAX_TEXT = 5000
 MAX_MESSAGES = 5  # LINE takes no more at once
 
 
 class LineExecution(RunnableTask):
-    """Send a text, or a summary of an execution, to people on LINE."""
+    """Send a text, or a summary of an execution, to people on LINE.
+
+    Without `recipientIds` it goes to all who follow the account, and `url` is the root of the API, as in
+    plugin-line. With them each is sent his own, and `url` is the whole address, as in plugin-notifications. A list
+    that turns out empty fails: meant for nobody is not meant for all.
+    """
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -26,11 +33,17 @@ channelAccessToken: "{{ secret('LINE_TOKEN') }}"
 recipientIds: ["{{ secret('LINE_USER') }}"]
 executionId: "{{ trigger.executionId }}"
 """,
+        """
+id: tell_followers
+type: io.kestra.plugin.line.LineExecution
+channelAccessToken: "{{ secret('LINE_TOKEN') }}"
+textBody: The shop opens at noon today.
+""",
     )
     type: Literal["io.kestra.plugin.line.LineExecution"]
-    url: Property[Text] = PUSH
+    url: Property[Text] = LINE
     channel_access_token: Property[Text]
-    recipient_ids: Property[TextList]
+    recipient_ids: Property[TextList | None] = None
     text_body: Property[OptionalText] = None
     execution_id: Property[OptionalText] = None
     custom_fields: Property[JsonMap | None] = None
@@ -39,17 +52,27 @@ executionId: "{{ trigger.executionId }}"
     options: Property[HttpOptions | None] = None
 
     async def run(self, context: RunContext) -> None:
-        if not self.recipient_ids:
-            raise TaskFailed("`recipientIds` is empty.", fix="Name at least one person or group.")
+        if self.recipient_ids is not None and not self.recipient_ids:
+            raise TaskFailed(
+                "`recipientIds` is empty.", fix="Name at least one person or group, or leave it out to tell all."
+            )
         text = self.text_body
         if not text:
             text = await summary_of(context, self.execution_id, self.custom_message, self.custom_fields)
         context.mask(self.channel_access_token)
         headers = {"Authorization": f"Bearer {self.channel_access_token}"}
         pieces = chunks(public_links(text, context.settings.public_url), MAX_TEXT)
-        for recipient in self.recipient_ids:
+        for to in self._addressed():
             for first in range(0, len(pieces), MAX_MESSAGES):
                 said = [{"type": "text", "text": piece} for piece in pieces[first : first + MAX_MESSAGES]]
-                body = {"to": recipient, "messages": said}
                 options = self.options or DEFAULT
-                await deliver(context, self.url, service="LINE", options=options, headers=headers, json=body)
+                body = {**to, "messages": said}
+                await deliver(context, self._address(), service="LINE", options=options, headers=headers, json=body)
+
+    def _addressed(self) -> list[dict[str, str]]:
+        return [{}] if self.recipient_ids is None else [{"to": each} for each in self.recipient_ids]
+
+    def _address(self) -> str:
+        if self.recipient_ids is None:
+            return self.url.rstrip("/").removesuffix(BROADCAST) + BROADCAST
+        return LINE + PUSH if self.url == LINE else self.url

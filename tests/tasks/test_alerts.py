@@ -91,6 +91,15 @@ async def test_line(make_context, service):
         await context.run(**task, recipientIds=[])
 
 
+async def test_line_tells_all_followers(context, service):
+    task = {"type": f"{PLUGIN}.line.LineExecution", "channelAccessToken": "t0ken", "customMessage": "Look"}
+    for url in (service.url, f"{service.url}/", f"{service.url}/v2/bot/message/broadcast"):
+        await context.run(**task, url=url)
+        assert service.last.path == "/v2/bot/message/broadcast"
+        assert list(service.last.json) == ["messages"]
+        assert service.last.json["messages"][0]["text"].startswith("Look\n")
+
+
 async def test_sentry(context, service):
     dsn = service.url.replace("http://", "http://abc123@") + "/42"
     await context.run(type=f"{PLUGIN}.sentry.SentryAlert", dsn=dsn, payload='{"message": "ü"}', eventId="a" * 32)
