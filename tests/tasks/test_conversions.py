@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -160,6 +161,9 @@ async def test_yaml_and_markdown(context):
     assert context.files.text(await converted(context, "yaml.JsonToYaml", array)) == "- 1\n- 2\n"
     with pytest.raises(TaskFailed, match="is not YAML"):
         await converted(context, "yaml.YamlToIon", await stored(context, "a: [", "in.yaml"))
+    written = [{"a": "on", "b": [1, {"c": None}]}, {"text": "word " * 40}, {"emoji": "é 😀"}, [1.5, "\x85", "\ud800"]]
+    text = context.files.text(await converted(context, "yaml.IonToYaml", await rows(context, written)))
+    assert text == yaml.safe_dump_all(written, sort_keys=False, allow_unicode=True)
     text = await stored(context, "# Title\n\n**bold** <script>x</script>\n\n```\ncode\n```\n", "in.md")
     markup = context.files.text(await converted(context, "markdown.MarkdownToHtml", text))
     assert "<h1>Title</h1>" in markup
