@@ -169,12 +169,6 @@ class Schedules:
         """How many schedules are being looked at."""
         return len(self._tasks) + len(self._called) + self._watches.busy
 
-    def next_dates(self) -> dict[str, datetime]:
-        """The next date of every trigger that has one, by `namespace/flow/trigger`."""
-        return {
-            key: e.state.next_date for key, e in self._entries.items() if e.state.next_date and not e.state.disabled
-        }
-
     # Keeping up with the flows
 
     async def _refresh(self, *, recovering: bool = False) -> None:

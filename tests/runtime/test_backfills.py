@@ -31,7 +31,7 @@ async def test_every_date_between_two_others_and_then_the_next(engine, clock):
     assert made.current == at(3)
     assert await dates(engine) == ["02 03:00", "02 04:00", "02 05:00", "02 06:00"]
     assert engine.schedules.backfills.of("company.team", "f", "hourly") is None
-    assert engine.schedules.next_dates() == {"company.team/f/hourly": at(8)}
+    assert [entry.state.next_date for entry in engine.schedules.occurrences.standing()] == [at(8)]
     await pass_hours(engine, clock, 1)
     assert (await dates(engine))[-1] == "02 08:00"
 

@@ -433,9 +433,9 @@ tasks:
     await deploy(toggle)
     assert (await run({"on": False})).state is State.SUCCESS
     assert engine.schedules.is_disabled("company.team/hourly/t")
-    assert engine.schedules.next_dates() == {}
     assert (await run({"on": True})).state is State.SUCCESS
-    assert engine.schedules.next_dates() == {"company.team/hourly/t": datetime(2026, 3, 2, 8, tzinfo=UTC)}
+    [hourly] = engine.schedules.occurrences.standing()
+    assert (hourly.key, hourly.state.next_date) == ("company.team/hourly/t", datetime(2026, 3, 2, 8, tzinfo=UTC))
     assert (await run({"on": True, "trigger": "other"})).state is State.FAILED
 
 

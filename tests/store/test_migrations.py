@@ -87,7 +87,7 @@ async def test_schedules_from_chat_stay_in_force(tmp_path):
     try:
         await engine.start(watch=False)
         assert engine.schedules.own.find("ops", "ask", SCHEDULE.id) == SCHEDULE
-        assert f"ops/ask/{SCHEDULE.id}" in engine.schedules.next_dates()
+        assert f"ops/ask/{SCHEDULE.id}" in [entry.key for entry in engine.schedules.occurrences.standing()]
     finally:
         await engine.stop(grace=0)
 
