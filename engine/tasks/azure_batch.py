@@ -43,7 +43,10 @@ class BatchConnected(Part):
                 yield row
             url = told.get("odata.nextLink")
             if url and urlsplit(url).netloc != urlsplit(self.endpoint).netloc:
-                raise TaskFailed(f"Azure Batch says that its list goes on elsewhere: {url}.")
+                raise TaskFailed(
+                    f"Azure Batch says that its list goes on elsewhere: {url}.",
+                    fix="Check `endpoint`: the key is not sent to another host.",
+                )
 
     async def file(self, context: RunContext, path: str, target: Path, of: str) -> None:
         """Write a file of a task's into `target`; TaskFailed when there is none."""

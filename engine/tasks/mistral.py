@@ -27,6 +27,7 @@ from engine.tasks.structured_output import parse_schema
 from engine.tasks.trigger_fields import fields_of
 
 API = "https://api.mistral.ai/v1"
+PAGES = 100  # of events of before, in one look
 RUNNING = frozenset({"RUNNING", "RETRYING_AFTER_ERROR", None})  # None: it is not known yet
 FAILED = frozenset({"FAILED", "TIMED_OUT", "TERMINATED"})
 ENDS = ("WorkflowExecutionCompleted", "WorkflowExecutionFailed", "WorkflowExecutionCanceled")
@@ -200,6 +201,12 @@ class EventFields(Mistral):
     workflow_name: Property[OptionalText] = None
     event_types: Property[TextList] = Field(default_factory=lambda: list(ENDS))
 
+    async def page(self, context: RunContext, cursor: str | None) -> tuple[list[Any], str | None]:
+        """The events a cursor leads to, and the cursor to those after them: the same when there are none yet."""
+        asked = {"params": {"cursor": cursor}} if cursor else {}
+        told = await self.ask(context, "GET", "workflows/events/list", **asked)
+        return told.get("events") or [], told.get("next_cursor") or cursor
+
     def wants(self, event: Any) -> bool:
         """Whether an event is one of them."""
         if not isinstance(event, dict) or not event.get("event_type"):
@@ -237,11 +244,14 @@ interval: PT30S
     async def poll(self, context: PollContext) -> Look:
         fields = await fields_of(self, EventFields, context)
         cursor, done = context.memory.get("cursor"), context.memory.get("done", 0)
-        asked = {"params": {"cursor": cursor}} if cursor else {}
-        told = await fields.ask(context, "GET", "workflows/events/list", **asked)
-        events, following = told.get("events") or [], told.get("next_cursor") or cursor
+        events, following = await fields.page(context, cursor)
         if "done" not in context.memory:
-            return Look(None, {"cursor": following, "done": 0 if following else len(events)})
+            for _ in range(PAGES):
+                if following == cursor:
+                    return Look(None, {"cursor": cursor, "done": len(events)})
+                cursor = following
+                events, following = await fields.page(context, cursor)
+            return Look(None, {"cursor": cursor})  # of before are more than one look reads: the next goes on
         at = next((number for number, one in enumerate(events) if number >= done and fields.wants(one)), None)
         if at is None:
             return Look(None, {"cursor": following, "done": len(events) if following == cursor else 0})

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.plugin import Look
-from engine.tasks import catalogue
+from engine.tasks import catalogue, mistral
 from tests.wire.loopback import Answered, serving
 
 MISTRAL = "io.kestra.plugin.mistral"
@@ -92,7 +92,7 @@ async def test_a_workflow_runs_to_its_end(context):
             await context.run(**run)
 
 
-async def test_events_start_executions_one_a_look(context):
+async def test_events_start_executions_one_a_look(context, monkeypatch):
     events, pages = [], {}
 
     def event(number, kind="WorkflowExecutionCompleted", name="w"):
@@ -125,6 +125,14 @@ async def test_events_start_executions_one_a_look(context):
         pages["c1"] = (page, "c2")
         pages["c2"] = ([event(6)], "c2")
         assert [await look() for _ in range(7)] == [None, "e2", "e5", None, "e6", None, None]
+        context.memory = {}
+        assert [await look() for _ in range(3)] == [None] * 3  # those of before, on whatever page
+        monkeypatch.setattr(mistral, "PAGES", 1)
+        context.memory = {}
+        assert await look() is None
+        assert context.memory == {"cursor": "c1"}  # the next look goes on there
+        assert [await look() for _ in range(3)] == [None] * 3
+        assert context.memory == {"cursor": "c2", "done": 1}
         context.memory = {"cursor": "c1", "done": 0}
         found = (await trigger.poll(context)).found
         assert (found.eventType, found.workflowName, found.eventTimestamp) == ("WorkflowExecutionCompleted", "w", 2)

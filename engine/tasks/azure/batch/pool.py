@@ -45,7 +45,9 @@ targetDedicatedNodes: 4
         pool = below("pools", self.pool_id.strip())
         state = (await self.ask(context, "GET", pool)).get("state")
         if state != "active":
-            raise TaskFailed(f"The pool {self.pool_id} is not active, but {state}.")
+            raise TaskFailed(
+                f"The pool {self.pool_id} is not active, but {state}.", fix="Name another, or make the pool anew."
+            )
         wanted = {
             "targetDedicatedNodes": self.target_dedicated_nodes,
             "targetLowPriorityNodes": self.target_low_priority_nodes,
