@@ -44,7 +44,7 @@ class StandIns:
 
     def has(self, part: Mapping[str, Any]) -> bool:
         """Whether something stands for a part already."""
-        return part.get("type") in self._classes
+        return isinstance(part.get("type"), str) and part["type"] in self._classes
 
 
 def mended(data: Mapping[str, Any], findings: Sequence[Finding], registry: Registry) -> Flow | None:
@@ -144,12 +144,13 @@ def _open(part: dict[str, Any], inside: Path) -> bool:
 
 
 def _any_id(part: dict[str, Any], cls: type[Typed], path: Path, classes: StandIns, go: int) -> bool:
-    """Let a part have an id that is none, or one where it has none: unless that was left out for standing elsewhere."""
+    """Let a part have an id that is none, or one where it has none: but not where it stood under another name."""
     if not isinstance(part.get("id"), str):
-        part["id"] = "-".join(map(str, (NOT_GIVEN, *path)))
-        return go == 0
+        is_given, part["id"] = "id" in part, "-".join(map(str, (NOT_GIVEN, *path)))
+        return is_given or go == 0
     if not classes.has(part):
-        classes.stand_for(part, _made(cls.__name__, cls, part["type"] if part["type"] in cls.type_names() else ""))
+        kind = None if cls.type_names() else str(part.get("type"))
+        classes.stand_for(part, _made(cls.__name__, cls, kind))
     return True
 
 
@@ -184,10 +185,10 @@ def _at(document: Any, path: Path) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _made(name: str, base: type[Typed], kind: str) -> type[Typed]:
+def _made(name: str, base: type[Typed], kind: str | None) -> type[Typed]:
     """What a part of this kind is taken for that can't be read: it may have any property, none is looked at."""
     fields = base.model_fields
-    kinds: Any = Literal[kind] if kind else fields["type"].annotation
+    kinds: Any = Literal[kind] if kind is not None else fields["type"].annotation
     body = {
         "__module__": __name__,
         "__annotations__": {"type": kinds} | ({"id": str} if "id" in fields and fields["id"].is_required() else {}),

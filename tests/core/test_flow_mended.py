@@ -90,6 +90,13 @@ def test_an_id_that_is_none_is_what_templates_call_it():
     assert codes(text) == ["invalid", *MORE]
 
 
+@pytest.mark.parametrize("kind", ["io.kestra.plugin.far.Away", "[a]", "{a: b}", "5", "true", ""])
+@pytest.mark.parametrize("name", ["far", "my far", "[a]", ""])
+def test_whatever_stands_for_a_type_and_an_id_is_told_in_words(kind, name):
+    text = f"{HEAD}tasks:\n  - {{id: {name}, type: {kind}}}{LATER}"
+    assert codes(text)[-2:] == MORE[-2:]
+
+
 def test_an_input_that_is_wrong_is_still_one():
     text = HEAD.replace("{id: s, type: STRING, defaults: x}", "{id: s, type: Text, min: x}")
     text = f"{text}tasks:\n  - {{id: far, type: io.kestra.plugin.core.log.Log, message: '{{{{ inputs.s }}}}'}}{LATER}"
