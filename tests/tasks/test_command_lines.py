@@ -1,14 +1,10 @@
 """dbt, Terraform, Ansible and the clouds' own tools: how they are called, and what comes of what they leave behind."""
 
-import json
-import zipfile
-
 import pytest
-import yaml
 
 from engine.errors import TaskFailed
 from tests.tasks.test_docker import contained
-from tests.wire.command_line import json_file, tools
+from tests.wire.command_line import tools
 from tests.wire.docker_engine import GIT_IMAGE, docker_engine
 
 __all__ = ["contained", "docker_engine", "tools"]
@@ -101,79 +97,6 @@ async def test_a_tool_in_a_container(contained):
     assert found.exitCode == 0
     assert list(found.outputFiles) == ["said.txt"]
     assert len(found.taskRunner["containerId"]) == 64
-
-
-async def test_dbt_gets_its_profiles_and_hands_on_its_results(context, tools):
-    body = json_file("target/run_results.json", {"results": [GOOD]}) + json_file("target/manifest.json", MANIFEST)
-    tools.install("dbt", body=body)
-    found = await context.run(
-        type=f"{PLUGIN}.dbt.cli.DbtCLI",
-        taskRunner=PROCESS,
-        commands=["dbt build"],
-        profiles="shop:\n  target: dev\n",
-        storeManifest={"key": "manifest"},
-    )
-    assert (context.working_dir / "profiles.yml").read_text() == "shop:\n  target: dev\n"
-    assert tools.env["DBT_PROFILES_DIR"] == str(context.working_dir)
-    assert json.loads(context.files.text(found.outputFiles["run_results.json"])) == {"results": [GOOD]}
-    assert json.loads(context.files.text(found.outputFiles["manifest.json"])) == MANIFEST
-    assert context.metrics["dbt.success"] == 1
-    assert await context.kv.get("company.ai", "manifest") == MANIFEST
-
-
-async def test_dbt_tells_what_failed(context, tools):
-    tools.install("dbt", body=json_file("shop/target/run_results.json", {"results": [GOOD, BAD]}) + "exit 1")
-    await context.kv.set("other", "state", MANIFEST)
-    with pytest.raises(TaskFailed, match="exit code 1") as caught:
-        await context.run(
-            type=f"{PLUGIN}.dbt.cli.DbtCLI",
-            taskRunner=PROCESS,
-            projectDir="shop",
-            commands=["dbt test --state ."],
-            loadManifest={"key": "state", "namespace": "other"},
-        )
-    assert list((caught.value.outputs or {})["outputFiles"]) == ["run_results.json"]
-    assert context.said("test.shop.unique: fail: Got 2 results", "ERROR")
-    assert json.loads((context.working_dir / "shop/manifest.json").read_text()) == MANIFEST
-    assert tools.env["DBT_PROJECT_DIR"] == str(context.working_dir / "shop")
-
-
-async def test_dbt_leaves_no_results_of_others(context, tools):
-    tools.install(
-        "dbt", body="mkdir -p target; ln -s /etc/hostname target/manifest.json; echo '[' > target/run_results.json"
-    )
-    found = await context.run(type=f"{PLUGIN}.dbt.cli.DbtCLI", taskRunner=PROCESS, commands=["dbt build"])
-    assert list(found.outputFiles) == ["run_results.json"]
-    assert context.said("cannot be read", "WARN")
-    with pytest.raises(TaskFailed, match="leaves the working directory"):
-        await context.run(type=f"{PLUGIN}.dbt.cli.DbtCLI", taskRunner=PROCESS, commands=["dbt"], projectDir="../up")
-
-
-async def test_commands_of_dbt_as_tasks(context, tools):
-    tools.install("dbt")
-    for kind, given in (
-        ("Build", {"select": ["a+", "b c"], "fullRefresh": True, "projectDir": "shop", "threads": 4}),
-        ("Run", {"exclude": ["x"], "debug": True, "target": "prod"}),
-        ("Test", {"failFast": True, "warnError": True, "dockerOptions": {"image": "x"}}),
-        ("Compile", {"select": ["a"]}),
-        ("Deps", {}),
-        ("Freshness", {"target": "prod"}),
-        ("List", {}),
-        ("Seed", {"fullRefresh": True}),
-        ("Snapshot", {}),
-    ):
-        await context.run(type=f"{PLUGIN}.dbt.cli.{kind}", taskRunner=PROCESS, **given)
-    assert tools.calls == [
-        ["dbt", "build", "--project-dir", "shop", "--threads", "4", "--full-refresh", "--select", "a+", "b c"],
-        ["dbt", "--debug", "run", "--target", "prod", "--exclude", "x"],
-        ["dbt", "--fail-fast", "--warn-error", "test"],
-        ["dbt", "compile", "--select", "a"],
-        ["dbt", "deps"],
-        ["dbt", "source", "freshness", "--target", "prod"],
-        ["dbt", "list"],
-        ["dbt", "seed", "--full-refresh"],
-        ["dbt", "snapshot"],
-    ]
 
 
 async def test_ansible_reads_its_configuration_and_keeps_its_log(context, tools):
@@ -281,34 +204,6 @@ async def test_a_pipeline_of_beam(context, tools):
         await context.run(**pipeline)
     with pytest.raises(TaskFailed, match=r"no file 'gone\.yaml'"):
         await context.run(**pipeline, file="gone.yaml")
-
-
-def wheel(folder, said):
-    """A package that installs a `dbt`, as pip takes it."""
-    path = folder / "dbt_toy-1-py3-none-any.whl"
-    about = "dbt_toy-1.dist-info"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("dbt_toy.py", f"import os, sys\ndef main():\n    print({said!r}, sys.argv[1:])\n")
-        file.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: dbt-toy\nVersion: 1\n")
-        file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        file.writestr(f"{about}/entry_points.txt", "[console_scripts]\ndbt = dbt_toy:main\n")
-        file.writestr(f"{about}/RECORD", "")
-    return str(path)
-
-
-async def test_dbt_is_set_up_for_the_tasks_that_follow(context, tmp_path):
-    """As older flows do in a WorkingDirectory: a real environment, a real pip, and no network."""
-    profiles = {"shop": {"outputs": {"dev": {"type": "duckdb", "path": ":memory:"}}, "target": "dev"}}
-    setup = {"type": f"{PLUGIN}.dbt.cli.Setup", "taskRunner": PROCESS, "profiles": profiles}
-    await context.run(**setup, requirements=[wheel(tmp_path, "toy")], env={"PIP_NO_INDEX": "1"})
-    kept = context.working_dir / ".profile" / "profiles.yml"
-    assert yaml.safe_load(kept.read_text()) == profiles
-    show = 'echo \'::{"outputs": {"at": "\'$DBT_PROFILES_DIR\'"}}::\''
-    done = await context.run(type=f"{PLUGIN}.dbt.cli.Build", taskRunner=PROCESS, select=["a"], beforeCommands=[show])
-    assert done.vars == {"at": str(kept.parent)}
-    assert context.said(r"toy \['build', '--select', 'a'\]")
-    await context.run(**{**setup, "profiles": "shop: {}\n"}, requirements=[])
-    assert kept.read_text() == "shop: {}\n"
 
 
 async def test_services_of_a_compose_file(make_context, tools):

@@ -3,17 +3,21 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import yaml
 from pydantic import Field
 
-from engine.plugin import Part, Property, RunContext, TaskFailed
+from engine.core.state import State
+from engine.errors import NotFound
+from engine.plugin import Part, Property, Result, RunContext, TaskFailed
+from engine.tasks.dbt.dbt_log import AlertWebhook, DbtOutput, alerting
 from engine.tasks.dbt.run_results import manifest_value, told
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.scripts.script_task import CommandsTask, ScriptResult, ScriptTask, local_python, quoted
 from engine.tasks.working_files import inside
 
+FUSION_IMAGE = "ghcr.io/kestra-io/dbt-fusion"
 INSTALLED, PROFILES = "./bin/dbt", ".profile/profiles.yml"  # what a Setup leaves in the working directory
 
 
@@ -32,11 +36,15 @@ class DbtTask(ScriptTask):
     profiles: Property[OptionalText] = None
     parse_run_results: Property[bool] = True
 
-    async def dbt(self, context: RunContext, commands: list[str]) -> ScriptResult:
+    async def dbt(
+        self, context: RunContext, commands: list[str], heard: DbtOutput | None = None, *, log_format: str = "json"
+    ) -> ScriptResult:
         """Run commands and hand on what dbt wrote about them, also when it failed."""
         folder = context.working_dir
         project = inside(folder, self.project_dir) if self.project_dir else folder
         env = {"DBT_USE_COLORS": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        if log_format != "none":
+            env["DBT_LOG_FORMAT"] = log_format
         if self.project_dir:
             env["DBT_PROJECT_DIR"] = str(project)
         if self.profiles:
@@ -47,7 +55,7 @@ class DbtTask(ScriptTask):
         elif inside(folder, PROFILES).exists():
             env["DBT_PROFILES_DIR"] = str(inside(folder, PROFILES).parent)
         try:
-            result = await self.run_commands(context, commands, env=env)
+            result = await self.run_commands(context, commands, env=env, heard=heard or DbtOutput(context))
         except TaskFailed as error:
             outputs = dict(error.outputs or {})
             if outputs and self.parse_run_results:
@@ -84,23 +92,46 @@ profiles: |
     type: Literal["io.kestra.plugin.dbt.cli.DbtCLI"]
     store_manifest: KeptManifest | None = None
     load_manifest: KeptManifest | None = None
-    log_format: Any = None
+    log_format: Property[Literal["JSON", "TEXT", "DEBUG", "NONE"]] = "JSON"
+    engine: Property[Literal["CORE", "FUSION"]] = Field(default="CORE", description="Whose image, unless one is said.")
+    alert_webhook: AlertWebhook | None = Field(default=None, description="Where warnings and errors go as they come.")
 
-    async def run(self, context: RunContext) -> ScriptResult:
+    def usual_image(self) -> str:
+        return FUSION_IMAGE if self.engine == "FUSION" else self.default_image
+
+    async def run(self, context: RunContext) -> ScriptResult | Result:
         project = inside(context.working_dir, self.project_dir) if self.project_dir else context.working_dir
         if self.load_manifest:
-            found = await context.kv.get(self.load_manifest.namespace or context.namespace, self.load_manifest.key)
-            project.mkdir(parents=True, exist_ok=True)
-            (project / "manifest.json").write_text(json.dumps(found), "utf-8")
-        result = await self.dbt(context, await self.rendered_lines(context, self.commands))
-        if self.store_manifest:
-            await self._store(context, project / "target" / "manifest.json", self.store_manifest)
-        return result
+            await self._load(context, project, self.load_manifest)
+        if self.alert_webhook and self.log_format != "JSON":
+            context.log("`alertWebhook` needs `logFormat: JSON`; nothing is sent.", "WARN")
+        lines = await self.rendered_lines(context, self.commands)
+        async with alerting(context, self.alert_webhook) as alerts:
+            heard = DbtOutput(context, alerts)
+            try:
+                result = await self.dbt(context, lines, heard, log_format=self.log_format.lower())
+            finally:
+                if self.store_manifest:
+                    await self._store(context, project / "target" / "manifest.json", self.store_manifest)
+        return Result(result, State.WARNING) if heard.is_warned else result
+
+    async def _load(self, context: RunContext, project: Path, kept: KeptManifest) -> None:
+        """Place a manifest in `target/`, and beside the project, where flows of older Kestra look for it."""
+        try:
+            found = await context.kv.get(kept.namespace or context.namespace, kept.key)
+        except NotFound:
+            context.log(f"There is no manifest under {kept.key!r} yet, so none is loaded.", "WARN")
+            return
+        text = found if isinstance(found, str) else json.dumps(found)
+        (project / "target").mkdir(parents=True, exist_ok=True)
+        for path in (project / "target" / "manifest.json", project / "manifest.json"):
+            path.write_text(text, "utf-8")
 
     async def _store(self, context: RunContext, path: Path, kept: KeptManifest) -> None:
         found = await asyncio.to_thread(manifest_value, path)
         if found is None:
-            raise TaskFailed("dbt wrote no target/manifest.json to store.", fix="Leave out `storeManifest`.")
+            context.log("dbt wrote no target/manifest.json, so none is stored.", "WARN")
+            return
         await context.kv.set(kept.namespace or context.namespace, kept.key, found)
 
 

@@ -11,7 +11,17 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field, ValidationInfo, model_validator
 
-from engine.plugin import Instead, LateShellText, Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.plugin import (
+    Instead,
+    LateShellText,
+    Outputs,
+    Property,
+    Result,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    TaskFailed,
+)
 from engine.tasks.core.runner import Process
 from engine.tasks.namespace_files import NamespaceFiles, place_namespace_files
 from engine.tasks.property_types import JsonMap, OptionalText, TextList, document_from_text, scalar_to_text
@@ -135,8 +145,12 @@ class ScriptTask(RunnableTask):
         env: Mapping[str, str] | None = None,
         volumes: Sequence[str] = (),
         fail_fast: bool | None = None,
+        heard: ScriptOutput | None = None,
     ) -> ScriptResult:
-        """Run rendered commands as one script; TaskFailed, with its outputs, when it ends badly."""
+        """Run rendered commands as one script; TaskFailed, with its outputs, when it ends badly.
+
+        `heard` takes what it says, where that is more than lines for the log.
+        """
         runner = self.chosen_runner(context)
         await self._place_files(context)
         before = await self.rendered_lines(context, self.before_commands)
@@ -145,7 +159,7 @@ class ScriptTask(RunnableTask):
             before = [f"echo '{quiet}'", *before, f"echo '{loud}'"]
         strict = self.fail_fast if fail_fast is None else fail_fast
         text = "\n".join([*(["set -e"] if strict and self.target_os != "WINDOWS" else []), *before, *commands])
-        heard = ScriptOutput(context)
+        heard = heard or ScriptOutput(context)
         job = Job(
             command=self._command(context, text),
             folder=context.working_dir,
@@ -222,7 +236,7 @@ class CommandsTask(ScriptTask):
     def older_how(cls, declaration: Mapping[str, Any]) -> str:
         return older_shape.changes(declaration) or super().older_how(declaration)
 
-    async def run(self, context: RunContext) -> ScriptResult:
+    async def run(self, context: RunContext) -> ScriptResult | Result:
         return await self.run_commands(context, await self.rendered_lines(context, self.commands), env=self.variables())
 
     def variables(self) -> dict[str, str]:
