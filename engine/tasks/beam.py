@@ -3,14 +3,14 @@
 import shlex
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from engine.plugin import Outputs, Property, RunContext, TaskFailed
+from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.namespace_files import place_namespace_files
 from engine.tasks.property_types import JsonMap, OptionalText, TextList
 from engine.tasks.runners import Runner
 from engine.tasks.scripts.runner.docker import older_docker
-from engine.tasks.scripts.script_task import ScriptTask
+from engine.tasks.scripts.script_task import ScriptResult, ScriptTask
 from engine.tasks.working_files import inside
 
 RUNNERS = {"DIRECT": "DirectRunner", "FLINK": "FlinkRunner", "SPARK": "SparkRunner", "DATAFLOW": "DataflowRunner"}
@@ -28,8 +28,8 @@ OPTIONS = {
 }
 
 
-class Ran(Outputs):
-    """How the pipeline ended; Beam's own program for YAML tells no metrics."""
+class Ran(ScriptResult):
+    """How the pipeline ended, also in `vars.state`; Beam's own program for YAML tells no metrics."""
 
     state: str
     jobId: str | None = None  # noqa: N815 - appears as written
@@ -41,14 +41,18 @@ class Ran(Outputs):
 
 
 class RunPipeline(ScriptTask):
-    """Run a pipeline written in Beam's YAML, with the Python SDK."""
+    """Run a pipeline written in Beam's YAML, with the Python SDK.
+
+    A Beam that is in the image is taken; what is missing is installed for the run. With a `job_endpoint` the job goes
+    there, as a portable one, whatever the runner behind it.
+    """
 
     examples: ClassVar[tuple[str, ...]] = (
         """
 id: pipeline
 type: io.kestra.plugin.beam.RunPipeline
 sdk: PYTHON
-runner: DIRECT
+beamRunner: DIRECT
 definition: |
   pipeline:
     type: chain
@@ -59,15 +63,20 @@ definition: |
       - type: LogForTesting
 """,
     )
-    default_image: ClassVar[str] = "python:3.13-slim"
+    default_image: ClassVar[str] = "apache/beam_python3.11_sdk:latest"
     type: Literal["io.kestra.plugin.beam.RunPipeline"]
     file: Property[OptionalText] = Field(default=None, description="A file's URI, or a path in the working directory.")
     definition: Property[OptionalText] = None
-    runner: Property[Literal["DIRECT", "FLINK", "SPARK", "DATAFLOW"]] = "DIRECT"  # type: ignore[assignment]
-    sdk: Property[Literal["JAVA", "PYTHON"]] = "JAVA"
+    runner: Property[Literal["DIRECT", "FLINK", "SPARK", "DATAFLOW"]] = Field(  # type: ignore[assignment]
+        default="DIRECT", validation_alias=AliasChoices("beamRunner", "runner")
+    )
+    sdk: Property[Literal["JAVA", "PYTHON"]] = "PYTHON"
     options: Property[JsonMap | None] = None
     runner_config: Property[JsonMap | None] = None
     requirements: Property[TextList | None] = None
+    pipeline_timeout_seconds: Property[int | None] = Field(
+        default=None, ge=1, description="It ends with exit code 124 when the pipeline takes longer."
+    )
 
     def chosen_runner(self, context: RunContext) -> Runner:
         """Where it runs; `runner` is Beam's here."""
@@ -80,17 +89,28 @@ definition: |
             context.log("The pipeline runs with Beam's Python SDK: there is no Java here.", "WARN")
         wanted = [BEAM, *(self.requirements or [])]
         given = {**self._of_runner(context), **(self.options or {})}
-        words = ["--yaml_pipeline_file=pipeline.yaml", f"--runner={RUNNERS[self.runner]}"]
+        runner = "PortableRunner" if "job_endpoint" in given else RUNNERS[self.runner]
+        words = ["--yaml_pipeline_file=pipeline.yaml", f"--runner={runner}"]
         words += [f"--{name}={value}" for name, value in given.items() if value is not None]
-        await self.run_commands(
+        bound = f"timeout {self.pipeline_timeout_seconds} " if self.pipeline_timeout_seconds else ""
+        ended = await self.run_commands(
             context,
             [
-                "python3 -m venv .beam",
+                "python3 -m venv --system-site-packages .beam",
                 f".beam/bin/python -m pip install --quiet {shlex.join(wanted)}",
-                f".beam/bin/python -m apache_beam.yaml.main {shlex.join(words)}",
+                f"{bound}.beam/bin/python -m apache_beam.yaml.main {shlex.join(words)}",
             ],
+            fail_fast=True,
         )
-        return Ran(state="FINISHED", runner=self.runner, sdk=self.sdk, counters={}, distributions={}, gauges={})
+        result = {**ended.model_dump(), "vars": {"state": "FINISHED", **ended.vars}}
+        about: dict[str, Any] = {
+            "runner": self.runner,
+            "sdk": self.sdk,
+            "counters": {},
+            "distributions": {},
+            "gauges": {},
+        }
+        return Ran(state="FINISHED", **result, **about)
 
     async def _pipeline(self, context: RunContext) -> str:
         if (self.file is None) == (self.definition is None):

@@ -206,6 +206,31 @@ async def test_a_pipeline_of_beam(context, tools):
         await context.run(**pipeline, file="gone.yaml")
 
 
+async def test_a_portable_pipeline_of_beam(context, tools):
+    """As plugin-beam names its properties today: `beamRunner`, and a server of jobs that is there already."""
+    tools.install("python3", body='mkdir -p .beam/bin; cp "$0" .beam/bin/python; echo "$@" >> calls.txt')
+    tools.install("timeout", body='echo "$1" >> seconds.txt; shift; exec "$@"')
+    done = await context.run(
+        type=f"{PLUGIN}.beam.RunPipeline",
+        taskRunner=PROCESS,
+        beamRunner="FLINK",
+        definition="pipeline: {}\n",
+        options={"job_endpoint": "localhost:8099", "environment_type": "DOCKER"},
+        pipelineTimeoutSeconds=60,
+        outputFiles=["calls.txt"],
+    )
+    assert (done.runner, done.sdk, done.vars, done.exitCode) == ("FLINK", "PYTHON", {"state": "FINISHED"}, 0)
+    assert list(done.outputFiles) == ["calls.txt"]
+    assert not context.said("there is no Java here", "WARN")
+    calls = (context.working_dir / "calls.txt").read_text().splitlines()
+    assert calls[0] == "-m venv --system-site-packages .beam"
+    assert calls[-1] == (
+        "-m apache_beam.yaml.main --yaml_pipeline_file=pipeline.yaml --runner=PortableRunner"
+        " --job_endpoint=localhost:8099 --environment_type=DOCKER"
+    )
+    assert (context.working_dir / "seconds.txt").read_text() == "60\n"
+
+
 async def test_services_of_a_compose_file(make_context, tools):
     tools.install("docker", body='cat "$3"')
     context = make_context({"docker": {"host": "unix:///run/other.sock"}})
