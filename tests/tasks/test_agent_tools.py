@@ -266,7 +266,11 @@ async def test_an_agent_elsewhere_is_a_tool(ask):
         elif word == "bad":
             status = {"state": "failed", "message": {"parts": [{"kind": "text", "text": "no dictionary"}]}}
             result = {"kind": "task", "id": "t2", "contextId": "c", "status": status}
-        elif asked["method"] == "tasks/get":
+        elif word == "odd":
+            result = {"kind": "task", "status": "done", "artifacts": ["x", {"parts": "y"}, {"parts": ["z", told]}]}
+        elif word == "odder":
+            result = {"kind": "task", "status": {"state": "working"}}
+        elif asked["method"] == "tasks/get" and asked["params"]["id"]:
             parts = [told, {"kind": "data", "data": {"n": 1}}]
             result = {"kind": "task", "id": "t1", "status": {"state": "completed"}, "artifacts": [{"parts": parts}]}
         else:
@@ -289,8 +293,13 @@ async def test_an_agent_elsewhere_is_a_tool(ask):
         assert "There is no card of an agent" in missing
         task = {"type": f"{AI}.agent.A2AClient", "serverUrl": f"{service.url}/translator"}
         assert (await ask.context.run(**task, prompt="hello")).textOutput == "Bonjour"
-        with pytest.raises(TaskFailed, match=r"gave up \(failed\). no dictionary"):
-            await ask.context.run(**task, prompt="bad")
+        for word, why in (
+            ("bad", r"gave up \(failed\). no dictionary"),
+            ("odd", r"gave up \(\). Bonjour"),
+            ("odder", "refused tasks/get"),
+        ):
+            with pytest.raises(TaskFailed, match=why):
+                await ask.context.run(**task, prompt=word)
 
 
 async def test_instructions_are_read_when_they_are_needed(ask):

@@ -296,6 +296,7 @@ async def test_watsonx(make_context):
         {"choices": [{"message": {"content": "Hello."}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3}},
         {"choices": [{"message": {"content": '{"a": 1}'}, "finish_reason": "stop"}]},
         {"choices": []},
+        [],
     ]
 
     def handle(request):
@@ -306,7 +307,8 @@ async def test_watsonx(make_context):
         assert request.query["version"] >= "2024-10-08"
         assert (request.json["model_id"], request.json["project_id"]) == ("granite", "p")
         if request.path == "/ml/v1/text/embeddings":
-            return Answered({"results": [{"embedding": [1.0, len(text)]} for text in request.json["inputs"]]})
+            given = request.json["inputs"]
+            return Answered({"results": [{"embedding": [1.0, len(text)]} for text in given]} if given else {})
         assert request.path == "/ml/v1/text/chat"
         return Answered(replies.pop(0))
 
@@ -325,6 +327,13 @@ async def test_watsonx(make_context):
         assert (await context.run(**CHAT, provider=provider, configuration=chosen)).jsonOutput == {"a": 1}
         assert (ibm.last.json["temperature"], ibm.last.json["max_tokens"]) == (0.0, 9)
         assert await of(provider).embed(context, ["x", "yy"]) == [[1.0, 1], [1.0, 2]]
-        with pytest.raises(TaskFailed, match="gave no answer"):
-            await context.run(**CHAT, provider=provider)
+        with pytest.raises(TaskFailed, match="gave no embeddings"):
+            await of(provider).embed(context, [])
+        for more, why in (
+            ({}, "gave no answer"),
+            ({}, "answered in another form"),
+            ({"apiKey": "none"}, "gave no token for the key"),
+        ):
+            with pytest.raises(TaskFailed, match=why):
+                await context.run(**CHAT, provider={**provider, **more})
     assert {"s3cret", "t0ken"} <= context.masked

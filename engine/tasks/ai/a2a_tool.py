@@ -64,7 +64,7 @@ async def asked(context: RunContext, server_url: str, prompt: str, message_id: s
     while found.get("kind") == "task" and _state(found) in UNDER_WAY:
         if loop.time() > until:
             raise TaskFailed(f"The agent at {url} did not answer within {LONGEST}.")
-        task = {"id": found["id"]}
+        task = {"id": found.get("id")}
         stop = partial(_called, context, url, "tasks/cancel", task)
         async with rest_service.stopping(context, f"The work of the agent at {url}", stop):
             await asyncio.sleep(wait)
@@ -104,26 +104,35 @@ async def _called(context: RunContext, url: str, method: str, params: Mapping[st
 
 
 def _state(task: Mapping[str, Any]) -> str:
-    return str((task.get("status") or {}).get("state", ""))
+    return str(_map(task.get("status")).get("state", ""))
 
 
 def told(found: Mapping[str, Any]) -> str:
     """What an agent says in a message, or in a task: its artifacts, else its last word."""
     if found.get("kind") != "task":
         return _text(found.get("parts"))
-    made = "\n".join(filter(None, (_text(one.get("parts")) for one in found.get("artifacts") or [])))
-    return made or _text(((found.get("status") or {}).get("message") or {}).get("parts"))
+    made = "\n".join(filter(None, (_text(one.get("parts")) for one in _maps(found.get("artifacts")))))
+    return made or _text(_map(_map(found.get("status")).get("message")).get("parts"))
 
 
 def _text(parts: Any) -> str:
     """The parts of a message as a model reads them."""
     found = []
-    for part in parts or []:
+    for part in _maps(parts):
         if part.get("kind") == "text":
             found.append(str(part.get("text", "")))
         elif part.get("kind") == "data":
             found.append(json.dumps(part.get("data"), ensure_ascii=False))
         elif part.get("kind") == "file":
-            file = part.get("file") or {}
+            file = _map(part.get("file"))
             found.append(str(file.get("uri") or file.get("name") or "a file"))
     return "\n".join(found)
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    """A map that an agent sent; one without anything when it sent something else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _maps(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []

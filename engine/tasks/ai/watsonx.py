@@ -15,6 +15,7 @@ from engine.tasks.property_types import Text
 IAM = "https://iam.cloud.ibm.com"
 BY_KEY = "urn:ibm:params:oauth:grant-type:apikey"
 VERSION = "2025-02-11"
+CHECK = "Check `baseUrl` and `modelName`."
 TEMPERATURE, MOST_TOKENS = 0.7, 512  # unless the flow says otherwise, as in Kestra
 
 
@@ -68,7 +69,10 @@ modelName: ibm/granite-3-3-8b-instruct
 
     async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
         answer = await self._asked(context, "embeddings", {"inputs": list(texts)})
-        return [list(one["embedding"]) for one in answer["results"]]
+        try:
+            return [list(one["embedding"]) for one in answer["results"]]
+        except (KeyError, TypeError) as error:
+            raise TaskFailed("watsonx.ai gave no embeddings.", fix=CHECK) from error
 
     async def _asked(self, context: RunContext, what: str, body: dict[str, Any]) -> dict[str, Any]:
         provider = context.settings.provider("watsonx")
@@ -83,7 +87,9 @@ modelName: ibm/granite-3-3-8b-instruct
             context, "watsonx.ai", "POST", url, options=options, headers=headers, params={"version": VERSION},
             tls=self.tls(context), json={**given, **body},
         )  # fmt: skip
-        return dict(answer or {})
+        if not isinstance(answer, dict):
+            raise TaskFailed("watsonx.ai answered in another form.", fix=CHECK)
+        return answer
 
     async def _token(self, context: RunContext) -> str:
         """A token of IBM Cloud for the key."""
@@ -91,6 +97,8 @@ modelName: ibm/granite-3-3-8b-instruct
         base = (context.settings.provider("ibm_iam").base_url or IAM).rstrip("/")
         form = {"grant_type": BY_KEY, "apikey": self.api_key}
         told = await rest_service.document(context, "IBM Cloud", "POST", f"{base}/identity/token", data=form)
-        token = str(told["access_token"])
+        token = str(told.get("access_token") or "") if isinstance(told, dict) else ""
+        if not token:
+            raise TaskFailed("IBM Cloud gave no token for the key.", fix="Check `apiKey`.")
         context.mask(token)
         return token
