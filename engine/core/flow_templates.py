@@ -11,12 +11,14 @@ from engine.core.flow import Flow
 from engine.core.flow_references import References
 from engine.core.property import has_template
 from engine.core.template_reads import reads
-from engine.core.yaml_text import Path, walk
+from engine.core.yaml_text import Path, spell, walk
 from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, Template, nodes, parse
 
 NOT_RENDERED = frozenset({"pluginDefaults", "taskDefaults", "listeners", "extend"})
 LIKE = 0.7  # how much of a name must be the same: `limit` is no slip for `split`
+ONE_CAUSE = "not-rendered"  # one forgotten `render()` shows wherever the variable is read
+SHOWN = 3  # other places of it that are named
 PROSE = frozenset({"description", "displayName"})  # rendered by a few tasks only
 
 
@@ -33,7 +35,29 @@ def findings(data: Mapping[str, Any], flow: Flow | None) -> list[Finding]:
             off = any(path[: len(part)] == part for part in disabled)
             told = _template(path, value, references, raw)
             found += _switched_off(told) if off else told
-    return found
+    return _once(found)
+
+
+def _once(found: list[Finding]) -> list[Finding]:
+    """What has one cause is told where it shows first, with the other places."""
+    kept: dict[str, Finding] = {}
+    others: dict[str, list[str]] = {}
+    for one in found:
+        if one.code == ONE_CAUSE and kept.setdefault(one.message, one) is not one:
+            others.setdefault(one.message, []).append(f"`{spell(one.path)}`")
+    return [
+        replace(one, message=f"{one.message[:-1]}; so it does in {_listed(others[one.message])}.")
+        if one.message in others
+        else one
+        for one in found
+        if one.code != ONE_CAUSE or kept[one.message] is one
+    ]
+
+
+def _listed(places: list[str]) -> str:
+    """The first few, and how many more."""
+    more = len(places) - SHOWN
+    return f"{', '.join(places[:SHOWN])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _switched_off(told: Iterable[Finding]) -> Iterator[Finding]:
@@ -85,11 +109,11 @@ def _template(path: Path, text: str, references: References | None, raw: frozens
 
 
 def _as_written(path: Path, template: Template, raw: frozenset[str]) -> Iterator[Finding]:
-    """Variables that hold a template where `render()` is forgotten, each once."""
+    """Variables that hold a template where `render()` is forgotten."""
     there = {one.path[1]: one.at for one in reversed(reads(template)) if one.path[0] == "vars" and len(one.path) == 2}
     for name in sorted(raw & there.keys()):
         said = f"`vars.{name}` holds a template, which stands here as it is written."
-        yield Finding(path, said, "not-rendered", "hint", f"Write `render(vars.{name})`.", "", *there[name])
+        yield Finding(path, said, ONE_CAUSE, "hint", f"Write `render(vars.{name})`.", "", *there[name])
 
 
 def _instead(kind: str, name: str, installed: Collection[str]) -> str:

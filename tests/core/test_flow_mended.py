@@ -97,6 +97,13 @@ def test_whatever_stands_for_a_type_and_an_id_is_told_in_words(kind, name):
     assert codes(text)[-2:] == MORE[-2:]
 
 
+def test_what_a_wrong_value_would_hand_on_is_not_guessed():
+    query = "{id: q, type: io.kestra.plugin.jdbc.postgresql.Query, url: x, sql: select 1, fetchType: FETCHED}"
+    log = "{id: a, type: io.kestra.plugin.core.log.Log, message: '{{ outputs.q.rows }}'}"
+    text = f"{HEAD}tasks:\n  - {query}\n  - {log}\n"
+    assert [(one.code, one.suggestion) for one in check(text, catalogue())] == [("type", "Did you mean `FETCH`?")]
+
+
 def test_an_input_that_is_wrong_is_still_one():
     text = HEAD.replace("{id: s, type: STRING, defaults: x}", "{id: s, type: Text, min: x}")
     text = f"{text}tasks:\n  - {{id: far, type: io.kestra.plugin.core.log.Log, message: '{{{{ inputs.s }}}}'}}{LATER}"

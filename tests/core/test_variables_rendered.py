@@ -28,3 +28,19 @@ def test_what_is_rendered_or_may_be_set_meanwhile_is_none():
     assert said("{{ render(vars.day ~ vars.file) }}") == []
     sets = "\n  - {id: set, type: io.kestra.plugin.core.execution.SetVariables, variables: {day: x}}"
     assert said("{{ vars.day }}", sets) == []
+
+
+def test_one_that_is_read_in_many_places_is_told_once_with_them():
+    more = "".join(
+        f'\n  - {{id: s{n}, type: io.kestra.plugin.core.log.Log, message: "{{{{ vars.day }}}}"}}' for n in range(5)
+    )
+    text = FLOW.format(message="{{ vars.file }}", more=more)
+    found = [(one.path, one.message) for one in problems(text) if one.code == "not-rendered"]
+    said = "`vars.day` holds a template, which stands here as it is written"
+    assert found == [
+        ("tasks[0].message", "`vars.file` holds a template, which stands here as it is written."),
+        (
+            "tasks[1].message",
+            f"{said}; so it does in `tasks[2].message`, `tasks[3].message`, `tasks[4].message` and 1 more.",
+        ),
+    ]
