@@ -75,6 +75,7 @@ class Result:
     """Outputs with more to say: a state other than SUCCESS, or effects on the execution itself
     ({"labels": …}, {"variables": …}, {"unset": […]}, {"exit": "FAILED"})."""
 
+    holds_outputs: ClassVar[bool] = True
     outputs: Outputs | Mapping[str, Any] | None = None
     state: State = State.SUCCESS
     effects: Mapping[str, Any] = field(default_factory=dict)

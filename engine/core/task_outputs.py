@@ -31,11 +31,12 @@ StoredUri = Annotated[str, InStorage()]
 
 @lru_cache(maxsize=1024)
 def models(cls: type[Task]) -> tuple[type[BaseModel], ...]:
-    """What a task hands on; nothing when that is open."""
+    """What a task hands on; nothing when that is open. What may come inside a Result is what stands beside it."""
     given = getattr(getattr(cls, "run", None), "__annotations__", {}).get("return")
     returned = [one for one in (given, *get_args(given)) if isinstance(one, type) and one is not NoneType]
     found = tuple(one for one in returned if issubclass(one, BaseModel))
-    is_open = len(found) < len(returned) or any(one.model_config.get("extra") == "allow" for one in found)
+    said = [one for one in returned if not (hasattr(one, "holds_outputs") and any(of.model_fields for of in found))]
+    is_open = len(found) < len(said) or any(one.model_config.get("extra") == "allow" for one in found)
     return () if is_open else found
 
 
