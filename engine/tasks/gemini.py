@@ -2,88 +2,32 @@
 
 import asyncio
 import mimetypes
-import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
-from engine.plugin import JsonText, Outputs, Part, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import JsonText, Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import aliases
-from engine.tasks.address_guard import check_address
+from engine.tasks.gcp_service import SCOPE
 from engine.tasks.gemini_answers import content_of, measure, parts_of, ratings_of, reason_of, text_of
-from engine.tasks.property_types import OptionalText, Text, document_from_text
+from engine.tasks.gemini_service import connected
+from engine.tasks.gemini_videos import Maker, at_gemini, at_vertex, first_video
+from engine.tasks.google_account import access_token
+from engine.tasks.property_types import OptionalInteger, OptionalText, Text, document_from_text
+from engine.tasks.rest_service import present, waited
 from engine.tasks.structured_output import missing_keys, parse_schema
-from engine.tasks.working_files import STORAGE
+from engine.tasks.working_files import STORAGE, inside
 
 if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.types import GenerateContentResponse
 
-HINTS = {
-    400: "Check the API key and the schema.",
-    403: "Check what the API key may do.",
-    404: "The model may be retired: name another, or map it in `models`.",
-    429: "Too many requests, or the quota is used up: retry later or add `retry` to the task.",
-}
 
-
-@asynccontextmanager
-async def connected(
-    context: RunContext,
-    api_key: str,
-    model: str,
-    base_url: str | None = None,
-    tls: ssl.SSLContext | None = None,
-    vertex: Mapping[str, str] | None = None,
-) -> AsyncIterator["Client"]:
-    """A client of Gemini; what it raises leaves as TaskFailed, which names the model.
-
-    With `vertex` (`project` and `location`) the client is one of Vertex AI, and the key an access token.
-    """
-    genai, types, errors, http = await asyncio.to_thread(_sdk)
-    provider = context.settings.provider("vertex" if vertex else "gemini")
-    address = base_url or provider.base_url
-    limit = context.time_limit or provider.timeout
-    if address:
-        await check_address(address, context.settings)
-    context.mask(api_key)
-    # our own: the SDK would take aiohttp where that is installed
-    wire = http.AsyncClient(timeout=limit, verify=tls or True)
-    options = types.HttpOptions(
-        base_url=address,
-        api_version="v1" if vertex else "v1beta",
-        timeout=int(limit * 1000),
-        httpx_async_client=wire,
-    )
-    if vertex:
-        from google.oauth2.credentials import Credentials
-
-        who = Credentials(api_key)  # type: ignore[no-untyped-call]
-        client = genai.Client(vertexai=True, credentials=who, http_options=options, **vertex)
-    else:
-        client = genai.Client(api_key=api_key, http_options=options, vertexai=False)
-    try:
-        yield client
-    except errors.APIError as error:
-        raise TaskFailed(
-            f"Gemini answered {error.code} for the model {model}: {error.message or error.status}",
-            fix=HINTS.get(error.code, ""),
-        ) from error
-    except http.ReadTimeout as error:
-        raise TaskFailed(
-            f"Gemini did not answer within {limit:g} s for the model {model}.",
-            fix="Give the task a longer `timeout`, or raise `providers.gemini.timeout`.",
-        ) from error
-    except (http.HTTPError, OSError) as error:
-        where = address or "its public address"
-        raise TaskFailed(
-            f"Gemini could not be reached at {where}: {error or type(error).__name__}.", fix="Check the network."
-        ) from error
-    finally:
-        client.close()
-        await wire.aclose()
+UNTIL_MADE = timedelta(minutes=5)
+EVERY = timedelta(seconds=1)
 
 
 class GeminiTask(RunnableTask):
@@ -313,12 +257,74 @@ contents:
         )
 
 
-def _sdk() -> tuple[Any, Any, Any, Any]:
-    import httpx2
-    from google import genai
-    from google.genai import errors, types
+class Video(Outputs):
+    """Where the service keeps the video, and where it is stored; no `uri` where Vertex AI keeps it in a bucket."""
 
-    return genai, types, errors, httpx2
+    videoUri: str  # noqa: N815 - appears as written
+    mimeType: str | None  # noqa: N815
+    metadata: dict[str, Any]
+    uri: StoredUri | None = None
+
+
+class VideoGeneration(GeminiTask):
+    """Make a video from a text, with Veo; at Vertex AI it goes into a bucket of Cloud Storage."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: video
+type: io.kestra.plugin.gemini.VideoGeneration
+apiKey: "{{ secret('GEMINI_API_KEY') }}"
+model: veo-3.0-generate-preview
+prompt: "{{ inputs.scene }}"
+downloadFilePath: scene.mp4
+""",
+    )
+    type: Literal["io.kestra.plugin.gemini.VideoGeneration"]
+    api_key: Property[Text] = ""
+    prompt: Property[Text]
+    negative_prompt: Property[OptionalText] = None
+    duration_in_seconds: Property[Annotated[int, Field(ge=1, le=60)]] = Field(
+        default=10, validation_alias=AliasChoices("durationInSeconds", "duration"), description="At Vertex AI only."
+    )
+    include_audio: Property[bool] = Field(default=False, description="At Vertex AI only.")
+    seed: Property[OptionalInteger] = None
+    number_of_videos: Property[int] = Field(default=1, description="The first is handed on.")
+    vertex_ai: Property[bool] = Field(default=False, alias="vertexAI")
+    output_gcs_uri: Property[OptionalText] = None
+    project: Property[OptionalText] = None
+    location: Property[OptionalText] = None
+    download_file_path: Property[OptionalText] = Field(default=None, description="In the working directory.")
+
+    async def run(self, context: RunContext) -> Video:
+        maker = await self._maker(context)
+        parameters = present(
+            sampleCount=self.number_of_videos, negativePrompt=self.negative_prompt or None, seed=self.seed
+        )
+        if self.vertex_ai:
+            parameters |= {"durationSeconds": self.duration_in_seconds, "generateAudio": self.include_audio}
+            parameters["storageUri"] = self.output_gcs_uri
+        begun = await maker.begin(context, self.prompt, parameters)
+        limit = timedelta(seconds=context.time_limit) if context.time_limit else UNTIL_MADE
+        look = partial(maker.look, context, str(begun.get("name")))
+        ended = await waited(context, look, every=EVERY, most=limit, what="The video", fix="Raise `timeout`.")
+        url, kind = first_video(ended)
+        stored = None
+        if not self.vertex_ai:
+            content = await maker.content(context, url)
+            path = inside(context.working_dir, self.download_file_path or "video.mp4")
+            await asyncio.to_thread(path.write_bytes, content)
+            stored = await context.files.put(path, path.name)
+        return Video(videoUri=url, mimeType=kind, metadata=dict(begun.get("metadata") or {}), uri=stored)
+
+    async def _maker(self, context: RunContext) -> Maker:
+        if not self.vertex_ai:
+            if not self.api_key:
+                raise TaskFailed("`apiKey` is missing.", fix="Give it, or set `vertexAI: true`.")
+            return at_gemini(context, self.api_key, self.asked(context))
+        if not (self.output_gcs_uri and self.project and self.location):
+            raise TaskFailed("`vertexAI` needs `outputGcsUri`, `project` and `location`.", fix="Give all three.")
+        token = await access_token(context, None, [SCOPE])
+        return at_vertex(context, token, self.project, self.location, self.asked(context))
 
 
 def _predictions(answer: "GenerateContentResponse") -> list[Prediction]:

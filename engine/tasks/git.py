@@ -291,7 +291,7 @@ namespaceFilesDirectory: scripts
 dryRun: true
 """,
     )
-    type: Literal["io.kestra.plugin.git.Sync"]
+    type: Literal["io.kestra.plugin.git.Sync", "io.kestra.plugin.git.Reconcile"]
 
 
 class NamespaceSync(NamespaceSyncTask):

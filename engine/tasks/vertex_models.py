@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.plugin import Outputs, Part, Property, RunContext, RunnableTask
-from engine.tasks import aliases, gemini
+from engine.tasks import aliases, gemini_service
 from engine.tasks.gcp_service import GcpConnected, Region
 from engine.tasks.gemini_answers import content_of, measure
 from engine.tasks.property_types import OptionalInteger, OptionalNumber, Text
@@ -39,7 +39,7 @@ class VertexTask(GcpConnected, RunnableTask):
             context.log(f"Asking {name} instead of {self.model_id}.")
         token = await self.token(context)
         vertex = {"project": self.project(context), "location": self.region}
-        async with gemini.connected(context, token, name, vertex=vertex) as client:
+        async with gemini_service.connected(context, token, name, vertex=vertex) as client:
             from google.genai import types
 
             chosen = self.parameters

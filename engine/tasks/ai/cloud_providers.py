@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from engine.plugin import Property, RunContext, TaskFailed
-from engine.tasks import aliases, gemini
+from engine.tasks import aliases, gemini_service
 from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, system_texts
 from engine.tasks.ai.messages import bedrock_messages
 from engine.tasks.ai.model_service import OpenAiFamily, Provider
@@ -92,7 +92,7 @@ serviceAccount: "{{ secret('GCP_SERVICE_ACCOUNT') }}"
         token = await access_token(context, self.service_account, [SCOPE])
         vertex = {"project": self.project, "location": self.location}
         address = self.base_url or _address(self.endpoint)
-        async with gemini.connected(context, token, name, address, self.tls(context), vertex) as client:
+        async with gemini_service.connected(context, token, name, address, self.tls(context), vertex) as client:
             yield client
 
 

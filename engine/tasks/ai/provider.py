@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from engine.plugin import Property, RunContext, TaskFailed
-from engine.tasks import aliases, anthropic_service, gemini
+from engine.tasks import aliases, anthropic_service, gemini_service
 from engine.tasks.ai.conversation import Call, Configuration, Described, Said, Turn, system_texts
 from engine.tasks.ai.messages import (
     anthropic_messages,
@@ -230,7 +230,7 @@ modelName: gemini-2.5-flash
     api_key: Property[Text]
 
     def connected(self, context: RunContext, name: str) -> AbstractAsyncContextManager["Client"]:
-        return gemini.connected(context, self.api_key, name, self.base_url, self.tls(context))
+        return gemini_service.connected(context, self.api_key, name, self.base_url, self.tls(context))
 
 
 class Ollama(Provider):
