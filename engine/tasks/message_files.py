@@ -36,13 +36,6 @@ async def come(waiting: asyncio.Queue[Any], most: int, patience: float) -> list[
     return found
 
 
-async def stored(context: RunContext, messages: Sequence[Message]) -> str:
-    """The URI of a file with a row a message; TaskFailed when one of them can't be read."""
-    async with message_file(context) as file:
-        await file.add(*messages)
-        return await file.kept()
-
-
 class MessageFile:
     """A file with a row a message, written as they come: few are held at once."""
 
@@ -68,10 +61,10 @@ class MessageFile:
                 file.write(line)
                 self.count += 1
 
-    async def kept(self) -> str:
+    async def kept(self, name: str = "messages.jsonl") -> str:
         """The URI of the file, which has all of them."""
         await self._written()
-        return await self._context.files.put(self._path, "messages.jsonl")
+        return await self._context.files.put(self._path, name)
 
     async def _written(self) -> None:
         some, self._waiting = self._waiting, []

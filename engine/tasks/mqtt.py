@@ -10,9 +10,20 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    Taken,
+    TaskFailed,
+)
 from engine.tasks import given_rows
-from engine.tasks.message_files import end_of, stored
+from engine.tasks.message_files import consumed, end_of, message_file, taken
 from engine.tasks.mqtt_connection import MqttConnected, SerdeType, read, written
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
 from engine.tasks.trigger_fields import fields_of
@@ -86,25 +97,28 @@ class SubscribeFields(MqttConnected):
         """Under which the broker knows us; the same again finds what came meanwhile."""
         return self.client_id or f"parley-{context.namespace}-{context.flow_id}-{context.task_id}"
 
-    async def subscribed(self, context: RunContext) -> Subscribed:
-        """Hear messages and store them as rows; they are acknowledged when they are stored."""
+    async def taking(self, context: RunContext) -> AsyncGenerator[Subscribed, None]:
+        """Messages stored as rows; they are acknowledged as it goes on."""
         until = end_of(self.max_records, self.max_duration)
         got: list[Any] = []
-        async with self.connected(context, self.name(context), lasting=True) as client:
+        connected = self.connected(context, self.name(context), lasting=True)
+        async with message_file(context) as file, connected as client:
             await client.subscribe(self.topic)
             while self.max_records is None or len(got) < self.max_records:
                 patience = IDLE if until is None else until - time.monotonic()
                 if patience <= 0:
                     break
-                most = AT_ONCE if self.max_records is None else self.max_records - len(got)
+                most = AT_ONCE if self.max_records is None else min(AT_ONCE, self.max_records - len(got))
                 found = await client.heard(most, patience)
                 if not found:
                     break
+                await file.add(*(read(one, self.serde_type) for one in found))
+                for one in found:
+                    one.payload = b""  # it is in the file
                 got += found
-            uri = await stored(context, [read(one, self.serde_type) for one in got])
+            context.metric("records", file.count)
+            yield Subscribed(messagesCount=file.count, uri=await file.kept())
             client.acknowledge(got)
-        context.metric("records", len(got))
-        return Subscribed(messagesCount=len(got), uri=uri)
 
 
 class Subscribe(SubscribeFields, RunnableTask):
@@ -124,11 +138,11 @@ maxDuration: PT30S
     type: Literal["io.kestra.plugin.mqtt.Subscribe"]
 
     async def run(self, context: RunContext) -> Subscribed:
-        return await self.subscribed(context)
+        return await consumed(self.taking(context))
 
 
 class Trigger(SubscribeFields, PollingTrigger):
-    """Start an execution when there are messages."""
+    """Start an execution when there are messages; they are acknowledged when it is there."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -143,9 +157,9 @@ maxRecords: 100
     )
     type: Literal["io.kestra.plugin.mqtt.Trigger"]
 
-    async def poll(self, context: RunContext) -> Subscribed | None:
-        found = await (await fields_of(self, SubscribeFields, context)).subscribed(context)
-        return found if found.messagesCount else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, SubscribeFields, context)
+        return await taken(fields.taking(context), lambda found: found.messagesCount)
 
 
 class RealtimeTrigger(SubscribeFields, plugin.RealtimeTrigger):

@@ -38,7 +38,10 @@ class MqttConnected(Part):
     username: Property[OptionalText] = None
     password: Property[OptionalText] = None
     crt: Property[OptionalText] = Field(default=None, description="The certificate to trust, in PEM.")
-    qos: Property[Literal[0, 1, 2]] = 1
+    qos: Property[Literal[0, 1, 2]] = Field(
+        default=1,
+        description="How it is made sure of a message; by 0 it is not, and one the bot has not kept is lost.",
+    )
 
     @asynccontextmanager
     async def connected(self, context: RunContext, client_id: str, *, lasting: bool) -> AsyncIterator["Client"]:

@@ -1,6 +1,7 @@
 """A RunContext for tests of single tasks: real HTTP, files and expressions; logs and metrics are kept to look at."""
 
 import asyncio
+import gc
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -8,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import httpx
@@ -288,6 +290,27 @@ async def heard(
             more.cancel()
             await asyncio.wait([more], timeout=1)
     return found
+
+
+def in_hand(monkeypatch: Any, reader: str, is_held: Callable[[Any], bool]) -> list[int]:
+    """How many objects are held each time a `reader` reads a message, and few are until messages are written."""
+    read, counts = resolve_name(reader), []
+
+    def counted(*given: Any) -> Any:
+        gc.collect()
+        counts.append(sum(1 for one in gc.get_objects() if is_held(one)))
+        return read(*given)
+
+    monkeypatch.setattr("engine.tasks.message_files.HELD", 2)
+    monkeypatch.setattr(reader, counted)
+    return counts
+
+
+async def let_go(trigger: PollingTrigger, context: Any) -> Any:
+    """What a look takes, not given up where it came from, as if its execution couldn't be written."""
+    look: Any = await trigger.poll(context)
+    await look.taking.aclose()
+    return look.found
 
 
 async def taken(trigger: PollingTrigger, context: Any) -> Any:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from engine.errors import TaskFailed
+from engine.plugin import Message
 from engine.tasks import catalogue
-from tests.tasks.context import heard
+from tests.tasks.context import heard, in_hand, let_go, taken
 from tests.wire.gcp import gcp_service
 
 __all__ = ["gcp_service"]
@@ -327,6 +328,16 @@ async def test_who_asks_and_where(gcp, gcp_service):
     assert key in gcp.masked
 
 
+async def test_messages_go_to_the_file_as_they_come(gcp, gcp_service, monkeypatch):
+    where = {**gcp.who, "projectId": "p", "topic": "orders"}
+    await gcp.run(type=f"{PUBSUB}.Publish", **where, from_=[str(number) for number in range(9)])
+    monkeypatch.setattr("engine.tasks.gcp.pubsub.AT_ONCE", 2)
+    held = in_hand(monkeypatch, "engine.tasks.gcp.pubsub.ListenFields.message", lambda one: isinstance(one, Message))
+    found = await gcp.run(type=f"{PUBSUB}.Consume", **where, subscription="flows", maxRecords=9)
+    assert [json.loads(line)["data"] for line in gcp.files.text(found.uri).splitlines()] == list("012345678")
+    assert max(held) <= 3
+
+
 async def test_messages_there_and_back(gcp, gcp_service):
     where = {**gcp.who, "projectId": "p", "topic": "orders"}
     rows = [{"data": "one", "attributes": {"a": "b"}}, {"data": {"n": 2}}, "three"]
@@ -339,8 +350,9 @@ async def test_messages_there_and_back(gcp, gcp_service):
     assert [one["messageId"] for one in gcp_service.waiting] == ["m2"]
     declared = {"id": "t", "type": f"{PUBSUB}.Trigger", **read, "maxRecords": 5}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert (await trigger.poll(gcp)).count == 1
-    assert await trigger.poll(gcp) is None
+    assert (await let_go(trigger, gcp)).count == 1
+    assert (await taken(trigger, gcp)).count == 1
+    assert await taken(trigger, gcp) is None
     await gcp.run(
         type=f"{PUBSUB}.Publish", **where, from_=[{"data": {"n": 4}, "orderingKey": "k"}, {"data": "no JSON"}]
     )

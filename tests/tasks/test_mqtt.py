@@ -7,9 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from engine.errors import TaskFailed
+from engine.plugin import Message
 from engine.tasks import catalogue
 from engine.tasks.mqtt_connection import read
-from tests.tasks.context import heard
+from tests.tasks.context import heard, in_hand, taken
 from tests.wire.mqtt import mqtt_broker
 
 MQTT = "io.kestra.plugin.mqtt"
@@ -46,7 +47,14 @@ async def test_messages_there_and_back(context, broker, at, monkeypatch):
             await asyncio.sleep(0.02)
     declared = {"id": "t", "type": f"{MQTT}.Trigger", **read}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert await trigger.poll(context) is None
+    assert await taken(trigger, context) is None
+    await context.run(**send, from_={"t": 200})
+    look = await trigger.poll(context)
+    assert (look.found.messagesCount, broker.waiting(at["clientId"])) == (1, 1)
+    await anext(look.taking, None)
+    async with asyncio.timeout(20):
+        while broker.waiting(at["clientId"]):
+            await asyncio.sleep(0.02)
     await context.run(**send, from_="warm", serdeType="STRING")
     with pytest.raises(TaskFailed, match="A message is not JSON: 'warm'"):
         await trigger.poll(context)
@@ -57,6 +65,17 @@ async def test_messages_there_and_back(context, broker, at, monkeypatch):
         await context.run(type=f"{MQTT}.Subscribe", **at, topic="x")
     with pytest.raises(TaskFailed, match=r"refused secret \(.*Check `topic`"):
         await context.run(type=f"{MQTT}.Subscribe", **at, topic=["x", "secret"], maxRecords=1)
+
+
+async def test_messages_go_to_the_file_as_they_come(context, broker, at, monkeypatch):
+    broker.sessions[at["clientId"]] = {"topics": ["many"], "unsaid": {}, "connection": None, "lasting": True}
+    for number in range(9):
+        broker.publish("many", f"{number}".encode())
+    monkeypatch.setattr("engine.tasks.mqtt.AT_ONCE", 1)
+    held = in_hand(monkeypatch, "engine.tasks.mqtt.read", lambda one: isinstance(one, Message))
+    found = await context.run(type=f"{MQTT}.Subscribe", **at, topic="many", maxRecords=9)
+    assert [json.loads(line)["payload"] for line in context.files.text(found.uri).splitlines()] == list(range(9))
+    assert max(held) <= 2
 
 
 async def test_messages_are_heard_as_they_come(context, broker, at):

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from engine.errors import TaskFailed
+from engine.plugin import Message
 from engine.tasks import catalogue
-from tests.tasks.context import heard
+from engine.tasks.servicebus_connection import Received
+from tests.tasks.context import heard, in_hand, let_go, taken
 from tests.wire.servicebus import KEY, service_bus
 
 __all__ = ["service_bus"]
@@ -41,6 +43,18 @@ async def test_messages_there_and_back(context, service_bus, at):
     assert KEY in context.masked
 
 
+async def test_messages_go_to_the_file_as_they_come(context, service_bus, at, monkeypatch):
+    await context.run(type=f"{BUS}.Publish", **at, from_=[{"body": str(number)} for number in range(9)])
+    held = in_hand(
+        monkeypatch,
+        "engine.tasks.azure.servicebus.ReceiveFields.value",
+        lambda one: isinstance(one, Message) or (isinstance(one, Received) and bool(one.body)),
+    )
+    found = await context.run(type=f"{BUS}.Consume", **at, maxReceiveDuration="PT20S", maxMessages=9)
+    assert [json.loads(line) for line in context.files.text(found.uri).splitlines()] == list("012345678")
+    assert max(held) <= 3
+
+
 async def test_what_cannot_be_read_is_let_go(context, service_bus, at):
     send = {"type": f"{BUS}.Publish", **at}
     await context.run(**send, from_=[{"body": "[1]"}, {"body": "no JSON"}])
@@ -56,10 +70,11 @@ async def test_executions_begin_with_messages(context, service_bus, at):
     there = {"connectionString": at["connectionString"], "topicName": "orders"}
     ear = {**there, "subscriptionName": "flows", "serdeType": "JSON"}
     watch = trigger(type=f"{BUS}.Trigger", **ear, maxReceiveDuration="PT1S")
-    assert await watch.poll(context) is None
+    assert await taken(watch, context) is None
     send = {"type": f"{BUS}.Publish", **there, "serdeType": "JSON"}
     await context.run(**send, from_={"body": {"n": 1}})
-    found = await watch.poll(context)
+    assert (await let_go(watch, context)).count == 1
+    found = await taken(watch, context)
     assert (found.count, json.loads(context.files.text(found.uri))) == (1, {"n": 1})
     await context.run(**send, from_={"body": {"n": 2}, "subject": "s"})
     await context.run(**{**send, "serdeType": "STRING"}, from_={"body": "no JSON"})

@@ -72,6 +72,7 @@ class GcpService(GoogleService):
             self.waiting = [one for one in self.waiting if f"ack-{one['messageId']}" not in request.json["ackIds"]]
             return Answered({})
         got = self.waiting[: request.json["maxMessages"]]
+        self.waiting = [*self.waiting[len(got) :], *got]  # what is not acknowledged comes again, behind the others
         return Answered({"receivedMessages": [{"ackId": f"ack-{m['messageId']}", "message": m} for m in got]})
 
     def _begin(self, request: Received) -> Answered:

@@ -25,7 +25,7 @@ from engine.plugin import (
 from engine.tasks import given_rows
 from engine.tasks.aws.connection import AwsConnected
 from engine.tasks.aws.kinesis_shards import Shards, Start
-from engine.tasks.fetched_rows import filed
+from engine.tasks.message_files import message_file
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text
 from engine.tasks.trigger_fields import fields_of
 
@@ -134,19 +134,19 @@ class ConsumeFields(StreamFields):
 
     async def consumed(self, context: RunContext, shards: Shards, *, is_patient: bool) -> Consumed:
         """The next records, as a file; one that is not `is_patient` leaves off when there are no more for now."""
-        rows: list[dict[str, Any]] = []
         until = time.monotonic() + self.max_duration.total_seconds()
-        while self.max_records is None or len(rows) < self.max_records:
-            got = await shards.read(None if self.max_records is None else self.max_records - len(rows))
-            rows += got
-            if shards.are_over or (not is_patient and not got and shards.are_drained):
-                break
-            if time.monotonic() + self.poll_duration.total_seconds() > until:
-                break
-            await asyncio.sleep(self.poll_duration.total_seconds())
-        uri = await filed(context, rows, "records.jsonl")
-        context.metric("records", len(rows))
-        return Consumed(uri=uri, count=len(rows), lastSequencePerShard=shards.places)
+        async with message_file(context) as file:
+            while self.max_records is None or file.count < self.max_records:
+                got = await shards.read(None if self.max_records is None else self.max_records - file.count)
+                await asyncio.to_thread(file.write, got)
+                if shards.are_over or (not is_patient and not got and shards.are_drained):
+                    break
+                if time.monotonic() + self.poll_duration.total_seconds() > until:
+                    break
+                await asyncio.sleep(self.poll_duration.total_seconds())
+            uri = await file.kept("records.jsonl")
+        context.metric("records", file.count)
+        return Consumed(uri=uri, count=file.count, lastSequencePerShard=shards.places)
 
 
 class Consume(ConsumeFields, RunnableTask):

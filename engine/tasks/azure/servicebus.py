@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
@@ -11,9 +12,20 @@ from pydantic import Field
 from engine import plugin
 from engine.core import durations
 from engine.core.json_text import read_json
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    Taken,
+    TaskFailed,
+)
 from engine.tasks import given_rows
-from engine.tasks.fetched_rows import filed
+from engine.tasks.message_files import consumed, message_file, taken
 from engine.tasks.property_types import OptionalInteger
 from engine.tasks.servicebus_connection import Bus, BusConnected, Received
 from engine.tasks.trigger_fields import fields_of
@@ -83,7 +95,9 @@ class ReceiveFields(BusConnected):
     """What is heard, and what becomes of it."""
 
     receive_mode: Property[Literal["PEEK_LOCK", "RECEIVE_AND_DELETE"]] = Field(
-        default="PEEK_LOCK", description="When a message is taken out: once it is kept here, or as it is sent."
+        default="PEEK_LOCK",
+        description="When a message is taken out: once it is kept here, or as it is sent; those the bot then has in "
+        "hand when it dies are lost.",
     )
     sub_queue: Property[Literal["NONE", "DEAD_LETTER_QUEUE", "TRANSFER_DEAD_LETTER_QUEUE"]] = "NONE"
 
@@ -108,28 +122,28 @@ class ConsumeFields(ReceiveFields):
     max_messages: Property[OptionalInteger] = None
     max_receive_duration: Property[timedelta] = timedelta(seconds=10)
 
-    async def consumed(self, context: RunContext) -> Consumed:
-        """Take messages and store them as rows; they are taken out when they are stored."""
+    async def taking(self, context: RunContext) -> AsyncGenerator[Consumed, None]:
+        """Messages stored as rows; they are taken out as it goes on, and let go where it does not."""
         bus = await self.receiving(context)
         until = time.monotonic() + self.max_receive_duration.total_seconds()
         got: list[Received] = []
         locks = self.receive_mode == "PEEK_LOCK"
         try:
-            while self.max_messages is None or len(got) < self.max_messages:
-                left = until - time.monotonic()
-                one = await bus.receive(min(max(left, 0.0), LISTENING), locks=locks) if left > 0 else None
-                if one is None:
-                    break
-                got.append(one)
-            rows = [self.value(one) for one in got]
-            uri = await filed(context, rows, "messages.jsonl")
+            async with message_file(context) as file:
+                while self.max_messages is None or len(got) < self.max_messages:
+                    left = until - time.monotonic()
+                    one = await bus.receive(min(max(left, 0.0), LISTENING), locks=locks) if left > 0 else None
+                    if one is None:
+                        break
+                    got.append(replace(one, body=b"", about={}))
+                    await file.add(Message(self.value(one)))
+                yield Consumed(count=len(got), uri=await file.kept())
         except BaseException:
             for one in got:
                 await bus.release(one)
             raise
         for one in got:
             await bus.complete(one)
-        return Consumed(count=len(got), uri=uri)
 
 
 class Consume(ConsumeFields, RunnableTask):
@@ -149,11 +163,11 @@ maxMessages: 100
     type: Literal["io.kestra.plugin.azure.servicebus.Consume"]
 
     async def run(self, context: RunContext) -> Consumed:
-        return await self.consumed(context)
+        return await consumed(self.taking(context))
 
 
 class Trigger(ConsumeFields, PollingTrigger):
-    """Start an execution when there are messages; they are taken out."""
+    """Start an execution when there are messages; they are taken out when it is there."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -167,9 +181,9 @@ maxMessages: 100
     )
     type: Literal["io.kestra.plugin.azure.servicebus.Trigger"]
 
-    async def poll(self, context: RunContext) -> Consumed | None:
-        found = await (await fields_of(self, ConsumeFields, context)).consumed(context)
-        return found if found.count else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, ConsumeFields, context)
+        return await taken(fields.taking(context), lambda found: found.count)
 
 
 class RealTimeTrigger(ReceiveFields, plugin.RealtimeTrigger):

@@ -11,10 +11,21 @@ from pydantic import Field
 
 from engine import plugin
 from engine.core.json_text import read_json
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    Taken,
+    TaskFailed,
+)
 from engine.tasks import given_rows, rest_service
 from engine.tasks.gcp_service import GcpConnected, is_conflict
-from engine.tasks.message_files import end_of, stored
+from engine.tasks.message_files import consumed, end_of, message_file, taken
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.trigger_fields import fields_of
 
@@ -97,25 +108,25 @@ class ListenFields(PubSubConnected):
                     raise
         return Subscription(self, context, name)
 
-    async def consumed(self, context: RunContext) -> Consumed:
-        """Take messages and store them as rows; they are acknowledged when they are stored."""
+    async def taking(self, context: RunContext) -> AsyncGenerator[Consumed, None]:
+        """Messages stored as rows; they are acknowledged as it goes on."""
         until = end_of(self.max_records, self.max_duration)
         subscription = await self.subscribed(context)
-        taken: dict[str, dict[str, Any]] = {}  # by id: what is not acknowledged in time comes again
-        while self.max_records is None or len(taken) < self.max_records:
-            most = AT_ONCE if self.max_records is None else min(AT_ONCE, self.max_records - len(taken))
-            got = {one["message"]["messageId"]: one for one in await subscription.pull(most)}
-            is_idle = not got.keys() - taken.keys()
-            taken |= got
-            if (is_idle and until is None) or (until is not None and time.monotonic() >= until):
-                break
-            if is_idle:
-                await asyncio.sleep(IDLE)
-        found = list(taken.values())
-        uri = await stored(context, [self.message(one) for one in found])
-        await subscription.acknowledge(found)
-        context.metric("records", len(found))
-        return Consumed(count=len(found), uri=uri)
+        marks: dict[str, str] = {}  # by message: one that is not acknowledged in time comes again, with another
+        async with message_file(context) as file:
+            while self.max_records is None or len(marks) < self.max_records:
+                most = AT_ONCE if self.max_records is None else min(AT_ONCE, self.max_records - len(marks))
+                got = {one["message"]["messageId"]: one for one in await subscription.pull(most)}
+                fresh = [one for id_, one in got.items() if id_ not in marks]
+                await file.add(*map(self.message, fresh))
+                marks |= {id_: one["ackId"] for id_, one in got.items()}
+                if (not fresh and until is None) or (until is not None and time.monotonic() >= until):
+                    break
+                if not fresh:
+                    await asyncio.sleep(IDLE)
+            context.metric("records", file.count)
+            yield Consumed(count=file.count, uri=await file.kept())
+        await subscription.acknowledge(list(marks.values()))
 
     def message(self, got: dict[str, Any]) -> Message:
         """A message as flows see it."""
@@ -145,10 +156,10 @@ class Subscription:
         """The next messages; none when there were none for a while."""
         return list(((await self._call("pull", {"maxMessages": most})) or {}).get("receivedMessages", []))
 
-    async def acknowledge(self, got: Sequence[dict[str, Any]]) -> None:
-        """Messages that need not come again."""
-        for begin in range(0, len(got), AT_ONCE):
-            await self._call("acknowledge", {"ackIds": [one["ackId"] for one in got[begin : begin + AT_ONCE]]})
+    async def acknowledge(self, marks: Sequence[str]) -> None:
+        """Messages that need not come again, by their `ackId`."""
+        for begin in range(0, len(marks), AT_ONCE):
+            await self._call("acknowledge", {"ackIds": marks[begin : begin + AT_ONCE]})
 
     async def _call(self, verb: str, body: dict[str, Any]) -> Any:
         if time.monotonic() > self._until:
@@ -176,11 +187,11 @@ maxDuration: PT10S
     type: Literal["io.kestra.plugin.gcp.pubsub.Consume"]
 
     async def run(self, context: RunContext) -> Consumed:
-        return await self.consumed(context)
+        return await consumed(self.taking(context))
 
 
 class Trigger(ListenFields, PollingTrigger):
-    """Start an execution when there are messages; they are taken out."""
+    """Start an execution when there are messages; they are acknowledged when it is there."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -196,9 +207,9 @@ maxRecords: 100
     )
     type: Literal["io.kestra.plugin.gcp.pubsub.Trigger"]
 
-    async def poll(self, context: RunContext) -> Consumed | None:
-        found = await (await fields_of(self, ListenFields, context)).consumed(context)
-        return found if found.count else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, ListenFields, context)
+        return await taken(fields.taking(context), lambda found: found.count)
 
 
 class RealtimeTrigger(ListenFields, plugin.RealtimeTrigger):
@@ -223,7 +234,7 @@ serdeType: JSON
         while True:
             if got := await subscription.pull(AT_ONCE):
                 yield [fields.message(one) for one in got]
-                await subscription.acknowledge(got)
+                await subscription.acknowledge([one["ackId"] for one in got])
             else:
                 await asyncio.sleep(IDLE)
 
