@@ -6,7 +6,17 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    Taken,
+    TaskFailed,
+)
 from engine.tasks import given_rows
 from engine.tasks.kafka_connect import (
     Changed,
@@ -27,6 +37,7 @@ from engine.tasks.kafka_connect import (
 from engine.tasks.kafka_connection import KafkaConnected, SerdeType, headers_of, milliseconds, writer
 from engine.tasks.kafka_reading import Consumed, ConsumeFields, Reading
 from engine.tasks.kafka_sending import send
+from engine.tasks.message_files import consumed, taken
 from engine.tasks.property_types import JsonMap, OptionalText
 from engine.tasks.threads import in_own_thread
 from engine.tasks.trigger_fields import fields_of
@@ -124,11 +135,11 @@ properties:
     type: Literal["io.kestra.plugin.kafka.Consume"]
 
     async def run(self, context: RunContext) -> Consumed:
-        return await self.consumed(context)
+        return await consumed(self.taking(context))
 
 
 class Trigger(ConsumeFields, PollingTrigger):
-    """Start an execution when there are new messages for a group."""
+    """Start an execution when there are new messages for a group, whose place moves on when it is there."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -145,9 +156,9 @@ properties:
     )
     type: Literal["io.kestra.plugin.kafka.Trigger"]
 
-    async def poll(self, context: RunContext) -> Consumed | None:
-        found = await (await fields_of(self, ConsumeFields, context)).consumed(context)
-        return found if found.messagesCount else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, ConsumeFields, context)
+        return await taken(fields.taking(context), lambda found: found.messagesCount)
 
 
 class RealtimeTrigger(ConsumeFields, plugin.RealtimeTrigger):

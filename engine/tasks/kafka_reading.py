@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -85,22 +86,22 @@ class ConsumeFields(KafkaConnected):
         default=None, description="Only messages whose headers have all of these values; of several by a name the last."
     )
 
-    async def consumed(self, context: RunContext) -> Consumed:
-        """Read messages and store them as rows; only then does the group's place move on."""
+    async def taking(self, context: RunContext) -> AsyncGenerator[Consumed, None]:
+        """Messages stored as rows; the group's place moves on as it goes on."""
         path = own_file(context, "kafka", ".jsonl")
         reading = Reading(self, *await self.group(context), path)
         try:
             count = await in_own_thread(reading.read)
             uri = await context.files.put(path, "messages.jsonl")
-            await in_own_thread(reading.commit)
+            context.metric("records", count)
             if reading.unread:
                 context.log(f"{reading.unread} messages could not be read.", "WARN")
+            yield Consumed(messagesCount=count, uri=uri)
+            await in_own_thread(reading.commit)
         finally:
             reading.stop.set()
             await in_own_thread(reading.close)
             path.unlink(missing_ok=True)
-        context.metric("records", count)
-        return Consumed(messagesCount=count, uri=uri)
 
     async def group(self, context: RunContext) -> tuple[dict[str, Any], bool]:
         """The settings of a consumer, and whether it is one of a group; TaskFailed when it is not said what to read."""

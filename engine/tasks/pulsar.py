@@ -17,15 +17,18 @@ from engine.plugin import (
     Message,
     Outputs,
     Part,
+    PollContext,
     PollingTrigger,
     Property,
     RunContext,
     RunnableTask,
     StoredUri,
+    Taken,
     TaskFailed,
 )
 from engine.tasks import given_rows
 from engine.tasks.extras import extra
+from engine.tasks.message_files import consumed, taken
 from engine.tasks.property_types import OptionalInteger, OptionalText
 from engine.tasks.pulsar_connection import PulsarConnected, SerdeType, SubscriptionFields, read, received
 from engine.tasks.rows import lines_of
@@ -178,16 +181,15 @@ def _write(file: TextIO, got: list[Any], kind: SerdeType) -> None:
 class ConsumeFields(SubscriptionFields, PollFields):
     """Which messages of a subscription are taken."""
 
-    async def consumed(self, context: RunContext) -> Consumed:
-        """Take messages and store them as rows; they are acknowledged when they are stored."""
+    async def taking(self, context: RunContext) -> AsyncGenerator[Consumed, None]:
+        """Messages stored as rows; they are acknowledged as it goes on."""
         async with self.client(context) as client:
             consumer = await self.subscribed(client)
-            taken: list[Any] = []
-            found = await self.stored(
-                context, consumer.receive, self.deserializer, lambda one: taken.append(one.message_id())
+            ids: list[Any] = []
+            yield await self.stored(
+                context, consumer.receive, self.deserializer, lambda one: ids.append(one.message_id())
             )
-            await in_own_thread(lambda: [consumer.acknowledge(one) for one in taken])
-        return found
+            await in_own_thread(lambda: [consumer.acknowledge(one) for one in ids])
 
 
 class Consume(ConsumeFields, RunnableTask):
@@ -207,7 +209,7 @@ maxRecords: 1000
     type: Literal["io.kestra.plugin.pulsar.Consume"]
 
     async def run(self, context: RunContext) -> Consumed:
-        return await self.consumed(context)
+        return await consumed(self.taking(context))
 
 
 class Reader(PulsarConnected, PollFields, RunnableTask):
@@ -243,7 +245,7 @@ since: PT1H
 
 
 class Trigger(ConsumeFields, PollingTrigger):
-    """Start an execution when there are messages; they are taken."""
+    """Start an execution when there are messages; they are acknowledged when it is there."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -258,9 +260,9 @@ maxRecords: 100
     )
     type: Literal["io.kestra.plugin.pulsar.Trigger"]
 
-    async def poll(self, context: RunContext) -> Consumed | None:
-        found = await (await fields_of(self, ConsumeFields, context)).consumed(context)
-        return found if found.messagesCount else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, ConsumeFields, context)
+        return await taken(fields.taking(context), lambda found: found.messagesCount)
 
 
 class RealtimeTrigger(SubscriptionFields, plugin.RealtimeTrigger):

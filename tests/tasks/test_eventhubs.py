@@ -8,7 +8,7 @@ from azure.storage.blob import BlobServiceClient
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
-from tests.tasks.context import heard
+from tests.tasks.context import heard, let_go, taken
 from tests.wire.azurite import ACCOUNT, KEY, azurite
 
 pytest.importorskip("azure.eventhub")
@@ -165,10 +165,11 @@ async def test_a_read_ends_in_time_and_when_it_is_killed(context, hub, who):
 async def test_events_start_executions(context, hub, who, blobs):
     declared = {"id": "t", "type": f"{HUBS}.Trigger", **who, "interval": "PT1M"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert await trigger.poll(context) is None
+    assert await taken(trigger, context) is None
     hub.put("0", b"one", b"two")
-    assert (await trigger.poll(context)).eventsCount == 2
-    assert await trigger.poll(context) is None
+    assert (await let_go(trigger, context)).eventsCount == 2
+    assert (await taken(trigger, context)).eventsCount == 2
+    assert await taken(trigger, context) is None
     hub.put("0", b'{"a": 1}', b"no json")
     given = {name: value for name, value in who.items() if not name.startswith("max")}
     kept = "127.0.0.1/orders/$default/checkpoint/0"

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
 from engine.tasks.kafka_connection import headers_of, login, reader, writer
-from tests.tasks.context import heard
+from tests.tasks.context import heard, let_go, taken
 
 KAFKA = "io.kestra.plugin.kafka"
 
@@ -107,8 +107,9 @@ async def test_a_group_goes_on_where_it_was(context, servers, properties, topic)
         model = known.find(f"{KAFKA}.Trigger")
         return model.model_validate({**given, "pollDuration": patience}, context={"registry": known})
 
-    assert (await trigger("PT20S").poll(context)).messagesCount == 1
-    assert await trigger("PT1S").poll(context) is None
+    assert (await let_go(trigger("PT20S"), context)).messagesCount == 1
+    assert (await taken(trigger("PT20S"), context)).messagesCount == 1
+    assert await taken(trigger("PT1S"), context) is None
 
 
 async def test_messages_are_heard_as_they_come(context, servers, properties, topic):

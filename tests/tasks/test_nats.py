@@ -11,7 +11,7 @@ from nats.js.api import StreamConfig
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
-from tests.tasks.context import heard
+from tests.tasks.context import heard, taken
 from tests.wire.nats import nats_server, running
 
 __all__ = ["nats_server"]
@@ -149,10 +149,14 @@ async def test_triggers(make_context, at):
     look = {"id": "t", "type": f"{CORE}.Trigger", **at, "subject": "ears.>", "durableId": "looks"}
     look |= {"pollDuration": "PT0.3S"}
     trigger = catalogue().resolve(look).model_validate(look, context={"registry": catalogue()})
-    assert await trigger.poll(context) is None
+    assert await taken(trigger, context) is None
     await context.run(type=f"{CORE}.Produce", **at, subject="ears.a", from_=["one", "two"])
-    assert (await trigger.poll(context)).messagesCount == 2
-    assert await trigger.poll(context) is None
+    found = await trigger.poll(context)
+    async with connected(at["url"]) as connection:
+        pending = (await connection.jetstream().consumer_info("ears", "looks")).num_ack_pending
+    assert (found.found.messagesCount, pending) == (2, 2)
+    await anext(found.taking, None)
+    assert await taken(trigger, context) is None
 
     ears = {"type": f"{CORE}.RealtimeTrigger", **at, "subject": "ears.>", "durableId": "hears"}
 

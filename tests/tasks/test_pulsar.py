@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue, pulsar_connection
-from tests.tasks.context import heard
+from tests.tasks.context import heard, let_go, taken
 from tests.wire.pulsar import TOKEN, pulsar
 
 KIND = "io.kestra.plugin.pulsar"
@@ -89,10 +89,11 @@ async def test_messages_go_to_the_file_as_they_come(context, broker, monkeypatch
 async def test_a_trigger_looks_for_messages(context, broker):
     declared = {"id": "t", "type": f"{KIND}.Trigger", **at(broker), "subscriptionName": "s", "maxDuration": "PT0.5S"}
     trigger = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
-    assert await trigger.poll(context) is None
+    assert await taken(trigger, context) is None
     await context.run(type=f"{KIND}.Produce", **at(broker), from_=["a", "b"])
-    assert (await trigger.poll(context)).messagesCount == 2
-    assert await trigger.poll(context) is None
+    assert (await let_go(trigger, context)).messagesCount == 2
+    assert (await taken(trigger, context)).messagesCount == 2
+    assert await taken(trigger, context) is None
 
 
 async def test_each_message_is_heard_and_acknowledged_when_it_is_kept(context, broker):

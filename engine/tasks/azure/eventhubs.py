@@ -9,10 +9,22 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    Taken,
+    TaskFailed,
+)
 from engine.tasks import given_rows
 from engine.tasks.eventhubs_connection import HubConnected, ReadFields, Serde, client_of, place_of, written
 from engine.tasks.extras import extra
+from engine.tasks.message_files import consumed, taken
 from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText
 from engine.tasks.rows import lines_of
 from engine.tasks.trigger_fields import fields_of
@@ -115,8 +127,8 @@ class ConsumeFields(ReadFields):
     max_wait_time_per_partition: Property[timedelta] = timedelta(seconds=5)
     max_duration: Property[timedelta] = timedelta(seconds=10)
 
-    async def consumed(self, context: RunContext) -> Consumed:
-        """Read a batch of each partition and store it; only then is it kept how far was read. TaskFailed."""
+    async def taking(self, context: RunContext) -> AsyncGenerator[Consumed, None]:
+        """A batch of each partition, stored; it is kept how far was read as it goes on. TaskFailed."""
         told, places = await self.told(context), await self.places(context)
         got: dict[str, Sequence[Any]] = {}
         everything = asyncio.Event()
@@ -147,9 +159,9 @@ class ConsumeFields(ReadFields):
                     await reading
         rows = [self.row(event) for events in got.values() for event in events]
         uri = await context.files.put("".join(lines_of(rows)).encode(), "events.jsonl")
-        await self.keep(context, {partition: place_of(events) for partition, events in got.items() if events})
         context.metric("records.consumed", len(rows))
-        return Consumed(eventsCount=len(rows), uri=uri)
+        yield Consumed(eventsCount=len(rows), uri=uri)
+        await self.keep(context, {partition: place_of(events) for partition, events in got.items() if events})
 
 
 class Consume(ConsumeFields, RunnableTask):
@@ -171,7 +183,7 @@ checkpointStoreProperties:
     type: Literal["io.kestra.plugin.azure.eventhubs.Consume"]
 
     async def run(self, context: RunContext) -> Consumed:
-        return await self.consumed(context)
+        return await consumed(self.taking(context))
 
 
 class Trigger(ConsumeFields, PollingTrigger):
@@ -192,9 +204,9 @@ checkpointStoreProperties:
     )
     type: Literal["io.kestra.plugin.azure.eventhubs.Trigger"]
 
-    async def poll(self, context: RunContext) -> Consumed | None:
-        found = await (await fields_of(self, ConsumeFields, context)).consumed(context)
-        return found if found.eventsCount else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, ConsumeFields, context)
+        return await taken(fields.taking(context), lambda found: found.eventsCount)
 
 
 class RealtimeTrigger(ReadFields, plugin.RealtimeTrigger):

@@ -10,9 +10,20 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from engine import plugin
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    Taken,
+)
 from engine.tasks import given_rows
 from engine.tasks.extras import extra
+from engine.tasks.message_files import consumed, taken
 from engine.tasks.nats_connection import (
     RENEWED_IN,
     NatsConnected,
@@ -129,8 +140,8 @@ class ConsumeFields(SubscribeFields):
     max_records: Property[OptionalInteger] = None
     max_duration: Property[timedelta | None] = None
 
-    async def consumed(self, context: RunContext) -> Consumed:
-        """Take messages until there are none for a while; they are acknowledged when they are stored."""
+    async def taking(self, context: RunContext) -> AsyncGenerator[Consumed, None]:
+        """Messages stored as rows until there are none for a while; they are acknowledged as it goes on."""
         most = min(self.max_records or MOST, MOST)
         until = time.monotonic() + self.max_duration.total_seconds() if self.max_duration else None
         path = own_file(context, "messages", ".jsonl")
@@ -153,12 +164,12 @@ class ConsumeFields(SubscribeFields):
                         await one.in_progress()
                     renewed = time.monotonic()
             uri = await context.files.put(path, "messages.jsonl")
+            path.unlink()
+            context.metric("records", len(got))
+            yield Consumed(messagesCount=len(got), uri=uri)
             for one in got:
                 await one.ack()
             await sent(connection)
-        path.unlink()
-        context.metric("records", len(got))
-        return Consumed(messagesCount=len(got), uri=uri)
 
 
 class Consume(ConsumeFields, RunnableTask):
@@ -179,11 +190,11 @@ maxRecords: 1000
     type: Literal["io.kestra.plugin.nats.core.Consume", "io.kestra.plugin.nats.Consume"]
 
     async def run(self, context: RunContext) -> Consumed:
-        return await self.consumed(context)
+        return await consumed(self.taking(context))
 
 
 class Trigger(ConsumeFields, PollingTrigger):
-    """Start an execution when there are messages; they are taken out."""
+    """Start an execution when there are messages; they are acknowledged when it is there."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -198,9 +209,9 @@ maxRecords: 100
     )
     type: Literal["io.kestra.plugin.nats.core.Trigger", "io.kestra.plugin.nats.Trigger"]
 
-    async def poll(self, context: RunContext) -> Consumed | None:
-        found = await (await fields_of(self, ConsumeFields, context)).consumed(context)
-        return found if found.messagesCount else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, ConsumeFields, context)
+        return await taken(fields.taking(context), lambda found: found.messagesCount)
 
 
 class RealtimeTrigger(SubscribeFields, plugin.RealtimeTrigger):
