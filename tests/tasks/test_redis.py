@@ -8,7 +8,7 @@ import redis
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
-from tests.tasks.context import heard
+from tests.tasks.context import heard, let_go, taken
 
 PLUGIN = "io.kestra.plugin.redis"
 
@@ -83,6 +83,7 @@ async def test_values_that_cannot_be_read_stay_in_the_list(make_context, redis_s
         with pytest.raises(TaskFailed, match=said):
             await take()
     assert client.lrange("mixed", 0, -1) == [bad, b"5"]
+    assert not client.exists("mixed:parley:company.ai:a_flow:the_task")
     ears = {"type": f"{PLUGIN}.list.RealtimeTrigger", "url": redis_server, "key": "mixed", "serdeType": "JSON"}
     first, second = await heard(context, 2, **ears, acknowledged=lambda: not client.exists("mixed"))
     assert (second.variables, second.problem) == ({"value": 5}, None)
@@ -122,6 +123,10 @@ async def test_values_are_heard_as_they_come(make_context, redis_server, monkeyp
     client.rpush("polled", "a", "b")
     polled = {"id": "watch", "type": f"{PLUGIN}.list.Trigger", "url": redis_server, "key": "polled", "maxRecords": 10}
     found = catalogue().resolve(polled).model_validate(polled, context={"registry": catalogue()})
-    assert (await found.poll(context)).count == 2
-    assert await found.poll(context) is None
+    assert (await let_go(found, context)).count == 2
+    client.rpush("polled", "c")
+    third = await taken(found, context)
+    assert context.files.text(third.uri).split() == ['"a"', '"b"', '"c"']
+    assert await taken(found, context) is None
+    assert not client.keys("polled*")
     client.close()

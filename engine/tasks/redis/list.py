@@ -9,8 +9,20 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from engine import plugin
-from engine.plugin import Message, Outputs, PollingTrigger, Property, RunContext, RunnableTask, StoredUri, TaskFailed
+from engine.plugin import (
+    Message,
+    Outputs,
+    PollContext,
+    PollingTrigger,
+    Property,
+    RunContext,
+    RunnableTask,
+    StoredUri,
+    Taken,
+    TaskFailed,
+)
 from engine.tasks import given_rows
+from engine.tasks.message_files import taken
 from engine.tasks.property_types import OptionalInteger, Text
 from engine.tasks.redis_task import RedisConnected, RedisTask, SerdeType, heard, written
 from engine.tasks.rows import lines_of
@@ -69,33 +81,69 @@ class PopFields(RedisConnected):
     max_records: Property[OptionalInteger] = None
     max_duration: Property[timedelta | None] = None
 
-    async def popped(self, context: RunContext) -> Popped:
-        """Take values and store them in a file. One that can't be read stays in the list, and what comes after it:
-        TaskFailed when it is the first."""
+    async def popped(self, context: RunContext, client: Any, own: "Own | None" = None) -> Popped:
+        """Take values, into the trigger's `own` list where there is one, and store them in a file. One that can't be
+        read stays in the list, and what comes after it: TaskFailed when it is the first."""
         if self.max_records is None and self.max_duration is None:
             raise TaskFailed("`maxRecords` or `maxDuration` is missing: a list may never become empty.")
         loop = asyncio.get_running_loop()
         until = loop.time() + self.max_duration.total_seconds() if self.max_duration else None
         path = own_file(context, "list", ".jsonl")
         total = 0
-        async with self.redis(context, raw=True) as client:
-            with path.open("w", encoding="utf-8") as file:
-                while (self.max_records is None or total < self.max_records) and (not until or loop.time() < until):
-                    left = self.count if self.max_records is None else min(self.count, self.max_records - total)
-                    found = await client.lpop(self.key, max(left, 1))
-                    if not found:
-                        break
-                    values, problem = _readable(found, self.serde_type)
-                    file.writelines(lines_of(values))
-                    total += len(values)
-                    if problem is not None:
+        with path.open("w", encoding="utf-8") as file:
+            while (self.max_records is None or total < self.max_records) and (not until or loop.time() < until):
+                left = self.count if self.max_records is None else min(self.count, self.max_records - total)
+                most = max(left, 1)
+                found = await (own.take(most, total) if own else client.lpop(self.key, most))
+                if not found:
+                    break
+                values, problem = _readable(found, self.serde_type)
+                file.writelines(lines_of(values))
+                total += len(values)
+                if problem is not None:
+                    if own:
+                        await own.give_back(total)
+                    else:
                         await client.lpush(self.key, *reversed(found[len(values) :]))
-                        if not total:
-                            raise problem
-                        context.log(f"What comes after {total} values stays in {self.key}: {problem}", "WARN")
-                        break
+                    if not total:
+                        raise problem
+                    context.log(f"What comes after {total} values stays in {self.key}: {problem}", "WARN")
+                    break
         context.metric("popped.records.count", total, key=self.key)
         return Popped(count=total, uri=await context.files.put(path, path.name))
+
+    async def taking(self, context: RunContext) -> AsyncGenerator[Popped, None]:
+        """Values stored in a file; they stand in a list of the trigger's own until it goes on."""
+        async with self.redis(context, raw=True) as client:
+            own = Own(client, self.key, f"{self.key}:parley:{context.namespace}:{context.flow_id}:{context.task_id}")
+            yield await self.popped(context, client, own)
+            await client.delete(own.name)
+
+
+class Own:
+    """The list where a trigger has values in hand; what is left there by a process that died is taken up first."""
+
+    def __init__(self, client: Any, key: str, name: str) -> None:
+        self.name = name
+        self._client, self._key = client, key
+
+    async def take(self, most: int, after: int) -> list[bytes]:
+        """The next values, behind so many that are in hand."""
+        left: list[bytes] = await self._client.lrange(self.name, after, after + most - 1)
+        if left:
+            return left
+        async with self._client.pipeline(transaction=True) as moves:
+            for _ in range(most):
+                moves.lmove(self._key, self.name, "LEFT", "RIGHT")
+            return [value for value in await moves.execute() if value is not None]
+
+    async def give_back(self, after: int) -> None:
+        """Put values behind so many that are in hand back to the head of the list."""
+        back = await self._client.lrange(self.name, after, -1)
+        async with self._client.pipeline(transaction=True) as moves:
+            for _ in back:
+                moves.lmove(self.name, self._key, "RIGHT", "LEFT")
+            await moves.execute()
 
 
 class ListPop(PopFields, RunnableTask):
@@ -114,11 +162,15 @@ maxRecords: 100
     type: Literal["io.kestra.plugin.redis.list.ListPop", "io.kestra.plugin.redis.ListPop"]
 
     async def run(self, context: RunContext) -> Popped:
-        return await self.popped(context)
+        async with self.redis(context, raw=True) as client:
+            return await self.popped(context, client)
 
 
 class Trigger(PopFields, PollingTrigger):
-    """Start an execution when there are values in a list; they are taken out."""
+    """Start an execution when there are values in a list; they are taken out.
+
+    Until it is there they stand in a list of the trigger's own, which is taken up first when the bot died meanwhile.
+    """
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -132,9 +184,9 @@ maxRecords: 100
     )
     type: Literal["io.kestra.plugin.redis.list.Trigger", "io.kestra.plugin.redis.TriggerList"]
 
-    async def poll(self, context: RunContext) -> Popped | None:
-        found = await (await fields_of(self, PopFields, context)).popped(context)
-        return found if found.count else None
+    async def poll(self, context: PollContext) -> Taken | None:
+        fields = await fields_of(self, PopFields, context)
+        return await taken(fields.taking(context), lambda found: found.count)
 
 
 class ListenFields(RedisConnected):
