@@ -55,7 +55,7 @@ async def test_elasticsearch(context):
 async def test_mongodb_atlas(context):
     with mongo() as (at, server):
         where = {"scheme": "mongodb", "host": at, "username": "flows", "password": "s3cret", "database": "company"}
-        where["options"] = {"authMechanism": "PLAIN", "authSource": "$external"}
+        where["options"] = {"authMechanism": "PLAIN", "authSource": "$external", "retryWrites": True}
         one = store(type=f"{AI}.embeddings.MongoDBAtlas", **where, collectionName="handbook", indexName="vectors")
         with pytest.raises(TaskFailed, match=r"company\.handbook has no search index vectors\. .*`createIndex: true`"):
             await one.add(context, SEGMENTS, drop=False)
@@ -77,6 +77,14 @@ async def test_redis(context):
         await kept_and_found(context, one)
         assert server.indexes == {"handbook": b"handbook:"}
         assert b"embedding:of-another" in server.kept  # what another index holds stays
+        odd = store(type=f"{AI}.embeddings.Redis", host="127.0.0.1", port=port, indexName="*")
+        await kept_and_found(context, odd)
+        assert b"embedding:of-another" in server.kept
+        assert any(key.startswith(b"handbook:") for key in server.kept)
+        server.indexes["all"] = b""  # as one that is made without a prefix
+        every = store(type=f"{AI}.embeddings.Redis", host="127.0.0.1", port=port, indexName="all")
+        with pytest.raises(TaskFailed, match=r"one of all keys; `drop` would delete them all\. Leave out `drop`"):
+            await every.add(context, SEGMENTS, drop=True)
 
 
 @pytest.mark.parametrize("columns", [{}, {"columnDefinitions": ["n INT"], "indexes": ["INDEX by_n (n)"]}])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -37,7 +38,8 @@ class Documents:
         self.kept[words[1]] = words[3]
 
     def do_scan(self, words: list[bytes]) -> Any:
-        return [b"0", [key for key in self.kept if key.startswith(words[3].rstrip(b"*"))]]
+        steps = [re.escape(one[1:] or one) if one != b"*" else b".*" for one in re.findall(rb"\\?.", words[3])]
+        return [b"0", [key for key in self.kept if re.fullmatch(b"".join(steps), key)]]
 
     def do_del(self, words: list[bytes]) -> Any:
         for key in words[1:]:

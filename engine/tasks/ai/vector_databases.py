@@ -16,6 +16,7 @@ from engine.tasks import rest_service
 from engine.tasks.ai.embeddings import EmbeddingStore, Segment
 from engine.tasks.elasticsearch_cluster import Connection, name_of
 from engine.tasks.extras import extra
+from engine.tasks.given_rows import text_of
 from engine.tasks.jdbc import mariadb
 from engine.tasks.mongodb_connection import Collected
 from engine.tasks.mongodb_connection import Connection as MongoConnection
@@ -27,6 +28,7 @@ AT_ONCE = 100
 MOST_CANDIDATES = 10_000  # that Elasticsearch and MongoDB look at
 UNTIL_READY = timedelta(minutes=1)
 TABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?", re.ASCII)
+GLOB, ESCAPED = re.compile(r"[*?\[\]^\\]"), r"\\\g<0>"  # what Redis takes for a pattern
 COLUMN = re.compile(r"\s*`?([A-Za-z_]\w*)`?\s", re.ASCII)
 
 
@@ -172,7 +174,9 @@ createIndex: true
     @property
     def _kept(self) -> Collected:
         who = f"{quote(self.username, safe='%')}:{quote(self.password or '', safe='%')}@" if self.username else ""
-        options = f"?{urlencode(self.options)}" if self.options else ""
+        options = (
+            f"?{urlencode({name: text_of(value) for name, value in self.options.items()})}" if self.options else ""
+        )
         uri = f"{self.scheme}://{who}{self.host}/{self.database}{options}"
         return Collected(connection=MongoConnection(uri=uri), database=self.database, collection=self.collection_name)
 
@@ -197,7 +201,12 @@ indexName: handbook
         async with self._server.redis(context, raw=True) as client:
             prefix = await self._prefix(client)
             if drop and prefix is not None:
-                keys = [key async for key in client.scan_iter(match=f"{prefix}*", count=AT_ONCE)]
+                if not prefix:
+                    raise TaskFailed(
+                        f"The index {self.index_name} of Redis is one of all keys; `drop` would delete them all.",
+                        fix="Leave out `drop`, or name an index whose keys begin with something of its own.",
+                    )
+                keys = [key async for key in client.scan_iter(match=f"{GLOB.sub(ESCAPED, prefix)}*", count=AT_ONCE)]
                 for begin in range(0, len(keys), AT_ONCE):
                     await client.delete(*keys[begin : begin + AT_ONCE])
             if segments and prefix is None:
