@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, TESTS, Template, jq_programs, nodes
@@ -45,6 +46,9 @@ def _misgiven(node: nodes.Filter) -> Iterator[tuple[str, str, nodes.Node]]:
         texts = [_quoted(one.value) for one in node.arguments.positional if isinstance(one, nodes.Constant)]
         pair = ": ".join(texts) if len(texts) == 2 else "'a': 'b'"
         yield "The filter `replace` takes a map of texts and what to put there.", f"Write `replace({{{pair}}})`.", node
+    if node.name == "number" and (number := _number_in(node.operand)) is not None:
+        advice = f"Leave the filter out, or write a text: `'{number}'`."
+        yield f"The filter `number` reads texts, and {number} is a number already.", advice, node
     unit = given.get("unit")
     if node.name == "dateAdd" and isinstance(unit, nodes.Constant) and isinstance(unit.value, str):
         try:
@@ -57,6 +61,13 @@ def _misgiven(node: nodes.Filter) -> Iterator[tuple[str, str, nodes.Node]]:
             jq_programs.check(program.value)
         except ExpressionFailed as error:
             yield error.message, error.fix, node
+
+
+def _number_in(operand: nodes.Node) -> int | float | Decimal | None:
+    """A number that `number` is sure to meet: itself, or what stands for a missing value (`x ?? 0`)."""
+    met = operand.right if isinstance(operand, nodes.Binary) and operand.operator == "??" else operand
+    value = met.value if isinstance(met, nodes.Constant) else None
+    return value if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else None
 
 
 def _no_method(node: nodes.Attribute) -> Iterator[tuple[str, str, nodes.Node]]:

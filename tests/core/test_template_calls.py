@@ -45,6 +45,11 @@ def told(template: str) -> list[tuple[str, str, str, str]]:
             "No value has a method `frob()`.",
             "Values are changed by filters: `value | filter`.",
         ),
+        (
+            "{{ ((outputs.counter.value ?? 0) | number) + 1 }} {{ (inputs.n ?? '0') | number }}",
+            "The filter `number` reads texts, and 0 is a number already.",
+            "Leave the filter out, or write a text: `'0'`.",
+        ),
         ("{{ now() | dateAdd(-1, 'DAY') }}", "There is no date unit 'DAY'.", "Did you mean 'DAYS'?"),
         (
             "{{ tasksWithState('FAILED')[0].id }} {{ tasksWithState('FAILED')[0].taskId }}",
