@@ -1,9 +1,10 @@
-"""Twilio, SendGrid, WhatsApp, Messenger and X."""
+"""Twilio, SendGrid, WhatsApp, Messenger, X and Bluesky."""
 
 import base64
 import hashlib
 import hmac
 import re
+from datetime import datetime
 from urllib.parse import quote, unquote
 
 import pytest
@@ -177,6 +178,39 @@ async def test_x_takes_280_characters(context, service):
         await context.run(type=kind, url=service.url, bearerToken="b", textBody="x" * 281)
     with pytest.raises(TaskFailed, match="Give `bearerToken`"):
         await context.run(type=kind, url=service.url, textBody="x")
+
+
+async def test_bluesky(context):
+    def server(request):
+        if request.path == "/xrpc/com.atproto.server.createSession":
+            if request.json != {"identifier": "me.test", "password": "app-pass"}:
+                return Answered({"error": "AuthenticationRequired", "message": "Invalid identifier or password"}, 401)
+            return Answered({"did": "did:plc:1", "handle": "me.test", "accessJwt": "jwt", "refreshJwt": "r"})
+        assert request.path == "/xrpc/com.atproto.repo.createRecord"
+        assert request.headers["authorization"] == "Bearer jwt"
+        return Answered({"uri": "at://did:plc:1/app.bsky.feed.post/3k", "cid": "c"})
+
+    kind = {"type": f"{PLUGIN}.bluesky.BlueskyExecution", "identifier": "me.test"}
+    with serving(server) as wire:
+        task = {**kind, "appPassword": "app-pass", "baseUrl": f"{wire.url}/"}
+        await context.run(**task, customMessage="Look", options={"headers": {"X-Datacenter": "eu"}})
+        assert [request.headers["x-datacenter"] for request in wire.requests] == ["eu", "eu"]
+        sent = wire.last.json
+        assert (sent["repo"], sent["collection"]) == ("did:plc:1", "app.bsky.feed.post")
+        assert sent["record"]["$type"] == "app.bsky.feed.post"
+        assert sent["record"]["text"].startswith("Look\n")
+        assert datetime.fromisoformat(sent["record"]["createdAt"]).tzinfo is not None
+        assert {"app-pass", "jwt"} <= set(context.masked)
+        await context.run(**task, customMessage="long " * 100)
+        assert len(wire.last.json["record"]["text"]) <= 300
+        await context.run(**task, textBody="x" * 300)
+        assert wire.last.json["record"]["text"] == "x" * 300
+        with pytest.raises(TaskFailed, match="301 characters"):
+            await context.run(**task, textBody="x" * 301)
+        with pytest.raises(TaskFailed, match=r"Bluesky answered 401: .*Invalid identifier"):
+            await context.run(**{**task, "appPassword": "no"})
+    with serving(lambda request: Answered({})) as other, pytest.raises(TaskFailed, match="opened no session"):
+        await context.run(**kind, appPassword="app-pass", baseUrl=other.url)
 
 
 async def test_zoom(make_context):
