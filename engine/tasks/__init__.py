@@ -162,8 +162,6 @@ ABSENT = {
     "io.kestra.plugin.kestra.dashboards.": "There are no dashboards here; `/metrics` has the numbers for one.",
     "io.kestra.plugin.singer.": "Kestra dropped Singer with 1.0. Let `io.kestra.plugin.dlt.CLI` load the data, or a "
     "`io.kestra.plugin.scripts.shell.Commands` pipe the tap into the target.",
-    "io.kestra.plugin.neo4j.": "Let a `io.kestra.plugin.scripts.python.Script` ask it, with `dependencies: [neo4j]`, "
-    "or a `io.kestra.plugin.core.http.Request` its Query API (`POST /db/NAME/query/v2`).",
     "io.kestra.plugin.proxmox.": "Let a `io.kestra.plugin.core.http.Request` call the API of Proxmox "
     "(`POST /api2/json/nodes/NODE/qemu/ID/status/start`), with the header `Authorization: "
     "PVEAPIToken=USER@REALM!NAME=SECRET`.",

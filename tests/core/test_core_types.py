@@ -366,7 +366,6 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
         ("jdbc.vectorwise.Query", "call its own `sql`"),
         ("git.SyncDashboards", "no dashboards here"),
         ("helm.Upgrade", "`alpine/helm`"),
-        ("neo4j.Query", "`dependencies: [neo4j]`"),
         ("proxmox.vm.Start", "PVEAPIToken"),
         ("temporal.workflow.Start", "`dependencies: [temporalio]`"),
         ("microsoft.fabric.warehouse.Query", "`mssql-python`"),
