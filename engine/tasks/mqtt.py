@@ -90,7 +90,11 @@ class SubscribeFields(MqttConnected):
 
     topic: Property[TextList]
     serde_type: Property[SerdeType] = "JSON"
-    max_records: Property[OptionalInteger] = None
+    max_records: Property[OptionalInteger] = Field(
+        default=None,
+        description="All are acknowledged at the end: a broker sends no more than may be unacknowledged at once "
+        "(`max_inflight_messages` of Mosquitto, 20 unless set otherwise).",
+    )
     max_duration: Property[timedelta | None] = None
 
     def name(self, context: RunContext) -> str:

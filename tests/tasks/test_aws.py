@@ -15,7 +15,8 @@ import pytest
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
-from tests.tasks.context import heard, taken
+from engine.tasks.aws.kinesis_shards import Shards
+from tests.tasks.context import heard, in_hand, taken
 from tests.wire.aws import aws
 from tests.wire.certificates import self_signed
 from tests.wire.loopback import Answered, serving
@@ -467,6 +468,21 @@ async def test_metrics_of_ones_own(context, at):
     assert (await trigger.poll(context)).count >= 1
     none = trigger.model_copy(update={"metric_name": "Others"})
     assert await none.poll(context) is None
+
+
+async def test_records_go_to_the_file_as_they_come(context, at, monkeypatch):
+    numbers = itertools.count()
+
+    async def read(_, most):
+        return [{"sequenceNumber": next(numbers), "data": ["text"]}][:most]
+
+    monkeypatch.setattr(Shards, "read", read)
+    place = "engine.tasks.aws.kinesis_shards.Shards.read"
+    held = in_hand(monkeypatch, place, lambda one: type(one) is dict and "sequenceNumber" in one)
+    declared = {"type": f"{PLUGIN}.kinesis.Consume", **at, "streamName": "many", "pollDuration": "PT0.001S"}
+    found = await context.run(**declared, maxRecords=9)
+    rows = [json.loads(line)["sequenceNumber"] for line in context.files.text(found.uri).splitlines()]
+    assert (rows, max(held)) == (list(range(9)), 1)
 
 
 async def test_a_stream_is_read_on(context, at, server):
