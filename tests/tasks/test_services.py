@@ -5,8 +5,13 @@ import json
 import xmlrpc.client
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from engine.errors import TaskFailed
+from engine.tasks import catalogue
 from tests.wire.loopback import Answered, serving
 
 PLUGIN = "io.kestra.plugin"
@@ -80,6 +85,89 @@ async def test_github_issues_and_pulls(make_context):
             await context.run(type=f"{PLUGIN}.github.issues.Create", **{**who, "repository": "o/../x"}, title="T")
 
 
+async def test_what_is_found_at_github_is_told_as_flows_read_it(make_context):
+    issue = {
+        "number": 7,
+        "url": "https://api.github.test/repos/o/r/issues/7",
+        "html_url": "https://github.test/o/r/issues/7",
+        "repository_url": "https://api.github.test/repos/o/r",
+        "state": "closed",
+        "state_reason": "completed",
+        "user": {"login": "ann"},
+        "assignee": {"login": "bob"},
+        "assignees": [{"login": "bob"}],
+        "labels": [{"name": "bug"}],
+    }
+    with serving(routes({("GET", "/search/issues"): {"total_count": 1, "items": [issue]}})) as github:
+        context = make_context({"providers": {"github": {"base_url": github.url}}})
+        search = {"type": f"{PLUGIN}.github.issues.Search", "oauthToken": "t", "fetchType": "FETCH_ONE"}
+        row = (await context.run(**search, mentions="ann")).row
+        assert (row["url"], row["owner"], row["assignee"]) == (issue["html_url"], "ann", "bob")
+        assert (row["assignees"], row["labels"]) == (["bob"], ["bug"])
+        assert (row["state"], row["state_reason"]) == ("CLOSED", "COMPLETED")
+        assert (row["repository_name"], row["repository_url"]) == ("r", "https://github.test/o/r")
+        asked = github.last.query
+        assert (asked["q"], asked["sort"], asked["order"]) == ("is:issue mentions:ann", "created", "asc")
+        await context.run(**search, query="is:pr fire")
+        assert github.last.query["q"] == "is:pr fire"
+        await context.run(**search, merged=True)
+        assert github.last.query["q"] == "is:pr is:merged"
+        pulls = {**search, "type": f"{PLUGIN}.github.pulls.Search"}
+        await context.run(**pulls, title="two words", createdByMe=True, mentions="ann")
+        assert github.last.query["q"] == '"two words" in:title is:pr mentions:ann author:@me'
+        assert github.last.query["sort"] == "created"
+
+
+async def test_an_app_of_github_gets_a_token_that_other_tasks_take(make_context):
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    granted = {"token": "ghs_1", "expires_at": "2026-01-01T00:00:00Z"}
+    comment = {"html_url": "https://github.test/o/r/issues/7#issuecomment-1"}
+    table = {("POST", "/app/installations/5/access_tokens"): granted, ("POST", "/repos/o/r/issues/7/comments"): comment}
+    with serving(routes(table)) as github:
+        context = make_context({"providers": {"github": {"base_url": github.url}}})
+        ask = {"type": f"{PLUGIN}.github.auth.AppToken", "clientId": "Iv23", "installationId": "5"}
+        found = await context.run(**ask, privateKey=pem)
+        assert (found.token, found.expiresAt) == (granted["token"], granted["expires_at"])
+        header, claims, signature = github.last.headers["authorization"].removeprefix("Bearer ").split(".")
+        decoded = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in (header, claims, signature)]
+        key.public_key().verify(decoded[2], f"{header}.{claims}".encode(), PKCS1v15(), SHA256())
+        said = json.loads(decoded[1])
+        assert (said["iss"], said["exp"] - said["iat"]) == ("Iv23", 590)
+        assert {pem, "ghs_1"} <= set(context.masked)
+        with pytest.raises(TaskFailed, match="not a private key"):
+            await context.run(**ask, privateKey="x")
+        with pytest.raises(TaskFailed, match="not a number"):
+            await context.run(**{**ask, "installationId": "5/.."}, privateKey=pem)
+        who = {"appInstallationToken": found.token, "repository": "o/r"}
+        await context.run(type=f"{PLUGIN}.github.issues.Comment", **who, issueNumber=7, body="x")
+        assert github.last.headers["authorization"] == "Bearer ghs_1"
+
+
+async def test_code_and_commits_of_github_are_told_as_flows_read_them(make_context):
+    code = {"name": "a.py", "html_url": "https://github.test/a", "repository": {"name": "r", "html_url": "https://r"}}
+    commit = {
+        "sha": "abc",
+        "url": "https://api.github.test/abc",
+        "html_url": "https://github.test/abc",
+        "author": {"login": "ann"},
+        "repository": {"name": "r"},
+        "commit": {"message": "M", "author": {"date": "2026-01-01T00:00:00Z"}, "tree": {"sha": "t"}},
+    }
+    table = {
+        ("GET", f"/search/{kind}"): {"total_count": 1, "items": [row]}
+        for kind, row in (("code", code), ("commits", commit))
+    }
+    with serving(routes(table)) as github:
+        context = make_context({"providers": {"github": {"base_url": github.url}}})
+        ask = {"oauthToken": "t", "query": "x", "fetchType": "FETCH_ONE"}
+        row = (await context.run(type=f"{PLUGIN}.github.code.Search", **ask)).row
+        assert (row["repository_name"], row["repository_url"], row["url"]) == ("r", "https://r", code["html_url"])
+        row = (await context.run(type=f"{PLUGIN}.github.commits.Search", **ask)).row
+        assert (row["author"], row["repository"], row["message"], row["tree_sha"]) == ("ann", "r", "M", "t")
+        assert (row["url"], row["authored_date"]) == (commit["html_url"], "2026-01-01T00:00:00Z")
+
+
 SEARCHES = {
     "code": (
         {"query": "addClass", "in": "file", "language": "js", "fork": "FORKS_ONLY"},
@@ -116,6 +204,10 @@ async def test_what_github_is_searched_for(make_context, kind):
         assert github.last.query["q"] == asked
         sort = {"commits": "committer-date", "repositories": "stars", "users": "joined"}
         assert github.last.query.get("sort") == sort.get(kind)
+
+
+def test_a_workflow_of_github_starts_under_its_older_names():
+    assert catalogue().canonical(f"{PLUGIN}.github.workflows.Dispatch") == f"{PLUGIN}.github.actions.RunWorkflow"
 
 
 async def test_jira(context):

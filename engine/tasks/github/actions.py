@@ -22,7 +22,11 @@ inputs:
   environment: production
 """,
     )
-    type: Literal["io.kestra.plugin.github.actions.RunWorkflow", "io.kestra.plugin.github.workflows.RunWorkflow"]
+    type: Literal[
+        "io.kestra.plugin.github.actions.RunWorkflow",
+        "io.kestra.plugin.github.workflows.RunWorkflow",
+        "io.kestra.plugin.github.workflows.Dispatch",
+    ]
     workflow_id: Property[Text]
     ref: Property[Text]
     inputs: Property[JsonMap | None] = None

@@ -1,6 +1,6 @@
 """`io.kestra.plugin.github.code`: code at GitHub."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -49,3 +49,13 @@ repository: jquery/jquery
             "path": self.path,
             "size": self.size,
         }
+
+    def row(self, found: dict[str, Any]) -> dict[str, Any]:
+        """A file as GitHub tells of it, with its repository by name and `url` for a browser."""
+        repository = found.get("repository") or {}
+        told = {
+            "repository_name": repository.get("name"),
+            "repository_url": repository.get("html_url"),
+            "url": found.get("html_url"),
+        }
+        return found | {name: value for name, value in told.items() if value}

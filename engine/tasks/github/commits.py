@@ -1,6 +1,6 @@
 """`io.kestra.plugin.github.commits`: commits at GitHub."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -60,3 +60,20 @@ repository: company/shop
             "committer-name": self.committer_name,
             "merge": None if self.merge is None else str(self.merge).lower(),
         }
+
+    def row(self, found: dict[str, Any]) -> dict[str, Any]:
+        """A commit as GitHub tells of it, with people and the repository by name, and `url` for a browser."""
+        commit = found.get("commit") or {}
+        tree = commit.get("tree") or {}
+        told = {
+            "author": (found.get("author") or {}).get("login"),
+            "committer": (found.get("committer") or {}).get("login"),
+            "authored_date": (commit.get("author") or {}).get("date"),
+            "commit_date": (commit.get("committer") or {}).get("date"),
+            "repository": (found.get("repository") or {}).get("name"),
+            "message": commit.get("message"),
+            "tree_sha": tree.get("sha"),
+            "tree_url": tree.get("url"),
+            "url": found.get("html_url"),
+        }
+        return found | {name: value for name, value in told.items() if value}

@@ -1,11 +1,14 @@
 """`io.kestra.plugin.github.issues`: issues at GitHub."""
 
+import re
 from typing import Any, ClassVar, Literal
 
 from engine.plugin import Outputs, Property, RunContext, TaskFailed
 from engine.tasks.fetched_rows import Fetched, FetchType, fetched
 from engine.tasks.github.service import MOST_PAGES, GithubTask, RepositoryTask
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+
+_KIND = re.compile(r"\b(?:is|type):(?:pr|pull-request|issue)\b", re.IGNORECASE)
 
 
 class Issue(Outputs):
@@ -92,9 +95,17 @@ class SearchTask(GithubTask):
         """What narrows the search: GitHub's own words, and their values."""
         return {}
 
+    def extra(self) -> str:
+        """What is asked for beside the words of the flow."""
+        return self.extra_terms
+
+    def row(self, found: dict[str, Any]) -> dict[str, Any]:
+        """A row of one thing that was found: all that GitHub tells of it."""
+        return found
+
     async def run(self, context: RunContext) -> Fetched:
-        asked = [self.query or "", self.extra_terms]
-        asked += [f"{name}:{_quoted(value)}" for name, value in self.terms().items() if value]
+        asked = [self.query or "", self.extra()]
+        asked += [f"{name}:{quoted(value)}" for name, value in self.terms().items() if value]
         wanted = " ".join(part for part in asked if part)
         if not wanted:
             raise TaskFailed("It is not said what to search for.", fix="Give `query`.")
@@ -109,7 +120,7 @@ class SearchTask(GithubTask):
             if len(found) >= answer["total_count"] or not answer["items"]:
                 break
         context.metric("size", len(found))
-        return await fetched(context, found, self.fetch_type)
+        return await fetched(context, [self.row(one) for one in found], self.fetch_type)
 
 
 class Search(SearchTask):
@@ -126,7 +137,9 @@ open: true
     )
     extra_terms: ClassVar[str] = "is:issue"
     type: Literal["io.kestra.plugin.github.issues.Search"]
+    sort: Property[OptionalText] = "CREATED"
     repository: Property[OptionalText] = None
+    mentions: Property[OptionalText] = None
     assignee: Property[OptionalText] = None
     open: Property[bool | None] = None
     closed: Property[bool | None] = None
@@ -134,8 +147,46 @@ open: true
 
     def terms(self) -> dict[str, str | None]:
         state = "open" if self.open else "closed" if self.closed else None
-        return {"repo": self.repository, "assignee": self.assignee, "state": state}
+        named = {"repo": self.repository, "mentions": self.mentions, "assignee": self.assignee}
+        return named | {"state": state, "is": "merged" if self.merged else None}
+
+    def extra(self) -> str:
+        # GitHub takes a search for one of the two only; what is merged is a pull request.
+        if _KIND.search(self.query or ""):
+            return ""
+        return "is:pr" if self.merged else self.extra_terms
+
+    def row(self, found: dict[str, Any]) -> dict[str, Any]:
+        return issue_row(found)
 
 
-def _quoted(value: str) -> str:
+def issue_row(found: dict[str, Any]) -> dict[str, Any]:
+    """What GitHub tells of an issue or pull request, with people and labels by name, and `url` for a browser."""
+    reason, repository = found.get("state_reason"), str(found.get("repository_url") or "")
+    page = str(found.get("html_url") or "")
+    told = {
+        "state": _upper(found.get("state")),
+        "state_reason": _upper(reason),
+        "owner": _login(found.get("user")),
+        "assignee": _login(found.get("assignee")),
+        "assignees": [_login(one) for one in found.get("assignees") or ()],
+        "closed_by": _login(found.get("closed_by")),
+        "labels": [one.get("name") for one in found.get("labels") or ()],
+        "repository_name": repository.rpartition("/")[2] or None,
+        "repository_url": page.rpartition("/issues/")[0] or page.rpartition("/pull/")[0] or None,
+        "url": page or found.get("url"),
+    }
+    return {**found, **told}
+
+
+def _login(person: dict[str, Any] | None) -> str | None:
+    return person.get("login") if person else None
+
+
+def _upper(word: str | None) -> str | None:
+    return word.upper() if word else None
+
+
+def quoted(value: str) -> str:
+    """A value of a search, which has quotes when it has blanks."""
     return f'"{value}"' if " " in value else value

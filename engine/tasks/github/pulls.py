@@ -1,11 +1,11 @@
 """`io.kestra.plugin.github.pulls`: pull requests at GitHub."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext
-from engine.tasks.github.issues import SearchTask
+from engine.tasks.github.issues import SearchTask, issue_row, quoted
 from engine.tasks.github.service import RepositoryTask
 from engine.tasks.property_types import OptionalText, Text
 
@@ -72,7 +72,9 @@ open: true
     )
     extra_terms: ClassVar[str] = "is:pr"
     type: Literal["io.kestra.plugin.github.pulls.Search"]
+    sort: Property[OptionalText] = "CREATED"
     repository: Property[OptionalText] = None
+    mentions: Property[OptionalText] = None
     open: Property[bool | None] = None
     closed: Property[bool | None] = None
     merged: Property[bool | None] = None
@@ -89,22 +91,29 @@ open: true
     is_: Property[OptionalText] = Field(default=None, alias="is")
     commit: Property[OptionalText] = None
     author: Property[OptionalText] = None
+    created_by_me: Property[bool | None] = None
 
     def terms(self) -> dict[str, str | None]:
         return {
             "repo": self.repository,
+            "mentions": self.mentions,
             "is": self.is_ or ("open" if self.open else "closed" if self.closed else "merged" if self.merged else None),
             "draft": None if self.draft is None else str(self.draft).lower(),
             "assignee": self.assigned,
-            "in:title": self.title,
             "created": self.created_at or _span(self.created_after, self.created_before),
             "updated": self.updated_at,
             "closed": self.closed_at,
             "base": self.base,
             "head": self.head,
             "sha": self.commit,
-            "author": self.author,
+            "author": self.author or ("@me" if self.created_by_me else None),
         }
+
+    def extra(self) -> str:
+        return f"{quoted(self.title)} in:title {self.extra_terms}" if self.title else self.extra_terms
+
+    def row(self, found: dict[str, Any]) -> dict[str, Any]:
+        return issue_row(found)
 
 
 def _span(after: str | None, before: str | None) -> str | None:

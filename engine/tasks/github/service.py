@@ -16,6 +16,7 @@ class GithubTask(RunnableTask):
     login: Property[OptionalText] = None
     oauth_token: Property[OptionalText] = None
     jwt_token: Property[OptionalText] = None
+    app_installation_token: Property[OptionalText] = None
     endpoint: Property[OptionalText] = None
 
     async def github(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
@@ -24,14 +25,19 @@ class GithubTask(RunnableTask):
 
     async def raw(self, context: RunContext, method: str, path: str, **given: Any) -> Any:
         """The answer of one call as it came."""
-        token = self.oauth_token or self.jwt_token
+        token = self.oauth_token or self.app_installation_token or self.jwt_token
         headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
         if token:
             context.mask(token)
             headers["Authorization"] = f"Bearer {token}"
-        base = self.endpoint or context.settings.provider("github").base_url or API
-        url = f"{base.rstrip('/')}/{path.lstrip('/')}"
+        url = address(context, self.endpoint, path)
         return await rest_service.call(context, "GitHub", method, url, headers=headers, **given)
+
+
+def address(context: RunContext, endpoint: str | None, path: str) -> str:
+    """Where a path of GitHub's API is: at the flow's `endpoint`, the installation's, or github.com."""
+    base = endpoint or context.settings.provider("github").base_url or API
+    return f"{base.rstrip('/')}/{path.lstrip('/')}"
 
 
 class RepositoryTask(GithubTask):
