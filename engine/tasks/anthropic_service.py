@@ -40,7 +40,9 @@ async def ask(
     try:
         found = json.loads(answer.text)
     except json.JSONDecodeError as error:
-        raise TaskFailed(f"Anthropic answered {answer.code} with no JSON: {answer.text[:200]!r}.") from error
+        raise TaskFailed(
+            f"Anthropic answered {answer.code} with no JSON: {answer.text[:200]!r}.", fix="Check `baseUrl`."
+        ) from error
     if answer.code >= 400:
         said = (found.get("error") or {}).get("message") or answer.text[:500]
         raise TaskFailed(f"Anthropic answered {answer.code}: {said}", fix=HINTS.get(answer.code, ""))

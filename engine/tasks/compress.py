@@ -200,7 +200,9 @@ compression: GZIP
         try:
             await asyncio.to_thread(work)
         except broken() as error:
-            raise TaskFailed(f"{source.name} is not compressed by {self.compression}: {error}.") from error
+            raise TaskFailed(
+                f"{source.name} is not compressed by {self.compression}: {error}.", fix="Check `compression`."
+            ) from error
         name = source.name.removesuffix(source.suffix) if source.suffix in SUFFIXES else source.name
         return Packed(uri=await context.files.put(target, name))
 

@@ -91,7 +91,9 @@ class MailTask(RunnableTask):
             fix = "Check `username` and `password`." if isinstance(error, smtplib.SMTPAuthenticationError) else ""
             raise TaskFailed(f"{self.host} answered {error.smtp_code}: {said}", fix=fix) from error
         except smtplib.SMTPRecipientsRefused as error:
-            raise TaskFailed(f"{self.host} takes no mail for {', '.join(error.recipients)}.") from error
+            raise TaskFailed(
+                f"{self.host} takes no mail for {', '.join(error.recipients)}.", fix="Check the addresses."
+            ) from error
         except (smtplib.SMTPException, OSError) as error:
             raise TaskFailed(
                 f"Mail could not be sent by {self.host}: {error}.", fix="Check `host`, `port` and `transportStrategy`."

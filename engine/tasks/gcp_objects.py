@@ -184,9 +184,7 @@ async def resumable(
     answer = await send(
         context, "PUT", address, headers=sending, content=_blocks(path)
     )  # once: the bytes are gone then
-    if answer.code >= 400:
-        raise TaskFailed(f"Google Cloud answered {answer.code}: {rest_service.reason(answer)}")
-    return dict(rest_service.parsed(answer, "Google Cloud"))
+    return dict(rest_service.parsed(rest_service.accepted(answer, "Google Cloud"), "Google Cloud"))
 
 
 async def rewrite(gcs: GcsConnected, context: RunContext, source: Place, target: Place) -> None:

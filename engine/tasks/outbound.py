@@ -92,7 +92,10 @@ async def opened(
                     auth = None  # a password goes to the host it was written for
                 request = response.next_request
             else:
-                raise TaskFailed(f"{url} redirected more than {MAX_REDIRECTS} times.")
+                raise TaskFailed(
+                    f"{url} redirected more than {MAX_REDIRECTS} times.",
+                    fix="Check the address: it may lead back to itself.",
+                )
             if "RESPONSE_HEADERS" in options.told:
                 context.log(f"{response.status_code} {dict(response.headers)}")
             yield response

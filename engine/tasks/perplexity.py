@@ -78,7 +78,7 @@ messages:
         async with connected(context, "perplexity", self.api_key, self.base_url, API) as client:
             answer: Any = await client.chat.completions.create(model=name, messages=turns, **given)  # type: ignore[arg-type]
         if not answer.choices:
-            raise TaskFailed("Perplexity gave no answer.")
+            raise TaskFailed("Perplexity gave no answer.", fix="Try again, or name another model.")
         if answer.usage is not None:
             context.metric("usage.prompt.tokens", answer.usage.prompt_tokens, model=name)
             context.metric("usage.completion.tokens", answer.usage.completion_tokens, model=name)

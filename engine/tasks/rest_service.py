@@ -50,6 +50,11 @@ async def call(
     """The answer of a service; waits when told to (429), TaskFailed with what it says when it refuses."""
     refuse_climbing(url)
     answer = await patient(context, service, method, url, options=options or DEFAULT, headers=headers, **body)
+    return accepted(answer, service)
+
+
+def accepted(answer: Answer, service: str) -> Answer:
+    """The answer; TaskFailed with what it says when it is a refusal."""
     if answer.code >= 400:
         raise TaskFailed(f"{service} answered {answer.code}: {reason(answer)}", fix=HINTS.get(answer.code, ""))
     return answer

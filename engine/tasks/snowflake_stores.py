@@ -154,8 +154,7 @@ class Google:
         if marks.key:
             headers |= {"x-goog-meta-encryptiondata": _wrapped(marks), "x-goog-meta-matdesc": marks.about}
         answer = await outbound.send(self._context, "PUT", self._url(name), headers=headers, content=_blocks(source))
-        if answer.code >= 400:
-            raise TaskFailed(f"Google Cloud answered {answer.code}: {rest_service.reason(answer)}")
+        rest_service.accepted(answer, "Google Cloud")
 
     async def get(self, name: str, target: Path) -> Marks:
         url = self._url(name)

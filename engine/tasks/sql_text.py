@@ -63,7 +63,9 @@ def bound(
                 continue
             name = token["name"][1:]
             if name not in parameters:
-                raise TaskFailed(f"The statement names :{name}, which is not among `parameters`.")
+                raise TaskFailed(
+                    f"The statement names :{name}, which is not among `parameters`.", fix=f"Add `{name}` to them."
+                )
             yield statement[at : token.start()].replace("%", percent)
             values.append(parameters[name])
             yield mark(len(values))

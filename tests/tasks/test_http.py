@@ -158,7 +158,7 @@ async def test_redirects(context, service):
     assert found.uri == f"{service.url}/echo"
     found = await context.run(type=REQUEST, uri=f"{service.url}/redirect", options={"followRedirects": False})
     assert found.code == 302
-    with pytest.raises(TaskFailed, match="redirected more than"):
+    with pytest.raises(TaskFailed, match=r"redirected more than.*lead back to itself"):
         await context.run(type=REQUEST, uri=f"{service.url}/loop")
 
 

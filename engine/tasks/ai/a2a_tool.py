@@ -63,7 +63,7 @@ async def asked(context: RunContext, server_url: str, prompt: str, message_id: s
     until = loop.time() + LONGEST.total_seconds()
     while found.get("kind") == "task" and _state(found) in UNDER_WAY:
         if loop.time() > until:
-            raise TaskFailed(f"The agent at {url} did not answer within {LONGEST}.")
+            raise TaskFailed(f"The agent at {url} did not answer within {LONGEST}.", fix="Ask it for less at once.")
         task = {"id": found.get("id")}
         stop = partial(_called, context, url, "tasks/cancel", task)
         async with rest_service.stopping(context, f"The work of the agent at {url}", stop):

@@ -23,7 +23,7 @@ from engine.tasks.ai.conversation import (
     within_budget,
 )
 from engine.tasks.ai.guardrails import Guarded, Guardrails
-from engine.tasks.ai.model_service import Provider
+from engine.tasks.ai.model_service import Provider, provider_of
 from engine.tasks.ai.tool_use import conversation, offered
 from engine.tasks.property_types import OptionalText, Text, TextList, document_from_text
 from engine.tasks.structured_output import is_json, unfenced
@@ -46,9 +46,7 @@ class CompletionTask(RunnableTask):
 
     def model(self) -> Provider:
         """Whose model answers; TaskFailed when `provider` is something else."""
-        if not isinstance(self.provider, Provider):
-            raise TaskFailed(f"{self.provider.type!r} is not a provider of models.")
-        return self.provider
+        return provider_of(self.provider)
 
     async def ask(
         self,
@@ -340,10 +338,9 @@ prompt: "{{ inputs.prompt }}"
     prompt: Property[Text]
 
     async def run(self, context: RunContext) -> Drawn:
-        if not isinstance(self.provider, Provider):
-            raise TaskFailed(f"{self.provider.type!r} is not a provider of models.")
-        context.metric("ai.provider.calls", 1, provider=self.provider.type)
-        url = await self.provider.draw(context, self.prompt)
+        provider = provider_of(self.provider)
+        context.metric("ai.provider.calls", 1, provider=provider.type)
+        url = await provider.draw(context, self.prompt)
         return Drawn(imageUrl=url, tokenUsage=Said("").usage, finishReason="STOP")
 
 
@@ -352,6 +349,8 @@ def parsed_reply(text: str) -> Any:
     reply = unfenced(text)
     if not is_json(reply):
         raise TaskFailed(
-            f"The model answered with something that is not JSON: {text[:200]!r}.", outputs={"textOutput": text}
+            f"The model answered with something that is not JSON: {text[:200]!r}.",
+            fix="Say in the prompt that the answer is to be JSON only, or take another model.",
+            outputs={"textOutput": text},
         )
     return json.loads(reply)

@@ -86,7 +86,7 @@ class Session:
                 asking.cancel()
                 await asyncio.wait({asking})
         if self._holder.done():
-            raise TaskFailed(f"The MCP server {self._name} ended before it answered.")
+            raise TaskFailed(f"The MCP server {self._name} ended before it answered.", fix="Look at its own log.")
         raise TaskFailed(f"The MCP server {self._name} was silent for {self._timeout:g} s.", fix="Raise `timeout`.")
 
 
@@ -130,7 +130,9 @@ async def session(
                 problem = TimeoutError(f"it was silent for {patience:g} s")
                 holder.cancel()
         reason = last_words() or _reason(problem)
-        raise TaskFailed(f"The MCP server {name} could not be reached: {reason}") from problem
+        raise TaskFailed(
+            f"The MCP server {name} could not be reached: {reason}", fix="Check how it is started, or its address."
+        ) from problem
 
 
 @asynccontextmanager

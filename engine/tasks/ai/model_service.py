@@ -116,7 +116,7 @@ class OpenAiFamily(Provider):
                 model=name, messages=messages, extra_body=self.own_fields(configuration) or None, **given
             )
         if not answer.choices:
-            raise TaskFailed(f"{self.service} gave no answer.")
+            raise TaskFailed(f"{self.service} gave no answer.", fix="Try again, or name another model.")
         first, usage = answer.choices[0], answer.usage
         return Said(
             first.message.content or "",
@@ -146,3 +146,13 @@ class OpenAiFamily(Provider):
         if first is None or not first.url:
             raise TaskFailed("The service made no picture.", fix="Change the prompt; it may have been refused.")
         return first.url
+
+
+def provider_of(found: Any) -> Provider:
+    """The provider that stands here; TaskFailed when it is something else."""
+    if not isinstance(found, Provider):
+        raise TaskFailed(
+            f"{getattr(found, 'type', found)!r} is not a provider of models.",
+            fix="Use one such as `io.kestra.plugin.ai.provider.OpenAI`.",
+        )
+    return found

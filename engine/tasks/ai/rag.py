@@ -14,7 +14,8 @@ from engine.tasks.ai.completion import Answer
 from engine.tasks.ai.conversation import Configuration
 from engine.tasks.ai.embeddings import Segment
 from engine.tasks.ai.guardrails import Guardrails
-from engine.tasks.ai.retriever import AnyRetriever, EmbeddingStoreRetriever, provider_of, store_of
+from engine.tasks.ai.model_service import provider_of
+from engine.tasks.ai.retriever import AnyRetriever, EmbeddingStoreRetriever, store_of
 from engine.tasks.ai.segments import Kind, segments
 from engine.tasks.fetched_rows import filed
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList

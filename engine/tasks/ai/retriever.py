@@ -11,7 +11,7 @@ from engine.core.task import AnyTyped, ByType
 from engine.plugin import Property, RunContext, TaskFailed, Typed
 from engine.tasks import rest_service
 from engine.tasks.ai.embeddings import EmbeddingStore
-from engine.tasks.ai.model_service import Provider
+from engine.tasks.ai.model_service import provider_of
 from engine.tasks.property_types import Text
 
 TAVILY = "https://api.tavily.com"
@@ -130,13 +130,6 @@ def store_of(found: Any) -> EmbeddingStore:
     """The store that stands here; TaskFailed when it is something else."""
     if not isinstance(found, EmbeddingStore):
         raise TaskFailed(f"{getattr(found, 'type', found)!r} is not an embedding store.", fix="Use KestraKVStore.")
-    return found
-
-
-def provider_of(found: Any) -> Provider:
-    """The provider that stands here; TaskFailed when it is something else."""
-    if not isinstance(found, Provider):
-        raise TaskFailed(f"{getattr(found, 'type', found)!r} is not a provider of models.")
     return found
 
 

@@ -9,7 +9,8 @@ from pydantic import Field
 from engine.core.task import AnyTyped
 from engine.plugin import Property, RunContext, TaskFailed
 from engine.tasks.ai.conversation import Configuration, Turn
-from engine.tasks.ai.retriever import Retriever, provider_of
+from engine.tasks.ai.model_service import provider_of
+from engine.tasks.ai.retriever import Retriever
 from engine.tasks.jdbc import mysql, postgresql
 from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.sql_task import AllFetched, QueriesTask

@@ -55,7 +55,7 @@ modelName: ibm/granite-3-3-8b-instruct
         given |= rest_service.present(top_p=configuration.top_p, seed=configuration.seed)
         answer = await self._asked(context, "chat", {"messages": messages, **given})
         if not answer.get("choices"):
-            raise TaskFailed("watsonx.ai gave no answer.")
+            raise TaskFailed("watsonx.ai gave no answer.", fix="Try again, or name another model.")
         first, usage = answer["choices"][0], answer.get("usage") or {}
         message = first.get("message") or {}
         functions = [(call["id"], call["function"]) for call in message.get("tool_calls") or ()]

@@ -13,6 +13,7 @@ import httpx
 from engine.plugin import Part, RunContext, TaskFailed
 from engine.tasks.address_guard import check_address, check_peer
 from engine.tasks.property_types import OptionalText, Text
+from engine.tasks.rest_service import HINTS
 from engine.tasks.runners import WORK
 from engine.tasks.secret_files import kept
 
@@ -98,7 +99,10 @@ class Cluster:
         except ValueError:
             found = {"message": response.text[:300]}
         if response.status_code >= 400:
-            raise TaskFailed(f"Kubernetes answered {response.status_code}: {found.get('message', '')}")
+            raise TaskFailed(
+                f"Kubernetes answered {response.status_code}: {found.get('message', '')}",
+                fix=HINTS.get(response.status_code, ""),
+            )
         return found
 
     async def path(self, kind: str, *, group: str = "", version: str = "v1", namespace: str) -> str:

@@ -59,7 +59,10 @@ class KubectlTask(RunnableTask):
         until = loop.time() + most
         while not _is_ready(found):
             if loop.time() >= until:
-                raise TaskFailed(f"{found['metadata']['name']} was not ready within {self.patience}.")
+                raise TaskFailed(
+                    f"{found['metadata']['name']} was not ready within {self.patience}.",
+                    fix="Give it longer, or look at its events.",
+                )
             await asyncio.sleep(POLL)
             found = await cluster.call("GET", path)
         return found

@@ -155,7 +155,9 @@ sheetsTitle: [Orders]
         try:
             files, size = await asyncio.to_thread(work)
         except (*BROKEN, openpyxl.utils.exceptions.InvalidFileException) as error:
-            raise TaskFailed(f"{source.name} is not a spreadsheet (.xlsx): {error}.") from error
+            raise TaskFailed(
+                f"{source.name} is not a spreadsheet (.xlsx): {error}.", fix="Save an older one as .xlsx first."
+            ) from error
         uris = {title: await context.files.put(path, f"{title}.jsonl") for title, path in files.items()}
         return Read(uris=uris, size=size)
 
