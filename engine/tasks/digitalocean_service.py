@@ -31,11 +31,13 @@ class DigitalOcean(Part):
         answer = await rest_service.document(context, "DigitalOcean", method, url, **asked)
         return answer if isinstance(answer, dict) else {}
 
-    async def rows(self, context: RunContext, kind: str, page_size: int = PAGE) -> AsyncGenerator[dict[str, Any], None]:
-        """All that a list holds, page after page; TaskFailed."""
+    async def rows(
+        self, context: RunContext, kind: str, page_size: int = PAGE, path: str = ""
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """All that a list holds, page after page; `path` where it is, if not called as what it holds; TaskFailed."""
         for page in range(1, PAGES + 1):
             params = {"page": str(page), "per_page": str(page_size)}
-            answer = await self.ask(context, "GET", kind, params=params)
+            answer = await self.ask(context, "GET", path or kind, params=params)
             for row in answer.get(kind) or []:
                 yield row
             if not ((answer.get("links") or {}).get("pages") or {}).get("next"):
@@ -62,11 +64,13 @@ class ListTask(DigitalOceanTask):
     per_page: Property[int] = Field(default=PAGE, ge=1, le=PAGE, description="How many are asked for at once.")
     fetch_type: Property[FetchType] = "FETCH"
 
-    async def listed(self, context: RunContext, kind: str, without: frozenset[str] = frozenset()) -> Listed:
+    async def listed(
+        self, context: RunContext, kind: str, without: frozenset[str] = frozenset(), path: str = ""
+    ) -> Listed:
         """All of a kind, each without some of what is told of it; TaskFailed."""
         told = (
             {name: value for name, value in row.items() if name not in without}
-            async for row in self.rows(context, kind, self.per_page)
+            async for row in self.rows(context, kind, self.per_page, path)
         )
         if self.fetch_type == "STORE":
             uri, total = await stored(context, told, "rows.jsonl")

@@ -1,4 +1,4 @@
-"""DigitalOcean's droplets, databases and firewalls, as its API answers."""
+"""DigitalOcean's droplets, databases, firewalls, zones and lists, as its API answers."""
 
 import json
 
@@ -242,3 +242,87 @@ async def test_databases_and_firewalls(context):
             await run("firewall.Get", firewallId="odd")
         with pytest.raises(ValidationError, match="less than or equal to 3"):
             await run("database.Resize", databaseId="9cc1", size="big", numNodes=4)
+
+
+async def test_zones_and_their_records(context):
+    zones = {"example.com": {"name": "example.com", "ttl": 1800, "zone_file": None}}
+    records = {1: {"id": 1, "type": "A", "name": "www", "data": "192.0.2.1", "ttl": 1800, "flags": None}}
+
+    def service(request):
+        steps = request.path.removeprefix("/v2/domains").strip("/").split("/")
+        if steps[1:2] == ["records"]:
+            if request.method == "POST":
+                records[2] = {"id": 2, **request.json}
+                return Answered({"domain_record": records[2]}, 201)
+            if len(steps) == 2:
+                return Answered({"domain_records": list(records.values()), "links": {}})
+            if request.method == "DELETE":
+                return Answered(status=204 if records.pop(int(steps[2])) else 404)
+            return Answered({"domain_record": records[int(steps[2])]})
+        if request.method == "POST":
+            zones[request.json["name"]] = {"name": request.json["name"], "ttl": None, "zone_file": None}
+            return Answered({"domain": zones[request.json["name"]]}, 201)
+        if steps == [""]:
+            return Answered({"domains": list(zones.values()), "links": {}})
+        if request.method == "DELETE":
+            return Answered(status=204 if zones.pop(steps[0]) else 404)
+        return Answered({"domain": zones[steps[0]]})
+
+    with serving(service) as wire:
+
+        async def run(verb, **given):
+            where = {"apiToken": "dop_v1", "baseUrl": wire.url}
+            return await context.run(type=f"{OCEAN}.domain.{verb}", **where, **given)
+
+        made = await run("Create", name="example.org", ipAddress="192.0.2.7")
+        assert (made.name, made.ttl, wire.last.json) == (
+            "example.org",
+            None,
+            {"name": "example.org", "ip_address": "192.0.2.7"},
+        )
+        assert (await run("Get", name="example.com")).model_dump() == {
+            "name": "example.com",
+            "ttl": 1800,
+            "zoneFile": None,
+        }
+        assert [row["name"] for row in (await run("List")).rows] == ["example.com", "example.org"]
+        await run("Delete", name="example.org")
+        assert list(zones) == ["example.com"]
+        with pytest.raises(TaskFailed, match="not said which of the domains"):
+            await run("Delete", name=" ")
+
+        inside = {"domain": "example.com"}
+        before = await run("record.List", **inside)
+        assert (before.total, before.rows) == (1, [records[1]])
+        await run("record.Delete", recordId=1, **inside)
+        told = {"type": "MX", "name": "@", "data": "mail.example.com.", "ttl": 300}
+        mail = await run(
+            "record.Create", recordType="MX", name="@", data=told["data"], ttl="300", priority=10, **inside
+        )
+        assert wire.last.json == {**told, "priority": 10}
+        assert mail.model_dump() == {"id": 2, **told}
+        assert await run("record.Get", recordId=mail.id, **inside) == mail
+        with pytest.raises(TaskFailed, match="Give `recordId`"):
+            await run("record.Delete", recordId="", **inside)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "key"),
+    [
+        ("volume", "volumes", "volumes"),
+        ("loadbalancer", "load_balancers", "load_balancers"),
+        ("kubernetes", "kubernetes/clusters", "kubernetes_clusters"),
+    ],
+)
+async def test_what_else_there_is_is_counted_over_all_pages(context, kind, path, key):
+    def service(request):
+        assert request.path == f"/v2/{path}"
+        page = int(request.query["page"])
+        more = {"pages": {"next": f"{request.path}?page={page + 1}"}} if page < 3 else {}
+        return Answered({key: [{"id": f"{page}"}], "links": more})
+
+    with serving(service) as wire:
+        asked = {"type": f"{OCEAN}.{kind}.List", "apiToken": "dop_v1", "baseUrl": wire.url}
+        counted = await context.run(**asked, fetchType="NONE")
+        assert (counted.total, counted.rows) == (3, None)
+        assert (await context.run(**asked)).rows == [{"id": "1"}, {"id": "2"}, {"id": "3"}]
