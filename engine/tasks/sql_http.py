@@ -43,7 +43,10 @@ class HttpConnected(Part):
             raise TaskFailed(f"`url` is no address of {self.service}.", fix=f"{self.driver}//host:{self.default_port}")
         parts = urlsplit(given if given.startswith("http") else f"http:{given.removeprefix(self.driver)}")
         options = dict(parse_qsl(parts.query))
-        secured = given.startswith("https") or any(options.get(name, "").lower() == "true" for name in ("ssl", "SSL"))
+        asked = options.get("ssl", options.get("SSL", "")).lower()
+        secured = given.startswith("https") or asked == "true"
+        if not asked and not given.startswith("http"):  # the drivers take that port for an encrypted one
+            secured = parts.port == 443
         if not parts.hostname:
             raise TaskFailed("`url` names no host.", fix=f"{self.driver}//host:{self.default_port}")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -170,6 +170,54 @@ async def test_how_each_is_asked(context):
         assert (asked["x-trino-catalog"], asked["x-trino-schema"], asked["x-trino-user"]) == ("hive", "shop", "flows")
 
 
+@pytest.mark.parametrize(
+    ("kind", "written", "told"),
+    [
+        ("decimal(10,4)", "0.0625", 0.0625),
+        ("decimal(20,0)", "12345678901234567890", 12345678901234567890),
+        ("double", 1.5, 1.5),
+        ("double", "NaN", None),
+        ("bigint", 7, 7),
+        ("varchar(3)", "1.5", "1.5"),
+        ("json", '{"a":["b",1]}', {"a": ["b", 1]}),
+        ("json", "{", "{"),
+        ("date", "2001-08-22", "2001-08-22"),
+        ("timestamp(6)", "2020-06-10 15:55:23.383345", "2020-06-10T15:55:23.383345"),
+        ("timestamp(3)", "+12020-06-10 15:55:23.383", "+12020-06-10 15:55:23.383"),
+        ("timestamp(0) with time zone", "2001-08-22 03:04:05 America/Los_Angeles", "2001-08-22T12:04:05+02:00"),
+        ("timestamp(0) with time zone", "2001-08-22 03:04:05 -08:00", "2001-08-22T13:04:05+02:00"),
+        ("interval year to month", "1-3", "P15M"),
+        ("interval day to second", "2 00:00:01.500", "PT48H1.5S"),
+        ("array(decimal(3,1))", ["1.5"], ["1.5"]),
+        ("decimal(3,1)", None, None),
+    ],
+)
+async def test_what_trino_writes_as_text(context, kind, written, told):
+    """`trino.io/docs`, client protocol: what JSON has no type for comes as text."""
+    answer = {"id": "q", "columns": [{"name": "v", "type": kind}], "data": [[written]]}
+    with serving(lambda request: Answered(answer)) as running:
+        url = running.url.replace("http://", "jdbc:trino://")
+        ask = {"type": f"{JDBC}.trino.Query", "url": url, "timeZoneId": "Europe/Paris", "fetchType": "FETCH_ONE"}
+        assert (await context.run(**ask, sql="SELECT v")).row == {"v": told}
+
+
+@pytest.mark.parametrize(
+    ("url", "reached"),
+    [
+        ("jdbc:trino://t.test:443/hive", "https://t.test:443"),
+        ("jdbc:trino://t.test:443/hive?SSL=false", "http://t.test:443"),
+        ("jdbc:trino://t.test:8080/hive", "http://t.test:8080"),
+        ("jdbc:trino://t.test/hive?SSL=true", "https://t.test:443"),
+        ("http://t.test:443", "http://t.test:443"),
+        ("https://t.test", "https://t.test:443"),
+    ],
+)
+def test_port_443_is_an_encrypted_one(url, reached):
+    declared = {"id": "t", "type": f"{JDBC}.trino.Query", "url": url, "sql": "SELECT 1"}
+    task = catalogue().resolve(declared).model_validate(declared, context={"registry": catalogue()})
+    assert task.place[0] == reached
+
+
 async def test_how_dremio_is_reached(context, monkeypatch):
     reached = []
 

@@ -2,10 +2,12 @@
 
 from functools import partial
 from typing import Any, ClassVar, Literal
+from zoneinfo import ZoneInfo
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, basic, row_of
+from engine.tasks.trino_values import value_of
 
 
 class TrinoConnected(HttpSqlFields):
@@ -26,11 +28,15 @@ class TrinoConnected(HttpSqlFields):
         }
         headers = {name: value for name, value in given.items() if value}
         headers |= basic(self.username, self.password) if self.password else {}
+        zone = ZoneInfo(self.time_zone_id) if self.time_zone_id else None
         found: list[Row] = []
         answer = await self._told(context, "POST", f"{at}/v1/statement", headers, content=statement.encode())
         while True:
-            names = [column["name"] for column in answer.get("columns") or []]
-            found += [row_of(names, values) for values in answer.get("data") or []]
+            columns = answer.get("columns") or []
+            names, kinds = [[str(column[key]) for column in columns] for key in ("name", "type")]
+            for values in answer.get("data") or []:
+                told = [value_of(kind, value, zone) for kind, value in zip(kinds, values, strict=True)]
+                found.append(row_of(names, told))
             if not (more := answer.get("nextUri")):
                 return found
             stop = partial(self.ask, context, "DELETE", more, headers=headers)
