@@ -61,7 +61,10 @@ class MailTask(RunnableTask):
     port: Property[OptionalInteger] = None
     username: Property[OptionalText] = None
     password: Property[OptionalText] = None
-    transport_strategy: Property[Literal["SMTP", "SMTPS", "SMTP_TLS"]] = "SMTPS"
+    access_token: Property[OptionalText] = Field(
+        default=None, description="Of OAuth 2, with `transportStrategy: SMTP_OAUTH2`; `password` may hold it, too."
+    )
+    transport_strategy: Property[Literal["SMTP", "SMTPS", "SMTP_TLS", "SMTP_OAUTH2"]] = "SMTPS"
     from_: Property[Text] = Field(alias="from")
     to: Property[Text]
     cc: Property[OptionalText] = None
@@ -79,8 +82,10 @@ class MailTask(RunnableTask):
     async def send(self, context: RunContext, plain: str, markup: str | None) -> None:
         """Send one message; TaskFailed when the server refuses it."""
         await check_host(self.host, context.settings)
-        if self.password:
-            context.mask(self.password)
+        for secret in filter(None, (self.password, self.access_token)):
+            context.mask(secret)
+        if self.transport_strategy == "SMTP_OAUTH2" and not (self.username and (self.access_token or self.password)):
+            raise TaskFailed("`SMTP_OAUTH2` needs a `username` and an `accessToken`.", fix="Give both.")
         message = await self._message(context, plain, markup)
         try:
             await in_own_thread(lambda: self._deliver(message))
@@ -137,12 +142,16 @@ class MailTask(RunnableTask):
             client: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port or 465, timeout=seconds, context=tls)
         else:
             client = smtplib.SMTP(
-                self.host, self.port or (587 if self.transport_strategy == "SMTP_TLS" else 25), timeout=seconds
+                self.host, self.port or (25 if self.transport_strategy == "SMTP" else 587), timeout=seconds
             )
         with client:
-            if self.transport_strategy == "SMTP_TLS":
+            if self.transport_strategy in ("SMTP_TLS", "SMTP_OAUTH2"):
                 client.starttls(context=tls)
-            if self.username:
+            if self.transport_strategy == "SMTP_OAUTH2":
+                client.ehlo_or_helo_if_needed()
+                said = f"user={self.username}\x01auth=Bearer {self.access_token or self.password}\x01\x01"
+                client.auth("XOAUTH2", lambda challenge=None: said if challenge is None else "")
+            elif self.username:
                 client.login(self.username, self.password or "")
             client.send_message(message)
 

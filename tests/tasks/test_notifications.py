@@ -96,6 +96,21 @@ async def test_whose_certificate_is_taken(mail, mail_server, tmp_path):
     assert len(mail_server.messages) == 2
 
 
+async def test_who_signs_in_by_a_token(mail, mail_server, tmp_path):
+    mail_server.tls = self_signed(tmp_path)
+    who = {"transportStrategy": "SMTP_OAUTH2", "username": "ann", "verifyServerIdentity": False}
+    await mail(**who, password="other", accessToken="right")
+    await mail(**who, password="right")
+    assert len(mail_server.messages) == 2
+    with pytest.raises(TaskFailed, match="answered 535: Token refused"):
+        await mail(**who, accessToken="wrong")
+    with pytest.raises(TaskFailed, match="needs a `username` and an `accessToken`"):
+        await mail(transportStrategy="SMTP_OAUTH2", username="ann")
+    with pytest.raises(TaskFailed, match="certificate verify failed"):
+        await mail(**{**who, "verifyServerIdentity": True}, accessToken="right")
+    assert len(mail_server.messages) == 2
+
+
 async def test_webhooks_of_teams_and_google_chat(make_context):
     context = make_context({"public_url": "https://flows.test"}, inputs={"x": 'a "quote"'})
     with serving(lambda request: Answered("1")) as service:

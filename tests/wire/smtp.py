@@ -3,8 +3,10 @@
 import base64
 import email
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -18,15 +20,35 @@ class MailServer:
         self.messages: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
         self.password = "right"
+        self.tls: ssl.SSLContext | None = None  # with it sessions may become safe
         service = self
 
         class Session(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                service.talk(self)
+                with suppress(ssl.SSLError):  # who sends mail does not trust us
+                    service.talk(self)
+
+            def setup(self) -> None:
+                self.request = getattr(self, "connection", self.request)
+                super().setup()
+
+            def finish(self) -> None:
+                super().finish()
+                self.request.close()
 
         self.server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
+
+    def sign_in(self, session: socketserver.StreamRequestHandler, how: str, said: str) -> None:
+        given = base64.b64decode(said).decode()
+        if how == "XOAUTH2" and given != f"user=ann\1auth=Bearer {self.password}\1\1":
+            session.wfile.write(b"334 " + base64.b64encode(b'{"status":"401"}') + b"\r\n")
+            session.rfile.readline()
+            session.wfile.write(b"535 Token refused\r\n")
+            return
+        good = how == "XOAUTH2" or given.split("\0")[1:] == ["ann", self.password]
+        session.wfile.write(b"235 Welcome\r\n" if good else b"535 Wrong password\r\n")
 
     def talk(self, session: socketserver.StreamRequestHandler) -> None:
         def say(line: str) -> None:
@@ -39,11 +61,15 @@ class MailServer:
             match verb.upper():
                 case "EHLO":
                     say("250-mail.test")
-                    say("250 AUTH PLAIN")
+                    if self.tls and not isinstance(session.connection, ssl.SSLSocket):
+                        say("250-STARTTLS")
+                    say("250 AUTH PLAIN XOAUTH2")
+                case "STARTTLS" if self.tls:
+                    say("220 Go ahead")
+                    session.connection = self.tls.wrap_socket(session.connection, server_side=True)
+                    session.setup()
                 case "AUTH":
-                    given = base64.b64decode(rest.split(" ")[1]).split(b"\0")[1:]
-                    good = given == [b"ann", self.password.encode()]
-                    say("235 Welcome" if good else "535 Wrong password")
+                    self.sign_in(session, *rest.split(" "))
                 case "RCPT":
                     address = rest.partition("<")[2].partition(">")[0]
                     refused = address.startswith("nobody@")
