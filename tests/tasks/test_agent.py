@@ -112,6 +112,13 @@ async def test_a_run_keeps_to_its_tokens(ask, models):
     assert (found.textOutput, found.tokenUsage["totalTokenCount"]) == ("Red.", whole)
 
 
+async def test_what_watches_is_told_not_to_be_there(ask, models):
+    models.answer("OpenAI", "Red.")
+    watched = {"type": f"{AI}.observability.LangfuseObservability", "publicKey": "p"}
+    assert (await ask("OpenAI", observability=watched)).textOutput == "Red."
+    assert ask.context.said("Nothing is sent to `observability`", "WARN")
+
+
 async def test_there_is_a_limit(ask, models):
     models.answer("OpenAI", [("web_search", {"query": "again"})])
     with pytest.raises(TaskFailed, match="more than 20 times") as caught:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.core.task import AnyTyped
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.ai.a2a_tool import asked
 from engine.tasks.ai.completion import Answer, CompletionTask, parsed_reply
 from engine.tasks.ai.conversation import Said, Turn
@@ -53,10 +53,12 @@ maxSequentialToolsInvocations: 5
     output_files: Property[TextList | None] = None
     content_retrievers: list[AnyRetriever] = Field(default_factory=list, description="Asked every time.")
     guardrails: Guardrails = Field(default_factory=Guardrails)
-    observability: Any = None
+    observability: Annotated[Any, Instead("")] = None
 
     async def run(self, context: RunContext) -> Answer:
         began = time.monotonic()
+        if self.observability is not None:
+            context.log("Nothing is sent to `observability`: the outputs and this log tell what the agent did.", "WARN")
         if violated := await self.guardrails.of_message(context, self.prompt):
             return self._answer(began, Said(""), violated=violated)
         memory = self._memory()
