@@ -258,6 +258,9 @@ class RunContext(Protocol):
     def mask(self, secret: str) -> None:
         """Never show this text in a log, card or error."""
 
+    def hidden(self, text: str) -> str:
+        """A text as it may go out to others: every secret in it is masked."""
+
 
 class PollContext(RunContext, Protocol):
     """Everything outside the process that a looking trigger may touch."""

@@ -235,6 +235,10 @@ class TaskContext:
         """Never show this text in a log, card or error."""
         self._outside.masker.add(secret)
 
+    def hidden(self, text: str) -> str:
+        """A text as it may go out to others: every secret in it is masked."""
+        return self._outside.masker.mask(text)
+
     async def close(self) -> None:
         """Let go of what the attempt used."""
         if self._http is not None:
@@ -261,7 +265,7 @@ class TaskContext:
 
     def _line(self, message: str, level: Level) -> LogLine:
         now = self._outside.renderer.clock.now()
-        text = self._outside.masker.mask(message)
+        text = self.hidden(message)
         return LogLine(now, level, self.task_id, self.task_run_id, self.attempt, text, execution_id=self.execution_id)
 
     def _error_lines(self) -> list[LogLine]:

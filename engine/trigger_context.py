@@ -121,6 +121,10 @@ class TriggerContext:
         """Never show this text in a log, card or error."""
         self._masker.add(secret)
 
+    def hidden(self, text: str) -> str:
+        """A text as it may go out to others: every secret in it is masked."""
+        return self._masker.mask(text)
+
     async def close(self) -> None:
         """Let go of what the look used."""
         if self._http is not None:

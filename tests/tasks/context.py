@@ -19,6 +19,7 @@ from engine.core.property import has_template
 from engine.core.registry import Registry
 from engine.errors import ExpressionFailed, NotFound, Refused
 from engine.plugin import ChatPost, Message, PollingTrigger, RealtimeTrigger, RunnableTask, Settings
+from engine.secrets import Masker
 from engine.tasks import catalogue
 
 NAMESPACE, FLOW, EXECUTION = "company.ai", "a_flow", "01EXECUTION"
@@ -193,6 +194,12 @@ class TestContext:
 
     def mask(self, secret: str) -> None:
         self.masked.add(secret)
+
+    def hidden(self, text: str) -> str:
+        masker = Masker()
+        for secret in self.masked:
+            masker.add(secret)
+        return masker.mask(text)
 
     def services(self) -> expressions.Services:
         """What functions reach."""

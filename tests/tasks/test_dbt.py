@@ -67,11 +67,12 @@ async def test_what_dbt_says_is_told_by_its_level_and_sent_on(context, tools):
         said("debug", "Acquiring connection"),
         said("warn", "Got 1 result, configured to warn", "test.shop.unique"),
         said("warn", "Got 1 result, again", "test.shop.unique"),
-        said("error", "Database Error", "model.shop.orders"),
+        said("error", "Database Error of s3cret", "model.shop.orders"),
         said("info", "Done.", stats={"error": 1, "warn": 2}),
         "{ no line of dbt",
     ]
     tools.install("dbt", body="cat <<'END'\n" + "\n".join(lines) + "\nEND\n")
+    context.mask("s3cret")
     dbt = {"type": f"{PLUGIN}.dbt.cli.DbtCLI", "taskRunner": PROCESS, "commands": ["dbt build"]}
     with serving(lambda request: Answered("ok")) as chat:
         found = await context.run(**dbt, alertWebhook={"url": f"{chat.url}/hook"})
@@ -79,11 +80,11 @@ async def test_what_dbt_says_is_told_by_its_level_and_sent_on(context, tools):
         alerts = [request.json for request in chat.requests]
     assert [alert["text"] for alert in alerts] == [
         "warn test.shop.unique: Got 1 result, configured to warn",
-        "error model.shop.orders: Database Error",
+        "error model.shop.orders: Database Error of ******",
     ]
     assert (alerts[0]["level"], alerts[0]["flowId"], alerts[0]["taskId"]) == ("warn", context.flow_id, context.task_id)
     assert tools.env["DBT_LOG_FORMAT"] == "json"
-    assert context.said("^Database Error$", "ERROR")
+    assert context.said("^Database Error of", "ERROR")
     assert context.said("Got 1 result, configured to warn", "WARN")
     assert context.said("Running with dbt", "INFO")
     assert context.said("{ no line of dbt", "INFO")

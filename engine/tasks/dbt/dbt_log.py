@@ -42,7 +42,7 @@ class Alerts:
         """Take one line, from any thread; one that is too mild, or known, is left out."""
         if level not in ("WARN", "ERROR") or (level == "WARN" and self._webhook.level == "ERROR"):
             return
-        said, kind = str(info.get("msg") or ""), str(info.get("name") or "")
+        said, kind = self._context.hidden(str(info.get("msg") or "")), str(info.get("name") or "")
         key = (level, node) if node else (level, kind, said)
         if key in self._seen:
             return

@@ -144,8 +144,8 @@ def _write(values: Iterable[Any], target: Path, charset: str) -> int:
             # LibYAML takes a seventieth of the time, but writes emoji as escapes.
             has_emoji = _ESCAPED.search(json.dumps(value, ensure_ascii=False, default=str))
             dumper = yaml.SafeDumper if has_emoji else _DUMPER
-            told = {"sort_keys": False, "allow_unicode": True, "explicit_start": count > 1}
-            yaml.dump(value, made, Dumper=dumper, **told)
+            begins = count > 1  # with a line `---`
+            yaml.dump(value, made, Dumper=dumper, sort_keys=False, allow_unicode=True, explicit_start=begins)
     return count
 
 
