@@ -165,7 +165,7 @@ ABSENT = {
     "io.kestra.plugin.proxmox.": "Let a `io.kestra.plugin.core.http.Request` call the API of Proxmox "
     "(`POST /api2/json/nodes/NODE/qemu/ID/status/start`), with the header `Authorization: "
     "PVEAPIToken=USER@REALM!NAME=SECRET`.",
-    "io.kestra.plugin.temporal.": "Let a `io.kestra.plugin.scripts.python.Script` start the workflow, with "
+    "io.kestra.plugin.temporal.": "Let a `io.kestra.plugin.scripts.python.Script` do it with Temporal's own client: "
     "`dependencies: [temporalio]`.",
     "io.kestra.plugin.helm.": "Let a `io.kestra.plugin.scripts.shell.Commands` run `helm`, in a container of the image "
     "`alpine/helm` for example; `helm list --output json` tells what a trigger would look at.",

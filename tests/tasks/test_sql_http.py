@@ -230,9 +230,36 @@ async def test_how_dremio_is_reached(context, monkeypatch):
     for url in ("jdbc:dremio:direct=d.test:31010;schema=a.b", "jdbc:dremio:direct=d.test;ssl=true", "https://d.test"):
         with pytest.raises(TaskFailed, match="nobody there"):
             await context.run(**ask, url=url)
+    cloud = "jdbc:dremio:direct=sql.eu.dremio.cloud:443;ssl=true;PROJECT_ID=p1;"
+    for who in ({}, {"username": "$token"}):
+        with pytest.raises(TaskFailed, match="nobody there"):
+            await context.run(**ask, **who, url=cloud)
+        assert reached.pop() == "https://api.eu.dremio.cloud:443/v0/projects/p1/sql"
+    with pytest.raises(TaskFailed, match="which project"):
+        await context.run(**ask, url="jdbc:dremio:direct=sql.dremio.cloud:443;ssl=true")
     assert reached == [f"{at}/api/v3/sql" for at in ("http://d.test:9047", "https://d.test:9047", "https://d.test:443")]
     with pytest.raises(TaskFailed, match="no address of Dremio"):
         await context.run(**ask, url="jdbc:dremio:zk=z.test:2181")
+
+
+async def test_a_project_of_dremio_cloud(context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.jdbc.dremio.EVERY", timedelta(seconds=0.01))
+
+    def cloud(request):
+        assert request.headers["authorization"] == "Bearer p4t"
+        match request.method, *request.path.strip("/").split("/"):
+            case "POST", "v0", "projects", "p1", "sql":
+                return Answered({"id": "j1"})
+            case "GET", "v0", "projects", "p1", "job", "j1":
+                return Answered({"jobState": "COMPLETED", "rowCount": 2})
+            case "GET", "v0", "projects", "p1", "job", "j1", "results":
+                return Answered({"rowCount": 2, "schema": [{"name": "id"}, {"name": "name"}], "rows": ROWS})
+        return Answered({"errorMessage": "Not Found"}, 404)
+
+    with serving(cloud) as running:
+        url = f"jdbc:dremio:direct={running.url.removeprefix('http://')};PROJECT_ID=p1;"
+        ask = {"type": f"{JDBC}.dremio.Query", "url": url, "username": "dremio_token", "password": "p4t"}
+        assert (await context.run(**ask, sql="SELECT * FROM people", fetchType="FETCH")).rows == ROWS
 
 
 async def test_a_killed_task_is_killed_also_when_the_database_cancels_nothing(context):

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
+from urllib.parse import quote
 
 from engine.plugin import RunContext, TaskFailed
 from engine.tasks import rest_service
@@ -10,14 +11,15 @@ from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields,
 
 EVERY = timedelta(seconds=0.5)  # between two looks at a statement that runs
 PAGE = 500  # rows that Dremio gives at once
-DIRECT = re.compile(r"jdbc:dremio:direct=(?P<host>[^:;/]+)(:\d+)?(?P<options>(;[^;]*)*)")
+DIRECT = re.compile(r"jdbc:dremio:direct=(?P<host>[^:;/]+)(:(?P<port>\d+))?(?P<options>(;[^;]*)*)")
+CLOUD = re.compile(r"sql\.(?=([a-z]+\.)?dremio\.cloud$)")
 BUSY = ("NOT_SUBMITTED", "STARTING", "PENDING", "METADATA_RETRIEVAL", "PLANNING", "QUEUED", "ENGINE_START")
 RUNNING = (*BUSY, "EXECUTION_PLANNING", "RUNNING", "INVALID_STATE", "CANCELLATION_REQUESTED")
 
 
 class DremioConnected(HttpSqlFields):
     """Dremio's REST service: at port 9047 of the host that a JDBC URL names, or at an address of its own. Without a
-    `username` the `password` is a personal access token."""
+    `username` the `password` is a personal access token, and always in Dremio Cloud, which a `PROJECT_ID` tells."""
 
     service: ClassVar[str] = "Dremio"
     driver: ClassVar[str] = "jdbc:dremio:"
@@ -27,35 +29,41 @@ class DremioConnected(HttpSqlFields):
     def place(self) -> tuple[str, list[str], dict[str, str]]:
         given = self.url.strip()
         if not given.startswith(self.driver):
-            return super().place
+            at, path, options = super().place
+            return f"{at}/api/v3", path, options
         found = DIRECT.fullmatch(given)
         if found is None:
             raise TaskFailed("`url` is no address of Dremio.", fix="jdbc:dremio:direct=host:31010, or http://host:9047")
         options = dict(one.split("=", 1) for one in found["options"].split(";") if "=" in one)
         scheme = "https" if options.get("ssl", "").lower() == "true" else "http"
-        return f"{scheme}://{found['host']}:{self.default_port}", [], options
+        if project := options.get("PROJECT_ID"):  # docs.dremio.com/cloud/reference/api
+            api, port = CLOUD.sub("api.", found["host"]), found["port"] or 443
+            return f"{scheme}://{api}:{port}/v0/projects/{quote(project, safe='')}", [], options
+        if CLOUD.match(found["host"]):
+            raise TaskFailed("Dremio Cloud wants to know which project.", fix="Put `;PROJECT_ID=…` behind the URL.")
+        return f"{scheme}://{found['host']}:{self.default_port}/api/v3", [], options
 
     async def rows(self, context: RunContext, statement: str) -> list[Row]:
         at, _, options = self.place
-        who = await self._who(context, at)
+        who = await self._who(context, at, is_cloud="PROJECT_ID" in options)
         asked: dict[str, Any] = {"sql": statement}
         if schema := options.get("schema"):
             asked["context"] = schema.split(".")
-        job = (await self._said(context, who, "POST", f"{at}/api/v3/sql", json=asked))["id"]
+        job = (await self._said(context, who, "POST", f"{at}/sql", json=asked))["id"]
 
         async def look() -> dict[str, Any] | None:
-            found: dict[str, Any] = await self._said(context, who, "GET", f"{at}/api/v3/job/{job}")
+            found: dict[str, Any] = await self._said(context, who, "GET", f"{at}/job/{job}")
             return None if found.get("jobState") in RUNNING else found
 
         about = await rest_service.waited(
             context, look, every=EVERY, what=f"The job {job}",
-            stop=lambda: self.ask(context, "POST", f"{at}/api/v3/job/{job}/cancel", headers=who),
+            stop=lambda: self.ask(context, "POST", f"{at}/job/{job}/cancel", headers=who),
         )  # fmt: skip
         if about.get("jobState") != "COMPLETED":
             raise TaskFailed(f"Dremio refused: {about.get('errorMessage') or about.get('cancellationReason')}")
         found: list[Row] = []
         for start in range(0, int(about.get("rowCount") or 0), PAGE):
-            path = f"{at}/api/v3/job/{job}/results"
+            path = f"{at}/job/{job}/results"
             page = await self._said(context, who, "GET", path, params={"offset": str(start), "limit": str(PAGE)})
             names = [column["name"] for column in page["schema"]]
             found += [row_of(names, [row.get(name) for name in names]) for row in page["rows"]]
@@ -64,11 +72,12 @@ class DremioConnected(HttpSqlFields):
     async def _said(self, context: RunContext, who: dict[str, str], method: str, url: str, **given: Any) -> Any:
         return rest_service.parsed(await self.ask(context, method, url, headers=who, **given), self.service) or {}
 
-    async def _who(self, context: RunContext, at: str) -> dict[str, str]:
-        if not self.username:
+    async def _who(self, context: RunContext, at: str, *, is_cloud: bool) -> dict[str, str]:
+        if is_cloud or not self.username:
             return {"Authorization": f"Bearer {self.password}"} if self.password else {}
         login = {"userName": self.username, "password": self.password or ""}
-        token = (await self._said(context, {}, "POST", f"{at}/apiv2/login", json=login)).get("token")
+        answer = await self._said(context, {}, "POST", f"{at.removesuffix('/api/v3')}/apiv2/login", json=login)
+        token = answer.get("token")
         context.mask(str(token))
         return {"Authorization": f"_dremio{token}"}
 
