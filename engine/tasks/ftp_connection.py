@@ -104,6 +104,7 @@ class FtpConnected(Remote):
 class FtpsConnected(FtpConnected):
     """The same over TLS."""
 
+    usual_port: ClassVar[int] = 990
     mode: Property[Literal["EXPLICIT", "IMPLICIT"]] = "EXPLICIT"
     data_channel_protection_level: Property[Literal["C", "S", "E", "P"]] = "P"
     insecure_trust_all_certificates: Property[bool] = False

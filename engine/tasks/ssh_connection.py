@@ -13,6 +13,7 @@ from engine.tasks.property_types import OptionalText, Text
 from engine.tasks.remote_tasks import NO_PROXY, Remote
 
 PATIENCE = 30  # seconds for a connection
+OLD_SIGNATURES = {"signature_algs": "+ssh-rsa"}  # what RSA keys did with SHA-1
 
 
 class SshConnected(Part):
@@ -83,6 +84,7 @@ class KeyFields(SshConnected, Remote):
     passphrase: Property[OptionalText] = None
     root_dir: Property[bool] = Field(default=True, description="Whether `/` means the user's home.")
     key_exchange_algorithm: Property[OptionalText] = None
+    enable_ssh_rsa1: Property[bool] = Field(default=False, description="Whether keys may sign with SHA-1, too.")
     proxy_address: Annotated[Property[OptionalText], NO_PROXY] = None
     proxy_host: Annotated[Property[OptionalText], NO_PROXY] = None
     proxy_port: Property[OptionalText] = None
@@ -97,8 +99,8 @@ class KeyFields(SshConnected, Remote):
         return self.keyfile, self.passphrase
 
     def options(self) -> dict[str, Any]:
-        more = {"kex_algs": [self.key_exchange_algorithm]} if self.key_exchange_algorithm else {}
-        return {**super().options(), **more}
+        more: dict[str, Any] = {"kex_algs": [self.key_exchange_algorithm]} if self.key_exchange_algorithm else {}
+        return {**super().options(), **more, **(OLD_SIGNATURES if self.enable_ssh_rsa1 else {})}
 
     @asynccontextmanager
     async def files(self, context: RunContext) -> AsyncIterator[Any]:

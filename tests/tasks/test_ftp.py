@@ -141,6 +141,12 @@ async def test_over_tls(context, home, tmp_path):
             assert catalogue().find(f"{FS}.ftps.{name}").__module__ == "engine.tasks.fs.ftps"
 
 
+@pytest.mark.parametrize(("kind", "port"), [("ftp", 21), ("ftps", 990)])
+async def test_the_usual_port(context, kind, port):
+    with pytest.raises(TaskFailed, match=f"127.0.0.1:{port} could not be reached"):
+        await context.run(type=f"{FS}.{kind}.List", host="127.0.0.1", from_="/")
+
+
 async def test_over_tls_from_the_first_byte(context, home, tmp_path):
     self_signed(tmp_path)
     with ftp(home, certificate=tmp_path / "server.pem", implicit=True) as port:

@@ -112,6 +112,12 @@ async def test_files_there_and_back(context, machine, tmp_path):
         await context.run(type=f"{SFTP}.Download", **machine, from_="/none")
 
 
+async def test_keys_may_sign_as_they_did_once(context, machine, tmp_path):
+    (tmp_path / "remote" / "a.csv").write_text("x")
+    listed = await context.run(type=f"{SFTP}.List", **machine, from_="/", enableSshRsa1=True)
+    assert [one["name"] for one in listed.files] == ["a.csv"]
+
+
 async def test_files_are_taken_and_start_executions(context, machine, tmp_path):
     inbox = tmp_path / "remote" / "in"
     inbox.mkdir()

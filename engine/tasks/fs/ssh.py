@@ -9,7 +9,7 @@ from engine.plugin import Outputs, Property, RunContext, RunnableTask, ShellText
 from engine.tasks.property_types import JsonMap, OptionalText, TextList
 from engine.tasks.runners import Stream, pass_on
 from engine.tasks.script_output import ScriptOutput
-from engine.tasks.ssh_connection import SshConnected
+from engine.tasks.ssh_connection import OLD_SIGNATURES, SshConnected
 
 BLOCK = 1 << 16
 
@@ -65,7 +65,7 @@ commands:
             wanted = "password" if self.auth_method == "PASSWORD" else "privateKey"
             raise TaskFailed(f"`{wanted}` is missing, which {self.auth_method} needs.", fix=f"Give `{wanted}`.")
         hosts: dict[str, Any] = {} if self.strict_host_key_checking in ("yes", "true") else {"known_hosts": None}
-        return hosts | ({"signature_algs": "+ssh-rsa"} if self.enable_ssh_rsa1 else {})
+        return hosts | (OLD_SIGNATURES if self.enable_ssh_rsa1 else {})
 
     async def run(self, context: RunContext) -> Told:
         heard = ScriptOutput(context)
