@@ -266,6 +266,41 @@ class Jobs:
 QUICK = {"pollFrequency": "PT0.01S"}
 
 
+async def test_what_jira_is_asked_for(context):
+    issue = {"key": "OPS-12", "fields": {"summary": "S"}}
+    comments = [{"id": "5", "body": "x"}, {"id": "6", "body": "y"}]
+    table = {
+        ("GET", "/rest/api/2/issue/OPS-12"): issue,
+        ("GET", "/rest/api/2/search"): {"issues": [issue]},
+        ("GET", "/rest/api/2/issue/OPS-12/comment"): {"comments": comments},
+        ("GET", "/rest/api/2/issue/OPS-12/comment/5"): comments[0],
+        ("PUT", "/rest/api/2/issue/OPS-12"): lambda request: Answered(status=204),
+    }
+    with serving(routes(table)) as jira:
+        who = {"baseUrl": jira.url, "accessToken": "t"}
+        get = {"type": f"{PLUGIN}.jira.issues.Get", **who}
+        found = await context.run(**get, issueIdOrKey="OPS-12")
+        assert (found.row, found.issue, found.size) == (issue, issue, 1)
+        found = await context.run(**get, jql="project = OPS", fetchType="FETCH", maxResults=10)
+        assert (found.rows, found.size) == ([issue], 1)
+        assert jira.last.query == {"jql": "project = OPS", "maxResults": "10"}
+        found = await context.run(**get, jql="project = OPS", fetchType="STORE")
+        assert json.loads(context.files.text(found.uri)) == [issue]
+        assert (await context.run(**get, fetchType="NONE")).size == 0
+        with pytest.raises(TaskFailed, match="Give `issueIdOrKey`"):
+            await context.run(**get, jql="project = OPS")
+        with pytest.raises(TaskFailed, match="Give `jql`"):
+            await context.run(**get, issueIdOrKey="OPS-12", fetchType="FETCH")
+        get = {"type": f"{PLUGIN}.jira.comments.Get", **who, "issueIdOrKey": "OPS-12"}
+        assert (await context.run(**get)).rows == comments
+        assert (await context.run(**get, commentId="5", fetchType="FETCH_ONE")).row == comments[0]
+        with pytest.raises(TaskFailed, match="Give `commentId`"):
+            await context.run(**get, fetchType="FETCH_ONE")
+        change = {"issueIdOrKey": "OPS-12", "fields": {"a": 1}, "summary": "S", "issueTypeId": "1", "labels": ["a"]}
+        await context.run(type=f"{PLUGIN}.jira.issues.UpdateFields", **who, **change, description="D")
+        assert jira.last.json == {"fields": {"a": 1}}
+
+
 async def test_airbyte_in_the_cloud(make_context):
     with serving(Jobs()) as airbyte:
         context = make_context({"providers": {"airbyte": {"base_url": airbyte.url}}})

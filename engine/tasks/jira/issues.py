@@ -1,15 +1,28 @@
 """`io.kestra.plugin.jira.issues`: issues in Jira."""
 
+import asyncio
+import json
 from base64 import b64encode
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from engine.plugin import Instead, JsonText, Outputs, Property, RunContext, RunnableTask, TaskFailed
+from engine.plugin import Instead, JsonText, Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
 from engine.tasks.chat_messages import payload_object
+from engine.tasks.fetched_rows import FetchType
 from engine.tasks.http_options import HttpOptions
 from engine.tasks.property_types import JsonMap, OptionalText, Text, TextList
+
+
+class Read(Outputs):
+    """What was found: `row`, `rows` or a file of them, and how many."""
+
+    row: dict[str, Any] | None = None
+    rows: list[dict[str, Any]] | None = None
+    uri: StoredUri | None = None
+    size: int = 0
 
 
 class JiraTask(RunnableTask):
@@ -22,11 +35,20 @@ class JiraTask(RunnableTask):
     payload: JsonText[OptionalText] = None
     options: Property[HttpOptions | None] = None
 
-    async def jira(self, context: RunContext, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    async def jira(
+        self, context: RunContext, method: str, path: str, body: dict[str, Any] | None = None, **more: Any
+    ) -> Any:
         """The JSON of one call; TaskFailed when Jira refuses."""
         given = {"json": body} if body is not None else {}
         return await rest_service.document(
-            context, "Jira", method, self._url(path), options=self.options, headers=self._headers(context), **given
+            context,
+            "Jira",
+            method,
+            self._url(path),
+            options=self.options,
+            headers=self._headers(context),
+            **given,
+            **more,
         )
 
     def body(self, own: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +56,8 @@ class JiraTask(RunnableTask):
         return payload_object(self.payload, "Jira") if self.payload and self.payload.strip() else own
 
     def _url(self, path: str) -> str:
-        base = self.base_url.rstrip("/")
+        base = self.base_url.strip().rstrip("/")
+        base = base if "://" in base else f"https://{base}"
         route = "/rest/api/2"
         return f"{base}/{path}" if route in base else f"{base}{route}/{path}"
 
@@ -48,6 +71,30 @@ class JiraTask(RunnableTask):
             context.mask(self.access_token)
             return {"Authorization": f"Bearer {self.access_token}"}
         raise TaskFailed("Jira wants to know who asks.", fix="Give `username` and `password`, or `accessToken`.")
+
+
+class ReadTask(JiraTask):
+    """Something that Jira is asked for: one, or all that fit."""
+
+    max_results: Property[int] = Field(default=50, ge=1)
+
+    async def several(self, context: RunContext, found: list[dict[str, Any]], kind: FetchType) -> Read:
+        """What is handed on of all: `rows`, or a file with one JSON list of them."""
+        context.metric("fetch.size", len(found))
+        if kind == "STORE":
+            text = await asyncio.to_thread(lambda: json.dumps(found).encode())
+            return Read(uri=await context.files.put(text, "found.json"), size=len(found))
+        return Read(rows=found, size=len(found))
+
+
+class ChangeTask(JiraTask):
+    """Something that is done to an issue there is. Kestra's knows what only `Create` uses, and leaves it unread."""
+
+    project_key: Property[OptionalText] = None
+    summary: Property[OptionalText] = None
+    labels: Property[TextList | None] = None
+    issue_type_id: Property[OptionalText] = None
+    issue_id_or_key: Property[Text]
 
 
 class Made(Outputs):
@@ -101,7 +148,7 @@ issueTypeId: "10001"
         return Made(id=made.get("id"), key=made.get("key"), url=url)
 
 
-class CreateComment(JiraTask):
+class CreateComment(ChangeTask):
     """Comment on an issue."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -117,8 +164,6 @@ body: It failed again.
     )
     type: Literal["io.kestra.plugin.jira.issues.CreateComment"]
     project_id_or_key: Property[OptionalText] = None
-    project_key: Property[OptionalText] = None  # which Kestra wants beside the issue's key, that says it already
-    issue_id_or_key: Property[Text]
     text: Property[OptionalText] = Field(default=None, alias="body")
 
     async def run(self, context: RunContext) -> None:
@@ -127,7 +172,7 @@ body: It failed again.
         await self.jira(context, "POST", f"issue/{self.issue_id_or_key}/comment", self.body({"body": self.text}))
 
 
-class UpdateFields(JiraTask):
+class UpdateFields(ChangeTask):
     """Change fields of an issue."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -144,8 +189,6 @@ fields:
 """,
     )
     type: Literal["io.kestra.plugin.jira.issues.UpdateFields"]
-    project_key: Property[OptionalText] = None  # as in CreateComment
-    issue_id_or_key: Property[Text]
     fields: Property[JsonMap | None] = None
 
     async def run(self, context: RunContext) -> None:
@@ -154,14 +197,14 @@ fields:
         await self.jira(context, "PUT", f"issue/{self.issue_id_or_key}", self.body({"fields": self.fields}))
 
 
-class Found(Outputs):
-    """The issue."""
+class Found(Read):
+    """The issues; one also as `issue`."""
 
-    issue: dict[str, Any]
+    issue: dict[str, Any] | None = None
 
 
-class Get(JiraTask):
-    """Read an issue."""
+class Get(ReadTask):
+    """Read an issue, or all that a query of JQL finds."""
 
     examples: ClassVar[tuple[str, ...]] = (
         """
@@ -172,10 +215,39 @@ username: "{{ secret('JIRA_USER') }}"
 password: "{{ secret('JIRA_TOKEN') }}"
 issueIdOrKey: OPS-12
 """,
+        """
+id: open
+type: io.kestra.plugin.jira.issues.Get
+baseUrl: https://company.atlassian.net
+username: "{{ secret('JIRA_USER') }}"
+password: "{{ secret('JIRA_TOKEN') }}"
+jql: project = OPS AND status = Open ORDER BY created DESC
+fetchType: FETCH
+maxResults: 10
+""",
     )
     type: Literal["io.kestra.plugin.jira.issues.Get"]
-    issue_id_or_key: Property[Text]
+    fetch_type: Property[FetchType] = "FETCH_ONE"
+    issue_id_or_key: Property[OptionalText] = None
+    jql: Property[OptionalText] = None
 
-    async def run(self, context: RunContext) -> Found:
-        found = await self.jira(context, "GET", f"issue/{self.issue_id_or_key}")
-        return Found(issue=found)
+    async def run(self, context: RunContext) -> Read:
+        if self.fetch_type == "NONE":
+            return Found()
+        if self.fetch_type == "FETCH_ONE":
+            if not self.issue_id_or_key:
+                raise TaskFailed("It is not said which issue is meant.", fix="Give `issueIdOrKey`.")
+            found = await self.jira(context, "GET", f"issue/{self.issue_id_or_key}")
+            return Found(issue=found, row=found, size=1)
+        if not self.jql:
+            raise TaskFailed("It is not said which issues are meant.", fix="Give `jql`.")
+        params = {"jql": self.jql, "maxResults": str(self.max_results)}
+        if self._is_cloud():  # which has dropped the older search; the newer one tells ids only, unless asked
+            answer = await self.jira(context, "GET", "search/jql", params=params | {"fields": "*navigable"})
+        else:
+            answer = await self.jira(context, "GET", "search", params=params)
+        return await self.several(context, (answer or {}).get("issues") or [], self.fetch_type)
+
+    def _is_cloud(self) -> bool:
+        host = urlsplit(self._url("search")).hostname or ""
+        return host.endswith(".atlassian.net") or host == "api.atlassian.com"
