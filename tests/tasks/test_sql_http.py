@@ -242,6 +242,14 @@ async def test_how_dremio_is_reached(context, monkeypatch):
         await context.run(**ask, url="jdbc:dremio:zk=z.test:2181")
 
 
+async def test_several_statements_for_druid(context):
+    with serving(druid) as running:
+        url = f"jdbc:avatica:remote:url={running.url}/druid/v2/sql/avatica/;transparent_reconnection=true"
+        ask = {"type": f"{JDBC}.druid.Queries", "url": url, **WHO, "fetchType": "FETCH"}
+        found = await context.run(**ask, sql="SELECT id, name FROM people; SELECT id FROM nobody")
+    assert [one.rows for one in found.outputs] == [ROWS, []]
+
+
 async def test_a_project_of_dremio_cloud(context, monkeypatch):
     monkeypatch.setattr("engine.tasks.jdbc.dremio.EVERY", timedelta(seconds=0.01))
 

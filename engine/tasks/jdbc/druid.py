@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from engine.plugin import RunContext
 from engine.tasks import rest_service
-from engine.tasks.sql_http import HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, basic
+from engine.tasks.sql_http import HttpQueriesTask, HttpQueryTask, HttpSqlFields, HttpSqlTrigger, Row, basic
 
 
 class DruidConnected(HttpSqlFields):
@@ -42,6 +42,23 @@ fetchType: FETCH
 """,
     )
     type: Literal["io.kestra.plugin.jdbc.druid.Query"]
+
+
+class Queries(DruidConnected, HttpQueriesTask):
+    """Run several statements in Druid, one after the other."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: all
+type: io.kestra.plugin.jdbc.druid.Queries
+url: jdbc:avatica:remote:url=http://druid.example.com:8888/druid/v2/sql/avatica/;transparent_reconnection=true
+sql: |
+  SELECT COUNT(*) AS n FROM wikipedia;
+  SELECT MAX(__time) AS latest FROM wikipedia;
+fetchType: FETCH_ONE
+""",
+    )
+    type: Literal["io.kestra.plugin.jdbc.druid.Queries"]
 
 
 class Trigger(DruidConnected, HttpSqlTrigger):
