@@ -11,7 +11,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from engine.plugin import RunContext, TaskFailed
+from engine.plugin import Outputs, RunContext, TaskFailed
 from engine.settings import Settings
 from engine.tasks.name_patterns import fitting
 from engine.tasks.remote_files import FolderFields
@@ -228,17 +228,32 @@ def _ready(reach: Reach, target: Path, name: str, *, overwrite: bool) -> Path:
     return target
 
 
-def removed(path: Path, *, recursive: bool) -> bool:
-    """Whether there was something to delete."""
-    if not path.is_symlink() and not path.exists():
-        return False
-    if path.is_dir() and not path.is_symlink():
-        if not recursive and any(path.iterdir()):
-            raise TaskFailed(f"The folder {path} is not empty.", fix="Set `recursive: true` to delete all in it.")
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-    return True
+class Gone(Outputs):
+    """Whether there was one."""
+
+    uri: str
+    deleted: bool
+
+
+async def deleted(context: RunContext, text: str, *, must_exist: bool, recursive: bool | None = None) -> Gone:
+    """What became of a file, or of a folder with all that is in it when it is `recursive`; TaskFailed for one that
+    holds something else (None: the task can't be), and for none when one `must_exist`."""
+
+    def remove(reach: Reach) -> Gone:
+        path = reach.whole(text)
+        is_there, is_folder = path.is_symlink() or path.exists(), path.is_dir() and not path.is_symlink()
+        if is_folder and not recursive and any(path.iterdir()):
+            fix = "Delete what is in it first." if recursive is None else "Set `recursive: true` to delete all in it."
+            raise TaskFailed(f"The folder {path} is not empty.", fix=fix)
+        if is_folder:
+            shutil.rmtree(path)
+        elif is_there:
+            path.unlink()
+        elif must_exist:
+            raise TaskFailed(f"There is no file {path}.", fix="Set `errorOnMissing: false`.")
+        return Gone(uri=path.as_uri(), deleted=is_there)
+
+    return await reached(context, remove)
 
 
 def _moment(seconds: float) -> str:

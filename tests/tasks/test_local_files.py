@@ -329,6 +329,8 @@ async def test_what_is_mounted(here, data):
     assert (await run(here, "nfs.Delete", uri=f"{data}/out/a.csv")).deleted
     with pytest.raises(TaskFailed, match="There is no file"):
         await run(here, "nfs.Delete", uri=f"{data}/out/a.csv")
+    with pytest.raises(TaskFailed, match=r"The folder .*/in is not empty\. Delete what is in it first"):
+        await run(here, "nfs.Delete", uri=f"{data}/in")
     mount = await run(here, "nfs.CheckMount", path=f"{data}/in")
     assert (mount.isNfsMount, mount.fileStoreType in ("", "nfs4")) == (False, False)
 

@@ -16,11 +16,10 @@ from engine.plugin import (
     RunContext,
     RunnableTask,
     StoredUri,
-    TaskFailed,
 )
 from engine.tasks import local_files, local_watch
 from engine.tasks.arrivals import Arrivals, WatchFields, cut
-from engine.tasks.local_files import LocalFile, Reach, about, reached
+from engine.tasks.local_files import Gone, LocalFile, Reach, about, deleted, reached
 from engine.tasks.name_patterns import fitting
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, ListFields
@@ -233,13 +232,6 @@ overwrite: true
         await reached(context, move)
 
 
-class Gone(Outputs):
-    """Whether there was one."""
-
-    uri: str
-    deleted: bool
-
-
 class Delete(RunnableTask):
     """Delete a file, or a folder and all that is in it."""
 
@@ -257,14 +249,7 @@ errorOnMissing: true
     recursive: Property[bool] = False
 
     async def run(self, context: RunContext) -> Gone:
-        def remove(reach: Reach) -> tuple[Path, bool]:
-            path = reach.whole(self.from_)
-            return path, local_files.removed(path, recursive=self.recursive)
-
-        path, deleted = await reached(context, remove)
-        if not deleted and self.error_on_missing:
-            raise TaskFailed(f"There is no file {path}.", fix="Leave out `errorOnMissing`.")
-        return Gone(uri=path.as_uri(), deleted=deleted)
+        return await deleted(context, self.from_, must_exist=self.error_on_missing, recursive=self.recursive)
 
 
 class Trigger(ActionFields, WatchFields, PollingTrigger):

@@ -16,11 +16,10 @@ from engine.plugin import (
     Property,
     RunContext,
     RunnableTask,
-    TaskFailed,
 )
 from engine.tasks import local_files, local_watch
 from engine.tasks.arrivals import MOST_KNOWN, Arrivals, WatchFields
-from engine.tasks.local_files import LocalFile, Reach, about, reached
+from engine.tasks.local_files import Gone, LocalFile, Reach, about, deleted, reached
 from engine.tasks.property_types import Text
 from engine.tasks.remote_files import FolderFields
 from engine.tasks.trigger_fields import fields_of
@@ -134,13 +133,6 @@ to: /mnt/nfs/shared/archive/orders.csv
         return await reached(context, move)
 
 
-class Gone(Outputs):
-    """Whether there was one."""
-
-    uri: str
-    deleted: bool
-
-
 class Delete(RunnableTask):
     """Delete a file, or an empty folder."""
 
@@ -157,14 +149,7 @@ errorOnMissing: false
     error_on_missing: Property[bool] = True
 
     async def run(self, context: RunContext) -> Gone:
-        def remove(reach: Reach) -> tuple[Path, bool]:
-            path = reach.whole(self.uri)
-            return path, local_files.removed(path, recursive=False)
-
-        path, deleted = await reached(context, remove)
-        if not deleted and self.error_on_missing:
-            raise TaskFailed(f"There is no file {path}.", fix="Set `errorOnMissing: false`.")
-        return Gone(uri=path.as_uri(), deleted=deleted)
+        return await deleted(context, self.uri, must_exist=self.error_on_missing)
 
 
 class Trigger(FolderFields, WatchFields, PollingTrigger):
