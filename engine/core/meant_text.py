@@ -179,6 +179,11 @@ def dates(template: Template) -> Iterator[tuple[str, str, str, nodes.Node]]:
         except ExpressionFailed as error:
             yield "warning", error.message, error.fix, node
             continue
+        if pattern in ("X", "x"):
+            said = (
+                f"The date pattern {pattern!r} is the offset from UTC, such as {format_date(EXAMPLE, 'X', ENGLISH)!r}."
+            )
+            yield "hint", said, "Write `| timestamp` for the seconds since 1970.", node
         told, mended = "", pattern
         for letters, are, meant in _LETTERS:
             if letters.search(mended):

@@ -51,6 +51,7 @@ def test_values_that_only_go_by_the_name_of_a_condition_are_left_alone():
         ("yyyy-MM-DD", "hint", "Write `yyyy-MM-dd`."),
         ("yyyy-mm-dd", "hint", "Write `yyyy-MM-dd`."),
         ("dd/mm/yyyy", "hint", "Write `dd/MM/yyyy`."),
+        ("X", "hint", "Write `| timestamp` for the seconds since 1970."),
     ],
 )
 def test_a_date_pattern_is_looked_at(pattern, severity, advice):
@@ -58,7 +59,7 @@ def test_a_date_pattern_is_looked_at(pattern, severity, advice):
     assert told(text, severity) == [("date-pattern", "tasks[0].message", advice)]
 
 
-@pytest.mark.parametrize("pattern", ["yyyy-MM-dd HH:mm", "HH:mm", "iso", "YYYY-'W'ww", "dd.MM.yyyy", "full"])
+@pytest.mark.parametrize("pattern", ["yyyy-MM-dd HH:mm", "HH:mm", "iso", "YYYY-'W'ww", "dd.MM.yyyy", "full", "HH:mmX"])
 def test_other_date_patterns_are_left_alone(pattern):
     text = f'tasks:\n  - {{id: a, type: {LOG}, message: "{{{{ now() | date(format=\\"{pattern}\\") }}}}"}}'
     assert problems(text) == []
