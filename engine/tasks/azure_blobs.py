@@ -11,6 +11,7 @@ from pydantic import Field
 from engine.plugin import Outputs, Part, Property, RunContext, StoredUri, TaskFailed
 from engine.tasks.address_guard import check_address
 from engine.tasks.arrivals import Arrivals, away, chosen, cut, placed, unheard
+from engine.tasks.checksums import KeptChecksum
 from engine.tasks.entra import credential_of
 from engine.tasks.extras import extra
 from engine.tasks.name_patterns import fitting
@@ -172,16 +173,26 @@ async def _there(fields: ListFields, context: RunContext) -> list[Blob]:
     return await fields.azure(context, lambda client: found_in(client, fields))
 
 
-async def fetched(azure: BlobConnected, context: RunContext, container: str, name: str) -> Blob:
-    """A blob with the URI of its file in internal storage."""
+async def fetched(
+    azure: BlobConnected, context: RunContext, container: str, name: str, checksum: KeptChecksum | None = None
+) -> Blob:
+    """A blob with the URI of its file in internal storage; TaskFailed when `checksum` says that it is another."""
     folder = context.working_dir / WORK / f"azure-{context.task_run_id}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "blob"
 
-    def work(client: Any) -> int:
-        return _downloaded(client.get_blob_client(container, name), path)
+    def work(client: Any) -> bytes | None:
+        blob = client.get_blob_client(container, name)
+        _downloaded(blob, path)
+        if checksum is None or not checksum.validate_checksum:
+            return None
+        kept = blob.get_blob_properties().content_settings.content_md5
+        return bytes(kept) if kept else None
 
-    size = await azure.azure(context, work)
+    kept = await azure.azure(context, work)
+    if checksum is not None:
+        await checksum.checked(context, path, name, kept)
+    size = path.stat().st_size
     context.metric("file.size", size)
     uri = await context.files.put(path, PurePosixPath(name).name or "blob")
     path.unlink()
@@ -196,7 +207,8 @@ async def taken(fields: ActionFields, context: RunContext, arrivals: Arrivals | 
     if done := unheard(arrivals, files, name="name", version=_version):
         return _taken(done)
     listed = chosen(context, files, fields.max_files, arrivals, kind="blobs", name="name", version=_version)
-    done = [{**one, **await fetched(fields, context, one["container"], one["name"])} for one in listed]
+    checksum = fields if isinstance(fields, KeptChecksum) else None
+    done = [{**one, **await fetched(fields, context, one["container"], one["name"], checksum)} for one in listed]
 
     async def act(gone: list[Blob]) -> None:
         def work(client: Any) -> None:
@@ -234,7 +246,6 @@ def _version(blob: Blob) -> str:
     return str(blob["etag"])
 
 
-def _downloaded(blob: Any, path: Path) -> int:
+def _downloaded(blob: Any, path: Path) -> None:
     with path.open("wb") as file:
         blob.download_blob().readinto(file)
-    return path.stat().st_size

@@ -22,6 +22,7 @@ from engine.plugin import (
     Unserved,
 )
 from engine.tasks.arrivals import Arrivals, WatchFields, arrived, away, chosen, placed, unheard
+from engine.tasks.checksums import GivenChecksum
 from engine.tasks.property_types import JsonList, JsonMap, OptionalText, Text
 from engine.tasks.remote_files import ActionFields, Files, ListFields, RemoteFile, listed, moved, put, taken
 from engine.tasks.trigger_fields import task_of
@@ -99,7 +100,7 @@ class UploadsTask(Remote, RunnableTask):
         return Uploaded(files=done)
 
 
-class DownloadTask(Remote, RunnableTask):
+class DownloadTask(Remote, GivenChecksum, RunnableTask):
     """Download a file."""
 
     example = "from: /orders/today.csv\n"
@@ -108,6 +109,7 @@ class DownloadTask(Remote, RunnableTask):
     async def run(self, context: RunContext) -> Moved:
         async with self.files(context) as there:
             (found,) = await taken(there, context, [{"serverPath": self.place(self.from_)}])
+        await self.checked(context.files.path(found["path"]), self.from_)
         return Moved(from_=self.from_, to=found["path"])
 
 

@@ -2,10 +2,18 @@
 
 import asyncio
 import threading
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from hashlib import md5, sha256
 
 import pytest
-from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
+from azure.storage.blob import (
+    AccountSasPermissions,
+    BlobServiceClient,
+    ContentSettings,
+    ResourceTypes,
+    generate_account_sas,
+)
 
 from engine.errors import TaskFailed
 from engine.tasks import catalogue
@@ -157,6 +165,42 @@ async def test_who_asks(context, who, containers, endpoint):
         await context.run(**listing, connectionString="nonsense")
     with pytest.raises(TaskFailed, match="link-local"):
         await context.run(**listing, endpoint="http://169.254.169.254/x", sasToken=sas)
+
+
+async def test_a_blob_is_the_one_that_was_meant(context, who, containers, endpoint):
+    inbox, _ = containers
+    with BlobServiceClient(endpoint, credential=KEY) as client:
+        for name, text in (("a.csv", b"1;2\n"), ("other.csv", b"3;4\n")):
+            blob = client.get_blob_client(inbox, name)
+            blob.upload_blob(b"1;2\n")
+            blob.set_http_headers(ContentSettings(content_md5=bytearray(md5(text).digest())))
+        blob = client.get_blob_client(inbox, "none.csv")
+        blob.commit_block_list([])
+    get = {"type": f"{BLOB}.Download", **who, "container": inbox}
+    assert (await context.run(**get, name="a.csv", validateChecksum=True)).blob["size"] == 4
+    with pytest.raises(TaskFailed, match=r"The MD5 of other.csv is [0-9a-f]{32}, not [0-9a-f]{32}"):
+        await context.run(**get, name="other.csv", validateChecksum=True)
+    await context.run(**get, name="none.csv", validateChecksum=True)
+    assert context.said("no MD5 kept of none.csv", "WARN")
+    with pytest.raises(TaskFailed, match=r"no MD5 kept of none\.csv"):
+        await context.run(**get, name="none.csv", validateChecksum=True, failOnMissingChecksum=True)
+    digest = sha256(b"1;2\n")
+    meant = {**get, "name": "other.csv", "checksumAlgorithm": "SHA_256"}
+    for text in (digest.hexdigest().upper(), b64encode(digest.digest()).decode()):
+        await context.run(**meant, expectedChecksum=text)
+    with pytest.raises(TaskFailed, match=r"The SHA_256 of other\.csv is"):
+        await context.run(**meant, expectedChecksum=sha256(b"x").hexdigest())
+    with pytest.raises(TaskFailed, match="is no SHA_256"):
+        await context.run(**meant, expectedChecksum="x")
+    with pytest.raises(TaskFailed, match="Only an MD5 is kept"):
+        await context.run(**meant, validateChecksum=True)
+    many = {"type": f"{BLOB}.Downloads", **who, "container": inbox, "validateChecksum": True}
+    assert [one["name"] for one in (await context.run(**many, regexp="a.csv")).blobs] == ["a.csv"]
+    with pytest.raises(TaskFailed, match=r"The MD5 of other\.csv"):
+        await context.run(**many)
+    read = {"type": f"{ADLS}.Read", **who, "fileSystem": inbox, "filePath": "other.csv"}
+    with pytest.raises(TaskFailed, match=r"The MD5 of other\.csv"):
+        await context.run(**read, validateChecksum=True)
 
 
 async def test_files_of_a_lake(context, who, containers):

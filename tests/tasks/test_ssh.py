@@ -1,5 +1,7 @@
 """Commands and files on another machine: a real SSH server on the loopback address."""
 
+from hashlib import sha256, sha512
+
 import asyncssh
 import pytest
 
@@ -110,6 +112,18 @@ async def test_files_there_and_back(context, machine, tmp_path):
         await context.run(type=f"{SFTP}.Delete", **machine, uri="/kept/a.csv", errorOnMissing=True)
     with pytest.raises(TaskFailed, match=r"refused: .*Check the path"):
         await context.run(type=f"{SFTP}.Download", **machine, from_="/none")
+
+
+async def test_a_file_is_the_one_that_was_meant(context, machine, tmp_path):
+    (tmp_path / "remote" / "a.csv").write_text("x")
+    get = {"type": f"{SFTP}.Download", **machine, "from_": "/a.csv", "validateChecksum": True}
+    await context.run(**get, checksumExpected=sha256(b"x").hexdigest().upper())
+    await context.run(**get, checksumExpected=sha512(b"x").hexdigest(), checksumAlgorithm="SHA_512")
+    with pytest.raises(TaskFailed, match=r"The SHA_256 of /a.csv is .*, not 00"):
+        await context.run(**get, checksumExpected="00")
+    with pytest.raises(TaskFailed, match="Give `checksumExpected`"):
+        await context.run(**get)
+    await context.run(**{**get, "validateChecksum": False}, checksumExpected="00")
 
 
 async def test_keys_may_sign_as_they_did_once(context, machine, tmp_path):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
 from engine.tasks.azure_blobs import BlobConnected, fetched
+from engine.tasks.checksums import EitherChecksum
 from engine.tasks.property_types import Text
 
 File = dict[str, Any]
@@ -80,7 +81,7 @@ class FileTask(LakeConnected, RunnableTask):
         return self.file_path.strip("/")
 
 
-class Read(FileTask):
+class Read(EitherChecksum, FileTask):
     """Download a file."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -96,7 +97,7 @@ filePath: reports/2026/january.csv
     type: Literal["io.kestra.plugin.azure.storage.adls.Read"]
 
     async def run(self, context: RunContext) -> OneFile:
-        found = await fetched(self, context, self.file_system, self.name)
+        found = await fetched(self, context, self.file_system, self.name, self)
         about = await self.azure(context, lambda client: _about(client, self.file_system, self.name))
         return OneFile(file={**about, "uri": found["uri"]})
 

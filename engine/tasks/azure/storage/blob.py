@@ -31,6 +31,7 @@ from engine.tasks.azure_blobs import (
     listing,
     taken,
 )
+from engine.tasks.checksums import EitherChecksum, KeptChecksum
 from engine.tasks.property_types import JsonMap, OptionalText, Text
 from engine.tasks.trigger_fields import task_of
 
@@ -93,7 +94,7 @@ name: 2026/report.csv
         return OneBlob(blob=found, blobs=[found])
 
 
-class Download(BlobTask):
+class Download(EitherChecksum, BlobTask):
     """Download a blob."""
 
     examples: ClassVar[tuple[str, ...]] = (
@@ -109,7 +110,7 @@ name: 2026/report.csv
     type: Literal["io.kestra.plugin.azure.storage.blob.Download"]
 
     async def run(self, context: RunContext) -> OneBlob:
-        return OneBlob(blob=await fetched(self, context, self.container, self.name))
+        return OneBlob(blob=await fetched(self, context, self.container, self.name, self))
 
 
 class Gone(Outputs):
@@ -173,7 +174,7 @@ prefix: 2026/
         return Blobs(blobs=found)
 
 
-class Downloads(ActionFields, RunnableTask):
+class Downloads(KeptChecksum, ActionFields, RunnableTask):
     """Download all blobs that are meant, and move or delete them there if asked to."""
 
     examples: ClassVar[tuple[str, ...]] = (
