@@ -168,6 +168,47 @@ async def test_code_and_commits_of_github_are_told_as_flows_read_them(make_conte
         assert (row["url"], row["authored_date"]) == (commit["html_url"], "2026-01-01T00:00:00Z")
 
 
+async def test_the_issues_on_a_board_of_github(make_context):
+    def item(number, status, *labels, owner=None):
+        values = [{"name": status, "field": {"name": "Status"}}, {"number": 3.0, "field": {"name": "Size"}}, {}]
+        if owner:
+            values.append({"text": owner, "field": {"name": "Owner"}})
+        named = {"nodes": [{"name": label} for label in labels]}
+        issue = {"number": number, "title": f"T{number}", "repository": {"name": "r"}, "labels": named}
+        return {"content": issue, "fieldValues": {"nodes": values}}
+
+    pages = {
+        None: ([item(1, "Done", "bug", owner="ann"), {"content": None}, {"content": {}}], True, "c1"),
+        "c1": ([item(2, "Todo", "bug"), item(3, "Done")], False, None),
+    }
+
+    def answer(request):
+        variables = request.json["variables"]
+        if variables["number"] == 9:
+            return Answered({"data": {"organization": {"projectV2": None}}})
+        if variables["number"] == 8:
+            return Answered({"errors": [{"type": "FORBIDDEN", "message": "Resource not accessible"}]})
+        nodes, more, cursor = pages[variables["after"]]
+        items = {"nodes": nodes, "pageInfo": {"hasNextPage": more, "endCursor": cursor}}
+        return Answered({"data": {"organization": {"projectV2": {"items": items}}}})
+
+    with serving(routes({("POST", "/graphql"): answer})) as github:
+        context = make_context({"providers": {"github": {"base_url": github.url}}})
+        ask = {"type": f"{PLUGIN}.github.projects.List", "oauthToken": "t", "organization": "o", "projectNumber": 1}
+        found = await context.run(**ask)
+        assert (len(context.files.text(found.uri).splitlines()), found.size) == (3, 3)
+        ask["fetchType"] = "FETCH"
+        rows = (await context.run(**ask, status=["Done"], labels=["bug"], fields={"Owner": "ann"})).rows
+        assert [(row["number"], row["status"], row["Size"], row["repository"]) for row in rows] == [
+            (1, "Done", "3", "r")
+        ]
+        assert [row["number"] for row in (await context.run(**ask, limit=2)).rows] == [1, 2]
+        with pytest.raises(TaskFailed, match="There is no project 9 of o"):
+            await context.run(**{**ask, "projectNumber": 9})
+        with pytest.raises(TaskFailed, match=r"Resource not accessible.*read:project"):
+            await context.run(**{**ask, "projectNumber": 8})
+
+
 SEARCHES = {
     "code": (
         {"query": "addClass", "in": "file", "language": "js", "fork": "FORKS_ONLY"},

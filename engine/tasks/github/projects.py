@@ -1,0 +1,114 @@
+"""`io.kestra.plugin.github.projects`: boards of projects at GitHub."""
+
+from typing import Any, ClassVar, Literal
+
+from engine.plugin import Property, RunContext, TaskFailed
+from engine.tasks.fetched_rows import Fetched, FetchType, fetched
+from engine.tasks.github.service import GithubTask
+from engine.tasks.property_types import JsonMap, Text, TextList
+
+# What a kind of field keeps its value as.
+VALUES = {"Text": "text", "SingleSelect": "name", "Date": "date", "Number": "number", "Iteration": "title"}
+
+CHOSEN = " ".join(
+    f"... on ProjectV2ItemField{kind}Value {{ {value} field {{ ... on ProjectV2FieldCommon {{ name }} }} }}"
+    for kind, value in VALUES.items()
+)
+ISSUE = (
+    "number title url createdAt closedAt repository { name } assignees(first: 10) { nodes { login } } "
+    "labels(first: 20) { nodes { name } }"
+)
+QUERY = f"""
+query ($organization: String!, $number: Int!, $after: String) {{
+  organization(login: $organization) {{
+    projectV2(number: $number) {{
+      items(first: 100, after: $after) {{
+        pageInfo {{ hasNextPage endCursor }}
+        nodes {{ fieldValues(first: 50) {{ nodes {{ {CHOSEN} }} }} content {{ ... on Issue {{ {ISSUE} }} }} }}
+      }}
+    }}
+  }}
+}}
+"""
+
+
+class List(GithubTask):
+    """List the issues on a board of an organization, all or those whose fields, status and labels fit. The token needs
+    the scope `read:project`."""
+
+    examples: ClassVar[tuple[str, ...]] = (
+        """
+id: started
+type: io.kestra.plugin.github.projects.List
+oauthToken: "{{ secret('GITHUB_TOKEN') }}"
+organization: company
+projectNumber: 1
+status: [In Progress]
+fetchType: FETCH
+""",
+    )
+    type: Literal["io.kestra.plugin.github.projects.List"]
+    organization: Property[Text]
+    project_number: Property[int]
+    fields: Property[JsonMap | None] = None
+    status: Property[TextList | None] = None
+    labels: Property[TextList | None] = None
+    limit: Property[int] = 0
+    fetch_type: Property[FetchType] = "STORE"
+
+    async def run(self, context: RunContext) -> Fetched:
+        rows: list[dict[str, Any]] = []
+        after: str | None = None
+        while True:
+            items = await self._page(context, after)
+            rows += [row_of(node) for node in items["nodes"] if (node.get("content") or {}).get("number") is not None]
+            if not items["pageInfo"]["hasNextPage"]:
+                break
+            after = items["pageInfo"]["endCursor"]
+        fitting = [row for row in rows if self._fits(row)]
+        return await fetched(context, fitting[: self.limit] if self.limit > 0 else fitting, self.fetch_type)
+
+    async def _page(self, context: RunContext, after: str | None) -> dict[str, Any]:
+        variables = {"organization": self.organization, "number": self.project_number, "after": after}
+        answer = await self.github(context, "POST", "graphql", json={"query": QUERY, "variables": variables})
+        if errors := answer.get("errors"):
+            said = "; ".join(str(error.get("message")) for error in errors)
+            raise TaskFailed(f"GitHub refused: {said}", fix="The token needs the scope `read:project`.")
+        project = ((answer.get("data") or {}).get("organization") or {}).get("projectV2")
+        if not project:
+            raise TaskFailed(
+                f"There is no project {self.project_number} of {self.organization}.",
+                fix="Check `organization` and `projectNumber`, and whether the token may see it.",
+            )
+        items: dict[str, Any] = project["items"]
+        return items
+
+    def _fits(self, row: dict[str, Any]) -> bool:
+        wanted = {str(name): str(value) for name, value in (self.fields or {}).items()}
+        return (
+            all(row.get(name) == value for name, value in wanted.items())
+            and (not self.status or row["status"] in self.status)
+            and (not self.labels or any(label in self.labels for label in row["labels"]))
+        )
+
+
+def row_of(node: dict[str, Any]) -> dict[str, Any]:
+    """An issue on a board: what it is, its `status`, and each other field of the board by its name, as text."""
+    issue = node["content"]
+    told = {
+        "title": issue.get("title"),
+        "number": issue["number"],
+        "url": issue.get("url"),
+        "repository": (issue.get("repository") or {}).get("name"),
+        "createdAt": issue.get("createdAt"),
+        "closedAt": issue.get("closedAt"),
+        "assignees": [one["login"] for one in (issue.get("assignees") or {}).get("nodes") or ()],
+        "labels": [one["name"] for one in (issue.get("labels") or {}).get("nodes") or ()],
+    }
+    values = {}
+    for value in (node.get("fieldValues") or {}).get("nodes") or ():
+        name = (value.get("field") or {}).get("name")
+        found = next((value[key] for key in VALUES.values() if value.get(key) is not None), None)
+        if name and found is not None:
+            values[name] = f"{found:g}" if isinstance(found, float) else str(found)
+    return {**values, **told, "status": values.get("Status")}
