@@ -129,4 +129,10 @@ async def test_values_are_heard_as_they_come(make_context, redis_server, monkeyp
     assert context.files.text(third.uri).split() == ['"a"', '"b"', '"c"']
     assert await taken(found, context) is None
     assert not client.keys("polled*")
+    client.rpush("polled", *"defgh")
+    assert (await let_go(found, context)).count == 5
+    fewer = found.model_copy(update={"max_records": 2})
+    looks = [await taken(fewer, context) for _ in range(3)]
+    assert [context.files.text(one.uri).split() for one in looks] == [['"d"', '"e"'], ['"f"', '"g"'], ['"h"']]
+    assert not client.keys("polled*")
     client.close()

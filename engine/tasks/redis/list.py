@@ -116,8 +116,9 @@ class PopFields(RedisConnected):
         """Values stored in a file; they stand in a list of the trigger's own until it goes on."""
         async with self.redis(context, raw=True) as client:
             own = Own(client, self.key, f"{self.key}:parley:{context.namespace}:{context.flow_id}:{context.task_id}")
-            yield await self.popped(context, client, own)
-            await client.delete(own.name)
+            found = await self.popped(context, client, own)
+            yield found
+            await own.forget(found.count)
 
 
 class Own:
@@ -136,6 +137,10 @@ class Own:
             for _ in range(most):
                 moves.lmove(self._key, self.name, "LEFT", "RIGHT")
             return [value for value in await moves.execute() if value is not None]
+
+    async def forget(self, count: int) -> None:
+        """Let go of the first so many; a look may end before it has taken up all that was left."""
+        await self._client.ltrim(self.name, count, -1)
 
     async def give_back(self, after: int) -> None:
         """Put values behind so many that are in hand back to the head of the list."""
