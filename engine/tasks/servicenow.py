@@ -3,10 +3,13 @@
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
-from engine.plugin import Outputs, Property, RunContext, RunnableTask, TaskFailed
+from pydantic import Field
+
+from engine.plugin import Outputs, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import rest_service
+from engine.tasks.fetched_rows import filed
 from engine.tasks.http_options import DEFAULT, Auth, HttpOptions
-from engine.tasks.property_types import JsonMap, OptionalText, Text
+from engine.tasks.property_types import JsonMap, OptionalInteger, OptionalText, Text, TextList
 
 
 class ServiceNowTask(RunnableTask):
@@ -71,10 +74,12 @@ class ServiceNowTask(RunnableTask):
 
 
 class Found(Outputs):
-    """The records."""
+    """The records, or with `STORE` the file of them, how many, and where the first stands among all."""
 
-    results: list[dict[str, Any]]
+    results: list[dict[str, Any]] | None = None
+    uri: StoredUri | None = None
     size: int
+    offset: int | None = None
 
 
 class Get(ServiceNowTask):
@@ -88,14 +93,32 @@ domain: dev12345
 username: flows
 password: "{{ secret('SERVICENOW_PASSWORD') }}"
 table: incident
+query: active=true^priority=1
+fields: [number, short_description]
+limit: 100
 """,
     )
     type: Literal["io.kestra.plugin.servicenow.Get"]
     table: Property[Text]
+    query: Property[OptionalText] = Field(default=None, description="An encoded query: `active=true^priority=1`.")
+    fields: Property[TextList | None] = Field(default=None, description="Which fields; all unless given.")
+    limit: Property[OptionalInteger] = Field(default=None, description="No more records than this.")
+    offset: Property[OptionalInteger] = Field(default=None, description="How many records are passed over.")
+    fetch_type: Property[Literal["FETCH", "FETCH_ONE", "STORE"]] = "FETCH"
 
     async def run(self, context: RunContext) -> Found:
-        found = [dict(row) for row in await self.records(context, "GET", self.table) or []]
-        return Found(results=found, size=len(found))
+        asked = {
+            "sysparm_query": self.query,
+            "sysparm_limit": self.limit,
+            "sysparm_offset": self.offset,
+            "sysparm_fields": ",".join(self.fields or []) or None,
+        }
+        given = {name: str(value) for name, value in asked.items() if value is not None}
+        found = [dict(row) for row in await self.records(context, "GET", self.table, params=given) or []]
+        if self.fetch_type == "STORE":
+            return Found(uri=await filed(context, found, "records.jsonl"), size=len(found), offset=self.offset)
+        found = found[:1] if self.fetch_type == "FETCH_ONE" else found
+        return Found(results=found, size=len(found), offset=self.offset)
 
 
 class Made(Outputs):

@@ -1,6 +1,7 @@
 """Fivetran, Hightouch, ServiceNow and Couchbase: each in its own JSON, faked at the wire."""
 
 import base64
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -184,6 +185,23 @@ async def test_records_of_servicenow(context):
         assert changed.result["comments"] == "seen"
         found = await run("Get", table="incident")
         assert (found.size, found.results[0]["comments"]) == (2, "seen")
+        assert not wire.last.query
+        some = {"query": "active=true^priority=1", "fields": ["number", "state"], "limit": 2, "offset": 0}
+        assert (await run("Get", table="incident", **some)).offset == 0
+        assert wire.last.query == {
+            "sysparm_query": "active=true^priority=1",
+            "sysparm_fields": "number,state",
+            "sysparm_limit": "2",
+            "sysparm_offset": "0",
+        }
+        one = await run("Get", table="incident", fetchType="FETCH_ONE")
+        assert (one.size, len(one.results)) == (1, 1)
+        kept = await run("Get", table="incident", fetchType="STORE")
+        assert (kept.size, kept.results) == (2, None)
+        assert [json.loads(line)["number"] for line in context.files.text(kept.uri).splitlines()] == [
+            "INC0000000",
+            "INC0000001",
+        ]
         app = {"clientId": "flows", "clientSecret": "app", "headers": {"X-Team": "ops"}}
         assert (await run("Delete", table="incident", sysId="id0", **app)).deleted
         assert (wire.last.headers["authorization"], wire.last.headers["x-team"]) == ("Bearer b34rer", "ops")
