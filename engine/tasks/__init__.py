@@ -149,6 +149,14 @@ ABSENT = {
             ),
         )
     },
+    "io.kestra.plugin.ai.provider.OciGenAI": "Models in Oracle's cloud answer OpenAI's API, too: use "
+    "`io.kestra.plugin.ai.provider.OpenAI` with an API key of OCI Generative AI and `baseUrl: "
+    "https://inference.generativeai.REGION.oci.oraclecloud.com/openai/v1`.",
+    "io.kestra.plugin.ai.provider.Onnx": "No model runs inside the bot. Let Ollama serve it, and use "
+    "`io.kestra.plugin.ai.provider.Ollama`.",
+    "io.kestra.plugin.ai.embeddings.Tablestore": "Use `io.kestra.plugin.ai.embeddings.PGVector`, or another store: "
+    "Chroma, Elasticsearch, KestraKVStore, MariaDB, Milvus, MongoDBAtlas, Pinecone, Qdrant, Redis or Weaviate.",
+    "io.kestra.plugin.aws.s3.files.": "Let a `io.kestra.plugin.aws.cli.AwsCLI` do it: `aws s3files help`.",
     "io.kestra.plugin.ee.vmware.": "It is one of Kestra's Enterprise Edition. Let a "
     "`io.kestra.plugin.scripts.shell.Commands` run `govc`, in a container of the image `vmware/govc` for example; "
     "`govc events -json` tells what a trigger would look at.",

@@ -367,7 +367,8 @@ def test_triggers_that_are_not_to_be_had_say_what_to_use(name, advice):
         ("git.SyncDashboards", "no dashboards here"),
         ("helm.Upgrade", "`alpine/helm`"),
         ("proxmox.vm.Start", "PVEAPIToken"),
-        ("temporal.workflow.Start", "`dependencies: [temporalio]`"),
+        ("temporal.workflow.Signal", "`dependencies: [temporalio]`"),
+        ("aws.s3.files.CreateFileSystem", "`aws s3files help`"),
         ("microsoft.fabric.warehouse.Query", "`mssql-python`"),
     ],
 )
@@ -376,6 +377,18 @@ def test_tasks_that_are_not_to_be_had_say_what_to_use(name, advice):
     (found,) = check(json.dumps({"id": "f", "namespace": "a.b", "tasks": [task]}), catalogue())
     assert (found.code, found.path) == ("unknown-type", "tasks[0].type")
     assert advice in found.suggestion
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("ai.provider.OciGenAI", "REGION.oci.oraclecloud.com/openai/v1"),
+        ("ai.provider.Onnx", "Let Ollama serve it"),
+        ("ai.embeddings.Tablestore", "MongoDBAtlas, Pinecone"),
+    ],
+)
+def test_parts_for_models_that_are_not_to_be_had_say_what_to_use(name, advice):
+    assert advice in catalogue().unknown(f"io.kestra.plugin.{name}", "provider").fix
 
 
 @pytest.mark.parametrize(
