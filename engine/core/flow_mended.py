@@ -82,9 +82,11 @@ def _path(one: Finding) -> Path:
 def _mend(one: Finding, left: dict[str, Any], classes: StandIns, go: int) -> bool:
     """Change what a finding is about; False when that can't be done."""
     path = _path(one)
-    if not path or not flow_problems.is_there(left, path[:-1]):
+    if not path:
         return False
-    owner, name = _at(left, path[:-1]), path[-1]
+    owner, name = _at(left, path[:-1]) if flow_problems.is_there(left, path[:-1]) else None, path[-1]
+    if owner is None or isinstance(owner, str) or (one.code == "unknown-property" and name not in owner):
+        return True  # what stood there is mended already
     if one.code == "unknown-property":
         _spell(owner, str(name), flow_slips.MEANT.findall(one.suggestion))
     elif path in (("id",), ("namespace",)):

@@ -135,3 +135,13 @@ def test_such_a_flow_does_not_load():
     with pytest.raises(FlowInvalid) as broken:
         load(text, catalogue())
     assert [one.code for one in broken.value.problems] == ["unknown-type"]
+
+
+@pytest.mark.parametrize(
+    "more", ["min: [0], zzz: 1", "min: [0], tasks: x", "min: [0], dependsOn: {inputs: soon}", "zzz: 1, min: [0]"]
+)
+def test_an_input_may_be_wrong_in_two_ways(more):
+    text = f"{HEAD}  - {{id: two, type: INT, {more}}}\ntasks:{LATER}"
+    found = codes(text.replace(" {{ outputs.far.anything.at.all }}", ""))
+    assert len(found) == 2 + len(MORE)
+    assert found[2:] == MORE
