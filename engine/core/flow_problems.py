@@ -304,6 +304,8 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
         near = next(
             (lowered[other.lower()] for other in others if other.lower() in lowered and other not in written), None
         )
+    if near is None and (inner := _deeper(key, lowered)):
+        return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=inner)
     if near == key and cls is not None:
         given = next((name for name in _names_of(key, cls) if name != key and name in written), near)
         said = f"`{key}` is another name of `{given}`, which is given already."
@@ -318,6 +320,15 @@ def _unknown(path: Path, document: Any, registry: Registry, root: type[BaseModel
         near = lowered[close[0]] if close else None
     advice = f"Did you mean `{near}`?" if near else ""
     return Finding(path, f"Unknown property `{key}`.", "unknown-property", suggestion=advice)
+
+
+def _deeper(key: str, lowered: Mapping[str, str]) -> str:
+    """What to write for a property that stands below another one of its part."""
+    for other in foreign_names.PROPERTIES.get(key.lower(), "").split():
+        outer, found, inner = other.partition(".")
+        if found and outer.lower() in lowered:
+            return f"Write `{inner}` below `{lowered[outer.lower()]}`, indented."
+    return ""
 
 
 def _listed(one: Finding, document: Any, registry: Registry, root: type[BaseModel]) -> Finding:

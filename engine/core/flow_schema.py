@@ -21,7 +21,8 @@ from engine.core.triggers import Trigger
 
 # Types a flow may still write by a name of an older family, whatever comes after it.
 OLDER = (
-    r"(io|org)\.kestra\.core\.|io\.kestra\.plugin\.((notifications|langchain4j|fs|sendgrid|whatsapp|messenger)\."
+    r"(io|org)\.kestra\.core\.|org\.kestra\.task\."
+    r"|io\.kestra\.plugin\.((notifications|langchain4j|fs|sendgrid|whatsapp|messenger)\."
     r"|slack\.(chats|conversations|files|reactions)\.|docker\.cli\.|twilio\.Twilio)"
 )
 DEFAULTED = "Defaulted"  # ends the names of definitions for flows in which defaults may give what is required

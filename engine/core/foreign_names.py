@@ -8,7 +8,7 @@ from engine.core.flow import Flow
 from engine.core.inputs import Input
 from engine.core.task import Task
 
-PROPERTIES = {  # what other tools and people call a property → ours, the likeliest first
+PROPERTIES = {  # what other tools and people call a property → ours, the likeliest first, or `outer.inner` of its own
     "delimiter": "fieldSeparator",
     "separator": "fieldSeparator",
     "expression": "cron",
@@ -30,7 +30,15 @@ PROPERTIES = {  # what other tools and people call a property → ours, the like
     "conditions": "runIf",
     "continueonerror": "allowFailure",
     "ignoreerrors": "allowFailure",
-    "requirements": "dependencies",
+    "requirements": "dependencies beforeCommands",
+    "interval": "checkFrequency.interval",
+    "frequency": "checkFrequency.interval",
+    "maxiterations": "checkFrequency.maxIterations",
+    "maxduration": "checkFrequency.maxDuration",
+    "instructions": "systemMessage",
+    "systemprompt": "systemMessage",
+    "system": "systemMessage",
+    "model": "modelName provider.modelName",
     "on": "triggers",
     "delay": "interval",
     "json": "body",

@@ -55,7 +55,7 @@ def merged(found: Sequence[Finding]) -> list[Finding]:
 
 
 def _message(one: OlderName) -> str:
-    if one.how:  # not only the name differs
+    if one.how or ": " in one.now:  # not only the name differs
         return f"`{one.name}` is an older form of `{one.now}`."
     return f"`{one.name}` is an older name of `{one.now}`." if one.now else f"`{one.name}` has no effect any more."
 
@@ -73,7 +73,8 @@ def older_names(data: Any, registry: Registry) -> Iterator[OlderName]:
         cls = part_at(path, data, registry)
         for key, mark in (older_properties(cls) if cls is not None else {}).items():
             if key in value and (mark.how or mark.name not in value):  # both names of one property are refused
-                yield OlderName((*path, key), key, mark.name, mark.how)
+                now = "" if ": " in mark.name and value[key] is False else mark.name  # `fetch: false` asks for nothing
+                yield OlderName((*path, key), key, now, mark.how)
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from engine.core.template_roots import OF_TOOLS
 from engine.errors import ExpressionFailed
 from engine.expressions import FILTERS, FUNCTIONS, TESTS, Template, jq_programs, nodes
 from engine.expressions.access import has_method
@@ -72,6 +73,8 @@ def _number_in(operand: nodes.Node) -> int | float | Decimal | None:
 
 def _no_method(node: nodes.Attribute) -> Iterator[tuple[str, str, nodes.Node]]:
     name = node.key.value if isinstance(node.key, nodes.Constant) else None
+    if isinstance(node.target, nodes.Name) and node.target.name in OF_TOOLS:
+        return  # `ti.xcom_pull()`: there is no `ti`
     if isinstance(name, str) and not has_method(name):
         near = FILTERS.get(name) or FILTERS.get(name.lower())
         advice = f"Write `value | {near.name}`." if near else "Values are changed by filters: `value | filter`."

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.core.registry import Registry
 from engine.core.task import Typed
+from engine.tasks import everyday_names
 
 ENTRY_POINTS = "parley.tasks"
 
@@ -22,6 +23,7 @@ _NAME = re.compile(r'"([^"]+)"')
 # Families that moved as a whole: what a name began with → what it begins with now.
 MOVED = (
     ("org.kestra.core.", "io.kestra.core."),
+    ("org.kestra.task.", "io.kestra.plugin."),
     ("io.kestra.plugin.notifications.mail.", "io.kestra.plugin.email."),
     ("io.kestra.plugin.notifications.teams.", "io.kestra.plugin.microsoft365.teams."),
     ("io.kestra.plugin.notifications.google.", "io.kestra.plugin.googleworkspace.chat."),
@@ -90,29 +92,7 @@ ABSENT = {
         ]
         for kind in ("Script", "Commands")
     },
-    # Everyday words for what the language calls otherwise.
-    **{
-        f"io.kestra.plugin.core.{word}": f"Use `io.kestra.plugin.core.{meant}`."
-        for word, meant in (
-            ("flow.While", "flow.LoopUntil"),
-            ("flow.For", "flow.ForEach"),
-            ("flow.Condition", "flow.If"),
-            ("flow.IfElse", "flow.If"),
-            ("flow.Delay", "flow.Sleep"),
-            ("flow.Try", "flow.AllowFailure"),
-            ("http.Get", "http.Request"),
-            ("http.Post", "http.Request"),
-            ("http.Fetch", "http.Request"),
-            ("kv.Read", "kv.Get"),
-            ("kv.Write", "kv.Set"),
-            ("log.Print", "log.Log"),
-            ("trigger.Cron", "trigger.Schedule"),
-            ("trigger.Http", "trigger.Webhook"),
-            ("schedule.Schedule", "trigger.Schedule"),
-            ("execution.Stop", "execution.Exit"),
-        )
-    },
-    "io.kestra.plugin.core.flow.Retry": "Every task has the property `retry`: give it there, without a task around.",
+    **everyday_names.MEANT,
     # Whole families, by what their names begin with.
     "io.kestra.plugin.debezium.": "Debezium is a library for Java and reads a database's own log. Let a `Trigger` of "
     "`io.kestra.plugin.jdbc` look for new rows, or a Debezium Server send the changes to Kafka, which "

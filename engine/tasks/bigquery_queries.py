@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from engine.plugin import Outputs, Property, RunContext, StoredUri
+from engine.plugin import Instead, Outputs, Property, RunContext, StoredUri
 from engine.tasks.bigquery_jobs import BigQueryConnected, rows_of, table_of
 from engine.tasks.fetched_rows import FetchType, filed
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList
@@ -53,9 +53,9 @@ class QueryFields(Destination):
     sql: Property[Text]
     destination_table: Property[OptionalText] = None
     fetch_type: Property[FetchType] = "NONE"
-    fetch: Property[bool] = False
-    fetch_one: Property[bool] = False
-    store: Property[bool] = False
+    fetch: Annotated[Property[bool], Instead("fetchType: FETCH")] = False
+    fetch_one: Annotated[Property[bool], Instead("fetchType: FETCH_ONE")] = False
+    store: Annotated[Property[bool], Instead("fetchType: STORE")] = False
     legacy_sql: Property[bool] = False
     use_legacy_sql: Property[bool] = False
     default_dataset: Property[OptionalText] = None
@@ -79,7 +79,7 @@ class QueryFields(Destination):
         )
         statistics = job.get("statistics") or {}
         context.metric("total.bytes.processed", float(statistics.get("totalBytesProcessed") or 0))
-        kind = "FETCH" if self.fetch else "FETCH_ONE" if self.fetch_one else "STORE" if self.store else self.fetch_type
+        kind = "FETCH" if self.fetch else "STORE" if self.store else "FETCH_ONE" if self.fetch_one else self.fetch_type
         if kind == "NONE" or self.dry_run:
             return found
         rows = await rows_of(self, context, reference, self.max_results)

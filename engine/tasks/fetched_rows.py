@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-
-from engine.plugin import Outputs, Part, Property, RunContext, StoredUri
+from engine.plugin import Instead, Outputs, Part, Property, RunContext, StoredUri
 from engine.tasks.rows import lines_of
 
 FetchType = Literal["STORE", "FETCH", "FETCH_ONE", "NONE"]
@@ -25,9 +23,9 @@ class FetchFields(Part):
     """What becomes of the rows, also as older flows say it."""
 
     fetch_type: Property[FetchType] = "NONE"
-    fetch: Property[bool] = Field(default=False, description="Older flows; use `fetchType: FETCH`.")
-    fetch_one: Property[bool] = Field(default=False, description="Older flows; use `fetchType: FETCH_ONE`.")
-    store: Property[bool] = Field(default=False, description="Older flows; use `fetchType: STORE`.")
+    fetch: Annotated[Property[bool], Instead("fetchType: FETCH")] = False
+    fetch_one: Annotated[Property[bool], Instead("fetchType: FETCH_ONE")] = False
+    store: Annotated[Property[bool], Instead("fetchType: STORE")] = False
 
     @property
     def fetching(self) -> FetchType:

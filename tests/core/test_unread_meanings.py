@@ -112,12 +112,6 @@ def reads(tasks: str, template: str) -> str:
             18,
             "Write `fetchType: STORE`, or read `outputs.q.rows`.",
         ),
-        (
-            reads(f"{QUERY}    fetch: true\n", "outputs.q.row.a"),
-            10,
-            18,
-            "`q` hands on no `row`: its `fetchType` is `FETCH`.",
-        ),
         (reads(QUERY, "outputs.q.rows"), 9, 18, "its `fetchType` is `NONE`. Write `fetchType: FETCH`."),
         (
             reads(QUERY.replace("Query", "Queries"), "outputs.q.rows"),
@@ -212,9 +206,10 @@ def test_one_slip_is_one_finding_that_says_what_to_write(text, line, column, sen
     "text",
     [
         reads(f"{QUERY}    fetchType: STORE\n", "outputs.q.uri"),
-        reads(f"{QUERY}    store: true\n", "outputs.q.uri"),
         reads(f"{QUERY}    fetchType: '{{{{ flow.id }}}}'\n", "outputs.q.rows"),
-        reads("  - {id: q, type: io.kestra.plugin.gcp.bigquery.Query, sql: a, fetchOne: true}\n", "outputs.q.row.a"),
+        reads(
+            "  - {id: q, type: io.kestra.plugin.gcp.bigquery.Query, sql: a, fetchType: FETCH_ONE}\n", "outputs.q.row.a"
+        ),
         reads(QUERY, "outputs.q.rows ?? []"),
         reads(EACH, "outputs.r"),
         each("{{ fromJson(taskrun.value).name }}"),
