@@ -231,7 +231,7 @@ maxResults: 10
     issue_id_or_key: Property[OptionalText] = None
     jql: Property[OptionalText] = None
 
-    async def run(self, context: RunContext) -> Read:
+    async def run(self, context: RunContext) -> Found | Read:
         if self.fetch_type == "NONE":
             return Found()
         if self.fetch_type == "FETCH_ONE":
