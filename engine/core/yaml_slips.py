@@ -29,6 +29,8 @@ _LOOKS_LIKE = (  # what other programs write → what it is
         "The fence of a block of Markdown is no part of the flow: leave the line out.",
     ),
 )
+_LANGUAGE = re.compile(r"(?i)ya?ml|copy( code)?|[\w.-]+\.ya?ml")  # what stands above a block on a page
+_HEAD = re.compile(r".*:\s+(?P<sign>[|>])[+-]?\d?(?P<rest>[^\s\d#+-].*)")
 _ODD_BEHIND = re.compile(r"\s*(?:- +)*[\w-]+:(?P<blank>[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
 _KEY = re.compile(r"\s*(?P<key>[A-Za-z][\w-]*):(?:\s|$)")
 _DASHES = re.compile(r"\s*(?:- +)*")
@@ -106,6 +108,8 @@ def slip(text: str, said: str, at: Place, opened: Place | None) -> Slip:
         return Slip(sentence, len(before), len(before[-1]) + 1)
     if found := _alias(lines, said, line, column) or _anchor(lines, said, line, column):
         return found
+    if found := _above(lines, line) or _head(lines, said, line):
+        return found
     numbers = [number for number in (_before(lines, line), line) if 0 < number <= len(lines)]
     for number in numbers:
         if found := _in_line(lines[number - 1], number, is_last=number == line):
@@ -147,6 +151,26 @@ def _in_line(line: str, number: int, *, is_last: bool) -> Slip | None:
     if close := _NO_BLANK_AFTER_DASH.match(line):
         return Slip(f"A blank is missing after the `-`; write `- {close['rest']} …`.", number, close.start("rest") + 1)
     return None
+
+
+def _above(lines: list[str], line: int) -> Slip | None:
+    """The name of a language, a file or a button that was copied with the flow below it."""
+    first = next((number for number, one in enumerate(lines, 1) if one.strip()), 0)
+    words = lines[first - 1].strip() if first else ""
+    if line - first > 2 or not _LANGUAGE.fullmatch(words):
+        return None
+    return Slip(f"`{words}` was copied with the flow, and is no part of it: leave the line out.", first, 1)
+
+
+def _head(lines: list[str], said: str, line: int) -> Slip | None:
+    """`message: |\\`: something stands at what begins a block of text."""
+    head = _HEAD.fullmatch(lines[line - 1]) if "block scalar" in said and line <= len(lines) else None
+    if head is None:
+        return None
+    sentence = (
+        f"Nothing stands behind the `{head['sign']}` that begins a block of text: leave `{head['rest'].strip()}` out."
+    )
+    return Slip(sentence, line, head.start("rest") + 1)
 
 
 def _alias(lines: list[str], said: str, line: int, column: int) -> Slip | None:

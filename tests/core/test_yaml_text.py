@@ -128,3 +128,37 @@ def test_any_text_is_read_or_refused_with_a_place(text):
     assert places
     assert min(places) >= 1
     assert all(len(value.spots) == len(value) for _, value in walk(found) if isinstance(value, Map | Seq))
+
+
+FLOW = "id: f\nnamespace: a.b\ntasks:\n  - id: a\n    type: io.kestra.plugin.core.log.Log\n    message: hi\n"
+
+
+@pytest.mark.parametrize("words", ["yaml", "YAML", "yml", "Copy code", "flow.yaml"])
+@pytest.mark.parametrize("between", ["\n", "\n\n"])
+def test_words_that_were_copied_with_a_flow_are_told_where_they_stand(words, between):
+    with pytest.raises(FlowInvalid) as broken:
+        read(f"{words}{between}{FLOW}")
+    (problem,) = broken.value.problems
+
+    assert (problem.line, problem.column) == (1, 1)
+    assert problem.message == f"`{words}` was copied with the flow, and is no part of it: leave the line out."
+
+
+@pytest.mark.parametrize("fence", ["```", "```yaml", "~~~"])
+def test_so_is_a_fence_above_and_below(fence):
+    for text, line in ((f"{fence}\n{FLOW}", 1), (f"{FLOW}{fence}\n", 7)):
+        with pytest.raises(FlowInvalid) as broken:
+            read(text)
+        (problem,) = broken.value.problems
+        assert (problem.line, problem.message[:9]) == (line, "The fence")
+
+
+@pytest.mark.parametrize(
+    ("head", "sign", "rest"), [("|\\", "|", "\\"), (">:", ">", ":"), ('|-"', "|", '"'), ("|,", "|", ",")]
+)
+def test_what_stands_at_the_head_of_a_block_of_text_is_to_be_left_out(head, sign, rest):
+    with pytest.raises(FlowInvalid) as broken:
+        read(FLOW.replace("message: hi", f"message: {head}\n      hi"))
+    (problem,) = broken.value.problems
+    assert (problem.line, problem.column) == (6, 13 + len(head))
+    assert problem.message == f"Nothing stands behind the `{sign}` that begins a block of text: leave `{rest}` out."
