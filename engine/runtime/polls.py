@@ -236,8 +236,10 @@ class Polls:
         self, one: Polled, seen: TriggerState, start: Start | None, memory: Mapping[str, Any] | None
     ) -> bool:
         """The next date, what was seen, and the execution if there is one, in one transaction. False, and nothing of
-        it, when the trigger was switched off, or another process looked, since it stood as `seen`: what is there is
-        found again."""
+        it, when the trigger was taken away or switched off, or another process looked, since it stood as `seen`: what
+        is there is found again."""
+        if one.key not in self._polled:
+            return False
         now = self._clock.now()
 
         def work(unit: Unit) -> bool:
