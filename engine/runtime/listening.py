@@ -6,7 +6,7 @@ again. Its key is the execution's dedupe key: what comes again after the commit 
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -99,11 +99,7 @@ class Listening:
         self.look(key)  # the flow may be another now, or the trigger switched on again
 
     async def _end(self, keys: Sequence[str]) -> None:
-        left = {self._tasks[key] for key in keys}
-        while left:
-            for task in left:
-                task.cancel()
-            _, left = await asyncio.wait(left, timeout=AGAIN)
+        await ended(self._tasks[key] for key in keys)
 
     def _all(self) -> Iterator[Listened]:
         for flow in self._flows.list():
@@ -193,3 +189,12 @@ class Listening:
             except StoreFailed as error:
                 log.error("What the trigger %s heard can't be written (%s); trying again.", one.key, error)
                 await asyncio.sleep(1)
+
+
+async def ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: one may hang in closing what it held."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN)

@@ -17,6 +17,7 @@ from engine.errors import EngineError, StoreFailed, TaskFailed
 from engine.key_values import KeyValueStore
 from engine.plugin import Look, Outputs, PollingTrigger, Taken
 from engine.runtime.flows import Flows
+from engine.runtime.listening import ended
 from engine.runtime.starts import Start, Starts
 from engine.runtime.trigger_states import TriggerStates
 from engine.store import triggers as rows
@@ -92,9 +93,7 @@ class Polls:
         """Look no more."""
         self._is_open = False
         self._forget_jumps()
-        for task in tuple(self._looking.values()):
-            task.cancel()
-        await asyncio.gather(*self._looking.values(), return_exceptions=True)
+        await ended(self._looking.values())
 
     async def refresh(self) -> None:
         """The flows changed: a new trigger, or one that says something else now, looks at once."""
@@ -152,7 +151,7 @@ class Polls:
             try:
                 seen = await self._found(one, state, held)
             except EngineError as error:
-                log.warning("The trigger %s could not look: %s", one.key, self._creator.masker.mask(str(error)))
+                log.warning("The trigger %s could not look: %s", one.key, self._said(error))
                 if one.trigger.fail_on_trigger_error:
                     seen = Seen(self._starts.failed(one.flow, one.trigger, {}, error))
             except Exception:
@@ -169,16 +168,12 @@ class Polls:
         try:
             async with asyncio.timeout(LONGEST):
                 await anext(taking, None)
-        except Exception as error:
-            known = isinstance(error, EngineError | TimeoutError)
-            said = self._creator.masker.mask(str(error) or type(error).__name__) if known else "it broke"
-            log.log(
-                logging.WARNING if known else logging.ERROR,
-                "What the trigger %s took may come again, for it could not say that it has it: %s",
-                one.key,
-                said,
-                exc_info=not known,
+        except (EngineError, TimeoutError) as error:
+            log.warning(
+                "What the trigger %s took may come again, for it could not be confirmed: %s", one.key, self._said(error)
             )
+        except Exception:
+            log.exception("What the trigger %s took may come again, for it could not be confirmed.", one.key)
 
     async def _found(self, one: Polled, state: TriggerState, held: AsyncExitStack) -> Seen:
         """What the trigger sees. `held`: what is open until that is written. EngineError; where that may start an
@@ -215,8 +210,13 @@ class Polls:
         try:
             async with asyncio.timeout(LONGEST):
                 await taking.aclose()
+        except (EngineError, TimeoutError) as error:
+            log.warning("The trigger %s could not let go of what it took: %s", one.key, self._said(error))
         except Exception:
             log.exception("The trigger %s could not let go of what it took.", one.key)
+
+    def _said(self, error: Exception) -> str:
+        return self._creator.masker.mask(str(error) or type(error).__name__)
 
     async def _remember(self, one: Polled, seen: TriggerState, memory: Mapping[str, Any]) -> None:
         """Write what a trigger must know at its next look, while it looks; TaskFailed when it stands no more as

@@ -113,3 +113,26 @@ async def test_a_trigger_that_is_gone_meanwhile_starts_nothing(queue, change):
     else:
         assert queue.heard == ["took", "closed"]
         assert await queue.engine.executions() == []
+
+
+async def test_what_can_not_be_let_go_is_said_in_a_sentence(queue, caplog):
+    queue.gate["look"] = asyncio.Event()
+    queue.refuses = "The queue is gone."
+    await queue.engine.deploy(FLOW)
+    await until(queue.heard, "took")
+    await queue.engine.flows.delete("company.team", "f")
+    queue.gate.pop("look").set()
+    await at_rest(queue.engine)
+    assert "could not let go of what it took: The queue is gone." in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_close_that_hangs_keeps_no_stop_waiting(queue, monkeypatch):
+    monkeypatch.setattr("engine.runtime.listening.AGAIN", 0.01)
+    queue.gate |= {"confirm": asyncio.Event(), "close": asyncio.Event()}
+    await queue.engine.deploy(FLOW)
+    async with asyncio.timeout(20):
+        while not await queue.engine.executions():
+            await asyncio.sleep(0.005)
+        await queue.engine.stop(grace=0)
+    assert queue.heard == ["took"]
