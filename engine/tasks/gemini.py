@@ -1,6 +1,5 @@
 """`io.kestra.plugin.gemini`: Google's Gemini models."""
 
-import asyncio
 import mimetypes
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -11,13 +10,13 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from engine.plugin import JsonText, Outputs, Part, Property, RunContext, RunnableTask, StoredUri, TaskFailed
 from engine.tasks import aliases
-from engine.tasks.gcp_service import SCOPE
+from engine.tasks.gcp_service import SCOPE, Region
 from engine.tasks.gemini_answers import content_of, measure, parts_of, ratings_of, reason_of, text_of
 from engine.tasks.gemini_service import connected
 from engine.tasks.gemini_videos import Maker, at_gemini, at_vertex, first_video
 from engine.tasks.google_account import access_token
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, document_from_text
-from engine.tasks.rest_service import present, waited
+from engine.tasks.rest_service import held, present, waited
 from engine.tasks.structured_output import missing_keys, parse_schema
 from engine.tasks.working_files import STORAGE, inside
 
@@ -292,7 +291,7 @@ downloadFilePath: scene.mp4
     vertex_ai: Property[bool] = Field(default=False, alias="vertexAI")
     output_gcs_uri: Property[OptionalText] = None
     project: Property[OptionalText] = None
-    location: Property[OptionalText] = None
+    location: Property[Region | None] = None
     download_file_path: Property[OptionalText] = Field(default=None, description="In the working directory.")
 
     async def run(self, context: RunContext) -> Video:
@@ -305,14 +304,14 @@ downloadFilePath: scene.mp4
             parameters["storageUri"] = self.output_gcs_uri
         begun = await maker.begin(context, self.prompt, parameters)
         limit = timedelta(seconds=context.time_limit) if context.time_limit else UNTIL_MADE
-        look = partial(maker.look, context, str(begun.get("name")))
+        look = partial(maker.look, context, str(held(begun, maker.service, "name")))
         ended = await waited(context, look, every=EVERY, most=limit, what="The video", fix="Raise `timeout`.")
         url, kind = first_video(ended)
         stored = None
         if not self.vertex_ai:
-            content = await maker.content(context, url)
             path = inside(context.working_dir, self.download_file_path or "video.mp4")
-            await asyncio.to_thread(path.write_bytes, content)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            await maker.fetch(context, url, path)
             stored = await context.files.put(path, path.name)
         return Video(videoUri=url, mimeType=kind, metadata=dict(begun.get("metadata") or {}), uri=stored)
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.plugin import RunContext, TaskFailed
@@ -32,17 +33,16 @@ class Maker:
             found = await self._ask(context, "POST", f"{self.url}:fetchPredictOperation", json={"operationName": name})
         return found if found.get("done") else None
 
-    async def content(self, context: RunContext, url: str) -> bytes:
-        """The video at an address that Gemini gave; the key goes to the service alone."""
+    async def fetch(self, context: RunContext, url: str, target: Path) -> None:
+        """Put the video at an address that Gemini gave into a file; the key goes to the service alone."""
         if (found := FILE.search(url)) is None:
-            return (await rest_service.call(context, self.service, "GET", url)).content
-        own = f"{self.url.partition('/models/')[0]}/{found[0]}:download"
-        params = {"alt": "media"}
-        return (await rest_service.call(context, self.service, "GET", own, headers=self.headers, params=params)).content
+            await rest_service.downloaded(context, self.service, url, target)
+            return
+        own, params = f"{self.url.partition('/models/')[0]}/{found[0]}:download", {"alt": "media"}
+        await rest_service.downloaded(context, self.service, own, target, headers=self.headers, params=params)
 
     async def _ask(self, context: RunContext, method: str, url: str, **given: Any) -> dict[str, Any]:
-        found = await rest_service.document(context, self.service, method, url, headers=self.headers, **given)
-        return dict(found or {})
+        return await rest_service.mapping(context, self.service, method, url, headers=self.headers, **given)
 
 
 def at_gemini(context: RunContext, key: str, model: str) -> Maker:

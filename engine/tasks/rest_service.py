@@ -65,6 +65,29 @@ async def document(context: RunContext, service: str, method: str, url: str, **g
     return parsed(await call(context, service, method, url, **given), service)
 
 
+async def mapping(context: RunContext, service: str, method: str, url: str, **given: Any) -> dict[str, Any]:
+    """The JSON object that a service answers, an empty one when it answers nothing; TaskFailed when it is none."""
+    found = await document(context, service, method, url, **given)
+    if found is not None and not isinstance(found, dict):
+        raise TaskFailed(
+            f"{service} answered with no object: {json.dumps(found, ensure_ascii=False)[:200]}",
+            fix="Check the address: another service may hear there.",
+        )
+    return found or {}
+
+
+def held(answer: Any, service: str, *path: str) -> Any:
+    """What stands at a place of a service's answer; TaskFailed when nothing does."""
+    found = answer
+    for step in path:
+        found = found.get(step) if isinstance(found, dict) else None
+    if found is None:
+        raise TaskFailed(
+            f"{service} answered without `{'.'.join(path)}`.", fix="Check the address: another service may hear there."
+        )
+    return found
+
+
 async def downloaded(
     context: RunContext, service: str, url: str, target: Path, *, of: str = "", raw: bool = False, **given: Any
 ) -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from engine.errors import TaskFailed
 from tests.wire.google import TOKEN
@@ -33,18 +34,18 @@ async def test_a_video_is_made_and_fetched(make_context):
                 {"name": OPERATION, "done": True, "response": {"generateVideoResponse": {"generatedSamples": [sample]}}}
             )
         assert (request.path, request.query) == ("/v1beta/files/abc:download", {"alt": "media"})
-        return Answered(b"moving pictures")
+        return Answered(b"moving pictures" * 1000)
 
     with serving(handle) as gemini:
-        context = make_context({"providers": {"gemini": {"base_url": gemini.url}}})
+        context = make_context({"providers": {"gemini": {"base_url": gemini.url}}, "http": {"max_body": 1000}})
         found = await context.run(
-            **TASK, apiKey="s3cret", negativePrompt="rain", seed=7, downloadFilePath="fox.mp4", duration=5
+            **TASK, apiKey="s3cret", negativePrompt="rain", seed=7, downloadFilePath="made/fox.mp4", duration=5
         )
         asked = gemini.requests[0].json
     assert asked["instances"] == [{"prompt": "A fox"}]
     assert asked["parameters"] == {"sampleCount": 1, "negativePrompt": "rain", "seed": 7}
-    assert (context.working_dir / "fox.mp4").read_bytes() == b"moving pictures"
-    assert await context.files.read(found.uri) == b"moving pictures"
+    assert (context.working_dir / "made/fox.mp4").read_bytes() == b"moving pictures" * 1000
+    assert await context.files.read(found.uri) == b"moving pictures" * 1000
     assert found.videoUri.endswith("/files/abc:download?alt=media")
     assert found.metadata == {"at": "queue"}
     assert "s3cret" in context.masked
@@ -60,6 +61,21 @@ async def test_a_video_that_is_refused(make_context):
             await context.run(**TASK)
         with pytest.raises(TaskFailed, match="needs `outputGcsUri`, `project` and `location`"):
             await context.run(**TASK, vertexAI=True)
+
+
+@pytest.mark.parametrize("odd", [[], {}, {"name": None}])
+async def test_an_operation_that_is_none(make_context, odd):
+    with serving(lambda request: Answered(odd)) as gemini:
+        context = make_context({"providers": {"gemini": {"base_url": gemini.url}}})
+        with pytest.raises(TaskFailed, match="Gemini answered with"):
+            await context.run(**TASK, apiKey="s3cret")
+        assert len(gemini.requests) == 1
+
+
+async def test_a_token_goes_to_google_alone(context):
+    where = {"vertexAI": True, "project": "p", "outputGcsUri": "gs://bucket/"}
+    with pytest.raises(ValidationError, match="location"):
+        await context.run(**TASK, **where, location="evil.test/")
 
 
 async def test_a_video_at_vertex_ai(make_context, google_service, monkeypatch):
