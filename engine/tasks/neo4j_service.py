@@ -1,5 +1,6 @@
 """Neo4j over HTTP: its Query API (Neo4j 5.19 or newer, and Aura), found by the address that drivers take."""
 
+import asyncio
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
@@ -46,12 +47,13 @@ class Neo4jFields(Part):
     async def transaction(self, context: RunContext) -> AsyncIterator["Transaction"]:
         """Several statements, all or none of them."""
         told, headers = await self._ask(context, "POST", "/tx", {})
-        found = Transaction(self, context, str(told["transaction"]["id"]), headers)
+        found = Transaction(self, context, str(rest_service.held(told, "Neo4j", "transaction", "id")), headers)
         try:
             yield found
         except BaseException:
-            with suppress(EngineError):
-                await self._ask(context, "DELETE", f"/tx/{found.id}", None, headers)
+            with suppress(EngineError, TimeoutError):  # Neo4j itself gives up one that is idle
+                async with asyncio.timeout(rest_service.PATIENCE):
+                    await self._ask(context, "DELETE", f"/tx/{found.id}", None, headers)
             raise
         await self._ask(context, "POST", f"/tx/{found.id}/commit", {}, headers)
 
@@ -94,8 +96,12 @@ class Neo4jFields(Part):
         tls = await self._tls(context)
         answer = await rest_service.call(context, "Neo4j", method, url, options=options, headers=sent, tls=tls, **given)
         told = rest_service.parsed(answer, "Neo4j") or {}
+        if not isinstance(told, dict):
+            raise TaskFailed("Neo4j answered with no object.", fix="Check `url`: another service may hear there.")
         if errors := told.get("errors"):
-            raise TaskFailed(f"Neo4j refused: {errors[0].get('message') or errors[0]}")
+            first = errors[0] if isinstance(errors, list) else errors
+            said = first.get("message") if isinstance(first, dict) else None
+            raise TaskFailed(f"Neo4j refused: {said or first}")
         held = answer.headers.get(AFFINITY)
         return told, {AFFINITY: held} if held else {}
 

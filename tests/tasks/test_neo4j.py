@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 
 import pytest
 
@@ -150,3 +151,32 @@ def test_where_neo4j_speaks_http(url, expected, is_trusting):
 def test_what_is_no_address(url):
     with pytest.raises(TaskFailed, match="is no address of Neo4j"):
         address(url)
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"), [([1], "no object"), ({}, "without `transaction.id`"), ({"errors": ["no"]}, "Neo4j refused: no")]
+)
+async def test_what_neo4j_answers_may_be_odd(context, odd, said):
+    with serving(lambda request: Answered(odd)) as server:
+        asked = {"url": server.url, "statements": [{"query": "RETURN 1"}]}
+        with pytest.raises(TaskFailed, match=said):
+            await context.run(type=f"{NEO4J}.Transaction", **asked)
+
+
+async def test_a_server_that_hangs_does_not_hold_a_task_that_has_failed(context, monkeypatch):
+    monkeypatch.setattr("engine.tasks.rest_service.PATIENCE", 0.1)
+    go_on, rolled_back = threading.Event(), []
+
+    def hangs(request):
+        if request.method == "DELETE":
+            go_on.wait(10)
+            rolled_back.append(1)
+        if request.path.endswith("/tx"):
+            return Answered({"transaction": {"id": "t1"}}, 202)
+        return Answered({"errors": [{"message": "Invalid input"}]}, 400)
+
+    with serving(hangs) as server:
+        with pytest.raises(TaskFailed, match="Invalid input"):
+            await context.run(type=f"{NEO4J}.Transaction", url=server.url, statements=[{"query": "BAD"}])
+        assert not rolled_back
+        go_on.set()

@@ -230,10 +230,10 @@ async def test_how_dremio_is_reached(context, monkeypatch):
     for url in ("jdbc:dremio:direct=d.test:31010;schema=a.b", "jdbc:dremio:direct=d.test;ssl=true", "https://d.test"):
         with pytest.raises(TaskFailed, match="nobody there"):
             await context.run(**ask, url=url)
-    cloud = "jdbc:dremio:direct=sql.eu.dremio.cloud:443;ssl=true;PROJECT_ID=p1;"
-    for who in ({}, {"username": "$token"}):
+    cloud = "jdbc:dremio:direct=sql.eu.dremio.cloud:443;PROJECT_ID=p1;"
+    for who, secured in (({}, ""), ({"username": "$token"}, "ssl=true;")):
         with pytest.raises(TaskFailed, match="nobody there"):
-            await context.run(**ask, **who, url=cloud)
+            await context.run(**ask, **who, url=cloud + secured)
         assert reached.pop() == "https://api.eu.dremio.cloud:443/v0/projects/p1/sql"
     with pytest.raises(TaskFailed, match="which project"):
         await context.run(**ask, url="jdbc:dremio:direct=sql.dremio.cloud:443;ssl=true")
@@ -248,6 +248,18 @@ async def test_several_statements_for_druid(context):
         ask = {"type": f"{JDBC}.druid.Queries", "url": url, **WHO, "fetchType": "FETCH"}
         found = await context.run(**ask, sql="SELECT id, name FROM people; SELECT id FROM nobody")
     assert [one.rows for one in found.outputs] == [ROWS, []]
+
+
+@pytest.mark.parametrize(
+    ("login", "begun", "said"),
+    [({"t": 1}, {}, "without `token`"), ({"token": "t0ken"}, {}, "without `id`"), ([1], {}, "without `token`")],
+)
+async def test_what_dremio_answers_may_be_odd(context, login, begun, said):
+    with serving(lambda request: Answered(login if request.path == "/apiv2/login" else begun)) as running:
+        ask = {"type": f"{JDBC}.dremio.Query", "url": running.url, "username": "flows", "password": "s3cret"}
+        with pytest.raises(TaskFailed, match=said):
+            await context.run(**ask, sql="SELECT 1")
+    assert "None" not in context.masked
 
 
 async def test_a_project_of_dremio_cloud(context, monkeypatch):

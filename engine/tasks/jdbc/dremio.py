@@ -35,11 +35,12 @@ class DremioConnected(HttpSqlFields):
         if found is None:
             raise TaskFailed("`url` is no address of Dremio.", fix="jdbc:dremio:direct=host:31010, or http://host:9047")
         options = dict(one.split("=", 1) for one in found["options"].split(";") if "=" in one)
-        scheme = "https" if options.get("ssl", "").lower() == "true" else "http"
+        is_cloud = CLOUD.match(found["host"]) is not None  # which takes a token: never in the clear
+        scheme = "https" if is_cloud or options.get("ssl", "").lower() == "true" else "http"
         if project := options.get("PROJECT_ID"):  # docs.dremio.com/cloud/reference/api
             api, port = CLOUD.sub("api.", found["host"]), found["port"] or 443
             return f"{scheme}://{api}:{port}/v0/projects/{quote(project, safe='')}", [], options
-        if CLOUD.match(found["host"]):
+        if is_cloud:
             raise TaskFailed("Dremio Cloud wants to know which project.", fix="Put `;PROJECT_ID=…` behind the URL.")
         return f"{scheme}://{found['host']}:{self.default_port}/api/v3", [], options
 
@@ -49,11 +50,12 @@ class DremioConnected(HttpSqlFields):
         asked: dict[str, Any] = {"sql": statement}
         if schema := options.get("schema"):
             asked["context"] = schema.split(".")
-        job = (await self._said(context, who, "POST", f"{at}/sql", json=asked))["id"]
+        told = await self._said(context, who, "POST", f"{at}/sql", json=asked)
+        job = quote(str(rest_service.held(told, self.service, "id")), safe="")
 
         async def look() -> dict[str, Any] | None:
             found: dict[str, Any] = await self._said(context, who, "GET", f"{at}/job/{job}")
-            return None if found.get("jobState") in RUNNING else found
+            return None if rest_service.held(found, self.service, "jobState") in RUNNING else found
 
         about = await rest_service.waited(
             context, look, every=EVERY, what=f"The job {job}",
@@ -65,8 +67,9 @@ class DremioConnected(HttpSqlFields):
         for start in range(0, int(about.get("rowCount") or 0), PAGE):
             path = f"{at}/job/{job}/results"
             page = await self._said(context, who, "GET", path, params={"offset": str(start), "limit": str(PAGE)})
-            names = [column["name"] for column in page["schema"]]
-            found += [row_of(names, [row.get(name) for name in names]) for row in page["rows"]]
+            names = [column["name"] for column in rest_service.held(page, self.service, "schema")]
+            rows = rest_service.held(page, self.service, "rows")
+            found += [row_of(names, [row.get(name) for name in names]) for row in rows]
         return found
 
     async def _said(self, context: RunContext, who: dict[str, str], method: str, url: str, **given: Any) -> Any:
@@ -77,8 +80,8 @@ class DremioConnected(HttpSqlFields):
             return {"Authorization": f"Bearer {self.password}"} if self.password else {}
         login = {"userName": self.username, "password": self.password or ""}
         answer = await self._said(context, {}, "POST", f"{at.removesuffix('/api/v3')}/apiv2/login", json=login)
-        token = answer.get("token")
-        context.mask(str(token))
+        token = str(rest_service.held(answer, self.service, "token"))
+        context.mask(token)
         return {"Authorization": f"_dremio{token}"}
 
 
