@@ -1,7 +1,7 @@
 """What must hold for a flow as a whole, in Kestra's words, with the path of each breach."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -225,6 +225,7 @@ def _defaults(flow: Flow) -> Iterator[Finding]:
     for index, entry in enumerate(flow.plugin_defaults):
         message = default_problem(entry)
         if message:
-            beside = [f"`{name}`" for name in entry if name not in ("type", "forced", "ref", "values")]
-            advice = f"Put {', '.join(beside)} below `values`." if beside and "values" not in entry else ""
+            names: Iterable[str] = entry if isinstance(entry, Mapping) else ()
+            beside = [f"`{name}`" for name in names if name not in ("type", "forced", "ref", "values")]
+            advice = f"Put {', '.join(beside)} below `values`." if beside and "values" not in names else ""
             yield Finding(("pluginDefaults", index), message, "plugin-default", suggestion=advice)

@@ -145,3 +145,15 @@ def test_an_input_may_be_wrong_in_two_ways(more):
     found = codes(text.replace(" {{ outputs.far.anything.at.all }}", ""))
     assert len(found) == 2 + len(MORE)
     assert found[2:] == MORE
+
+
+@pytest.mark.parametrize("entry", ["12", "true", "x", "[a]", "null", "{values: {a: b}}"])
+def test_a_default_that_is_no_mapping_is_told(entry):
+    text = f"{HEAD}tasks:\n  - {{id: a, type: io.kestra.plugin.core.log.Log, message: x}}\npluginDefaults: [{entry}]\n"
+    assert codes(text) == ["plugin-default"]
+
+
+@pytest.mark.parametrize("commands", ["12", "", "[[a]]", "{a: b}", "true"])
+def test_whatever_stands_for_the_commands_of_an_older_script(commands):
+    text = f"{HEAD}tasks:\n  - {{id: a, type: io.kestra.core.tasks.scripts.Python, commands: {commands}}}\n"
+    assert "old-type" in codes(text)

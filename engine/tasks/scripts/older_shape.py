@@ -53,7 +53,7 @@ def changes(declaration: Mapping[str, Any]) -> str:
     if "commands" not in declaration and "commands" in found:
         command = str(found["commands"][-1]).removeprefix("./bin/")
         told.append(f"`commands: [{command}]`")
-    elif OWN_PYTHON in found.get("commands", ()):
+    elif OWN_PYTHON in _listed(found.get("commands")):
         told.append("`python` for `./bin/python`")
     told += [f"`{now}` for `{old}`" for old, now in RENAMED.items() if old in declaration and old not in found]
     if "runner" in found and "runner" not in declaration:
