@@ -27,7 +27,7 @@ class AlgoliaTask(RunnableTask):
         base = (context.settings.provider("algolia").base_url or public).rstrip("/")
         url = f"{base}/1/indexes/{quote(self.index_name, safe='')}/{verb}"
         headers = {"X-Algolia-Application-Id": self.application_id, "X-Algolia-API-Key": self.api_key}
-        return await rest_service.document(context, "Algolia", "POST", url, headers=headers, json=asked) or {}
+        return await rest_service.mapping(context, "Algolia", "POST", url, headers=headers, json=asked)
 
     async def batch(self, context: RunContext, action: str, bodies: list[dict[str, Any]]) -> dict[str, Any]:
         """What Algolia answers to one action on each of some records."""

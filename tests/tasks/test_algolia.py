@@ -72,3 +72,11 @@ async def test_what_algolia_refuses_is_told(algolia):
         await run("Search", apiKey="reader")
     with pytest.raises(ValidationError, match="must be a list or a map"):
         await run("Index", objects=["no record"])
+
+
+async def test_an_answer_that_is_no_object_is_told(make_context):
+    with serving(lambda request: Answered(["hit"])) as wire:
+        context = make_context({"providers": {"algolia": {"base_url": wire.url}}})
+        asked = {"applicationId": "APP", "apiKey": "admin", "indexName": "articles"}
+        with pytest.raises(TaskFailed, match="Algolia answered with no object"):
+            await context.run(type="io.kestra.plugin.algolia.Search", **asked)

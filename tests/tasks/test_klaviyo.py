@@ -32,3 +32,10 @@ async def test_campaigns_come_in_the_order_asked_for(context):
             await run(campaignIds=["01A", "nope"])
         with pytest.raises(TaskFailed, match="Klaviyo answered 401"):
             await run(apiKey="pk_2")
+
+
+async def test_an_answer_that_is_no_object_is_told(context):
+    with serving(lambda request: Answered(["campaign"])) as wire:
+        asked = {"apiKey": "pk_1", "baseUrl": wire.url, "campaignIds": ["01A"]}
+        with pytest.raises(TaskFailed, match="Klaviyo answered with no object"):
+            await context.run(type="io.kestra.plugin.klaviyo.campaign.Get", **asked)

@@ -301,3 +301,36 @@ async def test_a_question_is_answered_from_a_database(context, new_postgres, pla
             await one.retrieve(context, "Who?")
     with pytest.raises(TaskFailed, match="inside of Java"):
         await one.model_copy(update={"database_type": "H2"}).retrieve(context, "Who?")
+
+
+async def test_pinecone_is_sent_no_more_at_once_than_it_takes(make_context):
+    sizes, count = [], 0
+
+    def handle(request):
+        nonlocal count
+        if request.path == "/indexes/handbook":
+            return Answered({"host": server.url, "status": {"ready": True}})
+        sizes.append(len(request.body))
+        count += len(request.json["vectors"])
+        return Answered({})
+
+    with serving(handle) as server:
+        context = make_context({"providers": {"pinecone": {"base_url": server.url}}})
+        where = {"apiKey": "s3cret", "cloud": "AWS", "region": "us-east-1", "index": "handbook"}
+        segments = [Segment("é" * 2000, [0.012345678901234567] * 1536) for _ in range(100)]
+        await store(type=f"{AI}.embeddings.Pinecone", **where).add(context, segments, drop=False)
+    assert (count, max(sizes) <= 2_000_000, len(sizes)) == (100, True, 3)
+
+
+@pytest.mark.parametrize("odd", [[1], {}, {"code": 0}, {"code": 0, "data": []}])
+async def test_what_vector_stores_answer_may_be_odd(make_context, odd):
+    with serving(lambda request: Answered(odd)) as server:
+        context = make_context({"providers": {"pinecone": {"base_url": server.url}}})
+        pinecone = {"apiKey": "s3cret", "cloud": "AWS", "region": "us-east-1", "index": "handbook"}
+        elastic = {"connection": {"hosts": [server.url]}, "indexName": "handbook"}
+        with pytest.raises(TaskFailed, match="Pinecone answered with"):
+            await store(type=f"{AI}.embeddings.Pinecone", **pinecone).add(context, SEGMENTS, drop=False)
+        with pytest.raises(TaskFailed, match="Milvus answered with"):
+            await store(type=f"{AI}.embeddings.Milvus", uri=server.url).add(context, SEGMENTS, drop=False)
+        with pytest.raises(TaskFailed, match=r"Elasticsearch answered without `hits\.hits`"):
+            await store(type=f"{AI}.embeddings.Elasticsearch", **elastic).nearest(context, [1.0], 1, 0.0)

@@ -74,7 +74,7 @@ indexName: handbook
         asked = {"knn": near, "size": most, "min_score": least}
         path = f"{name_of(self.index_name)}/_search"
         found = await self.connection.ask(context, "POST", path, json=asked)
-        kept = [one["_source"] for one in found["hits"]["hits"]]
+        kept = [one.get("_source") or {} for one in rest_service.held(found, "Elasticsearch", "hits", "hits")]
         return [Segment(str(one.get("text") or ""), one.get("vector") or [], one.get("metadata") or {}) for one in kept]
 
     async def _is_there(self, context: RunContext) -> bool:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, urlsplit
@@ -19,6 +19,7 @@ from engine.tasks.property_types import OptionalInteger, OptionalText, Text, Tex
 AT_ONCE = 200
 PINECONE = "https://api.pinecone.io"
 PINECONE_VERSION = "2025-01"
+PINECONE_BYTES = 2_000_000  # in one call: docs.pinecone.io/reference/api/database-limits
 TEXT = "text_segment"  # where Pinecone keeps the text, beside the metadata
 UNTIL_READY = timedelta(minutes=5)
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -55,11 +56,7 @@ index: handbook
             except TaskFailed as error:
                 if " answered 404" not in error.message:  # the namespace: nothing was kept yet
                     raise
-        for begin in range(0, len(segments), AT_ONCE):
-            vectors: list[dict[str, Any]] = [
-                {"id": str(uuid.uuid4()), "values": list(one.vector), "metadata": {**one.metadata, TEXT: one.text}}
-                for one in segments[begin : begin + AT_ONCE]
-            ]
+        for vectors in _parts(map(self._kept, segments), PINECONE_BYTES):
             await self._ask(context, "POST", f"{host}/vectors/upsert", {"vectors": vectors, **self._where})
         return {}
 
@@ -69,9 +66,13 @@ index: handbook
             raise TaskFailed(f"Pinecone has no index {self.index}.", fix="Ingest documents first.")
         asked = {"vector": list(vector), "topK": most, "includeMetadata": True, "includeValues": True, **self._where}
         found = await self._ask(context, "POST", f"{host}/query", asked)
-        near = [one for one in found.get("matches") or () if (1 + one["score"]) / 2 >= least]
+        near = [one for one in found.get("matches") or () if (1 + (one.get("score") or 0.0)) / 2 >= least]
         kept = [(dict(one.get("metadata") or {}), one.get("values") or []) for one in near]
         return [Segment(str(about.pop(TEXT, "")), values, about) for about, values in kept]
+
+    def _kept(self, one: Segment) -> dict[str, Any]:
+        about: dict[str, Any] = {**one.metadata, TEXT: one.text}
+        return {"id": str(uuid.uuid4()), "values": list(one.vector), "metadata": about}
 
     @property
     def _where(self) -> dict[str, Any]:
@@ -83,7 +84,8 @@ index: handbook
 
         async def ready() -> str | None:
             about = await self._ask(context, "GET", f"{base}/indexes/{quote(self.index, safe='')}")
-            return str(about["host"]) if (about.get("status") or {}).get("ready", True) else None
+            host = str(rest_service.held(about, "Pinecone", "host"))
+            return host if (about.get("status") or {}).get("ready", True) else None
 
         try:
             host = await ready()
@@ -105,7 +107,7 @@ index: handbook
         context.mask(self.api_key)
         headers = {"Api-Key": self.api_key, "X-Pinecone-API-Version": PINECONE_VERSION}
         given = {} if body is None else {"json": body}
-        return await rest_service.document(context, "Pinecone", method, url, headers=headers, **given) or {}
+        return await rest_service.mapping(context, "Pinecone", method, url, headers=headers, **given)
 
 
 class Weaviate(EmbeddingStore):
@@ -238,7 +240,7 @@ collectionName: handbook
     vector_field_name: Property[OptionalText] = None
 
     async def add(self, context: RunContext, segments: Sequence[Segment], *, drop: bool) -> dict[str, Any]:
-        there = (await self._ask(context, "collections/has"))["has"]
+        there = rest_service.held(await self._ask(context, "collections/has"), "Milvus", "has")
         if there and drop:
             await self._ask(context, "collections/drop")
         if segments and (drop or not there):
@@ -299,10 +301,25 @@ collectionName: handbook
         base = self.uri or f"http://{self.host or 'localhost'}:{self.port or MILVUS_PORT}"
         url = f"{re.sub(r'^milvus://', 'http://', base.rstrip('/'))}/v2/vectordb/{what}"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        told = await rest_service.document(context, "Milvus", "POST", url, headers=headers, json=body) or {}
+        told = await rest_service.mapping(context, "Milvus", "POST", url, headers=headers, json=body)
         if told.get("code", 0) not in (0, 200):  # which comes with the status 200
             raise TaskFailed(f"Milvus refused {what}: {told.get('message') or told['code']}")
         return told.get("data")
+
+
+def _parts(rows: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Rows in lists that a service takes at once: none longer than so many bytes of JSON, unless one row is."""
+    part: list[dict[str, Any]] = []
+    filled = 0
+    for row in rows:
+        length = len(json.dumps(row)) + 2
+        if part and (len(part) == AT_ONCE or filled + length > size - 1000):  # what stands around them
+            yield part
+            part, filled = [], 0
+        part.append(row)
+        filled += length
+    if part:
+        yield part
 
 
 def _name(text: str, of: str) -> str:

@@ -35,7 +35,7 @@ campaignIds: "{{ inputs.campaign_ids }}"
         rows = []
         for one in self.campaign_ids:
             url = f"{self.base_url.rstrip('/')}/campaigns/{quote(one, safe='')}"
-            answer = await rest_service.document(context, "Klaviyo", "GET", url, headers=headers) or {}
+            answer = await rest_service.mapping(context, "Klaviyo", "GET", url, headers=headers)
             if isinstance(row := answer.get("data"), dict):
                 rows.append(row)
         return await fetched(context, rows, self.fetch_type)
