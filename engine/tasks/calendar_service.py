@@ -93,6 +93,15 @@ def event_path(event_id: str) -> str:
     return f"/{quote(event_id, safe='')}"
 
 
+def with_offset(moment: str | None) -> str | None:
+    """A moment as Google takes it: one without an offset is in UTC."""
+    try:
+        is_local = bool(moment) and "T" in str(moment) and datetime.fromisoformat(str(moment)).tzinfo is None
+    except ValueError:
+        return moment
+    return f"{moment}Z" if is_local else moment
+
+
 def kept(event: dict[str, Any]) -> dict[str, Any]:
     """What flows read of an event."""
     return {name: event.get(name) for name in KEPT}

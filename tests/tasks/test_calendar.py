@@ -51,8 +51,12 @@ async def test_an_event_s_life(calendar, google_service):
     assert (await calendar("GetEvent", eventId="event1")).event["summary"] == "Out of office"
     changed = await calendar("UpdateEvent", eventId="event1", summary="Sailing")
     assert (changed.event["summary"], changed.event["description"]) == ("Sailing", "Gone sailing: 12 knots")
-    listed = await calendar("ListEvents", timeMin="2026-01-01T00:00:00Z", maxResults=5)
+    await calendar("UpdateEvent", eventId="event1", attendees=[])
+    assert google_service.events["event1"]["attendees"] == [], "nobody is left"
+    listed = await calendar("ListEvents", timeMin="2026-01-01T00:00:00", timeMax="2027-01-01T00:00:00+01:00")
     assert [event["summary"] for event in listed.events] == ["Sailing"]
+    asked = google_service.wire.last.query
+    assert (asked["timeMin"], asked["timeMax"]) == ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00+01:00")
     assert google_service.wire.last.query["singleEvents"] == "true"
     await calendar("DeleteEvent", eventId="event1")
     assert google_service.events == {}
@@ -187,6 +191,14 @@ async def test_a_calendar_that_is_closed_does_not_stop_the_others(look, google_s
     assert look.context.said("calendar other could not be read", "WARN")
     with pytest.raises(TaskFailed, match="404"):
         await look(calendarIds=["other"])
+
+
+async def test_without_ids_the_account_s_own_calendar_is_looked_at(look, google_service):
+    kind = f"{KIND}.EventCreatedTrigger"
+    given = {"id": "t", "type": kind, "serviceAccount": google_service.service_account}
+    trigger = catalogue().resolve({"type": kind}).model_validate(given)
+    await trigger.poll(look.context)
+    assert google_service.wire.last.path.endswith("/calendars/primary/events")
 
 
 async def test_after_weeks_away_nothing_is_lost(look, google_service):

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from engine.core.durations import Duration
 from engine.plugin import Look, Outputs, Part, PollContext, PollingTrigger, Property, RunContext, TaskFailed
-from engine.tasks.calendar_service import SCOPE, CalendarTask, Person, When, event_path, kept
+from engine.tasks.calendar_service import SCOPE, CalendarTask, Person, When, event_path, kept, with_offset
 from engine.tasks.property_types import OptionalInteger, OptionalText, Text, TextList, document_from_text
 from engine.tasks.trigger_fields import fields_of
 
@@ -48,7 +48,7 @@ class EventFields(CalendarTask):
             "location": self.location,
             "start": self.start_time.body("startTime") if self.start_time else None,
             "end": self.end_time.body("endTime") if self.end_time else None,
-            "attendees": [person.body() for person in self.attendees] if self.attendees else None,
+            "attendees": [person.body() for person in self.attendees] if self.attendees is not None else None,
             "creator": self.creator.body() if self.creator else None,
         }
         return {key: value for key, value in found.items() if value is not None}
@@ -146,8 +146,8 @@ orderBy: startTime
         found = await self.call(
             context,
             "GET",
-            timeMin=self.time_min,
-            timeMax=self.time_max,
+            timeMin=with_offset(self.time_min),
+            timeMax=with_offset(self.time_max),
             q=self.q,
             singleEvents=self.single_events,
             orderBy=self.order_by,
@@ -221,7 +221,9 @@ class Created(Outputs):
 class NewEvents(Part):
     """Which events are waited for, and how they are found."""
 
-    calendar_ids: Property[TextList] = Field(description="Ids of calendars that are shared with the account.")
+    calendar_ids: Property[TextList | None] = Field(
+        default=None, description="Ids of calendars that are shared with the account; `primary`, its own, unless given."
+    )
     service_account: Property[OptionalText] = Field(default=None, description="The whole JSON key.")
     scopes: Property[TextList] = Field(default_factory=lambda: [SCOPE], description="What the account asks for.")
     read_timeout: Property[OptionalInteger] = Field(default=120, description="Seconds Google may be silent.")
@@ -292,7 +294,8 @@ searchQuery: interview
             raise TaskFailed(f"`maxEventsPerPoll` is {asked.max_events_per_poll}.", fix=f"Give 1 to {MOST}.")
         now = datetime.now(UTC)
         memory, found, refused = dict(context.memory), list[dict[str, Any]](), list[TaskFailed]()
-        for calendar_id in asked.calendar_ids:
+        calendars = asked.calendar_ids or ["primary"]
+        for calendar_id in calendars:
             view = View.of(memory.get(calendar_id), now - self.interval)
             try:
                 fresh = view.new(await asked.changed(context, calendar_id, view.floor, now))
@@ -303,7 +306,7 @@ searchQuery: interview
             taken = fresh[: asked.max_events_per_poll]
             memory[calendar_id] = view.after(taken, now if len(taken) == len(fresh) else None).document()
             found += [_told(event) for event in taken if asked.wants(event)]
-        if refused and len(refused) == len(asked.calendar_ids):
+        if refused and len(refused) == len(calendars):
             raise refused[0]
         return Look(Created(events=found) if found else None, memory)
 
