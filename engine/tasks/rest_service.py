@@ -175,7 +175,7 @@ async def waited(
         while (found := await look()) is None:
             if loop.time() >= until:
                 if stop is not None and not outlasts:
-                    await _stopped(context, what, stop)
+                    await stopped(context, what, stop)
                 raise TaskFailed(f"{what} did not end within {most}.", fix=fix)
             await asyncio.sleep(every.total_seconds())
     return found
@@ -189,11 +189,12 @@ async def stopping(context: RunContext, what: str, stop: Callable[[], Awaitable[
         yield
     except asyncio.CancelledError:
         if stop is not None:
-            await _stopped(context, what, stop)
+            await stopped(context, what, stop)
         raise
 
 
-async def _stopped(context: RunContext, what: str, stop: Callable[[], Awaitable[Any]]) -> None:
+async def stopped(context: RunContext, what: str, stop: Callable[[], Awaitable[Any]]) -> None:
+    """`stop` what nobody waits for any more; the log tells whether its service did."""
     try:
         async with asyncio.timeout(PATIENCE):
             await stop()

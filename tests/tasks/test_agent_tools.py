@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -378,3 +379,20 @@ async def test_code_runs_elsewhere(make_context, ask):
     assert mute == "Error: The code did not run."
     assert empty == "Error: `javaScriptCode` must be given."
     assert "s3cret" in context.masked
+
+
+async def test_an_agent_elsewhere_that_takes_too_long_is_told_to_stop(ask, monkeypatch):
+    monkeypatch.setattr("engine.tasks.ai.a2a_tool.LONGEST", timedelta(seconds=-1))
+    heard = []
+
+    def handle(request):
+        if request.method == "GET":
+            return Answered({"url": "/a2a"})
+        heard.append((request.json["method"], request.json["params"].get("id")))
+        return Answered({"result": {"kind": "task", "id": "t1", "status": {"state": "working"}}})
+
+    with serving(handle) as service:
+        task = {"type": f"{AI}.agent.A2AClient", "serverUrl": service.url, "prompt": "hello"}
+        with pytest.raises(TaskFailed, match="did not answer within"):
+            await ask.context.run(**task)
+    assert heard == [("message/send", None), ("tasks/cancel", "t1")]

@@ -337,3 +337,15 @@ async def test_watsonx(make_context):
             with pytest.raises(TaskFailed, match=why):
                 await context.run(**CHAT, provider={**provider, **more})
     assert {"s3cret", "t0ken"} <= context.masked
+
+
+@pytest.mark.parametrize("odd", [["x"], {"a": 1}, [{"message": {"tool_calls": [{"id": "c1"}]}}], [{"message": "x"}]])
+async def test_what_watsonx_answers_may_be_odd(make_context, odd):
+    def handle(request):
+        return Answered({"access_token": "t0ken"} if request.path == "/identity/token" else {"choices": odd})
+
+    with serving(handle) as ibm:
+        context = make_context({"providers": {"ibm_iam": {"base_url": ibm.url}}})
+        provider = {"type": f"{AI}.provider.WatsonxAI", "apiKey": "s3cret", "projectId": "p", "modelName": "granite"}
+        with pytest.raises(TaskFailed, match="answered in another form"):
+            await context.run(**CHAT, provider={**provider, "baseUrl": ibm.url})

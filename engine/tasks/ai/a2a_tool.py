@@ -62,11 +62,12 @@ async def asked(context: RunContext, server_url: str, prompt: str, message_id: s
     loop = asyncio.get_running_loop()
     until = loop.time() + LONGEST.total_seconds()
     while found.get("kind") == "task" and _state(found) in UNDER_WAY:
-        if loop.time() > until:
-            raise TaskFailed(f"The agent at {url} did not answer within {LONGEST}.", fix="Ask it for less at once.")
-        task = {"id": found.get("id")}
+        task, what = {"id": found.get("id")}, f"The work of the agent at {url}"
         stop = partial(_called, context, url, "tasks/cancel", task)
-        async with rest_service.stopping(context, f"The work of the agent at {url}", stop):
+        if loop.time() > until:
+            await rest_service.stopped(context, what, stop)
+            raise TaskFailed(f"The agent at {url} did not answer within {LONGEST}.", fix="Ask it for less at once.")
+        async with rest_service.stopping(context, what, stop):
             await asyncio.sleep(wait)
             found = await _called(context, url, "tasks/get", task)
         wait = min(wait * 1.5, 10.0)

@@ -56,16 +56,19 @@ modelName: ibm/granite-3-3-8b-instruct
         answer = await self._asked(context, "chat", {"messages": messages, **given})
         if not answer.get("choices"):
             raise TaskFailed("watsonx.ai gave no answer.", fix="Try again, or name another model.")
-        first, usage = answer["choices"][0], answer.get("usage") or {}
-        message = first.get("message") or {}
-        functions = [(call["id"], call["function"]) for call in message.get("tool_calls") or ()]
-        return Said(
-            message.get("content") or "",
-            usage.get("prompt_tokens", 0),
-            usage.get("completion_tokens", 0),
-            FINISHED.get(first.get("finish_reason") or "stop", "OTHER"),
-            tuple(Call(key, one["name"], parsed_arguments(one.get("arguments") or "")) for key, one in functions),
-        )
+        try:
+            first, usage = answer["choices"][0], answer.get("usage") or {}
+            message = first.get("message") or {}
+            functions = [(call["id"], call["function"]) for call in message.get("tool_calls") or ()]
+            return Said(
+                message.get("content") or "",
+                usage.get("prompt_tokens", 0),
+                usage.get("completion_tokens", 0),
+                FINISHED.get(first.get("finish_reason") or "stop", "OTHER"),
+                tuple(Call(key, one["name"], parsed_arguments(one.get("arguments") or "")) for key, one in functions),
+            )
+        except (LookupError, TypeError, AttributeError) as error:
+            raise TaskFailed("watsonx.ai answered in another form.", fix=CHECK) from error
 
     async def embed(self, context: RunContext, texts: Sequence[str]) -> list[list[float]]:
         answer = await self._asked(context, "embeddings", {"inputs": list(texts)})
