@@ -328,6 +328,13 @@ async def test_what_vector_stores_answer_may_be_odd(make_context, odd):
         context = make_context({"providers": {"pinecone": {"base_url": server.url}}})
         pinecone = {"apiKey": "s3cret", "cloud": "AWS", "region": "us-east-1", "index": "handbook"}
         elastic = {"connection": {"hosts": [server.url]}, "indexName": "handbook"}
+        where = {"scheme": "http", "host": "127.0.0.1", "port": urlsplit(server.url).port, "apiKey": "s3cret"}
+        weaviate = store(type=f"{AI}.embeddings.Weaviate", **where, objectClass="Handbook")
+        with pytest.raises(TaskFailed, match="Weaviate does not say what it kept"):
+            await weaviate.add(context, SEGMENTS, drop=False)
+        if odd == [1]:
+            with pytest.raises(TaskFailed, match="Weaviate does not say what it found"):
+                await weaviate.nearest(context, [1.0], 1, 0.0)
         with pytest.raises(TaskFailed, match="Pinecone answered with"):
             await store(type=f"{AI}.embeddings.Pinecone", **pinecone).add(context, SEGMENTS, drop=False)
         with pytest.raises(TaskFailed, match="Milvus answered with"):

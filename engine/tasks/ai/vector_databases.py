@@ -300,7 +300,8 @@ createTable: true
             f"FROM {self._table} ORDER BY {far} LIMIT :most"
         )
         found = await self._run(context, sql, {"v": json.dumps(list(vector)), "most": most})
-        near = [row for row in found.outputs[0].rows or [] if 1 - row["how_far"] / 2 >= least]
+        far_of = [(row, row["how_far"]) for row in found.outputs[0].rows or []]  # of a zero vector NULL
+        near = [row for row, how_far in far_of if how_far is not None and 1 - how_far / 2 >= least]
         return [Segment(row["a_text"] or "", json.loads(row["a_vector"]), self._about(row)) for row in near]
 
     def _about(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,9 @@ metadataKeys: [file_name]
         for begin in range(0, len(segments), AT_ONCE):
             objects = [self._object(one) for one in segments[begin : begin + AT_ONCE]]
             told = await self._ask(context, "POST", "batch/objects", params=params, json={"objects": objects})
-            for one in told or ():
+            if not isinstance(told, list) or not all(isinstance(one, dict) for one in told):
+                raise TaskFailed("Weaviate does not say what it kept.", fix="Check `host` and `port`.")
+            for one in told:
                 if errors := ((one.get("result") or {}).get("errors") or {}).get("error"):
                     raise TaskFailed(f"Weaviate kept not all texts: {errors[0].get('message') or errors[0]}")
         return {}
@@ -153,7 +155,9 @@ metadataKeys: [file_name]
         about = f"{self._field} {{ {' '.join(self._keys)} }}" if self._keys else ""
         near = f"nearVector: {{vector: {json.dumps(list(vector))}, certainty: {least}}}, limit: {most}"
         query = f"{{ Get {{ {self._class}({near}) {{ text {about} _additional {{ vector }} }} }} }}"
-        told = await self._ask(context, "POST", "graphql", json={"query": query}) or {}
+        told = await self._ask(context, "POST", "graphql", json={"query": query})
+        if not isinstance(told, dict):
+            raise TaskFailed("Weaviate does not say what it found.", fix="Check `host` and `port`.")
         if errors := told.get("errors"):
             said = ", ".join(str(one.get("message") or one) for one in errors[:5])
             raise TaskFailed(f"Weaviate refused: {said}", fix="Check `objectClass` and `metadataKeys`.")
