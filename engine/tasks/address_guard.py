@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.plugin import Settings, TaskFailed
 
@@ -60,8 +60,13 @@ def check_peer(response: "httpx.Response", settings: Settings) -> None:
     """TaskFailed when the answer came from a refused address after all (a name that resolves differently twice)."""
     stream = response.extensions.get("network_stream")
     peer = stream.get_extra_info("server_addr") if stream is not None and settings.http.deny_metadata else None
-    if peer and is_metadata_address(str(peer[0])):
-        refuse(response.request.url.host)
+    check_reached(peer, response.request.url.host, settings)
+
+
+def check_reached(peer: tuple[Any, ...] | None, host: str, settings: Settings) -> None:
+    """TaskFailed when a connection to `host` is one to a refused address; `peer` is what the socket says."""
+    if peer and settings.http.deny_metadata and is_metadata_address(str(peer[0])):
+        refuse(host)
 
 
 def refuse(host: str) -> None:

@@ -388,11 +388,9 @@ def test_labels_of_a_trigger_are_those_of_what_it_starts():
 
 
 def test_properties_that_nothing_here_serves_are_told_beforehand():
-    pod = "  - id: p\n    type: io.kestra.plugin.kubernetes.core.PodCreate\n    spec: {}\n"
     sftp = "  - {id: in, type: io.kestra.plugin.fs.sftp.Trigger, host: h, from: /in, action: NONE, proxyHost: p}\n"
-    text = flow(f"tasks:\n{pod}    outputFiles: [a]\n    inputFiles: {{}}\ntriggers:\n{sftp}")
-    elsewhere = "Let the pod fetch and store them itself, or run the task with the Docker runner."
+    log = f"  - {{id: l, type: {CORE}.log.Log, message: m}}\n"
+    text = flow(f"tasks:\n{log}triggers:\n{sftp}")
     assert [(line, words) for line, _, words in said(text)] == [
-        (7, f"Files do not go in and out of a pod here. {elsewhere}"),
-        (10, "Files are not exchanged by way of a proxy here. Reach the machine directly."),
+        (6, "Files are not exchanged by way of a proxy here. Reach the machine directly."),
     ]

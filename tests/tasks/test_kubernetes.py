@@ -193,8 +193,6 @@ async def test_a_pod_that_does_not_do_well(pods):
     with pytest.raises(TaskFailed, match=r"not running within .* main: ImagePullBackOff\. no such image"):
         await pods("none", waitUntilRunning="PT0.05S")
     assert len(pods.cluster.deleted) == 2
-    with pytest.raises(TaskFailed, match="Files do not go in"):
-        await pods("good", outputFiles=["a"])
 
 
 def test_a_pod_s_name_is_one_that_kubernetes_takes():

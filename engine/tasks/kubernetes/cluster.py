@@ -75,9 +75,10 @@ class Connection(Part):
 class Cluster:
     """The API of a cluster, for one task."""
 
-    def __init__(self, context: RunContext, client: httpx.AsyncClient) -> None:
+    def __init__(self, context: RunContext, client: httpx.AsyncClient, trust: ssl.SSLContext | None = None) -> None:
         self.context = context
         self.client = client
+        self.trust = trust
 
     async def call(self, method: str, path: str, *, missing: bool = False, **given: Any) -> Any:
         """The JSON of an answer, None for what is not there when it may be missing; TaskFailed on a refusal."""
@@ -133,11 +134,11 @@ async def connected(context: RunContext, connection: Connection | None) -> Async
             context.mask(secret)
     folder = context.working_dir / WORK / f"cluster-{context.task_run_id}"
     folder.mkdir(parents=True, exist_ok=True)
-    verify: Any = given.trust(folder) if given.master_url.startswith("https") else True
+    trust = given.trust(folder) if given.master_url.startswith("https") else None
     async with httpx.AsyncClient(
-        base_url=given.master_url, headers=given.headers(), verify=verify, timeout=SECONDS, trust_env=False
+        base_url=given.master_url, headers=given.headers(), verify=trust or True, timeout=SECONDS, trust_env=False
     ) as client:
-        yield Cluster(context, client)
+        yield Cluster(context, client, trust)
 
 
 def _pem(data: str | None) -> str | None:
