@@ -400,25 +400,26 @@ def wheel(tmp_path):
 
 
 @pytest.mark.parametrize("cached", [True, False])
-@pytest.mark.parametrize("manager", ["PIP", "UV", "UV that is not there"])
+@pytest.mark.parametrize("manager", ["PIP", "UV", "UV that is not there", "", " with uv"])
 async def test_dependencies_are_installed_for_the_task_alone(context, wheel, monkeypatch, tmp_path, manager, cached):
     found = shutil.which("uv", path=sysconfig.get_path("scripts"))
     assert found, "the tests install uv"
     (tmp_path / "bin").mkdir()
     paths = [str(tmp_path / "bin"), "/usr/bin", "/bin"]
     assert not shutil.which("uv", path=os.pathsep.join(paths))
-    if manager == "UV":
+    by_uv = manager in ("UV", " with uv")
+    if by_uv:
         (tmp_path / "bin" / "uv").symlink_to(found)
     monkeypatch.setenv("PATH", os.pathsep.join(paths))
     await context.run(
         type=f"{PYTHON}.Script",
         taskRunner=PROCESS,
         dependencies=[str(wheel)],
-        packageManager=manager.partition(" ")[0],
+        **({"packageManager": name} if (name := manager.partition(" ")[0]) else {}),
         dependencyCacheEnabled=cached,
         script="from importlib.metadata import distribution as d; print('by', d('tiny-pack').read_text('INSTALLER'))",
     )
-    assert ("INFO", "by uv" if manager == "UV" else "by pip") in context.lines
+    assert ("INFO", "by uv" if by_uv else "by pip") in context.lines
     assert any("no uv" in line for level, line in context.lines if level == "WARN") is manager.endswith("there")
     assert not [line for level, line in context.lines if level == "ERROR"]
     with pytest.raises(ModuleNotFoundError):

@@ -31,7 +31,7 @@ class PythonTask(ScriptTask):
         default=None, description="Such as `3.12`; in containers when no `containerImage` is named."
     )
     package_manager: Property[Literal["UV", "PIP"]] = Field(
-        default="PIP", description="What installs `dependencies`; UV: pip when there is no uv."
+        default="UV", description="What installs `dependencies`; UV: pip when there is no uv."
     )
     dependency_cache_enabled: Property[bool] = Field(default=True, description="Keep what was downloaded.")
 
@@ -64,7 +64,8 @@ class PythonTask(ScriptTask):
         if self.package_manager == "PIP":
             return [pip]
         uv = quoted(["uv", "pip", "install", "--quiet", "--python", python, *fresh, *given])
-        return [f"if command -v uv >/dev/null 2>&1; then {uv}; else {quoted(['echo', NO_UV])}; {pip}; fi"]
+        told = f"{quoted(['echo', NO_UV])}; " if "package_manager" in self.model_fields_set else ""
+        return [f"if command -v uv >/dev/null 2>&1; then {uv}; else {told}{pip}; fi"]
 
     def environment(self, context: RunContext) -> dict[str, str]:
         """Where Python finds our module and the dependencies."""
